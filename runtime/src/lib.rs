@@ -1,0 +1,3 @@
+//! Flaxen: Flax Linen for Rust.
+
+pub mod kernels;

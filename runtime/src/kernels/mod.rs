@@ -1,10 +1,13 @@
 //! CPU kernels over plain slices; the only place with `unsafe`.
 #![allow(unsafe_code)]
+// Only code that is inlined into a function with target features is compiled for them.
+#![allow(clippy::inline_always)]
 
 pub mod conv;
 pub mod linalg;
 pub mod math;
 pub mod matmul;
+pub mod simd;
 pub mod sort;
 pub mod threads;
 pub mod threefry;

@@ -1,0 +1,20 @@
+//! Scalar functions and their loops over slices, for f32 and f64.
+//!
+//! [`Real`] names the functions of one and two numbers; [`unary`] applies one over a slice, chosen by [`UnaryOp`]. The
+//! common functions of f32 are written so that such loops become vector instructions.
+
+mod error_function;
+mod exponential;
+mod gamma;
+mod logarithm;
+mod polynomial;
+mod power;
+mod real;
+#[cfg(test)]
+mod tests;
+mod trigonometry;
+mod unary;
+
+pub use power::integer_power;
+pub use real::Real;
+pub use unary::{UnaryFn, UnaryOp, functions, map, map_in_place, unary, unary_in_place};

@@ -1,0 +1,186 @@
+//! Compiles one plain loop for several instruction sets and picks the best one at run time.
+//!
+//! The code is ordinary Rust without intrinsics: the compiler vectorises it once for AVX-512, once for AVX2 with FMA
+//! and once for the build's own target (SSE2 on x86-64; NEON with FMA on 64-bit ARM). Every level performs the same
+//! roundings, so results are equal to the bit; `mul_add` is exact everywhere and merely slow on the portable level.
+//!
+//! A short loop is a closure:
+//!
+//! ```
+//! use flaxen::kernels::simd;
+//!
+//! let (xs, ys) = ([1.0f32, 2.0, 3.0], [4.0f32, 5.0, 6.0]);
+//! let mut out = [0.0f32; 3];
+//! simd::run(|| {
+//!     for ((out, &x), &y) in out.iter_mut().zip(&xs).zip(&ys) {
+//!         *out = x + y;
+//!     }
+//! });
+//! assert_eq!(out, [5.0, 7.0, 9.0]);
+//! ```
+//!
+//! What makes a loop vectorise: slices of equal length walked by `zip` (or cut to one length beforehand, so that no
+//! bounds check is left inside), no early exit, no call that is not inlined, `if`/`else` that only selects values.
+//!
+//! The body must be *inlined* into the specialised function, or it stays compiled for the build's own target: results
+//! stay right and speed is lost. The compiler decides that for closures by their size (a few dozen operations are
+//! safe). A larger body is a struct of its operands that implements [`Kernel`] with `#[inline(always)]` on `run` and on
+//! every function that `run` calls, which leaves the compiler no choice:
+//!
+//! ```
+//! use flaxen::kernels::simd::{self, Kernel};
+//!
+//! struct Scale<'a>(&'a mut [f32], f32);
+//!
+//! impl Kernel for Scale<'_> {
+//!     type Output = ();
+//!     #[inline(always)]
+//!     fn run(self) {
+//!         self.0.iter_mut().for_each(|x| *x *= self.1);
+//!     }
+//! }
+//!
+//! let mut xs = [1.0, 2.0];
+//! simd::run(Scale(&mut xs, 3.0));
+//! assert_eq!(xs, [3.0, 6.0]);
+//! ```
+//!
+//! A call costs a few nanoseconds, so it goes around a loop, never inside one. Together with
+//! [`threads::split`] it goes around the loop over each piece.
+//!
+//! [`threads::split`]: crate::kernels::threads::split
+
+use std::sync::OnceLock;
+
+/// Describes a computation that [`run`] compiles for each [`Level`]; closures are kernels too.
+pub trait Kernel {
+    /// Describes what the computation returns.
+    type Output;
+
+    /// Performs the computation; implementations carry `#[inline(always)]`.
+    fn run(self) -> Self::Output;
+}
+
+impl<R, F: FnOnce() -> R> Kernel for F {
+    type Output = R;
+
+    #[inline(always)]
+    fn run(self) -> R {
+        self()
+    }
+}
+
+/// Names an instruction set that kernels are compiled for, from the least to the most capable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Level {
+    /// The build's own target features.
+    Portable,
+    /// 256-bit vectors with fused multiply-add.
+    Avx2,
+    /// 512-bit vectors.
+    Avx512,
+}
+
+impl Level {
+    /// Returns the levels that this machine can run, the best one last.
+    pub fn available() -> Vec<Level> {
+        [Level::Portable, Level::Avx2, Level::Avx512]
+            .into_iter()
+            .filter(|&level| level <= Level::best())
+            .collect()
+    }
+
+    /// Returns the best level of this machine, detected once.
+    #[inline]
+    pub fn best() -> Level {
+        static BEST: OnceLock<Level> = OnceLock::new();
+        *BEST.get_or_init(Level::detect)
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    fn detect() -> Level {
+        if !(is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")) {
+            Level::Portable
+        } else if is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512dq")
+            && is_x86_feature_detected!("avx512vl")
+        {
+            Level::Avx512
+        } else {
+            Level::Avx2
+        }
+    }
+
+    #[cfg(not(target_arch = "x86_64"))]
+    fn detect() -> Level {
+        Level::Portable
+    }
+}
+
+/// Runs a kernel compiled for the best instruction set of this machine.
+#[inline]
+pub fn run<K: Kernel>(kernel: K) -> K::Output {
+    run_at(Level::best(), kernel)
+}
+
+/// Runs a kernel compiled for `level`, or for the machine's best level if that is lower; tests compare levels with it.
+#[inline]
+pub fn run_at<K: Kernel>(level: Level, kernel: K) -> K::Output {
+    match level.min(Level::best()) {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: `best` returns this level only on a machine that has all of its features.
+        Level::Avx512 => unsafe { run_avx512(kernel) },
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: as above.
+        Level::Avx2 => unsafe { run_avx2(kernel) },
+        _ => kernel.run(),
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
+fn run_avx512<K: Kernel>(kernel: K) -> K::Output {
+    kernel.run()
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+fn run_avx2<K: Kernel>(kernel: K) -> K::Output {
+    kernel.run()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_best_level_is_the_last_available_one() {
+        let levels = Level::available();
+        assert_eq!(levels[0], Level::Portable);
+        assert_eq!(levels.last(), Some(&Level::best()));
+        assert!(levels.is_sorted());
+    }
+
+    #[test]
+    fn all_levels_give_equal_bits_for_a_loop_with_fused_and_plain_roundings() {
+        let xs: Vec<f32> = (0..1003).map(|i| (i as f32 * 0.37).sin()).collect();
+        let at = |level| {
+            let mut out = vec![0u32; xs.len()];
+            run_at(level, || {
+                for (out, &x) in out.iter_mut().zip(&xs) {
+                    *out = (x.mul_add(x, 0.1) + x * 0.3).to_bits();
+                }
+            });
+            out
+        };
+        let portable = at(Level::Portable);
+        assert!(Level::available().into_iter().all(|level| at(level) == portable));
+    }
+
+    #[test]
+    fn a_kernel_returns_its_value_and_may_consume_its_operands() {
+        let text = String::from("moved");
+        assert_eq!(run(move || text.len()), 5);
+    }
+}

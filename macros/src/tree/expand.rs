@@ -1,0 +1,92 @@
+//! What is generated.
+
+use proc_macro2::{Span, TokenStream};
+use quote::quote_spanned;
+use syn::spanned::Spanned;
+use syn::{Generics, Path};
+
+use super::bound;
+use super::model::{Field, Tree};
+
+pub(super) fn tree(tree: &Tree<'_>) -> TokenStream {
+    let (name, count) = (tree.name(), tree.fields.len());
+    let krate = &tree.krate;
+    let walks = tree.fields.iter().map(|field| walk(krate, field));
+    let leaves = tree.fields.iter().filter(|field| !field.is_static).map(|field| into_leaves(krate, field));
+    let builds = tree.fields.iter().map(|field| build(krate, field));
+    let at = Span::mixed_site();
+    let bodies = Bodies {
+        walk: quote_spanned!(at=> visit(#krate::tree::Token::Node(#name, #count)); #(#walks)*),
+        into_leaves: if tree.fields.iter().all(|field| field.is_static) {
+            quote_spanned!(at=> let _ = leaves;)
+        } else {
+            quote_spanned!(at=> #(#leaves)*)
+        },
+        build: quote_spanned!(at=> from.node(); Self { #(#builds),* }),
+    };
+    implementation(tree, &bound::with_bounds(tree), &bodies)
+}
+
+/// The bodies of the three methods; their parameters are `visit`, `leaves` and `from`.
+pub(super) struct Bodies {
+    pub(super) walk: TokenStream,
+    pub(super) into_leaves: TokenStream,
+    pub(super) build: TokenStream,
+}
+
+pub(super) fn implementation(tree: &Tree<'_>, generics: &Generics, bodies: &Bodies) -> TokenStream {
+    let Tree { ident, krate, .. } = tree;
+    let (impl_generics, ty_generics, where_clause) = generics.split_for_impl();
+    let Bodies { walk, into_leaves, build } = bodies;
+    quote_spanned! {Span::mixed_site()=>
+        #[automatically_derived]
+        impl #impl_generics #krate::tree::Tree for #ident #ty_generics #where_clause {
+            fn walk<'__a>(&'__a self, visit: &mut dyn ::core::ops::FnMut(#krate::tree::Token<'__a>)) {
+                #walk
+            }
+            fn into_leaves(self, leaves: &mut ::std::vec::Vec<#krate::Tensor>) {
+                #into_leaves
+            }
+            fn build(from: &mut #krate::tree::Builder<'_>) -> Self {
+                #build
+            }
+        }
+    }
+}
+
+fn walk(krate: &Path, field: &Field<'_>) -> TokenStream {
+    let Field { member, ty, .. } = field;
+    let at = Span::mixed_site();
+    let key = field.key.iter().map(|key| quote_spanned!(at=> visit(#krate::tree::Token::Key(#key));));
+    let value = if field.is_static {
+        let value = quote_spanned!(on_type(field)=> &self.#member);
+        quote_spanned!(at=> visit(#krate::tree::Token::Static(#value));)
+    } else {
+        quote_spanned!(at=> <#ty as #krate::tree::Tree>::walk(&self.#member, visit);)
+    };
+    quote_spanned!(at=> #(#key)* #value)
+}
+
+fn into_leaves(krate: &Path, Field { member, ty, .. }: &Field<'_>) -> TokenStream {
+    quote_spanned!(Span::mixed_site()=> <#ty as #krate::tree::Tree>::into_leaves(self.#member, leaves);)
+}
+
+fn build(krate: &Path, field: &Field<'_>) -> TokenStream {
+    let Field { member, ty, .. } = field;
+    let at = Span::mixed_site();
+    let value = if field.is_static {
+        quote_spanned!(at=> from.fixed::<#ty>())
+    } else {
+        quote_spanned!(at=> <#ty as #krate::tree::Tree>::build(from))
+    };
+    if field.key.is_some() {
+        quote_spanned!(at=> #member: { from.key(); #value })
+    } else {
+        quote_spanned!(at=> #member: #value)
+    }
+}
+
+/// Puts rustc's message on the field's type, while names keep resolving as in the rest of the expansion.
+fn on_type(field: &Field<'_>) -> Span {
+    Span::mixed_site().located_at(field.ty.span())
+}

@@ -1,0 +1,21 @@
+//! What is generated beside an error.
+
+use proc_macro2::{Span, TokenStream};
+use quote::quote_spanned;
+
+use super::expand::{Bodies, implementation};
+use super::model::Tree;
+use crate::errors::Errors;
+
+/// An empty implementation: without it, every use of the type as a tree would be one more error.
+pub(super) fn tree(tree: &Tree<'_>, errors: Errors) -> TokenStream {
+    let at = Span::mixed_site();
+    let bodies = Bodies {
+        walk: quote_spanned!(at=> let _ = visit;),
+        into_leaves: quote_spanned!(at=> let _ = leaves;),
+        build: quote_spanned!(at=> let _ = from; ::core::unreachable!()),
+    };
+    let mut tokens = implementation(tree, tree.generics, &bodies);
+    tokens.extend(errors.into_tokens());
+    tokens
+}

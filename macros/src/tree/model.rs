@@ -1,0 +1,69 @@
+//! What was written, checked.
+
+use proc_macro2::Ident;
+use syn::ext::IdentExt;
+use syn::{Data, DeriveInput, Fields, Generics, Member, Path, Type, parse_quote};
+
+use super::attr;
+use crate::errors::Errors;
+
+/// A struct that becomes a tree.
+pub(super) struct Tree<'a> {
+    pub(super) ident: &'a Ident,
+    pub(super) generics: &'a Generics,
+    /// Where Flaxen is.
+    pub(super) krate: Path,
+    /// In the order of declaration; none if the input is no struct.
+    pub(super) fields: Vec<Field<'a>>,
+}
+
+pub(super) struct Field<'a> {
+    pub(super) member: Member,
+    /// The name as users say it, without `r#`; a tuple struct has none.
+    pub(super) key: Option<String>,
+    pub(super) ty: &'a Type,
+    pub(super) is_static: bool,
+}
+
+impl<'a> Tree<'a> {
+    /// Reads as much as there is: a mistake goes to `errors`, and what it concerns is left out.
+    pub(super) fn from_syn(input: &'a DeriveInput, errors: &mut Errors) -> Tree<'a> {
+        for lifetime in input.generics.lifetimes() {
+            errors.at(lifetime, "a tree owns its tensors: a struct with a lifetime cannot be one");
+        }
+        let krate = attr::of_struct(&input.attrs, errors).unwrap_or_else(|| parse_quote!(::flaxen));
+        let fields = match &input.data {
+            Data::Struct(data) => fields(&data.fields, errors),
+            Data::Enum(data) => {
+                errors.at(data.enum_token, not_a_struct("enum"));
+                Vec::new()
+            }
+            Data::Union(data) => {
+                errors.at(data.union_token, not_a_struct("union"));
+                Vec::new()
+            }
+        };
+        Tree { ident: &input.ident, generics: &input.generics, krate, fields }
+    }
+
+    /// What the type is called in its structure.
+    pub(super) fn name(&self) -> String {
+        self.ident.unraw().to_string()
+    }
+}
+
+fn fields<'a>(fields: &'a Fields, errors: &mut Errors) -> Vec<Field<'a>> {
+    let read = |(member, field): (Member, &'a syn::Field)| Field {
+        member,
+        key: field.ident.as_ref().map(|ident| ident.unraw().to_string()),
+        ty: &field.ty,
+        is_static: attr::of_field(&field.attrs, errors),
+    };
+    fields.members().zip(fields).map(read).collect()
+}
+
+fn not_a_struct(what: &str) -> String {
+    format!(
+        "`Tree` can be derived for a struct only; implement it by hand, or put the {what} in a `#[tree(static)]` field"
+    )
+}

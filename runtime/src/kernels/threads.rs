@@ -42,7 +42,9 @@ mod tests {
             let mut out = vec![0usize; units * unit];
             split(&mut out, unit, work, |first, piece| {
                 for (i, row) in piece.chunks_mut(unit).enumerate() {
-                    row.iter_mut().for_each(|x| *x += first + i + 1);
+                    for x in row.iter_mut() {
+                        *x += first + i + 1;
+                    }
                 }
             });
             assert!(out.iter().enumerate().all(|(i, &x)| x == i / unit + 1));

@@ -1,3 +1,32 @@
 //! Flaxen: Flax Linen for Rust.
 
+mod compile;
+mod error;
 pub mod kernels;
+mod ops;
+pub mod primitive;
+mod tensor;
+mod trace;
+mod transform;
+pub mod tree;
+
+pub use compile::{Graph, Known, Operand, Rewrite, Var};
+pub use error::{Error, Result};
+pub use ops::collective::{axis_index, axis_size};
+pub use ops::operators::Scalar;
+pub use tensor::{Array, Aval, DType, Element, Shape, Tensor, release_memory};
+pub use trace::{Axis, Handle, bind, bind1, trace_handle};
+pub use transform::{
+    Axes, CustomVjp, DynJit, Jacobian, Jit, Loss, Vmap, checkpoint, custom_vjp, eval_shape, grad, hessian,
+    jacfwd, jacrev, jit, jvp, value_and_grad, vjp, vmap,
+};
+pub use tree::{Static, Tree};
+
+/// What most programs use.
+pub mod prelude {
+    pub use crate::tree::{self, Static, Tree};
+    pub use crate::{
+        Aval, DType, DynJit, Error, Jit, Result, Tensor, axis_index, checkpoint, custom_vjp, grad, hessian,
+        jacfwd, jacrev, jit, jvp, value_and_grad, vjp, vmap,
+    };
+}

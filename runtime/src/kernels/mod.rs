@@ -3,12 +3,18 @@
 // Only code that is inlined into a function with target features is compiled for them.
 #![allow(clippy::inline_always)]
 
+pub mod arith;
+pub mod broadcast;
+pub mod cast;
 pub mod conv;
+pub mod elementwise;
 pub mod linalg;
 pub mod math;
 pub mod matmul;
+pub mod number;
 pub mod simd;
 pub mod sort;
 pub mod threads;
 pub mod threefry;
+pub mod transpose;
 pub mod window;

@@ -1,0 +1,32 @@
+//! Merges equations that apply the same primitive to the same variables.
+
+use std::collections::HashMap;
+
+use super::graph::{Eqn, Graph, Var};
+use crate::primitive::Args;
+
+impl Graph {
+    pub(crate) fn cse(mut self) -> Graph {
+        let mut renamed: HashMap<Var, Var> = HashMap::new();
+        let mut seen: HashMap<(&'static str, Args<Var>), Vec<Eqn>> = HashMap::new();
+        let mut kept = Vec::with_capacity(self.eqns.len());
+        for mut eqn in self.eqns {
+            for arg in &mut eqn.args {
+                *arg = *renamed.get(arg).unwrap_or(arg);
+            }
+            let bucket = seen.entry((eqn.primitive.name(), eqn.args.clone())).or_default();
+            match bucket.iter().find(|other| other.primitive.same(&*eqn.primitive)) {
+                Some(other) => renamed.extend(eqn.outs.iter().copied().zip(other.outs.iter().copied())),
+                None => {
+                    bucket.push(eqn.clone());
+                    kept.push(eqn);
+                }
+            }
+        }
+        self.eqns = kept;
+        for out in &mut self.outs {
+            *out = *renamed.get(out).unwrap_or(out);
+        }
+        self
+    }
+}

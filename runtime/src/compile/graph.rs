@@ -1,0 +1,87 @@
+//! Equations in single-assignment form.
+
+use std::panic::Location;
+use std::sync::Arc;
+
+use crate::error::Result;
+use crate::primitive::{Args, Outs, Primitive};
+use crate::tensor::{Array, Aval, Tensor};
+use crate::trace;
+
+/// A variable of a [`Graph`]: its number.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct Var(pub(crate) u32);
+
+/// A staged function: inputs, captured numbers, equations in order, outputs.
+#[derive(Clone)]
+pub struct Graph {
+    /// By variable.
+    pub(crate) avals: Vec<Aval>,
+    pub(crate) inputs: Vec<Var>,
+    /// Captured numbers. Captured *traced* values become inputs instead (see `Stage::finish`).
+    pub(crate) consts: Vec<(Var, Array)>,
+    pub(crate) eqns: Vec<Eqn>,
+    pub(crate) outs: Vec<Var>,
+}
+
+#[derive(Clone)]
+pub(crate) struct Eqn {
+    pub(crate) primitive: Arc<dyn Primitive>,
+    pub(crate) args: Args<Var>,
+    pub(crate) outs: Outs<Var>,
+    /// The line of the program that staged it.
+    pub(crate) location: &'static Location<'static>,
+}
+
+impl Var {
+    pub(crate) fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+impl Graph {
+    /// Applies every equation in the current trace: this one function makes every transform work on graphs.
+    pub(crate) fn interpret(&self, args: impl IntoIterator<Item = Tensor>) -> Result<Vec<Tensor>> {
+        let mut env: Vec<Option<Tensor>> = vec![None; self.avals.len()];
+        for (var, arg) in self.inputs.iter().zip(args) {
+            env[var.index()] = Some(arg);
+        }
+        for (var, array) in &self.consts {
+            env[var.index()] = Some(array.clone().into());
+        }
+        for eqn in &self.eqns {
+            let args = eqn.args.iter().map(|&var| defined(&env, var)).collect();
+            let outs = trace::bind_at(&*eqn.primitive, args, eqn.location).map_err(|e| e.at(eqn.location))?;
+            for (var, out) in eqn.outs.iter().zip(outs) {
+                env[var.index()] = Some(out);
+            }
+        }
+        Ok(self.outs.iter().map(|&var| defined(&env, var)).collect())
+    }
+
+    pub(crate) fn aval(&self, var: Var) -> &Aval {
+        &self.avals[var.index()]
+    }
+
+    /// The number of equations.
+    pub fn len(&self) -> usize {
+        self.eqns.len()
+    }
+
+    /// True for a graph without equations.
+    pub fn is_empty(&self) -> bool {
+        self.eqns.is_empty()
+    }
+
+    /// The names of the primitives, in order.
+    pub fn primitives(&self) -> impl Iterator<Item = &'static str> {
+        self.eqns.iter().map(|eqn| eqn.primitive.name())
+    }
+}
+
+fn defined(env: &[Option<Tensor>], var: Var) -> Tensor {
+    match &env[var.index()] {
+        Some(tensor) => tensor.clone(),
+        None => unreachable!("{var} is defined before it is used"),
+    }
+}

@@ -1,0 +1,171 @@
+//! Algebra: what each primitive says may stand in its place, and arithmetic on constants.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::graph::{Eqn, Graph, Var};
+use crate::primitive::{Args, Outs, Primitive};
+use crate::tensor::{Array, Aval};
+
+/// Constants of up to this many elements together are computed at compile time.
+const FOLDED: usize = 64;
+
+/// Rewrites of one equation after another; a longer chain is left as it is.
+const ROUNDS: usize = 16;
+
+/// What is known of an argument when its equation is simplified.
+pub struct Known<'a> {
+    var: Var,
+    view: &'a View<'a>,
+}
+
+/// The graph as far as it is rewritten.
+struct View<'a> {
+    avals: &'a [Aval],
+    consts: &'a HashMap<Var, Array>,
+    eqns: &'a [Eqn],
+    /// Variable → equation that makes it.
+    made_by: &'a HashMap<Var, usize>,
+}
+
+/// What may stand in place of an equation with one output.
+pub enum Rewrite {
+    /// A value that is there already.
+    Value(Operand),
+    /// Another operation, whose output has the same shape and dtype.
+    Apply(Arc<dyn Primitive>, Args<Operand>),
+}
+
+/// A value as seen from the equation that is rewritten.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operand {
+    /// Its argument `i`.
+    Arg(usize),
+    /// Argument `j` of the equation that makes its argument `i`.
+    Inner(usize, usize),
+}
+
+impl<'a> Known<'a> {
+    /// Shape and dtype.
+    pub fn aval(&self) -> &'a Aval {
+        &self.view.avals[self.var.index()]
+    }
+
+    /// The number all its elements have, where that is known.
+    pub fn uniform(&self) -> Option<f64> {
+        if let Some(array) = self.view.consts.get(&self.var) {
+            return uniform(array);
+        }
+        let eqn = &self.view.eqns[*self.view.made_by.get(&self.var)?];
+        eqn.primitive.uniform(&known(&eqn.args, self.view))
+    }
+
+    /// The primitive that makes it, as its own type.
+    pub fn made_by<P: Primitive>(&self) -> Option<&'a P> {
+        let eqn = &self.view.eqns[*self.view.made_by.get(&self.var)?];
+        (&*eqn.primitive as &dyn std::any::Any).downcast_ref()
+    }
+
+    /// The arguments of the equation that makes it.
+    pub fn inner(&self) -> Vec<Known<'a>> {
+        match self.view.made_by.get(&self.var) {
+            Some(&at) => known(&self.view.eqns[at].args, self.view),
+            None => Vec::new(),
+        }
+    }
+
+    /// Whether two arguments are one value.
+    pub fn is(&self, other: &Known<'_>) -> bool {
+        self.var == other.var
+    }
+}
+
+fn known<'a>(vars: &[Var], view: &'a View<'a>) -> Vec<Known<'a>> {
+    vars.iter().map(|&var| Known { var, view }).collect()
+}
+
+/// The single number of a one-element array, if an `f64` can hold it.
+fn uniform(array: &Array) -> Option<f64> {
+    use crate::tensor::DType;
+    if array.size() != 1 {
+        return None;
+    }
+    Some(match array.dtype() {
+        DType::Bool | DType::U8 => f64::from(array.data::<u8>()[0]),
+        DType::U32 => f64::from(array.data::<u32>()[0]),
+        DType::I32 => f64::from(array.data::<i32>()[0]),
+        DType::I64 => Some(array.data::<i64>()[0]).filter(|x| x.unsigned_abs() < 1 << 53)? as f64,
+        DType::F16 => array.data::<half::f16>()[0].to_f64(),
+        DType::BF16 => array.data::<half::bf16>()[0].to_f64(),
+        DType::F32 => f64::from(array.data::<f32>()[0]),
+        DType::F64 => array.data::<f64>()[0],
+    })
+}
+
+impl Graph {
+    pub(crate) fn simplify(mut self) -> Graph {
+        let mut consts: HashMap<Var, Array> = self.consts.iter().cloned().collect();
+        let mut renamed: HashMap<Var, Var> = HashMap::new();
+        let mut made_by: HashMap<Var, usize> = HashMap::new();
+        let mut kept: Vec<Eqn> = Vec::with_capacity(self.eqns.len());
+        for mut eqn in std::mem::take(&mut self.eqns) {
+            for arg in &mut eqn.args {
+                *arg = *renamed.get(arg).unwrap_or(arg);
+            }
+            let mut replaced = None;
+            for _ in 0..ROUNDS {
+                let view = View { avals: &self.avals, consts: &consts, eqns: &kept, made_by: &made_by };
+                let Some(rewrite) = eqn.primitive.simplify(&known(&eqn.args, &view)) else { break };
+                let value = |operand| match operand {
+                    Operand::Arg(i) => eqn.args[i],
+                    Operand::Inner(i, j) => kept[made_by[&eqn.args[i]]].args[j],
+                };
+                match rewrite {
+                    Rewrite::Value(operand) => {
+                        replaced = Some(value(operand));
+                        break;
+                    }
+                    Rewrite::Apply(primitive, args) => {
+                        let args = args.into_iter().map(value).collect();
+                        eqn = Eqn { primitive, args, outs: eqn.outs, location: eqn.location };
+                    }
+                }
+            }
+            if let Some(var) = replaced {
+                debug_assert_eq!(self.avals[var.index()].shape, self.avals[eqn.outs[0].index()].shape);
+                debug_assert_eq!(self.avals[var.index()].dtype, self.avals[eqn.outs[0].index()].dtype);
+                renamed.insert(eqn.outs[0], var);
+                continue;
+            }
+            if let Some(folded) = fold(&eqn, &self.avals, &consts) {
+                for (var, array) in eqn.outs.iter().zip(folded) {
+                    self.consts.push((*var, array.clone()));
+                    consts.insert(*var, array);
+                }
+                continue;
+            }
+            for out in &eqn.outs {
+                made_by.insert(*out, kept.len());
+            }
+            kept.push(eqn);
+        }
+        self.eqns = kept;
+        for out in &mut self.outs {
+            *out = *renamed.get(out).unwrap_or(out);
+        }
+        self
+    }
+}
+
+/// The outputs of a small equation on constants.
+fn fold(eqn: &Eqn, avals: &[Aval], consts: &HashMap<Var, Array>) -> Option<Outs<Array>> {
+    let args: Option<Args<Array>> = eqn.args.iter().map(|var| consts.get(var).cloned()).collect();
+    let args = args.filter(|args| !args.is_empty() && eqn.primitive.collectives().is_empty())?;
+    let outs: Outs<Aval> = eqn.outs.iter().map(|var| avals[var.index()].clone()).collect();
+    let size: usize = args.iter().map(Array::aval).chain(&outs).map(Aval::size).sum();
+    if size > FOLDED {
+        return None;
+    }
+    // An equation that fails is left to fail when it runs.
+    eqn.primitive.eval(args, outs).ok()
+}

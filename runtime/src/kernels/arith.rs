@@ -1,0 +1,112 @@
+//! Scalar arithmetic of two numbers, beyond sums and products.
+
+use half::{bf16, f16};
+
+use super::number::Number;
+
+/// Division, remainder and powers of a dtype.
+///
+/// Integers follow XLA: `x / 0` has all bits set, `x % 0` is `x`, and `MIN / -1` wraps.
+pub trait Arith: Number {
+    /// The quotient; integers truncate towards zero.
+    fn over(self, other: Self) -> Self;
+    /// What is left by a quotient truncated towards zero; it has the sign of `self`.
+    fn modulo(self, other: Self) -> Self;
+    /// `self` to the power of `other`; an integer to a negative power is 0, but for ±1.
+    fn power(self, other: Self) -> Self;
+    /// The angle of the point (`other`, `self`); of floats only.
+    fn angle(self, other: Self) -> Self;
+}
+
+macro_rules! float {
+    ($($t:ty)*) => { $(
+        impl Arith for $t {
+            #[inline(always)]
+            fn over(self, other: Self) -> Self { self / other }
+            #[inline(always)]
+            fn modulo(self, other: Self) -> Self { self % other }
+            #[inline(always)]
+            fn power(self, other: Self) -> Self { self.powf(other) }
+            #[inline(always)]
+            fn angle(self, other: Self) -> Self { self.atan2(other) }
+        }
+    )* };
+}
+
+macro_rules! half_float {
+    ($($t:ty)*) => { $(
+        impl Arith for $t {
+            #[inline(always)]
+            fn over(self, other: Self) -> Self { Self::narrow(self.widen() / other.widen()) }
+            #[inline(always)]
+            fn modulo(self, other: Self) -> Self { Self::narrow(self.widen() % other.widen()) }
+            #[inline(always)]
+            fn power(self, other: Self) -> Self { Self::narrow(self.widen().powf(other.widen())) }
+            #[inline(always)]
+            fn angle(self, other: Self) -> Self { Self::narrow(self.widen().atan2(other.widen())) }
+        }
+    )* };
+}
+
+macro_rules! integer {
+    ($($t:ty, $all_bits:expr, $negative:expr;)*) => { $(
+        impl Arith for $t {
+            #[inline(always)]
+            fn over(self, other: Self) -> Self { if other == 0 { $all_bits } else { self.wrapping_div(other) } }
+            #[inline(always)]
+            fn modulo(self, other: Self) -> Self { if other == 0 { self } else { self.wrapping_rem(other) } }
+            fn power(self, other: Self) -> Self {
+                let negative: fn($t) -> bool = $negative;
+                if negative(other) {
+                    let odd = other & 1 == 1;
+                    return if self == 1 || (self == Self::ZERO.wrapping_sub(1) && !odd) {
+                        1
+                    } else if self == Self::ZERO.wrapping_sub(1) {
+                        self
+                    } else {
+                        0
+                    };
+                }
+                let (mut base, mut left, mut out) = (self, other, 1 as $t);
+                while left > 0 {
+                    if left & 1 == 1 {
+                        out = out.wrapping_mul(base);
+                    }
+                    base = base.wrapping_mul(base);
+                    left >>= 1;
+                }
+                out
+            }
+            fn angle(self, _other: Self) -> Self { unreachable!("angles are floats") }
+        }
+    )* };
+}
+
+float! { f32 f64 }
+half_float! { f16 bf16 }
+integer! {
+    i32, -1, |x| x < 0;
+    i64, -1, |x| x < 0;
+    u32, u32::MAX, |_| false;
+    u8, u8::MAX, |_| false;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn integers_never_trap() {
+        assert_eq!(
+            (7i32.over(0), i32::MIN.over(-1), 7i32.modulo(0), i32::MIN.modulo(-1)),
+            (-1, i32::MIN, 7, 0)
+        );
+        assert_eq!((7u8.over(0), 7u8.modulo(0)), (255, 7));
+    }
+
+    #[test]
+    fn integer_powers() {
+        assert_eq!([3i32.power(4), (-2i32).power(3), 0i32.power(0), 2i32.power(33)], [81, -8, 1, 0]);
+        assert_eq!([2i32.power(-1), (-1i32).power(-3), (-1i32).power(-2), 1i32.power(-5)], [0, -1, 1, 1]);
+    }
+}

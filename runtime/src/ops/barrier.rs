@@ -1,0 +1,55 @@
+//! A wall for the compiler: what is behind it is not merged with an equal computation elsewhere.
+
+use crate::error::Result;
+use crate::primitive::{Args, Keeps, Outs, Primitive, Saved};
+use crate::tensor::{Array, Aval, Tensor};
+use crate::trace::{self, Axis};
+
+/// Its arguments, unchanged. `checkpoint` puts it in front of what it computes a second time.
+#[derive(Clone, Debug)]
+struct Barrier;
+
+/// No two are equal, so equal equations on their outputs are not, either.
+impl PartialEq for Barrier {
+    fn eq(&self, _other: &Barrier) -> bool {
+        false
+    }
+}
+
+impl Primitive for Barrier {
+    fn name(&self) -> &'static str {
+        "barrier"
+    }
+
+    fn infer(&self, args: &[&Aval]) -> Result<Outs<Aval>> {
+        Ok(args.iter().map(|&aval| aval.clone()).collect())
+    }
+
+    fn eval(&self, args: Args<Array>, _outs: Outs<Aval>) -> Result<Outs<Array>> {
+        Ok(args.into_iter().collect())
+    }
+
+    fn keeps(&self, _wants: &[bool]) -> Keeps {
+        Keeps::NONE
+    }
+
+    fn vjp(
+        &self,
+        _saved: &Saved,
+        cts: Outs<Option<Tensor>>,
+        _wants: &[bool],
+    ) -> Result<Args<Option<Tensor>>> {
+        Ok(cts.into_iter().collect())
+    }
+
+    fn batch(&self, _axis: &Axis, args: Args, mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
+        Ok((trace::bind(self, args)?, mapped.into()))
+    }
+}
+
+pub(crate) fn barrier(values: Vec<Tensor>) -> Result<Vec<Tensor>> {
+    if values.is_empty() {
+        return Ok(values);
+    }
+    Ok(trace::bind(&Barrier, values.into())?.into_vec())
+}

@@ -1,0 +1,350 @@
+//! Arithmetic and bits of two arguments, element by element, with broadcasting.
+
+use smallvec::smallvec;
+
+use super::{
+    align, convert, cotangent, infer_elementwise, only, promoted, promoted_inexact, sum_to, unpack, unwrap,
+};
+use crate::compile::{Known, Operand, Rewrite};
+use crate::error::{Error, Result};
+use crate::kernels::arith::Arith;
+use crate::kernels::broadcast::Broadcast;
+use crate::kernels::elementwise;
+use crate::primitive::{Args, Keeps, Outs, Primitive, Saved};
+use crate::tensor::dtype::dispatch;
+use crate::tensor::{Array, Aval, DType, Tensor};
+use crate::trace::{Axis, bind1};
+
+/// Arguments and output have one dtype.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Binary {
+    Add,
+    Sub,
+    Mul,
+    Div,
+    Rem,
+    Pow,
+    Max,
+    Min,
+    Atan2,
+    And,
+    Or,
+    Xor,
+    ShiftLeft,
+    ShiftRight,
+}
+
+use Binary::{Add, And, Atan2, Div, Max, Min, Mul, Or, Pow, Rem, ShiftLeft, ShiftRight, Sub, Xor};
+
+impl Binary {
+    fn check_dtype(self, dtype: DType) -> Result<()> {
+        let (fits, expected) = match self {
+            Add | Mul | Max | Min => return Ok(()),
+            Sub | Div | Rem | Pow => (dtype != DType::Bool, "numbers (cast the booleans first)"),
+            Atan2 => (dtype.is_float(), "floats"),
+            And | Or | Xor => (!dtype.is_float(), "integers or booleans"),
+            ShiftLeft | ShiftRight => (dtype.is_integer(), "integers"),
+        };
+        if fits { Ok(()) } else { Err(Error::dtype(self.name(), dtype, expected)) }
+    }
+}
+
+impl Primitive for Binary {
+    fn name(&self) -> &'static str {
+        match self {
+            Add => "add",
+            Sub => "sub",
+            Mul => "mul",
+            Div => "div",
+            Rem => "rem",
+            Pow => "pow",
+            Max => "max",
+            Min => "min",
+            Atan2 => "atan2",
+            And => "and",
+            Or => "or",
+            Xor => "xor",
+            ShiftLeft => "shift_left",
+            ShiftRight => "shift_right",
+        }
+    }
+
+    fn infer(&self, args: &[&Aval]) -> Result<Outs<Aval>> {
+        let out = infer_elementwise(self.name(), args)?;
+        self.check_dtype(out.dtype)?;
+        Ok(smallvec![out])
+    }
+
+    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
+        let ([x, y], out) = (unpack(args), only(outs));
+        Ok(smallvec![match (out.dtype, self) {
+            // Booleans are bytes of 0 and 1, so their sum is "or" and their product "and".
+            (DType::Bool, Add | Max | Or) => run::<u8>(x, y, out, 1, |x, y| x | y),
+            (DType::Bool, Mul | Min | And) => run::<u8>(x, y, out, 1, |x, y| x & y),
+            (DType::U8 | DType::Bool, And | Or | Xor | ShiftLeft | ShiftRight) => self.bits::<u8>(x, y, out),
+            (DType::U32, And | Or | Xor | ShiftLeft | ShiftRight) => self.bits::<u32>(x, y, out),
+            (DType::I32, And | Or | Xor | ShiftLeft | ShiftRight) => self.bits::<i32>(x, y, out),
+            (DType::I64, And | Or | Xor | ShiftLeft | ShiftRight) => self.bits::<i64>(x, y, out),
+            (dtype, _) => dispatch!(dtype, T => self.arithmetic::<T>(x, y, out)),
+        }])
+    }
+
+    fn keeps(&self, wants: &[bool]) -> Keeps {
+        match self {
+            // The other factor, where it has a use.
+            Mul => Keeps::args((0..2).filter(|i| wants[1 - i])),
+            Div if wants[1] => Keeps { args: 0b10, outs: 1 },
+            Div => Keeps::args([1]),
+            Pow if wants[1] => Keeps::ALL,
+            Rem | Pow | Atan2 => Keeps::ARGS,
+            Max | Min => Keeps::ALL,
+            _ => Keeps::NONE,
+        }
+    }
+
+    fn vjp(&self, saved: &Saved, cts: Outs<Option<Tensor>>, wants: &[bool]) -> Result<Args<Option<Tensor>>> {
+        let ct = cotangent(cts);
+        let (x, y) = (|| saved.arg(0), || saved.arg(1));
+        let [dx, dy] = match self {
+            Add => [wants[0].then(|| ct.clone()), wants[1].then_some(ct)],
+            Sub => [wants[0].then(|| ct.clone()), wants[1].then(|| -ct)],
+            Mul => [wants[0].then(|| &ct * y()), wants[1].then(|| ct * x())],
+            Div => {
+                let dx = ct / y();
+                let dy = wants[1].then(|| -(&dx * saved.out(0)));
+                [wants[0].then_some(dx), dy]
+            }
+            Rem => {
+                let whole = || bind1(&Div, [x().clone(), y().clone()]).map(|quotient| quotient.trunc());
+                let dy = if wants[1] { Some(-(&ct * whole()?)) } else { None };
+                [wants[0].then_some(ct), dy]
+            }
+            Pow => {
+                let zero = y().eq(0.0);
+                // 0⁰ has slope 0 in the base, and a zero base slope 0 in the exponent, as in JAX.
+                let dx = wants[0].then(|| {
+                    let power = x().pow(zero.select(y().like(1.0), y() - 1.0));
+                    &ct * zero.select(y().like(0.0), y() * power)
+                });
+                let dy = wants[1].then(|| &ct * saved.out(0) * x().eq(0.0).select(x().like(1.0), x()).log());
+                [dx, dy]
+            }
+            Max | Min => {
+                // Half to each at a tie.
+                let out = saved.out(0);
+                let share = |this: &Tensor, other: &Tensor| {
+                    let won = other.eq(out).select(out.like(0.5), out.like(1.0));
+                    &ct * this.eq(out).select(won, out.like(0.0))
+                };
+                [wants[0].then(|| share(x(), y())), wants[1].then(|| share(y(), x()))]
+            }
+            Atan2 => {
+                let ct = ct / (x() * x() + y() * y());
+                [wants[0].then(|| &ct * y()), wants[1].then(|| -(&ct * x()))]
+            }
+            And | Or | Xor | ShiftLeft | ShiftRight => [None, None],
+        };
+        let back =
+            |ct: Option<Tensor>, i: usize| ct.map(|ct| sum_to(ct, &saved.arg_aval(i).shape)).transpose();
+        Ok(smallvec![back(dx, 0)?, back(dy, 1)?])
+    }
+
+    fn batch(&self, _axis: &Axis, args: Args, mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
+        Ok((smallvec![bind1(self, align(args, mapped)?)?], smallvec![true]))
+    }
+
+    fn simplify(&self, args: &[Known<'_>]) -> Option<Rewrite> {
+        let (x, y) = (&args[0], &args[1]);
+        // Only where the other operand alone has the shape of the result. Adding 0.0 to -0.0 gives 0.0, so a float sum
+        // with zero stays; a difference does not change its sign.
+        let keeps_shape = |kept: &Known<'_>, other: &Known<'_>| {
+            let (kept, other) = (&kept.aval().shape, &other.aval().shape);
+            super::broadcast_shapes("simplify", &[kept, other]).is_ok_and(|shape| shape == *kept)
+        };
+        let neutral = |unit: f64| {
+            if y.uniform() == Some(unit) && keeps_shape(x, y) {
+                return Some(Rewrite::Value(Operand::Arg(0)));
+            }
+            let swaps = matches!(self, Add | Mul);
+            (swaps && x.uniform() == Some(unit) && keeps_shape(y, x))
+                .then_some(Rewrite::Value(Operand::Arg(1)))
+        };
+        let is_float = x.aval().dtype.is_float();
+        match self {
+            Add if !is_float => neutral(0.0),
+            Sub if y.uniform().is_some_and(|y| y.to_bits() == 0) => neutral(0.0),
+            Mul | Div | Pow if x.aval().dtype != DType::Bool => neutral(1.0),
+            _ => None,
+        }
+    }
+}
+
+impl Binary {
+    fn arithmetic<T: Arith>(self, x: Array, y: Array, out: Aval) -> Array {
+        match self {
+            Add => run(x, y, out, 1, T::plus),
+            Sub => run(x, y, out, 1, T::minus),
+            Mul => run(x, y, out, 1, T::times),
+            Div => run(x, y, out, 4, T::over),
+            Max => run(x, y, out, 1, T::larger),
+            Min => run(x, y, out, 1, T::smaller),
+            Rem => run(x, y, out, 16, T::modulo),
+            Pow => run(x, y, out, 32, T::power),
+            Atan2 => run(x, y, out, 32, T::angle),
+            _ => unreachable!("`infer` refuses bits of floats"),
+        }
+    }
+
+    fn bits<T: Bits>(self, x: Array, y: Array, out: Aval) -> Array {
+        match self {
+            And => run(x, y, out, 1, |x: T, y| x & y),
+            Or => run(x, y, out, 1, |x: T, y| x | y),
+            Xor => run(x, y, out, 1, |x: T, y| x ^ y),
+            ShiftLeft => run(x, y, out, 1, T::left),
+            _ => run(x, y, out, 1, T::right),
+        }
+    }
+}
+
+/// Shifts by the width or more give 0, or the sign to the right; negative shifts count as such.
+trait Bits:
+    bytemuck::Pod
+    + Send
+    + Sync
+    + std::ops::BitAnd<Output = Self>
+    + std::ops::BitOr<Output = Self>
+    + std::ops::BitXor<Output = Self>
+{
+    fn left(self, by: Self) -> Self;
+    fn right(self, by: Self) -> Self;
+}
+
+macro_rules! bits {
+    ($($t:ty, $over:expr;)*) => { $(
+        impl Bits for $t {
+            #[inline(always)]
+            fn left(self, by: $t) -> $t {
+                u32::try_from(by).ok().and_then(|by| self.checked_shl(by)).unwrap_or(0)
+            }
+            #[inline(always)]
+            fn right(self, by: $t) -> $t {
+                let over: fn($t) -> $t = $over;
+                u32::try_from(by).ok().and_then(|by| self.checked_shr(by)).unwrap_or_else(|| over(self))
+            }
+        }
+    )* };
+}
+
+bits! {
+    u8, |_| 0;
+    u32, |_| 0;
+    i32, |x| x >> 31;
+    i64, |x| x >> 63;
+}
+
+/// Writes into an argument nobody else holds, if it has the shape of the result.
+fn run<T: bytemuck::Pod + Send + Sync>(
+    mut x: Array,
+    mut y: Array,
+    out: Aval,
+    work: usize,
+    f: impl Fn(T, T) -> T + Sync,
+) -> Array {
+    if x.shape() == &out.shape[..]
+        && let Some(data) = x.unique::<T>()
+    {
+        elementwise::zip_in_place(&Broadcast::new(&out.shape, [y.shape()]), data, y.data::<T>(), work, f);
+        return x.with_aval(out);
+    }
+    if y.shape() == &out.shape[..]
+        && let Some(data) = y.unique::<T>()
+    {
+        let layout = Broadcast::new(&out.shape, [x.shape()]);
+        elementwise::zip_in_place(&layout, data, x.data::<T>(), work, |y, x| f(x, y));
+        return y.with_aval(out);
+    }
+    let layout = Broadcast::new(&out.shape, [x.shape(), y.shape()]);
+    Array::build(out, |out| elementwise::zip(&layout, (x.data::<T>(), y.data::<T>()), out, work, f))
+}
+
+#[track_caller]
+fn apply(op: Binary, x: Tensor, y: Tensor) -> Result<Tensor> {
+    let pair = [x, y];
+    let pair = match op {
+        Div | Atan2 => promoted_inexact(pair)?,
+        // The shifted value decides, not the distance.
+        ShiftLeft | ShiftRight => {
+            let [x, y] = pair;
+            let y = if y.dtype().is_integer() { convert(&y, x.dtype(), true)? } else { y };
+            [x, y]
+        }
+        _ => promoted(pair)?,
+    };
+    bind1(&op, pair)
+}
+
+macro_rules! methods {
+    ($($(#[$doc:meta])* $method:ident $try_method:ident $op:ident;)*) => {
+        impl Tensor {
+            $($(#[$doc])*
+            ///
+            /// # Panics
+            /// If the shapes do not broadcast, or the dtypes do not fit.
+            #[track_caller]
+            pub fn $method(&self, other: impl Into<Tensor>) -> Tensor {
+                unwrap(self.$try_method(other))
+            }
+
+            #[doc = concat!("As [`", stringify!($method), "`](Tensor::", stringify!($method), ").")]
+            ///
+            /// # Errors
+            /// If the shapes do not broadcast, or the dtypes do not fit.
+            #[track_caller]
+            pub fn $try_method(&self, other: impl Into<Tensor>) -> Result<Tensor> {
+                apply($op, self.clone(), other.into())
+            })*
+        }
+    };
+}
+
+methods! {
+    /// The sum, as `+`.
+    add try_add Add;
+    /// The difference, as `-`.
+    sub try_sub Sub;
+    /// The product, as `*`.
+    mul try_mul Mul;
+    /// The quotient, as `/`: integers are divided as `F32`.
+    div try_div Div;
+    /// What a quotient truncated towards zero leaves, as C's `fmod`: it has the sign of `self`.
+    fmod try_fmod Rem;
+    /// `self` to the power of `other`.
+    pow try_pow Pow;
+    /// The larger of the two; NaN if either is NaN. At a tie each gets half the gradient.
+    maximum try_maximum Max;
+    /// The smaller of the two; NaN if either is NaN. At a tie each gets half the gradient.
+    minimum try_minimum Min;
+    /// The angle of the point (`other`, `self`), in radians.
+    atan2 try_atan2 Atan2;
+    /// And of booleans, or of the bits of integers.
+    bitand try_bitand And;
+    /// Or of booleans, or of the bits of integers.
+    bitor try_bitor Or;
+    /// Exclusive or of booleans, or of the bits of integers.
+    bitxor try_bitxor Xor;
+    /// The bits moved left by `other` places; by the width or more gives 0.
+    shl try_shl ShiftLeft;
+    /// The bits moved right by `other` places; signed integers keep their sign.
+    shr try_shr ShiftRight;
+}
+
+/// For operators, which own their operands.
+#[track_caller]
+pub(crate) fn owned(op: Binary, x: Tensor, y: Tensor) -> Tensor {
+    unwrap(apply(op, x, y))
+}
+
+/// A sum that may be written into either operand.
+pub(crate) fn accumulate(sum: Tensor, term: Tensor) -> Result<Tensor> {
+    apply(Add, sum, term)
+}

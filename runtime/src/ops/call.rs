@@ -1,0 +1,233 @@
+//! A staged function as a primitive: its rules are transforms of its graph, staged once and kept.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::{batch_all, convert, prepend, zeros_of};
+use crate::compile::{Graph, Program};
+use crate::error::Result;
+use crate::primitive::{Args, Outs, Primitive, Pullback};
+use crate::tensor::{Array, Aval, Tensor};
+use crate::trace::batch::Batch;
+use crate::trace::stage::Stage;
+use crate::trace::tape::Tape;
+use crate::trace::{self, Axis, Trace};
+
+/// A staged function: an optimised graph and its program.
+#[derive(Clone)]
+pub(crate) struct Call(Arc<Compiled>);
+
+struct Compiled {
+    graph: Graph,
+    program: Program,
+    collectives: Vec<Arc<str>>,
+    linear: Mutex<HashMap<LinearKey, Linear>>,
+    batched: Mutex<HashMap<(Vec<bool>, Axis, bool), Batched>>,
+}
+
+/// Which gradients are wanted, and which named axes there are while the rules run.
+type LinearKey = (Vec<bool>, Vec<Axis>);
+
+/// A program over a whole batch, and which of its outputs are mapped.
+type Batched = (Call, Vec<bool>);
+
+/// `forward` returns the outputs and then what `backward` needs before the cotangents.
+#[derive(Clone)]
+struct Linear {
+    forward: Call,
+    backward: Call,
+}
+
+fn lock<T>(cache: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Entries are inserted whole, and no rule runs under the lock.
+    cache.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Call {
+    pub(crate) fn new(graph: Graph) -> Call {
+        let graph = graph.optimize();
+        let program = Program::new(&graph);
+        let mut collectives: Vec<Arc<str>> = Vec::new();
+        for name in graph.eqns.iter().flat_map(|eqn| eqn.primitive.collectives()) {
+            if !collectives.contains(name) {
+                collectives.push(name.clone());
+            }
+        }
+        Call(Arc::new(Compiled {
+            graph,
+            program,
+            collectives,
+            linear: Mutex::default(),
+            batched: Mutex::default(),
+        }))
+    }
+
+    pub(crate) fn graph(&self) -> &Graph {
+        &self.0.graph
+    }
+
+    pub(crate) fn run(&self, args: impl IntoIterator<Item = Array>) -> Result<Vec<Array>> {
+        self.0.program.run(args)
+    }
+
+    /// Differentiates the graph into two: what the backward stage captures from the forward stage is exactly the
+    /// residuals.
+    fn linear(&self, wants: &[bool]) -> Result<Linear> {
+        let key = (wants.to_vec(), trace::axes(trace::current().as_ref()));
+        if let Some(linear) = lock(&self.0.linear).get(&key) {
+            return Ok(linear.clone());
+        }
+        let graph = &self.0.graph;
+        let forward = Stage::new(trace::current());
+        let forward_trace = Trace::Stage(forward.clone());
+        let linear = trace::run(forward_trace.clone(), || {
+            let tape = Tape::new(Some(forward_trace.clone()));
+            let args: Vec<Tensor> = graph
+                .inputs
+                .iter()
+                .zip(wants)
+                .map(|(&var, &wanted)| {
+                    let input = forward.input(graph.aval(var));
+                    if wanted { tape.watch(input) } else { input }
+                })
+                .collect();
+            let watched = wants.iter().filter(|&&wanted| wanted).count();
+            let outs = trace::run(Trace::Tape(tape.clone()), || graph.interpret(args))?;
+            let (mut outs, ids): (Vec<Tensor>, Vec<Option<usize>>) =
+                outs.into_iter().map(|out| tape.open(out)).unzip();
+
+            let backward = Stage::new(Some(forward_trace.clone()));
+            let cts: Vec<Tensor> = outs.iter().map(|out| backward.input(&strong(out.aval()))).collect();
+            let (graph, residuals) = trace::run(Trace::Stage(backward.clone()), || {
+                let seeds: Vec<_> = ids.iter().zip(cts).filter_map(|(id, ct)| Some(((*id)?, ct))).collect();
+                let grads = tape.finish().run_once(seeds, watched)?;
+                let inputs = graph.inputs.iter().zip(wants).filter(|(_, wanted)| **wanted);
+                let grads: Vec<Tensor> = grads
+                    .into_iter()
+                    .zip(inputs)
+                    .map(|(ct, (&var, _))| match ct {
+                        Some(ct) => convert(&ct, graph.aval(var).dtype, false),
+                        None => zeros_of(&strong(graph.aval(var))),
+                    })
+                    .collect::<Result<_>>()?;
+                Ok::<_, crate::Error>(backward.finish(&grads))
+            })?;
+            outs.extend(residuals);
+            let (forward, captured) = forward.finish(&outs);
+            debug_assert!(captured.is_empty(), "a graph holds no traced values");
+            Ok::<_, crate::Error>(Linear { forward: Call::new(forward), backward: Call::new(graph) })
+        })?;
+        lock(&self.0.linear).insert(key, linear.clone());
+        Ok(linear)
+    }
+
+    /// The graph over a batch, with only some inputs mapped.
+    pub(crate) fn batched(&self, mapped: &[bool], axis: &Axis) -> Result<Batched> {
+        self.over_batch(mapped, axis, false)
+    }
+
+    /// The graph over a batch, with all inputs and outputs mapped.
+    pub(crate) fn batched_whole(&self, axis: &Axis) -> Result<Call> {
+        let all = vec![true; self.0.graph.inputs.len()];
+        Ok(self.over_batch(&all, axis, true)?.0)
+    }
+
+    fn over_batch(&self, mapped: &[bool], axis: &Axis, whole: bool) -> Result<Batched> {
+        let key = (mapped.to_vec(), axis.clone(), whole);
+        if let Some(found) = lock(&self.0.batched).get(&key) {
+            return Ok(found.clone());
+        }
+        let graph = &self.0.graph;
+        let stage = Stage::new(trace::current());
+        let stage_trace = Trace::Stage(stage.clone());
+        let found = trace::run(stage_trace.clone(), || {
+            let batch = Batch::new(Some(stage_trace.clone()), axis.clone());
+            let args: Vec<Tensor> = graph
+                .inputs
+                .iter()
+                .zip(mapped)
+                .map(|(&var, &mapped)| {
+                    let aval = graph.aval(var);
+                    let whole =
+                        if mapped { aval.with_shape(prepend(axis.size, &aval.shape)) } else { aval.clone() };
+                    batch.wrap(stage.input(&whole), mapped)
+                })
+                .collect();
+            let outs = trace::run(Trace::Batch(batch.clone()), || graph.interpret(args))?;
+            let (mut outs, mut mapped): (Vec<Tensor>, Vec<bool>) =
+                outs.into_iter().map(|out| batch.open(out)).unzip();
+            if whole {
+                outs = batch_all(axis.size, outs.into(), &mapped)?.into_vec();
+                mapped.fill(true);
+            }
+            let (graph, captured) = stage.finish(&outs);
+            debug_assert!(captured.is_empty(), "a graph holds no traced values");
+            Ok::<_, crate::Error>((Call::new(graph), mapped))
+        })?;
+        lock(&self.0.batched).insert(key, found.clone());
+        Ok(found)
+    }
+}
+
+fn strong(aval: &Aval) -> Aval {
+    Aval { weak: false, ..aval.clone() }
+}
+
+impl Primitive for Call {
+    fn name(&self) -> &'static str {
+        "call"
+    }
+
+    fn infer(&self, _args: &[&Aval]) -> Result<Outs<Aval>> {
+        Ok(self.0.graph.outs.iter().map(|&var| self.0.graph.aval(var).clone()).collect())
+    }
+
+    fn eval(&self, args: Args<Array>, _outs: Outs<Aval>) -> Result<Outs<Array>> {
+        Ok(self.run(args)?.into())
+    }
+
+    fn linearize(&self, args: Args, wants: &[bool]) -> Result<(Outs, Pullback)> {
+        let Linear { forward, backward } = self.linear(wants)?;
+        let mut outs = trace::bind(&forward, args)?;
+        let residuals: Args = outs.drain(self.0.graph.outs.len()..).collect();
+        let avals: Outs<Aval> = self.infer(&[])?;
+        let wants: Args<bool> = wants.into();
+        let pullback: Pullback = Box::new(move |cts| {
+            let mut args = residuals.clone();
+            for (ct, aval) in cts.into_iter().zip(&avals) {
+                args.push(match ct {
+                    Some(ct) => convert(&ct, aval.dtype, false)?,
+                    None => zeros_of(&strong(aval))?,
+                });
+            }
+            let mut grads = trace::bind(&backward, args)?.into_iter();
+            Ok(wants.iter().map(|&wanted| if wanted { grads.next() } else { None }).collect())
+        });
+        Ok((outs, pullback))
+    }
+
+    fn batch(&self, axis: &Axis, args: Args, mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
+        let (call, mapped) = self.batched(mapped, axis)?;
+        Ok((trace::bind(&call, args)?, mapped.into()))
+    }
+
+    fn collectives(&self) -> &[Arc<str>] {
+        &self.0.collectives
+    }
+
+    fn subgraph(&self) -> Option<&Graph> {
+        Some(&self.0.graph)
+    }
+}
+
+impl PartialEq for Call {
+    fn eq(&self, other: &Call) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl std::fmt::Debug for Call {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("call")
+    }
+}

@@ -1,0 +1,247 @@
+//! Conversions between dtypes, `bitcast`, and `stop_gradient`.
+
+use smallvec::smallvec;
+
+use super::{convert, cotangent, only, unpack, unwrap};
+use crate::compile::{Known, Operand, Rewrite};
+use crate::error::{Error, Result};
+use crate::kernels::cast::CastTo;
+use crate::kernels::elementwise;
+use crate::primitive::{Args, Keeps, Outs, Primitive, Saved};
+use crate::tensor::dtype::dispatch;
+use crate::tensor::{Array, Aval, DType, Tensor};
+use crate::trace::{Axis, bind1};
+
+#[derive(Clone, PartialEq)]
+struct Cast {
+    dtype: DType,
+    weak: bool,
+}
+
+impl Primitive for Cast {
+    fn name(&self) -> &'static str {
+        "cast"
+    }
+
+    fn infer(&self, args: &[&Aval]) -> Result<Outs<Aval>> {
+        Ok(smallvec![Aval { shape: args[0].shape.clone(), dtype: self.dtype, weak: self.weak }])
+    }
+
+    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
+        let [x] = unpack(args);
+        Ok(smallvec![kernel(&x, only(outs))])
+    }
+
+    fn keeps(&self, _wants: &[bool]) -> Keeps {
+        Keeps::NONE
+    }
+
+    fn vjp(&self, saved: &Saved, cts: Outs<Option<Tensor>>, _wants: &[bool]) -> Result<Args<Option<Tensor>>> {
+        Ok(smallvec![Some(convert(&cotangent(cts), saved.arg_aval(0).dtype, false)?)])
+    }
+
+    fn batch(&self, _axis: &Axis, args: Args, mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
+        Ok((smallvec![bind1(self, args)?], mapped.into()))
+    }
+
+    fn simplify(&self, args: &[Known<'_>]) -> Option<Rewrite> {
+        (args[0].aval().dtype == self.dtype).then_some(Rewrite::Value(Operand::Arg(0)))
+    }
+
+    fn uniform(&self, args: &[Known<'_>]) -> Option<f64> {
+        // Only where the number is the same in both.
+        let exact =
+            self.dtype == DType::F64 || (self.dtype == DType::F32 && args[0].aval().dtype != DType::F64);
+        args[0].uniform().filter(|_| exact)
+    }
+}
+
+impl std::fmt::Debug for Cast {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "cast[dtype={}]", self.dtype.short_name())
+    }
+}
+
+fn kernel(x: &Array, out: Aval) -> Array {
+    let from = x.dtype();
+    match out.dtype {
+        DType::Bool => dispatch!(from, A => {
+            let zero = A::default();
+            Array::build(out, |out: &mut [u8]| elementwise::map(x.data::<A>(), out, 1, |x| u8::from(x != zero)))
+        }),
+        DType::U8 => convert_to::<u8>(x, out),
+        DType::U32 => convert_to::<u32>(x, out),
+        DType::I32 => convert_to::<i32>(x, out),
+        DType::I64 => convert_to::<i64>(x, out),
+        DType::F16 => convert_to::<half::f16>(x, out),
+        DType::BF16 => convert_to::<half::bf16>(x, out),
+        DType::F32 => convert_to::<f32>(x, out),
+        DType::F64 => convert_to::<f64>(x, out),
+    }
+}
+
+fn convert_to<B: bytemuck::Pod + Send>(x: &Array, out: Aval) -> Array
+where
+    u8: CastTo<B>,
+    u32: CastTo<B>,
+    i32: CastTo<B>,
+    i64: CastTo<B>,
+    half::f16: CastTo<B>,
+    half::bf16: CastTo<B>,
+    f32: CastTo<B>,
+    f64: CastTo<B>,
+{
+    dispatch!(x.dtype(), A => {
+        Array::build(out, |out: &mut [B]| elementwise::map(x.data::<A>(), out, 1, CastTo::<B>::cast))
+    })
+}
+
+/// A cast of one concrete number.
+pub(crate) fn scalar(x: &Array, dtype: DType, weak: bool) -> Array {
+    kernel(x, Aval { shape: x.aval().shape.clone(), dtype, weak })
+}
+
+pub(crate) fn cast_to(x: &Tensor, dtype: DType, weak: bool) -> Result<Tensor> {
+    bind1(&Cast { dtype, weak }, [x.clone()])
+}
+
+/// The same bytes read as another dtype of the same width.
+#[derive(Clone, PartialEq)]
+struct Bitcast(DType);
+
+impl Primitive for Bitcast {
+    fn name(&self) -> &'static str {
+        "bitcast"
+    }
+
+    fn infer(&self, args: &[&Aval]) -> Result<Outs<Aval>> {
+        if args[0].dtype.size() != self.0.size() {
+            let found = format!("{} to {}", args[0].dtype, self.0);
+            return Err(Error::dtype("bitcast", found, "dtypes of one width"));
+        }
+        Ok(smallvec![args[0].with_dtype(self.0)])
+    }
+
+    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
+        let [x] = unpack(args);
+        Ok(smallvec![x.with_aval(only(outs))])
+    }
+
+    fn keeps(&self, _wants: &[bool]) -> Keeps {
+        Keeps::NONE
+    }
+
+    // Bits have no slope.
+    fn vjp(
+        &self,
+        _saved: &Saved,
+        _cts: Outs<Option<Tensor>>,
+        _wants: &[bool],
+    ) -> Result<Args<Option<Tensor>>> {
+        Ok(smallvec![None])
+    }
+
+    fn batch(&self, _axis: &Axis, args: Args, mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
+        Ok((smallvec![bind1(self, args)?], mapped.into()))
+    }
+}
+
+impl std::fmt::Debug for Bitcast {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "bitcast[dtype={}]", self.0.short_name())
+    }
+}
+
+/// Itself forward, nothing backward.
+#[derive(Clone, PartialEq, Debug)]
+struct StopGradient;
+
+impl Primitive for StopGradient {
+    fn name(&self) -> &'static str {
+        "stop_gradient"
+    }
+
+    fn infer(&self, args: &[&Aval]) -> Result<Outs<Aval>> {
+        Ok(smallvec![args[0].clone()])
+    }
+
+    fn eval(&self, args: Args<Array>, _outs: Outs<Aval>) -> Result<Outs<Array>> {
+        let [x] = unpack(args);
+        Ok(smallvec![x])
+    }
+
+    fn keeps(&self, _wants: &[bool]) -> Keeps {
+        Keeps::NONE
+    }
+
+    fn vjp(
+        &self,
+        _saved: &Saved,
+        _cts: Outs<Option<Tensor>>,
+        _wants: &[bool],
+    ) -> Result<Args<Option<Tensor>>> {
+        Ok(smallvec![None])
+    }
+
+    fn batch(&self, _axis: &Axis, args: Args, mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
+        Ok((smallvec![bind1(self, args)?], mapped.into()))
+    }
+}
+
+impl Tensor {
+    /// Converts the elements to another dtype: floats round to nearest, floats to integers truncate towards zero and
+    /// saturate (NaN becomes 0), integers to narrower ones wrap around, and to `Bool` everything but zero is true.
+    ///
+    /// ```
+    /// use flaxen::prelude::*;
+    /// let x = Tensor::from([1.7f32, -1.7]).cast(DType::I32);
+    /// assert_eq!(x.to_vec::<i32>()?, [1, -1]);
+    /// # Ok::<(), flaxen::Error>(())
+    /// ```
+    ///
+    /// # Panics
+    /// If this is a value of a transform that has returned.
+    #[track_caller]
+    pub fn cast(&self, dtype: DType) -> Tensor {
+        unwrap(self.try_cast(dtype))
+    }
+
+    /// As [`cast`](Tensor::cast).
+    ///
+    /// # Errors
+    /// If this is a value of a transform that has returned.
+    #[track_caller]
+    pub fn try_cast(&self, dtype: DType) -> Result<Tensor> {
+        if self.dtype() == dtype && !self.aval().weak {
+            return Ok(self.clone());
+        }
+        cast_to(self, dtype, false)
+    }
+
+    /// Reads the bytes of each element as another dtype of the same width.
+    ///
+    /// # Panics
+    /// If the dtypes differ in width.
+    #[track_caller]
+    pub fn bitcast(&self, dtype: DType) -> Tensor {
+        unwrap(self.try_bitcast(dtype))
+    }
+
+    /// As [`bitcast`](Tensor::bitcast).
+    ///
+    /// # Errors
+    /// If the dtypes differ in width.
+    #[track_caller]
+    pub fn try_bitcast(&self, dtype: DType) -> Result<Tensor> {
+        bind1(&Bitcast(dtype), [self.clone()])
+    }
+
+    /// The same value, through which no gradient flows.
+    ///
+    /// # Panics
+    /// If this is a value of a transform that has returned.
+    #[track_caller]
+    pub fn stop_gradient(&self) -> Tensor {
+        unwrap(bind1(&StopGradient, [self.clone()]))
+    }
+}

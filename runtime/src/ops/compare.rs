@@ -1,0 +1,125 @@
+//! Comparisons, which give booleans.
+
+use smallvec::smallvec;
+
+use super::{align, infer_elementwise, only, promoted, unpack, unwrap};
+use crate::error::Result;
+use crate::kernels::broadcast::Broadcast;
+use crate::kernels::elementwise;
+use crate::primitive::{Args, Keeps, Outs, Primitive, Saved};
+use crate::tensor::dtype::dispatch;
+use crate::tensor::{Array, Aval, DType, Tensor};
+use crate::trace::{Axis, bind1};
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Compare {
+    Eq,
+    Ne,
+    Lt,
+    Le,
+    Gt,
+    Ge,
+}
+
+impl Primitive for Compare {
+    fn name(&self) -> &'static str {
+        match self {
+            Compare::Eq => "eq",
+            Compare::Ne => "ne",
+            Compare::Lt => "lt",
+            Compare::Le => "le",
+            Compare::Gt => "gt",
+            Compare::Ge => "ge",
+        }
+    }
+
+    fn infer(&self, args: &[&Aval]) -> Result<Outs<Aval>> {
+        Ok(smallvec![infer_elementwise(self.name(), args)?.with_dtype(DType::Bool)])
+    }
+
+    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
+        let ([x, y], out) = (unpack(args), only(outs));
+        Ok(smallvec![dispatch!(x.dtype(), T => match self {
+            Compare::Eq => run::<T>(&x, &y, out, |x, y| x == y),
+            Compare::Ne => run::<T>(&x, &y, out, |x, y| x != y),
+            Compare::Lt => run::<T>(&x, &y, out, |x, y| x < y),
+            Compare::Le => run::<T>(&x, &y, out, |x, y| x <= y),
+            Compare::Gt => run::<T>(&x, &y, out, |x, y| x > y),
+            Compare::Ge => run::<T>(&x, &y, out, |x, y| x >= y),
+        })])
+    }
+
+    fn keeps(&self, _wants: &[bool]) -> Keeps {
+        Keeps::NONE
+    }
+
+    fn vjp(
+        &self,
+        _saved: &Saved,
+        _cts: Outs<Option<Tensor>>,
+        _wants: &[bool],
+    ) -> Result<Args<Option<Tensor>>> {
+        Ok(smallvec![None, None])
+    }
+
+    fn batch(&self, _axis: &Axis, args: Args, mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
+        Ok((smallvec![bind1(self, align(args, mapped)?)?], smallvec![true]))
+    }
+}
+
+impl std::fmt::Debug for Compare {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+fn run<T: bytemuck::Pod + Send + Sync>(
+    x: &Array,
+    y: &Array,
+    out: Aval,
+    f: impl Fn(T, T) -> bool + Sync,
+) -> Array {
+    let layout = Broadcast::new(&out.shape, [x.shape(), y.shape()]);
+    Array::build(out, |out| {
+        elementwise::zip(&layout, (x.data::<T>(), y.data::<T>()), out, 1, |x, y| u8::from(f(x, y)));
+    })
+}
+
+macro_rules! methods {
+    ($($(#[$doc:meta])* $method:ident $try_method:ident $op:ident;)*) => {
+        impl Tensor {
+            $($(#[$doc])*
+            ///
+            /// # Panics
+            /// If the shapes do not broadcast.
+            #[track_caller]
+            pub fn $method(&self, other: impl Into<Tensor>) -> Tensor {
+                unwrap(self.$try_method(other))
+            }
+
+            #[doc = concat!("As [`", stringify!($method), "`](Tensor::", stringify!($method), ").")]
+            ///
+            /// # Errors
+            /// If the shapes do not broadcast.
+            #[track_caller]
+            pub fn $try_method(&self, other: impl Into<Tensor>) -> Result<Tensor> {
+                bind1(&Compare::$op, promoted([self.clone(), other.into()])?)
+            })*
+        }
+    };
+}
+
+methods! {
+    /// True where the two are equal; NaN equals nothing.
+    eq try_eq Eq;
+    /// True where the two differ.
+    ne try_ne Ne;
+    /// True where `self` is less.
+    lt try_lt Lt;
+    /// True where `self` is less or equal.
+    le try_le Le;
+    /// True where `self` is greater.
+    gt try_gt Gt;
+    /// True where `self` is greater or equal.
+    ge try_ge Ge;
+}

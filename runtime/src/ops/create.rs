@@ -1,0 +1,191 @@
+//! Creation as primitives without arguments: under `jit` a full-size constant is a step, not a captured array.
+
+use smallvec::smallvec;
+
+use super::{addressable, only, scalar_array, unwrap};
+use crate::compile::Known;
+use crate::error::{Error, Result};
+use crate::kernels::number::Number;
+use crate::kernels::threads;
+use crate::primitive::{Args, Outs, Primitive};
+use crate::tensor::dtype::dispatch;
+use crate::tensor::{Array, Aval, DType, Element, Repr, Tensor};
+use crate::trace::{Axis, bind1};
+
+#[derive(Clone)]
+struct Full {
+    aval: Aval,
+    value: f64,
+}
+
+/// NaN is itself here: equal steps are merged.
+impl PartialEq for Full {
+    fn eq(&self, other: &Full) -> bool {
+        self.aval == other.aval && self.value.to_bits() == other.value.to_bits()
+    }
+}
+
+impl Primitive for Full {
+    fn name(&self) -> &'static str {
+        "full"
+    }
+
+    fn infer(&self, _args: &[&Aval]) -> Result<Outs<Aval>> {
+        Ok(smallvec![addressable("full", self.aval.clone())?])
+    }
+
+    fn eval(&self, _args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
+        let out = only(outs);
+        if self.value == 0.0 && self.value.is_sign_positive() {
+            return Ok(smallvec![Array::zeros(out)]);
+        }
+        let one = scalar_array(self.value, out.dtype, false);
+        Ok(smallvec![dispatch!(out.dtype, T => {
+            let value = one.data::<T>()[0];
+            Array::build(out, |out: &mut [T]| threads::split(out, 1, 1, |_, piece| piece.fill(value)))
+        })])
+    }
+
+    fn batch(&self, _axis: &Axis, args: Args, _mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
+        Ok((smallvec![bind1(self, args)?], smallvec![false]))
+    }
+
+    fn uniform(&self, _args: &[Known<'_>]) -> Option<f64> {
+        Some(self.value)
+    }
+}
+
+impl std::fmt::Debug for Full {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "full[{:?}]", self.value)
+    }
+}
+
+/// 0, 1, 2, … along one axis.
+#[derive(Clone, PartialEq)]
+struct Iota {
+    aval: Aval,
+    axis: usize,
+}
+
+impl Primitive for Iota {
+    fn name(&self) -> &'static str {
+        "iota"
+    }
+
+    fn infer(&self, _args: &[&Aval]) -> Result<Outs<Aval>> {
+        if self.axis >= self.aval.rank() {
+            return Err(Error::shape(
+                "iota",
+                format!("axis {} of {}", self.axis, self.aval),
+                "an axis of the shape",
+            ));
+        }
+        if self.aval.dtype == DType::Bool {
+            return Err(Error::dtype("iota", self.aval.dtype, "a number type"));
+        }
+        Ok(smallvec![addressable("iota", self.aval.clone())?])
+    }
+
+    fn eval(&self, _args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
+        let out = only(outs);
+        let (size, inner) = (out.shape[self.axis], out.shape[self.axis + 1..].iter().product::<usize>());
+        Ok(smallvec![dispatch!(out.dtype, T => Array::build(out, |out: &mut [T]| {
+            threads::split(out, inner.max(1), inner, |first, piece| {
+                for (row, out) in piece.chunks_mut(inner.max(1)).enumerate() {
+                    out.fill(<T as Number>::from_f64(((first + row) % size) as f64));
+                }
+            });
+        }))])
+    }
+
+    fn batch(&self, _axis: &Axis, args: Args, _mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
+        Ok((smallvec![bind1(self, args)?], smallvec![false]))
+    }
+}
+
+impl std::fmt::Debug for Iota {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "iota[axis={}]", self.axis)
+    }
+}
+
+pub(crate) fn full(aval: Aval, value: f64) -> Result<Tensor> {
+    bind1(&Full { aval, value }, [])
+}
+
+pub(crate) fn iota(shape: impl AsRef<[usize]>, dtype: DType, axis: usize) -> Result<Tensor> {
+    bind1(&Iota { aval: Aval::new(shape, dtype), axis }, [])
+}
+
+impl Tensor {
+    /// Zeros of dtype `F32`.
+    ///
+    /// # Panics
+    /// If the size overflows the address space.
+    #[track_caller]
+    pub fn zeros(shape: impl AsRef<[usize]>) -> Tensor {
+        Tensor::zeros_of(shape, DType::F32)
+    }
+
+    /// Zeros of a dtype.
+    ///
+    /// # Panics
+    /// If the size overflows the address space.
+    #[track_caller]
+    pub fn zeros_of(shape: impl AsRef<[usize]>, dtype: DType) -> Tensor {
+        unwrap(full(Aval::new(shape.as_ref(), dtype), 0.0))
+    }
+
+    /// Ones of dtype `F32`.
+    ///
+    /// # Panics
+    /// If the size overflows the address space.
+    #[track_caller]
+    pub fn ones(shape: impl AsRef<[usize]>) -> Tensor {
+        Tensor::ones_of(shape, DType::F32)
+    }
+
+    /// Ones of a dtype.
+    ///
+    /// # Panics
+    /// If the size overflows the address space.
+    #[track_caller]
+    pub fn ones_of(shape: impl AsRef<[usize]>, dtype: DType) -> Tensor {
+        unwrap(full(Aval::new(shape.as_ref(), dtype), 1.0))
+    }
+
+    /// One number everywhere; its Rust type is the dtype.
+    ///
+    /// # Panics
+    /// If the size overflows the address space.
+    #[track_caller]
+    pub fn full<T: Element>(shape: impl AsRef<[usize]>, value: T) -> Tensor {
+        let aval = Aval::new(shape.as_ref(), T::DTYPE);
+        let exact = super::cast::scalar(&Array::scalar(value, false), DType::F64, false).data::<f64>()[0];
+        let back = scalar_array(exact, T::DTYPE, false);
+        // An i64 beyond 2^53 does not go through an f64.
+        if T::load(back.data::<T::Storage>()[0]) == value || value != value {
+            return unwrap(full(aval, exact));
+        }
+        Tensor { repr: Repr::Array(Array::scalar(value, false)) }.broadcast_to(shape)
+    }
+
+    /// Zeros of the shape and dtype of another tensor.
+    ///
+    /// # Panics
+    /// If the other is a value of a transform that has returned.
+    #[track_caller]
+    pub fn zeros_like(&self) -> Tensor {
+        Tensor::zeros_of(self.shape(), self.dtype())
+    }
+
+    /// Ones of the shape and dtype of another tensor.
+    ///
+    /// # Panics
+    /// If the other is a value of a transform that has returned.
+    #[track_caller]
+    pub fn ones_like(&self) -> Tensor {
+        Tensor::ones_of(self.shape(), self.dtype())
+    }
+}

@@ -1,0 +1,159 @@
+//! Choosing element by element: select and clamp.
+
+use smallvec::smallvec;
+
+use super::{align, broadcast_shapes, cotangent, infer_elementwise, only, promoted, sum_to, unpack, unwrap};
+use crate::compile::{Known, Operand, Rewrite};
+use crate::error::{Error, Result};
+use crate::kernels::broadcast::Broadcast;
+use crate::kernels::elementwise;
+use crate::kernels::number::Number;
+use crate::primitive::{Args, Keeps, Outs, Primitive, Saved};
+use crate::tensor::dtype::dispatch;
+use crate::tensor::{Array, Aval, DType, Tensor};
+use crate::trace::{Axis, bind1};
+
+#[derive(Clone, PartialEq, Debug)]
+struct Select;
+
+impl Primitive for Select {
+    fn name(&self) -> &'static str {
+        "select"
+    }
+
+    fn infer(&self, args: &[&Aval]) -> Result<Outs<Aval>> {
+        if args[0].dtype != DType::Bool {
+            return Err(Error::dtype("select", args[0].dtype, "a condition of booleans"));
+        }
+        let value = infer_elementwise("select", &args[1..])?;
+        Ok(smallvec![Aval { shape: broadcast_shapes("select", &[&args[0].shape, &value.shape])?, ..value }])
+    }
+
+    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
+        let ([c, x, y], out) = (unpack(args), only(outs));
+        let layout = Broadcast::new(&out.shape, [c.shape(), x.shape(), y.shape()]);
+        Ok(smallvec![dispatch!(out.dtype, T => Array::build(out, |out| {
+            let data = (c.data::<u8>(), x.data::<T>(), y.data::<T>());
+            elementwise::zip3(&layout, data, out, 1, |c, x, y| if c != 0 { x } else { y });
+        }))])
+    }
+
+    fn keeps(&self, _wants: &[bool]) -> Keeps {
+        Keeps::args([0])
+    }
+
+    fn vjp(&self, saved: &Saved, cts: Outs<Option<Tensor>>, wants: &[bool]) -> Result<Args<Option<Tensor>>> {
+        let (ct, c) = (cotangent(cts), saved.arg(0));
+        let zero = ct.like(0.0);
+        let side = |i: usize, x: &Tensor, y: &Tensor| -> Result<Option<Tensor>> {
+            wants[i].then(|| sum_to(c.try_select(x, y)?, &saved.arg_aval(i).shape)).transpose()
+        };
+        Ok(smallvec![None, side(1, &ct, &zero)?, side(2, &zero, &ct)?])
+    }
+
+    fn batch(&self, _axis: &Axis, args: Args, mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
+        Ok((smallvec![bind1(self, align(args, mapped)?)?], smallvec![true]))
+    }
+
+    fn simplify(&self, args: &[Known<'_>]) -> Option<Rewrite> {
+        let chosen = if args[0].uniform()? == 0.0 { 2 } else { 1 };
+        let shapes = [&args[0].aval().shape[..], &args[1].aval().shape, &args[2].aval().shape];
+        let out = broadcast_shapes("select", &shapes).ok()?;
+        (args[chosen].aval().shape == out).then_some(Rewrite::Value(Operand::Arg(chosen)))
+    }
+}
+
+/// `min(max(x, low), high)` with a gradient of 1 from `low` to `high` and 0 outside, as `lax.clamp`.
+#[derive(Clone, PartialEq, Debug)]
+struct Clamp;
+
+impl Primitive for Clamp {
+    fn name(&self) -> &'static str {
+        "clamp"
+    }
+
+    fn infer(&self, args: &[&Aval]) -> Result<Outs<Aval>> {
+        if args[0].dtype == DType::Bool {
+            return Err(Error::dtype("clamp", args[0].dtype, "numbers"));
+        }
+        Ok(smallvec![infer_elementwise("clamp", args)?])
+    }
+
+    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
+        let ([low, x, high], out) = (unpack(args), only(outs));
+        let layout = Broadcast::new(&out.shape, [low.shape(), x.shape(), high.shape()]);
+        Ok(smallvec![dispatch!(out.dtype, T => Array::build(out, |out| {
+            let data = (low.data::<T>(), x.data::<T>(), high.data::<T>());
+            elementwise::zip3(&layout, data, out, 1, |low, x, high| x.larger(low).smaller(high));
+        }))])
+    }
+
+    fn keeps(&self, _wants: &[bool]) -> Keeps {
+        Keeps::ARGS
+    }
+
+    fn vjp(&self, saved: &Saved, cts: Outs<Option<Tensor>>, wants: &[bool]) -> Result<Args<Option<Tensor>>> {
+        let (ct, low, x, high) = (cotangent(cts), saved.arg(0), saved.arg(1), saved.arg(2));
+        let zero = ct.like(0.0);
+        let side = |i: usize, here: &dyn Fn() -> Tensor| -> Result<Option<Tensor>> {
+            wants[i].then(|| sum_to(here().try_select(&ct, &zero)?, &saved.arg_aval(i).shape)).transpose()
+        };
+        Ok(smallvec![
+            side(0, &|| low.gt(x) & low.lt(high))?,
+            side(1, &|| x.gt(low) & x.lt(high))?,
+            side(2, &|| high.lt(x))?,
+        ])
+    }
+
+    fn batch(&self, _axis: &Axis, args: Args, mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
+        Ok((smallvec![bind1(self, align(args, mapped)?)?], smallvec![true]))
+    }
+}
+
+impl Tensor {
+    /// `x` where this boolean tensor is true, else `y`; all three broadcast.
+    ///
+    /// The gradient flows to the chosen side only.
+    ///
+    /// ```
+    /// use flaxen::prelude::*;
+    /// let x = Tensor::from([-1.0f32, 2.0]);
+    /// assert_eq!(x.gt(0.0).select(&x, 0.0).to_vec::<f32>()?, [0.0, 2.0]);
+    /// # Ok::<(), flaxen::Error>(())
+    /// ```
+    ///
+    /// # Panics
+    /// If this is not boolean, or the shapes do not broadcast.
+    #[track_caller]
+    pub fn select(&self, x: impl Into<Tensor>, y: impl Into<Tensor>) -> Tensor {
+        unwrap(self.try_select(x, y))
+    }
+
+    /// As [`select`](Tensor::select).
+    ///
+    /// # Errors
+    /// If this is not boolean, or the shapes do not broadcast.
+    #[track_caller]
+    pub fn try_select(&self, x: impl Into<Tensor>, y: impl Into<Tensor>) -> Result<Tensor> {
+        let [x, y] = promoted([x.into(), y.into()])?;
+        bind1(&Select, [self.clone(), x, y])
+    }
+
+    /// `self` kept between `low` and `high`; NaN stays NaN.
+    ///
+    /// # Panics
+    /// If the shapes do not broadcast.
+    #[track_caller]
+    pub fn clamp(&self, low: impl Into<Tensor>, high: impl Into<Tensor>) -> Tensor {
+        unwrap(self.try_clamp(low, high))
+    }
+
+    /// As [`clamp`](Tensor::clamp).
+    ///
+    /// # Errors
+    /// If the shapes do not broadcast.
+    #[track_caller]
+    pub fn try_clamp(&self, low: impl Into<Tensor>, high: impl Into<Tensor>) -> Result<Tensor> {
+        bind1(&Clamp, promoted([low.into(), self.clone(), high.into()])?)
+    }
+}

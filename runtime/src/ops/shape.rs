@@ -1,0 +1,452 @@
+//! Views under another shape: reshape, transpose, broadcast.
+
+use smallvec::smallvec;
+
+use super::{
+    addressable, axes_of, axis_of, broadcast_shapes, cotangent, only, prepend, sum_to, unpack, unwrap,
+};
+use crate::compile::{Known, Operand, Rewrite};
+use crate::error::{Error, Result};
+use crate::kernels::broadcast::Broadcast;
+use crate::kernels::{elementwise, transpose};
+use crate::primitive::{Args, Keeps, Outs, Primitive, Saved};
+use crate::tensor::dtype::dispatch;
+use crate::tensor::{Array, Aval, Shape, Tensor};
+use crate::trace::{Axis, bind1};
+
+#[derive(Clone, PartialEq)]
+struct Broadcasted(Shape);
+
+#[derive(Clone, PartialEq)]
+struct Reshape(Shape);
+
+/// Output axis `i` is input axis `.0[i]`.
+#[derive(Clone, PartialEq)]
+struct Transpose(Shape);
+
+impl Primitive for Broadcasted {
+    fn name(&self) -> &'static str {
+        "broadcast_to"
+    }
+
+    fn infer(&self, args: &[&Aval]) -> Result<Outs<Aval>> {
+        let shape = &args[0].shape;
+        if broadcast_shapes(self.name(), &[shape, &self.0]).ok().as_ref() != Some(&self.0) {
+            let found = format!("{shape:?} to {:?}", self.0);
+            return Err(Error::shape(
+                self.name(),
+                found,
+                "a target whose last axes are equal, or larger where the size is 1",
+            ));
+        }
+        Ok(smallvec![addressable(self.name(), args[0].with_shape(self.0.clone()))?])
+    }
+
+    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
+        let ([x], out) = (unpack(args), only(outs));
+        let layout = Broadcast::new(&out.shape, [x.shape()]);
+        let out = dispatch!(out.dtype, T => {
+            Array::build(out, |out: &mut [T]| elementwise::expand(&layout, x.data(), out))
+        });
+        Ok(smallvec![out])
+    }
+
+    fn keeps(&self, _wants: &[bool]) -> Keeps {
+        Keeps::NONE
+    }
+
+    fn vjp(&self, saved: &Saved, cts: Outs<Option<Tensor>>, _wants: &[bool]) -> Result<Args<Option<Tensor>>> {
+        Ok(smallvec![Some(sum_to(cotangent(cts), &saved.arg_aval(0).shape)?)])
+    }
+
+    fn batch(&self, axis: &Axis, args: Args, mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
+        let shape = prepend(axis.size, &self.0);
+        // The argument's rank may be lower than the target's: align behind the batch axis first.
+        let mut inner = Shape::from_elem(1, shape.len());
+        inner[0] = axis.size;
+        let logical = args[0].rank() - 1;
+        let rank = shape.len();
+        inner[rank - logical..].copy_from_slice(&args[0].shape()[1..]);
+        Ok((smallvec![args[0].try_reshape(&inner)?.try_broadcast_to(&shape)?], mapped.into()))
+    }
+
+    fn simplify(&self, args: &[Known<'_>]) -> Option<Rewrite> {
+        if args[0].aval().shape == self.0 {
+            return Some(Rewrite::Value(Operand::Arg(0)));
+        }
+        args[0].made_by::<Broadcasted>()?;
+        Some(Rewrite::Apply(std::sync::Arc::new(self.clone()), smallvec![Operand::Inner(0, 0)]))
+    }
+
+    fn uniform(&self, args: &[Known<'_>]) -> Option<f64> {
+        args[0].uniform()
+    }
+}
+
+impl Primitive for Reshape {
+    fn name(&self) -> &'static str {
+        "reshape"
+    }
+
+    fn infer(&self, args: &[&Aval]) -> Result<Outs<Aval>> {
+        let out = args[0].with_shape(self.0.clone());
+        if out.checked_size() != Some(args[0].size()) {
+            let found = format!("{:?} to {:?}", args[0].shape, self.0);
+            return Err(Error::shape(self.name(), found, "as many elements as before"));
+        }
+        Ok(smallvec![out])
+    }
+
+    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
+        let [x] = unpack(args);
+        Ok(smallvec![x.with_aval(only(outs))])
+    }
+
+    fn keeps(&self, _wants: &[bool]) -> Keeps {
+        Keeps::NONE
+    }
+
+    fn vjp(&self, saved: &Saved, cts: Outs<Option<Tensor>>, _wants: &[bool]) -> Result<Args<Option<Tensor>>> {
+        Ok(smallvec![Some(cotangent(cts).try_reshape(&saved.arg_aval(0).shape)?)])
+    }
+
+    fn batch(&self, axis: &Axis, args: Args, mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
+        Ok((smallvec![bind1(&Reshape(prepend(axis.size, &self.0)), args)?], mapped.into()))
+    }
+
+    fn simplify(&self, args: &[Known<'_>]) -> Option<Rewrite> {
+        if args[0].aval().shape == self.0 {
+            return Some(Rewrite::Value(Operand::Arg(0)));
+        }
+        args[0].made_by::<Reshape>()?;
+        Some(Rewrite::Apply(std::sync::Arc::new(self.clone()), smallvec![Operand::Inner(0, 0)]))
+    }
+
+    fn uniform(&self, args: &[Known<'_>]) -> Option<f64> {
+        args[0].uniform()
+    }
+}
+
+impl Primitive for Transpose {
+    fn name(&self) -> &'static str {
+        "transpose"
+    }
+
+    fn infer(&self, args: &[&Aval]) -> Result<Outs<Aval>> {
+        let shape = &args[0].shape;
+        let mut sorted = self.0.clone();
+        sorted.sort_unstable();
+        if !sorted.iter().copied().eq(0..shape.len()) {
+            let found = format!("axes {:?} of shape {shape:?}", self.0);
+            return Err(Error::shape(self.name(), found, "each axis once"));
+        }
+        Ok(smallvec![args[0].with_shape(self.0.iter().map(|&axis| shape[axis]).collect::<Shape>())])
+    }
+
+    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
+        let ([x], out) = (unpack(args), only(outs));
+        // Axes of size 1 do not matter to the numbers: then it is a reshape.
+        let moved = self.0.iter().filter(|&&axis| x.shape()[axis] != 1);
+        if moved.is_sorted() {
+            return Ok(smallvec![x.with_aval(out)]);
+        }
+        let out = dispatch!(out.dtype, T => Array::build(out, |out: &mut [T]| {
+            transpose::transpose(x.data::<T>(), x.shape(), &self.0, out);
+        }));
+        Ok(smallvec![out])
+    }
+
+    fn keeps(&self, _wants: &[bool]) -> Keeps {
+        Keeps::NONE
+    }
+
+    fn vjp(
+        &self,
+        _saved: &Saved,
+        cts: Outs<Option<Tensor>>,
+        _wants: &[bool],
+    ) -> Result<Args<Option<Tensor>>> {
+        let mut inverse = Shape::from_elem(0, self.0.len());
+        for (i, &axis) in self.0.iter().enumerate() {
+            inverse[axis] = i;
+        }
+        Ok(smallvec![Some(permuted(&cotangent(cts), inverse)?)])
+    }
+
+    fn batch(&self, _axis: &Axis, args: Args, mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
+        let axes: Shape = std::iter::once(0).chain(self.0.iter().map(|axis| axis + 1)).collect();
+        Ok((smallvec![bind1(&Transpose(axes), args)?], mapped.into()))
+    }
+
+    fn simplify(&self, args: &[Known<'_>]) -> Option<Rewrite> {
+        if self.0.iter().copied().eq(0..self.0.len()) {
+            return Some(Rewrite::Value(Operand::Arg(0)));
+        }
+        let inner = args[0].made_by::<Transpose>()?;
+        let both = Transpose(self.0.iter().map(|&axis| inner.0[axis]).collect());
+        Some(Rewrite::Apply(std::sync::Arc::new(both), smallvec![Operand::Inner(0, 0)]))
+    }
+
+    fn uniform(&self, args: &[Known<'_>]) -> Option<f64> {
+        args[0].uniform()
+    }
+}
+
+macro_rules! debug {
+    ($($type:ident $field:literal)*) => {
+        $(impl std::fmt::Debug for $type {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                write!(f, "{}[{}={:?}]", self.name(), $field, self.0)
+            }
+        })*
+    };
+}
+
+debug!(Broadcasted "shape" Reshape "shape" Transpose "axes");
+
+#[track_caller]
+pub(crate) fn permuted(x: &Tensor, axes: Shape) -> Result<Tensor> {
+    if axes.iter().copied().eq(0..x.rank()) {
+        return Ok(x.clone());
+    }
+    bind1(&Transpose(axes), [x.clone()])
+}
+
+/// The axes with one moved elsewhere, the others in their order.
+pub(crate) fn moved(rank: usize, from: usize, to: usize) -> Shape {
+    let mut axes: Shape = (0..rank).filter(|&axis| axis != from).collect();
+    axes.insert(to, from);
+    axes
+}
+
+impl Tensor {
+    /// The same elements, row-major, under another shape.
+    ///
+    /// # Panics
+    /// If the number of elements differs. See [`reshape_infer`](Tensor::reshape_infer) for a size left open.
+    #[track_caller]
+    pub fn reshape(&self, shape: impl AsRef<[usize]>) -> Tensor {
+        unwrap(self.try_reshape(shape))
+    }
+
+    /// As [`reshape`](Tensor::reshape).
+    ///
+    /// # Errors
+    /// If the number of elements differs.
+    #[track_caller]
+    pub fn try_reshape(&self, shape: impl AsRef<[usize]>) -> Result<Tensor> {
+        if self.shape() == shape.as_ref() {
+            return Ok(self.clone());
+        }
+        bind1(&Reshape(shape.as_ref().into()), [self.clone()])
+    }
+
+    /// As [`reshape`](Tensor::reshape), where one size may be −1: whatever is left.
+    ///
+    /// ```
+    /// use flaxen::prelude::*;
+    /// assert_eq!(Tensor::zeros([2, 3, 4]).reshape_infer([2, -1]).shape(), [2, 12]);
+    /// ```
+    ///
+    /// # Panics
+    /// If the number of elements differs, or two sizes are open.
+    #[track_caller]
+    pub fn reshape_infer(&self, shape: impl AsRef<[isize]>) -> Tensor {
+        unwrap(self.try_reshape_infer(shape))
+    }
+
+    /// As [`reshape_infer`](Tensor::reshape_infer).
+    ///
+    /// # Errors
+    /// If the number of elements differs, or two sizes are open.
+    #[track_caller]
+    pub fn try_reshape_infer(&self, shape: impl AsRef<[isize]>) -> Result<Tensor> {
+        let asked = shape.as_ref();
+        let wrong = || {
+            let found = format!("{:?} to {asked:?}", self.shape());
+            Error::shape("reshape", found, "as many elements as before, and −1 at most once")
+        };
+        let known: usize = asked.iter().filter_map(|&size| usize::try_from(size).ok()).product();
+        let open = asked.iter().filter(|&&size| size < 0).count();
+        if open > 1 || asked.iter().any(|&size| size < -1) || (open == 1 && known == 0) {
+            return Err(wrong());
+        }
+        let rest = if open == 1 { self.size() / known } else { 0 };
+        let shape: Shape = asked.iter().map(|&size| usize::try_from(size).unwrap_or(rest)).collect();
+        if open == 1 && rest * known != self.size() {
+            return Err(wrong());
+        }
+        self.try_reshape(&shape)
+    }
+
+    /// The axes in another order: axis `i` of the result is axis `axes[i]`; negative ones count from the end.
+    ///
+    /// # Panics
+    /// If `axes` does not name each axis once.
+    #[track_caller]
+    pub fn transpose(&self, axes: impl AsRef<[isize]>) -> Tensor {
+        unwrap(self.try_transpose(axes))
+    }
+
+    /// As [`transpose`](Tensor::transpose).
+    ///
+    /// # Errors
+    /// If `axes` does not name each axis once.
+    #[track_caller]
+    pub fn try_transpose(&self, axes: impl AsRef<[isize]>) -> Result<Tensor> {
+        let axes: Shape = axes
+            .as_ref()
+            .iter()
+            .map(|&axis| axis_of("transpose", axis, self.rank()))
+            .collect::<Result<_>>()?;
+        permuted(self, axes)
+    }
+
+    /// The axes in reverse order: of a matrix, its transpose.
+    ///
+    /// # Panics
+    /// If this is a value of a transform that has returned.
+    #[track_caller]
+    pub fn t(&self) -> Tensor {
+        unwrap(permuted(self, (0..self.rank()).rev().collect()))
+    }
+
+    /// Two axes exchanged.
+    ///
+    /// # Panics
+    /// If there is no such axis.
+    #[track_caller]
+    pub fn swap_axes(&self, a: isize, b: isize) -> Tensor {
+        unwrap(self.try_swap_axes(a, b))
+    }
+
+    /// As [`swap_axes`](Tensor::swap_axes).
+    ///
+    /// # Errors
+    /// If there is no such axis.
+    #[track_caller]
+    pub fn try_swap_axes(&self, a: isize, b: isize) -> Result<Tensor> {
+        let mut axes: Shape = (0..self.rank()).collect();
+        axes.swap(axis_of("swap_axes", a, self.rank())?, axis_of("swap_axes", b, self.rank())?);
+        permuted(self, axes)
+    }
+
+    /// One axis moved, the others in their order.
+    ///
+    /// # Panics
+    /// If there is no such axis.
+    #[track_caller]
+    pub fn move_axis(&self, from: isize, to: isize) -> Tensor {
+        unwrap(self.try_move_axis(from, to))
+    }
+
+    /// As [`move_axis`](Tensor::move_axis).
+    ///
+    /// # Errors
+    /// If there is no such axis.
+    #[track_caller]
+    pub fn try_move_axis(&self, from: isize, to: isize) -> Result<Tensor> {
+        let axis = |axis| axis_of("move_axis", axis, self.rank());
+        permuted(self, moved(self.rank(), axis(from)?, axis(to)?))
+    }
+
+    /// The elements repeated along axes of size 1 and new axes in front.
+    ///
+    /// # Panics
+    /// If the shape does not broadcast to the target.
+    #[track_caller]
+    pub fn broadcast_to(&self, shape: impl AsRef<[usize]>) -> Tensor {
+        unwrap(self.try_broadcast_to(shape))
+    }
+
+    /// As [`broadcast_to`](Tensor::broadcast_to).
+    ///
+    /// # Errors
+    /// If the shape does not broadcast to the target.
+    #[track_caller]
+    pub fn try_broadcast_to(&self, shape: impl AsRef<[usize]>) -> Result<Tensor> {
+        if self.shape() == shape.as_ref() {
+            return Ok(self.clone());
+        }
+        bind1(&Broadcasted(shape.as_ref().into()), [self.clone()])
+    }
+
+    /// New axes of size 1 at these positions of the result.
+    ///
+    /// # Panics
+    /// If a position is out of range or named twice.
+    #[track_caller]
+    pub fn expand_dims(&self, axes: impl AsRef<[isize]>) -> Tensor {
+        unwrap(self.try_expand_dims(axes))
+    }
+
+    /// As [`expand_dims`](Tensor::expand_dims).
+    ///
+    /// # Errors
+    /// If a position is out of range or named twice.
+    #[track_caller]
+    pub fn try_expand_dims(&self, axes: impl AsRef<[isize]>) -> Result<Tensor> {
+        let axes = axes_of("expand_dims", axes.as_ref(), self.rank() + axes.as_ref().len())?;
+        let mut shape: Shape = self.shape().into();
+        for &axis in &axes {
+            shape.insert(axis, 1);
+        }
+        self.try_reshape(&shape)
+    }
+
+    /// Without these axes, which must have size 1; all such axes if none is named.
+    ///
+    /// # Panics
+    /// If an axis has another size.
+    #[track_caller]
+    pub fn squeeze(&self, axes: impl AsRef<[isize]>) -> Tensor {
+        unwrap(self.try_squeeze(axes))
+    }
+
+    /// As [`squeeze`](Tensor::squeeze).
+    ///
+    /// # Errors
+    /// If an axis has another size.
+    #[track_caller]
+    pub fn try_squeeze(&self, axes: impl AsRef<[isize]>) -> Result<Tensor> {
+        let all = axes.as_ref().is_empty();
+        let axes = axes_of("squeeze", axes.as_ref(), self.rank())?;
+        if let Some(&axis) = axes.iter().find(|&&axis| self.shape()[axis] != 1) {
+            return Err(Error::shape(
+                "squeeze",
+                format!("axis {axis} of shape {:?}", self.shape()),
+                "axes of size 1",
+            ));
+        }
+        let dropped = |axis: usize| if all { self.shape()[axis] == 1 } else { axes.contains(&axis) };
+        let shape: Shape =
+            (0..self.rank()).filter(|&axis| !dropped(axis)).map(|axis| self.shape()[axis]).collect();
+        self.try_reshape(&shape)
+    }
+
+    /// All axes from `start` on merged into one.
+    ///
+    /// # Panics
+    /// If `start` is larger than the rank.
+    #[track_caller]
+    pub fn flatten(&self, start: usize) -> Tensor {
+        unwrap(self.try_flatten(start))
+    }
+
+    /// As [`flatten`](Tensor::flatten).
+    ///
+    /// # Errors
+    /// If `start` is larger than the rank.
+    #[track_caller]
+    pub fn try_flatten(&self, start: usize) -> Result<Tensor> {
+        if start > self.rank() {
+            return Err(Error::argument(
+                "flatten",
+                format!("start {start} of a tensor with {} axes", self.rank()),
+            ));
+        }
+        let mut shape: Shape = self.shape()[..start].into();
+        shape.push(self.shape()[start..].iter().product());
+        self.try_reshape(&shape)
+    }
+}

@@ -1,0 +1,207 @@
+//! What the rules of many primitives share.
+
+use crate::error::{Error, Result};
+use crate::primitive::{Args, Outs};
+use crate::tensor::{Array, Aval, DType, Repr, Shape, Tensor, promote};
+
+/// Arithmetic panics where its fallible twin returns an error.
+#[track_caller]
+pub(crate) fn unwrap<T>(result: Result<T>) -> T {
+    match result {
+        Ok(value) => value,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// The shape all shapes broadcast to.
+pub(crate) fn broadcast_shapes(op: &'static str, shapes: &[&[usize]]) -> Result<Shape> {
+    let Some((first, rest)) = shapes.split_first() else { return Ok(Shape::new()) };
+    if rest.iter().all(|shape| shape == first) {
+        return Ok((*first).into());
+    }
+    let rank = shapes.iter().map(|shape| shape.len()).max().unwrap_or(0);
+    let mut out = Shape::from_elem(1, rank);
+    for shape in shapes {
+        for (out, &size) in out[rank - shape.len()..].iter_mut().zip(*shape) {
+            match (*out, size) {
+                (_, 1) => {}
+                (1, _) => *out = size,
+                (a, b) if a == b => {}
+                _ => {
+                    let found =
+                        shapes.iter().map(|shape| format!("{shape:?}")).collect::<Vec<_>>().join(" and ");
+                    let expected = "shapes that broadcast (equal sizes, or 1, from the last axis on)";
+                    return Err(Error::shape(op, found, expected));
+                }
+            }
+        }
+    }
+    Ok(out)
+}
+
+/// Refuses an output too large to address.
+pub(crate) fn addressable(op: &'static str, aval: Aval) -> Result<Aval> {
+    match aval.checked_size() {
+        Some(_) => Ok(aval),
+        None => Err(Error::shape(op, format!("{aval}"), "a size in bytes that fits the address space")),
+    }
+}
+
+/// The output of an elementwise operation whose arguments have one dtype.
+pub(crate) fn infer_elementwise(op: &'static str, args: &[&Aval]) -> Result<Aval> {
+    if let Some(other) = args.iter().find(|aval| aval.dtype != args[0].dtype) {
+        return Err(Error::dtype(
+            op,
+            format!("{} and {}", args[0].dtype, other.dtype),
+            "arguments of one dtype",
+        ));
+    }
+    let shapes: Args<&[usize]> = args.iter().map(|aval| &aval.shape[..]).collect();
+    let shape = broadcast_shapes(op, &shapes)?;
+    let aval = Aval { shape, dtype: args[0].dtype, weak: args.iter().all(|aval| aval.weak) };
+    addressable(op, aval)
+}
+
+/// Casts tensors to the dtype of their mixture.
+pub(crate) fn promoted<const N: usize>(tensors: [Tensor; N]) -> Result<[Tensor; N]> {
+    if N > 0 && tensors.iter().all(|t| t.dtype() == tensors[0].dtype()) {
+        return Ok(tensors);
+    }
+    let (dtype, weak) = promote(tensors.iter().map(Tensor::aval));
+    convert_all(tensors, dtype, weak)
+}
+
+/// Casts tensors to the floating-point dtype of their mixture.
+pub(crate) fn promoted_inexact<const N: usize>(tensors: [Tensor; N]) -> Result<[Tensor; N]> {
+    let (dtype, weak) = promote(tensors.iter().map(Tensor::aval));
+    convert_all(tensors, dtype.to_inexact(), weak)
+}
+
+fn convert_all<const N: usize>(tensors: [Tensor; N], dtype: DType, weak: bool) -> Result<[Tensor; N]> {
+    let mut failed = None;
+    let out = tensors.map(|tensor| {
+        convert(&tensor, dtype, weak).unwrap_or_else(|error| {
+            failed.get_or_insert(error);
+            tensor
+        })
+    });
+    failed.map_or(Ok(out), Err)
+}
+
+/// A cast; a concrete scalar is cast at once, also while staging, because it is a constant.
+pub(crate) fn convert(tensor: &Tensor, dtype: DType, weak: bool) -> Result<Tensor> {
+    if tensor.dtype() == dtype {
+        return Ok(tensor.clone());
+    }
+    match &tensor.repr {
+        Repr::Array(array) if array.is_scalar() => Ok(super::cast::scalar(array, dtype, weak).into()),
+        _ => super::cast::cast_to(tensor, dtype, weak),
+    }
+}
+
+/// For elementwise batching rules: mapped arguments get the same rank, so that broadcasting aligns them behind the batch
+/// axis; unmapped ones align by themselves.
+pub(crate) fn align(args: Args, mapped: &[bool]) -> Result<Args> {
+    let logical = |(arg, &mapped): (&Tensor, &bool)| arg.rank() - usize::from(mapped);
+    let rank = args.iter().zip(mapped).map(logical).max().unwrap_or(0);
+    args.into_iter()
+        .zip(mapped)
+        .map(|(arg, &mapped)| {
+            if !mapped || arg.rank() == rank + 1 {
+                return Ok(arg);
+            }
+            let mut shape = Shape::from_elem(1, rank + 1);
+            shape[0] = arg.shape()[0];
+            let logical = arg.rank() - 1;
+            shape[rank + 1 - logical..].copy_from_slice(&arg.shape()[1..]);
+            arg.try_reshape(&shape)
+        })
+        .collect()
+}
+
+/// Gives every argument a batch axis in front: what a rule needs that has no better way to treat an unmapped one.
+pub(crate) fn batch_all(size: usize, args: Args, mapped: &[bool]) -> Result<Args> {
+    args.into_iter()
+        .zip(mapped)
+        .map(|(arg, &mapped)| if mapped { Ok(arg) } else { arg.try_broadcast_to(prepend(size, arg.shape())) })
+        .collect()
+}
+
+/// A shape with an axis in front.
+pub(crate) fn prepend(size: usize, shape: &[usize]) -> Shape {
+    std::iter::once(size).chain(shape.iter().copied()).collect()
+}
+
+/// One output, one cotangent.
+pub(crate) fn only<T>(mut outs: Outs<T>) -> T {
+    match (outs.pop(), outs.is_empty()) {
+        (Some(out), true) => out,
+        _ => unreachable!("an operation with one output"),
+    }
+}
+
+/// The cotangent of the only output of a primitive: the tape calls a pullback only if there is one.
+pub(crate) fn cotangent(cts: Outs<Option<Tensor>>) -> Tensor {
+    match only(cts) {
+        Some(ct) => ct,
+        None => unreachable!("a pullback is called with a cotangent"),
+    }
+}
+
+/// The arguments of a kernel that takes `N`.
+pub(crate) fn unpack<const N: usize, T>(args: Args<T>) -> [T; N] {
+    let mut args = args.into_iter();
+    std::array::from_fn(|i| match args.next() {
+        Some(arg) => arg,
+        None => unreachable!("argument {i} of {N}"),
+    })
+}
+
+/// The cotangent of a broadcast value: summed over the axes that were repeated.
+pub(crate) fn sum_to(ct: Tensor, shape: &[usize]) -> Result<Tensor> {
+    if ct.shape() == shape {
+        return Ok(ct);
+    }
+    let extra = ct.rank() - shape.len();
+    let repeated = |axis: &usize| *axis < extra || (shape[axis - extra] == 1 && ct.shape()[*axis] != 1);
+    let axes: Shape = (0..ct.rank()).filter(repeated).collect();
+    super::reduce::sum_axes(&ct, &axes)?.try_reshape(shape)
+}
+
+/// Zeros of a shape and dtype, as a value of the current trace.
+pub(crate) fn zeros_of(aval: &Aval) -> Result<Tensor> {
+    super::create::full(aval.with_shape(aval.shape.clone()), 0.0)
+}
+
+impl Tensor {
+    /// A scalar of this tensor's dtype.
+    pub(crate) fn like(&self, value: f64) -> Tensor {
+        scalar_array(value, self.dtype(), false).into()
+    }
+}
+
+/// An axis counted from the end if negative.
+pub(crate) fn axis_of(op: &'static str, axis: isize, rank: usize) -> Result<usize> {
+    let at = if axis < 0 { rank.checked_add_signed(axis) } else { Some(axis.unsigned_abs()) };
+    at.filter(|&at| at < rank).ok_or_else(|| {
+        Error::argument(
+            op,
+            format!("axis {axis} of a tensor with {rank} axes: use {}..{rank}", -(rank as isize)),
+        )
+    })
+}
+
+/// Distinct axes, counted from the end if negative, in ascending order.
+pub(crate) fn axes_of(op: &'static str, axes: &[isize], rank: usize) -> Result<Shape> {
+    let mut out: Shape = axes.iter().map(|&axis| axis_of(op, axis, rank)).collect::<Result<_>>()?;
+    out.sort_unstable();
+    if out.windows(2).any(|pair| pair[0] == pair[1]) {
+        return Err(Error::argument(op, format!("axes {axes:?} name one axis twice")));
+    }
+    Ok(out)
+}
+
+/// An array of one number of a dtype.
+pub(crate) fn scalar_array(value: f64, dtype: DType, weak: bool) -> Array {
+    super::cast::scalar(&Array::scalar(value, true), dtype, weak)
+}

@@ -1,0 +1,180 @@
+//! `Array`: concrete numbers, dense and row-major.
+
+use std::sync::Arc;
+
+use bytemuck::Pod;
+
+use super::aval::Aval;
+use super::dtype::{DType, Element};
+use super::pool::Buffer;
+
+/// Dense, row-major numbers, shared by reference count.
+///
+/// One pointer wide, because an op moves its arguments about ten times. Reshaping shares the buffer. This is what kernels
+/// take and return; users see it as [`Tensor`](crate::Tensor).
+#[derive(Clone)]
+pub struct Array(Arc<Numbers>);
+
+struct Numbers {
+    aval: Aval,
+    storage: Storage,
+}
+
+enum Storage {
+    /// Up to 16 bytes: scalars need no buffer.
+    Inline([u64; 2]),
+    Shared(Arc<Buffer>),
+}
+
+const INLINE: usize = 16;
+
+impl Array {
+    /// An array whose numbers are unspecified, to be written by a kernel.
+    pub fn scratch(aval: Aval) -> Array {
+        Array::with_buffer(aval, Buffer::scratch)
+    }
+
+    /// An array of zeros.
+    pub fn zeros(aval: Aval) -> Array {
+        Array::with_buffer(aval, Buffer::zeroed)
+    }
+
+    fn with_buffer(aval: Aval, buffer: impl FnOnce(usize) -> Buffer) -> Array {
+        let bytes = aval.size() * aval.dtype.size();
+        let storage =
+            if bytes <= INLINE { Storage::Inline([0; 2]) } else { Storage::Shared(Arc::new(buffer(bytes))) };
+        Array(Arc::new(Numbers { aval, storage }))
+    }
+
+    /// An array whose numbers `fill` writes, all of them.
+    pub fn build<T: Pod>(aval: Aval, fill: impl FnOnce(&mut [T])) -> Array {
+        let mut array = Array::scratch(aval);
+        if let Some(data) = array.unique() {
+            fill(data);
+        }
+        array
+    }
+
+    /// One number.
+    pub fn scalar<T: Element>(value: T, weak: bool) -> Array {
+        let aval = Aval { shape: super::Shape::new(), dtype: T::DTYPE, weak };
+        Array::build(aval, |data: &mut [T::Storage]| data[0] = value.store())
+    }
+
+    /// A copy of `data`, which must fill the shape.
+    pub fn from_slice<T: Element>(aval: Aval, data: &[T]) -> Array {
+        debug_assert!(aval.dtype == T::DTYPE && aval.size() == data.len());
+        Array::build(aval, |out: &mut [T::Storage]| {
+            for (out, value) in out.iter_mut().zip(data) {
+                *out = value.store();
+            }
+        })
+    }
+
+    /// Shape and dtype.
+    pub fn aval(&self) -> &Aval {
+        &self.0.aval
+    }
+
+    /// Sizes of the axes.
+    pub fn shape(&self) -> &[usize] {
+        &self.0.aval.shape
+    }
+
+    /// Type of the elements.
+    pub fn dtype(&self) -> DType {
+        self.0.aval.dtype
+    }
+
+    /// The number of elements.
+    pub fn size(&self) -> usize {
+        self.0.aval.size()
+    }
+
+    /// True for one element without axes.
+    pub fn is_scalar(&self) -> bool {
+        self.0.aval.shape.is_empty()
+    }
+
+    /// The numbers as their storage type: `u8` for `Bool`.
+    ///
+    /// # Panics
+    /// If `T` is not as wide as the dtype.
+    pub fn data<T: Pod>(&self) -> &[T] {
+        assert_eq!(size_of::<T>(), self.dtype().size(), "data of {} read as another type", self.dtype());
+        let size = self.size();
+        match &self.0.storage {
+            Storage::Inline(words) => &bytemuck::cast_slice(words)[..size],
+            Storage::Shared(buffer) => &buffer.slice()[..size],
+        }
+    }
+
+    /// The numbers for writing, if nobody else holds them.
+    ///
+    /// # Panics
+    /// If `T` is not as wide as the dtype.
+    pub fn unique<T: Pod>(&mut self) -> Option<&mut [T]> {
+        assert_eq!(size_of::<T>(), self.dtype().size(), "data of {} written as another type", self.dtype());
+        let size = self.size();
+        match &mut Arc::get_mut(&mut self.0)?.storage {
+            Storage::Inline(words) => Some(&mut bytemuck::cast_slice_mut(words)[..size]),
+            Storage::Shared(buffer) => Some(&mut Arc::get_mut(buffer)?.slice_mut()[..size]),
+        }
+    }
+
+    /// The raw bytes, little-endian on the machines we run on.
+    pub fn bytes(&self) -> &[u8] {
+        let bytes = self.size() * self.dtype().size();
+        match &self.0.storage {
+            Storage::Inline(words) => &bytemuck::cast_slice(words)[..bytes],
+            Storage::Shared(buffer) => &buffer.slice()[..bytes],
+        }
+    }
+
+    /// The same numbers under another shape, or another dtype of the same width: nothing is copied.
+    ///
+    /// # Panics
+    /// If the sizes in bytes differ.
+    pub fn with_aval(mut self, aval: Aval) -> Array {
+        assert_eq!(
+            self.size() * self.dtype().size(),
+            aval.size() * aval.dtype.size(),
+            "another size in bytes"
+        );
+        if let Some(numbers) = Arc::get_mut(&mut self.0) {
+            numbers.aval = aval;
+            return self;
+        }
+        let storage = match &self.0.storage {
+            Storage::Inline(words) => Storage::Inline(*words),
+            Storage::Shared(buffer) => Storage::Shared(buffer.clone()),
+        };
+        Array(Arc::new(Numbers { aval, storage }))
+    }
+
+    /// This array under a new description, to be overwritten in place, if its size fits and nobody else holds it.
+    ///
+    /// # Errors
+    /// Otherwise this array as it was, and a new one to write into.
+    pub fn reuse(self, aval: Aval) -> Result<Array, (Array, Array)> {
+        let mut array = self;
+        let fits = array.dtype().size() == aval.dtype.size() && array.size() == aval.size();
+        let unique = fits
+            && Arc::get_mut(&mut array.0).is_some_and(|numbers| match &mut numbers.storage {
+                Storage::Inline(_) => true,
+                Storage::Shared(buffer) => Arc::get_mut(buffer).is_some(),
+            });
+        if unique { Ok(array.with_aval(aval)) } else { Err((array, Array::scratch(aval))) }
+    }
+
+    /// Where the numbers are, to see reuse and donation.
+    pub fn address(&self) -> usize {
+        self.bytes().as_ptr().addr()
+    }
+}
+
+impl std::fmt::Debug for Array {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        super::display::debug(self, f)
+    }
+}

@@ -1,0 +1,86 @@
+//! What is known of a value without its numbers: shape and dtype.
+
+use std::fmt;
+
+use smallvec::SmallVec;
+
+use super::dtype::DType;
+
+/// The sizes of a tensor's axes, outermost first; empty for a scalar.
+pub type Shape = SmallVec<[usize; 4]>;
+
+/// An abstract value: shape, dtype, and whether the dtype is weak.
+///
+/// A *weak* dtype is that of a bare Rust scalar, which takes on the dtype of what it is combined with: `bf16 * 2.0` stays
+/// `bf16`.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Aval {
+    /// Sizes of the axes.
+    pub shape: Shape,
+    /// Type of the elements.
+    pub dtype: DType,
+    /// True for values made of bare scalars only.
+    pub weak: bool,
+}
+
+impl Aval {
+    /// An abstract value with a strong dtype.
+    pub fn new(shape: impl AsRef<[usize]>, dtype: DType) -> Aval {
+        Aval { shape: shape.as_ref().into(), dtype, weak: false }
+    }
+
+    /// The same dtype with another shape.
+    pub fn with_shape(&self, shape: impl Into<Shape>) -> Aval {
+        Aval { shape: shape.into(), dtype: self.dtype, weak: self.weak }
+    }
+
+    /// The same shape with another, strong dtype.
+    pub fn with_dtype(&self, dtype: DType) -> Aval {
+        Aval { shape: self.shape.clone(), dtype, weak: false }
+    }
+
+    /// The number of axes.
+    pub fn rank(&self) -> usize {
+        self.shape.len()
+    }
+
+    /// The number of elements.
+    pub fn size(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// The number of elements, or `None` if that or the number of bytes does not fit a `usize`.
+    pub fn checked_size(&self) -> Option<usize> {
+        let size = self.shape.iter().try_fold(1usize, |size, &n| size.checked_mul(n))?;
+        size.checked_mul(self.dtype.size()).filter(|&bytes| bytes <= isize::MAX as usize)?;
+        Some(size)
+    }
+}
+
+/// `f32[2,3]`; a weak dtype has a star.
+impl fmt::Display for Aval {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}[", self.dtype.short_name(), if self.weak { "*" } else { "" })?;
+        for (i, size) in self.shape.iter().enumerate() {
+            write!(f, "{}{size}", if i > 0 { "," } else { "" })?;
+        }
+        f.write_str("]")
+    }
+}
+
+/// The dtype, and whether it is weak, of an operation on mixed arguments.
+pub(crate) fn promote<'a>(avals: impl IntoIterator<Item = &'a Aval>) -> (DType, bool) {
+    let mut found: Option<(DType, bool)> = None;
+    for aval in avals {
+        found = Some(match found {
+            None => (aval.dtype, aval.weak),
+            Some((dtype, weak)) if weak == aval.weak => (dtype.promote(aval.dtype), weak),
+            Some((dtype, weak)) => {
+                let (strong, soft) = if weak { (aval.dtype, dtype) } else { (dtype, aval.dtype) };
+                // A weak value changes the dtype only if it is of a larger kind: then the result is weak, too.
+                if soft.kind() > strong.kind() { (soft, true) } else { (strong, false) }
+            }
+        });
+    }
+    found.unwrap_or((DType::F32, true))
+}

@@ -1,0 +1,295 @@
+//! Element types, and which one a mixed operation has.
+
+use std::fmt;
+
+use bytemuck::Pod;
+use half::{bf16, f16};
+
+/// The type of a tensor's elements.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
+pub enum DType {
+    /// True or false, a byte each.
+    Bool,
+    /// Unsigned 8-bit integers.
+    U8,
+    /// Unsigned 32-bit integers, also the words of random keys.
+    U32,
+    /// Signed 32-bit integers, the default for indices.
+    I32,
+    /// Signed 64-bit integers.
+    I64,
+    /// IEEE half precision.
+    F16,
+    /// The upper half of an `F32`.
+    BF16,
+    /// IEEE single precision, the default.
+    F32,
+    /// IEEE double precision.
+    F64,
+}
+
+/// From small to large: what a mixture of two kinds becomes.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Kind {
+    Bool,
+    Integer,
+    Float,
+}
+
+impl DType {
+    /// Every dtype, in order of promotion.
+    pub const ALL: [DType; 9] = [
+        DType::Bool,
+        DType::U8,
+        DType::U32,
+        DType::I32,
+        DType::I64,
+        DType::F16,
+        DType::BF16,
+        DType::F32,
+        DType::F64,
+    ];
+
+    /// Bytes of one element.
+    pub const fn size(self) -> usize {
+        match self {
+            DType::Bool | DType::U8 => 1,
+            DType::F16 | DType::BF16 => 2,
+            DType::U32 | DType::I32 | DType::F32 => 4,
+            DType::I64 | DType::F64 => 8,
+        }
+    }
+
+    /// The name NumPy and JAX print: `float32`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            DType::Bool => "bool",
+            DType::U8 => "uint8",
+            DType::U32 => "uint32",
+            DType::I32 => "int32",
+            DType::I64 => "int64",
+            DType::F16 => "float16",
+            DType::BF16 => "bfloat16",
+            DType::F32 => "float32",
+            DType::F64 => "float64",
+        }
+    }
+
+    /// The short name of printed graphs: `f32`.
+    pub const fn short_name(self) -> &'static str {
+        match self {
+            DType::Bool => "bool",
+            DType::U8 => "u8",
+            DType::U32 => "u32",
+            DType::I32 => "i32",
+            DType::I64 => "i64",
+            DType::F16 => "f16",
+            DType::BF16 => "bf16",
+            DType::F32 => "f32",
+            DType::F64 => "f64",
+        }
+    }
+
+    /// True for `F16`, `BF16`, `F32` and `F64`: the dtypes that have gradients.
+    pub const fn is_float(self) -> bool {
+        matches!(self, DType::F16 | DType::BF16 | DType::F32 | DType::F64)
+    }
+
+    /// True for the integers, signed or not; false for `Bool`.
+    pub const fn is_integer(self) -> bool {
+        matches!(self, DType::U8 | DType::U32 | DType::I32 | DType::I64)
+    }
+
+    /// True for `U8` and `U32`.
+    pub const fn is_unsigned(self) -> bool {
+        matches!(self, DType::U8 | DType::U32)
+    }
+
+    pub(crate) const fn kind(self) -> Kind {
+        match self {
+            DType::Bool => Kind::Bool,
+            DType::U8 | DType::U32 | DType::I32 | DType::I64 => Kind::Integer,
+            _ => Kind::Float,
+        }
+    }
+
+    /// The dtype floating-point functions compute in: itself, or `F32` for integers and booleans.
+    pub const fn to_inexact(self) -> DType {
+        if self.is_float() { self } else { DType::F32 }
+    }
+
+    /// The dtype of a mixture, as JAX defines it: `promote(I32, F16)` is `F16`, `promote(BF16, F16)` is `F32`.
+    ///
+    /// Unlike JAX without 64-bit mode, `I32` with `U32` is `I64`.
+    pub fn promote(self, other: DType) -> DType {
+        use DType::{BF16, F16, F32, I32, I64, U32};
+        let (low, high) = if self <= other { (self, other) } else { (other, self) };
+        match (low, high) {
+            _ if low == high => low,
+            (U32, I32) => I64,
+            (F16, BF16) => F32,
+            // Otherwise the order of the variants is the order of promotion.
+            _ => high,
+        }
+    }
+}
+
+impl fmt::Display for DType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+/// A Rust type that can be an element of a tensor.
+///
+/// Implemented for `f32 f64 bf16 f16 i32 i64 u32 u8 bool`.
+pub trait Element:
+    sealed::Sealed + Copy + fmt::Debug + fmt::Display + PartialEq + Send + Sync + 'static
+{
+    /// The dtype of tensors of this type.
+    const DTYPE: DType;
+    /// How it is stored: itself, or a byte for `bool`.
+    #[doc(hidden)]
+    type Storage: Pod + Send + Sync;
+    #[doc(hidden)]
+    fn store(self) -> Self::Storage;
+    #[doc(hidden)]
+    fn load(stored: Self::Storage) -> Self;
+}
+
+macro_rules! elements {
+    ($($type:ty => $dtype:ident),*) => {
+        $(impl sealed::Sealed for $type {}
+        impl Element for $type {
+            const DTYPE: DType = DType::$dtype;
+            type Storage = $type;
+            fn store(self) -> $type {
+                self
+            }
+            fn load(stored: $type) -> $type {
+                stored
+            }
+        })*
+    };
+}
+
+elements!(f32 => F32, f64 => F64, bf16 => BF16, f16 => F16, i32 => I32, i64 => I64, u32 => U32, u8 => U8);
+
+impl sealed::Sealed for bool {}
+
+impl Element for bool {
+    const DTYPE: DType = DType::Bool;
+    type Storage = u8;
+    fn store(self) -> u8 {
+        u8::from(self)
+    }
+    fn load(stored: u8) -> bool {
+        stored != 0
+    }
+}
+
+/// Runs an expression with `$t` bound to the storage type of a dtype (`Bool` is stored as `u8`).
+///
+/// A list of dtypes after the expression restricts it; the others run the `else` arm.
+macro_rules! dispatch {
+    ($dtype:expr, $t:ident => $body:expr) => {
+        match $dtype {
+            $crate::DType::Bool | $crate::DType::U8 => {
+                type $t = u8;
+                $body
+            }
+            $crate::DType::U32 => {
+                type $t = u32;
+                $body
+            }
+            $crate::DType::I32 => {
+                type $t = i32;
+                $body
+            }
+            $crate::DType::I64 => {
+                type $t = i64;
+                $body
+            }
+            $crate::DType::F16 => {
+                type $t = ::half::f16;
+                $body
+            }
+            $crate::DType::BF16 => {
+                type $t = ::half::bf16;
+                $body
+            }
+            $crate::DType::F32 => {
+                type $t = f32;
+                $body
+            }
+            $crate::DType::F64 => {
+                type $t = f64;
+                $body
+            }
+        }
+    };
+}
+
+/// As `dispatch`, for the floats only; the others are a bug of the caller.
+#[allow(unused_macros)]
+macro_rules! dispatch_float {
+    ($dtype:expr, $t:ident => $body:expr) => {
+        match $dtype {
+            $crate::DType::F16 => {
+                type $t = ::half::f16;
+                $body
+            }
+            $crate::DType::BF16 => {
+                type $t = ::half::bf16;
+                $body
+            }
+            $crate::DType::F32 => {
+                type $t = f32;
+                $body
+            }
+            $crate::DType::F64 => {
+                type $t = f64;
+                $body
+            }
+            other => unreachable!("a float kernel was given {other}"),
+        }
+    };
+}
+
+pub(crate) use dispatch;
+#[allow(unused_imports)]
+pub(crate) use dispatch_float;
+
+#[cfg(test)]
+mod tests {
+    use super::DType::{self, *};
+
+    #[test]
+    fn promotion_is_commutative_and_idempotent() {
+        for a in DType::ALL {
+            assert_eq!(a.promote(a), a);
+            for b in DType::ALL {
+                assert_eq!(a.promote(b), b.promote(a));
+            }
+        }
+    }
+
+    #[test]
+    fn promotion_follows_the_lattice_of_jax() {
+        for (a, b, c) in [
+            (Bool, U8, U8),
+            (U8, I32, I32),
+            (U32, I32, I64),
+            (I64, F16, F16),
+            (F16, BF16, F32),
+            (BF16, F32, F32),
+            (F32, F64, F64),
+        ] {
+            assert_eq!(a.promote(b), c, "{a} {b}");
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! `Tensor`: a concrete array, or a value of a trace.
+
+mod array;
+mod aval;
+mod convert;
+mod display;
+pub(crate) mod dtype;
+pub(crate) mod pool;
+
+use std::sync::Arc;
+
+pub use array::Array;
+pub(crate) use aval::promote;
+pub use aval::{Aval, Shape};
+pub use dtype::{DType, Element};
+pub use pool::release_memory;
+
+use crate::error::{Error, Result};
+use crate::trace::Traced;
+
+/// An n-dimensional array of numbers, or a value of a transform that stands for one.
+///
+/// Cheap to clone: the numbers are shared. Shape and dtype are dynamic. Operations return new tensors; one that owns its
+/// operand, with nobody else holding it, writes in place.
+///
+/// ```
+/// use flaxen::prelude::*;
+///
+/// let x = Tensor::from([[1.0f32, 2.0], [3.0, 4.0]]);
+/// let y = &x * 2.0 + 1.0;
+/// assert_eq!(y.shape(), [2, 2]);
+/// assert_eq!(y.to_vec::<f32>()?, [3.0, 5.0, 7.0, 9.0]);
+/// # Ok::<(), flaxen::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Tensor {
+    pub(crate) repr: Repr,
+}
+
+#[derive(Clone)]
+pub(crate) enum Repr {
+    Array(Array),
+    Traced(Arc<Traced>),
+}
+
+impl Tensor {
+    /// Shape and dtype together.
+    pub fn aval(&self) -> &Aval {
+        match &self.repr {
+            Repr::Array(array) => array.aval(),
+            Repr::Traced(traced) => traced.aval(),
+        }
+    }
+
+    /// The sizes of the axes, outermost first; empty for a scalar.
+    pub fn shape(&self) -> &[usize] {
+        &self.aval().shape
+    }
+
+    /// The number of axes.
+    pub fn rank(&self) -> usize {
+        self.shape().len()
+    }
+
+    /// The number of elements.
+    pub fn size(&self) -> usize {
+        self.aval().size()
+    }
+
+    /// The type of the elements.
+    pub fn dtype(&self) -> DType {
+        self.aval().dtype
+    }
+
+    /// The numbers: those of the forward pass for a value under `grad`.
+    ///
+    /// # Errors
+    /// While `jit` traces, and under `vmap`, there is no single answer; a value of a transform that has returned.
+    pub fn array(&self) -> Result<&Array> {
+        match &self.repr {
+            Repr::Array(array) => Ok(array),
+            Repr::Traced(traced) => {
+                traced.check_open()?;
+                match &**traced {
+                    Traced::Tape { primal, .. } => primal.array(),
+                    Traced::Batch { .. } => {
+                        Err(Error::Concrete { transform: "vmap", shape: self.shape().into() })
+                    }
+                    Traced::Stage { .. } => {
+                        Err(Error::Concrete { transform: "jit", shape: self.shape().into() })
+                    }
+                    Traced::Abstract { .. } => Err(Error::Abstract { shape: self.shape().into() }),
+                }
+            }
+        }
+    }
+
+    /// A copy of the numbers, row-major.
+    ///
+    /// # Errors
+    /// [`Error::ElementType`] if `T` is not the dtype's type; as [`Tensor::array`].
+    pub fn to_vec<T: Element>(&self) -> Result<Vec<T>> {
+        let array = self.array()?;
+        if array.dtype() != T::DTYPE {
+            return Err(Error::ElementType { found: array.dtype(), asked: T::DTYPE });
+        }
+        Ok(array.data::<T::Storage>().iter().map(|&x| T::load(x)).collect())
+    }
+
+    /// The only number of a tensor of one element.
+    ///
+    /// # Errors
+    /// [`Error::NotOneElement`], [`Error::ElementType`]; as [`Tensor::array`].
+    pub fn item<T: Element>(&self) -> Result<T> {
+        let array = self.array()?;
+        if array.dtype() != T::DTYPE {
+            return Err(Error::ElementType { found: array.dtype(), asked: T::DTYPE });
+        }
+        match array.data::<T::Storage>() {
+            [x] => Ok(T::load(*x)),
+            _ => Err(Error::NotOneElement { shape: self.shape().into() }),
+        }
+    }
+
+    /// A tensor that has a shape and a dtype but no numbers, as an argument of [`eval_shape`](crate::eval_shape).
+    pub fn abstract_value(aval: Aval) -> Tensor {
+        Traced::Abstract { aval }.into()
+    }
+
+    /// A copy of `data` under a shape.
+    ///
+    /// # Errors
+    /// If `data` does not fill the shape.
+    pub fn try_from_vec<T: Element>(data: impl AsRef<[T]>, shape: impl AsRef<[usize]>) -> Result<Tensor> {
+        let (data, aval) = (data.as_ref(), Aval::new(shape.as_ref(), T::DTYPE));
+        if aval.checked_size() != Some(data.len()) {
+            let found = format!("{} for shape {:?}", data.len(), aval.shape);
+            return Err(Error::shape("from_vec", found, "as many numbers as the shape has elements"));
+        }
+        Ok(Array::from_slice(aval, data).into())
+    }
+
+    /// A copy of `data` under a shape.
+    ///
+    /// # Panics
+    /// If `data` does not fill the shape.
+    #[track_caller]
+    pub fn from_vec<T: Element>(data: impl AsRef<[T]>, shape: impl AsRef<[usize]>) -> Tensor {
+        crate::ops::unwrap(Tensor::try_from_vec(data, shape))
+    }
+
+    pub(crate) fn check_open(&self) -> Result<()> {
+        match &self.repr {
+            Repr::Array(_) => Ok(()),
+            Repr::Traced(traced) => traced.check_open(),
+        }
+    }
+}
+
+impl From<Array> for Tensor {
+    fn from(array: Array) -> Tensor {
+        Tensor { repr: Repr::Array(array) }
+    }
+}
+
+impl From<Traced> for Tensor {
+    fn from(traced: Traced) -> Tensor {
+        Tensor { repr: Repr::Traced(Arc::new(traced)) }
+    }
+}
+
+impl From<&Tensor> for Tensor {
+    fn from(tensor: &Tensor) -> Tensor {
+        tensor.clone()
+    }
+}
+
+/// A bare scalar is weak: it takes on the dtype of what it is combined with.
+impl<T: Element> From<T> for Tensor {
+    fn from(value: T) -> Tensor {
+        Array::scalar(value, T::DTYPE != DType::Bool).into()
+    }
+}

@@ -1,0 +1,127 @@
+//! Aligned memory that is used again: a fresh page costs more than the arithmetic on it.
+
+use std::sync::Mutex;
+
+use bytemuck::{Pod, Zeroable};
+
+/// One cache line, also one AVX-512 register: the unit and the alignment of all buffers.
+#[derive(Clone, Copy, Pod, Zeroable)]
+#[repr(C, align(64))]
+pub(crate) struct Line([u8; 64]);
+
+const LINE: usize = size_of::<Line>();
+
+/// Buffers of one size class wait here up to this many bytes together.
+const KEPT_BYTES: usize = 256 << 20;
+
+/// At least so many buffers of a class wait, however large.
+const KEPT_COUNT: usize = 2;
+
+const CLASSES: usize = 4 * 64;
+
+static POOL: [Mutex<Vec<Vec<Line>>>; CLASSES] = [const { Mutex::new(Vec::new()) }; CLASSES];
+
+/// Memory for numbers, given back to the pool when dropped.
+pub(crate) struct Buffer {
+    lines: Vec<Line>,
+}
+
+impl Buffer {
+    /// At least `bytes` bytes with unspecified contents.
+    pub(crate) fn scratch(bytes: usize) -> Buffer {
+        let (class, lines) = class(bytes);
+        let pooled = POOL[class].lock().ok().and_then(|mut pool| pool.pop());
+        Buffer { lines: pooled.unwrap_or_else(|| bytemuck::zeroed_vec(lines)) }
+    }
+
+    /// At least `bytes` bytes, all zero.
+    pub(crate) fn zeroed(bytes: usize) -> Buffer {
+        let (class, lines) = class(bytes);
+        let pooled = POOL[class].lock().ok().and_then(|mut pool| pool.pop());
+        match pooled {
+            Some(mut lines) => {
+                bytemuck::cast_slice_mut::<Line, u8>(&mut lines)[..bytes].fill(0);
+                Buffer { lines }
+            }
+            // Fresh pages are zero already.
+            None => Buffer { lines: bytemuck::zeroed_vec(lines) },
+        }
+    }
+
+    pub(crate) fn slice<T: Pod>(&self) -> &[T] {
+        bytemuck::cast_slice(&self.lines)
+    }
+
+    pub(crate) fn slice_mut<T: Pod>(&mut self) -> &mut [T] {
+        bytemuck::cast_slice_mut(&mut self.lines)
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        let lines = std::mem::take(&mut self.lines);
+        let bytes = lines.len() * LINE;
+        if let Ok(mut pool) = POOL[class(bytes).0].lock()
+            && (pool.len() < KEPT_COUNT || pool.len() * bytes < KEPT_BYTES)
+        {
+            pool.push(lines);
+        }
+    }
+}
+
+/// Frees the memory that waits to be used again.
+pub fn release_memory() {
+    for pool in &POOL {
+        if let Ok(mut pool) = pool.lock() {
+            *pool = Vec::new();
+        }
+    }
+}
+
+/// The class of a size and its lines: four classes between powers of two, so that at most a fifth is wasted.
+fn class(bytes: usize) -> (usize, usize) {
+    let lines = bytes.div_ceil(LINE).max(1);
+    if lines <= 4 {
+        return (lines, lines);
+    }
+    let power = (lines - 1).ilog2() as usize;
+    let step = 1usize << (power - 2);
+    let rounded = lines.next_multiple_of(step);
+    // `rounded` is in (2^power, 2^(power + 1)], in quarters.
+    (4 * power + (rounded >> (power - 2)) - 5, rounded)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_class_has_one_size_and_wastes_little() {
+        let mut sizes = std::collections::BTreeMap::new();
+        for lines in 1..5000 {
+            let (index, rounded) = class(lines * LINE);
+            assert!(rounded >= lines && rounded * 4 <= lines * 5, "{lines} → {rounded}");
+            assert_eq!(*sizes.entry(index).or_insert(rounded), rounded);
+            assert_eq!(class(rounded * LINE), (index, rounded));
+        }
+        assert!(class(isize::MAX as usize).0 < CLASSES);
+    }
+
+    #[test]
+    fn buffers_are_aligned_to_cache_lines() {
+        for bytes in [1, 63, 64, 65, 1000, 1 << 20] {
+            let buffer = Buffer::scratch(bytes);
+            assert!(buffer.slice::<u8>().len() >= bytes);
+            assert_eq!(buffer.slice::<u8>().as_ptr().addr() % LINE, 0);
+        }
+    }
+
+    #[test]
+    fn zeroed_memory_is_zero_also_when_used_again() {
+        for _ in 0..3 {
+            let mut buffer = Buffer::zeroed(12345);
+            assert!(buffer.slice::<u8>()[..12345].iter().all(|&x| x == 0));
+            buffer.slice_mut::<u8>().fill(7);
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! Recomputing instead of keeping.
+
+use smallvec::SmallVec;
+
+use super::stage::{avals, stage};
+use crate::error::Result;
+use crate::ops::barrier::barrier;
+use crate::ops::call::Call;
+use crate::primitive::{Args, Outs, Primitive, Pullback};
+use crate::tensor::{Array, Aval};
+use crate::trace::{self, Axis};
+use crate::tree::{self, Structure, Tree};
+
+/// A function that keeps only its arguments for the backward pass, and computes what it needs in between once more.
+///
+/// The function is staged, as under [`jit`](crate::jit()), each time it is called.
+///
+/// ```
+/// use flaxen::prelude::*;
+///
+/// let block = checkpoint(|x: &Tensor| Ok(x.sin().sin().sin()));
+/// let dx = grad(|x: &Tensor| block(x))(&Tensor::from(0.5f32))?;
+/// let plain = grad(|x: &Tensor| Ok(x.sin().sin().sin()))(&Tensor::from(0.5f32))?;
+/// assert_eq!(dx.item::<f32>()?, plain.item::<f32>()?);
+/// # Ok::<(), flaxen::Error>(())
+/// ```
+///
+/// # Errors
+/// The returned function returns what `f` returns; if `f` asks for the numbers of its argument.
+pub fn checkpoint<P, R, F>(f: F) -> impl Fn(&P) -> Result<R>
+where
+    P: Tree,
+    R: Tree,
+    F: Fn(&P) -> Result<R>,
+{
+    move |params| {
+        let staged = stage(&Structure::of(params), &avals(params), |params: P| f(&params))?;
+        let primitive = Checkpoint(Call::new(staged.graph));
+        let args: Args =
+            staged.captured.into_iter().chain(tree::leaves(params).into_iter().cloned()).collect();
+        Ok(staged.outs.build(trace::bind(&primitive, args)?))
+    }
+}
+
+#[derive(Clone, PartialEq, Debug)]
+struct Checkpoint(Call);
+
+impl Primitive for Checkpoint {
+    fn name(&self) -> &'static str {
+        "checkpoint"
+    }
+
+    fn infer(&self, args: &[&Aval]) -> Result<Outs<Aval>> {
+        self.0.infer(args)
+    }
+
+    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
+        self.0.eval(args, outs)
+    }
+
+    fn linearize(&self, args: Args, wants: &[bool]) -> Result<(Outs, Pullback)> {
+        let outs = trace::bind(&self.0, args.clone())?;
+        let (call, wants) = (self.0.clone(), SmallVec::<[bool; 3]>::from_slice(wants));
+        let pullback: Pullback = Box::new(move |cts| {
+            // Behind a barrier, or the compiler would find the first computation and keep its values.
+            let args = barrier(args.to_vec())?;
+            let (_, pullback) = call.linearize(args.into(), &wants)?;
+            pullback(cts)
+        });
+        Ok((outs, pullback))
+    }
+
+    fn batch(&self, axis: &Axis, args: Args, mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
+        let (call, mapped) = self.0.batched(mapped, axis)?;
+        Ok((trace::bind(&Checkpoint(call), args)?, mapped.into()))
+    }
+
+    fn collectives(&self) -> &[std::sync::Arc<str>] {
+        self.0.collectives()
+    }
+}

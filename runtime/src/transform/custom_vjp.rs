@@ -1,0 +1,197 @@
+//! A function with a gradient of one's own.
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use super::stage::{Staged, avals, stage};
+use crate::error::{Error, Result};
+use crate::ops::call::Call;
+use crate::ops::{batch_all, convert, zeros_of};
+use crate::primitive::{Args, Outs, Primitive, Pullback};
+use crate::tensor::{Array, Aval, Repr, Tensor};
+use crate::trace::{self, Axis};
+use crate::tree::{self, Structure, Tree};
+
+/// A function with a gradient of one's own; see [`custom_vjp`].
+pub struct CustomVjp<F, G, B, P, R, S> {
+    f: F,
+    forward: G,
+    backward: B,
+    types: PhantomData<fn(P, S) -> R>,
+}
+
+/// Gives a function a gradient of one's own.
+///
+/// `forward` returns the result and what `backward` needs; `backward` takes that and the cotangent of the result, and
+/// returns the cotangent of the argument. Under a transform all three are staged, so they may not ask for numbers then,
+/// and may not close over values of a transform.
+///
+/// ```
+/// use flaxen::prelude::*;
+///
+/// // Clips the gradient, not the value.
+/// let gentle = custom_vjp(
+///     |x: &Tensor| Ok(x.clone()),
+///     |x: &Tensor| Ok((x.clone(), ())),
+///     |_: &(), ct: &Tensor| Ok(ct.clamp(-1.0, 1.0)),
+/// );
+/// let dx = grad(|x: &Tensor| Ok(gentle.call(x)? * 100.0))(&Tensor::from(2.0f32))?;
+/// assert_eq!(dx.item::<f32>()?, 1.0);
+/// # Ok::<(), flaxen::Error>(())
+/// ```
+pub fn custom_vjp<F, G, B, P, R, S>(f: F, forward: G, backward: B) -> CustomVjp<F, G, B, P, R, S>
+where
+    P: Tree,
+    R: Tree,
+    S: Tree,
+    F: Fn(&P) -> Result<R>,
+    G: Fn(&P) -> Result<(R, S)>,
+    B: Fn(&S, &R) -> Result<P>,
+{
+    CustomVjp { f, forward, backward, types: PhantomData }
+}
+
+impl<F, G, B, P, R, S> CustomVjp<F, G, B, P, R, S>
+where
+    P: Tree,
+    R: Tree,
+    S: Tree,
+    F: Fn(&P) -> Result<R>,
+    G: Fn(&P) -> Result<(R, S)>,
+    B: Fn(&S, &R) -> Result<P>,
+{
+    /// Calls the function.
+    ///
+    /// # Errors
+    /// What the functions return; if they disagree on the structure or the shapes of argument and result.
+    pub fn call(&self, params: &P) -> Result<R> {
+        let leaves = tree::leaves(params);
+        if trace::current().is_none() && leaves.iter().all(|leaf| matches!(leaf.repr, Repr::Array(_))) {
+            return (self.f)(params);
+        }
+        let (inputs, in_avals) = (Structure::of(params), avals(params));
+        let primal = closed(stage(&inputs, &in_avals, |params: P| (self.f)(&params))?)?;
+        let mut residuals = None;
+        let forward = closed(stage(&inputs, &in_avals, |params: P| {
+            let (out, kept) = (self.forward)(&params)?;
+            residuals = Some(Structure::of(&kept));
+            Ok((out, kept))
+        })?)?;
+        let outs = primal.graph.outs.len();
+        let out_avals = |staged: &Staged| -> Vec<Aval> {
+            staged.graph.outs.iter().map(|&var| staged.graph.aval(var).clone()).collect()
+        };
+        let (primal_avals, forward_avals) = (out_avals(&primal), out_avals(&forward));
+        let same = |a: &Aval, b: &Aval| a.shape == b.shape && a.dtype == b.dtype;
+        agree(
+            "result of the forward function",
+            &primal_avals,
+            &forward_avals[..outs.min(forward_avals.len())],
+            same,
+        )?;
+        let Some(residuals) = residuals else { unreachable!("the forward function was staged") };
+        let (kept, result) = (residuals, &primal.outs);
+        let pair: Vec<Aval> = forward_avals[outs..].iter().chain(&primal_avals).cloned().collect();
+        // The structure of `(residuals, result)`, as `backward` takes them.
+        let both = Structure::of(&(
+            kept.build::<S>(forward_avals[outs..].iter().map(|aval| Tensor::abstract_value(aval.clone()))),
+            result.build::<R>(primal_avals.iter().map(|aval| Tensor::abstract_value(aval.clone()))),
+        ));
+        let backward = closed(stage(&both, &pair, |(kept, ct): (S, R)| (self.backward)(&kept, &ct))?)?;
+        agree("result of the backward function", &in_avals, &out_avals(&backward), |a, b| {
+            a.shape == b.shape || !a.dtype.is_float()
+        })?;
+        let structure = primal.outs;
+        let custom = Custom {
+            primal: Call::new(primal.graph),
+            forward: Call::new(forward.graph),
+            backward: Call::new(backward.graph),
+        };
+        let outs = trace::bind(&custom, leaves.into_iter().cloned().collect())?;
+        Ok(structure.build(outs))
+    }
+}
+
+fn closed(staged: Staged) -> Result<Staged> {
+    if staged.captured.is_empty() {
+        return Ok(staged);
+    }
+    let message = "a function closes over a value of a transform: pass it as part of the argument";
+    Err(Error::argument("custom_vjp", message))
+}
+
+fn agree(what: &str, expected: &[Aval], found: &[Aval], same: impl Fn(&Aval, &Aval) -> bool) -> Result<()> {
+    if expected.len() == found.len() && expected.iter().zip(found).all(|(a, b)| same(a, b)) {
+        return Ok(());
+    }
+    let list = |avals: &[Aval]| avals.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    Err(Error::shape("custom_vjp", format!("a {what} of ({})", list(found)), format!("({})", list(expected))))
+}
+
+#[derive(Clone, PartialEq)]
+struct Custom {
+    primal: Call,
+    /// Returns the results and then the residuals.
+    forward: Call,
+    /// Takes the residuals and then the cotangents.
+    backward: Call,
+}
+
+impl Primitive for Custom {
+    fn name(&self) -> &'static str {
+        "custom_vjp"
+    }
+
+    fn infer(&self, args: &[&Aval]) -> Result<Outs<Aval>> {
+        self.primal.infer(args)
+    }
+
+    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
+        self.primal.eval(args, outs)
+    }
+
+    fn linearize(&self, args: Args, wants: &[bool]) -> Result<(Outs, Pullback)> {
+        let avals: Args<Aval> = args.iter().map(|arg| arg.aval().clone()).collect();
+        let mut outs = trace::bind(&self.forward, args)?;
+        let out_avals: Outs<Aval> = self.primal.infer(&[])?;
+        let residuals: Args = outs.drain(out_avals.len()..).collect();
+        let (backward, wants) = (self.backward.clone(), Args::<bool>::from_slice(wants));
+        let pullback: Pullback = Box::new(move |cts| {
+            let mut args = residuals.clone();
+            for (ct, aval) in cts.into_iter().zip(&out_avals) {
+                args.push(match ct {
+                    Some(ct) => convert(&ct, aval.dtype, false)?,
+                    None => zeros_of(aval)?,
+                });
+            }
+            let grads = trace::bind(&backward, args)?;
+            let wanted = |((grad, &wanted), aval): ((Tensor, &bool), &Aval)| {
+                if wanted { convert(&grad, aval.dtype, false).map(Some) } else { Ok(None) }
+            };
+            grads.into_iter().zip(&wants).zip(&avals).map(wanted).collect()
+        });
+        Ok((outs, pullback))
+    }
+
+    // With every argument mapped, so that the three functions agree on what is.
+    fn batch(&self, axis: &Axis, args: Args, mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
+        let custom = Custom {
+            primal: self.primal.batched_whole(axis)?,
+            forward: self.forward.batched_whole(axis)?,
+            backward: self.backward.batched_whole(axis)?,
+        };
+        let outs = trace::bind(&custom, batch_all(axis.size, args, mapped)?)?;
+        let mapped = Outs::from_elem(true, outs.len());
+        Ok((outs, mapped))
+    }
+
+    fn collectives(&self) -> &[Arc<str>] {
+        self.primal.collectives()
+    }
+}
+
+impl std::fmt::Debug for Custom {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("custom_vjp")
+    }
+}

@@ -1,0 +1,171 @@
+//! Reverse mode: `grad`, `value_and_grad`, `vjp`.
+
+use std::sync::Arc;
+
+use crate::error::{Error, Result};
+use crate::ops::{convert, zeros_of};
+use crate::tensor::Tensor;
+use crate::trace::tape::Tape;
+use crate::trace::{self, Trace};
+use crate::tree::{self, Structure, Tree};
+
+/// What a differentiated function returns: a scalar, or a scalar and whatever else it computed.
+#[diagnostic::on_unimplemented(
+    message = "a function under `grad` returns `Result<Tensor>` or `Result<(Tensor, Aux)>`, not `Result<{Self}>`",
+    note = "`Aux` can be any `Tree`; wrap data that is not tensors in `Static`"
+)]
+pub trait Loss: Tree {
+    /// The scalar to differentiate.
+    fn loss(&self) -> &Tensor;
+}
+
+impl Loss for Tensor {
+    fn loss(&self) -> &Tensor {
+        self
+    }
+}
+
+impl<Aux: Tree> Loss for (Tensor, Aux) {
+    fn loss(&self) -> &Tensor {
+        &self.0
+    }
+}
+
+/// The gradient of a function that returns a float scalar, or such a scalar and more.
+///
+/// The result has the structure of the argument. Integer and boolean leaves have no gradient; theirs are zeros. Forward
+/// values are concrete, so printing and control flow on them work.
+///
+/// ```
+/// use flaxen::prelude::*;
+///
+/// let df = grad(|x: &Tensor| Ok((x * x * x).sum([0])));
+/// assert_eq!(df(&Tensor::from([1.0f32, 2.0]))?.to_vec::<f32>()?, [3.0, 12.0]);
+///
+/// // Gradients of gradients, and of trees.
+/// let ddf = grad(grad(|x: &Tensor| Ok(x * x * x)));
+/// assert_eq!(ddf(&Tensor::from(2.0f32))?.item::<f32>()?, 12.0);
+/// let (dw, db) = grad(|(w, b): &(Tensor, Tensor)| Ok(w * 3.0 + b))(&(Tensor::from(2.0f32), Tensor::from(1.0f32)))?;
+/// assert_eq!((dw.item::<f32>()?, db.item::<f32>()?), (3.0, 1.0));
+/// # Ok::<(), flaxen::Error>(())
+/// ```
+///
+/// # Errors
+/// The returned function returns what `f` returns, and [`Error::NotScalar`].
+pub fn grad<P, R, F>(f: F) -> impl Fn(&P) -> Result<P>
+where
+    P: Tree,
+    R: Loss,
+    F: Fn(&P) -> Result<R>,
+{
+    let f = value_and_grad(f);
+    move |params| Ok(f(params)?.1)
+}
+
+/// What a function returns, and its gradient; see [`grad`].
+///
+/// ```
+/// use flaxen::prelude::*;
+///
+/// let f = value_and_grad(|x: &Tensor| Ok((x * x, x + 1.0)));
+/// let ((loss, aux), dx) = f(&Tensor::from(3.0f32))?;
+/// assert_eq!((loss.item::<f32>()?, aux.item::<f32>()?, dx.item::<f32>()?), (9.0, 4.0, 6.0));
+/// # Ok::<(), flaxen::Error>(())
+/// ```
+///
+/// # Errors
+/// The returned function returns what `f` returns, and [`Error::NotScalar`].
+pub fn value_and_grad<P, R, F>(f: F) -> impl Fn(&P) -> Result<(R, P)>
+where
+    P: Tree,
+    R: Loss,
+    F: Fn(&P) -> Result<R>,
+{
+    move |params| {
+        let (tape, out) = record(&f, params)?;
+        let loss = out.loss();
+        if loss.rank() != 0 || !loss.dtype().is_float() {
+            return Err(Error::NotScalar { shape: loss.shape().into(), dtype: loss.dtype() });
+        }
+        let (primal, id) = tape.open(loss.clone());
+        let seeds = id.map(|id| (id, primal.like(1.0))).into_iter().collect();
+        let out = tree::map(&out, |leaf| Ok(tape.open(leaf.clone()).0))?;
+        let watched = tree::count(params);
+        let grads = tape.finish().run_once(seeds, watched)?;
+        Ok((out, with_zeros(params, grads)?))
+    }
+}
+
+/// What a function returns at a point, and a function from the cotangent of that to the cotangent of the argument.
+///
+/// ```
+/// use flaxen::prelude::*;
+///
+/// let (y, pullback) = vjp(|x: &Tensor| Ok(x * x), &Tensor::from([1.0f32, 2.0]))?;
+/// assert_eq!(y.to_vec::<f32>()?, [1.0, 4.0]);
+/// assert_eq!(pullback(&Tensor::from([1.0f32, 10.0]))?.to_vec::<f32>()?, [2.0, 40.0]);
+/// # Ok::<(), flaxen::Error>(())
+/// ```
+///
+/// # Errors
+/// What `f` returns. The pullback: if its argument has another structure, shape or dtype than the result.
+pub fn vjp<P, R, F>(f: F, params: &P) -> Result<(R, impl Fn(&R) -> Result<P> + use<P, R, F>)>
+where
+    P: Tree + Clone,
+    R: Tree,
+    F: Fn(&P) -> Result<R>,
+{
+    let (tape, out) = record(&f, params)?;
+    let ids: Vec<_> = tree::leaves(&out).into_iter().map(|leaf| tape.open(leaf.clone()).1).collect();
+    let out = tree::map(&out, |leaf| Ok(tape.open(leaf.clone()).0))?;
+    let structure = Structure::of(&out);
+    let avals: Vec<_> = tree::leaves(&out).into_iter().map(|leaf| leaf.aval().clone()).collect();
+    let backward = tape.finish();
+    let params = params.clone();
+    let pullback = move |cts: &R| {
+        if let Some(message) = structure.difference(cts) {
+            return Err(Error::Structure {
+                context: "the cotangent differs from the result of `vjp`",
+                message,
+            });
+        }
+        let mut seeds = Vec::new();
+        for ((id, ct), aval) in ids.iter().zip(tree::leaves(cts)).zip(&avals) {
+            if ct.shape() != &aval.shape[..] {
+                let found = format!("{:?}", ct.shape());
+                return Err(Error::shape("vjp", found, format!("a cotangent of shape {:?}", aval.shape)));
+            }
+            if let Some(id) = id.filter(|_| aval.dtype.is_float()) {
+                seeds.push((id, convert(ct, aval.dtype, false)?));
+            }
+        }
+        let grads = backward.run(seeds, tree::count(&params))?;
+        with_zeros(&params, grads)
+    };
+    Ok((out, pullback))
+}
+
+/// Runs `f` on watched copies of the leaves, which are numbered in order.
+pub(super) fn record<P: Tree, R: Tree>(f: impl Fn(&P) -> Result<R>, params: &P) -> Result<(Arc<Tape>, R)> {
+    let tape = Tape::new(trace::current());
+    let watched = tree::map(params, |leaf| {
+        leaf.check_open()?;
+        Ok(tape.watch(leaf.clone()))
+    })?;
+    let out = trace::run(Trace::Tape(tape.clone()), || f(&watched))?;
+    // A value of another, finished transform must not leave through the result.
+    tree::leaves(&out).into_iter().filter(|leaf| !tape.owns(leaf)).try_for_each(Tensor::check_open)?;
+    Ok((tape, out))
+}
+
+pub(super) fn with_zeros<P: Tree>(params: &P, grads: Vec<Option<Tensor>>) -> Result<P> {
+    let filled: Vec<Tensor> = grads
+        .into_iter()
+        .zip(tree::leaves(params))
+        .map(|(ct, leaf)| match ct {
+            Some(ct) => convert(&ct, leaf.dtype(), false),
+            None => zeros_of(leaf.aval()),
+        })
+        .collect::<Result<_>>()?;
+    Ok(Structure::of(params).build(filled))
+}

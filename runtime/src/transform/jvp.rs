@@ -1,0 +1,85 @@
+//! Forward mode as the pullback of a pullback.
+
+use crate::error::{Error, Result};
+use crate::ops::{convert, zeros_of};
+use crate::tensor::Tensor;
+use crate::trace::tape::Tape;
+use crate::trace::{self, Trace};
+use crate::tree::{self, Structure, Tree};
+
+use super::grad::record;
+
+/// What a function returns at a point, and its directional derivative there along `tangents`.
+///
+/// The pullback of `f` is linear in its cotangent, so *its* pullback is the derivative itself: no primitive needs a rule of
+/// its own for forward mode (Radul et al., "You Only Linearize Once", 2022, take the same route the other way round).
+/// Under `jit` what only the detour computes is removed.
+///
+/// ```
+/// use flaxen::prelude::*;
+///
+/// let (y, dy) = jvp(|x: &Tensor| Ok(x * x * x), &Tensor::from(2.0f32), &Tensor::from(10.0f32))?;
+/// assert_eq!((y.item::<f32>()?, dy.item::<f32>()?), (8.0, 120.0));
+/// # Ok::<(), flaxen::Error>(())
+/// ```
+///
+/// # Errors
+/// What `f` returns; if `tangents` has another structure or other shapes than `primals`.
+pub fn jvp<P, R, F>(f: F, primals: &P, tangents: &P) -> Result<(R, R)>
+where
+    P: Tree,
+    R: Tree,
+    F: Fn(&P) -> Result<R>,
+{
+    check(primals, tangents)?;
+    let (tape, out) = record(&f, primals)?;
+    let (values, ids): (Vec<Tensor>, Vec<Option<usize>>) =
+        tree::leaves(&out).into_iter().map(|leaf| tape.open(leaf.clone())).unzip();
+    let backward = tape.finish();
+
+    // The pullback at cotangent zero: it is linear, so the point does not matter.
+    let transposed = Tape::new(trace::current());
+    let zeros = values.iter().map(|value| zeros_of(value.aval())).collect::<Result<Vec<_>>>()?;
+    let cts: Vec<Tensor> = zeros.into_iter().map(|zero| transposed.watch(zero)).collect();
+    let grads = trace::run(Trace::Tape(transposed.clone()), || {
+        let seeds = ids
+            .iter()
+            .zip(&cts)
+            .filter(|(_, ct)| ct.dtype().is_float())
+            .filter_map(|(id, ct)| Some(((*id)?, ct.clone())));
+        backward.run_once(seeds.collect(), tree::count(primals))
+    })?;
+
+    let mut seeds = Vec::new();
+    for (grad, tangent) in grads.into_iter().zip(tree::leaves(tangents)) {
+        let Some(grad) = grad else { continue };
+        let dtype = grad.dtype();
+        if let (_, Some(id)) = transposed.open(grad) {
+            seeds.push((id, convert(tangent, dtype, false)?));
+        }
+    }
+    let out_tangents = transposed.finish().run_once(seeds, values.len())?;
+    let structure = Structure::of(&out);
+    let out_tangents: Vec<Tensor> = out_tangents
+        .into_iter()
+        .zip(&values)
+        .map(|(tangent, value)| match tangent {
+            Some(tangent) => convert(&tangent, value.dtype(), false),
+            None => zeros_of(value.aval()),
+        })
+        .collect::<Result<_>>()?;
+    Ok((structure.build(values), structure.build(out_tangents)))
+}
+
+fn check<P: Tree>(primals: &P, tangents: &P) -> Result<()> {
+    if let Some(message) = Structure::of(primals).difference(tangents) {
+        return Err(Error::Structure { context: "the tangents of `jvp` differ from the point", message });
+    }
+    for ((path, primal), tangent) in tree::leaves_with_path(primals).into_iter().zip(tree::leaves(tangents)) {
+        if primal.shape() != tangent.shape() {
+            let found = format!("{:?} at `{path}`", tangent.shape());
+            return Err(Error::shape("jvp", found, format!("a tangent of shape {:?}", primal.shape())));
+        }
+    }
+    Ok(())
+}

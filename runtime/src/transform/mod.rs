@@ -1,0 +1,22 @@
+//! The transforms, as users call them.
+
+mod axes;
+mod checkpoint;
+mod custom_vjp;
+mod eval_shape;
+mod grad;
+mod jacobian;
+mod jit;
+mod jvp;
+mod stage;
+mod vmap;
+
+pub use axes::Axes;
+pub use checkpoint::checkpoint;
+pub use custom_vjp::{CustomVjp, custom_vjp};
+pub use eval_shape::eval_shape;
+pub use grad::{Loss, grad, value_and_grad, vjp};
+pub use jacobian::{Jacobian, hessian, jacfwd, jacrev};
+pub use jit::{DynJit, Jit, jit};
+pub use jvp::jvp;
+pub use vmap::{Vmap, vmap};

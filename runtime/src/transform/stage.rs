@@ -1,0 +1,38 @@
+//! Staging a typed function: what `jit`, `checkpoint`, `custom_vjp` and `eval_shape` share.
+
+use crate::compile::Graph;
+use crate::error::Result;
+use crate::tensor::{Aval, Tensor};
+use crate::trace::stage::Stage;
+use crate::trace::{self, Trace};
+use crate::tree::{self, Structure, Tree};
+
+/// A staged function.
+pub(super) struct Staged {
+    pub graph: Graph,
+    /// Traced values from outside that the function closes over: the graph's leading inputs.
+    pub captured: Vec<Tensor>,
+    pub outs: Structure,
+}
+
+/// Traces `f` on inputs of these shapes and dtypes.
+pub(super) fn stage<I: Tree, O: Tree>(
+    inputs: &Structure,
+    avals: &[Aval],
+    f: impl FnOnce(I) -> Result<O>,
+) -> Result<Staged> {
+    let stage = Stage::new(trace::current());
+    let traced = inputs.build(avals.iter().map(|aval| stage.input(aval)));
+    trace::run(Trace::Stage(stage.clone()), || {
+        let out = f(traced)?;
+        let leaves: Vec<Tensor> = tree::leaves(&out).into_iter().cloned().collect();
+        leaves.iter().try_for_each(Tensor::check_open)?;
+        let (graph, captured) = stage.finish(&leaves);
+        Ok(Staged { graph, captured, outs: Structure::of(&out) })
+    })
+}
+
+/// Shapes and dtypes of the leaves.
+pub(super) fn avals(tree: &impl Tree) -> Vec<Aval> {
+    tree::leaves(tree).into_iter().map(|leaf| leaf.aval().clone()).collect()
+}

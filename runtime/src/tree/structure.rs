@@ -1,0 +1,241 @@
+//! What is left of a tree without its tensors.
+
+use std::hash::{Hash, Hasher};
+
+use super::{Fixed, Token, Tree};
+use crate::tensor::Tensor;
+
+/// What is left of a tree without its tensors.
+pub struct Structure(Vec<Part>);
+
+#[derive(Debug)]
+enum Part {
+    Leaf,
+    Node(&'static str, usize),
+    Key(String),
+    Fixed(Box<dyn Fixed>),
+}
+
+/// Hands out the parts of a structure, and leaves, to [`Tree::build`].
+pub struct Builder<'a> {
+    parts: std::slice::Iter<'a, Part>,
+    leaves: &'a mut dyn Iterator<Item = Tensor>,
+}
+
+impl PartialEq for Part {
+    fn eq(&self, other: &Part) -> bool {
+        match (self, other) {
+            (Part::Leaf, Part::Leaf) => true,
+            (Part::Node(a, n), Part::Node(b, m)) => a == b && n == m,
+            (Part::Key(a), Part::Key(b)) => a == b,
+            (Part::Fixed(a), Part::Fixed(b)) => a.same(&**b),
+            _ => false,
+        }
+    }
+}
+
+impl Clone for Part {
+    fn clone(&self) -> Part {
+        match self {
+            Part::Leaf => Part::Leaf,
+            Part::Node(kind, count) => Part::Node(kind, *count),
+            Part::Key(key) => Part::Key(key.clone()),
+            Part::Fixed(value) => Part::Fixed((**value).boxed()),
+        }
+    }
+}
+
+impl Clone for Structure {
+    fn clone(&self) -> Structure {
+        Structure(self.0.clone())
+    }
+}
+
+impl PartialEq for Structure {
+    fn eq(&self, other: &Structure) -> bool {
+        self.0 == other.0
+    }
+}
+
+impl std::fmt::Debug for Structure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Structure")?;
+        f.debug_list().entries(&self.0).finish()
+    }
+}
+
+impl Structure {
+    /// The structure of a tree.
+    pub fn of(tree: &impl Tree) -> Structure {
+        let mut parts = Vec::new();
+        tree.walk(&mut |token| {
+            parts.push(match token {
+                Token::Leaf(_) => Part::Leaf,
+                Token::Node(kind, count) => Part::Node(kind, count),
+                Token::Key(key) => Part::Key(key.to_owned()),
+                Token::Static(value) => Part::Fixed(value.boxed()),
+            });
+        });
+        Structure(parts)
+    }
+
+    /// The number of leaves.
+    pub fn leaf_count(&self) -> usize {
+        self.0.iter().filter(|part| matches!(part, Part::Leaf)).count()
+    }
+
+    /// A tree of this structure.
+    ///
+    /// # Panics
+    /// If `leaves` runs short, or `T` is another type of tree than the one this structure is of.
+    pub fn build<T: Tree>(&self, leaves: impl IntoIterator<Item = Tensor>) -> T {
+        T::build(&mut Builder { parts: self.0.iter(), leaves: &mut leaves.into_iter() })
+    }
+
+    /// Whether a tree has this structure; nothing is allocated.
+    pub fn matches(&self, tree: &impl Tree) -> bool {
+        let mut parts = self.0.iter();
+        let mut same = true;
+        tree.walk(&mut |token| same = same && parts.next().is_some_and(|part| part.matches(&token)));
+        same && parts.next().is_none()
+    }
+
+    /// The first place where a tree differs, in words.
+    pub fn difference(&self, tree: &impl Tree) -> Option<String> {
+        let mut parts = self.0.iter();
+        let mut path = super::path::Tracker::default();
+        let mut found = None;
+        tree.walk(&mut |token| {
+            if found.is_some() {
+                return;
+            }
+            let part = parts.next();
+            if !part.is_some_and(|part| part.matches(&token)) {
+                let at = path.path();
+                let place = if at.is_empty() { String::new() } else { format!("at `{at}`: ") };
+                let expected = part.map_or_else(|| "nothing more".to_owned(), Part::describe);
+                found = Some(format!("{place}expected {expected}, found {}", describe(&token)));
+            }
+            path.visit(&token);
+        });
+        found.or_else(|| parts.next().map(|part| format!("{} is missing", part.describe())))
+    }
+}
+
+impl Part {
+    fn matches(&self, token: &Token<'_>) -> bool {
+        match (token, self) {
+            (Token::Leaf(_), Part::Leaf) => true,
+            (Token::Node(kind, count), Part::Node(k, c)) => kind == k && count == c,
+            (Token::Key(key), Part::Key(k)) => key == k,
+            (Token::Static(value), Part::Fixed(v)) => value.same(&**v),
+            _ => false,
+        }
+    }
+
+    fn describe(&self) -> String {
+        match self {
+            Part::Leaf => "a tensor".to_owned(),
+            Part::Node(kind, count) => format!("a {kind} of {count}"),
+            Part::Key(key) => format!("the key `{key}`"),
+            Part::Fixed(value) => format!("{value:?}"),
+        }
+    }
+}
+
+fn describe(token: &Token<'_>) -> String {
+    match token {
+        Token::Leaf(_) => "a tensor".to_owned(),
+        Token::Node(kind, count) => format!("a {kind} of {count}"),
+        Token::Key(key) => format!("the key `{key}`"),
+        Token::Static(value) => format!("{value:?}"),
+    }
+}
+
+impl Builder<'_> {
+    /// The next leaf.
+    ///
+    /// # Panics
+    /// If the structure has something else here: it belongs to another type.
+    pub fn leaf(&mut self) -> Tensor {
+        match (self.parts.next(), self.leaves.next()) {
+            (Some(Part::Leaf), Some(leaf)) => leaf,
+            (Some(Part::Leaf), None) => panic!("a structure was built from too few leaves"),
+            (other, _) => panic!("expected a leaf, found {other:?}"),
+        }
+    }
+
+    /// The next node: what it is and how many children follow.
+    ///
+    /// # Panics
+    /// If the structure has something else here: it belongs to another type.
+    pub fn node(&mut self) -> (&'static str, usize) {
+        match self.parts.next() {
+            Some(Part::Node(kind, count)) => (kind, *count),
+            other => panic!("expected a node, found {other:?}"),
+        }
+    }
+
+    /// The next key.
+    ///
+    /// # Panics
+    /// If the structure has something else here: it belongs to another type.
+    pub fn key(&mut self) -> &str {
+        match self.parts.next() {
+            Some(Part::Key(key)) => key,
+            other => panic!("expected a key, found {other:?}"),
+        }
+    }
+
+    /// The next piece of fixed data.
+    ///
+    /// # Panics
+    /// If the structure has something else here: it belongs to another type.
+    pub fn fixed<T: Fixed + Clone>(&mut self) -> T {
+        let part = self.parts.next();
+        if let Some(Part::Fixed(value)) = part
+            && let Some(value) = (&**value as &dyn std::any::Any).downcast_ref::<T>()
+        {
+            return value.clone();
+        }
+        panic!("expected fixed data, found {part:?}")
+    }
+}
+
+/// Structure, shapes and dtypes in one number.
+pub(crate) fn fingerprint(tree: &impl Tree) -> u64 {
+    let mut hash = Fx(0);
+    tree.walk(&mut |token| match token {
+        Token::Leaf(leaf) => leaf.aval().hash(&mut hash),
+        Token::Node(kind, count) => (kind.len(), count).hash(&mut hash),
+        Token::Key(key) => key.hash(&mut hash),
+        // Not every such value can be hashed; equal ones have equal hashes anyway.
+        Token::Static(_) => 1u8.hash(&mut hash),
+    });
+    hash.0
+}
+
+/// Fast, not safe against chosen keys: nobody attacks a cache of programs.
+struct Fx(u64);
+
+impl Hasher for Fx {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for chunk in bytes.chunks(8) {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            self.write_u64(u64::from_le_bytes(word));
+        }
+    }
+
+    fn write_u64(&mut self, word: u64) {
+        self.0 = (self.0.rotate_left(5) ^ word).wrapping_mul(0x517c_c1b7_2722_0a95);
+    }
+
+    fn write_usize(&mut self, word: usize) {
+        self.write_u64(word as u64);
+    }
+}

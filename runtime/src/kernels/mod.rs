@@ -7,6 +7,7 @@ pub mod conv;
 pub mod linalg;
 pub mod math;
 pub mod matmul;
+pub mod number;
 pub mod simd;
 pub mod sort;
 pub mod threads;

@@ -1,0 +1,206 @@
+//! The dtypes that kernels compute with, and how each of them adds, multiplies and compares.
+//!
+//! Kernels are generic over [`Number`]: integers wrap around, `bf16` and `f16` are widened to `f32` for sums and
+//! products and rounded once at the end, and the larger or smaller of two floats is NaN if either is.
+
+use std::fmt::Debug;
+
+use half::{bf16, f16};
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+/// A number type of tensors: `f32`, `f64`, `bf16`, `f16`, `i32`, `i64`, `u32` or `u8`.
+///
+/// The methods have names of their own (`plus`, not `add`), so that they never hide what the primitive types offer.
+pub trait Number:
+    sealed::Sealed + bytemuck::Pod + Default + PartialEq + PartialOrd + Debug + Send + Sync
+{
+    /// What sums and products are carried in: `f32` for `bf16` and `f16`, the type itself for all others.
+    type Acc: Number<Acc = Self::Acc>;
+
+    /// The neutral element of sums.
+    const ZERO: Self;
+    /// The neutral element of products.
+    const ONE: Self;
+    /// The neutral element of [`larger`](Self::larger): -∞, or the least integer.
+    const LOWEST: Self;
+    /// The neutral element of [`smaller`](Self::smaller): +∞, or the greatest integer.
+    const HIGHEST: Self;
+
+    /// Converts to the type in which sums are carried, exactly.
+    fn widen(self) -> Self::Acc;
+    /// Rounds a sum to this type, to nearest with ties to even.
+    fn narrow(acc: Self::Acc) -> Self;
+    /// Converts from `f64`; to integers it truncates and saturates, as `as` does.
+    fn from_f64(x: f64) -> Self;
+    /// Converts to `f64`; exact but for large 64-bit integers.
+    fn to_f64(self) -> f64;
+
+    /// Returns the sum; integers wrap around.
+    fn plus(self, other: Self) -> Self;
+    /// Returns the difference; integers wrap around.
+    fn minus(self, other: Self) -> Self;
+    /// Returns the product; integers wrap around.
+    fn times(self, other: Self) -> Self;
+    /// Returns `self · factor + summand` in two roundings, on every machine alike.
+    #[inline(always)]
+    fn times_plus(self, factor: Self, summand: Self) -> Self {
+        self.times(factor).plus(summand)
+    }
+
+    /// Tells whether this is a NaN.
+    fn is_nan(self) -> bool;
+    /// Returns the larger of the two, NaN if either is NaN.
+    #[inline(always)]
+    fn larger(self, other: Self) -> Self {
+        if self >= other || self.is_nan() { self } else { other }
+    }
+    /// Returns the smaller of the two, NaN if either is NaN.
+    #[inline(always)]
+    fn smaller(self, other: Self) -> Self {
+        if self <= other || self.is_nan() { self } else { other }
+    }
+}
+
+macro_rules! float {
+    ($($t:ty)*) => { $(
+        impl sealed::Sealed for $t {}
+        impl Number for $t {
+            type Acc = $t;
+            const ZERO: Self = 0.0;
+            const ONE: Self = 1.0;
+            const LOWEST: Self = <$t>::NEG_INFINITY;
+            const HIGHEST: Self = <$t>::INFINITY;
+            #[inline(always)]
+            fn widen(self) -> Self { self }
+            #[inline(always)]
+            fn narrow(acc: Self) -> Self { acc }
+            #[inline(always)]
+            fn from_f64(x: f64) -> Self { x as $t }
+            #[inline(always)]
+            fn to_f64(self) -> f64 { self as f64 }
+            #[inline(always)]
+            fn plus(self, other: Self) -> Self { self + other }
+            #[inline(always)]
+            fn minus(self, other: Self) -> Self { self - other }
+            #[inline(always)]
+            fn times(self, other: Self) -> Self { self * other }
+            #[inline(always)]
+            fn is_nan(self) -> bool { self != self }
+        }
+    )* };
+}
+
+macro_rules! half_float {
+    ($($t:ty)*) => { $(
+        impl sealed::Sealed for $t {}
+        impl Number for $t {
+            type Acc = f32;
+            const ZERO: Self = <$t>::ZERO;
+            const ONE: Self = <$t>::ONE;
+            const LOWEST: Self = <$t>::NEG_INFINITY;
+            const HIGHEST: Self = <$t>::INFINITY;
+            #[inline(always)]
+            fn widen(self) -> f32 { self.to_f32() }
+            #[inline(always)]
+            fn narrow(acc: f32) -> Self { <$t>::from_f32(acc) }
+            #[inline(always)]
+            fn from_f64(x: f64) -> Self { <$t>::from_f64(x) }
+            #[inline(always)]
+            fn to_f64(self) -> f64 { <$t>::to_f64(self) }
+            #[inline(always)]
+            fn plus(self, other: Self) -> Self { Self::narrow(self.widen() + other.widen()) }
+            #[inline(always)]
+            fn minus(self, other: Self) -> Self { Self::narrow(self.widen() - other.widen()) }
+            #[inline(always)]
+            fn times(self, other: Self) -> Self { Self::narrow(self.widen() * other.widen()) }
+            #[inline(always)]
+            fn is_nan(self) -> bool { <$t>::is_nan(self) }
+        }
+    )* };
+}
+
+macro_rules! integer {
+    ($($t:ty)*) => { $(
+        impl sealed::Sealed for $t {}
+        impl Number for $t {
+            type Acc = $t;
+            const ZERO: Self = 0;
+            const ONE: Self = 1;
+            const LOWEST: Self = <$t>::MIN;
+            const HIGHEST: Self = <$t>::MAX;
+            #[inline(always)]
+            fn widen(self) -> Self { self }
+            #[inline(always)]
+            fn narrow(acc: Self) -> Self { acc }
+            #[inline(always)]
+            fn from_f64(x: f64) -> Self { x as $t }
+            #[inline(always)]
+            fn to_f64(self) -> f64 { self as f64 }
+            #[inline(always)]
+            fn plus(self, other: Self) -> Self { self.wrapping_add(other) }
+            #[inline(always)]
+            fn minus(self, other: Self) -> Self { self.wrapping_sub(other) }
+            #[inline(always)]
+            fn times(self, other: Self) -> Self { self.wrapping_mul(other) }
+            #[inline(always)]
+            fn is_nan(self) -> bool { false }
+        }
+    )* };
+}
+
+float!(f32 f64);
+half_float!(bf16 f16);
+integer!(i32 i64 u32 u8);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn neutral_elements_are_neutral<T: Number>() {
+        for x in [0.0, 1.0, 3.0, 100.0].map(T::from_f64) {
+            assert_eq!(T::ZERO.plus(x), x);
+            assert_eq!(T::ONE.times(x), x);
+            assert_eq!(T::LOWEST.larger(x), x);
+            assert_eq!(T::HIGHEST.smaller(x), x);
+            assert_eq!(T::narrow(x.widen()), x);
+            assert_eq!(x.times_plus(T::ONE, T::ONE), x.plus(T::ONE));
+            assert_eq!(x.plus(T::ONE).minus(T::ONE), x);
+            assert_eq!(T::from_f64(x.to_f64()), x);
+        }
+    }
+
+    #[test]
+    fn every_type_has_neutral_elements() {
+        neutral_elements_are_neutral::<f32>();
+        neutral_elements_are_neutral::<f64>();
+        neutral_elements_are_neutral::<bf16>();
+        neutral_elements_are_neutral::<f16>();
+        neutral_elements_are_neutral::<i32>();
+        neutral_elements_are_neutral::<i64>();
+        neutral_elements_are_neutral::<u32>();
+        neutral_elements_are_neutral::<u8>();
+    }
+
+    #[test]
+    fn integers_wrap_around() {
+        assert_eq!(200u8.plus(100), 44);
+        assert_eq!(0u32.minus(1), u32::MAX);
+        assert_eq!(i32::MAX.times(2), -2);
+    }
+
+    #[test]
+    fn the_larger_and_the_smaller_of_anything_and_nan_is_nan() {
+        assert!(f32::NAN.larger(1.0).is_nan() && 1f32.larger(f32::NAN).is_nan());
+        assert!(f64::NAN.smaller(1.0).is_nan() && 1f64.smaller(f64::NAN).is_nan());
+        assert!(Number::is_nan(bf16::NAN.larger(bf16::ONE)) && Number::is_nan(f16::ONE.smaller(f16::NAN)));
+    }
+
+    #[test]
+    fn halves_round_to_nearest_even() {
+        assert_eq!(bf16::narrow(1.0 + 1.0 / 256.0), bf16::ONE);
+        assert_eq!(bf16::narrow(1.0 + 3.0 / 256.0).to_f32(), 1.0 + 4.0 / 256.0);
+    }
+}

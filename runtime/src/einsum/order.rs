@@ -153,7 +153,7 @@ impl Problem<'_> {
 
 /// Appends the contractions that make the value of a subset; returns the number of that value.
 fn emit(subset: usize, operands: usize, splits: &[usize], pairs: &mut Vec<(usize, usize)>) -> usize {
-    if subset.count_ones() == 1 {
+    if subset.is_power_of_two() {
         return subset.trailing_zeros() as usize;
     }
     let left = emit(splits[subset], operands, splits, pairs);

@@ -25,15 +25,15 @@ pub trait Key: Ord + Copy + Send + Sync {
 impl Key for u32 {
     type Ranked = u64;
 
-    #[inline(always)]
+    #[inline]
     fn opposite(self) -> Self {
         !self
     }
-    #[inline(always)]
+    #[inline]
     fn ranked(self, position: u32) -> u64 {
         (self as u64) << 32 | position as u64
     }
-    #[inline(always)]
+    #[inline]
     fn position(ranked: u64) -> i32 {
         ranked as i32
     }
@@ -42,15 +42,15 @@ impl Key for u32 {
 impl Key for u64 {
     type Ranked = (u64, u32);
 
-    #[inline(always)]
+    #[inline]
     fn opposite(self) -> Self {
         !self
     }
-    #[inline(always)]
+    #[inline]
     fn ranked(self, position: u32) -> (u64, u32) {
         (self, position)
     }
-    #[inline(always)]
+    #[inline]
     fn position(ranked: (u64, u32)) -> i32 {
         ranked.1 as i32
     }
@@ -72,7 +72,7 @@ macro_rules! sortable_float {
         impl Sortable for $t {
             type Key = $key;
 
-            #[inline(always)]
+            #[inline]
             fn key(self) -> $key {
                 if Number::is_nan(self) {
                     <$key>::MAX
@@ -82,7 +82,7 @@ macro_rules! sortable_float {
                     self.total_key()
                 }
             }
-            #[inline(always)]
+            #[inline]
             fn total_key(self) -> $key {
                 const SIGN: $bits = 1 << (<$bits>::BITS - 1);
                 let bits = self.to_bits();
@@ -98,11 +98,11 @@ macro_rules! sortable_integer {
         impl Sortable for $t {
             type Key = $key;
 
-            #[inline(always)]
+            #[inline]
             fn key(self) -> $key {
                 (self as $key).wrapping_sub(<$t>::MIN as $key)
             }
-            #[inline(always)]
+            #[inline]
             fn total_key(self) -> $key {
                 self.key()
             }
@@ -138,10 +138,13 @@ pub fn sort<T: Sortable>(x: &mut [T], row: usize, order: Order) {
     let whole = x.len() == row && row >= LONG;
     threads::split(x, row, cost(row), |_, x| {
         for row in x.chunks_exact_mut(row) {
-            if whole {
-                row.par_sort_by_key(|x| x.key());
-            } else {
-                row.sort_by_key(|x| x.key());
+            // Without -0.0 and NaN equal elements look alike, and stability, which is slower, shows nowhere.
+            let plain = row.iter().all(|x| x.key() == x.total_key());
+            match (plain, whole) {
+                (true, true) => row.par_sort_unstable_by_key(|x| x.total_key()),
+                (true, false) => row.sort_unstable_by_key(|x| x.total_key()),
+                (false, true) => row.par_sort_by_key(|x| x.key()),
+                (false, false) => row.sort_by_key(|x| x.key()),
             }
             if order == Order::Descending {
                 row.reverse();

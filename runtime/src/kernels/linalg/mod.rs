@@ -52,7 +52,7 @@ impl Real for f32 {
         self.copysign(sign)
     }
     // The product is exact in `f64`: this is a fused multiply-add that needs no such instruction.
-    #[inline(always)]
+    #[inline]
     fn fused(self, factor: Self, summand: Self) -> Self {
         (self as f64 * factor as f64 + summand as f64) as f32
     }
@@ -73,7 +73,7 @@ impl Real for f64 {
     fn copysign(self, sign: Self) -> Self {
         self.copysign(sign)
     }
-    #[inline(always)]
+    #[inline]
     fn fused(self, factor: Self, summand: Self) -> Self {
         self * factor + summand
     }

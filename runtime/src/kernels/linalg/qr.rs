@@ -15,6 +15,9 @@ pub enum QrMode {
     Full,
 }
 
+/// Rows that are summed one after the other; the sums of blocks are added up, which keeps errors small.
+const BLOCK: usize = 16;
+
 /// Factorises `a` of shape `[m, n]` into `Q · R`, with `QᵀQ = I` and `R` upper triangular.
 ///
 /// Each reflection maps a column onto `-sign(a_jj)` times its norm, and is left out if the column is already zero
@@ -30,7 +33,7 @@ pub fn qr<T: Real>(a: &[T], m: usize, n: usize, mode: QrMode, q: &mut [T], r: &m
     assert_eq!(r.len(), columns * n, "r is not {columns}x{n}");
 
     let mut rest = a.to_vec();
-    let mut sums = vec![T::ZERO; n.max(columns)];
+    let mut sums = vec![T::ZERO; 2 * n.max(columns)];
     // One reflection a row, whose first `j` entries are zero and not read.
     let mut reflections = vec![T::ZERO; k * m];
     let mut taus = vec![T::ZERO; k];
@@ -92,12 +95,18 @@ fn reflect<T: Real>(matrix: &mut [T], width: usize, from: usize, v: &[T], tau: T
     if from >= width || tau == T::ZERO {
         return;
     }
-    let sums = &mut sums[..width - from];
-    sums.copy_from_slice(&matrix[from..width]);
-    for (row, &v) in matrix.chunks_exact(width).zip(v).skip(1) {
-        super::add_scaled(sums, v, &row[from..]);
+    let (sums, block) = sums[..2 * (width - from)].split_at_mut(width - from);
+    sums.fill(T::ZERO);
+    for (rows, v) in matrix.chunks(BLOCK * width).zip(v.chunks(BLOCK)) {
+        block.fill(T::ZERO);
+        for (row, &v) in rows.chunks_exact(width).zip(v) {
+            super::add_scaled(block, v, &row[from..]);
+        }
+        super::add_scaled(sums, T::ONE, block);
     }
-    sums.iter_mut().for_each(|s| *s = -tau * *s);
+    for s in sums.iter_mut() {
+        *s = -tau * *s;
+    }
     for (row, &v) in matrix.chunks_exact_mut(width).zip(v) {
         for (x, &s) in row[from..].iter_mut().zip(&*sums) {
             *x = v.fused(s, *x);

@@ -146,7 +146,9 @@ fn solve_strip<T: Real>(a: &[T], x: &mut [T], width: usize, triangle: Triangle) 
             j += 1;
         }
         if !triangle.unit_diagonal {
-            row.iter_mut().for_each(|x| *x = *x / diagonal);
+            for x in row {
+                *x = *x / diagonal;
+            }
         }
     });
 }

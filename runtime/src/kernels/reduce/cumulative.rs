@@ -78,6 +78,16 @@ fn scan<T: Number, F: Fold<In = T, Acc = T::Acc, Out = T>>(
     if x.is_empty() {
         return;
     }
+    if inner == 1 {
+        return threads::split(out, n, 4 * n, |first, out| {
+            for (x, out) in x[first * n..].chunks_exact(n).zip(out.chunks_exact_mut(n)) {
+                match direction {
+                    Direction::Forward => scan_run::<F>(x.chunks(BLOCK), out.chunks_mut(BLOCK), false),
+                    Direction::Reverse => scan_run::<F>(x.rchunks(BLOCK), out.rchunks_mut(BLOCK), true),
+                }
+            }
+        });
+    }
     let slab = n * inner;
     threads::split(out, slab, 2 * slab, |first, out| {
         let mut columns = vec![(F::IDENTITY, F::IDENTITY); inner];
@@ -100,4 +110,26 @@ fn scan<T: Number, F: Fold<In = T, Acc = T::Acc, Out = T>>(
             }
         }
     });
+}
+
+/// Scans a contiguous run that comes in blocks.
+fn scan_run<'a, F: Fold<In: 'a, Out: 'a>>(
+    x: impl Iterator<Item = &'a [F::In]>,
+    out: impl Iterator<Item = &'a mut [F::Out]>,
+    reverse: bool,
+) {
+    let mut before = F::IDENTITY;
+    for (x, out) in x.zip(out) {
+        let mut block = F::IDENTITY;
+        let mut step = |x: F::In| {
+            block = F::combine(block, F::lift(x));
+            F::finish(F::combine(before, block))
+        };
+        if reverse {
+            out.iter_mut().zip(x).rev().for_each(|(out, &x)| *out = step(x));
+        } else {
+            out.iter_mut().zip(x).for_each(|(out, &x)| *out = step(x));
+        }
+        before = F::combine(before, block);
+    }
 }

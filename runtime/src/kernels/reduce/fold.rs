@@ -27,15 +27,15 @@ macro_rules! number_fold {
             type Out = T;
 
             const IDENTITY: T::Acc = T::Acc::$identity;
-            #[inline(always)]
+            #[inline]
             fn lift(x: T) -> T::Acc {
                 x.widen()
             }
-            #[inline(always)]
+            #[inline]
             fn combine(a: T::Acc, b: T::Acc) -> T::Acc {
                 a.$combine(b)
             }
-            #[inline(always)]
+            #[inline]
             fn finish(acc: T::Acc) -> T {
                 T::narrow(acc)
             }
@@ -71,15 +71,15 @@ macro_rules! bool_fold {
             type Out = u8;
 
             const IDENTITY: u8 = $identity;
-            #[inline(always)]
+            #[inline]
             fn lift(x: u8) -> u8 {
                 u8::from(x != 0)
             }
-            #[inline(always)]
+            #[inline]
             fn combine(a: u8, b: u8) -> u8 {
                 a $combine b
             }
-            #[inline(always)]
+            #[inline]
             fn finish(acc: u8) -> u8 {
                 acc
             }
@@ -126,15 +126,15 @@ impl<T: Number<Acc: LogAddExp>> Fold for LogSumExp<T> {
     type Out = T;
 
     const IDENTITY: T::Acc = T::Acc::LOWEST;
-    #[inline(always)]
+    #[inline]
     fn lift(x: T) -> T::Acc {
         x.widen()
     }
-    #[inline(always)]
+    #[inline]
     fn combine(a: T::Acc, b: T::Acc) -> T::Acc {
         a.log_add_exp(b)
     }
-    #[inline(always)]
+    #[inline]
     fn finish(acc: T::Acc) -> T {
         T::narrow(acc)
     }

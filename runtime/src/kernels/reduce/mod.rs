@@ -125,6 +125,13 @@ fn fold_axes<F: Fold, O: Send>(
     let width = visit.run;
     if visit.run_reduced {
         let runs = visit.reduced.count();
+        if runs == 1 {
+            return threads::split(out, 1, work, |first, out| {
+                for (run, out) in x[first * width..].chunks_exact(width).zip(out) {
+                    *out = finish(runs::fold_run::<F>(run));
+                }
+            });
+        }
         return threads::split(out, 1, work, |first, out| {
             for (i, out) in out.iter_mut().enumerate() {
                 let base = visit.kept.offset(first + i);

@@ -31,6 +31,7 @@ fn shape_and_axes() -> impl Strategy<Value = (Vec<usize>, Vec<usize>)> {
     })
 }
 
+type Cumulative = fn(&[f64], &[usize], usize, Direction, &mut [f64]);
 type Kernel<T> = fn(&[T], &[usize], &[usize], &mut [T]);
 
 fn agrees<T: Number>(
@@ -124,7 +125,7 @@ proptest! {
         shape[axis] = long;
         let direction = if reverse { Direction::Reverse } else { Direction::Forward };
         let x: Vec<f64> = small(shape.iter().product(), seed);
-        let ops: [fn(&[f64], &[usize], usize, Direction, &mut [f64]); 4] = [cum_sum, cum_max, cum_min, cum_log_sum_exp];
+        let ops: [Cumulative; 4] = [cum_sum, cum_max, cum_min, cum_log_sum_exp];
         let naive: [fn(&[f64]) -> f64; 4] = [
             |xs| xs.iter().sum(),
             |xs| xs.iter().copied().fold(f64::LOWEST, f64::max),

@@ -65,6 +65,8 @@ pub trait Sortable: Number {
     fn key(self) -> Self::Key;
     /// Returns the key of IEEE 754's total order, which tells zeros and NaN of either sign apart.
     fn total_key(self) -> Self::Key;
+    /// Returns the number with this [`total_key`](Self::total_key).
+    fn from_total_key(key: Self::Key) -> Self;
 }
 
 macro_rules! sortable_float {
@@ -88,6 +90,12 @@ macro_rules! sortable_float {
                 let bits = self.to_bits();
                 (if bits & SIGN == 0 { bits | SIGN } else { !bits }) as $key
             }
+            #[inline]
+            fn from_total_key(key: $key) -> Self {
+                const SIGN: $bits = 1 << (<$bits>::BITS - 1);
+                let key = key as $bits;
+                Self::from_bits(if key & SIGN == 0 { !key } else { key & !SIGN })
+            }
         }
     )* };
 }
@@ -105,6 +113,10 @@ macro_rules! sortable_integer {
             #[inline]
             fn total_key(self) -> $key {
                 self.key()
+            }
+            #[inline]
+            fn from_total_key(key: $key) -> Self {
+                key.wrapping_add(<$t>::MIN as $key) as $t
             }
         }
     )* };
@@ -137,20 +149,42 @@ pub fn sort<T: Sortable>(x: &mut [T], row: usize, order: Order) {
     check_rows(x.len(), row);
     let whole = x.len() == row && row >= LONG;
     threads::split(x, row, cost(row), |_, x| {
+        let (mut keys, mut ranked, mut copy) = (Vec::new(), Vec::new(), Vec::new());
         for row in x.chunks_exact_mut(row) {
-            // Without -0.0 and NaN equal elements look alike, and stability, which is slower, shows nowhere.
-            let plain = row.iter().all(|x| x.key() == x.total_key());
-            match (plain, whole) {
-                (true, true) => row.par_sort_unstable_by_key(|x| x.total_key()),
-                (true, false) => row.sort_unstable_by_key(|x| x.total_key()),
-                (false, true) => row.par_sort_by_key(|x| x.key()),
-                (false, false) => row.sort_by_key(|x| x.key()),
+            // Without -0.0 and NaN equal elements look alike, and their positions, which cost time, show nowhere.
+            if row.iter().all(|x| x.key() == x.total_key()) {
+                keys.clear();
+                keys.extend(row.iter().map(|x| x.total_key()));
+                sort_keys(&mut keys, whole);
+                for (x, &key) in row.iter_mut().zip(&keys) {
+                    *x = T::from_total_key(key);
+                }
+            } else {
+                ranked.clear();
+                ranked.extend(row.iter().zip(0..).map(|(x, i)| x.key().ranked(i)));
+                sort_keys(&mut ranked, whole);
+                copy.clear();
+                copy.extend_from_slice(row);
+                for (x, &ranked) in row.iter_mut().zip(&ranked) {
+                    *x = copy[T::Key::position(ranked) as usize];
+                }
             }
             if order == Order::Descending {
                 row.reverse();
             }
         }
     });
+}
+
+/// Sorts keys of which equal ones are alike, on all threads if it is all there is to sort.
+///
+/// All dtypes share the few instances of this function that there are, which keeps the library small.
+fn sort_keys<K: Ord + Send>(keys: &mut [K], whole: bool) {
+    if whole {
+        keys.par_sort_unstable();
+    } else {
+        keys.sort_unstable();
+    }
 }
 
 /// Finds the order of each row of `row` elements: `out` holds the positions of its elements when sorted.
@@ -174,11 +208,7 @@ pub fn argsort<T: Sortable>(x: &[T], row: usize, order: Order, out: &mut [i32]) 
                 Order::Ascending => x.key().ranked(i),
                 Order::Descending => x.key().opposite().ranked(i),
             }));
-            if whole {
-                ranked.par_sort_unstable();
-            } else {
-                ranked.sort_unstable();
-            }
+            sort_keys(&mut ranked, whole);
             for (out, &ranked) in out.iter_mut().zip(&ranked) {
                 *out = T::Key::position(ranked);
             }

@@ -1,6 +1,8 @@
 //! Flaxen: Flax Linen for Rust.
 
 mod compile;
+#[allow(dead_code)]
+mod einsum;
 mod error;
 pub mod kernels;
 mod ops;

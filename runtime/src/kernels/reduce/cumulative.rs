@@ -1,0 +1,135 @@
+//! Cumulative operations along one axis.
+
+use super::fold::{Fold, LogAddExp, LogSumExp, Max, Min, Prod, Sum};
+use crate::kernels::number::Number;
+use crate::kernels::threads;
+
+/// From which end of the axis a cumulative operation starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// Element `i` covers `0..=i`.
+    Forward,
+    /// Element `i` covers `i..n`.
+    Reverse,
+}
+
+/// Computes cumulative sums along `axis`.
+///
+/// # Panics
+/// If `x` or `out` has not the length that `shape` says, or the axis is out of range.
+pub fn cum_sum<T: Number>(x: &[T], shape: &[usize], axis: usize, direction: Direction, out: &mut [T]) {
+    scan::<T, Sum<T>>(x, shape, axis, direction, out);
+}
+
+/// Computes cumulative products along `axis`.
+///
+/// # Panics
+/// As [`cum_sum`].
+pub fn cum_prod<T: Number>(x: &[T], shape: &[usize], axis: usize, direction: Direction, out: &mut [T]) {
+    scan::<T, Prod<T>>(x, shape, axis, direction, out);
+}
+
+/// Computes cumulative maxima along `axis`, NaN from the first NaN on.
+///
+/// # Panics
+/// As [`cum_sum`].
+pub fn cum_max<T: Number>(x: &[T], shape: &[usize], axis: usize, direction: Direction, out: &mut [T]) {
+    scan::<T, Max<T>>(x, shape, axis, direction, out);
+}
+
+/// Computes cumulative minima along `axis`, NaN from the first NaN on.
+///
+/// # Panics
+/// As [`cum_sum`].
+pub fn cum_min<T: Number>(x: &[T], shape: &[usize], axis: usize, direction: Direction, out: &mut [T]) {
+    scan::<T, Min<T>>(x, shape, axis, direction, out);
+}
+
+/// Computes logarithms of cumulative sums of exponentials along `axis`, without overflow.
+///
+/// # Panics
+/// As [`cum_sum`].
+pub fn cum_log_sum_exp<T: Number<Acc: LogAddExp>>(
+    x: &[T],
+    shape: &[usize],
+    axis: usize,
+    direction: Direction,
+    out: &mut [T],
+) {
+    scan::<T, LogSumExp<T>>(x, shape, axis, direction, out);
+}
+
+/// Elements that are accumulated from nothing before they are added to what came before.
+///
+/// The error of a sum of n numbers then grows with `n / BLOCK + BLOCK` instead of n.
+const BLOCK: usize = 128;
+
+fn scan<T: Number, F: Fold<In = T, Acc = T::Acc, Out = T>>(
+    x: &[T],
+    shape: &[usize],
+    axis: usize,
+    direction: Direction,
+    out: &mut [T],
+) {
+    let n = shape[axis];
+    let inner: usize = shape[axis + 1..].iter().product();
+    assert_eq!(x.len(), shape.iter().product::<usize>(), "array and shape differ in size");
+    assert_eq!(out.len(), x.len(), "results and array differ in size");
+    if x.is_empty() {
+        return;
+    }
+    if inner == 1 {
+        return threads::split(out, n, 4 * n, |first, out| {
+            for (x, out) in x[first * n..].chunks_exact(n).zip(out.chunks_exact_mut(n)) {
+                match direction {
+                    Direction::Forward => scan_run::<F>(x.chunks(BLOCK), out.chunks_mut(BLOCK), false),
+                    Direction::Reverse => scan_run::<F>(x.rchunks(BLOCK), out.rchunks_mut(BLOCK), true),
+                }
+            }
+        });
+    }
+    let slab = n * inner;
+    threads::split(out, slab, 2 * slab, |first, out| {
+        let mut columns = vec![(F::IDENTITY, F::IDENTITY); inner];
+        for (x, out) in x[first * slab..].chunks_exact(slab).zip(out.chunks_exact_mut(slab)) {
+            columns.fill((F::IDENTITY, F::IDENTITY));
+            for step in 0..n {
+                let i = if direction == Direction::Forward { step } else { n - 1 - step };
+                let row = i * inner..(i + 1) * inner;
+                if step % BLOCK == 0 {
+                    for (before, block) in &mut columns {
+                        *before = F::combine(*before, *block);
+                        *block = F::IDENTITY;
+                    }
+                }
+                for (((before, block), &x), out) in columns.iter_mut().zip(&x[row.clone()]).zip(&mut out[row])
+                {
+                    *block = F::combine(*block, F::lift(x));
+                    *out = F::finish(F::combine(*before, *block));
+                }
+            }
+        }
+    });
+}
+
+/// Scans a contiguous run that comes in blocks.
+fn scan_run<'a, F: Fold<In: 'a, Out: 'a>>(
+    x: impl Iterator<Item = &'a [F::In]>,
+    out: impl Iterator<Item = &'a mut [F::Out]>,
+    reverse: bool,
+) {
+    let mut before = F::IDENTITY;
+    for (x, out) in x.zip(out) {
+        let mut block = F::IDENTITY;
+        let mut step = |x: F::In| {
+            block = F::combine(block, F::lift(x));
+            F::finish(F::combine(before, block))
+        };
+        if reverse {
+            out.iter_mut().zip(x).rev().for_each(|(out, &x)| *out = step(x));
+        } else {
+            out.iter_mut().zip(x).for_each(|(out, &x)| *out = step(x));
+        }
+        before = F::combine(before, block);
+    }
+}

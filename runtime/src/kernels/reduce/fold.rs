@@ -1,0 +1,141 @@
+//! What is accumulated: one associative operation with a neutral element each.
+
+use std::marker::PhantomData;
+
+use crate::kernels::number::Number;
+
+/// An associative operation that folds many numbers into one.
+pub(super) trait Fold {
+    type In: Copy + Sync;
+    type Acc: Copy + Send + Sync;
+    type Out: Copy + Send;
+
+    const IDENTITY: Self::Acc;
+    fn lift(x: Self::In) -> Self::Acc;
+    fn combine(a: Self::Acc, b: Self::Acc) -> Self::Acc;
+    fn finish(acc: Self::Acc) -> Self::Out;
+}
+
+macro_rules! number_fold {
+    ($(#[$doc:meta])* $name:ident, $identity:ident, $combine:ident) => {
+        $(#[$doc])*
+        pub(super) struct $name<T>(PhantomData<T>);
+
+        impl<T: Number> Fold for $name<T> {
+            type In = T;
+            type Acc = T::Acc;
+            type Out = T;
+
+            const IDENTITY: T::Acc = T::Acc::$identity;
+            #[inline]
+            fn lift(x: T) -> T::Acc {
+                x.widen()
+            }
+            #[inline]
+            fn combine(a: T::Acc, b: T::Acc) -> T::Acc {
+                a.$combine(b)
+            }
+            #[inline]
+            fn finish(acc: T::Acc) -> T {
+                T::narrow(acc)
+            }
+        }
+    };
+}
+
+number_fold!(
+    /// Sums; integers wrap around.
+    Sum, ZERO, plus
+);
+number_fold!(
+    /// Products; integers wrap around.
+    Prod, ONE, times
+);
+number_fold!(
+    /// The largest number, NaN if there is one.
+    Max, LOWEST, larger
+);
+number_fold!(
+    /// The smallest number, NaN if there is one.
+    Min, HIGHEST, smaller
+);
+
+macro_rules! bool_fold {
+    ($(#[$doc:meta])* $name:ident, $identity:literal, $combine:tt) => {
+        $(#[$doc])*
+        pub(super) struct $name;
+
+        impl Fold for $name {
+            type In = u8;
+            type Acc = u8;
+            type Out = u8;
+
+            const IDENTITY: u8 = $identity;
+            #[inline]
+            fn lift(x: u8) -> u8 {
+                u8::from(x != 0)
+            }
+            #[inline]
+            fn combine(a: u8, b: u8) -> u8 {
+                a $combine b
+            }
+            #[inline]
+            fn finish(acc: u8) -> u8 {
+                acc
+            }
+        }
+    };
+}
+
+bool_fold!(
+    /// Whether any is true.
+    Any, 0, |
+);
+bool_fold!(
+    /// Whether all are true.
+    All, 1, &
+);
+
+/// A float type in which exponentials can be added through their logarithms.
+pub trait LogAddExp: Number {
+    /// Returns `log(exp(self) + exp(other))` without overflow.
+    fn log_add_exp(self, other: Self) -> Self;
+}
+
+macro_rules! log_add_exp {
+    ($($t:ty)*) => { $(
+        impl LogAddExp for $t {
+            fn log_add_exp(self, other: Self) -> Self {
+                let larger = self.larger(other);
+                if !larger.is_finite() {
+                    return larger;
+                }
+                larger + (-(self - other).abs()).exp().ln_1p()
+            }
+        }
+    )* };
+}
+log_add_exp!(f32 f64);
+
+/// The logarithm of the sum of exponentials.
+pub(super) struct LogSumExp<T>(PhantomData<T>);
+
+impl<T: Number<Acc: LogAddExp>> Fold for LogSumExp<T> {
+    type In = T;
+    type Acc = T::Acc;
+    type Out = T;
+
+    const IDENTITY: T::Acc = T::Acc::LOWEST;
+    #[inline]
+    fn lift(x: T) -> T::Acc {
+        x.widen()
+    }
+    #[inline]
+    fn combine(a: T::Acc, b: T::Acc) -> T::Acc {
+        a.log_add_exp(b)
+    }
+    #[inline]
+    fn finish(acc: T::Acc) -> T {
+        T::narrow(acc)
+    }
+}

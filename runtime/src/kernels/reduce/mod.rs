@@ -1,0 +1,191 @@
+//! Reductions and cumulative operations over axes of dense row-major arrays.
+//!
+//! Neighbouring axes of the same kind are merged first, which leaves a few alternating groups; then either runs
+//! are folded along themselves or rows are folded element by element, whichever is contiguous. Sums are pairwise, and
+//! every order is fixed by the shape, so results do not depend on the number of threads. `bf16` and `f16` are
+//! accumulated in `f32` and rounded once.
+
+mod arg;
+mod cumulative;
+mod fold;
+mod layout;
+mod runs;
+
+pub use arg::{arg_max, arg_min};
+pub use cumulative::{Direction, cum_log_sum_exp, cum_max, cum_min, cum_prod, cum_sum};
+pub use fold::LogAddExp;
+
+use fold::{All, Any, Fold, Max, Min, Prod, Sum};
+use layout::{Groups, Visit, collapse};
+
+use super::number::Number;
+use super::threads;
+
+/// Sums over `axes`; the sum of nothing is zero.
+///
+/// # Panics
+/// If `x` or `out` has not the length that `shape` and `axes` say, or `axes` are out of range or not distinct.
+pub fn sum<T: Number>(x: &[T], shape: &[usize], axes: &[usize], out: &mut [T]) {
+    reduce::<Sum<T>>(x, shape, axes, out);
+}
+
+/// Multiplies over `axes`; the product of nothing is one.
+///
+/// # Panics
+/// As [`sum`].
+pub fn prod<T: Number>(x: &[T], shape: &[usize], axes: &[usize], out: &mut [T]) {
+    reduce::<Prod<T>>(x, shape, axes, out);
+}
+
+/// Takes the maximum over `axes`, NaN if there is one; that of nothing is [`Number::LOWEST`].
+///
+/// # Panics
+/// As [`sum`].
+pub fn max<T: Number>(x: &[T], shape: &[usize], axes: &[usize], out: &mut [T]) {
+    reduce::<Max<T>>(x, shape, axes, out);
+}
+
+/// Takes the minimum over `axes`, NaN if there is one; that of nothing is [`Number::HIGHEST`].
+///
+/// # Panics
+/// As [`sum`].
+pub fn min<T: Number>(x: &[T], shape: &[usize], axes: &[usize], out: &mut [T]) {
+    reduce::<Min<T>>(x, shape, axes, out);
+}
+
+/// Tells whether any of the booleans (0 is false) over `axes` is true, as 0 or 1; none of nothing is.
+///
+/// # Panics
+/// As [`sum`].
+pub fn any(x: &[u8], shape: &[usize], axes: &[usize], out: &mut [u8]) {
+    reduce::<Any>(x, shape, axes, out);
+}
+
+/// Tells whether all booleans (0 is false) over `axes` are true, as 0 or 1; all of nothing are.
+///
+/// # Panics
+/// As [`sum`].
+pub fn all(x: &[u8], shape: &[usize], axes: &[usize], out: &mut [u8]) {
+    reduce::<All>(x, shape, axes, out);
+}
+
+/// Columns that are folded at a time, so that accumulators stay in the nearest cache.
+const TILE: usize = 1024;
+/// With as many results as this, there is enough to share out among threads without cutting reductions to pieces.
+const MANY: usize = 4096;
+/// The least number of elements, as a power of two, that a piece of a reduction has.
+const PIECE_BITS: u32 = 15;
+/// The most pieces that a reduction is cut into.
+const MOST_PIECES: usize = 64;
+
+fn reduce<F: Fold>(x: &[F::In], shape: &[usize], axes: &[usize], out: &mut [F::Out]) {
+    let groups = collapse(shape, axes);
+    let results: usize = groups.iter().filter(|g| !g.reduced).map(|g| g.size).product();
+    assert_eq!(x.len(), shape.iter().product::<usize>(), "array and shape differ in size");
+    assert_eq!(out.len(), results, "results and shape differ in size");
+    if x.is_empty() {
+        return out.fill(F::finish(F::IDENTITY));
+    }
+    let pieces = match groups.first() {
+        Some(first) if first.reduced && results < MANY => {
+            MOST_PIECES.min(first.size).min(x.len() >> PIECE_BITS).min(x.len() / (8 * results))
+        }
+        _ => 1,
+    };
+    if pieces < 2 {
+        return fold_axes::<F, _>(x, groups, out, F::finish);
+    }
+    let rows = groups[0].size.div_ceil(pieces);
+    let row = x.len() / groups[0].size;
+    let pieces = groups[0].size.div_ceil(rows);
+    let mut partial = vec![F::IDENTITY; pieces * results];
+    threads::split(&mut partial, results, rows * row, |first, partial| {
+        for (i, partial) in partial.chunks_exact_mut(results).enumerate() {
+            let begin = (first + i) * rows;
+            let end = (begin + rows).min(groups[0].size);
+            let mut groups = groups.clone();
+            groups[0].size = end - begin;
+            fold_axes::<F, _>(&x[begin * row..end * row], groups, partial, |acc| acc);
+        }
+    });
+    for (at, out) in out.iter_mut().enumerate() {
+        *out = F::finish(runs::pairwise(0, pieces, 1, &|i| partial[i * results + at], &F::combine));
+    }
+}
+
+/// Folds the reduced groups of a non-empty array; each of `out` is made in one go.
+fn fold_axes<F: Fold, O: Send>(
+    x: &[F::In],
+    groups: Groups,
+    out: &mut [O],
+    finish: impl Fn(F::Acc) -> O + Sync + Send,
+) {
+    let mut visit = Visit::new(&groups);
+    let work = x.len() / out.len();
+    let width = visit.run;
+    if visit.run_reduced {
+        let runs = visit.reduced.count();
+        if runs == 1 {
+            return threads::split(out, 1, work, |first, out| {
+                for (run, out) in x[first * width..].chunks_exact(width).zip(out) {
+                    *out = finish(runs::fold_run::<F>(run));
+                }
+            });
+        }
+        return threads::split(out, 1, work, |first, out| {
+            for (i, out) in out.iter_mut().enumerate() {
+                let base = visit.kept.offset(first + i);
+                let run = |i| runs::fold_run::<F>(&x[base + visit.reduced.offset(i)..][..width]);
+                *out = finish(runs::pairwise(0, runs, 8, &run, &F::combine));
+            }
+        });
+    }
+    if width < runs::NARROW
+        && let Some(rows) = visit.take_adjacent_rows()
+    {
+        let slabs = visit.reduced.count();
+        return threads::split(out, width, work * width, |first, out| {
+            for (i, out) in out.chunks_exact_mut(width).enumerate() {
+                let base = visit.kept.offset(first + i);
+                let slab = |i| {
+                    let x = &x[base + visit.reduced.offset(i)..][..rows * width];
+                    runs::fold_narrow_rows::<F>(x, width)
+                };
+                let combine = |mut acc: [F::Acc; runs::NARROW], other: [F::Acc; runs::NARROW]| {
+                    runs::combine_rows::<F>(&mut acc, &other);
+                    acc
+                };
+                let acc = runs::pairwise(0, slabs, 1, &slab, &combine);
+                for (out, acc) in out.iter_mut().zip(acc) {
+                    *out = finish(acc);
+                }
+            }
+        });
+    }
+    let rows = visit.reduced.count();
+    threads::split(out, 1, work, |first, out| {
+        let mut acc = [F::IDENTITY; TILE];
+        let mut spare = Vec::new();
+        let mut done = 0;
+        while done < out.len() {
+            let column = (first + done) % width;
+            let tile = TILE.min(width - column).min(out.len() - done);
+            let base = visit.kept.offset((first + done) / width) + column;
+            runs::fold_rows::<F>(
+                x,
+                0,
+                rows,
+                &|i| base + visit.reduced.offset(i),
+                &mut acc[..tile],
+                &mut spare,
+            );
+            for (out, &acc) in out[done..done + tile].iter_mut().zip(&acc) {
+                *out = finish(acc);
+            }
+            done += tile;
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,136 @@
+//! Folding contiguous runs: along one, or many of them element by element.
+//!
+//! Everything is combined pairwise above a block, so that the error of a sum of n numbers grows with log n. The order
+//! depends on lengths alone.
+
+use super::fold::Fold;
+
+/// Independent accumulators along a run; they hide the latency of an addition.
+const LANES: usize = 16;
+/// Elements that are folded into lanes before results are combined pairwise.
+const BLOCK: usize = 512;
+/// Rows that are folded one after the other before results are combined pairwise.
+const ROWS: usize = 32;
+/// Rows narrower than this are folded several at a time.
+pub(super) const NARROW: usize = 16;
+/// Elements of the narrow rows that are folded at a time, roughly.
+const WIDE: usize = 64;
+
+/// Folds `leaf(first), …, leaf(last - 1)` as a balanced tree above stretches of `stretch` leaves.
+pub(super) fn pairwise<V>(
+    first: usize,
+    last: usize,
+    stretch: usize,
+    leaf: &impl Fn(usize) -> V,
+    combine: &impl Fn(V, V) -> V,
+) -> V {
+    if last - first <= stretch {
+        let start = leaf(first);
+        return (first + 1..last).fold(start, |acc, i| combine(acc, leaf(i)));
+    }
+    let middle = first + (last - first).div_ceil(2);
+    combine(pairwise(first, middle, stretch, leaf, combine), pairwise(middle, last, stretch, leaf, combine))
+}
+
+/// Folds a contiguous run into one number.
+#[inline]
+pub(super) fn fold_run<F: Fold>(run: &[F::In]) -> F::Acc {
+    if run.len() < LANES {
+        return run.iter().fold(F::IDENTITY, |acc, &x| F::combine(acc, F::lift(x)));
+    }
+    let block = |i: usize| fold_block::<F>(&run[i * BLOCK..((i + 1) * BLOCK).min(run.len())]);
+    pairwise(0, run.len().div_ceil(BLOCK), 1, &block, &F::combine)
+}
+
+fn fold_block<F: Fold>(block: &[F::In]) -> F::Acc {
+    let (chunks, rest) = block.as_chunks::<LANES>();
+    let mut lanes = [F::IDENTITY; LANES];
+    for chunk in chunks {
+        for (lane, &x) in lanes.iter_mut().zip(chunk) {
+            *lane = F::combine(*lane, F::lift(x));
+        }
+    }
+    for (lane, &x) in lanes.iter_mut().zip(rest) {
+        *lane = F::combine(*lane, F::lift(x));
+    }
+    let mut width = LANES;
+    while width > 1 {
+        width /= 2;
+        for i in 0..width {
+            lanes[i] = F::combine(lanes[i], lanes[i + width]);
+        }
+    }
+    lanes[0]
+}
+
+/// Folds the rows that start at `start(first), …, start(last - 1)` element by element into `acc`.
+///
+/// `spare` holds accumulators to reuse; it may be empty.
+pub(super) fn fold_rows<F: Fold>(
+    x: &[F::In],
+    first: usize,
+    last: usize,
+    start: &impl Fn(usize) -> usize,
+    acc: &mut [F::Acc],
+    spare: &mut Vec<Vec<F::Acc>>,
+) {
+    let width = acc.len();
+    let row = |i: usize| &x[start(i)..][..width];
+    if last - first > ROWS {
+        let middle = first + (last - first).div_ceil(2);
+        fold_rows::<F>(x, first, middle, start, acc, spare);
+        let mut other = spare.pop().unwrap_or_default();
+        other.resize(width, F::IDENTITY);
+        fold_rows::<F>(x, middle, last, start, &mut other, spare);
+        combine_rows::<F>(acc, &other);
+        spare.push(other);
+        return;
+    }
+    for (acc, &x) in acc.iter_mut().zip(row(first)) {
+        *acc = F::lift(x);
+    }
+    let mut i = first + 1;
+    while i + 4 <= last {
+        let (x0, x1, x2, x3) = (row(i), row(i + 1), row(i + 2), row(i + 3));
+        for ((((acc, &x0), &x1), &x2), &x3) in acc.iter_mut().zip(x0).zip(x1).zip(x2).zip(x3) {
+            let front = F::combine(F::lift(x0), F::lift(x1));
+            let back = F::combine(F::lift(x2), F::lift(x3));
+            *acc = F::combine(*acc, F::combine(front, back));
+        }
+        i += 4;
+    }
+    for i in i..last {
+        for (acc, &x) in acc.iter_mut().zip(row(i)) {
+            *acc = F::combine(*acc, F::lift(x));
+        }
+    }
+}
+
+/// Combines `other` into `acc` element by element.
+pub(super) fn combine_rows<F: Fold>(acc: &mut [F::Acc], other: &[F::Acc]) {
+    for (acc, &other) in acc.iter_mut().zip(other) {
+        *acc = F::combine(*acc, other);
+    }
+}
+
+/// Folds adjacent rows of `width < NARROW` elements into the first `width` of the result.
+///
+/// As many rows as give a decent vector length are taken for one wide row, which is folded together at the end.
+pub(super) fn fold_narrow_rows<F: Fold>(x: &[F::In], width: usize) -> [F::Acc; NARROW] {
+    let wide = WIDE / width * width;
+    let wide_rows = x.len() / wide;
+    let mut acc = [F::IDENTITY; NARROW];
+    if wide_rows > 0 {
+        let mut wide_acc = [F::IDENTITY; WIDE];
+        fold_rows::<F>(x, 0, wide_rows, &|i| i * wide, &mut wide_acc[..wide], &mut Vec::new());
+        for row in wide_acc[..wide].chunks_exact(width) {
+            combine_rows::<F>(&mut acc, row);
+        }
+    }
+    for row in x[wide_rows * wide..].chunks_exact(width) {
+        for (acc, &x) in acc.iter_mut().zip(row) {
+            *acc = F::combine(*acc, F::lift(x));
+        }
+    }
+    acc
+}

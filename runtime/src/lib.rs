@@ -1,7 +1,6 @@
 //! Flaxen: Flax Linen for Rust.
 
 mod compile;
-#[allow(dead_code)]
 mod einsum;
 mod error;
 pub mod kernels;
@@ -15,6 +14,8 @@ pub mod tree;
 pub use compile::{Graph, Known, Operand, Rewrite, Var};
 pub use error::{Error, Result};
 pub use ops::collective::{axis_index, axis_size};
+pub use ops::dot_general::DotDimensions;
+pub use ops::einsum::{einsum, try_einsum};
 pub use ops::operators::Scalar;
 pub use tensor::{Array, Aval, DType, Element, Shape, Tensor, release_memory};
 pub use trace::{Axis, Handle, bind, bind1, trace_handle};
@@ -28,7 +29,7 @@ pub use tree::{Static, Tree};
 pub mod prelude {
     pub use crate::tree::{self, Static, Tree};
     pub use crate::{
-        Aval, DType, DynJit, Error, Jit, Result, Tensor, axis_index, checkpoint, custom_vjp, grad, hessian,
+        Aval, DType, DynJit, Error, Jit, Result, Tensor, axis_index, checkpoint, custom_vjp, einsum, grad, hessian,
         jacfwd, jacrev, jit, jvp, value_and_grad, vjp, vmap,
     };
 }

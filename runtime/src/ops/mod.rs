@@ -7,6 +7,8 @@ pub mod cast;
 pub mod collective;
 pub mod compare;
 pub mod create;
+pub mod dot_general;
+pub mod einsum;
 pub mod operators;
 pub mod reduce;
 pub mod select;

@@ -22,7 +22,7 @@ struct Reshape(Shape);
 
 /// Output axis `i` is input axis `.0[i]`.
 #[derive(Clone, PartialEq)]
-struct Transpose(Shape);
+pub(crate) struct Transpose(pub(crate) Shape);
 
 impl Primitive for Broadcasted {
     fn name(&self) -> &'static str {

@@ -1,0 +1,285 @@
+//! Contraction over any dimensions: the workhorse of every product.
+
+use std::sync::Arc;
+
+use smallvec::smallvec;
+
+use super::shape::{Transpose, moved, permuted};
+use super::{addressable, cotangent, only, unpack};
+use crate::compile::{Known, Operand, Rewrite};
+use crate::error::{Error, Result};
+use crate::kernels::matmul::{self, matmul};
+use crate::kernels::number::Number;
+use crate::primitive::{Args, Keeps, Outs, Primitive, Saved};
+use crate::tensor::dtype::dispatch;
+use crate::tensor::{Array, Aval, DType, Shape, Tensor};
+use crate::trace::{Axis, bind1};
+
+/// Which dimensions of two operands belong together, pairwise in order.
+///
+/// The result has the batch dimensions, then what is left of the left operand, then what is left of the right one. Its
+/// gradients are contractions of the same kind, so nothing is transposed by copying on the way back.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct DotDimensions {
+    /// Summed over: dimensions of the left and of the right operand.
+    pub contracting: (Shape, Shape),
+    /// Carried along: dimensions of the left and of the right operand.
+    pub batch: (Shape, Shape),
+}
+
+#[derive(Clone, PartialEq)]
+struct DotGeneral(DotDimensions);
+
+fn free(rank: usize, contracting: &[usize], batch: &[usize]) -> Shape {
+    (0..rank).filter(|axis| !contracting.contains(axis) && !batch.contains(axis)).collect()
+}
+
+impl DotDimensions {
+    fn check(&self, lhs: &Aval, rhs: &Aval) -> Result<()> {
+        let found = || format!("{lhs} and {rhs} with {self:?}");
+        let wrong = |expected: &str| Err(Error::shape("dot_general", found(), expected));
+        let ((lc, rc), (lb, rb)) = (&self.contracting, &self.batch);
+        if lc.len() != rc.len() || lb.len() != rb.len() {
+            return wrong("dimensions in pairs");
+        }
+        for (aval, contracting, batch) in [(lhs, lc, lb), (rhs, rc, rb)] {
+            let mut all: Shape = contracting.iter().chain(batch).copied().collect();
+            all.sort_unstable();
+            if all.windows(2).any(|pair| pair[0] == pair[1]) || all.last().is_some_and(|&last| last >= aval.rank()) {
+                return wrong("each dimension at most once, and within the rank");
+            }
+        }
+        let sizes_agree = |l: &[usize], r: &[usize]| l.iter().zip(r).all(|(&i, &j)| lhs.shape[i] == rhs.shape[j]);
+        if !sizes_agree(lc, rc) {
+            return wrong("contracting dimensions of equal size");
+        }
+        if !sizes_agree(lb, rb) {
+            return wrong("batch dimensions of equal size");
+        }
+        Ok(())
+    }
+}
+
+impl Primitive for DotGeneral {
+    fn name(&self) -> &'static str {
+        "dot_general"
+    }
+
+    fn infer(&self, args: &[&Aval]) -> Result<Outs<Aval>> {
+        let (lhs, rhs) = (args[0], args[1]);
+        if lhs.dtype != rhs.dtype || lhs.dtype == DType::Bool {
+            let found = format!("{} and {}", lhs.dtype, rhs.dtype);
+            return Err(Error::dtype("dot_general", found, "two operands of one number type"));
+        }
+        self.0.check(lhs, rhs)?;
+        let ((lc, rc), (lb, rb)) = (&self.0.contracting, &self.0.batch);
+        let mut shape: Shape = lb.iter().map(|&i| lhs.shape[i]).collect();
+        shape.extend(free(lhs.rank(), lc, lb).iter().map(|&i| lhs.shape[i]));
+        shape.extend(free(rhs.rank(), rc, rb).iter().map(|&i| rhs.shape[i]));
+        let out = Aval { shape, dtype: lhs.dtype, weak: lhs.weak && rhs.weak };
+        Ok(smallvec![addressable("dot_general", out)?])
+    }
+
+    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
+        let ([lhs, rhs], out) = (unpack(args), only(outs));
+        let ((lc, rc), (lb, rb)) = (&self.0.contracting, &self.0.batch);
+        // The pairs in the order of the left operand: then its own dimensions merge whenever they can.
+        let mut pairs: Vec<(usize, usize)> = lc.iter().copied().zip(rc.iter().copied()).collect();
+        pairs.sort_unstable();
+        let (lc, rc): (Vec<usize>, Vec<usize>) = pairs.into_iter().unzip();
+        let (lf, rf) = (free(lhs.shape().len(), &lc, lb), free(rhs.shape().len(), &rc, rb));
+        let size = |x: &Array, axes: &[usize]| axes.iter().map(|&axis| x.shape()[axis]).product::<usize>();
+        let sizes = [size(&lhs, &lf), size(&lhs, &lc), size(&rhs, &rf)];
+        let batch: Shape = lb.iter().map(|&axis| lhs.shape()[axis]).collect();
+        let (l, r) = (Side::new(lhs, lb, &lf, &lc), Side::new(rhs, rb, &rc, &rf));
+        Ok(smallvec![match out.dtype {
+            DType::Bool => unreachable!("`infer` refuses booleans"),
+            dtype => dispatch!(dtype, T => product::<T>(&batch, sizes, &l, &r, out)),
+        }])
+    }
+
+    fn keeps(&self, wants: &[bool]) -> Keeps {
+        Keeps::args((0..2).filter(|i| wants[1 - i]))
+    }
+
+    fn vjp(&self, saved: &Saved, cts: Outs<Option<Tensor>>, wants: &[bool]) -> Result<Args<Option<Tensor>>> {
+        let ct = cotangent(cts);
+        let ((lc, rc), (lb, rb)) = (&self.0.contracting, &self.0.batch);
+        let (lhs_rank, rhs_rank) = (saved.arg_aval(0).rank(), saved.arg_aval(1).rank());
+        let (lf, rf) = (free(lhs_rank, lc, lb), free(rhs_rank, rc, rb));
+        let batch: Shape = (0..lb.len()).collect();
+        let from_left: Shape = (lb.len()..lb.len() + lf.len()).collect();
+        let from_right: Shape = (lb.len() + lf.len()..ct.rank()).collect();
+
+        let dl = if wants[0] {
+            let dimensions = DotDimensions { contracting: (from_right, rf.clone()), batch: (batch.clone(), rb.clone()) };
+            let out = ct.try_dot_general(saved.arg(1), dimensions)?;
+            // Now: batch, free dimensions of the left, contracted dimensions in the order of the right.
+            let contracted = paired(rc, lc);
+            Some(restore(&out, lb.iter().chain(&lf).chain(&contracted))?)
+        } else {
+            None
+        };
+        let dr = if wants[1] {
+            let dimensions = DotDimensions { contracting: (lf, from_left), batch: (lb.clone(), batch) };
+            let out = saved.arg(0).try_dot_general(&ct, dimensions)?;
+            // Now: batch, contracted dimensions in the order of the left, free dimensions of the right.
+            let contracted = paired(lc, rc);
+            Some(restore(&out, rb.iter().chain(&contracted).chain(&rf))?)
+        } else {
+            None
+        };
+        Ok(smallvec![dl, dr])
+    }
+
+    fn batch(&self, _axis: &Axis, args: Args, mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
+        let [lhs, rhs] = unpack(args);
+        let shift = |axes: &Shape, by: bool| axes.iter().map(|&axis| axis + usize::from(by)).collect::<Shape>();
+        let ((lc, rc), (lb, rb)) = (&self.0.contracting, &self.0.batch);
+        let mut dimensions = DotDimensions {
+            contracting: (shift(lc, mapped[0]), shift(rc, mapped[1])),
+            batch: (shift(lb, mapped[0]), shift(rb, mapped[1])),
+        };
+        let kept_left = lhs.rank() - lc.len() - lb.len();
+        let at = match (mapped[0], mapped[1]) {
+            (true, true) => {
+                dimensions.batch.0.insert(0, 0);
+                dimensions.batch.1.insert(0, 0);
+                0
+            }
+            (true, false) => lb.len(),
+            _ => lb.len() + kept_left,
+        };
+        let out = bind1(&DotGeneral(dimensions), [lhs, rhs])?;
+        let front = moved(out.rank(), at, 0);
+        Ok((smallvec![permuted(&out, front)?], smallvec![true]))
+    }
+
+    /// A transposed operand is contracted as it lies, if the order of what is left of it stays.
+    fn simplify(&self, args: &[Known<'_>]) -> Option<Rewrite> {
+        for side in 0..2 {
+            let Some(Transpose(axes)) = args[side].made_by::<Transpose>() else { continue };
+            let mut dimensions = self.0.clone();
+            let (contracting, batch) = match side {
+                0 => (&mut dimensions.contracting.0, &mut dimensions.batch.0),
+                _ => (&mut dimensions.contracting.1, &mut dimensions.batch.1),
+            };
+            let left = free(axes.len(), contracting, batch);
+            if !left.iter().map(|&axis| axes[axis]).is_sorted() {
+                continue;
+            }
+            contracting.iter_mut().chain(batch).for_each(|axis| *axis = axes[*axis]);
+            let mut operands: Args<Operand> = smallvec![Operand::Arg(0), Operand::Arg(1)];
+            operands[side] = Operand::Inner(side, 0);
+            return Some(Rewrite::Apply(Arc::new(DotGeneral(dimensions)), operands));
+        }
+        None
+    }
+}
+
+impl std::fmt::Debug for DotGeneral {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let ((lc, rc), (lb, rb)) = (&self.0.contracting, &self.0.batch);
+        write!(f, "dot_general[contracting={lc:?}×{rc:?}")?;
+        if !lb.is_empty() {
+            write!(f, " batch={lb:?}×{rb:?}")?;
+        }
+        f.write_str("]")
+    }
+}
+
+/// `partner` of the dimensions, which are taken in ascending order.
+fn paired(dimensions: &[usize], partner: &[usize]) -> Shape {
+    let mut pairs: Vec<(usize, usize)> = dimensions.iter().copied().zip(partner.iter().copied()).collect();
+    pairs.sort_unstable();
+    pairs.into_iter().map(|(_, partner)| partner).collect()
+}
+
+/// Undoes an order of dimensions: dimension `i` of `x` becomes dimension `order[i]`.
+fn restore<'a>(x: &Tensor, order: impl Iterator<Item = &'a usize>) -> Result<Tensor> {
+    let mut axes = Shape::from_elem(0, x.rank());
+    for (i, &to) in order.enumerate() {
+        axes[to] = i;
+    }
+    permuted(x, axes)
+}
+
+/// An operand as a batch of matrices: where rows and columns lie.
+struct Side {
+    array: Array,
+    rows: isize,
+    columns: isize,
+    batch: Vec<isize>,
+}
+
+impl Side {
+    /// Groups that lie too far apart to have one stride each are copied together first.
+    fn new(array: Array, batch: &[usize], rows: &[usize], columns: &[usize]) -> Side {
+        if let (Some(row), Some(column)) = (stride(array.shape(), rows), stride(array.shape(), columns)) {
+            let batch = batch.iter().map(|&axis| step(array.shape(), axis) as isize).collect();
+            return Side { array, rows: row as isize, columns: column as isize, batch };
+        }
+        let axes: Shape = batch.iter().chain(rows).chain(columns).copied().collect();
+        let shape: Shape = axes.iter().map(|&axis| array.shape()[axis]).collect();
+        let copy = dispatch!(array.dtype(), T => Array::build(array.aval().with_shape(shape), |out: &mut [T]| {
+            crate::kernels::transpose::transpose(array.data::<T>(), array.shape(), &axes, out);
+        }));
+        let order: Vec<usize> = (0..axes.len()).collect();
+        let (b, rest) = order.split_at(batch.len());
+        let (r, c) = rest.split_at(rows.len());
+        Side::new(copy, b, r, c)
+    }
+
+    fn operand<T: Number>(&self) -> matmul::Operand<'_, T> {
+        matmul::Operand {
+            data: self.array.data(),
+            offset: 0,
+            row_stride: self.rows,
+            col_stride: self.columns,
+            batch_strides: &self.batch,
+        }
+    }
+}
+
+fn step(shape: &[usize], axis: usize) -> usize {
+    shape[axis + 1..].iter().product()
+}
+
+/// The one stride of several axes walked in order, if they have one.
+fn stride(shape: &[usize], axes: &[usize]) -> Option<usize> {
+    let mut last: Option<(usize, usize)> = None;
+    for &axis in axes.iter().filter(|&&axis| shape[axis] != 1) {
+        let here = step(shape, axis);
+        if last.is_some_and(|(_, outer)| outer != here * shape[axis]) {
+            return None;
+        }
+        last = Some((axis, here));
+    }
+    Some(last.map_or(1, |(_, stride)| stride))
+}
+
+fn product<T: Number>(batch: &[usize], sizes: [usize; 3], lhs: &Side, rhs: &Side, out: Aval) -> Array {
+    Array::build(out, |out: &mut [T]| matmul(batch, sizes, &lhs.operand(), &rhs.operand(), out))
+}
+
+impl Tensor {
+    /// Contracts any dimensions of two tensors of one dtype; see [`DotDimensions`].
+    ///
+    /// `BF16` and `F16` are summed in `F32` and rounded once.
+    ///
+    /// # Errors
+    /// If dimensions are named twice or out of range, sizes or dtypes differ.
+    #[track_caller]
+    pub fn try_dot_general(&self, other: &Tensor, dimensions: DotDimensions) -> Result<Tensor> {
+        bind1(&DotGeneral(dimensions), [self.clone(), other.clone()])
+    }
+
+    /// As [`try_dot_general`](Tensor::try_dot_general).
+    ///
+    /// # Panics
+    /// If dimensions are named twice or out of range, sizes or dtypes differ.
+    #[track_caller]
+    pub fn dot_general(&self, other: &Tensor, dimensions: DotDimensions) -> Tensor {
+        super::unwrap(self.try_dot_general(other, dimensions))
+    }
+}

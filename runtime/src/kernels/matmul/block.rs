@@ -70,7 +70,7 @@ pub(in super::super) unsafe fn product<T: Number<Acc = T>>(
             let transposed = View { row: lhs.col, col: lhs.row, ..lhs };
             return vector::product(k, rhs, transposed, column, accumulate);
         }
-        if m * k * n <= TINY {
+        if m * k * n <= TINY && rhs.col == 1 {
             tiny([m, k, n], lhs, rhs, out, out_row, accumulate);
         } else if [TypeId::of::<f32>(), TypeId::of::<f64>()].contains(&TypeId::of::<T>()) {
             gemm::gemm(

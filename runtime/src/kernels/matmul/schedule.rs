@@ -20,13 +20,13 @@ const THRESHOLD: usize = 1 << 19;
 /// Multiplications that a block should have: about 0.1 ms of work.
 const BLOCK: usize = 1 << 22;
 /// The same where each element is read once, so that memory is what takes time.
-const VECTOR_BLOCK: usize = 1 << 19;
+const VECTOR_BLOCK: usize = 1 << 20;
 /// The least rows or columns of a block: thinner ones waste what `gemm` packs.
 const THIN: usize = 128;
 /// Outputs of no more elements than this are split along `k`, where that is long.
 const SMALL_OUTPUT: usize = 1 << 16;
 /// Parts that `k` is split into at most; their sums are added up in order.
-const PARTS: usize = 16;
+const PARTS: usize = 8;
 
 /// # Safety
 /// Both views are readable for all batch indices and their part of `size`; `out` has one element per batch index, row and
@@ -103,20 +103,13 @@ unsafe fn one<T: Number<Acc = T>>([m, k, n]: [usize; 3], lhs: View<T>, rhs: View
         // SAFETY: the caller's promise.
         return unsafe { split_depth([m, k, n], depth, lhs, rhs, out) };
     }
-    // Blocks of whole rows where there are rows enough, else of whole columns.
-    let (rows, cols) = if m >= n || m >= wanted * THIN {
-        (m.div_ceil(wanted.min(m.div_ceil(THIN))), n)
-    } else {
+    // Every block of columns reads a row-major `lhs` as it is; every block of rows would pack `rhs` again.
+    let by_columns = n > THIN && (m <= THIN || (lhs.col == 1 && n >= 2 * THIN));
+    let (rows, cols) = if by_columns {
         (m, n.div_ceil(wanted.min(n.div_ceil(THIN))).next_multiple_of(THIN))
-    };
-    // Each block of rows would pack a column-major `rhs` again.
-    let packed = if rows < m && rhs.col != 1 {
-        // SAFETY: the caller's promise.
-        unsafe { row_major(k, n, rhs) }
     } else {
-        Vec::new()
+        (m.div_ceil(wanted.min(m.div_ceil(THIN))), n)
     };
-    let rhs = if packed.is_empty() { rhs } else { View { start: packed.as_ptr(), row: n as isize, col: 1 } };
     let (down, across) = (m.div_ceil(rows), n.div_ceil(cols));
     let target = Output(out.as_mut_ptr());
     (0..down * across).into_par_iter().for_each(|block| {
@@ -125,29 +118,6 @@ unsafe fn one<T: Number<Acc = T>>([m, k, n]: [usize; 3], lhs: View<T>, rhs: View
         // SAFETY: a block of the matrices that the caller vouches for; blocks of `out` are disjoint.
         unsafe { product(size, lhs.from(i, 0), rhs.from(0, j), target.at(i * n + j), n, false) };
     });
-}
-
-/// Copies a `k × n` matrix into row-major order, in tiles that stay in the first cache.
-///
-/// # Safety
-/// The matrix is readable.
-unsafe fn row_major<T: Number>(k: usize, n: usize, matrix: View<T>) -> Vec<T> {
-    const TILE: usize = 16;
-    let mut out = vec![T::ZERO; k * n];
-    out.par_chunks_mut(4 * TILE * n).enumerate().for_each(|(band, rows)| {
-        for (strip, rows) in rows.chunks_mut(TILE * n).enumerate() {
-            let first = (band * 4 + strip) * TILE;
-            for j in (0..n).step_by(TILE) {
-                for (p, row) in rows.chunks_exact_mut(n).enumerate() {
-                    for (c, y) in row[j..n.min(j + TILE)].iter_mut().enumerate() {
-                        // SAFETY: `first + p < k` and `j + c < n`.
-                        *y = unsafe { matrix.at(first + p, j + c) };
-                    }
-                }
-            }
-        }
-    });
-    out
 }
 
 /// A product with a small output and a long sum: parts of the sum in parallel, added up in order.

@@ -4,9 +4,9 @@ use super::super::matmul::{View, product};
 use super::super::number::Number;
 use super::Geometry;
 use super::block::{Output, for_each, windows};
-use super::depthwise;
 use super::patches::Patches;
 use super::phase::{Phase, phases};
+use super::{depthwise, direct};
 
 /// Writes the convolution to `out`; the geometry has been checked against the slices.
 pub(super) fn forward<T: Number<Acc = T>>(geometry: &Geometry, lhs: &[T], rhs: &[T], out: &mut [T]) {
@@ -20,6 +20,8 @@ pub(super) fn forward<T: Number<Acc = T>>(geometry: &Geometry, lhs: &[T], rhs: &
     for phase in phases(geometry) {
         if depthwise::applies(geometry) {
             depthwise::forward(geometry, &phase, lhs, rhs, &out);
+        } else if let Some(engine) = direct::applicable(geometry, &phase) {
+            direct::forward(geometry, &phase, &engine, lhs, rhs, &out);
         } else {
             by_products(geometry, &phase, lhs, rhs, &out);
         }

@@ -7,11 +7,13 @@
 
 mod block;
 mod depthwise;
+mod direct;
 mod forward;
 mod patches;
 mod phase;
 #[cfg(test)]
 mod tests;
+mod tile;
 mod weight;
 
 use super::number::{Number, narrow_all, widen_all};

@@ -117,6 +117,27 @@ impl<'a, T: Number> Patches<'a, T> {
         }
     }
 
+    /// Writes where the input of each window and tap starts to `starts`, `usize::MAX` for padding, as `[tiles, taps, m]` for
+    /// tiles of `m` windows; windows that fill up the last tile are padding.
+    pub fn tile_starts(&self, first: usize, count: usize, m: usize, starts: &mut Vec<usize>) {
+        let (axis, taps) = (self.last(), self.phase.taps());
+        starts.clear();
+        starts.resize(count.div_ceil(m) * taps * m, usize::MAX);
+        self.rows(first, count, |windows, outer, q| {
+            for (i, window) in windows.enumerate() {
+                let (inside, place) = axis.inside(q + i);
+                let tile = &mut starts[window / m * taps * m..][..taps * m];
+                for (o, start) in outer.iter().enumerate() {
+                    let Some(start) = start else { continue };
+                    for (k, j) in inside.clone().enumerate() {
+                        let from = start + (place + k * axis.dilation) * self.cin;
+                        tile[(o * axis.taps + j) * m + window % m] = from;
+                    }
+                }
+            }
+        });
+    }
+
     /// A row of `buffer` per window, from whole runs of channels.
     fn gather_by_window(
         &self,

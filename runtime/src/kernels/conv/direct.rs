@@ -10,6 +10,8 @@ use super::tile::{Engine, engine};
 
 /// Windows that a thread takes at a time: a multiple of what any tile has.
 const BLOCK: usize = 144;
+/// Windows of the largest tile.
+const MOST_WINDOWS: usize = 12;
 
 /// Returns the engine to compute a phase with, unless tiles would be mostly empty or a plain product does as well.
 pub(super) fn applicable<T: Number>(geometry: &Geometry, phase: &Phase) -> Option<Engine<T>> {
@@ -79,30 +81,26 @@ pub(super) fn forward<T: Number>(
         let first = index * BLOCK;
         let count = BLOCK.min(total - first);
         patches.tile_starts(first, count, m, rows);
-        let mut pointers = vec![zeros.as_ptr(); tile_rows];
         let mut scratch = vec![T::ZERO; m * engine.channels];
         for g in 0..groups {
-            for (tile, starts) in rows.chunks_exact(tile_rows).enumerate() {
-                let windows = m.min(count - tile * m);
-                for (pointer, &start) in pointers.iter_mut().zip(starts) {
-                    let source = if start == usize::MAX { zeros } else { &lhs[start..start + cin] };
-                    *pointer = source[g * cin_each..].as_ptr();
-                }
-                for &(channel, used, width, panel) in &panels.list {
-                    let weights = panels.data[g * panels.group + panel..].as_ptr();
-                    let kernel = if width == engine.channels { engine.wide } else { engine.narrow };
-                    let place = |i: usize| places.of(first + tile * m + i) * cout + g * cout_each + channel;
-                    let mut targets = [std::ptr::null_mut(); 16];
-                    for (i, (target, row)) in
-                        targets.iter_mut().zip(scratch.chunks_exact_mut(engine.channels)).enumerate()
-                    {
+            let source = |&start: &usize| if start == usize::MAX { zeros } else { &lhs[start..start + cin] };
+            let pointers: Vec<_> = rows.iter().map(|start| source(start)[g * cin_each..].as_ptr()).collect();
+            for &(channel, used, width, panel) in &panels.list {
+                let weights = panels.data[g * panels.group + panel..].as_ptr();
+                let kernel = if width == engine.channels { engine.wide } else { engine.narrow };
+                for (tile, pointers) in pointers.chunks_exact(tile_rows).enumerate() {
+                    let (first, windows) = (first + tile * m, m.min(count - tile * m));
+                    let place = |i: usize| places.of(first + i) * cout + g * cout_each + channel;
+                    let mut targets = [std::ptr::null_mut(); MOST_WINDOWS];
+                    let rows = scratch.chunks_exact_mut(engine.channels).enumerate();
+                    for (target, (i, row)) in targets.iter_mut().zip(rows) {
                         let inside = i < windows && used == width;
                         *target = if inside { out.from(place(i)) } else { row.as_mut_ptr() };
                     }
                     // SAFETY: every pointer has the `cin_each` channels of the group, the panel has `width` weights for
                     // each tap and channel, and every target takes `width` numbers: either scratch, or an output of this
                     // block's windows, in which the whole tile lies.
-                    unsafe { kernel(&pointers, cin_each, weights, &targets[..m]) };
+                    unsafe { kernel(pointers, cin_each, weights, &targets[..m]) };
                     if used < width {
                         for (i, row) in scratch.chunks_exact(engine.channels).take(windows).enumerate() {
                             // SAFETY: windows have outputs of their own.

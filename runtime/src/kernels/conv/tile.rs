@@ -101,6 +101,7 @@ mod x86 {
     /// # Safety
     /// As [`super::Tile`] says, for `out.len() == M` windows and `N` vectors of channels; and as [`Vector`].
     #[inline(always)]
+    #[allow(clippy::needless_range_loop, reason = "indices of registers, all known when compiling")]
     unsafe fn tile<V: Vector, const M: usize, const N: usize>(
         rows: &[*const V::Scalar],
         cin: usize,

@@ -1,7 +1,7 @@
 //! Convolutions of every channel by itself, where a matrix product would be one column wide.
 
 use super::super::number::Number;
-use super::super::wide::{Loop, widest};
+use super::super::simd::{self, Kernel};
 use super::Geometry;
 use super::block::{Output, for_each};
 use super::forward::Places;
@@ -65,7 +65,7 @@ pub(super) fn forward<T: Number<Acc = T>>(
             pairs.extend(taps.iter().map(|&(from, tap)| (&lhs[from..][..cin], &rhs[rows[tap]..][..cout])));
             // SAFETY: windows have outputs of their own.
             let out = unsafe { out.slice(places.of(window) * cout, cout) };
-            widest(Window { taps: pairs, out });
+            simd::run(Window { taps: pairs, out });
         });
     });
 }
@@ -79,7 +79,7 @@ struct Window<'a, T> {
     out: &'a mut [T],
 }
 
-impl<T: Number> Loop for Window<'_, T> {
+impl<T: Number> Kernel for Window<'_, T> {
     type Output = ();
 
     #[inline(always)]
@@ -139,7 +139,7 @@ pub(super) fn add_weight_gradient<T: Number<Acc = T>>(
         let gradient = &out_grad[places.of(window) * cout..][..cout];
         for &(from, tap) in taps {
             let (x, sum) = (&patches.input[from..][..cin], &mut sums[tap * cout..][..cout]);
-            widest(AddProducts { x, gradient, sum });
+            simd::run(AddProducts { x, gradient, sum });
         }
     });
 }
@@ -150,7 +150,7 @@ struct AddProducts<'a, T> {
     sum: &'a mut [T],
 }
 
-impl<T: Number> Loop for AddProducts<'_, T> {
+impl<T: Number> Kernel for AddProducts<'_, T> {
     type Output = ();
 
     #[inline(always)]

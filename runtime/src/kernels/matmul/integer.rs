@@ -1,7 +1,7 @@
 //! Matrix products of integers: blocked, wrapping, with contiguous inner loops.
 
 use super::super::number::Number;
-use super::super::wide::{Loop, widest};
+use super::super::simd::{self, Kernel};
 use super::View;
 
 /// Rows and columns of the block of `rhs` that is worked on at a time: it stays in the second cache.
@@ -41,7 +41,7 @@ pub(super) unsafe fn product<T: Number>(
                     // SAFETY: `i < m` and `p + q < k`.
                     *factor = unsafe { lhs.at(i, p + q) };
                 }
-                widest(AddRows { factors: &factors[..depth], rows: &packed, out: row });
+                simd::run(AddRows { factors: &factors[..depth], rows: &packed, out: row });
             }
         }
     }
@@ -54,7 +54,7 @@ struct AddRows<'a, T> {
     out: &'a mut [T],
 }
 
-impl<T: Number> Loop for AddRows<'_, T> {
+impl<T: Number> Kernel for AddRows<'_, T> {
     type Output = ();
 
     #[inline(always)]

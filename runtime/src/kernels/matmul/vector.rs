@@ -1,7 +1,7 @@
 //! A vector times a matrix, at the speed of memory, for matrices in either order.
 
 use super::super::number::Number;
-use super::super::wide::{Loop, widest};
+use super::super::simd::{self, Kernel};
 use super::View;
 
 /// Computes `out[j] = Σ_p x[p] · matrix[p, j]`, or adds it to `out`; `x` is the first column of its view.
@@ -27,9 +27,9 @@ pub(super) unsafe fn product<T: Number<Acc = T>>(
         &copy
     };
     if matrix.col == 1 {
-        widest(Rows { x, matrix, out });
+        simd::run(Rows { x, matrix, out });
     } else {
-        widest(Dots { x, matrix, out });
+        simd::run(Dots { x, matrix, out });
     }
 }
 
@@ -43,7 +43,7 @@ struct Rows<'a, T> {
     out: &'a mut [T],
 }
 
-impl<T: Number> Loop for Rows<'_, T> {
+impl<T: Number> Kernel for Rows<'_, T> {
     type Output = ();
 
     #[inline(always)]
@@ -85,7 +85,7 @@ struct Dots<'a, T> {
     out: &'a mut [T],
 }
 
-impl<T: Number> Loop for Dots<'_, T> {
+impl<T: Number> Kernel for Dots<'_, T> {
     type Output = ();
 
     #[inline(always)]

@@ -1,8 +1,8 @@
 //! A reduction over windows, one dimension after the other.
 
 use super::super::number::Number;
+use super::super::simd::{self, Kernel};
 use super::super::threads;
-use super::super::wide::{Loop, widest};
 use super::{Axis, Plan};
 
 /// Reduces all slices; `neutral` is what `combine` leaves other elements unchanged by.
@@ -65,7 +65,7 @@ fn pass<T: Number>(
     if inner == 1 {
         threads::split(out, outs, outs * axis.window, |first, lines| {
             let data = &data[first * size..];
-            widest(Lines { axis, combine, data, out: lines });
+            simd::run(Lines { axis, combine, data, out: lines });
         });
     } else if inner > 1 {
         threads::split(out, inner, inner * axis.window, |first, rows| {
@@ -73,7 +73,7 @@ fn pass<T: Number>(
                 let (line, o) = ((first + i) / axis.outs, (first + i) % axis.outs);
                 let line = &data[line * size..][..size];
                 for x in (0..axis.window).filter_map(|tap| axis.element(o, tap)) {
-                    widest(Rows { combine, data: &line[x * inner..][..inner], out: row });
+                    simd::run(Rows { combine, data: &line[x * inner..][..inner], out: row });
                 }
             }
         });
@@ -87,7 +87,7 @@ struct Rows<'a, T, F> {
     out: &'a mut [T],
 }
 
-impl<T: Number, F: Fn(T, T) -> T> Loop for Rows<'_, T, F> {
+impl<T: Number, F: Fn(T, T) -> T> Kernel for Rows<'_, T, F> {
     type Output = ();
 
     #[inline(always)]
@@ -106,7 +106,7 @@ struct Lines<'a, T, F> {
     out: &'a mut [T],
 }
 
-impl<T: Number, F: Fn(T, T) -> T> Loop for Lines<'_, T, F> {
+impl<T: Number, F: Fn(T, T) -> T> Kernel for Lines<'_, T, F> {
     type Output = ();
 
     #[inline(always)]

@@ -1,8 +1,8 @@
 //! Which element of each window is the largest or smallest, and the gradients that go to it.
 
 use super::super::number::{Number, narrow_all, widen_all};
+use super::super::simd::{self, Kernel};
 use super::super::threads;
-use super::super::wide::{Loop, widest};
 use super::{Plan, Selection, WindowGeometry};
 
 /// Writes the flat index in `data` of the element that is selected from each window to `out`; -1 where it is padding.
@@ -140,8 +140,8 @@ fn visit<T: Number>(
         taps.iter_mut().flatten().for_each(|start| *start *= plan.inner);
         let rows = Rows { data, taps: &taps, best: &mut best, which: &mut which };
         match selection {
-            Selection::Largest => widest(Fold { rows, padding: T::LOWEST, keep: |x: T, y: T| x >= y }),
-            Selection::Smallest => widest(Fold { rows, padding: T::HIGHEST, keep: |x: T, y: T| x <= y }),
+            Selection::Largest => simd::run(Fold { rows, padding: T::LOWEST, keep: |x: T, y: T| x >= y }),
+            Selection::Smallest => simd::run(Fold { rows, padding: T::HIGHEST, keep: |x: T, y: T| x <= y }),
         }
         see(window * plan.inner, &taps, &which);
     }
@@ -161,7 +161,7 @@ struct Fold<'a, T, F> {
     keep: F,
 }
 
-impl<T: Number, F: Fn(T, T) -> bool> Loop for Fold<'_, T, F> {
+impl<T: Number, F: Fn(T, T) -> bool> Kernel for Fold<'_, T, F> {
     type Output = ();
 
     #[inline(always)]

@@ -64,10 +64,11 @@ pub fn select_and_scatter_add<T: Number>(
                 let data = &data[(first + i) * slice..][..slice];
                 let out_grad = &out_grad[(first + i) * out_slice..][..out_slice];
                 visit(&plan, selection, data, |place, taps, which| {
-                    for (c, (&tap, &g)) in which.iter().zip(&out_grad[place..]).enumerate() {
-                        if let Some(row) = found(taps, tap) {
-                            grad[row + c] = grad[row + c].plus(g);
-                        }
+                    let out_grad = &out_grad[place..][..plan.inner];
+                    for (tap, row) in taps.iter().enumerate() {
+                        let Some(row) = *row else { continue };
+                        let grad = &mut grad[row..][..plan.inner];
+                        simd::run(AddSelected { tap: tap as u32, which, out_grad, grad });
                     }
                 });
             }
@@ -144,6 +145,25 @@ fn visit<T: Number>(
             Selection::Smallest => simd::run(Fold { rows, padding: T::HIGHEST, keep: |x: T, y: T| x <= y }),
         }
         see(window * plan.inner, &taps, &which);
+    }
+}
+
+/// Adds gradients to the elements at one tap, where that is the selected one.
+struct AddSelected<'a, T> {
+    tap: u32,
+    which: &'a [u32],
+    out_grad: &'a [T],
+    grad: &'a mut [T],
+}
+
+impl<T: Number> Kernel for AddSelected<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        for ((grad, &g), &which) in self.grad.iter_mut().zip(self.out_grad).zip(self.which) {
+            *grad = grad.plus(if which == self.tap { g } else { T::ZERO });
+        }
     }
 }
 

@@ -1,1 +1,175 @@
-//! Convolutions.
+//! Convolutions over any number of spatial dimensions, channels last, and their two gradients.
+//!
+//! Layouts are fixed: inputs are `[batch, spatial.., cin]`, kernels `[kernel.., cin / groups, cout]`, outputs
+//! `[batch, out.., cout]`. Nothing the size of all patches is ever in memory: blocks of them are gathered where a matrix
+//! product finds them in the cache. A dilated input (a transposed convolution, the gradient of a strided one) is cut into
+//! phases that read no inserted zeros. The numbers do not depend on how many threads there are.
+
+mod block;
+mod depthwise;
+mod direct;
+mod forward;
+mod patches;
+mod phase;
+#[cfg(test)]
+mod tests;
+mod tile;
+mod weight;
+
+use super::number::{Number, narrow_all, widen_all};
+
+/// The shape of a convolution; one entry per spatial dimension in each list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Geometry {
+    /// Number of examples.
+    pub batch: usize,
+    /// Sizes of the input.
+    pub in_spatial: Vec<usize>,
+    /// Sizes of the kernel.
+    pub kernel: Vec<usize>,
+    /// Sizes of the output; see [`out_size`](Self::out_size).
+    pub out_spatial: Vec<usize>,
+    /// Channels of the input, a multiple of `groups`.
+    pub cin: usize,
+    /// Channels of the output, a multiple of `groups`.
+    pub cout: usize,
+    /// Steps between windows.
+    pub strides: Vec<usize>,
+    /// Zeros in front of and behind the dilated input; negative ones crop it.
+    pub padding: Vec<(isize, isize)>,
+    /// Steps between input elements; greater than 1 inserts zeros.
+    pub lhs_dilation: Vec<usize>,
+    /// Steps between kernel elements.
+    pub rhs_dilation: Vec<usize>,
+    /// Groups of channels that are convolved apart from each other.
+    pub groups: usize,
+}
+
+/// Returns the size of `size` elements that are `dilation` apart.
+fn dilated(size: usize, dilation: usize) -> isize {
+    if size == 0 { 0 } else { (size as isize - 1) * dilation as isize + 1 }
+}
+
+impl Geometry {
+    /// Returns the size of the output along spatial dimension `d` that the other sizes imply.
+    pub fn out_size(&self, d: usize) -> usize {
+        let (low, high) = self.padding[d];
+        let padded = dilated(self.in_spatial[d], self.lhs_dilation[d]) + low + high;
+        let room = padded - dilated(self.kernel[d], self.rhs_dilation[d]);
+        if room < 0 { 0 } else { room as usize / self.strides[d] + 1 }
+    }
+
+    fn lhs_len(&self) -> usize {
+        self.batch * self.in_spatial.iter().product::<usize>() * self.cin
+    }
+
+    fn rhs_len(&self) -> usize {
+        self.kernel.iter().product::<usize>() * self.cin / self.groups * self.cout
+    }
+
+    fn out_len(&self) -> usize {
+        self.batch * self.out_spatial.iter().product::<usize>() * self.cout
+    }
+
+    fn check(&self, lhs: usize, rhs: usize, out: usize) {
+        let rank = self.in_spatial.len();
+        let lengths = [
+            self.kernel.len(),
+            self.out_spatial.len(),
+            self.strides.len(),
+            self.padding.len(),
+            self.lhs_dilation.len(),
+            self.rhs_dilation.len(),
+        ];
+        assert_eq!(lengths, [rank; 6], "every list has one entry per spatial dimension");
+        let steps = [&self.strides, &self.lhs_dilation, &self.rhs_dilation];
+        assert!(steps.iter().all(|steps| !steps.contains(&0)), "strides and dilations are at least 1");
+        assert!(
+            self.groups > 0 && self.cin.is_multiple_of(self.groups) && self.cout.is_multiple_of(self.groups),
+            "{} groups divide {} and {} channels",
+            self.groups,
+            self.cin,
+            self.cout
+        );
+        for d in 0..rank {
+            assert_eq!(self.out_spatial[d], self.out_size(d), "output size of spatial dimension {d}");
+        }
+        assert_eq!([lhs, rhs, out], [self.lhs_len(), self.rhs_len(), self.out_len()], "elements");
+    }
+
+    /// Returns the convolution that maps gradients of the output to gradients of the input, for a flipped kernel.
+    ///
+    /// Strides and input dilation change places. From `o·stride - low + t·dilation = i·lhs_dilation`, the position that
+    /// window `o` and tap `t` read, follows `i·lhs_dilation - low' + (last - t)·dilation = o·stride` with
+    /// `low' = last·dilation - low`.
+    fn reversed(&self) -> Self {
+        let padding = (0..self.kernel.len()).map(|d| {
+            let span = dilated(self.kernel[d], self.rhs_dilation[d]);
+            let low = span - 1 - self.padding[d].0;
+            let reach = dilated(self.in_spatial[d], self.lhs_dilation[d]) - 1 + span;
+            (low, reach - dilated(self.out_spatial[d], self.strides[d]) - low)
+        });
+        Self {
+            batch: self.batch,
+            in_spatial: self.out_spatial.clone(),
+            kernel: self.kernel.clone(),
+            out_spatial: self.in_spatial.clone(),
+            cin: self.cout,
+            cout: self.cin,
+            strides: self.lhs_dilation.clone(),
+            padding: padding.collect(),
+            lhs_dilation: self.strides.clone(),
+            rhs_dilation: self.rhs_dilation.clone(),
+            groups: self.groups,
+        }
+    }
+}
+
+/// Writes the convolution (without flipping the kernel, as XLA has it) of `lhs` and `rhs` to `out`.
+///
+/// # Panics
+/// If slices or sizes do not fit the geometry.
+pub fn forward<T: Number>(geometry: &Geometry, lhs: &[T], rhs: &[T], out: &mut [T]) {
+    geometry.check(lhs.len(), rhs.len(), out.len());
+    let (lhs, rhs) = (widen_all(lhs), widen_all(rhs));
+    narrow_all(out, |out| forward::forward(geometry, &lhs, &rhs, out));
+}
+
+/// Writes the gradient with respect to the input of [`forward`] to `lhs_grad`.
+///
+/// # Panics
+/// If slices or sizes do not fit the geometry.
+pub fn input_gradient<T: Number>(geometry: &Geometry, out_grad: &[T], rhs: &[T], lhs_grad: &mut [T]) {
+    geometry.check(lhs_grad.len(), rhs.len(), out_grad.len());
+    if out_grad.is_empty() || rhs.is_empty() {
+        return lhs_grad.fill(T::ZERO);
+    }
+    let (out_grad, rhs) = (widen_all(out_grad), widen_all(rhs));
+    let flipped = flipped(geometry, &rhs);
+    narrow_all(lhs_grad, |out| forward::forward(&geometry.reversed(), &out_grad, &flipped, out));
+}
+
+/// Writes the gradient with respect to the kernel of [`forward`] to `rhs_grad`.
+///
+/// # Panics
+/// If slices or sizes do not fit the geometry.
+pub fn weight_gradient<T: Number>(geometry: &Geometry, lhs: &[T], out_grad: &[T], rhs_grad: &mut [T]) {
+    geometry.check(lhs.len(), rhs_grad.len(), out_grad.len());
+    let (lhs, out_grad) = (widen_all(lhs), widen_all(out_grad));
+    narrow_all(rhs_grad, |out| weight::weight_gradient(geometry, &lhs, &out_grad, out));
+}
+
+/// Reverses the taps of a kernel and swaps its input and output channels in each group.
+fn flipped<T: Number>(geometry: &Geometry, rhs: &[T]) -> Vec<T> {
+    let (groups, cin, cout) = (geometry.groups, geometry.cin, geometry.cout);
+    let (cin_each, cout_each) = (cin / groups, cout / groups);
+    let mut flipped = Vec::with_capacity(rhs.len());
+    for tap in rhs.chunks_exact(cin_each * cout).rev() {
+        for co in 0..cout_each {
+            for g in 0..groups {
+                flipped.extend((0..cin_each).map(|ci| tap[ci * cout + g * cout_each + co]));
+            }
+        }
+    }
+    flipped
+}

@@ -1,0 +1,55 @@
+//! How the windows of a phase are cut into blocks: by shapes alone, never by the number of threads.
+
+use rayon::prelude::*;
+
+/// Elements of a block of patches: with its part of the output it stays in the second cache.
+const PATCHES: usize = 1 << 16;
+/// Multiplications below which a convolution stays on one thread (1 MFLOP).
+const THRESHOLD: usize = 1 << 19;
+
+/// Returns how many windows to take at a time, for patches of `depth` elements.
+pub(super) fn windows(depth: usize) -> usize {
+    (PATCHES / depth.max(1)).clamp(32, 2048)
+}
+
+/// Calls `work(state, index)` for each index below `count`, on several threads if there is enough to do.
+pub(super) fn for_each<S>(
+    count: usize,
+    multiplications: usize,
+    state: impl Fn() -> S + Sync + Send,
+    work: impl Fn(&mut S, usize) + Sync + Send,
+) {
+    if multiplications < THRESHOLD || count < 2 {
+        let mut state = state();
+        (0..count).for_each(|index| work(&mut state, index));
+    } else {
+        (0..count).into_par_iter().for_each_init(state, work);
+    }
+}
+
+/// An output that threads write disjoint parts of.
+pub(super) struct Output<T>(*mut T, usize);
+
+// SAFETY: threads write through it to parts that do not overlap.
+unsafe impl<T: Send> Sync for Output<T> {}
+
+impl<T> Output<T> {
+    pub fn new(out: &mut [T]) -> Self {
+        Self(out.as_mut_ptr(), out.len())
+    }
+
+    /// A pointer to the element at `index`, for as many elements as follow it.
+    pub fn from(&self, index: usize) -> *mut T {
+        assert!(index <= self.1);
+        self.0.wrapping_add(index)
+    }
+
+    /// # Safety
+    /// While the slice lives, no one else touches these elements.
+    #[allow(clippy::mut_from_ref, reason = "the point of this type")]
+    pub unsafe fn slice(&self, index: usize, length: usize) -> &mut [T] {
+        assert!(index + length <= self.1);
+        // SAFETY: inside the output, and nobody else's by the caller's promise.
+        unsafe { std::slice::from_raw_parts_mut(self.from(index), length) }
+    }
+}

@@ -1,0 +1,110 @@
+//! The convolution itself.
+
+use super::super::matmul::{View, product};
+use super::super::number::Number;
+use super::Geometry;
+use super::block::{Output, for_each, windows};
+use super::patches::Patches;
+use super::phase::{Phase, phases};
+use super::{depthwise, direct};
+
+/// Writes the convolution to `out`; the geometry has been checked against the slices.
+pub(super) fn forward<T: Number<Acc = T>>(geometry: &Geometry, lhs: &[T], rhs: &[T], out: &mut [T]) {
+    if out.is_empty() {
+        return;
+    }
+    if lhs.is_empty() || rhs.is_empty() {
+        return out.fill(T::ZERO);
+    }
+    let out = Output::new(out);
+    for phase in phases(geometry) {
+        if depthwise::applies(geometry) {
+            depthwise::forward(geometry, &phase, lhs, rhs, &out);
+        } else if let Some(engine) = direct::applicable(geometry, &phase) {
+            direct::forward(geometry, &phase, &engine, lhs, rhs, &out);
+        } else {
+            by_products(geometry, &phase, lhs, rhs, &out);
+        }
+    }
+}
+
+/// Gathers blocks of patches and multiplies them with the kernel, group by group.
+fn by_products<T: Number<Acc = T>>(
+    geometry: &Geometry,
+    phase: &Phase,
+    lhs: &[T],
+    rhs: &[T],
+    out: &Output<T>,
+) {
+    let (groups, cin, cout) = (geometry.groups, geometry.cin, geometry.cout);
+    let (cin_each, cout_each) = (cin / groups, cout / groups);
+    let patches = Patches::new(geometry, phase, lhs);
+    let picked: Vec<T>;
+    let weights = if phase.whole {
+        rhs
+    } else {
+        let taps = phase.kernel_indices(&geometry.kernel);
+        picked =
+            taps.iter().flat_map(|tap| &rhs[tap * cin_each * cout..][..cin_each * cout]).copied().collect();
+        &picked
+    };
+    let places = Places::new(geometry, phase);
+    let depth = phase.taps() * cin_each;
+    let (total, block) = (geometry.batch * phase.outs(), windows(depth));
+    let work = total * depth * cout;
+    for_each(
+        total.div_ceil(block),
+        work,
+        Default::default,
+        |(buffer, rows): &mut (Vec<T>, Vec<T>), index| {
+            let first = index * block;
+            let count = block.min(total - first);
+            let target = if phase.whole {
+                out.from(first * cout)
+            } else {
+                rows.resize(count * cout, T::ZERO);
+                rows.as_mut_ptr()
+            };
+            for g in 0..groups {
+                let matrix = patches.matrix(first, count, g * cin_each..(g + 1) * cin_each, buffer);
+                let kernel =
+                    View { start: weights.as_ptr(), row: cout as isize, col: 1 }.from(0, g * cout_each);
+                // SAFETY: `matrix` has a row for each window and `kernel` one for each tap and channel of the group; the
+                // windows of this block are no one else's.
+                unsafe {
+                    let target = target.wrapping_add(g * cout_each);
+                    product([count, depth, cout_each], matrix, kernel, target, cout, false);
+                }
+            }
+            if !phase.whole {
+                for (i, row) in rows.chunks_exact(cout).take(count).enumerate() {
+                    // SAFETY: windows have outputs of their own.
+                    unsafe { out.slice(places.of(first + i) * cout, cout) }.copy_from_slice(row);
+                }
+            }
+        },
+    );
+}
+
+/// Which output each window of a phase is.
+pub(super) struct Places {
+    /// By window of an example; empty if a window's number is its output's.
+    indices: Vec<usize>,
+    example: usize,
+}
+
+impl Places {
+    pub fn new(geometry: &Geometry, phase: &Phase) -> Self {
+        let indices = if phase.whole { Vec::new() } else { phase.out_indices(&geometry.out_spatial) };
+        Self { indices, example: geometry.out_spatial.iter().product() }
+    }
+
+    /// The output of a window, both counted over all examples.
+    pub fn of(&self, window: usize) -> usize {
+        if self.indices.is_empty() {
+            return window;
+        }
+        let windows = self.indices.len();
+        window / windows * self.example + self.indices[window % windows]
+    }
+}

@@ -1,0 +1,187 @@
+use half::{bf16, f16};
+use proptest::prelude::*;
+
+use super::*;
+
+/// Small whole numbers: every dtype adds and multiplies them without rounding.
+fn numbers<T: Number>(count: usize, seed: usize) -> Vec<T> {
+    (0..count).map(|i| T::from_f64(((i * 7 + seed * 13 + i * i / 3) % 4) as f64)).collect()
+}
+
+fn indices(shape: &[usize]) -> Vec<Vec<usize>> {
+    shape.iter().fold(vec![vec![]], |all, &n| {
+        all.iter().flat_map(|index| (0..n).map(|i| [&index[..], &[i]].concat())).collect()
+    })
+}
+
+fn flat(index: &[usize], shape: &[usize]) -> usize {
+    index.iter().zip(shape).fold(0, |flat, (i, n)| flat * n + i)
+}
+
+/// Calls `visit(lhs index, rhs index, out index)` for every product that the definition adds up.
+fn each_product(g: &Geometry, mut visit: impl FnMut(usize, usize, usize)) {
+    let (cin_each, cout_each) = (g.cin / g.groups, g.cout / g.groups);
+    let rank = g.kernel.len();
+    let taps = indices(&g.kernel);
+    for out in indices(&g.out_spatial) {
+        for tap in &taps {
+            let place = (0..rank).map(|d| {
+                let dilated = (out[d] * g.strides[d] + tap[d] * g.rhs_dilation[d]) as isize - g.padding[d].0;
+                let (i, rest) = (dilated / g.lhs_dilation[d] as isize, dilated % g.lhs_dilation[d] as isize);
+                (dilated >= 0 && rest == 0 && i < g.in_spatial[d] as isize).then_some(i as usize)
+            });
+            let Some(place) = place.collect::<Option<Vec<_>>>() else { continue };
+            for n in 0..g.batch {
+                let x = flat(&place, &g.in_spatial) + n * g.in_spatial.iter().product::<usize>();
+                let y = flat(&out, &g.out_spatial) + n * g.out_spatial.iter().product::<usize>();
+                for co in 0..g.cout {
+                    for ci in 0..cin_each {
+                        let w = (flat(tap, &g.kernel) * cin_each + ci) * g.cout + co;
+                        visit(x * g.cin + co / cout_each * cin_each + ci, w, y * g.cout + co);
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn same<T: Number>(what: &str, g: &Geometry, actual: &[T], expected: &[f64], modulus: f64) {
+    for (i, (y, x)) in actual.iter().zip(expected).enumerate() {
+        assert_eq!(y.to_f64(), T::from_f64(x % modulus).to_f64(), "{what} at {i} of {g:?}");
+    }
+}
+
+fn agrees<T: Number>(g: &Geometry, modulus: f64) {
+    let (x, w, y) =
+        (numbers::<T>(g.lhs_len(), 1), numbers::<T>(g.rhs_len(), 2), numbers::<T>(g.out_len(), 3));
+    let mut expected = [vec![0.0; y.len()], vec![0.0; x.len()], vec![0.0; w.len()]];
+    each_product(g, |i, j, k| {
+        expected[0][k] += x[i].to_f64() * w[j].to_f64();
+        expected[1][i] += y[k].to_f64() * w[j].to_f64();
+        expected[2][j] += x[i].to_f64() * y[k].to_f64();
+    });
+    let mut out = vec![T::ONE; y.len()];
+    forward(g, &x, &w, &mut out);
+    same("forward", g, &out, &expected[0], modulus);
+    let mut out = vec![T::ONE; x.len()];
+    input_gradient(g, &y, &w, &mut out);
+    same("input gradient", g, &out, &expected[1], modulus);
+    let mut out = vec![T::ONE; w.len()];
+    weight_gradient(g, &x, &y, &mut out);
+    same("weight gradient", g, &out, &expected[2], modulus);
+}
+
+fn agrees_in_every_dtype(g: &Geometry) {
+    agrees::<f32>(g, f64::INFINITY);
+    agrees::<f64>(g, f64::INFINITY);
+    agrees::<bf16>(g, f64::INFINITY);
+    agrees::<f16>(g, f64::INFINITY);
+    agrees::<i32>(g, f64::INFINITY);
+    agrees::<i64>(g, f64::INFINITY);
+    agrees::<u32>(g, f64::INFINITY);
+    agrees::<u8>(g, 256.0);
+}
+
+fn with_out_sizes(mut g: Geometry) -> Geometry {
+    g.out_spatial = (0..g.kernel.len()).map(|d| g.out_size(d)).collect();
+    g
+}
+
+fn geometry() -> impl Strategy<Value = Geometry> {
+    let axis = (0usize..8, 0usize..4, 1usize..4, (-2isize..4, -2isize..4), 1usize..4, 1usize..3);
+    // Beyond what unrolled loops have room for, so that register tiles are met, full and partly.
+    let each = || prop_oneof![2 => Just(1usize), 3 => 1usize..4, 1 => 4usize..40];
+    let channels = (1usize..4, each(), each());
+    (0usize..3, prop::collection::vec(axis, 0..4), channels).prop_map(|(batch, axes, (groups, ci, co))| {
+        // Products over three dimensions are limited to keep the oracle quick.
+        let short = |n: usize| if axes.len() == 3 { n.min(4) } else { n };
+        with_out_sizes(Geometry {
+            batch,
+            in_spatial: axes.iter().map(|a| short(a.0)).collect(),
+            kernel: axes.iter().map(|a| a.1).collect(),
+            out_spatial: vec![],
+            cin: groups * ci,
+            cout: groups * co,
+            strides: axes.iter().map(|a| a.2).collect(),
+            padding: axes.iter().map(|a| a.3).collect(),
+            lhs_dilation: axes.iter().map(|a| a.4).collect(),
+            rhs_dilation: axes.iter().map(|a| a.5).collect(),
+            groups,
+        })
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+    #[test]
+    fn convolutions_of_any_geometry_follow_the_definition(g in geometry()) {
+        agrees_in_every_dtype(&g);
+    }
+}
+
+/// A square two-dimensional convolution.
+fn square(
+    batch: usize,
+    size: usize,
+    kernel: usize,
+    [cin, cout, groups]: [usize; 3],
+    stride: usize,
+) -> Geometry {
+    let half = (kernel / 2) as isize;
+    with_out_sizes(Geometry {
+        batch,
+        in_spatial: vec![size; 2],
+        kernel: vec![kernel; 2],
+        out_spatial: vec![],
+        cin,
+        cout,
+        strides: vec![stride; 2],
+        padding: vec![(half, half); 2],
+        lhs_dilation: vec![1; 2],
+        rhs_dilation: vec![1; 2],
+        groups,
+    })
+}
+
+#[test]
+fn convolutions_of_many_blocks_follow_the_definition() {
+    agrees::<f32>(&square(3, 14, 3, [32, 64, 1], 1), f64::INFINITY);
+    agrees::<f32>(&square(5, 28, 3, [1, 32, 1], 1), f64::INFINITY);
+    agrees::<f64>(&square(2, 28, 3, [16, 24, 1], 2), f64::INFINITY);
+    agrees::<i32>(&square(2, 20, 5, [12, 8, 4], 1), f64::INFINITY);
+    agrees::<f32>(&square(4, 16, 3, [70, 70, 70], 1), f64::INFINITY);
+    agrees::<f32>(&square(4, 16, 3, [70, 140, 70], 2), f64::INFINITY);
+    agrees::<f32>(&square(4, 30, 1, [32, 48, 1], 1), f64::INFINITY);
+    agrees::<f32>(
+        &Geometry { lhs_dilation: vec![2; 2], out_spatial: vec![31; 2], ..square(2, 16, 3, [16, 16, 1], 1) },
+        f64::INFINITY,
+    );
+}
+
+#[test]
+fn results_do_not_depend_on_the_number_of_threads() {
+    let noise = |count: usize| -> Vec<f32> { (0..count).map(|i| ((i * i) as f32 * 0.61).sin()).collect() };
+    for g in
+        [square(5, 14, 3, [32, 64, 1], 1), square(9, 28, 3, [1, 32, 1], 1), square(9, 20, 3, [64, 64, 64], 1)]
+    {
+        let (x, w, y) = (noise(g.lhs_len()), noise(g.rhs_len()), noise(g.out_len()));
+        let run = |threads: usize| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            let mut all = [vec![0f32; y.len()], vec![0f32; x.len()], vec![0f32; w.len()]];
+            pool.install(|| {
+                forward(&g, &x, &w, &mut all[0]);
+                input_gradient(&g, &y, &w, &mut all[1]);
+                weight_gradient(&g, &x, &y, &mut all[2]);
+            });
+            all
+        };
+        assert_eq!(run(1), run(3));
+    }
+}
+
+#[test]
+#[should_panic(expected = "output size of spatial dimension 1")]
+fn an_output_of_another_size_is_refused() {
+    let g = Geometry { out_spatial: vec![4, 5], ..square(1, 4, 3, [1, 1, 1], 1) };
+    forward(&g, &[0f32; 16], &[0.0; 9], &mut [0.0; 20]);
+}

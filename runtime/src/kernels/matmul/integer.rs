@@ -1,0 +1,81 @@
+//! Matrix products of integers: blocked, wrapping, with contiguous inner loops.
+
+use super::super::number::Number;
+use super::super::simd::{self, Kernel};
+use super::View;
+
+/// Rows and columns of the block of `rhs` that is worked on at a time: it stays in the second cache.
+const DEPTH: usize = 128;
+const WIDTH: usize = 512;
+
+/// Computes `out = lhs · rhs`, or adds it to `out`.
+///
+/// # Safety
+/// As [`super::product`].
+pub(super) unsafe fn product<T: Number>(
+    [m, k, n]: [usize; 3],
+    lhs: View<T>,
+    rhs: View<T>,
+    out: *mut T,
+    out_row: usize,
+    accumulate: bool,
+) {
+    let mut packed = Vec::new();
+    for j in (0..n).step_by(WIDTH) {
+        let width = WIDTH.min(n - j);
+        for p in (0..k).step_by(DEPTH) {
+            let depth = DEPTH.min(k - p);
+            packed.clear();
+            for q in 0..depth {
+                // SAFETY: `p + q < k` and `j + c < n`.
+                packed.extend((0..width).map(|c| unsafe { rhs.at(p + q, j + c) }));
+            }
+            for i in 0..m {
+                // SAFETY: row `i` of `out` has `n` writable elements.
+                let row = unsafe { std::slice::from_raw_parts_mut(out.add(i * out_row + j), width) };
+                if p == 0 && !accumulate {
+                    row.fill(T::ZERO);
+                }
+                let mut factors = [T::ZERO; DEPTH];
+                for (q, factor) in factors[..depth].iter_mut().enumerate() {
+                    // SAFETY: `i < m` and `p + q < k`.
+                    *factor = unsafe { lhs.at(i, p + q) };
+                }
+                simd::run(AddRows { factors: &factors[..depth], rows: &packed, out: row });
+            }
+        }
+    }
+}
+
+/// Adds each of `rows`, scaled by its factor, to `out`.
+struct AddRows<'a, T> {
+    factors: &'a [T],
+    rows: &'a [T],
+    out: &'a mut [T],
+}
+
+impl<T: Number> Kernel for AddRows<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let n = self.out.len();
+        let mut groups = self.factors.chunks_exact(4);
+        let mut blocks = self.rows.chunks_exact(4 * n);
+        for (x, block) in groups.by_ref().zip(blocks.by_ref()) {
+            let (r0, rest) = block.split_at(n);
+            let (r1, rest) = rest.split_at(n);
+            let (r2, r3) = rest.split_at(n);
+            for j in 0..n {
+                let sum = x[0].times(r0[j]).plus(x[1].times(r1[j]));
+                let sum = sum.plus(x[2].times(r2[j])).plus(x[3].times(r3[j]));
+                self.out[j] = self.out[j].plus(sum);
+            }
+        }
+        for (&x, row) in groups.remainder().iter().zip(blocks.remainder().chunks_exact(n)) {
+            for (y, &b) in self.out.iter_mut().zip(row) {
+                *y = x.times_plus(b, *y);
+            }
+        }
+    }
+}

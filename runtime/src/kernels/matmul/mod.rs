@@ -1,0 +1,119 @@
+//! Strided, batched matrix products.
+//!
+//! `f32` and `f64` go to the `gemm` crate, products with a vector and integers to loops of our own; `bf16` and `f16`
+//! are computed in `f32` and rounded once at the end. How the work is cut into blocks depends on shapes only, never on
+//! the number of threads, and so do the results.
+
+mod block;
+mod integer;
+mod schedule;
+#[cfg(test)]
+mod tests;
+mod vector;
+
+pub(super) use block::{View, product};
+
+use super::number::{Number, narrow_all, widen_all};
+
+/// One side of a matrix product: a batch of matrices somewhere in a slice.
+///
+/// Element `(i, j)` of the matrix with batch index `b` is `data[offset + b·batch_strides + i·row_stride + j·col_stride]`;
+/// any stride may be zero (broadcast) or negative (reversed), and a transposed matrix is one with its strides swapped.
+#[derive(Clone, Copy, Debug)]
+pub struct Operand<'a, T> {
+    /// The elements.
+    pub data: &'a [T],
+    /// Where the first element of the first matrix is.
+    pub offset: usize,
+    /// Distance between elements of consecutive rows.
+    pub row_stride: isize,
+    /// Distance between elements of consecutive columns.
+    pub col_stride: isize,
+    /// Distances between consecutive matrices, one per batch dimension.
+    pub batch_strides: &'a [isize],
+}
+
+impl<'a, T> Operand<'a, T> {
+    /// Describes one matrix of `cols` columns in row-major order.
+    pub fn row_major(data: &'a [T], cols: usize) -> Self {
+        Self { data, offset: 0, row_stride: cols as isize, col_stride: 1, batch_strides: &[] }
+    }
+
+    /// Describes the transpose of each matrix.
+    pub fn transposed(self) -> Self {
+        Self { row_stride: self.col_stride, col_stride: self.row_stride, ..self }
+    }
+
+    /// Returns the range of `data` that the operand touches, or the reason why that is not inside `data`.
+    fn range(&self, batch: &[usize], rows: usize, cols: usize) -> std::ops::Range<usize> {
+        assert_eq!(batch.len(), self.batch_strides.len(), "one batch stride per batch dimension");
+        let (mut low, mut high) = (0isize, 0isize);
+        let steps = batch.iter().zip(self.batch_strides);
+        for (&size, &stride) in steps.chain([(&rows, &self.row_stride), (&cols, &self.col_stride)]) {
+            let reach = (size as isize - 1) * stride;
+            low += reach.min(0);
+            high += reach.max(0);
+        }
+        let (first, last) = (self.offset as isize + low, self.offset as isize + high);
+        assert!(
+            first >= 0 && (last as usize) < self.data.len(),
+            "an operand of {rows}×{cols} reaches from {first} to {last} in {} elements",
+            self.data.len()
+        );
+        first as usize..last as usize + 1
+    }
+}
+
+/// Writes the matrix products `lhs · rhs` of each batch index to `out`, row-major `[batch.., m, n]`.
+///
+/// `lhs` holds `m × k` matrices and `rhs` `k × n` ones. Integers wrap around.
+///
+/// # Panics
+/// If an operand reaches outside its slice, has not one batch stride per batch dimension, or `out` is not of
+/// `batch · m · n` elements.
+///
+/// # Examples
+/// ```
+/// use flaxen::kernels::matmul::{Operand, matmul};
+/// let (a, b) = ([1.0f32, 2.0, 3.0, 4.0], [5.0, 6.0]);
+/// let mut out = [0.0; 2];
+/// matmul(&[], [2, 2, 1], &Operand::row_major(&a, 2), &Operand::row_major(&b, 1), &mut out);
+/// assert_eq!(out, [17.0, 39.0]);
+/// ```
+pub fn matmul<T: Number>(
+    batch: &[usize],
+    [m, k, n]: [usize; 3],
+    lhs: &Operand<'_, T>,
+    rhs: &Operand<'_, T>,
+    out: &mut [T],
+) {
+    assert_eq!(out.len(), batch.iter().product::<usize>() * m * n, "elements of the product");
+    if out.is_empty() {
+        return;
+    }
+    if k == 0 {
+        return out.fill(T::ZERO);
+    }
+    let (left, right) = (lhs.range(batch, m, k), rhs.range(batch, k, n));
+    let wide_left = widen_all(&lhs.data[left.clone()]);
+    let wide_right = widen_all(&rhs.data[right.clone()]);
+    // Each range holds every element that the strides reach, so the views below stay inside it.
+    let view = |data: &[T::Acc], operand: &Operand<'_, T>, start: usize| View {
+        start: data[operand.offset - start..].as_ptr(),
+        row: operand.row_stride,
+        col: operand.col_stride,
+    };
+    let job = schedule::Job {
+        size: [m, k, n],
+        batch,
+        lhs: view(&wide_left, lhs, left.start),
+        rhs: view(&wide_right, rhs, right.start),
+        lhs_batch: lhs.batch_strides,
+        rhs_batch: rhs.batch_strides,
+    };
+    narrow_all(out, |wide| {
+        // SAFETY: `range` has checked both operands for all batch indices, rows and columns, and `out` has one element
+        // per batch index, row and column.
+        unsafe { schedule::run(&job, wide) }
+    });
+}

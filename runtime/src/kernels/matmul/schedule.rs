@@ -1,0 +1,148 @@
+//! How a batch of products is cut into blocks for threads: by shapes alone, never by the number of threads.
+
+use rayon::prelude::*;
+
+use super::super::number::Number;
+use super::{View, product};
+
+/// A batch of products.
+pub(super) struct Job<'a, T> {
+    pub size: [usize; 3],
+    pub batch: &'a [usize],
+    pub lhs: View<T>,
+    pub rhs: View<T>,
+    pub lhs_batch: &'a [isize],
+    pub rhs_batch: &'a [isize],
+}
+
+/// Multiplications below which a job stays on one thread (1 MFLOP).
+const THRESHOLD: usize = 1 << 19;
+/// Multiplications that a block should have: about 0.1 ms of work.
+const BLOCK: usize = 1 << 22;
+/// The same where each element is read once, so that memory is what takes time.
+const VECTOR_BLOCK: usize = 1 << 20;
+/// The least rows or columns of a block: thinner ones waste what `gemm` packs.
+const THIN: usize = 128;
+/// Outputs of no more elements than this are split along `k`, where that is long.
+const SMALL_OUTPUT: usize = 1 << 16;
+/// Parts that `k` is split into at most; their sums are added up in order.
+const PARTS: usize = 8;
+
+/// # Safety
+/// Both views are readable for all batch indices and their part of `size`; `out` has one element per batch index, row and
+/// column.
+pub(super) unsafe fn run<T: Number<Acc = T>>(job: &Job<'_, T>, out: &mut [T]) {
+    let [m, k, n] = job.size;
+    let count = out.len() / (m * n);
+    let each = m * k * n;
+    if count * each < THRESHOLD {
+        for (index, out) in out.chunks_exact_mut(m * n).enumerate() {
+            let (lhs, rhs) = job.matrices(index);
+            // SAFETY: the caller's promise for this batch index.
+            unsafe { product(job.size, lhs, rhs, out.as_mut_ptr(), n, false) };
+        }
+    } else if each < 2 * BLOCK && count > 1 {
+        let group = (BLOCK / each).clamp(1, count);
+        out.par_chunks_mut(group * m * n).enumerate().for_each(|(first, outs)| {
+            for (i, out) in outs.chunks_exact_mut(m * n).enumerate() {
+                let (lhs, rhs) = job.matrices(first * group + i);
+                // SAFETY: the caller's promise for this batch index.
+                unsafe { product(job.size, lhs, rhs, out.as_mut_ptr(), n, false) };
+            }
+        });
+    } else {
+        for (index, out) in out.chunks_exact_mut(m * n).enumerate() {
+            let (lhs, rhs) = job.matrices(index);
+            // SAFETY: the caller's promise for this batch index.
+            unsafe { one(job.size, lhs, rhs, out) };
+        }
+    }
+}
+
+impl<T> Job<'_, T> {
+    /// The matrices with this row-major batch index.
+    fn matrices(&self, index: usize) -> (View<T>, View<T>)
+    where
+        T: Copy,
+    {
+        let (mut lhs, mut rhs, mut rest) = (0, 0, index);
+        for (d, &size) in self.batch.iter().enumerate().rev() {
+            let i = (rest % size) as isize;
+            rest /= size;
+            lhs += i * self.lhs_batch[d];
+            rhs += i * self.rhs_batch[d];
+        }
+        (
+            View { start: self.lhs.start.wrapping_offset(lhs), ..self.lhs },
+            View { start: self.rhs.start.wrapping_offset(rhs), ..self.rhs },
+        )
+    }
+}
+
+/// The output of a job, which threads write disjoint blocks of.
+struct Output<T>(*mut T);
+
+// SAFETY: threads write through it to blocks that do not overlap.
+unsafe impl<T: Send> Sync for Output<T> {}
+
+impl<T> Output<T> {
+    fn at(&self, index: usize) -> *mut T {
+        self.0.wrapping_add(index)
+    }
+}
+
+/// One large product.
+///
+/// # Safety
+/// As [`product`], for `out` of `m × n` contiguous elements.
+unsafe fn one<T: Number<Acc = T>>([m, k, n]: [usize; 3], lhs: View<T>, rhs: View<T>, out: &mut [T]) {
+    let work = m * k * n;
+    let wanted = work.div_ceil(if m == 1 || n == 1 { VECTOR_BLOCK } else { BLOCK });
+    if m * n <= SMALL_OUTPUT && k >= 4 * m.max(n) {
+        let depth = k.div_ceil(wanted.clamp(2, PARTS));
+        // SAFETY: the caller's promise.
+        return unsafe { split_depth([m, k, n], depth, lhs, rhs, out) };
+    }
+    // Every block of columns reads a row-major `lhs` as it is; every block of rows would pack `rhs` again.
+    let by_columns = n > THIN && (m <= THIN || (lhs.col == 1 && n >= 2 * THIN));
+    let (rows, cols) = if by_columns {
+        (m, n.div_ceil(wanted.min(n.div_ceil(THIN))).next_multiple_of(THIN))
+    } else {
+        (m.div_ceil(wanted.min(m.div_ceil(THIN))), n)
+    };
+    let (down, across) = (m.div_ceil(rows), n.div_ceil(cols));
+    let target = Output(out.as_mut_ptr());
+    (0..down * across).into_par_iter().for_each(|block| {
+        let (i, j) = (block / across * rows, block % across * cols);
+        let size = [rows.min(m - i), k, cols.min(n - j)];
+        // SAFETY: a block of the matrices that the caller vouches for; blocks of `out` are disjoint.
+        unsafe { product(size, lhs.from(i, 0), rhs.from(0, j), target.at(i * n + j), n, false) };
+    });
+}
+
+/// A product with a small output and a long sum: parts of the sum in parallel, added up in order.
+///
+/// # Safety
+/// As [`one`].
+unsafe fn split_depth<T: Number<Acc = T>>(
+    [m, k, n]: [usize; 3],
+    depth: usize,
+    lhs: View<T>,
+    rhs: View<T>,
+    out: &mut [T],
+) {
+    let mut parts = vec![T::ZERO; k.div_ceil(depth) * m * n];
+    parts.par_chunks_exact_mut(m * n).enumerate().for_each(|(part, out)| {
+        let p = part * depth;
+        // SAFETY: a part of the matrices that the caller vouches for.
+        unsafe {
+            product([m, depth.min(k - p), n], lhs.from(0, p), rhs.from(p, 0), out.as_mut_ptr(), n, false);
+        }
+    });
+    out.fill(T::ZERO);
+    for part in parts.chunks_exact(m * n) {
+        for (y, &x) in out.iter_mut().zip(part) {
+            *y = y.plus(x);
+        }
+    }
+}

@@ -1,0 +1,149 @@
+use half::{bf16, f16};
+use proptest::prelude::*;
+
+use super::*;
+
+/// Small whole numbers: every dtype adds and multiplies them without rounding.
+fn numbers<T: Number>(count: usize, seed: usize) -> Vec<T> {
+    (0..count).map(|i| T::from_f64(((i * 7 + seed * 13 + i * i) % 5) as f64)).collect()
+}
+
+/// The definition, element by element, in `f64`.
+fn expected<T: Number>(
+    batch: &[usize],
+    [m, k, n]: [usize; 3],
+    lhs: &Operand<'_, T>,
+    rhs: &Operand<'_, T>,
+) -> Vec<f64> {
+    let at = |o: &Operand<'_, T>, b: usize, i: usize, j: usize| {
+        let (mut index, mut rest) = (o.offset as isize, b);
+        for (&size, &stride) in batch.iter().zip(o.batch_strides).rev() {
+            index += (rest % size) as isize * stride;
+            rest /= size;
+        }
+        o.data[(index + i as isize * o.row_stride + j as isize * o.col_stride) as usize].to_f64()
+    };
+    let mut out = Vec::new();
+    for b in 0..batch.iter().product() {
+        for i in 0..m {
+            for j in 0..n {
+                out.push((0..k).map(|p| at(lhs, b, i, p) * at(rhs, b, p, j)).sum());
+            }
+        }
+    }
+    out
+}
+
+/// Strides of a matrix in one of four layouts, and how many elements it spans: row-major, column-major, with gaps, and
+/// with reversed rows.
+fn layout(kind: u8, rows: usize, cols: usize) -> (usize, isize, isize, usize) {
+    let (r, c) = (rows as isize, cols as isize);
+    match kind {
+        0 => (0, c, 1, rows * cols),
+        1 => (0, 1, r, rows * cols),
+        2 => (1, 2 * c + 1, 2, 1 + rows * (2 * cols + 1)),
+        _ => (rows.saturating_sub(1) * cols, -c, 1, rows * cols),
+    }
+}
+
+fn agrees<T: Number>(
+    batch: &[usize],
+    [m, k, n]: [usize; 3],
+    kinds: (u8, u8),
+    shared_rhs: bool,
+    modulus: f64,
+) {
+    let strides = |span: usize| -> Vec<isize> {
+        let mut strides = vec![span as isize; batch.len()];
+        for d in (1..batch.len()).rev() {
+            strides[d - 1] = strides[d] * batch[d] as isize;
+        }
+        strides
+    };
+    let count = batch.iter().product::<usize>();
+    let (offset, row_stride, col_stride, span) = layout(kinds.0, m, k);
+    let (data, batch_strides) = (numbers::<T>(span * count, 1), strides(span));
+    let lhs = Operand { data: &data, offset, row_stride, col_stride, batch_strides: &batch_strides };
+    let (offset, row_stride, col_stride, span) = layout(kinds.1, k, n);
+    let data = numbers::<T>(span * count, 2);
+    let batch_strides = if shared_rhs { vec![0; batch.len()] } else { strides(span) };
+    let rhs = Operand { data: &data, offset, row_stride, col_stride, batch_strides: &batch_strides };
+    let mut out = vec![T::ONE; count * m * n];
+    matmul(batch, [m, k, n], &lhs, &rhs, &mut out);
+    let expected = expected(batch, [m, k, n], &lhs, &rhs);
+    for (y, x) in out.iter().zip(&expected) {
+        assert_eq!(y.to_f64(), T::from_f64(x % modulus).to_f64(), "{batch:?} {m}×{k}×{n} {kinds:?}");
+    }
+}
+
+fn agrees_in_every_dtype(batch: &[usize], size: [usize; 3], kinds: (u8, u8), shared_rhs: bool) {
+    agrees::<f32>(batch, size, kinds, shared_rhs, f64::INFINITY);
+    agrees::<f64>(batch, size, kinds, shared_rhs, f64::INFINITY);
+    agrees::<bf16>(batch, size, kinds, shared_rhs, f64::INFINITY);
+    agrees::<f16>(batch, size, kinds, shared_rhs, f64::INFINITY);
+    agrees::<i32>(batch, size, kinds, shared_rhs, f64::INFINITY);
+    agrees::<i64>(batch, size, kinds, shared_rhs, f64::INFINITY);
+    agrees::<u32>(batch, size, kinds, shared_rhs, f64::INFINITY);
+    agrees::<u8>(batch, size, kinds, shared_rhs, 256.0);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn products_of_any_size_and_layout_follow_the_definition(
+        batch in prop::collection::vec(0usize..4, 0..3),
+        size in [0usize..20, 0usize..20, 0usize..20],
+        kinds in (0u8..4, 0u8..4),
+        shared in any::<bool>(),
+    ) {
+        agrees_in_every_dtype(&batch, size, kinds, shared);
+    }
+}
+
+#[test]
+fn large_products_are_cut_up_and_follow_the_definition() {
+    for size in
+        [[300, 200, 150], [5, 3000, 70], [3, 100_000, 4], [7, 90, 3000], [1, 2000, 900], [900, 2000, 1]]
+    {
+        for kinds in [(0, 0), (1, 1), (2, 3)] {
+            agrees::<f32>(&[], size, kinds, false, f64::INFINITY);
+            agrees::<i32>(&[2], size, kinds, true, f64::INFINITY);
+        }
+    }
+    agrees::<bf16>(&[3, 7], [40, 30, 50], (0, 1), true, f64::INFINITY);
+    agrees::<f64>(&[70], [40, 30, 50], (1, 0), false, f64::INFINITY);
+}
+
+#[test]
+fn results_do_not_depend_on_the_number_of_threads() {
+    let noise = |count: usize| -> Vec<f32> { (0..count).map(|i| ((i * i) as f32 * 0.61).sin()).collect() };
+    for [m, k, n] in [[257, 129, 200], [16, 70_000, 24], [9, 300, 4000]] {
+        let (a, b) = (noise(m * k), noise(k * n));
+        let run = |threads: usize| {
+            let mut out = vec![0f32; m * n];
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            let (lhs, rhs) = (Operand::row_major(&a, k), Operand::row_major(&b, n));
+            pool.install(|| matmul(&[], [m, k, n], &lhs, &rhs, &mut out));
+            out
+        };
+        assert_eq!(run(1), run(3));
+    }
+}
+
+#[test]
+fn halves_are_rounded_once_at_the_end() {
+    let (k, one, small) = (512, bf16::ONE, bf16::from_f32(1.0 / 512.0));
+    let lhs: Vec<bf16> = (0..2 * k).map(|i| if i % k == 0 { one } else { small }).collect();
+    let rhs = vec![one; 2 * k];
+    let mut out = [bf16::ZERO; 4];
+    matmul(&[], [2, k, 2], &Operand::row_major(&lhs, k), &Operand::row_major(&rhs, 2), &mut out);
+    assert_eq!(out, [bf16::from_f32(1.0 + 511.0 / 512.0); 4]);
+}
+
+#[test]
+#[should_panic(expected = "reaches from 0 to 5 in 5 elements")]
+fn an_operand_must_be_inside_its_slice() {
+    let data = [0f32; 5];
+    let operand = Operand::row_major(&data, 3);
+    matmul(&[], [2, 3, 2], &operand, &operand.transposed(), &mut [0.0; 4]);
+}

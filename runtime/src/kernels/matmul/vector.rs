@@ -1,0 +1,122 @@
+//! A vector times a matrix, at the speed of memory, for matrices in either order.
+
+use super::super::number::Number;
+use super::super::simd::{self, Kernel};
+use super::View;
+
+/// Computes `out[j] = Σ_p x[p] · matrix[p, j]`, or adds it to `out`; `x` is the first column of its view.
+///
+/// # Safety
+/// `x` is readable for `k` rows, `matrix` is a readable `k × out.len()` matrix, and one of its strides is 1.
+pub(super) unsafe fn product<T: Number<Acc = T>>(
+    k: usize,
+    x: View<T>,
+    matrix: View<T>,
+    out: &mut [T],
+    accumulate: bool,
+) {
+    if !accumulate {
+        out.fill(T::ZERO);
+    }
+    // SAFETY: `x` has `k` rows; only contiguous ones are taken as a slice.
+    let copy: Vec<T>;
+    let x = if x.row == 1 {
+        unsafe { std::slice::from_raw_parts(x.start, k) }
+    } else {
+        copy = (0..k).map(|p| unsafe { x.at(p, 0) }).collect();
+        &copy
+    };
+    if matrix.col == 1 {
+        simd::run(Rows { x, matrix, out });
+    } else {
+        simd::run(Dots { x, matrix, out });
+    }
+}
+
+/// Columns that are added up at a time: they stay in the first cache while the rows stream by.
+const COLUMNS: usize = 2048;
+
+/// The matrix in row-major order: a sum of scaled rows, four at a time.
+struct Rows<'a, T> {
+    x: &'a [T],
+    matrix: View<T>,
+    out: &'a mut [T],
+}
+
+impl<T: Number> Kernel for Rows<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        for (block, out) in self.out.chunks_mut(COLUMNS).enumerate() {
+            let n = out.len();
+            // SAFETY: rows of the matrix are contiguous here, and `p < x.len()` rows of these `n` columns exist.
+            let row = |p: usize| unsafe {
+                std::slice::from_raw_parts(self.matrix.from(p, block * COLUMNS).start, n)
+            };
+            let mut p = 0;
+            while p + 4 <= self.x.len() {
+                let [x0, x1, x2, x3] = [0, 1, 2, 3].map(|i| self.x[p + i]);
+                let [r0, r1, r2, r3] = [0, 1, 2, 3].map(|i| row(p + i));
+                for j in 0..n {
+                    let first = x0.times(r0[j]).plus(x1.times(r1[j]));
+                    let second = x2.times(r2[j]).plus(x3.times(r3[j]));
+                    out[j] = out[j].plus(first.plus(second));
+                }
+                p += 4;
+            }
+            for p in p..self.x.len() {
+                let x = self.x[p];
+                for (y, &b) in out.iter_mut().zip(row(p)) {
+                    *y = x.times_plus(b, *y);
+                }
+            }
+        }
+    }
+}
+
+/// Partial sums of a dot product: enough for the latency of an addition in the widest vectors.
+const LANES: usize = 64;
+
+/// The matrix in column-major order: a dot product per column.
+struct Dots<'a, T> {
+    x: &'a [T],
+    matrix: View<T>,
+    out: &'a mut [T],
+}
+
+impl<T: Number> Kernel for Dots<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        for (j, y) in self.out.iter_mut().enumerate() {
+            // SAFETY: columns of the matrix are contiguous here, of `x.len()` elements each.
+            let column = unsafe { std::slice::from_raw_parts(self.matrix.from(0, j).start, self.x.len()) };
+            *y = y.plus(dot(self.x, column));
+        }
+    }
+}
+
+#[inline(always)]
+fn dot<T: Number>(x: &[T], y: &[T]) -> T {
+    let mut lanes = [T::ZERO; LANES];
+    let (xs, ys) = (x.chunks_exact(LANES), y.chunks_exact(LANES));
+    let mut tail = T::ZERO;
+    for (&a, &b) in xs.remainder().iter().zip(ys.remainder()) {
+        tail = a.times_plus(b, tail);
+    }
+    for (a, b) in xs.zip(ys) {
+        for l in 0..LANES {
+            lanes[l] = a[l].times_plus(b[l], lanes[l]);
+        }
+    }
+    let mut width = LANES / 2;
+    while width > 0 {
+        for l in 0..width {
+            lanes[l] = lanes[l].plus(lanes[l + width]);
+        }
+        width /= 2;
+    }
+    lanes[0].plus(tail)
+}

@@ -1,0 +1,144 @@
+//! A reduction over windows, one dimension after the other.
+
+use super::super::number::Number;
+use super::super::simd::{self, Kernel};
+use super::super::threads;
+use super::{Axis, Plan};
+
+/// Reduces all slices; `neutral` is what `combine` leaves other elements unchanged by.
+pub(super) fn reduce<T: Number>(
+    plan: &Plan,
+    neutral: T,
+    combine: impl Fn(T, T) -> T + Copy + Send + Sync,
+    data: &[T],
+    out: &mut [T],
+) {
+    let (slice, out_slice) = (plan.slice(), plan.out_slice());
+    if plan.axes.is_empty() {
+        return out.copy_from_slice(data);
+    }
+    if data.is_empty() || out.is_empty() {
+        return out.fill(neutral);
+    }
+    let passes = plan.axes.iter().map(|axis| axis.window).sum::<usize>();
+    threads::split(out, out_slice, slice.max(out_slice) * passes, |first, outs| {
+        let mut buffers = (Vec::new(), Vec::new());
+        for (i, out) in outs.chunks_exact_mut(out_slice).enumerate() {
+            let data = &data[(first + i) * slice..][..slice];
+            reduce_slice(plan, neutral, combine, data, out, &mut buffers);
+        }
+    });
+}
+
+fn reduce_slice<T: Number>(
+    plan: &Plan,
+    neutral: T,
+    combine: impl Fn(T, T) -> T + Copy + Send + Sync,
+    data: &[T],
+    out: &mut [T],
+    (from, to): &mut (Vec<T>, Vec<T>),
+) {
+    let (last, before) = plan.axes.split_last().expect("a dimension with windows");
+    let mut inner = plan.slice();
+    for (d, axis) in before.iter().enumerate() {
+        inner /= axis.size;
+        let lines = before[..d].iter().map(|axis| axis.outs).product::<usize>();
+        to.clear();
+        to.resize(lines * axis.outs * inner, neutral);
+        let source = if d == 0 { data } else { from.as_slice() };
+        pass(axis, inner, combine, source, to);
+        std::mem::swap(from, to);
+    }
+    out.fill(neutral);
+    pass(last, plan.inner, combine, if before.is_empty() { data } else { from }, out);
+}
+
+/// Combines windows along one dimension of `[lines, axis, inner]` into `out`, which holds the neutral element.
+fn pass<T: Number>(
+    axis: &Axis,
+    inner: usize,
+    combine: impl Fn(T, T) -> T + Copy + Send + Sync,
+    data: &[T],
+    out: &mut [T],
+) {
+    let (size, outs) = (axis.size * inner, axis.outs * inner);
+    if inner == 1 {
+        threads::split(out, outs, outs * axis.window, |first, lines| {
+            let data = &data[first * size..];
+            simd::run(Lines { axis, combine, data, out: lines });
+        });
+    } else if inner > 1 {
+        threads::split(out, inner, inner * axis.window, |first, rows| {
+            for (i, row) in rows.chunks_exact_mut(inner).enumerate() {
+                let (line, o) = ((first + i) / axis.outs, (first + i) % axis.outs);
+                let line = &data[line * size..][..size];
+                for x in (0..axis.window).filter_map(|tap| axis.element(o, tap)) {
+                    simd::run(Rows { combine, data: &line[x * inner..][..inner], out: row });
+                }
+            }
+        });
+    }
+}
+
+/// One contiguous row combined into another.
+struct Rows<'a, T, F> {
+    combine: F,
+    data: &'a [T],
+    out: &'a mut [T],
+}
+
+impl<T: Number, F: Fn(T, T) -> T> Kernel for Rows<'_, T, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        for (y, &x) in self.out.iter_mut().zip(self.data) {
+            *y = (self.combine)(*y, x);
+        }
+    }
+}
+
+/// Lines whose windows lie along the line itself.
+struct Lines<'a, T, F> {
+    axis: &'a Axis,
+    combine: F,
+    data: &'a [T],
+    out: &'a mut [T],
+}
+
+impl<T: Number, F: Fn(T, T) -> T> Kernel for Lines<'_, T, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let axis = self.axis;
+        for (line, out) in self.out.chunks_exact_mut(axis.outs).enumerate() {
+            let data = &self.data[line * axis.size..][..axis.size];
+            for tap in 0..axis.window {
+                if axis.base > 1 {
+                    for (o, y) in out.iter_mut().enumerate() {
+                        if let Some(x) = axis.element(o, tap) {
+                            *y = (self.combine)(*y, data[x]);
+                        }
+                    }
+                    continue;
+                }
+                let place = (tap * axis.dilation) as isize - axis.low;
+                let skip = if place < 0 { place.unsigned_abs().div_ceil(axis.stride) } else { 0 };
+                let from = (place + (skip * axis.stride) as isize) as usize;
+                if skip >= out.len() || from >= data.len() {
+                    continue;
+                }
+                if axis.stride == 1 {
+                    for (y, &x) in out[skip..].iter_mut().zip(&data[from..]) {
+                        *y = (self.combine)(*y, x);
+                    }
+                } else {
+                    for (y, &x) in out[skip..].iter_mut().zip(data[from..].iter().step_by(axis.stride)) {
+                        *y = (self.combine)(*y, x);
+                    }
+                }
+            }
+        }
+    }
+}

@@ -3,9 +3,14 @@
 //! Kernels are generic over [`Number`]: integers wrap around, `bf16` and `f16` are widened to `f32` for sums and
 //! products and rounded once at the end, and the larger or smaller of two floats is NaN if either is.
 
+use std::any::TypeId;
+use std::borrow::Cow;
 use std::fmt::Debug;
 
+use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
+
+use super::threads;
 
 mod sealed {
     pub trait Sealed {}
@@ -154,6 +159,44 @@ macro_rules! integer {
 float!(f32 f64);
 half_float!(bf16 f16);
 integer!(i32 i64 u32 u8);
+
+/// Returns the elements in the type that sums are carried in; converts only `bf16` and `f16`.
+pub fn widen_all<T: Number>(data: &[T]) -> Cow<'_, [T::Acc]> {
+    if TypeId::of::<T>() == TypeId::of::<T::Acc>() {
+        return Cow::Borrowed(bytemuck::cast_slice(data));
+    }
+    let mut wide = vec![T::Acc::ZERO; data.len()];
+    threads::split(&mut wide, 1, 1, |first, piece| {
+        let data = &data[first..][..piece.len()];
+        if TypeId::of::<T>() == TypeId::of::<f16>() {
+            let halves: &[f16] = bytemuck::cast_slice(data);
+            halves.convert_to_f32_slice(bytemuck::cast_slice_mut(piece));
+        } else {
+            piece.iter_mut().zip(data).for_each(|(y, x)| *y = x.widen());
+        }
+    });
+    Cow::Owned(wide)
+}
+
+/// Lets `compute` fill a slice of the type that sums are carried in, and rounds it into `out`.
+///
+/// For types that carry their own sums, that slice is `out` itself, with what is in it; else it is zeros.
+pub fn narrow_all<T: Number>(out: &mut [T], compute: impl FnOnce(&mut [T::Acc])) {
+    if TypeId::of::<T>() == TypeId::of::<T::Acc>() {
+        return compute(bytemuck::cast_slice_mut(out));
+    }
+    let mut wide = vec![T::Acc::ZERO; out.len()];
+    compute(&mut wide);
+    threads::split(out, 1, 1, |first, piece| {
+        let wide = &wide[first..][..piece.len()];
+        if TypeId::of::<T>() == TypeId::of::<f16>() {
+            let halves: &mut [f16] = bytemuck::cast_slice_mut(piece);
+            halves.convert_from_f32_slice(bytemuck::cast_slice(wide));
+        } else {
+            piece.iter_mut().zip(wide).for_each(|(y, &x)| *y = T::narrow(x));
+        }
+    });
+}
 
 #[cfg(test)]
 mod tests {

@@ -141,7 +141,7 @@ pub(crate) fn bind_at(
     }
     // Another thread starts without a current trace: there the arguments say where they belong.
     let trace =
-        current().or_else(|| args.iter().filter_map(Tensor::trace).max_by_key(|trace| trace.frame().depth));
+        current().or_else(|| args.iter().filter_map(Tensor::owner).max_by_key(|trace| trace.frame().depth));
     for axis in primitive.collectives() {
         find_axis(trace.as_ref(), axis)?;
     }
@@ -234,7 +234,7 @@ impl Traced {
 }
 
 impl Tensor {
-    fn trace(&self) -> Option<Trace> {
+    fn owner(&self) -> Option<Trace> {
         match &self.repr {
             Repr::Array(_) => None,
             Repr::Traced(traced) => match &**traced {

@@ -29,7 +29,7 @@ pub use tree::{Static, Tree};
 pub mod prelude {
     pub use crate::tree::{self, Static, Tree};
     pub use crate::{
-        Aval, DType, DynJit, Error, Jit, Result, Tensor, axis_index, checkpoint, custom_vjp, einsum, grad, hessian,
-        jacfwd, jacrev, jit, jvp, value_and_grad, vjp, vmap,
+        Aval, DType, DynJit, Error, Jit, Result, Tensor, axis_index, checkpoint, custom_vjp, einsum, grad,
+        hessian, jacfwd, jacrev, jit, jvp, value_and_grad, vjp, vmap,
     };
 }

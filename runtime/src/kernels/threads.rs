@@ -31,8 +31,16 @@ pub fn split<T: Send>(out: &mut [T], unit: usize, work: usize, f: impl Fn(usize,
     // Twice as many pieces as threads evens out a thread that the system slows down.
     let pieces = (2 * threads).min(units).min((total / (THRESHOLD / 4)).max(2));
     let per_piece = units.div_ceil(pieces);
-    let pieces: Vec<Mutex<&mut [T]>> = out.chunks_mut(per_piece * unit).map(Mutex::new).collect();
-    parallel(pieces.len(), &|i| f(i * per_piece, &mut pieces[i].lock().unwrap_or_else(PoisonError::into_inner)));
+    chunks(out, per_piece * unit, |i, piece| f(i * per_piece, piece));
+}
+
+/// Calls `f` with the number of each chunk of `size` elements, the last one maybe shorter, and the chunk, on all threads.
+///
+/// # Panics
+/// If `size` is zero.
+pub fn chunks<T: Send>(out: &mut [T], size: usize, f: impl Fn(usize, &mut [T]) + Sync) {
+    let chunks: Vec<Mutex<&mut [T]>> = out.chunks_mut(size).map(Mutex::new).collect();
+    parallel(chunks.len(), &|i| f(i, &mut chunks[i].lock().unwrap_or_else(PoisonError::into_inner)));
 }
 
 /// Calls `f` with each number below `count`, on any thread, in any order.

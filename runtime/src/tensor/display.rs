@@ -1,12 +1,237 @@
-//! Printing as NumPy does.
+//! Printing as NumPy does: `Display` like `str`, `Debug` like `repr` with shape and dtype.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
-use super::{Array, Repr, Tensor};
+use super::dtype::dispatch;
+use super::{Array, DType, Repr, Tensor};
+
+/// Larger arrays are shortened.
+const THRESHOLD: usize = 1000;
+/// Elements shown at either end of an axis that is shortened.
+const EDGE: usize = 3;
+/// Characters of a line.
+const WIDTH: usize = 75;
+/// Digits after the point at most.
+const PRECISION: usize = 8;
+
+/// How the elements of an array become words of one width.
+enum Format {
+    /// Integers and booleans: the widest word.
+    Plain { width: usize },
+    /// Digits in front of and behind the point.
+    Fixed { left: usize, right: usize },
+    /// Digits behind the point of the mantissa, and the widest word.
+    Scientific { right: usize, width: usize },
+}
+
+struct Printer<'a> {
+    array: &'a Array,
+    format: Format,
+    /// Between elements of a row.
+    separator: &'static str,
+    shortened: bool,
+}
+
+impl<'a> Printer<'a> {
+    fn new(array: &'a Array, separator: &'static str) -> Printer<'a> {
+        let shortened = array.size() > THRESHOLD;
+        let mut printer = Printer { array, format: Format::Plain { width: 0 }, separator, shortened };
+        let mut shown = Vec::new();
+        printer.visit(0, 0, &mut |flat| shown.push(flat));
+        printer.format = if array.dtype().is_float() {
+            float_format(&shown.iter().map(|&flat| float(array, flat)).collect::<Vec<_>>(), array.dtype())
+        } else {
+            Format::Plain { width: shown.iter().map(|&flat| whole(array, flat).len()).max().unwrap_or(0) }
+        };
+        printer
+    }
+
+    /// The indices along an axis that are shown; None stands for the gap.
+    fn indices(&self, axis: usize) -> Vec<Option<usize>> {
+        let size = self.array.shape()[axis];
+        if !self.shortened || size <= 2 * EDGE {
+            return (0..size).map(Some).collect();
+        }
+        (0..EDGE).map(Some).chain([None]).chain((size - EDGE..size).map(Some)).collect()
+    }
+
+    fn visit(&self, axis: usize, flat: usize, f: &mut impl FnMut(usize)) {
+        let shape = self.array.shape();
+        if axis == shape.len() {
+            return f(flat);
+        }
+        for index in self.indices(axis).into_iter().flatten() {
+            self.visit(axis + 1, flat * shape[axis] + index, f);
+        }
+    }
+
+    fn word(&self, flat: usize) -> String {
+        match self.format {
+            Format::Plain { width } => format!("{:>width$}", whole(self.array, flat)),
+            Format::Fixed { left, right } => fixed(float(self.array, flat), self.array.dtype(), left, right),
+            Format::Scientific { right, width } => {
+                format!("{:>width$}", scientific(float(self.array, flat), self.array.dtype(), Some(right)))
+            }
+        }
+    }
+
+    /// The part of the array from an axis on, its lines after the first indented.
+    fn print(&self, axis: usize, flat: usize, indent: usize) -> String {
+        let shape = self.array.shape();
+        if axis == shape.len() {
+            return self.word(flat);
+        }
+        let comma = self.separator.trim_end();
+        let mut out = String::from("[");
+        if axis + 1 == shape.len() {
+            let mut line = indent + 1;
+            for (i, index) in self.indices(axis).into_iter().enumerate() {
+                let word =
+                    index.map_or_else(|| "...".to_owned(), |index| self.word(flat * shape[axis] + index));
+                if i > 0 && line + self.separator.len() + word.len() + 1 > WIDTH {
+                    let _ = write!(out, "{comma}\n{:1$}", "", indent + 1);
+                    line = indent + 1;
+                } else if i > 0 {
+                    out.push_str(self.separator);
+                    line += self.separator.len();
+                }
+                line += word.len();
+                out.push_str(&word);
+            }
+        } else {
+            let gap = "\n".repeat(shape.len() - axis - 1);
+            for (i, index) in self.indices(axis).into_iter().enumerate() {
+                if i > 0 {
+                    let _ = write!(out, "{comma}{gap}{:1$}", "", indent + 1);
+                }
+                match index {
+                    Some(index) => {
+                        out.push_str(&self.print(axis + 1, flat * shape[axis] + index, indent + 1))
+                    }
+                    None => out.push_str("..."),
+                }
+            }
+        }
+        out.push(']');
+        out
+    }
+}
+
+fn float(array: &Array, flat: usize) -> f64 {
+    match array.dtype() {
+        DType::F16 => array.data::<half::f16>()[flat].to_f64(),
+        DType::BF16 => array.data::<half::bf16>()[flat].to_f64(),
+        DType::F32 => f64::from(array.data::<f32>()[flat]),
+        _ => array.data::<f64>()[flat],
+    }
+}
+
+fn whole(array: &Array, flat: usize) -> String {
+    match array.dtype() {
+        DType::Bool => if array.data::<u8>()[flat] != 0 { "True" } else { "False" }.to_owned(),
+        dtype => dispatch!(dtype, T => array.data::<T>()[flat].to_string()),
+    }
+}
+
+/// The shortest digits that give the number back in its own dtype.
+fn shortest(x: f64, dtype: DType, exponent: bool) -> String {
+    macro_rules! text {
+        ($x:expr) => {
+            if exponent { format!("{:e}", $x) } else { format!("{}", $x) }
+        };
+    }
+    match dtype {
+        DType::F64 => text!(x),
+        DType::F32 => text!(x as f32),
+        // Neither prints its own shortest form: the first number of digits that gives it back is it.
+        _ => {
+            let back = |text: &str| {
+                let y: f64 = text.parse().unwrap_or(f64::NAN);
+                if dtype == DType::F16 {
+                    half::f16::from_f64(y).to_f64()
+                } else {
+                    half::bf16::from_f64(y).to_f64()
+                }
+            };
+            let digits = (0..8).map(|n| format!("{x:.n$e}")).find(|text| back(text) == x);
+            let digits = digits.unwrap_or_else(|| format!("{x:e}"));
+            if exponent { digits } else { text!(digits.parse::<f64>().unwrap_or(x)) }
+        }
+    }
+}
+
+/// Digits in front of the point (with the sign) and behind it, cut to the precision.
+fn parts(x: f64, dtype: DType) -> (String, String) {
+    let text = shortest(x, dtype, false);
+    let (left, right) = text.split_once('.').unwrap_or((&text, ""));
+    if right.len() <= PRECISION {
+        return (left.to_owned(), right.to_owned());
+    }
+    let rounded = format!("{x:.PRECISION$}");
+    let (left, right) = rounded.split_once('.').unwrap_or((&rounded, ""));
+    (left.to_owned(), right.trim_end_matches('0').to_owned())
+}
+
+fn special(x: f64) -> &'static str {
+    if x.is_nan() {
+        "nan"
+    } else if x > 0.0 {
+        "inf"
+    } else {
+        "-inf"
+    }
+}
+
+fn fixed(x: f64, dtype: DType, left: usize, right: usize) -> String {
+    if !x.is_finite() {
+        return format!("{:>1$}", special(x), left + 1 + right);
+    }
+    let (whole, fraction) = parts(x, dtype);
+    format!("{whole:>left$}.{fraction:<right$}")
+}
+
+/// `1.5e-05`: the exponent has a sign and two digits at least.
+fn scientific(x: f64, dtype: DType, right: Option<usize>) -> String {
+    if !x.is_finite() {
+        return special(x).to_owned();
+    }
+    let text = shortest(x, dtype, true);
+    let digits = text.split_once('e').and_then(|(m, _)| m.split_once('.')).map_or(0, |(_, f)| f.len());
+    let right = right.unwrap_or(digits.min(PRECISION));
+    let text = if digits > right { format!("{x:.right$e}") } else { text };
+    let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    let sign = if exponent < 0 { '-' } else { '+' };
+    format!("{whole}.{fraction:0<right$}e{sign}{:02}", exponent.abs())
+}
+
+fn float_format(values: &[f64], dtype: DType) -> Format {
+    let finite = || values.iter().copied().filter(|x| x.is_finite());
+    let sizes = || finite().map(f64::abs).filter(|&x| x != 0.0);
+    let (most, least) = (sizes().fold(0.0, f64::max), sizes().fold(f64::INFINITY, f64::min));
+    // NumPy's rule for when the digits of a fixed notation would not tell much.
+    if most >= 1e8 || (most > 0.0 && (least < 1e-4 || most / least > 1000.0)) {
+        let fraction = |x| {
+            scientific(x, dtype, None)
+                .split_once('e')
+                .map_or(0, |(m, _)| m.len() - 1 - m.find('.').unwrap_or(0))
+        };
+        let right = finite().map(fraction).max().unwrap_or(0);
+        let width = values.iter().map(|&x| scientific(x, dtype, Some(right)).len()).max().unwrap_or(0);
+        return Format::Scientific { right, width };
+    }
+    let words: Vec<(String, String)> = finite().map(|x| parts(x, dtype)).collect();
+    let left = words.iter().map(|(left, _)| left.len()).max().unwrap_or(0);
+    let right = words.iter().map(|(_, right)| right.len()).max().unwrap_or(0);
+    let widest = values.iter().filter(|x| !x.is_finite()).map(|&x| special(x).len()).max().unwrap_or(0);
+    Format::Fixed { left: left.max(widest.saturating_sub(right + 1)), right }
+}
 
 pub(super) fn debug(array: &Array, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    write!(f, "Tensor({}", array.aval())?;
-    super::dtype::dispatch!(array.dtype(), T => write!(f, ", {:?})", array.data::<T>()))
+    let text = Printer::new(array, ", ").print(0, 0, "Tensor(".len());
+    let weak = if array.aval().weak { ", weak" } else { "" };
+    write!(f, "Tensor({text}, shape={:?}, dtype={}{weak})", array.shape(), array.dtype())
 }
 
 impl fmt::Debug for Tensor {
@@ -15,5 +240,75 @@ impl fmt::Debug for Tensor {
             Repr::Array(array) => debug(array, f),
             Repr::Traced(traced) => traced.fmt(f),
         }
+    }
+}
+
+/// As NumPy prints an array: `[1.  2.5]`, columns aligned, a large one shortened.
+///
+/// A value without numbers (under `jit` or `vmap`) is printed as what it is.
+impl fmt::Display for Tensor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.array() {
+            Ok(array) => f.pad(&Printer::new(array, " ").print(0, 0, 0)),
+            Err(_) => fmt::Debug::fmt(self, f),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::Tensor;
+
+    // Every expectation is what NumPy 2 prints for the same array.
+
+    #[test]
+    fn floats_are_aligned_at_the_point() {
+        assert_eq!(Tensor::from([1.0f32, 2.5, -3.25]).to_string(), "[ 1.    2.5  -3.25]");
+        assert_eq!(Tensor::from([[1.0f32, 2.0], [3.0, 4.0]]).to_string(), "[[1. 2.]\n [3. 4.]]");
+        assert_eq!(Tensor::from([0.1f32, 1.0 / 3.0]).to_string(), "[0.1        0.33333334]");
+        assert_eq!(Tensor::from([1.0f64 / 3.0]).to_string(), "[0.33333333]");
+        assert_eq!(Tensor::from([f32::NAN, 1.0, f32::INFINITY]).to_string(), "[nan  1. inf]");
+    }
+
+    #[test]
+    fn very_different_floats_have_exponents() {
+        assert_eq!(Tensor::from([1e-5f32, 2.5]).to_string(), "[1.0e-05 2.5e+00]");
+        assert_eq!(Tensor::from([1e10f32, -1.0]).to_string(), "[ 1.e+10 -1.e+00]");
+    }
+
+    #[test]
+    fn integers_and_booleans_are_aligned_right() {
+        assert_eq!(Tensor::from([1i32, -20, 300]).to_string(), "[  1 -20 300]");
+        assert_eq!(Tensor::from([true, false]).to_string(), "[ True False]");
+    }
+
+    #[test]
+    fn large_arrays_are_shortened() {
+        let long = Tensor::from((0..2000).collect::<Vec<i32>>());
+        assert_eq!(long.to_string(), "[   0    1    2 ... 1997 1998 1999]");
+        let matrix = long.reshape([40, 50]).to_string();
+        assert!(
+            matrix.starts_with("[[   0    1    2 ...   47   48   49]\n [  50 ")
+                && matrix.contains("\n ...\n")
+        );
+    }
+
+    #[test]
+    fn debug_tells_shape_and_dtype() {
+        let x = Tensor::from([[1.0f32, 2.0], [3.0, 4.0]]);
+        assert_eq!(format!("{x:?}"), "Tensor([[1., 2.],\n        [3., 4.]], shape=[2, 2], dtype=float32)");
+        assert_eq!(format!("{:?}", Tensor::from(1.5f32)), "Tensor(1.5, shape=[], dtype=float32, weak)");
+        assert_eq!(format!("{:?}", Tensor::zeros([0])), "Tensor([], shape=[0], dtype=float32)");
+    }
+
+    #[test]
+    fn long_rows_wrap() {
+        let text = Tensor::from((100_000_000..100_000_010).collect::<Vec<i32>>()).to_string();
+        assert!(text.lines().count() == 2 && text.lines().all(|line| line.len() <= 75), "{text}");
+    }
+
+    #[test]
+    fn cubes_have_empty_lines_between_matrices() {
+        assert_eq!(Tensor::from([[[1i32], [2]], [[3], [4]]]).to_string(), "[[[1]\n  [2]]\n\n [[3]\n  [4]]]");
     }
 }

@@ -1,6 +1,6 @@
 //! How the windows of a phase are cut into blocks: by shapes alone, never by the number of threads.
 
-use rayon::prelude::*;
+use super::super::threads;
 
 /// Elements of a block of patches: with its part of the output it stays in the second cache.
 const PATCHES: usize = 1 << 16;
@@ -23,7 +23,12 @@ pub(super) fn for_each<S>(
         let mut state = state();
         (0..count).for_each(|index| work(&mut state, index));
     } else {
-        (0..count).into_par_iter().for_each_init(state, work);
+        // A state serves several indices in a row, because making one costs an allocation.
+        let each = count.div_ceil(4 * rayon::current_num_threads());
+        threads::parallel(count.div_ceil(each), &|piece| {
+            let mut state = state();
+            (piece * each..count.min((piece + 1) * each)).for_each(|index| work(&mut state, index));
+        });
     }
 }
 

@@ -1,9 +1,8 @@
 //! The gradient with respect to the kernel.
 
-use rayon::prelude::*;
-
 use super::super::matmul::{View, product};
 use super::super::number::Number;
+use super::super::threads;
 use super::Geometry;
 use super::block::{Output, for_each, windows};
 use super::depthwise;
@@ -74,7 +73,7 @@ fn add_phase<T: Number<Acc = T>>(
         }
     });
     let taps = phase.kernel_indices(&geometry.kernel);
-    rhs_grad.par_chunks_exact_mut(row).enumerate().for_each(|(tap, out)| {
+    threads::chunks(rhs_grad, row, |tap, out| {
         if let Some(mine) = taps.iter().position(|&t| t == tap) {
             for part in sums.chunks_exact(size) {
                 for (y, &x) in out.iter_mut().zip(&part[mine * row..][..row]) {

@@ -1,8 +1,7 @@
 //! How a batch of products is cut into blocks for threads: by shapes alone, never by the number of threads.
 
-use rayon::prelude::*;
-
 use super::super::number::Number;
+use super::super::threads;
 use super::{View, product};
 
 /// A batch of products.
@@ -43,7 +42,7 @@ pub(super) unsafe fn run<T: Number<Acc = T>>(job: &Job<'_, T>, out: &mut [T]) {
         }
     } else if each < 2 * BLOCK && count > 1 {
         let group = (BLOCK / each).clamp(1, count);
-        out.par_chunks_mut(group * m * n).enumerate().for_each(|(first, outs)| {
+        threads::chunks(out, group * m * n, |first, outs| {
             for (i, out) in outs.chunks_exact_mut(m * n).enumerate() {
                 let (lhs, rhs) = job.matrices(first * group + i);
                 // SAFETY: the caller's promise for this batch index.
@@ -112,7 +111,7 @@ unsafe fn one<T: Number<Acc = T>>([m, k, n]: [usize; 3], lhs: View<T>, rhs: View
     };
     let (down, across) = (m.div_ceil(rows), n.div_ceil(cols));
     let target = Output(out.as_mut_ptr());
-    (0..down * across).into_par_iter().for_each(|block| {
+    threads::parallel(down * across, &|block| {
         let (i, j) = (block / across * rows, block % across * cols);
         let size = [rows.min(m - i), k, cols.min(n - j)];
         // SAFETY: a block of the matrices that the caller vouches for; blocks of `out` are disjoint.
@@ -132,7 +131,7 @@ unsafe fn split_depth<T: Number<Acc = T>>(
     out: &mut [T],
 ) {
     let mut parts = vec![T::ZERO; k.div_ceil(depth) * m * n];
-    parts.par_chunks_exact_mut(m * n).enumerate().for_each(|(part, out)| {
+    threads::chunks(&mut parts, m * n, |part, out| {
         let p = part * depth;
         // SAFETY: a part of the matrices that the caller vouches for.
         unsafe {

@@ -12,6 +12,7 @@ pub mod linalg;
 pub mod math;
 pub mod matmul;
 pub mod number;
+pub mod recurrence;
 pub mod reduce;
 pub mod simd;
 pub mod sort;

@@ -14,6 +14,7 @@ pub mod matmul;
 pub mod number;
 pub mod recurrence;
 pub mod reduce;
+pub mod rows;
 pub mod simd;
 pub mod sort;
 pub mod threads;

@@ -11,11 +11,15 @@ pub mod create;
 pub mod cumulative;
 pub mod dot_general;
 pub mod einsum;
+pub mod linalg;
 pub mod operators;
 pub(crate) mod recurrence;
 pub mod reduce;
+pub(crate) mod rows;
 pub mod select;
 pub mod shape;
+pub mod sort;
+pub mod statistics;
 pub(crate) mod support;
 pub mod unary;
 

@@ -198,7 +198,7 @@ impl fmt::Display for Error {
             Error::NotScalar { shape, .. } => {
                 write!(
                     f,
-                    "`grad` needs a scalar loss, found shape {shape:?}: add `.mean(..)` or `.sum(..)` over all axes"
+                    "`grad` needs a scalar loss, found shape {shape:?}: add `.mean()` or `.sum()`, which are over all axes"
                 )
             }
             Error::ElementType { found, asked } => {

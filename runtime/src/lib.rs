@@ -13,6 +13,8 @@ pub mod tree;
 
 pub use compile::{Graph, Known, Operand, Rewrite, Var};
 pub use error::{Error, Result};
+pub use kernels::linalg::{Side, Triangle};
+pub use ops::axes::IntoAxes;
 pub use ops::collective::{axis_index, axis_size};
 pub use ops::dot_general::DotDimensions;
 pub use ops::einsum::{einsum, try_einsum};

@@ -115,8 +115,8 @@ impl Primitive for Collective {
             Kind::Mean if mapped[0] => {
                 super::reduce::sum_axes(&x, &[0])?.try_div(x.like(axis.size as f64))?
             }
-            Kind::Max if mapped[0] => x.try_max([0])?,
-            Kind::Min if mapped[0] => x.try_min([0])?,
+            Kind::Max if mapped[0] => x.try_max_axes(0)?,
+            Kind::Min if mapped[0] => x.try_min_axes(0)?,
             Kind::Mean | Kind::Max | Kind::Min | Kind::Index => x,
         };
         Ok((smallvec![out], smallvec![false]))

@@ -14,7 +14,7 @@ use crate::tree::{Structure, Tree};
 /// use flaxen::prelude::*;
 ///
 /// let huge = Tensor::abstract_value(Aval::new([1 << 20, 1 << 20], DType::F32));
-/// let out = flaxen::eval_shape(|x: Tensor| Ok(x.sum([1])), &huge)?;
+/// let out = flaxen::eval_shape(|x: Tensor| Ok(x.sum_axes(1)), &huge)?;
 /// assert_eq!(out.shape(), [1 << 20]);
 /// assert!(out.to_vec::<f32>().is_err());
 /// # Ok::<(), flaxen::Error>(())

@@ -39,7 +39,7 @@ impl<Aux: Tree> Loss for (Tensor, Aux) {
 /// ```
 /// use flaxen::prelude::*;
 ///
-/// let df = grad(|x: &Tensor| Ok((x * x * x).sum([0])));
+/// let df = grad(|x: &Tensor| Ok((x * x * x).sum()));
 /// assert_eq!(df(&Tensor::from([1.0f32, 2.0]))?.to_vec::<f32>()?, [3.0, 12.0]);
 ///
 /// // Gradients of gradients, and of trees.

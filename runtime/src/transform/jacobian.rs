@@ -145,7 +145,7 @@ where
 /// ```
 /// use flaxen::prelude::*;
 ///
-/// let h = hessian(|x: &Tensor| Ok((x * x * x).sum([0])))(&Tensor::from([1.0f32, 2.0]))?;
+/// let h = hessian(|x: &Tensor| Ok((x * x * x).sum()))(&Tensor::from([1.0f32, 2.0]))?;
 /// assert_eq!(h.to_vec::<f32>()?, [6.0, 0.0, 0.0, 12.0]);
 /// # Ok::<(), flaxen::Error>(())
 /// ```

@@ -58,7 +58,7 @@ struct Entry {
 /// use flaxen::prelude::*;
 ///
 /// let step = jit(|(w, x): (Tensor, Tensor)| {
-///     let dw = grad(|w: &Tensor| Ok((w * &x - 1.0).sum([0])))(&w)?;
+///     let dw = grad(|w: &Tensor| Ok((w * &x - 1.0).sum()))(&w)?;
 ///     Ok(w - dw * 0.1)
 /// });
 /// let mut w = Tensor::from([1.0f32, 2.0]);

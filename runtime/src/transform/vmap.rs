@@ -27,7 +27,7 @@ pub struct Vmap<F, I, O, A = isize, B = isize> {
 /// // A scalar function over a vector; and only over the first of two arguments.
 /// let f = vmap(|x: Tensor| Ok(x.sin() * 2.0));
 /// assert_eq!(f.call(Tensor::from([0.0f32, 0.0, 0.0]))?.shape(), [3]);
-/// let g = vmap(|(x, w): (Tensor, Tensor)| Ok((x * w).sum([0]))).in_axes((0, None));
+/// let g = vmap(|(x, w): (Tensor, Tensor)| Ok((x * w).sum())).in_axes((0, None));
 /// let out = g.call((Tensor::from([[1.0f32, 2.0], [3.0, 4.0]]), Tensor::from([10.0f32, 1.0])))?;
 /// assert_eq!(out.to_vec::<f32>()?, [12.0, 34.0]);
 ///

@@ -1,0 +1,208 @@
+//! Cumulative sums, products, extremes and logarithms of sums of exponentials along an axis.
+//!
+//! All but sums have one rule. With `y` the output, `y_k = f(y_before, x_k)` makes the derivative a linear recurrence,
+//! `dy_k = α_k · dy_before + β_k · dx_k`, and the gradient its transpose. No quotient is taken, so zeros, infinities and
+//! large exponents do no harm.
+
+use smallvec::smallvec;
+
+use super::recurrence::{opposite, pulled_back, shifted};
+use super::{axis_of, cotangent, only, unpack, unwrap};
+use crate::error::{Error, Result};
+use crate::kernels::reduce::{self, Direction};
+use crate::primitive::{Args, Keeps, Outs, Primitive, Saved};
+use crate::tensor::dtype::{dispatch, dispatch_float};
+use crate::tensor::{Array, Aval, DType, Tensor};
+use crate::trace::{Axis, bind1};
+
+#[derive(Clone, Copy, PartialEq)]
+struct Cumulative {
+    kind: Kind,
+    axis: usize,
+    direction: Direction,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Sum,
+    Prod,
+    Max,
+    Min,
+    LogSumExp,
+}
+
+impl Primitive for Cumulative {
+    fn name(&self) -> &'static str {
+        match self.kind {
+            Kind::Sum => "cumsum",
+            Kind::Prod => "cumprod",
+            Kind::Max => "cummax",
+            Kind::Min => "cummin",
+            Kind::LogSumExp => "cumlogsumexp",
+        }
+    }
+
+    fn infer(&self, args: &[&Aval]) -> Result<Outs<Aval>> {
+        let Aval { shape, dtype, .. } = args[0];
+        if self.axis >= shape.len() {
+            let found = format!("axis {} of shape {shape:?}", self.axis);
+            return Err(Error::shape(self.name(), found, "an axis of the shape"));
+        }
+        let (fits, expected) = match self.kind {
+            Kind::Sum | Kind::Prod => (*dtype != DType::Bool, "numbers (cast the booleans first)"),
+            Kind::LogSumExp => (dtype.is_float(), "floats"),
+            Kind::Max | Kind::Min => (true, ""),
+        };
+        if fits { Ok(smallvec![args[0].clone()]) } else { Err(Error::dtype(self.name(), dtype, expected)) }
+    }
+
+    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
+        let ([x], out) = (unpack(args), only(outs));
+        let (shape, axis, direction) = (x.shape(), self.axis, self.direction);
+        Ok(smallvec![match self.kind {
+            Kind::LogSumExp => dispatch_float!(out.dtype, T => Array::build(out, |out| {
+                reduce::cum_log_sum_exp::<T>(x.data(), shape, axis, direction, out);
+            })),
+            kind => dispatch!(out.dtype, T => Array::build(out, |out| match kind {
+                Kind::Sum => reduce::cum_sum::<T>(x.data(), shape, axis, direction, out),
+                Kind::Prod => reduce::cum_prod::<T>(x.data(), shape, axis, direction, out),
+                Kind::Max => reduce::cum_max::<T>(x.data(), shape, axis, direction, out),
+                _ => reduce::cum_min::<T>(x.data(), shape, axis, direction, out),
+            })),
+        }])
+    }
+
+    fn keeps(&self, _wants: &[bool]) -> Keeps {
+        if self.kind == Kind::Sum { Keeps::NONE } else { Keeps::ALL }
+    }
+
+    fn vjp(&self, saved: &Saved, cts: Outs<Option<Tensor>>, _wants: &[bool]) -> Result<Args<Option<Tensor>>> {
+        let (ct, axis, direction) = (cotangent(cts), self.axis, self.direction);
+        if self.kind == Kind::Sum {
+            let back = Cumulative { direction: opposite(direction), ..*self };
+            return Ok(smallvec![Some(bind1(&back, [ct])?)]);
+        }
+        let (x, y) = (saved.arg(0), saved.out(0));
+        let (of_before, of_this) = match self.kind {
+            Kind::Prod => (x.clone(), shifted(y, axis, direction, 1.0)?),
+            Kind::LogSumExp => {
+                let before = shifted(y, axis, direction, f64::NEG_INFINITY)?;
+                (weight(&before, y)?, weight(x, y)?)
+            }
+            // Half to each at a tie, as `maximum`. NaN fills in for what is before the first: it ties with nothing.
+            _ => {
+                let before = shifted(y, axis, direction, f64::NAN)?;
+                let won = x.try_eq(y)?.try_select(x.like(1.0), x.like(0.0))?;
+                let of_this = x.try_eq(before)?.try_select(x.like(0.5), won)?;
+                (of_this.like(1.0).try_sub(&of_this)?, of_this)
+            }
+        };
+        Ok(smallvec![Some(pulled_back(&of_before, &ct, axis, direction)?.try_mul(of_this)?)])
+    }
+
+    fn batch(&self, _axis: &Axis, args: Args, mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
+        Ok((smallvec![bind1(&Cumulative { axis: self.axis + 1, ..*self }, args)?], mapped.into()))
+    }
+}
+
+impl std::fmt::Debug for Cumulative {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}[axis={} reverse={}]", self.name(), self.axis, self.direction == Direction::Reverse)
+    }
+}
+
+/// The share of `exp(part)` in `exp(whole)`; that of an infinity in itself is one.
+fn weight(part: &Tensor, whole: &Tensor) -> Result<Tensor> {
+    let same = part.try_eq(whole)?;
+    Ok(same.try_select(part.like(0.0), part.try_sub(whole)?)?.exp())
+}
+
+/// For each element of the last axis the product of all others.
+#[track_caller]
+pub(super) fn product_of_others(x: &Tensor) -> Result<Tensor> {
+    let axis = x.rank() - 1;
+    let one_side = |direction| {
+        let products = bind1(&Cumulative { kind: Kind::Prod, axis, direction }, [x.clone()])?;
+        shifted(&products, axis, direction, 1.0)
+    };
+    one_side(Direction::Forward)?.try_mul(one_side(Direction::Reverse)?)
+}
+
+#[track_caller]
+fn along(kind: Kind, op: &'static str, x: &Tensor, axis: isize, reverse: bool) -> Result<Tensor> {
+    let axis = axis_of(op, axis, x.rank())?;
+    let direction = if reverse { Direction::Reverse } else { Direction::Forward };
+    let x = match (kind, x.dtype()) {
+        (Kind::Sum | Kind::Prod, DType::Bool) => x.try_cast(DType::I32)?,
+        (Kind::LogSumExp, dtype) => super::convert(x, dtype.to_inexact(), x.aval().weak)?,
+        _ => x.clone(),
+    };
+    bind1(&Cumulative { kind, axis, direction }, [x])
+}
+
+macro_rules! methods {
+    ($($(#[$doc:meta])* $kind:ident $plain:ident $try_plain:ident $reverse:ident $try_reverse:ident;)*) => {
+        impl Tensor { $(
+            $(#[$doc])*
+            ///
+            /// # Panics
+            /// If there is no such axis.
+            #[track_caller]
+            pub fn $plain(&self, axis: isize) -> Tensor {
+                unwrap(self.$try_plain(axis))
+            }
+
+            #[doc = concat!("As [`", stringify!($plain), "`](Tensor::", stringify!($plain), ").")]
+            ///
+            /// # Errors
+            /// If there is no such axis.
+            #[track_caller]
+            pub fn $try_plain(&self, axis: isize) -> Result<Tensor> {
+                along(Kind::$kind, stringify!($plain), self, axis, false)
+            }
+
+            #[doc = concat!("As [`", stringify!($plain), "`](Tensor::", stringify!($plain), "), from the end of the axis.")]
+            ///
+            /// # Panics
+            /// If there is no such axis.
+            #[track_caller]
+            pub fn $reverse(&self, axis: isize) -> Tensor {
+                unwrap(self.$try_reverse(axis))
+            }
+
+            #[doc = concat!("As [`", stringify!($reverse), "`](Tensor::", stringify!($reverse), ").")]
+            ///
+            /// # Errors
+            /// If there is no such axis.
+            #[track_caller]
+            pub fn $try_reverse(&self, axis: isize) -> Result<Tensor> {
+                along(Kind::$kind, stringify!($reverse), self, axis, true)
+            }
+        )* }
+    };
+}
+
+methods! {
+    /// The sums of the elements up to each, along an axis; booleans give `I32`.
+    ///
+    /// ```
+    /// use flaxen::prelude::*;
+    /// let x = Tensor::from([1.0f32, 2.0, 3.0]);
+    /// assert_eq!(x.cumsum(0).to_vec::<f32>()?, [1.0, 3.0, 6.0]);
+    /// assert_eq!(x.cumsum_reverse(0).to_vec::<f32>()?, [6.0, 5.0, 3.0]);
+    /// # Ok::<(), flaxen::Error>(())
+    /// ```
+    Sum cumsum try_cumsum cumsum_reverse try_cumsum_reverse;
+    /// The products of the elements up to each, along an axis; booleans give `I32`. Gradients are right for zeros, too.
+    Prod cumprod try_cumprod cumprod_reverse try_cumprod_reverse;
+    /// The maxima of the elements up to each, along an axis; NaN from the first NaN on.
+    ///
+    /// Where an element equals the maximum before it, each gets half the gradient.
+    Max cummax try_cummax cummax_reverse try_cummax_reverse;
+    /// The minima of the elements up to each, along an axis; NaN from the first NaN on.
+    ///
+    /// Where an element equals the minimum before it, each gets half the gradient.
+    Min cummin try_cummin cummin_reverse try_cummin_reverse;
+    /// The logarithms of the sums of the exponentials up to each element, along an axis, without overflow.
+    LogSumExp cumlogsumexp try_cumlogsumexp cumlogsumexp_reverse try_cumlogsumexp_reverse;
+}

@@ -15,6 +15,7 @@ pub mod number;
 pub mod reduce;
 pub mod simd;
 pub mod sort;
+pub mod strided;
 pub mod threads;
 pub mod threefry;
 pub mod transpose;

@@ -19,6 +19,7 @@ pub use ops::collective::{axis_index, axis_size};
 pub use ops::dot_general::DotDimensions;
 pub use ops::einsum::{einsum, try_einsum};
 pub use ops::operators::Scalar;
+pub use ops::pad::PadMode;
 pub use tensor::{Array, Aval, DType, Element, Shape, Tensor, release_memory};
 pub use trace::{Axis, Handle, bind, bind1, trace_handle};
 pub use transform::{

@@ -61,12 +61,10 @@ pub trait Primitive: DynPrimitive + Debug + Send + Sync + 'static {
     /// Forward pass and pullback at once; overridden where a primitive is not "bind, then `vjp`".
     fn linearize(&self, args: Args, wants: &[bool]) -> Result<(Outs, Pullback)> {
         let keeps = self.keeps(wants);
-        let args_kept =
-            args.iter().enumerate().map(|(i, arg)| Kept::new(arg, keeps.args >> i & 1 == 1)).collect();
+        let args_kept = args.iter().enumerate().map(|(i, arg)| Kept::new(arg, keeps.arg(i))).collect();
         let primitive = self.to_arc();
         let outs = trace::bind(self.as_dyn(), args)?;
-        let outs_kept =
-            outs.iter().enumerate().map(|(i, out)| Kept::new(out, keeps.outs >> i & 1 == 1)).collect();
+        let outs_kept = outs.iter().enumerate().map(|(i, out)| Kept::new(out, keeps.out(i))).collect();
         let saved = Saved { args: args_kept, outs: outs_kept };
         let wants: Args<bool> = wants.into();
         Ok((outs, Box::new(move |cts| primitive.vjp(&saved, cts, &wants))))
@@ -111,6 +109,15 @@ impl Keeps {
     /// The numbers of these arguments.
     pub fn args(which: impl IntoIterator<Item = usize>) -> Keeps {
         Keeps { args: which.into_iter().fold(0, |bits, i| bits | 1 << i), outs: 0 }
+    }
+
+    /// Whether argument `i` is kept; the last bit speaks for all beyond.
+    fn arg(self, i: usize) -> bool {
+        self.args >> i.min(31) & 1 == 1
+    }
+
+    fn out(self, i: usize) -> bool {
+        self.outs >> i.min(31) & 1 == 1
     }
 
     /// The numbers of the first output only.

@@ -17,6 +17,7 @@ pub mod reduce;
 pub mod rows;
 pub mod simd;
 pub mod sort;
+pub mod strided;
 pub mod threads;
 pub mod threefry;
 pub mod transpose;

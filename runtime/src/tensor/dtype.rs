@@ -260,9 +260,34 @@ macro_rules! dispatch_float {
     };
 }
 
+/// As `dispatch`, for code that only moves elements: all dtypes of one width share it.
+macro_rules! dispatch_width {
+    ($dtype:expr, $t:ident => $body:expr) => {
+        match $crate::DType::size($dtype) {
+            1 => {
+                type $t = u8;
+                $body
+            }
+            2 => {
+                type $t = u16;
+                $body
+            }
+            4 => {
+                type $t = u32;
+                $body
+            }
+            _ => {
+                type $t = u64;
+                $body
+            }
+        }
+    };
+}
+
 pub(crate) use dispatch;
 #[allow(unused_imports)]
 pub(crate) use dispatch_float;
+pub(crate) use dispatch_width;
 
 #[cfg(test)]
 mod tests {

@@ -1,0 +1,229 @@
+//! Elements at places that are numbers themselves: `take`, `take_along_axis`, `gather_nd`.
+//!
+//! Indices in `-n..0` count from the end of an axis of size `n`. One outside of `-n..n` is no error, because its number
+//! is not known while a program is staged: it reads as NaN (of signed integers the least, of unsigned ones the greatest,
+//! of booleans true), as in JAX, and has no gradient.
+
+use smallvec::smallvec;
+
+use super::scatter::{self, Kind};
+use super::windows::{Outside, Windows};
+use super::{addressable, axis_of, cotangent, only, scalar_array, unpack, unwrap, zeros_of};
+use crate::error::{Error, Result};
+use crate::kernels::strided;
+use crate::primitive::{Args, Keeps, Outs, Primitive, Saved};
+use crate::tensor::dtype::dispatch_width;
+use crate::tensor::{Array, Aval, DType, Shape, Tensor};
+use crate::trace::{Axis, bind1};
+
+/// Copies windows of the first argument, where the second says.
+#[derive(Clone, PartialEq)]
+struct Gather(Windows);
+
+impl Primitive for Gather {
+    fn name(&self) -> &'static str {
+        "gather"
+    }
+
+    fn infer(&self, args: &[&Aval]) -> Result<Outs<Aval>> {
+        let shape = self.0.values_shape("gather", args[0], args[1])?;
+        Ok(smallvec![addressable("gather", args[0].with_shape(shape))?])
+    }
+
+    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
+        let ([x, indices], out) = (unpack(args), only(outs));
+        if out.size() == 0 {
+            return Ok(smallvec![Array::scratch(out)]);
+        }
+        let starts = self.0.starts(x.shape(), &indices);
+        let layout = self.0.layout(x.shape(), indices.shape(), &out.shape);
+        let fill = self.fill(out.dtype);
+        Ok(smallvec![dispatch_width!(out.dtype, T => Array::build(out, |out: &mut [T]| {
+            strided::gather(&layout, x.data(), &starts, fill.data::<T>()[0], out);
+        }))])
+    }
+
+    fn keeps(&self, _wants: &[bool]) -> Keeps {
+        Keeps::args([1])
+    }
+
+    fn vjp(&self, saved: &Saved, cts: Outs<Option<Tensor>>, wants: &[bool]) -> Result<Args<Option<Tensor>>> {
+        if !wants[0] {
+            return Ok(smallvec![None, None]);
+        }
+        let zeros = zeros_of(saved.arg_aval(0))?;
+        let dx =
+            scatter::scatter(Kind::Add, &zeros, saved.arg(1), &cotangent(cts), self.0.transposed(), false)?;
+        Ok(smallvec![Some(dx), None])
+    }
+
+    fn batch(&self, axis: &Axis, args: Args, mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
+        let windows = self.0.batched(axis.size, mapped[0], mapped[1]);
+        Ok((smallvec![bind1(&Gather(windows), args)?], smallvec![true]))
+    }
+}
+
+impl Gather {
+    fn fill(&self, dtype: DType) -> Array {
+        let value = match dtype {
+            _ if self.0.outside != Outside::Invalid => 0.0,
+            DType::Bool => 1.0,
+            DType::U8 | DType::U32 => f64::INFINITY,
+            DType::I32 | DType::I64 => f64::NEG_INFINITY,
+            _ => f64::NAN,
+        };
+        scalar_array(value, dtype, false)
+    }
+}
+
+impl std::fmt::Debug for Gather {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "gather{:?}", self.0)
+    }
+}
+
+#[track_caller]
+pub(crate) fn gather(x: &Tensor, indices: &Tensor, windows: Windows) -> Result<Tensor> {
+    bind1(&Gather(windows), [x.clone(), indices.clone()])
+}
+
+/// Indices along one axis as positions.
+pub(crate) fn positions(indices: &Tensor) -> Result<Tensor> {
+    indices.try_expand_dims([-1])
+}
+
+#[track_caller]
+fn take(x: &Tensor, indices: &Tensor, axis: isize, outside: Outside) -> Result<Tensor> {
+    let axis = axis_of("take", axis, x.rank())?;
+    if x.shape()[axis] == 0 && indices.size() > 0 {
+        let found = format!("axis {axis} of shape {:?}", x.shape());
+        return Err(Error::shape("take", found, "an axis with elements"));
+    }
+    if x.shape()[axis] == 0 {
+        // Nothing is taken from nothing: a window of one element would not fit.
+        let shape: Shape = [&x.shape()[..axis], indices.shape(), &x.shape()[axis + 1..]].concat().into();
+        return zeros_of(&x.aval().with_shape(shape));
+    }
+    let windows = Windows::along(x.shape(), axis, indices.rank(), outside);
+    gather(x, &positions(indices)?, windows)
+}
+
+impl Tensor {
+    /// The elements of one axis at these places: that axis gives way to the axes of `indices`, as `jnp.take`.
+    ///
+    /// Negative places count from the end; those outside read as NaN or an extreme integer, see
+    /// [`take_clip`](Tensor::take_clip). The gradient of an element is the sum over all places it was taken to.
+    ///
+    /// ```
+    /// use flaxen::prelude::*;
+    /// let table = Tensor::from([[1.0f32, 2.0], [3.0, 4.0], [5.0, 6.0]]);
+    /// let rows = table.take([2i32, 0], 0);
+    /// assert_eq!(rows.to_vec::<f32>()?, [5.0, 6.0, 1.0, 2.0]);
+    /// # Ok::<(), flaxen::Error>(())
+    /// ```
+    ///
+    /// # Panics
+    /// If there is no such axis, it has no elements, or the indices are not integers.
+    #[track_caller]
+    pub fn take(&self, indices: impl Into<Tensor>, axis: isize) -> Tensor {
+        unwrap(self.try_take(indices, axis))
+    }
+
+    /// As [`take`](Tensor::take).
+    ///
+    /// # Errors
+    /// If there is no such axis, it has no elements, or the indices are not integers.
+    #[track_caller]
+    pub fn try_take(&self, indices: impl Into<Tensor>, axis: isize) -> Result<Tensor> {
+        take(self, &indices.into(), axis, Outside::Invalid)
+    }
+
+    /// As [`take`](Tensor::take), where places outside mean the first or the last element, negative ones the first.
+    ///
+    /// # Panics
+    /// If there is no such axis, it has no elements, or the indices are not integers.
+    #[track_caller]
+    pub fn take_clip(&self, indices: impl Into<Tensor>, axis: isize) -> Tensor {
+        unwrap(self.try_take_clip(indices, axis))
+    }
+
+    /// As [`take_clip`](Tensor::take_clip).
+    ///
+    /// # Errors
+    /// If there is no such axis, it has no elements, or the indices are not integers.
+    #[track_caller]
+    pub fn try_take_clip(&self, indices: impl Into<Tensor>, axis: isize) -> Result<Tensor> {
+        take(self, &indices.into(), axis, Outside::Clip)
+    }
+
+    /// Elements of one axis at places that differ between the elements of the other axes, as `jnp.take_along_axis`.
+    ///
+    /// The other axes of `indices` have the sizes of this tensor's, or 1 in either. Places are read as by
+    /// [`take`](Tensor::take).
+    ///
+    /// ```
+    /// use flaxen::prelude::*;
+    /// let x = Tensor::from([[1.0f32, 2.0, 3.0], [4.0, 5.0, 6.0]]);
+    /// let picked = x.take_along_axis([[2i32], [0]], 1);
+    /// assert_eq!(picked.to_vec::<f32>()?, [3.0, 4.0]);
+    /// # Ok::<(), flaxen::Error>(())
+    /// ```
+    ///
+    /// # Panics
+    /// If there is no such axis, the shapes do not fit, or the indices are not integers.
+    #[track_caller]
+    pub fn take_along_axis(&self, indices: impl Into<Tensor>, axis: isize) -> Tensor {
+        unwrap(self.try_take_along_axis(indices, axis))
+    }
+
+    /// As [`take_along_axis`](Tensor::take_along_axis).
+    ///
+    /// # Errors
+    /// If there is no such axis, the shapes do not fit, or the indices are not integers.
+    #[track_caller]
+    pub fn try_take_along_axis(&self, indices: impl Into<Tensor>, axis: isize) -> Result<Tensor> {
+        let indices = indices.into();
+        let axis = axis_of("take_along_axis", axis, self.rank())?;
+        let (windows, positions) =
+            Windows::paired_along("take_along_axis", self.shape(), axis, indices.shape())?;
+        gather(self, &indices.try_reshape(&positions)?, windows)
+    }
+
+    /// Elements, or parts, at positions along the first axes: `x[i0, i1, ..]` for each `[i0, i1, ..]` along the last axis
+    /// of `indices`.
+    ///
+    /// Places are read as by [`take`](Tensor::take).
+    ///
+    /// # Panics
+    /// If a position is longer than the rank, or the indices are not integers or have no axis.
+    #[track_caller]
+    pub fn gather_nd(&self, indices: impl Into<Tensor>) -> Tensor {
+        unwrap(self.try_gather_nd(indices))
+    }
+
+    /// As [`gather_nd`](Tensor::gather_nd).
+    ///
+    /// # Errors
+    /// If a position is longer than the rank, or the indices are not integers or have no axis.
+    #[track_caller]
+    pub fn try_gather_nd(&self, indices: impl Into<Tensor>) -> Result<Tensor> {
+        let indices = indices.into();
+        let depth = indices.shape().last().copied().unwrap_or(0);
+        let (front, rank) = (indices.rank().saturating_sub(1), self.rank());
+        if depth > rank {
+            let found = format!("positions of {depth} for shape {:?}", self.shape());
+            return Err(Error::shape("gather_nd", found, "positions no longer than the rank"));
+        }
+        let windows = Windows {
+            offset: (front..front + rank - depth).collect(),
+            collapsed: (0..depth).collect(),
+            indexed: (0..depth).collect(),
+            paired: Shape::new(),
+            indices_paired: Shape::new(),
+            sizes: (0..rank).map(|axis| if axis < depth { 1 } else { self.shape()[axis] }).collect(),
+            wrap: true,
+            outside: Outside::Invalid,
+        };
+        gather(self, &indices, windows)
+    }
+}

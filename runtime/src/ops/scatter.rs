@@ -1,0 +1,313 @@
+//! Writing to places that are numbers themselves: `index_set`, `index_add`, `index_min`, `index_max`.
+//!
+//! Indices in `-n..0` count from the end of an axis of size `n`. What is to be written outside of `-n..n` is dropped, as
+//! in JAX. Where several updates meet at a place, they are applied in their order: results do not depend on threads, and
+//! the last one set stays.
+
+use bytemuck::Pod;
+use smallvec::smallvec;
+
+use super::gather::{gather, positions};
+use super::windows::{Outside, Windows};
+use super::{axis_of, batch_all, convert, cotangent, create, only, unpack, unwrap, zeros_of};
+use crate::error::{Error, Result};
+use crate::kernels::number::{Number, narrow_all, widen_all};
+use crate::kernels::strided::{self, Strided};
+use crate::kernels::threads;
+use crate::primitive::{Args, Keeps, Outs, Primitive, Saved};
+use crate::tensor::dtype::{dispatch, dispatch_width};
+use crate::tensor::{Array, Aval, DType, Shape, Tensor};
+use crate::trace::{Axis, bind1};
+
+/// How an update and what is there become one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Kind {
+    Set,
+    Add,
+    Min,
+    Max,
+}
+
+/// The first argument, updated in windows the second names with the third.
+#[derive(Clone, PartialEq)]
+struct Scatter {
+    kind: Kind,
+    windows: Windows,
+    /// No element is written twice.
+    unique: bool,
+}
+
+impl Primitive for Scatter {
+    fn name(&self) -> &'static str {
+        match self.kind {
+            Kind::Set => "scatter_set",
+            Kind::Add => "scatter_add",
+            Kind::Min => "scatter_min",
+            Kind::Max => "scatter_max",
+        }
+    }
+
+    fn infer(&self, args: &[&Aval]) -> Result<Outs<Aval>> {
+        let (x, updates) = (args[0], args[2]);
+        if x.dtype != updates.dtype {
+            let found = format!("{} and {}", x.dtype, updates.dtype);
+            return Err(Error::dtype(self.name(), found, "updates of the operand's dtype"));
+        }
+        let shape = self.windows.values_shape(self.name(), x, args[1])?;
+        if updates.shape != shape {
+            let found = format!("{:?}", updates.shape);
+            return Err(Error::shape(self.name(), found, format!("updates of shape {shape:?}")));
+        }
+        Ok(smallvec![Aval { weak: x.weak && updates.weak, ..x.clone() }])
+    }
+
+    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
+        let ([x, indices, updates], out) = (unpack(args), only(outs));
+        if updates.size() == 0 || out.size() == 0 {
+            return Ok(smallvec![x.with_aval(out)]);
+        }
+        let starts = self.windows.starts(x.shape(), &indices);
+        let layout = self.windows.layout(x.shape(), indices.shape(), updates.shape());
+        let kind = if out.dtype == DType::Bool && self.kind == Kind::Add { Kind::Max } else { self.kind };
+        Ok(smallvec![match kind {
+            Kind::Set => dispatch_width!(out.dtype, T => update(x, out, |out: &mut [T]| {
+                strided::scatter(&layout, updates.data::<T>(), &starts, out, |out, u| *out = u);
+            })),
+            Kind::Add => dispatch!(out.dtype, T => add::<T>(x, &layout, updates.data(), &starts, out)),
+            Kind::Min => dispatch!(out.dtype, T => update(x, out, |out: &mut [T]| {
+                strided::scatter(&layout, updates.data::<T>(), &starts, out, |out, u| *out = out.smaller(u));
+            })),
+            Kind::Max => dispatch!(out.dtype, T => update(x, out, |out: &mut [T]| {
+                strided::scatter(&layout, updates.data::<T>(), &starts, out, |out, u| *out = out.larger(u));
+            })),
+        }])
+    }
+
+    fn keeps(&self, _wants: &[bool]) -> Keeps {
+        match self.kind {
+            Kind::Set | Kind::Add => Keeps::args([1]),
+            Kind::Min | Kind::Max => Keeps::ALL,
+        }
+    }
+
+    fn vjp(&self, saved: &Saved, cts: Outs<Option<Tensor>>, wants: &[bool]) -> Result<Args<Option<Tensor>>> {
+        let (ct, indices) = (cotangent(cts), saved.arg(1));
+        let read = |x: &Tensor| gather(x, indices, self.windows.transposed());
+        let (dx, dupdates) = match self.kind {
+            Kind::Add => {
+                let dupdates = wants[2].then(|| read(&ct)).transpose()?;
+                (wants[0].then_some(ct), dupdates)
+            }
+            Kind::Set => {
+                let erased = || {
+                    let nothing = zeros_of(&saved.arg_aval(2).with_dtype(ct.dtype()))?;
+                    bind1(self, [ct.clone(), indices.clone(), nothing])
+                };
+                let survived = || {
+                    if self.unique {
+                        return read(&ct);
+                    }
+                    self.last(saved)?.try_select(read(&ct)?, ct.like(0.0))
+                };
+                (wants[0].then(erased).transpose()?, wants[2].then(survived).transpose()?)
+            }
+            Kind::Min | Kind::Max => {
+                // Shared equally by all that have the extreme value, the operand's element among them.
+                let (x, updates, out) = (saved.arg(0), saved.arg(2), saved.out(0));
+                let (one, zero) = (ct.like(1.0), ct.like(0.0));
+                let kept = x.try_eq(out)?.try_select(&one, &zero)?;
+                let won = updates.try_eq(read(out)?)?.try_select(&one, &zero)?;
+                let winners = scatter(Kind::Add, &kept, indices, &won, self.windows.clone(), self.unique)?;
+                let share = ct.try_div(winners)?;
+                let dupdates = wants[2].then(|| read(&share)?.try_mul(&won)).transpose()?;
+                (wants[0].then(|| share.try_mul(&kept)).transpose()?, dupdates)
+            }
+        };
+        Ok(smallvec![dx, None, dupdates])
+    }
+
+    fn batch(&self, axis: &Axis, args: Args, mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
+        let windows = self.windows.batched(axis.size, true, mapped[1]);
+        let args = batch_all(axis.size, args, &[mapped[0], true, mapped[2]])?;
+        Ok((smallvec![bind1(&Scatter { windows, ..self.clone() }, args)?], smallvec![true]))
+    }
+}
+
+impl Scatter {
+    /// Which updates no later one has overwritten.
+    fn last(&self, saved: &Saved) -> Result<Tensor> {
+        let (indices, shape) = (saved.arg(1), &saved.arg_aval(2).shape);
+        let size = saved.arg_aval(2).size();
+        let dtype = if i32::try_from(size).is_ok() { DType::I32 } else { DType::I64 };
+        let numbers = create::iota([size], dtype, 0)?.try_reshape(shape)?;
+        let blank = zeros_of(&saved.arg_aval(0).with_dtype(dtype))?;
+        let written = bind1(self, [blank, indices.clone(), numbers.clone()])?;
+        gather(&written, indices, self.windows.transposed())?.try_eq(numbers)
+    }
+}
+
+impl std::fmt::Debug for Scatter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}{:?}", self.name(), self.windows)
+    }
+}
+
+/// Lets `write` change the numbers of `x`, of a copy if somebody else holds them.
+pub(crate) fn update<T: Pod + Send + Sync>(x: Array, out: Aval, write: impl FnOnce(&mut [T])) -> Array {
+    let mut out = match x.reuse(out) {
+        Ok(out) => out,
+        Err((x, mut copy)) => {
+            if let Some(data) = copy.unique::<T>() {
+                let x = x.data::<T>();
+                threads::split(data, 1, 1, |first, piece| piece.copy_from_slice(&x[first..][..piece.len()]));
+            }
+            copy
+        }
+    };
+    if let Some(data) = out.unique() {
+        write(data);
+    }
+    out
+}
+
+/// Sums of `bf16` and `f16` are carried in `f32` and rounded once.
+fn add<T: Number>(x: Array, layout: &Strided<2>, updates: &[T], starts: &[usize], out: Aval) -> Array {
+    if out.dtype.size() == 2 {
+        let mut sums = widen_all::<T>(x.data()).into_owned();
+        strided::scatter(layout, updates, starts, &mut sums, |sum, u: T| *sum = sum.plus(u.widen()));
+        return Array::build(out, |out: &mut [T]| narrow_all(out, |wide| wide.copy_from_slice(&sums)));
+    }
+    update(x, out, |out: &mut [T]| {
+        strided::scatter(layout, updates, starts, out, |sum, u| *sum = sum.plus(u));
+    })
+}
+
+#[track_caller]
+pub(crate) fn scatter(
+    kind: Kind,
+    x: &Tensor,
+    indices: &Tensor,
+    updates: &Tensor,
+    windows: Windows,
+    unique: bool,
+) -> Result<Tensor> {
+    bind1(&Scatter { kind, windows, unique }, [x.clone(), indices.clone(), updates.clone()])
+}
+
+#[track_caller]
+fn along(
+    (op, kind): (&'static str, Kind),
+    x: &Tensor,
+    axis: isize,
+    indices: &Tensor,
+    values: &Tensor,
+) -> Result<Tensor> {
+    let axis = axis_of(op, axis, x.rank())?;
+    if x.shape()[axis] == 0 && indices.size() > 0 {
+        let found = format!("axis {axis} of shape {:?}", x.shape());
+        return Err(Error::shape(op, found, "an axis with elements"));
+    }
+    let shape: Shape = [&x.shape()[..axis], indices.shape(), &x.shape()[axis + 1..]].concat().into();
+    let values = convert(values, x.dtype(), x.aval().weak)?.try_broadcast_to(&shape)?;
+    if indices.size() == 0 {
+        return Ok(x.clone());
+    }
+    let windows = Windows::along(x.shape(), axis, indices.rank(), Outside::Invalid);
+    scatter(kind, x, &positions(indices)?, &values, windows, indices.size() == 1)
+}
+
+macro_rules! methods {
+    ($($(#[$doc:meta])* $method:ident $try_method:ident $kind:ident;)*) => {
+        impl Tensor {
+            $($(#[$doc])*
+            ///
+            /// `values` are cast to this tensor's dtype and broadcast to the shape that `take(indices, axis)` has.
+            /// Negative places count from the end; updates outside are dropped.
+            ///
+            /// # Panics
+            /// If there is no such axis, the values do not fit, or the indices are not integers.
+            #[track_caller]
+            pub fn $method(
+                &self,
+                axis: isize,
+                indices: impl Into<Tensor>,
+                values: impl Into<Tensor>,
+            ) -> Tensor {
+                unwrap(self.$try_method(axis, indices, values))
+            }
+
+            #[doc = concat!("As [`", stringify!($method), "`](Tensor::", stringify!($method), ").")]
+            ///
+            /// # Errors
+            /// If there is no such axis, the values do not fit, or the indices are not integers.
+            #[track_caller]
+            pub fn $try_method(
+                &self,
+                axis: isize,
+                indices: impl Into<Tensor>,
+                values: impl Into<Tensor>,
+            ) -> Result<Tensor> {
+                along((stringify!($method), Kind::$kind), self, axis, &indices.into(), &values.into())
+            })*
+        }
+    };
+}
+
+methods! {
+    /// A copy with other values at these places of one axis, as `x.at[indices].set(values)`; of several for one place,
+    /// the last stays.
+    ///
+    /// ```
+    /// use flaxen::prelude::*;
+    /// let x = Tensor::zeros([3, 2]).index_set(0, [2i32, 0], [[1.0f32, 2.0], [3.0, 4.0]]);
+    /// assert_eq!(x.to_vec::<f32>()?, [3.0, 4.0, 0.0, 0.0, 1.0, 2.0]);
+    /// # Ok::<(), flaxen::Error>(())
+    /// ```
+    index_set try_index_set Set;
+    /// A copy with values added at these places of one axis, as `x.at[indices].add(values)`: all of them, where several
+    /// meet.
+    index_add try_index_add Add;
+    /// A copy with the smaller of the element and the values at these places of one axis.
+    index_min try_index_min Min;
+    /// A copy with the larger of the element and the values at these places of one axis.
+    index_max try_index_max Max;
+}
+
+impl Tensor {
+    /// A copy with other values at the places [`take_along_axis`](Tensor::take_along_axis) would read.
+    ///
+    /// `values` are cast to this tensor's dtype and broadcast to the shape read.
+    ///
+    /// # Panics
+    /// If there is no such axis, the shapes do not fit, or the indices are not integers.
+    #[track_caller]
+    pub fn put_along_axis(
+        &self,
+        indices: impl Into<Tensor>,
+        values: impl Into<Tensor>,
+        axis: isize,
+    ) -> Tensor {
+        unwrap(self.try_put_along_axis(indices, values, axis))
+    }
+
+    /// As [`put_along_axis`](Tensor::put_along_axis).
+    ///
+    /// # Errors
+    /// If there is no such axis, the shapes do not fit, or the indices are not integers.
+    #[track_caller]
+    pub fn try_put_along_axis(
+        &self,
+        indices: impl Into<Tensor>,
+        values: impl Into<Tensor>,
+        axis: isize,
+    ) -> Result<Tensor> {
+        const OP: &str = "put_along_axis";
+        let indices = indices.into();
+        let axis = axis_of(OP, axis, self.rank())?;
+        let (windows, positions) = Windows::paired_along(OP, self.shape(), axis, indices.shape())?;
+        let indices = indices.try_reshape(&positions)?;
+        let shape = windows.values_shape(OP, self.aval(), indices.aval())?;
+        let values = convert(&values.into(), self.dtype(), self.aval().weak)?.try_broadcast_to(&shape)?;
+        scatter(Kind::Set, self, &indices, &values, windows, false)
+    }
+}

@@ -1,0 +1,461 @@
+//! Parts of a tensor at places known when the program is written: slice, reverse, roll.
+
+use smallvec::smallvec;
+
+use super::{axes_of, axis_of, cotangent, only, pad, unpack, unwrap};
+use crate::compile::{Known, Operand, Rewrite};
+use crate::error::{Error, Result};
+use crate::kernels::strided::{self, Strided};
+use crate::primitive::{Args, Keeps, Outs, Primitive, Saved};
+use crate::tensor::dtype::dispatch_width;
+use crate::tensor::{Array, Aval, Shape, Tensor};
+use crate::trace::{Axis, bind1};
+
+/// Per axis, `sizes` elements from `starts` on, every `strides`-th.
+#[derive(Clone, PartialEq)]
+struct Slice {
+    starts: Shape,
+    sizes: Shape,
+    strides: Shape,
+}
+
+impl Primitive for Slice {
+    fn name(&self) -> &'static str {
+        "slice"
+    }
+
+    fn infer(&self, args: &[&Aval]) -> Result<Outs<Aval>> {
+        let shape = &args[0].shape;
+        let inside = |axis: usize| {
+            let (start, size, stride) = (self.starts[axis], self.sizes[axis], self.strides[axis]);
+            let last = size.saturating_sub(1).checked_mul(stride).and_then(|span| span.checked_add(start));
+            stride > 0 && last.is_some_and(|last| last < shape[axis] || (size == 0 && last <= shape[axis]))
+        };
+        let one_each = [&self.starts, &self.sizes, &self.strides].iter().all(|v| v.len() == shape.len());
+        if !one_each || !(0..shape.len()).all(inside) {
+            let found = format!("{self:?} of shape {shape:?}");
+            return Err(Error::shape("slice", found, "a part of every axis, and strides of at least 1"));
+        }
+        Ok(smallvec![args[0].with_shape(self.sizes.clone())])
+    }
+
+    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
+        let ([x], out) = (unpack(args), only(outs));
+        if x.shape() == &out.shape[..] {
+            return Ok(smallvec![x]);
+        }
+        let strides = strides_of(x.shape());
+        let start = self.starts.iter().zip(&strides).map(|(start, stride)| start * stride).sum();
+        let steps = strides.iter().zip(&self.strides).map(|(stride, every)| [(stride * every) as isize]);
+        Ok(smallvec![walked(&x, start, steps, out)])
+    }
+
+    fn keeps(&self, _wants: &[bool]) -> Keeps {
+        Keeps::NONE
+    }
+
+    fn vjp(&self, saved: &Saved, cts: Outs<Option<Tensor>>, _wants: &[bool]) -> Result<Args<Option<Tensor>>> {
+        let ct = cotangent(cts);
+        let shape = &saved.arg_aval(0).shape;
+        let around = (0..shape.len()).map(|axis| {
+            let (start, size, stride) = (self.starts[axis], self.sizes[axis], self.strides[axis]);
+            let span = if size == 0 { 0 } else { (size - 1) * stride + 1 };
+            (start as isize, (shape[axis] - start - span) as isize, stride - 1)
+        });
+        let zero = ct.like(0.0);
+        Ok(smallvec![Some(pad::pad_general(&ct, zero, around.collect())?)])
+    }
+
+    fn batch(&self, axis: &Axis, args: Args, mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
+        let with = |front: usize, rest: &Shape| super::prepend(front, rest);
+        let batched = Slice {
+            starts: with(0, &self.starts),
+            sizes: with(axis.size, &self.sizes),
+            strides: with(1, &self.strides),
+        };
+        Ok((smallvec![bind1(&batched, args)?], mapped.into()))
+    }
+
+    fn simplify(&self, args: &[Known<'_>]) -> Option<Rewrite> {
+        if args[0].aval().shape == self.sizes {
+            return Some(Rewrite::Value(Operand::Arg(0)));
+        }
+        let inner = args[0].made_by::<Slice>()?;
+        let axes = 0..self.starts.len();
+        let both = Slice {
+            starts: axes.clone().map(|i| inner.starts[i] + self.starts[i] * inner.strides[i]).collect(),
+            sizes: self.sizes.clone(),
+            strides: axes.map(|i| self.strides[i] * inner.strides[i]).collect(),
+        };
+        Some(Rewrite::Apply(std::sync::Arc::new(both), smallvec![Operand::Inner(0, 0)]))
+    }
+
+    fn uniform(&self, args: &[Known<'_>]) -> Option<f64> {
+        args[0].uniform()
+    }
+}
+
+impl std::fmt::Debug for Slice {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "slice[starts={:?} sizes={:?}", self.starts, self.sizes)?;
+        if self.strides.iter().any(|&stride| stride != 1) {
+            write!(f, " strides={:?}", self.strides)?;
+        }
+        f.write_str("]")
+    }
+}
+
+/// The elements in reverse order along these axes.
+#[derive(Clone, PartialEq)]
+struct Rev(Shape);
+
+impl Primitive for Rev {
+    fn name(&self) -> &'static str {
+        "rev"
+    }
+
+    fn infer(&self, args: &[&Aval]) -> Result<Outs<Aval>> {
+        if self.0.iter().any(|&axis| axis >= args[0].rank()) {
+            let found = format!("axes {:?} of shape {:?}", self.0, args[0].shape);
+            return Err(Error::shape("rev", found, "axes of the shape"));
+        }
+        Ok(smallvec![args[0].clone()])
+    }
+
+    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
+        let ([x], out) = (unpack(args), only(outs));
+        if out.size() == 0 {
+            return Ok(smallvec![x]);
+        }
+        let strides = strides_of(x.shape());
+        let start = self.0.iter().map(|&axis| (x.shape()[axis] - 1) * strides[axis]).sum();
+        let steps = strides.iter().enumerate().map(|(axis, &stride)| {
+            let stride = stride as isize;
+            [if self.0.contains(&axis) { -stride } else { stride }]
+        });
+        Ok(smallvec![walked(&x, start, steps, out)])
+    }
+
+    fn keeps(&self, _wants: &[bool]) -> Keeps {
+        Keeps::NONE
+    }
+
+    fn vjp(
+        &self,
+        _saved: &Saved,
+        cts: Outs<Option<Tensor>>,
+        _wants: &[bool],
+    ) -> Result<Args<Option<Tensor>>> {
+        Ok(smallvec![Some(bind1(self, [cotangent(cts)])?)])
+    }
+
+    fn batch(&self, _axis: &Axis, args: Args, mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
+        let axes = self.0.iter().map(|axis| axis + 1).collect();
+        Ok((smallvec![bind1(&Rev(axes), args)?], mapped.into()))
+    }
+
+    fn simplify(&self, args: &[Known<'_>]) -> Option<Rewrite> {
+        if self.0.iter().all(|&axis| args[0].aval().shape[axis] <= 1) {
+            return Some(Rewrite::Value(Operand::Arg(0)));
+        }
+        (args[0].made_by::<Rev>()? == self).then_some(Rewrite::Value(Operand::Inner(0, 0)))
+    }
+
+    fn uniform(&self, args: &[Known<'_>]) -> Option<f64> {
+        args[0].uniform()
+    }
+}
+
+impl std::fmt::Debug for Rev {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "rev[axes={:?}]", self.0)
+    }
+}
+
+/// Row-major strides.
+pub(crate) fn strides_of(shape: &[usize]) -> Shape {
+    let mut strides = Shape::from_elem(1, shape.len());
+    for axis in (1..shape.len()).rev() {
+        strides[axis - 1] = strides[axis] * shape[axis];
+    }
+    strides
+}
+
+/// What lies from `start` on along `steps`, one per axis of the output.
+pub(crate) fn walked(
+    x: &Array,
+    start: usize,
+    steps: impl DoubleEndedIterator<Item = [isize; 1]> + ExactSizeIterator,
+    out: Aval,
+) -> Array {
+    if out.size() == 0 {
+        return Array::scratch(out);
+    }
+    let layout = Strided::new(out.shape.iter().copied().zip(steps));
+    dispatch_width!(out.dtype, T => {
+        Array::build(out, |out: &mut [T]| strided::copy(&layout, x.data(), start, out))
+    })
+}
+
+/// A contiguous part of one axis, the others whole.
+#[track_caller]
+pub(crate) fn part(x: &Tensor, axis: usize, start: usize, size: usize) -> Result<Tensor> {
+    every(x, axis, start, size, 1)
+}
+
+#[track_caller]
+fn every(x: &Tensor, axis: usize, start: usize, size: usize, stride: usize) -> Result<Tensor> {
+    if size == x.shape()[axis] && start == 0 {
+        return Ok(x.clone());
+    }
+    let mut slice = Slice {
+        starts: Shape::from_elem(0, x.rank()),
+        sizes: x.shape().into(),
+        strides: Shape::from_elem(1, x.rank()),
+    };
+    (slice.starts[axis], slice.sizes[axis], slice.strides[axis]) = (start, size, stride);
+    bind1(&slice, [x.clone()])
+}
+
+#[track_caller]
+pub(crate) fn reversed(x: &Tensor, axes: &[usize]) -> Result<Tensor> {
+    if axes.is_empty() {
+        return Ok(x.clone());
+    }
+    bind1(&Rev(axes.into()), [x.clone()])
+}
+
+impl Tensor {
+    /// A part of every axis: from `starts` up to, without, `ends`, every `strides`-th element, as `lax.slice`.
+    ///
+    /// See [`slice_axis`](Tensor::slice_axis) for negative places and one axis only.
+    ///
+    /// ```
+    /// use flaxen::prelude::*;
+    /// let x = Tensor::arange(0i32, 12, 1).reshape([3, 4]);
+    /// assert_eq!(x.slice([1, 0], [3, 4], [1, 2]).to_vec::<i32>()?, [4, 6, 8, 10]);
+    /// # Ok::<(), flaxen::Error>(())
+    /// ```
+    ///
+    /// # Panics
+    /// If there is not one number for every axis, a part is not inside its axis, or a stride is 0.
+    #[track_caller]
+    pub fn slice(
+        &self,
+        starts: impl AsRef<[usize]>,
+        ends: impl AsRef<[usize]>,
+        strides: impl AsRef<[usize]>,
+    ) -> Tensor {
+        unwrap(self.try_slice(starts, ends, strides))
+    }
+
+    /// As [`slice`](Tensor::slice).
+    ///
+    /// # Errors
+    /// If there is not one number for every axis, a part is not inside its axis, or a stride is 0.
+    #[track_caller]
+    pub fn try_slice(
+        &self,
+        starts: impl AsRef<[usize]>,
+        ends: impl AsRef<[usize]>,
+        strides: impl AsRef<[usize]>,
+    ) -> Result<Tensor> {
+        let (starts, ends, strides) = (starts.as_ref(), ends.as_ref(), strides.as_ref());
+        let rank = self.rank();
+        let inside = |axis: usize| starts[axis] <= ends[axis] && ends[axis] <= self.shape()[axis];
+        if [starts, ends, strides].iter().any(|given| given.len() != rank) || !(0..rank).all(inside) {
+            let found = format!("{starts:?} to {ends:?} by {strides:?} of shape {:?}", self.shape());
+            return Err(Error::shape("slice", found, "`start <= end <= size` and a stride for every axis"));
+        }
+        let sizes = (0..rank).map(|axis| (ends[axis] - starts[axis]).div_ceil(strides[axis].max(1)));
+        bind1(
+            &Slice { starts: starts.into(), sizes: sizes.collect(), strides: strides.into() },
+            [self.clone()],
+        )
+    }
+
+    /// The part of one axis from `start` up to, without, `end`, as Python's `x[start:end]`.
+    ///
+    /// Negative places count from the end of the axis, places beyond it mean the end, and None means all the way.
+    ///
+    /// ```
+    /// use flaxen::prelude::*;
+    /// let x = Tensor::arange(0i32, 5, 1);
+    /// assert_eq!(x.slice_axis(0, 1, -1).to_vec::<i32>()?, [1, 2, 3]);
+    /// assert_eq!(x.slice_axis(0, -2, None).to_vec::<i32>()?, [3, 4]);
+    /// # Ok::<(), flaxen::Error>(())
+    /// ```
+    ///
+    /// # Panics
+    /// If there is no such axis.
+    #[track_caller]
+    pub fn slice_axis(
+        &self,
+        axis: isize,
+        start: impl Into<Option<isize>>,
+        end: impl Into<Option<isize>>,
+    ) -> Tensor {
+        unwrap(self.try_slice_axis(axis, start, end))
+    }
+
+    /// As [`slice_axis`](Tensor::slice_axis).
+    ///
+    /// # Errors
+    /// If there is no such axis.
+    #[track_caller]
+    pub fn try_slice_axis(
+        &self,
+        axis: isize,
+        start: impl Into<Option<isize>>,
+        end: impl Into<Option<isize>>,
+    ) -> Result<Tensor> {
+        self.try_slice_axis_step(axis, start, end, 1)
+    }
+
+    /// Every `step`-th element of one axis, as Python's `x[start:end:step]`; a negative step goes backwards.
+    ///
+    /// ```
+    /// use flaxen::prelude::*;
+    /// let x = Tensor::arange(0i32, 6, 1);
+    /// assert_eq!(x.slice_axis_step(0, None, None, -2).to_vec::<i32>()?, [5, 3, 1]);
+    /// # Ok::<(), flaxen::Error>(())
+    /// ```
+    ///
+    /// # Panics
+    /// If there is no such axis, or the step is 0.
+    #[track_caller]
+    pub fn slice_axis_step(
+        &self,
+        axis: isize,
+        start: impl Into<Option<isize>>,
+        end: impl Into<Option<isize>>,
+        step: isize,
+    ) -> Tensor {
+        unwrap(self.try_slice_axis_step(axis, start, end, step))
+    }
+
+    /// As [`slice_axis_step`](Tensor::slice_axis_step).
+    ///
+    /// # Errors
+    /// If there is no such axis, or the step is 0.
+    #[track_caller]
+    pub fn try_slice_axis_step(
+        &self,
+        axis: isize,
+        start: impl Into<Option<isize>>,
+        end: impl Into<Option<isize>>,
+        step: isize,
+    ) -> Result<Tensor> {
+        let axis = axis_of("slice_axis", axis, self.rank())?;
+        if step == 0 {
+            return Err(Error::argument("slice_axis", "a step of 0: use 1 for every element"));
+        }
+        let size = self.shape()[axis] as isize;
+        // Going backwards, the places are 0..size − 1, and −1 is "before the first".
+        let (lowest, highest) = if step > 0 { (0, size) } else { (-1, size - 1) };
+        let place = |given: Option<isize>, open: isize| match given {
+            None => open,
+            Some(at) if at < 0 => at.saturating_add(size).max(lowest),
+            Some(at) => at.min(highest),
+        };
+        let (first, last) = if step > 0 { (lowest, highest) } else { (highest, lowest) };
+        let (start, end) = (place(start.into(), first), place(end.into(), last));
+        let span = if step > 0 { end - start } else { start - end };
+        let count = usize::try_from(span).unwrap_or(0).div_ceil(step.unsigned_abs());
+        if count == 0 {
+            return part(self, axis, 0, 0);
+        }
+        if step > 0 {
+            return every(self, axis, start as usize, count, step as usize);
+        }
+        let least = start + (count as isize - 1) * step;
+        reversed(&every(self, axis, least as usize, count, step.unsigned_abs())?, &[axis])
+    }
+
+    /// Element `i` of one axis, which the result does not have; negative numbers count from the end.
+    ///
+    /// # Panics
+    /// If there is no such axis or element.
+    #[track_caller]
+    pub fn index_axis(&self, axis: isize, i: isize) -> Tensor {
+        unwrap(self.try_index_axis(axis, i))
+    }
+
+    /// As [`index_axis`](Tensor::index_axis).
+    ///
+    /// # Errors
+    /// If there is no such axis or element.
+    #[track_caller]
+    pub fn try_index_axis(&self, axis: isize, i: isize) -> Result<Tensor> {
+        let axis = axis_of("index_axis", axis, self.rank())?;
+        let size = self.shape()[axis];
+        let at = if i < 0 { size.checked_add_signed(i) } else { Some(i as usize) };
+        let Some(at) = at.filter(|&at| at < size) else {
+            return Err(Error::argument("index_axis", format!("element {i} of an axis of size {size}")));
+        };
+        let mut shape: Shape = self.shape().into();
+        shape.remove(axis);
+        part(self, axis, at, 1)?.try_reshape(&shape)
+    }
+
+    /// Element `i` of the first axis, as `x[i]`; negative numbers count from the end.
+    ///
+    /// # Panics
+    /// If there is no axis, or no such element.
+    #[track_caller]
+    pub fn get(&self, i: isize) -> Tensor {
+        unwrap(self.try_get(i))
+    }
+
+    /// As [`get`](Tensor::get).
+    ///
+    /// # Errors
+    /// If there is no axis, or no such element.
+    #[track_caller]
+    pub fn try_get(&self, i: isize) -> Result<Tensor> {
+        self.try_index_axis(0, i)
+    }
+
+    /// The elements in reverse order along these axes.
+    ///
+    /// # Panics
+    /// If there is no such axis, or one is named twice.
+    #[track_caller]
+    pub fn flip(&self, axes: impl AsRef<[isize]>) -> Tensor {
+        unwrap(self.try_flip(axes))
+    }
+
+    /// As [`flip`](Tensor::flip).
+    ///
+    /// # Errors
+    /// If there is no such axis, or one is named twice.
+    #[track_caller]
+    pub fn try_flip(&self, axes: impl AsRef<[isize]>) -> Result<Tensor> {
+        reversed(self, &axes_of("flip", axes.as_ref(), self.rank())?)
+    }
+
+    /// The elements moved `shift` places along an axis; those that leave at one end return at the other.
+    ///
+    /// # Panics
+    /// If there is no such axis.
+    #[track_caller]
+    pub fn roll(&self, shift: isize, axis: isize) -> Tensor {
+        unwrap(self.try_roll(shift, axis))
+    }
+
+    /// As [`roll`](Tensor::roll).
+    ///
+    /// # Errors
+    /// If there is no such axis.
+    #[track_caller]
+    pub fn try_roll(&self, shift: isize, axis: isize) -> Result<Tensor> {
+        let at = axis_of("roll", axis, self.rank())?;
+        let size = self.shape()[at];
+        let shift = if size == 0 { 0 } else { shift.rem_euclid(size as isize) as usize };
+        if shift == 0 {
+            return Ok(self.clone());
+        }
+        let (front, back) = (part(self, at, size - shift, shift)?, part(self, at, 0, size - shift)?);
+        Tensor::try_concatenate(&[front, back], axis)
+    }
+}

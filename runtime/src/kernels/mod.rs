@@ -20,4 +20,5 @@ pub mod sort;
 pub mod threads;
 pub mod threefry;
 pub mod transpose;
+mod unit_interval;
 pub mod window;

@@ -60,7 +60,7 @@ impl RandomOrder {
         }
         let outer: usize = self.shape[..self.axis].iter().product();
         let inner = out.len() / (outer * length).max(1);
-        let (mut bits, mut lanes) = (vec![0; out.len()], Vec::new());
+        let (mut bits, mut lanes) = (vec![0u32; out.len()], Vec::new());
         let (mut order, mut before) = (vec![0; out.len()], vec![0; out.len()]);
         for _ in 0..rounds(out.len()) {
             threefry::bits(threefry::fold_in(key, 1), 0, &mut bits);

@@ -2,7 +2,6 @@
 
 use super::{Key, check_parameters, dtype_of_parameters, sampler};
 use crate::error::Result;
-use crate::ops::binary::{Binary, owned};
 use crate::ops::random_bits::{Draw, draw};
 use crate::ops::{convert, scalar_array};
 use crate::tensor::{DType, Tensor};

@@ -134,6 +134,27 @@ impl Key {
         random_bits::split(self.single("split")?, n).map(Key)
     }
 
+    /// One of an array of keys, or the keys at one index of its first axis; a negative index counts from the end.
+    ///
+    /// # Panics
+    /// Where [`try_at`](Key::try_at) returns an error.
+    #[track_caller]
+    pub fn at(&self, index: isize) -> Key {
+        unwrap(self.try_at(index))
+    }
+
+    /// As [`at`](Key::at).
+    ///
+    /// # Errors
+    /// If this is one key, or the index is out of range.
+    #[track_caller]
+    pub fn try_at(&self, index: isize) -> Result<Key> {
+        if self.shape().is_empty() {
+            return Err(Error::argument("at", "takes an array of keys, found one key"));
+        }
+        self.0.try_index_axis(0, index).map(Key)
+    }
+
     /// The key for a number, for instance that of a step or a layer; an integer scalar, wrapped to 32 bits.
     ///
     /// # Panics

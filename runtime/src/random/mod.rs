@@ -19,6 +19,7 @@
 //! The bits are those of Threefry-2x32 in JAX's partitionable mode. Floats are bit-exact with JAX on CPUs that have fused
 //! multiply-add, for `F32`; the narrow dtypes and `F64` follow the same formulas.
 
+mod choice;
 mod continuous;
 mod discrete;
 mod generator;
@@ -27,6 +28,7 @@ mod normal;
 mod permutation;
 mod uniform;
 
+pub use choice::Choice;
 pub use continuous::{
     exponential, exponential_of, gumbel, gumbel_of, laplace, laplace_of, logistic, logistic_of,
     try_exponential, try_exponential_of, try_gumbel, try_gumbel_of, try_laplace, try_laplace_of, try_logistic,

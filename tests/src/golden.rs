@@ -108,7 +108,8 @@ fn stored_as_integers(manifest: &Value, key: &str) -> Option<DType> {
         "float16_stored_as_uint16" => Some(DType::F16),
         _ => None,
     };
-    let covers = |prefix: &str| key.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    let covers =
+        |prefix: &str| key.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
     containers.iter().filter(|(prefix, _)| covers(prefix)).find_map(|(_, value)| kind(value.as_str()?))
 }
 
@@ -139,19 +140,31 @@ fn tensor(dtype: Dtype, half: Option<DType>, shape: &[usize], bytes: &[u8]) -> T
     }
 }
 
+/// What differs in shape, dtype or bits; every NaN equals every other.
+pub fn difference(found: &Tensor, expected: &Tensor) -> Option<String> {
+    if found.shape() != expected.shape() || found.dtype() != expected.dtype() {
+        return Some(format!("{} for {}", found.aval(), expected.aval()));
+    }
+    let (found, expected) = (numbers_of(found), numbers_of(expected));
+    let different = |(a, b): (&f64, &f64)| a.to_bits() != b.to_bits() && !(a.is_nan() && b.is_nan());
+    let first = found.iter().zip(&expected).position(different)?;
+    let count = found.iter().zip(&expected).filter(|&pair| different(pair)).count();
+    Some(format!(
+        "{count} of {}, the first at {first}: {:?} for {:?}",
+        found.len(),
+        found[first],
+        expected[first]
+    ))
+}
+
 /// Asserts equal shapes, dtypes and bits.
 ///
 /// # Panics
 /// If they differ: names the case and the first difference.
 #[track_caller]
 pub fn assert_same(what: &str, found: &Tensor, expected: &Tensor) {
-    assert_eq!(found.aval().shape, expected.aval().shape, "{what}: shape");
-    assert_eq!(found.dtype(), expected.dtype(), "{what}: dtype");
-    let (found, expected) = (numbers_of(found), numbers_of(expected));
-    let different = |(a, b): (&f64, &f64)| a.to_bits() != b.to_bits() && !(a.is_nan() && b.is_nan());
-    let count = found.iter().zip(&expected).filter(|&(a, b)| different((a, b))).count();
-    if let Some(at) = found.iter().zip(&expected).position(different) {
-        panic!("{what}: {count} of {} differ, the first at {at}: {:?} for {:?}", found.len(), found[at], expected[at]);
+    if let Some(difference) = difference(found, expected) {
+        panic!("{what}: {difference}");
     }
 }
 
@@ -171,7 +184,8 @@ pub fn assert_near(what: &str, found: &Tensor, expected: &Tensor, tolerance: Tol
         if distance.is_nan() { f64::INFINITY } else { distance }
     };
     let (found, expected) = (numbers_of(found), numbers_of(expected));
-    let worst = (0..found.len()).max_by(|&i, &j| excess(found[i], expected[i]).total_cmp(&excess(found[j], expected[j])));
+    let worst = (0..found.len())
+        .max_by(|&i, &j| excess(found[i], expected[i]).total_cmp(&excess(found[j], expected[j])));
     if let Some(at) = worst.filter(|&at| excess(found[at], expected[at]) > 0.0) {
         panic!("{what}: {:?} for {:?} at {at}, farther than {tolerance:?}", found[at], expected[at]);
     }

@@ -1,7 +1,7 @@
 //! The formulas of the initialisers over raw samples, against real Flax, bit for bit.
 
-use flaxen::random::{self, Key};
 use flaxen::Tensor;
+use flaxen::random::{self, Key};
 use flaxen_tests::golden::{Case, assert_same};
 
 /// Which axes of a shape are inputs, outputs and batch.
@@ -46,9 +46,7 @@ fn variance_scaling(
     };
     let variance = (scale / denominator) as f32;
     match distribution {
-        "truncated_normal" => {
-            random::truncated_normal(key, shape, -2.0, 2.0) * (variance.sqrt() / TRUNCATED)
-        }
+        "truncated_normal" => random::truncated_normal(key, shape, -2.0, 2.0) * (variance.sqrt() / TRUNCATED),
         "normal" => random::normal(key, shape) * variance.sqrt(),
         "uniform" => random::uniform_in(key, shape, -1.0, 1.0) * (3.0 * variance).sqrt(),
         other => panic!("no distribution {other}"),

@@ -95,7 +95,10 @@ impl Choice {
             return Err(Error::argument("choice", "the population is empty"));
         }
         if i32::try_from(n).is_err() {
-            return Err(Error::argument("choice", format!("a population of {n}: use one that an i32 counts")));
+            return Err(Error::argument(
+                "choice",
+                format!("a population of {n}: use one that an i32 counts"),
+            ));
         }
         if !self.replace && draws > n {
             let message = format!("a sample of {draws} without replacement from a population of {n}");
@@ -110,7 +113,11 @@ impl Choice {
                     let found = format!("weights of shape {:?} for a population of {n}", weights.shape());
                     return Err(Error::shape("choice", found, "one weight for each member"));
                 }
-                if self.replace { weighted(key, &weights, shape) } else { distinct(key, &weights, shape, draws) }
+                if self.replace {
+                    weighted(key, &weights, shape)
+                } else {
+                    distinct(key, &weights, shape, draws)
+                }
             }
         }
     }

@@ -156,7 +156,8 @@ fn integers(key: &Key, shape: &[usize], low: Tensor, high: Tensor, dtype: DType)
     let span = high.try_sub(&low)?.try_add(beyond)?;
     let span = high.try_gt(&low)?.try_select(span, constant(1))?;
     let [first, second] = key.try_split()?;
-    let (more, less) = (draw(first.data(), Draw::Bits(width), shape)?, draw(second.data(), Draw::Bits(width), shape)?);
+    let (more, less) =
+        (draw(first.data(), Draw::Bits(width), shape)?, draw(second.data(), Draw::Bits(width), shape)?);
     let unsigned = if width == 64 { DType::I64 } else { DType::U32 };
     let offset = random_below(more, less, convert(&span, unsigned, false)?)?;
     if width == 64 {

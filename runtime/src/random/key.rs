@@ -59,7 +59,10 @@ impl Key {
     pub fn from_data(data: impl Into<Tensor>) -> Result<Key> {
         let data = data.into();
         if data.dtype() != DType::U32 || data.shape().last() != Some(&2) {
-            return Err(Error::argument("key", format!("{} is not the data of a key, u32[..,2]", data.aval())));
+            return Err(Error::argument(
+                "key",
+                format!("{} is not the data of a key, u32[..,2]", data.aval()),
+            ));
         }
         Ok(Key(data))
     }

@@ -31,8 +31,8 @@ mod uniform;
 pub use choice::Choice;
 pub use continuous::{
     exponential, exponential_of, gumbel, gumbel_of, laplace, laplace_of, logistic, logistic_of,
-    try_exponential, try_exponential_of, try_gumbel, try_gumbel_of, try_laplace, try_laplace_of, try_logistic,
-    try_logistic_of,
+    try_exponential, try_exponential_of, try_gumbel, try_gumbel_of, try_laplace, try_laplace_of,
+    try_logistic, try_logistic_of,
 };
 pub use discrete::{
     bernoulli, bits, categorical, categorical_of, rademacher, randint, randint_of, try_bernoulli, try_bits,

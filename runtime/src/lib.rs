@@ -6,6 +6,7 @@ mod error;
 pub mod kernels;
 mod ops;
 pub mod primitive;
+pub mod random;
 mod tensor;
 mod trace;
 mod transform;

@@ -21,4 +21,5 @@ pub mod strided;
 pub mod threads;
 pub mod threefry;
 pub mod transpose;
+mod unit_interval;
 pub mod window;

@@ -1,0 +1,95 @@
+//! Random numbers, bit for bit those of `jax.random`.
+//!
+//! There is no hidden state: a [`Key`] determines what a function returns, and a key is used once. New keys come from
+//! [`Key::split`] and [`Key::fold_in`].
+//!
+//! ```
+//! use flaxen::prelude::*;
+//! use flaxen::random;
+//!
+//! let [noise, mask] = random::key(42).split();
+//! let x = random::normal(&noise, [2, 3]);
+//! let kept = random::bernoulli(&mask, 0.9, [2, 3]);
+//! assert_eq!(kept.select(x, 0.0).shape(), [2, 3]);
+//! ```
+//!
+//! Each function takes one key; for many keys there is [`vmap`](crate::vmap). All work under every transform: a key may
+//! be an argument of a compiled function, and samples are differentiable in their parameters where JAX's are.
+//!
+//! The bits are those of Threefry-2x32 in JAX's partitionable mode. Floats are bit-exact with JAX on CPUs that have fused
+//! multiply-add, for `F32`; the narrow dtypes and `F64` follow the same formulas.
+
+mod choice;
+mod continuous;
+mod discrete;
+mod generator;
+mod key;
+mod normal;
+mod permutation;
+mod uniform;
+
+pub use choice::Choice;
+pub use continuous::{
+    exponential, exponential_of, gumbel, gumbel_of, laplace, laplace_of, logistic, logistic_of,
+    try_exponential, try_exponential_of, try_gumbel, try_gumbel_of, try_laplace, try_laplace_of,
+    try_logistic, try_logistic_of,
+};
+pub use discrete::{
+    bernoulli, bits, categorical, categorical_of, rademacher, randint, randint_of, try_bernoulli, try_bits,
+    try_categorical, try_categorical_of, try_rademacher, try_randint, try_randint_of,
+};
+pub use generator::{Generator, from_fn, try_from_fn};
+pub use key::{Key, fold_in, key, split};
+pub use normal::{normal, normal_of, truncated_normal, try_normal, try_normal_of, try_truncated_normal};
+pub use permutation::{
+    permutation, permute, permute_independently, try_permutation, try_permute, try_permute_independently,
+};
+pub use uniform::{try_uniform, try_uniform_in, try_uniform_of, uniform, uniform_in, uniform_of};
+
+use crate::error::{Error, Result};
+use crate::ops::broadcast_shapes;
+use crate::tensor::{DType, Tensor, promote};
+
+/// Defines a function that panics and its fallible twin, which have one body.
+macro_rules! sampler {
+    ($(
+        $(#[$doc:meta])*
+        pub fn $name:ident / $try_name:ident($($arg:ident: $type:ty),* $(,)?) $body:block
+    )*) => {
+        $($(#[$doc])*
+        ///
+        /// # Panics
+        #[doc = concat!("Where [`", stringify!($try_name), "`] returns an error.")]
+        #[track_caller]
+        pub fn $name($($arg: $type),*) -> $crate::Tensor {
+            $crate::ops::unwrap($try_name($($arg),*))
+        }
+
+        #[doc = concat!("As [`", stringify!($name), "`].")]
+        ///
+        /// # Errors
+        /// If there are many keys instead of one, a parameter does not fit the shape, a dtype is not of the kind that the
+        /// function samples, or the size overflows the address space.
+        #[track_caller]
+        pub fn $try_name($($arg: $type),*) -> $crate::Result<$crate::Tensor> $body)*
+    };
+}
+use sampler;
+
+/// The dtype of samples whose parameters are these: that of tensors, `F32` for bare numbers.
+fn dtype_of_parameters<'a>(parameters: impl IntoIterator<Item = &'a Tensor>) -> DType {
+    let (dtype, weak) = promote(parameters.into_iter().map(Tensor::aval));
+    if weak { DType::F32 } else { dtype.to_inexact() }
+}
+
+/// Parameters must not make the sample larger than asked for.
+fn check_parameters(op: &'static str, shape: &[usize], parameters: &[&Tensor]) -> Result<()> {
+    for parameter in parameters {
+        let found = parameter.shape();
+        if !broadcast_shapes(op, &[shape, found]).is_ok_and(|out| out[..] == *shape) {
+            let found = format!("{found:?} for samples of shape {shape:?}");
+            return Err(Error::shape(op, found, "parameters that broadcast to the shape of the samples"));
+        }
+    }
+    Ok(())
+}

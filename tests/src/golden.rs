@@ -1,0 +1,216 @@
+//! Golden cases: what the real Flax, JAX and optax computed.
+//!
+//! A case is a manifest `NAME.json` with a file `NAME.safetensors` of its arrays. They lie in the folder `golden` beside
+//! this crate's manifest, or where the environment variable `FLAXEN_GOLDEN_DIR` says.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use flaxen::{DType, Element, Tensor};
+use half::{bf16, f16};
+use safetensors::{Dtype, SafeTensors};
+use serde_json::Value;
+
+/// A case: its manifest and its arrays.
+pub struct Case {
+    manifest: Value,
+    arrays: BTreeMap<String, Tensor>,
+}
+
+/// How near numbers must be: `|a − b| ≤ absolute + relative·|b|`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Tolerance {
+    /// The part that grows with the expected number.
+    pub relative: f64,
+    /// The part that does not.
+    pub absolute: f64,
+}
+
+fn folder() -> PathBuf {
+    std::env::var_os("FLAXEN_GOLDEN_DIR")
+        .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/golden")), PathBuf::from)
+}
+
+impl Case {
+    /// Reads a case.
+    ///
+    /// # Panics
+    /// If its files are missing or malformed: then there is nothing to test against.
+    pub fn load(name: &str) -> Case {
+        let path = |extension: &str| folder().join(format!("{name}.{extension}"));
+        let read = |extension: &str| {
+            std::fs::read(path(extension)).unwrap_or_else(|error| panic!("{:?}: {error}", path(extension)))
+        };
+        let manifest: Value = serde_json::from_slice(&read("json"))
+            .unwrap_or_else(|error| panic!("{:?}: {error}", path("json")));
+        let mut arrays = BTreeMap::new();
+        if manifest["safetensors"].is_string() {
+            let bytes = read("safetensors");
+            let file = SafeTensors::deserialize(&bytes)
+                .unwrap_or_else(|error| panic!("{:?}: {error}", path("safetensors")));
+            for (key, view) in file.iter() {
+                let half = stored_as_integers(&manifest, key);
+                arrays.insert(key.to_owned(), tensor(view.dtype(), half, view.shape(), view.data()));
+            }
+        }
+        Case { manifest, arrays }
+    }
+
+    /// The array of a key, its path joined by `/`.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn array(&self, key: &str) -> Tensor {
+        match self.arrays.get(key) {
+            Some(array) => array.clone(),
+            None => panic!("no array `{key}`, but {:?}", self.arrays.keys()),
+        }
+    }
+
+    /// The keys of all arrays, in order.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.arrays.keys().map(String::as_str)
+    }
+
+    /// The arrays below a path, by the rest of their keys.
+    pub fn group(&self, path: &str) -> BTreeMap<String, Tensor> {
+        let below = |key: &str| Some(key.strip_prefix(path)?.strip_prefix('/')?.to_owned());
+        self.arrays.iter().filter_map(|(key, array)| Some((below(key)?, array.clone()))).collect()
+    }
+
+    /// How the case was computed.
+    pub fn settings(&self) -> &Value {
+        &self.manifest["settings"]
+    }
+
+    /// What is expected beside arrays.
+    pub fn expect(&self) -> &Value {
+        &self.manifest["expect"]
+    }
+
+    /// The whole manifest.
+    pub fn manifest(&self) -> &Value {
+        &self.manifest
+    }
+
+    /// How near the arrays must be.
+    pub fn tolerance(&self) -> Tolerance {
+        let number = |name: &str| self.manifest["tolerance"][name].as_f64().unwrap_or(0.0);
+        Tolerance { relative: number("rtol"), absolute: number("atol") }
+    }
+}
+
+/// The 16-bit float that an array of 16-bit integers holds the bits of.
+fn stored_as_integers(manifest: &Value, key: &str) -> Option<DType> {
+    let containers = manifest["containers"].as_object()?;
+    let kind = |kind: &str| match kind {
+        "bfloat16_stored_as_uint16" => Some(DType::BF16),
+        "float16_stored_as_uint16" => Some(DType::F16),
+        _ => None,
+    };
+    let covers =
+        |prefix: &str| key.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    containers.iter().filter(|(prefix, _)| covers(prefix)).find_map(|(_, value)| kind(value.as_str()?))
+}
+
+fn tensor(dtype: Dtype, half: Option<DType>, shape: &[usize], bytes: &[u8]) -> Tensor {
+    macro_rules! numbers {
+        ($type:ty) => {{
+            let (words, _) = bytes.as_chunks::<{ size_of::<$type>() }>();
+            words.iter().map(|word| <$type>::from_le_bytes(*word)).collect::<Vec<_>>()
+        }};
+    }
+    match (dtype, half) {
+        (Dtype::U16, Some(DType::BF16)) => Tensor::from_vec(numbers!(bf16), shape),
+        (Dtype::U16, Some(_)) => Tensor::from_vec(numbers!(f16), shape),
+        (Dtype::U16, None) => {
+            let wide: Vec<u32> = numbers!(u16).into_iter().map(u32::from).collect();
+            Tensor::from_vec(wide, shape)
+        }
+        (Dtype::BF16, _) => Tensor::from_vec(numbers!(bf16), shape),
+        (Dtype::F16, _) => Tensor::from_vec(numbers!(f16), shape),
+        (Dtype::F32, _) => Tensor::from_vec(numbers!(f32), shape),
+        (Dtype::F64, _) => Tensor::from_vec(numbers!(f64), shape),
+        (Dtype::I32, _) => Tensor::from_vec(numbers!(i32), shape),
+        (Dtype::I64, _) => Tensor::from_vec(numbers!(i64), shape),
+        (Dtype::U32, _) => Tensor::from_vec(numbers!(u32), shape),
+        (Dtype::U8, _) => Tensor::from_vec(bytes, shape),
+        (Dtype::BOOL, _) => Tensor::from_vec(bytes.iter().map(|&byte| byte != 0).collect::<Vec<_>>(), shape),
+        (other, _) => panic!("an array of {other:?}"),
+    }
+}
+
+/// What differs in shape, dtype or bits; every NaN equals every other.
+pub fn difference(found: &Tensor, expected: &Tensor) -> Option<String> {
+    if found.shape() != expected.shape() || found.dtype() != expected.dtype() {
+        return Some(format!("{} for {}", found.aval(), expected.aval()));
+    }
+    let (found, expected) = (numbers_of(found), numbers_of(expected));
+    let different = |(a, b): (&f64, &f64)| a.to_bits() != b.to_bits() && !(a.is_nan() && b.is_nan());
+    let first = found.iter().zip(&expected).position(different)?;
+    let count = found.iter().zip(&expected).filter(|&pair| different(pair)).count();
+    Some(format!(
+        "{count} of {}, the first at {first}: {:?} for {:?}",
+        found.len(),
+        found[first],
+        expected[first]
+    ))
+}
+
+/// Asserts equal shapes, dtypes and bits.
+///
+/// # Panics
+/// If they differ: names the case and the first difference.
+#[track_caller]
+pub fn assert_same(what: &str, found: &Tensor, expected: &Tensor) {
+    if let Some(difference) = difference(found, expected) {
+        panic!("{what}: {difference}");
+    }
+}
+
+/// Asserts equal shapes and dtypes, and numbers within a tolerance.
+///
+/// # Panics
+/// If they differ: names the case and the worst difference.
+#[track_caller]
+pub fn assert_near(what: &str, found: &Tensor, expected: &Tensor, tolerance: Tolerance) {
+    assert_eq!(found.aval().shape, expected.aval().shape, "{what}: shape");
+    assert_eq!(found.dtype(), expected.dtype(), "{what}: dtype");
+    let excess = |a: f64, b: f64| {
+        if a == b || (a.is_nan() && b.is_nan()) {
+            return f64::NEG_INFINITY;
+        }
+        let distance = (a - b).abs() - (tolerance.absolute + tolerance.relative * b.abs());
+        if distance.is_nan() { f64::INFINITY } else { distance }
+    };
+    let (found, expected) = (numbers_of(found), numbers_of(expected));
+    let worst = (0..found.len())
+        .max_by(|&i, &j| excess(found[i], expected[i]).total_cmp(&excess(found[j], expected[j])));
+    if let Some(at) = worst.filter(|&at| excess(found[at], expected[at]) > 0.0) {
+        panic!("{what}: {:?} for {:?} at {at}, farther than {tolerance:?}", found[at], expected[at]);
+    }
+}
+
+/// The numbers of any dtype; `I64` beyond 2⁵³ are rounded.
+///
+/// # Panics
+/// If the tensor is a value of a transform.
+pub fn numbers_of(tensor: &Tensor) -> Vec<f64> {
+    fn read<T: Element>(tensor: &Tensor, wide: impl Fn(T) -> f64) -> Vec<f64> {
+        match tensor.to_vec::<T>() {
+            Ok(numbers) => numbers.into_iter().map(wide).collect(),
+            Err(error) => panic!("{error}"),
+        }
+    }
+    match tensor.dtype() {
+        DType::Bool => read(tensor, |x: bool| f64::from(u8::from(x))),
+        DType::U8 => read(tensor, |x: u8| x.into()),
+        DType::U32 => read(tensor, |x: u32| x.into()),
+        DType::I32 => read(tensor, |x: i32| x.into()),
+        DType::I64 => read(tensor, |x: i64| x as f64),
+        DType::F16 => read(tensor, f16::to_f64),
+        DType::BF16 => read(tensor, bf16::to_f64),
+        DType::F32 => read(tensor, |x: f32| x.into()),
+        DType::F64 => read(tensor, |x: f64| x),
+    }
+}

@@ -1,5 +1,7 @@
 //! The primitives, one family a file: struct, rules, methods.
 
+pub mod activation;
+pub mod arithmetic;
 pub mod barrier;
 pub mod binary;
 pub(crate) mod call;
@@ -7,6 +9,8 @@ pub mod cast;
 pub mod collective;
 pub mod compare;
 pub mod create;
+pub mod fma;
+pub mod logaddexp;
 pub mod operators;
 pub mod reduce;
 pub mod select;

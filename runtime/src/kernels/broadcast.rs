@@ -49,6 +49,8 @@ impl<const N: usize> Broadcast<N> {
     }
 
     /// Calls `f(first output element, first element of each array)` for rows `first..first + count`.
+    // Inlined, so that `f` is compiled for the instruction set of the caller.
+    #[inline(always)]
     pub fn rows(&self, first: usize, count: usize, mut f: impl FnMut(usize, [usize; N])) {
         let mut index: SmallVec<[usize; 6]> = SmallVec::new();
         let mut at = [0; N];

@@ -1,6 +1,8 @@
 //! The primitives, one family a file: struct, rules, methods.
 
 pub(crate) mod axes;
+pub mod activation;
+pub mod arithmetic;
 pub mod barrier;
 pub mod binary;
 pub(crate) mod call;
@@ -16,6 +18,8 @@ pub mod dynamic_slice;
 pub mod einsum;
 pub mod linalg;
 pub mod next_after;
+pub mod fma;
+pub mod logaddexp;
 pub mod operators;
 pub(crate) mod random_below;
 pub(crate) mod random_bits;

@@ -6,6 +6,7 @@
 mod error_function;
 mod exponential;
 mod gamma;
+mod halves;
 mod logarithm;
 mod polynomial;
 mod power;
@@ -15,6 +16,7 @@ mod tests;
 mod trigonometry;
 mod unary;
 
-pub use power::integer_power;
+pub use halves::{through_f32, through_f32_in_place};
+pub use power::{integer_power, integer_power_in_place};
 pub use real::Real;
 pub use unary::{UnaryFn, UnaryOp, functions, map, map_in_place, unary, unary_in_place};

@@ -101,6 +101,8 @@ pub trait Real:
     fn ceil(self) -> Self;
     /// Rounds to the nearest integer, ties to the even one.
     fn round(self) -> Self;
+    /// Rounds towards zero.
+    fn trunc(self) -> Self;
     /// Returns the magnitude.
     fn abs(self) -> Self;
     /// Returns -1 or 1, or the argument itself if that is a zero or NaN.
@@ -141,6 +143,7 @@ macro_rules! common {
             floor => $type::floor;
             ceil => $type::ceil;
             round => $type::round_ties_even;
+            trunc => $type::trunc;
             abs => $type::abs;
             sign => |x: $type| if x.abs() > 0.0 { $type::copysign(1.0, x) } else { x };
         }

@@ -110,6 +110,8 @@ unary_ops! {
     Ceil, ceil, cost 1;
     /// Rounding to nearest, ties to even.
     Round, round, cost 1;
+    /// Rounding towards zero.
+    Trunc, trunc, cost 1;
     /// `e^x`.
     Exp, exp, cost 3;
     /// `2^x`.
@@ -295,5 +297,5 @@ mod tests {
             }
         };
     }
-    levels_agree!(Exp Exp2 Expm1 Log Log2 Log1p Sqrt Rsqrt Sin Cos Tanh Logistic Erf Erfc ErfInv Floor Ceil Round Abs Sign);
+    levels_agree!(Exp Exp2 Expm1 Log Log2 Log1p Sqrt Rsqrt Sin Cos Tanh Logistic Erf Erfc ErfInv Floor Ceil Round Trunc Abs Sign);
 }

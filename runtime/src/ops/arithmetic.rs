@@ -1,0 +1,227 @@
+//! Arithmetic of two arguments that is composed from primitives.
+
+use super::binary::Binary;
+use super::{promoted, promoted_inexact, unwrap};
+use crate::error::{Error, Result};
+use crate::tensor::{DType, Tensor};
+use crate::trace::bind1;
+
+/// Two numbers of one dtype.
+#[track_caller]
+fn numbers(op: &'static str, x: &Tensor, y: Tensor) -> Result<[Tensor; 2]> {
+    let pair = promoted([x.clone(), y])?;
+    if pair[0].dtype() == DType::Bool {
+        return Err(Error::dtype(op, DType::Bool, "numbers (cast the booleans first)"));
+    }
+    Ok(pair)
+}
+
+/// Where a remainder with the sign of the dividend has to move by one divisor.
+#[track_caller]
+fn is_off(remainder: &Tensor, divisor: &Tensor) -> Result<Tensor> {
+    let zero = remainder.like(0.0);
+    let signs_differ = remainder.try_lt(&zero)?.try_ne(divisor.try_lt(&zero)?)?;
+    signs_differ.try_bitand(remainder.try_ne(&zero)?)
+}
+
+impl Tensor {
+    /// What the quotient rounded down leaves, as the operator `%`: it has the sign of the divisor.
+    ///
+    /// The gradients are 1 and `-floor(self / divisor)`. The remainder of an integer divided by 0 is 0.
+    ///
+    /// ```
+    /// use flaxen::prelude::*;
+    /// let x = Tensor::from([7, -7, 7, -7]) % Tensor::from([3, 3, -3, -3]);
+    /// assert_eq!(x.to_vec::<i32>()?, [1, 2, -2, -1]);
+    /// # Ok::<(), flaxen::Error>(())
+    /// ```
+    ///
+    /// # Panics
+    /// If the shapes do not broadcast, or the arguments are boolean.
+    #[track_caller]
+    pub fn remainder(&self, divisor: impl Into<Tensor>) -> Tensor {
+        unwrap(self.try_remainder(divisor))
+    }
+
+    /// As [`remainder`](Tensor::remainder).
+    ///
+    /// # Errors
+    /// If the shapes do not broadcast, or the arguments are boolean.
+    #[track_caller]
+    pub fn try_remainder(&self, divisor: impl Into<Tensor>) -> Result<Tensor> {
+        let [x, y] = numbers("remainder", self, divisor.into())?;
+        let y = if y.dtype().is_integer() { y.try_eq(y.like(0.0))?.try_select(y.like(1.0), &y)? } else { y };
+        let left = x.try_fmod(&y)?;
+        is_off(&left, &y)?.try_select(left.try_add(&y)?, &left)
+    }
+
+    /// The quotient rounded down, as Python's `//`; the dtype stays, and the gradient is 0.
+    ///
+    /// # Panics
+    /// If the shapes do not broadcast, or the arguments are boolean.
+    #[track_caller]
+    pub fn floor_divide(&self, divisor: impl Into<Tensor>) -> Tensor {
+        unwrap(self.try_floor_divide(divisor))
+    }
+
+    /// As [`floor_divide`](Tensor::floor_divide).
+    ///
+    /// # Errors
+    /// If the shapes do not broadcast, or the arguments are boolean.
+    #[track_caller]
+    pub fn try_floor_divide(&self, divisor: impl Into<Tensor>) -> Result<Tensor> {
+        let [x, y] = numbers("floor_divide", self, divisor.into())?;
+        let dtype = x.dtype();
+        if dtype.is_unsigned() {
+            return bind1(&Binary::Div, [x, y]);
+        }
+        let left = x.try_fmod(&y)?;
+        let is_off = is_off(&left, &y)?;
+        // What is left is taken off first: the quotient is then next to an integer, however large it is.
+        let whole =
+            if dtype.is_float() { y.try_eq(y.like(0.0))?.try_select(&x, x.try_sub(&left)?)? } else { x };
+        let quotient = bind1(&Binary::Div, [whole, y])?;
+        is_off.try_select(quotient.try_sub(quotient.like(1.0))?, &quotient)?.try_round()
+    }
+
+    /// `√(x² + y²)`, which overflows only if the result does.
+    ///
+    /// # Panics
+    /// If the shapes do not broadcast.
+    #[track_caller]
+    pub fn hypot(&self, other: impl Into<Tensor>) -> Tensor {
+        unwrap(self.try_hypot(other))
+    }
+
+    /// As [`hypot`](Tensor::hypot).
+    ///
+    /// # Errors
+    /// If the shapes do not broadcast.
+    #[track_caller]
+    pub fn try_hypot(&self, other: impl Into<Tensor>) -> Result<Tensor> {
+        let [x, y] = promoted_inexact([self.clone(), other.into()])?;
+        let (x, y) = (x.try_abs()?, y.try_abs()?);
+        let infinite = x.try_is_inf()?.try_bitor(y.try_is_inf()?)?;
+        let (long, short) = (x.try_maximum(&y)?, x.try_minimum(&y)?);
+        let is_zero = long.try_eq(long.like(0.0))?;
+        let ratio = short.try_div(is_zero.try_select(long.like(1.0), &long)?)?;
+        let length = long.try_mul((ratio.try_square()? + 1.0).sqrt())?;
+        let length = is_zero.try_select(&long, length)?;
+        infinite.try_select(length.like(f64::INFINITY), &length)
+    }
+
+    /// True where `|self - other| ≤ atol + rtol · |other|`, or both are the same infinity; NaN is close to nothing.
+    ///
+    /// # Panics
+    /// If the shapes do not broadcast.
+    #[track_caller]
+    pub fn is_close(&self, other: impl Into<Tensor>, rtol: f64, atol: f64) -> Tensor {
+        unwrap(self.try_is_close(other, rtol, atol))
+    }
+
+    /// As [`is_close`](Tensor::is_close).
+    ///
+    /// # Errors
+    /// If the shapes do not broadcast.
+    #[track_caller]
+    pub fn try_is_close(&self, other: impl Into<Tensor>, rtol: f64, atol: f64) -> Result<Tensor> {
+        let [x, y] = promoted_inexact([self.clone(), other.into()])?;
+        let distance = x.try_sub(&y)?.try_abs()?;
+        let allowed = y.try_abs()? * rtol + atol;
+        let near = distance.try_le(allowed)?.try_bitand(y.try_is_finite()?)?;
+        x.try_eq(&y)?.try_bitor(near)
+    }
+
+    /// Whether all numbers are close to the other's, as [`is_close`](Tensor::is_close) says.
+    ///
+    /// ```
+    /// use flaxen::prelude::*;
+    /// let x = Tensor::from([1.0f32, 2.0]);
+    /// assert!(x.all_close([1.000001f32, 2.0], 1e-5, 1e-8)?);
+    /// assert!(!x.all_close([1.1f32, 2.0], 1e-5, 1e-8)?);
+    /// # Ok::<(), flaxen::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If the shapes do not broadcast; under `jit` and `vmap` there are no numbers to compare.
+    #[track_caller]
+    pub fn all_close(&self, other: impl Into<Tensor>, rtol: f64, atol: f64) -> Result<bool> {
+        Ok(self.try_is_close(other, rtol, atol)?.to_vec::<bool>()?.into_iter().all(|close| close))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::prelude::*;
+
+    fn list(x: &Tensor) -> Vec<f64> {
+        x.cast(DType::F64).to_vec().unwrap()
+    }
+
+    #[test]
+    fn remainder_and_floored_quotient_make_the_dividend_again() {
+        let x = [7.5, -7.5, 7.5, -7.5, 6.0, -6.0, 0.0, 0.7];
+        let y = [2.0, 2.0, -2.0, -2.0, 3.0, -3.0, 5.0, -0.1];
+        for dtype in [DType::F32, DType::F64, DType::I32, DType::I64, DType::F16, DType::BF16] {
+            let y = if dtype.is_float() { y } else { y.map(|y| y - f64::from(y == -0.1)) };
+            let (x, y) = (Tensor::from(x).cast(dtype), Tensor::from(y).cast(dtype));
+            let (left, whole) = (x.remainder(&y), x.floor_divide(&y));
+            assert_eq!((left.dtype(), whole.dtype()), (dtype, dtype));
+            assert!((&whole * &y + &left).all_close(&x, 1e-2, 1e-6).unwrap(), "{dtype}");
+            for ((left, y), whole) in list(&left).into_iter().zip(list(&y)).zip(list(&whole)) {
+                assert!(
+                    (left == 0.0 || (left < 0.0) == (y < 0.0)) && left.abs() < y.abs(),
+                    "{dtype} {left} {y}"
+                );
+                assert_eq!(whole, whole.floor());
+            }
+        }
+    }
+
+    #[test]
+    fn unsigned_integers_divide_plainly_and_nothing_divides_by_zero() {
+        let x = Tensor::from([200u8, 7]);
+        assert_eq!(x.floor_divide(Tensor::from([7u8, 2])).to_vec::<u8>().unwrap(), [28, 3]);
+        assert_eq!(Tensor::from([7, -7]).remainder(Tensor::from([0, 0])).to_vec::<i32>().unwrap(), [0, 0]);
+        assert!(list(&Tensor::from([1.0f32]).remainder(0.0))[0].is_nan());
+        assert!(Tensor::from([true]).try_remainder(Tensor::from([true])).is_err());
+    }
+
+    #[test]
+    fn the_gradient_of_the_remainder_is_minus_the_floored_quotient() {
+        let (x, y) = (Tensor::from([7.5f64, -7.5, 7.5]), Tensor::from([2.0f64, 2.0, -2.0]));
+        let dx = grad(|x: &Tensor| x.remainder(&y).try_sum([0]))(&x).unwrap();
+        let dy = grad(|y: &Tensor| x.remainder(y).try_sum([0]))(&y).unwrap();
+        assert_eq!(list(&dx), [1.0; 3]);
+        assert_eq!(list(&dy), list(&-x.floor_divide(&y)));
+        let flat = grad(|x: &Tensor| x.floor_divide(&y).try_sum([0]))(&x).unwrap();
+        assert_eq!(list(&flat), [0.0; 3]);
+    }
+
+    #[test]
+    fn the_hypotenuse_neither_overflows_nor_has_a_nan_gradient_at_zero() {
+        let inf = f32::INFINITY;
+        let x = Tensor::from([3.0f32, -3e30, 0.0, inf, 0.0]);
+        let y = Tensor::from([4.0f32, 4e30, 0.0, f32::NAN, -2.0]);
+        let found = x.hypot(&y);
+        let expected = Tensor::from([5.0f32, 5e30, 0.0, inf, 2.0]);
+        assert!(found.all_close(expected, 1e-6, 0.0).unwrap(), "{found:?}");
+        let (x, y) = (Tensor::from([3.0f64, 0.0]), Tensor::from([4.0f64, 0.0]));
+        let slope = list(&grad(|x: &Tensor| x.hypot(&y).try_sum([0]))(&x).unwrap());
+        assert!((slope[0] - 0.6).abs() < 1e-12 && slope[1].is_finite(), "{slope:?}");
+    }
+
+    #[test]
+    fn closeness_is_relative_to_the_other_and_counts_equal_infinities() {
+        let inf = f32::INFINITY;
+        let x = Tensor::from([1.0f32, 100.0, inf, inf, f32::NAN]);
+        let y = Tensor::from([1.05f32, 104.0, inf, 1.0, f32::NAN]);
+        assert_eq!(x.is_close(&y, 0.045, 0.0).to_vec::<bool>().unwrap(), [false, true, true, false, false]);
+        assert!(x.is_close(&y, 0.045, 0.01).to_vec::<bool>().unwrap()[0]);
+        let traced = jit(|x: Tensor| {
+            x.all_close(&x, 0.0, 0.0)?;
+            Ok(x)
+        });
+        assert!(traced.call(x).is_err());
+    }
+}

@@ -1,0 +1,158 @@
+//! The logarithm of a sum of exponentials of two arguments.
+
+use half::{bf16, f16};
+use smallvec::smallvec;
+
+use super::{align, cotangent, infer_elementwise, only, promoted_inexact, sum_to, unpack, unwrap};
+use crate::error::{Error, Result};
+use crate::kernels::broadcast::Broadcast;
+use crate::kernels::elementwise;
+use crate::kernels::math::Real;
+use crate::kernels::number::Number;
+use crate::primitive::{Args, Keeps, Outs, Primitive, Saved};
+use crate::tensor::{Array, Aval, DType, Tensor};
+use crate::trace::{Axis, bind1};
+
+/// `max(x, y) + log1p(exp(-|x - y|))`.
+// A primitive, because a composition would have the wrong second derivative at ties: that of `max` and `|x|` is 0.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct LogAddExp;
+
+impl Primitive for LogAddExp {
+    fn name(&self) -> &'static str {
+        "logaddexp"
+    }
+
+    fn infer(&self, args: &[&Aval]) -> Result<Outs<Aval>> {
+        let out = infer_elementwise("logaddexp", args)?;
+        if !out.dtype.is_float() {
+            return Err(Error::dtype("logaddexp", out.dtype, "floats"));
+        }
+        Ok(smallvec![out])
+    }
+
+    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
+        let ([x, y], out) = (unpack(args), only(outs));
+        Ok(smallvec![match out.dtype {
+            DType::F16 => run(&x, &y, out, half::<f16>),
+            DType::BF16 => run(&x, &y, out, half::<bf16>),
+            DType::F64 => run(&x, &y, out, scalar::<f64>),
+            _ => run(&x, &y, out, scalar::<f32>),
+        }])
+    }
+
+    fn keeps(&self, _wants: &[bool]) -> Keeps {
+        Keeps::ARGS
+    }
+
+    fn vjp(&self, saved: &Saved, cts: Outs<Option<Tensor>>, wants: &[bool]) -> Result<Args<Option<Tensor>>> {
+        let (ct, x, y) = (cotangent(cts), saved.arg(0), saved.arg(1));
+        // Equal infinities differ by nothing.
+        let tie = x.is_inf() & x.eq(y);
+        let above = tie.try_select(ct.like(0.0), x - y)?;
+        let back = |i: usize, slope: &dyn Fn() -> Tensor| -> Result<Option<Tensor>> {
+            wants[i].then(|| sum_to(&ct * slope(), &saved.arg_aval(i).shape)).transpose()
+        };
+        Ok(smallvec![back(0, &|| above.logistic())?, back(1, &|| (-&above).logistic())?])
+    }
+
+    fn batch(&self, _axis: &Axis, args: Args, mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
+        Ok((smallvec![bind1(self, align(args, mapped)?)?], smallvec![true]))
+    }
+}
+
+fn scalar<T: Real + Number>(x: T, y: T) -> T {
+    // Equal infinities differ by nothing, and NaN is passed on by the difference.
+    let distance = if x == y { T::ZERO } else { Real::abs(x - y) };
+    x.larger(y) + Real::log1p(Real::exp(-distance))
+}
+
+fn half<H: Number<Acc = f32>>(x: H, y: H) -> H {
+    H::narrow(scalar(x.widen(), y.widen()))
+}
+
+fn run<T: bytemuck::Pod + Send + Sync>(
+    x: &Array,
+    y: &Array,
+    out: Aval,
+    f: impl Fn(T, T) -> T + Sync,
+) -> Array {
+    let layout = Broadcast::new(&out.shape, [x.shape(), y.shape()]);
+    Array::build(out, |out| elementwise::zip(&layout, (x.data(), y.data()), out, 10, f))
+}
+
+impl Tensor {
+    /// `log(eˣ + eʸ)` without overflow.
+    ///
+    /// # Panics
+    /// If the shapes do not broadcast.
+    #[track_caller]
+    pub fn logaddexp(&self, other: impl Into<Tensor>) -> Tensor {
+        unwrap(self.try_logaddexp(other))
+    }
+
+    /// As [`logaddexp`](Tensor::logaddexp).
+    ///
+    /// # Errors
+    /// If the shapes do not broadcast.
+    #[track_caller]
+    pub fn try_logaddexp(&self, other: impl Into<Tensor>) -> Result<Tensor> {
+        bind1(&LogAddExp, promoted_inexact([self.clone(), other.into()])?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::prelude::*;
+
+    fn list(x: &Tensor) -> Vec<f64> {
+        x.cast(DType::F64).to_vec().unwrap()
+    }
+
+    #[test]
+    fn neither_large_numbers_nor_infinities_overflow() {
+        let inf = f64::INFINITY;
+        let x = Tensor::from([1000.0, -1000.0, inf, -inf, -inf, inf, 0.0]);
+        let y = Tensor::from([1000.0, -1000.0, inf, -inf, 1.0, 1.0, 0.0]);
+        let log2 = std::f64::consts::LN_2;
+        assert_eq!(list(&x.logaddexp(&y)), [1000.0 + log2, -1000.0 + log2, inf, -inf, 1.0, inf, log2]);
+        assert!(list(&x.logaddexp(f64::NAN)).iter().all(|x| x.is_nan()));
+    }
+
+    #[test]
+    fn gradients_share_one_between_the_two_also_at_ties_and_infinities() {
+        let inf = f64::INFINITY;
+        let y = Tensor::from([0.0, -inf, inf, 3.0, -inf]);
+        let f = |x: &Tensor| x.logaddexp(&y).try_sum([0]);
+        let found = list(&grad(f)(&Tensor::from([0.0, -inf, inf, -inf, 2.0])).unwrap());
+        assert_eq!(found, [0.5, 0.5, 0.5, 0.0, 1.0]);
+    }
+
+    #[test]
+    fn the_second_derivative_is_that_of_the_logistic_function() {
+        let softplus = |x: &Tensor| Ok(x.logaddexp(x.like(0.0)));
+        for x in [0.0f64, 0.7, -2.0] {
+            let s = 1.0 / (1.0 + (-x).exp());
+            let found = grad(grad(softplus))(&Tensor::full([], x)).unwrap().item::<f64>().unwrap();
+            assert!((found - s * (1.0 - s)).abs() < 1e-12);
+        }
+    }
+
+    #[test]
+    fn batches_broadcasts_and_dtypes() {
+        let x = Tensor::from([[0.1f64, 0.2, 0.3], [1.0, 2.0, 3.0]]);
+        let y = Tensor::from([0.5f64, -0.5]);
+        let expected = list(&x.logaddexp(y.reshape([2, 1])));
+        let batched = vmap(|(x, y): (Tensor, Tensor)| Ok(x.logaddexp(y))).call((x.clone(), y)).unwrap();
+        assert_eq!(list(&batched), expected);
+        for dtype in [DType::F32, DType::BF16, DType::F16] {
+            let found = x.cast(dtype).logaddexp(x.cast(dtype));
+            let tolerance = if dtype == DType::F32 { 1e-6 } else { 1e-2 };
+            assert!(
+                found.dtype() == dtype
+                    && found.cast(DType::F64).all_close(&x + 2f64.ln(), tolerance, 0.0).unwrap()
+            );
+        }
+        assert_eq!(Tensor::from([1]).logaddexp(Tensor::from([2])).dtype(), DType::F32);
+    }
+}

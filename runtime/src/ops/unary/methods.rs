@@ -1,0 +1,224 @@
+//! The functions of one argument as methods and operators.
+
+use std::ops;
+
+use super::Unary;
+use crate::error::Result;
+use crate::kernels::math::UnaryOp;
+use crate::ops::{convert, unwrap};
+use crate::tensor::{DType, Tensor};
+use crate::trace::bind1;
+
+/// Integers and booleans as `F32`.
+pub(crate) fn inexact(x: &Tensor) -> Result<Tensor> {
+    convert(x, x.dtype().to_inexact(), x.aval().weak)
+}
+
+macro_rules! method {
+    ($(#[$doc:meta])* $method:ident $try_method:ident $panics:literal |$x:ident| $value:expr) => {
+        $(#[$doc])*
+        ///
+        /// # Panics
+        #[doc = $panics]
+        #[track_caller]
+        pub fn $method(&self) -> Tensor {
+            unwrap(self.$try_method())
+        }
+
+        #[doc = concat!("As [`", stringify!($method), "`](Tensor::", stringify!($method), ").")]
+        ///
+        /// # Errors
+        #[doc = $panics]
+        #[track_caller]
+        pub fn $try_method(&self) -> Result<Tensor> {
+            let $x = self;
+            $value
+        }
+    };
+}
+
+macro_rules! float_functions {
+    ($($(#[$doc:meta])* $method:ident $try_method:ident $op:ident;)*) => {
+        impl Tensor {
+            $(method! {
+                $(#[$doc])*
+                ///
+                /// Integers and booleans are converted to `F32`.
+                $method $try_method "If this is a value of a transform that has returned."
+                |x| bind1(&Unary::Function(UnaryOp::$op), [inexact(x)?])
+            })*
+        }
+    };
+}
+
+float_functions! {
+    /// `eˣ`.
+    ///
+    /// ```
+    /// use flaxen::prelude::*;
+    /// assert_eq!(Tensor::from([0.0f32, f32::NEG_INFINITY]).exp().to_vec::<f32>()?, [1.0, 0.0]);
+    /// # Ok::<(), flaxen::Error>(())
+    /// ```
+    exp try_exp Exp;
+    /// `2ˣ`.
+    exp2 try_exp2 Exp2;
+    /// `eˣ - 1`, precise near 0.
+    expm1 try_expm1 Expm1;
+    /// The natural logarithm; of 0 it is -∞, of negative numbers NaN.
+    log try_log Log;
+    /// The logarithm to base 2.
+    log2 try_log2 Log2;
+    /// `log(1 + x)`, precise near 0.
+    log1p try_log1p Log1p;
+    /// The square root.
+    sqrt try_sqrt Sqrt;
+    /// `1/√x`.
+    rsqrt try_rsqrt Rsqrt;
+    /// The cube root.
+    cbrt try_cbrt Cbrt;
+    /// The sine of radians.
+    sin try_sin Sin;
+    /// The cosine of radians.
+    cos try_cos Cos;
+    /// The tangent of radians.
+    tan try_tan Tan;
+    /// The inverse sine, in radians.
+    asin try_asin Asin;
+    /// The inverse cosine, in radians.
+    acos try_acos Acos;
+    /// The inverse tangent, in radians; [`atan2`](Tensor::atan2) knows the quadrant.
+    atan try_atan Atan;
+    /// The hyperbolic sine.
+    sinh try_sinh Sinh;
+    /// The hyperbolic cosine.
+    cosh try_cosh Cosh;
+    /// The hyperbolic tangent.
+    tanh try_tanh Tanh;
+    /// The inverse hyperbolic sine.
+    asinh try_asinh Asinh;
+    /// The inverse hyperbolic cosine.
+    acosh try_acosh Acosh;
+    /// The inverse hyperbolic tangent.
+    atanh try_atanh Atanh;
+    /// `1/(1 + e⁻ˣ)`, also called [`sigmoid`](Tensor::sigmoid).
+    logistic try_logistic Logistic;
+    /// `1/(1 + e⁻ˣ)`, as [`logistic`](Tensor::logistic).
+    sigmoid try_sigmoid Logistic;
+    /// The error function.
+    erf try_erf Erf;
+    /// `1 - erf(x)`, precise where that is small.
+    erfc try_erfc Erfc;
+    /// The inverse of the error function.
+    erf_inv try_erf_inv ErfInv;
+    /// `log |Γ(x)|`.
+    lgamma try_lgamma Lgamma;
+    /// The derivative of [`lgamma`](Tensor::lgamma).
+    digamma try_digamma Digamma;
+    /// The derivative of [`digamma`](Tensor::digamma), which itself has no derivative here.
+    trigamma try_trigamma Trigamma;
+}
+
+macro_rules! roundings {
+    ($($(#[$doc:meta])* $method:ident $try_method:ident $op:ident;)*) => {
+        impl Tensor {
+            $(method! {
+                $(#[$doc])*
+                ///
+                /// Integers and booleans stay as they are. The gradient is 0.
+                $method $try_method "If this is a value of a transform that has returned."
+                |x| {
+                    if x.dtype().is_float() { bind1(&Unary::Function(UnaryOp::$op), [x.clone()]) } else { Ok(x.clone()) }
+                }
+            })*
+        }
+    };
+}
+
+roundings! {
+    /// The greatest integer that is not above.
+    floor try_floor Floor;
+    /// The least integer that is not below.
+    ceil try_ceil Ceil;
+    /// The nearest integer, and the even one of two that are equally near.
+    round try_round Round;
+    /// The nearest integer towards 0.
+    trunc try_trunc Trunc;
+}
+
+macro_rules! plain {
+    ($($(#[$doc:meta])* $method:ident $try_method:ident $panics:literal $op:expr;)*) => {
+        impl Tensor {
+            $(method! { $(#[$doc])* $method $try_method $panics |x| bind1(&$op, [x.clone()]) })*
+        }
+    };
+}
+
+plain! {
+    /// The opposite number, as the operator `-`; unsigned integers wrap around.
+    neg try_neg "If this is boolean." Unary::Neg;
+    /// `not` of booleans, or all bits of integers turned around, as the operator `!`.
+    logical_not try_logical_not "If this is a float." Unary::Not;
+    /// -1, 0 or 1; NaN stays NaN. The gradient is 0.
+    sign try_sign "If this is boolean." Unary::Function(UnaryOp::Sign);
+    /// `max(x, 0)`, with a gradient of 0 at 0; NaN stays NaN.
+    ///
+    /// ```
+    /// use flaxen::prelude::*;
+    /// let layers: [fn(&Tensor) -> Tensor; 2] = [Tensor::relu, Tensor::tanh];
+    /// assert_eq!(layers[0](&Tensor::from([-1.0f32, 2.0])).to_vec::<f32>()?, [0.0, 2.0]);
+    /// # Ok::<(), flaxen::Error>(())
+    /// ```
+    relu try_relu "If this is boolean." Unary::Relu;
+    /// True where the number is neither infinite nor NaN; everywhere for integers.
+    is_finite try_is_finite "If this is a value of a transform that has returned." Unary::IsFinite;
+    /// True where there is no number; nowhere for integers.
+    is_nan try_is_nan "If this is a value of a transform that has returned." Unary::IsNan;
+    /// True where the number is +∞ or -∞; nowhere for integers.
+    is_inf try_is_inf "If this is a value of a transform that has returned." Unary::IsInf;
+}
+
+impl Tensor {
+    method! {
+        /// The magnitude; its gradient is 0 at 0.
+        ///
+        /// Booleans stay as they are, and the least signed integer is its own magnitude.
+        abs try_abs "If this is a value of a transform that has returned."
+        |x| {
+            if x.dtype() == DType::Bool {
+                return Ok(x.clone());
+            }
+            bind1(&Unary::Function(UnaryOp::Abs), [x.clone()])
+        }
+    }
+
+    method! {
+        /// The logarithm to base 10.
+        ///
+        /// Integers and booleans are converted to `F32`.
+        log10 try_log10 "If this is a value of a transform that has returned."
+        |x| Ok(x.try_log()? * std::f64::consts::LOG10_E)
+    }
+}
+
+macro_rules! operator {
+    ($trait:ident $method:ident $op:expr) => {
+        impl ops::$trait for Tensor {
+            type Output = Tensor;
+            #[track_caller]
+            fn $method(self) -> Tensor {
+                unwrap(bind1(&$op, [self]))
+            }
+        }
+
+        impl ops::$trait for &Tensor {
+            type Output = Tensor;
+            #[track_caller]
+            fn $method(self) -> Tensor {
+                unwrap(bind1(&$op, [self.clone()]))
+            }
+        }
+    };
+}
+
+operator! { Neg neg Unary::Neg }
+operator! { Not not Unary::Not }

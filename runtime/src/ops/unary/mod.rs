@@ -1,0 +1,138 @@
+//! Functions of one argument, element by element.
+
+mod eval;
+mod gradient;
+mod methods;
+mod power;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use smallvec::smallvec;
+
+pub(crate) use methods::inexact;
+
+use super::{cotangent, only, unpack};
+use crate::compile::{Known, Operand, Rewrite};
+use crate::error::{Error, Result};
+use crate::kernels::math::UnaryOp;
+use crate::primitive::{Args, Keeps, Outs, Primitive, Saved};
+use crate::tensor::{Array, Aval, DType, Tensor};
+use crate::trace::{Axis, bind1};
+
+/// Argument and output have one dtype, but for the questions, which give booleans.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unary {
+    /// The opposite number; unsigned integers wrap around.
+    Neg,
+    /// `not` of booleans, or of all bits of integers.
+    Not,
+    /// The number, or 0 where that is larger.
+    Relu,
+    IsFinite,
+    IsNan,
+    IsInf,
+    /// A function of floats; the magnitude and the sign are those of integers, too.
+    Function(UnaryOp),
+}
+
+use Unary::{Function, IsFinite, IsInf, IsNan, Neg, Not, Relu};
+
+impl Unary {
+    fn check_dtype(self, dtype: DType) -> Result<()> {
+        let (fits, expected) = match self {
+            IsFinite | IsNan | IsInf => return Ok(()),
+            Neg | Relu | Function(UnaryOp::Abs | UnaryOp::Sign) => {
+                (dtype != DType::Bool, "numbers (cast the booleans first)")
+            }
+            Not => (!dtype.is_float(), "booleans or integers"),
+            Function(_) => (dtype.is_float(), "floats"),
+        };
+        if fits { Ok(()) } else { Err(Error::dtype(self.name(), dtype, expected)) }
+    }
+
+    /// Whether a second application changes nothing.
+    fn is_idempotent(self) -> bool {
+        self.rounds() || matches!(self, Relu | Function(UnaryOp::Abs | UnaryOp::Sign))
+    }
+
+    /// Whether the result is an integer, which all roundings leave as it is.
+    fn rounds(self) -> bool {
+        matches!(self, Function(UnaryOp::Floor | UnaryOp::Ceil | UnaryOp::Round | UnaryOp::Trunc))
+    }
+}
+
+impl Primitive for Unary {
+    fn name(&self) -> &'static str {
+        match self {
+            Neg => "neg",
+            Not => "not",
+            Relu => "relu",
+            IsFinite => "is_finite",
+            IsNan => "is_nan",
+            IsInf => "is_inf",
+            Function(op) => op.name(),
+        }
+    }
+
+    fn infer(&self, args: &[&Aval]) -> Result<Outs<Aval>> {
+        self.check_dtype(args[0].dtype)?;
+        Ok(smallvec![match self {
+            IsFinite | IsNan | IsInf => args[0].with_dtype(DType::Bool),
+            _ => args[0].clone(),
+        }])
+    }
+
+    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
+        let ([x], out) = (unpack(args), only(outs));
+        Ok(smallvec![eval::run(*self, x, out)])
+    }
+
+    fn keeps(&self, _wants: &[bool]) -> Keeps {
+        gradient::keeps(*self)
+    }
+
+    fn vjp(&self, saved: &Saved, cts: Outs<Option<Tensor>>, _wants: &[bool]) -> Result<Args<Option<Tensor>>> {
+        Ok(smallvec![gradient::of(*self, saved, cotangent(cts))?])
+    }
+
+    fn batch(&self, _axis: &Axis, args: Args, mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
+        Ok((smallvec![bind1(self, args)?], mapped.into()))
+    }
+
+    fn simplify(&self, args: &[Known<'_>]) -> Option<Rewrite> {
+        let inner = *args[0].made_by::<Unary>()?;
+        match (*self, inner) {
+            (Neg, Neg) | (Not, Not) => Some(Rewrite::Value(Operand::Inner(0, 0))),
+            (outer, inner) if outer == inner && outer.is_idempotent() => {
+                Some(Rewrite::Value(Operand::Arg(0)))
+            }
+            (outer, inner) if outer.rounds() && inner.rounds() => Some(Rewrite::Value(Operand::Arg(0))),
+            (Function(UnaryOp::Abs | UnaryOp::Cos | UnaryOp::Cosh), Neg | Function(UnaryOp::Abs)) => {
+                Some(Rewrite::Apply(Arc::new(*self), smallvec![Operand::Inner(0, 0)]))
+            }
+            _ => None,
+        }
+    }
+
+    fn uniform(&self, args: &[Known<'_>]) -> Option<f64> {
+        // Only where every dtype computes the same number.
+        let exact: fn(f64) -> f64 = match self {
+            Neg => |x| -x,
+            Function(UnaryOp::Abs) => f64::abs,
+            Function(UnaryOp::Floor) => f64::floor,
+            Function(UnaryOp::Ceil) => f64::ceil,
+            Function(UnaryOp::Round) => f64::round_ties_even,
+            Function(UnaryOp::Trunc) => f64::trunc,
+            _ => return None,
+        };
+        args[0].uniform().filter(|_| args[0].aval().dtype.is_float()).map(exact)
+    }
+}
+
+impl std::fmt::Debug for Unary {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}

@@ -45,11 +45,14 @@ impl DotDimensions {
         for (aval, contracting, batch) in [(lhs, lc, lb), (rhs, rc, rb)] {
             let mut all: Shape = contracting.iter().chain(batch).copied().collect();
             all.sort_unstable();
-            if all.windows(2).any(|pair| pair[0] == pair[1]) || all.last().is_some_and(|&last| last >= aval.rank()) {
+            if all.windows(2).any(|pair| pair[0] == pair[1])
+                || all.last().is_some_and(|&last| last >= aval.rank())
+            {
                 return wrong("each dimension at most once, and within the rank");
             }
         }
-        let sizes_agree = |l: &[usize], r: &[usize]| l.iter().zip(r).all(|(&i, &j)| lhs.shape[i] == rhs.shape[j]);
+        let sizes_agree =
+            |l: &[usize], r: &[usize]| l.iter().zip(r).all(|(&i, &j)| lhs.shape[i] == rhs.shape[j]);
         if !sizes_agree(lc, rc) {
             return wrong("contracting dimensions of equal size");
         }
@@ -112,7 +115,8 @@ impl Primitive for DotGeneral {
         let from_right: Shape = (lb.len() + lf.len()..ct.rank()).collect();
 
         let dl = if wants[0] {
-            let dimensions = DotDimensions { contracting: (from_right, rf.clone()), batch: (batch.clone(), rb.clone()) };
+            let dimensions =
+                DotDimensions { contracting: (from_right, rf.clone()), batch: (batch.clone(), rb.clone()) };
             let out = ct.try_dot_general(saved.arg(1), dimensions)?;
             // Now: batch, free dimensions of the left, contracted dimensions in the order of the right.
             let contracted = paired(rc, lc);
@@ -134,7 +138,8 @@ impl Primitive for DotGeneral {
 
     fn batch(&self, _axis: &Axis, args: Args, mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
         let [lhs, rhs] = unpack(args);
-        let shift = |axes: &Shape, by: bool| axes.iter().map(|&axis| axis + usize::from(by)).collect::<Shape>();
+        let shift =
+            |axes: &Shape, by: bool| axes.iter().map(|&axis| axis + usize::from(by)).collect::<Shape>();
         let ((lc, rc), (lb, rb)) = (&self.0.contracting, &self.0.batch);
         let mut dimensions = DotDimensions {
             contracting: (shift(lc, mapped[0]), shift(rc, mapped[1])),

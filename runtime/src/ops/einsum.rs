@@ -48,9 +48,12 @@ pub fn try_einsum(subscripts: &str, operands: &[&Tensor]) -> Result<Tensor> {
         let (Some(lhs), Some(rhs)) = (values[step.lhs].take(), values[step.rhs].take()) else {
             unreachable!("a value is used once")
         };
-        let place = |labels: &[Label], label: Label| labels.iter().position(|&l| l == label).unwrap_or(labels.len());
-        let sides = |of: &[Label], labels: Vec<Label>| labels.into_iter().map(|l| place(of, l)).collect::<Shape>();
-        let (batch, contracted): (Vec<Label>, Vec<Label>) = (step.batch().collect(), step.contracted().collect());
+        let place =
+            |labels: &[Label], label: Label| labels.iter().position(|&l| l == label).unwrap_or(labels.len());
+        let sides =
+            |of: &[Label], labels: Vec<Label>| labels.into_iter().map(|l| place(of, l)).collect::<Shape>();
+        let (batch, contracted): (Vec<Label>, Vec<Label>) =
+            (step.batch().collect(), step.contracted().collect());
         let dimensions = DotDimensions {
             contracting: (sides(&step.lhs_labels, contracted.clone()), sides(&step.rhs_labels, contracted)),
             batch: (sides(&step.lhs_labels, batch.clone()), sides(&step.rhs_labels, batch)),
@@ -77,7 +80,8 @@ fn prepare(tensor: &Tensor, operand: &einsum::Operand) -> Result<Tensor> {
 }
 
 fn repeated(labels: &[Label]) -> Option<(usize, usize)> {
-    let later = |(i, label): (usize, &Label)| Some((i, i + 1 + labels[i + 1..].iter().position(|l| l == label)?));
+    let later =
+        |(i, label): (usize, &Label)| Some((i, i + 1 + labels[i + 1..].iter().position(|l| l == label)?));
     labels.iter().enumerate().find_map(later)
 }
 
@@ -99,13 +103,11 @@ fn arranged(result: &Tensor, plan: &Plan) -> Result<Tensor> {
 }
 
 /// Two operands whose axes have labels; axes of size 1 broadcast.
-fn contract(
-    lhs: (&Tensor, &[usize]),
-    rhs: (&Tensor, &[usize]),
-    out: &[usize],
-) -> Result<Tensor> {
+fn contract(lhs: (&Tensor, &[usize]), rhs: (&Tensor, &[usize]), out: &[usize]) -> Result<Tensor> {
     // An axis of size 1 opposite a larger one is left out: the other side keeps it alone.
-    let squeezed = |(x, labels): (&Tensor, &[usize]), (y, others): (&Tensor, &[usize])| -> Result<(Tensor, Vec<usize>)> {
+    let squeezed = |(x, labels): (&Tensor, &[usize]),
+                    (y, others): (&Tensor, &[usize])|
+     -> Result<(Tensor, Vec<usize>)> {
         let dropped = |axis: usize| {
             let opposite = others.iter().position(|l| *l == labels[axis]);
             x.shape()[axis] == 1 && opposite.is_some_and(|other| y.shape()[other] != 1)
@@ -178,7 +180,8 @@ impl Tensor {
         let batch = batch_x.len().max(batch_y.len());
         let (row, middle, column) = (batch, batch + 1, batch + 2);
         let leading = |own: &[usize]| (batch - own.len()..batch).collect::<Vec<usize>>();
-        let (mut xl, mut yl, mut out) = (leading(batch_x), leading(batch_y), (0..batch).collect::<Vec<usize>>());
+        let (mut xl, mut yl, mut out) =
+            (leading(batch_x), leading(batch_y), (0..batch).collect::<Vec<usize>>());
         if x.rank() > 1 {
             xl.push(row);
             out.push(row);

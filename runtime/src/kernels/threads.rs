@@ -3,6 +3,8 @@
 //! Every output element is computed by one thread in a fixed order, so results do not depend on how many threads there
 //! are. Handing work to another thread costs about 20 µs, so small work stays where it is.
 
+use std::sync::{Mutex, PoisonError};
+
 use rayon::prelude::*;
 
 /// Scalar operations below which a kernel stays on its own thread.
@@ -29,7 +31,14 @@ pub fn split<T: Send>(out: &mut [T], unit: usize, work: usize, f: impl Fn(usize,
     // Twice as many pieces as threads evens out a thread that the system slows down.
     let pieces = (2 * threads).min(units).min((total / (THRESHOLD / 4)).max(2));
     let per_piece = units.div_ceil(pieces);
-    out.par_chunks_mut(per_piece * unit).enumerate().for_each(|(i, piece)| f(i * per_piece, piece));
+    let pieces: Vec<Mutex<&mut [T]>> = out.chunks_mut(per_piece * unit).map(Mutex::new).collect();
+    parallel(pieces.len(), &|i| f(i * per_piece, &mut pieces[i].lock().unwrap_or_else(PoisonError::into_inner)));
+}
+
+/// Calls `f` with each number below `count`, on any thread, in any order.
+// Not generic: every closure given to a parallel iterator costs about a hundred functions of compile time.
+pub fn parallel(count: usize, f: &(dyn Fn(usize) + Sync)) {
+    (0..count).into_par_iter().for_each(f);
 }
 
 #[cfg(test)]

@@ -1,0 +1,229 @@
+//! The primitives: a convolution, the gradient with respect to its input, and the one with respect to its kernel.
+//!
+//! All three come from one form, `Σ input · kernel · output` over what meets in a window, which is linear in each of its
+//! three operands. Each primitive is the gradient of that form with respect to the operand it lacks, so the gradients of
+//! each are the other two, to any order, and one batching rule serves all.
+
+use smallvec::smallvec;
+
+use crate::error::{Error, Result};
+use crate::kernels::conv::{self, Geometry};
+use crate::ops::shape::{moved, permuted};
+use crate::ops::{addressable, cotangent, only, prepend, unpack, zeros_of};
+use crate::primitive::{Args, Keeps, Outs, Primitive, Saved};
+use crate::tensor::dtype::dispatch;
+use crate::tensor::{Array, Aval, DType, Shape, Tensor};
+use crate::trace::{Axis, bind1};
+
+/// The operands of the trilinear form. A primitive takes two, in this order, and gives the third.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Role {
+    Input,
+    Kernel,
+    Output,
+}
+
+use Role::{Input, Kernel, Output};
+
+#[derive(Clone, PartialEq)]
+pub(super) struct Convolution {
+    pub gives: Role,
+    pub geometry: Geometry,
+}
+
+/// What the batch axis is merged into, so that one convolution does the work of all.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Merge {
+    Batch,
+    InputChannels,
+    OutputChannels,
+    Groups,
+}
+
+impl Merge {
+    /// The result is always mapped, and so is one of the arguments: whoever is not does not have the merged axis.
+    fn of(mapped: impl Fn(Role) -> bool) -> Merge {
+        match [Input, Kernel, Output].map(mapped) {
+            [true, false, true] => Merge::Batch,
+            [true, true, false] => Merge::InputChannels,
+            [false, true, true] => Merge::OutputChannels,
+            _ => Merge::Groups,
+        }
+    }
+
+    fn geometry(self, of: &Geometry, size: usize) -> Geometry {
+        let mut geometry = of.clone();
+        match self {
+            Merge::Batch => geometry.batch *= size,
+            Merge::InputChannels => geometry.cin *= size,
+            Merge::OutputChannels => geometry.cout *= size,
+            Merge::Groups => {
+                geometry.cin *= size;
+                geometry.cout *= size;
+                geometry.groups *= size;
+            }
+        }
+        geometry
+    }
+
+    /// How the last axis of an operand is cut for the batch axis to come behind the first part: channels lie group by
+    /// group, and a new axis goes inside each group, or outside of all to make groups of its own. `None`: the batch
+    /// axis joins the axis that it is already in front of.
+    fn place(self, role: Role, geometry: &Geometry) -> Option<Place> {
+        let groups = geometry.groups;
+        match (self, role) {
+            (Merge::Batch, _) => None,
+            // The axis of input channels of a kernel has those of one group.
+            (Merge::InputChannels, Kernel) => Some(Place { from_end: 2, outer: 1 }),
+            (Merge::InputChannels | Merge::OutputChannels, _) => Some(Place { from_end: 1, outer: groups }),
+            (Merge::Groups, _) => Some(Place { from_end: 1, outer: 1 }),
+        }
+    }
+}
+
+/// An axis, counted from the end, and the number of parts of it that stay outside of the batch axis.
+struct Place {
+    from_end: usize,
+    outer: usize,
+}
+
+impl Place {
+    fn merge(&self, x: &Tensor) -> Result<Tensor> {
+        let (size, shape) = (x.shape()[0], &x.shape()[1..]);
+        let axis = shape.len() - self.from_end;
+        let mut cut: Shape = prepend(size, shape);
+        cut[axis + 1] = self.outer;
+        cut.insert(axis + 2, shape[axis] / self.outer);
+        let mut merged: Shape = shape.into();
+        merged[axis] *= size;
+        permuted(&x.try_reshape(&cut)?, moved(cut.len(), 0, axis + 1))?.try_reshape(&merged)
+    }
+
+    fn part(&self, x: &Tensor, size: usize) -> Result<Tensor> {
+        let axis = x.rank() - self.from_end;
+        let mut cut: Shape = x.shape().into();
+        cut[axis] = self.outer;
+        cut.insert(axis + 1, size);
+        cut.insert(axis + 2, x.shape()[axis] / self.outer / size);
+        let mut parted: Shape = prepend(size, x.shape());
+        parted[axis + 1] /= size;
+        permuted(&x.try_reshape(&cut)?, moved(cut.len(), axis + 1, 0))?.try_reshape(&parted)
+    }
+}
+
+impl Convolution {
+    fn takes(&self) -> [Role; 2] {
+        match self.gives {
+            Input => [Kernel, Output],
+            Kernel => [Input, Output],
+            Output => [Input, Kernel],
+        }
+    }
+
+    fn shape(&self, role: Role) -> Shape {
+        let g = &self.geometry;
+        let (first, middle, last): (Option<usize>, &[usize], &[usize]) = match role {
+            Input => (Some(g.batch), &g.in_spatial, &[g.cin]),
+            Kernel => (None, &g.kernel, &[g.cin / g.groups, g.cout]),
+            Output => (Some(g.batch), &g.out_spatial, &[g.cout]),
+        };
+        first.iter().chain(middle).chain(last).copied().collect()
+    }
+}
+
+impl Primitive for Convolution {
+    fn name(&self) -> &'static str {
+        match self.gives {
+            Output => "conv_general",
+            Input => "conv_input_gradient",
+            Kernel => "conv_kernel_gradient",
+        }
+    }
+
+    fn infer(&self, args: &[&Aval]) -> Result<Outs<Aval>> {
+        let (a, b) = (args[0], args[1]);
+        if a.dtype != b.dtype || a.dtype == DType::Bool {
+            let found = format!("{} and {}", a.dtype, b.dtype);
+            return Err(Error::dtype(self.name(), found, "two operands of one number type"));
+        }
+        let shapes = self.takes().map(|role| self.shape(role));
+        if [&a.shape, &b.shape] != [&shapes[0], &shapes[1]] {
+            let expected = format!("operands of shapes {:?} and {:?}", shapes[0], shapes[1]);
+            return Err(Error::shape(self.name(), format!("{a} and {b}"), expected));
+        }
+        let out = Aval { shape: self.shape(self.gives), dtype: a.dtype, weak: a.weak && b.weak };
+        Ok(smallvec![addressable(self.name(), out)?])
+    }
+
+    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
+        let ([a, b], out, g) = (unpack(args), only(outs), &self.geometry);
+        Ok(smallvec![match out.dtype {
+            DType::Bool => unreachable!("`infer` refuses booleans"),
+            dtype => dispatch!(dtype, T => Array::build(out, |out: &mut [T]| match self.gives {
+                Output => conv::forward(g, a.data(), b.data(), out),
+                Input => conv::input_gradient(g, b.data(), a.data(), out),
+                Kernel => conv::weight_gradient(g, a.data(), b.data(), out),
+            })),
+        }])
+    }
+
+    fn keeps(&self, wants: &[bool]) -> Keeps {
+        Keeps::args((0..2).filter(|i| wants[1 - i]))
+    }
+
+    fn vjp(&self, saved: &Saved, cts: Outs<Option<Tensor>>, wants: &[bool]) -> Result<Args<Option<Tensor>>> {
+        let ct = cotangent(cts);
+        let takes = self.takes();
+        let gradient = |i: usize| {
+            if !wants[i] {
+                return Ok(None);
+            }
+            let primitive = Convolution { gives: takes[i], geometry: self.geometry.clone() };
+            let operands =
+                primitive.takes().map(|role| if role == self.gives { &ct } else { saved.arg(1 - i) });
+            bind1(&primitive, operands.map(Tensor::clone)).map(Some)
+        };
+        Ok(smallvec![gradient(0)?, gradient(1)?])
+    }
+
+    fn batch(&self, axis: &Axis, args: Args, mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
+        let (size, takes) = (axis.size, self.takes());
+        if size == 0 {
+            let shape = prepend(0, &self.shape(self.gives));
+            return Ok((smallvec![zeros_of(&args[0].aval().with_shape(shape))?], smallvec![true]));
+        }
+        let merge = Merge::of(|role| takes.iter().position(|&r| r == role).is_none_or(|i| mapped[i]));
+        let geometry = merge.geometry(&self.geometry, size);
+        let primitive = Convolution { gives: self.gives, geometry };
+        let mut merged = Args::<Tensor>::new();
+        for (i, arg) in args.iter().enumerate() {
+            merged.push(match merge.place(takes[i], &self.geometry) {
+                _ if !mapped[i] => arg.clone(),
+                Some(place) => place.merge(arg)?,
+                None => arg.try_reshape(primitive.shape(takes[i]))?,
+            });
+        }
+        let out = bind1(&primitive, unpack::<2, _>(merged))?;
+        let out = match merge.place(self.gives, &self.geometry) {
+            Some(place) => place.part(&out, size)?,
+            None => out.try_reshape(prepend(size, &self.shape(self.gives)))?,
+        };
+        Ok((smallvec![out], smallvec![true]))
+    }
+}
+
+impl std::fmt::Debug for Convolution {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let g = &self.geometry;
+        write!(f, "{}[strides={:?} padding={:?}", self.name(), g.strides, g.padding)?;
+        for (name, dilation) in [("lhs_dilation", &g.lhs_dilation), ("rhs_dilation", &g.rhs_dilation)] {
+            if dilation.iter().any(|&step| step != 1) {
+                write!(f, " {name}={dilation:?}")?;
+            }
+        }
+        if g.groups != 1 {
+            write!(f, " groups={}", g.groups)?;
+        }
+        f.write_str("]")
+    }
+}

@@ -1,1 +1,5 @@
 //! Shared tools of the tests.
+
+pub mod data;
+pub mod laws;
+pub mod numbers;

@@ -3,3 +3,4 @@
 pub mod data;
 pub mod laws;
 pub mod numbers;
+pub mod programs;

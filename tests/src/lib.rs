@@ -1,3 +1,7 @@
 //! Shared tools of the tests.
 
+pub mod data;
 pub mod golden;
+pub mod laws;
+pub mod numbers;
+pub mod programs;

@@ -16,7 +16,7 @@ use crate::tensor::{Array, Aval, DType, Tensor};
 use crate::trace::{Axis, bind1};
 
 /// Arguments and output have one dtype.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Binary {
     Add,
     Sub,
@@ -176,6 +176,12 @@ impl Primitive for Binary {
             Mul | Div | Pow if x.aval().dtype != DType::Bool => neutral(1.0),
             _ => None,
         }
+    }
+}
+
+impl std::fmt::Debug for Binary {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
     }
 }
 

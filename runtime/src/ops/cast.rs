@@ -153,7 +153,7 @@ impl std::fmt::Debug for Bitcast {
 }
 
 /// Itself forward, nothing backward.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq)]
 struct StopGradient;
 
 impl Primitive for StopGradient {
@@ -185,6 +185,12 @@ impl Primitive for StopGradient {
 
     fn batch(&self, _axis: &Axis, args: Args, mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
         Ok((smallvec![bind1(self, args)?], mapped.into()))
+    }
+}
+
+impl std::fmt::Debug for StopGradient {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
     }
 }
 

@@ -13,7 +13,7 @@ use crate::tensor::dtype::dispatch;
 use crate::tensor::{Array, Aval, DType, Tensor};
 use crate::trace::{Axis, bind1};
 
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq)]
 struct Select;
 
 impl Primitive for Select {
@@ -64,7 +64,7 @@ impl Primitive for Select {
 }
 
 /// `min(max(x, low), high)` with a gradient of 1 from `low` to `high` and 0 outside, as `lax.clamp`.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq)]
 struct Clamp;
 
 impl Primitive for Clamp {
@@ -107,6 +107,18 @@ impl Primitive for Clamp {
 
     fn batch(&self, _axis: &Axis, args: Args, mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
         Ok((smallvec![bind1(self, align(args, mapped)?)?], smallvec![true]))
+    }
+}
+
+impl std::fmt::Debug for Select {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl std::fmt::Debug for Clamp {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
     }
 }
 

@@ -42,7 +42,7 @@ where
     }
 }
 
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq)]
 struct Checkpoint(Call);
 
 impl Primitive for Checkpoint {
@@ -77,5 +77,11 @@ impl Primitive for Checkpoint {
 
     fn collectives(&self) -> &[std::sync::Arc<str>] {
         self.0.collectives()
+    }
+}
+
+impl std::fmt::Debug for Checkpoint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
     }
 }

@@ -212,7 +212,7 @@ fn weighted(outs: &[Tensor], weights: &[Tensor]) -> Result<Tensor> {
     for (out, weight) in outs.iter().zip(weights).filter(|(out, _)| out.dtype().is_float()) {
         let mut term = out * weight;
         for _ in 0..term.rank() {
-            term = term.try_sum([0])?;
+            term = term.try_sum_axes([0])?;
         }
         total = Some(match total {
             Some(total) => total + term,

@@ -192,7 +192,7 @@ pub fn tensor64(shape: &[usize], data: &[f64]) -> Tensor {
 /// # Panics
 /// If these are no matrices that fit.
 pub fn product(x: &Tensor, y: &Tensor) -> Tensor {
-    (x.expand_dims([-1]) * y).sum([1])
+    (x.expand_dims([-1]) * y).sum_axes([1])
 }
 
 /// The sum of all elements.
@@ -200,5 +200,5 @@ pub fn product(x: &Tensor, y: &Tensor) -> Tensor {
 /// # Panics
 /// If this is a value of a transform that has returned.
 pub fn total(x: &Tensor) -> Tensor {
-    x.flatten(0).sum([0])
+    x.flatten(0).sum_axes([0])
 }

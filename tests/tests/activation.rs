@@ -23,7 +23,7 @@ fn stored(file: &SafeTensors<'_>, name: &str) -> Tensor {
 fn loss(y: &Tensor) -> Tensor {
     let weights: Vec<f32> = (0..y.size()).map(|i| ((7 * i % 11) as f32 - 5.0) / 10.0).collect();
     let y = y.reshape([y.size()]);
-    (Tensor::from(weights) * &y + y.square() * 0.5).sum([0])
+    (Tensor::from(weights) * &y + y.square() * 0.5).sum_axes([0])
 }
 
 #[test]

@@ -8,11 +8,11 @@ fn block(x: &Tensor) -> Result<Tensor> {
 }
 
 fn loss(x: &Tensor) -> Result<Tensor> {
-    Ok(block(x)?.sum([0]))
+    Ok(block(x)?.sum_axes([0]))
 }
 
 fn checkpointed_loss(x: &Tensor) -> Result<Tensor> {
-    Ok(checkpoint(block)(x)?.sum([0]))
+    Ok(checkpoint(block)(x)?.sum_axes([0]))
 }
 
 fn count(f: impl Fn(Tensor) -> Result<Tensor>, name: &str) -> usize {
@@ -25,7 +25,7 @@ fn values_and_gradients_are_the_same() {
     assert_same(&checkpoint(block)(&x).unwrap(), &block(&x).unwrap());
     assert_same(&grad(checkpointed_loss)(&x).unwrap(), &grad(loss)(&x).unwrap());
     let second = |f: fn(&Tensor) -> Result<Tensor>| {
-        grad(move |x: &Tensor| Ok(grad(f)(x)?.sum([0])))(&vector(&[0.3, 0.7])).unwrap()
+        grad(move |x: &Tensor| Ok(grad(f)(x)?.sum_axes([0])))(&vector(&[0.3, 0.7])).unwrap()
     };
     assert_same(&second(checkpointed_loss), &second(loss));
 }
@@ -51,7 +51,7 @@ fn it_goes_under_every_transform() {
         &jit(|xs: Tensor| vmap(|x: Tensor| grad(checkpointed_loss)(&x)).call(xs)).call(xs.clone()).unwrap(),
         &expected,
     );
-    let over = |xs: &Tensor| Ok(vmap(|x: Tensor| checkpointed_loss(&x)).call(xs.clone())?.sum([0]));
+    let over = |xs: &Tensor| Ok(vmap(|x: Tensor| checkpointed_loss(&x)).call(xs.clone())?.sum_axes([0]));
     assert_same(&grad(over)(&xs).unwrap(), &expected);
     let (_, tangent) = jvp(block, &scalar(0.3), &scalar(2.0)).unwrap();
     let (_, again) = jvp(|x: &Tensor| checkpoint(block)(x), &scalar(0.3), &scalar(2.0)).unwrap();

@@ -26,7 +26,7 @@ fn the_value_is_that_of_the_function_and_the_gradient_ones_own() {
 fn it_goes_through_jit_and_vmap_in_every_order() {
     let xs = vector(&[1., 2., 3.]);
     let expected = [10., 20., 30.];
-    let sum = |xs: &Tensor| Ok(vmap(|x: Tensor| square(&x)).call(xs.clone())?.sum([0]));
+    let sum = |xs: &Tensor| Ok(vmap(|x: Tensor| square(&x)).call(xs.clone())?.sum_axes([0]));
     let compiled = jit(|x: Tensor| square(&x));
     let orders: [Result<Tensor>; 6] = [
         vmap(|x: Tensor| grad(square)(&x)).call(xs.clone()),
@@ -149,6 +149,6 @@ fn it_talks_over_named_axes() {
 #[test]
 fn matrices_keep_their_shapes() {
     let x = tensor(&[2, 3], &[1.; 6]);
-    let dx = grad(|x: &Tensor| Ok(square(x)?.sum([0, 1])))(&x).unwrap();
+    let dx = grad(|x: &Tensor| Ok(square(x)?.sum_axes([0, 1])))(&x).unwrap();
     assert_close(&dx, &[2, 3], &[10.; 6]);
 }

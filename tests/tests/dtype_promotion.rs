@@ -118,7 +118,7 @@ fn promotion_is_the_same_under_every_transform() {
 #[test]
 fn gradients_come_back_in_the_dtype_of_the_argument_and_strong() {
     for dtype in [F16, BF16, F32, F64] {
-        let f = |x: &Tensor| Ok((x * 2.0 + Tensor::ones_of([1], F32) * x).sum([0]));
+        let f = |x: &Tensor| Ok((x * 2.0 + Tensor::ones_of([1], F32) * x).sum_axes([0]));
         let dx = grad(f)(&one(dtype)).unwrap();
         assert_eq!((dx.dtype(), dx.aval().weak), (dtype, false));
         assert_close(&dx, &[1], &[3.0]);

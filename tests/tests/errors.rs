@@ -179,8 +179,9 @@ fn numbers_of_a_batch_have_an_error_of_their_own() {
 
 #[test]
 fn shapes_without_numbers_say_so() {
-    let out = eval_shape(|x: Tensor| Ok(x.sum([0])), &Tensor::abstract_value(Aval::new([2, 3], DType::F32)))
-        .unwrap();
+    let out =
+        eval_shape(|x: Tensor| Ok(x.sum_axes([0])), &Tensor::abstract_value(Aval::new([2, 3], DType::F32)))
+            .unwrap();
     assert_eq!(out.shape(), [3]);
     assert_eq!(out.to_vec::<f32>().unwrap_err(), Error::Abstract { shape: shape(&[3]) });
     assert_eq!(out.try_add(1.0f32).unwrap_err(), Error::Abstract { shape: shape(&[3]) });

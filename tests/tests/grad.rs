@@ -169,8 +169,8 @@ fn a_shared_layer_gets_the_sum_of_its_gradients() {
 #[test]
 fn operations_on_integers_do_not_stop_a_gradient_elsewhere() {
     let f = |x: &Tensor| {
-        let count = x.gt(0.0).cast(DType::I32).sum([0]);
-        Ok((x * count).sum([0]))
+        let count = x.gt(0.0).cast(DType::I32).sum_axes([0]);
+        Ok((x * count).sum_axes([0]))
     };
     assert_close(&grad(f)(&vector(&[1.0, -1.0, 2.0])).unwrap(), &[3], &[2.0; 3]);
 }
@@ -221,7 +221,7 @@ fn buffers_the_backward_pass_does_not_read_are_used_again() {
         let kept = address(&e);
         let f = e + 1.0;
         assert_ne!(address(&f), kept, "a kept value was written over");
-        Ok(f.sum([0]))
+        Ok(f.sum_axes([0]))
     })(&big)
     .unwrap();
 }

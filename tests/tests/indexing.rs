@@ -203,7 +203,7 @@ fn an_index_outside_reads_as_an_impossible_number() {
 #[test]
 fn an_index_outside_has_no_gradient_and_is_not_written() -> Result<()> {
     let indices = i32s(&[0, 3, -4, 0]);
-    let dx = grad(|x: &Tensor| Ok(x.take(&indices, 0).sum([0])))(&ramp(&[3]))?;
+    let dx = grad(|x: &Tensor| Ok(x.take(&indices, 0).sum_axes([0])))(&ramp(&[3]))?;
     assert_eq!(list(&dx), [2.0, 0.0, 0.0]);
     let x = ramp(&[3]).index_add(0, &indices, [1.0f32, 2.0, 4.0, 8.0]);
     assert_eq!(list(&x), [9.0, 1.0, 2.0]);
@@ -213,7 +213,7 @@ fn an_index_outside_has_no_gradient_and_is_not_written() -> Result<()> {
 #[test]
 fn the_last_of_several_updates_stays_and_has_the_gradient() -> Result<()> {
     let (indices, weights) = (i32s(&[0, 0, 1]), ramp(&[3]) + 1.0);
-    let loss = |(x, u): &(Tensor, Tensor)| Ok((x.index_set(0, &indices, u) * &weights).sum([0]));
+    let loss = |(x, u): &(Tensor, Tensor)| Ok((x.index_set(0, &indices, u) * &weights).sum_axes([0]));
     let (dx, du) = grad(loss)(&(ramp(&[3]), ramp(&[3])))?;
     assert_eq!((list(&dx), list(&du)), (vec![0.0, 0.0, 3.0], vec![0.0, 1.0, 2.0]));
     Ok(())
@@ -222,7 +222,7 @@ fn the_last_of_several_updates_stays_and_has_the_gradient() -> Result<()> {
 #[test]
 fn those_that_tie_for_an_extreme_share_its_gradient() -> Result<()> {
     let indices = i32s(&[0, 0, 1]);
-    let loss = |(x, u): &(Tensor, Tensor)| Ok(x.index_max(0, &indices, u).sum([0]));
+    let loss = |(x, u): &(Tensor, Tensor)| Ok(x.index_max(0, &indices, u).sum_axes([0]));
     let (dx, du) = grad(loss)(&(Tensor::from([1.0f64, 5.0, 3.0]), Tensor::from([1.0f64, 1.0, 7.0])))?;
     let third = 1.0 / 3.0;
     assert_eq!((list(&dx), list(&du)), (vec![third, 0.0, 1.0], vec![third, third, 1.0]));
@@ -257,7 +257,7 @@ fn an_update_of_a_tensor_nobody_else_holds_is_in_place() -> Result<()> {
     let before = cache.array()?.address();
     let after = step.call((cache, Tensor::ones([1, 32])))?;
     assert_eq!(after.array()?.address(), before);
-    assert_eq!(list(&after.slice_axis(0, 0, 4).sum([1])), [0.0, 32.0, 0.0, 32.0]);
+    assert_eq!(list(&after.slice_axis(0, 0, 4).sum_axes([1])), [0.0, 32.0, 0.0, 32.0]);
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use flaxen_tests::numbers::{Numbers, assert_close, product, scalar, tensor64, ve
 
 #[test]
 fn both_modes_give_the_same_matrix() {
-    let f = |x: &Tensor| Ok((x.expand_dims([1]) * x).sum([0]) * x);
+    let f = |x: &Tensor| Ok((x.expand_dims([1]) * x).sum_axes([0]) * x);
     let x = tensor64(&[3], &[0.5, -1.0, 2.0]);
     // yᵢ = xᵢ² Σ xⱼ
     let s = 1.5;
@@ -22,7 +22,7 @@ fn both_modes_give_the_same_matrix() {
 
 #[test]
 fn a_jacobian_has_the_axes_of_the_output_and_then_those_of_the_input() {
-    let f = |x: &Tensor| Ok(x.sum([1]).expand_dims([0]).broadcast_to([4, 2]));
+    let f = |x: &Tensor| Ok(x.sum_axes([1]).expand_dims([0]).broadcast_to([4, 2]));
     let x = Tensor::zeros([2, 3]);
     assert_eq!(jacrev(f)(&x).unwrap().shape(), [4, 2, 2, 3]);
     assert_eq!(jacfwd(f)(&x).unwrap().shape(), [4, 2, 2, 3]);
@@ -34,7 +34,7 @@ fn a_jacobian_has_the_axes_of_the_output_and_then_those_of_the_input() {
 #[test]
 fn trees_of_trees() {
     type In = (Tensor, BTreeMap<String, Tensor>);
-    let f = |(a, map): &In| Ok(vec![a * map["b"].sum([0]), map["b"].sum([0])]);
+    let f = |(a, map): &In| Ok(vec![a * map["b"].sum_axes([0]), map["b"].sum_axes([0])]);
     let point: In = (vector(&[1., 2.]), [("b".to_owned(), vector(&[3., 4., 5.]))].into());
     let check = |rows: Vec<In>| {
         assert_close(&rows[0].0, &[2, 2], &[12., 0., 0., 12.]);
@@ -73,7 +73,7 @@ fn loss(params: &Mlp, x: &Tensor, y: &Tensor) -> Result<Tensor> {
     // A rational sigmoid: smooth, and not linear.
     let h = &h / (&h * &h + 1.0);
     let d = product(&h, &params[2]) + &params[3] - y;
-    Ok((&d * &d).sum([0, 1]))
+    Ok((&d * &d).sum_axes([0, 1]))
 }
 
 #[test]
@@ -123,7 +123,7 @@ fn the_hessian_of_a_network_matches_finite_differences_of_its_gradient() {
 
 #[test]
 fn a_hessian_is_symmetric() {
-    let f = |x: &Tensor| Ok((x.expand_dims([1]) * x * x).sum([0, 1]));
+    let f = |x: &Tensor| Ok((x.expand_dims([1]) * x * x).sum_axes([0, 1]));
     let h = hessian(f)(&tensor64(&[3], &[0.5, -1.0, 2.0])).unwrap();
     assert_close(&h, &[3, 3], &h.t().to_vec::<f64>().unwrap());
 }

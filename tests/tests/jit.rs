@@ -129,7 +129,7 @@ fn grad_of_jit_with_several_outputs() {
 
 #[test]
 fn all_six_orders_of_jit_grad_and_vmap_agree() {
-    let f = |x: &Tensor| Ok((x.sin() * x).sum([0]));
+    let f = |x: &Tensor| Ok((x.sin() * x).sum_axes([0]));
     let xs = tensor(&[2, 3], &[0.1, 0.5, -0.4, 0.8, 0.31, -0.9]);
     let over = |xs: &Tensor| Ok(total(&vmap(|x: Tensor| f(&x)).call(xs.clone())?));
     let compiled = jit(|x: Tensor| f(&x));
@@ -157,9 +157,9 @@ fn all_six_orders_of_jit_grad_and_vmap_agree() {
 
 #[test]
 fn vmap_of_jit_with_an_unmapped_argument() {
-    let f = jit(|(x, w): (Tensor, Tensor)| Ok((x * w).sin().sum([0])));
+    let f = jit(|(x, w): (Tensor, Tensor)| Ok((x * w).sin().sum_axes([0])));
     let (xs, w) = (matrices().0, vector(&[1., 2., 3.]));
-    let expected = (&xs * &w).sin().sum([1]);
+    let expected = (&xs * &w).sin().sum_axes([1]);
     assert_same(&vmap(|(x, w)| f.call((x, w))).in_axes((0, None)).call((xs, w)).unwrap(), &expected);
 }
 
@@ -245,7 +245,7 @@ fn a_training_step() {
         [("kernel".to_owned(), tensor(&[2, 1], &[0.5, -0.5])), ("bias".to_owned(), vector(&[0.]))].into()
     }
     let model = |p: &Params, mean: &Tensor, x: &Tensor| -> (Tensor, Tensor) {
-        let now = x.sum([0]) / x.shape()[0];
+        let now = x.sum_axes([0]) / x.shape()[0];
         (product(&(x - &now), &p["kernel"]) + &p["bias"], mean * 0.9 + now * 0.1)
     };
     let body = |(params, momentum, state, x, y): (Params, Params, Tensor, Tensor, Tensor)| {

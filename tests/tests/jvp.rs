@@ -65,7 +65,7 @@ fn under_jit_only_the_derivative_is_left() {
 
 #[test]
 fn tangents_and_cotangents_are_dual() {
-    let f = |x: &Tensor| Ok(x * x.sum([0]));
+    let f = |x: &Tensor| Ok(x * x.sum_axes([0]));
     let (x, d, u) = (
         tensor64(&[3], &[0.3, -0.7, 0.2]),
         tensor64(&[3], &[1.0, 2.0, -0.5]),
@@ -73,7 +73,7 @@ fn tangents_and_cotangents_are_dual() {
     );
     let (_, pushed) = jvp(f, &x, &d).unwrap();
     let pulled = vjp(f, &x).unwrap().1(&u).unwrap();
-    let (left, right) = ((u * pushed).sum([0]), (pulled * d).sum([0]));
+    let (left, right) = ((u * pushed).sum_axes([0]), (pulled * d).sum_axes([0]));
     assert_close(&left, &[], &right.to_vec::<f64>().unwrap());
 }
 

@@ -125,11 +125,11 @@ fn creation_under_transforms() {
 #[test]
 fn sums() {
     check(table_of_sums(&[
-        ("sum of a vector", &[4], |x| x.try_sum([0])),
-        ("sum of columns", &[2, 3], |x| x.try_sum([0])),
-        ("sum of rows", &[2, 3], |x| x.try_sum([-1])),
-        ("sum of outer axes", &[2, 3, 2], |x| x.try_sum([0, 2])),
-        ("sum of everything", &[2, 3], |x| x.try_sum([0, 1])),
+        ("sum of a vector", &[4], |x| x.try_sum_axes([0])),
+        ("sum of columns", &[2, 3], |x| x.try_sum_axes([0])),
+        ("sum of rows", &[2, 3], |x| x.try_sum_axes([-1])),
+        ("sum of outer axes", &[2, 3, 2], |x| x.try_sum_axes([0, 2])),
+        ("sum of everything", &[2, 3], |x| x.try_sum_axes([0, 1])),
     ]));
 }
 

@@ -131,7 +131,7 @@ fn gradients(program: &Program, inputs: &[Tensor], outs: &[Tensor], seen: &Seen)
     let loss = |x: &Vec<Tensor>| {
         let mut sum = Tensor::from_vec([0f64], [0usize; 0]);
         for (out, weight) in program.run(x)?.iter().zip(&weights) {
-            sum = sum + (out.cast(DType::F64) * weight.tensor(DType::F64)).flatten(0).sum([0]);
+            sum = sum + (out.cast(DType::F64) * weight.tensor(DType::F64)).flatten(0).sum_axes([0]);
         }
         Ok(sum)
     };
@@ -144,7 +144,7 @@ fn gradients(program: &Program, inputs: &[Tensor], outs: &[Tensor], seen: &Seen)
     let inside = grad(|x: &Vec<Tensor>| {
         let mut sum = Tensor::from_vec([0f64], [0usize; 0]);
         for (out, weight) in whole.call(x.clone())?.iter().zip(&weights) {
-            sum = sum + (out.cast(DType::F64) * weight.tensor(DType::F64)).flatten(0).sum([0]);
+            sum = sum + (out.cast(DType::F64) * weight.tensor(DType::F64)).flatten(0).sum_axes([0]);
         }
         Ok(sum)
     });

@@ -37,9 +37,9 @@ fn two_threads_share_a_jitted_function() {
 
 #[test]
 fn threads_differentiate_and_batch_one_jitted_function() {
-    let f = jit(|x: Tensor| Ok((x.sin() * &x).sum([0])));
+    let f = jit(|x: Tensor| Ok((x.sin() * &x).sum_axes([0])));
     let x = vector(&[0.1, 0.2]);
-    let expected = grad(|x: &Tensor| Ok((x.sin() * x).sum([0])))(&x).unwrap();
+    let expected = grad(|x: &Tensor| Ok((x.sin() * x).sum_axes([0])))(&x).unwrap();
     thread::scope(|s| {
         for _ in 0..4 {
             s.spawn(|| {

@@ -17,7 +17,7 @@ fn vmap_is_a_loop() {
     let w = tensor(&[3, 2], &[0.3, -0.2, 0.7, 0.1, -0.5, 0.9]);
     let f = |x: &Tensor| {
         let h = product(&x.reshape([1, 3]), &w).tanh() + vector(&[1.0, 2.0]); // unmapped, of lower rank
-        let m = h.sum([1]) + x.sum([0]);
+        let m = h.sum_axes([1]) + x.sum_axes([0]);
         let y = x.gt(0.0).select(x * &m, x.exp());
         Ok(y.reshape([3, 1]).broadcast_to([2, 3, 3]).transpose([2, 0, 1]))
     };
@@ -131,7 +131,7 @@ fn the_innermost_axis_of_a_name_is_meant() {
 
 #[test]
 fn grad_of_vmap_and_vmap_of_grad() {
-    let f = |x: &Tensor| Ok((x * x).sin().sum([0]));
+    let f = |x: &Tensor| Ok((x * x).sin().sum_axes([0]));
     let per_example = vmap(|x: Tensor| grad(f)(&x)).call(xs()).unwrap();
     let summed = grad(|xs: &Tensor| Ok(total(&vmap(|x: Tensor| f(&x)).call(xs.clone())?)))(&xs()).unwrap();
     assert_same(&per_example, &summed);
@@ -142,7 +142,7 @@ fn grad_of_vmap_and_vmap_of_grad() {
 #[test]
 fn per_example_gradients_of_shared_parameters() {
     let params = (vector(&[0.5, -1.0, 2.0]), scalar(0.1));
-    let loss = |(w, b): &(Tensor, Tensor), x: &Tensor| Ok(((w * x).sum([0]) + b).tanh());
+    let loss = |(w, b): &(Tensor, Tensor), x: &Tensor| Ok(((w * x).sum_axes([0]) + b).tanh());
     let (dw, db) = vmap(|x: Tensor| grad(|p: &(Tensor, Tensor)| loss(p, &x))(&params)).call(xs()).unwrap();
     assert_eq!((dw.shape(), db.shape()), (&[4, 3][..], &[4][..]));
     for (i, row) in xs().to_vec::<f32>().unwrap().chunks(3).enumerate() {

@@ -4,7 +4,7 @@ use super::operators::Scalar;
 use super::unary::inexact;
 use super::{axis_of, unwrap};
 use crate::error::{Error, Result};
-use crate::tensor::{DType, Shape, Tensor};
+use crate::tensor::{DType, Tensor};
 
 const SELU_ALPHA: f64 = 1.6732632423543772848170429916717;
 const SELU_SCALE: f64 = 1.0507009873554804934193349852946;
@@ -96,23 +96,16 @@ activations! {
     gelu_exact try_gelu_exact |x| x * 0.5 * (x * -std::f64::consts::FRAC_1_SQRT_2).erfc();
 }
 
-/// A reduction whose axis stays, with size 1.
-fn kept(x: &Tensor, axis: usize, reduced: Result<Tensor>) -> Result<Tensor> {
-    let mut shape: Shape = x.shape().into();
-    shape[axis] = 1;
-    reduced?.try_reshape(shape)
-}
-
 fn sum(x: &Tensor, axis: usize) -> Result<Tensor> {
-    kept(x, axis, x.try_sum([axis as isize]))
+    x.try_sum_keep(axis as isize)
 }
 
 fn max(x: &Tensor, axis: usize) -> Result<Tensor> {
-    kept(x, axis, x.try_max([axis as isize]))
+    x.try_max_keep(axis as isize)
 }
 
 fn mean(x: &Tensor, axis: usize) -> Result<Tensor> {
-    Ok(sum(x, axis)? / x.shape()[axis] as f64)
+    x.try_mean_keep(axis as isize)
 }
 
 /// The argument as floats, and its axis counted from the front.

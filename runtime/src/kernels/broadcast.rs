@@ -51,7 +51,8 @@ impl<const N: usize> Broadcast<N> {
     /// Calls `f(first output element, first element of each array)` for rows `first..first + count`.
     // Inlined, so that `f` is compiled for the instruction set of the caller.
     #[inline(always)]
-    pub fn rows(&self, first: usize, count: usize, mut f: impl FnMut(usize, [usize; N])) {
+    // Not generic over `f`: every kernel would bring its own copy.
+    pub fn rows(&self, first: usize, count: usize, f: &mut dyn FnMut(usize, [usize; N])) {
         let mut index: SmallVec<[usize; 6]> = SmallVec::new();
         let mut at = [0; N];
         let mut rest = first;
@@ -84,7 +85,7 @@ mod tests {
         let layout = Broadcast::new(out, shapes);
         let size: usize = out.iter().product();
         let mut seen = vec![];
-        layout.rows(0, size / layout.row, |start, at| {
+        layout.rows(0, size / layout.row, &mut |start, at| {
             assert_eq!(start, seen.len());
             for j in 0..layout.row {
                 let mut here = at;

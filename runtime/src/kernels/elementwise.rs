@@ -1,16 +1,16 @@
 //! Loops over elements, with broadcasting: every closure becomes its own vectorised loop.
 //!
-//! Each piece of work runs under [`simd::run`] as a whole. What lies between there and the innermost loop is a struct
+//! Each row, or piece of one, runs under [`simd::run`](super::simd::run) as a whole. What lies between there and the innermost loop is a struct
 //! with `#[inline(always)]` and not a closure, because only then is the loop compiled for the wide instruction sets.
 
 use super::broadcast::Broadcast;
-use super::simd::{self, Kernel};
+use super::simd::Kernel;
 use super::threads;
 
 /// Writes `f(x)` for every element.
 pub fn map<A: Copy + Sync, O: Send>(x: &[A], out: &mut [O], work: usize, f: impl Fn(A) -> O + Sync) {
     threads::split(out, 1, work, |first, out| {
-        simd::run(Map { x: &x[first..][..out.len()], out, f: &f });
+        wide(Map { x: &x[first..][..out.len()], out, f: &f });
     });
 }
 
@@ -33,7 +33,7 @@ impl<A: Copy, O, F: Fn(A) -> O> Kernel for Map<'_, A, O, F> {
 
 /// Replaces every element by `f(x)`.
 pub fn map_in_place<A: Copy + Send>(x: &mut [A], work: usize, f: impl Fn(A) -> A + Sync) {
-    threads::split(x, 1, work, |_, x| simd::run(MapInPlace { x, f: &f }));
+    threads::split(x, 1, work, |_, x| wide(MapInPlace { x, f: &f }));
 }
 
 struct MapInPlace<'a, A, F> {
@@ -224,29 +224,51 @@ fn rows<const N: usize, O: Send, R: Row<N, O> + Sync>(
     work: usize,
     row: &R,
 ) {
-    let unit = if layout.is_flat() { 1 } else { layout.row };
-    threads::split(out, unit, work * unit, |first, out| simd::run(Rows { layout, first, out, row }));
+    let step = layout.step;
+    walk(layout, out, work, &|out, at| wide(OneRow { out, at, step, row }));
 }
 
-struct Rows<'a, const N: usize, O, R> {
-    layout: &'a Broadcast<N>,
-    first: usize,
+fn walk<const N: usize, O: Send>(
+    layout: &Broadcast<N>,
+    out: &mut [O],
+    work: usize,
+    row: &(dyn Fn(&mut [O], [usize; N]) + Sync),
+) {
+    if layout.is_flat() {
+        return threads::split(out, 1, work, |first, out| row(out, layout.step.map(|step| first * step)));
+    }
+    let size = layout.row;
+    threads::split(out, size, work * size, |first, out| {
+        let count = out.len() / size;
+        layout.rows(first, count, &mut |start, at| row(&mut out[start..start + size], at));
+    });
+}
+
+struct OneRow<'a, const N: usize, O, R> {
     out: &'a mut [O],
+    at: [usize; N],
+    step: [usize; N],
     row: &'a R,
 }
 
-impl<const N: usize, O, R: Row<N, O>> Kernel for Rows<'_, N, O, R> {
+impl<const N: usize, O, R: Row<N, O>> Kernel for OneRow<'_, N, O, R> {
     type Output = ();
 
     #[inline(always)]
     fn run(self) {
-        let Rows { layout, first, out, row } = self;
-        if layout.is_flat() {
-            return row.row(out, layout.step.map(|step| first * step), layout.step);
-        }
-        let count = out.len() / layout.row;
-        layout.rows(first, count, |start, at| row.row(&mut out[start..start + layout.row], at, layout.step));
+        self.row.row(self.out, self.at, self.step);
     }
+}
+
+/// Runs a loop compiled for the best instruction set.
+///
+/// A build without optimisation has no vectors to gain, and three copies of each of these loops to compile: it has one.
+#[inline]
+fn wide<K: Kernel<Output = ()>>(kernel: K) {
+    #[cfg(not(debug_assertions))]
+    super::simd::run(kernel);
+    #[cfg(debug_assertions)]
+    kernel.run();
 }
 
 #[cfg(test)]

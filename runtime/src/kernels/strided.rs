@@ -39,7 +39,7 @@ impl<const N: usize> Strided<N> {
     }
 
     /// Calls `f(first element of the dense array, of each other array)` for rows `first..first + count`.
-    pub fn rows(&self, first: usize, count: usize, mut f: impl FnMut(usize, [isize; N])) {
+    pub fn rows(&self, first: usize, count: usize, f: &mut dyn FnMut(usize, [isize; N])) {
         let mut index: SmallVec<[usize; 6]> = SmallVec::new();
         let mut at = [0; N];
         let mut rest = first;
@@ -70,7 +70,7 @@ impl<const N: usize> Strided<N> {
         }
         threads::split(out, self.row, self.row, |first, piece| {
             let count = piece.len() / self.row;
-            self.rows(first, count, |i, at| f(&mut piece[i..i + self.row], at));
+            self.rows(first, count, &mut |i, at| f(&mut piece[i..i + self.row], at));
         });
     }
 }
@@ -142,7 +142,7 @@ pub fn scatter<T: Copy + Send + Sync, U: Copy + Send + Sync>(
         });
     }
     let [next, step] = layout.step.map(|step| step as usize);
-    layout.rows(0, updates.len() / row, |i, at| {
+    layout.rows(0, updates.len() / row, &mut |i, at| {
         let [n, at] = at.map(|at| at as usize);
         let updates = &updates[i..i + row];
         if (next, step) == (0, 1) {

@@ -18,6 +18,11 @@ pub const THRESHOLD: usize = 1 << 18;
 /// # Panics
 /// If `unit` is zero while `out` is not empty, or does not divide its length.
 pub fn split<T: Send>(out: &mut [T], unit: usize, work: usize, f: impl Fn(usize, &mut [T]) + Sync + Send) {
+    split_dyn(out, unit, work, &f);
+}
+
+// One copy for each element type, not one for each kernel.
+fn split_dyn<T: Send>(out: &mut [T], unit: usize, work: usize, f: &(dyn Fn(usize, &mut [T]) + Sync)) {
     if out.is_empty() {
         return;
     }
@@ -31,7 +36,7 @@ pub fn split<T: Send>(out: &mut [T], unit: usize, work: usize, f: impl Fn(usize,
     // Twice as many pieces as threads evens out a thread that the system slows down.
     let pieces = (2 * threads).min(units).min((total / (THRESHOLD / 4)).max(2));
     let per_piece = units.div_ceil(pieces);
-    chunks(out, per_piece * unit, |i, piece| f(i * per_piece, piece));
+    chunks_dyn(out, per_piece * unit, &|i, piece| f(i * per_piece, piece));
 }
 
 /// Calls `f` with the number of each chunk of `size` elements, the last one maybe shorter, and the chunk, on all threads.
@@ -39,6 +44,10 @@ pub fn split<T: Send>(out: &mut [T], unit: usize, work: usize, f: impl Fn(usize,
 /// # Panics
 /// If `size` is zero.
 pub fn chunks<T: Send>(out: &mut [T], size: usize, f: impl Fn(usize, &mut [T]) + Sync) {
+    chunks_dyn(out, size, &f);
+}
+
+fn chunks_dyn<T: Send>(out: &mut [T], size: usize, f: &(dyn Fn(usize, &mut [T]) + Sync)) {
     let chunks: Vec<Mutex<&mut [T]>> = out.chunks_mut(size).map(Mutex::new).collect();
     parallel(chunks.len(), &|i| f(i, &mut chunks[i].lock().unwrap_or_else(PoisonError::into_inner)));
 }

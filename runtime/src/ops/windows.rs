@@ -158,7 +158,7 @@ impl Windows {
             index_axes.iter().enumerate().map(|(axis, &size)| (size, step(axis))).collect();
         let layout = Strided::new(dims.into_iter());
         let mut starts = Vec::with_capacity(count);
-        layout.rows(0, count / layout.row, |_, [at]| {
+        layout.rows(0, count / layout.row, &mut |_, [at]| {
             starts.extend((0..layout.row as isize).map(|j| (at + j * layout.step[0]) as usize));
         });
         starts

@@ -96,22 +96,11 @@ activations! {
     gelu_exact try_gelu_exact |x| x * 0.5 * (x * -std::f64::consts::FRAC_1_SQRT_2).erfc();
 }
 
-fn sum(x: &Tensor, axis: usize) -> Result<Tensor> {
-    x.try_sum_keep(axis as isize)
-}
-
-fn max(x: &Tensor, axis: usize) -> Result<Tensor> {
-    x.try_max_keep(axis as isize)
-}
-
-fn mean(x: &Tensor, axis: usize) -> Result<Tensor> {
-    x.try_mean_keep(axis as isize)
-}
-
-/// The argument as floats, and its axis counted from the front.
-fn along(op: &'static str, x: &Tensor, axis: isize) -> Result<(Tensor, usize)> {
+/// The argument as floats, if it has the axis.
+fn along(op: &'static str, x: &Tensor, axis: isize) -> Result<Tensor> {
     number(op, x)?;
-    Ok((inexact(x)?, axis_of(op, axis, x.rank())?))
+    axis_of(op, axis, x.rank())?;
+    inexact(x)
 }
 
 impl Tensor {
@@ -137,10 +126,10 @@ impl Tensor {
     /// If there is no such axis, or this is boolean.
     #[track_caller]
     pub fn try_softmax(&self, axis: isize) -> Result<Tensor> {
-        let (x, axis) = along("softmax", self, axis)?;
-        let top = max(&x, axis)?.stop_gradient();
+        let x = along("softmax", self, axis)?;
+        let top = x.try_max_keep(axis)?.stop_gradient();
         let weights = (x - top).exp();
-        let total = sum(&weights, axis)?;
+        let total = weights.try_sum_keep(axis)?;
         Ok(weights / total)
     }
 
@@ -161,12 +150,13 @@ impl Tensor {
     /// If there is no such axis, the mask is not boolean or does not broadcast, or this is boolean.
     #[track_caller]
     pub fn try_softmax_where(&self, axis: isize, mask: impl Into<Tensor>) -> Result<Tensor> {
-        let ((x, axis), mask) = (along("softmax_where", self, axis)?, mask.into());
-        let top = max(&mask.try_select(&x, x.like(f64::NEG_INFINITY))?, axis)?.stop_gradient();
+        let (x, mask) = (along("softmax_where", self, axis)?, mask.into());
+        let shown = mask.try_select(&x, x.like(f64::NEG_INFINITY))?;
+        let top = shown.try_max_keep(axis)?.stop_gradient();
         // What the mask hides takes no part, not even as an infinity times 0 in the gradient.
         let shifted = mask.try_select(&x - top, x.like(0.0))?;
         let weights = mask.try_select(shifted.exp(), x.like(0.0))?;
-        let total = sum(&weights, axis)?;
+        let total = weights.try_sum_keep(axis)?;
         let total = total.eq(total.like(0.0)).select(total.like(1.0), &total);
         Ok(weights / total)
     }
@@ -186,9 +176,9 @@ impl Tensor {
     /// If there is no such axis, or this is boolean.
     #[track_caller]
     pub fn try_log_softmax(&self, axis: isize) -> Result<Tensor> {
-        let (x, axis) = along("log_softmax", self, axis)?;
-        let shifted = &x - max(&x, axis)?.stop_gradient();
-        let total = sum(&shifted.exp(), axis)?.log();
+        let x = along("log_softmax", self, axis)?;
+        let shifted = &x - x.try_max_keep(axis)?.stop_gradient();
+        let total = shifted.exp().try_sum_keep(axis)?.log();
         Ok(shifted - total)
     }
 
@@ -207,10 +197,35 @@ impl Tensor {
     /// If there is no such axis, or this is boolean.
     #[track_caller]
     pub fn try_standardize(&self, axis: isize, epsilon: impl Scalar) -> Result<Tensor> {
-        let (x, axis) = along("standardize", self, axis)?;
-        let center = mean(&x, axis)?;
+        let x = along("standardize", self, axis)?;
+        let center = x.try_mean_keep(axis)?;
         // The difference of two large numbers may come out below zero.
-        let variance = (mean(&x.square(), axis)? - center.square()).maximum(x.like(0.0));
+        let variance = (x.square().try_mean_keep(axis)? - center.square()).maximum(x.like(0.0));
         Ok((x - center) * (variance + epsilon).rsqrt())
+    }
+
+    /// The first half along an axis times the logistic function of the second half.
+    ///
+    /// # Panics
+    /// If there is no such axis, its size is odd, or this is boolean.
+    #[track_caller]
+    pub fn glu(&self, axis: isize) -> Tensor {
+        unwrap(self.try_glu(axis))
+    }
+
+    /// As [`glu`](Tensor::glu).
+    ///
+    /// # Errors
+    /// If there is no such axis, its size is odd, or this is boolean.
+    #[track_caller]
+    pub fn try_glu(&self, axis: isize) -> Result<Tensor> {
+        let x = along("glu", self, axis)?;
+        let size = x.shape()[axis_of("glu", axis, x.rank())?];
+        if !size.is_multiple_of(2) {
+            return Err(Error::shape("glu", format!("{size} along axis {axis}"), "an even size"));
+        }
+        let half = (size / 2) as isize;
+        let (value, gate) = (x.try_slice_axis(axis, None, half)?, x.try_slice_axis(axis, half, None)?);
+        value.try_mul(gate.try_logistic()?)
     }
 }

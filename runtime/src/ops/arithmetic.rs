@@ -190,11 +190,11 @@ mod tests {
     #[test]
     fn the_gradient_of_the_remainder_is_minus_the_floored_quotient() {
         let (x, y) = (Tensor::from([7.5f64, -7.5, 7.5]), Tensor::from([2.0f64, 2.0, -2.0]));
-        let dx = grad(|x: &Tensor| x.remainder(&y).try_sum_axes([0]))(&x).unwrap();
-        let dy = grad(|y: &Tensor| x.remainder(y).try_sum_axes([0]))(&y).unwrap();
+        let dx = grad(|x: &Tensor| x.remainder(&y).try_sum())(&x).unwrap();
+        let dy = grad(|y: &Tensor| x.remainder(y).try_sum())(&y).unwrap();
         assert_eq!(list(&dx), [1.0; 3]);
         assert_eq!(list(&dy), list(&-x.floor_divide(&y)));
-        let flat = grad(|x: &Tensor| x.floor_divide(&y).try_sum_axes([0]))(&x).unwrap();
+        let flat = grad(|x: &Tensor| x.floor_divide(&y).try_sum())(&x).unwrap();
         assert_eq!(list(&flat), [0.0; 3]);
     }
 
@@ -207,7 +207,7 @@ mod tests {
         let expected = Tensor::from([5.0f32, 5e30, 0.0, inf, 2.0]);
         assert!(found.all_close(expected, 1e-6, 0.0).unwrap(), "{found:?}");
         let (x, y) = (Tensor::from([3.0f64, 0.0]), Tensor::from([4.0f64, 0.0]));
-        let slope = list(&grad(|x: &Tensor| x.hypot(&y).try_sum_axes([0]))(&x).unwrap());
+        let slope = list(&grad(|x: &Tensor| x.hypot(&y).try_sum())(&x).unwrap());
         assert!((slope[0] - 0.6).abs() < 1e-12 && slope[1].is_finite(), "{slope:?}");
     }
 

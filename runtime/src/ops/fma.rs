@@ -34,8 +34,8 @@ impl Primitive for MulAdd {
     fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
         let (args, out) = (unpack(args), only(outs));
         Ok(smallvec![match out.dtype {
-            DType::F32 => run(args, out, f32::mul_add),
-            DType::F64 => run(args, out, f64::mul_add),
+            DType::F32 => run_in_place(args, out, f32::mul_add),
+            DType::F64 => run_in_place(args, out, f64::mul_add),
             // A product of two halves is exact in f32.
             DType::F16 => run(args, out, half_mul_add::<half::f16>),
             DType::BF16 => run(args, out, half_mul_add::<half::bf16>),
@@ -81,34 +81,34 @@ fn half_mul_add<H: Number<Acc = f32>>(x: H, a: H, b: H) -> H {
     H::narrow(x.widen() * a.widen() + b.widen())
 }
 
-/// Writes into an argument nobody else holds, if it has the shape of the result.
-fn run<T: bytemuck::Pod + Send + Sync>(
-    [mut x, mut a, mut b]: [Array; 3],
+/// Writes into the first or last argument if nobody else holds it and it has the shape of the result.
+fn run_in_place<T: bytemuck::Pod + Send + Sync>(
+    [mut x, a, mut b]: [Array; 3],
     out: Aval,
     f: impl Fn(T, T, T) -> T + Sync,
 ) -> Array {
-    let fits = |array: &Array| array.shape() == &out.shape[..];
-    if fits(&x)
+    if x.shape() == &out.shape[..]
         && let Some(data) = x.unique()
     {
         let layout = Broadcast::new(&out.shape, [a.shape(), b.shape()]);
         elementwise::zip3_in_place(&layout, data, (a.data(), b.data()), 1, f);
         return x.with_aval(out);
     }
-    if fits(&b)
+    if b.shape() == &out.shape[..]
         && let Some(data) = b.unique()
     {
         let layout = Broadcast::new(&out.shape, [x.shape(), a.shape()]);
         elementwise::zip3_in_place(&layout, data, (x.data(), a.data()), 1, |b, x, a| f(x, a, b));
         return b.with_aval(out);
     }
-    if fits(&a)
-        && let Some(data) = a.unique()
-    {
-        let layout = Broadcast::new(&out.shape, [x.shape(), b.shape()]);
-        elementwise::zip3_in_place(&layout, data, (x.data(), b.data()), 1, |a, x, b| f(x, a, b));
-        return a.with_aval(out);
-    }
+    run([x, a, b], out, f)
+}
+
+fn run<T: bytemuck::Pod + Send + Sync>(
+    [x, a, b]: [Array; 3],
+    out: Aval,
+    f: impl Fn(T, T, T) -> T + Sync,
+) -> Array {
     let layout = Broadcast::new(&out.shape, [x.shape(), a.shape(), b.shape()]);
     Array::build(out, |out| elementwise::zip3(&layout, (x.data(), a.data(), b.data()), out, 1, f))
 }

@@ -31,11 +31,13 @@ impl Primitive for Select {
 
     fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
         let ([c, x, y], out) = (unpack(args), only(outs));
-        let layout = Broadcast::new(&out.shape, [c.shape(), x.shape(), y.shape()]);
-        Ok(smallvec![dispatch!(out.dtype, T => Array::build(out, |out| {
-            let data = (c.data::<u8>(), x.data::<T>(), y.data::<T>());
-            elementwise::zip3(&layout, data, out, 1, |c, x, y| if c != 0 { x } else { y });
-        }))])
+        // Only the width of what is moved matters.
+        Ok(smallvec![match out.dtype.size() {
+            1 => choose::<u8>(&c, &x, &y, out),
+            2 => choose::<u16>(&c, &x, &y, out),
+            4 => choose::<u32>(&c, &x, &y, out),
+            _ => choose::<u64>(&c, &x, &y, out),
+        }])
     }
 
     fn keeps(&self, _wants: &[bool]) -> Keeps {
@@ -61,6 +63,12 @@ impl Primitive for Select {
         let out = broadcast_shapes("select", &shapes).ok()?;
         (args[chosen].aval().shape == out).then_some(Rewrite::Value(Operand::Arg(chosen)))
     }
+}
+
+fn choose<T: bytemuck::Pod + Send + Sync>(c: &Array, x: &Array, y: &Array, out: Aval) -> Array {
+    let layout = Broadcast::new(&out.shape, [c.shape(), x.shape(), y.shape()]);
+    let data = (c.data::<u8>(), x.data::<T>(), y.data::<T>());
+    Array::build(out, |out| elementwise::zip3(&layout, data, out, 1, |c, x, y| if c == 0 { y } else { x }))
 }
 
 /// `min(max(x, low), high)` with a gradient of 1 from `low` to `high` and 0 outside, as `lax.clamp`.

@@ -28,12 +28,12 @@ fn close(a: f64, b: f64, tolerance: f64) -> bool {
 /// The slope of a sum of numbers, by central differences.
 fn difference(f: &dyn Fn(&Tensor) -> Result<Tensor>, at: f64) -> f64 {
     let step = 1e-6;
-    let value = |x: f64| f(&Tensor::from([x])).unwrap().sum_axes([0]).item::<f64>().unwrap();
+    let value = |x: f64| f(&Tensor::from([x])).unwrap().sum().item::<f64>().unwrap();
     (value(at + step) - value(at - step)) / (2.0 * step)
 }
 
 fn slope(f: impl Fn(&Tensor) -> Result<Tensor>) -> impl Fn(&Tensor) -> Result<Tensor> {
-    grad(move |x: &Tensor| f(x)?.try_sum_axes([0]))
+    grad(move |x: &Tensor| f(x)?.try_sum())
 }
 
 #[test]

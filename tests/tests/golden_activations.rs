@@ -1,7 +1,7 @@
 //! Activations against JAX, and their laws.
 
 use flaxen::prelude::*;
-use safetensors::SafeTensors;
+use flaxen_tests::golden::{Case, assert_near};
 
 type Function = Box<dyn Fn(&Tensor) -> Result<Tensor>>;
 
@@ -9,28 +9,17 @@ fn f(f: impl Fn(&Tensor) -> Tensor + 'static) -> Function {
     Box::new(move |x| Ok(f(x)))
 }
 
-fn stored(file: &SafeTensors<'_>, name: &str) -> Tensor {
-    let view = file.tensor(name).unwrap();
-    if view.dtype() == safetensors::Dtype::BOOL {
-        let data: Vec<bool> = view.data().iter().map(|&x| x != 0).collect();
-        return Tensor::from_vec(data, view.shape());
-    }
-    let words = view.data().chunks_exact(4).map(|word| f32::from_le_bytes(word.try_into().unwrap()));
-    Tensor::from_vec(words.collect::<Vec<f32>>(), view.shape())
-}
-
 /// `Σ cᵢ yᵢ + yᵢ²/2` with weights that differ between neighbours: the loss of the stored gradients.
 fn loss(y: &Tensor) -> Tensor {
     let weights: Vec<f32> = (0..y.size()).map(|i| ((7 * i % 11) as f32 - 5.0) / 10.0).collect();
     let y = y.reshape([y.size()]);
-    (Tensor::from(weights) * &y + y.square() * 0.5).sum_axes([0])
+    (Tensor::from(weights) * &y + y.square() * 0.5).sum()
 }
 
 #[test]
 fn values_and_gradients_are_those_of_jax() {
-    let bytes = include_bytes!("../golden/activations.safetensors");
-    let file = SafeTensors::deserialize(bytes).unwrap();
-    let (x, mask) = (stored(&file, "in/x"), stored(&file, "in/where"));
+    let case = Case::load("activations");
+    let (x, mask) = (case.array("in/x"), case.array("in/where"));
     let functions: Vec<(&str, Function)> = vec![
         ("relu", f(Tensor::relu)),
         ("relu6", f(Tensor::relu6)),
@@ -53,6 +42,8 @@ fn values_and_gradients_are_those_of_jax() {
         ("selu", f(Tensor::selu)),
         ("gelu", f(Tensor::gelu)),
         ("gelu_exact", f(Tensor::gelu_exact)),
+        ("glu", f(|x| x.glu(-1))),
+        ("glu_axis0", f(|x| x.glu(0))),
         ("tanh", f(Tensor::tanh)),
         ("softmax", f(|x| x.softmax(-1))),
         ("softmax_axis0", f(|x| x.softmax(0))),
@@ -63,17 +54,11 @@ fn values_and_gradients_are_those_of_jax() {
         ("softmax_where", f(move |x| x.softmax_where(-1, &mask))),
     ];
     for (name, function) in functions {
-        let check = |kind: &str, found: &Tensor| {
-            let expected = stored(&file, &format!("{kind}/{name}"));
-            assert_eq!(found.shape(), expected.shape(), "{kind} of {name}");
-            assert!(
-                found.all_close(&expected, 1e-5, 1e-5).unwrap(),
-                "{kind} of {name}:\n{found:?}\n{expected:?}"
-            );
-        };
-        check("out", &function(&x).unwrap());
-        if file.tensor(&format!("grad/{name}")).is_ok() {
-            check("grad", &grad(|x: &Tensor| Ok(loss(&function(x)?)))(&x).unwrap());
+        let check = |key: &str, found: &Tensor| assert_near(key, found, &case.array(key), case.tolerance());
+        check(&format!("out/{name}"), &function(&x).unwrap());
+        let gradient = format!("grad/{name}");
+        if case.keys().any(|key| key == gradient) {
+            check(&gradient, &grad(|x: &Tensor| Ok(loss(&function(x)?)))(&x).unwrap());
         }
     }
 }
@@ -136,6 +121,7 @@ fn batched_and_staged_softmax_is_the_softmax_of_rows() {
 fn what_has_no_meaning_is_an_error_that_says_so() {
     let x = Tensor::zeros([2, 3]);
     assert!(x.try_softmax(2).unwrap_err().to_string().contains("axis 2"));
+    assert!(x.try_glu(-1).unwrap_err().to_string().contains("even"));
     assert!(Tensor::from([true]).try_gelu().unwrap_err().to_string().contains("cast"));
     assert!(x.try_softmax_where(-1, 1.0f32).is_err());
 }

@@ -128,7 +128,7 @@ fn apply(op: &Op, args: &[&Tensor]) -> Result<Tensor> {
         Op::Select => x.try_select(args[1], y),
         Op::Clamp(low, high) => x.try_clamp(*low, *high),
         Op::ToFloat => x.try_cast(DType::F64),
-        Op::Sum(axes) => x.try_sum(axes),
+        Op::Sum(axes) => x.try_sum_axes(axes),
         Op::Reshape(shape) => x.try_reshape(shape),
         Op::Transpose(axes) => x.try_transpose(axes),
         Op::Broadcast(shape) => x.try_broadcast_to(shape),

@@ -114,7 +114,7 @@ impl Primitive for Reduce {
     fn uniform(&self, args: &[Known<'_>]) -> Option<f64> {
         let value = args[0].uniform()?;
         match self.kind {
-            Kind::Sum => (value == 0.0).then_some(value),
+            Kind::Sum => (value == 0.0).then_some(0.0),
             Kind::Prod => (value == 1.0).then_some(value),
             Kind::Max | Kind::Min => Some(value),
             Kind::Any | Kind::All => (reduced_size(&args[0].aval().shape, &self.axes) > 0).then_some(value),

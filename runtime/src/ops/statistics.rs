@@ -1,4 +1,4 @@
-//! Means, variances and the like: reductions made of others.
+//! Means, variances, norms and the like: reductions made of others.
 
 use super::axes::{kept_shape, reduced_size, reduction_methods};
 use super::{convert, reduce};
@@ -32,6 +32,12 @@ fn var(x: &Tensor, axes: &[usize], ddof: usize) -> Result<Tensor> {
     convert(&wide_var(&wide, axes, ddof)?, dtype, x.aval().weak)
 }
 
+#[track_caller]
+fn std(x: &Tensor, axes: &[usize], ddof: usize) -> Result<Tensor> {
+    let (wide, dtype) = precise(x)?;
+    convert(&wide_var(&wide, axes, ddof)?.try_sqrt()?, dtype, x.aval().weak)
+}
+
 /// From the deviations, not from the mean of squares, which cancels.
 #[track_caller]
 fn wide_var(x: &Tensor, axes: &[usize], ddof: usize) -> Result<Tensor> {
@@ -46,18 +52,38 @@ fn wide_var(x: &Tensor, axes: &[usize], ddof: usize) -> Result<Tensor> {
 fn logsumexp(x: &Tensor, axes: &[usize]) -> Result<Tensor> {
     let x = convert(x, x.dtype().to_inexact(), x.aval().weak)?;
     if reduced_size(x.shape(), axes) == 0 {
-        return Ok(reduce::sum_axes(&x, axes)?.log());
+        return reduce::sum_axes(&x, axes)?.try_log();
     }
     let largest = reduce::max_axes(&x, axes)?.stop_gradient();
     // Nothing is subtracted for infinities, whose differences are NaN.
-    let offset = largest.try_sub(&largest)?.try_eq(0.0)?.try_select(&largest, largest.like(0.0))?;
+    let offset = largest.try_is_finite()?.try_select(&largest, largest.like(0.0))?;
     let shifted = x.try_sub(offset.try_reshape(kept_shape(x.shape(), axes))?)?;
-    reduce::sum_axes(&shifted.exp(), axes)?.log().try_add(offset)
+    reduce::sum_axes(&shifted.try_exp()?, axes)?.try_log()?.try_add(offset)
 }
 
 #[track_caller]
 fn count_nonzero(x: &Tensor, axes: &[usize]) -> Result<Tensor> {
     reduce::sum_widened(&x.try_cast(DType::Bool)?, axes)
+}
+
+#[track_caller]
+fn norm(x: &Tensor, axes: &[usize], order: f64) -> Result<Tensor> {
+    let x = convert(x, x.dtype().to_inexact(), x.aval().weak)?;
+    if order == 2.0 {
+        return reduce::sum_axes(&x.try_mul(&x)?, axes)?.try_sqrt();
+    }
+    let size = x.try_abs()?;
+    if order == f64::INFINITY {
+        reduce::max_axes(&size, axes)
+    } else if order == f64::NEG_INFINITY {
+        reduce::min_axes(&size, axes)
+    } else if order == 1.0 {
+        reduce::sum_axes(&size, axes)
+    } else if order == 0.0 {
+        convert(&count_nonzero(&x, axes)?, x.dtype(), x.aval().weak)
+    } else {
+        reduce::sum_axes(&size.try_pow(size.like(order))?, axes)?.try_pow(x.like(1.0 / order))
+    }
 }
 
 reduction_methods! {
@@ -78,6 +104,10 @@ reduction_methods! {
     /// NaN if that is not positive. Dtypes as for [`mean`](Tensor::mean).
     var try_var var_axes try_var_axes var_keep try_var_keep (ddof: usize = 0) = var;
 
+    "The standard deviation", "If this is a value of a transform that has returned.",
+    /// The square root of the [variance](Tensor::var); its slope is not finite where that is 0.
+    std try_std std_axes try_std_axes std_keep try_std_keep (ddof: usize = 0) = std;
+
     "The logarithm of the sum of exponentials", "If this is a value of a transform that has returned.",
     /// `log(sum(exp(x)))` without overflow; that of nothing is −∞. Integers and booleans give `F32`.
     logsumexp try_logsumexp logsumexp_axes try_logsumexp_axes logsumexp_keep try_logsumexp_keep () = logsumexp;
@@ -86,4 +116,10 @@ reduction_methods! {
     /// As `I32`.
     count_nonzero try_count_nonzero count_nonzero_axes try_count_nonzero_axes
     count_nonzero_keep try_count_nonzero_keep () = count_nonzero;
+
+    "The norm", "If the order is infinite and there are no elements.",
+    /// Euclidean; the methods with axes take the order: `2.0`, `1.0` for the sum of magnitudes, `f64::INFINITY` and
+    /// `f64::NEG_INFINITY` for the largest and the smallest one, `0.0` for the number of elements that are not zero,
+    /// and any other `p` for `sum(|x|^p)^(1/p)`. Several axes are one long vector, never a matrix.
+    norm try_norm norm_axes try_norm_axes norm_keep try_norm_keep (order: f64 = 2.0) = norm;
 }

@@ -9,5 +9,5 @@ use flaxen::{Result, Tensor};
 pub fn golden_loss(y: &Tensor) -> Result<Tensor> {
     let weights: Vec<f32> = (0..y.size()).map(|i| ((7 * i % 11) as f32 - 5.0) / 10.0).collect();
     let weights = Tensor::from_vec(weights, y.shape()).try_cast(y.dtype())?;
-    (weights * y + y * y * 0.5).try_reshape([y.size()])?.try_sum([0])
+    (weights * y + y * y * 0.5).try_reshape([y.size()])?.try_sum()
 }

@@ -3,5 +3,6 @@
 pub mod data;
 pub mod golden;
 pub mod laws;
+pub mod loss;
 pub mod numbers;
 pub mod programs;

@@ -20,16 +20,19 @@ fn over(name: &str, shape: &'static [usize], options: &WindowOptions) -> Vec<Law
 
 #[test]
 fn reductions_over_windows_keep_the_laws() {
-    let windows = WindowOptions::new;
     // Each window has an element: an extreme of padding alone is infinite.
     let kinds = [
-        ("of a line", &[7][..], windows([3])),
-        ("of overlapping squares", &[2, 5, 6, 2], windows([1, 3, 2, 1]).padding(Padding::Same)),
-        ("with strides", &[6, 5], windows([2, 3]).strides([2, 1]).padding([(1, 1), (0, 2)])),
-        ("with gaps in the window", &[8], windows([3]).window_dilation([2]).padding(Padding::SameLower)),
-        ("of a spread tensor", &[4, 3], windows([2, 3]).base_dilation([2, 1]).strides([1, 2])),
-        ("of a cropped tensor", &[7], windows([2]).padding([(-1, -2)])),
-        ("of first and last axes", &[3, 2, 4], windows([2, 1, 3])),
+        ("of a line", &[7][..], WindowOptions::new([3])),
+        ("of overlapping squares", &[2, 5, 6, 2], WindowOptions::new([1, 3, 2, 1]).padding(Padding::Same)),
+        ("with strides", &[6, 5], WindowOptions::new([2, 3]).strides([2, 1]).padding([(1, 1), (0, 2)])),
+        (
+            "with gaps in the window",
+            &[8],
+            WindowOptions::new([3]).window_dilation([2]).padding(Padding::SameLower),
+        ),
+        ("of a spread tensor", &[4, 3], WindowOptions::new([2, 3]).base_dilation([2, 1]).strides([1, 2])),
+        ("of a cropped tensor", &[7], WindowOptions::new([2]).padding([(-1, -2)])),
+        ("of first and last axes", &[3, 2, 4], WindowOptions::new([2, 1, 3])),
     ];
     check(kinds.into_iter().flat_map(|(name, shape, options)| over(name, shape, &options)));
 }

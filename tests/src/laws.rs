@@ -55,6 +55,7 @@ pub struct Law {
     f: Function,
     /// Arguments to differentiate by; None for every float one.
     by: Option<Vec<usize>>,
+    twice: bool,
     tolerance: f64,
     dtypes: Vec<DType>,
     low_tolerance: f64,
@@ -71,6 +72,7 @@ pub fn law<R: Outputs>(
         make: Box::new(make),
         f: Box::new(move |args| Ok(f(args)?.into_list())),
         by: None,
+        twice: true,
         tolerance: 1e-6,
         dtypes: vec![DType::F32, DType::BF16, DType::F16],
         low_tolerance: 1.0,
@@ -88,6 +90,12 @@ impl Law {
     #[must_use]
     pub fn no_gradient(self) -> Law {
         self.by([])
+    }
+
+    /// Asks for first derivatives only.
+    #[must_use]
+    pub fn once(self) -> Law {
+        Law { twice: false, ..self }
     }
 
     /// How far a derivative may be from finite differences; 1e-6 unless told.

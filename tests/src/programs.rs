@@ -50,6 +50,16 @@ pub enum Op {
     ToFloat,
     /// Over these axes.
     Sum(Vec<isize>),
+    /// Over these axes.
+    Max(Vec<isize>),
+    /// Over these axes.
+    Mean(Vec<isize>),
+    /// Along an axis.
+    Cumsum(isize),
+    /// Along an axis: from, to, step.
+    Slice(isize, isize, isize, isize),
+    /// Of two values, along an axis.
+    Concat(isize),
     /// To this shape.
     Reshape(Vec<usize>),
     /// By this permutation.
@@ -129,6 +139,11 @@ fn apply(op: &Op, args: &[&Tensor]) -> Result<Tensor> {
         Op::Clamp(low, high) => x.try_clamp(*low, *high),
         Op::ToFloat => x.try_cast(DType::F64),
         Op::Sum(axes) => x.try_sum_axes(axes),
+        Op::Max(axes) => x.try_max_axes(axes),
+        Op::Mean(axes) => x.try_mean_axes(axes),
+        Op::Cumsum(axis) => x.try_cumsum(*axis),
+        Op::Slice(axis, from, to, step) => x.try_slice_axis_step(*axis, *from, *to, *step),
+        Op::Concat(axis) => Tensor::try_concatenate(&[x.clone(), y.clone()], *axis),
         Op::Reshape(shape) => x.try_reshape(shape),
         Op::Transpose(axes) => x.try_transpose(axes),
         Op::Broadcast(shape) => x.try_broadcast_to(shape),

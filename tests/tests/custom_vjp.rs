@@ -152,3 +152,23 @@ fn matrices_keep_their_shapes() {
     let dx = grad(|x: &Tensor| Ok(square(x)?.sum_axes([0, 1])))(&x).unwrap();
     assert_close(&dx, &[2, 3], &[10.; 6]);
 }
+
+#[test]
+fn the_gradient_may_talk_over_an_axis_the_value_does_not() {
+    // Parameters that are not mapped, whose gradient is averaged.
+    let averaged = |w: &Tensor| {
+        custom_vjp(
+            |w: &Tensor| Ok(w.clone()),
+            |w: &Tensor| Ok((w.clone(), ())),
+            |(): &(), ct: &Tensor| ct.pmean("batch"),
+        )
+        .call(w)
+    };
+    let loss = |w: &Tensor, x: Tensor| Ok(averaged(w)? * x);
+    let x = vector(&[1., 3., 8.]);
+    let inside = vmap(|x: Tensor| grad(|w: &Tensor| loss(w, x.clone()))(&scalar(2.))).axis_name("batch");
+    assert_close(&inside.call(x.clone()).unwrap(), &[3], &[4., 4., 4.]);
+    let outside =
+        grad(|w: &Tensor| Ok(vmap(|x: Tensor| loss(w, x)).axis_name("batch").call(x.clone())?.sum()));
+    assert_close(&outside(&scalar(2.)).unwrap(), &[], &[12.]);
+}

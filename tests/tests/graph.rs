@@ -123,3 +123,15 @@ fn a_graph_counts_its_equations() {
     assert_eq!((g.len(), g.is_empty()), (2, false));
     assert!(jit(|x: Tensor| Ok(x)).graph(&scalar(0.)).unwrap().is_empty());
 }
+
+/// What is weak takes on the dtype of what it meets next, so a step that only makes a value strong stays where it matters.
+#[test]
+fn a_simplified_result_is_as_strong_as_an_eager_one() {
+    let weak = Tensor::from(2f32);
+    for f in [|x: Tensor| Ok(x.cast(DType::F32)), |x: Tensor| Ok(x * scalar(1.0))] {
+        let eager = f(weak.clone()).unwrap();
+        let compiled = jit(f).call(weak.clone()).unwrap();
+        assert!(!eager.aval().weak);
+        assert_eq!(compiled.aval(), eager.aval());
+    }
+}

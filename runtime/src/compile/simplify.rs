@@ -131,7 +131,9 @@ impl Graph {
                     }
                 }
             }
-            if let Some(var) = replaced {
+            // A weak value does not stand for a strong one: it would take on the dtype of what it meets next.
+            let as_weak = |var: &Var| self.avals[var.index()].weak == self.avals[eqn.outs[0].index()].weak;
+            if let Some(var) = replaced.filter(as_weak) {
                 debug_assert_eq!(self.avals[var.index()].shape, self.avals[eqn.outs[0].index()].shape);
                 debug_assert_eq!(self.avals[var.index()].dtype, self.avals[eqn.outs[0].index()].dtype);
                 renamed.insert(eqn.outs[0], var);

@@ -102,11 +102,8 @@ where
             a.shape == b.shape || !a.dtype.is_float()
         })?;
         let structure = primal.outs;
-        let custom = Custom {
-            primal: Call::new(primal.graph),
-            forward: Call::new(forward.graph),
-            backward: Call::new(backward.graph),
-        };
+        let calls = [primal.graph, forward.graph, backward.graph].map(Call::new);
+        let custom = Custom::new(calls);
         let outs = trace::bind(&custom, leaves.into_iter().cloned().collect())?;
         Ok(structure.build(outs))
     }
@@ -135,6 +132,20 @@ struct Custom {
     forward: Call,
     /// Takes the residuals and then the cotangents.
     backward: Call,
+    /// Of all three: the gradient may talk over an axis that the value does not.
+    collectives: Vec<Arc<str>>,
+}
+
+impl Custom {
+    fn new([primal, forward, backward]: [Call; 3]) -> Custom {
+        let mut collectives: Vec<Arc<str>> = Vec::new();
+        for name in [&primal, &forward, &backward].into_iter().flat_map(|call| call.collectives()) {
+            if !collectives.contains(name) {
+                collectives.push(name.clone());
+            }
+        }
+        Custom { primal, forward, backward, collectives }
+    }
 }
 
 impl Primitive for Custom {
@@ -175,18 +186,15 @@ impl Primitive for Custom {
 
     // With every argument mapped, so that the three functions agree on what is.
     fn batch(&self, axis: &Axis, args: Args, mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
-        let custom = Custom {
-            primal: self.primal.batched_whole(axis)?,
-            forward: self.forward.batched_whole(axis)?,
-            backward: self.backward.batched_whole(axis)?,
-        };
+        let whole = |call: &Call| call.batched_whole(axis);
+        let custom = Custom::new([whole(&self.primal)?, whole(&self.forward)?, whole(&self.backward)?]);
         let outs = trace::bind(&custom, batch_all(axis.size, args, mapped)?)?;
         let mapped = Outs::from_elem(true, outs.len());
         Ok((outs, mapped))
     }
 
     fn collectives(&self) -> &[Arc<str>] {
-        self.primal.collectives()
+        &self.collectives
     }
 }
 

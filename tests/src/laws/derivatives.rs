@@ -187,7 +187,7 @@ pub(super) fn jvp(law: &Law) -> Outcome {
 }
 
 pub(super) fn second_order(law: &Law) -> Outcome {
-    let Some(point) = Point::new(law)? else { return Ok(()) };
+    let Some(point) = Point::new(law)?.filter(|_| law.twice) else { return Ok(()) };
     let here = point.here();
     let mut data = Data::new(10);
     let outs = point.call(&here).map_err(say)?;

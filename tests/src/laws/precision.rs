@@ -20,6 +20,9 @@ fn cast(args: &[Tensor], dtype: DType) -> Vec<Tensor> {
 }
 
 pub(super) fn dtypes(law: &Law) -> Outcome {
+    if !law.example(1).iter().any(|arg| arg.dtype().is_float()) {
+        return Ok(());
+    }
     law.dtypes
         .iter()
         .try_for_each(|&dtype| in_dtype(law, dtype).map_err(|message| format!("{dtype}: {message}")))

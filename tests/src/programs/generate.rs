@@ -70,7 +70,7 @@ fn step(data: &mut Data, values: &[Numbers], boolean: &[bool]) -> Option<Step> {
         (shape.len() <= RANK && shape.iter().product::<usize>() <= LARGEST).then_some(shape)
     };
     let by = (data.list(1, -2.0, 2.0)[0] * 8.0).round() / 8.0;
-    match data.below(24) {
+    match data.below(28) {
         kind @ 0..=6 => {
             let op =
                 [Op::Neg, Op::Sin, Op::Cos, Op::Tanh, Op::Exp, Op::Scale(by), Op::Shift(by)][kind].clone();
@@ -97,7 +97,7 @@ fn step(data: &mut Data, values: &[Numbers], boolean: &[bool]) -> Option<Step> {
             Some(Step { op: Op::Select, args: vec![condition, x, y] })
         }
         17 => Some(Step { op: Op::Clamp(-0.5, 0.75), args: vec![float(data)?] }),
-        18 => {
+        kind @ 18..=20 => {
             let x = float(data)?;
             let rank = values[x].shape.len();
             let mut axes: Vec<isize> = (0..rank as isize).filter(|_| data.bits() & 1 == 1).collect();
@@ -107,9 +107,10 @@ fn step(data: &mut Data, values: &[Numbers], boolean: &[bool]) -> Option<Step> {
             if data.bits() & 1 == 1 {
                 axes.iter_mut().for_each(|axis| *axis -= rank as isize);
             }
-            Some(Step { op: Op::Sum(axes), args: vec![x] })
+            let op = [Op::Sum, Op::Max, Op::Mean][kind - 18](axes);
+            Some(Step { op, args: vec![x] })
         }
-        19 => {
+        21 => {
             let x = any(data);
             let mut shape: Vec<usize> = vec![];
             let mut rest: usize = values[x].shape.iter().product();
@@ -122,7 +123,7 @@ fn step(data: &mut Data, values: &[Numbers], boolean: &[bool]) -> Option<Step> {
             shape.push(rest);
             Some(Step { op: Op::Reshape(shape), args: vec![x] })
         }
-        20 => {
+        22 => {
             let x = any(data);
             let rank = values[x].shape.len();
             let mut axes: Vec<isize> = (0..rank as isize).collect();
@@ -132,7 +133,7 @@ fn step(data: &mut Data, values: &[Numbers], boolean: &[bool]) -> Option<Step> {
             }
             Some(Step { op: Op::Transpose(axes), args: vec![x] })
         }
-        21 => {
+        23 => {
             let x = any(data);
             let mut shape = values[x].shape.clone();
             for size in &mut shape {
@@ -145,7 +146,7 @@ fn step(data: &mut Data, values: &[Numbers], boolean: &[bool]) -> Option<Step> {
             }
             Some(Step { op: Op::Broadcast(small(shape)?), args: vec![x] })
         }
-        22 => {
+        24 => {
             let x = any(data);
             let rank = values[x].shape.len() as isize;
             if rank as usize >= RANK {
@@ -154,6 +155,27 @@ fn step(data: &mut Data, values: &[Numbers], boolean: &[bool]) -> Option<Step> {
             let axis = data.below(rank as usize + 1) as isize;
             let axis = if data.bits() & 1 == 1 { axis } else { axis - rank - 1 };
             Some(Step { op: Op::Expand(vec![axis]), args: vec![x] })
+        }
+        25 => {
+            let x = float(data)?;
+            let rank = values[x].shape.len();
+            let axis = (rank > 0).then(|| data.below(rank))?;
+            let size = values[x].shape[axis] as isize;
+            if data.below(3) == 0 {
+                return Some(Step { op: Op::Cumsum(axis as isize - rank as isize), args: vec![x] });
+            }
+            let from = data.below(size as usize) as isize;
+            let to = from + 1 + data.below((size - from) as usize) as isize;
+            let step = *data.pick(&[1, 1, 2]);
+            Some(Step { op: Op::Slice(axis as isize, from, to, step), args: vec![x] })
+        }
+        26 => {
+            let (x, y) = (float(data)?, float(data)?);
+            let (a, b) = (&values[x].shape, &values[y].shape);
+            let axis = (!a.is_empty() && a.len() == b.len()).then(|| data.below(a.len()))?;
+            let fits = (0..a.len()).all(|other| other == axis || a[other] == b[other]);
+            let total = values[x].data.len() + values[y].data.len();
+            (fits && total <= LARGEST).then(|| Step { op: Op::Concat(axis as isize), args: vec![x, y] })
         }
         _ => {
             let (x, y) = (float(data)?, float(data)?);

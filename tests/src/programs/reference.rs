@@ -87,6 +87,18 @@ fn zip(x: &Numbers, y: &Numbers, mut f: impl FnMut(f64, f64) -> f64) -> Option<N
     Some(build(&shape, |place| f(element(x, place), element(y, place))))
 }
 
+fn reduce(x: &Numbers, axes: &[isize], start: f64, mut f: impl FnMut(f64, f64) -> f64) -> Numbers {
+    let gone: Vec<usize> = axes.iter().map(|&axis| positive(axis, x.shape.len())).collect();
+    let kept: Vec<usize> = (0..x.shape.len()).filter(|axis| !gone.contains(axis)).collect();
+    let shape: Vec<usize> = kept.iter().map(|&axis| x.shape[axis]).collect();
+    let mut out = Numbers::filled(&shape, start);
+    for place in places(&x.shape) {
+        let at = kept.iter().fold(0, |at, &axis| at * x.shape[axis] + place[axis]);
+        out.data[at] = f(out.data[at], element(x, &place));
+    }
+    out
+}
+
 fn positive(axis: isize, rank: usize) -> usize {
     if axis < 0 { (axis + rank as isize) as usize } else { axis as usize }
 }
@@ -135,16 +147,51 @@ fn compute(op: &Op, args: &[&Numbers], choices: &mut Vec<bool>) -> Option<Number
             Some(Numbers { shape: x.shape.clone(), data })
         }
         Op::ToFloat => Some(x.clone()),
-        Op::Sum(axes) => {
-            let summed: Vec<usize> = axes.iter().map(|&axis| positive(axis, x.shape.len())).collect();
-            let kept: Vec<usize> = (0..x.shape.len()).filter(|axis| !summed.contains(axis)).collect();
-            let shape: Vec<usize> = kept.iter().map(|&axis| x.shape[axis]).collect();
-            let mut sums: Vec<f64> = vec![0.0; shape.iter().product()];
-            for place in places(&x.shape) {
-                let at = kept.iter().fold(0, |at, &axis| at * x.shape[axis] + place[axis]);
-                sums[at] += element(x, &place);
-            }
-            Some(Numbers { shape, data: sums })
+        Op::Sum(axes) => Some(reduce(x, axes, 0.0, |sum, x| sum + x)),
+        Op::Mean(axes) => {
+            let sums = reduce(x, axes, 0.0, |sum, x| sum + x);
+            let count = x.data.len() as f64 / sums.data.len() as f64;
+            map(&sums, |sum| sum / count)
+        }
+        // The first element meets a number so small that no comparison with it is close.
+        Op::Max(axes) => Some(reduce(x, axes, f64::MIN, |max, x| if larger(x, max) { x } else { max })),
+        Op::Cumsum(axis) => {
+            let axis = positive(*axis, x.shape.len());
+            Some(build(&x.shape, |place| {
+                let mut place = place.to_vec();
+                let last = place[axis];
+                (0..=last)
+                    .map(|i| {
+                        place[axis] = i;
+                        element(x, &place)
+                    })
+                    .sum()
+            }))
+        }
+        Op::Slice(axis, from, to, step) => {
+            let axis = positive(*axis, x.shape.len());
+            let mut shape = x.shape.clone();
+            shape[axis] = (to - from).unsigned_abs().div_ceil(step.unsigned_abs());
+            Some(build(&shape, |place| {
+                let mut place = place.to_vec();
+                place[axis] = (from + place[axis] as isize * step) as usize;
+                element(x, &place)
+            }))
+        }
+        Op::Concat(axis) => {
+            let axis = positive(*axis, x.shape.len());
+            let mut shape = x.shape.clone();
+            shape[axis] += y.shape[axis];
+            Some(build(&shape, |place| {
+                let mut place = place.to_vec();
+                match place[axis].checked_sub(x.shape[axis]) {
+                    None => element(x, &place),
+                    Some(i) => {
+                        place[axis] = i;
+                        element(y, &place)
+                    }
+                }
+            }))
         }
         Op::Reshape(shape) => Some(Numbers { shape: shape.clone(), data: x.data.clone() }),
         Op::Expand(axes) => {

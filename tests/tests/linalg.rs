@@ -44,9 +44,8 @@ fn a_solution_solves_its_system() {
     let mut data = Data::new(5);
     let (a, b) = (heavy(&mut data, &[2, 1], 4, 4), data.floats([3, 4, 4], -1.0, 1.0));
     for (side, triangle) in every_triangle() {
-        let keep = |row: usize, column: usize| match row == column {
-            true => !triangle.unit_diagonal,
-            false => (row > column) == triangle.lower,
+        let keep = |row: usize, column: usize| {
+            if row == column { !triangle.unit_diagonal } else { (row > column) == triangle.lower }
         };
         let mask: Vec<bool> = (0..16).map(|i| keep(i / 4, i % 4)).collect();
         let unit: Vec<f64> =

@@ -178,9 +178,10 @@ impl Primitive for ArgExtreme {
 
     fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
         let ([x], out) = (unpack(args), only(outs));
-        Ok(smallvec![Array::build(out, |out| dispatch!(x.dtype(), T => match self.largest {
-            true => reduce::arg_max::<T>(x.data(), x.shape(), self.axis, out),
-            false => reduce::arg_min::<T>(x.data(), x.shape(), self.axis, out),
+        Ok(smallvec![Array::build(out, |out| dispatch!(x.dtype(), T => if self.largest {
+            reduce::arg_max::<T>(x.data(), x.shape(), self.axis, out);
+        } else {
+            reduce::arg_min::<T>(x.data(), x.shape(), self.axis, out);
         }))])
     }
 

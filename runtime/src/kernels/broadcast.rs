@@ -31,7 +31,7 @@ impl<const N: usize> Broadcast<N> {
             }
             match merged.last_mut() {
                 Some((inner, inner_step)) if (0..N).all(|i| step[i] == inner_step[i] * *inner) => {
-                    *inner *= size
+                    *inner *= size;
                 }
                 _ => merged.push((size, step)),
             }

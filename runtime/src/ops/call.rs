@@ -22,11 +22,14 @@ struct Compiled {
     program: Program,
     collectives: Vec<Arc<str>>,
     linear: Mutex<HashMap<LinearKey, Linear>>,
-    batched: Mutex<HashMap<(Vec<bool>, Axis, bool), Batched>>,
+    batched: Mutex<HashMap<BatchedKey, Batched>>,
 }
 
 /// Which gradients are wanted, and which named axes there are while the rules run.
 type LinearKey = (Vec<bool>, Vec<Axis>);
+
+/// Which inputs are mapped, over which axis, and whether all outputs are to be.
+type BatchedKey = (Vec<bool>, Axis, bool);
 
 /// A program over a whole batch, and which of its outputs are mapped.
 type Batched = (Call, Vec<bool>);

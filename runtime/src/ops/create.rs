@@ -165,7 +165,7 @@ impl Tensor {
         let exact = super::cast::scalar(&Array::scalar(value, false), DType::F64, false).data::<f64>()[0];
         let back = scalar_array(exact, T::DTYPE, false);
         // An i64 beyond 2^53 does not go through an f64.
-        if T::load(back.data::<T::Storage>()[0]) == value || value != value {
+        if T::load(back.data::<T::Storage>()[0]) == value || exact.is_nan() {
             return unwrap(full(aval, exact));
         }
         Tensor { repr: Repr::Array(Array::scalar(value, false)) }.broadcast_to(shape)

@@ -208,10 +208,10 @@ mod tests {
             let [x, a, b] = [2, 3, 1].map(|x| Tensor::from([x]).cast(dtype));
             match x.try_mul_add(a, b) {
                 Ok(out) => {
-                    assert_eq!((out.dtype(), out.cast(DType::I32).to_vec().unwrap()), (dtype, vec![7]))
+                    assert_eq!((out.dtype(), out.cast(DType::I32).to_vec().unwrap()), (dtype, vec![7]));
                 }
                 Err(error) => {
-                    assert!(dtype == DType::Bool && error.to_string().contains("boolean"), "{error}")
+                    assert!(dtype == DType::Bool && error.to_string().contains("boolean"), "{error}");
                 }
             }
         }

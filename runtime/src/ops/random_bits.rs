@@ -117,7 +117,7 @@ impl std::fmt::Debug for RandomBits {
 struct Low16(u32);
 
 impl Bits for Low16 {
-    #[inline(always)]
+    #[inline]
     fn from_block(block: [u32; 2]) -> Low16 {
         Low16(u32::from(u16::from_block(block)))
     }

@@ -156,7 +156,7 @@ impl Primitive for Windowed {
     fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
         let (out, geometry) = (only(outs), &self.geometry);
         Ok(smallvec![dispatch!(out.dtype, T => Array::build(out, |out: &mut [T]| {
-            let data: Args<&[T]> = args.iter().map(|arg| arg.data()).collect();
+            let data: Args<&[T]> = args.iter().map(Array::data).collect();
             match self.kind {
                 Kind::Reduce(reduction) => window::reduce_window(geometry, reduction, data[0], out),
                 Kind::Spread => window::sum_gradient(geometry, data[0], out),

@@ -32,6 +32,9 @@ sampler! {
     pub fn permute_independently / try_permute_independently(key: &Key, x: impl Into<Tensor>, axis: isize) {
         let x = x.into();
         let at = axis_of("permute_independently", axis, x.rank())?;
+        if x.size() == 0 {
+            return Ok(x);
+        }
         let order = random_order(key.single("permute_independently")?, x.shape(), at)?;
         x.try_take_along_axis(order.try_move_axis(-1, axis)?, axis)
     }

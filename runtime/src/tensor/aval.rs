@@ -52,7 +52,7 @@ impl Aval {
     /// The number of elements, or `None` if that or the number of bytes does not fit a `usize`.
     pub fn checked_size(&self) -> Option<usize> {
         let size = self.shape.iter().try_fold(1usize, |size, &n| size.checked_mul(n))?;
-        size.checked_mul(self.dtype.size()).filter(|&bytes| bytes <= isize::MAX as usize)?;
+        size.checked_mul(self.dtype.size()).filter(|&bytes| isize::try_from(bytes).is_ok())?;
         Some(size)
     }
 }

@@ -106,7 +106,7 @@ impl<'a> Printer<'a> {
                 }
                 match index {
                     Some(index) => {
-                        out.push_str(&self.print(axis + 1, flat * shape[axis] + index, indent + 1))
+                        out.push_str(&self.print(axis + 1, flat * shape[axis] + index, indent + 1));
                     }
                     None => out.push_str("..."),
                 }

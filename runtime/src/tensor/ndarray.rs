@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 fn from_view<T: Element>(shape: &[usize], values: impl Iterator<Item = T>) -> Tensor {
     let aval = Aval::new(shape, T::DTYPE);
     Array::build(aval, |out: &mut [T::Storage]| {
-        out.iter_mut().zip(values).for_each(|(out, x)| *out = x.store())
+        out.iter_mut().zip(values).for_each(|(out, x)| *out = x.store());
     })
     .into()
 }

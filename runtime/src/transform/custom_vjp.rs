@@ -139,7 +139,7 @@ struct Custom {
 impl Custom {
     fn new([primal, forward, backward]: [Call; 3]) -> Custom {
         let mut collectives: Vec<Arc<str>> = Vec::new();
-        for name in [&primal, &forward, &backward].into_iter().flat_map(|call| call.collectives()) {
+        for name in [&primal, &forward, &backward].into_iter().flat_map(Primitive::collectives) {
             if !collectives.contains(name) {
                 collectives.push(name.clone());
             }

@@ -154,9 +154,10 @@ impl ConvOptions {
             return Err(Error::argument(OP, "0 feature groups: give at least 1"));
         }
         if cin_each.checked_mul(groups) != Some(cin) {
-            return wrong(match cin.is_multiple_of(groups) {
-                true => format!("a kernel for {} input channels, as the input has per group", cin / groups),
-                false => format!("a number of groups that divides the input's {cin} channels"),
+            return wrong(if cin.is_multiple_of(groups) {
+                format!("a kernel for {} input channels, as the input has per group", cin / groups)
+            } else {
+                format!("a number of groups that divides the input's {cin} channels")
             });
         }
         if !cout.is_multiple_of(groups) {

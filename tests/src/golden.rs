@@ -39,15 +39,16 @@ impl Case {
     pub fn load(name: &str) -> Case {
         let path = |extension: &str| folder().join(format!("{name}.{extension}"));
         let read = |extension: &str| {
-            std::fs::read(path(extension)).unwrap_or_else(|error| panic!("{:?}: {error}", path(extension)))
+            std::fs::read(path(extension))
+                .unwrap_or_else(|error| panic!("{}: {error}", path(extension).display()))
         };
         let manifest: Value = serde_json::from_slice(&read("json"))
-            .unwrap_or_else(|error| panic!("{:?}: {error}", path("json")));
+            .unwrap_or_else(|error| panic!("{}: {error}", path("json").display()));
         let mut arrays = BTreeMap::new();
         if manifest["safetensors"].is_string() {
             let bytes = read("safetensors");
             let file = SafeTensors::deserialize(&bytes)
-                .unwrap_or_else(|error| panic!("{:?}: {error}", path("safetensors")));
+                .unwrap_or_else(|error| panic!("{}: {error}", path("safetensors").display()));
             for (key, view) in file.iter() {
                 let half = stored_as_integers(&manifest, key);
                 arrays.insert(key.to_owned(), tensor(view.dtype(), half, view.shape(), view.data()));

@@ -33,7 +33,7 @@ fn naive(subscripts: &str, a: &Tensor, b: &Tensor) -> Tensor {
     let mut unique = vec![];
     labels.into_iter().for_each(|c| {
         if !unique.contains(&c) {
-            unique.push(c)
+            unique.push(c);
         }
     });
     let size = |c: char| {

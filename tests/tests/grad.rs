@@ -143,7 +143,7 @@ fn a_value_used_many_times_collects_all_its_gradients() {
     let f = |x: &Tensor| {
         let mut sum = x * 0.0;
         for i in 0..10 {
-            sum = sum + x * f64::from(i);
+            sum += x * f64::from(i);
         }
         Ok(sum)
     };

@@ -175,7 +175,7 @@ fn every_dtype_is_moved_unchanged() {
         assert_eq!(back.dtype(), dtype);
         let two = Tensor::concatenate(&[back, x.clone()], 0).slice_axis_step(0, 1, None, 2);
         let taken = two.take([1i32, 0, 3, 2], 0).pad([(1, 0)], 1.0);
-        let set = taken.index_set(0, [0i32], &x.slice_axis(0, 2, 3)).index_max(0, [1i32], 1.0);
+        let set = taken.index_set(0, [0i32], x.slice_axis(0, 2, 3)).index_max(0, [1i32], 1.0);
         let expected = Tensor::from([2.0f32, 1.0, 2.0, 3.0, 1.0]).cast(dtype);
         assert_eq!(list(&set), list(&expected), "{dtype}");
     }

@@ -82,7 +82,7 @@ pub fn copy<T: Copy + Send + Sync>(layout: &Strided<1>, x: &[T], start: usize, o
         let at = start.wrapping_add_signed(at);
         match step {
             1 => out.copy_from_slice(&x[at..at + out.len()]),
-            0 | 2.. => {
+            2.. => {
                 out.iter_mut().zip(x[at..].iter().step_by(step as usize)).for_each(|(out, &x)| *out = x);
             }
             _ => {

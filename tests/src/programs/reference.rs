@@ -130,7 +130,7 @@ fn compute(op: &Op, args: &[&Numbers], choices: &mut Vec<bool>) -> Option<Number
         Op::Less => zip(x, y, |x, y| f64::from(u8::from(larger(y, x)))),
         Op::Select => {
             let shape = broadcast(&broadcast(&x.shape, &args[1].shape)?, &y.shape)?;
-            Some(build(&shape, |place| element(if element(x, place) != 0.0 { args[1] } else { y }, place)))
+            Some(build(&shape, |place| element(if element(x, place) == 0.0 { y } else { args[1] }, place)))
         }
         Op::Clamp(low, high) => {
             let mut data = Vec::with_capacity(x.data.len());

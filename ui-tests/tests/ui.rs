@@ -1,0 +1,23 @@
+//! Programs that must not compile, one a file; what is wrong with it is its name.
+
+use std::env;
+use std::process::Command;
+
+#[test]
+fn mistakes_are_explained() {
+    if !is_the_blessing_compiler() {
+        eprintln!("skipped: the messages are those of Rust {}", env!("CARGO_PKG_RUST_VERSION"));
+        return;
+    }
+    let tests = trybuild::TestCases::new();
+    tests.compile_fail("tree/*.rs");
+    tests.compile_fail("transform/*.rs");
+}
+
+/// Every version of the compiler words its messages differently, so one version's are compared.
+fn is_the_blessing_compiler() -> bool {
+    let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let version = Command::new(rustc).arg("--version").output();
+    let expected = concat!("rustc ", env!("CARGO_PKG_RUST_VERSION"), ".");
+    version.is_ok_and(|output| output.stdout.starts_with(expected.as_bytes()))
+}

@@ -1,0 +1,9 @@
+use flaxen::prelude::*;
+
+#[derive(Tree)]
+struct Named {
+    value: Tensor,
+    name: String,
+}
+
+fn main() {}

@@ -1,0 +1,11 @@
+use flaxen::prelude::*;
+
+#[derive(Tree)]
+#[tree(rename = "adam")]
+struct Adam {
+    count: Tensor,
+    #[tree(skip)]
+    beta: f32,
+}
+
+fn main() {}

@@ -148,8 +148,9 @@ fn scattering_obeys_the_laws() {
 
 #[test]
 fn python_slices_count_from_the_end_and_stop_at_it() {
+    type Case = (Option<isize>, Option<isize>, isize, &'static [i32]);
     let x = Tensor::arange(0i32, 6, 1);
-    let cases: &[(Option<isize>, Option<isize>, isize, &[i32])] = &[
+    let cases: &[Case] = &[
         (None, None, 1, &[0, 1, 2, 3, 4, 5]),
         (Some(-2), None, 1, &[4, 5]),
         (Some(2), Some(100), 3, &[2, 5]),

@@ -9,10 +9,10 @@ use flaxen_tests::numbers::{assert_close, assert_same, scalar, vector};
 #[test]
 fn values_and_transformed_functions_may_be_shared() {
     fn check<T: Send + Sync + Clone>() {}
+    fn shared<T: Send + Sync>(_: &T) {}
     check::<Tensor>();
     check::<Error>();
     check::<DType>();
-    fn shared<T: Send + Sync>(_: &T) {}
     shared(&jit(|x: Tensor| Ok(x)));
     let mapped: Vmap<_, Tensor, Tensor> = vmap(|x: Tensor| Ok(x));
     shared(&mapped);

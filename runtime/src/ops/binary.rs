@@ -256,6 +256,11 @@ fn run<T: bytemuck::Pod + Send + Sync>(
     work: usize,
     f: impl Fn(T, T) -> T + Sync,
 ) -> Array {
+    // A pair of scalars needs no walk, which would take longer than the arithmetic.
+    if let ([x], [y]) = (x.data::<T>(), y.data::<T>()) {
+        let value = f(*x, *y);
+        return Array::build(out, |out: &mut [T]| out[0] = value);
+    }
     if x.shape() == &out.shape[..]
         && let Some(data) = x.unique::<T>()
     {

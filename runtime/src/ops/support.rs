@@ -56,6 +56,10 @@ pub(crate) fn infer_elementwise(op: &'static str, args: &[&Aval]) -> Result<Aval
             "arguments of one dtype",
         ));
     }
+    if args.iter().all(|aval| aval.shape == args[0].shape) {
+        let weak = args.iter().all(|aval| aval.weak);
+        return Ok(Aval { shape: args[0].shape.clone(), dtype: args[0].dtype, weak });
+    }
     let shapes: Args<&[usize]> = args.iter().map(|aval| &aval.shape[..]).collect();
     let shape = broadcast_shapes(op, &shapes)?;
     let aval = Aval { shape, dtype: args[0].dtype, weak: args.iter().all(|aval| aval.weak) };

@@ -17,7 +17,7 @@ fn ramp(shape: &[usize]) -> Tensor {
 }
 
 mod scalars {
-    use super::*;
+    use super::{Bencher, Tensor, black_box, grad, jit, ramp};
 
     #[divan::bench]
     fn add(bencher: Bencher<'_, '_>) {
@@ -48,7 +48,7 @@ mod scalars {
 
 /// A million elements.
 mod vectors {
-    use super::*;
+    use super::{Array1, Bencher, Zip, black_box, ramp, random};
 
     const SIZE: usize = 1 << 20;
 
@@ -93,7 +93,7 @@ mod vectors {
 }
 
 mod products {
-    use super::*;
+    use super::{Bencher, ConvOptions, Padding, black_box, ramp};
 
     const SIZES: [usize; 4] = [16, 64, 512, 1024];
 

@@ -93,3 +93,8 @@ pub mod prelude {
         value_and_grad, vjp, vmap,
     };
 }
+
+/// The README's program compiles and runs.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;

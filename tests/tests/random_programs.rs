@@ -36,8 +36,8 @@ fn random_programs_give_the_same_numbers_in_every_way_they_are_run() {
 /// The shortest beginning of the program that fails, as a script, and how it fails.
 fn failure(program: &Program) -> Option<String> {
     let whole = outcome(program).err()?;
-    let beginnings = (0..program.steps.len()).map(|step| program.until(step));
-    let shorter = beginnings.filter_map(|program| Some((outcome(&program).err()?, program))).next();
+    let mut beginnings = (0..program.steps.len()).map(|step| program.until(step));
+    let shorter = beginnings.find_map(|program| Some((outcome(&program).err()?, program)));
     let (message, program) = shorter.unwrap_or_else(|| (whole, program.clone()));
     Some(format!("{program}\n{message}"))
 }
@@ -131,7 +131,7 @@ fn gradients(program: &Program, inputs: &[Tensor], outs: &[Tensor], seen: &Seen)
     let loss = |x: &Vec<Tensor>| {
         let mut sum = Tensor::from_vec([0f64], [0usize; 0]);
         for (out, weight) in program.run(x)?.iter().zip(&weights) {
-            sum = sum + (out.cast(DType::F64) * weight.tensor(DType::F64)).flatten(0).sum_axes([0]);
+            sum += (out.cast(DType::F64) * weight.tensor(DType::F64)).sum();
         }
         Ok(sum)
     };
@@ -144,7 +144,7 @@ fn gradients(program: &Program, inputs: &[Tensor], outs: &[Tensor], seen: &Seen)
     let inside = grad(|x: &Vec<Tensor>| {
         let mut sum = Tensor::from_vec([0f64], [0usize; 0]);
         for (out, weight) in whole.call(x.clone())?.iter().zip(&weights) {
-            sum = sum + (out.cast(DType::F64) * weight.tensor(DType::F64)).flatten(0).sum_axes([0]);
+            sum += (out.cast(DType::F64) * weight.tensor(DType::F64)).sum();
         }
         Ok(sum)
     });

@@ -3,7 +3,7 @@
 use flaxen::prelude::*;
 use flaxen::tree;
 
-const LEARNING_RATE: f32 = 0.1;
+const LEARNING_RATE: f32 = 0.02;
 const STEPS: usize = 2000;
 
 #[derive(Clone, Debug, Tree)]

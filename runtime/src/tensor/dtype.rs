@@ -235,7 +235,6 @@ macro_rules! dispatch {
 }
 
 /// As `dispatch`, for the floats only; the others are a bug of the caller.
-#[allow(unused_macros)]
 macro_rules! dispatch_float {
     ($dtype:expr, $t:ident => $body:expr) => {
         match $dtype {
@@ -285,7 +284,6 @@ macro_rules! dispatch_width {
 }
 
 pub(crate) use dispatch;
-#[allow(unused_imports)]
 pub(crate) use dispatch_float;
 pub(crate) use dispatch_width;
 

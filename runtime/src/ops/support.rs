@@ -174,7 +174,7 @@ pub(crate) fn sum_to(ct: Tensor, shape: &[usize]) -> Result<Tensor> {
 
 /// Zeros of a shape and dtype, as a value of the current trace.
 pub(crate) fn zeros_of(aval: &Aval) -> Result<Tensor> {
-    super::create::full(aval.with_shape(aval.shape.clone()), 0.0)
+    super::create::full(aval.clone(), 0.0)
 }
 
 impl Tensor {

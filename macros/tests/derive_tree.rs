@@ -13,18 +13,20 @@ mod runtime {
     #[derive(Clone, Debug, PartialEq)]
     pub struct Tensor(pub i32);
 
+    pub type Result<T> = std::result::Result<T, String>;
+
     pub mod tree {
         use std::any::Any;
         use std::collections::BTreeMap;
         use std::fmt::Debug;
         use std::vec::IntoIter;
 
-        use super::Tensor;
+        use super::{Result, Tensor};
 
         pub trait Tree: Sized {
             fn walk<'a>(&'a self, visit: &mut dyn FnMut(Token<'a>));
             fn into_leaves(self, leaves: &mut Vec<Tensor>);
-            fn build(from: &mut Builder<'_>) -> Self;
+            fn build(from: &mut Builder<'_>) -> Result<Self>;
         }
 
         pub enum Token<'a> {
@@ -57,24 +59,32 @@ mod runtime {
         }
 
         impl Builder<'_> {
-            pub fn leaf(&mut self) -> Tensor {
-                assert!(matches!(self.parts.next(), Some(Part::Leaf)));
-                self.leaves.next().unwrap()
+            pub fn leaf(&mut self) -> Result<Tensor> {
+                let Some(Part::Leaf) = self.parts.next() else { return Err("not a leaf".to_owned()) };
+                self.leaves.next().ok_or_else(|| "too few leaves".to_owned())
             }
 
-            pub fn node(&mut self) -> (&'static str, usize) {
-                let Some(Part::Node(name, count)) = self.parts.next() else { panic!("not a node") };
-                (name, count)
+            pub fn node(&mut self) -> Result<(&'static str, usize)> {
+                let Some(Part::Node(name, count)) = self.parts.next() else {
+                    return Err("not a node".to_owned());
+                };
+                Ok((name, count))
             }
 
-            pub fn key(&mut self) -> String {
-                let Some(Part::Key(key)) = self.parts.next() else { panic!("not a key") };
-                key
+            pub fn expect(&mut self, name: &str, count: usize) -> Result<()> {
+                if self.node()? == (name, count) { Ok(()) } else { Err(format!("not {name}/{count}")) }
             }
 
-            pub fn fixed<T: Static + Clone>(&mut self) -> T {
-                let Some(Part::Static(value)) = self.parts.next() else { panic!("not a static") };
-                value.downcast_ref::<T>().unwrap().clone()
+            pub fn key(&mut self) -> Result<String> {
+                let Some(Part::Key(key)) = self.parts.next() else { return Err("not a key".to_owned()) };
+                Ok(key)
+            }
+
+            pub fn fixed<T: Static + Clone>(&mut self) -> Result<T> {
+                let Some(Part::Static(value)) = self.parts.next() else {
+                    return Err("not a static".to_owned());
+                };
+                value.downcast_ref::<T>().cloned().ok_or_else(|| "another type".to_owned())
             }
         }
 
@@ -106,7 +116,7 @@ mod runtime {
             let mut leaves = Vec::new();
             tree.into_leaves(&mut leaves);
             let mut leaves = leaves.into_iter().map(|Tensor(value)| Tensor(value + 1));
-            T::build(&mut Builder { parts: parts.into_iter(), leaves: &mut leaves })
+            T::build(&mut Builder { parts: parts.into_iter(), leaves: &mut leaves }).unwrap()
         }
 
         impl Tree for Tensor {
@@ -118,7 +128,7 @@ mod runtime {
                 leaves.push(self);
             }
 
-            fn build(from: &mut Builder<'_>) -> Tensor {
+            fn build(from: &mut Builder<'_>) -> Result<Tensor> {
                 from.leaf()
             }
         }
@@ -138,9 +148,9 @@ mod runtime {
                 }
             }
 
-            fn build(from: &mut Builder<'_>) -> Self {
-                let (_, count) = from.node();
-                (0..count).map(|_| (from.key(), T::build(from))).collect()
+            fn build(from: &mut Builder<'_>) -> Result<Self> {
+                let (_, count) = from.node()?;
+                (0..count).map(|_| Ok((from.key()?, T::build(from)?))).collect()
             }
         }
     }

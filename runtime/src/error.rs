@@ -113,6 +113,20 @@ pub enum Error {
         /// The error.
         error: Box<Error>,
     },
+    /// There is no entry of that name in a dict.
+    KeyNotFound {
+        /// The place asked for.
+        path: String,
+        /// The deepest dict on the way that is there.
+        parent: String,
+        /// The names in it.
+        available: Vec<String>,
+    },
+    /// Variables do not have the form `{collection: {name: value}}`.
+    InvalidVariables {
+        /// What is wrong and what to do.
+        message: String,
+    },
     /// Any other error, for instance one of the user's own inside a transformed function.
     Other {
         /// Its text.
@@ -225,8 +239,22 @@ impl fmt::Display for Error {
             }
             Error::NotDifferentiable { op, message } => write!(f, "`{op}` has no gradient: {message}"),
             Error::Structure { context, message } => write!(f, "{context}: {message}"),
+            Error::KeyNotFound { path, parent, available } => {
+                let place =
+                    if parent.is_empty() { "at the top".to_owned() } else { format!("in `{parent}`") };
+                write!(f, "there is no `{path}`: {place} there is {}", list(available))
+            }
+            Error::InvalidVariables { message } => f.write_str(message),
             Error::At { location, error } => write!(f, "{error} (staged at {location})"),
             Error::Other { message } => f.write_str(message),
         }
     }
+}
+
+/// Names as text, for messages.
+fn list(names: &[String]) -> String {
+    if names.is_empty() {
+        return "nothing".to_owned();
+    }
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }

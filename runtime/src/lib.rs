@@ -61,6 +61,7 @@ mod tensor;
 mod trace;
 mod transform;
 pub mod tree;
+pub mod variables;
 
 pub use compile::{Graph, Known, Operand, Rewrite, Var};
 pub use error::{Error, Result};
@@ -82,11 +83,13 @@ pub use transform::{
     jacfwd, jacrev, jit, jvp, value_and_grad, vjp, vmap,
 };
 pub use tree::{Static, Tree};
+pub use variables::{DenyList, Dict, Filter, Value, Variables};
 
 /// What most programs use.
 pub mod prelude {
     pub use crate::random;
     pub use crate::tree::{self, Static, Tree};
+    pub use crate::variables::{DenyList, Dict, Filter, Value, Variables};
     pub use crate::{
         Aval, ConvOptions, DType, DynJit, Error, Jit, Padding, Result, Tensor, avg_pool, axis_index,
         checkpoint, custom_vjp, einsum, grad, hessian, jacfwd, jacrev, jit, jvp, max_pool, min_pool,

@@ -22,7 +22,7 @@ pub(super) fn tree(tree: &Tree<'_>) -> TokenStream {
         } else {
             quote_spanned!(at=> #(#leaves)*)
         },
-        build: quote_spanned!(at=> from.node(); Self { #(#builds),* }),
+        build: quote_spanned!(at=> from.expect(#name, #count)?; ::core::result::Result::Ok(Self { #(#builds),* })),
     };
     implementation(tree, &bound::with_bounds(tree), &bodies)
 }
@@ -47,7 +47,7 @@ pub(super) fn implementation(tree: &Tree<'_>, generics: &Generics, bodies: &Bodi
             fn into_leaves(self, leaves: &mut ::std::vec::Vec<#krate::Tensor>) {
                 #into_leaves
             }
-            fn build(from: &mut #krate::tree::Builder<'_>) -> Self {
+            fn build(from: &mut #krate::tree::Builder<'_>) -> #krate::Result<Self> {
                 #build
             }
         }
@@ -75,12 +75,12 @@ fn build(krate: &Path, field: &Field<'_>) -> TokenStream {
     let Field { member, ty, .. } = field;
     let at = Span::mixed_site();
     let value = if field.is_static {
-        quote_spanned!(at=> from.fixed::<#ty>())
+        quote_spanned!(at=> from.fixed::<#ty>()?)
     } else {
-        quote_spanned!(at=> <#ty as #krate::tree::Tree>::build(from))
+        quote_spanned!(at=> <#ty as #krate::tree::Tree>::build(from)?)
     };
     if field.key.is_some() {
-        quote_spanned!(at=> #member: { from.key(); #value })
+        quote_spanned!(at=> #member: { from.key()?; #value })
     } else {
         quote_spanned!(at=> #member: #value)
     }

@@ -35,13 +35,13 @@ fn named_fields_are_walked_and_built_in_order_with_their_names() {
                     <Tensor as ::flaxen::tree::Tree>::into_leaves(self.count, leaves);
                     <M as ::flaxen::tree::Tree>::into_leaves(self.mu, leaves);
                 }
-                fn build(from: &mut ::flaxen::tree::Builder<'_>) -> Self {
-                    from.node();
-                    Self {
-                        count: { from.key(); <Tensor as ::flaxen::tree::Tree>::build(from) },
-                        mu: { from.key(); <M as ::flaxen::tree::Tree>::build(from) },
-                        beta: { from.key(); from.fixed::<f32>() }
-                    }
+                fn build(from: &mut ::flaxen::tree::Builder<'_>) -> ::flaxen::Result<Self> {
+                    from.expect("Adam", 3usize)?;
+                    ::core::result::Result::Ok(Self {
+                        count: { from.key()?; <Tensor as ::flaxen::tree::Tree>::build(from)? },
+                        mu: { from.key()?; <M as ::flaxen::tree::Tree>::build(from)? },
+                        beta: { from.key()?; from.fixed::<f32>()? }
+                    })
                 }
             }
         },
@@ -65,9 +65,9 @@ fn tuple_fields_have_no_keys() {
                 fn into_leaves(self, leaves: &mut ::std::vec::Vec<::flaxen::Tensor>) {
                     <Tensor as ::flaxen::tree::Tree>::into_leaves(self.0, leaves);
                 }
-                fn build(from: &mut ::flaxen::tree::Builder<'_>) -> Self {
-                    from.node();
-                    Self { 0: <Tensor as ::flaxen::tree::Tree>::build(from), 1: from.fixed::<f32>() }
+                fn build(from: &mut ::flaxen::tree::Builder<'_>) -> ::flaxen::Result<Self> {
+                    from.expect("Scaled", 2usize)?;
+                    ::core::result::Result::Ok(Self { 0: <Tensor as ::flaxen::tree::Tree>::build(from)?, 1: from.fixed::<f32>()? })
                 }
             }
         },
@@ -90,9 +90,9 @@ fn a_unit_struct_is_a_node_without_children_at_the_given_crate() {
                 fn into_leaves(self, leaves: &mut ::std::vec::Vec<crate::core::Tensor>) {
                     let _ = leaves;
                 }
-                fn build(from: &mut crate::core::tree::Builder<'_>) -> Self {
-                    from.node();
-                    Self {}
+                fn build(from: &mut crate::core::tree::Builder<'_>) -> crate::core::Result<Self> {
+                    from.expect("Nothing", 0usize)?;
+                    ::core::result::Result::Ok(Self {})
                 }
             }
         },

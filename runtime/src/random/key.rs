@@ -195,7 +195,7 @@ impl Tree for Key {
         leaves.push(self.0);
     }
 
-    fn build(from: &mut Builder<'_>) -> Key {
-        Key(from.leaf())
+    fn build(from: &mut Builder<'_>) -> Result<Key> {
+        from.leaf().map(Key)
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Builder, Fixed, Static, Token, Tree};
+use crate::error::Result;
 use crate::tensor::Tensor;
 
 impl Tree for Tensor {
@@ -15,7 +16,7 @@ impl Tree for Tensor {
         leaves.push(self);
     }
 
-    fn build(from: &mut Builder<'_>) -> Tensor {
+    fn build(from: &mut Builder<'_>) -> Result<Tensor> {
         from.leaf()
     }
 }
@@ -30,8 +31,8 @@ impl<T: Tree> Tree for Vec<T> {
         self.into_iter().for_each(|child| child.into_leaves(leaves));
     }
 
-    fn build(from: &mut Builder<'_>) -> Vec<T> {
-        let (_, count) = from.node();
+    fn build(from: &mut Builder<'_>) -> Result<Vec<T>> {
+        let count = from.sequence()?;
         (0..count).map(|_| T::build(from)).collect()
     }
 }
@@ -46,9 +47,13 @@ impl<T: Tree, const N: usize> Tree for [T; N] {
         self.into_iter().for_each(|child| child.into_leaves(leaves));
     }
 
-    fn build(from: &mut Builder<'_>) -> [T; N] {
-        from.node();
-        std::array::from_fn(|_| T::build(from))
+    fn build(from: &mut Builder<'_>) -> Result<[T; N]> {
+        from.sequence_of(N)?;
+        let children = (0..N).map(|_| T::build(from)).collect::<Result<Vec<_>>>()?;
+        match children.try_into() {
+            Ok(children) => Ok(children),
+            Err(_) => unreachable!("N children were built"),
+        }
     }
 }
 
@@ -62,9 +67,9 @@ impl<T: Tree> Tree for Option<T> {
         self.into_iter().for_each(|child| child.into_leaves(leaves));
     }
 
-    fn build(from: &mut Builder<'_>) -> Option<T> {
-        let (_, count) = from.node();
-        (count == 1).then(|| T::build(from))
+    fn build(from: &mut Builder<'_>) -> Result<Option<T>> {
+        let count = from.node_of("option")?;
+        (count == 1).then(|| T::build(from)).transpose()
     }
 }
 
@@ -78,9 +83,9 @@ impl<T: Tree> Tree for Box<T> {
         (*self).into_leaves(leaves);
     }
 
-    fn build(from: &mut Builder<'_>) -> Box<T> {
-        from.node();
-        Box::new(T::build(from))
+    fn build(from: &mut Builder<'_>) -> Result<Box<T>> {
+        from.expect("box", 1)?;
+        T::build(from).map(Box::new)
     }
 }
 
@@ -123,9 +128,9 @@ macro_rules! maps {
                 self.into_values().for_each(|child| child.into_leaves(leaves));
             }
 
-            fn build(from: &mut Builder<'_>) -> Self {
-                let (_, count) = from.node();
-                (0..count).map(|_| (MapKey::from_text(from.key()), T::build(from))).collect()
+            fn build(from: &mut Builder<'_>) -> Result<Self> {
+                let count = from.map()?;
+                (0..count).map(|_| Ok((MapKey::from_text(from.key()?), T::build(from)?))).collect()
             }
         })*
     };
@@ -140,8 +145,8 @@ impl<T: Fixed + Clone> Tree for Static<T> {
 
     fn into_leaves(self, _leaves: &mut Vec<Tensor>) {}
 
-    fn build(from: &mut Builder<'_>) -> Static<T> {
-        Static(from.fixed())
+    fn build(from: &mut Builder<'_>) -> Result<Static<T>> {
+        from.fixed().map(Static)
     }
 }
 
@@ -161,9 +166,9 @@ macro_rules! tuples {
                 $($T.into_leaves(leaves);)*
             }
 
-            fn build(from: &mut Builder<'_>) -> Self {
-                from.node();
-                ($($T::build(from),)*)
+            fn build(from: &mut Builder<'_>) -> Result<Self> {
+                from.sequence_of([$(stringify!($T)),*].len())?;
+                Ok(($($T::build(from)?,)*))
             }
         })*
     };
@@ -191,7 +196,7 @@ impl Tree for () {
 
     fn into_leaves(self, _leaves: &mut Vec<Tensor>) {}
 
-    fn build(from: &mut Builder<'_>) {
-        from.node();
+    fn build(from: &mut Builder<'_>) -> Result<()> {
+        from.sequence_of(0)
     }
 }

@@ -11,9 +11,10 @@ mod structure;
 pub use flaxen_macros::Tree;
 pub use map::{count, leaves, leaves_with_path, map, map_with_path, zip_map};
 pub use path::{Path, Step};
-pub(crate) use structure::fingerprint;
 pub use structure::{Builder, Structure};
+pub(crate) use structure::{Part, fingerprint};
 
+use crate::error::Result;
 use crate::tensor::Tensor;
 
 /// A value made of tensors, that can be taken apart and put together again.
@@ -54,7 +55,10 @@ pub trait Tree: Sized {
     fn into_leaves(self, leaves: &mut Vec<Tensor>);
 
     /// Puts a value together from a structure and leaves, asking for the tokens in the order `walk` visits them.
-    fn build(from: &mut Builder<'_>) -> Self;
+    ///
+    /// # Errors
+    /// If the structure is that of another type.
+    fn build(from: &mut Builder<'_>) -> Result<Self>;
 }
 
 /// A piece of a tree.

@@ -3,13 +3,15 @@
 use std::hash::{Hash, Hasher};
 
 use super::{Fixed, Token, Tree};
+use crate::error::{Error, Result};
 use crate::tensor::Tensor;
 
 /// What is left of a tree without its tensors.
 pub struct Structure(Vec<Part>);
 
+/// A [`Token`] without its tensor.
 #[derive(Debug)]
-enum Part {
+pub(crate) enum Part {
     Leaf,
     Node(&'static str, usize),
     Key(String),
@@ -88,8 +90,43 @@ impl Structure {
     ///
     /// # Panics
     /// If `leaves` runs short, or `T` is another type of tree than the one this structure is of.
+    #[track_caller]
     pub fn build<T: Tree>(&self, leaves: impl IntoIterator<Item = Tensor>) -> T {
-        T::build(&mut Builder { parts: self.0.iter(), leaves: &mut leaves.into_iter() })
+        crate::ops::unwrap(self.try_build(leaves))
+    }
+
+    /// As [`build`](Structure::build).
+    ///
+    /// # Errors
+    /// If `leaves` runs short, or `T` is another type of tree than the one this structure is of.
+    pub fn try_build<T: Tree>(&self, leaves: impl IntoIterator<Item = Tensor>) -> Result<T> {
+        let mut from = Builder { parts: self.0.iter(), leaves: &mut leaves.into_iter() };
+        let tree = T::build(&mut from)?;
+        match from.parts.next() {
+            None => Ok(tree),
+            left => Err(mismatch("nothing more", left)),
+        }
+    }
+
+    /// What the tree is, in words.
+    pub(crate) fn root(&self) -> String {
+        self.0.first().map_or_else(String::new, Part::describe)
+    }
+
+    /// The tokens of the tree that has these leaves.
+    pub(crate) fn walk<'a>(
+        &'a self,
+        next_leaf: &mut dyn FnMut() -> Option<&'a Tensor>,
+        visit: &mut dyn FnMut(Token<'a>),
+    ) {
+        for part in &self.0 {
+            match part {
+                Part::Leaf => next_leaf().into_iter().for_each(|leaf| visit(Token::Leaf(leaf))),
+                Part::Node(kind, count) => visit(Token::Node(kind, *count)),
+                Part::Key(key) => visit(Token::Key(key)),
+                Part::Fixed(value) => visit(Token::Static(&**value)),
+            }
+        }
     }
 
     /// Whether a tree has this structure; nothing is allocated.
@@ -155,50 +192,129 @@ fn describe(token: &Token<'_>) -> String {
 impl Builder<'_> {
     /// The next leaf.
     ///
-    /// # Panics
-    /// If the structure has something else here: it belongs to another type.
-    pub fn leaf(&mut self) -> Tensor {
-        match (self.parts.next(), self.leaves.next()) {
-            (Some(Part::Leaf), Some(leaf)) => leaf,
-            (Some(Part::Leaf), None) => panic!("a structure was built from too few leaves"),
-            (other, _) => panic!("expected a leaf, found {other:?}"),
+    /// # Errors
+    /// If the structure has something else here, or the leaves run short.
+    pub fn leaf(&mut self) -> Result<Tensor> {
+        match self.parts.next() {
+            Some(Part::Leaf) => self.leaves.next().ok_or_else(|| mismatch("one more leaf", None)),
+            other => Err(mismatch("a tensor", other)),
         }
     }
 
     /// The next node: what it is and how many children follow.
     ///
-    /// # Panics
-    /// If the structure has something else here: it belongs to another type.
-    pub fn node(&mut self) -> (&'static str, usize) {
+    /// # Errors
+    /// If the structure has something else here.
+    pub fn node(&mut self) -> Result<(&'static str, usize)> {
         match self.parts.next() {
-            Some(Part::Node(kind, count)) => (kind, *count),
-            other => panic!("expected a node, found {other:?}"),
+            Some(Part::Node(kind, count)) => Ok((kind, *count)),
+            other => Err(mismatch("a node", other)),
+        }
+    }
+
+    /// The next node, of a certain kind and number of children.
+    ///
+    /// # Errors
+    /// If the structure has something else here.
+    pub fn expect(&mut self, kind: &str, count: usize) -> Result<()> {
+        match self.parts.next() {
+            Some(Part::Node(k, c)) if *k == kind && *c == count => Ok(()),
+            other => Err(mismatch(&format!("a {kind} of {count}"), other)),
+        }
+    }
+
+    /// The number of children of the next node, of a certain kind.
+    pub(super) fn node_of(&mut self, kind: &str) -> Result<usize> {
+        match self.parts.next() {
+            Some(Part::Node(k, count)) if *k == kind => Ok(*count),
+            other => Err(mismatch(&format!("a {kind}"), other)),
+        }
+    }
+
+    /// The number of children of the next tuple, `Vec` or array, which may be built from each other.
+    pub(super) fn sequence(&mut self) -> Result<usize> {
+        match self.parts.next() {
+            Some(Part::Node("tuple" | "vec" | "array", count)) => Ok(*count),
+            other => Err(mismatch("a tuple, vec or array", other)),
+        }
+    }
+
+    pub(super) fn sequence_of(&mut self, expected: usize) -> Result<()> {
+        match self.parts.next() {
+            Some(Part::Node("tuple" | "vec" | "array", count)) if *count == expected => Ok(()),
+            other => Err(mismatch(&format!("a tuple, vec or array of {expected}"), other)),
+        }
+    }
+
+    /// The number of entries of the next map, which may be a `Dict`.
+    pub(crate) fn map(&mut self) -> Result<usize> {
+        match self.parts.next() {
+            Some(Part::Node("map" | "dict", count)) => Ok(*count),
+            other => Err(mismatch("a map", other)),
         }
     }
 
     /// The next key.
     ///
-    /// # Panics
-    /// If the structure has something else here: it belongs to another type.
-    pub fn key(&mut self) -> &str {
+    /// # Errors
+    /// If the structure has something else here.
+    pub fn key(&mut self) -> Result<&str> {
         match self.parts.next() {
-            Some(Part::Key(key)) => key,
-            other => panic!("expected a key, found {other:?}"),
+            Some(Part::Key(key)) => Ok(key),
+            other => Err(mismatch("a key", other)),
         }
     }
 
     /// The next piece of fixed data.
     ///
-    /// # Panics
-    /// If the structure has something else here: it belongs to another type.
-    pub fn fixed<T: Fixed + Clone>(&mut self) -> T {
+    /// # Errors
+    /// If the structure has something else here.
+    pub fn fixed<T: Fixed + Clone>(&mut self) -> Result<T> {
         let part = self.parts.next();
         if let Some(Part::Fixed(value)) = part
             && let Some(value) = (&**value as &dyn std::any::Any).downcast_ref::<T>()
         {
-            return value.clone();
+            return Ok(value.clone());
         }
-        panic!("expected fixed data, found {part:?}")
+        Err(mismatch(&format!("a `{}`", std::any::type_name::<T>()), part))
+    }
+
+    /// The next piece of fixed data, whatever its type.
+    pub(crate) fn constant(&mut self) -> Result<Box<dyn Fixed>> {
+        match self.parts.next() {
+            Some(Part::Fixed(value)) => Ok((**value).boxed()),
+            other => Err(mismatch("fixed data", other)),
+        }
+    }
+
+    /// What comes next, without taking it.
+    pub(crate) fn peek(&self) -> Option<&Part> {
+        self.parts.as_slice().first()
+    }
+
+    /// Takes the whole next child, whatever it is: its structure and its leaves.
+    pub(crate) fn subtree(&mut self) -> Result<(Structure, Vec<Tensor>)> {
+        let (mut parts, mut leaves, mut missing) = (Vec::new(), Vec::new(), 1);
+        while missing > 0 {
+            let part = self.parts.next().ok_or_else(|| mismatch("one more child", None))?;
+            match part {
+                Part::Node(_, count) => missing += count,
+                Part::Key(_) => missing += 1,
+                Part::Leaf => leaves.push(self.leaves.next().ok_or_else(|| mismatch("one more leaf", None))?),
+                Part::Fixed(_) => {}
+            }
+            missing -= 1;
+            parts.push(part.clone());
+        }
+        Ok((Structure(parts), leaves))
+    }
+}
+
+fn mismatch(expected: &str, found: Option<&Part>) -> Error {
+    let found = found.map_or_else(|| "nothing more".to_owned(), Part::describe);
+    Error::Structure {
+        context: "a tree is read as another type than it was written as",
+        message: format!("expected {expected}, found {found}"),
     }
 }
 

@@ -1,0 +1,202 @@
+//! `Variables`: everything a model reads and writes, by collection.
+
+use std::sync::Arc;
+
+use super::keys::KeyPath;
+use super::{Dict, Filter, Value};
+use crate::error::{Error, Result};
+use crate::tensor::Tensor;
+use crate::tree::{Builder, Token, Tree};
+
+/// Everything a model reads and writes: a [`Dict`] for each collection, such as `params` and `batch_stats`.
+///
+/// It is what `init` returns and `apply` takes. Variables are values: a model never changes those it was given, it returns
+/// new ones.
+///
+/// ```
+/// use flaxen::prelude::*;
+///
+/// let variables = Variables::new()
+///     .with("params", Dict::new().with("Dense_0/bias", Tensor::zeros([2])))
+///     .with("batch_stats", Dict::new().with("BatchNorm_0/mean", Tensor::zeros([2])));
+/// let (params, state) = variables.pop("params")?;
+/// assert_eq!(params.tensor("Dense_0/bias")?.shape(), [2]);
+/// assert_eq!(state.collections().collect::<Vec<_>>(), ["batch_stats"]);
+/// # Ok::<(), flaxen::Error>(())
+/// ```
+#[derive(Clone, Default, PartialEq)]
+pub struct Variables(pub(super) Dict);
+
+impl Variables {
+    /// No variables.
+    pub fn new() -> Variables {
+        Variables::default()
+    }
+
+    /// True without collections.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The names of the collections, in order.
+    pub fn collections(&self) -> impl ExactSizeIterator<Item = &str> + DoubleEndedIterator {
+        self.0.keys()
+    }
+
+    /// The collections with their names, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Dict)> {
+        self.0.iter().filter_map(|(name, value)| Some((name, value.as_dict()?)))
+    }
+
+    /// A collection, if it is there.
+    pub fn collection(&self, name: &str) -> Option<&Dict> {
+        self.0.find(&[name])?.as_dict()
+    }
+
+    /// The value at a place, the collection first: `params/Dense_0/kernel`.
+    pub fn get(&self, path: impl KeyPath) -> Option<&Value> {
+        self.0.get(path)
+    }
+
+    /// Whether there is a value at a place.
+    pub fn contains(&self, path: impl KeyPath) -> bool {
+        self.0.contains(path)
+    }
+
+    /// The value at a place.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn at(&self, path: impl KeyPath) -> Result<&Value> {
+        self.0.at(path)
+    }
+
+    /// The tensor at a place.
+    ///
+    /// # Errors
+    /// If there is none, or it is something else.
+    pub fn tensor(&self, path: impl KeyPath) -> Result<&Tensor> {
+        self.0.tensor(path)
+    }
+
+    /// The dict at a place; a collection, or a submodule's part of one.
+    ///
+    /// # Errors
+    /// If there is none, or it is something else.
+    pub fn dict(&self, path: impl KeyPath) -> Result<&Dict> {
+        self.0.dict(path)
+    }
+
+    /// The variables with one collection added or replaced.
+    #[must_use]
+    pub fn with(&self, collection: &str, values: impl Into<Dict>) -> Variables {
+        let mut dict = self.0.clone();
+        Arc::make_mut(&mut dict.0).insert(collection.into(), Value::Dict(values.into()));
+        Variables(dict)
+    }
+
+    /// Takes one collection out: its dict, and the variables without it.
+    ///
+    /// # Errors
+    /// If it is not there.
+    pub fn pop(&self, collection: &str) -> Result<(Dict, Variables)> {
+        let mut rest = self.0.clone();
+        match rest.remove(&[collection])? {
+            Value::Dict(dict) => Ok((dict, Variables(rest))),
+            _ => unreachable!("a collection is a dict"),
+        }
+    }
+
+    /// All of both, merged recursively; where both have an entry, that of `other` counts.
+    #[must_use]
+    pub fn merge(&self, other: &Variables) -> Variables {
+        Variables(self.0.merge(&other.0))
+    }
+
+    /// The collections that a filter accepts.
+    #[must_use]
+    pub fn filtered(&self, filter: impl Into<Filter>) -> Variables {
+        let filter = filter.into();
+        let kept = self.0.0.iter().filter(|(name, _)| filter.accepts(name));
+        Variables(Dict(Arc::new(kept.map(|(name, value)| (name.clone(), value.clone())).collect())))
+    }
+
+    /// The same as one dict, with the collections at the top.
+    pub fn as_dict(&self) -> &Dict {
+        &self.0
+    }
+
+    pub(crate) fn as_dict_mut(&mut self) -> &mut Dict {
+        &mut self.0
+    }
+}
+
+impl From<&Variables> for Variables {
+    fn from(variables: &Variables) -> Variables {
+        variables.clone()
+    }
+}
+
+impl From<Variables> for Dict {
+    fn from(variables: Variables) -> Dict {
+        variables.0
+    }
+}
+
+impl From<&Dict> for Dict {
+    fn from(dict: &Dict) -> Dict {
+        dict.clone()
+    }
+}
+
+impl TryFrom<Dict> for Variables {
+    type Error = Error;
+
+    /// # Errors
+    /// If an entry at the top is no dict.
+    fn try_from(dict: Dict) -> Result<Variables> {
+        if let Some((name, value)) = dict.iter().find(|(_, value)| value.as_dict().is_none()) {
+            let found = value.kind();
+            return Err(Error::InvalidVariables {
+                message: format!(
+                    "the collection `{name}` should be a dict of named variables, found {found}"
+                ),
+            });
+        }
+        Ok(Variables(dict))
+    }
+}
+
+impl<K: Into<Arc<str>>, const N: usize> From<[(K, Dict); N]> for Variables {
+    fn from(collections: [(K, Dict); N]) -> Variables {
+        Variables(collections.into())
+    }
+}
+
+impl<K: Into<Arc<str>>> FromIterator<(K, Dict)> for Variables {
+    fn from_iter<I: IntoIterator<Item = (K, Dict)>>(collections: I) -> Variables {
+        Variables(collections.into_iter().collect())
+    }
+}
+
+impl std::ops::Index<&str> for Variables {
+    type Output = Value;
+    #[track_caller]
+    fn index(&self, path: &str) -> &Value {
+        &self.0[path]
+    }
+}
+
+impl Tree for Variables {
+    fn walk<'a>(&'a self, visit: &mut dyn FnMut(Token<'a>)) {
+        self.0.walk(visit);
+    }
+
+    fn into_leaves(self, leaves: &mut Vec<Tensor>) {
+        self.0.into_leaves(leaves);
+    }
+
+    fn build(from: &mut Builder<'_>) -> Result<Variables> {
+        Dict::build(from)?.try_into()
+    }
+}

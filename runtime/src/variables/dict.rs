@@ -1,0 +1,299 @@
+//! `Dict`: named values, shared and never changed in place.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::keys::{KeyPath, join};
+use super::value::Value;
+use crate::error::{Error, Result};
+use crate::ops::unwrap;
+use crate::tensor::Tensor;
+use crate::tree::{Builder, Token, Tree};
+
+/// An ordered nested map of values, which is what parameters and state are.
+///
+/// Cheap to clone, as the entries are shared; whatever changes a dict returns a new one, which shares all that did not
+/// change. Entries are in the order of their names, which is also the order of the leaves. It is a tree, so transforms,
+/// optimizers and [`tree::map`](crate::tree::map) take it as it is.
+///
+/// ```
+/// use flaxen::prelude::*;
+///
+/// let params = Dict::new()
+///     .with("Dense_0/kernel", Tensor::zeros([3, 2]))
+///     .with("Dense_0/bias", Tensor::zeros([2]));
+/// assert_eq!(params.tensor("Dense_0/kernel")?.shape(), [3, 2]);
+/// let (kernel, rest) = params.pop("Dense_0/kernel")?;
+/// assert_eq!(kernel.tensor()?.shape(), [3, 2]);
+/// assert_eq!(rest.dict("Dense_0")?.keys().collect::<Vec<_>>(), ["bias"]);
+/// # Ok::<(), flaxen::Error>(())
+/// ```
+#[derive(Clone, Default, PartialEq)]
+pub struct Dict(pub(super) Arc<BTreeMap<Arc<str>, Value>>);
+
+impl Dict {
+    /// A dict without entries.
+    pub fn new() -> Dict {
+        Dict::default()
+    }
+
+    /// The number of entries at the top.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// True without entries.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The entries at the top, in the order of their names.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &Value)> + DoubleEndedIterator {
+        self.0.iter().map(|(key, value)| (&**key, value))
+    }
+
+    /// The names at the top, in order.
+    pub fn keys(&self) -> impl ExactSizeIterator<Item = &str> + DoubleEndedIterator {
+        self.0.keys().map(|key| &**key)
+    }
+
+    /// The values at the top, in the order of their names.
+    pub fn values(&self) -> impl ExactSizeIterator<Item = &Value> + DoubleEndedIterator {
+        self.0.values()
+    }
+
+    /// The value at a place, if there is one.
+    pub fn get(&self, path: impl KeyPath) -> Option<&Value> {
+        self.find(&path.keys())
+    }
+
+    pub(crate) fn find<S: AsRef<str>>(&self, keys: &[S]) -> Option<&Value> {
+        let (last, above) = keys.split_last()?;
+        let mut dict = self;
+        for key in above {
+            dict = dict.0.get(key.as_ref())?.as_dict()?;
+        }
+        dict.0.get(last.as_ref())
+    }
+
+    /// Whether there is a value at a place.
+    pub fn contains(&self, path: impl KeyPath) -> bool {
+        self.get(path).is_some()
+    }
+
+    /// The value at a place.
+    ///
+    /// # Errors
+    /// If there is none; the message says how far the path goes and what is there.
+    pub fn at(&self, path: impl KeyPath) -> Result<&Value> {
+        let keys = path.keys();
+        self.find(&keys).ok_or_else(|| self.missing(&keys))
+    }
+
+    /// The tensor at a place.
+    ///
+    /// # Errors
+    /// If there is none, or it is something else.
+    pub fn tensor(&self, path: impl KeyPath) -> Result<&Tensor> {
+        let keys = path.keys();
+        let value = self.find(&keys).ok_or_else(|| self.missing(&keys))?;
+        value.as_tensor().ok_or_else(|| wrong(&join(&keys), "a tensor", value))
+    }
+
+    /// The dict at a place.
+    ///
+    /// # Errors
+    /// If there is none, or it is something else.
+    pub fn dict(&self, path: impl KeyPath) -> Result<&Dict> {
+        let keys = path.keys();
+        if keys.is_empty() {
+            return Ok(self);
+        }
+        let value = self.find(&keys).ok_or_else(|| self.missing(&keys))?;
+        value.as_dict().ok_or_else(|| wrong(&join(&keys), "a dict", value))
+    }
+
+    /// The dict with one entry added or replaced; dicts on the way are made as needed.
+    ///
+    /// # Panics
+    /// Where [`try_with`](Dict::try_with) returns an error.
+    #[track_caller]
+    pub fn with(&self, path: impl KeyPath, value: impl Into<Value>) -> Dict {
+        unwrap(self.try_with(path, value))
+    }
+
+    /// As [`with`](Dict::with).
+    ///
+    /// # Errors
+    /// If the path is empty, or something that is no dict is in the way.
+    pub fn try_with(&self, path: impl KeyPath, value: impl Into<Value>) -> Result<Dict> {
+        let mut dict = self.clone();
+        dict.insert(&path.keys(), value.into())?;
+        Ok(dict)
+    }
+
+    /// In place, where nobody else holds the dicts on the way.
+    pub(crate) fn insert<S: AsRef<str>>(&mut self, keys: &[S], value: Value) -> Result<()> {
+        let Some((last, above)) = keys.split_last() else {
+            return Err(Error::argument("with", "the path is empty: name the entry"));
+        };
+        let mut dict = self;
+        for (depth, key) in above.iter().enumerate() {
+            let map = Arc::make_mut(&mut dict.0);
+            if !map.contains_key(key.as_ref()) {
+                map.insert(key.as_ref().into(), Value::Dict(Dict::new()));
+            }
+            dict = match map.get_mut(key.as_ref()) {
+                Some(Value::Dict(inner)) => inner,
+                Some(other) => return Err(wrong(&join(&keys[..=depth]), "a dict", other)),
+                None => unreachable!("inserted above"),
+            };
+        }
+        let map = Arc::make_mut(&mut dict.0);
+        match map.get_mut(last.as_ref()) {
+            Some(old) => *old = value,
+            None => {
+                map.insert(last.as_ref().into(), value);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes one entry out: its value, and the dict without it.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn pop(&self, path: impl KeyPath) -> Result<(Value, Dict)> {
+        let mut rest = self.clone();
+        let value = rest.remove(&path.keys())?;
+        Ok((value, rest))
+    }
+
+    pub(crate) fn remove<S: AsRef<str>>(&mut self, keys: &[S]) -> Result<Value> {
+        // Looked up first, so that a failure copies nothing.
+        if self.find(keys).is_none() {
+            return Err(self.missing(keys));
+        }
+        let mut dict = self;
+        for key in &keys[..keys.len() - 1] {
+            dict = match Arc::make_mut(&mut dict.0).get_mut(key.as_ref()) {
+                Some(Value::Dict(inner)) => inner,
+                _ => unreachable!("found above"),
+            };
+        }
+        match Arc::make_mut(&mut dict.0).remove(keys[keys.len() - 1].as_ref()) {
+            Some(value) => Ok(value),
+            None => unreachable!("found above"),
+        }
+    }
+
+    /// All entries of both, dicts merged recursively; where both have an entry, that of `other` counts.
+    pub fn merge(&self, other: &Dict) -> Dict {
+        let mut merged = self.clone();
+        let map = Arc::make_mut(&mut merged.0);
+        for (key, value) in other.0.iter() {
+            let value = match (map.get(key), value) {
+                (Some(Value::Dict(ours)), Value::Dict(theirs)) => ours.merge(theirs).into(),
+                _ => value.clone(),
+            };
+            map.insert(key.clone(), value);
+        }
+        merged
+    }
+
+    fn missing<S: AsRef<str>>(&self, keys: &[S]) -> Error {
+        let mut dict = self;
+        for (depth, key) in keys.iter().enumerate() {
+            match dict.0.get(key.as_ref()) {
+                Some(Value::Dict(inner)) => dict = inner,
+                Some(other) => return wrong(&join(&keys[..=depth]), "a dict", other),
+                None => {
+                    return Error::KeyNotFound {
+                        path: join(keys),
+                        parent: join(&keys[..depth]),
+                        available: dict.keys().map(str::to_owned).collect(),
+                    };
+                }
+            }
+        }
+        Error::argument("at", "the path is empty: name the entry")
+    }
+}
+
+fn wrong(path: &str, expected: &'static str, found: &Value) -> Error {
+    Error::Structure {
+        context: "a dict is read at a place where something else is",
+        message: format!("expected {expected} at `{path}`, found {}", found.kind()),
+    }
+}
+
+/// The value at a place.
+///
+/// # Panics
+/// If there is none; [`Dict::at`] returns an error instead.
+impl std::ops::Index<&str> for Dict {
+    type Output = Value;
+    #[track_caller]
+    fn index(&self, path: &str) -> &Value {
+        unwrap(self.at(path))
+    }
+}
+
+/// The value at a place of a dict.
+///
+/// # Panics
+/// If there is none, or this is no dict.
+impl std::ops::Index<&str> for Value {
+    type Output = Value;
+    #[track_caller]
+    fn index(&self, path: &str) -> &Value {
+        unwrap(self.dict().and_then(|dict| dict.at(path)))
+    }
+}
+
+/// One of a tuple's values.
+///
+/// # Panics
+/// If there are fewer, or this is no tuple.
+impl std::ops::Index<usize> for Value {
+    type Output = Value;
+    #[track_caller]
+    fn index(&self, index: usize) -> &Value {
+        &unwrap(self.tuple())[index]
+    }
+}
+
+impl<K: Into<Arc<str>>, V: Into<Value>> FromIterator<(K, V)> for Dict {
+    fn from_iter<I: IntoIterator<Item = (K, V)>>(entries: I) -> Dict {
+        Dict(Arc::new(entries.into_iter().map(|(key, value)| (key.into(), value.into())).collect()))
+    }
+}
+
+impl<K: Into<Arc<str>>, V: Into<Value>, const N: usize> From<[(K, V); N]> for Dict {
+    fn from(entries: [(K, V); N]) -> Dict {
+        entries.into_iter().collect()
+    }
+}
+
+impl Tree for Dict {
+    fn walk<'a>(&'a self, visit: &mut dyn FnMut(Token<'a>)) {
+        visit(Token::Node("dict", self.len()));
+        for (key, value) in self.0.iter() {
+            visit(Token::Key(key));
+            value.walk(visit);
+        }
+    }
+
+    fn into_leaves(self, leaves: &mut Vec<Tensor>) {
+        match Arc::try_unwrap(self.0) {
+            Ok(map) => map.into_values().for_each(|value| value.into_leaves(leaves)),
+            Err(shared) => shared.values().for_each(|value| value.clone().into_leaves(leaves)),
+        }
+    }
+
+    fn build(from: &mut Builder<'_>) -> Result<Dict> {
+        let count = from.map()?;
+        let entry = |_| Ok((Arc::from(from.key()?), Value::build(from)?));
+        Ok(Dict(Arc::new((0..count).map(entry).collect::<Result<_>>()?)))
+    }
+}

@@ -50,18 +50,27 @@
 //! Kernels use all cores from a certain size on, and results do not depend on how many there are. Tensors, compiled
 //! functions and transforms are `Send` and `Sync`; a thread of one's own inside a transform takes a [`trace_handle`] along.
 
+extern crate self as flaxen;
+
 mod compile;
 mod einsum;
 mod error;
 pub mod kernels;
+pub mod module;
+pub mod nn;
 mod ops;
 pub mod primitive;
 pub mod random;
+pub mod scope;
 mod tensor;
 mod trace;
 mod transform;
 pub mod tree;
 pub mod variables;
+
+pub use flaxen_macros::{compact, module};
+pub use module::{Layer, Module};
+pub use nn::init;
 
 pub use compile::{Graph, Known, Operand, Rewrite, Var};
 pub use error::{Error, Result};
@@ -76,6 +85,7 @@ pub use ops::pad::PadMode;
 pub use ops::padding::Padding;
 pub use ops::pooling::{AvgPool, Pool, avg_pool, max_pool, min_pool};
 pub use ops::reduce_window::{WindowOptions, WindowReduction};
+pub use scope::{Initializer, Rngs, Scope, Variable};
 pub use tensor::{Array, Aval, DType, Element, Shape, Tensor, release_memory};
 pub use trace::{Axis, Handle, bind, bind1, trace_handle};
 pub use transform::{
@@ -85,8 +95,18 @@ pub use transform::{
 pub use tree::{Static, Tree};
 pub use variables::{DenyList, Dict, Filter, Value, Variables};
 
+/// What expansions of the macros name.
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::module::private::*;
+}
+
 /// What most programs use.
 pub mod prelude {
+    pub use crate::module::{Layer, Module};
+    pub use crate::nn::{Sequential, init};
+    pub use crate::scope::{Initializer, Rngs, Scope, Variable};
+    pub use crate::{compact, module, sequential};
     pub use crate::random;
     pub use crate::tree::{self, Static, Tree};
     pub use crate::variables::{DenyList, Dict, Filter, Value, Variables};

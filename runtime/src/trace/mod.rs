@@ -137,7 +137,9 @@ pub(crate) fn bind_at(
         return eval::process(primitive, args);
     }
     for arg in &args {
-        arg.check_open()?;
+        if !(is_abstract(arg) && within_lazy_stage()) {
+            arg.check_open()?;
+        }
     }
     // Another thread starts without a current trace: there the arguments say where they belong.
     let trace =
@@ -170,6 +172,24 @@ fn is_array(tensor: &Tensor) -> bool {
     matches!(tensor.repr, Repr::Array(_))
 }
 
+fn is_abstract(tensor: &Tensor) -> bool {
+    matches!(&tensor.repr, Repr::Traced(traced) if matches!(**traced, Traced::Abstract { .. }))
+}
+
+/// Whether a transform around here takes values without numbers as its inputs.
+fn within_lazy_stage() -> bool {
+    CURRENT.with_borrow(|current| {
+        let mut next = current.as_ref();
+        while let Some(trace) = next {
+            if matches!(trace, Trace::Stage(stage) if stage.is_lazy()) {
+                return true;
+            }
+            next = trace.frame().parent.as_ref();
+        }
+        false
+    })
+}
+
 /// The named axes around here, innermost first.
 pub(crate) fn axes(from: Option<&Trace>) -> Vec<Axis> {
     let mut axes = Vec::new();
@@ -194,6 +214,25 @@ pub(crate) fn find_axis(from: Option<&Trace>, name: &str) -> Result<Axis> {
             axis: name.to_owned(),
             bound: axes.iter().filter_map(|axis| axis.name.as_deref().map(str::to_owned)).collect(),
         }),
+    }
+}
+
+/// Which transform a piece of code runs under.
+pub(crate) struct Level(Option<Trace>);
+
+impl Level {
+    pub(crate) fn current() -> Level {
+        Level(current())
+    }
+}
+
+impl PartialEq for Level {
+    fn eq(&self, other: &Level) -> bool {
+        match (&self.0, &other.0) {
+            (None, None) => true,
+            (Some(a), Some(b)) => std::ptr::eq(a.frame(), b.frame()),
+            _ => false,
+        }
     }
 }
 

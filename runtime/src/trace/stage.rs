@@ -12,6 +12,8 @@ use crate::tensor::{Aval, Repr, Tensor};
 
 pub(crate) struct Stage {
     pub(super) frame: Frame,
+    /// Whether values without numbers are taken as inputs.
+    is_lazy: bool,
     build: Mutex<Build>,
 }
 
@@ -34,7 +36,16 @@ enum Capture {
 
 impl Stage {
     pub(crate) fn new(parent: Option<Trace>) -> Arc<Stage> {
-        Arc::new(Stage { frame: Frame::new(parent), build: Mutex::default() })
+        Arc::new(Stage { frame: Frame::new(parent), is_lazy: false, build: Mutex::default() })
+    }
+
+    /// A stage that takes values without numbers as inputs; `finish` returns them among the captured ones.
+    pub(crate) fn lazy(parent: Option<Trace>) -> Arc<Stage> {
+        Arc::new(Stage { frame: Frame::new(parent), is_lazy: true, build: Mutex::default() })
+    }
+
+    pub(super) fn is_lazy(&self) -> bool {
+        self.is_lazy
     }
 
     // No user code runs under the lock, so a poisoned record is still whole.

@@ -8,6 +8,7 @@ mod grad;
 mod jacobian;
 mod jit;
 mod jvp;
+mod lazy;
 mod stage;
 mod vmap;
 
@@ -19,4 +20,5 @@ pub use grad::{Loss, grad, value_and_grad, vjp};
 pub use jacobian::{Jacobian, hessian, jacfwd, jacrev};
 pub use jit::{DynJit, Jit, jit};
 pub use jvp::jvp;
+pub(crate) use lazy::stage_lazily;
 pub use vmap::{Vmap, vmap};

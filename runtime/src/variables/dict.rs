@@ -67,6 +67,11 @@ impl Dict {
         self.find(&path.keys())
     }
 
+    /// The entry of a name at the top.
+    pub(crate) fn child(&self, name: &str) -> Option<&Value> {
+        self.0.get(name)
+    }
+
     pub(crate) fn find<S: AsRef<str>>(&self, keys: &[S]) -> Option<&Value> {
         let (last, above) = keys.split_last()?;
         let mut dict = self;

@@ -1,0 +1,326 @@
+//! The one error type: a variant per mistake.
+
+mod text;
+
+use std::fmt;
+use std::panic::Location;
+
+use crate::tensor::{DType, Shape};
+
+/// What the framework's functions return.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// A mistake, what was expected, what was found, and what to do.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Error {
+    /// An operation was given shapes it cannot work on.
+    Shape {
+        /// The operation.
+        op: &'static str,
+        /// The shapes as they are.
+        found: String,
+        /// What they should be.
+        expected: String,
+    },
+    /// An operation was given a dtype it cannot work on.
+    DType {
+        /// The operation.
+        op: &'static str,
+        /// The dtypes as they are.
+        found: String,
+        /// What they should be.
+        expected: String,
+    },
+    /// An argument that is not a tensor has a value the operation cannot work with.
+    Argument {
+        /// The operation.
+        op: &'static str,
+        /// What is wrong and what to do.
+        message: String,
+    },
+    /// A value of a transform was used after the transform returned.
+    Leaked {
+        /// The transform the value belongs to.
+        transform: &'static str,
+    },
+    /// A collective names an axis no `vmap` around it has.
+    UnboundAxis {
+        /// The name asked for.
+        axis: String,
+        /// The names there are, innermost first.
+        bound: Vec<String>,
+    },
+    /// The numbers of a traced value were asked for.
+    Concrete {
+        /// The transform that has no numbers yet: `jit` or `vmap`.
+        transform: &'static str,
+        /// The value's shape.
+        shape: Shape,
+    },
+    /// The numbers of a value from `eval_shape` were asked for.
+    Abstract {
+        /// The value's shape.
+        shape: Shape,
+    },
+    /// `grad` was given a function whose loss is not a float scalar.
+    NotScalar {
+        /// The loss's shape.
+        shape: Shape,
+        /// The loss's dtype.
+        dtype: DType,
+    },
+    /// `item` or `to_vec` asked for another type than the tensor has.
+    ElementType {
+        /// The tensor's dtype.
+        found: DType,
+        /// The dtype asked for.
+        asked: DType,
+    },
+    /// `item` was called on a tensor of more or less than one element.
+    NotOneElement {
+        /// The tensor's shape.
+        shape: Shape,
+    },
+    /// The mapped axes of a `vmap` differ in size, or there are none.
+    AxisSize {
+        /// The sizes found, in order of the arguments' leaves.
+        found: Vec<usize>,
+    },
+    /// An output with `out_axes` None differs between the examples of a `vmap`.
+    MappedOutput {
+        /// The output's path.
+        path: String,
+        /// The name of the `vmap`'s axis.
+        axis: Option<String>,
+    },
+    /// A gradient through an operation that has none was asked for.
+    NotDifferentiable {
+        /// The operation.
+        op: &'static str,
+        /// Why, and what to do.
+        message: String,
+    },
+    /// Trees that should have one structure differ.
+    Structure {
+        /// Where they were compared.
+        context: &'static str,
+        /// The first difference.
+        message: String,
+    },
+    /// An error inside a staged function, with the line that staged the operation.
+    At {
+        /// The line.
+        location: Location<'static>,
+        /// The error.
+        error: Box<Error>,
+    },
+    /// There is no entry of that name in a dict.
+    KeyNotFound {
+        /// The place asked for.
+        path: String,
+        /// The deepest dict on the way that is there.
+        parent: String,
+        /// The names in it.
+        available: Vec<String>,
+    },
+    /// Variables do not have the form `{collection: {name: value}}`.
+    InvalidVariables {
+        /// What is wrong and what to do.
+        message: String,
+    },
+    /// There is no variable of that collection, and it may not be made.
+    CollectionNotFound {
+        /// The collection, which is empty.
+        collection: Box<str>,
+        /// The variable asked for.
+        name: Box<str>,
+        /// The module's path.
+        path: Box<str>,
+    },
+    /// There is no such parameter, and `params` is not mutable.
+    ParamNotFound {
+        /// The parameter asked for.
+        name: Box<str>,
+        /// The module's path.
+        path: Box<str>,
+        /// What there is at that path.
+        available: Vec<String>,
+    },
+    /// There is no such variable, and its collection is not mutable.
+    VariableNotFound {
+        /// The collection.
+        collection: Box<str>,
+        /// The variable asked for.
+        name: Box<str>,
+        /// The module's path.
+        path: Box<str>,
+    },
+    /// A parameter has another shape than the module asks for.
+    ParamShape {
+        /// The parameter.
+        name: Box<str>,
+        /// The module's path.
+        path: Box<str>,
+        /// The shape it has.
+        found: Box<str>,
+        /// The shape asked for.
+        expected: Box<str>,
+    },
+    /// A variable of an immutable collection was written.
+    Immutable {
+        /// The collection.
+        collection: Box<str>,
+        /// The variable.
+        name: Box<str>,
+        /// The module's path.
+        path: Box<str>,
+    },
+    /// A name was given twice in one module.
+    NameInUse {
+        /// What was to have the name.
+        kind: &'static str,
+        /// The name.
+        name: Box<str>,
+        /// The module's path.
+        path: Box<str>,
+    },
+    /// Random numbers were asked for, and the run has no such stream.
+    MissingRng {
+        /// The stream.
+        stream: Box<str>,
+        /// The module's path.
+        path: Box<str>,
+        /// The streams there are.
+        available: Vec<String>,
+    },
+    /// What was given as random streams is not one key per stream.
+    InvalidRng {
+        /// What is wrong and what to do.
+        message: String,
+    },
+    /// A scope, or a module bound to one, was used after its run had ended.
+    InvalidScope {
+        /// The scope's path.
+        path: Box<str>,
+    },
+    /// A run was changed under a transform that was entered since the run began.
+    TraceLevel {
+        /// The module's path.
+        path: Box<str>,
+        /// What it did.
+        action: Box<str>,
+    },
+    /// `perturb` found its collection without the perturbation.
+    PerturbationNotFound {
+        /// The collection.
+        collection: Box<str>,
+        /// The perturbation.
+        name: Box<str>,
+        /// The module's path.
+        path: Box<str>,
+    },
+    /// A module was called, or asked for a variable, that is part of no running model.
+    Unbound {
+        /// The module's type.
+        module: &'static str,
+        /// What it was asked for.
+        action: Box<str>,
+    },
+    /// A module made a submodule or a variable outside of its compact methods and its setup.
+    NotCompact {
+        /// The module's type.
+        module: &'static str,
+        /// The module's path.
+        path: Box<str>,
+        /// What it made.
+        made: Box<str>,
+    },
+    /// `lazy_init` met a variable that depends on numbers that are not there.
+    LazyInit {
+        /// The variables.
+        variables: Vec<String>,
+    },
+    /// An interceptor answered a call in a way the method cannot return.
+    Interceptor {
+        /// The method.
+        method: Box<str>,
+        /// What is wrong and what to do.
+        message: String,
+    },
+    /// An error inside a module.
+    InModule {
+        /// The module's path.
+        path: Box<str>,
+        /// The module's type.
+        module: &'static str,
+        /// The error.
+        error: Box<Error>,
+    },
+    /// Any other error, for instance one of the user's own inside a transformed function.
+    Other {
+        /// Its text.
+        message: String,
+    },
+}
+
+impl Error {
+    /// An error of the user's own, from a text.
+    pub fn msg(message: impl Into<String>) -> Error {
+        Error::Other { message: message.into() }
+    }
+
+    /// An error of another library, for `?` inside transformed functions.
+    pub fn other(error: impl std::error::Error) -> Error {
+        Error::Other { message: error.to_string() }
+    }
+
+    pub(crate) fn shape(op: &'static str, found: impl Into<String>, expected: impl Into<String>) -> Error {
+        Error::Shape { op, found: found.into(), expected: expected.into() }
+    }
+
+    pub(crate) fn dtype(op: &'static str, found: impl fmt::Display, expected: impl Into<String>) -> Error {
+        Error::DType { op, found: found.to_string(), expected: expected.into() }
+    }
+
+    pub(crate) fn argument(op: &'static str, message: impl Into<String>) -> Error {
+        Error::Argument { op, message: message.into() }
+    }
+
+    /// Adds the module an error happened in, unless the error says one.
+    pub(crate) fn in_module(self, module: &'static str, path: &str) -> Error {
+        match self {
+            Error::InModule { .. }
+            | Error::CollectionNotFound { .. }
+            | Error::ParamNotFound { .. }
+            | Error::VariableNotFound { .. }
+            | Error::ParamShape { .. }
+            | Error::Immutable { .. }
+            | Error::NameInUse { .. }
+            | Error::MissingRng { .. }
+            | Error::InvalidScope { .. }
+            | Error::TraceLevel { .. }
+            | Error::PerturbationNotFound { .. }
+            | Error::NotCompact { .. } => self,
+            error => Error::InModule { path: path.into(), module, error: Box::new(error) },
+        }
+    }
+
+    /// The error itself, without the line and the module it happened in.
+    pub fn root(&self) -> &Error {
+        match self {
+            Error::At { error, .. } | Error::InModule { error, .. } => error.root(),
+            error => error,
+        }
+    }
+
+    /// Adds the line an operation was written on, unless one is known.
+    pub(crate) fn at(self, location: &'static Location<'static>) -> Error {
+        match self {
+            Error::At { .. } => self,
+            error => Error::At { location: *location, error: Box::new(error) },
+        }
+    }
+}
+
+impl std::error::Error for Error {}

@@ -1,0 +1,168 @@
+//! The texts of errors: what was expected, what was found and what to do.
+
+use std::fmt;
+
+use super::Error;
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Shape { op, found, expected } | Error::DType { op, found, expected } => {
+                write!(f, "`{op}` expects {expected}, found {found}")
+            }
+            Error::Argument { op, message } => write!(f, "`{op}`: {message}"),
+            Error::Leaked { transform } => write!(
+                f,
+                "a value traced by `{transform}` was used after `{transform}` returned: return it from the \
+                 transformed function instead of storing it elsewhere"
+            ),
+            Error::UnboundAxis { axis, bound } if bound.is_empty() => {
+                write!(f, "no axis named `{axis}` here: call through `vmap(..).axis_name(\"{axis}\")`")
+            }
+            Error::UnboundAxis { axis, bound } => write!(
+                f,
+                "no axis named `{axis}` here, the named axes are {bound:?}: use one of them, or call through \
+                 `vmap(..).axis_name(\"{axis}\")`"
+            ),
+            Error::Concrete { transform: "vmap", shape } => write!(
+                f,
+                "the numbers of a value of shape {shape:?} were asked for under `vmap`, where they differ between \
+                 examples: use `select`, or return the value and look at it outside"
+            ),
+            Error::Concrete { transform, shape } => write!(
+                f,
+                "the numbers of a value of shape {shape:?} were asked for while `{transform}` traces: they exist only \
+                 when the compiled function runs; use `select`, or move this code out of `{transform}`"
+            ),
+            Error::Abstract { shape } => write!(
+                f,
+                "the numbers of a value of shape {shape:?} from `eval_shape` were asked for: it has only a shape and a \
+                 dtype; call the function itself to have numbers"
+            ),
+            Error::NotScalar { shape, dtype } if shape.is_empty() => {
+                write!(
+                    f,
+                    "`grad` needs a loss of a float dtype, found {dtype}: cast it, or differentiate another output"
+                )
+            }
+            Error::NotScalar { shape, .. } => {
+                write!(
+                    f,
+                    "`grad` needs a scalar loss, found shape {shape:?}: add `.mean()` or `.sum()`, which are over all axes"
+                )
+            }
+            Error::ElementType { found, asked } => {
+                write!(f, "a tensor of {found} was read as {asked}: cast it first, or ask for its own type")
+            }
+            Error::NotOneElement { shape } => {
+                write!(f, "`item` needs exactly one element, found shape {shape:?}")
+            }
+            Error::AxisSize { found } if found.is_empty() => {
+                f.write_str("`vmap` maps no argument: give `in_axes` an axis, or say `axis_size`")
+            }
+            Error::AxisSize { found } => {
+                write!(f, "`vmap` needs one size for all mapped axes, found {found:?}")
+            }
+            Error::MappedOutput { path, axis } => write!(
+                f,
+                "output{}{path} of `vmap` has `out_axes` None but differs between examples: average it first with \
+                 `pmean(\"{}\")` or give it an axis",
+                if path.is_empty() { "" } else { " " },
+                axis.as_deref().unwrap_or("…")
+            ),
+            Error::NotDifferentiable { op, message } if message.is_empty() => {
+                write!(f, "`{op}` has no gradient")
+            }
+            Error::NotDifferentiable { op, message } => write!(f, "`{op}` has no gradient: {message}"),
+            Error::Structure { context, message } => write!(f, "{context}: {message}"),
+            Error::KeyNotFound { path, parent, available } => {
+                let place =
+                    if parent.is_empty() { "at the top".to_owned() } else { format!("in `{parent}`") };
+                write!(f, "there is no `{path}`: {place} there is {}", list(available))
+            }
+            Error::InvalidVariables { message } => f.write_str(message),
+            Error::CollectionNotFound { collection, name, path } => write!(
+                f,
+                "no `{name}` in `{path}`: the collection `{collection}` is empty; pass it in the variables, or make it \
+                 with `init`, or `.mutable(\"{collection}\")`"
+            ),
+            Error::ParamNotFound { name, path, available } => write!(
+                f,
+                "no parameter `{name}` in `{path}`: there is {}; the variables are those of another model, or \
+                 incomplete",
+                list(available)
+            ),
+            Error::VariableNotFound { collection, name, path } => write!(
+                f,
+                "no variable `{name}` of `{collection}` in `{path}`: pass it in the variables, or make it with `init`, \
+                 or `.mutable(\"{collection}\")`"
+            ),
+            Error::ParamShape { name, path, found, expected } => write!(
+                f,
+                "the parameter `{name}` in `{path}` has shape {found}, but its initializer makes {expected}: the \
+                 variables are those of another model, or the input has another shape than at `init`"
+            ),
+            Error::Immutable { collection, name, path } => write!(
+                f,
+                "`{name}` in `{path}` cannot be updated, as the collection `{collection}` is immutable: run with \
+                 `.mutable(\"{collection}\")`, which returns the updates"
+            ),
+            Error::NameInUse { kind, name, path } => write!(
+                f,
+                "the {kind} `{name}` cannot be made in `{path}`: the name is in use; give another one, or keep what \
+                 was made first and use it again"
+            ),
+            Error::MissingRng { stream, path, available } => write!(
+                f,
+                "`{path}` needs random numbers of the stream `{stream}`, the run has {}: pass a key, as in \
+                 `.rngs(Rngs::none().with(\"{stream}\", key))`",
+                list(available)
+            ),
+            Error::InvalidRng { message } => f.write_str(message),
+            Error::InvalidScope { path } => write!(
+                f,
+                "the scope `{path}` was used after the `init` or `apply` it belongs to had returned: use it inside, or \
+                 make a module that stays bound with `bind`"
+            ),
+            Error::TraceLevel { path, action } => write!(
+                f,
+                "`{path}` {action} under a transform that was entered inside the model: start the run inside the \
+                 transform, as in `grad(|params| model.apply(..).call(..))`, or lift the transform over the module \
+                 (`lift::grad`, `lift::vmap`, `lift::jit`)"
+            ),
+            Error::PerturbationNotFound { collection, name, path } => write!(
+                f,
+                "no perturbation `{name}` of `{collection}` in `{path}`: pass the perturbations that `init` returned, \
+                 or leave the collection out"
+            ),
+            Error::Unbound { module, action } => write!(
+                f,
+                "`{module}` {action}, but is part of no running model: build it in the compact method that calls it \
+                 (`{module}::new(..).call(..)`), pass it to `self.child(..)`, keep it in a `#[submodule]` or `#[setup]` \
+                 field, or run it with `init`, `apply` or `bind`"
+            ),
+            Error::NotCompact { module, path, made } => write!(
+                f,
+                "`{module}` in `{path}` makes {made} in a plain method: mark the method `#[compact]`, or make it in a \
+                 `#[setup(..)]` field"
+            ),
+            Error::LazyInit { variables } => write!(
+                f,
+                "lazy initialisation needs numbers of the inputs for {}: use `init` with real inputs",
+                list(variables)
+            ),
+            Error::Interceptor { method, message } => write!(f, "an interceptor of `{method}`: {message}"),
+            Error::InModule { path, module, error } => write!(f, "in `{path}` ({module}): {error}"),
+            Error::At { location, error } => write!(f, "{error} (staged at {location})"),
+            Error::Other { message } => f.write_str(message),
+        }
+    }
+}
+
+/// Names as text, for messages.
+fn list(names: &[String]) -> String {
+    if names.is_empty() {
+        return "nothing".to_owned();
+    }
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,136 @@
+//! What fields may hold: modules, and containers of modules.
+
+use std::collections::{BTreeMap, HashMap};
+use std::hash::BuildHasher;
+
+use super::{Module, Slot};
+use crate::scope::Variable;
+use crate::tensor::Tensor;
+use crate::variables::{Dict, Value};
+
+/// What a `#[submodule]` or `#[setup]` field may hold.
+///
+/// A module becomes the submodule of the field's name; in a container each has the name of the field with its index or
+/// key: `layers_0`, `heads_left`. Maps are gone through in the order of their keys as text.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no module and contains none",
+    label = "not a submodule",
+    note = "a `#[submodule]` field holds a module (`#[module]` on its struct), or an `Option`, `Vec`, array, tuple or map \
+            of them; a `#[setup]` field may also hold a `Tensor` or `Variable`; configuration needs no marker, or \
+            `#[module(default)]`"
+)]
+pub trait Child {
+    /// Makes what is not bound yet part of the module of a slot.
+    fn adopt(&mut self, parent: &Slot, name: &str);
+}
+
+/// Makes what a field holds part of the module of a slot.
+pub fn adopt<C: Child>(parent: &Slot, field: &mut C, name: &str) {
+    field.adopt(parent, name);
+}
+
+impl<M: Module> Child for M {
+    fn adopt(&mut self, parent: &Slot, name: &str) {
+        if self.__slot().is_in_run_of(parent) || (self.__slot().is_unbound() && parent.is_unbound()) {
+            return;
+        }
+        if let Some(shared) = parent.instance().and_then(|instance| self.__shared(&instance.session)) {
+            *self = shared;
+            return;
+        }
+        let class = self.type_name();
+        self.__attach(parent.within(|instance| instance.adopt_child(class, name)));
+    }
+}
+
+impl<C: Child> Child for Option<C> {
+    fn adopt(&mut self, parent: &Slot, name: &str) {
+        self.iter_mut().for_each(|child| child.adopt(parent, name));
+    }
+}
+
+impl<C: Child> Child for Box<C> {
+    fn adopt(&mut self, parent: &Slot, name: &str) {
+        (**self).adopt(parent, name);
+    }
+}
+
+impl<C: Child> Child for Vec<C> {
+    fn adopt(&mut self, parent: &Slot, name: &str) {
+        adopt_all(self, parent, name);
+    }
+}
+
+impl<C: Child, const N: usize> Child for [C; N] {
+    fn adopt(&mut self, parent: &Slot, name: &str) {
+        adopt_all(self, parent, name);
+    }
+}
+
+fn adopt_all<C: Child>(children: &mut [C], parent: &Slot, name: &str) {
+    for (index, child) in children.iter_mut().enumerate() {
+        child.adopt(parent, &format!("{name}_{index}"));
+    }
+}
+
+impl<K: ToString, C: Child> Child for BTreeMap<K, C> {
+    fn adopt(&mut self, parent: &Slot, name: &str) {
+        adopt_map(self.iter_mut(), parent, name);
+    }
+}
+
+impl<K: ToString, C: Child, S: BuildHasher> Child for HashMap<K, C, S> {
+    fn adopt(&mut self, parent: &Slot, name: &str) {
+        adopt_map(self.iter_mut(), parent, name);
+    }
+}
+
+fn adopt_map<'a, K: ToString + 'a, C: Child + 'a>(
+    entries: impl Iterator<Item = (&'a K, &'a mut C)>,
+    parent: &Slot,
+    name: &str,
+) {
+    let mut entries: Vec<_> = entries.map(|(key, child)| (key.to_string(), child)).collect();
+    entries.sort_by(|(a, _), (b, _)| a.cmp(b));
+    for (key, child) in entries {
+        child.adopt(parent, &format!("{name}_{key}"));
+    }
+}
+
+macro_rules! tuples {
+    ($(($($T:ident $index:tt)*))*) => {
+        $(impl<$($T: Child),*> Child for ($($T,)*) {
+            fn adopt(&mut self, parent: &Slot, name: &str) {
+                $(self.$index.adopt(parent, &format!("{name}_{}", $index));)*
+            }
+        })*
+    };
+}
+
+tuples! {
+    (A 0)
+    (A 0 B 1)
+    (A 0 B 1 C 2)
+    (A 0 B 1 C 2 D 3)
+    (A 0 B 1 C 2 D 3 E 4)
+    (A 0 B 1 C 2 D 3 E 4 F 5)
+    (A 0 B 1 C 2 D 3 E 4 F 5 G 6)
+    (A 0 B 1 C 2 D 3 E 4 F 5 G 6 H 7)
+}
+
+macro_rules! leaves {
+    ($($(<$($T:ident),*>)? $ty:ty;)*) => {
+        $(/// Made in the setup, named there.
+        impl$(<$($T),*>)? Child for $ty {
+            fn adopt(&mut self, _parent: &Slot, _name: &str) {}
+        })*
+    };
+}
+
+leaves! {
+    Tensor;
+    Dict;
+    Value;
+    <T> Variable<T>;
+    ();
+}

@@ -1,0 +1,213 @@
+//! A module that is part of a running model.
+
+use std::any::Any;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+
+use super::frames::Frames;
+use super::setup::Trigger;
+use super::{ModuleInfo, record};
+use crate::error::{Error, Result};
+use crate::scope::Scope;
+
+/// Which calls to capture.
+pub(crate) type CaptureFilter = Arc<dyn Fn(&ModuleInfo<'_>, &str) -> bool + Send + Sync>;
+
+/// What the modules of one run share beside variables.
+#[derive(Default)]
+pub(crate) struct Session {
+    pub capture: Option<CaptureFilter>,
+    pub recorder: Option<Arc<record::Recorder>>,
+    adopted: Mutex<HashMap<usize, Adopted>>,
+}
+
+/// A shared module and what became of it; the original is kept, so that its address stays its own.
+struct Adopted {
+    _original: Box<dyn Any + Send + Sync>,
+    bound: Box<dyn Any + Send + Sync>,
+}
+
+/// A module that is part of a running model; clones of the module are the same instance.
+pub(crate) struct Instance {
+    scope: Mutex<Scope>,
+    class: &'static str,
+    pub session: Arc<Session>,
+    frames: Mutex<Frames>,
+    method_scopes: Mutex<Vec<&'static str>>,
+    children: Mutex<Vec<Weak<Instance>>>,
+    /// Runs the module's setup; held by the module itself, which the trigger holds in turn.
+    pub trigger: OnceLock<Weak<dyn Trigger>>,
+}
+
+/// Ends a method when it goes out of scope.
+pub(super) struct Entered<'a>(&'a Instance);
+
+impl Drop for Entered<'_> {
+    fn drop(&mut self) {
+        lock(&self.0.frames).exit();
+    }
+}
+
+impl Session {
+    /// What became of a shared module in this run.
+    pub fn adopted<T: Send + Sync + 'static>(&self, original: &Arc<T>) -> Option<Arc<T>> {
+        let adopted = lock(&self.adopted);
+        let bound = &adopted.get(&Arc::as_ptr(original).addr())?.bound;
+        bound.downcast_ref::<Weak<T>>()?.upgrade()
+    }
+
+    pub fn adopt<T: Send + Sync + 'static>(&self, original: Arc<T>, bound: &Arc<T>) {
+        let address = Arc::as_ptr(&original).addr();
+        let adopted = Adopted { _original: Box::new(original), bound: Box::new(Arc::downgrade(bound)) };
+        lock(&self.adopted).insert(address, adopted);
+    }
+}
+
+impl Instance {
+    pub fn new(scope: Scope, class: &'static str, session: Arc<Session>) -> Arc<Instance> {
+        Arc::new(Instance {
+            scope: Mutex::new(scope),
+            class,
+            session,
+            frames: Mutex::default(),
+            method_scopes: Mutex::default(),
+            children: Mutex::default(),
+            trigger: OnceLock::new(),
+        })
+    }
+
+    pub fn class(&self) -> &'static str {
+        self.class
+    }
+
+    /// The scope that methods of this thread read and write.
+    pub fn scope(&self) -> Scope {
+        let inner = lock(&self.frames).top().and_then(|frame| frame.scope.clone());
+        inner.unwrap_or_else(|| self.own_scope())
+    }
+
+    /// The module's scope, whatever method runs.
+    pub fn own_scope(&self) -> Scope {
+        lock(&self.scope).clone()
+    }
+
+    pub fn in_setup(&self) -> bool {
+        lock(&self.frames).in_setup()
+    }
+
+    pub fn enter_compact(&self) -> Entered<'_> {
+        lock(&self.frames).enter_compact();
+        Entered(self)
+    }
+
+    pub fn enter_setup(&self) -> Entered<'_> {
+        lock(&self.frames).enter_setup();
+        Entered(self)
+    }
+
+    /// Enters a method that is a scope of its own.
+    pub fn enter_scope(&self, method: &'static str) -> Result<Entered<'_>> {
+        let mut known = lock(&self.method_scopes);
+        if !known.contains(&method) {
+            self.own_scope().reserve("method scope", method, None)?;
+            known.push(method);
+        }
+        let scope = self.own_scope().child_unreserved(method);
+        lock(&self.frames).enter_scope(scope);
+        Ok(Entered(self))
+    }
+
+    /// Runs the module's setup, unless it has run or is running on this thread.
+    pub fn ensure_setup(&self) -> Result<()> {
+        match self.trigger.get().and_then(Weak::upgrade) {
+            Some(trigger) => trigger.run(),
+            None => Ok(()),
+        }
+    }
+
+    /// Takes a name for something made in a compact method or in the setup.
+    pub fn reserve(
+        &self,
+        kind: &'static str,
+        name: &str,
+        collection: Option<&str>,
+        made: impl FnOnce() -> String,
+    ) -> Result<()> {
+        let scope = self.scope();
+        let mut frames = lock(&self.frames);
+        let Some(frame) = frames.top() else {
+            return Err(Error::NotCompact {
+                module: self.class,
+                path: scope.path_text().into(),
+                made: made().into(),
+            });
+        };
+        if frame.in_setup {
+            return scope.reserve(kind, name, collection);
+        }
+        if frame.reserved.takes(name, collection) || scope.is_reserved(name, collection) {
+            return Err(scope.name_in_use(kind, name));
+        }
+        frame.reserved.add(name, collection);
+        Ok(())
+    }
+
+    /// Whether a running method has taken a name.
+    pub fn is_reserved_by_method(&self, name: &str, collection: &str) -> bool {
+        lock(&self.frames).top().is_some_and(|frame| frame.reserved.takes(name, Some(collection)))
+    }
+
+    /// Makes a submodule, named by the caller or by its class and a number.
+    pub fn make_child(self: &Arc<Self>, class: &'static str, name: Option<&str>) -> Result<Arc<Instance>> {
+        let name = match name {
+            Some(name) => name.to_owned(),
+            None => {
+                let next = lock(&self.frames).top().map(|frame| frame.next_name(class));
+                // Outside of a compact method `reserve` refuses, whatever the name is.
+                next.unwrap_or_else(|| class.to_owned())
+            }
+        };
+        self.reserve("submodule", &name, None, || format!("the submodule `{class}`"))?;
+        Ok(self.place(class, &name))
+    }
+
+    /// Makes a submodule of what a field holds.
+    pub fn adopt_child(self: &Arc<Self>, class: &'static str, name: &str) -> Result<Arc<Instance>> {
+        self.own_scope().reserve("submodule", name, None)?;
+        Ok(self.place(class, name))
+    }
+
+    fn place(self: &Arc<Self>, class: &'static str, name: &str) -> Arc<Instance> {
+        let child = Instance::new(self.scope().child_unreserved(name), class, self.session.clone());
+        lock(&self.children).push(Arc::downgrade(&child));
+        child
+    }
+
+    /// The submodules that are alive, in the order in which they were made.
+    pub fn children(&self) -> Vec<Arc<Instance>> {
+        let mut children = lock(&self.children);
+        children.retain(|child| child.strong_count() > 0);
+        children.iter().filter_map(Weak::upgrade).collect()
+    }
+
+    /// Moves the module to another scope, and what is in it to scopes within.
+    pub fn move_to(&self, scope: &Scope) -> Result<()> {
+        *lock(&self.scope) = scope.clone();
+        for child in self.children() {
+            if let Some(name) = child.own_scope().name() {
+                scope.reserve("submodule", name, None)?;
+                child.move_to(&scope.child_unreserved(name))?;
+            }
+        }
+        Ok(())
+    }
+
+    pub fn is_in_run_of(&self, other: &Instance) -> bool {
+        self.own_scope().is_same_run(&other.own_scope())
+    }
+}
+
+/// Nothing of the user's runs under these locks, so what they guard is whole even if a thread panicked.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

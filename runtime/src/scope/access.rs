@@ -1,0 +1,259 @@
+//! Parameters and variables of a scope.
+
+use std::borrow::Borrow;
+
+use super::{Initial, Initializer, Scope, Variable};
+use crate::error::{Error, Result};
+use crate::random::Key;
+use crate::tensor::{DType, Tensor};
+use crate::transform::eval_shape;
+use crate::tree::Tree;
+use crate::variables::{Dict, Value, Variables};
+
+impl Scope {
+    /// The parameter of a name, an `F32`; made by its initializer if it is not there and `params` is mutable.
+    ///
+    /// # Errors
+    /// If it is neither there nor may be made, its shape is another one, or the name is taken.
+    pub fn param(
+        &self,
+        name: &str,
+        init: impl Borrow<Initializer>,
+        shape: impl AsRef<[usize]>,
+    ) -> Result<Tensor> {
+        self.param_of(name, init, shape, DType::F32)
+    }
+
+    /// As [`param`](Scope::param), made with another dtype; the dtype of one that is there does not matter.
+    ///
+    /// # Errors
+    /// As [`param`](Scope::param).
+    pub fn param_of(
+        &self,
+        name: &str,
+        init: impl Borrow<Initializer>,
+        shape: impl AsRef<[usize]>,
+        dtype: DType,
+    ) -> Result<Tensor> {
+        self.reserve("param", name, Some("params"))?;
+        self.param_unreserved(name, init.borrow(), shape.as_ref(), dtype)
+    }
+
+    pub(crate) fn param_unreserved(
+        &self,
+        name: &str,
+        init: &Initializer,
+        shape: &[usize],
+        dtype: DType,
+    ) -> Result<Tensor> {
+        self.check_valid()?;
+        let value = match self.stored("params", name) {
+            Some(value) => value,
+            None => self.new_param(name, |key| init.value(key, shape, dtype))?,
+        };
+        let param = value.as_tensor().ok_or_else(|| self.wrong_kind("params", name, "a tensor", &value))?;
+        if param.shape() != shape {
+            return Err(self.param_shape(name, format!("{:?}", param.shape()), format!("{shape:?}")));
+        }
+        Ok(param.clone())
+    }
+
+    /// A parameter that is any tree of tensors, made by a function of a key.
+    ///
+    /// # Errors
+    /// As [`param`](Scope::param); shapes are compared leaf by leaf with those that `init` would make.
+    pub fn param_with<R: Initial>(&self, name: &str, init: impl FnOnce(&Key) -> R) -> Result<R::Value> {
+        self.reserve("param", name, Some("params"))?;
+        self.param_with_unreserved(name, init)
+    }
+
+    pub(crate) fn param_with_unreserved<R: Initial>(
+        &self,
+        name: &str,
+        init: impl FnOnce(&Key) -> R,
+    ) -> Result<R::Value> {
+        self.check_valid()?;
+        let make = |key: &Key| init(key).value().map(|value| Value::of(&value));
+        let Some(value) = self.stored("params", name) else {
+            return self.new_param(name, make)?.unboxed().to();
+        };
+        let dummy = crate::random::key(0);
+        let expected = eval_shape(|key: Key| make(&key), &dummy)?;
+        let (found, expected) =
+            (super::initializer::shapes(&value), super::initializer::shapes(&expected));
+        if found != expected {
+            return Err(self.param_shape(name, format!("{found:?}"), format!("{expected:?}")));
+        }
+        value.unboxed().to()
+    }
+
+    fn new_param(&self, name: &str, init: impl FnOnce(&Key) -> Result<Value>) -> Result<Value> {
+        if !self.is_mutable_collection("params") {
+            return Err(if self.0.run.has_collection("params") {
+                Error::ParamNotFound {
+                    name: name.into(),
+                    path: self.path_text().into(),
+                    available: self.names_here("params"),
+                }
+            } else {
+                self.collection_not_found("params", name)
+            });
+        }
+        let value = init(&self.make_rng("params")?)?;
+        self.put("params", name, value.clone())?;
+        Ok(value)
+    }
+
+    /// A handle on the variable of a name; made by `init` if it is not there and the collection is mutable.
+    ///
+    /// # Errors
+    /// If it is neither there nor may be made, it is a tree of another type, or the name is taken.
+    pub fn variable<R: Initial>(
+        &self,
+        collection: &str,
+        name: &str,
+        init: impl FnOnce() -> R,
+    ) -> Result<Variable<R::Value>> {
+        self.reserve("variable", name, Some(collection))?;
+        self.variable_unreserved(collection, name, init)
+    }
+
+    pub(crate) fn variable_unreserved<R: Initial>(
+        &self,
+        collection: &str,
+        name: &str,
+        init: impl FnOnce() -> R,
+    ) -> Result<Variable<R::Value>> {
+        self.check_valid()?;
+        match self.stored(collection, name) {
+            Some(value) => {
+                value.unboxed().to::<R::Value>()?;
+            }
+            None if self.is_mutable_collection(collection) => {
+                self.put(collection, name, Value::of(&init().value()?))?;
+            }
+            None => return Err(self.variable_not_found(collection, name)),
+        }
+        Ok(Variable::new(self, collection, name))
+    }
+
+    /// A handle on a variable that is there already.
+    ///
+    /// # Errors
+    /// If it is not, it is a tree of another type, or the name is taken.
+    pub fn existing_variable<T: Tree>(&self, collection: &str, name: &str) -> Result<Variable<T>> {
+        self.reserve("variable", name, Some(collection))?;
+        self.existing_variable_unreserved(collection, name)
+    }
+
+    pub(crate) fn existing_variable_unreserved<T: Tree>(
+        &self,
+        collection: &str,
+        name: &str,
+    ) -> Result<Variable<T>> {
+        self.check_valid()?;
+        let value =
+            self.stored(collection, name).ok_or_else(|| self.variable_not_found(collection, name))?;
+        value.unboxed().to::<T>()?;
+        Ok(Variable::new(self, collection, name))
+    }
+
+    /// Whether a variable is there.
+    pub fn has_variable(&self, collection: &str, name: &str) -> bool {
+        self.stored(collection, name).is_some()
+    }
+
+    /// The value of a variable, if it is there.
+    ///
+    /// # Errors
+    /// If it is a tree of another type.
+    pub fn get_variable<T: Tree>(&self, collection: &str, name: &str) -> Result<Option<T>> {
+        self.stored(collection, name).map(|value| value.unboxed().to()).transpose()
+    }
+
+    /// Writes a variable, whether it is there or not; a dict is merged into a dict that is there.
+    ///
+    /// # Errors
+    /// If the collection is immutable, the run has ended, or a transform was entered since the run began.
+    pub fn put_variable(&self, collection: &str, name: &str, value: impl Into<Value>) -> Result<()> {
+        self.put(collection, name, value.into())
+    }
+
+    /// Whether the run may write a collection.
+    pub fn is_mutable_collection(&self, collection: &str) -> bool {
+        self.0.run.is_mutable(collection)
+    }
+
+    /// All variables of this scope and those in it.
+    pub fn variables(&self) -> Variables {
+        let names: Vec<String> = self.0.run.variables().collections().map(str::to_owned).collect();
+        let here = |name: String| Some((name.clone(), self.0.run.subtree(&name, self.path())?));
+        names.into_iter().filter_map(here).collect()
+    }
+
+    pub(crate) fn stored(&self, collection: &str, name: &str) -> Option<Value> {
+        self.0.run.get(collection, &self.0.path, name)
+    }
+
+    pub(super) fn put(&self, collection: &str, name: &str, value: Value) -> Result<()> {
+        self.check_valid()?;
+        if !self.is_mutable_collection(collection) {
+            return Err(Error::Immutable {
+                collection: collection.into(),
+                name: name.into(),
+                path: self.path_text().into(),
+            });
+        }
+        self.check_level(|| format!("writes `{collection}/{name}`"))?;
+        let value = match (self.stored(collection, name), value) {
+            (Some(Value::Dict(old)), Value::Dict(new)) => old.merge(&new).into(),
+            (_, value) => value,
+        };
+        self.0.run.put(collection, &self.0.path, name, value)
+    }
+
+    pub(super) fn has_root_collection(&self, collection: &str) -> bool {
+        self.0.run.has_collection(collection)
+    }
+
+    pub(super) fn variable_not_found(&self, collection: &str, name: &str) -> Error {
+        if !self.0.run.has_collection(collection) {
+            return self.collection_not_found(collection, name);
+        }
+        Error::VariableNotFound {
+            collection: collection.into(),
+            name: name.into(),
+            path: self.path_text().into(),
+        }
+    }
+
+    fn collection_not_found(&self, collection: &str, name: &str) -> Error {
+        Error::CollectionNotFound {
+            collection: collection.into(),
+            name: name.into(),
+            path: self.path_text().into(),
+        }
+    }
+
+    fn param_shape(&self, name: &str, found: String, expected: String) -> Error {
+        Error::ParamShape {
+            name: name.into(),
+            path: self.path_text().into(),
+            found: found.into(),
+            expected: expected.into(),
+        }
+    }
+
+    fn wrong_kind(&self, collection: &str, name: &str, expected: &str, found: &Value) -> Error {
+        let found = found.kind();
+        let path = self.path_text();
+        Error::InvalidVariables {
+            message: format!("`{name}` of `{collection}` in `{path}` should be {expected}, found {found}"),
+        }
+    }
+
+    fn names_here(&self, collection: &str) -> Vec<String> {
+        let here = self.0.run.subtree(collection, &self.0.path);
+        here.as_ref().map(Dict::keys).into_iter().flatten().map(str::to_owned).collect()
+    }
+}

@@ -1,0 +1,236 @@
+//! Scopes: where in a model code is, and what it may read and write there.
+//!
+//! Every module of a running model has a [`Scope`]. Scopes also work without modules: [`init`] and [`apply`] run a function
+//! of a scope.
+//!
+//! ```
+//! use flaxen::prelude::*;
+//! use flaxen::scope::{self, Scope};
+//!
+//! fn dense(scope: &Scope, features: usize, x: &Tensor) -> Result<Tensor> {
+//!     let kernel = scope.param("kernel", init::lecun_normal(), [x.shape()[1], features])?;
+//!     Ok(x.dot(&kernel))
+//! }
+//!
+//! let x = Tensor::ones([1, 3]);
+//! let (y, variables) = scope::init(random::key(0)).run(|s| dense(&s.child("dense")?, 2, &x))?;
+//! assert_eq!(variables.tensor("params/dense/kernel")?.shape(), [3, 2]);
+//! let again = scope::apply(&variables).run(|s| dense(&s.child("dense")?, 2, &x))?;
+//! assert_eq!(y.to_vec::<f32>()?, again.to_vec::<f32>()?);
+//! # Ok::<(), flaxen::Error>(())
+//! ```
+
+mod access;
+mod functional;
+mod initial;
+mod initializer;
+mod reserved;
+mod rngs;
+mod run;
+mod sow;
+mod variable;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use smallvec::SmallVec;
+
+pub use functional::{Apply, ApplyMutable, Init, apply, init};
+pub use initial::Initial;
+pub use initializer::Initializer;
+pub(crate) use reserved::Reserved;
+pub use rngs::{PathPart, Rngs, fold_in_path};
+use run::Run;
+pub(crate) use run::{Running, Settings};
+pub use variable::Variable;
+
+use crate::error::{Error, Result};
+use crate::random::Key;
+
+/// A place in a running model: the name it has there, and the variables and random keys of that place.
+///
+/// Cheap to clone; a clone is the same scope. It is of use until the `init` or `apply` it belongs to returns.
+#[derive(Clone)]
+pub struct Scope(Arc<Inner>);
+
+struct Inner {
+    run: Arc<Run>,
+    parent: Option<Scope>,
+    path: Arc<[Arc<str>]>,
+    rngs: Arc<Rngs>,
+    counters: Arc<Counters>,
+    reserved: Mutex<Reserved>,
+}
+
+/// How often each stream was drawn from, here and in child scopes; a child entered again goes on counting.
+#[derive(Default)]
+struct Counters {
+    streams: Mutex<SmallVec<[(Arc<str>, u32); 2]>>,
+    children: Mutex<BTreeMap<Arc<str>, Arc<Counters>>>,
+}
+
+impl Scope {
+    fn root_of(run: Arc<Run>, rngs: Arc<Rngs>) -> Scope {
+        Scope(Arc::new(Inner {
+            run,
+            parent: None,
+            path: Arc::new([]),
+            rngs,
+            counters: Arc::default(),
+            reserved: Mutex::default(),
+        }))
+    }
+
+    /// The name in the parent scope; None for the root.
+    pub fn name(&self) -> Option<&str> {
+        self.0.path.last().map(|name| &**name)
+    }
+
+    /// The scope this one is in; None for the root.
+    pub fn parent(&self) -> Option<&Scope> {
+        self.0.parent.as_ref()
+    }
+
+    /// The scope that contains all others of the run.
+    pub fn root(&self) -> &Scope {
+        let mut scope = self;
+        while let Some(parent) = scope.parent() {
+            scope = parent;
+        }
+        scope
+    }
+
+    /// The names from the root to here.
+    pub fn path(&self) -> &[Arc<str>] {
+        &self.0.path
+    }
+
+    /// The path as text: `/encoder/Dense_0`, `/` for the root.
+    pub fn path_text(&self) -> String {
+        format!("/{}", crate::variables::join(&self.0.path))
+    }
+
+    /// Whether the run is an `init`.
+    pub fn is_initializing(&self) -> bool {
+        self.0.run.is_initializing()
+    }
+
+    /// Whether the run this scope belongs to is still going on.
+    pub fn is_valid(&self) -> bool {
+        self.0.run.is_open()
+    }
+
+    /// A scope within this one.
+    ///
+    /// # Errors
+    /// If the name is taken; if the run has ended.
+    pub fn child(&self, name: &str) -> Result<Scope> {
+        self.check_valid()?;
+        self.reserve("submodule", name, None)?;
+        Ok(self.child_unreserved(name))
+    }
+
+    /// As [`child`](Scope::child), for whoever keeps track of names itself.
+    pub(crate) fn child_unreserved(&self, name: &str) -> Scope {
+        let name: Arc<str> = name.into();
+        let counters = lock(&self.0.counters.children).entry(name.clone()).or_default().clone();
+        Scope(Arc::new(Inner {
+            run: self.0.run.clone(),
+            parent: Some(self.clone()),
+            path: self.0.path.iter().cloned().chain([name]).collect(),
+            rngs: self.0.rngs.clone(),
+            counters,
+            reserved: Mutex::default(),
+        }))
+    }
+
+    /// Takes a name for a variable of a collection, or for a submodule (None).
+    pub(crate) fn reserve(&self, kind: &'static str, name: &str, collection: Option<&str>) -> Result<()> {
+        let mut reserved = lock(&self.0.reserved);
+        if reserved.takes(name, collection) {
+            return Err(self.name_in_use(kind, name));
+        }
+        reserved.add(name, collection);
+        Ok(())
+    }
+
+    pub(crate) fn is_reserved(&self, name: &str, collection: Option<&str>) -> bool {
+        lock(&self.0.reserved).takes(name, collection)
+    }
+
+    pub(crate) fn name_in_use(&self, kind: &'static str, name: &str) -> Error {
+        Error::NameInUse { kind, name: name.into(), path: self.path_text().into() }
+    }
+
+    pub(crate) fn check_valid(&self) -> Result<()> {
+        if self.is_valid() { Ok(()) } else { Err(Error::InvalidScope { path: self.path_text().into() }) }
+    }
+
+    /// What changes the run must happen under the transform the run began under, or the change would leak out of it.
+    pub(crate) fn check_level(&self, action: impl FnOnce() -> String) -> Result<()> {
+        if self.0.run.is_at_its_level() {
+            return Ok(());
+        }
+        Err(Error::TraceLevel { path: self.path_text().into(), action: action().into() })
+    }
+
+    /// Whether a stream of random keys is there; `params` does not stand in for others here.
+    pub fn has_rng(&self, stream: &str) -> bool {
+        self.0.rngs.get(stream).is_some()
+    }
+
+    /// The next key of a stream, or of `params` if there is no such stream; each call returns another one.
+    ///
+    /// The key follows from the stream's key, the scope's path and the number of the call; see [`fold_in_path`].
+    ///
+    /// # Errors
+    /// If there is neither stream; if the run has ended, or a transform was entered since it began.
+    pub fn make_rng(&self, stream: &str) -> Result<Key> {
+        self.check_valid()?;
+        self.check_level(|| format!("draws from the random stream `{stream}`"))?;
+        let Some((serving, key)) = self.0.rngs.serving(stream) else {
+            return Err(Error::MissingRng {
+                stream: stream.into(),
+                path: self.path_text().into(),
+                available: self.0.rngs.streams().map(str::to_owned).collect(),
+            });
+        };
+        let count = self.0.counters.next(serving);
+        self.0.rngs.derive(key, &self.0.path, count)
+    }
+
+    pub(crate) fn is_same_run(&self, other: &Scope) -> bool {
+        Arc::ptr_eq(&self.0.run, &other.0.run)
+    }
+}
+
+impl Counters {
+    fn next(&self, stream: &Arc<str>) -> u32 {
+        let mut streams = lock(&self.streams);
+        if let Some((_, count)) = streams.iter_mut().find(|(name, _)| name == stream) {
+            *count += 1;
+            return *count;
+        }
+        streams.push((stream.clone(), 1));
+        1
+    }
+}
+
+/// Nothing of the user's runs under these locks, so what they guard is whole even if a thread panicked.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whether both are one and the same scope.
+impl PartialEq for Scope {
+    fn eq(&self, other: &Scope) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl fmt::Debug for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Scope({})", self.path_text())
+    }
+}

@@ -1,0 +1,24 @@
+//! Which names of a scope are taken.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+/// The names taken so far: by a submodule as a whole, by a variable within its collection.
+#[derive(Clone, Default)]
+pub(crate) struct Reserved(BTreeMap<Arc<str>, SmallVec<[Option<Arc<str>>; 1]>>);
+
+impl Reserved {
+    /// Whether a name is taken for a collection, or for a submodule (None), which takes it whole.
+    pub fn takes(&self, name: &str, collection: Option<&str>) -> bool {
+        self.0.get(name).is_some_and(|taken| match collection {
+            None => true,
+            Some(collection) => taken.iter().any(|c| c.as_deref().is_none_or(|c| c == collection)),
+        })
+    }
+
+    pub fn add(&mut self, name: &str, collection: Option<&str>) {
+        self.0.entry(name.into()).or_default().push(collection.map(Into::into));
+    }
+}

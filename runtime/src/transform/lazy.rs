@@ -1,0 +1,39 @@
+//! Staging what may depend on inputs without numbers, and computing what does not.
+
+use crate::compile::Graph;
+use crate::error::Result;
+use crate::tensor::{Repr, Tensor};
+use crate::trace::stage::Stage;
+use crate::trace::{self, Trace, Traced};
+
+/// Runs `f` with abstract values as inputs, then computes the tensors it returned; the indices of those that depend on the
+/// numbers of an abstract value instead, if there are any.
+pub(crate) fn stage_lazily<T>(
+    f: impl FnOnce() -> Result<(T, Vec<Tensor>)>,
+) -> Result<(T, Result<Vec<Tensor>, Vec<usize>>)> {
+    let stage = Stage::lazy(trace::current());
+    let (out, graph, captured) = trace::run(Trace::Stage(stage.clone()), || {
+        let (out, tensors) = f()?;
+        let (graph, captured) = stage.finish(&tensors);
+        Ok((out, graph, captured))
+    })?;
+    let dependent = dependent_outputs(&graph, &captured);
+    if !dependent.is_empty() {
+        return Ok((out, Err(dependent)));
+    }
+    let tensors = graph.dce().interpret(captured)?;
+    Ok((out, Ok(tensors)))
+}
+
+fn dependent_outputs(graph: &Graph, captured: &[Tensor]) -> Vec<usize> {
+    let mut dependent = vec![false; graph.avals.len()];
+    for (var, tensor) in graph.inputs.iter().zip(captured) {
+        dependent[var.index()] =
+            matches!(&tensor.repr, Repr::Traced(traced) if matches!(**traced, Traced::Abstract { .. }));
+    }
+    for eqn in &graph.eqns {
+        let any = eqn.args.iter().any(|arg| dependent[arg.index()]);
+        eqn.outs.iter().for_each(|out| dependent[out.index()] = any);
+    }
+    (0..graph.outs.len()).filter(|&index| dependent[graph.outs[index].index()]).collect()
+}

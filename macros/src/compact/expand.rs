@@ -1,7 +1,7 @@
 //! What is generated.
 
 use proc_macro2::{Span, TokenStream};
-use quote::{ToTokens, quote_spanned};
+use quote::{ToTokens, quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 
@@ -49,8 +49,10 @@ pub(super) fn method(method: &Method, checked: &Checked<'_>, options: &Options) 
 fn observe(input: &Input<'_>, p: &TokenStream) -> TokenStream {
     let Input { ident, cfgs } = input;
     let name = ident.unraw().to_string();
+    // Named so because the body does not use it.
+    let allow = name.starts_with('_').then(|| quote!(#[allow(clippy::used_underscore_binding)]));
     quote_spanned! {Span::mixed_site()=>
-        #(#cfgs)*
+        #(#cfgs)* #allow
         __call.input(#name, {
             use #p::{Observe as _, ObserveOpaque as _};
             (&#p::Probe(&#ident)).observe()

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use proc_macro2::{Ident, TokenStream, TokenTree};
+use proc_macro2::Ident;
 use quote::{ToTokens, quote};
 use syn::{Generics, Type, WherePredicate, parse_quote};
 
 use super::model::{Field, Tree};
+use crate::tokens::mentions;
 
 /// The generics of the struct, with a bound for each field whose type mentions a type parameter.
 ///
@@ -49,16 +50,4 @@ fn bounds(tree: &Tree<'_>, field: &Field<'_>) -> Vec<WherePredicate> {
 
 fn mentions_itself(tree: &Tree<'_>, ty: &Type) -> bool {
     mentions(ty, tree.ident) || mentions(ty, &Ident::new("Self", tree.ident.span()))
-}
-
-/// By tokens, as types may be macro calls: a name too many is only a bound that holds anyway.
-fn mentions(ty: &Type, ident: &Ident) -> bool {
-    fn within(tokens: TokenStream, ident: &Ident) -> bool {
-        tokens.into_iter().any(|token| match token {
-            TokenTree::Ident(found) => found == *ident,
-            TokenTree::Group(group) => within(group.stream(), ident),
-            TokenTree::Punct(_) | TokenTree::Literal(_) => false,
-        })
-    }
-    within(ty.to_token_stream(), ident)
 }

@@ -1,0 +1,61 @@
+//! What is generated.
+
+use proc_macro2::{Span, TokenStream};
+use quote::{ToTokens, quote, quote_spanned};
+use syn::ext::IdentExt;
+use syn::spanned::Spanned;
+
+use super::adopt;
+use super::model::{Checked, Input, Method, Options};
+use crate::tokens::has_ident;
+
+pub(super) fn method(method: &Method, checked: &Checked<'_>, options: &Options) -> TokenStream {
+    let Method { attrs, vis, sig, .. } = method;
+    let Checked { receiver, ret, body } = checked;
+    let krate = &options.krate;
+    let at = Span::mixed_site();
+    let p = quote_spanned!(at=> #krate::__private);
+    let name = sig.ident.unraw().to_string();
+    let enter = if options.name_scope { "enter_scope" } else { "enter" };
+    let enter = syn::Ident::new(enter, at);
+    let inputs: Vec<_> = method.inputs().map(|input| observe(&input, &p)).collect();
+    let (call, observe) = if inputs.is_empty() {
+        (quote_spanned!(at=> __call), None)
+    } else {
+        (quote_spanned!(at=> mut __call), Some(quote_spanned!(at=> if __call.is_observed() { #(#inputs)* })))
+    };
+    let body = adopt::children(body, krate, *receiver);
+    let run = if has_ident(ret.to_token_stream(), &|ident| ident == "impl") {
+        // A closure cannot say that it returns an `impl Trait`.
+        quote_spanned!(at=> __call.run(&#p::Output::opaque(), move || #body))
+    } else {
+        let on_ret = at.located_at(ret.span());
+        let output = quote_spanned!(at=> {
+            use #p::{Returns as _, ReturnsOpaque as _};
+            (&#p::ProbeReturn::<#ret>::NEW).output()
+        });
+        let closure = quote_spanned!(on_ret=> move || -> #ret #body);
+        quote_spanned!(at=> __call.run(&#output, #closure))
+    };
+    quote_spanned! {at=>
+        #(#attrs)* #vis #sig {
+            let #call = #p::Call::#enter(#receiver, #name);
+            #observe
+            #run
+        }
+    }
+}
+
+fn observe(input: &Input<'_>, p: &TokenStream) -> TokenStream {
+    let Input { ident, cfgs } = input;
+    let name = ident.unraw().to_string();
+    // Named so because the body does not use it.
+    let allow = name.starts_with('_').then(|| quote!(#[allow(clippy::used_underscore_binding)]));
+    quote_spanned! {Span::mixed_site()=>
+        #(#cfgs)* #allow
+        __call.input(#name, {
+            use #p::{Observe as _, ObserveOpaque as _};
+            (&#p::Probe(&#ident)).observe()
+        });
+    }
+}

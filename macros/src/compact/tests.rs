@@ -1,0 +1,314 @@
+//! What is generated for compact methods, and what is said of mistakes.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+
+use super::attribute;
+use crate::testing::{messages, prefixes, text};
+
+fn expand(item: TokenStream) -> TokenStream {
+    attribute(TokenStream::new(), item)
+}
+
+fn assert_expands(args: TokenStream, item: TokenStream, expected: TokenStream) {
+    assert_eq!(text(attribute(args, item)), text(expected));
+}
+
+/// The body that the closure gets.
+fn body(body: TokenStream) -> String {
+    let expansion = expand(quote!(fn call(&self) -> Result<Tensor> { #body })).to_string();
+    let closure = expansion.split("move || -> Result < Tensor > ").nth(1).expect("a closure");
+    closure.strip_suffix(") }").expect("the end of the method").to_owned()
+}
+
+#[track_caller]
+fn assert_adopts(before: TokenStream, after: TokenStream) {
+    let after: syn::Block = syn::parse2(quote!({ #after })).unwrap();
+    assert_eq!(body(before), quote!(#after).to_string());
+}
+
+#[track_caller]
+fn assert_left_alone(tokens: TokenStream) {
+    assert_eq!(body(tokens.clone()), quote!({ #tokens }).to_string());
+}
+
+#[test]
+fn the_body_becomes_a_closure_and_named_parameters_are_observed() {
+    assert_expands(
+        quote!(),
+        quote! {
+            /// Calls it.
+            #[inline]
+            pub fn call<T: Into<f32>>(
+                &self,
+                mut x: Tensor,
+                #[cfg(a)] r#type: T,
+                (y, _): (Tensor, f32),
+                f: impl Fn()
+            ) -> Result<(Tensor, T)> {
+                x += y;
+                Ok((x, r#type))
+            }
+        },
+        quote! {
+            /// Calls it.
+            #[inline]
+            pub fn call<T: Into<f32>>(
+                &self,
+                mut x: Tensor,
+                #[cfg(a)] r#type: T,
+                (y, _): (Tensor, f32),
+                f: impl Fn()
+            ) -> Result<(Tensor, T)> {
+                let mut __call = ::flaxen::__private::Call::enter(self, "call");
+                if __call.is_observed() {
+                    __call.input("x", {
+                        use ::flaxen::__private::{Observe as _, ObserveOpaque as _};
+                        (&::flaxen::__private::Probe(&x)).observe()
+                    });
+                    #[cfg(a)]
+                    __call.input("type", {
+                        use ::flaxen::__private::{Observe as _, ObserveOpaque as _};
+                        (&::flaxen::__private::Probe(&r#type)).observe()
+                    });
+                    __call.input("f", {
+                        use ::flaxen::__private::{Observe as _, ObserveOpaque as _};
+                        (&::flaxen::__private::Probe(&f)).observe()
+                    });
+                }
+                __call.run(
+                    &{
+                        use ::flaxen::__private::{Returns as _, ReturnsOpaque as _};
+                        (&::flaxen::__private::ProbeReturn::<Result<(Tensor, T)> >::NEW).output()
+                    },
+                    move || -> Result<(Tensor, T)> {
+                        x += y;
+                        Ok((x, r#type))
+                    }
+                )
+            }
+        },
+    );
+}
+
+#[test]
+fn options_say_where_flaxen_is_and_that_the_method_is_a_scope() {
+    assert_expands(
+        quote!(name_scope, crate = crate::core),
+        quote! {
+            fn encode(self: &Self) -> crate::core::Result<impl Fn(f32) -> f32> { Dense::new(3).call(x) }
+        },
+        quote! {
+            fn encode(self: &Self) -> crate::core::Result<impl Fn(f32) -> f32> {
+                let __call = crate::core::__private::Call::enter_scope(self, "encode");
+                __call.run(&crate::core::__private::Output::opaque(), move || {
+                    crate::core::Module::child(self, Dense::new(3)).call(x)
+                })
+            }
+        },
+    );
+}
+
+#[test]
+fn a_module_that_is_called_where_it_is_built_becomes_a_child() {
+    assert_adopts(
+        quote! {
+            let x = Conv::new(32, [3, 3]).strides([2, 2]).kernel_init(init::lecun_normal()).call(x)?.relu();
+            let norm = || (nn::BatchNorm::new()).call(&x, train);
+            for _ in 0..3 { Foo::<3>::default().call(x)?; }
+            let y = async { Self::new(1).call(x)? };
+            <Dense>::new(3).call(&norm()?)
+        },
+        quote! {
+            let x = ::flaxen::Module::child(self, Conv::new(32, [3, 3]).strides([2, 2]).kernel_init(init::lecun_normal()))
+                .call(x)?.relu();
+            let norm = || ::flaxen::Module::child(self, (nn::BatchNorm::new())).call(&x, train);
+            for _ in 0..3 { ::flaxen::Module::child(self, Foo::<3>::default()).call(x)?; }
+            let y = async { ::flaxen::Module::child(self, Self::new(1)).call(x)? };
+            ::flaxen::Module::child(self, <Dense>::new(3)).call(&norm()?)
+        },
+    );
+}
+
+#[test]
+fn calls_in_arguments_of_calls_are_adopted_from_the_inside() {
+    assert_adopts(
+        quote!(A::new(B::new(1)).with(C::new(2).call(x)?).call(&D::new(3).call(x)?)?.call(y)),
+        quote!(
+            ::flaxen::Module::child(
+                self,
+                A::new(B::new(1)).with(::flaxen::Module::child(self, C::new(2)).call(x)?)
+            )
+            .call(&::flaxen::Module::child(self, D::new(3)).call(x)?)?
+            .call(y)
+        ),
+    );
+}
+
+#[test]
+fn macro_calls_with_expressions_are_rewritten_and_others_left_alone() {
+    assert_adopts(
+        quote! {
+            println!("{} {y}", Dense::new(3).call(x)?, y = 1);
+            let a = vec![Dense::new(3).call(x)?; 2];
+            let b = vec![vec![Dense::new(3).call(x)?],];
+            let c = matches!(Dense::new(3).call(x), Ok(y) if y == 1);
+            c
+        },
+        quote! {
+            println!("{} {y}", ::flaxen::Module::child(self, Dense::new(3)).call(x)?, y = 1);
+            let a = vec![::flaxen::Module::child(self, Dense::new(3)).call(x)?; 2];
+            let b = vec![vec![::flaxen::Module::child(self, Dense::new(3)).call(x)?],];
+            let c = matches!(Dense::new(3).call(x), Ok(y) if y == 1);
+            c
+        },
+    );
+}
+
+#[test]
+fn what_is_not_built_on_the_spot_is_left_alone() {
+    for tokens in [
+        quote!(self.dense.call(x)),
+        quote!(self.child(Dense::new(3)).call(x)),
+        quote!(flaxen::Module::child(self, Dense::new(3)).call(x)),
+        quote!(self.child_named("head", Dense::new(3)).call(x)),
+        quote!(Dense::new(3).apply(&variables).call(x)),
+        quote!(Activation::Relu(3).call(x)),
+        quote!(make_dense(3).call(x)),
+        quote!(nn::dense(3).call(x)),
+        quote!(Dense::new(3).encode(x)),
+        quote!(DENSE.call(x)),
+        quote!(
+            fn free(x: &Tensor) -> Result<Tensor> {
+                Dense::new(3).call(x)
+            }
+            impl Other {
+                fn other(&self) -> Result<Tensor> {
+                    Dense::new(3).call(x)
+                }
+            }
+            free(x)
+        ),
+    ] {
+        assert_left_alone(tokens);
+    }
+}
+
+#[test]
+fn a_body_that_does_not_parse_passes_through_untouched() {
+    assert_left_alone(quote!(
+        let y = Dense::new(3).call(x)?;
+        let z = self.child(Dense::new(self.n)).
+    ));
+}
+
+#[test]
+fn all_mistakes_of_a_method_are_reported_at_once() {
+    let expansion = attribute(
+        quote!(crate = "x", scope, name_scope = 3, name_scope, crate = a, crate = b),
+        quote! {
+            #[compact]
+            const async unsafe fn call(x: &Tensor);
+        },
+    );
+    let expected = [
+        "expected a path, not a string: `crate = my::path`",
+        "unknown option `scope`; a compact method takes `name_scope` and `crate = path`",
+        "`name_scope` takes no value",
+        "`name_scope` is given twice",
+        "`crate` is given twice",
+        "`#[compact]` is given twice",
+        "a compact method cannot be `const`: its body runs as a closure",
+        "a compact method cannot be `async`: its body runs as a closure",
+        "a compact method cannot be `unsafe`: its body runs as a closure",
+        "`#[compact]` needs a method: add `&self`",
+        "`#[compact]` needs a return type: `-> Result<Tensor>`",
+        "`#[compact]` goes on a method with a body: put it where the method is implemented",
+    ];
+    assert_eq!(messages(expansion), expected);
+}
+
+#[test]
+fn a_module_is_not_changed_by_a_call() {
+    for receiver in
+        [quote!(&mut self), quote!(self), quote!(mut self), quote!(self: &mut Self), quote!(self: Box<Self>)]
+    {
+        let expansion = expand(quote!(fn call(#receiver) -> Result<()> { Ok(()) }));
+        let expected = ["a compact method takes `&self`: a call changes variables, never the module"];
+        assert_eq!(messages(expansion), expected);
+    }
+}
+
+#[test]
+fn what_is_no_function_is_refused() {
+    for item in [
+        quote!(
+            struct Foo;
+        ),
+        quote!(impl Foo {}),
+        quote!(
+            const N: usize = 1;
+        ),
+        quote!(
+            pub use a::b;
+        ),
+    ] {
+        let expected =
+            ["`#[compact]` goes on a method of a module: `fn call(&self, x: &Tensor) -> Result<Tensor>`"];
+        assert_eq!(messages(expand(item)), expected);
+    }
+}
+
+#[test]
+fn beside_an_error_the_users_method_stands_first() {
+    let expansion = expand(quote!(
+        #[compact]
+        #[inline]
+        fn call(&self) {
+            Dense::new(3).call(x);
+        }
+    ))
+    .to_string();
+    let item = quote!(
+        #[inline]
+        fn call(&self) {
+            Dense::new(3).call(x);
+        }
+    )
+    .to_string();
+    assert!(expansion.starts_with(&item), "{expansion}");
+}
+
+#[test]
+fn half_typed_methods_never_panic() {
+    let items = [
+        quote! {
+            /// Calls it.
+            #[inline]
+            pub(crate) unsafe extern "C" fn call<'a, T: Fn(u8) -> u8, const N: usize>(
+                self: &'a Self, #[cfg(a)] mut x: &Tensor, (y, [z, ..]): (T, [f32; N])
+            ) -> Result<impl Iterator<Item = T> + 'a> where T: Clone {
+                let x = Conv::new(32, [3, 3]).strides([2, 2]).call(x)?.relu();
+                println!("{}", Dense::new(3).call(&vec![x; 2])?);
+                Ok(x)
+            }
+        },
+        quote!(
+            pub const N: usize = 3;
+        ),
+        quote!(unsafe impl Foo { fn call(&self); }),
+    ];
+    for prefix in items.into_iter().flat_map(prefixes) {
+        expand(prefix);
+    }
+    for args in prefixes(quote!(crate = a::b, name_scope, name = "x")) {
+        attribute(
+            args,
+            quote!(
+                fn call(&self) -> u8 {
+                    1
+                }
+            ),
+        );
+    }
+}

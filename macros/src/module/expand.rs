@@ -1,0 +1,361 @@
+//! What is generated.
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{ToTokens, quote, quote_spanned};
+use syn::ext::IdentExt;
+use syn::spanned::Spanned;
+use syn::{Attribute, Expr, Fields, Generics, ItemStruct, Path, parse_quote, parse_quote_spanned};
+
+use super::attr;
+use super::bound;
+use super::model::{Field, Module, Role, Takes};
+use crate::tokens::has_ident;
+
+pub(super) fn module(module: &Module<'_>) -> TokenStream {
+    let generics = bound::with_bounds(module);
+    let bodies = Bodies::of(module);
+    let mut tokens = item(module).into_token_stream();
+    // Only with setup fields do `new` and the setters need a module: they build those fields.
+    let own = if module.has_setup() { &generics } else { &module.item.generics };
+    tokens.extend(inherent(module, own, &bodies));
+    tokens.extend(traits(&Head::of(module, &generics), &[], &bodies));
+    tokens
+}
+
+/// The user's struct without the attributes that only the macro knows.
+pub(super) fn without_helpers(item: &ItemStruct) -> ItemStruct {
+    let mut item = item.clone();
+    item.attrs.retain(|attr| !attr::is_helper(attr));
+    for field in &mut item.fields {
+        field.attrs.retain(|attr| !attr::is_helper(attr));
+    }
+    item
+}
+
+fn item(module: &Module<'_>) -> ItemStruct {
+    let p = private(&module.krate);
+    let mut item = without_helpers(module.item);
+    let skip: Option<Attribute> = module.derives.serde.then(|| parse_quote!(#[serde(skip)]));
+    for (field, model) in item.fields.iter_mut().zip(&module.fields) {
+        if let Role::Setup(_) = model.role {
+            let ty = model.ty;
+            field.ty = parse_quote_spanned!(on_type(model)=> #p::Setup<#ty>);
+            field.attrs.extend(skip.clone().filter(|_| !is_skipped(&field.attrs)));
+        }
+    }
+    let fields = match item.fields {
+        Fields::Named(fields) => fields.named.into_iter().collect(),
+        Fields::Unit | Fields::Unnamed(_) => Vec::new(),
+    };
+    let slot = quote_spanned!(Span::mixed_site()=> #[doc(hidden)] #skip pub __slot: #p::Slot);
+    item.fields = Fields::Named(parse_quote!({ #(#fields,)* #slot }));
+    item.semi_token = None;
+    item
+}
+
+/// Whether serde is told to skip the field: it refuses to be told twice.
+fn is_skipped(attrs: &[Attribute]) -> bool {
+    let mut serde = attrs.iter().filter(|attr| attr.path().is_ident("serde"));
+    serde.any(|attr| has_ident(attr.meta.to_token_stream(), &|ident| ident == "skip"))
+}
+
+/// What the functions do; their parameters are named in [`inherent`] and [`traits`].
+pub(super) struct Bodies {
+    pub(super) new: TokenStream,
+    /// One for each field that has a setter.
+    pub(super) setters: Vec<TokenStream>,
+    pub(super) clone: TokenStream,
+    pub(super) eq: TokenStream,
+    pub(super) debug: TokenStream,
+    pub(super) slot: TokenStream,
+    pub(super) attach: TokenStream,
+    pub(super) fields: TokenStream,
+    /// The methods that only a module with setup fields has.
+    pub(super) setup: TokenStream,
+}
+
+impl Bodies {
+    fn of(module: &Module<'_>) -> Bodies {
+        let p = private(&module.krate);
+        let at = Span::mixed_site();
+        let built = module.has_setup();
+        Bodies {
+            new: new(module, &p),
+            setters: module.settable().map(|field| setter(field, &p, built)).collect(),
+            clone: clone(module, &p),
+            eq: eq(module),
+            debug: quote_spanned!(at=> #p::debug(self, f)),
+            slot: quote_spanned!(at=> &self.__slot),
+            attach: attach(module, &p),
+            fields: fields(module),
+            setup: setup(module, &p),
+        }
+    }
+}
+
+/// `new` and the setters.
+pub(super) fn inherent(module: &Module<'_>, generics: &Generics, bodies: &Bodies) -> TokenStream {
+    let at = Span::mixed_site();
+    let (ident, vis, p) = (&module.item.ident, &module.item.vis, private(&module.krate));
+    let (impl_generics, ty_generics, where_clause) = generics.split_for_impl();
+    let name = ident.unraw();
+    let doc = match (module.parameters().next(), module.settable().next()) {
+        (Some(_), Some(_)) => {
+            format!("Creates a `{name}` from its required fields; every other field has a default.")
+        }
+        (Some(_), None) => format!("Creates a `{name}` from its required fields."),
+        (None, Some(_)) => format!("Creates a `{name}`; every field has a default."),
+        (None, None) => format!("Creates a `{name}`."),
+    };
+    let parameters = module.parameters().map(|field| parameter(field, &p));
+    let setters = module.settable().zip(&bodies.setters).map(|(field, body)| {
+        let Field { ident, cfgs, docs, .. } = field;
+        let parameter = parameter_alone(field, &p);
+        let doc = docs.is_empty().then(|| format!("Sets `{}`.", field.key)).into_iter();
+        quote_spanned! {at=>
+            #(#cfgs)* #(#docs)* #(#[doc = #doc])*
+            #[must_use]
+            #vis fn #ident(mut self, #parameter) -> Self { #body }
+        }
+    });
+    let new = &bodies.new;
+    quote_spanned! {at=>
+        #[automatically_derived]
+        #[allow(dead_code, clippy::new_without_default, clippy::too_many_arguments)]
+        impl #impl_generics #ident #ty_generics #where_clause {
+            #[doc = #doc]
+            #[must_use]
+            #vis fn new(#(#parameters),*) -> Self { #new }
+            #(#setters)*
+        }
+    }
+}
+
+/// What the implementations of traits begin with.
+pub(super) struct Head<'a> {
+    pub(super) krate: &'a Path,
+    pub(super) ident: &'a Ident,
+    pub(super) name: &'a str,
+    pub(super) generics: &'a Generics,
+}
+
+impl<'a> Head<'a> {
+    pub(super) fn of(module: &'a Module<'_>, generics: &'a Generics) -> Head<'a> {
+        Head { krate: &module.krate, ident: &module.item.ident, name: &module.name, generics }
+    }
+}
+
+/// The implementations of `Clone`, `PartialEq`, `Debug` and `Module`, except those that are there already.
+pub(super) fn traits(head: &Head<'_>, there: &[&str], bodies: &Bodies) -> TokenStream {
+    let at = Span::mixed_site();
+    let Head { krate, ident, name, generics } = head;
+    let p = private(krate);
+    let (impl_generics, ty_generics, where_clause) = generics.split_for_impl();
+    let Bodies { clone, eq, debug, slot, attach, fields, setup, .. } = bodies;
+    let derived = [
+        (
+            "Clone",
+            quote_spanned!(at=> ::core::clone::Clone),
+            quote_spanned!(at=> fn clone(&self) -> Self { #clone }),
+        ),
+        (
+            "PartialEq",
+            quote_spanned!(at=> ::core::cmp::PartialEq),
+            quote_spanned!(at=> fn eq(&self, other: &Self) -> bool { #eq }),
+        ),
+        (
+            "Debug",
+            quote_spanned!(at=> ::core::fmt::Debug),
+            quote_spanned!(at=> fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result { #debug }),
+        ),
+    ];
+    let derived = derived.into_iter().filter(|(name, ..)| !there.contains(name)).map(|(_, path, body)| {
+        quote_spanned! {at=>
+            #[automatically_derived]
+            impl #impl_generics #path for #ident #ty_generics #where_clause { #body }
+        }
+    });
+    quote_spanned! {at=>
+        #(#derived)*
+        #[automatically_derived]
+        impl #impl_generics #krate::Module for #ident #ty_generics #where_clause {
+            const NAME: &'static str = #name;
+            fn __slot(&self) -> &#p::Slot { #slot }
+            fn __attach(&mut self, slot: #p::Slot) { #attach }
+            fn __fields(&self, visit: &mut dyn ::core::ops::FnMut(&'static str, &dyn ::core::fmt::Debug)) { #fields }
+            #setup
+        }
+    }
+}
+
+fn new(module: &Module<'_>, p: &TokenStream) -> TokenStream {
+    let at = Span::mixed_site();
+    let values = module.fields.iter().map(|field| {
+        let Field { ident, cfgs, .. } = field;
+        let value = match &field.role {
+            Role::Required | Role::Submodule if field.takes == Takes::Itself => {
+                return quote_spanned!(at=> #(#cfgs)* #ident);
+            }
+            Role::Required | Role::Submodule => converted(field, p, ident),
+            Role::Default(None) => quote_spanned!(on_type(field)=> ::core::default::Default::default()),
+            Role::Default(Some(text)) if attr::is_text(text) => converted(field, p, text),
+            Role::Default(Some(expr)) => expr.to_token_stream(),
+            Role::Setup(_) => quote_spanned!(at=> #p::Setup::unset()),
+        };
+        quote_spanned!(at=> #(#cfgs)* #ident: #value)
+    });
+    let built = quote_spanned!(at=> Self { #(#values,)* __slot: #p::Slot::unbound() });
+    if module.has_setup() { quote_spanned!(at=> #p::rebuilt(#built)) } else { built }
+}
+
+fn setter(field: &Field<'_>, p: &TokenStream, rebuild: bool) -> TokenStream {
+    let at = Span::mixed_site();
+    let ident = field.ident;
+    let value = converted(field, p, ident);
+    let end = if rebuild { quote_spanned!(at=> #p::rebuilt(self)) } else { quote_spanned!(at=> self) };
+    quote_spanned!(at=> self.#ident = #value; #end)
+}
+
+fn parameter(field: &Field<'_>, p: &TokenStream) -> TokenStream {
+    let cfgs = &field.cfgs;
+    let parameter = parameter_alone(field, p);
+    quote!(#(#cfgs)* #parameter)
+}
+
+fn parameter_alone(field: &Field<'_>, p: &TokenStream) -> TokenStream {
+    let at = on_type(field);
+    let Field { ident, ty, .. } = field;
+    let ty = match field.takes {
+        Takes::Itself => ty.to_token_stream(),
+        Takes::Into => quote_spanned!(at=> impl ::core::convert::Into<#ty>),
+        Takes::Text => quote_spanned!(at=> impl #p::IntoText),
+    };
+    quote_spanned!(Span::mixed_site()=> #ident: #ty)
+}
+
+/// The field's value from what its parameter takes.
+fn converted(field: &Field<'_>, p: &TokenStream, given: impl ToTokens) -> TokenStream {
+    match field.takes {
+        Takes::Itself => given.to_token_stream(),
+        Takes::Into => quote_spanned!(on_type(field)=> ::core::convert::Into::into(#given)),
+        Takes::Text => quote_spanned!(on_type(field)=> #p::IntoText::into_text(#given)),
+    }
+}
+
+fn clone(module: &Module<'_>, p: &TokenStream) -> TokenStream {
+    let at = Span::mixed_site();
+    let values = module.fields.iter().map(|field| {
+        let Field { ident, cfgs, .. } = field;
+        let value = respanned(field);
+        let clone = match field.role {
+            Role::Setup(_) => quote_spanned!(at=> #p::Setup::share(&self.#ident)),
+            _ => quote_spanned!(on_type(field)=> ::core::clone::Clone::clone(&self.#value)),
+        };
+        quote_spanned!(at=> #(#cfgs)* #ident: #clone)
+    });
+    quote_spanned!(at=> Self { #(#values,)* __slot: #p::Slot::clone(&self.__slot) })
+}
+
+fn eq(module: &Module<'_>) -> TokenStream {
+    let at = Span::mixed_site();
+    let each = module.configuration().map(|field| {
+        let (cfgs, value) = (&field.cfgs, respanned(field));
+        let equal = quote_spanned!(on_type(field)=> ::core::cmp::PartialEq::eq(&self.#value, &other.#value));
+        quote_spanned!(at=> #(#cfgs)* if !#equal { return false; })
+    });
+    let other = module.configuration().next().is_none().then(|| quote_spanned!(at=> let _ = other;));
+    quote_spanned!(at=> #other #(#each)* true)
+}
+
+fn attach(module: &Module<'_>, p: &TokenStream) -> TokenStream {
+    let at = Span::mixed_site();
+    let adopt = module.submodules().map(|field| {
+        let (cfgs, key, value) = (&field.cfgs, &field.key, respanned(field));
+        let adopt = quote_spanned!(on_type(field)=> #p::adopt(&self.__slot, &mut self.#value, #key));
+        quote_spanned!(at=> #(#cfgs)* #adopt;)
+    });
+    let defer = module.has_setup().then(|| quote_spanned!(at=> #p::defer(self);));
+    quote_spanned!(at=> self.__slot = slot; #(#adopt)* #defer)
+}
+
+fn fields(module: &Module<'_>) -> TokenStream {
+    let at = Span::mixed_site();
+    let each = module.configuration().map(|field| {
+        let (cfgs, key, value) = (&field.cfgs, &field.key, respanned(field));
+        let value = quote_spanned!(on_type(field)=> &self.#value);
+        quote_spanned!(at=> #(#cfgs)* visit(#key, #value);)
+    });
+    let unused = module.configuration().next().is_none().then(|| quote_spanned!(at=> let _ = visit;));
+    quote_spanned!(at=> #unused #(#each)*)
+}
+
+fn setup(module: &Module<'_>, p: &TokenStream) -> TokenStream {
+    if !module.has_setup() {
+        return TokenStream::new();
+    }
+    let at = Span::mixed_site();
+    // The user's expressions speak of `self`, which is hygienic.
+    let this = Ident::new("self", Span::call_site());
+    let krate = &module.krate;
+    let evaluate = module.setups().map(|(field, expr)| {
+        let Field { ident, key, ty, cfgs, .. } = field;
+        let body = fallible(expr);
+        quote_spanned!(at=> #(#cfgs)* setup.field(&#this.#ident, #key, || -> #krate::Result<#ty> { #body });)
+    });
+    let visit = module
+        .setups()
+        .map(|(Field { ident, cfgs, .. }, _)| quote_spanned!(at=> #(#cfgs)* visit(&mut self.#ident);));
+    quote_spanned! {at=>
+        fn __setup(&#this, setup: &mut #p::SetupPass<'_>) { #(#evaluate)* }
+        fn __setups(&mut self, visit: &mut dyn ::core::ops::FnMut(&mut dyn #p::AnySetup)) { #(#visit)* }
+    }
+}
+
+/// The setup expression as a `Result`.
+fn fallible(expr: &Expr) -> TokenStream {
+    if is_fallible(expr) {
+        return expr.to_token_stream();
+    }
+    let at = Span::mixed_site().located_at(expr.span());
+    quote_spanned!(at=> ::core::result::Result::Ok(#expr))
+}
+
+/// Whether the expression is a call such as `self.param(…)`, which need not be followed by `?`.
+fn is_fallible(expr: &Expr) -> bool {
+    const FALLIBLE: [&str; 9] = [
+        "existing_variable",
+        "make_rng",
+        "param",
+        "param_of",
+        "param_with",
+        "perturb",
+        "perturb_in",
+        "variable",
+        "variable_with",
+    ];
+    match expr {
+        Expr::Paren(inner) => is_fallible(&inner.expr),
+        Expr::Group(inner) => is_fallible(&inner.expr),
+        Expr::MethodCall(call) => {
+            matches!(&*call.receiver, Expr::Path(receiver) if receiver.path.is_ident("self"))
+                && FALLIBLE.iter().any(|method| call.method == method)
+        }
+        _ => false,
+    }
+}
+
+/// Puts rustc's message on the field's type, while names keep resolving as in the rest of the expansion.
+fn on_type(field: &Field<'_>) -> Span {
+    Span::mixed_site().located_at(field.ty.span())
+}
+
+/// The field's name for an expression on which a message should be on the field's type.
+fn respanned(field: &Field<'_>) -> Ident {
+    let mut ident = field.ident.clone();
+    ident.set_span(ident.span().located_at(field.ty.span()));
+    ident
+}
+
+fn private(krate: &Path) -> TokenStream {
+    quote_spanned!(Span::mixed_site()=> #krate::__private)
+}

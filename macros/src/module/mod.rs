@@ -1,0 +1,28 @@
+//! `#[module]`.
+
+mod attr;
+mod bound;
+mod expand;
+mod fallback;
+mod model;
+#[cfg(test)]
+mod tests;
+mod valid;
+
+use proc_macro2::TokenStream;
+use syn::Item;
+
+pub(crate) use self::valid::is_reserved;
+use crate::errors::Errors;
+
+pub(crate) fn attribute(args: TokenStream, item: TokenStream) -> TokenStream {
+    match syn::parse2(item.clone()) {
+        Ok(Item::Struct(item)) => {
+            let mut errors = Errors::default();
+            let module = model::Module::from_syn(args, &item, &mut errors);
+            if errors.is_empty() { expand::module(&module) } else { fallback::module(&module, errors) }
+        }
+        Ok(other) => fallback::other(args, &other, item),
+        Err(error) => fallback::half_typed(item, error),
+    }
+}

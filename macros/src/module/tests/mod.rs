@@ -1,0 +1,501 @@
+//! What is generated for modules.
+
+mod mistakes;
+
+use proc_macro2::TokenStream;
+use quote::{ToTokens, quote};
+
+use super::attribute;
+use crate::testing::text;
+
+fn expand(item: TokenStream) -> TokenStream {
+    attribute(TokenStream::new(), item)
+}
+
+fn assert_expands(args: TokenStream, item: TokenStream, expected: TokenStream) {
+    assert_eq!(text(attribute(args, item)), text(expected));
+}
+
+/// The text of the expansion, without spaces, for a look at a part of it.
+fn packed(expansion: TokenStream) -> String {
+    expansion.to_string().replace([' ', '\n'], "")
+}
+
+#[track_caller]
+fn assert_has(expansion: &str, part: TokenStream) {
+    let part = packed(part);
+    assert!(expansion.contains(&part), "{part}\nis not in\n{expansion}");
+}
+
+#[track_caller]
+fn assert_has_not(expansion: &str, part: TokenStream) {
+    let part = packed(part);
+    assert!(!expansion.contains(&part), "{part}\nis in\n{expansion}");
+}
+
+#[test]
+fn a_unit_struct_has_only_its_slot() {
+    assert_expands(
+        quote!(),
+        quote! {
+            /// Features.
+            pub(crate) struct SowCnn;
+        },
+        quote! {
+            /// Features.
+            pub(crate) struct SowCnn {
+                #[doc(hidden)]
+                pub __slot: ::flaxen::__private::Slot
+            }
+            #[automatically_derived]
+            #[allow(dead_code, clippy::new_without_default, clippy::too_many_arguments)]
+            impl SowCnn {
+                #[doc = "Creates a `SowCnn`."]
+                #[must_use]
+                pub(crate) fn new() -> Self {
+                    Self { __slot: ::flaxen::__private::Slot::unbound() }
+                }
+            }
+            #[automatically_derived]
+            impl ::core::clone::Clone for SowCnn {
+                fn clone(&self) -> Self {
+                    Self { __slot: ::flaxen::__private::Slot::clone(&self.__slot) }
+                }
+            }
+            #[automatically_derived]
+            impl ::core::cmp::PartialEq for SowCnn {
+                fn eq(&self, other: &Self) -> bool {
+                    let _ = other;
+                    true
+                }
+            }
+            #[automatically_derived]
+            impl ::core::fmt::Debug for SowCnn {
+                fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                    ::flaxen::__private::debug(self, f)
+                }
+            }
+            #[automatically_derived]
+            impl ::flaxen::Module for SowCnn {
+                const NAME: &'static str = "SowCnn";
+                fn __slot(&self) -> &::flaxen::__private::Slot {
+                    &self.__slot
+                }
+                fn __attach(&mut self, slot: ::flaxen::__private::Slot) {
+                    self.__slot = slot;
+                }
+                fn __fields(
+                    &self,
+                    visit: &mut dyn ::core::ops::FnMut(&'static str, &dyn ::core::fmt::Debug)
+                ) {
+                    let _ = visit;
+                }
+            }
+        },
+    );
+}
+
+#[test]
+fn every_role_of_a_generic_module_is_expanded() {
+    assert_expands(
+        quote!(crate = crate::core, name = "Block"),
+        quote! {
+            pub struct Foo<E: Layer, const N: usize> {
+                pub n: usize,
+                /// Of the noise.
+                #[module(default = 0.1)]
+                pub rate: f32,
+                #[submodule]
+                pub inner: Vec<E>,
+                #[setup(Dense::new(self.n))]
+                head: Dense,
+            }
+        },
+        quote! {
+            pub struct Foo<E: Layer, const N: usize> {
+                pub n: usize,
+                /// Of the noise.
+                pub rate: f32,
+                pub inner: Vec<E>,
+                head: crate::core::__private::Setup<Dense>,
+                #[doc(hidden)]
+                pub __slot: crate::core::__private::Slot
+            }
+            #[automatically_derived]
+            #[allow(dead_code, clippy::new_without_default, clippy::too_many_arguments)]
+            impl<E: Layer, const N: usize> Foo<E, N>
+            where
+                Vec<E>: crate::core::__private::Child + ::core::clone::Clone + ::core::fmt::Debug
+                    + ::core::cmp::PartialEq + ::core::marker::Send + ::core::marker::Sync + 'static
+            {
+                #[doc = "Creates a `Foo` from its required fields; every other field has a default."]
+                #[must_use]
+                pub fn new(n: usize, inner: Vec<E>) -> Self {
+                    crate::core::__private::rebuilt(Self {
+                        n,
+                        rate: 0.1,
+                        inner,
+                        head: crate::core::__private::Setup::unset(),
+                        __slot: crate::core::__private::Slot::unbound()
+                    })
+                }
+                /// Of the noise.
+                #[must_use]
+                pub fn rate(mut self, rate: f32) -> Self {
+                    self.rate = rate;
+                    crate::core::__private::rebuilt(self)
+                }
+            }
+            #[automatically_derived]
+            impl<E: Layer, const N: usize> ::core::clone::Clone for Foo<E, N>
+            where
+                Vec<E>: crate::core::__private::Child + ::core::clone::Clone + ::core::fmt::Debug
+                    + ::core::cmp::PartialEq + ::core::marker::Send + ::core::marker::Sync + 'static
+            {
+                fn clone(&self) -> Self {
+                    Self {
+                        n: ::core::clone::Clone::clone(&self.n),
+                        rate: ::core::clone::Clone::clone(&self.rate),
+                        inner: ::core::clone::Clone::clone(&self.inner),
+                        head: crate::core::__private::Setup::share(&self.head),
+                        __slot: crate::core::__private::Slot::clone(&self.__slot)
+                    }
+                }
+            }
+            #[automatically_derived]
+            impl<E: Layer, const N: usize> ::core::cmp::PartialEq for Foo<E, N>
+            where
+                Vec<E>: crate::core::__private::Child + ::core::clone::Clone + ::core::fmt::Debug
+                    + ::core::cmp::PartialEq + ::core::marker::Send + ::core::marker::Sync + 'static
+            {
+                fn eq(&self, other: &Self) -> bool {
+                    if !::core::cmp::PartialEq::eq(&self.n, &other.n) { return false; }
+                    if !::core::cmp::PartialEq::eq(&self.rate, &other.rate) { return false; }
+                    if !::core::cmp::PartialEq::eq(&self.inner, &other.inner) { return false; }
+                    true
+                }
+            }
+            #[automatically_derived]
+            impl<E: Layer, const N: usize> ::core::fmt::Debug for Foo<E, N>
+            where
+                Vec<E>: crate::core::__private::Child + ::core::clone::Clone + ::core::fmt::Debug
+                    + ::core::cmp::PartialEq + ::core::marker::Send + ::core::marker::Sync + 'static
+            {
+                fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                    crate::core::__private::debug(self, f)
+                }
+            }
+            #[automatically_derived]
+            impl<E: Layer, const N: usize> crate::core::Module for Foo<E, N>
+            where
+                Vec<E>: crate::core::__private::Child + ::core::clone::Clone + ::core::fmt::Debug
+                    + ::core::cmp::PartialEq + ::core::marker::Send + ::core::marker::Sync + 'static
+            {
+                const NAME: &'static str = "Block";
+                fn __slot(&self) -> &crate::core::__private::Slot {
+                    &self.__slot
+                }
+                fn __attach(&mut self, slot: crate::core::__private::Slot) {
+                    self.__slot = slot;
+                    crate::core::__private::adopt(&self.__slot, &mut self.inner, "inner");
+                    crate::core::__private::defer(self);
+                }
+                fn __fields(
+                    &self,
+                    visit: &mut dyn ::core::ops::FnMut(&'static str, &dyn ::core::fmt::Debug)
+                ) {
+                    visit("n", &self.n);
+                    visit("rate", &self.rate);
+                    visit("inner", &self.inner);
+                }
+                fn __setup(&self, setup: &mut crate::core::__private::SetupPass<'_>) {
+                    setup.field(&self.head, "head", || -> crate::core::Result<Dense> {
+                        ::core::result::Result::Ok(Dense::new(self.n))
+                    });
+                }
+                fn __setups(
+                    &mut self,
+                    visit: &mut dyn ::core::ops::FnMut(&mut dyn crate::core::__private::AnySetup)
+                ) {
+                    visit(&mut self.head);
+                }
+            }
+        },
+    );
+}
+
+#[test]
+fn texts_and_options_are_taken_in_what_converts_into_them() {
+    let expansion = packed(expand(quote! {
+        struct Named<T> {
+            label: String,
+            #[module(into)]
+            size: Size,
+            spelled: std::string::String,
+            exact: Alias,
+            generic: Option<Vec<T>>,
+            #[module(default)]
+            note: Option<String>,
+            #[module(default = "relu")]
+            activation: String,
+            #[module(default = Some("x".into()))]
+            title: ::std::option::Option<String>,
+            #[module(default, into)]
+            rate: Rate,
+            #[module(into, default = Rate(1))]
+            other: Rate,
+            #[module(default)]
+            axis: Option<usize>,
+        }
+    }));
+    assert_has(
+        &expansion,
+        quote! {
+            fn new(
+                label: impl ::core::convert::Into<String>,
+                size: impl ::core::convert::Into<Size>,
+                spelled: impl ::core::convert::Into<std::string::String>,
+                exact: Alias,
+                generic: Option<Vec<T>>
+            ) -> Self {
+                Self {
+                    label: ::core::convert::Into::into(label),
+                    size: ::core::convert::Into::into(size),
+                    spelled: ::core::convert::Into::into(spelled),
+                    exact,
+                    generic,
+                    note: ::core::default::Default::default(),
+                    activation: ::core::convert::Into::into("relu"),
+                    title: Some("x".into()),
+                    rate: ::core::default::Default::default(),
+                    other: Rate(1),
+                    axis: ::core::default::Default::default(),
+                    __slot: ::flaxen::__private::Slot::unbound()
+                }
+            }
+        },
+    );
+    assert_has(
+        &expansion,
+        quote! {
+            #[doc = "Sets `note`."]
+            #[must_use]
+            fn note(mut self, note: impl ::flaxen::__private::IntoText) -> Self {
+                self.note = ::flaxen::__private::IntoText::into_text(note);
+                self
+            }
+        },
+    );
+    for setter in [
+        quote!(fn activation(mut self, activation: impl ::core::convert::Into<String>)),
+        quote!(fn title(mut self, title: impl ::flaxen::__private::IntoText)),
+        quote!(fn rate(mut self, rate: impl ::core::convert::Into<Rate>)),
+        quote!(fn other(mut self, other: impl ::core::convert::Into<Rate>)),
+        quote!(fn axis(mut self, axis: impl ::core::convert::Into<Option<usize>>)),
+    ] {
+        assert_has(&expansion, setter);
+    }
+}
+
+#[test]
+fn what_is_generated_for_a_field_is_configured_as_the_field() {
+    let expansion = packed(expand(quote! {
+        pub struct r#Loop<T> {
+            #[cfg(a)]
+            r#type: Option<T>,
+            #[cfg(b)]
+            #[module(default = 1)]
+            times: usize,
+            #[cfg(c)]
+            #[submodule]
+            body: Dense,
+            #[cfg(d)]
+            #[setup(Dense::new(3))]
+            r#final: Dense,
+        }
+    }));
+    for part in [
+        quote! {
+            pub struct r#Loop<T> {
+                #[cfg(a)] r#type: Option<T>,
+                #[cfg(b)] times: usize,
+                #[cfg(c)] body: Dense,
+                #[cfg(d)] r#final: ::flaxen::__private::Setup<Dense>,
+                #[doc(hidden)]
+                pub __slot: ::flaxen::__private::Slot
+            }
+        },
+        quote!(#[doc = "Creates a `Loop` from its required fields; every other field has a default."]),
+        quote!(pub fn new(#[cfg(a)] r#type: Option<T>, #[cfg(c)] body: Dense) -> Self),
+        quote!(Self {
+            #[cfg(a)]
+            r#type,
+            #[cfg(b)]
+            times: 1,
+            #[cfg(c)]
+            body,
+            #[cfg(d)]
+            r#final: ::flaxen::__private::Setup::unset(),
+            __slot: ::flaxen::__private::Slot::unbound()
+        }),
+        quote!(#[cfg(b)] #[doc = "Sets `times`."] #[must_use] pub fn times(mut self, times: usize)),
+        quote!(#[cfg(a)] r#type: ::core::clone::Clone::clone(&self.r#type),),
+        quote!(#[cfg(d)] r#final: ::flaxen::__private::Setup::share(&self.r#final),),
+        quote!(
+            #[cfg(a)]
+            if !::core::cmp::PartialEq::eq(&self.r#type, &other.r#type) {
+                return false;
+            }
+        ),
+        quote!(#[cfg(a)] visit("type", &self.r#type);),
+        quote!(#[cfg(c)] ::flaxen::__private::adopt(&self.__slot, &mut self.body, "body");),
+        quote!(#[cfg(d)] setup.field(&self.r#final, "final", || -> ::flaxen::Result<Dense> {
+            ::core::result::Result::Ok(Dense::new(3))
+        });),
+        quote!(#[cfg(d)] visit(&mut self.r#final);),
+        quote!(
+            const NAME: &'static str = "Loop";
+        ),
+        // The type of a field that is configured out need not exist.
+        quote!(where T: ::core::clone::Clone + ::core::fmt::Debug + ::core::cmp::PartialEq),
+    ] {
+        assert_has(&expansion, part);
+    }
+}
+
+/// The bounds of the implementation of `Module`.
+fn bounds(item: TokenStream) -> String {
+    let mut file: syn::File = syn::parse2(expand(item)).unwrap();
+    let Some(syn::Item::Impl(item)) = file.items.pop() else { panic!("no implementation") };
+    item.generics.where_clause.map(|clause| quote!(#clause).to_string()).unwrap_or_default()
+}
+
+#[test]
+fn only_field_types_that_mention_a_parameter_are_bounds() {
+    let value = quote!(
+        ::core::clone::Clone
+            + ::core::fmt::Debug
+            + ::core::cmp::PartialEq
+            + ::core::marker::Send
+            + ::core::marker::Sync
+            + 'static
+    );
+    let expected = quote! {
+        where
+            U: Default,
+            Vec<T>: #value,
+            Option<U>: ::flaxen::__private::Child + #value,
+            Wrap<U>: ::flaxen::__private::Child + ::core::clone::Clone + ::core::fmt::Debug
+                + ::core::marker::Send + ::core::marker::Sync + 'static
+    };
+    let found = bounds(quote! {
+        struct Mixed<T: Copy, U, const N: usize> where U: Default {
+            plain: usize,
+            array: [f32; N],
+            first: Vec<T>,
+            #[module(default)]
+            again: Vec<T>,
+            #[submodule]
+            inner: Option<U>,
+            #[submodule]
+            fixed: Dense,
+            #[setup(Wrap::new(self.inner.clone()))]
+            wrap: Wrap<U>,
+        }
+    });
+    assert_eq!(found, expected.to_string());
+}
+
+#[test]
+fn a_module_that_contains_itself_bounds_its_parameters_instead() {
+    let found = bounds(quote! {
+        struct Node<T> { value: T, #[submodule] children: Vec<Node<T>> }
+    });
+    let expected = quote! {
+        where T: ::core::clone::Clone + ::core::fmt::Debug + ::core::cmp::PartialEq
+            + ::core::marker::Send + ::core::marker::Sync + 'static
+    };
+    assert_eq!(found, expected.to_string());
+}
+
+/// What the closure of the one setup field does.
+fn setup_of(expr: TokenStream) -> String {
+    let expansion = expand(quote!(
+        struct Foo {
+            #[setup(#expr)]
+            field: T,
+        }
+    ))
+    .to_string();
+    let body = expansion.split("|| -> :: flaxen :: Result < T > { ").nth(1).unwrap();
+    body.split(" }) ;").next().unwrap().to_owned()
+}
+
+#[test]
+fn a_setup_expression_that_is_a_result_needs_no_question_mark() {
+    // Printed once by the parser, as it spaces tokens differently.
+    let printed = |expr| syn::parse2::<syn::Expr>(expr).unwrap().to_token_stream();
+    for fallible in [
+        quote!(self.param("bias", init::zeros(), &[3])),
+        quote!((self.variable("stats", "mean", || Tensor::zeros(shape(self.n)?)))),
+        quote!(self.make_rng("noise")),
+    ] {
+        assert_eq!(setup_of(fallible.clone()), printed(fallible).to_string());
+    }
+    for value in [
+        quote!(Dense::new(self.n)),
+        quote!(self.param("bias", init::zeros(), &[3])?),
+        quote!(self.dense.param("bias")),
+        quote!(param("bias")),
+        quote!((0..self.n).map(|_| Leaf::new(2.0)).collect()),
+    ] {
+        let expected = printed(value.clone());
+        assert_eq!(setup_of(value), quote!(::core::result::Result::Ok(#expected)).to_string());
+    }
+}
+
+#[test]
+fn serde_skips_what_is_no_configuration() {
+    let expansion = packed(expand(quote! {
+        #[derive(Eq, serde::Serialize, Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Foo {
+            #[serde(default)]
+            n: usize,
+            #[setup(Dense::new(self.n))]
+            head: Dense,
+            #[serde(skip)]
+            #[setup(Dense::new(self.n))]
+            tail: Dense,
+        }
+    }));
+    assert_has(
+        &expansion,
+        quote! {
+            #[derive(Eq, serde::Serialize, Deserialize)]
+            #[serde(rename_all = "camelCase")]
+            struct Foo {
+                #[serde(default)]
+                n: usize,
+                #[serde(skip)]
+                head: ::flaxen::__private::Setup<Dense>,
+                #[serde(skip)]
+                tail: ::flaxen::__private::Setup<Dense>,
+                #[doc(hidden)]
+                #[serde(skip)]
+                pub __slot: ::flaxen::__private::Slot
+            }
+        },
+    );
+}
+
+#[test]
+fn new_says_what_it_asks_for() {
+    for (fields, doc) in [
+        (quote!(n: usize), "Creates a `Foo` from its required fields."),
+        (quote!(#[module(default)] n: usize), "Creates a `Foo`; every field has a default."),
+        (quote!(#[setup(3)] n: usize), "Creates a `Foo`."),
+    ] {
+        assert_has(&packed(expand(quote!(struct Foo { #fields }))), quote!(#[doc = #doc]));
+    }
+}

@@ -1,0 +1,54 @@
+//! Questions that are answered by looking at tokens.
+
+use proc_macro2::{Delimiter, Group, Ident, TokenStream, TokenTree};
+use quote::ToTokens;
+use syn::Type;
+
+/// Whether a type mentions a name.
+///
+/// By tokens, as types may be macro calls: a name too many is only a bound that holds anyway.
+pub(crate) fn mentions(ty: &Type, ident: &Ident) -> bool {
+    has_ident(ty.to_token_stream(), &|found| found == ident)
+}
+
+/// Whether one of the identifiers and keywords is asked for.
+pub(crate) fn has_ident(tokens: TokenStream, is_asked_for: &dyn Fn(&Ident) -> bool) -> bool {
+    tokens.into_iter().any(|token| match token {
+        TokenTree::Ident(found) => is_asked_for(&found),
+        TokenTree::Group(group) => has_ident(group.stream(), is_asked_for),
+        TokenTree::Punct(_) | TokenTree::Literal(_) => false,
+    })
+}
+
+/// The tokens without the attributes `#[helper]` and `#[helper(…)]`, at any depth.
+///
+/// Beside an error, a helper attribute left behind would be the next error: nobody knows it but its macro.
+pub(crate) fn without_attributes(tokens: TokenStream, helpers: &[&str]) -> TokenStream {
+    let mut kept = TokenStream::new();
+    let mut tokens = tokens.into_iter().peekable();
+    while let Some(token) = tokens.next() {
+        let token = match token {
+            TokenTree::Punct(pound) if pound.as_char() == '#' => {
+                if tokens.next_if(|next| is_attribute(next, helpers)).is_some() {
+                    continue;
+                }
+                TokenTree::Punct(pound)
+            }
+            TokenTree::Group(group) => {
+                let mut inner = Group::new(group.delimiter(), without_attributes(group.stream(), helpers));
+                inner.set_span(group.span());
+                TokenTree::Group(inner)
+            }
+            other => other,
+        };
+        kept.extend([token]);
+    }
+    kept
+}
+
+/// Whether the token is the `[helper …]` of an attribute.
+fn is_attribute(token: &TokenTree, helpers: &[&str]) -> bool {
+    let TokenTree::Group(group) = token else { return false };
+    let first = group.stream().into_iter().next().map(|first| first.to_string());
+    group.delimiter() == Delimiter::Bracket && first.is_some_and(|first| helpers.contains(&first.as_str()))
+}

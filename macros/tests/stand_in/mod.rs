@@ -1,0 +1,233 @@
+//! The part of Flaxen that the expansions of `#[module]` and `#[compact]` name, without any state.
+
+use std::fmt::Debug;
+use std::marker::PhantomData;
+
+pub type Result<T, E = String> = std::result::Result<T, E>;
+
+pub trait Module: Clone + Debug + PartialEq + Send + Sync + 'static {
+    const NAME: &'static str;
+    fn __slot(&self) -> &__private::Slot;
+    fn __attach(&mut self, slot: __private::Slot);
+    fn __fields(&self, visit: &mut dyn FnMut(&'static str, &dyn Debug));
+    fn __setup(&self, _setup: &mut __private::SetupPass<'_>) {}
+    fn __setups(&mut self, _visit: &mut dyn FnMut(&mut dyn __private::AnySetup)) {}
+
+    /// A child says whose it is in its name.
+    fn child<M: Module>(&self, mut module: M) -> M {
+        module.__attach(__private::Slot::at(&format!("{}/{}_0", self.path(), M::NAME)));
+        module
+    }
+    fn path(&self) -> String {
+        self.__slot().0.clone()
+    }
+    fn param(&self, name: &str, value: f32) -> Result<f32> {
+        if name.is_empty() { Err("a param without a name".to_owned()) } else { Ok(value) }
+    }
+}
+
+pub trait Layer: Module {
+    fn call(&self, x: f32) -> Result<f32>;
+}
+
+pub mod __private {
+    use std::sync::{Mutex, OnceLock};
+
+    use super::{Debug, Module, PhantomData, Result};
+
+    #[derive(Clone, Debug, Default, PartialEq)]
+    pub struct Slot(pub String);
+
+    impl Slot {
+        pub fn unbound() -> Slot {
+            Slot::default()
+        }
+        pub fn at(path: &str) -> Slot {
+            Slot(path.to_owned())
+        }
+    }
+
+    pub struct Setup<T>(std::sync::Arc<OnceLock<T>>);
+
+    impl<T> Setup<T> {
+        pub fn unset() -> Setup<T> {
+            Setup(std::sync::Arc::default())
+        }
+        pub fn share(this: &Setup<T>) -> Setup<T> {
+            Setup(this.0.clone())
+        }
+    }
+
+    impl<T> std::ops::Deref for Setup<T> {
+        type Target = T;
+        fn deref(&self) -> &T {
+            self.0.get().expect("set up")
+        }
+    }
+
+    pub trait AnySetup {
+        fn reset(&mut self);
+    }
+
+    impl<T> AnySetup for Setup<T> {
+        fn reset(&mut self) {
+            *self = Setup::unset();
+        }
+    }
+
+    pub struct SetupPass<'a>(&'a Slot);
+
+    impl SetupPass<'_> {
+        pub fn field<T: Child>(&mut self, field: &Setup<T>, name: &str, make: impl FnOnce() -> Result<T>) {
+            if let Ok(mut value) = make() {
+                value.adopt(self.0, name);
+                let _ = field.0.set(value);
+            }
+        }
+    }
+
+    pub fn rebuilt<M: Module>(mut module: M) -> M {
+        defer(&mut module);
+        module
+    }
+
+    pub fn defer<M: Module>(module: &mut M) {
+        module.__setups(&mut |field| field.reset());
+        module.__setup(&mut SetupPass(module.__slot()));
+    }
+
+    pub trait Child {
+        fn adopt(&mut self, parent: &Slot, name: &str);
+    }
+
+    impl<M: Module> Child for M {
+        fn adopt(&mut self, parent: &Slot, name: &str) {
+            self.__attach(Slot(format!("{}/{name}", parent.0)));
+        }
+    }
+
+    impl<C: Child> Child for Vec<C> {
+        fn adopt(&mut self, parent: &Slot, name: &str) {
+            self.iter_mut().enumerate().for_each(|(i, child)| child.adopt(parent, &format!("{name}_{i}")));
+        }
+    }
+
+    impl<C: Child> Child for Option<C> {
+        fn adopt(&mut self, parent: &Slot, name: &str) {
+            self.iter_mut().for_each(|child| child.adopt(parent, name));
+        }
+    }
+
+    impl Child for f32 {
+        fn adopt(&mut self, _: &Slot, _: &str) {}
+    }
+
+    pub fn adopt<C: Child>(parent: &Slot, field: &mut C, name: &str) {
+        field.adopt(parent, name);
+    }
+
+    pub fn debug<M: Module>(module: &M, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut text = f.debug_struct(M::NAME);
+        module.__fields(&mut |name, value| {
+            text.field(name, &format_args!("{value:?}"));
+        });
+        text.finish()
+    }
+
+    pub trait IntoText {
+        fn into_text(self) -> Option<String>;
+    }
+
+    impl IntoText for &str {
+        fn into_text(self) -> Option<String> {
+            Some(self.to_owned())
+        }
+    }
+
+    impl IntoText for Option<String> {
+        fn into_text(self) -> Option<String> {
+            self
+        }
+    }
+
+    /// What was called, with what, in the order of the calls.
+    pub static LOG: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+    pub struct Call(Vec<String>);
+
+    impl Call {
+        pub fn enter<M: Module>(module: &M, method: &'static str) -> Call {
+            Call(vec![format!("{}.{method}", module.path())])
+        }
+        pub fn enter_scope<M: Module>(module: &M, method: &'static str) -> Call {
+            Call(vec![format!("{}/{method}", module.path())])
+        }
+        pub fn is_observed(&self) -> bool {
+            !self.0.is_empty()
+        }
+        pub fn input(&mut self, name: &'static str, seen: Option<String>) {
+            self.0.push(format!("{name}={}", seen.as_deref().unwrap_or("_")));
+        }
+        pub fn run<T>(self, output: &Output<T>, body: impl FnOnce() -> Result<T>) -> Result<T> {
+            let value = body()?;
+            LOG.lock().unwrap().push(format!("{} -> {}", self.0.join(" "), (output.0)(&value)));
+            Ok(value)
+        }
+    }
+
+    pub struct Output<T>(fn(&T) -> String);
+
+    impl<T> Output<T> {
+        pub fn opaque() -> Output<T> {
+            Output(|_| "_".to_owned())
+        }
+    }
+
+    pub struct Probe<'a, T: ?Sized>(pub &'a T);
+
+    pub trait Observe {
+        fn observe(&self) -> Option<String>;
+    }
+
+    impl Observe for Probe<'_, f32> {
+        fn observe(&self) -> Option<String> {
+            Some(self.0.to_string())
+        }
+    }
+
+    pub trait ObserveOpaque {
+        fn observe(&self) -> Option<String>;
+    }
+
+    impl<T: ?Sized> ObserveOpaque for &Probe<'_, T> {
+        fn observe(&self) -> Option<String> {
+            None
+        }
+    }
+
+    pub struct ProbeReturn<R>(PhantomData<R>);
+
+    impl<R> ProbeReturn<R> {
+        pub const NEW: ProbeReturn<R> = ProbeReturn(PhantomData);
+    }
+
+    pub trait Returns<T> {
+        fn output(&self) -> Output<T>;
+    }
+
+    impl<E> Returns<f32> for ProbeReturn<std::result::Result<f32, E>> {
+        fn output(&self) -> Output<f32> {
+            Output(ToString::to_string)
+        }
+    }
+
+    pub trait ReturnsOpaque<T> {
+        fn output(&self) -> Output<T>;
+    }
+
+    impl<T, E> ReturnsOpaque<T> for &ProbeReturn<std::result::Result<T, E>> {
+        fn output(&self) -> Output<T> {
+            Output::opaque()
+        }
+    }
+}

@@ -50,8 +50,6 @@
 //! Kernels use all cores from a certain size on, and results do not depend on how many there are. Tensors, compiled
 //! functions and transforms are `Send` and `Sync`; a thread of one's own inside a transform takes a [`trace_handle`] along.
 
-extern crate self as flaxen;
-
 mod compile;
 mod einsum;
 mod error;
@@ -105,9 +103,8 @@ pub mod __private {
 pub mod prelude {
     pub use crate::module::{Layer, Module};
     pub use crate::nn::{Sequential, init};
+    pub use crate::random::{self, key};
     pub use crate::scope::{Initializer, Rngs, Scope, Variable};
-    pub use crate::{compact, module, sequential};
-    pub use crate::random;
     pub use crate::tree::{self, Static, Tree};
     pub use crate::variables::{DenyList, Dict, Filter, Value, Variables};
     pub use crate::{
@@ -115,6 +112,7 @@ pub mod prelude {
         checkpoint, custom_vjp, einsum, grad, hessian, jacfwd, jacrev, jit, jvp, max_pool, min_pool,
         value_and_grad, vjp, vmap,
     };
+    pub use crate::{compact, module, sequential};
 }
 
 /// The README's program compiles and runs.

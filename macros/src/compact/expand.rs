@@ -54,8 +54,8 @@ fn observe(input: &Input<'_>, p: &TokenStream) -> TokenStream {
     quote_spanned! {Span::mixed_site()=>
         #(#cfgs)* #allow
         __call.input(#name, {
-            use #p::{Observe as _, ObserveOpaque as _};
-            (&#p::Probe(&#ident)).observe()
+            use #p::{ObserveDebug as _, ObserveOpaque as _, ObserveRef as _, ObserveTree as _};
+            (&&&#p::Probe(&#ident)).observe()
         });
     }
 }

@@ -63,17 +63,17 @@ fn the_body_becomes_a_closure_and_named_parameters_are_observed() {
                 let mut __call = ::flaxen::__private::Call::enter(self, "call");
                 if __call.is_observed() {
                     __call.input("x", {
-                        use ::flaxen::__private::{Observe as _, ObserveOpaque as _};
-                        (&::flaxen::__private::Probe(&x)).observe()
+                        use ::flaxen::__private::{ObserveDebug as _, ObserveOpaque as _, ObserveRef as _, ObserveTree as _};
+                        (&&&::flaxen::__private::Probe(&x)).observe()
                     });
                     #[cfg(a)]
                     __call.input("type", {
-                        use ::flaxen::__private::{Observe as _, ObserveOpaque as _};
-                        (&::flaxen::__private::Probe(&r#type)).observe()
+                        use ::flaxen::__private::{ObserveDebug as _, ObserveOpaque as _, ObserveRef as _, ObserveTree as _};
+                        (&&&::flaxen::__private::Probe(&r#type)).observe()
                     });
                     __call.input("f", {
-                        use ::flaxen::__private::{Observe as _, ObserveOpaque as _};
-                        (&::flaxen::__private::Probe(&f)).observe()
+                        use ::flaxen::__private::{ObserveDebug as _, ObserveOpaque as _, ObserveRef as _, ObserveTree as _};
+                        (&&&::flaxen::__private::Probe(&f)).observe()
                     });
                 }
                 __call.run(

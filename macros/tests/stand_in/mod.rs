@@ -185,21 +185,25 @@ pub mod __private {
 
     pub struct Probe<'a, T: ?Sized>(pub &'a T);
 
-    pub trait Observe {
+    pub trait ObserveTree {
         fn observe(&self) -> Option<String>;
     }
 
-    impl Observe for Probe<'_, f32> {
+    impl ObserveTree for &&Probe<'_, f32> {
         fn observe(&self) -> Option<String> {
             Some(self.0.to_string())
         }
     }
 
+    pub trait ObserveRef {}
+
+    pub trait ObserveDebug {}
+
     pub trait ObserveOpaque {
         fn observe(&self) -> Option<String>;
     }
 
-    impl<T: ?Sized> ObserveOpaque for &Probe<'_, T> {
+    impl<T: ?Sized> ObserveOpaque for Probe<'_, T> {
         fn observe(&self) -> Option<String> {
             None
         }

@@ -24,7 +24,13 @@ pub struct Call<'m> {
 impl<'m> Call<'m> {
     /// Enters a method.
     pub fn enter<M: Module>(module: &'m M, method: &'static str) -> Call<'m> {
-        Call::new(module, M::NAME, module.__slot().require(M::NAME, || called(method)).cloned(), method, false)
+        Call::new(
+            module,
+            M::NAME,
+            module.__slot().require(M::NAME, || called(method)).cloned(),
+            method,
+            false,
+        )
     }
 
     /// Enters a method that is a scope of its own.
@@ -81,7 +87,9 @@ impl<'m> Call<'m> {
         let result = result.map_err(|error| locate(error, self.class, instance));
         let out = result?;
         self.finish(instance, row, output.to_value.map(|to_value| to_value(&out)).as_ref(), || {
-            output.to_value.map_or_else(|| Observed::Opaque(std::any::type_name::<T>()), |f| Observed::Tree(f(&out)))
+            output
+                .to_value
+                .map_or_else(|| Observed::Opaque(std::any::type_name::<T>()), |f| Observed::Tree(f(&out)))
         })?;
         Ok(out)
     }
@@ -118,8 +126,9 @@ impl<'m> Call<'m> {
         body: impl FnOnce() -> Result<T, E>,
     ) -> Result<T, E> {
         let (mut body, mut made, mut failed) = (Some(body), None, None);
-        let again = || {
-            Error::Interceptor { method: self.method.into(), message: "calls `next` twice: call it once".to_owned() }
+        let again = || Error::Interceptor {
+            method: self.method.into(),
+            message: "calls `next` twice: call it once".to_owned(),
         };
         let mut method = || {
             let body = body.take().ok_or_else(again)?;

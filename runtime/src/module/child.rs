@@ -49,12 +49,6 @@ impl<C: Child> Child for Option<C> {
     }
 }
 
-impl<C: Child> Child for Box<C> {
-    fn adopt(&mut self, parent: &Slot, name: &str) {
-        (**self).adopt(parent, name);
-    }
-}
-
 impl<C: Child> Child for Vec<C> {
     fn adopt(&mut self, parent: &Slot, name: &str) {
         adopt_all(self, parent, name);
@@ -118,19 +112,17 @@ tuples! {
     (A 0 B 1 C 2 D 3 E 4 F 5 G 6 H 7)
 }
 
-macro_rules! leaves {
-    ($($(<$($T:ident),*>)? $ty:ty;)*) => {
-        $(/// Made in the setup, named there.
-        impl$(<$($T),*>)? Child for $ty {
+macro_rules! variables {
+    ($($ty:ty;)*) => {
+        $(impl Child for $ty {
             fn adopt(&mut self, _parent: &Slot, _name: &str) {}
         })*
     };
 }
 
-leaves! {
-    Tensor;
-    Dict;
-    Value;
-    <T> Variable<T>;
-    ();
+// Variables are named where the setup makes them.
+variables! { Tensor; Dict; Value; (); }
+
+impl<T> Child for Variable<T> {
+    fn adopt(&mut self, _parent: &Slot, _name: &str) {}
 }

@@ -14,7 +14,11 @@ pub struct ModuleInfo<'a> {
 }
 
 impl<'a> ModuleInfo<'a> {
-    pub(super) fn new(module: &'a dyn Any, class: &'static str, instance: &'a Arc<Instance>) -> ModuleInfo<'a> {
+    pub(super) fn new(
+        module: &'a dyn Any,
+        class: &'static str,
+        instance: &'a Arc<Instance>,
+    ) -> ModuleInfo<'a> {
         ModuleInfo { module, class, instance }
     }
 

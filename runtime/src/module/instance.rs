@@ -15,7 +15,7 @@ pub(crate) type CaptureFilter = Arc<dyn Fn(&ModuleInfo<'_>, &str) -> bool + Send
 
 /// What the modules of one run share beside variables.
 #[derive(Default)]
-pub(crate) struct Session {
+pub struct Session {
     pub capture: Option<CaptureFilter>,
     pub recorder: Option<Arc<record::Recorder>>,
     adopted: Mutex<HashMap<usize, Adopted>>,
@@ -40,7 +40,7 @@ pub(crate) struct Instance {
 }
 
 /// Ends a method when it goes out of scope.
-pub(super) struct Entered<'a>(&'a Instance);
+pub(crate) struct Entered<'a>(&'a Instance);
 
 impl Drop for Entered<'_> {
     fn drop(&mut self) {

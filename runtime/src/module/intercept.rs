@@ -96,7 +96,11 @@ pub(super) fn run(call: &MethodCall<'_>, method: &mut Next<'_>) -> Result<Observ
     run_within(&interceptors, call, method)
 }
 
-fn run_within(interceptors: &[Interceptor], call: &MethodCall<'_>, method: &mut Next<'_>) -> Result<Observed> {
+fn run_within(
+    interceptors: &[Interceptor],
+    call: &MethodCall<'_>,
+    method: &mut Next<'_>,
+) -> Result<Observed> {
     match interceptors.split_first() {
         None => method(),
         Some((outermost, inner)) => outermost(call, &mut || run_within(inner, call, method)),

@@ -84,4 +84,3 @@ impl<'m, M: Module> LazyInit<'m, M> {
         self.run(|module| module.call(x))
     }
 }
-

@@ -24,7 +24,6 @@ mod text;
 
 use std::borrow::Borrow;
 use std::fmt;
-use std::sync::Arc;
 
 pub use boxed::{BoxedLayer, IntoLayer, Lambda, lambda};
 pub use child::Child;
@@ -49,7 +48,8 @@ pub mod private {
     pub use super::call::Call;
     pub use super::child::{Child, adopt};
     pub use super::probe::{
-        ObserveDebug, ObserveOpaque, ObserveTree, Output, Probe, ProbeReturn, Returns, ReturnsOpaque,
+        ObserveDebug, ObserveOpaque, ObserveRef, ObserveTree, Output, Probe, ProbeReturn, Returns,
+        ReturnsOpaque,
     };
     pub use super::setup::{AnySetup, Setup, SetupPass, defer, rebuilt};
     pub use super::slot::Slot;
@@ -445,4 +445,3 @@ impl fmt::Debug for Session {
         f.write_str("Session")
     }
 }
-

@@ -1,8 +1,8 @@
 //! What a `#[compact]` method tells of its arguments and its output, whatever their types are.
 //!
 //! Methods take and return any types, and those that are trees of tensors can be captured. Which ones are is decided at the
-//! call in the expansion, where the types are known: method lookup tries the receivers `&Probe`, `&&Probe` and `Probe` in
-//! this order, and takes the first that fits.
+//! call in the expansion, where the types are known: method lookup on a `&&&Probe` tries the implementations for `&&Probe`,
+//! `&&&Probe`, `&Probe` and `Probe` in this order, and takes the first that fits.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -32,19 +32,25 @@ pub trait ObserveTree {
     fn observe(&self) -> Observed;
 }
 
-impl<T: Tree> ObserveTree for &Probe<'_, T> {
+impl<T: Tree> ObserveTree for &&Probe<'_, T> {
     fn observe(&self) -> Observed {
         Observed::Tree(Value::of(self.0))
     }
 }
 
-impl<T: Tree> ObserveTree for &Probe<'_, &T> {
+/// Arguments that borrow trees.
+pub trait ObserveRef {
+    /// The argument as a tree.
+    fn observe(&self) -> Observed;
+}
+
+impl<T: Tree> ObserveRef for &&&Probe<'_, &T> {
     fn observe(&self) -> Observed {
         Observed::Tree(Value::of(*self.0))
     }
 }
 
-impl<T: Tree> ObserveTree for &Probe<'_, Option<&T>> {
+impl<T: Tree> ObserveRef for &&&Probe<'_, Option<&T>> {
     fn observe(&self) -> Observed {
         match self.0 {
             Some(tree) => Observed::Tree(Value::of(*tree)),
@@ -53,7 +59,7 @@ impl<T: Tree> ObserveTree for &Probe<'_, Option<&T>> {
     }
 }
 
-impl<T: Tree> ObserveTree for &Probe<'_, &[T]> {
+impl<T: Tree> ObserveRef for &&&Probe<'_, &[T]> {
     fn observe(&self) -> Observed {
         Observed::Tree(self.0.iter().map(Value::of).collect::<Vec<_>>().into())
     }
@@ -65,7 +71,7 @@ pub trait ObserveDebug {
     fn observe(&self) -> Observed;
 }
 
-impl<T: fmt::Debug + ?Sized> ObserveDebug for &&Probe<'_, T> {
+impl<T: fmt::Debug + ?Sized> ObserveDebug for &Probe<'_, T> {
     fn observe(&self) -> Observed {
         Observed::Text(format!("{:?}", self.0))
     }

@@ -2,10 +2,10 @@
 
 use std::sync::Mutex;
 
+use super::ModuleInfo;
 use super::call::avals;
 use super::instance::lock;
 use super::probe::Observed;
-use super::ModuleInfo;
 
 /// The calls of a run, in the order in which they began.
 #[derive(Default)]

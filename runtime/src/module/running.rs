@@ -115,7 +115,8 @@ impl<'m, M: Module, O: Outcome> ModelRun<'m, M, O> {
             settings.mutable = settings.mutable.union("intermediates");
         }
         let (running, scope) = settings.start()?;
-        let module = bound(self.module, Instance::new(scope, self.module.type_name(), Arc::new(self.session)));
+        let module =
+            bound(self.module, Instance::new(scope, self.module.type_name(), Arc::new(self.session)));
         let out = catch_failure(|| f(&module))?;
         Ok(O::of(out, || running.mutated()))
     }

@@ -85,7 +85,9 @@ fn scaled(
     let [field @ .., inputs, outputs] = shape else {
         return Err(Error::argument(
             "variance_scaling",
-            format!("needs at least two axes, inputs and outputs, found shape {shape:?}: use `zeros` or `normal`"),
+            format!(
+                "needs at least two axes, inputs and outputs, found shape {shape:?}: use `zeros` or `normal`"
+            ),
         ));
     };
     let field: usize = field.iter().product();

@@ -79,8 +79,7 @@ impl Scope {
         };
         let dummy = crate::random::key(0);
         let expected = eval_shape(|key: Key| make(&key), &dummy)?;
-        let (found, expected) =
-            (super::initializer::shapes(&value), super::initializer::shapes(&expected));
+        let (found, expected) = (super::initializer::shapes(&value), super::initializer::shapes(&expected));
         if found != expected {
             return Err(self.param_shape(name, format!("{found:?}"), format!("{expected:?}")));
         }
@@ -152,8 +151,7 @@ impl Scope {
         name: &str,
     ) -> Result<Variable<T>> {
         self.check_valid()?;
-        let value =
-            self.stored(collection, name).ok_or_else(|| self.variable_not_found(collection, name))?;
+        let value = self.stored(collection, name).ok_or_else(|| self.variable_not_found(collection, name))?;
         value.unboxed().to::<T>()?;
         Ok(Variable::new(self, collection, name))
     }

@@ -42,7 +42,7 @@ pub use initializer::Initializer;
 pub(crate) use reserved::Reserved;
 pub use rngs::{PathPart, Rngs, fold_in_path};
 use run::Run;
-pub(crate) use run::{Running, Settings};
+pub(crate) use run::Settings;
 pub use variable::Variable;
 
 use crate::error::{Error, Result};

@@ -59,7 +59,9 @@ impl<T: Tree> Variable<T> {
     pub fn set(&self, value: impl Into<T>) -> Result<()> {
         let value = Value::of(&value.into());
         let value = match self.scope.stored(&self.collection, &self.name) {
-            Some(Value::Boxed(boxed)) if !matches!(value, Value::Boxed(_)) => Value::Boxed(boxed.replace(value)),
+            Some(Value::Boxed(boxed)) if !matches!(value, Value::Boxed(_)) => {
+                Value::Boxed(boxed.replace(value))
+            }
             _ => value,
         };
         self.scope.put_variable(&self.collection, &self.name, value)

@@ -70,6 +70,12 @@ pub trait Primitive: DynPrimitive + Debug + Send + Sync + 'static {
         Ok((outs, Box::new(move |cts| primitive.vjp(&saved, cts, &wants))))
     }
 
+    /// The floating-point operations of one application: one for each element of the outputs, unless a primitive knows
+    /// better.
+    fn flops(&self, _args: &[&Aval], outs: &[&Aval]) -> u64 {
+        outs.iter().map(|out| out.size() as u64).sum()
+    }
+
     /// The named axes the operation talks over: their `vmap`s must see it even when no argument is mapped.
     fn collectives(&self) -> &[Arc<str>] {
         &[]

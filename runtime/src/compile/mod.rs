@@ -5,6 +5,7 @@
 
 mod cse;
 mod dce;
+mod flops;
 mod graph;
 mod print;
 mod program;

@@ -80,7 +80,6 @@ impl fmt::Display for Error {
                     if parent.is_empty() { "at the top".to_owned() } else { format!("in `{parent}`") };
                 write!(f, "there is no `{path}`: {place} there is {}", list(available))
             }
-            Error::InvalidVariables { message } => f.write_str(message),
             Error::CollectionNotFound { collection, name, path } => write!(
                 f,
                 "no `{name}` in `{path}`: the collection `{collection}` is empty; pass it in the variables, or make it \
@@ -118,7 +117,6 @@ impl fmt::Display for Error {
                  `.rngs(Rngs::none().with(\"{stream}\", key))`",
                 list(available)
             ),
-            Error::InvalidRng { message } => f.write_str(message),
             Error::InvalidScope { path } => write!(
                 f,
                 "the scope `{path}` was used after the `init` or `apply` it belongs to had returned: use it inside, or \
@@ -154,7 +152,9 @@ impl fmt::Display for Error {
             Error::Interceptor { method, message } => write!(f, "an interceptor of `{method}`: {message}"),
             Error::InModule { path, module, error } => write!(f, "in `{path}` ({module}): {error}"),
             Error::At { location, error } => write!(f, "{error} (staged at {location})"),
-            Error::Other { message } => f.write_str(message),
+            Error::InvalidVariables { message }
+            | Error::InvalidRng { message }
+            | Error::Other { message } => f.write_str(message),
         }
     }
 }

@@ -119,11 +119,13 @@ impl Layer for BoxedLayer {
     }
 }
 
+type Function = dyn Fn(&Tensor) -> Result<Tensor> + Send + Sync;
+
 /// A function as a layer without variables; see [`lambda`].
 #[derive(Clone)]
 pub struct Lambda {
     name: &'static str,
-    function: Arc<dyn Fn(&Tensor) -> Result<Tensor> + Send + Sync>,
+    function: Arc<Function>,
     slot: Slot,
 }
 

@@ -7,7 +7,6 @@ use super::instance::{Entered, Instance};
 use super::probe::{Observed, Output};
 use super::{MethodCall, Module, ModuleInfo, intercept};
 use crate::error::{Error, Result};
-use crate::tree;
 
 /// A call of a compact method, from its entry to its end.
 pub struct Call<'m> {
@@ -183,9 +182,4 @@ fn locate<E: 'static>(mut error: E, class: &'static str, instance: &Instance) ->
         *error = taken.in_module(class, &instance.own_scope().path_text());
     }
     error
-}
-
-/// Shapes and dtypes of a tree of tensors are all that a record keeps of it.
-pub(super) fn avals(value: &crate::Value) -> crate::Result<crate::Value> {
-    tree::map(value, |leaf| Ok(crate::Tensor::abstract_value(leaf.aval().clone())))
 }

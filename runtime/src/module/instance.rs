@@ -4,9 +4,10 @@ use std::any::Any;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
+use super::ModuleInfo;
 use super::frames::Frames;
 use super::setup::Trigger;
-use super::{ModuleInfo, record};
+use super::tabulate::record::Recorder;
 use crate::error::{Error, Result};
 use crate::scope::Scope;
 
@@ -17,7 +18,7 @@ pub(crate) type CaptureFilter = Arc<dyn Fn(&ModuleInfo<'_>, &str) -> bool + Send
 #[derive(Default)]
 pub struct Session {
     pub capture: Option<CaptureFilter>,
-    pub recorder: Option<Arc<record::Recorder>>,
+    pub recorder: Option<Arc<Recorder>>,
     adopted: Mutex<HashMap<usize, Adopted>>,
 }
 

@@ -78,7 +78,7 @@ pub fn intercept_methods<R>(
     struct Remove;
     impl Drop for Remove {
         fn drop(&mut self) {
-            INTERCEPTORS.with_borrow_mut(|interceptors| interceptors.pop());
+            INTERCEPTORS.with_borrow_mut(Vec::pop);
         }
     }
     INTERCEPTORS.with_borrow_mut(|interceptors| interceptors.push(Arc::new(interceptor)));

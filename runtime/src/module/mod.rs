@@ -15,14 +15,15 @@ mod instance;
 mod intercept;
 mod lazy;
 mod probe;
-pub(crate) mod record;
 mod running;
 mod setup;
 mod share;
 mod slot;
+mod tabulate;
 mod text;
 
 use std::borrow::Borrow;
+use std::collections::BTreeMap;
 use std::fmt;
 
 pub use boxed::{BoxedLayer, IntoLayer, Lambda, lambda};
@@ -35,6 +36,7 @@ pub use probe::Observed;
 pub use running::{Bind, ModelRun, Outcome, OutputAndVariables, OutputOnly, VariablesOnly};
 pub use setup::Setup;
 pub use slot::Slot;
+pub use tabulate::{Summary, SummaryRow, Tabulate};
 
 use crate::error::Result;
 use crate::random::Key;
@@ -143,6 +145,24 @@ pub trait Module: Clone + fmt::Debug + PartialEq + Send + Sync + 'static {
     /// `let bound = model.bind(&variables).module()?`.
     fn bind(&self, variables: impl Into<Variables>) -> Bind<'_, Self> {
         Bind::new(self, variables.into())
+    }
+
+    /// Summarises a run as a table: `println!("{}", model.tabulate(key(0)).call(&x)?)`.
+    fn tabulate(&self, rngs: impl Into<Rngs>) -> Tabulate<'_, Self> {
+        Tabulate::new(self, rngs.into())
+    }
+
+    /// The paths of all modules that a run of `f` calls, each with the name of the module's type; the path of the model
+    /// itself is empty.
+    ///
+    /// # Errors
+    /// What `f` returns.
+    fn module_paths<T>(
+        &self,
+        rngs: impl Into<Rngs>,
+        f: impl Fn(&Self) -> Result<T>,
+    ) -> Result<BTreeMap<String, &'static str>> {
+        tabulate::module_paths(self, rngs.into(), f)
     }
 
     /// Takes a bound module out of its model: the module on its own, and its part of the variables.
@@ -361,11 +381,6 @@ pub trait Module: Clone + fmt::Debug + PartialEq + Send + Sync + 'static {
     /// If one of them is not bound, or they have a name in common.
     fn share_scope<M: Module>(&self, other: &M) -> Result<()> {
         share::share_scope(self.__slot(), Self::NAME, other.__slot(), M::NAME)
-    }
-
-    /// The module as Flax prints it: a line for each field, and for each submodule while it is bound.
-    fn repr(&self) -> String {
-        text::repr(self)
     }
 }
 

@@ -68,7 +68,10 @@ impl<'m, M: Module, O: Outcome> ModelRun<'m, M, O> {
         ModelRun { module, settings, session: Session::default(), outcome: PhantomData }
     }
 
-    pub(super) fn recorded(mut self, recorder: &Arc<super::record::Recorder>) -> ModelRun<'m, M, O> {
+    pub(super) fn recorded(
+        mut self,
+        recorder: &Arc<super::tabulate::record::Recorder>,
+    ) -> ModelRun<'m, M, O> {
         self.session.recorder = Some(recorder.clone());
         self
     }

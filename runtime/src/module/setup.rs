@@ -175,6 +175,8 @@ impl<T> Default for Setup<T> {
     }
 }
 
+// The value's own `iter` is at hand through `Deref`.
+#[allow(clippy::into_iter_without_iter)]
 impl<'a, T> IntoIterator for &'a Setup<T>
 where
     &'a T: IntoIterator,

@@ -38,8 +38,12 @@ impl IntoText for Option<String> {
     }
 }
 
-/// `Dense { features: 3, use_bias: true }`.
+/// `Dense { features: 3, use_bias: true }`, and with `{:#?}` as Flax prints modules: fields, then submodules where the
+/// module is bound.
 pub fn debug<M: Module>(module: &M, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    if f.alternate() {
+        return f.write_str(&lines(module));
+    }
     let mut text = f.debug_struct(module.type_name());
     module.__fields(&mut |name, value| {
         text.field(name, value);
@@ -47,32 +51,22 @@ pub fn debug<M: Module>(module: &M, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     text.finish()
 }
 
-/// As Flax prints modules: fields, then submodules where the module is bound.
-pub(super) fn repr<M: Module>(module: &M) -> String {
-    let mut fields = String::new();
+fn lines<M: Module>(module: &M) -> String {
+    let mut fields = Vec::new();
     module.__fields(&mut |name, value| {
-        let value = format!("{value:?}");
-        fields.push_str(&format!("    {name} = {value}\n"));
+        // What is nested is indented with the field it is in.
+        let value = format!("{value:#?}").replace('\n', "\n    ");
+        fields.push(format!("    {name} = {value}\n"));
     });
-    let mut children = String::new();
-    if let Some(instance) = module.__slot().instance() {
-        for child in instance.children() {
-            let name = child.own_scope().name().unwrap_or_default().to_owned();
-            children.push_str(&format!("    {name} = {}()\n", child.class()));
-        }
-    }
-    let mut text = format!("{}(", module.type_name());
-    if !fields.is_empty() {
-        text.push_str("\n    # attributes\n");
-        text.push_str(&fields);
-    }
-    if !children.is_empty() {
-        if fields.is_empty() {
-            text.push('\n');
-        }
-        text.push_str("    # children\n");
-        text.push_str(&children);
-    }
-    text.push(')');
-    text
+    let children = module.__slot().instance().map(|instance| instance.children()).unwrap_or_default();
+    let children = children.iter().filter_map(|child| {
+        let name = child.own_scope().name()?.to_owned();
+        Some(format!("    {name} = {}\n", child.class()))
+    });
+    let part = |title: &str, lines: Vec<String>| {
+        if lines.is_empty() { String::new() } else { format!("    # {title}\n{}", lines.concat()) }
+    };
+    let parts = part("attributes", fields) + &part("children", children.collect());
+    let newline = if parts.is_empty() { "" } else { "\n" };
+    format!("{}({newline}{parts})", module.type_name())
 }

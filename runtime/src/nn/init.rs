@@ -121,9 +121,9 @@ macro_rules! families {
 }
 
 families! {
-    /// LeCun's (Efficient BackProp, 1998), truncated normal: the default of kernels.
+    /// LeCun's (“Efficient BackProp”, 1998), truncated normal: the default of kernels.
     lecun_normal = 1.0 FanIn TruncatedNormal;
-    /// LeCun's (Efficient BackProp, 1998), uniform.
+    /// LeCun's (“Efficient BackProp”, 1998), uniform.
     lecun_uniform = 1.0 FanIn Uniform;
     /// He et al.'s (arXiv:1502.01852), truncated normal.
     he_normal = 2.0 FanIn TruncatedNormal;

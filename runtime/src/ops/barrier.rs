@@ -21,6 +21,10 @@ impl Primitive for Barrier {
         "barrier"
     }
 
+    fn flops(&self, _args: &[&Aval], _outs: &[&Aval]) -> u64 {
+        0
+    }
+
     fn infer(&self, args: &[&Aval]) -> Result<Outs<Aval>> {
         Ok(args.iter().map(|&aval| aval.clone()).collect())
     }

@@ -114,6 +114,10 @@ impl Primitive for Bitcast {
         "bitcast"
     }
 
+    fn flops(&self, _args: &[&Aval], _outs: &[&Aval]) -> u64 {
+        0
+    }
+
     fn infer(&self, args: &[&Aval]) -> Result<Outs<Aval>> {
         if args[0].dtype.size() != self.0.size() {
             let found = format!("{} to {}", args[0].dtype, self.0);
@@ -159,6 +163,10 @@ struct StopGradient;
 impl Primitive for StopGradient {
     fn name(&self) -> &'static str {
         "stop_gradient"
+    }
+
+    fn flops(&self, _args: &[&Aval], _outs: &[&Aval]) -> u64 {
+        0
     }
 
     fn infer(&self, args: &[&Aval]) -> Result<Outs<Aval>> {

@@ -20,6 +20,10 @@ impl Primitive for Concatenate {
         "concatenate"
     }
 
+    fn flops(&self, _args: &[&Aval], _outs: &[&Aval]) -> u64 {
+        0
+    }
+
     fn infer(&self, args: &[&Aval]) -> Result<Outs<Aval>> {
         let Some(first) = args.first() else {
             return Err(Error::argument("concatenate", "no tensors: give at least one"));
@@ -129,6 +133,10 @@ struct Split {
 impl Primitive for Split {
     fn name(&self) -> &'static str {
         "split"
+    }
+
+    fn flops(&self, _args: &[&Aval], _outs: &[&Aval]) -> u64 {
+        0
     }
 
     fn infer(&self, args: &[&Aval]) -> Result<Outs<Aval>> {

@@ -30,6 +30,10 @@ impl Primitive for Full {
         "full"
     }
 
+    fn flops(&self, _args: &[&Aval], _outs: &[&Aval]) -> u64 {
+        0
+    }
+
     fn infer(&self, _args: &[&Aval]) -> Result<Outs<Aval>> {
         Ok(smallvec![addressable("full", self.aval.clone())?])
     }
@@ -71,6 +75,10 @@ struct Iota {
 impl Primitive for Iota {
     fn name(&self) -> &'static str {
         "iota"
+    }
+
+    fn flops(&self, _args: &[&Aval], _outs: &[&Aval]) -> u64 {
+        0
     }
 
     fn infer(&self, _args: &[&Aval]) -> Result<Outs<Aval>> {

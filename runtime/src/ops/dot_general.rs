@@ -68,6 +68,11 @@ impl Primitive for DotGeneral {
         "dot_general"
     }
 
+    fn flops(&self, args: &[&Aval], outs: &[&Aval]) -> u64 {
+        let contracted: usize = self.0.contracting.0.iter().map(|&axis| args[0].shape[axis]).product();
+        2 * (outs[0].size() * contracted) as u64
+    }
+
     fn infer(&self, args: &[&Aval]) -> Result<Outs<Aval>> {
         let (lhs, rhs) = (args[0], args[1]);
         if lhs.dtype != rhs.dtype || lhs.dtype == DType::Bool {

@@ -25,6 +25,10 @@ impl Primitive for DynamicSlice {
         "dynamic_slice"
     }
 
+    fn flops(&self, _args: &[&Aval], _outs: &[&Aval]) -> u64 {
+        0
+    }
+
     fn infer(&self, args: &[&Aval]) -> Result<Outs<Aval>> {
         check(self.name(), args[0], &self.0, &args[1..])?;
         Ok(smallvec![args[0].with_shape(self.0.clone())])
@@ -75,6 +79,10 @@ struct DynamicUpdateSlice;
 impl Primitive for DynamicUpdateSlice {
     fn name(&self) -> &'static str {
         "dynamic_update_slice"
+    }
+
+    fn flops(&self, _args: &[&Aval], _outs: &[&Aval]) -> u64 {
+        0
     }
 
     fn infer(&self, args: &[&Aval]) -> Result<Outs<Aval>> {

@@ -25,6 +25,10 @@ impl Primitive for Gather {
         "gather"
     }
 
+    fn flops(&self, _args: &[&Aval], _outs: &[&Aval]) -> u64 {
+        0
+    }
+
     fn infer(&self, args: &[&Aval]) -> Result<Outs<Aval>> {
         let shape = self.0.values_shape("gather", args[0], args[1])?;
         Ok(smallvec![addressable("gather", args[0].with_shape(shape))?])

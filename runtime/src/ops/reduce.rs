@@ -41,6 +41,10 @@ impl Primitive for Reduce {
         }
     }
 
+    fn flops(&self, args: &[&Aval], outs: &[&Aval]) -> u64 {
+        args[0].size().saturating_sub(outs[0].size()) as u64
+    }
+
     fn infer(&self, args: &[&Aval]) -> Result<Outs<Aval>> {
         let Aval { shape, dtype, .. } = args[0];
         if self.axes.last().is_some_and(|&axis| axis >= shape.len()) || !self.axes.is_sorted_by(|a, b| a < b)

@@ -29,6 +29,10 @@ impl Primitive for Broadcasted {
         "broadcast_to"
     }
 
+    fn flops(&self, _args: &[&Aval], _outs: &[&Aval]) -> u64 {
+        0
+    }
+
     fn infer(&self, args: &[&Aval]) -> Result<Outs<Aval>> {
         let shape = &args[0].shape;
         if broadcast_shapes(self.name(), &[shape, &self.0]).ok().as_ref() != Some(&self.0) {
@@ -88,6 +92,10 @@ impl Primitive for Reshape {
         "reshape"
     }
 
+    fn flops(&self, _args: &[&Aval], _outs: &[&Aval]) -> u64 {
+        0
+    }
+
     fn infer(&self, args: &[&Aval]) -> Result<Outs<Aval>> {
         let out = args[0].with_shape(self.0.clone());
         if out.checked_size() != Some(args[0].size()) {
@@ -130,6 +138,10 @@ impl Primitive for Reshape {
 impl Primitive for Transpose {
     fn name(&self) -> &'static str {
         "transpose"
+    }
+
+    fn flops(&self, _args: &[&Aval], _outs: &[&Aval]) -> u64 {
+        0
     }
 
     fn infer(&self, args: &[&Aval]) -> Result<Outs<Aval>> {

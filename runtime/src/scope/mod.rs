@@ -63,10 +63,13 @@ struct Inner {
     reserved: Mutex<Reserved>,
 }
 
+/// How often each stream was drawn from.
+type Counts = SmallVec<[(Arc<str>, u32); 2]>;
+
 /// How often each stream was drawn from, here and in child scopes; a child entered again goes on counting.
 #[derive(Default)]
 struct Counters {
-    streams: Mutex<SmallVec<[(Arc<str>, u32); 2]>>,
+    streams: Mutex<Counts>,
     children: Mutex<BTreeMap<Arc<str>, Arc<Counters>>>,
 }
 

@@ -7,7 +7,10 @@ use smallvec::SmallVec;
 
 /// The names taken so far: by a submodule as a whole, by a variable within its collection.
 #[derive(Clone, Default)]
-pub(crate) struct Reserved(BTreeMap<Arc<str>, SmallVec<[Option<Arc<str>>; 1]>>);
+pub(crate) struct Reserved(BTreeMap<Arc<str>, Takers>);
+
+/// The collections whose variables have a name; None for a submodule.
+type Takers = SmallVec<[Option<Arc<str>>; 1]>;
 
 impl Reserved {
     /// Whether a name is taken for a collection, or for a submodule (None), which takes it whole.

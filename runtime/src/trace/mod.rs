@@ -172,6 +172,20 @@ fn is_array(tensor: &Tensor) -> bool {
     matches!(tensor.repr, Repr::Array(_))
 }
 
+/// How many equations the innermost `jit` has staged so far; 0 outside.
+pub(crate) fn staged_equations() -> usize {
+    CURRENT.with_borrow(|current| {
+        let mut next = current.as_ref();
+        while let Some(trace) = next {
+            if let Trace::Stage(stage) = trace {
+                return stage.equations();
+            }
+            next = trace.frame().parent.as_ref();
+        }
+        0
+    })
+}
+
 fn is_abstract(tensor: &Tensor) -> bool {
     matches!(&tensor.repr, Repr::Traced(traced) if matches!(**traced, Traced::Abstract { .. }))
 }

@@ -44,6 +44,10 @@ impl Stage {
         Arc::new(Stage { frame: Frame::new(parent), is_lazy: true, build: Mutex::default() })
     }
 
+    pub(super) fn equations(&self) -> usize {
+        self.build().eqns.len()
+    }
+
     pub(super) fn is_lazy(&self) -> bool {
         self.is_lazy
     }

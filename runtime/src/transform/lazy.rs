@@ -6,11 +6,11 @@ use crate::tensor::{Repr, Tensor};
 use crate::trace::stage::Stage;
 use crate::trace::{self, Trace, Traced};
 
-/// Runs `f` with abstract values as inputs, then computes the tensors it returned; the indices of those that depend on the
-/// numbers of an abstract value instead, if there are any.
-pub(crate) fn stage_lazily<T>(
-    f: impl FnOnce() -> Result<(T, Vec<Tensor>)>,
-) -> Result<(T, Result<Vec<Tensor>, Vec<usize>>)> {
+/// The tensors, or the indices of those that depend on the numbers of an abstract value.
+pub(crate) type Computed = Result<Vec<Tensor>, Vec<usize>>;
+
+/// Runs `f` with abstract values as inputs, then computes the tensors it returned.
+pub(crate) fn stage_lazily<T>(f: impl FnOnce() -> Result<(T, Vec<Tensor>)>) -> Result<(T, Computed)> {
     let stage = Stage::lazy(trace::current());
     let (out, graph, captured) = trace::run(Trace::Stage(stage.clone()), || {
         let (out, tensors) = f()?;

@@ -2,6 +2,7 @@
 
 mod axes;
 mod checkpoint;
+mod cost;
 mod custom_vjp;
 mod eval_shape;
 mod grad;
@@ -14,6 +15,7 @@ mod vmap;
 
 pub use axes::Axes;
 pub use checkpoint::checkpoint;
+pub(crate) use cost::{graph_of, vjp_flops};
 pub use custom_vjp::{CustomVjp, custom_vjp};
 pub use eval_shape::eval_shape;
 pub use grad::{Loss, grad, value_and_grad, vjp};

@@ -140,6 +140,12 @@ impl Primitive for Convolution {
         }
     }
 
+    fn flops(&self, _args: &[&Aval], _outs: &[&Aval]) -> u64 {
+        let g = &self.geometry;
+        let taps: usize = g.kernel.iter().chain(&g.out_spatial).product();
+        2 * (g.batch * taps * g.cin / g.groups * g.cout) as u64
+    }
+
     fn infer(&self, args: &[&Aval]) -> Result<Outs<Aval>> {
         let (a, b) = (args[0], args[1]);
         if a.dtype != b.dtype || a.dtype == DType::Bool {

@@ -1,0 +1,79 @@
+//! The calls of a run, in the order in which they began.
+
+use std::ops::Range;
+use std::sync::Mutex;
+
+use super::super::ModuleInfo;
+use super::super::instance::lock;
+use super::super::probe::Observed;
+use crate::trace;
+
+/// The calls of a run, in the order in which they began.
+#[derive(Default)]
+pub struct Recorder(Mutex<Vec<Entry>>);
+
+enum Entry {
+    /// A call that has not ended, and the number of equations staged before it.
+    Begun(usize),
+    Ended(Box<Row>),
+}
+
+/// One call of a compact method.
+#[derive(Clone, Debug)]
+pub(crate) struct Row {
+    pub path: Vec<String>,
+    pub class: &'static str,
+    pub method: &'static str,
+    pub inputs: Vec<(&'static str, Observed)>,
+    pub output: Observed,
+    /// The equations the call staged, submodules' included.
+    pub equations: Range<usize>,
+    pub flops: Option<u64>,
+    pub vjp_flops: Option<u64>,
+}
+
+impl Recorder {
+    /// Begins a call: the number of its row.
+    pub fn enter(&self) -> usize {
+        let mut rows = lock(&self.0);
+        rows.push(Entry::Begun(trace::staged_equations()));
+        rows.len() - 1
+    }
+
+    /// Ends a call.
+    pub fn exit(
+        &self,
+        row: usize,
+        module: &ModuleInfo<'_>,
+        method: &'static str,
+        inputs: &[(&'static str, Observed)],
+        output: Observed,
+    ) {
+        let inputs = inputs.iter().map(|(name, input)| (*name, shapes(input.clone()))).collect();
+        let (path, class, output) = (module.path(), module.type_name(), shapes(output));
+        let end = trace::staged_equations();
+        let mut rows = lock(&self.0);
+        if let Entry::Begun(start) = rows[row] {
+            let equations = start..end;
+            let ended = Row { path, class, method, inputs, output, equations, flops: None, vjp_flops: None };
+            rows[row] = Entry::Ended(Box::new(ended));
+        }
+    }
+
+    /// The calls that have ended.
+    pub(crate) fn rows(&self) -> Vec<Row> {
+        let ended = |entry: &Entry| match entry {
+            Entry::Begun(_) => None,
+            Entry::Ended(row) => Some((**row).clone()),
+        };
+        lock(&self.0).iter().filter_map(ended).collect()
+    }
+}
+
+/// The numbers are not kept, which belong to a transform and may be large.
+fn shapes(observed: Observed) -> Observed {
+    match observed {
+        Observed::Tree(value) => super::shapes(&value).map_or(Observed::Opaque("?"), Observed::Tree),
+        other => other,
+    }
+}

@@ -113,6 +113,12 @@ impl Variables {
         Variables(self.0.merge(&other.0))
     }
 
+    /// The variables with whole collections of `other` added or replaced.
+    #[must_use]
+    pub fn extended(&self, other: impl Into<Variables>) -> Variables {
+        Variables(self.0.extended(other.into().0))
+    }
+
     /// The collections that a filter accepts.
     #[must_use]
     pub fn filtered(&self, filter: impl Into<Filter>) -> Variables {

@@ -206,6 +206,14 @@ impl Dict {
         merged
     }
 
+    /// The dict with the entries of `other` added or replaced at the top; nothing is merged, which [`merge`](Dict::merge) does.
+    #[must_use]
+    pub fn extended(&self, other: impl Into<Dict>) -> Dict {
+        let mut extended = self.clone();
+        extended.extend(other.into());
+        extended
+    }
+
     fn missing<S: AsRef<str>>(&self, keys: &[S]) -> Error {
         let mut dict = self;
         for (depth, key) in keys.iter().enumerate() {

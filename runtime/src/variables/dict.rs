@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::Entries;
 use super::keys::{KeyPath, join};
 use super::value::Value;
 use crate::error::{Error, Result};
@@ -48,8 +49,8 @@ impl Dict {
     }
 
     /// The entries at the top, in the order of their names.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &Value)> + DoubleEndedIterator {
-        self.0.iter().map(|(key, value)| (&**key, value))
+    pub fn iter(&self) -> Entries<'_> {
+        self.into_iter()
     }
 
     /// The names at the top, in order.

@@ -76,7 +76,7 @@ impl<'f> Flatten<'f> {
         path: &mut Vec<&'d str>,
         f: &mut impl FnMut(&[&'d str], &'d Value),
     ) {
-        for (name, value) in dict.iter() {
+        for (name, value) in dict {
             path.push(name);
             match value {
                 Value::Dict(inner) if !self.is_leaf.as_ref().is_some_and(|is_leaf| is_leaf(path, inner)) => {

@@ -101,14 +101,14 @@ fn map_values<'d>(
     f: &mut dyn FnMut(&[&str], &Value) -> Result<Value>,
 ) -> Result<Dict> {
     let mut mapped = Vec::with_capacity(dict.len());
-    for (name, value) in dict.iter() {
+    for (name, value) in dict.0.iter() {
         path.push(name);
         let value = match value {
             Value::Dict(inner) => Value::Dict(map_values(inner, path, f)?),
             other => f(path, other)?,
         };
         path.pop();
-        mapped.push((name, value));
+        mapped.push((name.clone(), value));
     }
     Ok(mapped.into_iter().collect())
 }

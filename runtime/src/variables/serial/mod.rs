@@ -1,9 +1,7 @@
 //! Variables in the formats of `serde`.
 //!
-//! A dict is a map; a value is an enum with the variants `tensor`, `dict`, `tuple` and `partitioned` (the names of the axes,
-//! then the value). A tensor is a struct of `dtype`, `shape` and `data`: its numbers, row-major, in formats for people, and
-//! their little-endian bytes in others. Data without tensors, other boxes and other trees are refused, as nothing could
-//! give them their type back.
+//! Readers and writers carry the place they are at along, as errors of `serde` do not have one. No format is asked what comes
+//! next except for the numbers of a tensor in formats for people, so that formats which cannot tell work, too.
 
 mod place;
 mod read;

@@ -124,7 +124,8 @@ fn extended_replaces_entries_at_the_top() {
     assert_eq!(Value::from(sample().extended([("z", 9i32)])), of_json(&golden("core_copy")));
     let replaced = sample().extended([("a", Dict::from([("x", 3i32)]))]);
     assert_eq!(replaced, Dict::from([("c", 2i32)]).with("a/x", 3i32));
-    assert_eq!(sample().extended(&Dict::new()), sample());
+    let nothing = Dict::new();
+    assert_eq!(sample().extended(&nothing), sample());
     let variables = Variables::from([("params", sample())]);
     let both = variables.extended([("state", Dict::new()), ("params", Dict::new())]);
     assert_eq!(both, Variables::from([("params", Dict::new()), ("state", Dict::new())]));

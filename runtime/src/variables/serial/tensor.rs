@@ -1,5 +1,6 @@
 //! Tensors and their dtypes.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use half::{bf16, f16};
@@ -48,7 +49,8 @@ impl Visitor<'_> for Name {
 /// A struct of `dtype`, `shape` and `data`; a weak dtype becomes a strong one.
 ///
 /// In formats for people `data` is a flat list of numbers, those that are not finite as `"NaN"`, `"inf"` and `"-inf"`; in
-/// others it is the numbers' little-endian bytes.
+/// others it is the numbers' little-endian bytes. JSON gives every `F64` back only where its reader is exact: `serde_json` has a
+/// feature for that, `float_roundtrip`.
 impl Serialize for Tensor {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         At { place: &Place::Top, it: self }.serialize(serializer)
@@ -71,17 +73,17 @@ impl Serialize for At<'_, &Tensor> {
         if for_people {
             tensor.serialize_field(FIELDS[2], &Numbers(array))?;
         } else {
-            tensor
-                .serialize_field(FIELDS[2], &Bytes(little_endian(array.dtype(), array.bytes().to_vec())))?;
+            let bytes = little_endian(array.dtype(), array.bytes().into());
+            tensor.serialize_field(FIELDS[2], &Bytes(&bytes))?;
         }
         tensor.end()
     }
 }
 
 /// Between the machine's order of bytes and the little-endian one.
-fn little_endian(dtype: DType, mut bytes: Vec<u8>) -> Vec<u8> {
+fn little_endian(dtype: DType, mut bytes: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
     if cfg!(target_endian = "big") {
-        bytes.chunks_exact_mut(dtype.size()).for_each(<[u8]>::reverse);
+        bytes.to_mut().chunks_exact_mut(dtype.size()).for_each(<[u8]>::reverse);
     }
     bytes
 }
@@ -121,16 +123,19 @@ impl<T: Serialize + Into<f64> + Copy> Serialize for Float<T> {
 }
 
 /// Bytes as such, not as a sequence of numbers.
-struct Bytes(Vec<u8>);
+struct Bytes<'a>(&'a [u8]);
 
-impl Serialize for Bytes {
+impl Serialize for Bytes<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_bytes(&self.0)
+        serializer.serialize_bytes(self.0)
     }
 }
 
-impl<'de> Deserialize<'de> for Bytes {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Bytes, D::Error> {
+/// As [`Bytes`].
+struct OwnedBytes(Vec<u8>);
+
+impl<'de> Deserialize<'de> for OwnedBytes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<OwnedBytes, D::Error> {
         struct Visit;
         impl<'de> Visitor<'de> for Visit {
             type Value = Vec<u8>;
@@ -155,7 +160,7 @@ impl<'de> Deserialize<'de> for Bytes {
                 Ok(bytes)
             }
         }
-        deserializer.deserialize_byte_buf(Visit).map(Bytes)
+        deserializer.deserialize_byte_buf(Visit).map(OwnedBytes)
     }
 }
 
@@ -255,7 +260,7 @@ impl<'de> DeserializeSeed<'de> for ReadContents {
         if self.for_people {
             Vec::deserialize(deserializer).map(Contents::Numbers)
         } else {
-            Bytes::deserialize(deserializer).map(|bytes| Contents::Bytes(bytes.0))
+            OwnedBytes::deserialize(deserializer).map(|bytes| Contents::Bytes(bytes.0))
         }
     }
 }
@@ -273,7 +278,7 @@ impl Contents {
                 Err("a byte of a tensor of booleans is neither 0 nor 1".to_owned())
             }
             Contents::Bytes(bytes) => {
-                let bytes = little_endian(dtype, bytes);
+                let bytes = little_endian(dtype, bytes.into());
                 Ok(dispatch!(dtype, T => Array::build::<T>(aval, |out| {
                     bytemuck::cast_slice_mut(out).copy_from_slice(&bytes);
                 }))

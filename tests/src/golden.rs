@@ -89,6 +89,18 @@ impl Case {
         &self.manifest["expect"]
     }
 
+    /// One of the scenarios, by its id: its `result`, or the class and message of its `error`.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn scenario(&self, id: &str) -> &Value {
+        let scenarios = self.expect()["scenarios"].as_array().into_iter().flatten();
+        scenarios.clone().find(|scenario| scenario["id"] == id).unwrap_or_else(|| {
+            let ids: Vec<&Value> = scenarios.map(|scenario| &scenario["id"]).collect();
+            panic!("no scenario `{id}`, but {ids:?}")
+        })
+    }
+
     /// The whole manifest.
     pub fn manifest(&self) -> &Value {
         &self.manifest

@@ -6,3 +6,4 @@ pub mod laws;
 pub mod loss;
 pub mod numbers;
 pub mod programs;
+pub mod values;

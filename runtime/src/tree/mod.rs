@@ -10,6 +10,7 @@ mod structure;
 
 pub use flaxen_macros::Tree;
 pub use map::{count, leaves, leaves_with_path, map, map_with_path, zip_map};
+pub(crate) use path::Tracker;
 pub use path::{Path, Step};
 pub use structure::{Builder, Structure};
 pub(crate) use structure::{Part, fingerprint};

@@ -108,6 +108,20 @@ impl Structure {
         }
     }
 
+    /// The same without the nodes of a kind: each of them goes with the parts that follow it, `parts` in all.
+    pub(crate) fn without(&self, kind: &str, parts: usize) -> Structure {
+        let (mut kept, mut rest) = (Vec::with_capacity(self.0.len()), self.0.as_slice());
+        while let Some((part, after)) = rest.split_first() {
+            if matches!(part, Part::Node(k, _) if *k == kind) {
+                rest = rest.get(parts..).unwrap_or_default();
+            } else {
+                kept.push(part.clone());
+                rest = after;
+            }
+        }
+        Structure(kept)
+    }
+
     /// What the tree is, in words.
     pub(crate) fn root(&self) -> String {
         self.0.first().map_or_else(String::new, Part::describe)

@@ -1,13 +1,15 @@
 //! Values with metadata.
 
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use super::keys::KeyPath;
 use super::value::Value;
 use crate::error::Result;
 use crate::tensor::Tensor;
-use crate::tree::{Builder, Fixed, Token, Tree};
+use crate::tree::{Builder, Fixed, Structure, Token, Tracker, Tree, leaves};
 
 /// What is known of a value beside its numbers, such as the names of its axes.
 ///
@@ -124,4 +126,87 @@ impl Metadata for Partitioned {
     fn axis_names(&self) -> Option<Vec<Option<String>>> {
         Some(self.names.clone())
     }
+}
+
+/// A tree without the boxes in it: [`Dict`](super::Dict), [`Variables`](super::Variables), [`Value`], or any tree of them.
+///
+/// ```
+/// use flaxen::prelude::*;
+/// use flaxen::variables::{Boxed, Partitioned, unbox};
+///
+/// let boxed = Boxed::new(Tensor::zeros([3, 2]), Partitioned::new(["embed", ""]));
+/// let params = Dict::new().with("Dense_0/kernel", boxed);
+/// assert_eq!(unbox(&params)?, Dict::new().with("Dense_0/kernel", Tensor::zeros([3, 2])));
+/// # Ok::<(), flaxen::Error>(())
+/// ```
+///
+/// # Errors
+/// If the type itself asks for a box, as [`Boxed`] does.
+pub fn unbox<T: Tree>(tree: &T) -> Result<T> {
+    // A box is its node, its metadata and the key of its value.
+    Structure::of(tree).without(Boxed::NODE, 3).try_build(leaves(tree).into_iter().cloned())
+}
+
+/// The names of a value's axes as a specification; none for a value that is not partitioned.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PartitionSpec(pub Vec<Option<String>>);
+
+/// How the values of a tree are partitioned, by their places.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PartitionSpecs(BTreeMap<Vec<String>, Option<PartitionSpec>>);
+
+impl PartitionSpecs {
+    /// The specification of the value at a place; None for values that have none, and where there is no value.
+    pub fn get(&self, path: impl KeyPath) -> Option<&PartitionSpec> {
+        let names: Vec<String> = path.keys().iter().map(|name| name.clone().into_owned()).collect();
+        self.0.get(&names)?.as_ref()
+    }
+
+    /// The places of all values with their specifications, in order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&[String], Option<&PartitionSpec>)> {
+        self.0.iter().map(|(path, spec)| (path.as_slice(), spec.as_ref()))
+    }
+}
+
+/// How the values of a tree are partitioned over devices.
+///
+/// A box that knows the names of its value's axes has those, as one value whatever is in it; a tensor without a box has an
+/// empty specification; boxes of another kind, and data without tensors, have none.
+///
+/// ```
+/// use flaxen::prelude::*;
+/// use flaxen::variables::{Boxed, PartitionSpec, Partitioned, partition_spec};
+///
+/// let kernel = Boxed::new(Tensor::zeros([3, 2]), Partitioned::new(["embed", ""]));
+/// let variables = Variables::new().with("params", Dict::from([("kernel", kernel)]).with("bias", Tensor::zeros([2])));
+/// let specs = partition_spec(&variables);
+/// assert_eq!(specs.get("params/kernel"), Some(&PartitionSpec(vec![Some("embed".to_owned()), None])));
+/// assert_eq!(specs.get("params/bias"), Some(&PartitionSpec::default()));
+/// ```
+pub fn partition_spec(tree: &impl Tree) -> PartitionSpecs {
+    let mut specs = BTreeMap::new();
+    let mut tracker = Tracker::default();
+    // The children still to come in the outermost box around the token, and its place until its metadata has come.
+    let (mut in_box, mut opened) = (0, None);
+    tree.walk(&mut |token| {
+        let place = || tracker.path().keys().iter().map(|name| name.clone().into_owned()).collect::<Vec<_>>();
+        match &token {
+            Token::Node(_, count) if in_box > 0 => in_box = in_box + count - 1,
+            Token::Node(kind, count) if *kind == Boxed::NODE => (in_box, opened) = (*count, Some(place())),
+            Token::Static(data) if in_box > 0 => {
+                in_box -= 1;
+                if let Some(place) = opened.take() {
+                    let metadata = (*data as &dyn Any).downcast_ref::<BoxedMetadata>();
+                    let names = metadata.and_then(|metadata| metadata.0.axis_names());
+                    specs.insert(place, names.map(PartitionSpec));
+                }
+            }
+            Token::Leaf(_) if in_box > 0 => in_box -= 1,
+            Token::Leaf(_) => drop(specs.insert(place(), Some(PartitionSpec::default()))),
+            Token::Static(_) => drop(specs.insert(place(), None)),
+            Token::Node(..) | Token::Key(_) => {}
+        }
+        tracker.visit(&token);
+    });
+    PartitionSpecs(specs)
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::keys::KeyPath;
-use super::{Dict, Filter, Value};
+use super::{Collections, Dict, Filter, Value};
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
 use crate::tree::{Builder, Token, Tree};
@@ -44,8 +44,8 @@ impl Variables {
     }
 
     /// The collections with their names, in order.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &Dict)> {
-        self.0.iter().filter_map(|(name, value)| Some((name, value.as_dict()?)))
+    pub fn iter(&self) -> Collections<'_> {
+        self.into_iter()
     }
 
     /// A collection, if it is there.
@@ -111,6 +111,12 @@ impl Variables {
     #[must_use]
     pub fn merge(&self, other: &Variables) -> Variables {
         Variables(self.0.merge(&other.0))
+    }
+
+    /// The variables with whole collections of `other` added or replaced.
+    #[must_use]
+    pub fn extended(&self, other: impl Into<Variables>) -> Variables {
+        Variables(self.0.extended(other.into().0))
     }
 
     /// The collections that a filter accepts.

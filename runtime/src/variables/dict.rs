@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::Entries;
 use super::keys::{KeyPath, join};
 use super::value::Value;
 use crate::error::{Error, Result};
@@ -48,8 +49,8 @@ impl Dict {
     }
 
     /// The entries at the top, in the order of their names.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &Value)> + DoubleEndedIterator {
-        self.0.iter().map(|(key, value)| (&**key, value))
+    pub fn iter(&self) -> Entries<'_> {
+        self.into_iter()
     }
 
     /// The names at the top, in order.
@@ -206,6 +207,14 @@ impl Dict {
         merged
     }
 
+    /// The dict with the entries of `other` added or replaced at the top; nothing is merged, which [`merge`](Dict::merge) does.
+    #[must_use]
+    pub fn extended(&self, other: impl Into<Dict>) -> Dict {
+        let mut extended = self.clone();
+        extended.extend(other.into());
+        extended
+    }
+
     fn missing<S: AsRef<str>>(&self, keys: &[S]) -> Error {
         let mut dict = self;
         for (depth, key) in keys.iter().enumerate() {
@@ -300,5 +309,45 @@ impl Tree for Dict {
         let count = from.map()?;
         let entry = |_| Ok((Arc::from(from.key()?), Value::build(from)?));
         Ok(Dict(Arc::new((0..count).map(entry).collect::<Result<_>>()?)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample() -> Dict {
+        Dict::new().with("a/b", 1i32).with("a/c", 2i32).with("d/e", 3i32)
+    }
+
+    #[test]
+    fn dicts_nobody_else_holds_change_in_place() {
+        let mut dict = sample();
+        let map = |dict: &Dict| Arc::as_ptr(&dict.0);
+        let (top, inner) = (map(&dict), map(dict.dict("a").unwrap()));
+        dict.insert(&["a", "x", "y"], 4i32.into()).unwrap();
+        assert_eq!(dict.remove(&["a", "c"]).unwrap(), 2i32.into());
+        assert_eq!((map(&dict), map(dict.dict("a").unwrap())), (top, inner));
+        assert_eq!(dict, Dict::new().with("a/b", 1i32).with("a/x/y", 4i32).with("d/e", 3i32));
+    }
+
+    #[test]
+    fn dicts_held_elsewhere_are_copied_on_the_way_only() {
+        let held = sample();
+        let mut dict = held.clone();
+        dict.insert(&["a", "b"], 9i32.into()).unwrap();
+        assert_eq!(held, sample());
+        let map = |dict: &Dict, path: &str| Arc::as_ptr(&dict.dict(path).unwrap().0);
+        assert_eq!(map(&dict, "d"), map(&held, "d"));
+        assert_ne!(map(&dict, "a"), map(&held, "a"));
+    }
+
+    #[test]
+    fn a_change_that_fails_changes_nothing() {
+        let mut dict = sample();
+        assert!(dict.insert(&["a", "b", "c"], 4i32.into()).is_err());
+        assert!(dict.insert::<&str>(&[], 4i32.into()).is_err());
+        assert!(dict.remove(&["a", "x"]).is_err() && dict.remove::<&str>(&[]).is_err());
+        assert_eq!(dict, sample());
     }
 }

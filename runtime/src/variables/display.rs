@@ -1,27 +1,178 @@
-//! Dicts as text.
+//! Dicts, variables and values as text.
+//!
+//! One printer for all of them, and for every tree that can be in them: it prints what a walk visits.
 
-use std::fmt;
+use std::fmt::{self, Write};
 
-use super::{Dict, Value, Variables};
+use super::{Boxed, Dict, Value, Variables};
+use crate::tensor::Tensor;
+use crate::tree::{Fixed, Token, Tree};
 
-impl fmt::Debug for Dict {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_map().entries(self.iter()).finish()
+/// The numbers of larger tensors are not printed.
+const FEW: usize = 8;
+const INDENT: usize = 4;
+
+/// A tree, put together from its tokens.
+enum Node<'a> {
+    Leaf(&'a Tensor),
+    Fixed(&'a dyn Fixed),
+    Inner(&'static str, Vec<Child<'a>>),
+}
+
+struct Child<'a> {
+    key: Option<&'a str>,
+    node: Node<'a>,
+}
+
+impl<'a> Child<'a> {
+    fn read(tokens: &mut impl Iterator<Item = Token<'a>>) -> Child<'a> {
+        let mut key = None;
+        let node = loop {
+            match tokens.next() {
+                Some(Token::Key(name)) => key = Some(name),
+                Some(Token::Leaf(leaf)) => break Node::Leaf(leaf),
+                Some(Token::Static(value)) => break Node::Fixed(value),
+                Some(Token::Node(kind, count)) => {
+                    break Node::Inner(kind, (0..count).map(|_| Child::read(tokens)).collect());
+                }
+                // Only where a hand-written `Tree` announces more children than it visits.
+                None => break Node::Inner("…", Vec::new()),
+            }
+        };
+        Child { key, node }
     }
 }
 
-impl fmt::Debug for Variables {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.as_dict().fmt(f)
-    }
+/// Whether a text is on one line with summaries, or on a line per entry with the numbers of small tensors.
+#[derive(Clone, Copy)]
+enum Layout {
+    Compact,
+    Indented { depth: usize },
 }
 
-impl fmt::Debug for Value {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Layout {
+    fn deeper(self) -> Layout {
         match self {
-            Value::Dict(dict) => dict.fmt(f),
-            Value::Tuple(values) => f.debug_list().entries(values.iter()).finish(),
-            other => f.write_str(&other.kind()),
+            Layout::Compact => Layout::Compact,
+            Layout::Indented { depth } => Layout::Indented { depth: depth + 1 },
         }
     }
 }
+
+impl Node<'_> {
+    fn print(&self, layout: Layout, out: &mut dyn Write) -> fmt::Result {
+        match self {
+            Node::Leaf(tensor) => print_tensor(tensor, layout, out),
+            Node::Fixed(value) => write!(out, "{value:?}"),
+            Node::Inner(kind, children) => match (*kind, children.as_slice()) {
+                ("dict" | "map", _) => print_list(children, ["{", "}"], layout, out),
+                ("tuple", _) => print_list(children, ["(", ")"], layout, out),
+                ("vec" | "array", _) => print_list(children, ["[", "]"], layout, out),
+                ("option", []) => out.write_str("None"),
+                ("option" | "box", [child]) => child.node.print(layout, out),
+                (Boxed::NODE, [metadata, value]) => {
+                    value.node.print(layout, out)?;
+                    out.write_str(" in ")?;
+                    metadata.node.print(layout, out)
+                }
+                (name, []) => out.write_str(name),
+                (name, [first, ..]) => {
+                    out.write_str(name)?;
+                    if first.key.is_some() {
+                        print_list(children, [" {", "}"], layout, out)
+                    } else {
+                        print_list(children, ["(", ")"], layout, out)
+                    }
+                }
+            },
+        }
+    }
+
+    /// Whether it needs lines of its own when indented.
+    fn is_tall(&self) -> bool {
+        match self {
+            Node::Leaf(_) | Node::Fixed(_) => false,
+            Node::Inner(_, children) => {
+                children.iter().any(|child| child.key.is_some() || child.node.is_tall())
+            }
+        }
+    }
+}
+
+fn print_list(
+    children: &[Child<'_>],
+    [open, close]: [&str; 2],
+    layout: Layout,
+    out: &mut dyn Write,
+) -> fmt::Result {
+    let tall = children.iter().any(|child| child.key.is_some() || child.node.is_tall());
+    out.write_str(open)?;
+    match layout {
+        Layout::Indented { depth } if tall => {
+            out.write_str("\n")?;
+            for child in children {
+                write!(out, "{:1$}", "", INDENT * (depth + 1))?;
+                print_entry(child, layout.deeper(), out)?;
+                out.write_str(",\n")?;
+            }
+            write!(out, "{:1$}", "", INDENT * depth)?;
+        }
+        _ => {
+            for (i, child) in children.iter().enumerate() {
+                out.write_str(if i > 0 { ", " } else { "" })?;
+                print_entry(child, layout, out)?;
+            }
+            if children.len() == 1 && open == "(" {
+                out.write_str(",")?;
+            }
+        }
+    }
+    out.write_str(close)
+}
+
+fn print_entry(child: &Child<'_>, layout: Layout, out: &mut dyn Write) -> fmt::Result {
+    if let Some(key) = child.key {
+        write!(out, "{key}: ")?;
+    }
+    child.node.print(layout, out)
+}
+
+fn print_tensor(tensor: &Tensor, layout: Layout, out: &mut dyn Write) -> fmt::Result {
+    let few = matches!(layout, Layout::Indented { .. }) && tensor.size() <= FEW;
+    if !few || tensor.array().is_err() {
+        return write!(out, "{}", tensor.aval());
+    }
+    let text = tensor.to_string();
+    let rows: Vec<&str> = text.lines().map(str::trim).filter(|row| !row.is_empty()).collect();
+    out.write_str(&rows.join(" "))
+}
+
+fn print(tree: &impl Tree, layout: Layout, out: &mut dyn Write) -> fmt::Result {
+    let mut tokens = Vec::new();
+    tree.walk(&mut |token| tokens.push(token));
+    Child::read(&mut tokens.into_iter()).node.print(layout, out)
+}
+
+macro_rules! text {
+    ($($type:ty),*) => {
+        $(
+            /// On one line, tensors by dtype and shape: `{Dense_0: {bias: f32[2], kernel: f32[3,2]}}`; `{:#?}` as `Display`.
+            impl fmt::Debug for $type {
+                fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                    let layout = if f.alternate() { Layout::Indented { depth: 0 } } else { Layout::Compact };
+                    print(self, layout, f)
+                }
+            }
+
+            /// An entry a line, indented by 4 spaces a level; tensors of up to 8 elements are printed as their numbers,
+            /// others by dtype and shape.
+            impl fmt::Display for $type {
+                fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                    print(self, Layout::Indented { depth: 0 }, f)
+                }
+            }
+        )*
+    };
+}
+
+text!(Dict, Variables, Value);

@@ -1,18 +1,31 @@
 //! Variables as values: [`Dict`], [`Variables`] and what a name stands for, [`Value`].
+//!
+//! With the feature `serde` they are `Serialize` and `Deserialize`, as are tensors and dtypes. A dict is a map, and each of
+//! its values says whether it is a `tensor`, `dict`, `tuple` or `partitioned`. A tensor is its `dtype`, `shape` and `data`: a
+//! flat list of numbers in formats for people, little-endian bytes in others. What could not be given its type back is
+//! refused, with its place: data without tensors, boxes with metadata of the user's own, and other trees.
 
 mod boxed;
 mod collections;
+mod convert;
 mod dict;
 mod display;
 mod filter;
+mod flatten;
 mod keys;
+#[cfg(feature = "serde")]
+mod serial;
+mod traverse;
 mod value;
 
-pub use boxed::{Boxed, Metadata, Partitioned};
+pub use boxed::{Boxed, Metadata, PartitionSpec, PartitionSpecs, Partitioned, partition_spec, unbox};
 pub use collections::Variables;
+pub use convert::{Collections, Entries};
 pub use dict::Dict;
 pub use filter::{DenyList, Filter, group_collections};
+pub use flatten::{Flatten, JoinedFlatten};
 pub use keys::{KeyPath, Keys};
+pub use traverse::{Nested, Traversal};
 pub use value::{Composite, Constant, Value};
 
 pub(crate) use keys::join;

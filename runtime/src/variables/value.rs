@@ -166,12 +166,6 @@ impl From<&Value> for Value {
     }
 }
 
-impl From<Vec<Value>> for Value {
-    fn from(values: Vec<Value>) -> Value {
-        Value::Tuple(Arc::new(values))
-    }
-}
-
 impl From<Boxed> for Value {
     fn from(boxed: Boxed) -> Value {
         Value::Boxed(boxed)
@@ -216,7 +210,7 @@ impl Tree for Value {
         Ok(match from.peek() {
             Some(Part::Leaf) => Value::Tensor(from.leaf()?),
             Some(Part::Node("dict" | "map", _)) => Value::Dict(Dict::build(from)?),
-            Some(Part::Node("tuple" | "vec" | "array", _)) => Value::from(Vec::build(from)?),
+            Some(Part::Node("tuple" | "vec" | "array", _)) => Value::Tuple(Arc::new(Vec::build(from)?)),
             Some(Part::Node(Boxed::NODE, _)) => Value::Boxed(Boxed::build(from)?),
             Some(Part::Fixed(_)) => Value::Static(Constant(from.constant()?.into())),
             _ => Value::Tree(Composite(Arc::new(from.subtree()?))),

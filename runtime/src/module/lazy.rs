@@ -2,11 +2,9 @@
 
 use super::running::{ModelRun, VariablesOnly};
 use super::{Layer, Module};
-use crate::error::{Error, Result};
-use crate::scope::{Rngs, Settings};
+use crate::error::Result;
+use crate::scope::{Rngs, Settings, lazily};
 use crate::tensor::Tensor;
-use crate::transform::stage_lazily;
-use crate::tree::{self, Structure};
 use crate::variables::{Filter, Variables};
 
 /// An `init` to come on inputs of which only shapes and dtypes are known, by [`Module::lazy_init`].
@@ -55,22 +53,10 @@ impl<'m, M: Module> LazyInit<'m, M> {
     /// Runs any method, or any function, of the bound model; tensors from [`Tensor::abstract_value`] are its inputs.
     ///
     /// # Errors
-    /// What `f` returns; [`Error::LazyInit`] if a variable depends on the numbers of an input.
+    /// What `f` returns; [`Error::LazyInit`](crate::Error::LazyInit) if a variable depends on the numbers of an input.
     pub fn run<T>(self, f: impl FnOnce(&M) -> Result<T>) -> Result<Variables> {
         let LazyInit { module, settings } = self;
-        let (structure, leaves) = stage_lazily(|| {
-            let variables = ModelRun::<M, VariablesOnly>::new(module, settings).run(f)?;
-            let leaves = tree::leaves(&variables).into_iter().cloned().collect::<Vec<_>>();
-            let names = tree::leaves_with_path(&variables).into_iter().map(|(path, _)| path.join("/"));
-            Ok(((Structure::of(&variables), names.collect::<Vec<_>>()), leaves))
-        })?;
-        let (structure, names) = structure;
-        match leaves {
-            Ok(leaves) => structure.try_build(leaves),
-            Err(dependent) => Err(Error::LazyInit {
-                variables: dependent.into_iter().map(|index| names[index].clone()).collect(),
-            }),
-        }
+        lazily(|| ModelRun::<M, VariablesOnly>::new(module, settings).run(f))
     }
 
     /// Runs the layer's `call`.

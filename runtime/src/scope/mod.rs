@@ -24,6 +24,7 @@ mod access;
 mod functional;
 mod initial;
 mod initializer;
+mod lazy;
 mod reserved;
 mod rngs;
 mod run;
@@ -39,6 +40,8 @@ use smallvec::SmallVec;
 pub use functional::{Apply, ApplyMutable, Init, apply, init};
 pub use initial::Initial;
 pub use initializer::Initializer;
+pub(crate) use lazy::lazily;
+pub use lazy::{LazyInit, lazy_init};
 pub(crate) use reserved::Reserved;
 pub use rngs::{PathPart, Rngs, fold_in_path};
 use run::Run;
@@ -131,6 +134,15 @@ impl Scope {
     pub fn child(&self, name: &str) -> Result<Scope> {
         self.check_valid()?;
         self.reserve("submodule", name, None)?;
+        Ok(self.child_unreserved(name))
+    }
+
+    /// A scope within this one, whether it was entered before or not; its random streams go on where they were left.
+    ///
+    /// # Errors
+    /// If the run has ended.
+    pub fn reentered_child(&self, name: &str) -> Result<Scope> {
+        self.check_valid()?;
         Ok(self.child_unreserved(name))
     }
 

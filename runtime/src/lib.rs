@@ -50,6 +50,9 @@
 //! Kernels use all cores from a certain size on, and results do not depend on how many there are. Tensors, compiled
 //! functions and transforms are `Send` and `Sync`; a thread of one's own inside a transform takes a [`trace_handle`] along.
 
+// What the macros expand to names `::flaxen`, in here as in any other crate.
+extern crate self as flaxen;
+
 mod compile;
 mod einsum;
 mod error;
@@ -102,7 +105,7 @@ pub mod __private {
 /// What most programs use.
 pub mod prelude {
     pub use crate::module::{Layer, Module};
-    pub use crate::nn::{Sequential, init};
+    pub use crate::nn::{BatchNorm, Conv, Dense, Dropout, LayerNorm, Sequential, init};
     pub use crate::random::{self, key};
     pub use crate::scope::{Initializer, Rngs, Scope, Variable};
     pub use crate::tree::{self, Static, Tree};

@@ -17,7 +17,7 @@ use crate::{compact, module};
 /// assert_eq!(y.to_vec::<f32>()?, [0.0, 6.0]);
 /// # Ok::<(), flaxen::Error>(())
 /// ```
-#[module(crate = crate)]
+#[module]
 pub struct Sequential {
     /// What runs, in order.
     #[submodule]
@@ -34,7 +34,7 @@ impl Sequential {
 }
 
 impl Layer for Sequential {
-    #[compact(crate = crate)]
+    #[compact]
     fn call(&self, x: &Tensor) -> Result<Tensor> {
         let Some((first, rest)) = self.layers.split_first() else {
             return Err(Error::argument("sequential", "has no layers: give it at least one"));

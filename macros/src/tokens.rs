@@ -20,6 +20,15 @@ pub(crate) fn has_ident(tokens: TokenStream, is_asked_for: &dyn Fn(&Ident) -> bo
     })
 }
 
+/// The first `self` that is written.
+pub(crate) fn find_self(tokens: TokenStream) -> Option<Ident> {
+    tokens.into_iter().find_map(|token| match token {
+        TokenTree::Ident(found) if found == "self" => Some(found),
+        TokenTree::Group(group) => find_self(group.stream()),
+        _ => None,
+    })
+}
+
 /// The tokens without the attributes `#[helper]` and `#[helper(…)]`, at any depth.
 ///
 /// Beside an error, a helper attribute left behind would be the next error: nobody knows it but its macro.

@@ -65,12 +65,17 @@ impl Parse for Method {
         let (attrs, vis) = (input.call(Attribute::parse_outer)?, input.parse()?);
         let sig = input.parse()?;
         let rest: TokenStream = input.parse()?;
-        let body = rest.into_iter().find_map(|token| match token {
-            TokenTree::Group(body) if body.delimiter() == Delimiter::Brace => Some(body),
-            _ => None,
-        });
-        Ok(Method { attrs, vis, sig, body })
+        Ok(Method { attrs, vis, sig, body: block(rest) })
     }
+}
+
+/// The first block; one that came through a `macro_rules!` as `$body:block` is in a group without delimiters.
+fn block(tokens: TokenStream) -> Option<Group> {
+    tokens.into_iter().find_map(|token| match token {
+        TokenTree::Group(group) if group.delimiter() == Delimiter::Brace => Some(group),
+        TokenTree::Group(group) if group.delimiter() == Delimiter::None => block(group.stream()),
+        _ => None,
+    })
 }
 
 impl Method {

@@ -9,7 +9,7 @@ use syn::{Attribute, Expr, Fields, Generics, ItemStruct, Path, parse_quote, pars
 use super::attr;
 use super::bound;
 use super::model::{Field, Module, Role, Takes};
-use crate::tokens::has_ident;
+use crate::tokens::{find_self, has_ident};
 
 pub(super) fn module(module: &Module<'_>) -> TokenStream {
     let generics = bound::with_bounds(module);
@@ -294,8 +294,9 @@ fn setup(module: &Module<'_>, p: &TokenStream) -> TokenStream {
         return TokenStream::new();
     }
     let at = Span::mixed_site();
-    // The user's expressions speak of `self`, which is hygienic.
-    let this = Ident::new("self", Span::call_site());
+    // The user's expressions speak of `self`, which is hygienic: a `macro_rules!` may have passed them on.
+    let mut written = module.setups().filter_map(|(_, expr)| find_self(expr.to_token_stream()));
+    let this = written.next().unwrap_or_else(|| Ident::new("self", Span::call_site()));
     let krate = &module.krate;
     let evaluate = module.setups().map(|(field, expr)| {
         let Field { ident, key, ty, cfgs, .. } = field;

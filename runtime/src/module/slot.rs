@@ -17,8 +17,8 @@ enum State {
     #[default]
     Unbound,
     Bound(Arc<Instance>),
-    /// Could not be bound: whatever the module is asked for answers with this error.
-    Failed(Arc<Error>),
+    /// Could not be bound in the run of an instance: whatever the module is asked for answers with this error.
+    Failed(Arc<Error>, Arc<Instance>),
 }
 
 impl Slot {
@@ -29,10 +29,6 @@ impl Slot {
 
     pub(crate) fn bound(instance: Arc<Instance>) -> Slot {
         Slot(State::Bound(instance))
-    }
-
-    pub(super) fn failed(error: Error) -> Slot {
-        Slot(State::Failed(Arc::new(error)))
     }
 
     pub(super) fn is_unbound(&self) -> bool {
@@ -51,7 +47,7 @@ impl Slot {
     ) -> Result<&Arc<Instance>> {
         match &self.0 {
             State::Bound(instance) => Ok(instance),
-            State::Failed(error) => Err((**error).clone()),
+            State::Failed(error, _) => Err((**error).clone()),
             State::Unbound => Err(Error::Unbound { module, action: action().into() }),
         }
     }
@@ -60,19 +56,26 @@ impl Slot {
     pub(super) fn within(&self, make: impl FnOnce(&Arc<Instance>) -> Result<Arc<Instance>>) -> Slot {
         match &self.0 {
             State::Unbound => Slot::unbound(),
-            State::Failed(error) => Slot(State::Failed(error.clone())),
+            State::Failed(..) => self.clone(),
             State::Bound(instance) => match make(instance) {
                 Ok(child) => Slot::bound(child),
-                Err(error) => Slot::failed(error),
+                Err(error) => Slot(State::Failed(Arc::new(error), instance.clone())),
             },
         }
     }
 
-    /// Whether both are bound in the same run.
+    /// Whether both were bound in the same run, or were to be.
     pub(super) fn is_in_run_of(&self, other: &Slot) -> bool {
-        match (&self.0, &other.0) {
-            (State::Bound(a), State::Bound(b)) => a.is_in_run_of(b),
+        match (self.run(), other.run()) {
+            (Some(a), Some(b)) => a.is_in_run_of(b),
             _ => false,
+        }
+    }
+
+    fn run(&self) -> Option<&Instance> {
+        match &self.0 {
+            State::Unbound => None,
+            State::Bound(instance) | State::Failed(_, instance) => Some(instance),
         }
     }
 }
@@ -88,7 +91,7 @@ impl fmt::Debug for Slot {
         match &self.0 {
             State::Unbound => f.write_str("unbound"),
             State::Bound(instance) => write!(f, "bound to {}", instance.own_scope().path_text()),
-            State::Failed(error) => write!(f, "not bound: {error}"),
+            State::Failed(error, _) => write!(f, "not bound: {error}"),
         }
     }
 }

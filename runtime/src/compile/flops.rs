@@ -2,14 +2,14 @@
 
 use std::ops::Range;
 
-use super::graph::Graph;
+use super::graph::{Eqn, Graph, Var};
 use crate::primitive::{Args, Outs};
 use crate::tensor::Aval;
 
 impl Graph {
     /// The floating-point operations of some of the equations.
     pub(crate) fn flops(&self, equations: Range<usize>) -> u64 {
-        let of = |eqn: &super::graph::Eqn| {
+        let of = |eqn: &Eqn| {
             if let Some(graph) = eqn.primitive.subgraph() {
                 return graph.flops(0..graph.len());
             }
@@ -40,8 +40,10 @@ impl Graph {
         let made = self.eqns[equations.clone()].iter().flat_map(|eqn| &eqn.outs).copied();
         // What nobody reads at all is an output, too: the method may have returned it.
         let outs = made.filter(|var| read_after[var.index()] || !read_within[var.index()]).collect();
-        let (inputs, consts): (Vec<_>, Vec<_>) =
-            inputs.into_iter().partition(|input| !self.consts.iter().any(|(var, _)| var == input));
+        // A captured array may be the argument of the part; a captured number is part of its formula.
+        let is_number = |input: &Var| self.aval(*input).shape.is_empty();
+        let is_const = |input: &Var| is_number(input) && self.consts.iter().any(|(var, _)| var == input);
+        let (consts, inputs): (Vec<_>, Vec<_>) = inputs.into_iter().partition(is_const);
         let consts = self.consts.iter().filter(|(var, _)| consts.contains(var)).cloned().collect();
         Graph { avals: self.avals.clone(), inputs, consts, eqns: self.eqns[equations].to_vec(), outs }
     }

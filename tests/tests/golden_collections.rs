@@ -88,7 +88,8 @@ fn sow(all: &mut Scenarios) -> Result<()> {
     let (_, second) = model.apply(&first).mutable("losses").run(|m| m.call(&x(), false))?;
     all.result("sow_custom_reduce_apply_existing", Ok(json!(loss(&second)?)));
 
-    let run = |variables: &Variables| model.apply(variables).mutable("intermediates").run(|m| m.call(&x(), false));
+    let run =
+        |variables: &Variables| model.apply(variables).mutable("intermediates").run(|m| m.call(&x(), false));
     let (_, once) = run(&first)?;
     let (_, twice) = run(&first.merge(&once))?;
     all.result("sow_existing_intermediates_append", Ok(json!(twice["intermediates/h"].tuple()?.len())));
@@ -122,7 +123,8 @@ fn rngs(all: &mut Scenarios) -> Result<()> {
     all.result("init_extra_rng_ok", init(both).map(|variables| names(&variables)));
 
     let dropout = Dropout::new(0.5);
-    let run = |rngs: Rngs| dropout.apply(Variables::new()).rngs(rngs).run(|m| m.call(&Tensor::ones([2, 3]), true));
+    let run =
+        |rngs: Rngs| dropout.apply(Variables::new()).rngs(rngs).run(|m| m.call(&Tensor::ones([2, 3]), true));
     all.result("apply_single_rng_is_params", run(key(0).into()).map(|y| json!(y.shape())));
 
     #[module]
@@ -148,7 +150,10 @@ fn layers(all: &mut Scenarios) {
     let causal = Conv::new(2, [3, 3]).padding("CAUSAL");
     all.result("causal_2d", refused(causal.init(key(0)).call(&Tensor::ones([1, 4, 4, 2]))));
     let transposed = Conv::new(2, 3).input_dilation(2).padding("SAME");
-    all.result("conv_transposed_string_padding", refused(transposed.init(key(0)).call(&Tensor::ones([1, 4, 2]))));
+    all.result(
+        "conv_transposed_string_padding",
+        refused(transposed.init(key(0)).call(&Tensor::ones([1, 4, 2]))),
+    );
     let empty = flaxen::nn::Sequential::new(vec![]);
     all.result("sequential_empty", refused(empty.init(key(0)).call(&x())));
 }

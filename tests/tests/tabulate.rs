@@ -96,7 +96,8 @@ fn a_summary_is_rows_of_paths_types_and_sizes() -> Result<()> {
     let expected = [("", "BNet"), ("Conv_0", "Conv"), ("BatchNorm_0", "BatchNorm"), ("head", "Dense")];
     assert_eq!(rows, expected.map(|(path, module)| (path.to_owned(), module)));
     assert_eq!(summary.collections(), ["params", "batch_stats"]);
-    let sizes: Vec<_> = summary.rows().iter().map(|row| (row.size("params").0, row.size("batch_stats").0)).collect();
+    let sizes: Vec<_> =
+        summary.rows().iter().map(|row| (row.size("params").0, row.size("batch_stats").0)).collect();
     assert_eq!(sizes, [(0, 0), (3 * 3 * 2 * 4 + 4, 0), (8, 8), (4 * 3 + 3, 0)]);
     assert_eq!(summary.total("params"), (99, 4 * 99));
     assert_eq!(summary.rows()[1].variables().tensor("params/kernel")?.shape(), [3, 3, 2, 4]);

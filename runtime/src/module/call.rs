@@ -45,7 +45,7 @@ impl<'m> Call<'m> {
         is_scope: bool,
     ) -> Call<'m> {
         let instance = instance.and_then(|instance| {
-            instance.own_scope().check_valid()?;
+            instance.check_valid()?;
             instance.ensure_setup()?;
             Ok(instance)
         });

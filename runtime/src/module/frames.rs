@@ -1,5 +1,6 @@
 //! Which methods of a module are running, and the names given out in them.
 
+use std::sync::Arc;
 use std::thread::{self, ThreadId};
 
 use smallvec::SmallVec;
@@ -66,7 +67,9 @@ impl Frames {
 
     /// Ends the innermost method; the next call of the module gives out the same names again.
     pub fn exit(&mut self) {
-        let stack = self.stack();
+        let thread = thread::current().id();
+        let Some(index) = self.0.iter().position(|frames| frames.thread == thread) else { return };
+        let stack = &mut self.0[index].stack;
         if let Some(frame) = stack.last_mut() {
             frame.depth -= 1;
             frame.reserved = Reserved::default();
@@ -74,7 +77,9 @@ impl Frames {
                 stack.pop();
             }
         }
-        self.0.retain(|frames| !frames.stack.is_empty());
+        if stack.is_empty() {
+            self.0.swap_remove(index);
+        }
     }
 }
 
@@ -84,7 +89,7 @@ impl Frame {
     }
 
     /// `Dense_0`, `Dense_1`, …
-    pub fn next_name(&mut self, class: &'static str) -> String {
+    pub fn next_name(&mut self, class: &'static str) -> Arc<str> {
         let index = match self.counters.iter_mut().find(|(name, _)| *name == class) {
             Some((_, count)) => {
                 *count += 1;
@@ -95,6 +100,6 @@ impl Frame {
                 0
             }
         };
-        format!("{class}_{index}")
+        format!("{class}_{index}").into()
     }
 }

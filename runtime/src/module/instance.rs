@@ -92,6 +92,11 @@ impl Instance {
         lock(&self.scope).clone()
     }
 
+    /// Whether the run is still going on.
+    pub fn check_valid(&self) -> Result<()> {
+        lock(&self.scope).check_valid()
+    }
+
     pub fn in_setup(&self) -> bool {
         lock(&self.frames).in_setup()
     }
@@ -113,7 +118,7 @@ impl Instance {
             self.own_scope().reserve("method scope", method, None)?;
             known.push(method);
         }
-        let scope = self.own_scope().child_unreserved(method);
+        let scope = self.own_scope().child_unreserved(method.into());
         lock(&self.frames).enter_scope(scope);
         Ok(Entered(self))
     }
@@ -126,31 +131,34 @@ impl Instance {
         }
     }
 
-    /// Takes a name for something made in a compact method or in the setup.
+    /// Takes a name for something made in a compact method or in the setup; returns the scope it is to be in.
     pub fn reserve(
         &self,
         kind: &'static str,
-        name: &str,
+        name: &Arc<str>,
         collection: Option<&str>,
         made: impl FnOnce() -> String,
-    ) -> Result<()> {
-        let scope = self.scope();
+    ) -> Result<Scope> {
+        let own = self.own_scope();
         let mut frames = lock(&self.frames);
         let Some(frame) = frames.top() else {
+            let scope = own;
             return Err(Error::NotCompact {
                 module: self.class,
                 path: scope.path_text().into(),
                 made: made().into(),
             });
         };
+        let scope = frame.scope.clone().unwrap_or(own);
         if frame.in_setup {
-            return scope.reserve(kind, name, collection);
+            scope.reserve(kind, name, collection)?;
+            return Ok(scope);
         }
         if frame.reserved.takes(name, collection) || scope.is_reserved(name, collection) {
             return Err(scope.name_in_use(kind, name));
         }
-        frame.reserved.add(name, collection);
-        Ok(())
+        frame.reserved.add(name.clone(), collection);
+        Ok(scope)
     }
 
     /// Whether a running method has taken a name.
@@ -159,27 +167,28 @@ impl Instance {
     }
 
     /// Makes a submodule, named by the caller or by its class and a number.
-    pub fn make_child(self: &Arc<Self>, class: &'static str, name: Option<&str>) -> Result<Arc<Instance>> {
+    pub fn make_child(&self, class: &'static str, name: Option<&str>) -> Result<Arc<Instance>> {
         let name = match name {
-            Some(name) => name.to_owned(),
+            Some(name) => name.into(),
             None => {
                 let next = lock(&self.frames).top().map(|frame| frame.next_name(class));
                 // Outside of a compact method `reserve` refuses, whatever the name is.
-                next.unwrap_or_else(|| class.to_owned())
+                next.unwrap_or_else(|| class.into())
             }
         };
-        self.reserve("submodule", &name, None, || format!("the submodule `{class}`"))?;
-        Ok(self.place(class, &name))
+        let scope = self.reserve("submodule", &name, None, || format!("the submodule `{class}`"))?;
+        Ok(self.place(class, &scope, name))
     }
 
     /// Makes a submodule of what a field holds.
-    pub fn adopt_child(self: &Arc<Self>, class: &'static str, name: &str) -> Result<Arc<Instance>> {
-        self.own_scope().reserve("submodule", name, None)?;
-        Ok(self.place(class, name))
+    pub fn adopt_child(&self, class: &'static str, name: &str) -> Result<Arc<Instance>> {
+        let scope = self.own_scope();
+        scope.reserve("submodule", name, None)?;
+        Ok(self.place(class, &scope, name.into()))
     }
 
-    fn place(self: &Arc<Self>, class: &'static str, name: &str) -> Arc<Instance> {
-        let child = Instance::new(self.scope().child_unreserved(name), class, self.session.clone());
+    fn place(&self, class: &'static str, scope: &Scope, name: Arc<str>) -> Arc<Instance> {
+        let child = Instance::new(scope.child_unreserved(name), class, self.session.clone());
         lock(&self.children).push(Arc::downgrade(&child));
         child
     }
@@ -197,7 +206,7 @@ impl Instance {
         for child in self.children() {
             if let Some(name) = child.own_scope().name() {
                 scope.reserve("submodule", name, None)?;
-                child.move_to(&scope.child_unreserved(name))?;
+                child.move_to(&scope.child_unreserved(name.into()))?;
             }
         }
         Ok(())

@@ -432,8 +432,7 @@ fn make_child<M: Module>(slot: &Slot, mut module: M, name: Option<&str>) -> M {
 fn reserve<M: Module>(module: &M, kind: &'static str, collection: &str, name: &str) -> Result<Scope> {
     let action = || format!("is asked for the {kind} `{name}`");
     let instance = module.__slot().require(M::NAME, action)?;
-    instance.reserve(kind, name, Some(collection), || format!("the {kind} `{name}`"))?;
-    Ok(instance.scope())
+    instance.reserve(kind, &name.into(), Some(collection), || format!("the {kind} `{name}`"))
 }
 
 /// Sowing takes its name only when the first value is stored, and may happen in any method.

@@ -134,7 +134,7 @@ impl Scope {
     pub fn child(&self, name: &str) -> Result<Scope> {
         self.check_valid()?;
         self.reserve("submodule", name, None)?;
-        Ok(self.child_unreserved(name))
+        Ok(self.child_unreserved(name.into()))
     }
 
     /// A scope within this one, whether it was entered before or not; its random streams go on where they were left.
@@ -143,12 +143,11 @@ impl Scope {
     /// If the run has ended.
     pub fn reentered_child(&self, name: &str) -> Result<Scope> {
         self.check_valid()?;
-        Ok(self.child_unreserved(name))
+        Ok(self.child_unreserved(name.into()))
     }
 
     /// As [`child`](Scope::child), for whoever keeps track of names itself.
-    pub(crate) fn child_unreserved(&self, name: &str) -> Scope {
-        let name: Arc<str> = name.into();
+    pub(crate) fn child_unreserved(&self, name: Arc<str>) -> Scope {
         let counters = lock(&self.0.counters.children).entry(name.clone()).or_default().clone();
         Scope(Arc::new(Inner {
             run: self.0.run.clone(),
@@ -166,7 +165,7 @@ impl Scope {
         if reserved.takes(name, collection) {
             return Err(self.name_in_use(kind, name));
         }
-        reserved.add(name, collection);
+        reserved.add(name.into(), collection);
         Ok(())
     }
 

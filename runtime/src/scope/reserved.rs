@@ -21,7 +21,7 @@ impl Reserved {
         })
     }
 
-    pub fn add(&mut self, name: &str, collection: Option<&str>) {
-        self.0.entry(name.into()).or_default().push(collection.map(Into::into));
+    pub fn add(&mut self, name: Arc<str>, collection: Option<&str>) {
+        self.0.entry(name).or_default().push(collection.map(Into::into));
     }
 }

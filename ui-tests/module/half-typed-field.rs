@@ -1,0 +1,11 @@
+use flaxen::prelude::*;
+
+#[module]
+struct Mlp {
+    #[module(default = 3)]
+    hidden:
+}
+
+fn main() {
+    let _ = Mlp::new();
+}

@@ -1,4 +1,5 @@
 use flaxen::prelude::*;
+use flaxen_ui_tests::Norm;
 
 #[module]
 struct Mlp;
@@ -6,7 +7,7 @@ struct Mlp;
 impl Layer for Mlp {
     #[compact]
     fn call(&self, x: &Tensor) -> Result<Tensor> {
-        let x = BatchNorm::new().call(x)?;
+        let x = Norm::new().call(x)?;
         Ok(x.relu())
     }
 }

@@ -1,4 +1,5 @@
 use flaxen::prelude::*;
+use flaxen_ui_tests::Dense;
 
 fn main() {
     let _ = sequential![Dense::new(3), |x| x * 2.0];

@@ -1,4 +1,5 @@
 use flaxen::prelude::*;
+use flaxen_ui_tests::Dense;
 
 #[module]
 struct Mlp {

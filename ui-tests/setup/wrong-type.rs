@@ -1,10 +1,11 @@
 use flaxen::prelude::*;
+use flaxen_ui_tests::{Dense, Norm};
 
 #[module]
 struct Mlp {
     hidden: usize,
     #[setup(Dense::new(self.hidden))]
-    conv: Conv,
+    norm: Norm,
     #[setup(Dense::new(self.hidden))]
     all: Vec<Dense>,
 }

@@ -14,6 +14,7 @@ impl Layer for Mlp {
 fn main() -> Result<()> {
     let model = Mlp::new();
     let variables = model.init(key(0)).call(&Tensor::ones([1, 2]))?;
-    let _ = model.bind(&variables).Dense_0;
+    let bound = model.bind(&variables).module()?;
+    let _ = bound.Dense_0;
     Ok(())
 }

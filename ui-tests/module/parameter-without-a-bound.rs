@@ -9,7 +9,7 @@ struct Residual<L> {
 impl<L> Layer for Residual<L> {
     #[compact]
     fn call(&self, x: &Tensor) -> Result<Tensor> {
-        Ok(self.inner.call(x)? + x)
+        Ok(x.clone())
     }
 }
 

@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use flaxen::prelude::*;
 use flaxen_ui_tests::Dense;
@@ -18,7 +19,7 @@ struct Many<E: Layer, const N: usize> {
     #[submodule]
     map: BTreeMap<String, E>,
     #[submodule]
-    boxed: Box<E>,
+    shared: Arc<E>,
 }
 
 impl<E: Layer, const N: usize> Layer for Many<E, N> {
@@ -28,7 +29,7 @@ impl<E: Layer, const N: usize> Layer for Many<E, N> {
         for layer in self.maybe.iter().chain(&self.list).chain(&self.array).chain(self.map.values()) {
             x = layer.call(&x)?;
         }
-        self.boxed.call(&self.pair.1.call(&self.pair.0.call(&x)?)?)
+        self.shared.call(&self.pair.1.call(&self.pair.0.call(&x)?)?)
     }
 }
 
@@ -37,11 +38,11 @@ fn main() -> Result<()> {
     let map = BTreeMap::from([("a".to_owned(), dense())]);
     let pair = (dense(), dense());
     let model =
-        Many::new(dense(), Some(dense()), vec![dense()], [dense(), dense()], pair, map, Box::new(dense()));
+        Many::new(dense(), Some(dense()), vec![dense()], [dense(), dense()], pair, map, Arc::new(dense()));
     let variables = model.init(key(0)).call(&Tensor::ones([1, 2]))?;
     let mut names: Vec<_> = variables.dict("params")?.keys().map(ToString::to_string).collect();
     names.sort();
-    let expected = ["array_0", "array_1", "boxed", "list_0", "map_a", "maybe", "one", "pair_0", "pair_1"];
+    let expected = ["array_0", "array_1", "list_0", "map_a", "maybe", "one", "pair_0", "pair_1", "shared"];
     assert_eq!(names, expected);
     Ok(())
 }

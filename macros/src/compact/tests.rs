@@ -240,6 +240,22 @@ fn a_module_is_not_changed_by_a_call() {
 }
 
 #[test]
+fn a_compact_method_returns_a_result() {
+    for ret in
+        [quote!(Tensor), quote!(flaxen::Tensor), quote!((Tensor, Tensor)), quote!(&Tensor), quote!(impl Fn())]
+    {
+        let expansion = expand(quote!(fn call(&self) -> #ret { self.x() }));
+        assert_eq!(
+            messages(expansion),
+            ["`#[compact]` needs a `Result` as return type: `-> Result<Tensor>`"]
+        );
+    }
+    for ret in [quote!(Result<Tensor>), quote!(flaxen::Result<()>), quote!(Outcome), quote!(Self::Output)] {
+        assert!(messages(expand(quote!(fn call(&self) -> #ret { self.x() }))).is_empty());
+    }
+}
+
+#[test]
 fn what_is_no_function_is_refused() {
     for item in [
         quote!(

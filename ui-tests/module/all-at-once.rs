@@ -25,6 +25,6 @@ fn main() -> Result<()> {
     let model = Mlp::new("path".to_owned(), Dense::new(3)).hidden(4);
     let variables = model.init(key(0)).call(&Tensor::ones([1, 2]))?;
     assert_eq!(model.clone(), model);
-    println!("{:?} {}", model, variables.len());
+    println!("{:?} {variables:?}", model);
     Ok(())
 }

@@ -1,5 +1,4 @@
 use flaxen::prelude::*;
-use flaxen_ui_tests::Norm;
 
 #[module]
 struct Mlp;
@@ -7,7 +6,7 @@ struct Mlp;
 impl Layer for Mlp {
     #[compact]
     fn call(&self, x: &Tensor) -> Result<Tensor> {
-        let x = Norm::new().call(x)?;
+        let x = BatchNorm::new().call(x)?;
         Ok(x.relu())
     }
 }

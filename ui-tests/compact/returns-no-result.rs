@@ -8,11 +8,6 @@ impl Mlp {
     fn call(&self, x: &Tensor) -> Tensor {
         x.relu()
     }
-
-    #[compact]
-    fn shape(&self) -> DType {
-        DType::F32
-    }
 }
 
 fn main() {}

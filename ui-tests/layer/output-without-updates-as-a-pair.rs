@@ -1,5 +1,4 @@
 use flaxen::prelude::*;
-use flaxen_ui_tests::Dense;
 
 fn main() -> Result<()> {
     let model = Dense::new(3);

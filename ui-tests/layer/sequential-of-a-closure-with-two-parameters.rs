@@ -1,5 +1,4 @@
 use flaxen::prelude::*;
-use flaxen_ui_tests::Dense;
 
 fn main() {
     let _ = sequential![Dense::new(3), |x: &Tensor, y: &Tensor| x + y];

@@ -1,6 +1,5 @@
 #![allow(unexpected_cfgs)]
 use flaxen::prelude::*;
-use flaxen_ui_tests::Dense;
 
 #[module]
 struct r#Loop<L: Layer> {

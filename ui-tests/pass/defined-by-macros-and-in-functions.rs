@@ -1,5 +1,4 @@
 use flaxen::prelude::*;
-use flaxen_ui_tests::Dense;
 
 macro_rules! define {
     ($name:ident { $($field:ident: $ty:ty = $default:expr),* } |$x:ident| $body:expr) => {

@@ -1,5 +1,4 @@
 use flaxen::prelude::*;
-use flaxen_ui_tests::{Dense, Norm};
 
 #[module]
 struct Mlp {
@@ -31,10 +30,10 @@ impl Layer for Mlp {
             Activation::Relu.call(x)
         }
         let x = Dense::new(self.hidden).use_bias(false).call(x)?.relu();
-        let norm = |x: &Tensor| Norm::new().call(x, true);
+        let norm = |x: &Tensor| BatchNorm::new().call(x, true);
         let x = norm(&norm(&x)?)?;
         let x = vec![(Dense::new(self.hidden)).call(&x)?, x];
-        let x = flaxen_ui_tests::Dense::new(self.hidden).call(&Dense::new(3).call(&x[0])?)?;
+        let x = flaxen::nn::Dense::new(self.hidden).call(&Dense::new(3).call(&x[0])?)?;
         let shared = self.child_named("shared", Dense::new(3));
         let x = shared.call(&shared.call(&x)?)?;
         let x = Activation::Scale(2.0).call(&free(&x)?)?;
@@ -45,6 +44,6 @@ impl Layer for Mlp {
 fn main() -> Result<()> {
     let variables = Mlp::new().recurses(true).init(key(0)).call(&Tensor::ones([1, 2]))?;
     let names: Vec<_> = variables.dict("params")?.keys().map(ToString::to_string).collect();
-    assert_eq!(names, ["Dense_0", "Dense_1", "Dense_2", "Dense_3", "Mlp_0", "Norm_0", "Norm_1", "shared"]);
+    assert_eq!(names, ["BatchNorm_0", "BatchNorm_1", "Dense_0", "Dense_1", "Dense_2", "Dense_3", "Mlp_0", "shared"]);
     Ok(())
 }

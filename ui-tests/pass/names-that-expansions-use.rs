@@ -24,8 +24,8 @@ struct Mlp {
     setup: usize,
     #[module(default = ::std::option::Option::None)]
     value: ::std::option::Option<u8>,
-    #[setup(::flaxen_ui_tests::Dense::new(self.setup))]
-    dense: ::flaxen_ui_tests::Dense,
+    #[setup(::flaxen::nn::Dense::new(self.setup))]
+    dense: ::flaxen::nn::Dense,
 }
 
 impl flaxen::Layer for Mlp {

@@ -2,7 +2,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use flaxen::prelude::*;
-use flaxen_ui_tests::Dense;
 
 #[module]
 struct Many<E: Layer, const N: usize> {

@@ -2,7 +2,6 @@
 #![deny(warnings, missing_docs, unused, unreachable_pub)]
 
 use flaxen::prelude::*;
-use flaxen_ui_tests::Dense;
 
 /// Public.
 #[module]

@@ -1,5 +1,4 @@
 use flaxen::prelude::*;
-use flaxen_ui_tests::Dense;
 
 #[module]
 struct Mlp {

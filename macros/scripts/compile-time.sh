@@ -66,16 +66,21 @@ plain() {
     module "$1" | sed -e 's/^#\[module\]/#[derive(Clone, Debug, PartialEq, Default)]/' -e '/#\[module(/d' -e '/#\[compact\]/d'
 }
 
+# Silent unless it fails.
+build() {
+    CARGO_TARGET_DIR=$work/target cargo build --quiet --offline --manifest-path "$1" 2>"$work/log" ||
+        { cat "$work/log" >&2 && return 1; }
+}
+
 # The median of five builds of one crate, in milliseconds; what it depends on is built before.
 measure() {
     local manifest=$work/$1/Cargo.toml
-    export CARGO_TARGET_DIR=$work/target
-    cargo build --quiet --offline --manifest-path "$manifest"
+    build "$manifest"
     for _ in 1 2 3 4 5; do
         touch "$work/$1/src/lib.rs"
         local start end
         start=$(date +%s%N)
-        cargo build --quiet --offline --manifest-path "$manifest"
+        build "$manifest"
         end=$(date +%s%N)
         echo $(((end - start) / 1000000))
     done | sort -n | sed -n 3p

@@ -2,7 +2,7 @@
 extern crate flaxen;
 extern crate std;
 
-use flaxen::{Layer as _, Module as _};
+use flaxen::Module as _;
 
 // What users may call their own.
 struct Option;

@@ -33,7 +33,8 @@ impl VisitMut for Adopt<'_> {
     fn visit_expr_method_call_mut(&mut self, call: &mut ExprMethodCall) {
         visit_mut::visit_expr_method_call_mut(self, call);
         if call.method == "call" && is_built(&call.receiver) {
-            let receiver = &call.receiver;
+            // Parentheses are needed around no argument, and the compiler warns of them.
+            let receiver = unparenthesized(&call.receiver);
             // All of it as if the user had written it: of an expression that begins in an expansion, the compiler says
             // that it is the attribute, and puts its suggestions there.
             let at = receiver.span();
@@ -61,6 +62,10 @@ impl VisitMut for Adopt<'_> {
     fn visit_item_mut(&mut self, _: &mut Item) {}
 
     fn visit_expr_const_mut(&mut self, _: &mut ExprConst) {}
+}
+
+fn unparenthesized(expr: &Expr) -> &Expr {
+    if let Expr::Paren(inner) = expr { unparenthesized(&inner.expr) } else { expr }
 }
 
 /// Between the expressions of a macro call such as `vec![x, y]` and `vec![x; 2]`.

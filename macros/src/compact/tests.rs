@@ -122,7 +122,7 @@ fn a_module_that_is_called_where_it_is_built_becomes_a_child() {
         quote! {
             let x = ::flaxen::Module::child(self, Conv::new(32, [3, 3]).strides([2, 2]).kernel_init(init::lecun_normal()))
                 .call(x)?.relu();
-            let norm = || ::flaxen::Module::child(self, (nn::BatchNorm::new())).call(&x, train);
+            let norm = || ::flaxen::Module::child(self, nn::BatchNorm::new()).call(&x, train);
             for _ in 0..3 { ::flaxen::Module::child(self, Foo::<3>::default()).call(x)?; }
             let y = async { ::flaxen::Module::child(self, Self::new(1)).call(x)? };
             ::flaxen::Module::child(self, <Dense>::new(3)).call(&norm()?)

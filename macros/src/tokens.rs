@@ -1,8 +1,9 @@
 //! Questions that are answered by looking at tokens.
 
-use proc_macro2::{Delimiter, Group, Ident, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::ToTokens;
-use syn::Type;
+use syn::parse::{ParseStream, Parser};
+use syn::{Attribute, Type, Visibility};
 
 /// Whether a type mentions a name.
 ///
@@ -27,6 +28,27 @@ pub(crate) fn find_self(tokens: TokenStream) -> Option<Ident> {
         TokenTree::Group(group) => find_self(group.stream()),
         _ => None,
     })
+}
+
+/// Where an item says what it is: behind its attributes and its visibility.
+pub(crate) fn keyword(item: TokenStream) -> Span {
+    let start = |input: ParseStream<'_>| {
+        input.call(Attribute::parse_outer)?;
+        input.parse::<Visibility>()?;
+        let span = input.span();
+        input.parse::<TokenStream>()?;
+        Ok(span)
+    };
+    start.parse2(item).unwrap_or_else(|_| Span::call_site())
+}
+
+/// Moves tokens to another place, while they keep meaning what they mean.
+pub(crate) fn located_at(tokens: impl ToTokens, at: Span) -> TokenStream {
+    let tokens = tokens.to_token_stream().into_iter().map(|mut token| {
+        token.set_span(token.span().located_at(at));
+        token
+    });
+    tokens.collect()
 }
 
 /// The tokens without the attributes `#[helper]` and `#[helper(…)]`, at any depth.

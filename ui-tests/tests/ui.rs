@@ -1,4 +1,4 @@
-//! Programs that must not compile, one a file; what is wrong with it is its name.
+//! Programs that must not compile, one a file; what is wrong with it is its name. In `pass` are programs that must.
 
 use std::env;
 use std::process::Command;
@@ -10,8 +10,10 @@ fn mistakes_are_explained() {
         return;
     }
     let tests = trybuild::TestCases::new();
-    tests.compile_fail("tree/*.rs");
-    tests.compile_fail("transform/*.rs");
+    for theme in ["tree", "transform", "module", "compact", "setup", "layer"] {
+        tests.compile_fail(format!("{theme}/*.rs"));
+    }
+    tests.pass("pass/*.rs");
 }
 
 /// Every version of the compiler words its messages differently, so one version's are compared.

@@ -1,28 +1,30 @@
 //! Modules that are called where they are built become children.
 
-use proc_macro2::{Group, Span, TokenStream, TokenTree};
+use proc_macro2::{Group, TokenStream, TokenTree};
 use quote::{ToTokens, quote_spanned};
 use syn::parse::{Parse, ParseStream, Parser};
 use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
 use syn::visit_mut::{self, VisitMut};
-use syn::{Block, Expr, ExprCall, ExprConst, ExprMethodCall, Item, Macro, Path, Result, Token, parse2};
+use syn::{Block, Expr, ExprCall, ExprConst, ExprMethodCall, Item, Macro, Result, Token, parse2};
 
+use super::model::Options;
 use crate::module::is_reserved;
+use crate::tokens::located_at;
 
 /// The body in which each `Type::new(…).call(…)` is `Module::child(self, Type::new(…)).call(…)`.
 ///
 /// A body without any, or one that does not parse, is what it was, token by token.
-pub(super) fn children(body: &Group, krate: &Path, this: Token![self]) -> TokenStream {
+pub(super) fn children(body: &Group, options: &Options, this: Token![self]) -> TokenStream {
     let tokens = TokenTree::from(body.clone()).into();
     let Ok(mut block) = parse2::<Block>(TokenStream::clone(&tokens)) else { return tokens };
-    let mut adopt = Adopt { krate, this, adopted: false };
+    let mut adopt = Adopt { options, this, adopted: false };
     adopt.visit_block_mut(&mut block);
     if adopt.adopted { block.into_token_stream() } else { tokens }
 }
 
 struct Adopt<'a> {
-    krate: &'a Path,
+    options: &'a Options,
     this: Token![self],
     adopted: bool,
 }
@@ -31,9 +33,12 @@ impl VisitMut for Adopt<'_> {
     fn visit_expr_method_call_mut(&mut self, call: &mut ExprMethodCall) {
         visit_mut::visit_expr_method_call_mut(self, call);
         if call.method == "call" && is_built(&call.receiver) {
-            let Adopt { krate, this, .. } = self;
-            let receiver = &call.receiver;
-            let at = Span::mixed_site().located_at(receiver.span());
+            // Parentheses are needed around no argument, and the compiler warns of them.
+            let receiver = unparenthesized(&call.receiver);
+            // All of it as if the user had written it: of an expression that begins in an expansion, the compiler says
+            // that it is the attribute, and puts its suggestions there.
+            let at = receiver.span();
+            let (krate, this) = (self.options.krate(at), located_at(self.this, at));
             *call.receiver = Expr::Verbatim(quote_spanned!(at=> #krate::Module::child(#this, #receiver)));
             self.adopted = true;
         }
@@ -57,6 +62,10 @@ impl VisitMut for Adopt<'_> {
     fn visit_item_mut(&mut self, _: &mut Item) {}
 
     fn visit_expr_const_mut(&mut self, _: &mut ExprConst) {}
+}
+
+fn unparenthesized(expr: &Expr) -> &Expr {
+    if let Expr::Paren(inner) = expr { unparenthesized(&inner.expr) } else { expr }
 }
 
 /// Between the expressions of a macro call such as `vec![x, y]` and `vec![x; 2]`.

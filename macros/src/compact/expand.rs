@@ -1,6 +1,6 @@
 //! What is generated.
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
@@ -12,36 +12,36 @@ use crate::tokens::has_ident;
 pub(super) fn method(method: &Method, checked: &Checked<'_>, options: &Options) -> TokenStream {
     let Method { attrs, vis, sig, .. } = method;
     let Checked { receiver, ret, body } = checked;
-    let krate = &options.krate;
     let at = Span::mixed_site();
+    let krate = options.krate(at);
     let p = quote_spanned!(at=> #krate::__private);
     let name = sig.ident.unraw().to_string();
     let enter = if options.name_scope { "enter_scope" } else { "enter" };
-    let enter = syn::Ident::new(enter, at);
+    let enter = Ident::new(enter, at);
     let inputs: Vec<_> = method.inputs().map(|input| observe(&input, &p)).collect();
     let (call, observe) = if inputs.is_empty() {
         (quote_spanned!(at=> __call), None)
     } else {
         (quote_spanned!(at=> mut __call), Some(quote_spanned!(at=> if __call.is_observed() { #(#inputs)* })))
     };
-    let body = adopt::children(body, krate, *receiver);
-    let run = if has_ident(ret.to_token_stream(), &|ident| ident == "impl") {
+    let body = adopt::children(body, options, *receiver);
+    let on_ret = at.located_at(ret.span());
+    let run = Ident::new("run", on_ret);
+    let end = if has_ident(ret.to_token_stream(), &|ident| ident == "impl") {
         // A closure cannot say that it returns an `impl Trait`.
-        quote_spanned!(at=> __call.run(&#p::Output::opaque(), move || #body))
+        quote_spanned!(at=> __call.#run(&#p::Output::opaque(), move || #body))
     } else {
-        let on_ret = at.located_at(ret.span());
-        let output = quote_spanned!(at=> {
-            use #p::{Returns as _, ReturnsOpaque as _};
-            (&#p::ProbeReturn::<#ret>::NEW).output()
-        });
-        let closure = quote_spanned!(on_ret=> move || -> #ret #body);
-        quote_spanned!(at=> __call.run(&#output, #closure))
+        let probe = quote_spanned!(on_ret=> (&#p::ProbeReturn::<#ret>::NEW).output());
+        let output = quote_spanned!(at=> { use #p::{Returns as _, ReturnsOpaque as _}; #probe });
+        // What cannot be written to in the closure is what `&self` does not let change.
+        let closure = quote_spanned!(at.located_at(receiver.span())=> move || -> #ret #body);
+        quote_spanned!(at=> __call.#run(&#output, #closure))
     };
     quote_spanned! {at=>
         #(#attrs)* #vis #sig {
             let #call = #p::Call::#enter(#receiver, #name);
             #observe
-            #run
+            #end
         }
     }
 }

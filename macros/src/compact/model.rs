@@ -1,20 +1,20 @@
 //! What was written, checked.
 
-use proc_macro2::{Delimiter, Group, Ident, TokenStream, TokenTree};
-use quote::ToTokens;
+use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
+use quote::{ToTokens, quote_spanned};
 use syn::parse::{Parse, ParseStream, Parser};
 use syn::{
     Attribute, FnArg, LitStr, Pat, Path, Receiver, ReceiverKind, Result, ReturnType, Safety, Signature,
-    Token, Type, Visibility, parse_quote,
+    Token, Type, Visibility,
 };
 
 use crate::errors::Errors;
 use crate::options;
+use crate::tokens::{keyword, located_at};
 
 /// The arguments of the macro.
 pub(super) struct Options {
-    /// Where Flaxen is.
-    pub(super) krate: Path,
+    krate: Option<Path>,
     /// Whether the children's paths have the method's name.
     pub(super) name_scope: bool,
 }
@@ -35,7 +35,15 @@ impl Options {
                 Err(options::unknown(option, "a compact method takes `name_scope` and `crate = path`"))
             }
         });
-        Options { krate: krate.unwrap_or_else(|| parse_quote!(::flaxen)), name_scope }
+        Options { krate, name_scope }
+    }
+
+    /// Where Flaxen is, written at a place in the user's code or the expansion.
+    pub(super) fn krate(&self, at: Span) -> TokenStream {
+        match &self.krate {
+            Some(path) => located_at(path, at),
+            None => quote_spanned!(at=> ::flaxen),
+        }
     }
 }
 
@@ -85,7 +93,7 @@ impl Method {
         if !is_function(item.clone()) {
             let message =
                 "`#[compact]` goes on a method of a module: `fn call(&self, x: &Tensor) -> Result<Tensor>`";
-            return Err(syn::Error::new_spanned(item, message));
+            return Err(syn::Error::new(keyword(item), message));
         }
         let method: Method = syn::parse2(item)?;
         for attr in &method.attrs {
@@ -112,7 +120,12 @@ impl Method {
         }
         let receiver = self.receiver(errors);
         let ret = match output {
-            ReturnType::Type(_, ret) => Some(&**ret),
+            ReturnType::Type(_, ret) => {
+                if is_surely_no_result(ret) {
+                    errors.at(ret, "`#[compact]` needs a `Result` as return type: `-> Result<Tensor>`");
+                }
+                Some(&**ret)
+            }
             ReturnType::Default => {
                 let message = "`#[compact]` needs a return type: `-> Result<Tensor>`";
                 errors.push(syn::Error::new(paren_token.span.close(), message));
@@ -160,6 +173,18 @@ fn is_shared(receiver: &Receiver) -> bool {
         ReceiverKind::Reference(_, _, mutability) => mutability.is_none(),
         ReceiverKind::Typed(_, ty) => matches!(&**ty, Type::Reference(ty) if ty.mutability.is_none()),
         _ => false,
+    }
+}
+
+/// Whether the type is spelled as one that is no `Result`; of all others the compiler knows better.
+fn is_surely_no_result(ty: &Type) -> bool {
+    const OTHERS: [&str; 7] = ["Option", "Self", "Tensor", "Vec", "bool", "f32", "usize"];
+    match ty {
+        Type::Path(ty) => {
+            ty.path.segments.last().is_some_and(|last| OTHERS.iter().any(|name| last.ident == name))
+        }
+        Type::Macro(_) | Type::Group(_) | Type::Paren(_) => false,
+        _ => true,
     }
 }
 

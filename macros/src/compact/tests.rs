@@ -122,7 +122,7 @@ fn a_module_that_is_called_where_it_is_built_becomes_a_child() {
         quote! {
             let x = ::flaxen::Module::child(self, Conv::new(32, [3, 3]).strides([2, 2]).kernel_init(init::lecun_normal()))
                 .call(x)?.relu();
-            let norm = || ::flaxen::Module::child(self, (nn::BatchNorm::new())).call(&x, train);
+            let norm = || ::flaxen::Module::child(self, nn::BatchNorm::new()).call(&x, train);
             for _ in 0..3 { ::flaxen::Module::child(self, Foo::<3>::default()).call(x)?; }
             let y = async { ::flaxen::Module::child(self, Self::new(1)).call(x)? };
             ::flaxen::Module::child(self, <Dense>::new(3)).call(&norm()?)
@@ -236,6 +236,22 @@ fn a_module_is_not_changed_by_a_call() {
         let expansion = expand(quote!(fn call(#receiver) -> Result<()> { Ok(()) }));
         let expected = ["a compact method takes `&self`: a call changes variables, never the module"];
         assert_eq!(messages(expansion), expected);
+    }
+}
+
+#[test]
+fn a_compact_method_returns_a_result() {
+    for ret in
+        [quote!(Tensor), quote!(flaxen::Tensor), quote!((Tensor, Tensor)), quote!(&Tensor), quote!(impl Fn())]
+    {
+        let expansion = expand(quote!(fn call(&self) -> #ret { self.x() }));
+        assert_eq!(
+            messages(expansion),
+            ["`#[compact]` needs a `Result` as return type: `-> Result<Tensor>`"]
+        );
+    }
+    for ret in [quote!(Result<Tensor>), quote!(flaxen::Result<()>), quote!(Outcome), quote!(Self::Output)] {
+        assert!(messages(expand(quote!(fn call(&self) -> #ret { self.x() }))).is_empty());
     }
 }
 

@@ -97,7 +97,7 @@ pub(super) fn of_field(attrs: &[Attribute], errors: &mut Errors) -> FieldOptions
             module(attr, &mut options, errors);
         } else if attr.path().is_ident("submodule") {
             if !matches!(attr.meta, Meta::Path(_)) {
-                errors.at(&attr.meta, "`#[submodule]` takes no arguments: whoever calls `new` gives it");
+                errors.at(&attr.meta, "`#[submodule]` takes no arguments: `new` is given the module; one that is built here is `#[setup(expr)]`");
             }
             options.set_role(Role::Submodule, attr.path(), errors);
         } else if attr.path().is_ident("setup") {

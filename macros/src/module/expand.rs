@@ -4,7 +4,7 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
-use syn::{Attribute, Expr, Fields, Generics, ItemStruct, Path, parse_quote, parse_quote_spanned};
+use syn::{Attribute, Expr, Fields, Generics, ItemStruct, Path, Type, parse_quote, parse_quote_spanned};
 
 use super::attr;
 use super::bound;
@@ -72,6 +72,8 @@ pub(super) struct Bodies {
     pub(super) fields: TokenStream,
     /// The methods that only a module with setup fields has.
     pub(super) setup: TokenStream,
+    /// A lint, with a comma, where the bodies do not use the parameters.
+    pub(super) unused: TokenStream,
 }
 
 impl Bodies {
@@ -89,6 +91,7 @@ impl Bodies {
             attach: attach(module, &p),
             fields: fields(module),
             setup: setup(module, &p),
+            unused: TokenStream::new(),
         }
     }
 }
@@ -118,10 +121,10 @@ pub(super) fn inherent(module: &Module<'_>, generics: &Generics, bodies: &Bodies
             #vis fn #ident(mut self, #parameter) -> Self { #body }
         }
     });
-    let new = &bodies.new;
+    let Bodies { new, unused, .. } = bodies;
     quote_spanned! {at=>
         #[automatically_derived]
-        #[allow(dead_code, clippy::new_without_default, clippy::too_many_arguments)]
+        #[allow(dead_code, #unused clippy::new_without_default, clippy::too_many_arguments)]
         impl #impl_generics #ident #ty_generics #where_clause {
             #[doc = #doc]
             #[must_use]
@@ -300,8 +303,9 @@ fn setup(module: &Module<'_>, p: &TokenStream) -> TokenStream {
     let krate = &module.krate;
     let evaluate = module.setups().map(|(field, expr)| {
         let Field { ident, key, ty, cfgs, .. } = field;
-        let body = fallible(expr);
-        quote_spanned!(at=> #(#cfgs)* setup.field(&#this.#ident, #key, || -> #krate::Result<#ty> { #body });)
+        let body = fallible(expr, ty);
+        let make = Ident::new("field", on_type(field));
+        quote_spanned!(at=> #(#cfgs)* setup.#make(&#this.#ident, #key, || -> #krate::Result<#ty> { #body });)
     });
     let visit = module
         .setups()
@@ -313,12 +317,12 @@ fn setup(module: &Module<'_>, p: &TokenStream) -> TokenStream {
 }
 
 /// The setup expression as a `Result`.
-fn fallible(expr: &Expr) -> TokenStream {
+fn fallible(expr: &Expr, ty: &Type) -> TokenStream {
     if is_fallible(expr) {
         return expr.to_token_stream();
     }
-    let at = Span::mixed_site().located_at(expr.span());
-    quote_spanned!(at=> ::core::result::Result::Ok(#expr))
+    // By way of a variable, as a type that does not fit is then explained by the field's.
+    quote_spanned!(Span::mixed_site()=> let value: #ty = #expr; ::core::result::Result::Ok(value))
 }
 
 /// Whether the expression is a call such as `self.param(…)`, which need not be followed by `?`.

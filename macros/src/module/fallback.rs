@@ -10,7 +10,7 @@ use super::expand::{Bodies, Head, inherent, traits, without_helpers};
 use super::model::Module;
 use super::{bound, valid};
 use crate::errors::Errors;
-use crate::tokens::without_attributes;
+use crate::tokens::{keyword, without_attributes};
 
 /// The user's struct, and stubs of what would be generated: without them, every use of it would be one more error.
 pub(super) fn module(module: &Module<'_>, errors: Errors) -> TokenStream {
@@ -74,7 +74,10 @@ fn misplaced(item: &Item) -> syn::Error {
     match item {
         Item::Fn(item) => syn::Error::new_spanned(&item.sig.ident, on_methods),
         Item::Impl(item) => syn::Error::new_spanned(item.impl_token, on_methods),
-        _ => syn::Error::new_spanned(item, "`#[module]` goes on a struct: its fields are the configuration"),
+        _ => {
+            let message = "`#[module]` goes on a struct: its fields are the configuration";
+            syn::Error::new(keyword(item.to_token_stream()), message)
+        }
     }
 }
 
@@ -111,5 +114,6 @@ fn stubs(setters: usize) -> Bodies {
         attach: stub.clone(),
         fields: stub,
         setup: TokenStream::new(),
+        unused: quote_spanned!(Span::mixed_site()=> unused_variables,),
     }
 }

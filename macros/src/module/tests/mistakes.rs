@@ -86,7 +86,7 @@ fn all_mistakes_of_the_fields_are_reported_at_once() {
         "expected one expression: `#[setup(Dense::new(self.features))]`",
         "expected one expression: `#[setup(Dense::new(self.features))]`",
         "expected one expression: `#[setup(Dense::new(self.features))]`",
-        "`#[submodule]` takes no arguments: whoever calls `new` gives it",
+        "`#[submodule]` takes no arguments: `new` is given the module; one that is built here is `#[setup(expr)]`",
         "`#[submodule]` is given twice",
         "`#[setup]` is given twice",
         "`default` is given twice",

@@ -210,7 +210,8 @@ fn every_role_of_a_generic_module_is_expanded() {
                 }
                 fn __setup(&self, setup: &mut crate::core::__private::SetupPass<'_>) {
                     setup.field(&self.head, "head", || -> crate::core::Result<Dense> {
-                        ::core::result::Result::Ok(Dense::new(self.n))
+                        let value: Dense = Dense::new(self.n);
+                        ::core::result::Result::Ok(value)
                     });
                 }
                 fn __setups(
@@ -350,7 +351,8 @@ fn what_is_generated_for_a_field_is_configured_as_the_field() {
         quote!(#[cfg(a)] visit("type", &self.r#type);),
         quote!(#[cfg(c)] ::flaxen::__private::adopt(&self.__slot, &mut self.body, "body");),
         quote!(#[cfg(d)] setup.field(&self.r#final, "final", || -> ::flaxen::Result<Dense> {
-            ::core::result::Result::Ok(Dense::new(3))
+            let value: Dense = Dense::new(3);
+            ::core::result::Result::Ok(value)
         });),
         quote!(#[cfg(d)] visit(&mut self.r#final);),
         quote!(
@@ -450,7 +452,10 @@ fn a_setup_expression_that_is_a_result_needs_no_question_mark() {
         quote!((0..self.n).map(|_| Leaf::new(2.0)).collect()),
     ] {
         let expected = printed(value.clone());
-        assert_eq!(setup_of(value), quote!(::core::result::Result::Ok(#expected)).to_string());
+        assert_eq!(
+            setup_of(value),
+            quote!(let value: T = #expected; ::core::result::Result::Ok(value)).to_string()
+        );
     }
 }
 

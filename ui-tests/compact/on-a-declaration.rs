@@ -1,0 +1,8 @@
+use flaxen::prelude::*;
+
+trait Encoder: Module {
+    #[compact]
+    fn encode(&self, x: &Tensor) -> Result<Tensor>;
+}
+
+fn main() {}

@@ -1,0 +1,8 @@
+use flaxen::prelude::*;
+
+#[compact]
+struct Mlp {
+    hidden: usize,
+}
+
+fn main() {}

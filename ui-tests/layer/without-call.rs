@@ -1,0 +1,8 @@
+use flaxen::prelude::*;
+
+#[module]
+struct Mlp;
+
+impl Layer for Mlp {}
+
+fn main() {}

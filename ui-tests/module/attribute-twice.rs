@@ -1,0 +1,9 @@
+use flaxen::prelude::*;
+
+#[module]
+#[module(name = "Dense")]
+struct Mlp {
+    hidden: usize,
+}
+
+fn main() {}

@@ -1,0 +1,9 @@
+use flaxen::prelude::*;
+
+#[derive(Clone)]
+#[module]
+struct Mlp {
+    hidden: usize,
+}
+
+fn main() {}

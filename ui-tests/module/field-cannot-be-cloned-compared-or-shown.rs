@@ -1,0 +1,10 @@
+use flaxen::prelude::*;
+
+struct Plain;
+
+#[module]
+struct Mlp {
+    plain: Plain,
+}
+
+fn main() {}

@@ -1,0 +1,8 @@
+use flaxen::prelude::*;
+
+#[module]
+struct Mlp {
+    activation: Box<dyn Fn(&Tensor) -> Tensor + Send + Sync>,
+}
+
+fn main() {}

@@ -1,0 +1,8 @@
+use flaxen::prelude::*;
+
+#[module]
+struct Scaled<'a> {
+    scale: &'a Tensor,
+}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use flaxen::prelude::*;
+
+#[module(name = "encoder/Mlp")]
+struct Mlp;
+
+fn main() {}

@@ -1,0 +1,6 @@
+use flaxen::prelude::*;
+
+#[module]
+trait Encoder {}
+
+fn main() {}

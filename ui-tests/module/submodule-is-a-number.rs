@@ -1,0 +1,9 @@
+use flaxen::prelude::*;
+
+#[module]
+struct Mlp {
+    #[submodule]
+    hidden: usize,
+}
+
+fn main() {}

@@ -1,0 +1,13 @@
+use flaxen::prelude::*;
+
+#[module]
+struct Mlp {
+    #[module(default = Dense::new(3))]
+    #[submodule]
+    dense: Dense,
+    #[submodule]
+    #[setup(Dense::new(3))]
+    head: Dense,
+}
+
+fn main() {}

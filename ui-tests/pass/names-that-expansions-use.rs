@@ -1,0 +1,43 @@
+#![no_implicit_prelude]
+extern crate flaxen;
+extern crate std;
+
+use flaxen::Module as _;
+
+// What users may call their own.
+struct Option;
+struct Result;
+struct String;
+struct Vec;
+struct Default;
+struct Into;
+struct Clone;
+
+#[flaxen::module]
+struct Mlp {
+    slot: u8,
+    visit: u8,
+    other: u8,
+    f: u8,
+    setter: u8,
+    #[module(default = 3)]
+    setup: usize,
+    #[module(default = ::std::option::Option::None)]
+    value: ::std::option::Option<u8>,
+    #[setup(::flaxen::nn::Dense::new(self.setup))]
+    dense: ::flaxen::nn::Dense,
+}
+
+impl flaxen::Layer for Mlp {
+    #[flaxen::compact]
+    fn call(&self, __call: &flaxen::Tensor) -> flaxen::Result<flaxen::Tensor> {
+        self.dense.call(__call)
+    }
+}
+
+fn main() -> flaxen::Result<()> {
+    let _ = (Option, Result, String, Vec, Default, Into, Clone);
+    let model = Mlp::new(1, 2, 3, 4, 5).setup(2).value(1);
+    model.init(flaxen::random::key(0)).call(&flaxen::Tensor::ones([1, 2]))?;
+    ::std::result::Result::Ok(())
+}

@@ -1,0 +1,10 @@
+use flaxen::prelude::*;
+
+#[module]
+struct Mlp {
+    hidden: usize,
+    #[setup(self.hidden * 2)]
+    double: usize,
+}
+
+fn main() {}

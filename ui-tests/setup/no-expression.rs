@@ -1,0 +1,13 @@
+use flaxen::prelude::*;
+
+#[module]
+struct Mlp {
+    #[setup]
+    a: Dense,
+    #[setup()]
+    b: Dense,
+    #[setup = Dense::new(3)]
+    c: Dense,
+}
+
+fn main() {}

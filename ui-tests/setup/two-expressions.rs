@@ -1,0 +1,9 @@
+use flaxen::prelude::*;
+
+#[module]
+struct Mlp {
+    #[setup(Dense::new(3), Dense::new(4))]
+    dense: Dense,
+}
+
+fn main() {}

@@ -1,0 +1,10 @@
+use flaxen::prelude::*;
+
+#[module]
+struct Mlp {
+    hidden: usize,
+    #[setup(Dense::new(self.hiden))]
+    dense: Dense,
+}
+
+fn main() {}

@@ -6,4 +6,5 @@ pub mod laws;
 pub mod loss;
 pub mod numbers;
 pub mod programs;
+pub mod runner;
 pub mod values;

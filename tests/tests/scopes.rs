@@ -79,7 +79,9 @@ fn a_missing_stream_is_served_from_params_and_a_missing_params_is_an_error() -> 
     let error = scope::init(Rngs::none().with("dropout", key(0)))
         .run(|s| s.child("a")?.make_rng("params"))
         .expect_err("there is no such stream");
-    assert!(matches!(&error, Error::MissingRng { stream, path, .. } if &**stream == "params" && &**path == "/a"));
+    assert!(
+        matches!(&error, Error::MissingRng { stream, path, .. } if &**stream == "params" && &**path == "/a")
+    );
     assert!(error.to_string().contains("`dropout`"), "{error}");
     Ok(())
 }

@@ -31,6 +31,20 @@ fn folder() -> PathBuf {
         .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/golden")), PathBuf::from)
 }
 
+/// The names of all cases there are, in order.
+///
+/// # Panics
+/// If the folder cannot be read.
+pub fn names() -> Vec<String> {
+    let entries =
+        std::fs::read_dir(folder()).unwrap_or_else(|error| panic!("{}: {error}", folder().display()));
+    let name = |path: PathBuf| Some(path.file_name()?.to_str()?.strip_suffix(".json")?.to_owned());
+    let paths = entries.filter_map(Result::ok).map(|entry| entry.path());
+    let mut names: Vec<String> = paths.filter_map(name).filter(|name| name != "index").collect();
+    names.sort();
+    names
+}
+
 impl Case {
     /// Reads a case.
     ///
@@ -66,6 +80,16 @@ impl Case {
             Some(array) => array.clone(),
             None => panic!("no array `{key}`, but {:?}", self.arrays.keys()),
         }
+    }
+
+    /// Whether there is an array of a key.
+    pub fn has(&self, key: &str) -> bool {
+        self.arrays.contains_key(key)
+    }
+
+    /// What kind of container is at a key, if it is no plain dict.
+    pub fn container(&self, key: &str) -> Option<&str> {
+        self.manifest["containers"][key].as_str()
     }
 
     /// The keys of all arrays, in order.

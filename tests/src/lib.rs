@@ -6,5 +6,6 @@ pub mod laws;
 pub mod loss;
 pub mod numbers;
 pub mod programs;
+pub mod runner;
 pub mod scenarios;
 pub mod values;

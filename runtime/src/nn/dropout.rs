@@ -48,13 +48,14 @@ pub struct Dropout {
 }
 
 impl Dropout {
-    /// The input with elements dropped if `train` is true, else as it is.
+    /// The input with elements dropped if `train` is true, as it is if that is false, and as
+    /// [`deterministic`](Dropout::deterministic) says if it is None.
     ///
     /// # Errors
     /// If the rate is no probability, there is no random stream, or the constructor was given `deterministic`, too.
     #[compact]
-    pub fn call(&self, x: &Tensor, train: bool) -> Result<Tensor> {
-        self.drop(x, merge_param("deterministic", self.deterministic, Some(!train))?, None)
+    pub fn call(&self, x: &Tensor, train: impl Into<Option<bool>>) -> Result<Tensor> {
+        self.drop(x, train.into(), None)
     }
 
     /// As [`call`](Dropout::call) while training, with a key of one's own.
@@ -63,10 +64,11 @@ impl Dropout {
     /// As [`call`](Dropout::call).
     #[compact]
     pub fn call_with_key(&self, x: &Tensor, key: &Key) -> Result<Tensor> {
-        self.drop(x, merge_param("deterministic", self.deterministic, Some(false))?, Some(key))
+        self.drop(x, Some(true), Some(key))
     }
 
-    fn drop(&self, x: &Tensor, deterministic: bool, key: Option<&Key>) -> Result<Tensor> {
+    fn drop(&self, x: &Tensor, train: Option<bool>, key: Option<&Key>) -> Result<Tensor> {
+        let deterministic = merge_param("deterministic", self.deterministic, train.map(|train| !train))?;
         if !(0.0..=1.0).contains(&self.rate) {
             let message = format!("expects a rate from 0 to 1, found {}", self.rate);
             return Err(Error::argument("Dropout", message));
@@ -91,6 +93,6 @@ impl Dropout {
 impl Layer for Dropout {
     #[compact]
     fn call(&self, x: &Tensor) -> Result<Tensor> {
-        self.drop(x, merge_param("deterministic", self.deterministic, None)?, None)
+        self.drop(x, None, None)
     }
 }

@@ -67,10 +67,10 @@ pub struct Conv {
     #[module(default = DType::F32)]
     pub param_dtype: DType,
     /// How the kernel begins.
-    #[module(default = init::lecun_normal())]
+    #[module(into, default = init::lecun_normal())]
     pub kernel_init: Initializer,
     /// How the bias begins.
-    #[module(default = init::zeros())]
+    #[module(into, default = init::zeros())]
     pub bias_init: Initializer,
 }
 

@@ -33,7 +33,7 @@ use crate::{compact, init, module};
 /// ```
 ///
 /// As a [`Layer`], in [`sequential!`](crate::sequential) for instance, it has no argument that says whether it trains:
-/// [`use_running_average`](BatchNorm::use_running_average) says it then.
+/// [`use_running_average`](BatchNorm::use_running_average) says it then. Saying it in both places is an error, as in Flax.
 ///
 /// Ioffe and Szegedy, arXiv:1502.03167; as `flax.linen.BatchNorm`, whose `use_running_average` is `!train`.
 #[module]
@@ -63,10 +63,10 @@ pub struct BatchNorm {
     #[module(default = true)]
     pub use_scale: bool,
     /// How the bias begins.
-    #[module(default = init::zeros())]
+    #[module(into, default = init::zeros())]
     pub bias_init: Initializer,
     /// How the scale begins.
-    #[module(default = init::ones())]
+    #[module(into, default = init::ones())]
     pub scale_init: Initializer,
     /// The axis of a `vmap` over which statistics are averaged, too; not so during `init`.
     #[module(default)]
@@ -80,14 +80,15 @@ pub struct BatchNorm {
 }
 
 impl BatchNorm {
-    /// The normalised input, by its own statistics if `train` is true, else by the running averages.
+    /// The normalised input, by its own statistics if `train` is true, by the running averages if it is false, and as
+    /// [`use_running_average`](BatchNorm::use_running_average) says if it is None.
     ///
     /// # Errors
     /// If there are no such axes, `batch_stats` is not mutable while training, a `vmap` with `axis_name` is missing, or the
     /// constructor was given `use_running_average`, too.
     #[compact]
-    pub fn call(&self, x: &Tensor, train: bool) -> Result<Tensor> {
-        self.normalize(x, Some(!train), None)
+    pub fn call(&self, x: &Tensor, train: impl Into<Option<bool>>) -> Result<Tensor> {
+        self.normalize(x, train.into(), None)
     }
 
     /// As [`call`](BatchNorm::call), with statistics of those elements only where `mask`, which broadcasts, is true.
@@ -95,13 +96,14 @@ impl BatchNorm {
     /// # Errors
     /// As [`call`](BatchNorm::call); if the mask does not broadcast to the input.
     #[compact]
-    pub fn call_masked(&self, x: &Tensor, train: bool, mask: &Tensor) -> Result<Tensor> {
-        self.normalize(x, Some(!train), Some(mask))
+    pub fn call_masked(&self, x: &Tensor, train: impl Into<Option<bool>>, mask: &Tensor) -> Result<Tensor> {
+        self.normalize(x, train.into(), Some(mask))
     }
 
-    fn normalize(&self, x: &Tensor, running: Option<bool>, mask: Option<&Tensor>) -> Result<Tensor> {
+    fn normalize(&self, x: &Tensor, train: Option<bool>, mask: Option<&Tensor>) -> Result<Tensor> {
         const OP: &str = "BatchNorm";
-        let running = merge_param("use_running_average", self.use_running_average, running)?;
+        let running =
+            merge_param("use_running_average", self.use_running_average, train.map(|train| !train))?;
         let features = self.axis.ascending(OP, x.rank())?;
         let reduced: Shape = (0..x.rank()).filter(|axis| !features.contains(axis)).collect();
         let sizes: Shape = features.iter().map(|&axis| x.shape()[axis]).collect();

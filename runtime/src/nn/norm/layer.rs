@@ -44,10 +44,10 @@ pub struct LayerNorm {
     #[module(default = true)]
     pub use_scale: bool,
     /// How the bias begins.
-    #[module(default = init::zeros())]
+    #[module(into, default = init::zeros())]
     pub bias_init: Initializer,
     /// How the scale begins.
-    #[module(default = init::ones())]
+    #[module(into, default = init::ones())]
     pub scale_init: Initializer,
     /// The axes that mean and variance are taken over; the last one by default.
     #[module(into, default = AxisList::from(-1))]

@@ -1,0 +1,92 @@
+//! Initializers, as `flax.linen.initializers` has them.
+//!
+//! All return an [`Initializer`]: a function of a key, a shape and a dtype, which can also be made of a closure. For one key
+//! the numbers are those of Flax, bit for bit in `F32`; [`orthogonal`] differs by the rounding of its decomposition.
+
+mod orthogonal;
+mod variance_scaling;
+
+use crate::error::Result;
+use crate::ops::create::full;
+use crate::random;
+use crate::scope::Initializer;
+use crate::tensor::{Aval, DType, Element, Tensor};
+
+pub use orthogonal::{delta_orthogonal, orthogonal};
+pub use variance_scaling::{
+    Distribution, FanMode, VarianceScaling, glorot_normal, glorot_uniform, he_normal, he_uniform,
+    kaiming_normal, kaiming_uniform, lecun_normal, lecun_uniform, variance_scaling, xavier_normal,
+    xavier_uniform,
+};
+
+/// Zeros.
+pub fn zeros() -> Initializer {
+    Initializer::new(|_, shape, dtype| full(Aval::new(shape, dtype), 0.0)).named("zeros")
+}
+
+/// Ones.
+pub fn ones() -> Initializer {
+    Initializer::new(|_, shape, dtype| full(Aval::new(shape, dtype), 1.0)).named("ones")
+}
+
+/// One number everywhere.
+pub fn constant(value: impl Into<f64>) -> Initializer {
+    let value = value.into();
+    Initializer::new(move |_, shape, dtype| full(Aval::new(shape, dtype), value))
+        .named(format!("constant({value:?})"))
+}
+
+/// Normal with mean 0; Flax's default standard deviation is 0.01.
+pub fn normal(stddev: impl Into<f64>) -> Initializer {
+    let stddev = stddev.into();
+    Initializer::new(move |key, shape, dtype| Ok(random::try_normal_of(key, shape, dtype)? * stddev))
+        .named(format!("normal({stddev:?})"))
+}
+
+/// Normal with mean 0, truncated to an interval given in standard deviations.
+///
+/// Flax's defaults are 0.01, −2 and 2. The standard deviation is that before truncation.
+pub fn truncated_normal(stddev: impl Into<f64>, lower: impl Into<f64>, upper: impl Into<f64>) -> Initializer {
+    let (stddev, lower, upper) = (stddev.into(), lower.into(), upper.into());
+    Initializer::new(move |key, shape, dtype| {
+        let (lower, upper) = (number(lower, dtype)?, number(upper, dtype)?);
+        Ok(random::try_truncated_normal(key, shape, lower, upper)? * stddev)
+    })
+    .named(format!("truncated_normal({stddev:?}, {lower:?}, {upper:?})"))
+}
+
+/// Uniform in [0, scale); Flax's default scale is 0.01.
+pub fn uniform(scale: impl Into<f64>) -> Initializer {
+    let scale = scale.into();
+    Initializer::new(move |key, shape, dtype| Ok(random::try_uniform_of(key, shape, dtype)? * scale))
+        .named(format!("uniform({scale:?})"))
+}
+
+/// Samples of any distribution of the `rand` ecosystem, such as those of `ndarray-rand`.
+///
+/// The numbers are drawn one after another, row-major, as the distribution's type, and cast to the parameter's dtype.
+///
+/// ```
+/// use flaxen::prelude::*;
+/// use ndarray_rand::rand_distr::Cauchy;
+///
+/// let cauchy = init::from_distribution(Cauchy::new(0.0f32, 0.1)?);
+/// let x = Tensor::ones([1, 3]);
+/// let variables = Dense::new(4).kernel_init(cauchy).init(key(0)).call(&x)?;
+/// assert_eq!(variables.tensor("params/kernel")?.shape(), [3, 4]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn from_distribution<T, D>(distribution: D) -> Initializer
+where
+    T: Element,
+    D: rand::distr::Distribution<T> + Send + Sync + 'static,
+{
+    Initializer::new(move |key, shape, dtype| {
+        random::try_from_fn(key, shape, |generator| distribution.sample(generator))?.try_cast(dtype)
+    })
+}
+
+/// A number of a dtype.
+fn number(value: f64, dtype: DType) -> Result<Tensor> {
+    Tensor::from(value).try_cast(dtype)
+}

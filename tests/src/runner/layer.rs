@@ -1,0 +1,149 @@
+//! Cases of the kind `layer`: one module, its initial values, output, updates and gradients.
+
+use std::collections::BTreeMap;
+
+use flaxen::prelude::*;
+use flaxen::tree::leaves;
+use flaxen::{Value, random};
+use serde_json::Value as Json;
+
+use super::arguments::Spec;
+use super::compare::{alike, near, same};
+use super::containers::{arrays_of, variables_at};
+use super::models::{Arguments, Model, Run};
+use super::modules::model;
+use super::{Stop, Verdict};
+use crate::golden::Case;
+use crate::loss::golden_loss;
+
+/// Runs a case of the kind `layer`.
+///
+/// # Errors
+/// If it does not pass.
+pub fn run_layer(case: &Case) -> Verdict {
+    let settings = case.settings();
+    if !settings["call"].is_object() {
+        return Err(Stop::Unsupported("a case without `settings.call`".into()));
+    }
+    let spec = Spec::read(&settings["module"])?;
+    let method = |of: &str| settings[of]["method"].as_str().unwrap_or("__call__").to_owned();
+    let initial = model(case, &spec, &method("init"))?;
+    let called = model(case, &spec, &method("call"))?;
+    let unknown = spec.finish()?;
+    let arguments = arguments(case)?;
+    initial.check(&arguments)?;
+    called.check(&arguments)?;
+
+    let expected = case.group("init");
+    let variables = arrays_of(&initial.init(rngs(&settings["init"]["rngs"])?, &arguments)?.1);
+    if unknown.is_empty() {
+        same("init", &variables, &expected)?;
+    } else {
+        alike("init", &variables, &expected)?;
+    }
+
+    let used = variables_at(case, case.expect()["used_group"].as_str().unwrap_or("init"))?;
+    let run = Run {
+        rngs: rngs(&settings["call"]["rngs"])?,
+        mutable: mutable(&settings["call"]["mutable"])?,
+        capture: settings["call"]["capture_intermediates"].as_bool().unwrap_or(false),
+    };
+    let (out, updates) = called.apply(&used, &run, &arguments)?;
+    near("out", &arrays_of(&out), &whole(case, "out"), case.tolerance())?;
+    near("mut", &arrays_of(&updates), &case.group("mut"), case.tolerance())?;
+    if case.has("loss") {
+        check_gradients(case, &*called, &used, &run, &arguments)?;
+    }
+    Ok(if unknown.is_empty() {
+        String::new()
+    } else {
+        format!("initial values compared by shape only, as {}", unknown.join(" and "))
+    })
+}
+
+/// The array of a key, or those below it.
+fn whole(case: &Case, key: &str) -> BTreeMap<String, Tensor> {
+    if case.has(key) { BTreeMap::from([(String::new(), case.array(key))]) } else { case.group(key) }
+}
+
+fn arguments(case: &Case) -> Result<Arguments, Stop> {
+    let call = &case.settings()["call"];
+    let array = |key: String| {
+        if case.has(&key) {
+            Ok(case.array(&key))
+        } else {
+            Err(Stop::Unsupported(format!("`{key}` is no array")))
+        }
+    };
+    let names =
+        |of: &str| call[of].as_array().into_iter().flatten().filter_map(Json::as_str).map(str::to_owned);
+    let positional = names("positional").map(|name| array(format!("in/{name}"))).collect::<Result<_, _>>()?;
+    let arrays = names("array_kwargs").map(|name| Ok((name.clone(), array(format!("kw/{name}"))?)));
+    let options = call["kwargs"].as_object().cloned().unwrap_or_default();
+    Ok(Arguments { positional, arrays: arrays.collect::<Result<_, Stop>>()?, options })
+}
+
+fn rngs(json: &Json) -> Result<Rngs, Stop> {
+    let key = |seed: &Json| {
+        let seed = seed.as_u64().ok_or_else(|| Stop::Unsupported(format!("the seed {seed}")))?;
+        Ok::<_, Stop>(random::key(seed))
+    };
+    match json {
+        Json::Null => Ok(Rngs::none()),
+        Json::Object(streams) => {
+            streams.iter().try_fold(Rngs::none(), |rngs, (name, seed)| Ok(rngs.with(name, key(seed)?)))
+        }
+        seed => Ok(Rngs::new(key(seed)?)),
+    }
+}
+
+fn mutable(json: &Json) -> Result<Option<Filter>, Stop> {
+    match json {
+        Json::Null | Json::Bool(false) => Ok(None),
+        Json::Bool(true) => Ok(Some(Filter::all())),
+        Json::String(name) => Ok(Some(name.clone().into())),
+        Json::Array(names) => Ok(Some(names.iter().filter_map(Json::as_str).collect::<Vec<_>>().into())),
+        other => Err(Stop::Unsupported(format!("mutable={other}"))),
+    }
+}
+
+/// The loss of the case, and its gradients with respect to parameters and floating-point inputs.
+fn check_gradients(
+    case: &Case,
+    model: &dyn Model,
+    used: &Variables,
+    run: &Run,
+    arguments: &Arguments,
+) -> Result<(), Stop> {
+    let names: Vec<&str> = case.settings()["call"]["positional"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Json::as_str)
+        .collect();
+    let floats: Vec<usize> =
+        (0..names.len()).filter(|&i| arguments.positional[i].dtype().is_float()).collect();
+    let inputs: Vec<Tensor> = floats.iter().map(|&i| arguments.positional[i].clone()).collect();
+    let params = used.collection("params").cloned();
+    let loss_of = |(params, inputs): &(Option<Dict>, Vec<Tensor>)| {
+        let variables = params.as_ref().map_or_else(|| used.clone(), |params| used.with("params", params));
+        let mut arguments = arguments.clone();
+        floats.iter().zip(inputs).for_each(|(&i, input)| arguments.positional[i] = input.clone());
+        total_loss(&model.apply(&variables, run, &arguments)?.0)
+    };
+    let (loss, (params, inputs)) = value_and_grad(loss_of)(&(params, inputs))?;
+
+    near("loss", &arrays_of(&loss), &whole(case, "loss"), case.tolerance())?;
+    let params = params.map_or_else(BTreeMap::new, |params| arrays_of(&params));
+    near("grad_params", &params, &case.group("grad_params"), case.tolerance())?;
+    let inputs = floats.iter().map(|&i| names[i].to_owned()).zip(inputs).collect();
+    near("grad_in", &inputs, &case.group("grad_in"), case.tolerance())
+}
+
+/// The loss over all outputs that are floats, in `F32` for halves.
+fn total_loss(out: &Value) -> Result<Tensor> {
+    let floats = leaves(out).into_iter().filter(|leaf| leaf.dtype().is_float());
+    floats
+        .map(|leaf| golden_loss(&leaf.try_cast(DType::F32)?))
+        .try_fold(Tensor::from(0.0f32), |sum, loss| sum.try_add(loss?))
+}

@@ -31,7 +31,13 @@ pub fn adopt<C: Child>(parent: &Slot, field: &mut C, name: &str) {
 
 impl<M: Module> Child for M {
     fn adopt(&mut self, parent: &Slot, name: &str) {
-        if self.__slot().is_in_run_of(parent) || (self.__slot().is_unbound() && parent.is_unbound()) {
+        let slot = self.__slot();
+        let stays = if parent.is_unbound() {
+            slot.is_unbound()
+        } else {
+            slot.is_failed() || slot.is_in_run_of(parent)
+        };
+        if stays {
             return;
         }
         if let Some(shared) = parent.instance().and_then(|instance| self.__shared(&instance.session)) {

@@ -417,7 +417,7 @@ pub trait Layer: Module {
 }
 
 fn make_child<M: Module>(slot: &Slot, mut module: M, name: Option<&str>) -> M {
-    if slot.is_unbound() || module.__slot().is_in_run_of(slot) {
+    if slot.is_unbound() || module.__slot().is_failed() || module.__slot().is_in_run_of(slot) {
         return module;
     }
     if let Some(shared) = slot.instance().and_then(|instance| module.__shared(&instance.session)) {

@@ -39,6 +39,11 @@ impl Slot {
         matches!(self.0, State::Unbound)
     }
 
+    /// Whether binding the module failed, which no second attempt under another name is to hide.
+    pub(super) fn is_failed(&self) -> bool {
+        matches!(self.0, State::Failed(_))
+    }
+
     pub(super) fn instance(&self) -> Option<&Arc<Instance>> {
         if let State::Bound(instance) = &self.0 { Some(instance) } else { None }
     }

@@ -4,6 +4,7 @@ pub mod data;
 pub mod golden;
 pub mod laws;
 pub mod loss;
+pub mod modules;
 pub mod numbers;
 pub mod programs;
 pub mod runner;

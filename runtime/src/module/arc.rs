@@ -1,5 +1,6 @@
 //! `Arc<M>`: one module in several places.
 
+use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
@@ -82,6 +83,10 @@ impl<M: Module> Module for Arc<M> {
 
     fn __shared(&self, session: &Session) -> Option<Arc<M>> {
         session.adopted(self)
+    }
+
+    fn __sharing(&self) -> Option<Box<dyn Any + Send + Sync>> {
+        Some(Box::new(self.clone()))
     }
 
     fn type_name(&self) -> &'static str {

@@ -22,6 +22,7 @@ trait AnyLayer: fmt::Debug + Send + Sync {
     fn slot(&self) -> &Slot;
     fn attach(&mut self, slot: Slot);
     fn shared(&self, session: &Session) -> Option<Box<dyn AnyLayer>>;
+    fn sharing(&self) -> Option<Box<dyn Any + Send + Sync>>;
     fn fields(&self, visit: &mut dyn FnMut(&'static str, &dyn fmt::Debug));
     fn call(&self, x: &Tensor) -> Result<Tensor>;
 }
@@ -53,6 +54,10 @@ impl<L: Layer> AnyLayer for L {
 
     fn shared(&self, session: &Session) -> Option<Box<dyn AnyLayer>> {
         Some(Box::new(self.__shared(session)?))
+    }
+
+    fn sharing(&self) -> Option<Box<dyn Any + Send + Sync>> {
+        self.__sharing()
     }
 
     fn fields(&self, visit: &mut dyn FnMut(&'static str, &dyn fmt::Debug)) {
@@ -106,6 +111,10 @@ impl Module for BoxedLayer {
 
     fn __shared(&self, session: &Session) -> Option<BoxedLayer> {
         self.0.shared(session).map(BoxedLayer)
+    }
+
+    fn __sharing(&self) -> Option<Box<dyn Any + Send + Sync>> {
+        self.0.sharing()
     }
 
     fn type_name(&self) -> &'static str {

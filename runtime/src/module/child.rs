@@ -31,7 +31,10 @@ pub fn adopt<C: Child>(parent: &Slot, field: &mut C, name: &str) {
 
 impl<M: Module> Child for M {
     fn adopt(&mut self, parent: &Slot, name: &str) {
-        if self.__slot().is_in_run_of(parent) || (self.__slot().is_unbound() && parent.is_unbound()) {
+        let slot = self.__slot();
+        // One that could not be bound in this run stays, too: a second attempt under another name would hide the error.
+        let stays = slot.is_in_run_of(parent) || (slot.is_unbound() && parent.is_unbound());
+        if stays {
             return;
         }
         if let Some(shared) = parent.instance().and_then(|instance| self.__shared(&instance.session)) {

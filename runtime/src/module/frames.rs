@@ -1,5 +1,6 @@
 //! Which methods of a module are running, and the names given out in them.
 
+use std::any::Any;
 use std::sync::Arc;
 use std::thread::{self, ThreadId};
 
@@ -25,6 +26,8 @@ pub(super) struct Frame {
     pub scope: Option<Scope>,
     counters: SmallVec<[(&'static str, usize); 4]>,
     pub reserved: Reserved,
+    /// Shared modules that are submodules for as long as the frame lasts.
+    pub kept: Vec<Box<dyn Any + Send + Sync>>,
 }
 
 impl Frames {
@@ -66,26 +69,33 @@ impl Frames {
     }
 
     /// Ends the innermost method; the next call of the module gives out the same names again.
-    pub fn exit(&mut self) {
+    ///
+    /// Returns the frame if it ended, for the caller to drop outside of locks.
+    pub fn exit(&mut self) -> Option<Frame> {
         let thread = thread::current().id();
-        let Some(index) = self.0.iter().position(|frames| frames.thread == thread) else { return };
+        let index = self.0.iter().position(|frames| frames.thread == thread)?;
         let stack = &mut self.0[index].stack;
-        if let Some(frame) = stack.last_mut() {
-            frame.depth -= 1;
-            frame.reserved = Reserved::default();
-            if frame.depth == 0 {
-                stack.pop();
-            }
-        }
+        let frame = stack.last_mut()?;
+        frame.depth -= 1;
+        frame.reserved = Reserved::default();
+        let ended = if frame.depth == 0 { stack.pop() } else { None };
         if stack.is_empty() {
             self.0.swap_remove(index);
         }
+        ended
     }
 }
 
 impl Frame {
     fn new(in_setup: bool, scope: Option<Scope>) -> Frame {
-        Frame { depth: 1, in_setup, scope, counters: SmallVec::new(), reserved: Reserved::default() }
+        Frame {
+            depth: 1,
+            in_setup,
+            scope,
+            counters: SmallVec::new(),
+            reserved: Reserved::default(),
+            kept: Vec::new(),
+        }
     }
 
     /// `Dense_0`, `Dense_1`, …

@@ -45,7 +45,9 @@ pub(crate) struct Entered<'a>(&'a Instance);
 
 impl Drop for Entered<'_> {
     fn drop(&mut self) {
-        lock(&self.0.frames).exit();
+        // What the frame kept may have code of the user's to run when it is dropped.
+        let ended = lock(&self.0.frames).exit();
+        drop(ended);
     }
 }
 
@@ -159,6 +161,13 @@ impl Instance {
         }
         frame.reserved.add(name.clone(), collection);
         Ok(scope)
+    }
+
+    /// Keeps a shared module alive until the running method ends, so that it is the same one when it is met again.
+    pub fn keep(&self, shared: Box<dyn Any + Send + Sync>) {
+        if let Some(frame) = lock(&self.frames).top() {
+            frame.kept.push(shared);
+        }
     }
 
     /// Whether a running method has taken a name.

@@ -22,6 +22,7 @@ mod slot;
 mod tabulate;
 mod text;
 
+use std::any::Any;
 use std::borrow::Borrow;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -112,6 +113,12 @@ pub trait Module: Clone + fmt::Debug + PartialEq + Send + Sync + 'static {
     /// What became of the instance this one shares, if it is one that shares.
     #[doc(hidden)]
     fn __shared(&self, _session: &instance::Session) -> Option<Self> {
+        None
+    }
+
+    /// The module itself, if it is one that shares.
+    #[doc(hidden)]
+    fn __sharing(&self) -> Option<Box<dyn Any + Send + Sync>> {
         None
     }
 
@@ -425,6 +432,9 @@ fn make_child<M: Module>(slot: &Slot, mut module: M, name: Option<&str>) -> M {
     }
     let class = module.type_name();
     module.__attach(slot.within(|instance| instance.make_child(class, name)));
+    if let (Some(parent), Some(shared)) = (slot.instance(), module.__sharing()) {
+        parent.keep(shared);
+    }
     module
 }
 

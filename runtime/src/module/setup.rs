@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::cell::Cell;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, OnceLock};
@@ -166,6 +167,22 @@ impl<T: fmt::Debug> fmt::Debug for Setup<T> {
             None => f.write_str("<unset>"),
         }
     }
+}
+
+/// Whether both are the field of one module and its clones; what they hold is compared by `*a == *b`.
+///
+/// A module's own equality is that of its configuration, from which these fields follow.
+impl<T> PartialEq for Setup<T> {
+    fn eq(&self, other: &Setup<T>) -> bool {
+        Arc::ptr_eq(&self.value, &other.value)
+    }
+}
+
+impl<T> Eq for Setup<T> {}
+
+/// Adds nothing, as the hash of a module is that of its configuration.
+impl<T> Hash for Setup<T> {
+    fn hash<H: Hasher>(&self, _state: &mut H) {}
 }
 
 /// A field without a value, as after deserialising.

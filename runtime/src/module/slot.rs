@@ -1,6 +1,7 @@
 //! `Slot`: what `#[module]` adds to a struct.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use super::instance::Instance;
@@ -84,6 +85,13 @@ impl PartialEq for Slot {
     fn eq(&self, _other: &Slot) -> bool {
         true
     }
+}
+
+impl Eq for Slot {}
+
+/// Adds nothing, as equal modules have any slots.
+impl Hash for Slot {
+    fn hash<H: Hasher>(&self, _state: &mut H) {}
 }
 
 impl fmt::Debug for Slot {

@@ -3,7 +3,7 @@
 use super::normalize::Normalization;
 use super::statistics::Statistics;
 use crate::error::Result;
-use crate::module::{Layer, Module};
+use crate::module::Layer;
 use crate::nn::arguments::AxisList;
 use crate::scope::Initializer;
 use crate::tensor::{DType, Tensor};

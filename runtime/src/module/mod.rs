@@ -14,6 +14,7 @@ mod info;
 mod instance;
 mod intercept;
 mod lazy;
+mod operators;
 mod probe;
 mod running;
 mod setup;

@@ -5,9 +5,10 @@ use std::ops;
 use super::binary::{Binary, owned};
 use crate::tensor::{Array, Aval, DType, Tensor};
 
-/// A bare Rust number that can stand to the right of an operator: `&x * 0.5`, `x + 1`.
+/// What can stand to the right of an operator beside tensors: a bare Rust number, as in `&x * 0.5` and `x + 1`, and a
+/// `#[setup]` field that holds a tensor, as in `x * &self.scale`.
 ///
-/// It takes on the tensor's dtype, unless it is of a larger kind: an integer tensor times `0.5` is `F32`. To the left of
+/// A number takes on the tensor's dtype, unless it is of a larger kind: an integer tensor times `0.5` is `F32`. To the left of
 /// an operator stand only `f64` and `i32`, the types of bare literals.
 // One blanket implementation per operator, not one per type: the type of `x * 0.5` is then known before that of `0.5`.
 pub trait Scalar: Copy {

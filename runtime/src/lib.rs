@@ -1,7 +1,49 @@
 //! Flaxen: Flax Linen for Rust.
 //!
-//! What is here is the core that modules stand on: tensors, and functions of functions of them.
+//! Neural networks are plain structs, variables are plain values, and transforms work over ordinary functions of them:
 //!
+//! ```
+//! use flaxen::prelude::*;
+//!
+//! #[module]
+//! struct Mlp {
+//!     hidden: usize,
+//! }
+//!
+//! impl Layer for Mlp {
+//!     #[compact]
+//!     fn call(&self, x: &Tensor) -> Result<Tensor> {
+//!         let x = Dense::new(self.hidden).call(x)?.tanh();
+//!         Dense::new(1).call(&x)
+//!     }
+//! }
+//!
+//! let (model, x) = (Mlp::new(16), random::normal(&key(0), [64, 3]));
+//! let y = x.sum_keep(1);
+//! let (mut params, _) = model.init(key(1)).call(&x)?.pop("params")?;
+//!
+//! // One compiled step of gradient descent.
+//! let step = jit(|(params, x, y): (Dict, Tensor, Tensor)| {
+//!     let (loss, slopes) = value_and_grad(|p: &Dict| {
+//!         let predicted = model.apply(Variables::new().with("params", p)).call(&x)?;
+//!         Ok((predicted - &y).square().mean())
+//!     })(&params)?;
+//!     Ok((tree::zip_map(&params, &slopes, |p, slope| Ok(p - slope * 0.05))?, loss))
+//! });
+//! let mut losses = vec![];
+//! for _ in 0..50 {
+//!     let loss;
+//!     (params, loss) = step.call((params, x.clone(), y.clone()))?;
+//!     losses.push(loss.item::<f32>()?);
+//! }
+//! assert!(losses[49] < 0.1 * losses[0]);
+//! # Ok::<(), flaxen::Error>(())
+//! ```
+//!
+//! # What is where
+//! - [`Module`], [`Layer`] and the attributes [`module`](macro@module) and [`compact`]: models. [`mod@module`] says how they work.
+//! - [`nn`]: layers, and [`init`] for how their parameters begin.
+//! - [`Dict`], [`Variables`]: parameters and state; [`variables`] has the tools for them. [`Scope`]: the place of a module.
 //! - [`Tensor`]: dynamic shape and dtype, NumPy's broadcasting, JAX's promotion; in and out through `ndarray`.
 //! - [`grad`], [`value_and_grad`], [`vjp`], [`jvp`], [`jacrev`], [`jacfwd`], [`hessian`]: derivatives, of any order.
 //! - [`vmap`]: a function of one example over a whole batch, with named axes to talk over.
@@ -10,35 +52,7 @@
 //! - [`random`]: the numbers of `jax.random` for the same seed, bit for bit.
 //! - [`tree`]: everything a transform takes or returns is a tree of tensors; [`Tree`](macro@Tree) makes structs trees.
 //!
-//! All of them compose, in any order and to any depth:
-//!
-//! ```
-//! use flaxen::prelude::*;
-//!
-//! // One example, as a formula.
-//! let predict = |w: &Tensor, x: &Tensor| (x * w).sum().tanh();
-//!
-//! // A batch of examples, the gradient of their loss, and one compiled step of gradient descent.
-//! let step = jit(|(w, xs, ys): (Tensor, Tensor, Tensor)| {
-//!     let (loss, dw) = value_and_grad(|w: &Tensor| {
-//!         let predicted = vmap(|x: Tensor| Ok(predict(w, &x))).call(xs.clone())?;
-//!         Ok((predicted - &ys).square().mean())
-//!     })(&w)?;
-//!     Ok((w - dw * 0.5, loss))
-//! });
-//!
-//! let xs = random::normal(&random::key(0), [32, 3]);
-//! let ys = xs.index_axis(1, 0).tanh();
-//! let mut w = Tensor::zeros([3]);
-//! let mut losses = vec![];
-//! for _ in 0..50 {
-//!     let loss;
-//!     (w, loss) = step.call((w, xs.clone(), ys.clone()))?;
-//!     losses.push(loss.item::<f32>()?);
-//! }
-//! assert!(losses[49] < 0.1 * losses[0]);
-//! # Ok::<(), flaxen::Error>(())
-//! ```
+//! All of them compose, in any order and to any depth.
 //!
 //! # Numbers
 //! Dtypes are those of [`DType`]. A bare Rust number takes on the dtype of the tensor it meets (`bf16 * 2.0` is `bf16`).

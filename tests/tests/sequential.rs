@@ -85,7 +85,10 @@ impl Layer for Enclosing {
 #[test]
 fn layers_made_by_the_enclosing_module_keep_their_names_there() -> Result<()> {
     let variables = Enclosing::new().init(key(0)).call(&Tensor::ones([1, 3]))?;
-    assert_eq!(paths(&variables), ["Dense_0/bias", "Dense_0/kernel", "Dense_1/bias", "Dense_1/kernel"].map(|p| format!("params/{p}")));
+    assert_eq!(
+        paths(&variables),
+        ["Dense_0/bias", "Dense_0/kernel", "Dense_1/bias", "Dense_1/kernel"].map(|p| format!("params/{p}"))
+    );
     Ok(())
 }
 

@@ -4,6 +4,36 @@
 //! sent to other threads. [`Module::init`] and [`Module::apply`] bind a clone of it, with all it contains, to a
 //! [`Scope`], and run a method of the clone; whatever the method reads and writes is in the run's variables. When the run is
 //! over, nothing is left of it but what it returned.
+//!
+//! # Where submodules come from
+//! - Built where they are called, in a method marked `#[compact]`: `Dense::new(4).call(x)?` is the submodule `Dense_0`. Kept
+//!   in a variable to be called twice: `let dense = self.child(Dense::new(4));`. Under another name:
+//!   `self.child_named("head", Dense::new(4))`.
+//! - Fields marked `#[setup(..)]`, made of the configuration and named as the field.
+//! - Fields marked `#[submodule]`, passed to the constructor and named as the field.
+//!
+//! A plain clone of a module is another module. To have one module in two places, pass an [`Arc`](std::sync::Arc) of it, or
+//! clones of one that is part of the running model.
+//!
+//! Mark every method that is part of the model `#[compact]`: only such methods are captured, intercepted and listed, name
+//! the module in errors, and may make submodules, parameters and variables.
+//!
+//! # Running
+//! ```
+//! use flaxen::prelude::*;
+//!
+//! let (model, x) = (sequential![Dense::new(8), Tensor::relu, Dense::new(2)], Tensor::ones([4, 3]));
+//! let variables = model.init(key(0)).call(&x)?;
+//! let y = model.apply(&variables).call(&x)?;
+//! let (y, seen) = model.apply(&variables).capture_intermediates().call(&x)?;
+//! let (y, updates) = model.apply(&variables).mutable("batch_stats").call(&x)?;
+//! // Any method, or any function, of the bound model.
+//! let first = model.apply(&variables).run(|m| m.layers[0].call(&x))?;
+//! // Bound for longer.
+//! let bound = model.bind(&variables).module()?;
+//! let y = bound.call(&x)?;
+//! # Ok::<(), flaxen::Error>(())
+//! ```
 
 mod arc;
 mod boxed;

@@ -118,7 +118,7 @@ pub fn derive_tree(input: TokenStream) -> TokenStream {
 /// # Derives
 /// Other derives stand *below* the attribute; one above it would not know of the hidden field that places the module.
 /// `Clone`, `Debug` and `PartialEq` are implemented already. With serde's `Serialize` and `Deserialize`, the hidden
-/// field and the setup fields are skipped.
+/// field and the setup fields are skipped; those are built again when the module is bound.
 ///
 /// # Generics
 /// Where a field's type mentions a type parameter, the implementations ask for what a field of a module needs: `Clone`,

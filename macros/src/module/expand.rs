@@ -72,8 +72,8 @@ pub(super) struct Bodies {
     pub(super) fields: TokenStream,
     /// The methods that only a module with setup fields has.
     pub(super) setup: TokenStream,
-    /// A lint, with a comma, where the bodies do not use the parameters.
-    pub(super) unused: TokenStream,
+    /// The attribute for warnings that are about the user's struct, not about what is generated.
+    pub(super) allow: TokenStream,
 }
 
 impl Bodies {
@@ -91,7 +91,11 @@ impl Bodies {
             attach: attach(module, &p),
             fields: fields(module),
             setup: setup(module, &p),
-            unused: TokenStream::new(),
+            allow: if module.fields.iter().any(Field::is_deprecated) {
+                quote_spanned!(at=> #[allow(deprecated)])
+            } else {
+                TokenStream::new()
+            },
         }
     }
 }
@@ -114,17 +118,18 @@ pub(super) fn inherent(module: &Module<'_>, generics: &Generics, bodies: &Bodies
     let setters = module.settable().zip(&bodies.setters).map(|(field, body)| {
         let Field { ident, cfgs, docs, .. } = field;
         let parameter = parameter_alone(field, &p);
-        let doc = docs.is_empty().then(|| format!("Sets `{}`.", field.key)).into_iter();
+        let doc = (!field.is_documented()).then(|| format!("Sets `{}`.", field.key)).into_iter();
         quote_spanned! {at=>
             #(#cfgs)* #(#docs)* #(#[doc = #doc])*
             #[must_use]
             #vis fn #ident(mut self, #parameter) -> Self { #body }
         }
     });
-    let Bodies { new, unused, .. } = bodies;
+    let Bodies { new, allow, .. } = bodies;
     quote_spanned! {at=>
         #[automatically_derived]
-        #[allow(dead_code, #unused clippy::new_without_default, clippy::too_many_arguments)]
+        #[allow(dead_code, clippy::new_without_default, clippy::too_many_arguments)]
+        #allow
         impl #impl_generics #ident #ty_generics #where_clause {
             #[doc = #doc]
             #[must_use]
@@ -154,7 +159,7 @@ pub(super) fn traits(head: &Head<'_>, there: &[&str], bodies: &Bodies) -> TokenS
     let Head { krate, ident, name, generics } = head;
     let p = private(krate);
     let (impl_generics, ty_generics, where_clause) = generics.split_for_impl();
-    let Bodies { clone, eq, debug, slot, attach, fields, setup, .. } = bodies;
+    let Bodies { clone, eq, debug, slot, attach, fields, setup, allow, .. } = bodies;
     let derived = [
         (
             "Clone",
@@ -175,12 +180,14 @@ pub(super) fn traits(head: &Head<'_>, there: &[&str], bodies: &Bodies) -> TokenS
     let derived = derived.into_iter().filter(|(name, ..)| !there.contains(name)).map(|(_, path, body)| {
         quote_spanned! {at=>
             #[automatically_derived]
+            #allow
             impl #impl_generics #path for #ident #ty_generics #where_clause { #body }
         }
     });
     quote_spanned! {at=>
         #(#derived)*
         #[automatically_derived]
+        #allow
         impl #impl_generics #krate::Module for #ident #ty_generics #where_clause {
             const NAME: &'static str = #name;
             fn __slot(&self) -> &#p::Slot { #slot }

@@ -114,6 +114,6 @@ fn stubs(setters: usize) -> Bodies {
         attach: stub.clone(),
         fields: stub,
         setup: TokenStream::new(),
-        unused: quote_spanned!(Span::mixed_site()=> unused_variables,),
+        allow: quote_spanned!(Span::mixed_site()=> #[allow(deprecated, unused_variables)]),
     }
 }

@@ -31,6 +31,7 @@ pub(super) struct Field<'a> {
     pub(super) takes: Takes,
     /// The attributes that everything generated for the field repeats.
     pub(super) cfgs: Vec<&'a Attribute>,
+    /// The attributes that the field's setter repeats, beside those.
     pub(super) docs: Vec<&'a Attribute>,
 }
 
@@ -133,16 +134,29 @@ impl<'a> Field<'a> {
         let ident = field.ident.as_ref()?;
         let mut options = attr::of_field(&field.attrs, errors);
         valid::field(field, ident, errors);
-        let with = |name: &str| field.attrs.iter().filter(|attr| attr.path().is_ident(name)).collect();
+        let with = |names: &[&str]| {
+            let is_asked_for = |attr: &&Attribute| names.iter().any(|name| attr.path().is_ident(name));
+            field.attrs.iter().filter(is_asked_for).collect()
+        };
         Some(Field {
             ident,
             key: ident.unraw().to_string(),
             ty: &field.ty,
             role: options.role(),
             takes: if options.is_into() { Takes::Into } else { takes(&field.ty, generics) },
-            cfgs: with("cfg"),
-            docs: with("doc"),
+            cfgs: with(&["cfg"]),
+            docs: with(&["doc", "deprecated"]),
         })
+    }
+}
+
+impl Field<'_> {
+    pub(super) fn is_documented(&self) -> bool {
+        self.docs.iter().any(|attr| attr.path().is_ident("doc"))
+    }
+
+    pub(super) fn is_deprecated(&self) -> bool {
+        self.docs.iter().any(|attr| attr.path().is_ident("deprecated"))
     }
 }
 

@@ -495,6 +495,18 @@ fn serde_skips_what_is_no_configuration() {
 }
 
 #[test]
+fn a_deprecated_field_has_a_deprecated_setter_and_no_warnings_of_what_is_generated() {
+    let expansion = packed(expand(quote! {
+        struct Foo { #[deprecated] #[module(default)] seed: usize }
+    }));
+    assert_has(
+        &expansion,
+        quote!(#[deprecated] #[doc = "Sets `seed`."] #[must_use] fn seed(mut self, seed: usize)),
+    );
+    assert_eq!(expansion.matches("#[allow(deprecated)]impl").count(), 5);
+}
+
+#[test]
 fn new_says_what_it_asks_for() {
     for (fields, doc) in [
         (quote!(n: usize), "Creates a `Foo` from its required fields."),

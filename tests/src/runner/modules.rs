@@ -2,7 +2,10 @@
 
 use flaxen::Value;
 use flaxen::module::{BoxedLayer, IntoLayer};
-use flaxen::nn::{AxisList, Constant, ConvPadding, Sizes, Steps};
+use flaxen::nn::{
+    AxisList, Constant, ConvLocal, ConvPadding, ConvTranspose, DenseGeneral, Einsum, Embed, GroupNorm,
+    InstanceNorm, PReLU, RMSNorm, Sizes, Steps,
+};
 use flaxen::prelude::*;
 use serde_json::Value as Json;
 
@@ -11,6 +14,18 @@ use super::arguments::{Spec, set};
 use super::models::{Arguments, Method, Model};
 use super::wrappers;
 use crate::golden::Case;
+
+/// A normalisation that takes a mask.
+macro_rules! masked {
+    ($norm:expr) => {
+        Ok(boxed($norm, &["mask"], |norm, arguments| {
+            tensor(match arguments.array("mask") {
+                None => norm.call(arguments.x()?),
+                Some(mask) => norm.call_masked(arguments.x()?, mask),
+            })
+        }))
+    };
+}
 
 /// The model of a case, with the method of a name.
 pub fn model(case: &Case, spec: &Spec<'_>, method: &str) -> Result<Box<dyn Model>, Stop> {
@@ -36,12 +51,19 @@ pub fn model(case: &Case, spec: &Spec<'_>, method: &str) -> Result<Box<dyn Model
                 ))
             }))
         }
-        ("LayerNorm", "__call__") => Ok(boxed(layer_norm(spec)?, &["mask"], |norm, arguments| {
-            tensor(match arguments.array("mask") {
-                None => norm.call(arguments.x()?),
-                Some(mask) => norm.call_masked(arguments.x()?, mask),
+        ("Einsum", "__call__") => Ok(boxed(einsum(spec)?, &["einsum_str"], |einsum, arguments| {
+            tensor(match arguments.options.get("einsum_str").and_then(Json::as_str) {
+                None => einsum.call(arguments.x()?),
+                Some(equation) => einsum.call_with(arguments.x()?, equation),
             })
         })),
+        ("Embed", "attend") => {
+            Ok(boxed(embed(spec)?, &[], |embed, arguments| tensor(embed.attend(arguments.x()?))))
+        }
+        ("GroupNorm", "__call__") => masked!(group_norm(spec)?),
+        ("InstanceNorm", "__call__") => masked!(instance_norm(spec)?),
+        ("LayerNorm", "__call__") => masked!(layer_norm(spec)?),
+        ("RMSNorm", "__call__") => masked!(rms_norm(spec)?),
         (_, "__call__") => {
             Ok(boxed(layer(spec)?, &[], |layer, arguments| tensor(layer.call(arguments.x()?))))
         }
@@ -54,9 +76,18 @@ pub fn layer(spec: &Spec<'_>) -> Result<BoxedLayer, Stop> {
     Ok(match spec.class {
         "BatchNorm" => batch_norm(spec)?.into_layer(),
         "Conv" => conv(spec)?.into_layer(),
+        "ConvLocal" => conv_local(spec)?.into_layer(),
+        "ConvTranspose" => conv_transpose(spec)?.into_layer(),
         "Dense" => dense(spec)?.into_layer(),
+        "DenseGeneral" => dense_general(spec)?.into_layer(),
         "Dropout" => dropout(spec)?.into_layer(),
+        "Einsum" => einsum(spec)?.into_layer(),
+        "Embed" => embed(spec)?.into_layer(),
+        "GroupNorm" => group_norm(spec)?.into_layer(),
+        "InstanceNorm" => instance_norm(spec)?.into_layer(),
         "LayerNorm" => layer_norm(spec)?.into_layer(),
+        "PReLU" => prelu(spec)?.into_layer(),
+        "RMSNorm" => rms_norm(spec)?.into_layer(),
         "Sequential" => sequential(spec)?.into_layer(),
         class => return Err(Stop::Unsupported(format!("the module {class}"))),
     })
@@ -126,6 +157,62 @@ fn conv(spec: &Spec<'_>) -> Result<Conv, Stop> {
         strides: Steps, padding: ConvPadding, input_dilation: Steps, kernel_dilation: Steps,
         feature_group_count: usize, use_bias: bool, mask: Constant, dtype: DType, param_dtype: DType,
         kernel_init: Initializer, bias_init: Initializer))
+}
+
+fn conv_local(spec: &Spec<'_>) -> Result<ConvLocal, Stop> {
+    let (features, kernel_size) = (spec.required("features")?, spec.required::<Sizes>("kernel_size")?);
+    Ok(set!(ConvLocal::new(features, kernel_size), spec;
+        strides: Steps, padding: ConvPadding, input_dilation: Steps, kernel_dilation: Steps, use_bias: bool,
+        mask: Constant, dtype: DType, param_dtype: DType, kernel_init: Initializer, bias_init: Initializer))
+}
+
+fn conv_transpose(spec: &Spec<'_>) -> Result<ConvTranspose, Stop> {
+    let (features, kernel_size) = (spec.required("features")?, spec.required::<Sizes>("kernel_size")?);
+    Ok(set!(ConvTranspose::new(features, kernel_size), spec;
+        strides: Steps, padding: ConvPadding, kernel_dilation: Steps, use_bias: bool, mask: Constant, dtype: DType,
+        param_dtype: DType, kernel_init: Initializer, bias_init: Initializer, transpose_kernel: bool))
+}
+
+fn dense_general(spec: &Spec<'_>) -> Result<DenseGeneral, Stop> {
+    Ok(set!(DenseGeneral::new(spec.required::<Sizes>("features")?), spec;
+        axis: AxisList, batch_dims: AxisList, use_bias: bool, dtype: DType, param_dtype: DType,
+        kernel_init: Initializer, bias_init: Initializer))
+}
+
+fn einsum(spec: &Spec<'_>) -> Result<Einsum, Stop> {
+    Ok(set!(Einsum::new(spec.required::<Sizes>("shape")?), spec;
+        einsum_str: String, use_bias: bool, dtype: DType, param_dtype: DType, kernel_init: Initializer,
+        bias_init: Initializer, preferred_element_type: DType))
+}
+
+fn embed(spec: &Spec<'_>) -> Result<Embed, Stop> {
+    Ok(set!(Embed::new(spec.required("num_embeddings")?, spec.required("features")?), spec;
+        dtype: DType, param_dtype: DType, embedding_init: Initializer))
+}
+
+fn prelu(spec: &Spec<'_>) -> Result<PReLU, Stop> {
+    Ok(set!(PReLU::new(), spec; param_dtype: DType, negative_slope_init: f64))
+}
+
+fn group_norm(spec: &Spec<'_>) -> Result<GroupNorm, Stop> {
+    Ok(set!(GroupNorm::new(), spec;
+        num_groups "or none": usize, group_size: usize, epsilon: f64, dtype: DType, param_dtype: DType,
+        use_bias: bool, use_scale: bool, bias_init: Initializer, scale_init: Initializer, reduction_axes: AxisList,
+        axis_name: String, use_fast_variance: bool, force_float32_reductions: bool))
+}
+
+fn instance_norm(spec: &Spec<'_>) -> Result<InstanceNorm, Stop> {
+    Ok(set!(InstanceNorm::new(), spec;
+        epsilon: f64, dtype: DType, param_dtype: DType, use_bias: bool, use_scale: bool, bias_init: Initializer,
+        scale_init: Initializer, feature_axes: AxisList, axis_name: String, use_fast_variance: bool,
+        force_float32_reductions: bool))
+}
+
+fn rms_norm(spec: &Spec<'_>) -> Result<RMSNorm, Stop> {
+    Ok(set!(RMSNorm::new(), spec;
+        epsilon: f64, dtype: DType, param_dtype: DType, use_scale: bool, scale_init: Initializer,
+        reduction_axes: AxisList, feature_axes: AxisList, axis_name: String, use_fast_variance: bool,
+        force_float32_reductions: bool))
 }
 
 fn dropout(spec: &Spec<'_>) -> Result<Dropout, Stop> {

@@ -3,8 +3,9 @@
 use flaxen::Value;
 use flaxen::module::{BoxedLayer, IntoLayer};
 use flaxen::nn::{
-    AxisList, Constant, ConvLocal, ConvPadding, ConvTranspose, DenseGeneral, Einsum, Embed, GroupNorm,
-    InstanceNorm, PReLU, RMSNorm, Sizes, Steps,
+    Attend, AxisList, Constant, ConvLocal, ConvPadding, ConvTranspose, DenseGeneral, Einsum, Embed,
+    GroupNorm, InstanceNorm, MultiHeadAttention, MultiHeadDotProductAttention, PReLU, RMSNorm, SelfAttention,
+    Sizes, Steps,
 };
 use flaxen::prelude::*;
 use serde_json::Value as Json;
@@ -27,12 +28,48 @@ macro_rules! masked {
     };
 }
 
+/// Attention with all that its call may be given.
+macro_rules! attention {
+    ($attention:expr) => {
+        Ok(method(
+            $attention,
+            3,
+            &["inputs_k", "inputs_v", "mask", "deterministic", "sow_weights"],
+            |attention, arguments| tensor(attention.call(arguments.x()?, attend(arguments))),
+        ))
+    };
+}
+
+macro_rules! multi_head {
+    ($module:ident, $spec:expr) => {
+        set!($module::new($spec.required("num_heads")?), $spec;
+            qkv_features: usize, out_features: usize, broadcast_dropout: bool, dropout_rate: f64, deterministic: bool,
+            dtype: DType, param_dtype: DType, kernel_init: Initializer, out_kernel_init: Initializer,
+            bias_init: Initializer, out_bias_init: Initializer, use_bias: bool, decode: bool, normalize_qk: bool,
+            force_fp32_for_softmax: bool)
+    };
+}
+
+fn attend(arguments: &Arguments) -> Attend {
+    let mut call = Attend::new().train(arguments.flag("deterministic").map(|deterministic| !deterministic));
+    if let Some(keys) = arguments.positional.get(1).or(arguments.array("inputs_k")) {
+        call = call.keys(keys);
+    }
+    if let Some(values) = arguments.positional.get(2).or(arguments.array("inputs_v")) {
+        call = call.values(values);
+    }
+    if let Some(mask) = arguments.array("mask") {
+        call = call.mask(mask);
+    }
+    call.sow_weights(arguments.flag("sow_weights").unwrap_or(false))
+}
+
 /// The model of a case, with the method of a name.
-pub fn model(case: &Case, spec: &Spec<'_>, method: &str) -> Result<Box<dyn Model>, Stop> {
-    if let Some(model) = wrappers::model(case, spec, method)? {
+pub fn model(case: &Case, spec: &Spec<'_>, name: &str) -> Result<Box<dyn Model>, Stop> {
+    if let Some(model) = wrappers::model(case, spec, name)? {
         return Ok(model);
     }
-    match (spec.class, method) {
+    match (spec.class, name) {
         ("BatchNorm", "__call__") => {
             let keywords = &["use_running_average", "mask"];
             Ok(boxed(batch_norm(spec)?, keywords, |norm, arguments| {
@@ -63,11 +100,16 @@ pub fn model(case: &Case, spec: &Spec<'_>, method: &str) -> Result<Box<dyn Model
         ("GroupNorm", "__call__") => masked!(group_norm(spec)?),
         ("InstanceNorm", "__call__") => masked!(instance_norm(spec)?),
         ("LayerNorm", "__call__") => masked!(layer_norm(spec)?),
+        ("MultiHeadAttention", "__call__") => attention!(multi_head!(MultiHeadAttention, spec)),
+        ("MultiHeadDotProductAttention", "__call__") => {
+            attention!(multi_head!(MultiHeadDotProductAttention, spec))
+        }
+        ("SelfAttention", "__call__") => attention!(multi_head!(SelfAttention, spec)),
         ("RMSNorm", "__call__") => masked!(rms_norm(spec)?),
         (_, "__call__") => {
             Ok(boxed(layer(spec)?, &[], |layer, arguments| tensor(layer.call(arguments.x()?))))
         }
-        (class, method) => Err(Stop::Unsupported(format!("the method `{method}` of {class}"))),
+        (class, name) => Err(Stop::Unsupported(format!("the method `{name}` of {class}"))),
     }
 }
 
@@ -86,6 +128,9 @@ pub fn layer(spec: &Spec<'_>) -> Result<BoxedLayer, Stop> {
         "GroupNorm" => group_norm(spec)?.into_layer(),
         "InstanceNorm" => instance_norm(spec)?.into_layer(),
         "LayerNorm" => layer_norm(spec)?.into_layer(),
+        "MultiHeadAttention" => multi_head!(MultiHeadAttention, spec).into_layer(),
+        "MultiHeadDotProductAttention" => multi_head!(MultiHeadDotProductAttention, spec).into_layer(),
+        "SelfAttention" => multi_head!(SelfAttention, spec).into_layer(),
         "PReLU" => prelu(spec)?.into_layer(),
         "RMSNorm" => rms_norm(spec)?.into_layer(),
         "Sequential" => sequential(spec)?.into_layer(),
@@ -99,7 +144,21 @@ where
     M: Module,
     F: Fn(&M, &Arguments) -> Result<Value> + 'static,
 {
-    Box::new(Method { module, positional: 1, keywords, call })
+    method(module, 1, keywords, call)
+}
+
+/// A module with a method that takes some tensors and keyword arguments.
+pub fn method<M, F>(
+    module: M,
+    positional: usize,
+    keywords: &'static [&'static str],
+    call: F,
+) -> Box<dyn Model>
+where
+    M: Module,
+    F: Fn(&M, &Arguments) -> Result<Value> + 'static,
+{
+    Box::new(Method { module, positional, keywords, call })
 }
 
 /// The output of a method that returns a tensor.

@@ -84,7 +84,7 @@ impl Steps {
     }
 }
 
-/// AxisList of an input; negative ones count from the end.
+/// Axes of an input; negative ones count from the end.
 ///
 /// ```
 /// use flaxen::nn::AxisList;

@@ -36,7 +36,7 @@ pub struct Dropout {
     /// The probability of 0, from 0 to 1.
     #[module(into)]
     pub rate: f64,
-    /// AxisList along which all elements share one draw.
+    /// Axes along which all elements share one draw.
     #[module(into, default = AxisList(Vec::new()))]
     pub broadcast_dims: AxisList,
     /// Whether the input is returned as it is, for calls that do not say; none by default.

@@ -68,7 +68,8 @@ impl<'a> Spec<'a> {
     }
 }
 
-/// Applies the arguments that are given to the setters of their names; `name?` is one that may be null.
+/// Applies the arguments that are given to the setters of their names; a null leaves the default, unless the name
+/// is followed by a text.
 macro_rules! set {
     ($module:expr, $spec:expr; $($name:ident $($nullable:literal)?: $ty:ty),* $(,)?) => {{
         let mut module = $module;

@@ -23,7 +23,7 @@ use crate::loss::golden_loss;
 pub fn run_layer(case: &Case) -> Verdict {
     let settings = case.settings();
     if !settings["call"].is_object() {
-        return Err(Stop::Unsupported("a case without `settings.call`".into()));
+        return run_steps(case);
     }
     let spec = Spec::read(&settings["module"])?;
     let method = |of: &str| settings[of]["method"].as_str().unwrap_or("__call__").to_owned();
@@ -59,6 +59,45 @@ pub fn run_layer(case: &Case) -> Verdict {
     } else {
         format!("initial values compared by shape only, as {}", unknown.join(" and "))
     })
+}
+
+/// A layer with a cache, called step by step: `steps/<i>/in`, `steps/<i>/out` and `final_cache`.
+fn run_steps(case: &Case) -> Verdict {
+    let settings = case.settings();
+    let input = settings["init"]["input"].as_str().and_then(ones);
+    let input =
+        input.ok_or_else(|| Stop::Unsupported("a case without `settings.call` or `init.input`".into()))?;
+    let spec = Spec::read(&settings["module"])?;
+    let model = model(case, &spec, "__call__")?;
+    if let Some(unknown) = spec.finish()?.first() {
+        return Err(Stop::Unsupported(unknown.clone()));
+    }
+    let with = |x: Tensor| Arguments { positional: vec![x], ..Arguments::default() };
+    let (_, mut variables) = model.init(rngs(&settings["init"]["rngs"])?, &with(input))?;
+    same("init", &arrays_of(&variables), &case.group("init"))?;
+
+    let run = Run { rngs: Rngs::none(), mutable: Some("cache".into()), capture: false };
+    let used = variables_at(case, "used")?;
+    variables = variables.merge(&used);
+    let mut step = 0;
+    while case.has(&format!("steps/{step}/in")) {
+        let arguments = with(case.array(&format!("steps/{step}/in")));
+        let (out, updates) = model.apply(&variables, &run, &arguments)?;
+        let what = format!("steps/{step}/out");
+        near(&what, &arrays_of(&out), &whole(case, &what), case.tolerance())?;
+        variables = variables.merge(&updates);
+        step += 1;
+    }
+    let cache = variables.collection("cache").map_or_else(BTreeMap::new, arrays_of);
+    near("final_cache", &cache, &case.group("final_cache"), case.tolerance())?;
+    Ok(String::new())
+}
+
+/// `ones(2,5,4)`.
+fn ones(text: &str) -> Option<Tensor> {
+    let sizes = text.strip_prefix("ones(")?.strip_suffix(')')?.split(',');
+    let shape: Option<Vec<usize>> = sizes.map(|size| size.trim().parse().ok()).collect();
+    Some(Tensor::ones(shape?))
 }
 
 /// The array of a key, or those below it.

@@ -2,7 +2,11 @@
 
 use flaxen::Value;
 use flaxen::module::{BoxedLayer, IntoLayer};
-use flaxen::nn::{AxisList, Constant, ConvPadding, Sizes, Steps};
+use flaxen::nn::{
+    Attend, AxisList, Constant, ConvLocal, ConvPadding, ConvTranspose, DenseGeneral, Einsum, Embed,
+    GroupNorm, InstanceNorm, MultiHeadAttention, MultiHeadDotProductAttention, PReLU, RMSNorm, SelfAttention,
+    Sizes, Steps,
+};
 use flaxen::prelude::*;
 use serde_json::Value as Json;
 
@@ -12,12 +16,60 @@ use super::models::{Arguments, Method, Model};
 use super::wrappers;
 use crate::golden::Case;
 
+/// A normalisation that takes a mask.
+macro_rules! masked {
+    ($norm:expr) => {
+        Ok(boxed($norm, &["mask"], |norm, arguments| {
+            tensor(match arguments.array("mask") {
+                None => norm.call(arguments.x()?),
+                Some(mask) => norm.call_masked(arguments.x()?, mask),
+            })
+        }))
+    };
+}
+
+/// Attention with all that its call may be given.
+macro_rules! attention {
+    ($attention:expr) => {
+        Ok(method(
+            $attention,
+            3,
+            &["inputs_k", "inputs_v", "mask", "deterministic", "sow_weights"],
+            |attention, arguments| tensor(attention.call(arguments.x()?, attend(arguments))),
+        ))
+    };
+}
+
+macro_rules! multi_head {
+    ($module:ident, $spec:expr) => {
+        set!($module::new($spec.required("num_heads")?), $spec;
+            qkv_features: usize, out_features: usize, broadcast_dropout: bool, dropout_rate: f64, deterministic: bool,
+            dtype: DType, param_dtype: DType, kernel_init: Initializer, out_kernel_init: Initializer,
+            bias_init: Initializer, out_bias_init: Initializer, use_bias: bool, decode: bool, normalize_qk: bool,
+            force_fp32_for_softmax: bool)
+    };
+}
+
+fn attend(arguments: &Arguments) -> Attend {
+    let mut call = Attend::new().train(arguments.flag("deterministic").map(|deterministic| !deterministic));
+    if let Some(keys) = arguments.positional.get(1).or(arguments.array("inputs_k")) {
+        call = call.keys(keys);
+    }
+    if let Some(values) = arguments.positional.get(2).or(arguments.array("inputs_v")) {
+        call = call.values(values);
+    }
+    if let Some(mask) = arguments.array("mask") {
+        call = call.mask(mask);
+    }
+    call.sow_weights(arguments.flag("sow_weights").unwrap_or(false))
+}
+
 /// The model of a case, with the method of a name.
-pub fn model(case: &Case, spec: &Spec<'_>, method: &str) -> Result<Box<dyn Model>, Stop> {
-    if let Some(model) = wrappers::model(case, spec, method)? {
+pub fn model(case: &Case, spec: &Spec<'_>, name: &str) -> Result<Box<dyn Model>, Stop> {
+    if let Some(model) = wrappers::model(case, spec, name)? {
         return Ok(model);
     }
-    match (spec.class, method) {
+    match (spec.class, name) {
         ("BatchNorm", "__call__") => {
             let keywords = &["use_running_average", "mask"];
             Ok(boxed(batch_norm(spec)?, keywords, |norm, arguments| {
@@ -36,16 +88,28 @@ pub fn model(case: &Case, spec: &Spec<'_>, method: &str) -> Result<Box<dyn Model
                 ))
             }))
         }
-        ("LayerNorm", "__call__") => Ok(boxed(layer_norm(spec)?, &["mask"], |norm, arguments| {
-            tensor(match arguments.array("mask") {
-                None => norm.call(arguments.x()?),
-                Some(mask) => norm.call_masked(arguments.x()?, mask),
+        ("Einsum", "__call__") => Ok(boxed(einsum(spec)?, &["einsum_str"], |einsum, arguments| {
+            tensor(match arguments.options.get("einsum_str").and_then(Json::as_str) {
+                None => einsum.call(arguments.x()?),
+                Some(equation) => einsum.call_with(arguments.x()?, equation),
             })
         })),
+        ("Embed", "attend") => {
+            Ok(boxed(embed(spec)?, &[], |embed, arguments| tensor(embed.attend(arguments.x()?))))
+        }
+        ("GroupNorm", "__call__") => masked!(group_norm(spec)?),
+        ("InstanceNorm", "__call__") => masked!(instance_norm(spec)?),
+        ("LayerNorm", "__call__") => masked!(layer_norm(spec)?),
+        ("MultiHeadAttention", "__call__") => attention!(multi_head!(MultiHeadAttention, spec)),
+        ("MultiHeadDotProductAttention", "__call__") => {
+            attention!(multi_head!(MultiHeadDotProductAttention, spec))
+        }
+        ("SelfAttention", "__call__") => attention!(multi_head!(SelfAttention, spec)),
+        ("RMSNorm", "__call__") => masked!(rms_norm(spec)?),
         (_, "__call__") => {
             Ok(boxed(layer(spec)?, &[], |layer, arguments| tensor(layer.call(arguments.x()?))))
         }
-        (class, method) => Err(Stop::Unsupported(format!("the method `{method}` of {class}"))),
+        (class, name) => Err(Stop::Unsupported(format!("the method `{name}` of {class}"))),
     }
 }
 
@@ -54,9 +118,21 @@ pub fn layer(spec: &Spec<'_>) -> Result<BoxedLayer, Stop> {
     Ok(match spec.class {
         "BatchNorm" => batch_norm(spec)?.into_layer(),
         "Conv" => conv(spec)?.into_layer(),
+        "ConvLocal" => conv_local(spec)?.into_layer(),
+        "ConvTranspose" => conv_transpose(spec)?.into_layer(),
         "Dense" => dense(spec)?.into_layer(),
+        "DenseGeneral" => dense_general(spec)?.into_layer(),
         "Dropout" => dropout(spec)?.into_layer(),
+        "Einsum" => einsum(spec)?.into_layer(),
+        "Embed" => embed(spec)?.into_layer(),
+        "GroupNorm" => group_norm(spec)?.into_layer(),
+        "InstanceNorm" => instance_norm(spec)?.into_layer(),
         "LayerNorm" => layer_norm(spec)?.into_layer(),
+        "MultiHeadAttention" => multi_head!(MultiHeadAttention, spec).into_layer(),
+        "MultiHeadDotProductAttention" => multi_head!(MultiHeadDotProductAttention, spec).into_layer(),
+        "SelfAttention" => multi_head!(SelfAttention, spec).into_layer(),
+        "PReLU" => prelu(spec)?.into_layer(),
+        "RMSNorm" => rms_norm(spec)?.into_layer(),
         "Sequential" => sequential(spec)?.into_layer(),
         class => return Err(Stop::Unsupported(format!("the module {class}"))),
     })
@@ -68,7 +144,21 @@ where
     M: Module,
     F: Fn(&M, &Arguments) -> Result<Value> + 'static,
 {
-    Box::new(Method { module, positional: 1, keywords, call })
+    method(module, 1, keywords, call)
+}
+
+/// A module with a method that takes some tensors and keyword arguments.
+pub fn method<M, F>(
+    module: M,
+    positional: usize,
+    keywords: &'static [&'static str],
+    call: F,
+) -> Box<dyn Model>
+where
+    M: Module,
+    F: Fn(&M, &Arguments) -> Result<Value> + 'static,
+{
+    Box::new(Method { module, positional, keywords, call })
 }
 
 /// The output of a method that returns a tensor.
@@ -126,6 +216,62 @@ fn conv(spec: &Spec<'_>) -> Result<Conv, Stop> {
         strides: Steps, padding: ConvPadding, input_dilation: Steps, kernel_dilation: Steps,
         feature_group_count: usize, use_bias: bool, mask: Constant, dtype: DType, param_dtype: DType,
         kernel_init: Initializer, bias_init: Initializer))
+}
+
+fn conv_local(spec: &Spec<'_>) -> Result<ConvLocal, Stop> {
+    let (features, kernel_size) = (spec.required("features")?, spec.required::<Sizes>("kernel_size")?);
+    Ok(set!(ConvLocal::new(features, kernel_size), spec;
+        strides: Steps, padding: ConvPadding, input_dilation: Steps, kernel_dilation: Steps, use_bias: bool,
+        mask: Constant, dtype: DType, param_dtype: DType, kernel_init: Initializer, bias_init: Initializer))
+}
+
+fn conv_transpose(spec: &Spec<'_>) -> Result<ConvTranspose, Stop> {
+    let (features, kernel_size) = (spec.required("features")?, spec.required::<Sizes>("kernel_size")?);
+    Ok(set!(ConvTranspose::new(features, kernel_size), spec;
+        strides: Steps, padding: ConvPadding, kernel_dilation: Steps, use_bias: bool, mask: Constant, dtype: DType,
+        param_dtype: DType, kernel_init: Initializer, bias_init: Initializer, transpose_kernel: bool))
+}
+
+fn dense_general(spec: &Spec<'_>) -> Result<DenseGeneral, Stop> {
+    Ok(set!(DenseGeneral::new(spec.required::<Sizes>("features")?), spec;
+        axis: AxisList, batch_dims: AxisList, use_bias: bool, dtype: DType, param_dtype: DType,
+        kernel_init: Initializer, bias_init: Initializer))
+}
+
+fn einsum(spec: &Spec<'_>) -> Result<Einsum, Stop> {
+    Ok(set!(Einsum::new(spec.required::<Sizes>("shape")?), spec;
+        einsum_str: String, use_bias: bool, dtype: DType, param_dtype: DType, kernel_init: Initializer,
+        bias_init: Initializer, preferred_element_type: DType))
+}
+
+fn embed(spec: &Spec<'_>) -> Result<Embed, Stop> {
+    Ok(set!(Embed::new(spec.required("num_embeddings")?, spec.required("features")?), spec;
+        dtype: DType, param_dtype: DType, embedding_init: Initializer))
+}
+
+fn prelu(spec: &Spec<'_>) -> Result<PReLU, Stop> {
+    Ok(set!(PReLU::new(), spec; param_dtype: DType, negative_slope_init: f64))
+}
+
+fn group_norm(spec: &Spec<'_>) -> Result<GroupNorm, Stop> {
+    Ok(set!(GroupNorm::new(), spec;
+        num_groups "or none": usize, group_size: usize, epsilon: f64, dtype: DType, param_dtype: DType,
+        use_bias: bool, use_scale: bool, bias_init: Initializer, scale_init: Initializer, reduction_axes: AxisList,
+        axis_name: String, use_fast_variance: bool, force_float32_reductions: bool))
+}
+
+fn instance_norm(spec: &Spec<'_>) -> Result<InstanceNorm, Stop> {
+    Ok(set!(InstanceNorm::new(), spec;
+        epsilon: f64, dtype: DType, param_dtype: DType, use_bias: bool, use_scale: bool, bias_init: Initializer,
+        scale_init: Initializer, feature_axes: AxisList, axis_name: String, use_fast_variance: bool,
+        force_float32_reductions: bool))
+}
+
+fn rms_norm(spec: &Spec<'_>) -> Result<RMSNorm, Stop> {
+    Ok(set!(RMSNorm::new(), spec;
+        epsilon: f64, dtype: DType, param_dtype: DType, use_scale: bool, scale_init: Initializer,
+        reduction_axes: AxisList, feature_axes: AxisList, axis_name: String, use_fast_variance: bool,
+        force_float32_reductions: bool))
 }
 
 fn dropout(spec: &Spec<'_>) -> Result<Dropout, Stop> {

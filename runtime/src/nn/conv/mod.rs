@@ -1,8 +1,12 @@
 //! Convolutions.
 
 mod batch;
-mod conv;
+mod layer;
+mod local;
 mod padding;
+mod transpose;
 
-pub use conv::Conv;
+pub use layer::Conv;
+pub use local::ConvLocal;
 pub use padding::ConvPadding;
+pub use transpose::ConvTranspose;

@@ -107,14 +107,14 @@ impl ConvPadding {
                     format!("causal padding needs one spatial axis, found the kernel size {kernel:?}");
                 Err(Error::argument(op, message))
             }
-            ConvPadding::Unknown(name) => Err(self.unknown(op, name)),
+            ConvPadding::Unknown(name) => Err(unknown(op, name)),
         }
     }
+}
 
-    pub(super) fn unknown(&self, op: &'static str, name: &str) -> Error {
-        let names = "\"SAME\", \"VALID\", \"CIRCULAR\", \"REFLECT\", \"CAUSAL\", or pairs of numbers";
-        Error::argument(op, format!("there is no padding {name:?}: give {names}"))
-    }
+pub(super) fn unknown(op: &'static str, name: &str) -> Error {
+    let names = "\"SAME\", \"VALID\", \"CIRCULAR\", \"REFLECT\", \"CAUSAL\", or pairs of numbers";
+    Error::argument(op, format!("there is no padding {name:?}: give {names}"))
 }
 
 /// Widths of the spatial axes, with none for batch and channels.

@@ -22,7 +22,7 @@ use crate::tensor::{Aval, DType, Shape, Tensor};
 /// # Ok::<(), flaxen::Error>(())
 /// ```
 ///
-/// Saxe, McClelland and Ganguli, arXiv:1312.6120.
+/// Saxe et al., arXiv:1312.6120.
 pub fn orthogonal(scale: impl Into<f64>, column_axis: isize) -> Initializer {
     let scale = scale.into();
     Initializer::new(move |key, shape, dtype| orthogonal_tensor(key, shape, dtype, scale, column_axis))

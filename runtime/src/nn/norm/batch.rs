@@ -1,7 +1,5 @@
 //! `BatchNorm`: normalisation over the examples of a batch.
 
-use super::normalize::Normalization;
-use super::statistics::Statistics;
 use crate::error::Result;
 use crate::module::{Layer, Module};
 use crate::nn::arguments::AxisList;
@@ -101,10 +99,9 @@ impl BatchNorm {
     }
 
     fn normalize(&self, x: &Tensor, train: Option<bool>, mask: Option<&Tensor>) -> Result<Tensor> {
-        const OP: &str = "BatchNorm";
         let running =
             merge_param("use_running_average", self.use_running_average, train.map(|train| !train))?;
-        let features = self.axis.ascending(OP, x.rank())?;
+        let features = self.axis.ascending(Self::NAME, x.rank())?;
         let reduced: Shape = (0..x.rank()).filter(|axis| !features.contains(axis)).collect();
         let sizes: Shape = features.iter().map(|&axis| x.shape()[axis]).collect();
 
@@ -115,14 +112,8 @@ impl BatchNorm {
         let (mean, variance) = if running {
             (average_mean.try_get()?, average_variance.try_get()?)
         } else {
-            let statistics = Statistics {
-                op: OP,
-                dtype: self.dtype,
-                axis_name: self.axis_name.as_deref().filter(|_| !self.is_initializing()),
-                mask,
-                use_fast_variance: self.use_fast_variance,
-                force_float32: self.force_float32_reductions,
-            };
+            let axis_name = self.axis_name.as_deref().filter(|_| !self.is_initializing());
+            let statistics = statistics!(self, axis_name, mask);
             let (mean, variance) = statistics.mean_and_variance(x, &reduced)?;
             if !self.is_initializing() {
                 let next = |average: Tensor, batch: &Tensor| {
@@ -134,16 +125,8 @@ impl BatchNorm {
             (mean, variance)
         };
 
-        let normalization = Normalization {
-            op: OP,
-            epsilon: self.epsilon,
-            dtype: self.dtype,
-            param_dtype: self.param_dtype,
-            scale: self.use_scale.then_some(&self.scale_init),
-            bias: self.use_bias.then_some(&self.bias_init),
-            reduced: &reduced,
-            features: &features,
-        };
+        let bias = self.use_bias.then_some(&self.bias_init);
+        let normalization = normalization!(self, bias: bias, reduced: &reduced, features: &features);
         normalization.apply(self, x, Some(&mean), &variance)
     }
 }

@@ -1,7 +1,5 @@
 //! `LayerNorm`: normalisation over the features of each example.
 
-use super::normalize::Normalization;
-use super::statistics::Statistics;
 use crate::error::Result;
 use crate::module::Layer;
 use crate::nn::arguments::AxisList;
@@ -77,28 +75,12 @@ impl LayerNorm {
     }
 
     fn normalize(&self, x: &Tensor, mask: Option<&Tensor>) -> Result<Tensor> {
-        const OP: &str = "LayerNorm";
-        let reduced = self.reduction_axes.ascending(OP, x.rank())?;
-        let features = self.feature_axes.ascending(OP, x.rank())?;
-        let statistics = Statistics {
-            op: OP,
-            dtype: self.dtype,
-            axis_name: self.axis_name.as_deref(),
-            mask,
-            use_fast_variance: self.use_fast_variance,
-            force_float32: self.force_float32_reductions,
-        };
+        let reduced = self.reduction_axes.ascending(Self::NAME, x.rank())?;
+        let features = self.feature_axes.ascending(Self::NAME, x.rank())?;
+        let statistics = statistics!(self, self.axis_name.as_deref(), mask);
         let (mean, variance) = statistics.mean_and_variance(x, &reduced)?;
-        let normalization = Normalization {
-            op: OP,
-            epsilon: self.epsilon,
-            dtype: self.dtype,
-            param_dtype: self.param_dtype,
-            scale: self.use_scale.then_some(&self.scale_init),
-            bias: self.use_bias.then_some(&self.bias_init),
-            reduced: &reduced,
-            features: &features,
-        };
+        let bias = self.use_bias.then_some(&self.bias_init);
+        let normalization = normalization!(self, bias: bias, reduced: &reduced, features: &features);
         normalization.apply(self, x, Some(&mean), &variance)
     }
 }

@@ -74,27 +74,25 @@ pub struct Conv {
     pub bias_init: Initializer,
 }
 
-const OP: &str = "Conv";
-
 impl Layer for Conv {
     #[compact]
     fn call(&self, x: &Tensor) -> Result<Tensor> {
         let spatial = self.kernel_size.len();
-        let strides = self.strides.list(OP, "strides", spatial)?;
-        let input_dilation = self.input_dilation.list(OP, "input dilations", spatial)?;
-        let kernel_dilation = self.kernel_dilation.list(OP, "kernel dilations", spatial)?;
-        let (x, batch) = BatchAxes::merge(OP, x, spatial)?;
-        let (x, padding) = self.padding.apply(OP, &x, &self.kernel_size, &kernel_dilation)?;
+        let strides = self.strides.list(Self::NAME, "strides", spatial)?;
+        let input_dilation = self.input_dilation.list(Self::NAME, "input dilations", spatial)?;
+        let kernel_dilation = self.kernel_dilation.list(Self::NAME, "kernel dilations", spatial)?;
+        let (x, batch) = BatchAxes::merge(Self::NAME, x, spatial)?;
+        let (x, padding) = self.padding.apply(Self::NAME, &x, &self.kernel_size, &kernel_dilation)?;
 
         let kernel_shape = self.kernel_shape(x.shape()[spatial + 1])?;
         let kernel = self.param_of("kernel", &self.kernel_init, &kernel_shape, self.param_dtype)?;
-        let kernel = masked(OP, kernel, self.mask.as_ref())?;
+        let kernel = masked(Self::NAME, kernel, self.mask.as_ref())?;
         let bias_shape = [self.features];
         let bias =
             self.use_bias.then(|| self.param_of("bias", &self.bias_init, bias_shape, self.param_dtype));
         let bias = bias.transpose()?;
 
-        let dtype = compute_dtype(OP, self.dtype, [&x, &kernel].into_iter().chain(&bias))?;
+        let dtype = compute_dtype(Self::NAME, self.dtype, [&x, &kernel].into_iter().chain(&bias))?;
         let options = ConvOptions::new()
             .strides(strides)
             .padding(padding)
@@ -115,7 +113,7 @@ impl Conv {
                  {channels} channels and {} features",
                 self.features
             );
-            return Err(Error::argument(OP, message));
+            return Err(Error::argument(Self::NAME, message));
         }
         Ok(self.kernel_size.iter().copied().chain([channels / groups, self.features]).collect())
     }

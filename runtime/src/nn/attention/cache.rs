@@ -1,0 +1,55 @@
+//! The cache of keys and values by which a decoder sees one place at a time.
+
+use super::masks::combine_masks;
+use crate::error::{Error, Result};
+use crate::module::Module;
+use crate::ops::create::{full, iota};
+use crate::tensor::{Aval, DType, Shape, Tensor};
+
+/// Keys, values and mask after the cache.
+pub(super) struct Cached {
+    pub key: Tensor,
+    pub value: Tensor,
+    pub mask: Option<Tensor>,
+}
+
+/// Writes one place into the cache, and returns all of it with a mask of what was written up to now.
+///
+/// The first call makes the cache, of the length of its keys, and uses it not yet.
+pub(super) fn cached<M: Module>(
+    module: &M,
+    query: &Tensor,
+    key: Tensor,
+    value: Tensor,
+    mask: Option<Tensor>,
+) -> Result<Cached> {
+    let is_there = module.has_variable("cache", "cached_key");
+    let zeros = |x: &Tensor| full(Aval::new(x.shape(), x.dtype()), 0.0);
+    let cached_key = module.variable("cache", "cached_key", || zeros(&key))?;
+    let cached_value = module.variable("cache", "cached_value", || zeros(&value))?;
+    let cache_index = module.variable("cache", "cache_index", || full(Aval::new([], DType::I32), 0.0))?;
+    if !is_there {
+        return Ok(Cached { key, value, mask });
+    }
+
+    let (keys, values, index) = (cached_key.try_get()?, cached_value.try_get()?, cache_index.try_get()?);
+    let mut one: Shape = keys.shape().into();
+    let place = one.len() - 3;
+    one[place] = 1;
+    if query.shape() != &one[..] {
+        let expected =
+            format!("one place at a time, queries {:?}, as the cache has keys {:?}", &one[..], keys.shape());
+        return Err(Error::shape(M::NAME, format!("queries {:?}", query.shape()), expected));
+    }
+    let key = keys.try_dynamic_update_axis(place as isize, &index, key)?;
+    let value = values.try_dynamic_update_axis(place as isize, &index, value)?;
+    cached_key.set(key.clone())?;
+    cached_value.set(value.clone())?;
+    cache_index.set(index.try_add(index.like(1.0))?)?;
+
+    let length = keys.shape()[place];
+    let seen = iota([length], DType::I32, 0)?.try_le(&index)?;
+    let shape: Shape = keys.shape()[..place].iter().copied().chain([1, 1, length]).collect();
+    let mask = combine_masks([mask.as_ref(), Some(&seen.try_broadcast_to(shape)?)])?;
+    Ok(Cached { key, value, mask })
+}

@@ -1,0 +1,299 @@
+//! Attention by dot products, as functions.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::error::{Error, Result};
+use crate::nn::precision::compute_dtype;
+use crate::random::{self, Key};
+use crate::scope::Scope;
+use crate::tensor::{DType, Tensor};
+use crate::try_einsum;
+
+/// The weights of keys for queries, `softmax(q·kᵀ / √depth)` along the keys, about to be computed.
+///
+/// Made by [`dot_product_attention_weights`]; the fields may be set one by one, or by methods of their names.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+#[must_use = "nothing is computed before `run`"]
+pub struct AttentionWeights {
+    /// `[batch.., queries, heads, depth]`.
+    pub query: Tensor,
+    /// `[batch.., keys, heads, depth]`.
+    pub key: Tensor,
+    /// Added to the products; broadcasts to `[batch.., heads, queries, keys]`.
+    pub bias: Option<Tensor>,
+    /// False, or 0, where a query does not see a key; broadcasts to `[batch.., heads, queries, keys]`.
+    pub mask: Option<Tensor>,
+    /// The probability that a weight is dropped, and the key it is drawn with.
+    pub dropout: Option<(f64, Key)>,
+    /// Whether all examples and heads share one draw of dropout; true by default.
+    pub broadcast_dropout: bool,
+    /// The dtype of the computation; by default that of the mixture of the inputs.
+    pub dtype: Option<DType>,
+    /// Whether the softmax of halves is computed in `F32`.
+    pub force_fp32_for_softmax: bool,
+    /// Where the weights are stored before dropout, as `attention_weights` of the collection `intermediates`.
+    pub sow_in: Option<Scope>,
+}
+
+/// Attention about to be computed: the sum of values, weighted by [`AttentionWeights`].
+///
+/// Made by [`dot_product_attention`]; the fields may be set one by one, or by methods of their names.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+#[must_use = "nothing is computed before `run`"]
+pub struct DotProductAttention {
+    /// The weights.
+    pub weights: AttentionWeights,
+    /// `[batch.., keys, heads, depth of values]`.
+    pub value: Tensor,
+}
+
+/// The weights of keys for queries: `softmax(q·kᵀ / √depth)` along the keys.
+///
+/// Queries are `[batch.., queries, heads, depth]`, keys `[batch.., keys, heads, depth]`, and the weights
+/// `[batch.., heads, queries, keys]`.
+///
+/// ```
+/// use flaxen::prelude::*;
+/// use flaxen::nn::dot_product_attention_weights;
+///
+/// let (q, k) = (Tensor::ones([2, 3, 4, 8]), Tensor::ones([2, 5, 4, 8]));
+/// let weights = dot_product_attention_weights(&q, &k).run()?;
+/// assert_eq!(weights.shape(), [2, 4, 3, 5]);
+/// # Ok::<(), flaxen::Error>(())
+/// ```
+///
+/// Vaswani et al., arXiv:1706.03762; as `flax.linen.dot_product_attention_weights`.
+pub fn dot_product_attention_weights(query: &Tensor, key: &Tensor) -> AttentionWeights {
+    AttentionWeights {
+        query: query.clone(),
+        key: key.clone(),
+        bias: None,
+        mask: None,
+        dropout: None,
+        broadcast_dropout: true,
+        dtype: None,
+        force_fp32_for_softmax: false,
+        sow_in: None,
+    }
+}
+
+/// Attention: `softmax(q·kᵀ / √depth)·v`.
+///
+/// Queries are `[batch.., queries, heads, depth]`, keys `[batch.., keys, heads, depth]`, values
+/// `[batch.., keys, heads, depth of values]`, and the output `[batch.., queries, heads, depth of values]`.
+///
+/// ```
+/// use flaxen::prelude::*;
+/// use flaxen::nn::{dot_product_attention, make_causal_mask};
+///
+/// let x = Tensor::ones([2, 5, 4, 8]);
+/// let mask = make_causal_mask(&Tensor::zeros([2, 5]))?;
+/// let y = dot_product_attention(&x, &x, &x).mask(&mask).run()?;
+/// assert_eq!(y.shape(), [2, 5, 4, 8]);
+/// # Ok::<(), flaxen::Error>(())
+/// ```
+///
+/// Vaswani et al., arXiv:1706.03762; as `flax.linen.dot_product_attention`.
+pub fn dot_product_attention(query: &Tensor, key: &Tensor, value: &Tensor) -> DotProductAttention {
+    DotProductAttention { weights: dot_product_attention_weights(query, key), value: value.clone() }
+}
+
+macro_rules! setters {
+    ($ty:ident $($weights:ident)?) => {
+        impl $ty {
+            /// Adds to the products; broadcasts to `[batch.., heads, queries, keys]`.
+            pub fn bias(mut self, bias: &Tensor) -> $ty {
+                self$(.$weights)?.bias = Some(bias.clone());
+                self
+            }
+
+            /// Hides keys from queries where it is false or 0; broadcasts to `[batch.., heads, queries, keys]`.
+            ///
+            /// A query that sees no key weighs them all alike.
+            pub fn mask(mut self, mask: &Tensor) -> $ty {
+                self$(.$weights)?.mask = Some(mask.clone());
+                self
+            }
+
+            /// Drops weights with a probability, and scales the others so that their mean stays.
+            pub fn dropout(mut self, rate: f64, key: &Key) -> $ty {
+                self$(.$weights)?.dropout = Some((rate, key.clone()));
+                self
+            }
+
+            /// Sets whether all examples and heads share one draw of dropout; true by default.
+            pub fn broadcast_dropout(mut self, shared: bool) -> $ty {
+                self$(.$weights)?.broadcast_dropout = shared;
+                self
+            }
+
+            /// Sets the dtype of the computation.
+            pub fn dtype(mut self, dtype: impl Into<Option<DType>>) -> $ty {
+                self$(.$weights)?.dtype = dtype.into();
+                self
+            }
+
+            /// Sets whether the softmax of halves is computed in `F32`; false by default.
+            pub fn force_fp32_for_softmax(mut self, force: bool) -> $ty {
+                self$(.$weights)?.force_fp32_for_softmax = force;
+                self
+            }
+
+            /// Stores the weights before dropout, as `attention_weights` of the scope's `intermediates`.
+            pub fn sow_in(mut self, scope: &Scope) -> $ty {
+                self$(.$weights)?.sow_in = Some(scope.clone());
+                self
+            }
+        }
+    };
+}
+
+setters!(AttentionWeights);
+setters!(DotProductAttention weights);
+
+impl AttentionWeights {
+    const OP: &'static str = "dot_product_attention_weights";
+
+    /// Computes the weights.
+    ///
+    /// # Errors
+    /// If queries and keys differ in rank, batch, heads or depth; if bias or mask does not broadcast to the weights.
+    pub fn run(self) -> Result<Tensor> {
+        let dtype = compute_dtype(Self::OP, self.dtype, [&self.query, &self.key])?;
+        let (query, key) = (self.query.try_cast(dtype)?, self.key.try_cast(dtype)?);
+        let batch = heads(&query);
+        if batch.is_none() || batch != heads(&key) || query.shape().last() != key.shape().last() {
+            let found = format!("queries {} and keys {}", query.aval(), key.aval());
+            return Err(Error::shape(
+                Self::OP,
+                found,
+                "`[batch.., length, heads, depth]`, but for the length alike",
+            ));
+        }
+        let depth = query.shape()[query.rank() - 1];
+        let query = query.try_div(query.like((depth as f64).sqrt()))?;
+        let mut weights = try_einsum("...qhd,...khd->...hqk", &[&query, &key])?;
+        if let Some(bias) = &self.bias {
+            weights = weights.try_add(spread("bias", bias, weights.shape())?)?;
+        }
+        if let Some(mask) = &self.mask {
+            let mask = spread("mask", &mask.try_cast(DType::Bool)?, weights.shape())?;
+            weights = mask.try_select(&weights, weights.like(lowest(dtype)))?;
+        }
+        let weights = if self.force_fp32_for_softmax && dtype != DType::F32 {
+            weights.try_cast(DType::F32)?.try_softmax(-1)?
+        } else {
+            weights.try_softmax(-1)?.try_cast(dtype)?
+        };
+        if let Some(scope) = &self.sow_in {
+            scope.sow("intermediates", "attention_weights", &weights)?;
+        }
+        match &self.dropout {
+            Some((rate, key)) if *rate > 0.0 => self.dropped(&weights, *rate, key, dtype),
+            _ => Ok(weights),
+        }
+    }
+
+    fn dropped(&self, weights: &Tensor, rate: f64, key: &Key, dtype: DType) -> Result<Tensor> {
+        let keep = 1.0 - rate;
+        let mut shape = weights.shape().to_vec();
+        if self.broadcast_dropout {
+            let pairs = shape.len() - 2;
+            shape[..pairs].fill(1);
+        }
+        let kept = random::try_bernoulli(key, keep as f32, shape)?.try_cast(dtype)?;
+        weights.try_mul(kept.try_div(kept.like(keep))?)
+    }
+}
+
+impl DotProductAttention {
+    /// Computes the output.
+    ///
+    /// # Errors
+    /// As [`AttentionWeights::run`]; if the values do not have the keys' batch, length and heads.
+    pub fn run(self) -> Result<Tensor> {
+        const OP: &str = "dot_product_attention";
+        let DotProductAttention { mut weights, value } = self;
+        let dtype = compute_dtype(OP, weights.dtype, [&weights.query, &weights.key, &value])?;
+        let length = |x: &Tensor| x.rank().checked_sub(3).map(|axis| x.shape()[axis]);
+        if heads(&value).is_none()
+            || heads(&value) != heads(&weights.key)
+            || length(&value) != length(&weights.key)
+        {
+            let found = format!("values {} for keys {}", value.aval(), weights.key.aval());
+            return Err(Error::shape(
+                OP,
+                found,
+                "values `[batch.., keys, heads, depth]` as the keys, but for the depth",
+            ));
+        }
+        weights.dtype = Some(dtype);
+        let weights = weights.run()?;
+        try_einsum("...hqk,...khd->...qhd", &[&weights, &value.try_cast(dtype)?])
+    }
+}
+
+/// Batch sizes and number of heads of `[batch.., length, heads, depth]`.
+fn heads(x: &Tensor) -> Option<(&[usize], usize)> {
+    match x.shape() {
+        [batch @ .., _, heads, _] => Some((batch, *heads)),
+        _ => None,
+    }
+}
+
+fn spread(what: &str, x: &Tensor, shape: &[usize]) -> Result<Tensor> {
+    x.try_broadcast_to(shape).map_err(|_| {
+        let expected = format!("a {what} that broadcasts to the weights' shape {shape:?}");
+        Error::shape(AttentionWeights::OP, format!("{}", x.aval()), expected)
+    })
+}
+
+/// The least number of a dtype: after a softmax it is 0, and if all are, they stay alike, where infinities give NaN.
+fn lowest(dtype: DType) -> f64 {
+    match dtype {
+        DType::F16 => half::f16::MIN.into(),
+        DType::BF16 => half::bf16::MIN.into(),
+        DType::F64 => f64::MIN,
+        _ => f32::MIN.into(),
+    }
+}
+
+/// What computes attention in [`MultiHeadDotProductAttention`](super::MultiHeadDotProductAttention), from heads of queries,
+/// keys and values: [`DotProductAttention::run`], or a closure in its place.
+#[derive(Clone)]
+pub struct AttentionFn(Arc<dyn Fn(DotProductAttention) -> Result<Tensor> + Send + Sync>);
+
+impl AttentionFn {
+    /// Any function of what is to be computed.
+    pub fn new(
+        function: impl Fn(DotProductAttention) -> Result<Tensor> + Send + Sync + 'static,
+    ) -> AttentionFn {
+        AttentionFn(Arc::new(function))
+    }
+
+    pub(super) fn call(&self, attention: DotProductAttention) -> Result<Tensor> {
+        (self.0)(attention)
+    }
+}
+
+impl<F: Fn(DotProductAttention) -> Result<Tensor> + Send + Sync + 'static> From<F> for AttentionFn {
+    fn from(function: F) -> AttentionFn {
+        AttentionFn::new(function)
+    }
+}
+
+/// A function is equal to itself and its clones.
+impl PartialEq for AttentionFn {
+    fn eq(&self, other: &AttentionFn) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl fmt::Debug for AttentionFn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("<closure>")
+    }
+}

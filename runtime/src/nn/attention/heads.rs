@@ -1,0 +1,180 @@
+//! What all modules of multi-head attention do.
+
+use super::cache::cached;
+use super::dot_product::{AttentionFn, dot_product_attention};
+use crate::error::{Error, Result};
+use crate::module::{Layer, Module};
+use crate::nn::support::{features_of, merge_param};
+use crate::nn::{DenseGeneral, LayerNorm};
+use crate::random::Key;
+use crate::scope::Initializer;
+use crate::tensor::{DType, Tensor};
+
+/// What multi-head attention is called with beside queries; all of it may be left out.
+///
+/// ```
+/// use flaxen::prelude::*;
+/// use flaxen::nn::{Attend, MultiHeadDotProductAttention};
+///
+/// let attention = MultiHeadDotProductAttention::new(4);
+/// let (x, memory) = (Tensor::ones([2, 3, 8]), Tensor::ones([2, 7, 8]));
+/// let call = Attend::new().keys(&memory).train(false);
+/// let y = attention.init_with_output(key(0)).run(|m| m.call(&x, call))?.0;
+/// assert_eq!(y.shape(), [2, 3, 8]);
+/// # Ok::<(), flaxen::Error>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Attend {
+    keys: Option<Tensor>,
+    values: Option<Tensor>,
+    mask: Option<Tensor>,
+    train: Option<bool>,
+    dropout_key: Option<Key>,
+    sow_weights: bool,
+}
+
+impl Attend {
+    /// Self-attention without a mask.
+    pub fn new() -> Attend {
+        Attend::default()
+    }
+
+    /// Sets what keys are made of, `[batch.., keys, features]`; by default what queries are made of.
+    #[must_use]
+    pub fn keys(self, keys: &Tensor) -> Attend {
+        Attend { keys: Some(keys.clone()), ..self }
+    }
+
+    /// Sets what values are made of, `[batch.., keys, features]`; by default what keys are made of.
+    #[must_use]
+    pub fn values(self, values: &Tensor) -> Attend {
+        Attend { values: Some(values.clone()), ..self }
+    }
+
+    /// Hides keys from queries where it is false or 0; broadcasts to `[batch.., heads, queries, keys]`.
+    #[must_use]
+    pub fn mask(self, mask: &Tensor) -> Attend {
+        Attend { mask: Some(mask.clone()), ..self }
+    }
+
+    /// Says whether weights are dropped; needed if the layer has a `dropout_rate` and was not told by `deterministic`.
+    #[must_use]
+    pub fn train(self, train: impl Into<Option<bool>>) -> Attend {
+        Attend { train: train.into(), ..self }
+    }
+
+    /// Sets the key of dropout; by default it is drawn from the stream `dropout`.
+    #[must_use]
+    pub fn dropout_key(self, key: &Key) -> Attend {
+        Attend { dropout_key: Some(key.clone()), ..self }
+    }
+
+    /// Sets whether the weights are stored, as `attention_weights` of the collection `intermediates`.
+    #[must_use]
+    pub fn sow_weights(self, sow: bool) -> Attend {
+        Attend { sow_weights: sow, ..self }
+    }
+}
+
+/// Nothing beside queries.
+impl From<()> for Attend {
+    fn from((): ()) -> Attend {
+        Attend::new()
+    }
+}
+
+/// The configuration of a module of multi-head attention.
+pub(super) struct Heads<'a> {
+    pub num_heads: usize,
+    pub qkv_features: Option<usize>,
+    pub out_features: Option<usize>,
+    pub broadcast_dropout: bool,
+    pub dropout_rate: f64,
+    pub deterministic: Option<bool>,
+    pub dtype: Option<DType>,
+    pub param_dtype: DType,
+    pub kernel_init: &'a Initializer,
+    pub out_kernel_init: &'a Initializer,
+    pub bias_init: &'a Initializer,
+    pub out_bias_init: &'a Initializer,
+    pub use_bias: bool,
+    pub attention_fn: Option<&'a AttentionFn>,
+    pub decode: bool,
+    pub normalize_qk: bool,
+    pub force_fp32_for_softmax: bool,
+}
+
+impl Heads<'_> {
+    /// The output for queries; submodules and variables are those of the module.
+    pub fn attend<M: Module>(&self, module: &M, queries: &Tensor, call: Attend) -> Result<Tensor> {
+        let Attend { keys, values, mask, train, dropout_key, sow_weights } = call;
+        if keys.is_none() && values.is_some() {
+            let message = "is given values without keys: give what both are made of as keys";
+            return Err(Error::argument(M::NAME, message));
+        }
+        let keys = keys.unwrap_or_else(|| queries.clone());
+        let values = values.unwrap_or_else(|| keys.clone());
+
+        let inputs = features_of(M::NAME, queries)?;
+        let dense = self.projection::<M>(self.qkv_features.unwrap_or(inputs))?;
+        let mut query = module.child_named("query", dense.clone()).call(queries)?;
+        let mut key = module.child_named("key", dense.clone()).call(&keys)?;
+        let value = module.child_named("value", dense).call(&values)?;
+        if self.normalize_qk {
+            let norm = LayerNorm::new().use_bias(false).dtype(self.dtype).param_dtype(self.param_dtype);
+            query = module.child_named("query_ln", norm.clone()).call(&query)?;
+            key = module.child_named("key_ln", norm).call(&key)?;
+        }
+
+        let (key, value, mask) = if self.decode {
+            let cached = cached(module, &query, key, value, mask)?;
+            (cached.key, cached.value, cached.mask)
+        } else {
+            (key, value, mask)
+        };
+
+        let mut attention = dot_product_attention(&query, &key, &value)
+            .broadcast_dropout(self.broadcast_dropout)
+            .dtype(self.dtype)
+            .force_fp32_for_softmax(self.force_fp32_for_softmax);
+        attention.weights.mask = mask;
+        if self.dropout_rate > 0.0
+            && !merge_param("deterministic", self.deterministic, train.map(|train| !train))?
+        {
+            let key = dropout_key.map_or_else(|| module.make_rng("dropout"), Ok)?;
+            attention = attention.dropout(self.dropout_rate, &key);
+        }
+        if sow_weights {
+            attention = attention.sow_in(&module.scope()?);
+        }
+        let x = match self.attention_fn {
+            Some(function) => function.call(attention)?,
+            None => attention.run()?,
+        };
+
+        let out = DenseGeneral::new(self.out_features.unwrap_or(inputs))
+            .axis([-2, -1])
+            .kernel_init(self.out_kernel_init)
+            .bias_init(self.out_bias_init)
+            .use_bias(self.use_bias)
+            .dtype(self.dtype)
+            .param_dtype(self.param_dtype);
+        module.child_named("out", out).call(&x)
+    }
+
+    /// The layer that makes heads of features.
+    fn projection<M: Module>(&self, features: usize) -> Result<DenseGeneral> {
+        let heads = self.num_heads;
+        if heads == 0 || !features.is_multiple_of(heads) {
+            let message =
+                format!("expects a number of heads that divides the {features} features, found {heads}");
+            return Err(Error::argument(M::NAME, message));
+        }
+        Ok(DenseGeneral::new([heads, features / heads])
+            .kernel_init(self.kernel_init)
+            .bias_init(self.bias_init)
+            .use_bias(self.use_bias)
+            .dtype(self.dtype)
+            .param_dtype(self.param_dtype))
+    }
+}

@@ -1,0 +1,14 @@
+//! Attention: weighted means of values, with weights by how well keys fit to queries.
+
+mod cache;
+mod dot_product;
+mod heads;
+mod masks;
+mod multi_head;
+
+pub use dot_product::{
+    AttentionFn, AttentionWeights, DotProductAttention, dot_product_attention, dot_product_attention_weights,
+};
+pub use heads::Attend;
+pub use masks::{combine_masks, make_attention_mask, make_attention_mask_with, make_causal_mask};
+pub use multi_head::{MultiHeadAttention, MultiHeadDotProductAttention, SelfAttention};

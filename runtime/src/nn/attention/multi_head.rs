@@ -1,0 +1,177 @@
+//! The modules of multi-head attention, which differ in their names.
+
+use super::dot_product::AttentionFn;
+use super::heads::{Attend, Heads};
+use crate::error::Result;
+use crate::module::Layer;
+use crate::scope::Initializer;
+use crate::tensor::{DType, Tensor};
+use crate::{compact, init, module};
+
+macro_rules! multi_head {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[module]
+        pub struct $name {
+            /// The number of heads, which divides `qkv_features`.
+            pub num_heads: usize,
+            /// The features of queries, keys and values in all heads; by default those of the input.
+            #[module(default)]
+            pub qkv_features: Option<usize>,
+            /// The features of the output; by default those of the input.
+            #[module(default)]
+            pub out_features: Option<usize>,
+            /// Whether all examples and heads share one draw of dropout.
+            #[module(default = true)]
+            pub broadcast_dropout: bool,
+            /// The probability that a weight is dropped while training.
+            #[module(into, default = 0.0)]
+            pub dropout_rate: f64,
+            /// Whether no weights are dropped, for calls that do not say; none by default.
+            #[module(default)]
+            pub deterministic: Option<bool>,
+            /// The dtype of the computation; by default that of the mixture of input and parameters.
+            #[module(default)]
+            pub dtype: Option<DType>,
+            /// The dtype the parameters begin with.
+            #[module(default = DType::F32)]
+            pub param_dtype: DType,
+            /// How the kernels of queries, keys and values begin.
+            #[module(into, default = init::lecun_normal())]
+            pub kernel_init: Initializer,
+            /// How the kernel of the output begins; by default as the others.
+            #[module(default)]
+            pub out_kernel_init: Option<Initializer>,
+            /// How the biases of queries, keys and values begin.
+            #[module(into, default = init::zeros())]
+            pub bias_init: Initializer,
+            /// How the bias of the output begins; by default as the others.
+            #[module(default)]
+            pub out_bias_init: Option<Initializer>,
+            /// Whether biases are added.
+            #[module(default = true)]
+            pub use_bias: bool,
+            /// What computes attention; by default [`DotProductAttention::run`](crate::nn::DotProductAttention::run).
+            #[module(default)]
+            pub attention_fn: Option<AttentionFn>,
+            /// Whether keys and values are cached, so that each call sees one place.
+            #[module(default = false)]
+            pub decode: bool,
+            /// Whether queries and keys are normalised (arXiv:2302.05442).
+            #[module(default = false)]
+            pub normalize_qk: bool,
+            /// Whether the softmax of halves is computed in `F32`.
+            #[module(default = false)]
+            pub force_fp32_for_softmax: bool,
+        }
+
+        impl $name {
+            /// The output for queries: `()` says self-attention without a mask, and [`Attend`] everything else.
+            ///
+            /// # Errors
+            /// If shapes do not fit; if there is a `dropout_rate` and nothing says whether the model trains, or both the
+            /// constructor and the call say it, or there is no random stream; if the cache is not mutable, or a call with a
+            /// cache has more than one place.
+            #[compact]
+            pub fn call(&self, queries: &Tensor, call: impl Into<Attend>) -> Result<Tensor> {
+                self.heads().attend(self, queries, call.into())
+            }
+
+            fn heads(&self) -> Heads<'_> {
+                Heads {
+                    num_heads: self.num_heads,
+                    qkv_features: self.qkv_features,
+                    out_features: self.out_features,
+                    broadcast_dropout: self.broadcast_dropout,
+                    dropout_rate: self.dropout_rate,
+                    deterministic: self.deterministic,
+                    dtype: self.dtype,
+                    param_dtype: self.param_dtype,
+                    kernel_init: &self.kernel_init,
+                    out_kernel_init: self.out_kernel_init.as_ref().unwrap_or(&self.kernel_init),
+                    bias_init: &self.bias_init,
+                    out_bias_init: self.out_bias_init.as_ref().unwrap_or(&self.bias_init),
+                    use_bias: self.use_bias,
+                    attention_fn: self.attention_fn.as_ref(),
+                    decode: self.decode,
+                    normalize_qk: self.normalize_qk,
+                    force_fp32_for_softmax: self.force_fp32_for_softmax,
+                }
+            }
+        }
+
+        /// Self-attention without a mask.
+        impl Layer for $name {
+            #[compact]
+            fn call(&self, x: &Tensor) -> Result<Tensor> {
+                self.heads().attend(self, x, Attend::new())
+            }
+        }
+    };
+}
+
+multi_head! {
+    /// Attention of several heads: `concat(softmax(Qₕ·Kₕᵀ / √depth)·Vₕ)·W + b`, where `Q`, `K`, `V` are linear in the
+    /// inputs.
+    ///
+    /// Queries are `[batch.., queries, features]`; what keys and values are made of is `[batch.., keys, features]`, by
+    /// default the same. The output is `[batch.., queries, out_features]`.
+    ///
+    /// # Parameters and variables
+    /// - `query`, `key`, `value`: a `kernel` `[features, num_heads, depth]` and a `bias` `[num_heads, depth]` each, where
+    ///   `depth` is `qkv_features / num_heads`; no biases if `use_bias` is false.
+    /// - `out`: a `kernel` `[num_heads, depth, out_features]` and a `bias` `[out_features]`.
+    /// - `query_ln`, `key_ln`: a `scale` `[depth]` each, if `normalize_qk` is true.
+    /// - With `decode`, in the collection `cache`: `cached_key` and `cached_value`, `[batch.., length, num_heads, depth]`,
+    ///   and `cache_index`. `init` makes them of the length of its input; afterwards each call has one query, written at
+    ///   the index, and sees what was written so far, which needs the collection to be mutable.
+    ///
+    /// ```
+    /// use flaxen::prelude::*;
+    /// use flaxen::nn::{Attend, MultiHeadDotProductAttention, make_causal_mask};
+    ///
+    /// let (attention, x) = (MultiHeadDotProductAttention::new(4), Tensor::ones([2, 5, 16]));
+    /// let mask = make_causal_mask(&Tensor::zeros([2, 5]))?;
+    /// let variables = attention.init(key(0)).run(|m| m.call(&x, Attend::new().mask(&mask)))?;
+    /// assert_eq!(variables.tensor("params/query/kernel")?.shape(), [16, 4, 4]);
+    /// let y = attention.apply(&variables).run(|m| m.call(&x, ()))?;
+    /// assert_eq!(y.shape(), [2, 5, 16]);
+    /// # Ok::<(), flaxen::Error>(())
+    /// ```
+    ///
+    /// Vaswani et al., arXiv:1706.03762; as `flax.linen.MultiHeadDotProductAttention`.
+    MultiHeadDotProductAttention
+}
+
+multi_head! {
+    /// [`MultiHeadDotProductAttention`] under its shorter name, after which automatic names are given, too.
+    ///
+    /// ```
+    /// use flaxen::prelude::*;
+    /// use flaxen::nn::MultiHeadAttention;
+    ///
+    /// let y = MultiHeadAttention::new(2).init_with_output(key(0)).call(&Tensor::ones([1, 3, 4]))?.0;
+    /// assert_eq!(y.shape(), [1, 3, 4]);
+    /// # Ok::<(), flaxen::Error>(())
+    /// ```
+    ///
+    /// As `flax.linen.MultiHeadAttention`.
+    MultiHeadAttention
+}
+
+multi_head! {
+    /// [`MultiHeadDotProductAttention`] under the name that older models have for it where keys and values are made of what
+    /// queries are made of.
+    ///
+    /// ```
+    /// use flaxen::prelude::*;
+    /// use flaxen::nn::SelfAttention;
+    ///
+    /// let y = SelfAttention::new(2).init_with_output(key(0)).call(&Tensor::ones([1, 3, 4]))?.0;
+    /// assert_eq!(y.shape(), [1, 3, 4]);
+    /// # Ok::<(), flaxen::Error>(())
+    /// ```
+    ///
+    /// As `flax.linen.SelfAttention`, which is deprecated in Flax.
+    SelfAttention
+}

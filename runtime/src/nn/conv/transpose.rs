@@ -1,0 +1,161 @@
+//! `ConvTranspose`: a convolution that makes its input larger.
+
+use super::batch::BatchAxes;
+use super::layer::masked;
+use super::padding::{ConvPadding, unknown};
+use crate::error::{Error, Result};
+use crate::module::{Layer, Module};
+use crate::nn::arguments::{Constant, Sizes, Steps};
+use crate::nn::precision::compute_dtype;
+use crate::nn::support::add_bias;
+use crate::scope::Initializer;
+use crate::tensor::{DType, Tensor};
+use crate::{ConvOptions, Padding, compact, init, module};
+
+/// A transposed convolution over any number of spatial axes: a convolution of the input with zeros between its elements.
+///
+/// The input is `[batch.., spatial.., channels]` with as many spatial axes as `kernel_size` has entries, and any number of
+/// batch axes, also none. The output is `[batch.., spatial.., features]`; with padding `Same`, the default, each spatial
+/// axis is `stride` times as long.
+///
+/// # Parameters
+/// - `kernel`: `[kernel_size.., channels, features]`, or `[kernel_size.., features, channels]` with `transpose_kernel`.
+/// - `bias`: `[features]`, unless `use_bias` is false.
+///
+/// ```
+/// use flaxen::prelude::*;
+/// use flaxen::nn::ConvTranspose;
+///
+/// let layer = ConvTranspose::new(8, [3, 3]).strides([2, 2]);
+/// let y = layer.init_with_output(key(0)).call(&Tensor::ones([1, 7, 7, 16]))?.0;
+/// assert_eq!(y.shape(), [1, 14, 14, 8]);
+/// # Ok::<(), flaxen::Error>(())
+/// ```
+///
+/// As `flax.linen.ConvTranspose`.
+#[module]
+pub struct ConvTranspose {
+    /// The number of output channels.
+    pub features: usize,
+    /// The size of the kernel along each spatial axis; one number is one axis.
+    #[module(into)]
+    pub kernel_size: Sizes,
+    /// Steps between the input's elements in the output.
+    #[module(into, default = Steps::All(1))]
+    pub strides: Steps,
+    /// `Same`, `Valid`, `Circular`, or what is put around the input with its zeros in numbers.
+    #[module(into, default = Padding::Same.into())]
+    pub padding: ConvPadding,
+    /// Steps between kernel elements.
+    #[module(into, default = Steps::All(1))]
+    pub kernel_dilation: Steps,
+    /// Whether a bias is added.
+    #[module(default = true)]
+    pub use_bias: bool,
+    /// What the kernel is multiplied by, of its shape; nothing by default.
+    #[module(default)]
+    pub mask: Option<Constant>,
+    /// The dtype of the computation; by default that of the mixture of input and parameters.
+    #[module(default)]
+    pub dtype: Option<DType>,
+    /// The dtype the parameters begin with.
+    #[module(default = DType::F32)]
+    pub param_dtype: DType,
+    /// How the kernel begins.
+    #[module(into, default = init::lecun_normal())]
+    pub kernel_init: Initializer,
+    /// How the bias begins.
+    #[module(into, default = init::zeros())]
+    pub bias_init: Initializer,
+    /// Whether the kernel is that of the convolution of which this one is the transposed: flipped, channels exchanged.
+    #[module(default = false)]
+    pub transpose_kernel: bool,
+}
+
+impl Layer for ConvTranspose {
+    #[compact]
+    fn call(&self, x: &Tensor) -> Result<Tensor> {
+        let spatial = self.kernel_size.len();
+        let strides = self.strides.list(Self::NAME, "strides", spatial)?;
+        let kernel_dilation = self.kernel_dilation.list(Self::NAME, "kernel dilations", spatial)?;
+        let (x, batch) = BatchAxes::merge(Self::NAME, x, spatial)?;
+
+        let channels = x.shape()[spatial + 1];
+        let ends = if self.transpose_kernel { [self.features, channels] } else { [channels, self.features] };
+        let kernel_shape = [&self.kernel_size[..], &ends].concat();
+        let kernel = self.param_of("kernel", &self.kernel_init, kernel_shape, self.param_dtype)?;
+        let kernel = masked(Self::NAME, kernel, self.mask.as_ref())?;
+        let bias_shape = [self.features];
+        let bias =
+            self.use_bias.then(|| self.param_of("bias", &self.bias_init, bias_shape, self.param_dtype));
+        let bias = bias.transpose()?;
+
+        let dtype = compute_dtype(Self::NAME, self.dtype, [&x, &kernel].into_iter().chain(&bias))?;
+        let mut kernel = kernel.try_cast(dtype)?;
+        if self.transpose_kernel {
+            kernel = kernel.try_flip((0..spatial as isize).collect::<Vec<_>>())?.try_swap_axes(-1, -2)?;
+        }
+        let options = ConvOptions::new()
+            .padding(self.pairs(&strides, &kernel_dilation)?)
+            .lhs_dilation(&strides)
+            .rhs_dilation(kernel_dilation);
+        let mut y = x.try_cast(dtype)?.try_conv_general(kernel, &options)?;
+        if self.padding == ConvPadding::Circular {
+            let periods = x.shape()[1..=spatial].iter().zip(&strides).map(|(&size, &stride)| size * stride);
+            y = self.folded(&y, &periods.collect::<Vec<_>>())?;
+        }
+        batch.split(&add_bias(y, bias.as_ref())?)
+    }
+}
+
+impl ConvTranspose {
+    /// What is put around the input with its zeros, as `jax.lax.conv_transpose` computes it.
+    fn pairs(&self, strides: &[usize], dilation: &[usize]) -> Result<Vec<(isize, isize)>> {
+        let sizes = self.kernel_size.iter().zip(dilation).map(|(&k, &step)| k.saturating_sub(1) * step + 1);
+        let each = |pair: fn(usize, usize) -> (usize, usize)| -> Vec<(isize, isize)> {
+            let pairs = sizes.clone().zip(strides).map(|(size, &stride)| pair(size, stride));
+            pairs.map(|(before, total)| (before as isize, total as isize - before as isize)).collect()
+        };
+        match &self.padding {
+            ConvPadding::Zeros(Padding::Same) => Ok(each(|size, stride| {
+                let total = (size + stride).saturating_sub(2);
+                (if stride > size - 1 { size - 1 } else { total.div_ceil(2) }, total)
+            })),
+            ConvPadding::Zeros(Padding::Valid) | ConvPadding::Circular => Ok(each(|size, stride| {
+                (size - 1, (size + stride).saturating_sub(2) + size.saturating_sub(stride))
+            })),
+            ConvPadding::Zeros(Padding::Explicit(pairs)) => Ok(pairs.clone()),
+            ConvPadding::All(all) => Ok(vec![(*all, *all); self.kernel_size.len()]),
+            ConvPadding::Unknown(name) => Err(unknown(Self::NAME, name)),
+            other => {
+                let message = format!(
+                    "expects padding `Same`, `Valid`, `Circular` or pairs of numbers, found {other:?}"
+                );
+                Err(Error::argument(Self::NAME, message))
+            }
+        }
+    }
+
+    /// The sum of all that a period apart falls onto one place.
+    fn folded(&self, y: &Tensor, periods: &[usize]) -> Result<Tensor> {
+        if periods.contains(&0) {
+            return Ok(y.clone());
+        }
+        let mut widths = vec![(0, 0); y.rank()];
+        for (axis, &period) in periods.iter().enumerate() {
+            // So many that the input's start lies at a whole number of periods.
+            let missing =
+                (period as isize - y.shape()[axis + 1] as isize).rem_euclid(2 * period as isize) as usize;
+            let (less, more) = (missing / 2, missing.div_ceil(2));
+            widths[axis + 1] = if self.transpose_kernel { (less, more) } else { (more, less) };
+        }
+        let mut y = y.try_pad(widths, 0.0)?;
+        for (axis, &period) in periods.iter().enumerate() {
+            let axis = axis + 1;
+            let shape =
+                [&y.shape()[..axis], &[y.shape()[axis] / period, period], &y.shape()[axis + 1..]].concat();
+            y = y.try_reshape(shape)?.try_sum_axes(axis as isize)?;
+        }
+        Ok(y)
+    }
+}

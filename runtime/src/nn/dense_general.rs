@@ -1,0 +1,123 @@
+//! `DenseGeneral`: a linear layer over any axes.
+
+use super::arguments::{AxisList, Sizes};
+use super::precision::compute_dtype;
+use super::support::add_bias;
+use crate::error::{Error, Result};
+use crate::module::{Layer, Module};
+use crate::ops::dot_general::DotDimensions;
+use crate::scope::Initializer;
+use crate::tensor::{DType, Shape, Tensor};
+use crate::variables::Value;
+use crate::{compact, init, module};
+
+/// A linear layer that sums over the axes in `axis` and makes the axes in `features`: `y = x·W + b`.
+///
+/// The output has the batch axes, then what is left of the input's axes, then `features`. Along `batch_dims`, each index has
+/// a kernel and a bias of its own.
+///
+/// # Parameters
+/// - `kernel`: the sizes of the batch axes, then of those summed over, then `features`. It begins as a matrix would that
+///   has the batch and the inputs as rows, and the outputs as columns.
+/// - `bias`: the sizes of the batch axes, then `features`; unless `use_bias` is false.
+///
+/// ```
+/// use flaxen::prelude::*;
+/// use flaxen::nn::DenseGeneral;
+///
+/// // The features of 8 heads, out of one axis and back.
+/// let x = Tensor::ones([2, 10, 32]);
+/// let heads = DenseGeneral::new([8, 4]).init_with_output(key(0)).call(&x)?.0;
+/// assert_eq!(heads.shape(), [2, 10, 8, 4]);
+/// let y = DenseGeneral::new(32).axis([-2, -1]).init_with_output(key(0)).call(&heads)?.0;
+/// assert_eq!(y.shape(), [2, 10, 32]);
+/// # Ok::<(), flaxen::Error>(())
+/// ```
+///
+/// As `flax.linen.DenseGeneral`.
+#[module]
+pub struct DenseGeneral {
+    /// The sizes of the new axes.
+    #[module(into)]
+    pub features: Sizes,
+    /// The axes that are summed over; the last one by default.
+    #[module(into, default = AxisList::from(-1))]
+    pub axis: AxisList,
+    /// Axes that are carried along: the first ones, 0, 1, ..; none by default.
+    #[module(into, default = AxisList::from([]))]
+    pub batch_dims: AxisList,
+    /// Whether a bias is added.
+    #[module(default = true)]
+    pub use_bias: bool,
+    /// The dtype of the computation; by default that of the mixture of input and parameters.
+    #[module(default)]
+    pub dtype: Option<DType>,
+    /// The dtype the parameters begin with.
+    #[module(default = DType::F32)]
+    pub param_dtype: DType,
+    /// How the kernel begins.
+    #[module(into, default = init::lecun_normal())]
+    pub kernel_init: Initializer,
+    /// How the bias begins.
+    #[module(into, default = init::zeros())]
+    pub bias_init: Initializer,
+}
+
+impl Layer for DenseGeneral {
+    #[compact]
+    fn call(&self, x: &Tensor) -> Result<Tensor> {
+        let axes = self.axis.in_order(Self::NAME, x.rank())?;
+        let batch = self.batch_axes(x.rank())?;
+        let sizes = |axes: &[usize]| axes.iter().map(|&axis| x.shape()[axis]).collect::<Shape>();
+        let (batch_sizes, inputs) = (sizes(&batch), sizes(&axes));
+        let (batch_size, units): (usize, usize) =
+            (batch_sizes.iter().product(), self.features.iter().product());
+
+        let kernel_shape = [&batch_sizes[..], &inputs, &self.features].concat();
+        let flat = [batch_size * inputs.iter().product::<usize>(), units];
+        let kernel =
+            self.param_of("kernel", flattened(&self.kernel_init, &flat), kernel_shape, self.param_dtype)?;
+        let bias_shape = [&batch_sizes[..], &self.features].concat();
+        let flat = [batch_size * units];
+        let bias = || self.param_of("bias", flattened(&self.bias_init, &flat), bias_shape, self.param_dtype);
+        let bias = self.use_bias.then(bias).transpose()?;
+
+        let dtype = compute_dtype(Self::NAME, self.dtype, [x, &kernel].into_iter().chain(&bias))?;
+        let (of_batch, of_inputs) =
+            ((0..batch.len()).collect(), (batch.len()..batch.len() + axes.len()).collect());
+        let left = (0..x.rank()).filter(|axis| !axes.contains(axis));
+        let spread = left.map(|axis| if batch.contains(&axis) { x.shape()[axis] } else { 1 });
+        let bias_spread: Vec<usize> = spread.chain(self.features.iter().copied()).collect();
+        let dimensions =
+            DotDimensions { contracting: (axes.clone(), of_inputs), batch: (batch.clone(), of_batch) };
+        let y = x.try_cast(dtype)?.try_dot_general(&kernel.try_cast(dtype)?, dimensions)?;
+        let bias = bias.map(|bias| bias.try_reshape(bias_spread)).transpose()?;
+        add_bias(y, bias.as_ref())
+    }
+}
+
+impl DenseGeneral {
+    fn batch_axes(&self, rank: usize) -> Result<Shape> {
+        let axes = self.batch_dims.in_order(Self::NAME, rank)?;
+        if (0..axes.len()).all(|axis| axes.contains(&axis)) {
+            return Ok(axes);
+        }
+        let message =
+            format!("expects the first axes 0, 1, .. as `batch_dims`, found {:?}", self.batch_dims.0);
+        Err(Error::argument(Self::NAME, message))
+    }
+}
+
+/// An initializer that makes its value under another shape of as many elements.
+fn flattened(init: &Initializer, flat: &[usize]) -> Initializer {
+    let (init, flat) = (init.clone(), flat.to_vec());
+    Initializer::new(move |key, shape, dtype| reshaped(&init.value(key, &flat, dtype)?, shape))
+}
+
+/// The tensor with a shape, in the box that it may be in.
+fn reshaped(value: &Value, shape: &[usize]) -> Result<Value> {
+    match value {
+        Value::Boxed(boxed) => Ok(Value::Boxed(boxed.replace(reshaped(boxed.value(), shape)?))),
+        value => Ok(value.tensor()?.try_reshape(shape)?.into()),
+    }
+}

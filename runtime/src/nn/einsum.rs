@@ -1,0 +1,137 @@
+//! `Einsum`: a linear layer by an einsum equation.
+
+use super::arguments::Sizes;
+use super::precision::compute_dtype;
+use super::support::{add_bias, merge_param};
+use crate::error::{Error, Result};
+use crate::module::{Layer, Module};
+use crate::scope::Initializer;
+use crate::tensor::{DType, Tensor};
+use crate::{compact, init, module, try_einsum};
+
+/// A linear layer by an einsum equation of the input and a kernel: `y = einsum(equation, x, W) + b`.
+///
+/// # Parameters
+/// - `kernel`: `shape`.
+/// - `bias`: the axes of the kernel that the result has, too, in the order they have there; unless `use_bias` is false.
+///
+/// ```
+/// use flaxen::prelude::*;
+/// use flaxen::nn::Einsum;
+///
+/// let layer = Einsum::new([32, 8, 4]).einsum_str("btd,dhk->bthk");
+/// let (y, variables) = layer.init_with_output(key(0)).call(&Tensor::ones([2, 10, 32]))?;
+/// assert_eq!(y.shape(), [2, 10, 8, 4]);
+/// assert_eq!(variables.tensor("params/bias")?.shape(), [8, 4]);
+/// # Ok::<(), flaxen::Error>(())
+/// ```
+///
+/// As `flax.linen.Einsum`.
+#[module]
+pub struct Einsum {
+    /// The shape of the kernel.
+    #[module(into)]
+    pub shape: Sizes,
+    /// The equation, for calls that do not give one: `inputs,kernel->result`.
+    #[module(default)]
+    pub einsum_str: Option<String>,
+    /// Whether a bias is added.
+    #[module(default = true)]
+    pub use_bias: bool,
+    /// The dtype of the computation; by default that of the mixture of input and parameters.
+    #[module(default)]
+    pub dtype: Option<DType>,
+    /// The dtype the parameters begin with.
+    #[module(default = DType::F32)]
+    pub param_dtype: DType,
+    /// How the kernel begins.
+    #[module(into, default = init::lecun_normal())]
+    pub kernel_init: Initializer,
+    /// How the bias begins.
+    #[module(into, default = init::zeros())]
+    pub bias_init: Initializer,
+    /// The dtype that products are summed in; by default the dtype of the computation.
+    #[module(default)]
+    pub preferred_element_type: Option<DType>,
+}
+
+impl Einsum {
+    /// As [`call`](Layer::call), with an equation that the constructor was not given.
+    ///
+    /// # Errors
+    /// If the equation is not one of two operands and a result, or does not fit; if the constructor was given one, too.
+    #[compact]
+    pub fn call_with(&self, x: &Tensor, einsum_str: &str) -> Result<Tensor> {
+        self.einsum(x, Some(einsum_str))
+    }
+
+    fn einsum(&self, x: &Tensor, equation: Option<&str>) -> Result<Tensor> {
+        let equation = merge_param("einsum_str", self.einsum_str.as_deref(), equation)?.replace(' ', "");
+        let parts = equation.split_once("->").and_then(|(operands, result)| {
+            let (input, kernel) = operands.split_once(',').filter(|(_, kernel)| !kernel.contains(','))?;
+            Some((input, kernel, result))
+        });
+        let Some((input, kernel_labels, result)) = parts else {
+            let message =
+                format!("expects an equation `inputs,kernel->result` of two operands, found {equation:?}");
+            return Err(Error::argument(Self::NAME, message));
+        };
+        let kernel = self.param_of("kernel", &self.kernel_init, &*self.shape, self.param_dtype)?;
+        let spread = bias_sizes(result, (input, x.rank()), (kernel_labels, &self.shape));
+        let sizes: Vec<usize> = spread.iter().flatten().copied().collect();
+        let bias = self.use_bias.then(|| self.param_of("bias", &self.bias_init, sizes, self.param_dtype));
+        let bias = bias.transpose()?;
+
+        let dtype = compute_dtype(Self::NAME, self.dtype, [x, &kernel].into_iter().chain(&bias))?;
+        let sum = self.preferred_element_type.unwrap_or(dtype);
+        // A product of two numbers of the narrow dtype is exact in the wide one.
+        let operand = |x: &Tensor| x.try_cast(dtype)?.try_cast(sum);
+        let y = try_einsum(&equation, &[&operand(x)?, &operand(&kernel)?])?;
+        let spread: Vec<usize> = spread.into_iter().map(|size| size.unwrap_or(1)).collect();
+        let bias = bias.map(|bias| bias.try_cast(dtype)?.try_reshape(spread)).transpose()?;
+        add_bias(y, bias.as_ref())
+    }
+}
+
+impl Layer for Einsum {
+    #[compact]
+    fn call(&self, x: &Tensor) -> Result<Tensor> {
+        self.einsum(x, None)
+    }
+}
+
+/// An axis of an operand: a letter's, or one of an ellipsis, counted from its end.
+#[derive(Clone, Copy, PartialEq)]
+enum Label {
+    Letter(char),
+    Ellipsis(usize),
+}
+
+/// The sizes of the result's axes that the kernel has, too.
+fn bias_sizes(
+    result: &str,
+    (input, rank): (&str, usize),
+    (kernel, shape): (&str, &[usize]),
+) -> Vec<Option<usize>> {
+    let kernel_dots = dots(kernel, shape.len());
+    let kernel = labels(kernel, kernel_dots);
+    let result = labels(result, dots(input, rank).max(kernel_dots));
+    let size = |label: &Label| shape.get(kernel.iter().position(|other| other == label)?).copied();
+    result.iter().map(size).collect()
+}
+
+/// How many axes the ellipsis of an operand stands for.
+fn dots(operand: &str, rank: usize) -> usize {
+    rank.saturating_sub(operand.chars().filter(|&letter| letter != '.').count())
+}
+
+fn labels(operand: &str, dots: usize) -> Vec<Label> {
+    let letters = |text: &str| text.chars().map(Label::Letter).collect::<Vec<_>>();
+    match operand.split_once("...") {
+        None => letters(operand),
+        Some((before, after)) => {
+            let middle = (0..dots).rev().map(Label::Ellipsis).collect();
+            [letters(before), middle, letters(after)].concat()
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! `Embed`: vectors for integers.
+
+use crate::error::{Error, Result};
+use crate::init::{Distribution, FanMode, VarianceScaling};
+use crate::module::{Layer, Module};
+use crate::scope::Initializer;
+use crate::tensor::{DType, Tensor};
+use crate::{compact, module};
+
+use super::precision::compute_dtype;
+
+/// A table of vectors, of which an integer takes one: `y[..] = E[ids[..]]`.
+///
+/// The input is integers of any shape, the output has their shape and the axis of features. Negative ids count from the
+/// end; an id outside of the table gives a vector of NaN.
+///
+/// # Parameters
+/// - `embedding`: `[num_embeddings, features]`, normal with variance `1 / features`.
+///
+/// ```
+/// use flaxen::prelude::*;
+/// use flaxen::nn::Embed;
+///
+/// let (embed, ids) = (Embed::new(10, 4), Tensor::from([[1, 5, 1]]));
+/// let variables = embed.init(key(0)).call(&ids)?;
+/// let y = embed.apply(&variables).call(&ids)?;
+/// assert_eq!(y.shape(), [1, 3, 4]);
+/// let logits = embed.apply(&variables).run(|m| m.attend(&y))?;
+/// assert_eq!(logits.shape(), [1, 3, 10]);
+/// # Ok::<(), flaxen::Error>(())
+/// ```
+///
+/// As `flax.linen.Embed`.
+#[module]
+pub struct Embed {
+    /// The number of vectors.
+    pub num_embeddings: usize,
+    /// The size of a vector.
+    pub features: usize,
+    /// The dtype of the output; by default that of the table.
+    #[module(default)]
+    pub dtype: Option<DType>,
+    /// The dtype the table begins with.
+    #[module(default = DType::F32)]
+    pub param_dtype: DType,
+    /// How the table begins.
+    #[module(into, default = default_embedding_init())]
+    pub embedding_init: Initializer,
+    /// The table, once the layer is part of a running model.
+    #[setup(self.param_of("embedding", &self.embedding_init, [self.num_embeddings, self.features], self.param_dtype))]
+    pub embedding: Tensor,
+}
+
+fn default_embedding_init() -> Initializer {
+    VarianceScaling::new(1.0, FanMode::FanIn, Distribution::Normal).out_axis(0).into()
+}
+
+impl Embed {
+    /// The products of a query with all vectors: `q·Eᵀ`, from `[.., features]` to `[.., num_embeddings]`.
+    ///
+    /// # Errors
+    /// If the last axis of the query has another size than a vector.
+    #[compact]
+    pub fn attend(&self, query: &Tensor) -> Result<Tensor> {
+        if query.shape().last() != Some(&self.features) {
+            let expected = format!("a query `[.., {}]`, as the embedding has features", self.features);
+            return Err(Error::shape(Self::NAME, query.aval().to_string(), expected));
+        }
+        let dtype = compute_dtype(Self::NAME, self.dtype, [query, &*self.embedding])?;
+        let embedding = self.embedding.try_cast(dtype)?.try_transpose([1, 0])?;
+        query.try_cast(dtype)?.try_dot(&embedding)
+    }
+}
+
+impl Layer for Embed {
+    #[compact]
+    fn call(&self, ids: &Tensor) -> Result<Tensor> {
+        if !ids.dtype().is_integer() {
+            return Err(Error::dtype(Self::NAME, ids.dtype(), "integers as ids"));
+        }
+        let embedding = self.embedding.try_cast(self.dtype.unwrap_or(self.embedding.dtype()))?;
+        if self.num_embeddings == 1 {
+            let shape = ids.shape().iter().copied().chain([self.features]).collect::<Vec<_>>();
+            return embedding.try_broadcast_to(shape);
+        }
+        embedding.try_take(ids, 0)
+    }
+}

@@ -1,0 +1,43 @@
+//! `PReLU`: a leaky rectifier that learns its slope.
+
+use crate::error::Result;
+use crate::module::{Layer, Module};
+use crate::tensor::{DType, Tensor};
+use crate::{compact, init, module};
+
+/// `y = x` where that is not negative, else `a·x`, with one learned `a` for all elements.
+///
+/// The input has any shape, and the output has the same.
+///
+/// # Parameters
+/// - `negative_slope`: a scalar.
+///
+/// ```
+/// use flaxen::prelude::*;
+/// use flaxen::nn::PReLU;
+///
+/// let x = Tensor::from([-2.0f32, 3.0]);
+/// let y = PReLU::new().negative_slope_init(0.25).init_with_output(key(0)).call(&x)?.0;
+/// assert_eq!(y.to_vec::<f32>()?, [-0.5, 3.0]);
+/// # Ok::<(), flaxen::Error>(())
+/// ```
+///
+/// He et al., arXiv:1502.01852; as `flax.linen.PReLU`.
+#[module]
+pub struct PReLU {
+    /// The dtype the slope begins with.
+    #[module(default = DType::F32)]
+    pub param_dtype: DType,
+    /// The slope for negative elements to begin with.
+    #[module(into, default = 0.01)]
+    pub negative_slope_init: f64,
+}
+
+impl Layer for PReLU {
+    #[compact]
+    fn call(&self, x: &Tensor) -> Result<Tensor> {
+        let start = init::constant(self.negative_slope_init);
+        let slope = self.param_of("negative_slope", start, [], self.param_dtype)?.try_cast(x.dtype())?;
+        x.try_ge(x.like(0.0))?.try_select(x, x.try_mul(slope)?)
+    }
+}

@@ -186,7 +186,7 @@ pub trait Module: Clone + fmt::Debug + PartialEq + Send + Sync + 'static {
     #[must_use]
     fn copy(&self) -> Self {
         let mut copy = self.clone();
-        copy.__attach(Slot::unbound());
+        arc::copying(|| copy.__attach(Slot::unbound()));
         copy
     }
 

@@ -1,6 +1,8 @@
 //! `Arc<M>`: one module in several places.
 
 use std::any::Any;
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -61,11 +63,18 @@ impl<M: Module> Module for Arc<M> {
 
     fn __attach(&mut self, slot: Slot) {
         let session = slot.instance().map(|instance| instance.session.clone());
-        let mut bound = (**self).clone();
-        bound.__attach(slot);
-        let original = std::mem::replace(self, Arc::new(bound));
+        let is_copied = slot.is_unbound();
+        if let Some(copy) = copied(self).filter(|_| is_copied) {
+            *self = copy;
+            return;
+        }
+        let mut attached = (**self).clone();
+        attached.__attach(slot);
+        let original = std::mem::replace(self, Arc::new(attached));
         if let Some(session) = session {
             session.adopt(original, self);
+        } else if is_copied {
+            remember_copy(original, self);
         }
     }
 
@@ -98,4 +107,40 @@ impl<L: Layer> Layer for Arc<L> {
     fn call(&self, x: &Tensor) -> Result<Tensor> {
         (**self).call(x)
     }
+}
+
+/// Originals by their addresses, which stay theirs as the originals are kept, and their copies.
+type Copies = HashMap<usize, (Box<dyn Any>, Box<dyn Any>)>;
+
+thread_local! {
+    /// What the copy that is being made has met so far.
+    static COPIES: RefCell<Option<Copies>> = const { RefCell::new(None) };
+}
+
+/// Makes a copy of a module in which what was shared is shared again.
+pub(super) fn copying<R>(copy: impl FnOnce() -> R) -> R {
+    struct Restore(Option<Copies>);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            COPIES.replace(self.0.take());
+        }
+    }
+    let _restore = Restore(COPIES.replace(Some(Copies::new())));
+    copy()
+}
+
+fn copied<T: 'static>(original: &Arc<T>) -> Option<Arc<T>> {
+    COPIES.with_borrow(|copies| {
+        let (_, copy) = copies.as_ref()?.get(&Arc::as_ptr(original).addr())?;
+        copy.downcast_ref::<Arc<T>>().cloned()
+    })
+}
+
+fn remember_copy<T: 'static>(original: Arc<T>, copy: &Arc<T>) {
+    let address = Arc::as_ptr(&original).addr();
+    COPIES.with_borrow_mut(|copies| {
+        if let Some(copies) = copies {
+            copies.insert(address, (Box::new(original), Box::new(copy.clone())));
+        }
+    });
 }

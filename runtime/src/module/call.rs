@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::sync::Arc;
 
-use super::instance::{Entered, Instance};
+use super::instance::{Capture, Entered, Instance};
 use super::probe::{Observed, Output};
 use super::{MethodCall, Module, ModuleInfo, intercept};
 use crate::error::{Error, Result};
@@ -109,11 +109,20 @@ impl<'m> Call<'m> {
             recorder.exit(row, &info, self.method, &self.inputs, observed());
         }
         let (Some(capture), Some(value)) = (&instance.session.capture, value) else { return Ok(()) };
-        if capture(&ModuleInfo::new(self.module, self.class, instance), self.method) {
-            // Flax's name of the method that is called `call` here.
-            let name = if self.method == "call" { "__call__" } else { self.method };
-            instance.own_scope().sow("intermediates", name, value)?;
+        let is_accepted = match capture {
+            Capture::Calls => self.is_scope || self.method == "call",
+            Capture::If(filter) => filter(&ModuleInfo::new(self.module, self.class, instance), self.method),
+        };
+        if !is_accepted {
+            return Ok(());
         }
+        // Flax's names: its method of this purpose is `__call__`, and a method that is a scope is a module of its own.
+        let (scope, name) = match self.method {
+            method if self.is_scope => (instance.scope().child_unreserved(method.into()), "__call__"),
+            "call" => (instance.scope(), "__call__"),
+            method => (instance.scope(), method),
+        };
+        scope.sow("intermediates", name, value)?;
         Ok(())
     }
 
@@ -179,7 +188,7 @@ fn called(method: &str) -> String {
 fn locate<E: 'static>(mut error: E, class: &'static str, instance: &Instance) -> E {
     if let Some(error) = (&mut error as &mut dyn Any).downcast_mut::<Error>() {
         let taken = std::mem::replace(error, Error::msg(""));
-        *error = taken.in_module(class, &instance.own_scope().path_text());
+        *error = taken.in_module(class, &instance.scope().path_text());
     }
     error
 }

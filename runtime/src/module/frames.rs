@@ -14,7 +14,9 @@ pub(super) struct Frames(SmallVec<[ThreadFrames; 1]>);
 
 struct ThreadFrames {
     thread: ThreadId,
-    stack: SmallVec<[Frame; 1]>,
+    frames: SmallVec<[Frame; 1]>,
+    /// The running methods, innermost last; with a frame of its own for the submodules of one that is a scope.
+    methods: SmallVec<[Option<Frame>; 2]>,
 }
 
 /// What lasts from the outermost compact method of a module to its end, or for its setup.
@@ -31,58 +33,77 @@ pub(super) struct Frame {
 }
 
 impl Frames {
-    /// The innermost frame of this thread.
-    pub fn top(&mut self) -> Option<&mut Frame> {
-        let thread = thread::current().id();
-        self.0.iter_mut().find(|frames| frames.thread == thread)?.stack.last_mut()
+    /// The frame of the module's own names on this thread.
+    pub fn own(&mut self) -> Option<&mut Frame> {
+        self.mine()?.frames.last_mut()
     }
 
-    pub fn in_setup(&self) -> bool {
-        let thread = thread::current().id();
-        let mine = self.0.iter().find(|frames| frames.thread == thread);
-        mine.is_some_and(|frames| frames.stack.iter().any(|frame| frame.in_setup))
+    /// The frame of the running method's submodules on this thread.
+    pub fn of_submodules(&mut self) -> Option<&mut Frame> {
+        let ThreadFrames { frames, methods, .. } = self.mine()?;
+        methods.last_mut().and_then(Option::as_mut).or(frames.last_mut())
     }
 
-    fn stack(&mut self) -> &mut SmallVec<[Frame; 1]> {
+    pub fn in_setup(&mut self) -> bool {
+        self.mine().is_some_and(|mine| mine.frames.iter().any(|frame| frame.in_setup))
+    }
+
+    fn mine(&mut self) -> Option<&mut ThreadFrames> {
+        let thread = thread::current().id();
+        self.0.iter_mut().find(|frames| frames.thread == thread)
+    }
+
+    fn mine_or_new(&mut self) -> &mut ThreadFrames {
         let thread = thread::current().id();
         let index = self.0.iter().position(|frames| frames.thread == thread).unwrap_or_else(|| {
-            self.0.push(ThreadFrames { thread, stack: SmallVec::new() });
+            self.0.push(ThreadFrames { thread, frames: SmallVec::new(), methods: SmallVec::new() });
             self.0.len() - 1
         });
-        &mut self.0[index].stack
+        &mut self.0[index]
     }
 
     pub fn enter_compact(&mut self) {
-        let stack = self.stack();
-        match stack.last_mut() {
-            Some(frame) => frame.depth += 1,
-            None => stack.push(Frame::new(false, None)),
-        }
+        self.mine_or_new().enter(None);
     }
 
     pub fn enter_setup(&mut self) {
-        self.stack().push(Frame::new(true, None));
+        let mine = self.mine_or_new();
+        mine.frames.push(Frame::new(true, None));
+        mine.methods.push(None);
     }
 
     pub fn enter_scope(&mut self, scope: Scope) {
-        self.stack().push(Frame::new(false, Some(scope)));
+        self.mine_or_new().enter(Some(Frame::new(false, Some(scope))));
     }
 
     /// Ends the innermost method; the next call of the module gives out the same names again.
     ///
-    /// Returns the frame if it ended, for the caller to drop outside of locks.
-    pub fn exit(&mut self) -> Option<Frame> {
-        let thread = thread::current().id();
-        let index = self.0.iter().position(|frames| frames.thread == thread)?;
-        let stack = &mut self.0[index].stack;
-        let frame = stack.last_mut()?;
-        frame.depth -= 1;
-        frame.reserved = Reserved::default();
-        let ended = if frame.depth == 0 { stack.pop() } else { None };
-        if stack.is_empty() {
-            self.0.swap_remove(index);
+    /// Returns the frames that ended, for the caller to drop outside of locks.
+    pub fn exit(&mut self) -> [Option<Frame>; 2] {
+        let Some(mine) = self.mine() else { return [None, None] };
+        let of_method = mine.methods.pop().flatten();
+        let mut own = None;
+        if let Some(frame) = mine.frames.last_mut() {
+            frame.depth -= 1;
+            if of_method.is_none() {
+                frame.reserved = Reserved::default();
+            }
+            if frame.depth == 0 {
+                own = mine.frames.pop();
+            }
         }
-        ended
+        self.0.retain(|frames| !frames.methods.is_empty());
+        [of_method, own]
+    }
+}
+
+impl ThreadFrames {
+    fn enter(&mut self, of_method: Option<Frame>) {
+        match self.frames.last_mut() {
+            Some(frame) => frame.depth += 1,
+            None => self.frames.push(Frame::new(false, None)),
+        }
+        self.methods.push(of_method);
     }
 }
 

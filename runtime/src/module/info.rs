@@ -49,6 +49,6 @@ impl<'a> ModuleInfo<'a> {
 
     /// The module's scope.
     pub fn scope(&self) -> Scope {
-        self.instance.own_scope()
+        self.instance.scope()
     }
 }

@@ -12,12 +12,19 @@ use crate::error::{Error, Result};
 use crate::scope::Scope;
 
 /// Which calls to capture.
-pub(crate) type CaptureFilter = Arc<dyn Fn(&ModuleInfo<'_>, &str) -> bool + Send + Sync>;
+pub(crate) enum Capture {
+    /// Those of methods that are called `call`, and of those that are scopes.
+    Calls,
+    /// Those a function of the module and the name of the method accepts.
+    If(Box<CaptureFilter>),
+}
+
+type CaptureFilter = dyn Fn(&ModuleInfo<'_>, &str) -> bool + Send + Sync;
 
 /// What the modules of one run share beside variables.
 #[derive(Default)]
 pub struct Session {
-    pub capture: Option<CaptureFilter>,
+    pub(crate) capture: Option<Capture>,
     pub recorder: Option<Arc<Recorder>>,
     adopted: Mutex<HashMap<usize, Adopted>>,
 }
@@ -83,15 +90,15 @@ impl Instance {
         self.class
     }
 
-    /// The scope that methods of this thread read and write.
+    /// The scope of the module and its variables.
     pub fn scope(&self) -> Scope {
-        let inner = lock(&self.frames).top().and_then(|frame| frame.scope.clone());
-        inner.unwrap_or_else(|| self.own_scope())
+        lock(&self.scope).clone()
     }
 
-    /// The module's scope, whatever method runs.
-    pub fn own_scope(&self) -> Scope {
-        lock(&self.scope).clone()
+    /// The scope that submodules are made in by the method that runs on this thread.
+    fn scope_of_submodules(&self) -> Scope {
+        let of_method = lock(&self.frames).of_submodules().and_then(|frame| frame.scope.clone());
+        of_method.unwrap_or_else(|| self.scope())
     }
 
     /// Whether the run is still going on.
@@ -115,12 +122,16 @@ impl Instance {
 
     /// Enters a method that is a scope of its own.
     pub fn enter_scope(&self, method: &'static str) -> Result<Entered<'_>> {
+        let scope = self.scope();
         let mut known = lock(&self.method_scopes);
         if !known.contains(&method) {
-            self.own_scope().reserve("method scope", method, None)?;
+            if lock(&self.frames).own().is_some_and(|frame| frame.reserved.takes(method, None)) {
+                return Err(scope.name_in_use("method scope", method));
+            }
+            scope.reserve("method scope", method, None)?;
             known.push(method);
         }
-        let scope = self.own_scope().child_unreserved(method.into());
+        let scope = scope.child_unreserved(method.into());
         lock(&self.frames).enter_scope(scope);
         Ok(Entered(self))
     }
@@ -141,17 +152,17 @@ impl Instance {
         collection: Option<&str>,
         made: impl FnOnce() -> String,
     ) -> Result<Scope> {
-        let own = self.own_scope();
+        // Only submodules are in the scope of a method: variables are the module's own.
+        let is_submodule = collection.is_none();
+        let scope = if is_submodule { self.scope_of_submodules() } else { self.scope() };
         let mut frames = lock(&self.frames);
-        let Some(frame) = frames.top() else {
-            let scope = own;
+        let Some(frame) = (if is_submodule { frames.of_submodules() } else { frames.own() }) else {
             return Err(Error::NotCompact {
                 module: self.class,
                 path: scope.path_text().into(),
                 made: made().into(),
             });
         };
-        let scope = frame.scope.clone().unwrap_or(own);
         if frame.in_setup {
             scope.reserve(kind, name, collection)?;
             return Ok(scope);
@@ -165,14 +176,14 @@ impl Instance {
 
     /// Keeps a shared module alive until the running method ends, so that it is the same one when it is met again.
     pub fn keep(&self, shared: Box<dyn Any + Send + Sync>) {
-        if let Some(frame) = lock(&self.frames).top() {
+        if let Some(frame) = lock(&self.frames).of_submodules() {
             frame.kept.push(shared);
         }
     }
 
     /// Whether a running method has taken a name.
     pub fn is_reserved_by_method(&self, name: &str, collection: &str) -> bool {
-        lock(&self.frames).top().is_some_and(|frame| frame.reserved.takes(name, Some(collection)))
+        lock(&self.frames).own().is_some_and(|frame| frame.reserved.takes(name, Some(collection)))
     }
 
     /// Makes a submodule, named by the caller or by its class and a number.
@@ -180,7 +191,7 @@ impl Instance {
         let name = match name {
             Some(name) => name.into(),
             None => {
-                let next = lock(&self.frames).top().map(|frame| frame.next_name(class));
+                let next = lock(&self.frames).of_submodules().map(|frame| frame.next_name(class));
                 // Outside of a compact method `reserve` refuses, whatever the name is.
                 next.unwrap_or_else(|| class.into())
             }
@@ -191,7 +202,7 @@ impl Instance {
 
     /// Makes a submodule of what a field holds.
     pub fn adopt_child(&self, class: &'static str, name: &str) -> Result<Arc<Instance>> {
-        let scope = self.own_scope();
+        let scope = self.scope();
         scope.reserve("submodule", name, None)?;
         Ok(self.place(class, &scope, name.into()))
     }
@@ -213,7 +224,7 @@ impl Instance {
     pub fn move_to(&self, scope: &Scope) -> Result<()> {
         *lock(&self.scope) = scope.clone();
         for child in self.children() {
-            if let Some(name) = child.own_scope().name() {
+            if let Some(name) = child.scope().name() {
                 scope.reserve("submodule", name, None)?;
                 child.move_to(&scope.child_unreserved(name.into()))?;
             }
@@ -222,7 +233,7 @@ impl Instance {
     }
 
     pub fn is_in_run_of(&self, other: &Instance) -> bool {
-        self.own_scope().is_same_run(&other.own_scope())
+        self.scope().is_same_run(&other.scope())
     }
 }
 

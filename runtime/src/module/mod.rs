@@ -209,15 +209,15 @@ pub trait Module: Clone + fmt::Debug + PartialEq + Send + Sync + 'static {
     /// If the module is not bound.
     fn unbind(&self) -> Result<(Self, Variables)> {
         let instance = self.__slot().require(Self::NAME, || "is unbound (`unbind`)".to_owned())?;
-        instance.own_scope().check_valid()?;
-        Ok((self.copy(), instance.own_scope().variables()))
+        instance.scope().check_valid()?;
+        Ok((self.copy(), instance.scope().variables()))
     }
 
     /// A clone that is part of no model; passed to [`child`](Module::child), it is a new submodule.
     #[must_use]
     fn copy(&self) -> Self {
         let mut copy = self.clone();
-        copy.__attach(Slot::unbound());
+        arc::copying(|| copy.__attach(Slot::unbound()));
         copy
     }
 
@@ -405,7 +405,7 @@ pub trait Module: Clone + fmt::Debug + PartialEq + Send + Sync + 'static {
 
     /// The name within the parent; None for the model itself, and for a module that is part of no running model.
     fn name(&self) -> Option<String> {
-        self.__slot().instance()?.own_scope().name().map(str::to_owned)
+        self.__slot().instance()?.scope().name().map(str::to_owned)
     }
 
     /// Whether the module is part of a running model.
@@ -491,7 +491,7 @@ fn free_for_sowing<M: Module>(module: &M, collection: &str, name: &str) -> Resul
 
 impl fmt::Debug for Instance {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} at {}", self.class(), self.own_scope().path_text())
+        write!(f, "{} at {}", self.class(), self.scope().path_text())
     }
 }
 

@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use super::instance::{CaptureFilter, Instance, Session};
+use super::instance::{Capture, Instance, Session};
 use super::setup::catch_failure;
 use super::{Layer, Module, ModuleInfo, Slot};
 use crate::error::Result;
@@ -88,9 +88,11 @@ impl<'m, M: Module, O: Outcome> ModelRun<'m, M, O> {
         self.with_outcome()
     }
 
-    /// Stores what every layer's `call` returns, in `intermediates`, under `__call__` in the layer's path.
-    pub fn capture_intermediates(self) -> ModelRun<'m, M, O::Mutable> {
-        self.capture_intermediates_if(|_, method| method == "call")
+    /// Stores what every layer's `call` returns, in `intermediates`, under `__call__` in the layer's path; the same of every
+    /// method that is a scope of its own.
+    pub fn capture_intermediates(mut self) -> ModelRun<'m, M, O::Mutable> {
+        self.session.capture = Some(Capture::Calls);
+        self.with_outcome()
     }
 
     /// Stores what compact methods return, where the filter accepts the module and the name of the method.
@@ -98,8 +100,7 @@ impl<'m, M: Module, O: Outcome> ModelRun<'m, M, O> {
         mut self,
         filter: impl Fn(&ModuleInfo<'_>, &str) -> bool + Send + Sync + 'static,
     ) -> ModelRun<'m, M, O::Mutable> {
-        let filter: CaptureFilter = Arc::new(filter);
-        self.session.capture = Some(filter);
+        self.session.capture = Some(Capture::If(Box::new(filter)));
         self.with_outcome()
     }
 

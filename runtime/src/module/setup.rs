@@ -114,7 +114,7 @@ impl<M: Module> Trigger for Owner<M> {
             self.module.__setup(&mut pass);
             match pass.error {
                 None => Ok(()),
-                Some(error) => Err(error.in_module(M::NAME, &instance.own_scope().path_text())),
+                Some(error) => Err(error.in_module(M::NAME, &instance.scope().path_text())),
             }
         };
         self.result.get_or_init(run).clone()

@@ -6,7 +6,7 @@ use crate::error::Result;
 pub(super) fn share_scope(a: &Slot, a_class: &'static str, b: &Slot, b_class: &'static str) -> Result<()> {
     let action = || "shares its scope (`share_scope`)".to_owned();
     let (a, b) = (a.require(a_class, action)?, b.require(b_class, action)?);
-    let (a_scope, b_scope) = (a.own_scope(), b.own_scope());
+    let (a_scope, b_scope) = (a.scope(), b.scope());
     a_scope.check_valid()?;
     if a_scope == b_scope {
         return Ok(());

@@ -98,7 +98,7 @@ impl fmt::Debug for Slot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             State::Unbound => f.write_str("unbound"),
-            State::Bound(instance) => write!(f, "bound to {}", instance.own_scope().path_text()),
+            State::Bound(instance) => write!(f, "bound to {}", instance.scope().path_text()),
             State::Failed(error, _) => write!(f, "not bound: {error}"),
         }
     }

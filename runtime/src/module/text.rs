@@ -60,7 +60,7 @@ fn lines<M: Module>(module: &M) -> String {
     });
     let children = module.__slot().instance().map(|instance| instance.children()).unwrap_or_default();
     let children = children.iter().filter_map(|child| {
-        let name = child.own_scope().name()?.to_owned();
+        let name = child.scope().name()?.to_owned();
         Some(format!("    {name} = {}\n", child.class()))
     });
     let part = |title: &str, lines: Vec<String>| {

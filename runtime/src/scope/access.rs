@@ -211,7 +211,7 @@ impl Scope {
     }
 
     pub(super) fn has_root_collection(&self, collection: &str) -> bool {
-        self.0.run.has_collection(collection)
+        self.0.run.variables().collection(collection).is_some()
     }
 
     pub(super) fn variable_not_found(&self, collection: &str, name: &str) -> Error {

@@ -28,7 +28,10 @@ pub(crate) struct Run {
 }
 
 /// Ends the run when it goes out of scope.
-pub(crate) struct Running(Arc<Run>);
+pub(crate) struct Running {
+    run: Arc<Run>,
+    ends: bool,
+}
 
 impl Settings {
     pub fn init(rngs: Rngs) -> Settings {
@@ -58,25 +61,27 @@ impl Settings {
             level: Level::current(),
         });
         let scope = Scope::root_of(run.clone(), Arc::new(self.rngs));
-        Ok((Running(run), scope))
+        Ok((Running { run, ends: true }, scope))
     }
 }
 
 impl Running {
     /// The collections that were mutable, changed or not.
     pub fn mutated(&self) -> Variables {
-        self.0.variables().filtered(&self.0.mutable)
+        self.run.variables().filtered(&self.run.mutable)
     }
 
     /// Lets the run go on for as long as a scope of it exists.
-    pub fn keep_open(self) {
-        std::mem::forget(self);
+    pub fn keep_open(mut self) {
+        self.ends = false;
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.0.open.store(false, Ordering::Release);
+        if self.ends {
+            self.run.open.store(false, Ordering::Release);
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! `LayerNorm`: normalisation over the features of each example.
 
 use crate::error::Result;
-use crate::module::Layer;
+use crate::module::{Layer, Module};
 use crate::nn::arguments::AxisList;
 use crate::scope::Initializer;
 use crate::tensor::{DType, Tensor};

@@ -9,4 +9,5 @@ pub mod numbers;
 pub mod programs;
 pub mod runner;
 pub mod scenarios;
+pub mod seeds;
 pub mod values;

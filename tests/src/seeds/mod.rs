@@ -1,0 +1,91 @@
+//! Programs of Flax users, written as they would be here, each compared with what Flax has for it.
+//!
+//! A program is found by the name of its golden case; sizes, seeds and numbers of steps come from the case.
+
+pub mod bias_adder;
+pub mod cnn;
+pub mod conv_layer_norm;
+pub mod mlp_batch_norm;
+pub mod model;
+pub mod my_mod;
+pub mod perturb;
+pub mod scopes;
+pub mod seq_cnn;
+
+use flaxen::{Dict, Result, Tensor, Variables, tree};
+
+use crate::golden::{Case, assert_near, assert_same};
+
+/// Compares a program with its case; None if no program has this name.
+///
+/// # Errors
+/// What the program returns.
+///
+/// # Panics
+/// If a number differs.
+pub fn check(name: &str, case: &Case) -> Option<Result<()>> {
+    let program = match name.strip_suffix("_ones").unwrap_or(name) {
+        "seed0_cnn" => cnn::cnn,
+        "seed0_sowcnn2" => cnn::sow_cnn2,
+        "seed0_refactored" => cnn::refactored,
+        "seed0_capture" => cnn::capture,
+        "seed0_full_size_digest" => cnn::full_size,
+        "seed0_seqcnn" => seq_cnn::seq_cnn,
+        "seed0_model_sow_c" => model::model,
+        "seed0_perturb" | "seed0_perturb_zeros" => perturb::perturb,
+        "seed2_bias_adder" | "seed2_bias_adder_random" => bias_adder::train,
+        "seed2_mlp_bn_vmap_as_printed" | "seed2_mlp_bn_vmap_train" => mlp_batch_norm::train,
+        "seed3_convlayernorm_compact" | "seed3_convlayernorm_compact_full" => conv_layer_norm::compact,
+        "seed3_convlayernorm_setup" | "seed3_convlayernorm_setup_full" => conv_layer_norm::setup,
+        "seed3_mymod" => my_mod::my_mod,
+        "seed3_leaf_compound" => scopes::leaf_compound,
+        _ => return None,
+    };
+    Some(program(case))
+}
+
+/// A whole number of the case's settings.
+fn setting(case: &Case, name: &str) -> usize {
+    let found = case.settings()[name].as_u64().or_else(|| case.settings()["config"][name].as_u64());
+    found.unwrap_or_else(|| panic!("no setting `{name}`")) as usize
+}
+
+/// Initial values: the same names, and bit for bit the same numbers.
+fn assert_initial(case: &Case, group: &str, found: &Variables) -> Result<()> {
+    let expected = case.group(group);
+    assert_eq!(names(found.as_dict()), expected.keys().cloned().collect::<Vec<_>>(), "{group}");
+    for (path, expected) in expected {
+        assert_same(&format!("{group}/{path}"), found.tensor(&path)?, &expected);
+    }
+    Ok(())
+}
+
+/// Computed values: the same names, and numbers within the tolerance.
+fn assert_group(case: &Case, group: &str, found: &Dict) {
+    let expected = case.group(group);
+    let found = flat(found);
+    assert_eq!(
+        found.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>(),
+        expected.keys().cloned().collect::<Vec<_>>(),
+        "{group}"
+    );
+    for (name, tensor) in found {
+        assert_near(&format!("{group}/{name}"), &tensor, &expected[&name], case.tolerance());
+    }
+}
+
+fn assert_array(case: &Case, key: &str, found: &Tensor) {
+    assert_near(key, found, &case.array(key), case.tolerance());
+}
+
+/// The leaves by their paths; the keys of golden arrays are in the order of their texts.
+fn flat(dict: &Dict) -> Vec<(String, Tensor)> {
+    let mut leaves: Vec<_> =
+        tree::leaves_with_path(dict).into_iter().map(|(path, leaf)| (path.join("/"), leaf.clone())).collect();
+    leaves.sort_by(|(a, _), (b, _)| a.cmp(b));
+    leaves
+}
+
+fn names(dict: &Dict) -> Vec<String> {
+    flat(dict).into_iter().map(|(name, _)| name).collect()
+}

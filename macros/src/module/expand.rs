@@ -91,7 +91,7 @@ impl Bodies {
             attach: attach(module, &p),
             fields: fields(module),
             setup: setup(module, &p),
-            allow: if module.fields.iter().any(Field::is_deprecated) {
+            allow: if module.has_deprecations() {
                 quote_spanned!(at=> #[allow(deprecated)])
             } else {
                 TokenStream::new()

@@ -96,6 +96,12 @@ impl<'a> Module<'a> {
         }
     }
 
+    /// Whether the struct or a field is deprecated: what is generated uses it.
+    pub(super) fn has_deprecations(&self) -> bool {
+        let fields = self.item.fields.iter().flat_map(|field| &field.attrs);
+        self.item.attrs.iter().chain(fields).any(|attr| attr.path().is_ident("deprecated"))
+    }
+
     pub(super) fn has_setup(&self) -> bool {
         self.setups().next().is_some()
     }
@@ -153,10 +159,6 @@ impl<'a> Field<'a> {
 impl Field<'_> {
     pub(super) fn is_documented(&self) -> bool {
         self.docs.iter().any(|attr| attr.path().is_ident("doc"))
-    }
-
-    pub(super) fn is_deprecated(&self) -> bool {
-        self.docs.iter().any(|attr| attr.path().is_ident("deprecated"))
     }
 }
 

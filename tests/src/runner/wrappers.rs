@@ -1,5 +1,6 @@
 //! The small modules that cases define for themselves, which manifests describe in words.
 
+use flaxen::module::{BoxedLayer, IntoLayer, TreeLayer};
 use flaxen::nn::{SpectralNorm, WeightNorm};
 use flaxen::prelude::*;
 use serde_json::Value as Json;
@@ -9,6 +10,15 @@ use super::arguments::Spec;
 use super::models::Model;
 use super::modules::{boxed, tensor};
 use crate::golden::Case;
+
+/// The layer of a class, if it is one of these.
+pub fn layer(class: &str) -> Option<BoxedLayer> {
+    match class {
+        "Two" => Some(Two::new().into_layer()),
+        "Add" => Some(Add::new().into_layer()),
+        _ => None,
+    }
+}
 
 /// The module of a case, if it is one of these.
 pub fn model(case: &Case, spec: &Spec<'_>, method: &str) -> Result<Option<Box<dyn Model>>, Stop> {
@@ -70,6 +80,34 @@ impl Layer for Wn {
         let mut norm = self.norm.clone();
         norm.layer_instance = self.child(norm.layer_instance);
         self.child(norm).call(x)
+    }
+}
+
+/// One tensor in, two out.
+#[module]
+struct Two;
+
+impl TreeLayer for Two {
+    type Input = Tensor;
+    type Output = (Tensor, Tensor);
+
+    #[compact]
+    fn call(&self, x: Tensor) -> Result<(Tensor, Tensor)> {
+        Ok((Dense::new(3).call(&x)?, Dense::new(2).call(&x)?))
+    }
+}
+
+/// Two tensors in, one out.
+#[module]
+struct Add;
+
+impl TreeLayer for Add {
+    type Input = (Tensor, Tensor);
+    type Output = Tensor;
+
+    #[compact]
+    fn call(&self, (a, b): (Tensor, Tensor)) -> Result<Tensor> {
+        Ok(Dense::new(2).call(&a)? + Dense::new(2).call(&b)?)
     }
 }
 

@@ -77,14 +77,14 @@ type OfValue = dyn Fn(&Value) -> Result<Value> + Send + Sync;
 #[derive(Clone)]
 pub(super) struct Function {
     name: &'static str,
-    function: Arc<OfValue>,
+    of_value: Arc<OfValue>,
     slot: Slot,
 }
 
 impl Function {
     pub fn new<F, R: Initial>(call: impl Fn(&Value) -> Result<R> + Send + Sync + 'static) -> Function {
         let function = move |x: &Value| Ok(Value::of(&call(x)?.value()?));
-        Function { name: std::any::type_name::<F>(), function: Arc::new(function), slot: Slot::unbound() }
+        Function { name: std::any::type_name::<F>(), of_value: Arc::new(function), slot: Slot::unbound() }
     }
 
     /// A function of a tensor.
@@ -107,14 +107,14 @@ impl Function {
     }
 
     pub fn call(&self, x: &Value) -> Result<Value> {
-        (self.function)(x)
+        (self.of_value)(x)
     }
 }
 
 /// A function is equal to itself and its clones.
 impl PartialEq for Function {
     fn eq(&self, other: &Function) -> bool {
-        Arc::ptr_eq(&self.function, &other.function)
+        Arc::ptr_eq(&self.of_value, &other.of_value)
     }
 }
 

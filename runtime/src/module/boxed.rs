@@ -155,7 +155,7 @@ impl Layer for BoxedLayer {
 ///
 /// The marker only keeps them apart.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is neither a layer nor a function of tensors",
+    message = "`{Self}` is neither a layer nor a function of a tensor",
     label = "not a layer",
     note = "implement `Layer` or `TreeLayer` for it, or pass a function `|x: &Tensor| ..` or `|(x, y): (Tensor, Tensor)| ..` \
             that returns tensors or a `Result` of them"

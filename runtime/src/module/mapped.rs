@@ -18,7 +18,7 @@ pub(crate) fn with_mapped_params<M: Module, T>(
     f: impl Fn(&M) -> Result<T>,
 ) -> Result<T> {
     let instance = module.__slot().require(M::NAME, || "is called with other parameters".to_owned())?;
-    let scope = instance.own_scope();
+    let scope = instance.scope();
     scope.check_valid()?;
     let at = |scope: Scope| bound(module, Instance::new(scope, instance.class(), instance.session.clone()));
     if scope.is_initializing() && scope.is_mutable_collection("params") {

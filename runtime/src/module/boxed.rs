@@ -2,19 +2,22 @@
 
 use std::any::Any;
 use std::fmt;
-use std::sync::Arc;
+use std::marker::PhantomData;
 
 use super::instance::Session;
-use super::{Layer, Module, Slot};
+use super::lambda::Function;
+use super::{Layer, Module, Slot, TreeLayer};
 use crate::error::Result;
 use crate::scope::Initial;
 use crate::tensor::Tensor;
+use crate::tree::Tree;
+use crate::variables::Value;
 
 /// A layer of any type, for lists that mix them; [`IntoLayer`] makes one of a layer or a function.
 pub struct BoxedLayer(Box<dyn AnyLayer>);
 
 /// [`Layer`] as far as it can be an object.
-trait AnyLayer: fmt::Debug + Send + Sync {
+trait AnyLayer: Send + Sync {
     fn as_any(&self) -> &dyn Any;
     fn clone_boxed(&self) -> Box<dyn AnyLayer>;
     fn is_equal(&self, other: &dyn AnyLayer) -> bool;
@@ -24,12 +27,20 @@ trait AnyLayer: fmt::Debug + Send + Sync {
     fn shared(&self, session: &Session) -> Option<Box<dyn AnyLayer>>;
     fn sharing(&self) -> Option<Box<dyn Any + Send + Sync>>;
     fn fields(&self, visit: &mut dyn FnMut(&'static str, &dyn fmt::Debug));
-    fn call(&self, x: &Tensor) -> Result<Tensor>;
+    fn call(&self, x: &Value) -> Result<Value>;
+    fn debug(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result;
 }
 
-impl<L: Layer> AnyLayer for L {
+/// A module and how it is called.
+#[derive(Clone)]
+struct Erased<M> {
+    module: M,
+    call: fn(&M, &Value) -> Result<Value>,
+}
+
+impl<M: Module> AnyLayer for Erased<M> {
     fn as_any(&self) -> &dyn Any {
-        self
+        &self.module
     }
 
     fn clone_boxed(&self) -> Box<dyn AnyLayer> {
@@ -37,39 +48,51 @@ impl<L: Layer> AnyLayer for L {
     }
 
     fn is_equal(&self, other: &dyn AnyLayer) -> bool {
-        other.as_any().downcast_ref::<L>().is_some_and(|other| self == other)
+        other.as_any().downcast_ref::<M>().is_some_and(|other| self.module == *other)
     }
 
     fn class(&self) -> &'static str {
-        self.type_name()
+        self.module.type_name()
     }
 
     fn slot(&self) -> &Slot {
-        self.__slot()
+        self.module.__slot()
     }
 
     fn attach(&mut self, slot: Slot) {
-        self.__attach(slot);
+        self.module.__attach(slot);
     }
 
     fn shared(&self, session: &Session) -> Option<Box<dyn AnyLayer>> {
-        Some(Box::new(self.__shared(session)?))
+        Some(Box::new(Erased { module: self.module.__shared(session)?, call: self.call }))
     }
 
     fn sharing(&self) -> Option<Box<dyn Any + Send + Sync>> {
-        self.__sharing()
+        self.module.__sharing()
     }
 
     fn fields(&self, visit: &mut dyn FnMut(&'static str, &dyn fmt::Debug)) {
-        self.__fields(visit);
+        self.module.__fields(visit);
     }
 
-    fn call(&self, x: &Tensor) -> Result<Tensor> {
-        Layer::call(self, x)
+    fn call(&self, x: &Value) -> Result<Value> {
+        (self.call)(&self.module, x)
+    }
+
+    fn debug(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.module.fmt(f)
     }
 }
 
 impl BoxedLayer {
+    /// The output for an input, which are any trees of tensors; see [`TreeLayer`].
+    ///
+    /// # Errors
+    /// What the layer returns; if the input is not the tree it takes.
+    pub fn call_value(&self, x: &Value) -> Result<Value> {
+        self.0.call(x)
+    }
+
     /// The layer, if it is of a type.
     pub fn downcast_ref<L: Layer>(&self) -> Option<&L> {
         self.0.as_any().downcast_ref()
@@ -90,7 +113,7 @@ impl PartialEq for BoxedLayer {
 
 impl fmt::Debug for BoxedLayer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        self.0.debug(f)
     }
 }
 
@@ -124,80 +147,18 @@ impl Module for BoxedLayer {
 
 impl Layer for BoxedLayer {
     fn call(&self, x: &Tensor) -> Result<Tensor> {
-        self.0.call(x)
+        self.call_value(&x.into())?.tensor().cloned()
     }
 }
 
-type Function = dyn Fn(&Tensor) -> Result<Tensor> + Send + Sync;
-
-/// A function as a layer without variables; see [`lambda`].
-#[derive(Clone)]
-pub struct Lambda {
-    name: &'static str,
-    function: Arc<Function>,
-    slot: Slot,
-}
-
-/// Makes a layer of a function that returns a tensor, or a `Result` of one.
+/// What a list of layers may hold: layers, and functions of a tensor or of any tree of tensors.
 ///
-/// ```
-/// use flaxen::prelude::*;
-/// use flaxen::module::lambda;
-///
-/// let double = lambda(|x: &Tensor| x * 2.0);
-/// assert_eq!(double.call(&Tensor::from(3.0f32))?.item::<f32>()?, 6.0);
-/// # Ok::<(), flaxen::Error>(())
-/// ```
-pub fn lambda<F, R>(function: F) -> Lambda
-where
-    F: Fn(&Tensor) -> R + Send + Sync + 'static,
-    R: Initial<Value = Tensor>,
-{
-    let name = std::any::type_name::<F>();
-    Lambda { name, function: Arc::new(move |x| function(x).value()), slot: Slot::unbound() }
-}
-
-/// A function is equal to itself and its clones.
-impl PartialEq for Lambda {
-    fn eq(&self, other: &Lambda) -> bool {
-        Arc::ptr_eq(&self.function, &other.function)
-    }
-}
-
-impl fmt::Debug for Lambda {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // `flaxen::ops::activation::<impl flaxen::tensor::Tensor>::relu` is `relu` to whoever wrote it.
-        let name = self.name.rsplit("::").next().unwrap_or(self.name);
-        if name.contains("closure") { f.write_str("<closure>") } else { f.write_str(name) }
-    }
-}
-
-/// Called wherever it is: it has no variables that a place would be needed for.
-impl Module for Lambda {
-    const NAME: &'static str = "Lambda";
-
-    fn __slot(&self) -> &Slot {
-        &self.slot
-    }
-
-    fn __attach(&mut self, slot: Slot) {
-        self.slot = slot;
-    }
-}
-
-impl Layer for Lambda {
-    fn call(&self, x: &Tensor) -> Result<Tensor> {
-        (self.function)(x)
-    }
-}
-
-/// What a list of layers may hold: layers, and functions of a tensor.
-///
-/// The marker only keeps the two apart.
+/// The marker only keeps them apart.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is neither a layer nor a function of a tensor",
     label = "not a layer",
-    note = "implement `Layer` for it, or pass a function `|x: &Tensor| ..` that returns a `Tensor` or a `Result<Tensor>`"
+    note = "implement `Layer` or `TreeLayer` for it, or pass a function `|x: &Tensor| ..` or `|(x, y): (Tensor, Tensor)| ..` \
+            that returns tensors or a `Result` of them"
 )]
 pub trait IntoLayer<Marker> {
     /// The layer.
@@ -207,21 +168,46 @@ pub trait IntoLayer<Marker> {
 /// Marks layers.
 pub struct IsLayer;
 
-/// Marks functions by what they return.
-pub struct IsFunction<R>(std::marker::PhantomData<R>);
+/// Marks layers of trees.
+pub struct IsTreeLayer;
+
+/// Marks functions of a tensor by what they return.
+pub struct IsFunction<R>(PhantomData<R>);
+
+/// Marks functions of a tree by what they take and return.
+pub struct IsTreeFunction<I, R>(PhantomData<(I, R)>);
 
 impl<L: Layer> IntoLayer<IsLayer> for L {
     fn into_layer(self) -> BoxedLayer {
-        BoxedLayer(Box::new(self))
+        let call = |layer: &L, x: &Value| Ok(Layer::call(layer, x.tensor()?)?.into());
+        BoxedLayer(Box::new(Erased { module: self, call }))
+    }
+}
+
+impl<L: TreeLayer> IntoLayer<IsTreeLayer> for L {
+    fn into_layer(self) -> BoxedLayer {
+        let call = |layer: &L, x: &Value| Ok(Value::of(&TreeLayer::call(layer, x.to()?)?));
+        BoxedLayer(Box::new(Erased { module: self, call }))
     }
 }
 
 impl<F, R> IntoLayer<IsFunction<R>> for F
 where
     F: Fn(&Tensor) -> R + Send + Sync + 'static,
-    R: Initial<Value = Tensor>,
+    R: Initial,
 {
     fn into_layer(self) -> BoxedLayer {
-        BoxedLayer(Box::new(lambda(self)))
+        BoxedLayer(Box::new(Erased { module: Function::of_tensor(self), call: Function::call }))
+    }
+}
+
+impl<F, I, R> IntoLayer<IsTreeFunction<I, R>> for F
+where
+    F: Fn(I) -> R + Send + Sync + 'static,
+    I: Tree,
+    R: Initial,
+{
+    fn into_layer(self) -> BoxedLayer {
+        BoxedLayer(Box::new(Erased { module: Function::of_tree(self), call: Function::call }))
     }
 }

@@ -43,7 +43,9 @@ mod frames;
 mod info;
 mod instance;
 mod intercept;
+mod lambda;
 mod lazy;
+mod mapped;
 mod operators;
 mod probe;
 mod running;
@@ -58,12 +60,14 @@ use std::borrow::Borrow;
 use std::collections::BTreeMap;
 use std::fmt;
 
-pub use boxed::{BoxedLayer, IntoLayer, Lambda, lambda};
+pub use boxed::{BoxedLayer, IntoLayer};
 pub use child::Child;
 pub use info::ModuleInfo;
 use instance::{Instance, Session};
 pub use intercept::{MethodCall, Next, intercept_methods};
+pub use lambda::{Lambda, lambda};
 pub use lazy::LazyInit;
+pub(crate) use mapped::with_mapped_params;
 pub use probe::Observed;
 pub use running::{Bind, ModelRun, Outcome, OutputAndVariables, OutputOnly, VariablesOnly};
 pub use setup::Setup;
@@ -452,6 +456,54 @@ pub trait Layer: Module {
     /// # Errors
     /// If the input does not fit, or the module is not part of a running model.
     fn call(&self, x: &Tensor) -> Result<Tensor>;
+}
+
+/// A module that makes a tree of tensors of a tree of tensors: several of several, or a dict of a dict.
+///
+/// In [`sequential!`](crate::sequential) and other lists of layers, one layer's output is the next one's input, whatever tree
+/// it is.
+///
+/// ```
+/// use flaxen::module::TreeLayer;
+/// use flaxen::prelude::*;
+///
+/// #[module]
+/// struct Join {
+///     features: usize,
+/// }
+///
+/// impl TreeLayer for Join {
+///     type Input = (Tensor, Tensor);
+///     type Output = Tensor;
+///
+///     #[compact]
+///     fn call(&self, (a, b): (Tensor, Tensor)) -> Result<Tensor> {
+///         Ok(Dense::new(self.features).call(&a)? + Dense::new(self.features).call(&b)?)
+///     }
+/// }
+///
+/// let model = sequential![|x: &Tensor| (x * 2.0, x + 1.0), Join::new(3), Tensor::relu];
+/// let y = model.init_with_output(key(0)).call(&Tensor::ones([1, 2]))?.0;
+/// assert_eq!(y.shape(), [1, 3]);
+/// # Ok::<(), flaxen::Error>(())
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a layer of trees",
+    label = "not a layer",
+    note = "implement it: `impl TreeLayer for {Self}` with the types `Input` and `Output`, and a \
+            `#[compact] fn call(&self, input: Self::Input) -> Result<Self::Output>`"
+)]
+pub trait TreeLayer: Module {
+    /// What it takes: a tuple, a [`Dict`](crate::Dict), or any other tree.
+    type Input: Tree;
+    /// What it returns.
+    type Output: Tree;
+
+    /// The output for an input.
+    ///
+    /// # Errors
+    /// If the input does not fit, or the module is not part of a running model.
+    fn call(&self, input: Self::Input) -> Result<Self::Output>;
 }
 
 fn make_child<M: Module>(slot: &Slot, mut module: M, name: Option<&str>) -> M {

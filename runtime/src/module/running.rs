@@ -137,7 +137,7 @@ impl<'m, M: Module, O: Outcome> ModelRun<'m, M, O> {
     }
 }
 
-fn bound<M: Module>(module: &M, instance: Arc<Instance>) -> M {
+pub(super) fn bound<M: Module>(module: &M, instance: Arc<Instance>) -> M {
     let mut module = module.clone();
     module.__attach(Slot::bound(instance));
     module

@@ -114,6 +114,33 @@ impl AxisList {
     }
 }
 
+/// A list of names; one name is a list of one.
+///
+/// ```
+/// use flaxen::nn::Names;
+/// assert_eq!(Names::from("kernel"), Names::from(["kernel"]));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Names(pub Vec<String>);
+
+impl From<&str> for Names {
+    fn from(name: &str) -> Names {
+        Names(vec![name.to_owned()])
+    }
+}
+
+impl<const N: usize> From<[&str; N]> for Names {
+    fn from(names: [&str; N]) -> Names {
+        Names(names.iter().map(ToString::to_string).collect())
+    }
+}
+
+impl From<Vec<String>> for Names {
+    fn from(names: Vec<String>) -> Names {
+        Names(names)
+    }
+}
+
 /// A tensor that is part of a layer's configuration, such as the mask of a kernel: equal to another one of equal numbers.
 #[derive(Clone)]
 pub struct Constant(pub Tensor);

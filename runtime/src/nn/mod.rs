@@ -17,7 +17,7 @@ mod sequential;
 mod support;
 
 pub use crate::ops::pooling::{AvgPool, Pool, avg_pool, max_pool, min_pool};
-pub use arguments::{AxisList, Constant, Sizes, Steps};
+pub use arguments::{AxisList, Constant, Names, Sizes, Steps};
 pub use attention::{
     Attend, AttentionFn, AttentionWeights, DotProductAttention, MultiHeadAttention,
     MultiHeadDotProductAttention, SelfAttention, combine_masks, dot_product_attention,
@@ -30,7 +30,7 @@ pub use dense_general::DenseGeneral;
 pub use dropout::Dropout;
 pub use einsum::Einsum;
 pub use embed::Embed;
-pub use norm::{BatchNorm, GroupNorm, InstanceNorm, LayerNorm, RMSNorm};
+pub use norm::{BatchNorm, GroupNorm, InstanceNorm, LayerNorm, RMSNorm, SpectralNorm, WeightNorm};
 pub use prelu::PReLU;
 pub use sequential::Sequential;
 pub use support::merge_param;

@@ -21,6 +21,7 @@
 //! ```
 
 mod access;
+mod fork;
 mod functional;
 mod initial;
 mod initializer;

@@ -19,12 +19,12 @@ pub(crate) struct Settings {
 
 /// What all scopes of one run share.
 pub(crate) struct Run {
-    variables: Mutex<Variables>,
-    mutable: Filter,
-    initializing: bool,
-    open: AtomicBool,
+    pub(super) variables: Mutex<Variables>,
+    pub(super) mutable: Filter,
+    pub(super) initializing: bool,
+    pub(super) open: AtomicBool,
     /// The transform the run is part of: variables are written there and nowhere deeper.
-    level: Level,
+    pub(super) level: Level,
 }
 
 /// Ends the run when it goes out of scope.

@@ -232,6 +232,7 @@ pub(crate) fn find_axis(from: Option<&Trace>, name: &str) -> Result<Axis> {
 }
 
 /// Which transform a piece of code runs under.
+#[derive(Clone)]
 pub(crate) struct Level(Option<Trace>);
 
 impl Level {

@@ -134,7 +134,10 @@ pub fn layer(spec: &Spec<'_>) -> Result<BoxedLayer, Stop> {
         "PReLU" => prelu(spec)?.into_layer(),
         "RMSNorm" => rms_norm(spec)?.into_layer(),
         "Sequential" => sequential(spec)?.into_layer(),
-        class => return Err(Stop::Unsupported(format!("the module {class}"))),
+        class => match wrappers::layer(class) {
+            Some(layer) => layer,
+            None => return Err(Stop::Unsupported(format!("the module {class}"))),
+        },
     })
 }
 

@@ -84,7 +84,8 @@ impl From<()> for Attend {
 }
 
 /// The configuration of a module of multi-head attention.
-pub(super) struct Heads<'a> {
+#[expect(clippy::struct_excessive_bools, reason = "Flax's attention has as many options")]
+pub(super) struct MultiHead<'a> {
     pub num_heads: usize,
     pub qkv_features: Option<usize>,
     pub out_features: Option<usize>,
@@ -104,7 +105,7 @@ pub(super) struct Heads<'a> {
     pub force_fp32_for_softmax: bool,
 }
 
-impl Heads<'_> {
+impl MultiHead<'_> {
     /// The output for queries; submodules and variables are those of the module.
     pub fn attend<M: Module>(&self, module: &M, queries: &Tensor, call: Attend) -> Result<Tensor> {
         let Attend { keys, values, mask, train, dropout_key, sow_weights } = call;

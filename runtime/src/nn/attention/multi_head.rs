@@ -1,7 +1,7 @@
 //! The modules of multi-head attention, which differ in their names.
 
 use super::dot_product::AttentionFn;
-use super::heads::{Attend, Heads};
+use super::heads::{Attend, MultiHead};
 use crate::error::Result;
 use crate::module::Layer;
 use crate::scope::Initializer;
@@ -77,8 +77,8 @@ macro_rules! multi_head {
                 self.heads().attend(self, queries, call.into())
             }
 
-            fn heads(&self) -> Heads<'_> {
-                Heads {
+            fn heads(&self) -> MultiHead<'_> {
+                MultiHead {
                     num_heads: self.num_heads,
                     qkv_features: self.qkv_features,
                     out_features: self.out_features,

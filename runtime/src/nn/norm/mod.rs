@@ -36,10 +36,14 @@ mod instance;
 mod layer;
 mod normalize;
 mod rms;
+mod spectral;
 mod statistics;
+mod weight;
 
 pub use batch::BatchNorm;
 pub use group::GroupNorm;
 pub use instance::InstanceNorm;
 pub use layer::LayerNorm;
 pub use rms::RMSNorm;
+pub use spectral::SpectralNorm;
+pub use weight::WeightNorm;

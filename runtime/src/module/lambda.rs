@@ -1,0 +1,143 @@
+//! Functions as modules without variables.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::{Layer, Module, Slot};
+use crate::error::Result;
+use crate::scope::Initial;
+use crate::tensor::Tensor;
+use crate::tree::Tree;
+use crate::variables::Value;
+
+type OfTensor = dyn Fn(&Tensor) -> Result<Tensor> + Send + Sync;
+
+/// A function as a layer without variables; see [`lambda`].
+#[derive(Clone)]
+pub struct Lambda {
+    name: &'static str,
+    function: Arc<OfTensor>,
+    slot: Slot,
+}
+
+/// Makes a layer of a function that returns a tensor, or a `Result` of one.
+///
+/// ```
+/// use flaxen::prelude::*;
+/// use flaxen::module::lambda;
+///
+/// let double = lambda(|x: &Tensor| x * 2.0);
+/// assert_eq!(double.call(&Tensor::from(3.0f32))?.item::<f32>()?, 6.0);
+/// # Ok::<(), flaxen::Error>(())
+/// ```
+pub fn lambda<F, R>(function: F) -> Lambda
+where
+    F: Fn(&Tensor) -> R + Send + Sync + 'static,
+    R: Initial<Value = Tensor>,
+{
+    let name = std::any::type_name::<F>();
+    Lambda { name, function: Arc::new(move |x| function(x).value()), slot: Slot::unbound() }
+}
+
+/// A function is equal to itself and its clones.
+impl PartialEq for Lambda {
+    fn eq(&self, other: &Lambda) -> bool {
+        Arc::ptr_eq(&self.function, &other.function)
+    }
+}
+
+impl fmt::Debug for Lambda {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(short(self.name))
+    }
+}
+
+/// Called wherever it is: it has no variables that a place would be needed for.
+impl Module for Lambda {
+    const NAME: &'static str = "Lambda";
+
+    fn __slot(&self) -> &Slot {
+        &self.slot
+    }
+
+    fn __attach(&mut self, slot: Slot) {
+        self.slot = slot;
+    }
+}
+
+impl Layer for Lambda {
+    fn call(&self, x: &Tensor) -> Result<Tensor> {
+        (self.function)(x)
+    }
+}
+
+type OfValue = dyn Fn(&Value) -> Result<Value> + Send + Sync;
+
+/// A function of any tree in a list of layers.
+#[derive(Clone)]
+pub(super) struct Function {
+    name: &'static str,
+    of_value: Arc<OfValue>,
+    slot: Slot,
+}
+
+impl Function {
+    pub fn new<F, R: Initial>(call: impl Fn(&Value) -> Result<R> + Send + Sync + 'static) -> Function {
+        let function = move |x: &Value| Ok(Value::of(&call(x)?.value()?));
+        Function { name: std::any::type_name::<F>(), of_value: Arc::new(function), slot: Slot::unbound() }
+    }
+
+    /// A function of a tensor.
+    pub fn of_tensor<F, R>(function: F) -> Function
+    where
+        F: Fn(&Tensor) -> R + Send + Sync + 'static,
+        R: Initial,
+    {
+        Function::new::<F, R>(move |x| Ok(function(x.tensor()?)))
+    }
+
+    /// A function of a tree.
+    pub fn of_tree<F, I, R>(function: F) -> Function
+    where
+        F: Fn(I) -> R + Send + Sync + 'static,
+        I: Tree,
+        R: Initial,
+    {
+        Function::new::<F, R>(move |x| Ok(function(x.to()?)))
+    }
+
+    pub fn call(&self, x: &Value) -> Result<Value> {
+        (self.of_value)(x)
+    }
+}
+
+/// A function is equal to itself and its clones.
+impl PartialEq for Function {
+    fn eq(&self, other: &Function) -> bool {
+        Arc::ptr_eq(&self.of_value, &other.of_value)
+    }
+}
+
+impl fmt::Debug for Function {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(short(self.name))
+    }
+}
+
+impl Module for Function {
+    const NAME: &'static str = "Function";
+
+    fn __slot(&self) -> &Slot {
+        &self.slot
+    }
+
+    fn __attach(&mut self, slot: Slot) {
+        self.slot = slot;
+    }
+}
+
+/// `flaxen::ops::activation::<impl flaxen::tensor::Tensor>::relu` is `relu` to whoever wrote it.
+fn short(name: &'static str) -> &'static str {
+    let last = name.rsplit("::").next().unwrap_or(name);
+    if last.contains("closure") { "<closure>" } else { last }
+}

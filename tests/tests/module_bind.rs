@@ -59,7 +59,8 @@ fn a_bound_model_runs_on_several_threads_at_once() -> Result<()> {
     let bound = model.bind(&variables).module()?;
     let expected = numbers(&bound.call(&x())?);
     let ys: Vec<_> = std::thread::scope(|threads| {
-        let running: Vec<_> = (0..4).map(|_| threads.spawn(|| bound.call(&x()).map(|y| numbers(&y)))).collect();
+        let running: Vec<_> =
+            (0..4).map(|_| threads.spawn(|| bound.call(&x()).map(|y| numbers(&y)))).collect();
         running.into_iter().map(|thread| thread.join().expect("no panic")).collect()
     });
     for y in ys {

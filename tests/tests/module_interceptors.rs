@@ -73,7 +73,12 @@ fn logged<T>(f: impl FnOnce() -> Result<T>) -> Result<(T, Vec<String>)> {
     let inner = log.clone();
     let out = intercept_methods(
         move |call, next| {
-            let what = format!("/{} {}.{}", call.module().path().join("/"), call.module().type_name(), call.method());
+            let what = format!(
+                "/{} {}.{}",
+                call.module().path().join("/"),
+                call.module().type_name(),
+                call.method()
+            );
             note(&inner, format!("{what} begins"));
             let out = next();
             note(&inner, format!("{what} ends"));
@@ -197,10 +202,7 @@ fn of_two_interceptors_the_outer_one_runs_around_the_inner_one() -> Result<()> {
 
 #[test]
 fn an_interceptor_is_gone_after_its_function_even_if_that_failed() -> Result<()> {
-    let error = intercept_methods(
-        |_, _| Err(Error::msg("refused")),
-        || Foo::new().init(key(0)).call(&x()),
-    );
+    let error = intercept_methods(|_, _| Err(Error::msg("refused")), || Foo::new().init(key(0)).call(&x()));
     assert_eq!(root_error(error), Error::msg("refused"));
     assert!(Foo::new().init(key(0)).call(&x()).is_ok());
     Ok(())

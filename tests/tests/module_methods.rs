@@ -84,7 +84,8 @@ fn a_run_calls_a_function_of_the_model() -> Result<()> {
 #[test]
 fn a_run_in_a_run_is_one_of_its_own() -> Result<()> {
     let model = Encoder::new();
-    let ((y, inner), outer) = model.init_with_output(key(0)).run(|m| m.trunk.init_with_output(key(1)).call(&x()))?;
+    let ((y, inner), outer) =
+        model.init_with_output(key(0)).run(|m| m.trunk.init_with_output(key(1)).call(&x()))?;
     assert!(outer.is_empty());
     let (alone, expected) = dense(2).init_with_output(key(1)).call(&x())?;
     assert_eq!((numbers(&y), inner), (numbers(&alone), expected));
@@ -246,7 +247,13 @@ fn the_name_of_a_methods_scope_is_taken() {
         root_error(Clash::new().init(key(0)).run(|m| method(m, &x())))
     };
     let error = run(Clash::param_first);
-    assert!(matches!(&error, Error::NameInUse { kind: "method scope", name, .. } if &**name == "up"), "{error:?}");
+    assert!(
+        matches!(&error, Error::NameInUse { kind: "method scope", name, .. } if &**name == "up"),
+        "{error:?}"
+    );
     let error = run(Clash::submodule_last);
-    assert!(matches!(&error, Error::NameInUse { kind: "submodule", name, .. } if &**name == "up"), "{error:?}");
+    assert!(
+        matches!(&error, Error::NameInUse { kind: "submodule", name, .. } if &**name == "up"),
+        "{error:?}"
+    );
 }

@@ -138,7 +138,10 @@ fn a_wrapper_of_a_module_of_the_enclosing_call_lives_where_that_one_does() {
             let lora = m.child(Lora::new(dense.clone()));
             assert_eq!(lora.path()?, ["Lora_0"]);
             let y = lora.call(x)?;
-            assert_eq!((lora.path()?, dense.path()?), (vec!["Dense_0".to_owned()], vec!["Dense_0".to_owned()]));
+            assert_eq!(
+                (lora.path()?, dense.path()?),
+                (vec!["Dense_0".to_owned()], vec!["Dense_0".to_owned()])
+            );
             Ok(y)
         },
         &expected,
@@ -226,7 +229,10 @@ fn modules_with_one_scope_have_names_of_their_own() {
         assert!(matches!(&error, Error::NameInUse { kind: "param", .. }), "{error:?}");
     }
     let error = root_error(Lora::new(lora()).init(key(0)).call(&x()));
-    assert!(matches!(&error, Error::NameInUse { kind: "submodule", name, .. } if &**name == "base"), "{error:?}");
+    assert!(
+        matches!(&error, Error::NameInUse { kind: "submodule", name, .. } if &**name == "base"),
+        "{error:?}"
+    );
 
     #[module]
     struct Field {
@@ -244,7 +250,10 @@ fn modules_with_one_scope_have_names_of_their_own() {
         }
     }
     let error = root_error(Field::new(Dense::new(3), Holder::new(Dense::new(3))).init(key(0)).call(&x()));
-    assert!(matches!(&error, Error::NameInUse { kind: "submodule", name, .. } if &**name == "inner"), "{error:?}");
+    assert!(
+        matches!(&error, Error::NameInUse { kind: "submodule", name, .. } if &**name == "inner"),
+        "{error:?}"
+    );
 }
 
 #[test]
@@ -272,13 +281,19 @@ fn inline_submodules_of_modules_with_one_scope_do_not_meet() {
         }
     }
     let error = root_error(Both::new(Inline::new()).init(key(0)).call(&x()));
-    assert!(matches!(&error, Error::NameInUse { kind: "submodule", name, .. } if &**name == "Dense_0"), "{error:?}");
+    assert!(
+        matches!(&error, Error::NameInUse { kind: "submodule", name, .. } if &**name == "Dense_0"),
+        "{error:?}"
+    );
 }
 
 #[test]
 fn unbound_modules_have_no_scope_to_share() {
     let error = root_error(Dense::new(1).share_scope(&Dense::new(2)));
-    assert!(matches!(&error, Error::Unbound { module: "Dense", action } if action.contains("share_scope")), "{error}");
+    assert!(
+        matches!(&error, Error::Unbound { module: "Dense", action } if action.contains("share_scope")),
+        "{error}"
+    );
     let bound = Dense::new(1).bind(Variables::new()).module().expect("nothing is read");
     assert!(matches!(root_error(bound.share_scope(&Dense::new(2))), Error::Unbound { .. }));
     assert!(bound.share_scope(&bound).is_ok());

@@ -212,7 +212,8 @@ fn perturbations_are_in_their_modules_paths() -> Result<()> {
     let variables = model.init(key(0)).call(&x())?;
     assert_eq!(paths(&variables, "perturbations"), ["inner/after", "inner/before", "out"]);
     let gradients = gradients(&model, &variables)?;
-    let [out, after, before] = ["out", "inner/after", "inner/before"].map(|path| gradients.tensor(path).map(numbers));
+    let [out, after, before] =
+        ["out", "inner/after", "inner/before"].map(|path| gradients.tensor(path).map(numbers));
     assert_eq!(out?, after.clone()?);
     assert_eq!(before?, after?.into_iter().map(|dy| dy * 4.0).collect::<Vec<_>>());
     Ok(())

@@ -61,7 +61,10 @@ fn a_plain_method_makes_no_parameters_and_no_variables() {
         root_error(Plain::new().init(key(0)).run(Plain::param_in_plain_method)),
     ];
     for error in made {
-        assert!(matches!(&error, Error::NotCompact { made, .. } if &**made == "the param `bias`"), "{error:?}");
+        assert!(
+            matches!(&error, Error::NotCompact { made, .. } if &**made == "the param `bias`"),
+            "{error:?}"
+        );
         assert!(error.to_string().contains("mark the method `#[compact]`"), "{error}");
     }
     let error = root_error(Plain::new().init(key(0)).run(Plain::variable_in_plain_method));
@@ -158,7 +161,10 @@ fn variables_can_be_read_and_written_without_being_made_first() -> Result<()> {
     let plain_kernel = model.dense.init(key(0)).call(&x())?;
     let (count, variables) = model.init_with_output(key(0)).run(|m| m.count(&x()))?;
     assert_eq!((count.item::<f32>()?, variables.tensor("state/count")?.item::<f32>()?), (0.0, 1.0));
-    assert_eq!(variables.tensor("params/dense/kernel")?.shape(), plain_kernel.tensor("params/kernel")?.shape());
+    assert_eq!(
+        variables.tensor("params/dense/kernel")?.shape(),
+        plain_kernel.tensor("params/kernel")?.shape()
+    );
 
     let run = model.apply(&variables).mutable(["params", "state"]);
     let (count, updated) = run.run(|m| m.count(&x()))?;
@@ -222,7 +228,9 @@ fn modules_may_be_generic() -> Result<()> {
     let ((tag, y), variables) = model.init_with_output(key(0)).run(|m| m.tagged(&x()))?;
     assert_eq!((tag, y.shape()), ("tag", &[1, 2][..]));
     assert_eq!(paths(&variables, "params"), ["inner/bias", "inner/kernel"]);
-    assert_eq!(Tagged::new(1, Tensor::relu.into_layer()).apply(Variables::new()).run(|m| m.tagged(&x()))?.0, 1);
+    assert_eq!(
+        Tagged::new(1, Tensor::relu.into_layer()).apply(Variables::new()).run(|m| m.tagged(&x()))?.0,
+        1
+    );
     Ok(())
 }
-

@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::scope::Scope;
 
 /// Which calls to capture.
-pub(crate) enum Capture {
+pub enum Capture {
     /// Those of methods that are called `call`, and of those that are scopes.
     Calls,
     /// Those a function of the module and the name of the method accepts.
@@ -254,7 +254,9 @@ impl Instance {
             let its = child.scope();
             if its == left {
                 child.move_to(scope)?;
-            } else if its.parent() == Some(&left) && let Some(name) = its.name() {
+            } else if its.parent() == Some(&left)
+                && let Some(name) = its.name()
+            {
                 scope.reserve("submodule", name, None)?;
                 child.move_to(&scope.child_unreserved(name))?;
             }

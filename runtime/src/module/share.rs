@@ -41,7 +41,7 @@ fn share_names(stays: &Arc<Instance>, moves: &Arc<Instance>) -> Result<()> {
 
 /// The names that methods of modules with one scope have taken, each by one of the modules.
 #[derive(Default)]
-pub(super) struct SharedNames(Mutex<Vec<Claim>>);
+pub(crate) struct SharedNames(Mutex<Vec<Claim>>);
 
 #[derive(Clone)]
 struct Claim {

@@ -58,6 +58,28 @@ fn modules_in_a_map_are_named_by_field_and_key() -> Result<()> {
     Ok(())
 }
 
+#[module]
+struct NumberedLayers {
+    #[submodule]
+    layers: BTreeMap<usize, Dense>,
+}
+
+impl Layer for NumberedLayers {
+    #[compact]
+    fn call(&self, x: &Tensor) -> Result<Tensor> {
+        self.layers.values().try_fold(x.clone(), |x, layer| layer.call(&x))
+    }
+}
+
+#[test]
+fn keys_that_are_no_text_are_written_in_names_as_text() -> Result<()> {
+    let layers = [2, 10].map(|key| (key, Dense::new(key).use_bias(false)));
+    let variables = NumberedLayers::new(layers.into()).init(key(0)).call(&x())?;
+    assert_eq!(paths(&variables, "params"), ["layers_10/kernel", "layers_2/kernel"]);
+    assert_eq!(variables.tensor("params/layers_10/kernel")?.shape(), [2, 10]);
+    Ok(())
+}
+
 type Nested = BTreeMap<&'static str, Vec<(Dense, Option<Dense>)>>;
 
 #[module]
@@ -136,7 +158,7 @@ impl ParamsInContainers {
 
 #[test]
 fn parameters_in_containers_keep_the_names_they_were_made_with() -> Result<()> {
-    let (sum, variables) = ParamsInContainers::new().init_with_output(key(0)).run(|m| m.sum())?;
+    let (sum, variables) = ParamsInContainers::new().init_with_output(key(0)).run(ParamsInContainers::sum)?;
     assert_eq!(sum.item::<f32>()?, 3.0);
     assert_eq!(paths(&variables, "params"), ["p0", "p1", "q"]);
     Ok(())
@@ -157,7 +179,7 @@ impl SetupAndCompact {
 
 #[test]
 fn a_parameter_of_the_setup_cannot_be_made_again_in_a_method() {
-    assert_in_use(SetupAndCompact::new().init(key(0)).run(|m| m.run()), "param", "bias");
+    assert_in_use(SetupAndCompact::new().init(key(0)).run(SetupAndCompact::run), "param", "bias");
 }
 
 #[test]
@@ -186,7 +208,7 @@ impl TwiceInSetup {
 
 #[test]
 fn a_setup_makes_a_parameter_of_one_name_once() {
-    assert_in_use(TwiceInSetup::new().init(key(0)).run(|m| m.run()), "param", "bias");
+    assert_in_use(TwiceInSetup::new().init(key(0)).run(TwiceInSetup::run), "param", "bias");
 }
 
 #[module]
@@ -250,7 +272,7 @@ impl NamedAsField {
 
 #[test]
 fn variables_may_have_the_names_of_configuration_fields() -> Result<()> {
-    let (y, variables) = NamedAsField::new(3).init_with_output(key(0)).run(|m| m.run())?;
+    let (y, variables) = NamedAsField::new(3).init_with_output(key(0)).run(NamedAsField::run)?;
     assert_eq!(y.to_vec::<f32>()?, [2.0; 3]);
     assert_eq!(paths(&variables, "params"), ["features"]);
     assert_eq!(paths(&variables, "state"), ["scale"]);
@@ -274,7 +296,8 @@ impl OneNameInTwoCollections {
 
 #[test]
 fn one_name_may_be_in_two_collections() -> Result<()> {
-    let (sum, variables) = OneNameInTwoCollections::new().init_with_output(key(0)).run(|m| m.sum())?;
+    let (sum, variables) =
+        OneNameInTwoCollections::new().init_with_output(key(0)).run(OneNameInTwoCollections::sum)?;
     assert_eq!(sum.item::<f32>()?, 3.0);
     assert_eq!(
         (paths(&variables, "a"), paths(&variables, "b")),
@@ -307,10 +330,6 @@ impl Forgotten {
     fn named(&self, x: &Tensor) -> Result<Tensor> {
         self.child_named("dense", Dense::new(3)).call(x)
     }
-
-    fn unadopted(&self, x: &Tensor) -> Result<Tensor> {
-        Dense::new(3).call(x)
-    }
 }
 
 #[test]
@@ -320,7 +339,7 @@ fn a_method_that_is_not_compact_makes_no_submodules_and_says_what_is_missing() {
         assert!(matches!(error, Error::NotCompact { module: "Forgotten", .. }), "{error:?}");
         assert!(error.to_string().contains("mark the method `#[compact]`"), "{error}");
     }
-    let error = root_error(Forgotten::new().init(key(0)).run(|m| m.unadopted(&x())));
+    let error = root_error(Forgotten::new().init(key(0)).run(|_| Dense::new(3).call(&x())));
     assert!(matches!(error, Error::Unbound { module: "Dense", .. }), "{error:?}");
     assert!(error.to_string().contains("build it in the compact method"), "{error}");
 }

@@ -114,7 +114,7 @@ fn a_submodule_of_the_setup_that_is_never_used_has_no_variables() -> Result<()> 
 
 #[test]
 fn reading_a_field_of_a_submodule_runs_its_setup() -> Result<()> {
-    let (bias, variables) = Outer::new().init_with_output(key(0)).run(|m| m.read_only())?;
+    let (bias, variables) = Outer::new().init_with_output(key(0)).run(Outer::read_only)?;
     assert_eq!(numbers(&bias), [2.0; 3]);
     assert_eq!(paths(&variables, "params"), ["second/bias"]);
     let (bias, _) = Outer::new().init_with_output(key(0)).run(|m| Ok(m.first.bias.clone()))?;

@@ -212,11 +212,11 @@ fn assert_params_of(body: fn(&Compact, &Tensor) -> Result<Tensor>, expected: &[&
 
 #[test]
 fn a_function_makes_submodules_of_the_module_that_it_is_given() {
-    fn mlp(parent: &impl Module, x: &Tensor) -> Result<Tensor> {
+    fn mlp<M: Module>(parent: &M, x: &Tensor) -> Result<Tensor> {
         let x = parent.child(dense(4)).call(x)?.relu();
         parent.child(dense(3)).call(&x)
     }
-    assert_params_of(|m, x| mlp(m, x), &["Dense_0/kernel", "Dense_1/kernel"]);
+    assert_params_of(mlp, &["Dense_0/kernel", "Dense_1/kernel"]);
 }
 
 #[test]
@@ -239,6 +239,25 @@ fn a_submodule_given_to_another_module_stays_where_it_was_made() {
             inner.call(&y)
         },
         &["Dense_0/kernel"],
+    );
+}
+
+#[test]
+fn a_named_submodule_keeps_its_name_wherever_it_is_given_to() {
+    assert_params_of(
+        |m, x| {
+            let head = m.child_named("head", dense(3));
+            let x = m.child(Wrapper::new(Wrapper::new(head.clone()))).call(x)?;
+            m.child_named("outer", Wrapper::new(head)).call(&x)
+        },
+        &["head/kernel"],
+    );
+    assert_params_of(
+        |m, x| {
+            let inner = m.child_named("inner", Wrapper::new(dense(3)));
+            m.child_named("outer", Wrapper::new(inner)).call(x)
+        },
+        &["inner/inner/kernel"],
     );
 }
 

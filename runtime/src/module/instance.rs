@@ -7,12 +7,13 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use super::ModuleInfo;
 use super::frames::Frames;
 use super::setup::Trigger;
+use super::share::SharedNames;
 use super::tabulate::record::Recorder;
 use crate::error::{Error, Result};
 use crate::scope::Scope;
 
 /// Which calls to capture.
-pub(crate) enum Capture {
+pub enum Capture {
     /// Those of methods that are called `call`, and of those that are scopes.
     Calls,
     /// Those a function of the module and the name of the method accepts.
@@ -43,6 +44,8 @@ pub(crate) struct Instance {
     frames: Mutex<Frames>,
     method_scopes: Mutex<Vec<&'static str>>,
     children: Mutex<Vec<Weak<Instance>>>,
+    /// With the modules that use the same scope, if there are any.
+    shared_names: Mutex<Option<Arc<SharedNames>>>,
     /// Runs the module's setup; held by the module itself, which the trigger holds in turn.
     pub trigger: OnceLock<Weak<dyn Trigger>>,
 }
@@ -82,6 +85,7 @@ impl Instance {
             frames: Mutex::default(),
             method_scopes: Mutex::default(),
             children: Mutex::default(),
+            shared_names: Mutex::default(),
             trigger: OnceLock::new(),
         })
     }
@@ -146,7 +150,7 @@ impl Instance {
 
     /// Takes a name for something made in a compact method or in the setup; returns the scope it is to be in.
     pub fn reserve(
-        &self,
+        self: &Arc<Self>,
         kind: &'static str,
         name: &Arc<str>,
         collection: Option<&str>,
@@ -156,22 +160,51 @@ impl Instance {
         let is_submodule = collection.is_none();
         let scope = if is_submodule { self.scope_of_submodules() } else { self.scope() };
         let mut frames = lock(&self.frames);
-        let Some(frame) = (if is_submodule { frames.of_submodules() } else { frames.own() }) else {
+        let running = if is_submodule { frames.of_submodules() } else { frames.own() };
+        let Some(frame) = running else {
             return Err(Error::NotCompact {
                 module: self.class,
                 path: scope.path_text().into(),
                 made: made().into(),
             });
         };
+        let is_taken = frame.reserved.takes(name, collection)
+            || scope.is_reserved(name, collection)
+            || (frame.scope.is_none() && !self.claim(name, collection));
+        if is_taken {
+            return Err(scope.name_in_use(kind, name));
+        }
         if frame.in_setup {
             scope.reserve(kind, name, collection)?;
             return Ok(scope);
         }
-        if frame.reserved.takes(name, collection) || scope.is_reserved(name, collection) {
-            return Err(scope.name_in_use(kind, name));
-        }
         frame.reserved.add(name.clone(), collection);
         Ok(scope)
+    }
+
+    /// Takes a name among the modules that use the same scope; false if another one has it.
+    fn claim(self: &Arc<Self>, name: &str, collection: Option<&str>) -> bool {
+        self.shared_names().is_none_or(|names| names.claim(self, name, collection))
+    }
+
+    /// The names of the modules that use the same scope.
+    pub fn shared_names(&self) -> Option<Arc<SharedNames>> {
+        lock(&self.shared_names).clone()
+    }
+
+    /// Joins modules that use the same scope, from now on.
+    pub fn share_names(&self, names: Arc<SharedNames>) {
+        *lock(&self.shared_names) = Some(names);
+    }
+
+    /// Takes the names that running methods have taken among the modules that use the same scope.
+    pub fn claim_running_names(self: &Arc<Self>) -> Result<()> {
+        let running = lock(&self.frames).own().map(|frame| frame.reserved.clone()).unwrap_or_default();
+        match running.iter().find(|(name, collection)| !self.claim(name, *collection)) {
+            None => Ok(()),
+            Some((name, None)) => Err(self.scope().name_in_use("submodule", name)),
+            Some((name, Some(_))) => Err(self.scope().name_in_use("variable", name)),
+        }
     }
 
     /// Keeps a shared module alive until the running method ends, so that it is the same one when it is met again.
@@ -187,7 +220,7 @@ impl Instance {
     }
 
     /// Makes a submodule, named by the caller or by its class and a number.
-    pub fn make_child(&self, class: &'static str, name: Option<&str>) -> Result<Arc<Instance>> {
+    pub fn make_child(self: &Arc<Self>, class: &'static str, name: Option<&str>) -> Result<Arc<Instance>> {
         let name = match name {
             Some(name) => name.into(),
             None => {
@@ -222,9 +255,14 @@ impl Instance {
 
     /// Moves the module to another scope, and what is in it to scopes within.
     pub fn move_to(&self, scope: &Scope) -> Result<()> {
-        *lock(&self.scope) = scope.clone();
+        let left = std::mem::replace(&mut *lock(&self.scope), scope.clone());
         for child in self.children() {
-            if let Some(name) = child.scope().name() {
+            let its = child.scope();
+            if its == left {
+                child.move_to(scope)?;
+            } else if its.parent() == Some(&left)
+                && let Some(name) = its.name()
+            {
                 scope.reserve("submodule", name, None)?;
                 child.move_to(&scope.child_unreserved(name.into()))?;
             }

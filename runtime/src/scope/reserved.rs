@@ -21,6 +21,11 @@ impl Reserved {
         })
     }
 
+    /// The names that are taken, each with a collection, or None for a submodule.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
+        self.0.iter().flat_map(|(name, takers)| takers.iter().map(|taker| (&**name, taker.as_deref())))
+    }
+
     pub fn add(&mut self, name: Arc<str>, collection: Option<&str>) {
         self.0.entry(name).or_default().push(collection.map(Into::into));
     }

@@ -119,7 +119,7 @@ pub mod __private {
 /// What most programs use.
 pub mod prelude {
     pub use crate::module::{Layer, Module};
-    pub use crate::nn::{BatchNorm, Conv, Dense, Dropout, LayerNorm, Sequential, init};
+    pub use crate::nn::{self, BatchNorm, Conv, Dense, Dropout, LayerNorm, Sequential, init};
     pub use crate::random::{self, key};
     pub use crate::scope::{Initializer, Rngs, Scope, Variable};
     pub use crate::tree::{self, Static, Tree};

@@ -154,16 +154,20 @@ fn layers(all: &mut Scenarios) {
         "conv_transposed_string_padding",
         refused(transposed.init(key(0)).call(&Tensor::ones([1, 4, 2]))),
     );
-    let empty = flaxen::nn::Sequential::new(vec![]);
+    let floats = nn::Embed::new(3, 2).init(key(0)).call(&x());
+    all.result("embed_float_ids", refused(floats));
+    let four = Tensor::ones([2, 4]);
+    let default = nn::GroupNorm::new().init(key(0)).call(&four);
+    all.result("groupnorm_default_32_on_4_channels", refused(default));
+    let both = nn::GroupNorm::new().num_groups(2).group_size(2).init(key(0)).call(&four);
+    all.result("groupnorm_both", refused(both));
+    let empty = nn::Sequential::new(vec![]);
     all.result("sequential_empty", refused(empty.init(key(0)).call(&x())));
 }
 
 fn impossible(all: &mut Scenarios) {
     for (id, reason) in [
         ("bad_rng_dict", "streams hold keys and nothing else"),
-        ("embed_float_ids", "with the layer"),
-        ("groupnorm_default_32_on_4_channels", "with the layer"),
-        ("groupnorm_both", "with the layer"),
         ("sequential_not_seq", "`Sequential::new` takes a `Vec`; `sequential!` a list"),
     ] {
         all.impossible(id, reason);

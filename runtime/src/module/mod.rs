@@ -419,8 +419,34 @@ pub trait Module: Clone + fmt::Debug + PartialEq + Send + Sync + 'static {
 
     /// Lets this module and another one use one scope: the outer one of the two, so that their variables are on one level.
     ///
+    /// From then on a name that one of them has taken is taken for the other. A module shares with one of its fields in a
+    /// setup field of its own, which holds nothing:
+    ///
+    /// ```
+    /// use flaxen::prelude::*;
+    ///
+    /// #[module]
+    /// struct WithScale {
+    ///     #[submodule]
+    ///     inner: Dense,
+    ///     #[setup(self.share_scope(&self.inner)?)]
+    ///     shared: (),
+    /// }
+    ///
+    /// impl Layer for WithScale {
+    ///     #[compact]
+    ///     fn call(&self, x: &Tensor) -> Result<Tensor> {
+    ///         Ok(self.inner.call(x)? * self.param("scale", init::ones(), [1])?)
+    ///     }
+    /// }
+    ///
+    /// let variables = WithScale::new(Dense::new(2)).init(key(0)).call(&Tensor::ones([1, 3]))?;
+    /// assert_eq!(variables.dict("params")?.keys().collect::<Vec<_>>(), ["bias", "kernel", "scale"]);
+    /// # Ok::<(), flaxen::Error>(())
+    /// ```
+    ///
     /// # Errors
-    /// If one of them is not bound, or they have a name in common.
+    /// If one of them is not bound, they are of different runs, or they have a name in common.
     fn share_scope<M: Module>(&self, other: &M) -> Result<()> {
         share::share_scope(self.__slot(), Self::NAME, other.__slot(), M::NAME)
     }

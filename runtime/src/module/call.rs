@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::instance::{Capture, Entered, Instance};
 use super::probe::{Observed, Output};
-use super::{MethodCall, Module, ModuleInfo, intercept};
+use super::{MethodCall, Module, ModuleInfo, Slot, intercept};
 use crate::error::{Error, Result};
 
 /// A call of a compact method, from its entry to its end.
@@ -23,31 +23,25 @@ pub struct Call<'m> {
 impl<'m> Call<'m> {
     /// Enters a method.
     pub fn enter<M: Module>(module: &'m M, method: &'static str) -> Call<'m> {
-        Call::new(
-            module,
-            M::NAME,
-            module.__slot().require(M::NAME, || called(method)).cloned(),
-            method,
-            false,
-        )
+        Call::new(module, M::NAME, module.__slot(), method, false)
     }
 
     /// Enters a method that is a scope of its own.
     pub fn enter_scope<M: Module>(module: &'m M, method: &'static str) -> Call<'m> {
-        Call::new(module, M::NAME, module.__slot().require(M::NAME, || called(method)).cloned(), method, true)
+        Call::new(module, M::NAME, module.__slot(), method, true)
     }
 
     fn new(
         module: &'m dyn Any,
         class: &'static str,
-        instance: Result<Arc<Instance>>,
+        slot: &Slot,
         method: &'static str,
         is_scope: bool,
     ) -> Call<'m> {
-        let instance = instance.and_then(|instance| {
+        let instance = slot.require(class, || format!("is called (`{method}`)")).and_then(|instance| {
             instance.check_valid()?;
             instance.ensure_setup()?;
-            Ok(instance)
+            Ok(instance.clone())
         });
         let is_intercepted = intercept::is_active();
         Call { module, class, method, is_scope, instance, inputs: Vec::new(), is_intercepted }
@@ -73,23 +67,31 @@ impl<'m> Call<'m> {
         output: &Output<T>,
         body: impl FnOnce() -> Result<T, E>,
     ) -> Result<T, E> {
-        let Ok(instance) = &self.instance else {
-            return match self.instance {
-                Err(error) => Err(error.into()),
-                Ok(_) => unreachable!("checked above"),
-            };
+        // All that is compiled anew for each method; what follows is, for each type of output.
+        let mut body = Some(body);
+        self.run_body(output, &mut || body.take().map(|body| body()))
+    }
+
+    /// As [`run`](Call::run), with a body that returns None from its second call on.
+    fn run_body<T, E: From<Error> + 'static>(
+        self,
+        output: &Output<T>,
+        body: &mut dyn FnMut() -> Option<Result<T, E>>,
+    ) -> Result<T, E> {
+        let instance = match &self.instance {
+            Ok(instance) => instance,
+            Err(error) => return Err(error.clone().into()),
         };
         let entered = self.enter_method(instance)?;
         let row = instance.session.recorder.as_ref().map(|recorder| recorder.enter());
-        let result = if self.is_intercepted { self.run_intercepted(instance, output, body) } else { body() };
+        let result = if self.is_intercepted {
+            self.run_intercepted(instance, output, body)
+        } else {
+            body().unwrap_or_else(|| Err(self.called_again().into()))
+        };
         drop(entered);
-        let result = result.map_err(|error| locate(error, self.class, instance));
-        let out = result?;
-        self.finish(instance, row, output.to_value.map(|to_value| to_value(&out)).as_ref(), || {
-            output
-                .to_value
-                .map_or_else(|| Observed::Opaque(std::any::type_name::<T>()), |f| Observed::Tree(f(&out)))
-        })?;
+        let out = result.map_err(|error| locate(error, self.class, instance))?;
+        self.finish(instance, row, &|| output.observe(&out))?;
         Ok(out)
     }
 
@@ -101,28 +103,27 @@ impl<'m> Call<'m> {
         &self,
         instance: &Arc<Instance>,
         row: Option<usize>,
-        value: Option<&crate::Value>,
-        observed: impl FnOnce() -> Observed,
+        observe: &dyn Fn() -> Observed,
     ) -> Result<()> {
         if let (Some(recorder), Some(row)) = (&instance.session.recorder, row) {
             let info = ModuleInfo::new(self.module, self.class, instance);
-            recorder.exit(row, &info, self.method, &self.inputs, observed());
+            recorder.exit(row, &info, self.method, &self.inputs, observe());
         }
-        let (Some(capture), Some(value)) = (&instance.session.capture, value) else { return Ok(()) };
+        let Some(capture) = &instance.session.capture else { return Ok(()) };
         let is_accepted = match capture {
             Capture::Calls => self.is_scope || self.method == "call",
             Capture::If(filter) => filter(&ModuleInfo::new(self.module, self.class, instance), self.method),
         };
-        if !is_accepted {
+        let Observed::Tree(value) = (if is_accepted { observe() } else { return Ok(()) }) else {
             return Ok(());
-        }
+        };
         // Flax's names: its method of this purpose is `__call__`, and a method that is a scope is a module of its own.
         let (scope, name) = match self.method {
             method if self.is_scope => (instance.scope().child_unreserved(method.into()), "__call__"),
             "call" => (instance.scope(), "__call__"),
             method => (instance.scope(), method),
         };
-        scope.sow("intermediates", name, value)?;
+        scope.sow("intermediates", name, &value)?;
         Ok(())
     }
 
@@ -131,28 +132,18 @@ impl<'m> Call<'m> {
         &self,
         instance: &Arc<Instance>,
         output: &Output<T>,
-        body: impl FnOnce() -> Result<T, E>,
+        body: &mut dyn FnMut() -> Option<Result<T, E>>,
     ) -> Result<T, E> {
-        let (mut body, mut made, mut failed) = (Some(body), None, None);
-        let again = || Error::Interceptor {
-            method: self.method.into(),
-            message: "calls `next` twice: call it once".to_owned(),
-        };
-        let mut method = || {
-            let body = body.take().ok_or_else(again)?;
-            match body() {
-                Ok(out) => {
-                    let observed = match output.to_value {
-                        Some(to_value) => Observed::Tree(to_value(&out)),
-                        None => Observed::Opaque(std::any::type_name::<T>()),
-                    };
-                    made = Some((out, observed.clone()));
-                    Ok(observed)
-                }
-                Err(error) => {
-                    failed = Some(error);
-                    Err(Error::msg("the method failed"))
-                }
+        let (mut made, mut failed) = (None, None);
+        let mut method = || match body().ok_or_else(|| self.called_again())? {
+            Ok(out) => {
+                let observed = output.observe(&out);
+                made = Some((out, observed.clone()));
+                Ok(observed)
+            }
+            Err(error) => {
+                failed = Some(error);
+                Err(Error::msg("the method failed"))
             }
         };
         let module = ModuleInfo::new(self.module, self.class, instance);
@@ -170,6 +161,13 @@ impl<'m> Call<'m> {
         }
     }
 
+    fn called_again(&self) -> Error {
+        Error::Interceptor {
+            method: self.method.into(),
+            message: "calls `next` twice: call it once".to_owned(),
+        }
+    }
+
     fn not_replaceable(&self) -> Error {
         Error::Interceptor {
             method: self.method.into(),
@@ -178,10 +176,6 @@ impl<'m> Call<'m> {
                 .to_owned(),
         }
     }
-}
-
-fn called(method: &str) -> String {
-    format!("is called (`{method}`)")
 }
 
 /// Adds the module's path to an error of ours; other error types have no place for it.

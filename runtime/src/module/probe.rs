@@ -96,6 +96,13 @@ pub struct Output<T> {
 }
 
 impl<T> Output<T> {
+    pub(super) fn observe(&self, out: &T) -> Observed {
+        match self.to_value {
+            Some(to_value) => Observed::Tree(to_value(out)),
+            None => Observed::Opaque(std::any::type_name::<T>()),
+        }
+    }
+
     /// An output that is no tree: it is neither captured nor can an interceptor replace it.
     pub const fn opaque() -> Output<T> {
         Output { to_value: None, from_value: None }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::Module;
+use super::{Module, Slot};
 
 /// What a field `Option<String>` is set from.
 #[diagnostic::on_unimplemented(
@@ -41,24 +41,32 @@ impl IntoText for Option<String> {
 /// `Dense { features: 3, use_bias: true }`, and with `{:#?}` as Flax prints modules: fields, then submodules where the
 /// module is bound.
 pub fn debug<M: Module>(module: &M, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    // Compiled anew for each module, so there is no more of it than the module's own part.
+    print(f, module.type_name(), module.__slot(), &|visit| module.__fields(visit))
+}
+
+/// Calls its argument with the name and the value of each field.
+type Fields<'a> = dyn Fn(&mut dyn FnMut(&'static str, &dyn fmt::Debug)) + 'a;
+
+fn print(f: &mut fmt::Formatter<'_>, class: &str, slot: &Slot, fields: &Fields<'_>) -> fmt::Result {
     if f.alternate() {
-        return f.write_str(&lines(module));
+        return f.write_str(&lines(class, slot, fields));
     }
-    let mut text = f.debug_struct(module.type_name());
-    module.__fields(&mut |name, value| {
+    let mut text = f.debug_struct(class);
+    fields(&mut |name, value| {
         text.field(name, value);
     });
     text.finish()
 }
 
-fn lines<M: Module>(module: &M) -> String {
-    let mut fields = Vec::new();
-    module.__fields(&mut |name, value| {
+fn lines(class: &str, slot: &Slot, fields: &Fields<'_>) -> String {
+    let mut attributes = Vec::new();
+    fields(&mut |name, value| {
         // What is nested is indented with the field it is in.
         let value = format!("{value:#?}").replace('\n', "\n    ");
-        fields.push(format!("    {name} = {value}\n"));
+        attributes.push(format!("    {name} = {value}\n"));
     });
-    let children = module.__slot().instance().map(|instance| instance.children()).unwrap_or_default();
+    let children = slot.instance().map(|instance| instance.children()).unwrap_or_default();
     let children = children.iter().filter_map(|child| {
         let name = child.scope().name()?.to_owned();
         Some(format!("    {name} = {}\n", child.class()))
@@ -66,7 +74,7 @@ fn lines<M: Module>(module: &M) -> String {
     let part = |title: &str, lines: Vec<String>| {
         if lines.is_empty() { String::new() } else { format!("    # {title}\n{}", lines.concat()) }
     };
-    let parts = part("attributes", fields) + &part("children", children.collect());
+    let parts = part("attributes", attributes) + &part("children", children.collect());
     let newline = if parts.is_empty() { "" } else { "\n" };
-    format!("{}({newline}{parts})", module.type_name())
+    format!("{class}({newline}{parts})")
 }

@@ -68,7 +68,7 @@ plain() {
 
 # Silent unless it fails.
 build() {
-    CARGO_TARGET_DIR=$work/target cargo build --quiet --offline --manifest-path "$1" 2>"$work/log" ||
+    CARGO_INCREMENTAL=0 CARGO_TARGET_DIR=$work/target cargo build --quiet --offline --manifest-path "$1" 2>"$work/log" ||
         { cat "$work/log" >&2 && return 1; }
 }
 

@@ -122,6 +122,7 @@ pub(super) fn inherent(module: &Module<'_>, generics: &Generics, bodies: &Bodies
         quote_spanned! {at=>
             #(#cfgs)* #(#docs)* #(#[doc = #doc])*
             #[must_use]
+            #[inline]
             #vis fn #ident(mut self, #parameter) -> Self { #body }
         }
     });
@@ -133,6 +134,7 @@ pub(super) fn inherent(module: &Module<'_>, generics: &Generics, bodies: &Bodies
         impl #impl_generics #ident #ty_generics #where_clause {
             #[doc = #doc]
             #[must_use]
+            #[inline]
             #vis fn new(#(#parameters),*) -> Self { #new }
             #(#setters)*
         }
@@ -164,17 +166,17 @@ pub(super) fn traits(head: &Head<'_>, there: &[&str], bodies: &Bodies) -> TokenS
         (
             "Clone",
             quote_spanned!(at=> ::core::clone::Clone),
-            quote_spanned!(at=> fn clone(&self) -> Self { #clone }),
+            quote_spanned!(at=> #[inline] fn clone(&self) -> Self { #clone }),
         ),
         (
             "PartialEq",
             quote_spanned!(at=> ::core::cmp::PartialEq),
-            quote_spanned!(at=> fn eq(&self, other: &Self) -> bool { #eq }),
+            quote_spanned!(at=> #[inline] fn eq(&self, other: &Self) -> bool { #eq }),
         ),
         (
             "Debug",
             quote_spanned!(at=> ::core::fmt::Debug),
-            quote_spanned!(at=> fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result { #debug }),
+            quote_spanned!(at=> #[inline] fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result { #debug }),
         ),
     ];
     let derived = derived.into_iter().filter(|(name, ..)| !there.contains(name)).map(|(_, path, body)| {
@@ -184,14 +186,18 @@ pub(super) fn traits(head: &Head<'_>, there: &[&str], bodies: &Bodies) -> TokenS
             impl #impl_generics #path for #ident #ty_generics #where_clause { #body }
         }
     });
+    // As with derives, `#[inline]`: nothing is compiled in a crate that does not use it.
     quote_spanned! {at=>
         #(#derived)*
         #[automatically_derived]
         #allow
         impl #impl_generics #krate::Module for #ident #ty_generics #where_clause {
             const NAME: &'static str = #name;
+            #[inline]
             fn __slot(&self) -> &#p::Slot { #slot }
+            #[inline]
             fn __attach(&mut self, slot: #p::Slot) { #attach }
+            #[inline]
             fn __fields(&self, visit: &mut dyn ::core::ops::FnMut(&'static str, &dyn ::core::fmt::Debug)) { #fields }
             #setup
         }
@@ -318,7 +324,9 @@ fn setup(module: &Module<'_>, p: &TokenStream) -> TokenStream {
         .setups()
         .map(|(Field { ident, cfgs, .. }, _)| quote_spanned!(at=> #(#cfgs)* visit(&mut self.#ident);));
     quote_spanned! {at=>
+        #[inline]
         fn __setup(&#this, setup: &mut #p::SetupPass<'_>) { #(#evaluate)* }
+        #[inline]
         fn __setups(&mut self, visit: &mut dyn ::core::ops::FnMut(&mut dyn #p::AnySetup)) { #(#visit)* }
     }
 }

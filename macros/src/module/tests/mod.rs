@@ -52,18 +52,21 @@ fn a_unit_struct_has_only_its_slot() {
             impl SowCnn {
                 #[doc = "Creates a `SowCnn`."]
                 #[must_use]
+                #[inline]
                 pub(crate) fn new() -> Self {
                     Self { __slot: ::flaxen::__private::Slot::unbound() }
                 }
             }
             #[automatically_derived]
             impl ::core::clone::Clone for SowCnn {
+                #[inline]
                 fn clone(&self) -> Self {
                     Self { __slot: ::flaxen::__private::Slot::clone(&self.__slot) }
                 }
             }
             #[automatically_derived]
             impl ::core::cmp::PartialEq for SowCnn {
+                #[inline]
                 fn eq(&self, other: &Self) -> bool {
                     let _ = other;
                     true
@@ -71,6 +74,7 @@ fn a_unit_struct_has_only_its_slot() {
             }
             #[automatically_derived]
             impl ::core::fmt::Debug for SowCnn {
+                #[inline]
                 fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                     ::flaxen::__private::debug(self, f)
                 }
@@ -78,12 +82,15 @@ fn a_unit_struct_has_only_its_slot() {
             #[automatically_derived]
             impl ::flaxen::Module for SowCnn {
                 const NAME: &'static str = "SowCnn";
+                #[inline]
                 fn __slot(&self) -> &::flaxen::__private::Slot {
                     &self.__slot
                 }
+                #[inline]
                 fn __attach(&mut self, slot: ::flaxen::__private::Slot) {
                     self.__slot = slot;
                 }
+                #[inline]
                 fn __fields(
                     &self,
                     visit: &mut dyn ::core::ops::FnMut(&'static str, &dyn ::core::fmt::Debug)
@@ -130,6 +137,7 @@ fn every_role_of_a_generic_module_is_expanded() {
             {
                 #[doc = "Creates a `Foo` from its required fields; every other field has a default."]
                 #[must_use]
+                #[inline]
                 pub fn new(n: usize, inner: Vec<E>) -> Self {
                     crate::core::__private::rebuilt(Self {
                         n,
@@ -141,6 +149,7 @@ fn every_role_of_a_generic_module_is_expanded() {
                 }
                 /// Of the noise.
                 #[must_use]
+                #[inline]
                 pub fn rate(mut self, rate: f32) -> Self {
                     self.rate = rate;
                     crate::core::__private::rebuilt(self)
@@ -152,6 +161,7 @@ fn every_role_of_a_generic_module_is_expanded() {
                 Vec<E>: crate::core::__private::Child + ::core::clone::Clone + ::core::fmt::Debug
                     + ::core::cmp::PartialEq + ::core::marker::Send + ::core::marker::Sync + 'static
             {
+                #[inline]
                 fn clone(&self) -> Self {
                     Self {
                         n: ::core::clone::Clone::clone(&self.n),
@@ -168,6 +178,7 @@ fn every_role_of_a_generic_module_is_expanded() {
                 Vec<E>: crate::core::__private::Child + ::core::clone::Clone + ::core::fmt::Debug
                     + ::core::cmp::PartialEq + ::core::marker::Send + ::core::marker::Sync + 'static
             {
+                #[inline]
                 fn eq(&self, other: &Self) -> bool {
                     if !::core::cmp::PartialEq::eq(&self.n, &other.n) { return false; }
                     if !::core::cmp::PartialEq::eq(&self.rate, &other.rate) { return false; }
@@ -181,6 +192,7 @@ fn every_role_of_a_generic_module_is_expanded() {
                 Vec<E>: crate::core::__private::Child + ::core::clone::Clone + ::core::fmt::Debug
                     + ::core::cmp::PartialEq + ::core::marker::Send + ::core::marker::Sync + 'static
             {
+                #[inline]
                 fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                     crate::core::__private::debug(self, f)
                 }
@@ -192,14 +204,17 @@ fn every_role_of_a_generic_module_is_expanded() {
                     + ::core::cmp::PartialEq + ::core::marker::Send + ::core::marker::Sync + 'static
             {
                 const NAME: &'static str = "Block";
+                #[inline]
                 fn __slot(&self) -> &crate::core::__private::Slot {
                     &self.__slot
                 }
+                #[inline]
                 fn __attach(&mut self, slot: crate::core::__private::Slot) {
                     self.__slot = slot;
                     crate::core::__private::adopt(&self.__slot, &mut self.inner, "inner");
                     crate::core::__private::defer(self);
                 }
+                #[inline]
                 fn __fields(
                     &self,
                     visit: &mut dyn ::core::ops::FnMut(&'static str, &dyn ::core::fmt::Debug)
@@ -208,12 +223,14 @@ fn every_role_of_a_generic_module_is_expanded() {
                     visit("rate", &self.rate);
                     visit("inner", &self.inner);
                 }
+                #[inline]
                 fn __setup(&self, setup: &mut crate::core::__private::SetupPass<'_>) {
                     setup.field(&self.head, "head", || -> crate::core::Result<Dense> {
                         let value: Dense = Dense::new(self.n);
                         ::core::result::Result::Ok(value)
                     });
                 }
+                #[inline]
                 fn __setups(
                     &mut self,
                     visit: &mut dyn ::core::ops::FnMut(&mut dyn crate::core::__private::AnySetup)
@@ -252,6 +269,7 @@ fn texts_and_options_are_taken_in_what_converts_into_them() {
     assert_has(
         &expansion,
         quote! {
+            #[inline]
             fn new(
                 label: impl ::core::convert::Into<String>,
                 size: impl ::core::convert::Into<Size>,
@@ -281,6 +299,7 @@ fn texts_and_options_are_taken_in_what_converts_into_them() {
         quote! {
             #[doc = "Sets `note`."]
             #[must_use]
+            #[inline]
             fn note(mut self, note: impl ::flaxen::__private::IntoText) -> Self {
                 self.note = ::flaxen::__private::IntoText::into_text(note);
                 self
@@ -339,7 +358,7 @@ fn what_is_generated_for_a_field_is_configured_as_the_field() {
             r#final: ::flaxen::__private::Setup::unset(),
             __slot: ::flaxen::__private::Slot::unbound()
         }),
-        quote!(#[cfg(b)] #[doc = "Sets `times`."] #[must_use] pub fn times(mut self, times: usize)),
+        quote!(#[cfg(b)] #[doc = "Sets `times`."] #[must_use] #[inline] pub fn times(mut self, times: usize)),
         quote!(#[cfg(a)] r#type: ::core::clone::Clone::clone(&self.r#type),),
         quote!(#[cfg(d)] r#final: ::flaxen::__private::Setup::share(&self.r#final),),
         quote!(
@@ -501,7 +520,7 @@ fn a_deprecated_field_has_a_deprecated_setter_and_no_warnings_of_what_is_generat
     }));
     assert_has(
         &expansion,
-        quote!(#[deprecated] #[doc = "Sets `seed`."] #[must_use] fn seed(mut self, seed: usize)),
+        quote!(#[deprecated] #[doc = "Sets `seed`."] #[must_use] #[inline] fn seed(mut self, seed: usize)),
     );
     assert_eq!(expansion.matches("#[allow(deprecated)]impl").count(), 5);
 }

@@ -72,17 +72,16 @@ build() {
         { cat "$work/log" >&2 && return 1; }
 }
 
-# The median of five builds of one crate, in milliseconds; what it depends on is built before.
+# The median of five builds of one crate, in milliseconds of processor time, which does not depend on what else the machine
+# does; what the crate depends on is built before.
 measure() {
     local manifest=$work/$1/Cargo.toml
     build "$manifest"
     for _ in 1 2 3 4 5; do
         touch "$work/$1/src/lib.rs"
-        local start end
-        start=$(date +%s%N)
-        build "$manifest"
-        end=$(date +%s%N)
-        echo $(((end - start) / 1000000))
+        local seconds
+        seconds=$({ TIMEFORMAT=%U && time build "$manifest"; } 2>&1)
+        echo $((10#${seconds/./}))
     done | sort -n | sed -n 3p
 }
 

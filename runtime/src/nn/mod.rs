@@ -1,5 +1,6 @@
 //! Layers, and what they start from.
 
+pub mod activation;
 mod arguments;
 mod attention;
 mod batch_apply;
@@ -17,6 +18,11 @@ mod sequential;
 mod support;
 
 pub use crate::ops::pooling::{AvgPool, Pool, avg_pool, max_pool, min_pool};
+pub use activation::{
+    celu, elu, gelu, gelu_exact, glu, hard_sigmoid, hard_silu, hard_swish, hard_tanh, leaky_relu,
+    log_sigmoid, log_softmax, one_hot, relu, relu6, selu, sigmoid, silu, soft_sign, softmax, softplus,
+    standardize, swish, tanh,
+};
 pub use arguments::{AxisList, Constant, Names, Sizes, Steps};
 pub use attention::{
     Attend, AttentionFn, AttentionWeights, DotProductAttention, MultiHeadAttention,

@@ -1,4 +1,20 @@
-//! Layers, and what they start from.
+//! Linen's layers, and what they start from: the same names, options, defaults, parameters and numbers.
+//!
+//! - Linear: [`Dense`], [`DenseGeneral`], [`Einsum`], [`Embed`].
+//! - Convolutions: [`Conv`], [`ConvTranspose`], [`ConvLocal`]; pooling by [`avg_pool`], [`max_pool`], [`min_pool`].
+//! - Normalisation: [`BatchNorm`], [`LayerNorm`], [`RMSNorm`], [`GroupNorm`], [`InstanceNorm`]; of weights, [`WeightNorm`] and
+//!   [`SpectralNorm`].
+//! - Attention: [`MultiHeadDotProductAttention`] and its kin, [`dot_product_attention`], masks.
+//! - [`Dropout`], [`PReLU`], and [activations](activation) as functions, which are methods of [`Tensor`](crate::Tensor), too.
+//! - [`Sequential`] and [`batch_apply`], which put others together.
+//! - [`init`]: how parameters begin.
+//!
+//! Layers of one tensor are a [`Layer`](crate::Layer). Those that are told more by each call have a `call` of their own with
+//! more arguments: whether the model trains, for [`BatchNorm`] and [`Dropout`]; keys, values and masks, for attention. They are
+//! a `Layer`, too, so that they can stand in a list of layers, where options of the constructor say what the call does not.
+//!
+//! A layer computes in the dtype of the mixture of its input and parameters, unless its `dtype` says another one; parameters
+//! begin with its `param_dtype`.
 
 pub mod activation;
 mod arguments;

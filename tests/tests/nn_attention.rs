@@ -142,3 +142,54 @@ fn a_key_given_to_the_call_drops_what_the_stream_would_not() -> Result<()> {
     assert_ne!(first.to_vec::<f32>()?, run(Attend::new().train(false))?.to_vec::<f32>()?);
     Ok(())
 }
+
+#[test]
+fn the_alias_is_the_same_layer_under_another_name() -> Result<()> {
+    let x = random::normal(&key(1), [1, 3, 4]);
+    let (y, variables) = MultiHeadDotProductAttention::new(2).init_with_output(key(0)).call(&x)?;
+    let (z, alias) = MultiHeadAttention::new(2).init_with_output(key(0)).call(&x)?;
+    assert_eq!(variables, alias);
+    assert_eq!(y.to_vec::<f32>()?, z.to_vec::<f32>()?);
+    // As submodules they have other names, and so other initial values.
+    let variables = Encoder::new().init(key(0)).call(&x)?;
+    let kernel = |name: &str| variables.tensor(["params", name, "query", "kernel"])?.to_vec::<f32>();
+    assert_ne!(kernel("MultiHeadAttention_0")?, kernel("MultiHeadDotProductAttention_0")?);
+    Ok(())
+}
+
+#[test]
+fn the_output_may_begin_otherwise_than_the_projections() -> Result<()> {
+    let attention = MultiHeadDotProductAttention::new(2)
+        .kernel_init(init::ones())
+        .out_kernel_init(init::zeros())
+        .bias_init(init::zeros())
+        .out_bias_init(init::ones());
+    let y = attention.init_with_output(key(0)).call(&Tensor::ones([1, 3, 4]))?.0;
+    assert_eq!(y.to_vec::<f32>()?, [1.0; 12]);
+    Ok(())
+}
+
+#[test]
+fn whether_it_trains_may_be_said_in_either_place() -> Result<()> {
+    let x = random::normal(&key(1), [1, 3, 4]);
+    let dropping = MultiHeadDotProductAttention::new(2).dropout_rate(0.5);
+    let in_call = dropping.init_with_output(key(0)).run(|m| m.call(&x, Attend::new().train(false)))?.0;
+    let in_constructor = dropping.deterministic(true).init_with_output(key(0)).call(&x)?.0;
+    assert_eq!(in_call.to_vec::<f32>()?, in_constructor.to_vec::<f32>()?);
+    Ok(())
+}
+
+#[test]
+fn under_a_causal_mask_only_the_past_has_influence() -> Result<()> {
+    let x = random::normal(&key(1), [1, 5, 4]);
+    let attention = MultiHeadDotProductAttention::new(2);
+    let variables = attention.init(key(0)).call(&x)?;
+    let mask = make_causal_mask(&Tensor::zeros([1, 5]))?;
+    let influence = grad(|x: &Tensor| {
+        let y = attention.apply(&variables).run(|m| m.call(x, Attend::new().mask(&mask)))?;
+        y.index_axis(1, 2).try_sum()
+    })(&x)?;
+    let seen = influence.abs().sum_axes([0, 2]).gt(0.0).to_vec::<bool>()?;
+    assert_eq!(seen, [true, true, true, false, false]);
+    Ok(())
+}

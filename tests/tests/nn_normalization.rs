@@ -1,6 +1,6 @@
 //! What normalisations do beyond the golden cases: named axes, masks, running averages, wrapped layers.
 
-use flaxen::nn::{InstanceNorm, SpectralNorm, WeightNorm};
+use flaxen::nn::{GroupNorm, InstanceNorm, SpectralNorm, WeightNorm};
 use flaxen::prelude::*;
 
 fn close(found: &Tensor, expected: &Tensor) -> Result<()> {
@@ -154,5 +154,62 @@ fn gradients_flow_through_normalised_weights() -> Result<()> {
         (variables.tensor("params/layer_instance/kernel")?, gradient.tensor("layer_instance/kernel")?);
     assert!((kernel * slope).sum_axes(0).abs().max().item::<f32>()? < 1e-4);
     assert!(slope.abs().max().item::<f32>()? > 1e-3);
+    Ok(())
+}
+
+#[test]
+fn layer_group_and_instance_norm_are_one_another_with_the_right_axes() -> Result<()> {
+    let x = random::normal(&key(1), [2, 3, 4, 6]) * 3.0 + 1.0;
+    let run = |layer: Sequential| layer.init_with_output(key(0)).call(&x).map(|(y, _)| y);
+    let one_group = run(sequential![GroupNorm::new().num_groups(1)])?;
+    close(&one_group, &run(sequential![LayerNorm::new().reduction_axes([1, 2, 3])])?)?;
+    let groups_of_one = run(sequential![GroupNorm::new().num_groups(None).group_size(1)])?;
+    let instance = run(sequential![InstanceNorm::new()])?;
+    close(&groups_of_one, &instance)?;
+    close(&instance, &run(sequential![LayerNorm::new().reduction_axes([1, 2])])?)
+}
+
+#[test]
+fn group_norm_of_one_example_is_that_in_a_batch() -> Result<()> {
+    let x = random::normal(&key(1), [2, 3, 4]);
+    let batched = GroupNorm::new().num_groups(2);
+    let expected = batched.init_with_output(key(0)).call(&x)?.0;
+    let single = GroupNorm::new().num_groups(2).reduction_axes(nn::AxisList::from([0, 1]));
+    for i in 0..2 {
+        close(&single.init_with_output(key(0)).call(&x.get(i))?.0, &expected.get(i))?;
+    }
+    let more = GroupNorm::new().num_groups(2).reduction_axes(nn::AxisList::from([-2, -1]));
+    let found = more.init_with_output(key(0)).call(&x.reshape([1, 2, 3, 4]))?.0;
+    close(&found.reshape([2, 3, 4]), &expected)
+}
+
+#[test]
+fn wrapped_weights_may_be_in_boxes() -> Result<()> {
+    use flaxen::variables::Partitioned;
+    let boxed = init::lecun_normal().boxed(Partitioned::new(["in", "out"]));
+    let x = random::normal(&key(1), [4, 2]);
+    let norm = WeightNorm::new(Dense::new(3).kernel_init(boxed));
+    let (expected, variables) = norm.init_with_output(key(0)).call(&x)?;
+    assert!(matches!(variables.at("params/layer_instance/kernel")?, Value::Boxed(_)));
+    close(&norm.apply(&variables).call(&x)?, &expected)
+}
+
+#[test]
+fn models_with_normalised_weights_learn() -> Result<()> {
+    let (x, target) = (random::normal(&key(1), [16, 4]), random::normal(&key(2), [16, 3]));
+    let spectral = SpectralNorm::new(Dense::new(3));
+    let mut variables = spectral.init(key(0)).run(|m| m.call(&x, true))?;
+    let mut losses = Vec::new();
+    for _ in 0..20 {
+        let ((loss, updates), gradient) = value_and_grad(|params: &Dict| {
+            let apply = spectral.apply(variables.with("params", params)).mutable("batch_stats");
+            let (y, updates) = apply.run(|m| m.call(&x, true))?;
+            Ok(((y - &target).square().mean(), updates))
+        })(variables.dict("params")?)?;
+        let params = tree::zip_map(variables.dict("params")?, &gradient, |p, g| Ok(p - g * 0.3))?;
+        variables = variables.merge(&updates).with("params", params);
+        losses.push(loss.item::<f32>()?);
+    }
+    assert!(losses[19] < losses[0], "{losses:?}");
     Ok(())
 }

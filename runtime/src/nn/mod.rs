@@ -1,7 +1,7 @@
 //! Linen's layers, and what they start from: the same names, options, defaults, parameters and numbers.
 //!
 //! - Linear: [`Dense`], [`DenseGeneral`], [`Einsum`], [`Embed`].
-//! - Convolutions: [`Conv`], [`ConvTranspose`], [`ConvLocal`]; pooling by [`avg_pool`], [`max_pool`], [`min_pool`].
+//! - Convolutions: [`Conv`], [`ConvTranspose`], [`ConvLocal`]; pooling by [`avg_pool`], [`max_pool`], [`min_pool`] and [`pool`].
 //! - Normalisation: [`BatchNorm`], [`LayerNorm`], [`RMSNorm`], [`GroupNorm`], [`InstanceNorm`]; of weights, [`WeightNorm`] and
 //!   [`SpectralNorm`].
 //! - Attention: [`MultiHeadDotProductAttention`] and its kin, [`dot_product_attention`], masks.
@@ -33,7 +33,7 @@ mod prelu;
 mod sequential;
 mod support;
 
-pub use crate::ops::pooling::{AvgPool, Pool, avg_pool, max_pool, min_pool};
+pub use crate::ops::pooling::{AvgPool, Pool, avg_pool, max_pool, min_pool, pool};
 pub use activation::{
     celu, elu, gelu, gelu_exact, glu, hard_sigmoid, hard_silu, hard_swish, hard_tanh, leaky_relu,
     log_sigmoid, log_softmax, one_hot, relu, relu6, selu, sigmoid, silu, soft_sign, softmax, softplus,

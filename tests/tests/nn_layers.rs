@@ -116,3 +116,18 @@ fn an_option_is_given_in_one_place() {
     assert!(merge_param("x", Some(1), Some(1)).is_err());
     assert!(merge_param::<i32>("x", None, None).is_err());
 }
+
+#[test]
+fn a_dict_passes_from_layer_to_layer_by_its_names() -> Result<()> {
+    let model =
+        sequential![|x: &Tensor| Dict::new().with("a", x + 1.0).with("b", x * 2.0), |named: Dict| named
+            .tensor("b")?
+            .try_sub(named.tensor("a")?),];
+    let y = model.apply(Variables::new()).call(&Tensor::from(3.0f32))?;
+    assert_eq!(y.item::<f32>()?, 2.0);
+    let pair: (Tensor, Tensor) = sequential![|(a, b): (Tensor, Tensor)| (b, a)]
+        .apply(Variables::new())
+        .run(|m| m.call_tree(&(Tensor::from(1.0f32), Tensor::from(2.0f32))))?;
+    assert_eq!((pair.0.item::<f32>()?, pair.1.item::<f32>()?), (2.0, 1.0));
+    Ok(())
+}

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::error::{Error, Result};
-use crate::ops::{axes_of, axis_of};
+use crate::ops::axes_of;
 use crate::tensor::{Shape, Tensor};
 
 macro_rules! from_lists {
@@ -105,12 +105,6 @@ impl AxisList {
     /// The axes of a tensor of a rank, in ascending order.
     pub(super) fn ascending(&self, op: &'static str, rank: usize) -> Result<Shape> {
         axes_of(op, &self.0, rank)
-    }
-
-    /// The axes of a tensor of a rank, in the order in which they were given.
-    pub(super) fn in_order(&self, op: &'static str, rank: usize) -> Result<Shape> {
-        self.ascending(op, rank)?;
-        self.0.iter().map(|&axis| axis_of(op, axis, rank)).collect()
     }
 }
 

@@ -40,7 +40,7 @@ pub struct DenseGeneral {
     /// The sizes of the new axes.
     #[module(into)]
     pub features: Sizes,
-    /// The axes that are summed over; the last one by default.
+    /// The axes that are summed over, in any order; the last one by default.
     #[module(into, default = AxisList::from(-1))]
     pub axis: AxisList,
     /// Axes that are carried along: the first ones, 0, 1, ..; none by default.
@@ -66,7 +66,7 @@ pub struct DenseGeneral {
 impl Layer for DenseGeneral {
     #[compact]
     fn call(&self, x: &Tensor) -> Result<Tensor> {
-        let axes = self.axis.in_order(Self::NAME, x.rank())?;
+        let axes = self.axis.ascending(Self::NAME, x.rank())?;
         let batch = self.batch_axes(x.rank())?;
         let sizes = |axes: &[usize]| axes.iter().map(|&axis| x.shape()[axis]).collect::<Shape>();
         let (batch_sizes, inputs) = (sizes(&batch), sizes(&axes));
@@ -98,8 +98,8 @@ impl Layer for DenseGeneral {
 
 impl DenseGeneral {
     fn batch_axes(&self, rank: usize) -> Result<Shape> {
-        let axes = self.batch_dims.in_order(Self::NAME, rank)?;
-        if (0..axes.len()).all(|axis| axes.contains(&axis)) {
+        let axes = self.batch_dims.ascending(Self::NAME, rank)?;
+        if axes.iter().copied().eq(0..axes.len()) {
             return Ok(axes);
         }
         let message =

@@ -1,5 +1,22 @@
-//! Layers, and what they start from.
+//! Linen's layers, and what they start from: the same names, options, defaults, parameters and numbers.
+//!
+//! - Linear: [`Dense`], [`DenseGeneral`], [`Einsum`], [`Embed`].
+//! - Convolutions: [`Conv`], [`ConvTranspose`], [`ConvLocal`]; pooling by [`avg_pool`], [`max_pool`], [`min_pool`] and [`pool`].
+//! - Normalisation: [`BatchNorm`], [`LayerNorm`], [`RMSNorm`], [`GroupNorm`], [`InstanceNorm`]; of weights, [`WeightNorm`] and
+//!   [`SpectralNorm`].
+//! - Attention: [`MultiHeadDotProductAttention`] and its kin, [`dot_product_attention`], masks.
+//! - [`Dropout`], [`PReLU`], and [activations](activation) as functions, which are methods of [`Tensor`](crate::Tensor), too.
+//! - [`Sequential`] and [`batch_apply`], which put others together.
+//! - [`init`]: how parameters begin.
+//!
+//! Layers of one tensor are a [`Layer`](crate::Layer). Those that are told more by each call have a `call` of their own with
+//! more arguments: whether the model trains, for [`BatchNorm`] and [`Dropout`]; keys, values and masks, for attention. They are
+//! a `Layer`, too, so that they can stand in a list of layers, where options of the constructor say what the call does not.
+//!
+//! A layer computes in the dtype of the mixture of its input and parameters, unless its `dtype` says another one; parameters
+//! begin with its `param_dtype`.
 
+pub mod activation;
 mod arguments;
 mod attention;
 mod batch_apply;
@@ -16,7 +33,12 @@ mod prelu;
 mod sequential;
 mod support;
 
-pub use crate::ops::pooling::{AvgPool, Pool, avg_pool, max_pool, min_pool};
+pub use crate::ops::pooling::{AvgPool, Pool, avg_pool, max_pool, min_pool, pool};
+pub use activation::{
+    celu, elu, gelu, gelu_exact, glu, hard_sigmoid, hard_silu, hard_swish, hard_tanh, leaky_relu,
+    log_sigmoid, log_softmax, one_hot, relu, relu6, selu, sigmoid, silu, soft_sign, softmax, softplus,
+    standardize, swish, tanh,
+};
 pub use arguments::{AxisList, Constant, Names, Sizes, Steps};
 pub use attention::{
     Attend, AttentionFn, AttentionWeights, DotProductAttention, MultiHeadAttention,

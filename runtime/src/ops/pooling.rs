@@ -49,7 +49,21 @@ pub fn min_pool(x: &Tensor, window: impl AsRef<[usize]>) -> Pool {
     Pool { reduction: WindowReduction::Min, ..Pool::new("min_pool", x, window.as_ref()) }
 }
 
-/// A pooling about to be run; see [`max_pool`] and [`min_pool`].
+/// Any reduction of each window of the spatial axes of `x`, `[batch.., spatial.., channels]`, as [`max_pool`] takes the
+/// maximum.
+///
+/// ```
+/// use flaxen::prelude::*;
+/// use flaxen::WindowReduction;
+/// let x = Tensor::from([[1.0f32], [5.0], [2.0]]);
+/// assert_eq!(nn::pool(&x, [2], WindowReduction::Sum).run()?.to_vec::<f32>()?, [6.0, 7.0]);
+/// # Ok::<(), flaxen::Error>(())
+/// ```
+pub fn pool(x: &Tensor, window: impl AsRef<[usize]>, reduction: WindowReduction) -> Pool {
+    Pool { reduction, ..Pool::new("pool", x, window.as_ref()) }
+}
+
+/// A pooling about to be run; see [`max_pool`], [`min_pool`] and [`pool`].
 #[derive(Clone, Debug)]
 #[must_use = "nothing is computed before `run`"]
 pub struct Pool {

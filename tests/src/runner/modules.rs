@@ -5,7 +5,7 @@ use flaxen::module::{BoxedLayer, IntoLayer};
 use flaxen::nn::{
     Attend, AxisList, Constant, ConvLocal, ConvPadding, ConvTranspose, DenseGeneral, Einsum, Embed,
     GroupNorm, InstanceNorm, MultiHeadAttention, MultiHeadDotProductAttention, PReLU, RMSNorm, SelfAttention,
-    Sizes, Steps,
+    Sizes, SpectralNorm, Steps, WeightNorm,
 };
 use flaxen::prelude::*;
 use serde_json::Value as Json;
@@ -106,6 +106,17 @@ pub fn model(case: &Case, spec: &Spec<'_>, name: &str) -> Result<Box<dyn Model>,
         }
         ("SelfAttention", "__call__") => attention!(multi_head!(SelfAttention, spec)),
         ("RMSNorm", "__call__") => masked!(rms_norm(spec)?),
+        ("SpectralNorm", "__call__") => {
+            Ok(boxed(spectral_norm(spec)?, &["update_stats"], |norm, arguments| {
+                let update = arguments.flag("update_stats");
+                tensor(
+                    norm.call(
+                        arguments.x()?,
+                        update.ok_or_else(|| Error::msg("a call without `update_stats`"))?,
+                    ),
+                )
+            }))
+        }
         (_, "__call__") => {
             Ok(boxed(layer(spec)?, &[], |layer, arguments| tensor(layer.call(arguments.x()?))))
         }
@@ -134,6 +145,7 @@ pub fn layer(spec: &Spec<'_>) -> Result<BoxedLayer, Stop> {
         "PReLU" => prelu(spec)?.into_layer(),
         "RMSNorm" => rms_norm(spec)?.into_layer(),
         "Sequential" => sequential(spec)?.into_layer(),
+        "WeightNorm" => weight_norm(spec)?.into_layer(),
         class => match wrappers::layer(class) {
             Some(layer) => layer,
             None => return Err(Stop::Unsupported(format!("the module {class}"))),
@@ -192,14 +204,7 @@ fn sequential(spec: &Spec<'_>) -> Result<Sequential, Stop> {
     let list = spec.json("layers").and_then(Json::as_array);
     let list = list.ok_or_else(|| Stop::Unsupported("Sequential without a list of layers".into()))?;
     let one = |json: &Json| match json.as_str() {
-        None => {
-            let inner = Spec::read(json)?;
-            let layer = layer(&inner)?;
-            match inner.finish()?.first() {
-                None => Ok(layer),
-                Some(unknown) => Err(Stop::Unsupported(format!("a layer of Sequential of which {unknown}"))),
-            }
-        }
+        None => whole_layer(&Spec::read(json)?),
         Some(name) => {
             let name = name.trim_start_matches("<fn ").trim_end_matches('>');
             function(name).ok_or_else(|| Stop::Unsupported(format!("the function `{name}`")))
@@ -275,6 +280,40 @@ fn rms_norm(spec: &Spec<'_>) -> Result<RMSNorm, Stop> {
         epsilon: f64, dtype: DType, param_dtype: DType, use_scale: bool, scale_init: Initializer,
         reduction_axes: AxisList, feature_axes: AxisList, axis_name: String, use_fast_variance: bool,
         force_float32_reductions: bool))
+}
+
+fn spectral_norm(spec: &Spec<'_>) -> Result<SpectralNorm<BoxedLayer>, Stop> {
+    Ok(set!(SpectralNorm::new(inner(spec, "layer_instance")?), spec;
+        n_steps: usize, epsilon: f64, dtype: DType, param_dtype: DType, error_on_non_matrix: bool,
+        collection_name: String))
+}
+
+fn weight_norm(spec: &Spec<'_>) -> Result<WeightNorm<BoxedLayer>, Stop> {
+    let mut norm = set!(WeightNorm::new(inner(spec, "layer_instance")?), spec;
+        epsilon: f64, dtype: DType, param_dtype: DType, use_scale: bool, scale_init: Initializer);
+    if spec.given("feature_axes").is_some() {
+        norm = norm.feature_axes(spec.get::<AxisList>("feature_axes")?.unwrap_or(AxisList(Vec::new())));
+    }
+    if spec.given("variable_filter").is_some() {
+        norm = norm.variable_filter(spec.get::<Vec<String>>("variable_filter")?.unwrap_or_default());
+    }
+    Ok(norm)
+}
+
+/// The layer that an argument describes.
+fn inner(spec: &Spec<'_>, name: &'static str) -> Result<BoxedLayer, Stop> {
+    let json =
+        spec.json(name).ok_or_else(|| Stop::Unsupported(format!("{} without `{name}`", spec.class)))?;
+    whole_layer(&Spec::read(json)?)
+}
+
+/// A layer inside of another one, of which every argument must be known.
+fn whole_layer(spec: &Spec<'_>) -> Result<BoxedLayer, Stop> {
+    let layer = layer(spec)?;
+    match spec.finish()?.first() {
+        None => Ok(layer),
+        Some(unknown) => Err(Stop::Unsupported(format!("an inner layer of which {unknown}"))),
+    }
 }
 
 fn dropout(spec: &Spec<'_>) -> Result<Dropout, Stop> {

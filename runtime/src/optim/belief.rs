@@ -36,8 +36,8 @@ impl<P: Tree + Clone> GradientTransformation<P> for ScaleByBelief {
     fn update(&self, updates: &P, state: &Self::State, _params: &P) -> Result<(P, Self::State)> {
         let (adam, count) = (&self.adam, incremented(&state.count));
         let [updates, mu, nu] = zip([updates, &state.mu, &state.nu], |[g, mu, nu]| {
-            let surprise = (g - mu).square();
-            let (mu, nu) = (moving(mu, g, &adam.b1), moving(nu, &surprise, &adam.b2));
+            let mu = moving(mu, g, &adam.b1);
+            let nu = moving(nu, &(g - &mu).square(), &adam.b2);
             Ok([adam.direction(g, &mu, &count) / adam.deviation(&nu, &count), mu, nu])
         })?;
         Ok((updates, ScaleByAdamState { count, mu, nu }))

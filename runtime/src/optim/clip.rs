@@ -104,6 +104,8 @@ fn unit_norm(x: &Tensor) -> Result<Tensor> {
     let long = x.shape().iter().filter(|&&size| size > 1).count();
     let axes: Vec<isize> = match x.rank() {
         rank if long <= 1 => (0..rank as isize).collect(),
+        // A kernel of [heads, in, out] and the like, and one of [in, out].
+        2 | 3 => vec![0],
         rank => (0..rank as isize - 1).collect(),
     };
     x.try_mul(x)?.try_sum_keep(axes)?.try_sqrt()

@@ -21,7 +21,7 @@ pub struct ScaleBySm3 {
 /// What SM3 remembers.
 #[derive(Clone, Debug, Tree)]
 pub struct ScaleBySm3State<P = Dict> {
-    /// For each leaf one tensor per axis, of size 1 along all others: bounds of the sums of squares.
+    /// For each leaf one vector per axis: bounds of the sums of squares.
     pub mu: Regrouped<P>,
     /// The moving average of updates.
     pub nu: P,
@@ -43,44 +43,52 @@ setters! { ScaleBySm3 {
     eps: Tensor,
 } }
 
-/// The shape of what is kept for an axis; a scalar has one number.
-fn kept(shape: &[usize], axis: usize) -> Vec<usize> {
-    let size = |(i, &size): (usize, &usize)| if i == axis { size } else { 1 };
-    shape.iter().enumerate().map(size).collect()
+/// The number of tensors that are kept for a leaf: one for a scalar, too.
+fn lists(leaf: &Tensor) -> std::ops::Range<usize> {
+    0..leaf.rank().max(1)
+}
+
+/// What is kept for an axis, in a shape that broadcasts with the leaf.
+fn along(bound: &Tensor, axis: usize, leaf: &Tensor) -> Result<Tensor> {
+    let mut shape = vec![1; leaf.rank()];
+    if let Some(size) = shape.get_mut(axis) {
+        *size = leaf.shape()[axis];
+    }
+    bound.try_reshape(shape)
 }
 
 fn largest_along(x: &Tensor, axis: usize) -> Result<Tensor> {
     let others: Vec<isize> =
         (0..x.rank()).filter(|&other| other != axis).map(|other| other as isize).collect();
-    if others.is_empty() { Ok(x.clone()) } else { x.try_max_keep(others) }
+    if others.is_empty() { Ok(x.clone()) } else { x.try_max_axes(others) }
 }
 
 impl<P: Tree + Clone> GradientTransformation<P> for ScaleBySm3 {
     type State = ScaleBySm3State<P>;
 
     fn init(&self, params: &P) -> ScaleBySm3State<P> {
-        let zero = |leaf: &Tensor, axis| Tensor::zeros_of(kept(leaf.shape(), axis), leaf.dtype());
-        let lists =
-            leaves(params).into_iter().map(|leaf| (0..leaf.rank().max(1)).map(|i| zero(leaf, i)).collect());
-        ScaleBySm3State { mu: Regrouped::of_lists(params, lists.collect()), nu: zeros(params, None) }
+        let zero = |leaf: &Tensor, axis: usize| {
+            let size: Vec<usize> = leaf.shape().get(axis).copied().into_iter().collect();
+            Tensor::zeros_of(size, leaf.dtype())
+        };
+        let mu = leaves(params).into_iter().map(|leaf| lists(leaf).map(|axis| zero(leaf, axis)).collect());
+        ScaleBySm3State { mu: Regrouped::of_lists(params, mu.collect()), nu: zeros(params, None) }
     }
 
     fn update(&self, updates: &P, state: &Self::State, params: &P) -> Result<(P, Self::State)> {
         let gains = if self.b2.item::<f64>() == Ok(1.0) { 1.0.into() } else { 1.0 - &self.b2 };
-        let (mut kept, mut lists) = (state.mu.tensors().iter(), Vec::new());
+        let (mut kept, mut mu) = (state.mu.tensors().iter(), Vec::new());
         let [updates, nu] = zip([updates, &state.nu], |[g, nu]| {
-            let bounds = (0..g.rank().max(1)).map(|_| kept.next().cloned());
-            let bounds: Option<Vec<Tensor>> = bounds.collect();
-            let bounds = bounds.ok_or_else(|| Error::msg("the state of `sm3` lacks a tensor per axis"))?;
-            let least = bounds.into_iter().map(Ok).reduce(|a, b| a?.try_minimum(b?));
-            let least = least.unwrap_or_else(|| Ok(g.like(0.0)))?;
+            let missing = || Error::argument("sm3", "the state lacks a tensor per axis");
+            let bounds = lists(g).map(|axis| along(kept.next().ok_or_else(missing)?, axis, g));
+            let least = bounds.reduce(|a, b| a?.try_minimum(b?)).unwrap_or_else(|| Err(missing()))?;
             let sums = g.square() * &gains + least * &self.b2;
             let root = sums.gt(0.0).try_select((&sums + &self.eps).rsqrt(), 0.0)?;
-            lists.push((0..g.rank().max(1)).map(|axis| largest_along(&sums, axis)).collect::<Result<_>>()?);
+            mu.push(lists(g).map(|axis| largest_along(&sums, axis)).collect::<Result<Vec<_>>>()?);
             let nu = moving(nu, &(g * root), &self.b1);
             Ok([nu.clone(), nu])
         })?;
-        Ok((updates, ScaleBySm3State { mu: Regrouped::of_lists(params, lists), nu }))
+        Ok((updates, ScaleBySm3State { mu: Regrouped::of_lists(params, mu), nu }))
     }
 }
 

@@ -73,11 +73,15 @@ fn arguments_that_do_not_fit_are_errors_that_say_so() {
 }
 
 #[test]
-fn labels_outside_of_the_classes_give_nan() {
+fn labels_beyond_the_classes_give_nan_and_negative_ones_count_from_the_end() {
     let logits = Tensor::zeros([2, 3]);
     let labels = Tensor::from([3, 0]);
     let loss = softmax_cross_entropy_with_integer_labels(&logits, &labels).to_vec::<f32>().unwrap();
     assert!(loss[0].is_nan() && loss[1].is_finite());
+    let logits = Tensor::from([[1.0f32, 2.0, 4.0]]);
+    let last = softmax_cross_entropy_with_integer_labels(&logits, &Tensor::from([2]));
+    let counted = softmax_cross_entropy_with_integer_labels(&logits, &Tensor::from([-1]));
+    assert_eq!(last.to_vec::<f32>().unwrap(), counted.to_vec::<f32>().unwrap());
 }
 
 #[test]

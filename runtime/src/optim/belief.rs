@@ -18,7 +18,7 @@ pub struct ScaleByBelief {
 /// As [`scale_by_adam`], with `v` the moving average of the squared distance between the gradient and `m`; both small
 /// numbers are 10⁻¹⁶.
 ///
-/// Source: Zhuang et al., *AdaBelief Optimizer*, 2020.
+/// Source: Zhuang et al., *`AdaBelief` Optimizer*, 2020.
 pub fn scale_by_belief() -> ScaleByBelief {
     ScaleByBelief { adam: scale_by_adam().eps(1e-16).eps_root(1e-16) }
 }
@@ -53,7 +53,7 @@ pub struct Adabelief {
 
 /// Adam with steps that are larger where gradients are as expected; see [`scale_by_belief`].
 ///
-/// Source: Zhuang et al., *AdaBelief Optimizer*, 2020.
+/// Source: Zhuang et al., *`AdaBelief` Optimizer*, 2020.
 pub fn adabelief(learning_rate: impl Into<Schedule>) -> Adabelief {
     Adabelief { learning_rate: learning_rate.into(), scale: scale_by_belief() }
 }

@@ -51,8 +51,8 @@ fn zip_leaves<P: Tree, const N: usize, const M: usize>(
 ) -> Result<[P; M]> {
     let inputs = trees.map(leaves);
     let mut outputs: [Vec<Tensor>; M] = from_fn(|_| Vec::with_capacity(structure.leaf_count()));
-    for i in 0..structure.leaf_count() {
-        let leaves = from_fn(|k| inputs[k][i]);
+    let rows = (0..structure.leaf_count()).map(|i| inputs.each_ref().map(|leaves| leaves[i]));
+    for leaves in rows {
         leaves.iter().try_for_each(|leaf| leaf.check_open())?;
         outputs.iter_mut().zip(f(leaves)?).for_each(|(outputs, output)| outputs.push(output));
     }

@@ -20,8 +20,8 @@ loss! {
 loss! {
     /// `log Σ exp z − z[y]` over the last axis, of logits `z` and the number of a class, `y`.
     ///
-    /// Logits `[batch, classes]` and integer labels `[batch]` give `[batch]`. A label below 0 or beyond the last class gives
-    /// NaN, also under [`jit`](crate::jit()).
+    /// Logits `[batch, classes]` and integer labels `[batch]` give `[batch]`. A label beyond the last class gives NaN, also under
+    /// [`jit`](crate::jit()); negative ones count from the end.
     ///
     /// Source: Goodfellow et al., *Deep Learning*, 2016.
     softmax_cross_entropy_with_integer_labels try_softmax_cross_entropy_with_integer_labels(
@@ -120,7 +120,7 @@ loss! {
 loss! {
     /// [`softmax_cross_entropy`] plus `epsilon·(1 − Σ y·softmax(z))`; optax's `epsilon` is 2 by default.
     ///
-    /// Source: Leng et al., *PolyLoss*, 2022.
+    /// Source: Leng et al., *Poly Loss*, 2022.
     poly_loss_cross_entropy try_poly_loss_cross_entropy(
         logits: &crate::Tensor,
         labels: &crate::Tensor,

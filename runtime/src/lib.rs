@@ -49,6 +49,7 @@
 //! - [`vmap`]: a function of one example over a whole batch, with named axes to talk over.
 //! - [`jit()`]: traced once, simplified, run many times; the graph can be printed.
 //! - [`checkpoint`], [`custom_vjp`], [`eval_shape`]: less memory, gradients of one's own, shapes without numbers.
+//! - [`losses`], and [`optim`]: optimizers, schedules, and the state of training.
 //! - [`random`]: the numbers of `jax.random` for the same seed, bit for bit.
 //! - [`tree`]: everything a transform takes or returns is a tree of tensors; [`Tree`](macro@Tree) makes structs trees.
 //!
@@ -74,6 +75,7 @@ pub mod kernels;
 pub mod module;
 pub mod nn;
 mod ops;
+pub mod optim;
 pub mod primitive;
 pub mod random;
 pub mod scope;
@@ -86,6 +88,7 @@ pub mod variables;
 pub use flaxen_macros::{compact, module};
 pub use module::{Layer, Module};
 pub use nn::init;
+pub use nn::losses;
 
 pub use compile::{Graph, Known, Operand, Rewrite, Var};
 pub use error::{Error, Result};
@@ -119,7 +122,9 @@ pub mod __private {
 /// What most programs use.
 pub mod prelude {
     pub use crate::module::{Layer, Module};
+    pub use crate::nn::losses::{self, softmax_cross_entropy, softmax_cross_entropy_with_integer_labels};
     pub use crate::nn::{self, BatchNorm, Conv, Dense, Dropout, LayerNorm, Sequential, init};
+    pub use crate::optim::{self, AdamState, GradientTransformation, TrainState};
     pub use crate::random::{self, key};
     pub use crate::scope::{Initializer, Rngs, Scope, Variable};
     pub use crate::tree::{self, Static, Tree};

@@ -27,6 +27,7 @@ mod dropout;
 mod einsum;
 mod embed;
 pub mod init;
+pub mod losses;
 mod norm;
 mod precision;
 mod prelu;

@@ -122,6 +122,20 @@ impl Structure {
         Structure(kept)
     }
 
+    /// The same with other parts in the place of each leaf, by its number.
+    pub(crate) fn replaced(&self, by: &mut dyn FnMut(usize) -> Vec<Part>) -> Structure {
+        let (mut parts, mut leaf) = (Vec::with_capacity(self.0.len()), 0);
+        for part in &self.0 {
+            if let Part::Leaf = part {
+                parts.extend(by(leaf));
+                leaf += 1;
+            } else {
+                parts.push(part.clone());
+            }
+        }
+        Structure(parts)
+    }
+
     /// What the tree is, in words.
     pub(crate) fn root(&self) -> String {
         self.0.first().map_or_else(String::new, Part::describe)

@@ -4,11 +4,14 @@
 //! of. A case that says something the runner does not know is unsupported, with the reason; it never passes by accident.
 
 mod arguments;
+mod call;
 mod compare;
 mod containers;
 mod layer;
 mod models;
 mod modules;
+mod optimizer;
+mod schedules;
 mod wrappers;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,6 +21,7 @@ use flaxen::Error;
 use crate::golden::{self, Case};
 
 pub use layer::run_layer;
+pub use optimizer::{optimizer, run_optimizer};
 
 /// Why a case did not pass.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,0 +1,93 @@
+//! Losses of numbers.
+
+use super::{alike, float, loss};
+
+loss! {
+    /// `(ŷ − y)²` of each number.
+    squared_error try_squared_error(predictions: &crate::Tensor, targets: &crate::Tensor);
+    "If the shapes differ, or the predictions are no floats.";
+    {
+        alike("squared_error", predictions, targets)?;
+        predictions.try_sub(targets)?.try_square()
+    }
+}
+
+loss! {
+    /// `½·(ŷ − y)²` of each number, whose slope is the difference.
+    ///
+    /// Source: Bishop, *Pattern Recognition and Machine Learning*, 2006.
+    l2_loss try_l2_loss(predictions: &crate::Tensor, targets: &crate::Tensor);
+    "If the shapes differ, or the predictions are no floats.";
+    {
+        Ok(try_squared_error(predictions, targets)? * 0.5)
+    }
+}
+
+loss! {
+    /// `½·d²` for differences `d` up to `delta`, then `delta·(|d| − ½·delta)`, which is the line that continues it.
+    ///
+    /// optax's `delta` is 1 by default.
+    ///
+    /// Source: Huber, *Robust Estimation of a Location Parameter*, 1964.
+    huber_loss try_huber_loss(predictions: &crate::Tensor, targets: &crate::Tensor, delta: f64);
+    "If the shapes differ, or the predictions are no floats.";
+    {
+        alike("huber_loss", predictions, targets)?;
+        let error = predictions.try_sub(targets)?.try_abs()?;
+        let quadratic = error.try_minimum(delta)?;
+        // Of this the slope is 0 within `delta`, so at 0 no slope of the magnitude is asked for.
+        let linear = error.try_sub(&quadratic)?;
+        (quadratic.try_square()? * 0.5).try_add(linear * delta)
+    }
+}
+
+loss! {
+    /// `log(cosh(ŷ − y))` of each number: like [`l2_loss`] near 0, like the distance far away, and smooth.
+    ///
+    /// Source: Chen et al., *Log Hyperbolic Cosine Loss Improves Variational Auto-Encoder*, 2019.
+    log_cosh try_log_cosh(predictions: &crate::Tensor, targets: &crate::Tensor);
+    "If the shapes differ, or the predictions are no floats.";
+    {
+        alike("log_cosh", predictions, targets)?;
+        let error = predictions.try_sub(targets)?;
+        // Nothing overflows: cosh itself is never computed.
+        Ok(error.try_logaddexp(-&error)? - std::f64::consts::LN_2)
+    }
+}
+
+loss! {
+    /// The cosine of the angle between two vectors, `a·b / (max(‖a‖, epsilon)·max(‖b‖, epsilon))`, over the last axis.
+    ///
+    /// optax's `epsilon` is 0 by default.
+    cosine_similarity try_cosine_similarity(
+        predictions: &crate::Tensor,
+        targets: &crate::Tensor,
+        epsilon: f64
+    );
+    "If the shapes differ, the predictions are no floats, or there is no axis.";
+    {
+        alike("cosine_similarity", predictions, targets)?;
+        float("cosine_similarity", targets)?;
+        let unit = |x: &crate::Tensor| -> crate::Result<crate::Tensor> {
+            let square = x.try_mul(x)?.try_sum_keep(-1)?;
+            // Where the vector is short the root has no finite slope, and is not looked at.
+            let long = square.try_gt(epsilon * epsilon)?;
+            let root = long.try_select(&square, 1.0)?.try_sqrt()?;
+            x.try_div(long.try_select(root, epsilon)?)
+        };
+        unit(predictions)?.try_mul(unit(targets)?)?.try_sum_axes(-1)
+    }
+}
+
+loss! {
+    /// 1 minus [`cosine_similarity`].
+    cosine_distance try_cosine_distance(
+        predictions: &crate::Tensor,
+        targets: &crate::Tensor,
+        epsilon: f64
+    );
+    "If the shapes differ, the predictions are no floats, or there is no axis.";
+    {
+        Ok(1.0 - try_cosine_similarity(predictions, targets, epsilon)?)
+    }
+}

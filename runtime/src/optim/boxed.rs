@@ -1,0 +1,72 @@
+//! Transformations behind a pointer.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::GradientTransformation;
+use crate::error::Result;
+use crate::tree::Tree;
+use crate::variables::{Dict, Value};
+
+/// A transformation of any type; its state is a [`Value`], and [`Value::to`] gives it its type back.
+///
+/// ```
+/// use flaxen::prelude::*;
+/// use flaxen::optim::{AdamState, DynTransformation};
+///
+/// let choose = |name: &str| -> DynTransformation {
+///     if name == "adam" { optim::adam(1e-3).boxed() } else { optim::sgd(0.1).boxed() }
+/// };
+/// let params = Dict::new().with("w", Tensor::zeros([2]));
+/// let state: AdamState = choose("adam").init(&params).to()?;
+/// assert_eq!(state.0.mu, params);
+/// # Ok::<(), flaxen::Error>(())
+/// ```
+pub struct DynTransformation<P = Dict>(Arc<dyn Erased<P>>);
+
+impl<P: Tree> DynTransformation<P> {
+    /// Puts a transformation behind a pointer.
+    pub fn new(transformation: impl GradientTransformation<P> + Send + Sync + 'static) -> Self {
+        DynTransformation(Arc::new(transformation))
+    }
+}
+
+trait Erased<P>: Send + Sync {
+    fn init(&self, params: &P) -> Value;
+    fn update(&self, updates: &P, state: &Value, params: &P) -> Result<(P, Value)>;
+}
+
+impl<P: Tree, T: GradientTransformation<P> + Send + Sync> Erased<P> for T {
+    fn init(&self, params: &P) -> Value {
+        Value::of(&GradientTransformation::init(self, params))
+    }
+
+    fn update(&self, updates: &P, state: &Value, params: &P) -> Result<(P, Value)> {
+        let (updates, state) = GradientTransformation::update(self, updates, &state.to()?, params)?;
+        Ok((updates, Value::of(&state)))
+    }
+}
+
+impl<P: Tree> GradientTransformation<P> for DynTransformation<P> {
+    type State = Value;
+
+    fn init(&self, params: &P) -> Value {
+        self.0.init(params)
+    }
+
+    fn update(&self, updates: &P, state: &Value, params: &P) -> Result<(P, Value)> {
+        self.0.update(updates, state, params)
+    }
+}
+
+impl<P> Clone for DynTransformation<P> {
+    fn clone(&self) -> Self {
+        DynTransformation(self.0.clone())
+    }
+}
+
+impl<P> fmt::Debug for DynTransformation<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("DynTransformation")
+    }
+}

@@ -1,0 +1,57 @@
+//! Moving averages of updates.
+
+use super::GradientTransformation;
+use super::moments::{beside, bias, incremented, moving, no_steps, zeros, zip};
+use super::settings::setters;
+use crate::error::Result;
+use crate::tensor::{DType, Tensor};
+use crate::tree::Tree;
+use crate::variables::Dict;
+
+/// A moving average; see [`ema`].
+#[derive(Clone, Debug)]
+pub struct Ema {
+    decay: Tensor,
+    debias: bool,
+    accumulator_dtype: Option<DType>,
+}
+
+/// The average so far.
+#[derive(Clone, Debug, Tree)]
+pub struct EmaState<P = Dict> {
+    /// The number of updates so far, `I32`.
+    pub count: Tensor,
+    /// The moving average, with its bias towards 0.
+    pub ema: P,
+}
+
+/// The moving average of updates, `e ← decay·e + (1 − decay)·u`, freed of its bias towards 0.
+pub fn ema(decay: impl Into<Tensor>) -> Ema {
+    Ema { decay: decay.into(), debias: true, accumulator_dtype: None }
+}
+
+setters! { Ema {
+    /// Whether the bias towards 0 is taken out, which is the default.
+    debias: bool,
+    /// The dtype of the average; that of the parameters by default.
+    accumulator_dtype: DType => Some,
+} }
+
+impl<P: Tree + Clone> GradientTransformation<P> for Ema {
+    type State = EmaState<P>;
+
+    fn init(&self, params: &P) -> EmaState<P> {
+        EmaState { count: no_steps(), ema: zeros(params, self.accumulator_dtype) }
+    }
+
+    fn update(&self, updates: &P, state: &EmaState<P>, _params: &P) -> Result<(P, EmaState<P>)> {
+        let count = incremented(&state.count);
+        let [updates, ema] = zip([updates, &state.ema], |[u, ema]| {
+            let next = moving(ema, u, &self.decay);
+            let update =
+                if self.debias { &next / beside(&bias(&self.decay, &count), &next) } else { next.clone() };
+            Ok([update, next.try_cast(ema.dtype())?])
+        })?;
+        Ok((updates, EmaState { count, ema }))
+    }
+}

@@ -1,0 +1,120 @@
+//! Second moments in the space of rows and columns.
+
+use super::GradientTransformation;
+use super::moments::{incremented, no_steps, zip_uneven};
+use super::settings::setters;
+use crate::error::Result;
+use crate::tensor::{DType, Tensor};
+use crate::tree::{self, Tree};
+use crate::variables::Dict;
+
+/// Updates over a root mean square that is kept by rows and columns; see [`scale_by_factored_rms`].
+#[derive(Clone, Debug)]
+pub struct ScaleByFactoredRms {
+    pub(super) factored: bool,
+    pub(super) decay_rate: Tensor,
+    step_offset: i32,
+    pub(super) min_dim_size_to_factor: usize,
+    epsilon: Tensor,
+}
+
+/// What Adafactor remembers; a leaf has rows and columns or all numbers, and one zero in place of what it has not.
+#[derive(Clone, Debug, Tree)]
+pub struct FactoredState<P = Dict> {
+    /// The number of updates so far, `I32`.
+    pub count: Tensor,
+    /// The mean squares of rows: without the longest axis.
+    pub v_row: P,
+    /// The mean squares of columns: without the second longest axis.
+    pub v_col: P,
+    /// The mean squares of all numbers.
+    pub v: P,
+}
+
+/// `g / √v`, with `v` the product of the moving averages of squares over rows and over columns, for leaves whose two
+/// longest axes have `min_dim_size_to_factor` elements or more; others keep all of `v`.
+///
+/// The decay is `1 − t^−decay_rate`.
+///
+/// Source: Shazeer and Stern, *Adafactor*, 2018.
+pub fn scale_by_factored_rms() -> ScaleByFactoredRms {
+    ScaleByFactoredRms {
+        factored: true,
+        decay_rate: 0.8.into(),
+        step_offset: 0,
+        min_dim_size_to_factor: 128,
+        epsilon: 1e-30.into(),
+    }
+}
+
+setters! { ScaleByFactoredRms {
+    /// Whether any leaf is kept by rows and columns, which is the default.
+    factored: bool,
+    /// How fast the decay approaches 1; 0.8 by default.
+    decay_rate: Tensor,
+    /// From which update on the decay counts; 0 by default.
+    step_offset: i32,
+    /// How long the two longest axes must be; 128 by default.
+    min_dim_size_to_factor: usize,
+    /// What is added to squares; 10⁻³⁰ by default.
+    epsilon: Tensor,
+} }
+
+impl ScaleByFactoredRms {
+    /// The second longest and the longest axis, if the leaf is kept by rows and columns.
+    fn axes(&self, shape: &[usize]) -> Option<(usize, usize)> {
+        let mut axes: Vec<usize> = (0..shape.len()).collect();
+        axes.sort_by_key(|&axis| shape[axis]);
+        match axes[..] {
+            [.., second, longest] if self.factored && shape[second] >= self.min_dim_size_to_factor => {
+                Some((second, longest))
+            }
+            _ => None,
+        }
+    }
+}
+
+fn without(shape: &[usize], axis: usize) -> Vec<usize> {
+    shape.iter().enumerate().filter(|&(i, _)| i != axis).map(|(_, &size)| size).collect()
+}
+
+impl<P: Tree + Clone> GradientTransformation<P> for ScaleByFactoredRms {
+    type State = FactoredState<P>;
+
+    fn init(&self, params: &P) -> FactoredState<P> {
+        let zeros = |shape: &dyn Fn(&[usize]) -> Vec<usize>| {
+            let zeros = |leaf: &Tensor| Ok(Tensor::zeros_of(shape(leaf.shape()), leaf.dtype()));
+            crate::ops::unwrap(tree::map(params, zeros))
+        };
+        FactoredState {
+            count: no_steps(),
+            v_row: zeros(&|shape| self.axes(shape).map_or_else(|| vec![1], |(_, d0)| without(shape, d0))),
+            v_col: zeros(&|shape| self.axes(shape).map_or_else(|| vec![1], |(d1, _)| without(shape, d1))),
+            v: zeros(&|shape| if self.axes(shape).is_some() { vec![1] } else { shape.to_vec() }),
+        }
+    }
+
+    fn update(&self, updates: &P, state: &Self::State, _params: &P) -> Result<(P, Self::State)> {
+        let step = (&state.count - self.step_offset + 1).cast(DType::F32);
+        let decay = 1.0 - step.try_pow(-&self.decay_rate)?;
+        let moving = |average: &Tensor, x: Tensor| -> Result<Tensor> {
+            (average * &decay + x * (1.0 - &decay)).try_cast(average.dtype())
+        };
+        let trees = [updates, &state.v_row, &state.v_col, &state.v];
+        let [updates, v_row, v_col, v] = zip_uneven(trees, |[g, v_row, v_col, v]| {
+            let square = g.try_mul(g)? + &self.epsilon;
+            let Some((d1, d0)) = self.axes(g.shape()) else {
+                let v = moving(v, square)?;
+                return Ok([g * v.rsqrt().try_cast(g.dtype())?, v_row.clone(), v_col.clone(), v]);
+            };
+            let (d1, d0) = (d1 as isize, d0 as isize);
+            let v_row = moving(v_row, square.try_mean_axes(d0)?)?;
+            let v_col = moving(v_col, square.try_mean_axes(d1)?)?;
+            let in_rows = if d1 > d0 { d1 - 1 } else { d1 };
+            let rows = (&v_row / v_row.try_mean_keep(in_rows)?).rsqrt().try_expand_dims([d0])?;
+            let columns = v_col.rsqrt().try_expand_dims([d1])?;
+            Ok([(g * rows * columns).try_cast(g.dtype())?, v_row, v_col, v.clone()])
+        })?;
+        Ok((updates, FactoredState { count: incremented(&state.count), v_row, v_col, v }))
+    }
+}

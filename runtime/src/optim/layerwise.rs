@@ -1,0 +1,107 @@
+//! LAMB and LARS: optimizers whose steps are in proportion to the parameters, for large batches.
+
+use super::adam::{ScaleByAdam, ScaleByAdamState, adam_setters, scale_by_adam};
+use super::masked::Mask;
+use super::scale::{ScheduleState, scale_by_learning_rate};
+use super::schedule::Schedule;
+use super::settings::{alias, setters};
+use super::sgd::{Trace, TraceState, trace};
+use super::trust_ratio::{ScaleByTrustRatio, scale_by_trust_ratio};
+use super::weight_decay::{AddDecayedWeights, add_decayed_weights, decaying};
+use crate::tensor::Tensor;
+use crate::variables::Dict;
+
+/// LAMB; see [`lamb`].
+#[derive(Clone, Debug)]
+pub struct Lamb {
+    learning_rate: Schedule,
+    scale: ScaleByAdam,
+    decay: AddDecayedWeights,
+}
+
+/// The state of [`lamb`]: of the moments, of the weight decay, of the trust ratio, which has none, and of the learning rate.
+pub type LambState<P = Dict> = (ScaleByAdamState<P>, ScheduleState, (), ScheduleState);
+
+/// `u = −lr·r·‖p‖/‖r‖` for each leaf, where `r` is the direction of [`adam`](super::adam()) plus `weight_decay·p`; `eps` is
+/// 10⁻⁶, and there is no weight decay unless asked for.
+///
+/// Source: You et al., *Large Batch Optimization for Deep Learning*, 2020.
+pub fn lamb(learning_rate: impl Into<Schedule>) -> Lamb {
+    Lamb {
+        learning_rate: learning_rate.into(),
+        scale: scale_by_adam().eps(1e-6),
+        decay: add_decayed_weights(0.0),
+    }
+}
+
+adam_setters!(Lamb.scale);
+decaying!(Lamb: weight_decay, mask);
+
+alias!(Lamb, LambState<P>, |this| (
+    this.scale.clone(),
+    this.decay.clone(),
+    scale_by_trust_ratio(),
+    scale_by_learning_rate(&this.learning_rate)
+));
+
+/// LARS; see [`lars`].
+#[derive(Clone, Debug)]
+pub struct Lars {
+    learning_rate: Schedule,
+    decay: AddDecayedWeights,
+    ratio: ScaleByTrustRatio,
+    momentum: Trace,
+}
+
+/// The state of [`lars`]: of the weight decay, of the trust ratio, which has none, of the learning rate, and of the momentum.
+pub type LarsState<P = Dict> = (ScheduleState, (), ScheduleState, TraceState<P>);
+
+/// Momentum of `−lr·r·trust_coefficient·‖p‖ / (‖r‖ + eps)` with `r` the gradient plus `weight_decay·p`; the trust
+/// coefficient is 10⁻³, `eps` 0, the momentum 0.9, and there is no weight decay unless asked for.
+///
+/// Source: You et al., *Large Batch Training of Convolutional Networks*, 2017.
+pub fn lars(learning_rate: impl Into<Schedule>) -> Lars {
+    Lars {
+        learning_rate: learning_rate.into(),
+        decay: add_decayed_weights(0.0),
+        ratio: scale_by_trust_ratio().trust_coefficient(1e-3),
+        momentum: trace(0.9),
+    }
+}
+
+decaying!(Lars: weight_decay, weight_decay_mask);
+
+setters! { Lars.ratio {
+    /// The factor of all ratios; 10⁻³ by default.
+    trust_coefficient: Tensor,
+    /// What is added to the norm of the update; 0 by default.
+    eps: Tensor,
+} }
+
+setters! { Lars.momentum {
+    /// Whether the momentum is Nesterov's.
+    nesterov: bool,
+} }
+
+impl Lars {
+    /// How much of the sum of earlier updates stays at each step; 0.9 by default.
+    #[must_use]
+    pub fn momentum(mut self, momentum: impl Into<Tensor>) -> Lars {
+        self.momentum.decay = momentum.into();
+        self
+    }
+
+    /// Which updates are scaled by their parameters, by the place and the parameter; all by default.
+    #[must_use]
+    pub fn trust_ratio_mask(mut self, mask: impl Fn(&str, &Tensor) -> bool + Send + Sync + 'static) -> Lars {
+        self.ratio.mask = Mask::new(mask);
+        self
+    }
+}
+
+alias!(Lars, LarsState<P>, |this| (
+    this.decay.clone(),
+    this.ratio.clone(),
+    scale_by_learning_rate(&this.learning_rate),
+    this.momentum.clone()
+));

@@ -1,0 +1,181 @@
+//! Gradient transformations, as in optax: optimizers, and the pieces they are made of.
+//!
+//! A [`GradientTransformation`] turns gradients and a state into updates and the next state. Optimizers are such
+//! transformations; several in a row, as a tuple, are one again:
+//!
+//! ```
+//! use flaxen::prelude::*;
+//!
+//! let tx = (optim::clip_by_global_norm(1.0), optim::adamw(optim::cosine_decay_schedule(0.1, 100)).weight_decay(0.01));
+//! let mut params = Dict::new().with("w", Tensor::from([3.0f32, -2.0]));
+//! let mut state = tx.init(&params);
+//! let slope = grad(|params: &Dict| Ok(params.tensor("w")?.square().sum()));
+//! for _ in 0..100 {
+//!     let updates;
+//!     (updates, state) = tx.update(&slope(&params)?, &state, &params)?;
+//!     params = optim::apply_updates(&params, &updates);
+//! }
+//! assert!(params.tensor("w")?.abs().max().item::<f32>()? < 0.1);
+//! // States are plain trees with public fields.
+//! assert_eq!(state.1.0.mu.tensor("w")?.shape(), [2]);
+//! # Ok::<(), flaxen::Error>(())
+//! ```
+//!
+//! Parameters may be any [`Tree`]: a [`Dict`](crate::Dict), a tensor, a struct of tensors. Names, arguments, defaults and
+//! numbers are those of optax; arguments with a default are setters. All of it works under [`jit`](crate::jit()): counts
+//! are `I32` tensors, and nothing depends on numbers but through tensors.
+//!
+//! A hyperparameter is a number or a tensor, so it may be a value of a transform; a learning rate may also be a
+//! [`Schedule`].
+
+mod accumulate;
+mod adadelta;
+mod adafactor;
+mod adagrad;
+mod adam;
+mod adamax;
+mod amsgrad;
+mod belief;
+mod boxed;
+mod chain;
+mod clip;
+mod ema;
+mod factored;
+mod finite;
+mod inject;
+mod layerwise;
+mod leafwise;
+mod lion;
+mod masked;
+mod moments;
+mod novograd;
+mod partition;
+mod radam;
+mod regrouped;
+mod rmsprop;
+mod scale;
+mod schedule;
+mod settings;
+mod sgd;
+mod sm3;
+mod train_state;
+mod trust_ratio;
+mod update;
+mod weight_decay;
+mod yogi;
+
+pub use accumulate::{MultiSteps, MultiStepsState, multi_steps};
+pub use adadelta::{
+    Adadelta, AdadeltaState, ScaleByAdadelta, ScaleByAdadeltaState, adadelta, scale_by_adadelta,
+};
+pub use adafactor::{Adafactor, AdafactorState, adafactor};
+pub use adagrad::{Adagrad, AdagradState, ScaleByRss, ScaleByRssState, adagrad, scale_by_rss};
+pub use adam::{
+    Adam, AdamState, AdamW, AdamWState, ScaleByAdam, ScaleByAdamState, adam, adamw, nadam, nadamw,
+    scale_by_adam,
+};
+pub use adamax::{Adamax, AdamaxState, ScaleByAdamax, adamax, adamaxw, scale_by_adamax};
+pub use amsgrad::{Amsgrad, AmsgradState, ScaleByAmsgrad, ScaleByAmsgradState, amsgrad, scale_by_amsgrad};
+pub use belief::{Adabelief, ScaleByBelief, adabelief, scale_by_belief};
+pub use boxed::DynTransformation;
+pub use chain::{Chain, Identity, chain, identity};
+pub use clip::{
+    AdaptiveGradClip, Clip, ClipByBlockRms, ClipByGlobalNorm, adaptive_grad_clip, clip, clip_by_block_rms,
+    clip_by_global_norm,
+};
+pub use ema::{Ema, EmaState, ema};
+pub use factored::{FactoredState, ScaleByFactoredRms, scale_by_factored_rms};
+pub use finite::{ApplyIfFinite, ApplyIfFiniteState, apply_if_finite};
+pub use inject::{InjectHyperparams, InjectHyperparamsState, inject_hyperparams};
+pub use layerwise::{Lamb, LambState, Lars, LarsState, lamb, lars};
+pub use leafwise::{
+    Centralize, KeepParamsNonnegative, ScaleByParamBlock, ScaleBySign, SetToZero, ZeroNans, ZeroNansState,
+    centralize, keep_params_nonnegative, scale_by_param_block_norm, scale_by_param_block_rms, scale_by_sign,
+    set_to_zero, zero_nans,
+};
+pub use lion::{Lion, LionState, ScaleByLion, ScaleByLionState, lion, scale_by_lion};
+pub use masked::{Freeze, MaskedState, MaskedTransformation, freeze, masked};
+pub use novograd::{
+    Novograd, NovogradState, ScaleByNovograd, ScaleByNovogradState, novograd, scale_by_novograd,
+};
+pub use partition::{MultiTransform, MultiTransformState, multi_transform};
+pub use radam::{Radam, ScaleByRadam, radam, scale_by_radam};
+pub use regrouped::{Masked, Regrouped};
+pub use rmsprop::{
+    Rmsprop, RmspropState, ScaleByRms, ScaleByRmsState, rmsprop, scale_by_rms, scale_by_stddev,
+};
+pub use scale::{
+    Scale, ScaleByLearningRate, ScaleBySchedule, ScaleByScheduleState, ScheduleState, scale,
+    scale_by_learning_rate, scale_by_schedule,
+};
+pub use schedule::{
+    CosineDecay, ExponentialDecay, Interpolation, Onecycle, Polynomial, Schedule, WarmupCosineDecay,
+    WarmupExponentialDecay, constant_schedule, cosine_decay_schedule, cosine_onecycle_schedule,
+    exponential_decay, join_schedules, linear_onecycle_schedule, linear_schedule,
+    piecewise_constant_schedule, piecewise_interpolate_schedule, polynomial_schedule, sgdr_schedule,
+    warmup_constant_schedule, warmup_cosine_decay_schedule, warmup_exponential_decay_schedule,
+};
+pub use sgd::{Sgd, SgdState, SignSgd, Trace, TraceState, sgd, sign_sgd, trace};
+pub use sm3::{ScaleBySm3, ScaleBySm3State, Sm3, Sm3State, scale_by_sm3, sm3};
+pub use train_state::{Shared, TrainState};
+pub use trust_ratio::{ScaleByTrustRatio, scale_by_trust_ratio};
+pub use update::{apply_updates, global_norm, incremental_update, periodic_update, try_apply_updates};
+pub use weight_decay::{AddDecayedWeights, add_decayed_weights};
+pub use yogi::{ScaleByYogi, Yogi, scale_by_yogi, yogi};
+
+use crate::error::Result;
+use crate::tree::Tree;
+
+/// A function from gradients to updates, with a state.
+///
+/// Implemented for parameters of every type of tree by all of [`optim`](crate::optim), by references to transformations,
+/// and by tuples and `Vec`s of them, which apply one after the other.
+///
+/// ```
+/// use flaxen::prelude::*;
+///
+/// let tx = optim::sgd(0.5).momentum(0.9);
+/// let params = Tensor::from([1.0f32, 2.0]);
+/// let state = tx.init(&params);
+/// let (updates, state) = tx.update(&Tensor::from([2.0f32, 0.0]), &state, &params)?;
+/// assert_eq!(updates.to_vec::<f32>()?, [-1.0, 0.0]);
+/// let trace = state.0.expect("there is momentum").trace;
+/// assert_eq!(trace.to_vec::<f32>()?, [2.0, 0.0]);
+/// # Ok::<(), flaxen::Error>(())
+/// ```
+pub trait GradientTransformation<P: Tree> {
+    /// What is remembered between updates.
+    type State: Tree + Clone;
+
+    /// The state before the first update.
+    fn init(&self, params: &P) -> Self::State;
+
+    /// The updates, which are to be added to the parameters, and the next state.
+    ///
+    /// `updates` are gradients, or what an earlier transformation made of them.
+    ///
+    /// # Errors
+    /// If structures or shapes of the three differ.
+    fn update(&self, updates: &P, state: &Self::State, params: &P) -> Result<(P, Self::State)>;
+
+    /// This transformation behind a pointer, to be stored beside others of other types; its state is then a
+    /// [`Value`](crate::Value).
+    fn boxed(self) -> DynTransformation<P>
+    where
+        Self: Sized + Send + Sync + 'static,
+    {
+        DynTransformation::new(self)
+    }
+}
+
+impl<P: Tree, T: GradientTransformation<P>> GradientTransformation<P> for &T {
+    type State = T::State;
+
+    fn init(&self, params: &P) -> T::State {
+        (**self).init(params)
+    }
+
+    fn update(&self, updates: &P, state: &T::State, params: &P) -> Result<(P, T::State)> {
+        (**self).update(updates, state, params)
+    }
+}

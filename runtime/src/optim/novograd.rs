@@ -1,0 +1,115 @@
+//! `NovoGrad`.
+
+use super::GradientTransformation;
+use super::moments::{incremented, moving, no_steps, zeros, zip_uneven};
+use super::scale::{ScheduleState, scale_by_learning_rate};
+use super::schedule::Schedule;
+use super::settings::{alias, setters};
+use crate::error::Result;
+use crate::tensor::{DType, Tensor};
+use crate::tree::{self, Tree};
+use crate::variables::Dict;
+
+/// Updates over the norms of their leaves; see [`scale_by_novograd`].
+#[derive(Clone, Debug)]
+pub struct ScaleByNovograd {
+    b1: Tensor,
+    b2: Tensor,
+    eps: Tensor,
+    eps_root: Tensor,
+    weight_decay: Tensor,
+    mu_dtype: Option<DType>,
+}
+
+/// What `NovoGrad` remembers.
+#[derive(Clone, Debug, Tree)]
+pub struct ScaleByNovogradState<P = Dict> {
+    /// The number of updates so far, `I32`.
+    pub count: Tensor,
+    /// The decaying sum of scaled gradients.
+    pub mu: P,
+    /// The moving average of squared norms: a scalar for each leaf.
+    pub nu: P,
+}
+
+/// `m ← b1·m + g/(√(v + eps_root) + eps) + weight_decay·p`, with `v` the moving average of the squared norm of each leaf,
+/// which begins with the first gradient.
+///
+/// Source: Ginsburg et al., *Stochastic Gradient Methods with Layer-wise Adaptive Moments*, 2019.
+pub fn scale_by_novograd() -> ScaleByNovograd {
+    ScaleByNovograd {
+        b1: 0.9.into(),
+        b2: 0.25.into(),
+        eps: 1e-8.into(),
+        eps_root: 0.0.into(),
+        weight_decay: 0.0.into(),
+        mu_dtype: None,
+    }
+}
+
+impl<P: Tree + Clone> GradientTransformation<P> for ScaleByNovograd {
+    type State = ScaleByNovogradState<P>;
+
+    fn init(&self, params: &P) -> ScaleByNovogradState<P> {
+        let scalars = tree::map(params, |leaf| Ok(Tensor::zeros_of([], leaf.dtype())));
+        let (mu, nu) = (zeros(params, self.mu_dtype), crate::ops::unwrap(scalars));
+        ScaleByNovogradState { count: no_steps(), mu, nu }
+    }
+
+    fn update(&self, updates: &P, state: &Self::State, params: &P) -> Result<(P, Self::State)> {
+        let first = state.count.try_eq(0)?;
+        let [updates, mu, nu] = zip_uneven([updates, params, &state.mu, &state.nu], |[g, p, mu, nu]| {
+            let square = g.try_mul(g)?.try_sum()?;
+            let nu = first.try_select(&square, moving(nu, &square, &self.b2))?;
+            let step = g / ((&nu + &self.eps_root).sqrt() + &self.eps) + p * &self.weight_decay;
+            let mu = first.try_select(&step, mu.try_mul(&self.b1)?.try_add(&step)?)?;
+            let stored = self.mu_dtype.map_or_else(|| mu.clone(), |dtype| mu.cast(dtype));
+            Ok([mu, stored, nu])
+        })?;
+        Ok((updates, ScaleByNovogradState { count: incremented(&state.count), mu, nu }))
+    }
+}
+
+/// `NovoGrad`; see [`novograd`].
+#[derive(Clone, Debug)]
+pub struct Novograd {
+    learning_rate: Schedule,
+    scale: ScaleByNovograd,
+}
+
+/// The state of [`novograd`].
+pub type NovogradState<P = Dict> = (ScaleByNovogradState<P>, ScheduleState);
+
+/// Momentum of gradients over the norms of their leaves; see [`scale_by_novograd`]. `eps` is 10⁻⁶.
+///
+/// Source: Ginsburg et al., *Stochastic Gradient Methods with Layer-wise Adaptive Moments*, 2019.
+pub fn novograd(learning_rate: impl Into<Schedule>) -> Novograd {
+    Novograd { learning_rate: learning_rate.into(), scale: scale_by_novograd().eps(1e-6) }
+}
+
+macro_rules! options {
+    ($type:ident $(. $inner:ident)*) => {
+        setters! { $type $(. $inner)* {
+            /// How much of the sum stays at each step; 0.9 by default.
+            b1: Tensor,
+            /// How much of the average of norms stays at each step; 0.25 by default.
+            b2: Tensor,
+            /// What is added to the norm.
+            eps: Tensor,
+            /// What is added below the root.
+            eps_root: Tensor,
+            /// Which part of each parameter is added to the gradient; 0 by default.
+            weight_decay: Tensor,
+        } }
+    };
+}
+
+options!(ScaleByNovograd);
+options!(Novograd.scale);
+
+setters! { ScaleByNovograd {
+    /// The dtype of the sum; that of the parameters by default.
+    mu_dtype: DType => Some,
+} }
+
+alias!(Novograd, NovogradState<P>, |this| (this.scale.clone(), scale_by_learning_rate(&this.learning_rate)));

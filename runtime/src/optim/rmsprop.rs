@@ -1,0 +1,161 @@
+//! `RMSProp`.
+
+use super::GradientTransformation;
+use super::moments::{beside, bias, filled, incremented, moving, no_steps, zeros, zip};
+use super::scale::{ScheduleState, scale_by_learning_rate};
+use super::schedule::Schedule;
+use super::settings::{alias, setters};
+use super::sgd::{Trace, TraceState, trace};
+use crate::error::Result;
+use crate::tensor::Tensor;
+use crate::tree::Tree;
+use crate::variables::Dict;
+
+/// Updates over their root mean square or deviation; see [`scale_by_rms`] and [`scale_by_stddev`].
+#[derive(Clone, Debug)]
+pub struct ScaleByRms {
+    decay: Tensor,
+    eps: Tensor,
+    initial_scale: Tensor,
+    eps_in_sqrt: bool,
+    bias_correction: bool,
+    centered: bool,
+}
+
+/// What `RMSProp` remembers.
+#[derive(Clone, Debug, Tree)]
+pub struct ScaleByRmsState<P = Dict> {
+    /// The number of updates so far, `I32`, if averages are corrected by it.
+    pub count: Option<Tensor>,
+    /// The moving average of gradients, if deviations are from it.
+    pub mu: Option<P>,
+    /// The moving average of their squares.
+    pub nu: P,
+}
+
+/// `g / √(v + eps)` with `v` the moving average of squares.
+///
+/// Source: Tieleman and Hinton, *Lecture 6.5*, 2012.
+pub fn scale_by_rms() -> ScaleByRms {
+    ScaleByRms {
+        decay: 0.9.into(),
+        eps: 1e-8.into(),
+        initial_scale: 0.0.into(),
+        eps_in_sqrt: true,
+        bias_correction: false,
+        centered: false,
+    }
+}
+
+/// `g / √(v − m² + eps)` with `m` and `v` the moving averages of gradients and of squares.
+pub fn scale_by_stddev() -> ScaleByRms {
+    ScaleByRms { centered: true, ..scale_by_rms() }
+}
+
+impl<P: Tree + Clone> GradientTransformation<P> for ScaleByRms {
+    type State = ScaleByRmsState<P>;
+
+    fn init(&self, params: &P) -> ScaleByRmsState<P> {
+        ScaleByRmsState {
+            count: self.bias_correction.then(no_steps),
+            mu: self.centered.then(|| zeros(params, None)),
+            nu: filled(params, &self.initial_scale, None),
+        }
+    }
+
+    fn update(&self, updates: &P, state: &Self::State, _params: &P) -> Result<(P, Self::State)> {
+        let count = state.count.as_ref().map(incremented);
+        let bias = count.as_ref().map(|count| bias(&self.decay, count));
+        let unbiased = |x: &Tensor| bias.as_ref().map_or_else(|| x.clone(), |bias| x / beside(bias, x));
+        let over_root = |g: &Tensor, variance: Tensor| {
+            if self.eps_in_sqrt {
+                g * (variance + &self.eps).rsqrt()
+            } else {
+                g / (variance.sqrt() + &self.eps)
+            }
+        };
+        let Some(mu) = &state.mu else {
+            let [updates, nu] = zip([updates, &state.nu], |[g, nu]| {
+                let nu = moving(nu, &g.square(), &self.decay);
+                Ok([over_root(g, unbiased(&nu)), nu])
+            })?;
+            return Ok((updates, ScaleByRmsState { count, mu: None, nu }));
+        };
+        let [updates, mu, nu] = zip([updates, mu, &state.nu], |[g, mu, nu]| {
+            let (mu, nu) = (moving(mu, g, &self.decay), moving(nu, &g.square(), &self.decay));
+            Ok([over_root(g, unbiased(&nu) - unbiased(&mu).square()), mu, nu])
+        })?;
+        Ok((updates, ScaleByRmsState { count, mu: Some(mu), nu }))
+    }
+}
+
+/// `RMSProp`; see [`rmsprop`].
+#[derive(Clone, Debug)]
+pub struct Rmsprop {
+    learning_rate: Schedule,
+    scale: ScaleByRms,
+    momentum: Option<Tensor>,
+    nesterov: bool,
+}
+
+/// The state of [`rmsprop`]: of the averages, of the learning rate, and of the momentum, if there is any.
+pub type RmspropState<P = Dict> = (ScaleByRmsState<P>, ScheduleState, Option<TraceState<P>>);
+
+/// `u = −lr·g / √(v + eps)` with `v` the moving average of squares; `decay` is 0.9 and `eps` 10⁻⁸. A momentum sums these.
+///
+/// ```
+/// use flaxen::prelude::*;
+///
+/// let tx = optim::rmsprop(1e-3).centered(true).momentum(0.9);
+/// # let params = Tensor::from(1.0f32);
+/// # let _ = tx.init(&params);
+/// ```
+///
+/// Source: Tieleman and Hinton, *Lecture 6.5*, 2012; centered: Graves, *Generating Sequences*, 2013.
+pub fn rmsprop(learning_rate: impl Into<Schedule>) -> Rmsprop {
+    Rmsprop { learning_rate: learning_rate.into(), scale: scale_by_rms(), momentum: None, nesterov: false }
+}
+
+macro_rules! options {
+    ($type:ident $(. $inner:ident)*) => {
+        setters! { $type $(. $inner)* {
+            /// How much of the averages stays at each step; 0.9 by default.
+            decay: Tensor,
+            /// What keeps the denominator above 0; 10⁻⁸ by default.
+            eps: Tensor,
+            /// Where the average of squares begins; 0 by default.
+            initial_scale: Tensor,
+            /// Whether `eps` is added below the root, which is the default, or outside.
+            eps_in_sqrt: bool,
+            /// Whether averages are freed of their bias towards their beginning.
+            bias_correction: bool,
+        } }
+    };
+}
+
+options!(ScaleByRms);
+options!(Rmsprop.scale);
+
+setters! { Rmsprop.scale {
+    /// Whether deviations are from the average of gradients rather than from 0.
+    centered: bool,
+} }
+
+setters! { Rmsprop {
+    /// How much of the sum of earlier updates stays at each step; none by default.
+    momentum: Tensor => Some,
+    /// Whether the momentum is Nesterov's.
+    nesterov: bool,
+} }
+
+impl Rmsprop {
+    fn trace(&self) -> Option<Trace> {
+        self.momentum.as_ref().map(|momentum| trace(momentum).nesterov(self.nesterov))
+    }
+}
+
+alias!(Rmsprop, RmspropState<P>, |this| (
+    this.scale.clone(),
+    scale_by_learning_rate(&this.learning_rate),
+    this.trace()
+));

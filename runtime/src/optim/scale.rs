@@ -1,0 +1,113 @@
+//! Updates times a number, a learning rate, or a schedule.
+
+use super::GradientTransformation;
+use super::moments::{beside, incremented, no_steps, zip};
+use super::schedule::{Rate, Schedule};
+use super::settings::{setters, stateless};
+use crate::error::Result;
+use crate::tensor::Tensor;
+use crate::tree::Tree;
+
+/// Updates times a number; see [`scale`].
+#[derive(Clone, Debug)]
+pub struct Scale {
+    step_size: Tensor,
+}
+
+/// Updates times a number.
+pub fn scale(step_size: impl Into<Tensor>) -> Scale {
+    Scale { step_size: step_size.into() }
+}
+
+stateless!(Scale, |this, u, _p| u * &this.step_size);
+
+/// Updates times a schedule; see [`scale_by_schedule`].
+#[derive(Clone, Debug)]
+pub struct ScaleBySchedule {
+    schedule: Schedule,
+}
+
+/// How many updates there were.
+#[derive(Clone, Debug, Tree)]
+pub struct ScaleByScheduleState {
+    /// The number of updates so far, `I32`.
+    pub count: Tensor,
+}
+
+/// Updates times what a schedule says for their number, from 0.
+pub fn scale_by_schedule(schedule: impl Into<Schedule>) -> ScaleBySchedule {
+    ScaleBySchedule { schedule: schedule.into() }
+}
+
+impl<P: Tree + Clone> GradientTransformation<P> for ScaleBySchedule {
+    type State = ScaleByScheduleState;
+
+    fn init(&self, _params: &P) -> ScaleByScheduleState {
+        ScaleByScheduleState { count: no_steps() }
+    }
+
+    fn update(&self, updates: &P, state: &ScaleByScheduleState, _params: &P) -> Result<(P, Self::State)> {
+        let size = self.schedule.at(&state.count)?;
+        let [updates] = zip([updates], |[u]| Ok([u * beside(&size, u)]))?;
+        Ok((updates, ScaleByScheduleState { count: incremented(&state.count) }))
+    }
+}
+
+/// Updates times a learning rate, and turned around; see [`scale_by_learning_rate`].
+#[derive(Clone, Debug)]
+pub struct ScaleByLearningRate {
+    learning_rate: Schedule,
+    flip_sign: bool,
+}
+
+/// How many updates there were, if a schedule wants to know.
+#[derive(Clone, Debug, Default, Tree)]
+pub struct ScheduleState {
+    /// The number of updates so far, `I32`; None where the number is constant.
+    pub count: Option<Tensor>,
+}
+
+/// Updates times a number or a schedule, and against the gradient.
+pub fn scale_by_learning_rate(learning_rate: impl Into<Schedule>) -> ScaleByLearningRate {
+    ScaleByLearningRate { learning_rate: learning_rate.into(), flip_sign: true }
+}
+
+setters! { ScaleByLearningRate {
+    /// Whether the updates point against the gradient, which is the default.
+    flip_sign: bool,
+} }
+
+impl ScheduleState {
+    pub(super) fn of(schedule: &Schedule) -> ScheduleState {
+        ScheduleState { count: schedule.number().is_none().then(no_steps) }
+    }
+
+    /// The schedule's number for this update, and the state for the next.
+    pub(super) fn advance(&self, schedule: &Schedule) -> Result<(Tensor, ScheduleState)> {
+        match (&schedule.0, &self.count) {
+            (Rate::Number(number), count) => Ok((number.clone(), ScheduleState { count: count.clone() })),
+            (Rate::Function(_), Some(count)) => {
+                Ok((schedule.at(count)?, ScheduleState { count: Some(incremented(count)) }))
+            }
+            (Rate::Function(_), None) => Err(crate::error::Error::Structure {
+                context: "the state is that of another optimizer",
+                message: "expected the count of a schedule, found none".to_owned(),
+            }),
+        }
+    }
+}
+
+impl<P: Tree + Clone> GradientTransformation<P> for ScaleByLearningRate {
+    type State = ScheduleState;
+
+    fn init(&self, _params: &P) -> ScheduleState {
+        ScheduleState::of(&self.learning_rate)
+    }
+
+    fn update(&self, updates: &P, state: &ScheduleState, _params: &P) -> Result<(P, ScheduleState)> {
+        let (rate, state) = state.advance(&self.learning_rate)?;
+        let rate = if self.flip_sign { -rate } else { rate };
+        let [updates] = zip([updates], |[u]| Ok([u * beside(&rate, u)]))?;
+        Ok((updates, state))
+    }
+}

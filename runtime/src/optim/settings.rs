@@ -1,0 +1,68 @@
+//! How optimizers are configured, and how those that are chains of others are written.
+
+/// Setters of a struct's fields, or of the fields of one of its fields; a path behind the type wraps the value.
+macro_rules! setters {
+    (@all $type:ident $place:tt $($(#[$doc:meta])* $field:ident: $value:ty $(=> $wrap:path)?,)*) => {
+        impl $type {
+            $(
+                $(#[$doc])*
+                #[must_use]
+                pub fn $field(mut self, $field: impl Into<$value>) -> Self {
+                    let value = $($wrap)?($field.into());
+                    setters!(@set self $place $field value);
+                    self
+                }
+            )*
+        }
+    };
+    (@set $this:ident [$($inner:ident)*] $field:ident $new:ident) => {
+        $this$(.$inner)*.$field = $new
+    };
+    ($type:ident $(. $inner:ident)* { $($fields:tt)* }) => {
+        setters! { @all $type [$($inner)*] $($fields)* }
+    };
+}
+
+/// Makes a struct the transformation that it is short for; the state is that of the transformation.
+macro_rules! alias {
+    ($type:ident, $state:ty, |$this:ident| $chain:expr) => {
+        impl<P: $crate::tree::Tree + Clone> $crate::optim::GradientTransformation<P> for $type {
+            type State = $state;
+
+            fn init(&self, params: &P) -> Self::State {
+                let $this = self;
+                $crate::optim::GradientTransformation::<P>::init(&$chain, params)
+            }
+
+            fn update(
+                &self,
+                updates: &P,
+                state: &Self::State,
+                params: &P,
+            ) -> $crate::error::Result<(P, Self::State)> {
+                let $this = self;
+                $crate::optim::GradientTransformation::<P>::update(&$chain, updates, state, params)
+            }
+        }
+    };
+}
+
+/// Makes a struct a transformation without state, of each leaf by itself: of the update and the parameter.
+macro_rules! stateless {
+    ($type:ident, |$this:ident, $update:ident, $param:ident| $value:expr) => {
+        impl<P: $crate::tree::Tree + Clone> $crate::optim::GradientTransformation<P> for $type {
+            type State = ();
+
+            fn init(&self, _params: &P) {}
+
+            fn update(&self, updates: &P, _state: &(), params: &P) -> $crate::error::Result<(P, ())> {
+                let $this = self;
+                let [updates] =
+                    $crate::optim::moments::zip([updates, params], |[$update, $param]| Ok([$value]))?;
+                Ok((updates, ()))
+            }
+        }
+    };
+}
+
+pub(super) use {alias, setters, stateless};

@@ -1,0 +1,125 @@
+//! SM3.
+
+use super::GradientTransformation;
+use super::moments::{moving, zeros, zip};
+use super::regrouped::Regrouped;
+use super::scale::{Scale, scale};
+use super::settings::{alias, setters};
+use crate::error::{Error, Result};
+use crate::tensor::Tensor;
+use crate::tree::{Tree, leaves};
+use crate::variables::Dict;
+
+/// Updates over sums of squares that are kept by axes; see [`scale_by_sm3`].
+#[derive(Clone, Debug)]
+pub struct ScaleBySm3 {
+    b1: Tensor,
+    b2: Tensor,
+    eps: Tensor,
+}
+
+/// What SM3 remembers.
+#[derive(Clone, Debug, Tree)]
+pub struct ScaleBySm3State<P = Dict> {
+    /// For each leaf one vector per axis: bounds of the sums of squares.
+    pub mu: Regrouped<P>,
+    /// The moving average of updates.
+    pub nu: P,
+}
+
+/// The moving average of `g / √(s + eps)`, where `s` is bounded by the least of a number per row, per column and so on.
+///
+/// Source: Anil et al., *Memory-Efficient Adaptive Optimization*, 2019.
+pub fn scale_by_sm3() -> ScaleBySm3 {
+    ScaleBySm3 { b1: 0.9.into(), b2: 1.0.into(), eps: 1e-8.into() }
+}
+
+setters! { ScaleBySm3 {
+    /// How much of the average of updates stays at each step; 0.9 by default.
+    b1: Tensor,
+    /// How much of the sums stays at each step; 1 by default.
+    b2: Tensor,
+    /// What is added below the root; 10⁻⁸ by default.
+    eps: Tensor,
+} }
+
+/// The number of tensors that are kept for a leaf: one for a scalar, too.
+fn lists(leaf: &Tensor) -> std::ops::Range<usize> {
+    0..leaf.rank().max(1)
+}
+
+/// What is kept for an axis, in a shape that broadcasts with the leaf.
+fn along(bound: &Tensor, axis: usize, leaf: &Tensor) -> Result<Tensor> {
+    let mut shape = vec![1; leaf.rank()];
+    if let Some(size) = shape.get_mut(axis) {
+        *size = leaf.shape()[axis];
+    }
+    bound.try_reshape(shape)
+}
+
+fn largest_along(x: &Tensor, axis: usize) -> Result<Tensor> {
+    let others: Vec<isize> =
+        (0..x.rank()).filter(|&other| other != axis).map(|other| other as isize).collect();
+    if others.is_empty() { Ok(x.clone()) } else { x.try_max_axes(others) }
+}
+
+impl<P: Tree + Clone> GradientTransformation<P> for ScaleBySm3 {
+    type State = ScaleBySm3State<P>;
+
+    fn init(&self, params: &P) -> ScaleBySm3State<P> {
+        let zero = |leaf: &Tensor, axis: usize| {
+            let size: Vec<usize> = leaf.shape().get(axis).copied().into_iter().collect();
+            Tensor::zeros_of(size, leaf.dtype())
+        };
+        let mu = leaves(params).into_iter().map(|leaf| lists(leaf).map(|axis| zero(leaf, axis)).collect());
+        ScaleBySm3State { mu: Regrouped::of_lists(params, mu.collect()), nu: zeros(params, None) }
+    }
+
+    fn update(&self, updates: &P, state: &Self::State, params: &P) -> Result<(P, Self::State)> {
+        let gains = if self.b2.item::<f64>() == Ok(1.0) { 1.0.into() } else { 1.0 - &self.b2 };
+        let (mut kept, mut mu) = (state.mu.tensors().iter(), Vec::new());
+        let [updates, nu] = zip([updates, &state.nu], |[g, nu]| {
+            let missing = || Error::argument("sm3", "the state lacks a tensor per axis");
+            let bounds = lists(g).map(|axis| along(kept.next().ok_or_else(missing)?, axis, g));
+            let least = bounds.reduce(|a, b| a?.try_minimum(b?)).unwrap_or_else(|| Err(missing()))?;
+            let sums = g.square() * &gains + least * &self.b2;
+            let root = sums.gt(0.0).try_select((&sums + &self.eps).rsqrt(), 0.0)?;
+            mu.push(lists(g).map(|axis| largest_along(&sums, axis)).collect::<Result<Vec<_>>>()?);
+            let nu = moving(nu, &(g * root), &self.b1);
+            Ok([nu.clone(), nu])
+        })?;
+        Ok((updates, ScaleBySm3State { mu: Regrouped::of_lists(params, mu), nu }))
+    }
+}
+
+/// SM3; see [`sm3`].
+#[derive(Clone, Debug)]
+pub struct Sm3 {
+    learning_rate: Tensor,
+    scale: ScaleBySm3,
+}
+
+/// The state of [`sm3`].
+pub type Sm3State<P = Dict> = (ScaleBySm3State<P>, ());
+
+/// Adagrad with memory for rows and columns only, and momentum, 0.9; see [`scale_by_sm3`]. The learning rate is a number.
+///
+/// Source: Anil et al., *Memory-Efficient Adaptive Optimization*, 2019.
+pub fn sm3(learning_rate: impl Into<Tensor>) -> Sm3 {
+    Sm3 { learning_rate: learning_rate.into(), scale: scale_by_sm3() }
+}
+
+impl Sm3 {
+    /// How much of the average of updates stays at each step; 0.9 by default.
+    #[must_use]
+    pub fn momentum(mut self, momentum: impl Into<Tensor>) -> Sm3 {
+        self.scale.b1 = momentum.into();
+        self
+    }
+
+    fn step(&self) -> Scale {
+        scale(-&self.learning_rate)
+    }
+}
+
+alias!(Sm3, Sm3State<P>, |this| (this.scale.clone(), this.step()));

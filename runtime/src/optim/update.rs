@@ -1,0 +1,63 @@
+//! Functions of whole trees of parameters.
+
+use super::moments::zip;
+use crate::error::Result;
+use crate::ops::unwrap;
+use crate::tensor::{DType, Tensor};
+use crate::tree::{Tree, leaves};
+
+/// The parameters plus the updates, in the dtypes of the parameters.
+///
+/// ```
+/// use flaxen::prelude::*;
+///
+/// let params = optim::apply_updates(&Tensor::from([1.0f32, 2.0]), &Tensor::from([0.5f32, -1.0]));
+/// assert_eq!(params.to_vec::<f32>()?, [1.5, 1.0]);
+/// # Ok::<(), flaxen::Error>(())
+/// ```
+///
+/// # Panics
+/// If structures or shapes differ.
+#[track_caller]
+pub fn apply_updates<P: Tree>(params: &P, updates: &P) -> P {
+    unwrap(try_apply_updates(params, updates))
+}
+
+/// As [`apply_updates`].
+///
+/// # Errors
+/// If structures or shapes differ.
+pub fn try_apply_updates<P: Tree>(params: &P, updates: &P) -> Result<P> {
+    let [params] = zip([params, updates], |[p, u]| Ok([(p + u).try_cast(p.dtype())?]))?;
+    Ok(params)
+}
+
+/// The Euclidean norm of all numbers of a tree together.
+///
+/// # Errors
+/// If a leaf is a value of a transform that has returned.
+pub fn global_norm(tree: &impl Tree) -> Result<Tensor> {
+    let squares = leaves(tree).into_iter().map(|leaf| leaf.try_mul(leaf)?.try_sum());
+    let sum = squares.reduce(|a, b| a?.try_add(b?)).unwrap_or_else(|| Ok(Tensor::zeros([])))?;
+    sum.try_sqrt()
+}
+
+/// `step_size·new + (1 − step_size)·old`: one step of Polyak averaging, for target networks and averaged weights.
+///
+/// # Errors
+/// If structures or shapes differ.
+pub fn incremental_update<P: Tree>(new: &P, old: &P, step_size: impl Into<Tensor>) -> Result<P> {
+    let step_size = step_size.into();
+    let [mixed] = zip([new, old], |[new, old]| Ok([new * &step_size + old * (1.0 - &step_size)]))?;
+    Ok(mixed)
+}
+
+/// `new` at every `period`-th step, otherwise `old`.
+///
+/// # Errors
+/// If structures or shapes differ.
+pub fn periodic_update<P: Tree>(new: &P, old: &P, steps: impl Into<Tensor>, period: i32) -> Result<P> {
+    let due = (steps.into().try_cast(DType::I32)? % period).try_eq(0)?;
+    let [chosen] = zip([new, old], |[new, old]| Ok([due.try_select(new, old)?]))?;
+    Ok(chosen)
+}

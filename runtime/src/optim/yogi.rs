@@ -1,0 +1,80 @@
+//! Yogi.
+
+use super::GradientTransformation;
+use super::adam::{ScaleByAdam, ScaleByAdamState, adam_setters, scale_by_adam};
+use super::moments::{filled, incremented, moving, no_steps, zip};
+use super::scale::{ScheduleState, scale_by_learning_rate};
+use super::schedule::Schedule;
+use super::settings::{alias, setters};
+use crate::error::Result;
+use crate::tensor::Tensor;
+use crate::tree::Tree;
+
+/// Updates in units of a deviation that changes by steps of one size; see [`scale_by_yogi`].
+#[derive(Clone, Debug)]
+pub struct ScaleByYogi {
+    adam: ScaleByAdam,
+    initial_accumulator_value: Tensor,
+}
+
+/// As [`scale_by_adam`], with `v ← v − (1 − b2)·sign(v − g²)·g²`; `eps` is 10⁻³, and both moments begin at 10⁻⁶.
+///
+/// Source: Zaheer et al., *Adaptive Methods for Nonconvex Optimization*, 2018.
+pub fn scale_by_yogi() -> ScaleByYogi {
+    ScaleByYogi { adam: scale_by_adam().eps(1e-3), initial_accumulator_value: 1e-6.into() }
+}
+
+adam_setters!(ScaleByYogi.adam);
+
+setters! { ScaleByYogi {
+    /// Where both moments begin.
+    initial_accumulator_value: Tensor,
+} }
+
+impl<P: Tree + Clone> GradientTransformation<P> for ScaleByYogi {
+    type State = ScaleByAdamState<P>;
+
+    fn init(&self, params: &P) -> ScaleByAdamState<P> {
+        let initial = || filled(params, &self.initial_accumulator_value, None);
+        ScaleByAdamState { count: no_steps(), mu: initial(), nu: initial() }
+    }
+
+    fn update(&self, updates: &P, state: &Self::State, _params: &P) -> Result<(P, Self::State)> {
+        let (adam, count) = (&self.adam, incremented(&state.count));
+        let [updates, mu, nu] = zip([updates, &state.mu, &state.nu], |[g, mu, nu]| {
+            let square = g.square();
+            let mu = moving(mu, g, &adam.b1);
+            let nu = nu - (nu - &square).sign() * square * (1.0 - &adam.b2);
+            Ok([adam.direction(g, &mu, &count) / adam.deviation(&nu, &count), mu, nu])
+        })?;
+        Ok((updates, ScaleByAdamState { count, mu, nu }))
+    }
+}
+
+/// Yogi; see [`yogi`].
+#[derive(Clone, Debug)]
+pub struct Yogi {
+    learning_rate: Schedule,
+    scale: ScaleByYogi,
+}
+
+/// Adam with a denominator that forgets slowly; see [`scale_by_yogi`].
+///
+/// Source: Zaheer et al., *Adaptive Methods for Nonconvex Optimization*, 2018.
+pub fn yogi(learning_rate: impl Into<Schedule>) -> Yogi {
+    Yogi { learning_rate: learning_rate.into(), scale: scale_by_yogi() }
+}
+
+setters! { Yogi.scale.adam {
+    /// How much of the average of gradients stays at each step.
+    b1: Tensor,
+    /// How much of the second moment stays at each step.
+    b2: Tensor,
+    /// What is added to the denominator.
+    eps: Tensor,
+} }
+
+alias!(Yogi, (ScaleByAdamState<P>, ScheduleState), |this| (
+    this.scale.clone(),
+    scale_by_learning_rate(&this.learning_rate)
+));

@@ -21,8 +21,10 @@ fn dense_is_dense_general_over_the_last_axis_with_the_same_initial_values() -> R
 
 #[test]
 fn dense_general_is_an_einsum_for_any_axes() -> Result<()> {
+    /// Axes summed over, axes carried along, features, and the equation that says the same.
+    type Contraction = (&'static [isize], &'static [isize], &'static [usize], &'static str);
     let x = random::normal(&key(1), [2, 3, 4, 5]);
-    let cases: [(&[isize], &[isize], &[usize], &str); 6] = [
+    let cases: [Contraction; 6] = [
         (&[-1], &[], &[6], "abcd,dx->abcx"),
         (&[1], &[], &[2, 3], "abcd,bxy->acdxy"),
         (&[1, -1], &[], &[6], "abcd,bdx->acx"),

@@ -223,3 +223,17 @@ fn an_error_of_the_model_is_an_error_of_its_summary() {
     let error = Dense::new(3).tabulate(key(0)).call(&Tensor::from(1.0f32)).expect_err("a scalar input");
     assert!(error.to_string().contains("Dense"), "{error}");
 }
+
+#[test]
+fn a_wrapper_and_the_layer_in_it_have_rows_of_their_own() -> Result<()> {
+    let layer = nn::WeightNorm::new(Dense::new(4));
+    let summary = layer.tabulate(key(0)).call(&Tensor::ones([2, 3]))?;
+    let rows: Vec<_> = summary.rows().iter().map(|row| (row.path().join("/"), row.module())).collect();
+    let expected = [("", "WeightNorm"), ("layer_instance", "Dense")];
+    assert_eq!(rows, expected.map(|(path, module)| (path.to_owned(), module)));
+    // The wrapper's scale, and the kernel and bias of the layer.
+    let sizes: Vec<_> = summary.rows().iter().map(|row| row.size("params").0).collect();
+    assert_eq!(sizes, [4, 3 * 4 + 4]);
+    assert!(summary.to_string().contains("layer_instance/kernel/scale: float32[4]"), "{summary}");
+    Ok(())
+}

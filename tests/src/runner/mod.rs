@@ -8,6 +8,7 @@ mod call;
 mod compare;
 mod containers;
 mod layer;
+mod losses;
 mod models;
 mod modules;
 mod optimizer;
@@ -21,6 +22,7 @@ use flaxen::Error;
 use crate::golden::{self, Case};
 
 pub use layer::run_layer;
+pub use losses::run_losses;
 pub use optimizer::{optimizer, run_optimizer};
 
 /// Why a case did not pass.

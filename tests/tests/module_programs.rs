@@ -173,7 +173,7 @@ impl Layer for Scaled {
         self.calls.set(self.calls.get() + 1.0)?;
         let mut y = x * &self.scale;
         for head in &self.heads {
-            y = y + head.call(x)?.sum();
+            y += head.call(x)?.sum();
         }
         Ok(&self.scale * y)
     }

@@ -209,7 +209,7 @@ fn variables_of_a_child_are_those_of_the_parent_under_its_name() -> Result<()> {
 
 #[test]
 fn a_dict_is_merged_into_the_dict_that_is_there() -> Result<()> {
-    let (_, variables) = scope::apply(Variables::new()).mutable(true).run(|s| {
+    let ((), variables) = scope::apply(Variables::new()).mutable(true).run(|s| {
         s.put_variable("state", "d", Dict::new().with("a/x", Tensor::from(1.0f32)))?;
         s.put_variable("state", "d", Dict::new().with("a/y", Tensor::from(2.0f32)))
     })?;

@@ -1,6 +1,6 @@
 //! Models as tables.
 
-use flaxen::module::Observed;
+use flaxen::module::{Observed, SummaryRow};
 use flaxen::prelude::*;
 use flaxen_tests::golden::Case;
 
@@ -77,11 +77,11 @@ fn operations_are_counted_from_the_graph() -> Result<()> {
     let summary = Foo::new().tabulate(key(0)).compute_flops().compute_vjp_flops().call(&x)?;
     // A product of m×k by k×n takes 2·m·k·n operations, adding the bias m·n.
     let (first, second) = (2 * 16 * 9 * 4 + 16 * 4, 2 * 16 * 4 * 2 + 16 * 2);
-    let flops: Vec<_> = summary.rows().iter().map(|row| row.flops()).collect();
+    let flops: Vec<_> = summary.rows().iter().map(SummaryRow::flops).collect();
     assert_eq!(flops, [Some(first + second), Some(first), Some(second)]);
     // Two more products, for the gradients of the input and the kernel, and a sum for that of the bias.
     let vjp = |forward: u64, m: u64, k: u64, n: u64| forward + 2 * 2 * m * k * n + (m - 1) * n;
-    let vjp_flops: Vec<_> = summary.rows().iter().map(|row| row.vjp_flops()).collect();
+    let vjp_flops: Vec<_> = summary.rows().iter().map(SummaryRow::vjp_flops).collect();
     assert_eq!(vjp_flops[1..], [Some(vjp(first, 16, 9, 4)), Some(vjp(second, 16, 4, 2))]);
     let header = |text: &str| text.lines().nth(3).map(str::to_owned);
     assert_eq!(header(&summary.to_string()), header(&golden("two_dense_flops")));

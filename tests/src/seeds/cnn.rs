@@ -311,5 +311,7 @@ fn floats(json: &Json) -> Vec<f32> {
 fn sha256(numbers: &[f32]) -> String {
     use sha2::Digest;
     let bytes: Vec<u8> = numbers.iter().flat_map(|x| x.to_le_bytes()).collect();
-    sha2::Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    let digits =
+        |byte: &u8| [byte >> 4, byte & 15].map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)]));
+    sha2::Sha256::digest(bytes).iter().flat_map(digits).collect()
 }

@@ -12,6 +12,9 @@ use super::schedules::{run_schedules, schedule};
 use super::{Stop, Verdict};
 use crate::golden::Case;
 
+/// Updates, parameters and state, of parameters, state and gradients.
+type Step<'a> = dyn Fn(&Dict, &Value, &Dict) -> Result<(Dict, Dict, Value)> + 'a;
+
 /// Runs a case of the kind `optimizer`, as it is and under `jit`.
 ///
 /// # Errors
@@ -28,8 +31,7 @@ pub fn run_optimizer(case: &Case) -> Verdict {
     let staged = |params: &Dict, state: &Value, grads: &Dict| {
         staged.call((params.clone(), state.clone(), grads.clone()))
     };
-    let ways: [(&str, &dyn Fn(&Dict, &Value, &Dict) -> Result<(Dict, Dict, Value)>); 2] =
-        [("", &eager), ("under jit, ", &staged)];
+    let ways: [(&str, &Step<'_>); 2] = [("", &eager), ("under jit, ", &staged)];
     for (way, step) in ways {
         let check = |key: &str, found: &dyn Fn() -> BTreeMap<String, Tensor>| {
             near(&format!("{way}{key}"), &found(), &case.group(key), case.tolerance())

@@ -1,7 +1,7 @@
 //! Losses, as in optax: functions of predictions and targets, one number per example.
 //!
 //! Reduce them yourself, mostly by `.mean()`. They panic on arguments that do not fit, as arithmetic on tensors does; their
-//! `try_` twins return an [`Error`](crate::Error).
+//! `try_` twins return an [`Error`].
 //!
 //! ```
 //! use flaxen::prelude::*;

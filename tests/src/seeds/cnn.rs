@@ -114,6 +114,12 @@ fn sizes(case: &Case) -> ([usize; 2], [usize; 2]) {
     ([setting(case, "f1"), setting(case, "f2")], [setting(case, "d1"), setting(case, "d2")])
 }
 
+/// The inline network in the sizes of a case.
+pub(super) fn cnn_of(case: &Case) -> impl Layer {
+    let (channels, units) = sizes(case);
+    Cnn::new(channels, units)
+}
+
 fn seed(case: &Case) -> random::Key {
     key(setting(case, "seed") as u64)
 }

@@ -11,6 +11,7 @@ pub mod my_mod;
 pub mod perturb;
 pub mod scopes;
 pub mod seq_cnn;
+pub mod surgery;
 
 use flaxen::{Dict, Result, Tensor, Variables, tree};
 
@@ -33,6 +34,7 @@ pub fn check(name: &str, case: &Case) -> Option<Result<()>> {
         "seed0_seqcnn" => seq_cnn::seq_cnn,
         "seed0_model_sow_c" => model::model,
         "seed0_perturb" | "seed0_perturb_zeros" => perturb::perturb,
+        "seed1_surgery" => surgery::surgery,
         "seed2_bias_adder" | "seed2_bias_adder_random" => bias_adder::train,
         "seed2_mlp_bn_vmap_as_printed" | "seed2_mlp_bn_vmap_train" => mlp_batch_norm::train,
         "seed3_convlayernorm_compact" | "seed3_convlayernorm_compact_full" => conv_layer_norm::compact,

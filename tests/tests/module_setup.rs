@@ -228,3 +228,24 @@ fn a_module_may_have_a_setup_and_inline_submodules() -> Result<()> {
     assert_eq!(variables.dict("params")?.keys().collect::<Vec<_>>(), ["Dense_0", "dense"]);
     Ok(())
 }
+
+#[module]
+#[derive(Default, serde::Serialize, serde::Deserialize)]
+struct Stored {
+    features: usize,
+    #[setup(Dense::new(self.features))]
+    dense: Dense,
+}
+
+#[test]
+fn a_copy_of_a_deserialised_module_has_its_fields() -> Result<()> {
+    let text = serde_json::to_string(&Stored::new(4)).map_err(flaxen::Error::other)?;
+    assert_eq!(text, r#"{"features":4}"#);
+    let stored: Stored = serde_json::from_str(&text).map_err(flaxen::Error::other)?;
+    assert_eq!(stored, Stored::new(4));
+    assert_eq!(stored.copy().dense.features, 4);
+    // Binding makes them anyway.
+    let variables = stored.init(key(0)).run(|m| m.dense.call(&x()))?;
+    assert_eq!(variables.tensor("params/dense/kernel")?.shape(), [3, 4]);
+    Ok(())
+}

@@ -154,7 +154,8 @@ impl<T> Deref for Setup<T> {
             (None, Err(error)) => fail(error),
             (None, Ok(())) => fail(Error::msg(
                 "a `#[setup]` field was read that has no value yet: parameters and variables exist inside `init`, \
-                 `apply` and `bind` only, and an expression may read earlier fields only",
+                 `apply` and `bind` only, an expression may read earlier fields only, and a module that was \
+                 deserialised or made by `Default` has its fields after `.copy()`",
             )),
         }
     }

@@ -2,8 +2,11 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::BuildHasher;
+use std::sync::Arc;
 
+use super::instance::Instance;
 use super::{Module, Slot};
+use crate::error::Result;
 use crate::scope::Variable;
 use crate::tensor::Tensor;
 use crate::variables::{Dict, Value};
@@ -31,19 +34,31 @@ pub fn adopt<C: Child>(parent: &Slot, field: &mut C, name: &str) {
 
 impl<M: Module> Child for M {
     fn adopt(&mut self, parent: &Slot, name: &str) {
-        let slot = self.__slot();
-        // One that could not be bound in this run stays, too: a second attempt under another name would hide the error.
-        let stays = slot.is_in_run_of(parent) || (slot.is_unbound() && parent.is_unbound());
-        if stays {
+        if self.__slot().is_unbound() && parent.is_unbound() {
             return;
         }
-        if let Some(shared) = parent.instance().and_then(|instance| self.__shared(&instance.session)) {
-            *self = shared;
-            return;
-        }
-        let class = self.type_name();
-        self.__attach(parent.within(|instance| instance.adopt_child(class, name)));
+        bind_within(self, parent, |instance, class| instance.adopt_child(class, name));
     }
+}
+
+/// Binds a module within the module of a slot; false if it was bound there before, itself or as one that it shares.
+///
+/// One that could not be bound in this run stays, too: a second attempt under another name would hide the error.
+pub(super) fn bind_within<M: Module>(
+    module: &mut M,
+    parent: &Slot,
+    make: impl FnOnce(&Arc<Instance>, &'static str) -> Result<Arc<Instance>>,
+) -> bool {
+    if module.__slot().is_in_run_of(parent) {
+        return false;
+    }
+    if let Some(shared) = parent.instance().and_then(|instance| module.__shared(&instance.session)) {
+        *module = shared;
+        return false;
+    }
+    let class = module.type_name();
+    module.__attach(parent.within(|instance| make(instance, class)));
+    true
 }
 
 impl<C: Child> Child for Option<C> {

@@ -533,15 +533,11 @@ pub trait TreeLayer: Module {
 }
 
 fn make_child<M: Module>(slot: &Slot, mut module: M, name: Option<&str>) -> M {
-    if slot.is_unbound() || module.__slot().is_in_run_of(slot) {
+    if slot.is_unbound() {
         return module;
     }
-    if let Some(shared) = slot.instance().and_then(|instance| module.__shared(&instance.session)) {
-        return shared;
-    }
-    let class = module.type_name();
-    module.__attach(slot.within(|instance| instance.make_child(class, name)));
-    if let (Some(parent), Some(shared)) = (slot.instance(), module.__sharing()) {
+    let is_new = child::bind_within(&mut module, slot, |instance, class| instance.make_child(class, name));
+    if is_new && let (Some(parent), Some(shared)) = (slot.instance(), module.__sharing()) {
         parent.keep(shared);
     }
     module

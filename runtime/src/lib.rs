@@ -91,7 +91,7 @@ pub use module::{Layer, Module};
 pub use nn::init;
 pub use nn::losses;
 
-pub use compile::{Graph, Known, Operand, Rewrite, Var};
+pub use compile::{Fusible, Graph, Known, Operand, Profile, ProfiledStep, Rewrite, Var};
 pub use error::{Error, Result};
 pub use kernels::linalg::{Side, Triangle};
 pub use ops::axes::IntoAxes;
@@ -108,8 +108,8 @@ pub use scope::{Initializer, Rngs, Scope, Variable};
 pub use tensor::{Array, Aval, DType, Element, Shape, Tensor, release_memory};
 pub use trace::{Axis, Handle, bind, bind1, trace_handle};
 pub use transform::{
-    Axes, CustomVjp, DynJit, Jacobian, Jit, Loss, Vmap, checkpoint, custom_vjp, eval_shape, grad, hessian,
-    jacfwd, jacrev, jit, jvp, value_and_grad, vjp, vmap,
+    Axes, CustomVjp, DynJit, Jacobian, Jit, JitStats, Loss, Vmap, checkpoint, custom_vjp, eval_shape, grad,
+    hessian, jacfwd, jacrev, jit, jvp, value_and_grad, vjp, vmap,
 };
 pub use tree::{Static, Tree};
 pub use variables::{DenyList, Dict, Filter, Value, Variables};

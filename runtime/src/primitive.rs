@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use crate::compile::Graph;
 use crate::compile::simplify::{Known, Rewrite};
+use crate::compile::{Fusible, Graph};
 use crate::error::{Error, Result};
 use crate::tensor::{Array, Aval, Tensor};
 use crate::trace::{self, Axis};
@@ -91,9 +91,33 @@ pub trait Primitive: DynPrimitive + Debug + Send + Sync + 'static {
         None
     }
 
+    /// How it fits into a fused kernel, if it does.
+    fn fusible(&self) -> Option<Fusible> {
+        None
+    }
+
+    /// The kernel for arguments and an output of these shapes, if it reads and writes nothing but their numbers.
+    ///
+    /// What depends on shapes alone is found out once, here, and not at every run.
+    fn prepare(&self, _args: &[&Aval], _out: &Aval) -> Option<Box<dyn Prepared>> {
+        None
+    }
+
     /// The number all elements of the output have, if the arguments say so.
     fn uniform(&self, _args: &[Known<'_>]) -> Option<f64> {
         None
+    }
+}
+
+/// A kernel whose shapes are known.
+pub trait Prepared: Send + Sync {
+    /// Computes the output, all of it, from the numbers of the arguments.
+    fn run(&self, args: &[&[u8]], out: &mut [u8]);
+}
+
+impl<F: Fn(&[&[u8]], &mut [u8]) + Send + Sync> Prepared for F {
+    fn run(&self, args: &[&[u8]], out: &mut [u8]) {
+        self(args, out);
     }
 }
 

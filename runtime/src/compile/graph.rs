@@ -31,6 +31,8 @@ pub(crate) struct Eqn {
     pub(crate) outs: Outs<Var>,
     /// The line of the program that staged it.
     pub(crate) location: &'static Location<'static>,
+    /// The path of the module it was staged in.
+    pub(crate) place: Option<Arc<str>>,
 }
 
 impl Var {
@@ -51,6 +53,7 @@ impl Graph {
         }
         for eqn in &self.eqns {
             let args = eqn.args.iter().map(|&var| defined(&env, var)).collect();
+            let _place = trace::place::enter(eqn.place.clone());
             let outs = trace::bind_at(&*eqn.primitive, args, eqn.location).map_err(|e| e.at(eqn.location))?;
             for (var, out) in eqn.outs.iter().zip(outs) {
                 env[var.index()] = Some(out);

@@ -1,18 +1,24 @@
 //! Programs as data: the graph, its passes, and what runs it.
 //!
-//! `simplify → cse → dce` make a smaller [`Graph`]; a [`Program`] runs it many times. Each pass is a function
-//! `Graph → Graph` with a printed form.
+//! `simplify → cse → dce` make a smaller [`Graph`], which transforms work on; `fuse` makes one of few large kernels, and a
+//! [`Program`] runs it many times. Each pass is a function `Graph → Graph` with a printed form.
 
 mod cse;
 mod dce;
+mod dot;
 mod flops;
+mod fuse;
 mod graph;
+mod plan;
 mod print;
+mod profile;
 mod program;
 pub(crate) mod simplify;
 
+pub use fuse::Fusible;
 pub(crate) use graph::Eqn;
 pub use graph::{Graph, Var};
+pub use profile::{Profile, ProfiledStep};
 pub(crate) use program::Program;
 pub use simplify::{Known, Operand, Rewrite};
 

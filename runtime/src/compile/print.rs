@@ -49,7 +49,7 @@ impl fmt::Display for Graph {
 
 impl Graph {
     /// Letters in order of appearance, so that a dropped equation does not rename the others in a snapshot.
-    fn names(&self) -> HashMap<Var, Var> {
+    pub(super) fn names(&self) -> HashMap<Var, Var> {
         let mut names = HashMap::new();
         let consts = self.consts.iter().filter(|(_, a)| !a.is_scalar()).map(|(v, _)| v);
         let defined = consts.chain(&self.inputs).chain(self.eqns.iter().flat_map(|eqn| &eqn.outs));

@@ -127,7 +127,7 @@ impl Graph {
                     }
                     Rewrite::Apply(primitive, args) => {
                         let args = args.into_iter().map(value).collect();
-                        eqn = Eqn { primitive, args, outs: eqn.outs, location: eqn.location };
+                        eqn = Eqn { primitive, args, ..eqn };
                     }
                 }
             }

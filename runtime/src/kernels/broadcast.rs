@@ -5,6 +5,7 @@ use smallvec::SmallVec;
 /// How `N` dense arrays are read while one output is written row by row.
 ///
 /// Axes along which all arrays move alike are merged, so that most broadcasts are one or two loops.
+#[derive(Clone, PartialEq)]
 pub struct Broadcast<const N: usize> {
     /// Elements of an innermost row.
     pub row: usize,
@@ -74,6 +75,26 @@ impl<const N: usize> Broadcast<N> {
                 *i = 0;
             }
         }
+    }
+}
+
+impl Broadcast<1> {
+    /// The step along a row, the elements of a row, and where all rows are one step apart, that step.
+    ///
+    /// None for a single row; `usize::MAX` where rows are apart in several ways.
+    pub fn pattern(&self) -> (usize, usize, Option<usize>) {
+        let between = match self.outer[..] {
+            [] => None,
+            [(_, [step])] => Some(step),
+            _ => Some(usize::MAX),
+        };
+        (self.step[0], self.row, between)
+    }
+
+    /// How many elements of the array are read.
+    pub fn reach(&self) -> usize {
+        let rows: usize = self.outer.iter().map(|&(size, [step])| (size - 1) * step).sum();
+        1 + rows + (self.row - 1) * self.step[0]
     }
 }
 

@@ -4,10 +4,12 @@
 #![allow(clippy::inline_always)]
 
 pub mod arith;
+pub mod bits;
 pub mod broadcast;
 pub mod cast;
 pub mod conv;
 pub mod elementwise;
+pub mod fused;
 pub mod linalg;
 pub mod math;
 pub mod matmul;
@@ -15,6 +17,7 @@ pub mod number;
 pub mod recurrence;
 pub mod reduce;
 pub mod rows;
+pub mod signed;
 pub mod simd;
 pub mod sort;
 pub mod strided;

@@ -51,6 +51,7 @@
 //! [`threads::split`]: crate::kernels::threads::split
 
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 /// Describes a computation that [`run`] compiles for each [`Level`]; closures are kernels too.
 pub trait Kernel {
@@ -97,6 +98,30 @@ impl Level {
         *BEST.get_or_init(Level::detect)
     }
 
+    /// Returns the level that kernels run at: the best one, unless [`force`] or the variable `FLAXEN_SIMD` (`portable`,
+    /// `avx2` or `avx512`) has named a lower one.
+    #[inline]
+    pub fn chosen() -> Level {
+        match FORCED.load(Ordering::Relaxed) {
+            1 => Level::Portable,
+            2 => Level::Avx2,
+            3 => Level::Avx512,
+            _ => Level::choose(),
+        }
+    }
+
+    #[cold]
+    fn choose() -> Level {
+        let named = std::env::var("FLAXEN_SIMD").ok();
+        let level = match named.as_deref() {
+            Some("portable") => Level::Portable,
+            Some("avx2") => Level::Avx2,
+            _ => Level::Avx512,
+        };
+        force(level);
+        Level::chosen()
+    }
+
     #[cfg(target_arch = "x86_64")]
     fn detect() -> Level {
         if !(is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")) {
@@ -118,10 +143,18 @@ impl Level {
     }
 }
 
-/// Runs a kernel compiled for the best instruction set of this machine.
+/// The chosen level, counted from 1; 0 until it is asked for.
+static FORCED: AtomicU8 = AtomicU8::new(0);
+
+/// Makes kernels run at `level`, or at the machine's best level if that is lower; to find out what a level is worth.
+pub fn force(level: Level) {
+    FORCED.store(level.min(Level::best()) as u8 + 1, Ordering::Relaxed);
+}
+
+/// Runs a kernel compiled for the chosen instruction set, mostly the best one of this machine.
 #[inline]
 pub fn run<K: Kernel>(kernel: K) -> K::Output {
-    run_at(Level::best(), kernel)
+    run_at(Level::chosen(), kernel)
 }
 
 /// Runs a kernel compiled for `level`, or for the machine's best level if that is lower; tests compare levels with it.

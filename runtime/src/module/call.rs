@@ -7,6 +7,7 @@ use super::instance::{Capture, Entered, Instance};
 use super::probe::{Observed, Output};
 use super::{MethodCall, Module, ModuleInfo, Slot, intercept};
 use crate::error::{Error, Result};
+use crate::trace;
 
 /// A call of a compact method, from its entry to its end.
 pub struct Call<'m> {
@@ -83,13 +84,14 @@ impl<'m> Call<'m> {
             Err(error) => return Err(error.clone().into()),
         };
         let entered = self.enter_method(instance)?;
+        let place = trace::place::enter_module(|| instance.scope().path_text());
         let row = instance.session.recorder.as_ref().map(|recorder| recorder.enter());
         let result = if self.is_intercepted {
             self.run_intercepted(instance, output, body)
         } else {
             body().unwrap_or_else(|| Err(self.called_again().into()))
         };
-        drop(entered);
+        drop((entered, place));
         let out = result.map_err(|error| locate(error, self.class, instance))?;
         self.finish(instance, row, &|| output.observe(&out))?;
         Ok(out)

@@ -5,11 +5,13 @@ use smallvec::smallvec;
 use super::{
     align, convert, cotangent, infer_elementwise, only, promoted, promoted_inexact, sum_to, unpack, unwrap,
 };
-use crate::compile::{Known, Operand, Rewrite};
+use crate::compile::{Fusible, Known, Operand, Rewrite};
 use crate::error::{Error, Result};
 use crate::kernels::arith::Arith;
+use crate::kernels::bits::Bits;
 use crate::kernels::broadcast::Broadcast;
 use crate::kernels::elementwise;
+use crate::kernels::fused::Code;
 use crate::primitive::{Args, Keeps, Outs, Primitive, Saved};
 use crate::tensor::dtype::dispatch;
 use crate::tensor::{Array, Aval, DType, Tensor};
@@ -153,6 +155,25 @@ impl Primitive for Binary {
         Ok((smallvec![bind1(self, align(args, mapped)?)?], smallvec![true]))
     }
 
+    fn fusible(&self) -> Option<Fusible> {
+        Some(Fusible::Elementwise(match self {
+            Add => Code::Add,
+            Sub => Code::Sub,
+            Mul => Code::Mul,
+            Div => Code::Div,
+            Rem => Code::Rem,
+            Pow => Code::Pow,
+            Max => Code::Max,
+            Min => Code::Min,
+            Atan2 => Code::Atan2,
+            And => Code::And,
+            Or => Code::Or,
+            Xor => Code::Xor,
+            ShiftLeft => Code::ShiftLeft,
+            ShiftRight => Code::ShiftRight,
+        }))
+    }
+
     fn simplify(&self, args: &[Known<'_>]) -> Option<Rewrite> {
         let (x, y) = (&args[0], &args[1]);
         // Only where the other operand alone has the shape of the result. Adding 0.0 to -0.0 gives 0.0, so a float sum
@@ -210,42 +231,6 @@ impl Binary {
             _ => run(x, y, out, 1, T::right),
         }
     }
-}
-
-/// Shifts by the width or more give 0, or the sign to the right; negative shifts count as such.
-trait Bits:
-    bytemuck::Pod
-    + Send
-    + Sync
-    + std::ops::BitAnd<Output = Self>
-    + std::ops::BitOr<Output = Self>
-    + std::ops::BitXor<Output = Self>
-{
-    fn left(self, by: Self) -> Self;
-    fn right(self, by: Self) -> Self;
-}
-
-macro_rules! bits {
-    ($($t:ty, $over:expr;)*) => { $(
-        impl Bits for $t {
-            #[inline(always)]
-            fn left(self, by: $t) -> $t {
-                u32::try_from(by).ok().and_then(|by| self.checked_shl(by)).unwrap_or(0)
-            }
-            #[inline(always)]
-            fn right(self, by: $t) -> $t {
-                let over: fn($t) -> $t = $over;
-                u32::try_from(by).ok().and_then(|by| self.checked_shr(by)).unwrap_or_else(|| over(self))
-            }
-        }
-    )* };
-}
-
-bits! {
-    u8, |_| 0;
-    u32, |_| 0;
-    i32, |x| x >> 31;
-    i64, |x| x >> 63;
 }
 
 /// Writes into an argument nobody else holds, if it has the shape of the result.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{batch_all, convert, prepend, zeros_of};
-use crate::compile::{Graph, Program};
+use crate::compile::{Graph, Profile, Program};
 use crate::error::Result;
 use crate::primitive::{Args, Outs, Primitive, Pullback};
 use crate::tensor::{Array, Aval, Tensor};
@@ -19,6 +19,7 @@ pub(crate) struct Call(Arc<Compiled>);
 
 struct Compiled {
     graph: Graph,
+    is_fused: bool,
     program: Program,
     collectives: Vec<Arc<str>>,
     linear: Mutex<HashMap<LinearKey, Linear>>,
@@ -48,8 +49,13 @@ fn lock<T>(cache: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Call {
     pub(crate) fn new(graph: Graph) -> Call {
+        Call::with(graph, true)
+    }
+
+    /// A call whose program, and those of its derivatives, have fused kernels or not.
+    pub(crate) fn with(graph: Graph, is_fused: bool) -> Call {
         let graph = graph.optimize();
-        let program = Program::new(&graph);
+        let program = if is_fused { Program::new(&graph.clone().fuse()) } else { Program::new(&graph) };
         let mut collectives: Vec<Arc<str>> = Vec::new();
         for name in graph.eqns.iter().flat_map(|eqn| eqn.primitive.collectives()) {
             if !collectives.contains(name) {
@@ -58,6 +64,7 @@ impl Call {
         }
         Call(Arc::new(Compiled {
             graph,
+            is_fused,
             program,
             collectives,
             linear: Mutex::default(),
@@ -67,6 +74,15 @@ impl Call {
 
     pub(crate) fn graph(&self) -> &Graph {
         &self.0.graph
+    }
+
+    /// The graph that the program runs.
+    pub(crate) fn fused_graph(&self) -> Graph {
+        if self.0.is_fused { self.0.graph.clone().fuse() } else { self.0.graph.clone() }
+    }
+
+    pub(crate) fn profile(&self, args: &[Array], runs: usize) -> Result<Profile> {
+        self.0.program.profile(args, runs)
     }
 
     pub(crate) fn run(&self, args: impl IntoIterator<Item = Array>) -> Result<Vec<Array>> {
@@ -118,7 +134,10 @@ impl Call {
             outs.extend(residuals);
             let (forward, captured) = forward.finish(&outs);
             debug_assert!(captured.is_empty(), "a graph holds no traced values");
-            Ok::<_, crate::Error>(Linear { forward: Call::new(forward), backward: Call::new(graph) })
+            Ok::<_, crate::Error>(Linear {
+                forward: Call::with(forward, self.0.is_fused),
+                backward: Call::with(graph, self.0.is_fused),
+            })
         })?;
         lock(&self.0.linear).insert(key, linear.clone());
         Ok(linear)
@@ -165,7 +184,7 @@ impl Call {
             }
             let (graph, captured) = stage.finish(&outs);
             debug_assert!(captured.is_empty(), "a graph holds no traced values");
-            Ok::<_, crate::Error>((Call::new(graph), mapped))
+            Ok::<_, crate::Error>((Call::with(graph, self.0.is_fused), mapped))
         })?;
         lock(&self.0.batched).insert(key, found.clone());
         Ok(found)

@@ -3,10 +3,11 @@
 use smallvec::smallvec;
 
 use super::{convert, cotangent, only, unpack, unwrap};
-use crate::compile::{Known, Operand, Rewrite};
+use crate::compile::{Fusible, Known, Operand, Rewrite};
 use crate::error::{Error, Result};
 use crate::kernels::cast::CastTo;
 use crate::kernels::elementwise;
+use crate::kernels::fused::Code;
 use crate::primitive::{Args, Keeps, Outs, Primitive, Saved};
 use crate::tensor::dtype::dispatch;
 use crate::tensor::{Array, Aval, DType, Tensor};
@@ -30,6 +31,10 @@ impl Primitive for Cast {
     fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
         let [x] = unpack(args);
         Ok(smallvec![kernel(&x, only(outs))])
+    }
+
+    fn fusible(&self) -> Option<Fusible> {
+        Some(Fusible::Elementwise(Code::Cast))
     }
 
     fn keeps(&self, _wants: &[bool]) -> Keeps {
@@ -176,6 +181,10 @@ impl Primitive for StopGradient {
     fn eval(&self, args: Args<Array>, _outs: Outs<Aval>) -> Result<Outs<Array>> {
         let [x] = unpack(args);
         Ok(smallvec![x])
+    }
+
+    fn fusible(&self) -> Option<Fusible> {
+        Some(Fusible::Reshape)
     }
 
     fn keeps(&self, _wants: &[bool]) -> Keeps {

@@ -3,9 +3,11 @@
 use smallvec::smallvec;
 
 use super::{align, infer_elementwise, only, promoted, unpack, unwrap};
+use crate::compile::Fusible;
 use crate::error::Result;
 use crate::kernels::broadcast::Broadcast;
 use crate::kernels::elementwise;
+use crate::kernels::fused::Code;
 use crate::primitive::{Args, Keeps, Outs, Primitive, Saved};
 use crate::tensor::dtype::dispatch;
 use crate::tensor::{Array, Aval, DType, Tensor};
@@ -47,6 +49,17 @@ impl Primitive for Compare {
             Compare::Gt => run::<T>(&x, &y, out, |x, y| x > y),
             Compare::Ge => run::<T>(&x, &y, out, |x, y| x >= y),
         })])
+    }
+
+    fn fusible(&self) -> Option<Fusible> {
+        Some(Fusible::Elementwise(match self {
+            Compare::Eq => Code::Eq,
+            Compare::Ne => Code::Ne,
+            Compare::Lt => Code::Lt,
+            Compare::Le => Code::Le,
+            Compare::Gt => Code::Gt,
+            Compare::Ge => Code::Ge,
+        }))
     }
 
     fn keeps(&self, _wants: &[bool]) -> Keeps {

@@ -10,7 +10,7 @@ use crate::compile::{Known, Operand, Rewrite};
 use crate::error::{Error, Result};
 use crate::kernels::matmul::{self, matmul};
 use crate::kernels::number::Number;
-use crate::primitive::{Args, Keeps, Outs, Primitive, Saved};
+use crate::primitive::{Args, Keeps, Outs, Prepared, Primitive, Saved};
 use crate::tensor::dtype::dispatch;
 use crate::tensor::{Array, Aval, DType, Shape, Tensor};
 use crate::trace::{Axis, bind1};
@@ -90,20 +90,31 @@ impl Primitive for DotGeneral {
 
     fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
         let ([lhs, rhs], out) = (unpack(args), only(outs));
-        let ((lc, rc), (lb, rb)) = (&self.0.contracting, &self.0.batch);
-        // The pairs in the order of the left operand: then its own dimensions merge whenever they can.
-        let mut pairs: Vec<(usize, usize)> = lc.iter().copied().zip(rc.iter().copied()).collect();
-        pairs.sort_unstable();
-        let (lc, rc): (Vec<usize>, Vec<usize>) = pairs.into_iter().unzip();
-        let (lf, rf) = (free(lhs.shape().len(), &lc, lb), free(rhs.shape().len(), &rc, rb));
-        let size = |x: &Array, axes: &[usize]| axes.iter().map(|&axis| x.shape()[axis]).product::<usize>();
-        let sizes = [size(&lhs, &lf), size(&lhs, &lc), size(&rhs, &rf)];
-        let batch: Shape = lb.iter().map(|&axis| lhs.shape()[axis]).collect();
+        let Order { lf, lc, rc, rf, sizes, batch } = self.order(lhs.shape(), rhs.shape());
+        let (lb, rb) = &self.0.batch;
         let (l, r) = (Side::new(lhs, lb, &lf, &lc), Side::new(rhs, rb, &rc, &rf));
         Ok(smallvec![match out.dtype {
             DType::Bool => unreachable!("`infer` refuses booleans"),
             dtype => dispatch!(dtype, T => product::<T>(&batch, sizes, &l, &r, out)),
         }])
+    }
+
+    fn prepare(&self, args: &[&Aval], out: &Aval) -> Option<Box<dyn Prepared>> {
+        let (lhs, rhs) = (&args[0].shape[..], &args[1].shape[..]);
+        let Order { lf, lc, rc, rf, sizes, batch } = self.order(lhs, rhs);
+        let (lb, rb) = &self.0.batch;
+        let lines = |shape: &[usize], batch: &[usize], rows: &[usize], columns: &[usize]| {
+            let steps: Vec<isize> = batch.iter().map(|&axis| step(shape, axis) as isize).collect();
+            Some((stride(shape, rows)? as isize, stride(shape, columns)? as isize, steps))
+        };
+        let (left, right) = (lines(lhs, lb, &lf, &lc)?, lines(rhs, rb, &rc, &rf)?);
+        let dtype = out.dtype;
+        Some(Box::new(move |args: &[&[u8]], out: &mut [u8]| {
+            dispatch!(dtype, T => {
+                let (x, y) = (operand::<T>(args[0], &left), operand::<T>(args[1], &right));
+                matmul(&batch, sizes, &x, &y, bytemuck::cast_slice_mut(out));
+            });
+        }))
     }
 
     fn keeps(&self, wants: &[bool]) -> Keeps {
@@ -196,6 +207,41 @@ impl std::fmt::Debug for DotGeneral {
         }
         f.write_str("]")
     }
+}
+
+/// The dimensions of both operands in the order in which a product of matrices takes them.
+struct Order {
+    lf: Shape,
+    lc: Vec<usize>,
+    rc: Vec<usize>,
+    rf: Shape,
+    /// Rows, contracted, columns.
+    sizes: [usize; 3],
+    batch: Shape,
+}
+
+impl DotGeneral {
+    fn order(&self, lhs: &[usize], rhs: &[usize]) -> Order {
+        let ((lc, rc), (lb, rb)) = (&self.0.contracting, &self.0.batch);
+        // The pairs in the order of the left operand: then its own dimensions merge whenever they can.
+        let mut pairs: Vec<(usize, usize)> = lc.iter().copied().zip(rc.iter().copied()).collect();
+        pairs.sort_unstable();
+        let (lc, rc): (Vec<usize>, Vec<usize>) = pairs.into_iter().unzip();
+        let (lf, rf) = (free(lhs.len(), &lc, lb), free(rhs.len(), &rc, rb));
+        let size = |shape: &[usize], axes: &[usize]| axes.iter().map(|&axis| shape[axis]).product::<usize>();
+        let sizes = [size(lhs, &lf), size(lhs, &lc), size(rhs, &rf)];
+        let batch = lb.iter().map(|&axis| lhs[axis]).collect();
+        Order { lf, lc, rc, rf, sizes, batch }
+    }
+}
+
+/// An operand of a prepared product: strides of rows, of columns, and of matrices.
+fn operand<'a, T: Number>(
+    bytes: &'a [u8],
+    (rows, columns, batch): &'a (isize, isize, Vec<isize>),
+) -> matmul::Operand<'a, T> {
+    let data = bytemuck::cast_slice(bytes);
+    matmul::Operand { data, offset: 0, row_stride: *rows, col_stride: *columns, batch_strides: batch }
 }
 
 /// `partner` of the dimensions, which are taken in ascending order.

@@ -6,10 +6,11 @@ use smallvec::smallvec;
 
 use super::binary::Binary;
 use super::{align, broadcast_shapes, cotangent, infer_elementwise, only, promoted, sum_to, unpack, unwrap};
-use crate::compile::{Known, Operand, Rewrite};
+use crate::compile::{Fusible, Known, Operand, Rewrite};
 use crate::error::{Error, Result};
 use crate::kernels::broadcast::Broadcast;
 use crate::kernels::elementwise;
+use crate::kernels::fused::Code;
 use crate::kernels::number::Number;
 use crate::primitive::{Args, Keeps, Outs, Primitive, Saved};
 use crate::tensor::{Array, Aval, DType, Tensor};
@@ -44,6 +45,10 @@ impl Primitive for MulAdd {
             DType::I32 => run(args, out, i32::times_plus),
             DType::I64 => run(args, out, i64::times_plus),
         }])
+    }
+
+    fn fusible(&self) -> Option<Fusible> {
+        Some(Fusible::Elementwise(Code::MulAdd))
     }
 
     fn keeps(&self, wants: &[bool]) -> Keeps {

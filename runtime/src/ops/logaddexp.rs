@@ -4,10 +4,12 @@ use half::{bf16, f16};
 use smallvec::smallvec;
 
 use super::{align, cotangent, infer_elementwise, only, promoted_inexact, sum_to, unpack, unwrap};
+use crate::compile::Fusible;
 use crate::error::{Error, Result};
 use crate::kernels::broadcast::Broadcast;
 use crate::kernels::elementwise;
-use crate::kernels::math::Real;
+use crate::kernels::fused::Code;
+use crate::kernels::math::log_add_exp as scalar;
 use crate::kernels::number::Number;
 use crate::primitive::{Args, Keeps, Outs, Primitive, Saved};
 use crate::tensor::{Array, Aval, DType, Tensor};
@@ -41,6 +43,10 @@ impl Primitive for LogAddExp {
         }])
     }
 
+    fn fusible(&self) -> Option<Fusible> {
+        Some(Fusible::Elementwise(Code::LogAddExp))
+    }
+
     fn keeps(&self, _wants: &[bool]) -> Keeps {
         Keeps::ARGS
     }
@@ -59,12 +65,6 @@ impl Primitive for LogAddExp {
     fn batch(&self, _axis: &Axis, args: Args, mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
         Ok((smallvec![bind1(self, align(args, mapped)?)?], smallvec![true]))
     }
-}
-
-fn scalar<T: Real + Number>(x: T, y: T) -> T {
-    // Equal infinities differ by nothing, and NaN is passed on by the difference.
-    let distance = if x == y { T::ZERO } else { Real::abs(x - y) };
-    x.larger(y) + Real::log1p(Real::exp(-distance))
 }
 
 fn half<H: Number<Acc = f32>>(x: H, y: H) -> H {

@@ -4,8 +4,9 @@ use smallvec::smallvec;
 
 use super::axes::{kept_shape, reduced_size, reduction_methods};
 use super::{axis_of, cotangent, only, unpack, unwrap};
-use crate::compile::Known;
+use crate::compile::{Fusible, Known};
 use crate::error::{Error, Result};
+use crate::kernels::fused::Folding;
 use crate::kernels::reduce;
 use crate::primitive::{Args, Keeps, Outs, Primitive, Saved};
 use crate::tensor::dtype::dispatch;
@@ -82,6 +83,17 @@ impl Primitive for Reduce {
                 _ => reduce::min::<T>(x.data(), shape, axes, out),
             })),
         }])
+    }
+
+    fn fusible(&self) -> Option<Fusible> {
+        let folding = match self.kind {
+            Kind::Sum => Folding::Sum,
+            Kind::Prod => Folding::Prod,
+            Kind::Max => Folding::Max,
+            Kind::Min => Folding::Min,
+            Kind::Any | Kind::All => return None,
+        };
+        Some(Fusible::Reduce(folding, self.axes.clone()))
     }
 
     fn keeps(&self, _wants: &[bool]) -> Keeps {

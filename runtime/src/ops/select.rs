@@ -3,10 +3,11 @@
 use smallvec::smallvec;
 
 use super::{align, broadcast_shapes, cotangent, infer_elementwise, only, promoted, sum_to, unpack, unwrap};
-use crate::compile::{Known, Operand, Rewrite};
+use crate::compile::{Fusible, Known, Operand, Rewrite};
 use crate::error::{Error, Result};
 use crate::kernels::broadcast::Broadcast;
 use crate::kernels::elementwise;
+use crate::kernels::fused::Code;
 use crate::kernels::number::Number;
 use crate::primitive::{Args, Keeps, Outs, Primitive, Saved};
 use crate::tensor::dtype::dispatch;
@@ -38,6 +39,10 @@ impl Primitive for Select {
             4 => choose::<u32>(&c, &x, &y, out),
             _ => choose::<u64>(&c, &x, &y, out),
         }])
+    }
+
+    fn fusible(&self) -> Option<Fusible> {
+        Some(Fusible::Elementwise(Code::Select))
     }
 
     fn keeps(&self, _wants: &[bool]) -> Keeps {
@@ -94,6 +99,10 @@ impl Primitive for Clamp {
             let data = (low.data::<T>(), x.data::<T>(), high.data::<T>());
             elementwise::zip3(&layout, data, out, 1, |low, x, high| x.larger(low).smaller(high));
         }))])
+    }
+
+    fn fusible(&self) -> Option<Fusible> {
+        Some(Fusible::Elementwise(Code::Clamp))
     }
 
     fn keeps(&self, _wants: &[bool]) -> Keeps {

@@ -5,11 +5,12 @@ use smallvec::smallvec;
 use super::{
     addressable, axes_of, axis_of, broadcast_shapes, cotangent, only, prepend, sum_to, unpack, unwrap,
 };
-use crate::compile::{Known, Operand, Rewrite};
+use crate::compile::{Fusible, Known, Operand, Rewrite};
 use crate::error::{Error, Result};
 use crate::kernels::broadcast::Broadcast;
+use crate::kernels::fused::Code;
 use crate::kernels::{elementwise, transpose};
-use crate::primitive::{Args, Keeps, Outs, Primitive, Saved};
+use crate::primitive::{Args, Keeps, Outs, Prepared, Primitive, Saved};
 use crate::tensor::dtype::dispatch;
 use crate::tensor::{Array, Aval, Shape, Tensor};
 use crate::trace::{Axis, bind1};
@@ -53,6 +54,10 @@ impl Primitive for Broadcasted {
             Array::build(out, |out: &mut [T]| elementwise::expand(&layout, x.data(), out))
         });
         Ok(smallvec![out])
+    }
+
+    fn fusible(&self) -> Option<Fusible> {
+        Some(Fusible::Elementwise(Code::Copy))
     }
 
     fn keeps(&self, _wants: &[bool]) -> Keeps {
@@ -108,6 +113,10 @@ impl Primitive for Reshape {
     fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
         let [x] = unpack(args);
         Ok(smallvec![x.with_aval(only(outs))])
+    }
+
+    fn fusible(&self) -> Option<Fusible> {
+        Some(Fusible::Reshape)
     }
 
     fn keeps(&self, _wants: &[bool]) -> Keeps {
@@ -166,6 +175,20 @@ impl Primitive for Transpose {
             transpose::transpose(x.data::<T>(), x.shape(), &self.0, out);
         }));
         Ok(smallvec![out])
+    }
+
+    fn prepare(&self, args: &[&Aval], out: &Aval) -> Option<Box<dyn Prepared>> {
+        // Axes of size 1 alone move without the numbers.
+        if self.0.iter().filter(|&&axis| args[0].shape[axis] != 1).is_sorted() {
+            return None;
+        }
+        let (shape, axes, dtype) = (args[0].shape.clone(), self.0.clone(), out.dtype);
+        Some(Box::new(move |args: &[&[u8]], out: &mut [u8]| {
+            dispatch!(dtype, T => {
+                let out: &mut [T] = bytemuck::cast_slice_mut(out);
+                transpose::transpose(bytemuck::cast_slice(args[0]), &shape, &axes, out);
+            });
+        }))
     }
 
     fn keeps(&self, _wants: &[bool]) -> Keeps {

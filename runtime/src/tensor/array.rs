@@ -122,6 +122,15 @@ impl Array {
         }
     }
 
+    /// The raw bytes for writing, if nobody else holds them.
+    pub(crate) fn unique_bytes(&mut self) -> Option<&mut [u8]> {
+        let bytes = self.size() * self.dtype().size();
+        match &mut Arc::get_mut(&mut self.0)?.storage {
+            Storage::Inline(words) => Some(&mut bytemuck::cast_slice_mut(words)[..bytes]),
+            Storage::Shared(buffer) => Some(&mut Arc::get_mut(buffer)?.slice_mut()[..bytes]),
+        }
+    }
+
     /// The raw bytes, little-endian on the machines we run on.
     pub fn bytes(&self) -> &[u8] {
         let bytes = self.size() * self.dtype().size();

@@ -9,6 +9,7 @@
 
 pub(crate) mod batch;
 mod eval;
+pub(crate) mod place;
 pub(crate) mod stage;
 pub(crate) mod tape;
 

@@ -83,7 +83,8 @@ impl Stage {
         let mut build = self.build();
         let args = args.iter().map(|arg| self.var(&mut build, arg)).collect();
         let outs: Outs<Var> = avals.iter().map(|aval| build.fresh(aval.clone())).collect();
-        build.eqns.push(Eqn { primitive: primitive.to_arc(), args, outs: outs.clone(), location });
+        let (primitive, place) = (primitive.to_arc(), super::place::current());
+        build.eqns.push(Eqn { primitive, args, outs: outs.clone(), location, place });
         Ok(outs.into_iter().zip(avals).map(|(var, aval)| self.wrap(var, aval)).collect())
     }
 

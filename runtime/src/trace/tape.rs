@@ -26,6 +26,8 @@ struct Node {
     count: usize,
     /// Holds values of the parent only: a tape that held its own tracers would keep itself alive.
     pullback: Pullback,
+    /// The path of the module it was recorded in, to be told when it is pulled back.
+    place: Option<Arc<str>>,
 }
 
 impl Tape {
@@ -87,7 +89,13 @@ impl Tape {
             let mut record = self.record();
             let first = record.values;
             record.values += outs.len();
-            record.nodes.push(Node { inputs, first, count: outs.len(), pullback });
+            record.nodes.push(Node {
+                inputs,
+                first,
+                count: outs.len(),
+                pullback,
+                place: super::place::current(),
+            });
             let wrap = |(i, primal): (usize, Tensor)| {
                 if !primal.dtype().is_float() {
                     return primal;
@@ -152,6 +160,7 @@ impl Node {
         if outs.iter().all(Option::is_none) {
             return Ok(());
         }
+        let _place = super::place::enter(self.place.clone());
         for (input, ct) in self.inputs.iter().zip((self.pullback)(outs)?) {
             if let (Some(id), Some(ct)) = (input, ct) {
                 accumulate(&mut cts[*id], ct)?;

@@ -1,10 +1,12 @@
 //! `jit`: traced once, run many times.
 
 use std::marker::PhantomData;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
 use super::stage::{avals, stage};
-use crate::compile::Graph;
+use crate::compile::{Graph, Profile};
 use crate::error::Result;
 use crate::ops::call::Call;
 use crate::primitive::Args;
@@ -15,7 +17,10 @@ use crate::tree::{self, Structure, Token, Tree};
 /// A function that is traced once per structure, shapes and dtypes; see [`jit`].
 pub struct Jit<F, I, O> {
     f: F,
+    is_fused: bool,
+    limit: usize,
     cache: RwLock<Vec<Arc<Entry>>>,
+    counts: Counts,
     types: PhantomData<fn(I) -> O>,
 }
 
@@ -35,7 +40,39 @@ pub struct Jit<F, I, O> {
 /// ```
 pub type DynJit<'f, I, O> = Jit<Box<dyn Fn(I) -> Result<O> + Send + Sync + 'f>, I, O>;
 
+#[derive(Default)]
+struct Counts {
+    calls: AtomicU64,
+    traces: AtomicU64,
+    compile_nanos: AtomicU64,
+    evicted: AtomicU64,
+}
+
+/// What a [`Jit`] has done so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct JitStats {
+    /// Times the function was traced.
+    pub traces: u64,
+    /// Calls that found a program.
+    pub hits: u64,
+    /// Programs that are kept.
+    pub programs: usize,
+    /// Programs that made room for others.
+    pub evicted: u64,
+    /// Spent on tracing and compiling.
+    pub compile_time: Duration,
+}
+
+/// Programs that a [`Jit`] keeps, unless told otherwise.
+const LIMIT: usize = 256;
+
+/// A function traced this often hardly ever sees the same shapes twice.
+const SUSPICIOUS: u64 = 64;
+
 struct Entry {
+    /// The number of the last call that ran it.
+    used: AtomicU64,
     key: u64,
     inputs: Structure,
     avals: Vec<Aval>,
@@ -75,7 +112,14 @@ where
     O: Tree,
     F: Fn(I) -> Result<O>,
 {
-    Jit { f, cache: RwLock::default(), types: PhantomData }
+    Jit {
+        f,
+        is_fused: true,
+        limit: LIMIT,
+        cache: RwLock::default(),
+        counts: Counts::default(),
+        types: PhantomData,
+    }
 }
 
 impl<F, I, O> Jit<F, I, O>
@@ -114,6 +158,77 @@ where
         Ok(self.entry(args, trace::current().as_ref())?.call.graph().clone())
     }
 
+    /// Runs primitives one by one, not in fused kernels: to find out what fusion is worth, or whether it is to blame.
+    #[must_use]
+    pub fn unfused(mut self) -> Self {
+        self.is_fused = false;
+        self.clear();
+        self
+    }
+
+    /// How many programs are kept; 256 unless told otherwise. Those that were not used for the longest time go first.
+    #[must_use]
+    pub fn limit(mut self, programs: usize) -> Self {
+        self.limit = programs.max(1);
+        self
+    }
+
+    /// What was traced, found, and forgotten so far.
+    ///
+    /// ```
+    /// use flaxen::prelude::*;
+    ///
+    /// let f = jit(|x: Tensor| Ok(x + 1.0));
+    /// for size in [2, 3, 3] {
+    ///     f.call(Tensor::zeros([size]))?;
+    /// }
+    /// assert_eq!((f.stats().traces, f.stats().hits), (2, 1));
+    /// # Ok::<(), flaxen::Error>(())
+    /// ```
+    pub fn stats(&self) -> JitStats {
+        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        let traces = read(&self.counts.traces);
+        JitStats {
+            traces,
+            hits: read(&self.counts.calls).saturating_sub(traces),
+            programs: self.traces(),
+            evicted: read(&self.counts.evicted),
+            compile_time: Duration::from_nanos(read(&self.counts.compile_nanos)),
+        }
+    }
+
+    /// Runs the function several times and says what each step costs.
+    ///
+    /// ```
+    /// use flaxen::prelude::*;
+    ///
+    /// let f = jit(|x: Tensor| Ok((x.dot(&x) + 1.0).tanh()));
+    /// let profile = f.profile(&Tensor::ones([64, 64]))?;
+    /// assert_eq!(profile.steps.len(), 2);
+    /// println!("{profile}");
+    /// # Ok::<(), flaxen::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`call`](Jit::call); inside another transform, where there are no numbers.
+    pub fn profile(&self, args: &I) -> Result<Profile> {
+        const RUNS: usize = 10;
+        let entry = self.entry(args, trace::current().as_ref())?;
+        let leaves = tree::leaves(args).into_iter();
+        let captured = entry.captured.iter();
+        let arrays: Vec<Array> =
+            captured.chain(leaves).map(|leaf| leaf.array().cloned()).collect::<Result<_>>()?;
+        entry.call.profile(&arrays, RUNS)
+    }
+
+    /// The program these arguments lead to, as it runs: with fused kernels.
+    ///
+    /// # Errors
+    /// As [`call`](Jit::call).
+    pub fn program(&self, args: &I) -> Result<Graph> {
+        Ok(self.entry(args, trace::current().as_ref())?.call.fused_graph())
+    }
+
     /// How many programs were traced and are kept.
     pub fn traces(&self) -> usize {
         self.cache.read().unwrap_or_else(PoisonError::into_inner).len()
@@ -130,22 +245,48 @@ where
         let cache = self.cache.read().unwrap_or_else(PoisonError::into_inner);
         let found =
             cache.iter().find(|entry| entry.key == key && entry.axes == axes && entry.fits(args)).cloned();
+        let call = self.counts.calls.fetch_add(1, Ordering::Relaxed);
+        if let Some(entry) = &found {
+            entry.used.store(call, Ordering::Relaxed);
+        }
         // Tracing calls user code, which may call this very function: no lock is held then.
         drop(cache);
         match found {
             Some(entry) => Ok(entry),
-            None => self.trace(args, key, axes),
+            None => self.trace(args, key, axes, call),
         }
     }
 
-    fn trace(&self, args: &I, key: u64, axes: Vec<Axis>) -> Result<Arc<Entry>> {
+    fn trace(&self, args: &I, key: u64, axes: Vec<Axis>, used: u64) -> Result<Arc<Entry>> {
+        let start = Instant::now();
         let (inputs, avals) = (Structure::of(args), avals(args));
         let staged = stage(&inputs, &avals, &self.f)?;
         let (captured, outs) = (staged.captured, staged.outs);
-        let entry =
-            Arc::new(Entry { key, inputs, avals, axes, call: Call::new(staged.graph), captured, outs });
-        self.cache.write().unwrap_or_else(PoisonError::into_inner).push(entry.clone());
+        let (call, used) = (Call::with(staged.graph, self.is_fused), AtomicU64::new(used));
+        let entry = Arc::new(Entry { used, key, inputs, avals, axes, call, captured, outs });
+        let spent = start.elapsed().as_nanos() as u64;
+        self.counts.compile_nanos.fetch_add(spent, Ordering::Relaxed);
+        if self.counts.traces.fetch_add(1, Ordering::Relaxed) + 1 == SUSPICIOUS {
+            self.warn();
+        }
+        let mut cache = self.cache.write().unwrap_or_else(PoisonError::into_inner);
+        if cache.len() >= self.limit
+            && let Some(oldest) = (0..cache.len()).min_by_key(|&i| cache[i].used.load(Ordering::Relaxed))
+        {
+            cache.swap_remove(oldest);
+            self.counts.evicted.fetch_add(1, Ordering::Relaxed);
+        }
+        cache.push(entry.clone());
         Ok(entry)
+    }
+
+    /// Says once that a function is traced again and again.
+    fn warn(&self) {
+        let name = std::any::type_name::<F>();
+        eprintln!(
+            "flaxen: `{name}` was compiled {SUSPICIOUS} times, each time for other shapes or settings: pad its inputs \
+             to few shapes, or pass what changes as a tensor; `Jit::stats` counts, `Jit::limit` bounds what is kept"
+        );
     }
 }
 

@@ -20,7 +20,7 @@ pub use custom_vjp::{CustomVjp, custom_vjp};
 pub use eval_shape::eval_shape;
 pub use grad::{Loss, grad, value_and_grad, vjp};
 pub use jacobian::{Jacobian, hessian, jacfwd, jacrev};
-pub use jit::{DynJit, Jit, jit};
+pub use jit::{DynJit, Jit, JitStats, jit};
 pub use jvp::jvp;
 pub(crate) use lazy::stage_lazily;
 pub use vmap::{Vmap, vmap};

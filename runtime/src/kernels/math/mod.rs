@@ -7,6 +7,7 @@ mod error_function;
 mod exponential;
 mod gamma;
 mod halves;
+mod log_sum;
 mod logarithm;
 mod polynomial;
 mod power;
@@ -17,6 +18,7 @@ mod trigonometry;
 mod unary;
 
 pub use halves::{through_f32, through_f32_in_place};
+pub use log_sum::log_add_exp;
 pub use power::{integer_power, integer_power_in_place};
 pub use real::Real;
 pub use unary::{UnaryFn, UnaryOp, functions, map, map_in_place, unary, unary_in_place};

@@ -58,13 +58,13 @@ macro_rules! unary_ops {
                 }
             }
 
-            fn map_piece<T: Real>(self, input: &[T], out: &mut [T]) {
+            pub(crate) fn map_piece<T: Real>(self, input: &[T], out: &mut [T]) {
                 match self {
                     $(UnaryOp::$op => map::<functions::$op, T>(input, out),)*
                 }
             }
 
-            fn map_piece_in_place<T: Real>(self, values: &mut [T]) {
+            pub(crate) fn map_piece_in_place<T: Real>(self, values: &mut [T]) {
                 match self {
                     $(UnaryOp::$op => map_in_place::<functions::$op, T>(values),)*
                 }

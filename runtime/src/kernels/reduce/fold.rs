@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use crate::kernels::number::Number;
 
 /// An associative operation that folds many numbers into one.
-pub(super) trait Fold {
+pub(in crate::kernels) trait Fold {
     type In: Copy + Sync;
     type Acc: Copy + Send + Sync;
     type Out: Copy + Send;
@@ -19,7 +19,7 @@ pub(super) trait Fold {
 macro_rules! number_fold {
     ($(#[$doc:meta])* $name:ident, $identity:ident, $combine:ident) => {
         $(#[$doc])*
-        pub(super) struct $name<T>(PhantomData<T>);
+        pub(in crate::kernels) struct $name<T>(PhantomData<T>);
 
         impl<T: Number> Fold for $name<T> {
             type In = T;
@@ -27,15 +27,15 @@ macro_rules! number_fold {
             type Out = T;
 
             const IDENTITY: T::Acc = T::Acc::$identity;
-            #[inline]
+            #[inline(always)]
             fn lift(x: T) -> T::Acc {
                 x.widen()
             }
-            #[inline]
+            #[inline(always)]
             fn combine(a: T::Acc, b: T::Acc) -> T::Acc {
                 a.$combine(b)
             }
-            #[inline]
+            #[inline(always)]
             fn finish(acc: T::Acc) -> T {
                 T::narrow(acc)
             }
@@ -63,7 +63,7 @@ number_fold!(
 macro_rules! bool_fold {
     ($(#[$doc:meta])* $name:ident, $identity:literal, $combine:tt) => {
         $(#[$doc])*
-        pub(super) struct $name;
+        pub(in crate::kernels) struct $name;
 
         impl Fold for $name {
             type In = u8;
@@ -71,15 +71,15 @@ macro_rules! bool_fold {
             type Out = u8;
 
             const IDENTITY: u8 = $identity;
-            #[inline]
+            #[inline(always)]
             fn lift(x: u8) -> u8 {
                 u8::from(x != 0)
             }
-            #[inline]
+            #[inline(always)]
             fn combine(a: u8, b: u8) -> u8 {
                 a $combine b
             }
-            #[inline]
+            #[inline(always)]
             fn finish(acc: u8) -> u8 {
                 acc
             }
@@ -118,7 +118,7 @@ macro_rules! log_add_exp {
 log_add_exp!(f32 f64);
 
 /// The logarithm of the sum of exponentials.
-pub(super) struct LogSumExp<T>(PhantomData<T>);
+pub(in crate::kernels) struct LogSumExp<T>(PhantomData<T>);
 
 impl<T: Number<Acc: LogAddExp>> Fold for LogSumExp<T> {
     type In = T;

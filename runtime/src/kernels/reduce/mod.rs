@@ -15,7 +15,10 @@ pub use arg::{arg_max, arg_min};
 pub use cumulative::{Direction, cum_log_sum_exp, cum_max, cum_min, cum_prod, cum_sum};
 pub use fold::LogAddExp;
 
-use fold::{All, Any, Fold, Max, Min, Prod, Sum};
+use fold::{All, Any};
+pub(super) use fold::{Fold, Max, Min, Prod, Sum};
+pub(super) use runs::{combine_rows, fold_run};
+
 use layout::{Groups, Visit, collapse};
 
 use super::number::Number;

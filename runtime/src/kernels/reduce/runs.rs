@@ -33,15 +33,20 @@ pub(super) fn pairwise<V>(
 }
 
 /// Folds a contiguous run into one number.
-#[inline]
-pub(super) fn fold_run<F: Fold>(run: &[F::In]) -> F::Acc {
+#[inline(always)]
+pub(in crate::kernels) fn fold_run<F: Fold>(run: &[F::In]) -> F::Acc {
     if run.len() < LANES {
         return run.iter().fold(F::IDENTITY, |acc, &x| F::combine(acc, F::lift(x)));
+    }
+    // One block needs no tree, and is then compiled into the caller.
+    if run.len() <= BLOCK {
+        return fold_block::<F>(run);
     }
     let block = |i: usize| fold_block::<F>(&run[i * BLOCK..((i + 1) * BLOCK).min(run.len())]);
     pairwise(0, run.len().div_ceil(BLOCK), 1, &block, &F::combine)
 }
 
+#[inline(always)]
 fn fold_block<F: Fold>(block: &[F::In]) -> F::Acc {
     let (chunks, rest) = block.as_chunks::<LANES>();
     let mut lanes = [F::IDENTITY; LANES];
@@ -107,7 +112,7 @@ pub(super) fn fold_rows<F: Fold>(
 }
 
 /// Combines `other` into `acc` element by element.
-pub(super) fn combine_rows<F: Fold>(acc: &mut [F::Acc], other: &[F::Acc]) {
+pub(in crate::kernels) fn combine_rows<F: Fold>(acc: &mut [F::Acc], other: &[F::Acc]) {
     for (acc, &other) in acc.iter_mut().zip(other) {
         *acc = F::combine(*acc, other);
     }

@@ -5,8 +5,9 @@ use half::{bf16, f16};
 
 use super::Unary;
 use crate::kernels::elementwise;
-use crate::kernels::math::{self, Real, UnaryOp};
+use crate::kernels::math::{self, UnaryOp};
 use crate::kernels::number::Number;
+use crate::kernels::signed::Signed;
 use crate::tensor::dtype::{dispatch, dispatch_float};
 use crate::tensor::{Array, Aval, DType};
 
@@ -46,63 +47,6 @@ pub(super) fn map<T: bytemuck::Pod + Send + Sync>(
 
 fn ask<T: bytemuck::Pod + Send + Sync>(x: &Array, out: Aval, f: impl Fn(T) -> bool + Sync) -> Array {
     Array::build(out, |out| elementwise::map(x.data::<T>(), out, 1, |x| u8::from(f(x))))
-}
-
-/// What has a sign.
-trait Signed: Number {
-    fn negated(self) -> Self;
-    fn magnitude(self) -> Self;
-    /// -1, 0 or 1; float zeros and NaN are their own.
-    fn direction(self) -> Self;
-    fn is_infinite(self) -> bool;
-}
-
-macro_rules! signed {
-    ($($t:ty: $negated:expr, $magnitude:expr, $direction:expr, $is_infinite:expr;)*) => { $(
-        impl Signed for $t {
-            #[inline(always)]
-            fn negated(self) -> $t {
-                let f: fn($t) -> $t = $negated;
-                f(self)
-            }
-            #[inline(always)]
-            fn magnitude(self) -> $t {
-                let f: fn($t) -> $t = $magnitude;
-                f(self)
-            }
-            #[inline(always)]
-            fn direction(self) -> $t {
-                let f: fn($t) -> $t = $direction;
-                f(self)
-            }
-            #[inline(always)]
-            fn is_infinite(self) -> bool {
-                let f: fn($t) -> bool = $is_infinite;
-                f(self)
-            }
-        }
-    )* };
-}
-
-const SIGN: u16 = 1 << 15;
-
-signed! {
-    u8: u8::wrapping_neg, |x| x, |x| u8::from(x > 0), |_| false;
-    u32: u32::wrapping_neg, |x| x, |x| u32::from(x > 0), |_| false;
-    i32: i32::wrapping_neg, i32::wrapping_abs, i32::signum, |_| false;
-    i64: i64::wrapping_neg, i64::wrapping_abs, i64::signum, |_| false;
-    f32: |x| -x, f32::abs, <f32 as Real>::sign, f32::is_infinite;
-    f64: |x| -x, f64::abs, <f64 as Real>::sign, f64::is_infinite;
-    f16:
-        |x| f16::from_bits(x.to_bits() ^ SIGN),
-        |x| f16::from_bits(x.to_bits() & !SIGN),
-        |x| if x > f16::ZERO { f16::ONE } else if x < f16::ZERO { f16::NEG_ONE } else { x },
-        f16::is_infinite;
-    bf16:
-        |x| bf16::from_bits(x.to_bits() ^ SIGN),
-        |x| bf16::from_bits(x.to_bits() & !SIGN),
-        |x| if x > bf16::ZERO { bf16::ONE } else if x < bf16::ZERO { bf16::NEG_ONE } else { x },
-        bf16::is_infinite;
 }
 
 /// The floats: `bf16` and `f16` compute in `f32`.

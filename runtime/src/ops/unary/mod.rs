@@ -14,8 +14,9 @@ use smallvec::smallvec;
 pub(crate) use methods::inexact;
 
 use super::{cotangent, only, unpack};
-use crate::compile::{Known, Operand, Rewrite};
+use crate::compile::{Fusible, Known, Operand, Rewrite};
 use crate::error::{Error, Result};
+use crate::kernels::fused::Code;
 use crate::kernels::math::UnaryOp;
 use crate::primitive::{Args, Keeps, Outs, Primitive, Saved};
 use crate::tensor::{Array, Aval, DType, Tensor};
@@ -99,6 +100,18 @@ impl Primitive for Unary {
 
     fn batch(&self, _axis: &Axis, args: Args, mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
         Ok((smallvec![bind1(self, args)?], mapped.into()))
+    }
+
+    fn fusible(&self) -> Option<Fusible> {
+        Some(Fusible::Elementwise(match *self {
+            Neg => Code::Neg,
+            Not => Code::Not,
+            Relu => Code::Relu,
+            IsFinite => Code::IsFinite,
+            IsNan => Code::IsNan,
+            IsInf => Code::IsInf,
+            Function(op) => Code::Function(op),
+        }))
     }
 
     fn simplify(&self, args: &[Known<'_>]) -> Option<Rewrite> {

@@ -3,8 +3,9 @@
 use smallvec::smallvec;
 
 use super::eval::{Float, map};
-use crate::compile::{Known, Operand, Rewrite};
+use crate::compile::{Fusible, Known, Operand, Rewrite};
 use crate::error::{Error, Result};
+use crate::kernels::fused::Code;
 use crate::ops::{convert, cotangent, only, unpack, unwrap};
 use crate::primitive::{Args, Keeps, Outs, Primitive, Saved};
 use crate::tensor::dtype::dispatch_float;
@@ -66,6 +67,10 @@ impl Primitive for IntegerPower {
 
     fn batch(&self, _axis: &Axis, args: Args, mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
         Ok((smallvec![bind1(self, args)?], mapped.into()))
+    }
+
+    fn fusible(&self) -> Option<Fusible> {
+        Some(Fusible::Elementwise(Code::Power(self.0)))
     }
 
     fn simplify(&self, _args: &[Known<'_>]) -> Option<Rewrite> {

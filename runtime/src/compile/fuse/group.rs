@@ -1,0 +1,353 @@
+//! Which equations run together.
+
+use std::collections::{HashMap, HashSet};
+
+use super::super::graph::{Eqn, Graph, Var};
+use super::role::{Role, role};
+use crate::kernels::fused::{Access, Extent, LONGEST_ROW, access};
+
+/// Equations of one kernel; the registers of a tile have to stay in the nearest cache.
+const LARGEST: usize = 64;
+/// Groups looked at for a way around, before a merger is given up.
+const PATIENCE: usize = 2000;
+
+/// Equations that share one space of elements.
+#[derive(Debug)]
+pub(super) struct Group {
+    pub members: Vec<usize>,
+    /// Elements of the space.
+    pub size: usize,
+    /// Elements of a row, if anything depends on it.
+    pub cols: Option<usize>,
+    /// What the members make.
+    pub values: HashMap<Var, Extent>,
+    /// More than that of any group it reads from.
+    level: usize,
+}
+
+pub(super) struct Groups {
+    groups: Vec<Group>,
+    /// By equation.
+    group_of: Vec<usize>,
+    roles: Vec<Option<Role>>,
+}
+
+struct Search<'a> {
+    graph: &'a Graph,
+    made_by: HashMap<Var, usize>,
+    read_by: HashMap<Var, Vec<usize>>,
+    found: Groups,
+}
+
+/// What an equation would be in a group.
+struct Place {
+    extent: Extent,
+    cols: Option<usize>,
+}
+
+impl Groups {
+    pub fn of(graph: &Graph) -> Groups {
+        let made_by =
+            graph.eqns.iter().enumerate().flat_map(|(i, eqn)| eqn.outs.iter().map(move |&v| (v, i)));
+        let roles = graph.eqns.iter().map(|eqn| role(graph, eqn)).collect();
+        let found = Groups { groups: Vec::new(), group_of: Vec::new(), roles };
+        let mut read_by: HashMap<Var, Vec<usize>> = HashMap::new();
+        for (i, eqn) in graph.eqns.iter().enumerate() {
+            eqn.args.iter().for_each(|&arg| read_by.entry(arg).or_default().push(i));
+        }
+        let mut search = Search { graph, made_by: made_by.collect(), read_by, found };
+        for at in 0..graph.eqns.len() {
+            search.place(at);
+        }
+        search.found.drop_loose_reshapes(graph);
+        search.found
+    }
+
+    /// The group of an equation.
+    pub fn at(&self, equation: usize) -> &Group {
+        &self.groups[self.group_of[equation]]
+    }
+
+    /// Whether it computes elements; then it is a kernel also by itself, which runs in the program's own memory.
+    pub fn is_elementwise(&self, equation: usize) -> bool {
+        matches!(self.roles[equation], Some(Role::Map(_)))
+    }
+
+    pub fn index(&self, equation: usize) -> usize {
+        self.group_of[equation]
+    }
+
+    /// A reshape that no other member reads costs nothing outside, where it may be read under any shape.
+    fn drop_loose_reshapes(&mut self, graph: &Graph) {
+        for at in (0..graph.eqns.len()).rev() {
+            if !matches!(self.roles[at], Some(Role::Reshape)) || self.at(at).members.len() < 2 {
+                continue;
+            }
+            let out = graph.eqns[at].outs[0];
+            let group = self.group_of[at];
+            if self.groups[group].members.iter().any(|&other| graph.eqns[other].args.contains(&out)) {
+                continue;
+            }
+            self.groups[group].members.retain(|&other| other != at);
+            self.groups[group].values.remove(&out);
+            self.group_of[at] = self.groups.len();
+            self.groups.push(Group {
+                members: vec![at],
+                size: 0,
+                cols: None,
+                values: HashMap::new(),
+                level: 0,
+            });
+        }
+    }
+}
+
+impl Search<'_> {
+    fn place(&mut self, at: usize) {
+        let graph = self.graph;
+        let eqn = &graph.eqns[at];
+        let mut home = None;
+        for &arg in &eqn.args {
+            let Some(&maker) = self.made_by.get(&arg) else { continue };
+            let other = self.found.group_of[maker];
+            if home == Some(other) {
+                continue;
+            }
+            let Some(place) = self.fits(at, other) else { continue };
+            match home {
+                None if self.has_no_way_around(other, None, &eqn.args) => {
+                    self.join(at, other, &place);
+                    home = Some(other);
+                }
+                Some(home_group) if self.may_merge(home_group, other) => {
+                    home = Some(self.merge(home_group, other));
+                }
+                _ => {}
+            }
+        }
+        let home = home.unwrap_or_else(|| {
+            let group = self.alone(at);
+            self.found.group_of.push(self.found.groups.len());
+            self.found.groups.push(group);
+            self.found.groups.len() - 1
+        });
+        let makers = eqn.args.iter().filter_map(|arg| self.made_by.get(arg)).map(|&i| self.found.group_of[i]);
+        let below =
+            makers.filter(|&group| group != home).map(|group| self.found.groups[group].level + 1).max();
+        let own = &mut self.found.groups[home].level;
+        *own = (*own).max(below.unwrap_or(0));
+        self.raise_readers(home);
+    }
+
+    /// Restores the order of levels behind a group.
+    fn raise_readers(&mut self, group: usize) {
+        let mut open = vec![group];
+        while let Some(group) = open.pop() {
+            let level = self.found.groups[group].level;
+            for member in self.found.groups[group].members.clone() {
+                for out in &self.graph.eqns[member].outs {
+                    for &reader in self.read_by.get(out).into_iter().flatten() {
+                        let Some(&other) = self.found.group_of.get(reader) else { continue };
+                        if other != group && self.found.groups[other].level <= level {
+                            self.found.groups[other].level = level + 1;
+                            open.push(other);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn alone(&self, at: usize) -> Group {
+        let eqn = &self.graph.eqns[at];
+        let mut group = Group { members: vec![at], size: 0, cols: None, values: HashMap::new(), level: 0 };
+        let size = |var: Var| self.graph.aval(var).size();
+        let extent = match self.found.roles[at] {
+            Some(Role::Map(_)) => {
+                group.size = size(eqn.outs[0]);
+                Extent::Full
+            }
+            Some(Role::Rows(_, cols)) if cols <= LONGEST_ROW => {
+                (group.size, group.cols) = (size(eqn.args[0]), Some(cols));
+                Extent::Row
+            }
+            Some(Role::Columns(_, cols)) => {
+                (group.size, group.cols) = (size(eqn.args[0]), Some(cols));
+                Extent::Column
+            }
+            Some(Role::Total(_)) => {
+                group.size = size(eqn.args[0]);
+                if group.size <= LONGEST_ROW {
+                    group.cols = Some(group.size);
+                    Extent::Row
+                } else {
+                    Extent::Total
+                }
+            }
+            _ => return group,
+        };
+        group.values.insert(eqn.outs[0], extent);
+        group
+    }
+
+    /// What the equation would be in the group, leaving aside what lies between.
+    fn fits(&self, at: usize, group: usize) -> Option<Place> {
+        let (eqn, group) = (&self.graph.eqns[at], &self.found.groups[group]);
+        if group.size == 0 || group.members.len() >= LARGEST {
+            return None;
+        }
+        let size = |var: Var| self.graph.aval(var).size();
+        let extent_of = |var: Var| group.values.get(&var).copied();
+        match self.found.roles[at]? {
+            Role::Reshape => match extent_of(eqn.args[0])? {
+                extent @ (Extent::Full | Extent::Row) => Some(Place { extent, cols: group.cols }),
+                Extent::Column | Extent::Total => None,
+            },
+            Role::Map(_) => {
+                let out = eqn.outs[0];
+                if size(out) == group.size && eqn.args.iter().all(|&arg| self.is_seen_by_all(eqn, arg, group))
+                {
+                    return Some(Place { extent: Extent::Full, cols: group.cols });
+                }
+                let rows = group.size / group.cols?;
+                let by_row = |&arg: &Var| match extent_of(arg) {
+                    Some(extent) => extent == Extent::Row,
+                    None => matches!(self.access(eqn, arg, usize::MAX), Access::One | Access::Full),
+                };
+                (size(out) == rows && eqn.args.iter().all(by_row))
+                    .then_some(Place { extent: Extent::Row, cols: group.cols })
+            }
+            Role::Rows(_, cols) => {
+                let fits = extent_of(eqn.args[0])? == Extent::Full
+                    && cols <= LONGEST_ROW
+                    && group.cols.is_none_or(|own| own == cols);
+                fits.then_some(Place { extent: Extent::Row, cols: Some(cols) })
+            }
+            Role::Columns(_, cols) => {
+                let fits =
+                    extent_of(eqn.args[0])? == Extent::Full && group.cols.is_none_or(|own| own == cols);
+                fits.then_some(Place { extent: Extent::Column, cols: Some(cols) })
+            }
+            Role::Total(_) => match (extent_of(eqn.args[0])?, group.cols) {
+                (Extent::Full, None) if group.size <= LONGEST_ROW => {
+                    Some(Place { extent: Extent::Row, cols: Some(group.size) })
+                }
+                (Extent::Full, Some(cols)) if cols == group.size => {
+                    Some(Place { extent: Extent::Row, cols: group.cols })
+                }
+                (Extent::Full, cols) => Some(Place { extent: Extent::Total, cols }),
+                _ => None,
+            },
+        }
+    }
+
+    /// Whether an argument has a number for each element of the group.
+    fn is_seen_by_all(&self, eqn: &Eqn, arg: Var, group: &Group) -> bool {
+        match group.values.get(&arg) {
+            None => true,
+            Some(Extent::Full) => self.graph.aval(arg).size() == group.size,
+            Some(Extent::Row) => {
+                let cols = group.cols.unwrap_or(usize::MAX);
+                let access = self.access(eqn, arg, cols);
+                matches!(access, Access::Rows) || (group.size == cols && matches!(access, Access::One))
+            }
+            Some(Extent::Column | Extent::Total) => false,
+        }
+    }
+
+    fn access(&self, eqn: &Eqn, arg: Var, cols: usize) -> Access {
+        access(&self.graph.aval(eqn.outs[0]).shape, &self.graph.aval(arg).shape, cols)
+    }
+
+    fn join(&mut self, at: usize, group: usize, place: &Place) {
+        self.found.group_of.push(group);
+        let group = &mut self.found.groups[group];
+        group.members.push(at);
+        group.cols = place.cols;
+        group.values.insert(self.graph.eqns[at].outs[0], place.extent);
+    }
+
+    fn may_merge(&self, a: usize, b: usize) -> bool {
+        let (one, other) = (&self.found.groups[a], &self.found.groups[b]);
+        if one.size != other.size || one.members.len() + other.members.len() > LARGEST {
+            return false;
+        }
+        if let (Some(x), Some(y)) = (one.cols, other.cols)
+            && x != y
+        {
+            return false;
+        }
+        let cols = one.cols.or(other.cols);
+        // What a member of one reads of the other must have a number for each of its elements.
+        let reads = |reader: &Group, made: &Group| {
+            reader.members.iter().all(|&member| {
+                let eqn = &self.graph.eqns[member];
+                let own = match reader.values.get(&eqn.outs[0]) {
+                    Some(Extent::Row) if matches!(self.found.roles[member], Some(Role::Map(_))) => {
+                        Extent::Row
+                    }
+                    _ => Extent::Full,
+                };
+                eqn.args.iter().all(|&arg| match (made.values.get(&arg), own) {
+                    (None, _) => true,
+                    (Some(Extent::Full), Extent::Full) => self.graph.aval(arg).size() == reader.size,
+                    (Some(Extent::Row), Extent::Row) => true,
+                    (Some(Extent::Row), Extent::Full)
+                        if matches!(self.found.roles[member], Some(Role::Map(_))) =>
+                    {
+                        matches!(self.access(eqn, arg, cols.unwrap_or(usize::MAX)), Access::Rows)
+                    }
+                    _ => false,
+                })
+            })
+        };
+        let outside = |group: usize, other: usize| {
+            let members = self.found.groups[group].members.iter();
+            let args: Vec<Var> = members.flat_map(|&i| self.graph.eqns[i].args.iter().copied()).collect();
+            self.has_no_way_around(other, Some(group), &args)
+        };
+        reads(one, other) && reads(other, one) && outside(a, b) && outside(b, a)
+    }
+
+    fn merge(&mut self, a: usize, b: usize) -> usize {
+        let (into, from) = (a.min(b), a.max(b));
+        let group = &mut self.found.groups[from];
+        let members = std::mem::take(&mut group.members);
+        let (values, cols, level) = (std::mem::take(&mut group.values), group.cols, group.level);
+        group.size = 0;
+        members.iter().for_each(|&member| self.found.group_of[member] = into);
+        let group = &mut self.found.groups[into];
+        group.members.extend(members);
+        group.members.sort_unstable();
+        group.values.extend(values);
+        group.cols = group.cols.or(cols);
+        group.level = group.level.max(level);
+        self.raise_readers(into);
+        into
+    }
+
+    /// Whether none of the values, read by a group or a new equation, depends on `group` through equations of others.
+    fn has_no_way_around(&self, group: usize, reader: Option<usize>, values: &[Var]) -> bool {
+        let groups = &self.found.groups;
+        let maker = |var: &Var| self.found.group_of.get(*self.made_by.get(var)?).copied();
+        let mut seen: HashSet<usize> = reader.into_iter().collect();
+        let mut open: Vec<usize> = values.iter().filter_map(maker).filter(|&maker| maker != group).collect();
+        while let Some(next) = open.pop() {
+            if groups[next].level <= groups[group].level || !seen.insert(next) {
+                continue;
+            }
+            if seen.len() > PATIENCE {
+                return false;
+            }
+            for &member in &groups[next].members {
+                for maker in self.graph.eqns[member].args.iter().filter_map(maker) {
+                    if maker == group {
+                        return false;
+                    }
+                    open.push(maker);
+                }
+            }
+        }
+        true
+    }
+}

@@ -1,0 +1,55 @@
+//! An order in which groups can run.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, HashSet};
+
+use super::super::graph::{Graph, Var};
+use super::group::Groups;
+
+/// The equations of each group, groups after those that they read from, otherwise in the order they had.
+pub(super) fn sorted(graph: &Graph, groups: &Groups) -> Vec<Vec<usize>> {
+    let made_by: HashMap<Var, usize> = (graph.eqns.iter().enumerate())
+        .flat_map(|(i, eqn)| eqn.outs.iter().map(move |&var| (var, groups.index(i))))
+        .collect();
+    let mut readers: HashMap<usize, Vec<usize>> = HashMap::new();
+    let mut waits: HashMap<usize, usize> = HashMap::new();
+    let mut last: HashMap<usize, usize> = HashMap::new();
+    let mut known: HashSet<(usize, usize)> = HashSet::new();
+    for (i, eqn) in graph.eqns.iter().enumerate() {
+        let group = groups.index(i);
+        last.insert(group, i);
+        waits.entry(group).or_default();
+        for arg in &eqn.args {
+            if let Some(&maker) = made_by.get(arg)
+                && maker != group
+                && known.insert((maker, group))
+            {
+                readers.entry(maker).or_default().push(group);
+                *waits.entry(group).or_default() += 1;
+            }
+        }
+    }
+    let mut ready: BinaryHeap<Reverse<(usize, usize)>> = waits
+        .iter()
+        .filter(|(_, count)| **count == 0)
+        .map(|(group, _)| Reverse((last[group], *group)))
+        .collect();
+    let mut order = Vec::with_capacity(last.len());
+    while let Some(Reverse((equation, group))) = ready.pop() {
+        order.push(groups.at(equation).members.clone());
+        for reader in readers.remove(&group).unwrap_or_default() {
+            if let Some(count) = waits.get_mut(&reader) {
+                *count -= 1;
+                if *count == 0 {
+                    ready.push(Reverse((last[&reader], reader)));
+                }
+            }
+        }
+    }
+    debug_assert_eq!(
+        order.iter().map(Vec::len).sum::<usize>(),
+        graph.eqns.len(),
+        "no group waits for itself"
+    );
+    order
+}

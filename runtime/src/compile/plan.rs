@@ -1,0 +1,249 @@
+//! Where each value lives while a program runs.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use super::fuse::{Fusible, Fusion};
+use super::graph::{Eqn, Graph, Var};
+use super::program::{Action, Step};
+use crate::tensor::Aval;
+
+/// Where a value is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Operand {
+    /// An array; true at its last use, where it is moved out. Donation is nothing more than this, applied to an argument the
+    /// caller gave away.
+    Slot(usize, bool),
+    /// Memory of the program, so many bytes of it.
+    Home(usize, usize),
+    Const(usize),
+}
+
+/// Where a value is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Dest {
+    Slot(usize),
+    Home(usize, usize),
+}
+
+pub(super) struct Plan {
+    pub steps: Vec<Step>,
+    pub outs: Vec<Operand>,
+    /// Bytes of each home.
+    pub homes: Vec<usize>,
+    pub slots: usize,
+}
+
+struct Planner<'a> {
+    graph: &'a Graph,
+    /// The last step that reads a value; results are read after all of them.
+    last: HashMap<Var, usize>,
+    consts: HashMap<Var, usize>,
+    /// Arrays have a slot each.
+    slots: HashMap<Var, usize>,
+    at_home: Vec<bool>,
+    /// Where values of homes are, and how many values under other shapes still share that.
+    home: HashMap<Var, usize>,
+    homes: Vec<usize>,
+    free: Vec<usize>,
+}
+
+impl Plan {
+    pub fn new(graph: &Graph) -> Plan {
+        let actions: Vec<Action> = graph.eqns.iter().map(|eqn| action(graph, eqn)).collect();
+        let roots = roots(graph, &actions);
+        let mut planner = Planner {
+            graph,
+            last: HashMap::new(),
+            consts: graph.consts.iter().enumerate().map(|(i, (var, _))| (*var, i)).collect(),
+            slots: HashMap::new(),
+            at_home: at_home(graph, &actions, &roots),
+            home: HashMap::new(),
+            homes: Vec::new(),
+            free: Vec::new(),
+        };
+        // A value lasts as long as all its shapes.
+        for (at, eqn) in graph.eqns.iter().enumerate() {
+            planner.last.extend(eqn.args.iter().flat_map(|&arg| [(arg, at), (roots[arg.index()], at)]));
+        }
+        planner.last.extend(graph.outs.iter().map(|&out| (out, usize::MAX)));
+        for &input in &graph.inputs {
+            let next = planner.slots.len();
+            planner.slots.insert(input, next);
+        }
+        let steps = graph.eqns.iter().zip(actions).enumerate();
+        let steps = steps.filter_map(|(at, (eqn, action))| planner.step(at, eqn, action, &roots)).collect();
+        let mut later: Vec<Var> = Vec::new();
+        let mut outs: Vec<Operand> = Vec::new();
+        for &out in graph.outs.iter().rev() {
+            let last = !later.contains(&out);
+            later.push(out);
+            outs.push(match planner.consts.get(&out) {
+                Some(&at) => Operand::Const(at),
+                None => Operand::Slot(planner.slots[&out], last),
+            });
+        }
+        outs.reverse();
+        Plan { steps, outs, homes: planner.homes, slots: planner.slots.len() }
+    }
+}
+
+fn action(graph: &Graph, eqn: &Eqn) -> Action {
+    let primitive = &eqn.primitive;
+    if let Some(fusion) = (&**primitive as &dyn std::any::Any).downcast_ref::<Fusion>() {
+        return Action::Fused(fusion.clone());
+    }
+    if eqn.outs.len() == 1 {
+        if primitive.fusible() == Some(Fusible::Reshape) {
+            return Action::Reshape;
+        }
+        let args: Vec<&Aval> = eqn.args.iter().map(|&arg| graph.aval(arg)).collect();
+        if let Some(kernel) = primitive.prepare(&args, graph.aval(eqn.outs[0])) {
+            return Action::Prepared(primitive.name(), kernel);
+        }
+    }
+    Action::Eval(primitive.clone())
+}
+
+/// By variable: the one it is a reshape of, through any number of reshapes.
+fn roots(graph: &Graph, actions: &[Action]) -> Vec<Var> {
+    let mut roots: Vec<Var> = (0..graph.avals.len() as u32).map(Var).collect();
+    for (eqn, action) in graph.eqns.iter().zip(actions) {
+        if matches!(action, Action::Reshape) {
+            roots[eqn.outs[0].index()] = roots[eqn.args[0].index()];
+        }
+    }
+    roots
+}
+
+/// By variable: whether only kernels that read and write bytes ever see it, under any shape.
+fn at_home(graph: &Graph, actions: &[Action], roots: &[Var]) -> Vec<bool> {
+    let mut made = vec![false; graph.avals.len()];
+    let mut seen = vec![false; graph.avals.len()];
+    for (eqn, action) in graph.eqns.iter().zip(actions) {
+        match action {
+            Action::Fused(_) | Action::Prepared(..) => {
+                eqn.outs.iter().for_each(|out| made[out.index()] = true)
+            }
+            Action::Reshape => {}
+            Action::Eval(_) => eqn.args.iter().for_each(|arg| seen[roots[arg.index()].index()] = true),
+        }
+    }
+    graph.outs.iter().for_each(|out| seen[roots[out.index()].index()] = true);
+    roots.iter().map(|root| made[root.index()] && !seen[root.index()]).collect()
+}
+
+impl Planner<'_> {
+    fn bytes(&self, var: Var) -> usize {
+        let aval = self.graph.aval(var);
+        aval.size() * aval.dtype.size()
+    }
+
+    fn step(&mut self, at: usize, eqn: &Eqn, action: Action, roots: &[Var]) -> Option<Step> {
+        let mut args = Vec::with_capacity(eqn.args.len());
+        for (i, &arg) in eqn.args.iter().enumerate() {
+            // Of one value given twice, the last reader takes it.
+            let last = self.last[&arg] == at && !eqn.args[i + 1..].contains(&arg);
+            args.push(match (self.consts.get(&arg), self.at_home[arg.index()]) {
+                (Some(&at), _) => Operand::Const(at),
+                (None, true) => Operand::Home(self.home[&roots[arg.index()]], self.bytes(arg)),
+                (None, false) => Operand::Slot(self.slots[&arg], last),
+            });
+        }
+        if matches!(action, Action::Reshape) && self.at_home[eqn.outs[0].index()] {
+            return None;
+        }
+        let mut ended: Vec<Var> = eqn.args.iter().map(|arg| roots[arg.index()]).collect();
+        ended.retain(|var| self.home.contains_key(var) && self.last_of(*var, roots) == at);
+        ended.sort_unstable();
+        ended.dedup();
+        let pairs: Vec<Option<usize>> = match &action {
+            Action::Fused(fusion) => fusion.in_place().to_vec(),
+            _ => Vec::new(),
+        };
+        let mut outs = Vec::with_capacity(eqn.outs.len());
+        for (i, &out) in eqn.outs.iter().enumerate() {
+            if !self.at_home[out.index()] {
+                let next = self.slots.len();
+                outs.push(Dest::Slot(*self.slots.entry(out).or_insert(next)));
+                continue;
+            }
+            let bytes = self.bytes(out);
+            let pair = pairs.get(i).copied().flatten().map(|input| roots[eqn.args[input].index()]);
+            let home = match pair.and_then(|var| ended.iter().position(|&other| other == var)) {
+                Some(found) => self.home[&ended.swap_remove(found)],
+                None => self.new_home(bytes),
+            };
+            self.home.insert(out, home);
+            outs.push(Dest::Home(home, bytes));
+        }
+        for var in ended {
+            self.free.extend(self.home.get(&var));
+        }
+        // What nobody reads is free again at once.
+        for out in &eqn.outs {
+            if self.at_home[out.index()] && !self.last.contains_key(out) {
+                self.free.extend(self.home.get(out));
+            }
+        }
+        let avals: Vec<Aval> = eqn.outs.iter().map(|&out| self.graph.aval(out).clone()).collect();
+        let moves = !matches!(action, Action::Reshape);
+        let bytes = eqn.args.iter().chain(&eqn.outs).map(|&var| self.bytes(var) as u64).sum();
+        Some(Step {
+            action,
+            args,
+            outs,
+            avals,
+            location: eqn.location,
+            place: eqn.place.clone(),
+            flops: self.graph.flops(at..at + 1),
+            bytes: if moves { bytes } else { 0 },
+        })
+    }
+
+    /// The last step that reads a value under any shape.
+    fn last_of(&self, root: Var, roots: &[Var]) -> usize {
+        debug_assert_eq!(roots[root.index()], root);
+        self.last.get(&root).copied().unwrap_or(0)
+    }
+
+    /// The smallest free home that is large enough, or the largest, made larger, or a new one.
+    fn new_home(&mut self, bytes: usize) -> usize {
+        let fits = |&at: &usize| self.homes[self.free[at]] >= bytes;
+        let smallest = (0..self.free.len()).filter(fits).min_by_key(|&at| self.homes[self.free[at]]);
+        // Much too large a home is better left to others.
+        let found = smallest.filter(|&at| self.homes[self.free[at]] <= 4 * bytes.max(64)).or_else(|| {
+            (0..self.free.len()).filter(|at| !fits(at)).max_by_key(|&at| self.homes[self.free[at]])
+        });
+        match found {
+            Some(at) => {
+                let home = self.free.swap_remove(at);
+                self.homes[home] = self.homes[home].max(bytes);
+                home
+            }
+            None => {
+                self.homes.push(bytes);
+                self.homes.len() - 1
+            }
+        }
+    }
+}
+
+impl fmt::Display for Operand {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Operand::Slot(at, last) => write!(f, "slot{at}{}", if *last { "!" } else { "" }),
+            Operand::Home(at, bytes) => write!(f, "home{at}[{bytes}]"),
+            Operand::Const(at) => write!(f, "const{at}"),
+        }
+    }
+}
+
+impl fmt::Display for Dest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Dest::Slot(at) => write!(f, "slot{at}"),
+            Dest::Home(at, bytes) => write!(f, "home{at}[{bytes}]"),
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! Many elementwise operations and reductions in one pass over memory.
+//!
+//! A [`Recipe`] says what is computed of each element; [`Fused`] runs it over tiles that stay in the nearest cache: one
+//! indirect call for each operation and tile, vectorised loops within. Elementwise operations perform the very roundings
+//! they perform one by one. Tiles, and the order in which reductions combine them, depend on shapes alone, so results do not depend
+//! on the number of threads.
+
+mod code;
+mod fold;
+mod halves;
+mod loops;
+mod plan;
+mod recipe;
+mod run;
+mod table;
+
+pub use code::{Code, Folding};
+pub(crate) use plan::{LONGEST_ROW, access};
+pub(crate) use recipe::{Access, Extent, Op, Recipe, supports};
+pub(crate) use run::{Fused, Source};
+
+use super::simd::Level;
+
+#[cfg(not(debug_assertions))]
+fn level() -> Level {
+    Level::chosen()
+}
+
+#[cfg(debug_assertions)]
+#[allow(dead_code)]
+fn level() -> Level {
+    Level::Portable
+}

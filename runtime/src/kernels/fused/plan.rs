@@ -1,0 +1,414 @@
+//! From a recipe to instructions over slots of a tile.
+
+use std::collections::HashMap;
+
+use super::fold::{FoldColumns, FoldRows, fold_columns, fold_rows};
+use super::loops::Block;
+use super::recipe::{Access, Extent, Op, Recipe};
+use super::table;
+use crate::kernels::broadcast::Broadcast;
+
+/// The place of a value of a tile: inputs come first, then results, then slots.
+pub(super) type Place = u16;
+
+pub(super) struct Instruction {
+    pub action: Action,
+    pub args: [Place; 3],
+    pub out: Place,
+    /// Whether it handles a number for each row, not for each element.
+    pub by_rows: bool,
+}
+
+pub(super) enum Action {
+    Map(Block, i32),
+    /// Repeats the number of each row along the row.
+    Expand(usize),
+    /// Reads an input that is broadcast in another way.
+    Gather,
+    Rows(FoldRows),
+    /// Adds to the accumulators of a root.
+    Root(usize),
+}
+
+/// What is made once, before the first tile.
+pub(super) enum Prologue {
+    /// Spreads the only number of an input.
+    Splat,
+    /// Repeats an input that has a number for each column.
+    Repeat,
+}
+
+/// A reduction that is known at the end only.
+pub(super) struct Root {
+    pub fold: FoldColumns,
+    /// Accumulators.
+    pub cols: usize,
+    /// The number of the result.
+    pub out: usize,
+    /// Where its accumulators begin.
+    pub offset: usize,
+    /// Whether it is one number of all.
+    pub is_total: bool,
+}
+
+pub(super) struct Plan {
+    pub size: usize,
+    pub cols: usize,
+    /// Rows of a tile; 0 if a tile is a part of a row.
+    pub tile_rows: usize,
+    /// Elements of a tile at most.
+    pub tile: usize,
+    pub inputs: Vec<Input>,
+    /// By result.
+    pub outs: Vec<Out>,
+    pub prologue: Vec<(Prologue, usize, Place)>,
+    pub body: Vec<Instruction>,
+    /// By slot: where it begins.
+    pub slots: Vec<usize>,
+    /// Bytes of all slots.
+    pub bytes: usize,
+    pub roots: Vec<Root>,
+    /// Bytes of all accumulators.
+    pub root_bytes: usize,
+    /// Which input's memory each result may be written to.
+    pub in_place: Vec<Option<usize>>,
+    /// The rough cost of an element.
+    pub work: usize,
+}
+
+pub(super) struct Input {
+    pub access: Access,
+    pub width: usize,
+    pub count: usize,
+}
+
+pub(super) struct Out {
+    pub width: usize,
+    pub count: usize,
+    pub extent: Extent,
+}
+
+/// Elements of a tile, if rows are shorter.
+const TILE: usize = 512;
+/// Slots begin at cache lines.
+const LINE: usize = 64;
+/// The longest row that is held as a whole.
+pub(crate) const LONGEST_ROW: usize = 1 << 14;
+
+struct Planner<'a> {
+    recipe: &'a Recipe,
+    tile_rows: usize,
+    prologue: Vec<(Prologue, usize, Place)>,
+    body: Vec<Instruction>,
+    /// By place from the first slot on: bytes of an element, whether it is kept, whether it has a number for each row only.
+    slots: Vec<(usize, bool, bool)>,
+    /// Values as seen by each element, or by each row.
+    seen: HashMap<(usize, bool), Place>,
+}
+
+impl Plan {
+    pub fn new(recipe: Recipe) -> Plan {
+        let Recipe { size, cols, .. } = recipe;
+        let folds = recipe.ops.iter().any(|op| op.extent() == Extent::Row);
+        let tile_rows = if cols <= TILE || folds { (TILE / cols.max(1)).max(1) } else { 0 };
+        let tile = if tile_rows == 0 { TILE } else { tile_rows * cols };
+        let mut planner = Planner {
+            recipe: &recipe,
+            tile_rows,
+            prologue: Vec::new(),
+            body: Vec::new(),
+            slots: Vec::new(),
+            seen: HashMap::new(),
+        };
+        let in_place = pairs(&recipe);
+        let mut roots = Vec::new();
+        let mut root_bytes = 0;
+        for at in 0..recipe.ops.len() {
+            planner.op(at, &in_place, &mut roots, &mut root_bytes);
+        }
+        for (out, &value) in recipe.outs.iter().enumerate() {
+            planner.finish(out, value);
+        }
+        let Planner { prologue, mut body, slots: needs, .. } = planner;
+        let first_slot = recipe.inputs.len() + recipe.outs.len();
+        let (slots, bytes) = assign(&mut body, &prologue, &needs, first_slot, tile, tile_rows.max(1));
+        let rows = size / cols.max(1);
+        let input = |(access, dtype): &(Access, crate::DType)| Input {
+            access: access.clone(),
+            width: dtype.size(),
+            count: match access {
+                Access::One => 1,
+                Access::Full => size,
+                Access::Rows => rows,
+                Access::Columns => cols,
+                Access::Strided(layout) => layout.reach(),
+            },
+        };
+        let out = |&value: &usize| {
+            let op = &recipe.ops[value - recipe.inputs.len()];
+            let count = match op.extent() {
+                Extent::Full => size,
+                Extent::Row => rows,
+                Extent::Column => cols,
+                Extent::Total => 1,
+            };
+            Out { width: op.dtype().size(), count, extent: op.extent() }
+        };
+        Plan {
+            size,
+            cols,
+            tile_rows,
+            tile,
+            inputs: recipe.inputs.iter().map(input).collect(),
+            outs: recipe.outs.iter().map(out).collect(),
+            prologue,
+            body,
+            slots,
+            bytes,
+            roots,
+            root_bytes,
+            work: recipe.ops.iter().filter(|op| op.extent() != Extent::Row).map(Op::cost).sum(),
+            in_place,
+        }
+    }
+}
+
+/// Which input each result may overwrite.
+fn pairs(recipe: &Recipe) -> Vec<Option<usize>> {
+    let mut free = recipe.dying.clone();
+    let op = |value: usize| &recipe.ops[value - recipe.inputs.len()];
+    let mut pair = |value: &usize| {
+        let fits = |input: &usize| {
+            let (access, dtype) = &recipe.inputs[*input];
+            free[*input]
+                && matches!(access, Access::Full)
+                && op(*value).extent() == Extent::Full
+                && dtype.size() == op(*value).dtype().size()
+        };
+        let input = (0..recipe.inputs.len()).find(fits)?;
+        free[input] = false;
+        Some(input)
+    };
+    recipe.outs.iter().map(&mut pair).collect()
+}
+
+impl Planner<'_> {
+    fn inputs(&self) -> usize {
+        self.recipe.inputs.len()
+    }
+
+    fn slot(&mut self, width: usize, kept: bool, by_rows: bool) -> Place {
+        self.slots.push((width, kept, by_rows));
+        (self.inputs() + self.recipe.outs.len() + self.slots.len() - 1) as Place
+    }
+
+    fn width(&self, value: usize) -> usize {
+        match value.checked_sub(self.inputs()) {
+            None => self.recipe.inputs[value].1.size(),
+            Some(op) => self.recipe.ops[op].dtype().size(),
+        }
+    }
+
+    /// Where a value is found with a number for each element, or each row.
+    fn place(&mut self, value: usize, by_rows: bool) -> Place {
+        if let Some(&place) = self.seen.get(&(value, by_rows)) {
+            return place;
+        }
+        let width = self.width(value);
+        let place = match self.recipe.inputs.get(value).map(|(access, _)| access) {
+            Some(Access::One) => {
+                // One number for all is the same for elements and rows.
+                let slot = match self.seen.get(&(value, !by_rows)) {
+                    Some(&slot) => slot,
+                    None => {
+                        let slot = self.slot(width, true, false);
+                        self.prologue.push((Prologue::Splat, value, slot));
+                        slot
+                    }
+                };
+                self.seen.insert((value, !by_rows), slot);
+                slot
+            }
+            Some(Access::Full) => value as Place,
+            Some(Access::Rows) if by_rows => value as Place,
+            Some(Access::Columns) if self.tile_rows < 2 => value as Place,
+            Some(Access::Columns) => {
+                let slot = self.slot(width, true, false);
+                self.prologue.push((Prologue::Repeat, value, slot));
+                slot
+            }
+            Some(Access::Strided(_)) => {
+                let out = self.slot(width, false, false);
+                let args = [value as Place, 0, 0];
+                self.body.push(Instruction { action: Action::Gather, args, out, by_rows: false });
+                out
+            }
+            // A number for each row, and wanted for each element.
+            Some(Access::Rows) | None => {
+                let args = [self.place(value, true), 0, 0];
+                let out = self.slot(width, false, false);
+                self.body.push(Instruction { action: Action::Expand(width), args, out, by_rows: false });
+                out
+            }
+        };
+        self.seen.insert((value, by_rows), place);
+        place
+    }
+
+    fn op(&mut self, at: usize, in_place: &[Option<usize>], roots: &mut Vec<Root>, root_bytes: &mut usize) {
+        let recipe = self.recipe;
+        let value = self.inputs() + at;
+        let op = &recipe.ops[at];
+        let by_rows = op.extent() == Extent::Row;
+        match op {
+            Op::Map { code, args, from, to, .. } => {
+                let mut places = [0; 3];
+                for (place, &arg) in places.iter_mut().zip(args) {
+                    *place = self.place(arg, by_rows);
+                }
+                let Some((block, parameter)) = table::entry(*code, *from, *to) else {
+                    unreachable!("`supports` was asked")
+                };
+                let out = self.destination(value, by_rows, in_place);
+                let action = Action::Map(block, parameter);
+                self.body.push(Instruction { action, args: places, out, by_rows });
+            }
+            Op::Fold { folding, arg, dtype, extent } => {
+                let args = [self.place(*arg, false), 0, 0];
+                if by_rows {
+                    let out = self.destination(value, true, in_place);
+                    let action = Action::Rows(fold_rows(*folding, *dtype));
+                    self.body.push(Instruction { action, args, out, by_rows });
+                    return;
+                }
+                let fold = fold_columns(*folding, *dtype);
+                let cols = if *extent == Extent::Total { 1 } else { recipe.cols };
+                let out = recipe.outs.iter().position(|&out| out == value);
+                let out = out.unwrap_or_else(|| unreachable!("what is known at the end is a result"));
+                let action = Action::Root(roots.len());
+                self.body.push(Instruction { action, args, out: 0, by_rows: false });
+                let is_total = *extent == Extent::Total;
+                roots.push(Root { fold, cols, out, offset: *root_bytes, is_total });
+                *root_bytes += (cols * fold.width).next_multiple_of(LINE);
+            }
+        }
+    }
+
+    /// Where a value is written: into the result's memory if it is one and nothing of that is read any more.
+    fn destination(&mut self, value: usize, by_rows: bool, in_place: &[Option<usize>]) -> Place {
+        let result = self.recipe.outs.iter().position(|&out| out == value);
+        let place = match result {
+            Some(out) if in_place[out].is_none_or(|input| !self.is_read_from(input, value)) => {
+                (self.inputs() + out) as Place
+            }
+            _ => self.slot(self.width(value), false, by_rows),
+        };
+        self.seen.insert((value, by_rows), place);
+        place
+    }
+
+    /// Whether the operation that makes `value`, or a later one, reads an input.
+    fn is_read_from(&self, input: usize, value: usize) -> bool {
+        self.recipe.ops[value - self.inputs()..].iter().any(|op| op.args().contains(&input))
+    }
+
+    /// Copies a result that waits in a slot.
+    fn finish(&mut self, out: usize, value: usize) {
+        let op = &self.recipe.ops[value - self.inputs()];
+        if matches!(op.extent(), Extent::Column | Extent::Total) {
+            return;
+        }
+        let by_rows = op.extent() == Extent::Row;
+        let (from, to) = (self.place(value, by_rows), (self.inputs() + out) as Place);
+        if from != to {
+            let action = Action::Map(table::copy(self.width(value)), 0);
+            self.body.push(Instruction { action, args: [from, 0, 0], out: to, by_rows });
+        }
+    }
+}
+
+impl Action {
+    fn args(&self) -> usize {
+        match self {
+            Action::Map(..) => 3,
+            _ => 1,
+        }
+    }
+}
+
+/// Gives slots whose lifetimes do not overlap the same memory, by width and kind; returns where each begins.
+///
+/// The result of an instruction never lies where one of its arguments does.
+fn assign(
+    body: &mut [Instruction],
+    prologue: &[(Prologue, usize, Place)],
+    needs: &[(usize, bool, bool)],
+    first: usize,
+    tile: usize,
+    rows: usize,
+) -> (Vec<usize>, usize) {
+    let slot_of = |place: Place| (place as usize).checked_sub(first);
+    let mut last = vec![0; needs.len()];
+    for (at, instruction) in body.iter().enumerate() {
+        let args = &instruction.args[..instruction.action.args()];
+        args.iter().chain([&instruction.out]).filter_map(|&place| slot_of(place)).for_each(|s| last[s] = at);
+    }
+    let mut merged: Vec<Option<usize>> = vec![None; needs.len()];
+    // What was given away: width, kind.
+    let mut memory: Vec<(usize, bool)> = Vec::new();
+    let mut free: Vec<usize> = Vec::new();
+    for (_, _, place) in prologue {
+        if let Some(slot) = slot_of(*place) {
+            merged[slot] = Some(memory.len());
+            memory.push((needs[slot].0, false));
+        }
+    }
+    for at in 0..body.len() {
+        if let Some(slot) = slot_of(body[at].out).filter(|_| !matches!(body[at].action, Action::Root(_)))
+            && merged[slot].is_none()
+        {
+            let (width, _, by_rows) = needs[slot];
+            let found = free.iter().position(|&m| memory[m] == (width, by_rows)).map(|i| free.swap_remove(i));
+            merged[slot] = Some(found.unwrap_or_else(|| {
+                memory.push((width, by_rows));
+                memory.len() - 1
+            }));
+        }
+        let args = body[at].args[..body[at].action.args()].iter().chain([&body[at].out]);
+        let mut ended: Vec<usize> = args.filter_map(|&place| slot_of(place)).collect();
+        ended.sort_unstable();
+        ended.dedup();
+        for slot in ended {
+            if last[slot] == at && !needs[slot].1 {
+                free.extend(merged[slot]);
+            }
+        }
+    }
+    let mut bytes = 0;
+    let offsets: Vec<usize> = memory
+        .iter()
+        .map(|&(width, by_rows)| {
+            let begin = bytes;
+            bytes += (width * if by_rows { rows } else { tile }).next_multiple_of(LINE);
+            begin
+        })
+        .collect();
+    (merged.iter().map(|memory| memory.map_or(0, |m| offsets[m])).collect(), bytes)
+}
+
+/// How an array is read as if broadcast to a shape, in rows of `cols` elements.
+pub(crate) fn access(out: &[usize], shape: &[usize], cols: usize) -> Access {
+    let layout = Broadcast::new(out, [shape]);
+    match layout.pattern() {
+        (step, _, None) => {
+            if step == 0 {
+                Access::One
+            } else {
+                Access::Full
+            }
+        }
+        (0, row, Some(1)) if row == cols => Access::Rows,
+        (1, row, Some(0)) if row == cols => Access::Columns,
+        _ => Access::Strided(layout),
+    }
+}

@@ -64,6 +64,12 @@ fn check(program: &Program) -> Result<(), String> {
     let eager_numbers = Numbers::of_all(&eager).map_err(|error| error.to_string())?;
     let compiled = jit(|x: Vec<Tensor>| program.run(&x)).call(inputs.clone());
     agree("jit against eager", compiled, &eager_numbers, 1e-12)?;
+    let single = jit(|x: Vec<Tensor>| program.run(&x)).unfused().call(inputs.clone());
+    agree("jit without fusion against eager", single, &eager_numbers, 1e-12)?;
+    // A second call finds the memory of the first.
+    let twice = jit(|x: Vec<Tensor>| program.run(&x));
+    drop(twice.call(inputs.clone()));
+    agree("the second call of jit against eager", twice.call(inputs.clone()), &eager_numbers, 1e-12)?;
     over_batch(program)?;
     gradients(program, &inputs, &eager, &seen)
 }

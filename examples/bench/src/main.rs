@@ -1,21 +1,37 @@
-//! Times the named workloads: answers each line `case seconds` with `case min_us median_us iterations`.
+//! Times the named workloads: answers each line `case seconds` with `case min_us median_us iterations`, or
+//! `profile case` with a table of its steps.
 
 mod models;
 
 use std::io::{BufRead, Write};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use flaxen::Profile;
 use flaxen::prelude::*;
 use models::{Block, Cnn, ConvNorm, Mlp, chain};
 
-/// One step, and how many of them are timed together.
-type Case = (Box<dyn FnMut() -> Result<()>>, usize);
+/// A workload that is ready to run.
+struct Case {
+    step: Box<dyn FnMut() -> Result<()>>,
+    profile: Box<dyn Fn() -> Result<Profile>>,
+    /// How many steps are timed together.
+    inner: usize,
+}
 
 fn main() -> std::io::Result<()> {
     let mut cases: std::collections::BTreeMap<String, Case> = std::collections::BTreeMap::new();
     for line in std::io::stdin().lock().lines() {
         let line = line?;
         let mut words = line.split_whitespace();
+        if let Some(name) = line.strip_prefix("profile ") {
+            match make(name.trim()).and_then(|case| case.map(|case| (case.profile)()).transpose()) {
+                Ok(Some(profile)) => println!("{profile}"),
+                Ok(None) => println!("no such case"),
+                Err(error) => println!("{error}"),
+            }
+            continue;
+        }
         let (Some(name), Some(seconds)) = (words.next(), words.next().and_then(|s| s.parse().ok())) else {
             continue;
         };
@@ -33,7 +49,7 @@ fn main() -> std::io::Result<()> {
     Ok(())
 }
 
-fn time((step, inner): &mut Case, seconds: f64) -> Result<String> {
+fn time(Case { step, inner, .. }: &mut Case, seconds: f64) -> Result<String> {
     for _ in 0..2 {
         step()?;
     }
@@ -62,8 +78,7 @@ fn make(name: &str) -> Result<Option<Case>> {
         "w5" => model(ConvNorm::new(), &[batch, 32, 32, 3], 0, mode, 1)?,
         "w6" => {
             let f = jit(|(x, y): (Tensor, Tensor)| Ok(chain(&x, &y)));
-            let (x, y) = (random::normal(&key(0), [4 << 20]), random::normal(&key(1), [4 << 20]));
-            (Box::new(move || f.call((x.clone(), y.clone())).map(drop)), 1)
+            compiled(f, (random::normal(&key(0), [4 << 20]), random::normal(&key(1), [4 << 20])), 1)
         }
         _ => return Ok(None),
     }))
@@ -82,7 +97,7 @@ where
     };
     if mode == "fwd" {
         let forward = jit(move |(params, x): (Dict, Tensor)| forward(&params, &x));
-        return Ok((Box::new(move || forward.call((params.clone(), x.clone())).map(drop)), inner));
+        return Ok(compiled(forward, (params, x), inner));
     }
     let loss = move |params: &Dict, x: &Tensor, y: &Tensor| {
         let out = forward(params, x)?;
@@ -95,18 +110,21 @@ where
         let gradient = jit(move |(params, x, y): (Dict, Tensor, Tensor)| {
             value_and_grad(|params: &Dict| loss(params, &x, &y))(&params)
         });
-        return Ok((
-            Box::new(move || gradient.call((params.clone(), x.clone(), y.clone())).map(drop)),
-            inner,
-        ));
+        return Ok(compiled(gradient, (params, x, y), inner));
     }
     let tx = optim::adam(1e-8);
-    let mut carried = Some((tx.init(&params), std::mem::take(&mut params)));
-    let step = jit(move |(params, state, x, y): (Dict, AdamState, Tensor, Tensor)| {
+    let start = (tx.init(&params), std::mem::take(&mut params));
+    let mut carried = Some(start.clone());
+    let step = Arc::new(jit(move |(params, state, x, y): (Dict, AdamState, Tensor, Tensor)| {
         let (loss, slopes) = value_and_grad(|params: &Dict| loss(params, &x, &y))(&params)?;
         let (updates, state) = tx.update(&slopes, &state, &params)?;
         Ok((optim::apply_updates(&params, &updates), state, loss))
-    });
+    }));
+    let (measured, data) = (step.clone(), (x.clone(), y.clone()));
+    let profile = move || {
+        let ((state, params), (x, y)) = (start.clone(), data.clone());
+        measured.profile(&(params, state, x, y))
+    };
     // By value, so that each step writes into the buffers of the one before.
     let run = move || {
         let Some((state, params)) = carried.take() else { return Err(Error::msg("an earlier step failed")) };
@@ -114,5 +132,21 @@ where
         carried = Some((state, params));
         Ok(())
     };
-    Ok((Box::new(run), inner))
+    Ok(Case { step: Box::new(run), profile: Box::new(profile), inner })
+}
+
+/// A case that calls a compiled function with the same arguments again and again.
+fn compiled<F, I, O>(f: Jit<F, I, O>, args: I, inner: usize) -> Case
+where
+    F: Fn(I) -> Result<O> + 'static,
+    I: Tree + Clone + 'static,
+    O: Tree + 'static,
+{
+    let (f, kept) = (Arc::new(f), args.clone());
+    let measured = f.clone();
+    Case {
+        step: Box::new(move || f.call(args.clone()).map(drop)),
+        profile: Box::new(move || measured.profile(&kept)),
+        inner,
+    }
 }

@@ -1,6 +1,6 @@
 //! Where each value lives while a program runs.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use super::fuse::{Fusible, Fusion};
@@ -73,11 +73,10 @@ impl Plan {
         }
         let steps = graph.eqns.iter().zip(actions).enumerate();
         let steps = steps.filter_map(|(at, (eqn, action))| planner.step(at, eqn, action, &roots)).collect();
-        let mut later: Vec<Var> = Vec::new();
+        let mut later: HashSet<Var> = HashSet::new();
         let mut outs: Vec<Operand> = Vec::new();
         for &out in graph.outs.iter().rev() {
-            let last = !later.contains(&out);
-            later.push(out);
+            let last = later.insert(out);
             outs.push(match planner.consts.get(&out) {
                 Some(&at) => Operand::Const(at),
                 None => Operand::Slot(planner.slots[&out], last),

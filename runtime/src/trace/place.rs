@@ -28,5 +28,5 @@ pub(crate) fn enter(place: Option<Arc<str>>) -> Option<Within> {
 
 /// Goes to a module, if anything is traced that may be asked for its place.
 pub(crate) fn enter_module(path: impl FnOnce() -> String) -> Option<Within> {
-    if super::is_eager() { None } else { enter(Some(path().into())) }
+    if super::is_eager() { None } else { enter(Some(path().trim_start_matches('/').into())) }
 }

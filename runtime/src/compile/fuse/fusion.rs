@@ -117,6 +117,8 @@ pub(super) struct Builder<'a> {
     pub consts: Vec<(Var, Array)>,
     /// Values that are one number by their creation: that number, and its constant once it is needed.
     numbers: HashMap<Var, (f64, Option<Var>)>,
+    /// Constants of one number.
+    scalars: HashMap<Var, Array>,
 }
 
 /// The kernel of one group while it is put together.
@@ -138,7 +140,8 @@ impl<'a> Builder<'a> {
         let created = graph.eqns.iter().filter(|eqn| eqn.args.is_empty() && eqn.outs.len() == 1);
         let numbers =
             created.filter_map(|eqn| Some((eqn.outs[0], (eqn.primitive.uniform(&[])?, None)))).collect();
-        Builder { graph, avals: graph.avals.clone(), consts: graph.consts.clone(), numbers }
+        let scalars = graph.consts.iter().filter(|(_, array)| array.is_scalar()).cloned().collect();
+        Builder { graph, avals: graph.avals.clone(), consts: graph.consts.clone(), numbers, scalars }
     }
 
     pub fn fusion(
@@ -255,7 +258,8 @@ impl<'a> Builder<'a> {
             let array = crate::ops::scalar_array(*value, self.graph.aval(var).dtype, false);
             let number = Var(self.avals.len() as u32);
             self.avals.push(array.aval().clone());
-            self.consts.push((number, array));
+            self.consts.push((number, array.clone()));
+            self.scalars.insert(number, array);
             *constant = Some(number);
         }
         *constant
@@ -271,9 +275,10 @@ impl<'a> Builder<'a> {
                 Var(avals.len() as u32 - 1)
             })
         };
-        let is_number =
-            |var: Var| self.consts.iter().any(|(other, array)| *other == var && array.is_scalar());
-        let inputs = args.iter().filter(|&&arg| !is_number(arg)).map(|&arg| name(arg)).collect();
+        let inputs =
+            args.iter().filter(|arg| !self.scalars.contains_key(arg)).map(|&arg| name(arg)).collect();
+        let scalar = |arg: &Var| Some((name(*arg), self.scalars.get(arg)?.clone()));
+        let consts = args.iter().filter_map(scalar).collect();
         let eqns = members
             .iter()
             .map(|&member| {
@@ -292,8 +297,6 @@ impl<'a> Builder<'a> {
             })
             .collect();
         let outs = outs.iter().map(|&out| name(out)).collect();
-        let scalars = self.consts.iter().filter(|(_, array)| array.is_scalar());
-        let consts = scalars.filter_map(|(var, array)| Some((*names.get(var)?, array.clone()))).collect();
         Graph { avals, inputs, consts, eqns, outs }
     }
 }

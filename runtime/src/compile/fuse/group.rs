@@ -8,6 +8,8 @@ use crate::kernels::fused::{Access, Extent, LONGEST_ROW, access};
 
 /// Equations of one kernel; the registers of a tile have to stay in the nearest cache.
 const LARGEST: usize = 64;
+/// Elements of a reduction that is a fused kernel by itself.
+const SMALL: usize = 1 << 12;
 /// Groups looked at for a way around, before a merger is given up.
 const PATIENCE: usize = 2000;
 
@@ -68,9 +70,16 @@ impl Groups {
         &self.groups[self.group_of[equation]]
     }
 
-    /// Whether it computes elements; then it is a kernel also by itself, which runs in the program's own memory.
-    pub fn is_elementwise(&self, equation: usize) -> bool {
-        matches!(self.roles[equation], Some(Role::Map(_)))
+    /// Whether it is a kernel also by itself, which runs in the program's own memory: not a large reduction, for which there are
+    /// kernels that know more layouts.
+    pub fn is_kernel(&self, equation: usize) -> bool {
+        match self.roles[equation] {
+            Some(Role::Map(_)) => true,
+            Some(Role::Rows(..) | Role::Columns(..) | Role::Total(_)) => {
+                (1..=SMALL).contains(&self.at(equation).size)
+            }
+            Some(Role::Reshape) | None => false,
+        }
     }
 
     pub fn index(&self, equation: usize) -> usize {

@@ -30,7 +30,7 @@ impl Graph {
         let mut eqns: Vec<Eqn> = Vec::with_capacity(order.len());
         for (at, members) in order.iter().enumerate() {
             match &members[..] {
-                [single] if !groups.is_elementwise(*single) => eqns.push(self.eqns[*single].clone()),
+                [single] if !groups.is_kernel(*single) => eqns.push(self.eqns[*single].clone()),
                 members => {
                     let group = groups.at(members[0]);
                     let dies = |var: Var| last_use.get(&var) == Some(&at);

@@ -13,6 +13,8 @@ mod plan;
 mod recipe;
 mod run;
 mod table;
+#[cfg(test)]
+mod tests;
 
 pub use code::{Code, Folding};
 pub(crate) use plan::{LONGEST_ROW, access};

@@ -47,6 +47,10 @@ pub(super) struct Root {
     pub out: usize,
     /// Where its accumulators begin.
     pub offset: usize,
+    /// Where those of the last few tiles begin: sums of sums lose less than one long sum.
+    pub recent: usize,
+    /// Where those of one tile begin.
+    pub tile: usize,
     /// Whether it is one number of all.
     pub is_total: bool,
 }
@@ -288,8 +292,10 @@ impl Planner<'_> {
                 let action = Action::Root(roots.len());
                 self.body.push(Instruction { action, args, out: 0, by_rows: false });
                 let is_total = *extent == Extent::Total;
-                roots.push(Root { fold, cols, out, offset: *root_bytes, is_total });
-                *root_bytes += (cols * fold.width).next_multiple_of(LINE);
+                let bytes = (cols * fold.width).next_multiple_of(LINE);
+                let (offset, recent, tile) = (*root_bytes, *root_bytes + bytes, *root_bytes + 2 * bytes);
+                roots.push(Root { fold, cols, out, offset, recent, tile, is_total });
+                *root_bytes += 3 * bytes;
             }
         }
     }

@@ -42,6 +42,10 @@ unsafe impl Sync for Partial {}
 
 /// The least number of elements, as a power of two, that a piece of a reduction has.
 const PIECE_BITS: u32 = 15;
+/// Rows of a tile that are summed by themselves.
+const MANY_ROWS: usize = 8;
+/// Tiles whose sums are added up before they are added to the sums of others.
+const RECENT: usize = 32;
 /// The most pieces that a reduction is cut into.
 const MOST_PIECES: usize = 64;
 
@@ -91,25 +95,27 @@ impl Fused {
         let tiles = plan.tiles();
         let work = plan.size * plan.work;
         if plan.roots.is_empty() {
-            let pieces = match rayon::current_num_threads() {
-                _ if work < threads::THRESHOLD => 1,
-                1 => 1,
-                threads => (2 * threads).min(tiles).min(work / (threads::THRESHOLD / 4)),
-            };
-            if pieces < 2 {
+            // Whether there are threads at all takes longer to find out than a small kernel takes.
+            let threads = if work < threads::THRESHOLD { 1 } else { rayon::current_num_threads() };
+            let pieces = (2 * threads).min(tiles).min(work / (threads::THRESHOLD / 4));
+            if threads == 1 || pieces < 2 {
                 // SAFETY: `run` has checked all arrays, and nobody else writes to them.
-                return unsafe { self.piece(memory, 0..tiles, std::ptr::null_mut()) };
+                return unsafe { self.piece(memory, 0..tiles, None) };
             }
             let each = tiles.div_ceil(pieces);
             return threads::parallel(tiles.div_ceil(each), &|i| {
                 // SAFETY: as above; pieces are disjoint.
-                unsafe { self.piece(memory, i * each..((i + 1) * each).min(tiles), std::ptr::null_mut()) }
+                unsafe { self.piece(memory, i * each..((i + 1) * each).min(tiles), None) }
             });
         }
         // How a reduction is cut depends on shapes alone.
         let pieces = (plan.size >> PIECE_BITS).clamp(1, MOST_PIECES).min(tiles.max(1));
         let each = tiles.div_ceil(pieces).max(1);
         let pieces = tiles.div_ceil(each).max(1);
+        if pieces == 1 {
+            // SAFETY: as above.
+            return unsafe { self.piece(memory, 0..tiles, None) };
+        }
         let mut partial = Buffer::scratch(pieces * plan.root_bytes);
         let partial = Partial(partial.slice_mut::<u8>().as_mut_ptr());
         let whole = &partial;
@@ -117,9 +123,9 @@ impl Fused {
             // SAFETY: there are `pieces` times `root_bytes` bytes.
             let own = unsafe { whole.0.add(i * plan.root_bytes) };
             // SAFETY: as above.
-            unsafe { self.piece(memory, i * each..((i + 1) * each).min(tiles), own) }
+            unsafe { self.piece(memory, i * each..((i + 1) * each).min(tiles), Some(own)) }
         };
-        if pieces == 1 || work < threads::THRESHOLD {
+        if work < threads::THRESHOLD {
             (0..pieces).for_each(piece);
         } else {
             threads::parallel(pieces, &piece);
@@ -142,15 +148,19 @@ impl Fused {
         }
     }
 
-    /// Computes some tiles, adding to the accumulators at `partial`.
+    /// Computes some tiles, leaving what is known at the end only in the accumulators at `partial`; without those, the
+    /// tiles are all there are.
     ///
     /// # Safety
     /// All arrays have the sizes that the plan says, nobody else writes to these tiles or accumulators.
-    unsafe fn piece(&self, memory: &Memory, tiles: Range<usize>, partial: *mut u8) {
+    unsafe fn piece(&self, memory: &Memory, tiles: Range<usize>, partial: Option<*mut u8>) {
         let plan = &self.plan;
-        let mut scratch = SCRATCH.take().filter(|buffer| buffer.slice::<u8>().len() >= plan.bytes);
-        let buffer = scratch.get_or_insert_with(|| Buffer::scratch(plan.bytes));
+        let bytes = plan.bytes + plan.root_bytes;
+        let mut scratch = SCRATCH.take().filter(|buffer| buffer.slice::<u8>().len() >= bytes);
+        let buffer = scratch.get_or_insert_with(|| Buffer::scratch(bytes));
         let base = buffer.slice_mut::<u8>().as_mut_ptr();
+        // SAFETY: there is room for accumulators behind the slots.
+        let own = partial.unwrap_or(unsafe { base.add(plan.bytes) });
         let inputs = plan.inputs.len();
         let mut places: SmallVec<[*mut u8; 48]> = SmallVec::new();
         places.extend(memory.inputs.iter().map(|pointer| pointer.cast_mut()));
@@ -169,10 +179,14 @@ impl Fused {
         }
         for root in &plan.roots {
             // SAFETY: the accumulators of this piece.
-            unsafe { (root.fold.clear)(partial.add(root.offset), root.cols) };
+            unsafe {
+                (root.fold.clear)(own.add(root.offset), root.cols);
+                (root.fold.clear)(own.add(root.recent), root.cols);
+            }
         }
-        for tile in tiles {
-            let tile = plan.tile_at(tile);
+        let end = tiles.end;
+        for (done, index) in tiles.enumerate() {
+            let tile = plan.tile_at(index);
             for (i, input) in plan.inputs.iter().enumerate() {
                 let at = match input.access {
                     Access::Full => tile.first,
@@ -193,7 +207,22 @@ impl Fused {
                 places[inputs + i] = unsafe { memory.outs[i].add(at * out.width) };
             }
             // SAFETY: places hold what the plan says.
-            unsafe { self.tile(&tile, &places, partial) };
+            unsafe { self.tile(&tile, &places, own) };
+            if done % RECENT == RECENT - 1 || index + 1 == end {
+                for root in &plan.roots {
+                    // SAFETY: the accumulators of this piece.
+                    unsafe {
+                        (root.fold.merge)(own.add(root.recent), root.cols, own.add(root.offset));
+                        (root.fold.clear)(own.add(root.recent), root.cols);
+                    }
+                }
+            }
+        }
+        if partial.is_none() {
+            for root in &plan.roots {
+                // SAFETY: the result has room for as many numbers as there are accumulators.
+                unsafe { (root.fold.finish)(own.add(root.offset), root.cols, memory.outs[root.out]) };
+            }
         }
         SCRATCH.set(scratch);
     }
@@ -221,12 +250,19 @@ impl Fused {
                     Action::Rows(fold) => fold(arg[0], tile.rows, plan.cols, out),
                     Action::Root(root) => {
                         let root = &plan.roots[*root];
-                        let acc = partial.add(root.offset);
-                        if root.is_total {
-                            (root.fold.add)(arg[0], tile.count, 1, acc);
+                        let (rows, cols) = match root.is_total {
+                            true => (tile.count, 1),
+                            false => (tile.rows, tile.count / tile.rows),
+                        };
+                        let recent = partial.add(root.recent + tile.column * root.fold.width);
+                        let recent = if root.is_total { partial.add(root.recent) } else { recent };
+                        if rows < MANY_ROWS {
+                            (root.fold.add)(arg[0], rows, cols, recent);
                         } else {
-                            let cols = tile.count / tile.rows;
-                            (root.fold.add)(arg[0], tile.rows, cols, acc.add(tile.column * root.fold.width));
+                            let own = partial.add(root.tile);
+                            (root.fold.clear)(own, cols);
+                            (root.fold.add)(arg[0], rows, cols, own);
+                            (root.fold.merge)(own, cols, recent);
                         }
                     }
                 }

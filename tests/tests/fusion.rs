@@ -1,0 +1,273 @@
+//! Fused kernels: what they gather, and that they compute what the operations compute one by one.
+
+use flaxen::prelude::*;
+use flaxen::random;
+
+/// Numbers between -4 and 4 in every dtype, or booleans.
+fn ramp(shape: &[usize], dtype: DType) -> Tensor {
+    let size: usize = shape.iter().product();
+    let numbers: Vec<f32> = (0..size).map(|i| (i * 37 % 101) as f32 * 0.08 - 4.0).collect();
+    Tensor::from_vec(numbers, shape).cast(dtype)
+}
+
+fn bits(x: &Tensor) -> Vec<u8> {
+    x.array().unwrap().bytes().to_vec()
+}
+
+/// Fused and one by one, all bits are the same.
+fn same_bits(what: &str, f: impl Fn(Vec<Tensor>) -> Result<Vec<Tensor>> + Copy, args: &[Tensor]) {
+    let fused = jit(f).call(args.to_vec()).unwrap();
+    let single = jit(f).unfused().call(args.to_vec()).unwrap();
+    let eager = f(args.to_vec()).unwrap();
+    for ((fused, single), eager) in fused.iter().zip(&single).zip(&eager) {
+        assert_eq!(fused.aval(), eager.aval(), "{what}");
+        assert!(bits(fused) == bits(eager) && bits(single) == bits(eager), "{what}: {fused:?} {eager:?}");
+    }
+}
+
+const NUMBERS: [DType; 8] =
+    [DType::U8, DType::U32, DType::I32, DType::I64, DType::F16, DType::BF16, DType::F32, DType::F64];
+
+#[test]
+fn arithmetic_of_every_dtype_has_the_bits_of_eager_operations() {
+    for dtype in NUMBERS {
+        for shape in [&[1][..], &[7], &[3, 5], &[2, 700]] {
+            let args = [ramp(shape, dtype), ramp(shape, dtype) + 1, ramp(&shape[shape.len() - 1..], dtype)];
+            let f = |x: Vec<Tensor>| {
+                let (a, b, c) = (&x[0], &x[1], &x[2]);
+                let sum = (a + b) * c - a;
+                let least = sum.maximum(b).minimum(c * 2);
+                let chosen = a.lt(b).select(&least, -&sum);
+                let near = chosen.clamp(0, 3);
+                Ok(vec![sum, near.powi(2) + near.powi(3), chosen.ge(a), chosen.eq(b), near.abs().relu()])
+            };
+            same_bits(&format!("{dtype} {shape:?}"), f, &args);
+        }
+    }
+}
+
+#[test]
+fn functions_of_every_float_have_the_bits_of_eager_operations() {
+    for dtype in [DType::F16, DType::BF16, DType::F32, DType::F64] {
+        let f = |x: Vec<Tensor>| {
+            let x = &x[0];
+            let y = x.exp() + x.tanh() * x.logistic() - (x.abs() + 1.0).log() + x.sin() * x.cos();
+            let z = (&y / (x.square() + 1.0)).sqrt().is_nan().select(x.erf(), y.atan2(x).logaddexp(x));
+            Ok(vec![x.mul_add(&y, &z), z.pow(2.5).is_finite(), y.fmod(0.7), y.powi(-1), y.floor().sign()])
+        };
+        same_bits(dtype.name(), f, &[ramp(&[1031], dtype)]);
+    }
+}
+
+#[test]
+fn bits_and_casts_have_the_bits_of_eager_operations() {
+    for dtype in [DType::U8, DType::U32, DType::I32, DType::I64] {
+        let f = |x: Vec<Tensor>| {
+            let (a, b) = (&x[0], &x[1]);
+            Ok(vec![(a & b) | (a ^ b), a.shl(b) + a.shr(3), !a, a.div(b), a.fmod(b)])
+        };
+        same_bits(dtype.name(), f, &[ramp(&[515], dtype), ramp(&[515], dtype) + 2]);
+    }
+    for from in DType::ALL {
+        let f = |x: Vec<Tensor>| Ok(DType::ALL.map(|to| x[0].cast(to)).to_vec());
+        same_bits(from.name(), f, &[ramp(&[77], from)]);
+    }
+    let f = |x: Vec<Tensor>| {
+        let (a, b) = (x[0].gt(0), x[1].gt(1));
+        Ok(vec![(&a & &b) | !(&a ^ &b), &a + &b, &a * &b])
+    };
+    same_bits("bool", f, &[ramp(&[100], DType::I32), ramp(&[100], DType::F32)]);
+}
+
+#[test]
+fn every_way_to_broadcast_has_the_bits_of_eager_operations() {
+    let shapes: [&[usize]; 12] = [
+        &[],
+        &[1],
+        &[5],
+        &[4, 1],
+        &[4, 5],
+        &[3, 1, 1],
+        &[3, 1, 5],
+        &[3, 4, 1],
+        &[1, 4, 1],
+        &[3, 4, 5],
+        &[2, 1, 1, 1],
+        &[2, 3, 4, 5],
+    ];
+    for a in shapes {
+        for b in shapes {
+            let f = |x: Vec<Tensor>| Ok(vec![(&x[0] * &x[1] + 1.0).exp() - &x[1], x[0].try_maximum(&x[1])?]);
+            same_bits(&format!("{a:?} {b:?}"), f, &[ramp(a, DType::F32), ramp(b, DType::F32)]);
+        }
+    }
+    // Rows and columns longer than a tile.
+    let f = |x: Vec<Tensor>| Ok(vec![(&x[0] + &x[1]) * &x[2]]);
+    let arg = |shape: &[usize]| ramp(shape, DType::F32);
+    same_bits("long rows", f, &[arg(&[3, 2000]), arg(&[2000]), arg(&[3, 1])]);
+    same_bits("many rows", f, &[arg(&[2000, 3]), arg(&[3]), arg(&[2000, 1])]);
+}
+
+#[test]
+fn reductions_of_rows_have_the_bits_of_eager_reductions() {
+    for shape in [[1, 3], [70, 10], [5, 1000], [3, 9000]] {
+        let f = |x: Vec<Tensor>| {
+            let x = &x[0];
+            let normal = (x - x.mean_keep(-1)) / (x.var_keep(-1, 0) + 1e-5).sqrt();
+            Ok(vec![x.softmax(-1), x.log_softmax(-1), normal, x.max_axes([1]) - x.min_axes([1])])
+        };
+        same_bits(&format!("{shape:?}"), f, &[ramp(&shape, DType::F32)]);
+        same_bits(&format!("{shape:?} bf16"), f, &[ramp(&shape, DType::BF16)]);
+    }
+}
+
+#[test]
+fn reductions_of_columns_and_of_everything_agree_with_eager_reductions() {
+    for shape in [[3usize, 1], [70, 10], [1000, 5], [9000, 3], [40, 3000], [300, 400]] {
+        let f = |x: Vec<Tensor>| {
+            let y = &x[0] * &x[0] + 1.0;
+            Ok(vec![y.sum_axes([0]), (&y - 3.0).max_axes([0]), (&y * 2.0).sum(), y.min()])
+        };
+        let x = ramp(&shape, DType::F32);
+        let (fused, eager) = (jit(f).call(vec![x.clone()]).unwrap(), f(vec![x]).unwrap());
+        for (fused, eager) in fused.iter().zip(&eager) {
+            assert!(fused.all_close(eager, 1e-6, 0.0).unwrap(), "{shape:?}: {fused:?} {eager:?}");
+        }
+    }
+}
+
+#[test]
+fn results_do_not_depend_on_the_number_of_threads() {
+    let f = |x: Tensor| {
+        let y = (&x * 1.1).tanh();
+        Ok((y.sum_axes([0]), y.softmax(-1).mean(), y))
+    };
+    let x = ramp(&[1500, 700], DType::F32);
+    let run = |threads: usize| {
+        let pool = rayon_pool(threads);
+        pool.install(|| jit(f).call(x.clone()).unwrap())
+    };
+    let (one, three) = (run(1), run(3));
+    assert!(
+        bits(&one.0) == bits(&three.0) && bits(&one.1) == bits(&three.1) && bits(&one.2) == bits(&three.2)
+    );
+}
+
+fn rayon_pool(threads: usize) -> rayon::ThreadPool {
+    rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap()
+}
+
+#[test]
+fn every_instruction_set_gives_the_same_bits() {
+    use flaxen::kernels::simd::{Level, force};
+    let f = |x: Tensor| Ok((x.exp() * x.tanh() + 1.0).softmax(-1));
+    let x = ramp(&[30, 100], DType::F32);
+    let at = |level| {
+        force(level);
+        bits(&jit(f).call(x.clone()).unwrap())
+    };
+    let portable = at(Level::Portable);
+    for level in Level::available() {
+        assert!(at(level) == portable, "{level:?}");
+    }
+}
+
+fn kernels(f: impl Fn(Vec<Tensor>) -> Result<Vec<Tensor>>, args: Vec<Tensor>) -> Vec<&'static str> {
+    // What only names another shape costs nothing.
+    jit(f).program(&args).unwrap().primitives().filter(|&name| name != "reshape").collect()
+}
+
+#[test]
+fn a_softmax_is_one_kernel_and_a_normalisation_with_scale_and_bias_is_one() {
+    let x = || Tensor::zeros([8, 100]);
+    assert_eq!(kernels(|x| Ok(vec![x[0].softmax(-1)]), vec![x()]), ["fusion"]);
+    assert_eq!(kernels(|x| Ok(vec![x[0].log_softmax(-1)]), vec![x()]), ["fusion"]);
+    let normalize = |x: Vec<Tensor>| {
+        let norm = LayerNorm::new();
+        let params = Dict::new().with("scale", &x[1]).with("bias", &x[2]);
+        Ok(vec![norm.apply(Variables::new().with("params", &params)).call(&x[0])?])
+    };
+    assert_eq!(kernels(normalize, vec![x(), Tensor::ones([100]), Tensor::ones([100])]), ["fusion"]);
+}
+
+#[test]
+fn bias_and_activation_follow_a_product_in_one_kernel() {
+    let dense = |x: Vec<Tensor>| Ok(vec![(x[0].dot(&x[1]) + &x[2]).relu() + &x[0]]);
+    let args = vec![Tensor::zeros([8, 16]), Tensor::zeros([16, 16]), Tensor::zeros([16])];
+    assert_eq!(kernels(dense, args), ["dot_general", "fusion"]);
+}
+
+#[test]
+fn an_update_of_adam_is_one_kernel_for_each_shape_and_one_for_its_counts() {
+    let tx = optim::adam(1e-3);
+    let params = Dict::new().with("w", Tensor::ones([20, 30])).with("b", Tensor::ones([30]));
+    let state = tx.init(&params);
+    let step = jit(|(params, state, slopes): (Dict, AdamState, Dict)| {
+        let (updates, state) = tx.update(&slopes, &state, &params)?;
+        Ok((optim::apply_updates(&params, &updates), state))
+    });
+    let program = step.program(&(params.clone(), state, params)).unwrap();
+    let names: Vec<_> = program.primitives().collect();
+    assert!(names.len() <= 4 && names.iter().all(|&name| name == "fusion"), "{program}");
+}
+
+#[test]
+fn equations_with_another_between_them_are_not_gathered() {
+    // The product reads the first sum, and the second reads the product: one kernel for both sums would wait for itself.
+    let f = |x: Vec<Tensor>| {
+        let y = &x[0] + 1.0;
+        let z = y.dot(&x[0]);
+        Ok(vec![&z * &y])
+    };
+    assert_eq!(kernels(f, vec![Tensor::ones([4, 4])]), ["fusion", "dot_general", "fusion"]);
+    same_bits("around a product", f, &[ramp(&[4, 4], DType::F32)]);
+}
+
+#[test]
+fn a_fused_program_prints_its_kernels() {
+    let f = jit(|(x, y): (Tensor, Tensor)| Ok((&x * 2.0 + &y).tanh()));
+    let program = f.program(&(Tensor::zeros([3, 2]), Tensor::zeros([2]))).unwrap();
+    assert_eq!(
+        program.to_string(),
+        "\
+{ lambda  ; a:f32[3,2] b:f32[2]. let
+    c:f32[3,2] = fusion { lambda  ; a:f32[3,2] b:f32[2]. let
+        c:f32[3,2] = mul a 2.0
+        d:f32[3,2] = add c b
+        e:f32[3,2] = tanh d
+      in (e) } a 2.0 b
+  in (c) }"
+    );
+    assert!(program.to_dot().contains("tanh"));
+}
+
+#[test]
+fn a_profile_tells_the_module_of_each_step_also_of_its_gradient() {
+    let model = Dense::new(8);
+    let x = random::normal(&key(0), [4, 8]);
+    let (params, _) = model.init(key(1)).call(&x).unwrap().pop("params").unwrap();
+    let step = jit(|(params, x): (Dict, Tensor)| {
+        grad(|params: &Dict| {
+            let run = sequential![Dense::new(8), Dense::new(8)];
+            let params = Dict::new().with("layers_0", params).with("layers_1", params);
+            Ok(run.apply(Variables::new().with("params", &params)).call(&x)?.square().sum())
+        })(&params)
+    });
+    let profile = step.profile(&(params, x)).unwrap();
+    let products: Vec<_> = profile.steps.iter().filter(|step| step.name == "dot_general").collect();
+    assert!(products.len() >= 4, "{profile}");
+    assert!(products.iter().all(|step| step.place.starts_with("layers_") && step.flops > 0), "{profile}");
+    assert!(profile.to_string().contains("GFLOP/s"));
+}
+
+#[test]
+fn a_compiled_function_counts_its_programs_and_forgets_the_oldest() {
+    let f = jit(|x: Tensor| Ok(x + 1.0)).limit(2);
+    for size in [1, 2, 1, 3, 1, 2] {
+        f.call(Tensor::zeros([size])).unwrap();
+    }
+    let stats = f.stats();
+    // The second shape made room for the third, and came again.
+    assert_eq!((stats.traces, stats.hits, stats.programs, stats.evicted), (4, 2, 2, 2));
+    assert!(stats.compile_time.as_nanos() > 0);
+}

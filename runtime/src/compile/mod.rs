@@ -14,6 +14,8 @@ mod print;
 mod profile;
 mod program;
 pub(crate) mod simplify;
+#[cfg(test)]
+mod tests;
 
 pub use fuse::Fusible;
 pub(crate) use graph::Eqn;

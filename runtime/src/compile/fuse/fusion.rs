@@ -1,6 +1,6 @@
 //! A group of equations as one primitive.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use smallvec::SmallVec;
@@ -9,7 +9,7 @@ use super::super::graph::{Eqn, Graph, Var};
 use super::group::Group;
 use super::role::{Role, role};
 use crate::error::{Error, Result};
-use crate::kernels::fused::{Access, Code, Extent, Fused, Op, Recipe, Source, access};
+use crate::kernels::fused::{Access, Code, Extent, Fused, Op, Owner, Recipe, Source, access};
 use crate::primitive::{Args, Outs, Primitive};
 use crate::tensor::{Array, Aval, DType};
 use crate::trace::Axis;
@@ -119,6 +119,9 @@ pub(super) struct Builder<'a> {
     numbers: HashMap<Var, (f64, Option<Var>)>,
     /// Constants of one number.
     scalars: HashMap<Var, Array>,
+    /// What callers give, and what they get.
+    given: HashSet<Var>,
+    taken: HashSet<Var>,
 }
 
 /// The kernel of one group while it is put together.
@@ -141,7 +144,15 @@ impl<'a> Builder<'a> {
         let numbers =
             created.filter_map(|eqn| Some((eqn.outs[0], (eqn.primitive.uniform(&[])?, None)))).collect();
         let scalars = graph.consts.iter().filter(|(_, array)| array.is_scalar()).cloned().collect();
-        Builder { graph, avals: graph.avals.clone(), consts: graph.consts.clone(), numbers, scalars }
+        Builder {
+            graph,
+            avals: graph.avals.clone(),
+            consts: graph.consts.clone(),
+            numbers,
+            scalars,
+            given: graph.inputs.iter().copied().collect(),
+            taken: graph.outs.iter().copied().collect(),
+        }
     }
 
     pub fn fusion(
@@ -194,10 +205,13 @@ impl<'a> Builder<'a> {
         let recipe = Recipe {
             size: group.size,
             cols,
-            dying: inputs.iter().map(|(var, ..)| dies(*var) && once(*var)).collect(),
+            dying: inputs
+                .iter()
+                .map(|(var, ..)| (dies(*var) && once(*var)).then(|| owner(&self.given, *var)))
+                .collect(),
             inputs: inputs.iter().map(|(_, access, dtype)| (access.clone(), *dtype)).collect(),
             ops,
-            outs: outs.iter().map(|&(_, value)| number(value)).collect(),
+            outs: outs.iter().map(|&(var, value)| (number(value), owner(&self.taken, var))).collect(),
         };
         let args: Args<Var> = inputs.iter().map(|(var, ..)| *var).collect();
         let outs: Outs<Var> = outs.iter().map(|(var, _)| *var).collect();
@@ -327,6 +341,10 @@ impl Draft<'_> {
         self.inputs.push((var, access, dtype));
         self.inputs.len() - 1
     }
+}
+
+fn owner(callers: &HashSet<Var>, var: Var) -> Owner {
+    if callers.contains(&var) { Owner::Caller } else { Owner::Program }
 }
 
 /// The length of a row under which most broadcasts are simple.

@@ -18,7 +18,7 @@ mod tests;
 
 pub use code::{Code, Folding};
 pub(crate) use plan::{LONGEST_ROW, access};
-pub(crate) use recipe::{Access, Extent, Op, Recipe, supports};
+pub(crate) use recipe::{Access, Extent, Op, Owner, Recipe, supports};
 pub(crate) use run::{Fused, Source};
 
 use super::simd::Level;

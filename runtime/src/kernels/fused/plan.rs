@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::fold::{FoldColumns, FoldRows, fold_columns, fold_rows};
 use super::loops::Block;
-use super::recipe::{Access, Extent, Op, Recipe};
+use super::recipe::{Access, Extent, Op, Owner, Recipe};
 use super::table;
 use crate::kernels::broadcast::Broadcast;
 
@@ -130,7 +130,7 @@ impl Plan {
         for at in 0..recipe.ops.len() {
             planner.op(at, &in_place, &mut roots, &mut root_bytes);
         }
-        for (out, &value) in recipe.outs.iter().enumerate() {
+        for (out, &(value, _)) in recipe.outs.iter().enumerate() {
             planner.finish(out, value);
         }
         let Planner { prologue, mut body, slots: needs, .. } = planner;
@@ -148,7 +148,7 @@ impl Plan {
                 Access::Strided(layout) => layout.reach(),
             },
         };
-        let out = |&value: &usize| {
+        let out = |&(value, _): &(usize, Owner)| {
             let op = &recipe.ops[value - recipe.inputs.len()];
             let count = match op.extent() {
                 Extent::Full => size,
@@ -181,16 +181,16 @@ impl Plan {
 fn pairs(recipe: &Recipe) -> Vec<Option<usize>> {
     let mut free = recipe.dying.clone();
     let op = |value: usize| &recipe.ops[value - recipe.inputs.len()];
-    let mut pair = |value: &usize| {
+    let mut pair = |&(value, owner): &(usize, Owner)| {
         let fits = |input: &usize| {
             let (access, dtype) = &recipe.inputs[*input];
-            free[*input]
+            free[*input] == Some(owner)
                 && matches!(access, Access::Full)
-                && op(*value).extent() == Extent::Full
-                && dtype.size() == op(*value).dtype().size()
+                && op(value).extent() == Extent::Full
+                && dtype.size() == op(value).dtype().size()
         };
         let input = (0..recipe.inputs.len()).find(fits)?;
-        free[input] = false;
+        free[input] = None;
         Some(input)
     };
     recipe.outs.iter().map(&mut pair).collect()
@@ -287,7 +287,7 @@ impl Planner<'_> {
                 }
                 let fold = fold_columns(*folding, *dtype);
                 let cols = if *extent == Extent::Total { 1 } else { recipe.cols };
-                let out = recipe.outs.iter().position(|&out| out == value);
+                let out = recipe.outs.iter().position(|&(out, _)| out == value);
                 let out = out.unwrap_or_else(|| unreachable!("what is known at the end is a result"));
                 let action = Action::Root(roots.len());
                 self.body.push(Instruction { action, args, out: 0, by_rows: false });
@@ -302,7 +302,7 @@ impl Planner<'_> {
 
     /// Where a value is written: into the result's memory if it is one and nothing of that is read any more.
     fn destination(&mut self, value: usize, by_rows: bool, in_place: &[Option<usize>]) -> Place {
-        let result = self.recipe.outs.iter().position(|&out| out == value);
+        let result = self.recipe.outs.iter().position(|&(out, _)| out == value);
         let place = match result {
             Some(out) if in_place[out].is_none_or(|input| !self.is_read_from(input, value)) => {
                 (self.inputs() + out) as Place

@@ -17,10 +17,10 @@ pub(crate) struct Recipe {
     pub cols: usize,
     pub inputs: Vec<(Access, DType)>,
     pub ops: Vec<Op>,
-    /// The values that are results, each once, and none of them an input.
-    pub outs: Vec<usize>,
-    /// By input: whether its memory may become that of a result.
-    pub dying: Vec<bool>,
+    /// The values that are results, each once, and none of them an input; and whose memory theirs is.
+    pub outs: Vec<(usize, Owner)>,
+    /// By input: whose memory its is, if that may become the memory of a result of the same owner.
+    pub dying: Vec<Option<Owner>>,
 }
 
 /// Where an input has the number that belongs to an element of the space.
@@ -36,6 +36,15 @@ pub(crate) enum Access {
     Columns,
     /// Any other broadcast.
     Strided(Broadcast<1>),
+}
+
+/// Whose memory a value is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Owner {
+    /// It belongs to the program, which uses it again.
+    Program,
+    /// It comes from the caller, or goes to them.
+    Caller,
 }
 
 /// How many numbers a value has.

@@ -37,8 +37,8 @@ fn everything(rows: usize, cols: usize) {
             fold(Folding::Max, 4, Extent::Row),
             map(Code::Sub, &[4, 8], Extent::Full),
         ],
-        outs: vec![5, 6, 7, 9],
-        dying: vec![false; 3],
+        outs: [5, 6, 7, 9].map(|value| (value, Owner::Program)).to_vec(),
+        dying: vec![None; 3],
     });
     let (mut row, mut column, mut total, mut out) =
         (vec![0f32; rows], vec![0f32; cols], [0f32], vec![0f32; rows * cols]);
@@ -77,8 +77,8 @@ fn any_other_broadcast_is_read_element_by_element() {
             cols: 2400,
             inputs: vec![(Access::Full, DType::F32), (access(&shape, &other, 2400), DType::F32)],
             ops: vec![map(Code::Add, &[0, 1], Extent::Full)],
-            outs: vec![2],
-            dying: vec![false; 2],
+            outs: vec![(2, Owner::Program)],
+            dying: vec![None; 2],
         });
         let mut out = vec![0f32; 2400];
         kernel.run(
@@ -101,8 +101,8 @@ fn a_result_may_take_the_memory_of_an_input_that_the_same_operation_reads() {
         cols: 1000,
         inputs: vec![(Access::Full, DType::F32), (Access::One, DType::F32)],
         ops: vec![map(Code::Mul, &[0, 1], Extent::Full), map(Code::Sub, &[0, 2], Extent::Full)],
-        outs: vec![3],
-        dying: vec![true, true],
+        outs: vec![(3, Owner::Caller)],
+        dying: vec![Some(Owner::Caller); 2],
     });
     assert_eq!(kernel.in_place(), [Some(0)]);
     let (mut x, half) = (ramp(1000), [0.5f32]);

@@ -3,7 +3,6 @@
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::ext::IdentExt;
-use syn::spanned::Spanned;
 use syn::{Attribute, Expr, Fields, Generics, ItemStruct, Path, Type, parse_quote, parse_quote_spanned};
 
 use super::attr;
@@ -46,7 +45,7 @@ fn item(module: &Module<'_>) -> ItemStruct {
     for (field, model) in item.fields.iter_mut().zip(&module.fields) {
         if let Role::Setup(_) = model.role {
             let ty = model.ty;
-            field.ty = parse_quote_spanned!(on_type(model)=> #p::Setup<#ty>);
+            field.ty = parse_quote_spanned!(model.on_type=> #p::Setup<#ty>);
             field.attrs.extend(skip.clone().filter(|_| !is_skipped(&field.attrs)));
         }
     }
@@ -99,8 +98,8 @@ impl Bodies {
         Bodies {
             new: new(module, &p),
             setters: module.settable().map(|field| setter(field, &p, built)).collect(),
-            clone: clone(module, &p),
-            eq: eq(module),
+            clone: if derives(module) { TokenStream::new() } else { clone(module, &p) },
+            eq: if derives(module) { TokenStream::new() } else { eq(module) },
             debug: quote_spanned!(at=> #p::debug(self, f)),
             slot: quote_spanned!(at=> &self.__slot),
             attach: attach(module, &p),
@@ -226,7 +225,7 @@ fn new(module: &Module<'_>, p: &TokenStream) -> TokenStream {
                 return quote_spanned!(at=> #(#cfgs)* #ident);
             }
             Role::Required | Role::Submodule => converted(field, p, ident),
-            Role::Default(None) => quote_spanned!(on_type(field)=> ::core::default::Default::default()),
+            Role::Default(None) => quote_spanned!(field.on_type=> ::core::default::Default::default()),
             Role::Default(Some(text)) if attr::is_text(text) => converted(field, p, text),
             Role::Default(Some(expr)) => expr.to_token_stream(),
             Role::Setup(_) => quote_spanned!(at=> #p::Setup::unset()),
@@ -252,7 +251,7 @@ fn parameter(field: &Field<'_>, p: &TokenStream) -> TokenStream {
 }
 
 fn parameter_alone(field: &Field<'_>, p: &TokenStream) -> TokenStream {
-    let at = on_type(field);
+    let at = field.on_type;
     let Field { ident, ty, .. } = field;
     let ty = match field.takes {
         Takes::Itself => ty.to_token_stream(),
@@ -266,8 +265,8 @@ fn parameter_alone(field: &Field<'_>, p: &TokenStream) -> TokenStream {
 fn converted(field: &Field<'_>, p: &TokenStream, given: impl ToTokens) -> TokenStream {
     match field.takes {
         Takes::Itself => given.to_token_stream(),
-        Takes::Into => quote_spanned!(on_type(field)=> ::core::convert::Into::into(#given)),
-        Takes::Text => quote_spanned!(on_type(field)=> #p::IntoText::into_text(#given)),
+        Takes::Into => quote_spanned!(field.on_type=> ::core::convert::Into::into(#given)),
+        Takes::Text => quote_spanned!(field.on_type=> #p::IntoText::into_text(#given)),
     }
 }
 
@@ -278,7 +277,7 @@ fn clone(module: &Module<'_>, p: &TokenStream) -> TokenStream {
         let value = respanned(field);
         let clone = match field.role {
             Role::Setup(_) => quote_spanned!(at=> #p::Setup::share(&self.#ident)),
-            _ => quote_spanned!(on_type(field)=> ::core::clone::Clone::clone(&self.#value)),
+            _ => quote_spanned!(field.on_type=> ::core::clone::Clone::clone(&self.#value)),
         };
         quote_spanned!(at=> #(#cfgs)* #ident: #clone)
     });
@@ -289,7 +288,7 @@ fn eq(module: &Module<'_>) -> TokenStream {
     let at = Span::mixed_site();
     let each = module.configuration().map(|field| {
         let (cfgs, value) = (&field.cfgs, respanned(field));
-        let equal = quote_spanned!(on_type(field)=> ::core::cmp::PartialEq::eq(&self.#value, &other.#value));
+        let equal = quote_spanned!(field.on_type=> ::core::cmp::PartialEq::eq(&self.#value, &other.#value));
         quote_spanned!(at=> #(#cfgs)* if !#equal { return false; })
     });
     let other = module.configuration().next().is_none().then(|| quote_spanned!(at=> let _ = other;));
@@ -300,7 +299,7 @@ fn attach(module: &Module<'_>, p: &TokenStream) -> TokenStream {
     let at = Span::mixed_site();
     let adopt = module.submodules().map(|field| {
         let (cfgs, key, value) = (&field.cfgs, &field.key, respanned(field));
-        let adopt = quote_spanned!(on_type(field)=> #p::adopt(&self.__slot, &mut self.#value, #key));
+        let adopt = quote_spanned!(field.on_type=> #p::adopt(&self.__slot, &mut self.#value, #key));
         quote_spanned!(at=> #(#cfgs)* #adopt;)
     });
     let defer = module.has_setup().then(|| quote_spanned!(at=> #p::defer(self);));
@@ -311,7 +310,7 @@ fn fields(module: &Module<'_>) -> TokenStream {
     let at = Span::mixed_site();
     let each = module.configuration().map(|field| {
         let (cfgs, key, value) = (&field.cfgs, &field.key, respanned(field));
-        let value = quote_spanned!(on_type(field)=> &self.#value);
+        let value = quote_spanned!(field.on_type=> &self.#value);
         quote_spanned!(at=> #(#cfgs)* (#key, #value))
     });
     quote_spanned!(at=> visit(&[#(#each),*]))
@@ -329,7 +328,7 @@ fn setup(module: &Module<'_>, p: &TokenStream) -> TokenStream {
     let evaluate = module.setups().map(|(field, expr)| {
         let Field { ident, key, ty, cfgs, .. } = field;
         let body = fallible(expr, ty);
-        let make = Ident::new("field", on_type(field));
+        let make = Ident::new("field", field.on_type);
         quote_spanned!(at=> #(#cfgs)* setup.#make(&#this.#ident, #key, || -> #krate::Result<#ty> { #body });)
     });
     let visit = module
@@ -376,15 +375,10 @@ fn is_fallible(expr: &Expr) -> bool {
     }
 }
 
-/// Puts rustc's message on the field's type, while names keep resolving as in the rest of the expansion.
-fn on_type(field: &Field<'_>) -> Span {
-    Span::mixed_site().located_at(field.ty.span())
-}
-
 /// The field's name for an expression on which a message should be on the field's type.
 fn respanned(field: &Field<'_>) -> Ident {
     let mut ident = field.ident.clone();
-    ident.set_span(ident.span().located_at(field.ty.span()));
+    ident.set_span(ident.span().located_at(field.on_type));
     ident
 }
 

@@ -25,7 +25,7 @@ impl Layer for MyMod {
 pub fn my_mod(case: &Case) -> Result<()> {
     let [key1, key2] = key(setting(case, "seed") as u64).split();
     assert_same("key1", key1.data(), &case.array("rng/key1"));
-    let x = random::normal(&key1, [64, 10]);
+    let x = random::normal(&key1, case.array("in/x").shape());
     assert_same("x", &x, &case.array("in/x"));
 
     let model = MyMod::new(setting(case, "arg_model"));

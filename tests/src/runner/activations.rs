@@ -37,6 +37,8 @@ struct Options(BTreeMap<String, String>);
 
 impl Options {
     /// `axis=0, epsilon=1e-2`; a word alone is a flag, and what is no argument has spaces.
+    ///
+    /// An axis may stand in the name itself: `log_softmax_axis0`.
     fn of(case: &Case, name: &str) -> Options {
         let text = case.expect()["suffix_meaning"][name].as_str().unwrap_or_default();
         let option = |part: &str| {
@@ -44,7 +46,9 @@ impl Options {
             let value = value.split(' ').next().unwrap_or_default();
             (!name.is_empty() && !name.contains(' ')).then(|| (name.to_owned(), value.to_owned()))
         };
-        Options(text.split(',').map(str::trim).filter_map(option).collect())
+        let axis = name.rsplit_once("_axis").map(|(_, axis)| ("axis".to_owned(), axis.to_owned()));
+        let axis = axis.filter(|(_, axis)| axis.parse::<isize>().is_ok());
+        Options(axis.into_iter().chain(text.split(',').map(str::trim).filter_map(option)).collect())
     }
 
     fn number(&mut self, name: &str, default: f64) -> Result<f64, Stop> {

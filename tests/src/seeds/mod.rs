@@ -16,6 +16,7 @@ pub mod surgery;
 pub mod transformer_lm;
 pub mod vae;
 
+use flaxen::random::{Key, key};
 use flaxen::{Dict, Result, Tensor, Variables, tree};
 
 use crate::golden::{Case, assert_near, assert_same};
@@ -66,6 +67,16 @@ pub fn run(case: &Case) -> Verdict {
 fn setting(case: &Case, name: &str) -> usize {
     let found = case.settings()[name].as_u64().or_else(|| case.settings()["config"][name].as_u64());
     found.unwrap_or_else(|| panic!("no setting `{name}`")) as usize
+}
+
+/// A number of the case's settings.
+fn number(case: &Case, name: &str) -> f64 {
+    case.settings()[name].as_f64().unwrap_or_else(|| panic!("no setting `{name}`"))
+}
+
+/// The key of the case's seed, which is 0 where nothing is said.
+fn seed(case: &Case) -> Key {
+    key(case.settings()["seed"].as_u64().unwrap_or(0))
 }
 
 /// Initial values: the same names, and bit for bit the same numbers.

@@ -14,10 +14,10 @@ impl ResNetBlock {
     fn call(&self, x: &Tensor, train: bool) -> Result<Tensor> {
         let norm = || BatchNorm::new().momentum(0.9).epsilon(1e-5);
         let conv = |size: usize| Conv::new(self.filters, [size, size]).use_bias(false);
-        let y = conv(3).strides(self.strides).call(x)?;
-        let y = norm().call(&y, train)?.relu();
-        let y = conv(3).call(&y)?;
-        let y = norm().scale_init(init::zeros()).call(&y, train)?;
+        let y = self.child(conv(3).strides(self.strides)).call(x)?;
+        let y = self.child(norm()).call(&y, train)?.relu();
+        let y = self.child(conv(3)).call(&y)?;
+        let y = self.child(norm().scale_init(init::zeros())).call(&y, train)?;
         let mut residual = x.clone();
         if residual.shape() != y.shape() {
             residual = self.child_named("conv_proj", conv(1).strides(self.strides)).call(&residual)?;

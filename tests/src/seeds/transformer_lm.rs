@@ -14,8 +14,9 @@ impl TransformerBlock {
     #[compact]
     fn call(&self, x: &Tensor, mask: &Tensor, train: bool) -> Result<Tensor> {
         let y = LayerNorm::new().call(x)?;
-        let attention = MultiHeadDotProductAttention::new(self.num_heads).dropout_rate(self.dropout);
-        let y = attention.call(&y, Attend::new().mask(mask).train(train))?;
+        let y = MultiHeadDotProductAttention::new(self.num_heads)
+            .dropout_rate(self.dropout)
+            .call(&y, Attend::new().mask(mask).train(train))?;
         let y = Dropout::new(self.dropout).call(&y, train)?;
         let x = x + y;
         let y = LayerNorm::new().call(&x)?;

@@ -115,7 +115,7 @@ def numbers(seed, below, *shape):
 
 if __name__ == "__main__":
     resnet = MODELS["TinyResNet"](num_classes=4, stages=(2, 1, 1), width=2)
-    case("resnet_deep", resnet, cross_entropy, "chain(clip_by_global_norm(1.0), adam(0.01))", normal(1, 3, 8, 8, 2), numbers(2, 4, 3), {"params": 7}, mutable=["batch_stats"])
+    case("resnet_deep", resnet, cross_entropy, "chain(clip_by_global_norm(1.0), sgd(linear_schedule(0.1, 0.01, 5), nesterov=False, momentum=0.8))", normal(1, 3, 8, 8, 2), numbers(2, 4, 3), {"params": 7}, mutable=["batch_stats"])
     lm = MODELS["TinyLM"](vocab=9, dim=8, layers=2, heads=4, max_len=7, dropout=0.2)
     case("transformer_dropout", lm, cross_entropy, "sgd(cosine_decay_schedule(0.1, 10), momentum=0.9)", numbers(3, 9, 2, 6), numbers(4, 9, 2, 6), {"params": 3, "dropout": 4}, {"dropout": 5}, kwargs={"deterministic": False})
     vae = MODELS["VAE"](hidden=7, latents=3, out=6)

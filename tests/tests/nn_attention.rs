@@ -2,8 +2,7 @@
 
 use flaxen::nn::{
     Attend, AttentionFn, DotProductAttention, MultiHeadAttention, MultiHeadDotProductAttention,
-    SelfAttention, combine_masks, dot_product_attention, dot_product_attention_weights, make_attention_mask,
-    make_attention_mask_with, make_causal_mask,
+    SelfAttention, combine_masks, dot_product_attention_weights, make_causal_mask,
 };
 use flaxen::prelude::*;
 

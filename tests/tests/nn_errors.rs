@@ -185,7 +185,7 @@ fn a_missing_random_stream() -> Result<()> {
     let model = Holder::new(Dropout::new(0.5));
     let run =
         |train| model.apply(Variables::new()).run(|m| m.run(&move |m| m.call(&Tensor::ones([2]), train)));
-    mentions(&run(true).unwrap_err().to_string(), &["Dropout", "`dropout`", "params"]);
+    mentions(&run(true).unwrap_err().to_string(), &["`dropout`", "the run has nothing"]);
     assert_eq!(run(false)?.to_vec::<f32>()?, [1.0, 1.0]);
 
     let model = Holder::new(MultiHeadDotProductAttention::new(1).dropout_rate(0.5));
@@ -193,7 +193,7 @@ fn a_missing_random_stream() -> Result<()> {
         |m: &MultiHeadDotProductAttention| m.call(&Tensor::ones([1, 2, 2]), Attend::new().train(true));
     let variables = model.init(Rngs::new(key(0)).with("dropout", key(1))).run(|m| m.run(&attend))?;
     let error = model.apply(&variables).run(|m| m.run(&attend)).unwrap_err();
-    mentions(&error.to_string(), &["MultiHeadDotProductAttention", "`dropout`"]);
+    mentions(&error.to_string(), &["`dropout`", "the run has nothing"]);
     Ok(())
 }
 
@@ -203,7 +203,7 @@ fn statistics_that_are_not_mutable() -> Result<()> {
     let call = |train| move |norm: &BatchNorm| norm.call(&Tensor::ones([2, 3]), train);
     let variables = model.init(key(0)).run(|m| m.run(&call(true)))?;
     let error = model.apply(&variables).run(|m| m.run(&call(true))).unwrap_err();
-    mentions(&error.to_string(), &["BatchNorm", "batch_stats", "mutable"]);
+    mentions(&error.to_string(), &["batch_stats", "mutable"]);
     model.apply(&variables).run(|m| m.run(&call(false)))?;
     Ok(())
 }

@@ -144,7 +144,7 @@ fn known_function(name: &str, options: &mut Options, case: &Case) -> Result<Opti
             if options.flag("keepdims", false) {
                 Box::new(move |x| x.try_logsumexp_keep(axis))
             } else {
-                Box::new(move |x| x.try_logsumexp_axes(&[axis]))
+                Box::new(move |x| x.try_logsumexp_axes([axis]))
             }
         }
         "standardize" | "normalize" => {

@@ -1,5 +1,7 @@
 //! Cases of samples and raw initial values, bit for bit.
 
+use std::str::FromStr;
+
 use flaxen::random::{self, Choice, Key};
 use flaxen::{DType, Tensor};
 
@@ -7,54 +9,63 @@ use super::random::same;
 use super::{Stop, Verdict};
 use crate::golden::Case;
 
-/// The sample that an array of the case was made by, with the key of the seed.
-fn sample(name: &str, key: &Key, logits: &Tensor) -> Option<Tensor> {
-    let number = |text: &str| text.parse::<f64>().ok();
-    let (sampler, parameters) = name.split_once('_').unwrap_or((name, ""));
-    let pair = || {
-        let (low, high) = parameters.split_once('_')?;
-        Some((number(low)?, number(high)?))
-    };
-    let rows = || Tensor::from([[0, 1, 2], [3, 4, 5], [6, 7, 8], [9, 10, 11]]);
+/// The sample that an array of the case was made by: its sampler and parameters are in the name, its shape is the array's.
+fn sample(name: &str, key: &Key, logits: Option<&Tensor>, expected: &Tensor) -> Option<Tensor> {
+    let shape = expected.shape();
+    let numbered = || Tensor::from_vec((0..expected.size() as i32).collect::<Vec<_>>(), shape);
+    let after = |sampler: &str| name.strip_prefix(sampler);
+    if let Some(data) = after("fold_in_") {
+        return Some(key.fold_in(data.parse::<u32>().ok()?).data().clone());
+    }
+    if after("split").is_some() {
+        return Some(key.split_n(expected.size() / 2).data().reshape(shape));
+    }
+    if let Some(width) = after("bits") {
+        let width: usize = width.parse().ok()?;
+        return Some(random::bits(key, shape, width as _).cast(DType::U32));
+    }
+    if let Some(parameters) = after("truncated_normal_") {
+        let (low, high) = pair::<f64>(parameters)?;
+        return Some(random::truncated_normal(key, shape, low, high));
+    }
+    if let Some(parameters) = after("randint_") {
+        let (low, high) = if parameters == "full" { (i32::MIN, i32::MAX) } else { pair::<i32>(parameters)? };
+        return Some(random::randint(key, shape, low, high));
+    }
+    if let Some(p) = after("bernoulli_") {
+        return Some(random::bernoulli(key, p.parse::<f64>().ok()?, shape).cast(DType::U8));
+    }
+    if let Some(rest) = after("categorical") {
+        let axis = rest.strip_prefix("_axis").map_or(Some(-1), |axis| axis.parse().ok())?;
+        return Some(if rest.starts_with("_shape") {
+            random::categorical_of(key, logits?, axis, shape)
+        } else {
+            random::categorical(key, logits?, axis)
+        });
+    }
+    if let Some(parameters) = after("uniform_").filter(|rest| *rest != "scalar") {
+        let (low, high) = pair::<f64>(parameters)?;
+        return Some(random::uniform_in(key, shape, low, high));
+    }
     Some(match name {
         "key" => key.data().clone(),
-        "split2" => key.split_n(2).data().clone(),
-        "split5" => key.split_n(5).data().clone(),
-        "split_2x3" => key.split_n(6).data().reshape([2, 3, 2]),
-        "bits8" => random::bits(key, [3, 5], 8).cast(DType::U32),
-        "bits16" => random::bits(key, [3, 5], 16),
-        "bits32" => random::bits(key, [3, 5], 32),
-        "uniform_scalar" => random::uniform(key, []),
-        "uniform" => random::uniform(key, [4, 7]),
-        "normal" => random::normal(key, [5, 8]),
-        "normal_scalar" => random::normal(key, []),
-        "truncated_normal_-2_2" => random::truncated_normal(key, [5, 8], -2.0, 2.0),
-        "truncated_normal_-0.5_1.5" => random::truncated_normal(key, [11], -0.5, 1.5),
-        "randint_full" => random::randint(key, [5], i32::MIN, i32::MAX),
-        "randint_0_10" => random::randint(key, [17], 0, 10),
-        "randint_-100_1000" => random::randint(key, [3, 4], -100, 1000),
-        "permutation_rows" => random::permute(key, rows(), 0),
-        "permutation_independent" => random::permute_independently(key, rows(), 0),
-        "gumbel" => random::gumbel(key, [4, 5]),
-        "exponential" => random::exponential(key, [6]),
-        "categorical" => random::categorical(key, logits, -1),
-        "categorical_axis0" => random::categorical(key, logits, 0),
-        "categorical_shape_3x6" => random::categorical_of(key, logits, -1, [3, 6]),
-        "choice_replace" => Choice::below(10).sample(key, [6]),
-        "choice_noreplace" => Choice::below(10).without_replacement().sample(key, [6]),
-        "rademacher" => random::rademacher(key, [8]),
-        _ if name.starts_with("fold_in_") => {
-            let data: u32 = name["fold_in_".len()..].parse().ok()?;
-            key.fold_in(data).data().clone()
-        }
-        _ if sampler == "uniform" => {
-            let (low, high) = pair()?;
-            random::uniform_in(key, [9], low, high)
-        }
-        _ if sampler == "bernoulli" => random::bernoulli(key, number(parameters)?, [4, 6]).cast(DType::U8),
-        _ if sampler == "permutation" => random::permutation(key, number(parameters)? as usize),
-        _ => return None,
+        "uniform" | "uniform_scalar" => random::uniform(key, shape),
+        "normal" | "normal_scalar" => random::normal(key, shape),
+        "permutation_rows" => random::permute(key, numbered(), 0),
+        "permutation_independent" => random::permute_independently(key, numbered(), 0),
+        "gumbel" => random::gumbel(key, shape),
+        "exponential" => random::exponential(key, shape),
+        "choice_replace" => Choice::below(10).sample(key, shape),
+        "choice_noreplace" => Choice::below(10).without_replacement().sample(key, shape),
+        "rademacher" => random::rademacher(key, shape),
+        _ => random::permutation(key, after("permutation_")?.parse().ok()?),
     })
+}
+
+/// `LOW_HIGH`.
+fn pair<T: FromStr>(parameters: &str) -> Option<(T, T)> {
+    let (low, high) = parameters.split_once('_')?;
+    Some((low.parse().ok()?, high.parse().ok()?))
 }
 
 /// Runs a case of samples: `s<seed>/<sampler>`, each with the key of the seed.
@@ -62,32 +73,23 @@ fn sample(name: &str, key: &Key, logits: &Tensor) -> Option<Tensor> {
 /// # Errors
 /// If it does not pass.
 pub fn run(case: &Case) -> Verdict {
-    let logits = logits(case)?;
+    let logits = case.has("logits").then(|| case.array("logits"));
     for seed in case.settings()["seeds"].as_array().into_iter().flatten() {
         let seed = seed.as_u64().ok_or_else(|| Stop::Unsupported(format!("the seed {seed}")))?;
         for (name, expected) in case.group(&format!("s{seed}")) {
             let what = format!("s{seed}/{name}");
-            if name == "orthogonal_3" {
-                let (q, r) = random::normal(&random::key(seed), [3, 3]).qr();
+            if name.starts_with("orthogonal_") {
+                let (q, r) = random::normal(&random::key(seed), expected.shape()).qr();
                 let off = (q * r.diagonal().sign() - &expected).abs().max().item::<f32>()?;
-                if off > 2e-7 {
+                if off.is_nan() || off > 2e-7 {
                     return Err(Stop::Failed(format!("{what} is off by {off}")));
                 }
                 continue;
             }
-            let found = sample(&name, &random::key(seed), &logits);
+            let found = sample(&name, &random::key(seed), logits.as_ref(), &expected);
             let found = found.ok_or_else(|| Stop::Unsupported(format!("the sample `{name}`")))?;
             same(&what, &found, &expected)?;
         }
     }
     Ok(String::new())
-}
-
-/// The logits that categories are drawn by.
-fn logits(case: &Case) -> Result<Tensor, Stop> {
-    if case.has("logits") {
-        Ok(case.array("logits"))
-    } else {
-        Err(Stop::Unsupported("no array `logits`".to_owned()))
-    }
 }

@@ -47,6 +47,9 @@ type State = (Dict, Variables, Value);
 /// What else comes out of a step: the loss, the output, the gradients, and all variables that were written.
 type Seen = (Tensor, Value, Dict, Variables);
 
+/// One step, with a key for each stream.
+type Step<'a> = dyn Fn(&State, &[Key]) -> Result<(State, Seen)> + 'a;
+
 /// Runs a case of the kind `training`, as it is and under `jit`.
 ///
 /// # Errors
@@ -64,8 +67,7 @@ pub fn run(case: &Case) -> Verdict {
     let staged = jit(|(state, keys): (State, Vec<Key>)| training.step(&state, &keys));
     let eager = |state: &State, keys: &[Key]| training.step(state, keys);
     let staged = |state: &State, keys: &[Key]| staged.call((state.clone(), keys.to_vec()));
-    let ways: [(&str, &dyn Fn(&State, &[Key]) -> Result<(State, Seen)>); 2] =
-        [("", &eager), ("under jit, ", &staged)];
+    let ways: [(&str, &Step<'_'>); 2] = [("", &eager), ("under jit, ", &staged)];
     for (way, step) in ways {
         let check = |key: &str, found: BTreeMap<String, Tensor>| {
             near(&format!("{way}{key}"), &found, &whole(case, key), case.tolerance())
@@ -222,5 +224,5 @@ fn evidence(out: &Value, batch: &Batch) -> Result<Tensor> {
     let (logits, mean, logvar): (Tensor, Tensor, Tensor) = out.to()?;
     let entropy = losses::try_sigmoid_binary_cross_entropy(&logits, batch.arguments.x()?)?;
     let divergence = (1.0 + &logvar - mean.square() - logvar.exp()).sum_axes([-1]) * -0.5;
-    entropy.try_sum_axes(&[-1])?.try_mean()?.try_add(divergence.mean())
+    entropy.try_sum_axes([-1])?.try_mean()?.try_add(divergence.mean())
 }

@@ -87,7 +87,7 @@ fn frozen(all: &mut Scenarios<'_>) -> Result<()> {
 
     let unordered = Dict::from([("b", 1i32), ("a", 2)]);
     let leaves = flaxen::tree::leaves(&unordered);
-    let numbers = leaves.into_iter().map(|leaf| leaf.item::<i32>()).collect::<Result<Vec<_>>>()?;
+    let numbers = leaves.into_iter().map(Tensor::item::<i32>).collect::<Result<Vec<_>>>()?;
     // The scenario asks it of a dict and of a frozen dict, which are one type here.
     all.result("tree_leaves_order", Ok(json!([numbers, numbers])));
     Ok(())

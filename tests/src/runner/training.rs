@@ -48,7 +48,7 @@ type State = (Dict, Variables, Value);
 type Seen = (Tensor, Value, Dict, Variables);
 
 /// One step, with a key for each stream.
-type Step<'a> = dyn Fn(&State, &[Key]) -> Result<(State, Seen)> + 'a;
+type Step<'a> = &'a dyn Fn(&State, &[Key]) -> Result<(State, Seen)>;
 
 /// Runs a case of the kind `training`, as it is and under `jit`.
 ///
@@ -67,7 +67,7 @@ pub fn run(case: &Case) -> Verdict {
     let staged = jit(|(state, keys): (State, Vec<Key>)| training.step(&state, &keys));
     let eager = |state: &State, keys: &[Key]| training.step(state, keys);
     let staged = |state: &State, keys: &[Key]| staged.call((state.clone(), keys.to_vec()));
-    let ways: [(&str, &Step<'_'>); 2] = [("", &eager), ("under jit, ", &staged)];
+    let ways: [(&str, Step<'_>); 2] = [("", &eager), ("under jit, ", &staged)];
     for (way, step) in ways {
         let check = |key: &str, found: BTreeMap<String, Tensor>| {
             near(&format!("{way}{key}"), &found, &whole(case, key), case.tolerance())

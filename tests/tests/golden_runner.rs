@@ -86,7 +86,7 @@ fn what_is_unsupported_and_not_in_the_table_fails() {
     copy("dense_basic", &folder, "case", |manifest| manifest["kind"] = json!("novel"));
     assert!(failure(&folder).contains("not in the table of unsupported cases: the kind `novel`"));
     copy("dense_basic", &folder, "case", |manifest| {
-        manifest["settings"]["module"]["args"]["novel"] = json!(1)
+        manifest["settings"]["module"]["args"]["novel"] = json!(1);
     });
     assert!(failure(&folder).contains("Dense(novel=1)"));
     copy("seed0_cnn", &folder, "case", |_| {});

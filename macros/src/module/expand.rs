@@ -133,6 +133,7 @@ pub(super) fn inherent(module: &Module<'_>, generics: &Generics, bodies: &Bodies
         let Field { ident, cfgs, docs, .. } = field;
         let parameter = parameter_alone(field, &p);
         let doc = (!field.is_documented()).then(|| format!("Sets `{}`.", field.key)).into_iter();
+        let doc = doc.chain(default_doc(field));
         quote_spanned! {at=>
             #(#cfgs)* #(#docs)* #(#[doc = #doc])*
             #[inline]
@@ -151,6 +152,17 @@ pub(super) fn inherent(module: &Module<'_>, generics: &Generics, bodies: &Bodies
             #(#setters)*
         }
     }
+}
+
+/// The paragraph about a default that is an expression.
+fn default_doc(field: &Field<'_>) -> Option<String> {
+    let Role::Default(Some(expr)) = &field.role else { return None };
+    let spaced = expr.to_token_stream().to_string();
+    let text =
+        [(" :: ", "::"), (" (", "("), ("( ", "("), (" )", ")"), (" . ", "."), (" ,", ","), ("- ", "-")]
+            .into_iter()
+            .fold(spaced, |text, (spaced, tight)| text.replace(spaced, tight));
+    Some(format!("\n\nDefault: `{text}`."))
 }
 
 /// What the implementations of traits begin with.

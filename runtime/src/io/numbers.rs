@@ -47,3 +47,11 @@ fn check(dtype: DType, bytes: &[u8]) -> Result<(), String> {
         _ => Ok(()),
     }
 }
+
+/// A shape and dtype that may come from a file: its size, and that of every part of it, can be counted.
+pub(super) fn checked(aval: &Aval) -> Result<usize, String> {
+    let filled = Aval::new(aval.shape.iter().map(|&size| size.max(1)).collect::<Vec<_>>(), aval.dtype);
+    let size = filled.checked_size().and_then(|_| aval.checked_size());
+    size.map(|size| size * aval.dtype.size())
+        .ok_or_else(|| format!("the shape {:?} is too large", aval.shape))
+}

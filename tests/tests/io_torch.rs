@@ -6,6 +6,7 @@ use flaxen::io::safetensors;
 use flaxen::io::torch::{Kind, StateDict};
 use flaxen::nn::{ConvTranspose, Embed, GroupNorm, MultiHeadDotProductAttention, PReLU};
 use flaxen::prelude::*;
+use proptest::prelude::*;
 
 fn file() -> Dict {
     safetensors::load(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("torch/layers.safetensors")).unwrap()
@@ -179,4 +180,35 @@ fn what_no_rule_is_for_is_listed() {
     assert!(twice.variables().unwrap_err().to_string().contains("given twice"));
     let tricks = StateDict::new([("a.weight", Tensor::ones([2, 2]))]).rename("a", "../b");
     assert!(tricks.variables().unwrap_err().to_string().contains("means a folder"));
+}
+
+proptest! {
+    #[test]
+    fn no_shape_does_harm(
+        shape in prop::collection::vec(0usize..7, 0..7),
+        own in prop::sample::select(vec!["weight", "bias", "running_mean", "in_proj_weight", "in_proj_bias", "out_proj.weight"]),
+        image in prop::collection::vec(0usize..4, 0..4),
+        rule in 0usize..13,
+    ) {
+        let state = StateDict::new([(format!("m.{own}"), Tensor::zeros(&shape))]);
+        let kinds = [
+            Kind::Linear,
+            Kind::Conv,
+            Kind::ConvTranspose,
+            Kind::ConvTransposeFlipped,
+            Kind::BatchNorm,
+            Kind::Norm,
+            Kind::Embedding,
+            Kind::PReLU,
+            Kind::Attention { heads: 0 },
+            Kind::Attention { heads: 2 },
+        ];
+        let state = match rule {
+            10 => state.flattened("m", image),
+            11 => state.unflattened("m", image),
+            12 => state,
+            kind => state.layer("m", kinds[kind]),
+        };
+        let _ = state.variables();
+    }
 }

@@ -6,9 +6,10 @@
 
 mod net;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use flaxen::io::safetensors;
+use flaxen::io::safetensors::{self, File};
 use flaxen::io::torch::{Kind, StateDict};
 use flaxen::prelude::*;
 use net::Net;
@@ -36,7 +37,30 @@ fn variables(net: &Net, x: &Tensor, hint: &Tensor) -> Result<Variables> {
         .variables_like(&own)
 }
 
-/// The largest difference between two tensors, of one of `size` in PyTorch.
+/// Prints which tensors each layer has in PyTorch, and which it has here.
+fn print_layouts(variables: &Variables) -> Result<()> {
+    let state = File::open(data("weights.safetensors"))?;
+    let mut layers: BTreeMap<String, [Vec<String>; 2]> = BTreeMap::new();
+    for name in state.names() {
+        let (layer, own) = name.rsplit_once('.').unwrap_or(("", name));
+        let text = format!("{own} {:?}", state.aval(name)?.shape);
+        layers.entry(layer.to_owned()).or_default()[0].push(text);
+    }
+    for (path, value) in variables.as_dict().flatten_keys() {
+        if let [_collection, layer, own] = path.as_slice() {
+            let text = format!("{own} {:?}", value.tensor()?.shape());
+            layers.entry(layer.clone()).or_default()[1].push(text);
+        }
+    }
+    for (layer, [theirs, ours]) in layers {
+        println!("{layer:6} PyTorch: {}", theirs.join(", "));
+        println!("{:6} Flaxen:  {}", "", ours.join(", "));
+    }
+    println!();
+    Ok(())
+}
+
+/// The largest difference between two tensors.
 fn difference(ours: &Tensor, theirs: &Tensor) -> Result<f32> {
     (ours - theirs).abs().max().item::<f32>()
 }
@@ -49,7 +73,7 @@ fn compare() -> Result<f32> {
 
     let net = Net::new();
     let variables = variables(&net, &x, hint)?;
-    println!("{}", net.tabulate(key(0)).run(|net| net.call(&x, hint, false))?);
+    print_layouts(&variables)?;
 
     let mut largest = 0f32;
     let mut report = |what: &str, ours: &Tensor, theirs: &Tensor| -> Result<()> {

@@ -40,11 +40,12 @@ pub(super) fn reverse(size: usize, bytes: &mut [u8]) {
 
 /// Kernels rely on booleans being 0 or 1.
 fn check(dtype: DType, bytes: &[u8]) -> Result<(), String> {
+    if dtype != DType::Bool {
+        return Ok(());
+    }
     match bytes.iter().find(|&&byte| byte > 1) {
-        Some(byte) if dtype == DType::Bool => {
-            Err(format!("a boolean is stored as {byte}, which is neither 0 nor 1"))
-        }
-        _ => Ok(()),
+        Some(byte) => Err(format!("a boolean is stored as {byte}, which is neither 0 nor 1")),
+        None => Ok(()),
     }
 }
 

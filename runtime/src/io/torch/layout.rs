@@ -130,9 +130,9 @@ fn reordered(kernel: &Tensor, order: Option<&Order>) -> Result<FlaxenResult<Tens
 
 /// An axis of `[channels, spatial..]` as one of `[spatial.., channels]`.
 fn image(tensor: &Tensor, axis: usize, shape: &[usize]) -> Result<FlaxenResult<Tensor>, String> {
+    let found = tensor.shape().get(axis).copied().ok_or_else(|| "it has too few axes".to_owned())?;
     let size = shape.iter().try_fold(1usize, |size, &n| size.checked_mul(n));
-    if shape.is_empty() || size != Some(tensor.shape()[axis]) {
-        let found = tensor.shape()[axis];
+    if shape.is_empty() || size != Some(found) {
         return Err(format!(
             "{found} features cannot be an image of shape {shape:?}: give [channels, height, width]"
         ));

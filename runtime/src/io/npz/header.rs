@@ -192,7 +192,7 @@ mod tests {
     fn headers_are_read_as_python_reads_them() {
         let parsed = |text: &str| Header::parse(text).map(|h| (h.aval.to_string(), h.big_endian, h.fortran));
         let same = |text, aval: &str, big, fortran| {
-            assert_eq!(parsed(text).unwrap(), (aval.to_owned(), big, fortran))
+            assert_eq!(parsed(text).unwrap(), (aval.to_owned(), big, fortran));
         };
         same("{'descr': '<f4', 'fortran_order': False, 'shape': (3, 2), }  \n", "f32[3,2]", false, false);
         same("{\"shape\":(),\"descr\":\">i8\",\"fortran_order\":True}", "i64[]", true, true);

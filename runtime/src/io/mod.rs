@@ -32,7 +32,6 @@
 mod atomic;
 mod map;
 mod names;
-
 pub mod npz;
 mod numbers;
 mod restore;

@@ -150,7 +150,7 @@
 //! - [`nn`]: layers, and [`init`] for how their parameters begin.
 //! - [`losses`], and [`optim`]: optimizers, schedules, and the state of training.
 //! - [`Dict`], [`Variables`]: parameters and state; [`variables`] has the tools for them. [`Scope`]: the place of a module.
-//! - [`io`]: files.
+//! - [`io`]: variables and training states in files, and the weights of PyTorch models.
 //! - [`Tensor`]: dynamic shape and dtype, NumPy's broadcasting, JAX's promotion; in and out through `ndarray`.
 //! - [`grad`], [`value_and_grad`], [`vjp`], [`jvp`], [`jacrev`], [`jacfwd`], [`hessian`]: derivatives, of any order.
 //! - [`vmap`](vmap()): a function of one example over a whole batch, with named axes to talk over.
@@ -178,6 +178,8 @@ mod compile;
 mod einsum;
 mod error;
 pub mod guide;
+#[cfg(feature = "io")]
+pub mod io;
 pub mod kernels;
 pub mod module;
 pub mod nn;

@@ -51,6 +51,7 @@
 //! - [`jit()`]: traced once, simplified, run many times; the graph can be printed.
 //! - [`checkpoint`], [`custom_vjp`], [`eval_shape`]: less memory, gradients of one's own, shapes without numbers.
 //! - [`losses`], and [`optim`]: optimizers, schedules, and the state of training.
+//! - [`io`]: variables and training states in files, and the weights of PyTorch models.
 //! - [`random`]: the numbers of `jax.random` for the same seed, bit for bit.
 //! - [`tree`]: everything a transform takes or returns is a tree of tensors; [`Tree`](macro@Tree) makes structs trees.
 //!
@@ -72,6 +73,8 @@ extern crate self as flaxen;
 mod compile;
 mod einsum;
 mod error;
+#[cfg(feature = "io")]
+pub mod io;
 pub mod kernels;
 pub mod module;
 pub mod nn;

@@ -63,7 +63,7 @@ fn run(options: &Options) -> Result<()> {
     }
     let curves = report::curves(&format!("{}, {} epochs", data.name, trainer.history.len()), &trainer.history)?;
     let curves_file = options.out.join("curves.svg");
-    checkpoint::replace(&curves_file, curves.as_bytes())?;
+    fs::write(&curves_file, curves).with_context(|| format!("cannot write `{}`", curves_file.display()))?;
 
     println!("\ntest accuracy {}, loss {:.4}, after {:.1} s", percent(score.accuracy), score.loss, start.elapsed().as_secs_f64());
     println!("parameters and the state of training: {}", options.model_file().display());

@@ -17,12 +17,12 @@ use crate::train::Settings;
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 110, after_help = "\
 Examples:
-  mnist                                train for 15 epochs
-  mnist --resume --epochs 30           and for 15 more
+  mnist                                train for 40 epochs
+  mnist --resume --epochs 60           and for 20 more
   mnist --split shuffled --seed 7      an easier test
   mnist --data ~/mnist --epochs 3      the 70,000 digits of MNIST")]
 pub struct Options {
-    /// How many epochs there are to be in all, those of a resumed training included [default: 15]
+    /// How many epochs there are to be in all, those of a resumed training included [default: 40, or 5 of --data]
     #[arg(long, value_parser = RangedU64ValueParser::<usize>::new().range(1..=100_000))]
     epochs: Option<usize>,
 
@@ -30,7 +30,7 @@ pub struct Options {
     #[arg(long, value_parser = RangedU64ValueParser::<usize>::new().range(1..=65_536))]
     batch_size: Option<usize>,
 
-    /// Adam's learning rate [default: 0.001, or that of the resumed training]
+    /// Adam's learning rate [default: 0.003, or that of the resumed training]
     #[arg(long, value_parser = positive)]
     learning_rate: Option<f64>,
 
@@ -72,7 +72,7 @@ impl Asked {
     pub fn or_default(self) -> Settings {
         Settings {
             batch_size: self.batch_size.unwrap_or(64),
-            learning_rate: self.learning_rate.unwrap_or(1e-3),
+            learning_rate: self.learning_rate.unwrap_or(3e-3),
             seed: self.seed,
         }
     }
@@ -80,7 +80,11 @@ impl Asked {
 
 impl Options {
     pub fn epochs(&self) -> usize {
-        self.epochs.unwrap_or(if self.quick { 2 } else { 15 })
+        self.epochs.unwrap_or(match (self.quick, &self.data) {
+            (true, _) => 2,
+            (false, Some(_)) => 5,
+            (false, None) => 40,
+        })
     }
 
     pub fn settings(&self) -> Asked {

@@ -1,10 +1,12 @@
 //! What people look at: a confusion matrix, mistakes, and curves.
 
-use std::path::Path;
+use std::ops::Range;
 
 use anyhow::{Result, anyhow};
 use comfy_table::{CellAlignment, Table, presets};
 use flaxen::prelude::*;
+use plotters::coord::Shift;
+use plotters::coord::ranged1d::{AsRangedCoord, Ranged, ValueFormatter};
 use plotters::prelude::*;
 
 use crate::data::Digits;
@@ -12,6 +14,8 @@ use crate::train::{Epoch, Score};
 
 const TEXT_WIDTH: usize = 100;
 const CHART_SIZE: (u32, u32) = (960, 420);
+/// A logarithm has no place for 0.
+const LEAST_LOSS: f32 = 1e-5;
 const TRAIN_COLOR: RGBColor = RGBColor(31, 119, 180);
 const TEST_COLOR: RGBColor = RGBColor(214, 93, 14);
 
@@ -74,38 +78,49 @@ pub fn percent(part: f32) -> String {
 
 /// Draws loss and accuracy of each epoch, while training and on the test set, as an SVG picture.
 pub fn curves(title: &str, history: &[Epoch]) -> Result<String> {
+    let scores = || history.iter().flat_map(|epoch| [epoch.train, epoch.test]);
     let mut svg = String::new();
     {
         let area = SVGBackend::with_string(&mut svg, CHART_SIZE).into_drawing_area();
         area.fill(&WHITE).map_err(failed)?;
         let area = area.titled(title, ("sans-serif", 20)).map_err(failed)?;
         let (left, right) = area.split_horizontally(CHART_SIZE.0 / 2);
-        let losses = |score: &Score| score.loss;
-        let most = history.iter().flat_map(|epoch| [epoch.train.loss, epoch.test.loss]).fold(0.0, f32::max);
-        chart(&left, "loss", 0.0..most.max(1e-3) * 1.05, history, losses)?;
-        let errors = |score: &Score| 100.0 * score.accuracy;
-        let least = history.iter().flat_map(|epoch| [epoch.train.accuracy, epoch.test.accuracy]).fold(1.0, f32::min);
-        chart(&right, "accuracy in %", (100.0 * least - 1.0).clamp(0.0, 90.0)..100.5, history, errors)?;
+
+        let loss = |score: &Score| score.loss.max(LEAST_LOSS);
+        let range = range(scores().map(|score| loss(&score)));
+        chart(&left, "loss", (range.start * 0.8..range.end * 1.25).log_scale(), history, loss)?;
+
+        let accuracy = |score: &Score| 100.0 * score.accuracy;
+        let range = range(scores().map(|score| accuracy(&score)));
+        chart(&right, "accuracy in %", (range.start - 1.0).max(0.0)..100.5, history, accuracy)?;
         area.present().map_err(failed)?;
     }
     Ok(svg)
 }
 
-type Area<'a> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;
+/// From the least to the largest number that is not NaN.
+fn range(numbers: impl Iterator<Item = f32> + Clone) -> Range<f32> {
+    let (least, most) = (numbers.clone().fold(f32::INFINITY, f32::min), numbers.fold(f32::NEG_INFINITY, f32::max));
+    if least.is_finite() && most.is_finite() { least..most } else { 0.1..1.0 }
+}
 
-fn chart(
-    area: &Area<'_>,
+/// One of the charts, of a value of each score.
+fn chart<R>(
+    area: &DrawingArea<SVGBackend<'_>, Shift>,
     caption: &str,
-    range: std::ops::Range<f32>,
+    range: R,
     history: &[Epoch],
     value: impl Fn(&Score) -> f32,
-) -> Result<()> {
-    let epochs = 0.5..history.len() as f32 + 0.5;
+) -> Result<()>
+where
+    R: AsRangedCoord<Value = f32>,
+    R::CoordDescType: ValueFormatter<f32> + Ranged<ValueType = f32>,
+{
     let mut chart = ChartBuilder::on(area)
         .margin(12)
         .x_label_area_size(36)
-        .y_label_area_size(48)
-        .build_cartesian_2d(epochs, range)
+        .y_label_area_size(52)
+        .build_cartesian_2d(0.5..history.len() as f32 + 0.5, range)
         .map_err(failed)?;
     chart
         .configure_mesh()
@@ -119,10 +134,9 @@ fn chart(
     let curves: [(&str, RGBColor, fn(&Epoch) -> &Score); 2] =
         [("training", TRAIN_COLOR, |epoch| &epoch.train), ("test", TEST_COLOR, |epoch| &epoch.test)];
     for (name, color, score) in curves {
-        let points: Vec<(f32, f32)> =
-            history.iter().enumerate().map(|(i, epoch)| (i as f32 + 1.0, value(score(epoch)))).collect();
+        let points = history.iter().zip(1u16..).map(|(epoch, i)| (f32::from(i), value(score(epoch))));
         chart
-            .draw_series(LineSeries::new(points, color.stroke_width(2)).point_size(3))
+            .draw_series(LineSeries::new(points, color.stroke_width(2)).point_size(2))
             .map_err(failed)?
             .label(name)
             .legend(move |(x, y)| PathElement::new([(x, y), (x + 20, y)], color.stroke_width(2)));

@@ -92,9 +92,14 @@ fn main() -> Result<()> {
     });
     for count in 0..=STEPS {
         let (loss, divergence);
-        (params, state, loss, divergence) = step.call((params, state, key(3).fold_in(count), images.clone()))?;
+        (params, state, loss, divergence) =
+            step.call((params, state, key(3).fold_in(count), images.clone()))?;
         if count % 100 == 0 {
-            println!("step {count:3}: loss {:7.3}, of which divergence {:.3}", loss.item::<f32>()?, divergence.item::<f32>()?);
+            println!(
+                "step {count:3}: loss {:7.3}, of which divergence {:.3}",
+                loss.item::<f32>()?,
+                divergence.item::<f32>()?
+            );
         }
     }
 
@@ -106,8 +111,7 @@ fn main() -> Result<()> {
     println!("{}\n{}", row(&some)?, row(&drawn)?);
 
     println!("A walk through the numbers, from -2 to 2:");
-    let places: Vec<[f32; LATENT]> =
-        (0..25).map(|i| [(i % 5) as f32 - 2.0, (i / 5) as f32 - 2.0]).collect();
+    let places: Vec<[f32; LATENT]> = (0..25).map(|i| [(i % 5) as f32 - 2.0, (i / 5) as f32 - 2.0]).collect();
     let walk = Tensor::from_vec(places.concat(), [25, LATENT]);
     let drawn = vae.apply(&variables).run(|m| m.decode(&walk))?.sigmoid();
     for images in drawn.split(5, 0) {

@@ -195,10 +195,14 @@ fn draw(cnn: &Cnn, variables: &Variables, slopes: &Dict, x: &Tensor) -> Result<(
         ("input", "the image", x.clone()),
         ("conv_0", "what the first convolution returns, a tile a channel", convolution("Conv_0")?),
         ("conv_1", "what the second one returns", convolution("Conv_1")?),
-        ("gradient", "the gradient of the loss with respect to the first one", slopes.tensor("features/edges")?.clone()),
+        (
+            "gradient",
+            "the gradient of the loss with respect to the first one",
+            slopes.tensor("features/edges")?.clone(),
+        ),
     ] {
         let path = Path::new(FOLDER).join(name).with_extension("png");
-        pictures::channels(&values)?.save(&path)?;
+        pictures::save_channels(&path, &values)?;
         println!("  {:<36} {what}", path.display());
     }
     Ok(())

@@ -89,7 +89,8 @@ fn setting<T: FromStr<Err: std::error::Error + Send + Sync + 'static>>(
     texts: &BTreeMap<String, String>,
     name: &str,
 ) -> Result<T> {
-    let text = texts.get(name).with_context(|| format!("is no training of this program: it has no `{name}`"))?;
+    let text =
+        texts.get(name).with_context(|| format!("is no training of this program: it has no `{name}`"))?;
     text.parse().with_context(|| format!("has the {name} `{text}`"))
 }
 
@@ -106,7 +107,10 @@ mod tests {
     }
 
     fn numbers(trainer: &Trainer) -> Result<Vec<Vec<f32>>> {
-        tree::leaves(&trainer.state).into_iter().map(|leaf| Ok(leaf.cast(DType::F32).to_vec::<f32>()?)).collect()
+        tree::leaves(&trainer.state)
+            .into_iter()
+            .map(|leaf| Ok(leaf.cast(DType::F32).to_vec::<f32>()?))
+            .collect()
     }
 
     #[test]

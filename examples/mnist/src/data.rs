@@ -74,7 +74,9 @@ pub struct Dataset {
 impl Dataset {
     /// So many of the digits, from the beginning of each part.
     pub fn beginning(&self, train_count: usize, test_count: usize) -> Dataset {
-        let first = |digits: &Digits, count: usize| digits.at(&(0..digits.len().min(count) as i32).collect::<Vec<_>>());
+        let first = |digits: &Digits, count: usize| {
+            digits.at(&(0..digits.len().min(count) as i32).collect::<Vec<_>>())
+        };
         Dataset {
             name: format!("{}, the beginning", self.name),
             train: first(&self.train, train_count),
@@ -94,7 +96,10 @@ pub fn embedded(split: Split, seed: u64) -> Result<Dataset> {
         Split::Shuffled => random::permutation(&key(seed), count).to_vec::<i32>()?,
     };
     let (train, test) = places.split_at(count - TEST_COUNT);
-    let name = format!("UCI digits, {} split", clap::ValueEnum::to_possible_value(&split).map_or_else(String::new, |v| v.get_name().to_owned()));
+    let name = format!(
+        "UCI digits, {} split",
+        clap::ValueEnum::to_possible_value(&split).map_or_else(String::new, |v| v.get_name().to_owned())
+    );
     Ok(Dataset { name, train: all.at(train), test: all.at(test) })
 }
 
@@ -128,7 +133,12 @@ fn parse(text: &str) -> Result<Digits> {
     for (line, number) in text.lines().zip(1..) {
         let row: Vec<u8> = line
             .split(',')
-            .map(|field| field.trim().parse().with_context(|| format!("line {number}: `{field}` is no number from 0 to 255")))
+            .map(|field| {
+                field
+                    .trim()
+                    .parse()
+                    .with_context(|| format!("line {number}: `{field}` is no number from 0 to 255"))
+            })
             .collect::<Result<_>>()?;
         let Some((&label, image)) = row.split_last().filter(|(_, image)| image.len() == SIDE * SIDE) else {
             anyhow::bail!("line {number} has {} numbers, not {} pixels and a label", row.len(), SIDE * SIDE);
@@ -178,11 +188,8 @@ mod tests {
             all
         };
         let ordered = embedded(Split::Ordered, 0)?;
-        let (first, again, other) = (
-            embedded(Split::Shuffled, 1)?,
-            embedded(Split::Shuffled, 1)?,
-            embedded(Split::Shuffled, 2)?,
-        );
+        let (first, again, other) =
+            (embedded(Split::Shuffled, 1)?, embedded(Split::Shuffled, 1)?, embedded(Split::Shuffled, 2)?);
         assert_eq!(all(&first), all(&ordered));
         assert_eq!(texts(&first.test), texts(&again.test));
         assert_ne!(texts(&first.test), texts(&other.test));
@@ -205,7 +212,10 @@ mod tests {
         assert_eq!(message("1,2,3"), "line 1 has 3 numbers, not 64 pixels and a label");
         let pixels = "0,".repeat(64);
         assert_eq!(message(&format!("{pixels}1\n{pixels}10")), "line 2: the label 10 is no digit");
-        assert_eq!(message(&format!("{pixels}x")), "line 1: `x` is no number from 0 to 255: invalid digit found in string");
+        assert_eq!(
+            message(&format!("{pixels}x")),
+            "line 1: `x` is no number from 0 to 255: invalid digit found in string"
+        );
         assert_eq!(message(&format!("17,{}1", "0,".repeat(63))), "line 1 has a pixel brighter than 16");
     }
 }

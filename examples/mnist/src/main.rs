@@ -42,12 +42,16 @@ fn run(options: &Options) -> Result<()> {
     let start = Instant::now();
     let data = options.data()?;
     println!("{}: {} to train on, {} to test on", data.name, describe(&data.train), data.test.len());
-    fs::create_dir_all(&options.out).with_context(|| format!("cannot make the folder `{}`", options.out.display()))?;
+    fs::create_dir_all(&options.out)
+        .with_context(|| format!("cannot make the folder `{}`", options.out.display()))?;
 
     let mut trainer = start_training(options, &data)?;
     let epochs = options.epochs();
     if trainer.history.len() >= epochs {
-        println!("nothing to train: there are {} epochs already; ask for more by --epochs", trainer.history.len());
+        println!(
+            "nothing to train: there are {} epochs already; ask for more by --epochs",
+            trainer.history.len()
+        );
     }
     while trainer.history.len() < epochs {
         let epoch = run_epoch(&mut trainer, &data, epochs)?;
@@ -57,15 +61,24 @@ fn run(options: &Options) -> Result<()> {
 
     let (score, found) = trainer.test(&data.test)?;
     let labels = data.test.labels.to_vec::<i32>()?;
-    println!("\nWhat the network takes each digit of the test set for:\n{}", report::confusion(&labels, &found));
+    println!(
+        "\nWhat the network takes each digit of the test set for:\n{}",
+        report::confusion(&labels, &found)
+    );
     if let Some(mistakes) = report::mistakes(&data.test, &labels, &found)? {
         println!("\nSome of its mistakes:\n{mistakes}");
     }
-    let curves = report::curves(&format!("{}, {} epochs", data.name, trainer.history.len()), &trainer.history)?;
+    let curves =
+        report::curves(&format!("{}, {} epochs", data.name, trainer.history.len()), &trainer.history)?;
     let curves_file = options.out.join("curves.svg");
     fs::write(&curves_file, curves).with_context(|| format!("cannot write `{}`", curves_file.display()))?;
 
-    println!("\ntest accuracy {}, loss {:.4}, after {:.1} s", percent(score.accuracy), score.loss, start.elapsed().as_secs_f64());
+    println!(
+        "\ntest accuracy {}, loss {:.4}, after {:.1} s",
+        percent(score.accuracy),
+        score.loss,
+        start.elapsed().as_secs_f64()
+    );
     println!("parameters and the state of training: {}", options.model_file().display());
     println!("curves:                               {}", curves_file.display());
     Ok(())
@@ -86,7 +99,8 @@ fn start_training(options: &Options, data: &Dataset) -> Result<Trainer> {
 
 fn run_epoch(trainer: &mut Trainer, data: &Dataset, epochs: usize) -> Result<Epoch> {
     let steps = data.train.len().div_ceil(trainer.settings.batch_size);
-    let bar = ProgressBar::new(steps as u64).with_prefix(format!("epoch {:>3}/{epochs}", trainer.history.len() + 1));
+    let bar = ProgressBar::new(steps as u64)
+        .with_prefix(format!("epoch {:>3}/{epochs}", trainer.history.len() + 1));
     bar.set_style(ProgressStyle::with_template("{prefix} {bar:30} {pos}/{len}  {msg}  {eta} left")?);
     bar.enable_steady_tick(Duration::from_millis(100));
     let epoch = trainer.run_epoch(data, |score| {

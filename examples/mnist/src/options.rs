@@ -15,12 +15,16 @@ use crate::train::Settings;
 /// and all else that the training needs to go on are written to model.safetensors, and at the end loss and accuracy are
 /// drawn in curves.svg. The same seed gives the same numbers.
 #[derive(Debug, Parser)]
-#[command(version, max_term_width = 110, after_help = "\
+#[command(
+    version,
+    max_term_width = 110,
+    after_help = "\
 Examples:
   mnist                                train for 40 epochs
   mnist --resume --epochs 60           and for 20 more
   mnist --split shuffled --seed 7      an easier test
-  mnist --data ~/mnist --epochs 3      the 70,000 digits of MNIST")]
+  mnist --data ~/mnist --epochs 3      the 70,000 digits of MNIST"
+)]
 pub struct Options {
     /// How many epochs there are to be in all, those of a resumed training included [default: 40, or 5 of --data]
     #[arg(long, value_parser = RangedU64ValueParser::<usize>::new().range(1..=100_000))]

@@ -4,7 +4,6 @@ use std::ops::Range;
 
 use anyhow::{Result, anyhow};
 use comfy_table::{CellAlignment, Table, presets};
-use flaxen::prelude::*;
 use plotters::coord::Shift;
 use plotters::coord::ranged1d::{AsRangedCoord, Ranged, ValueFormatter};
 use plotters::prelude::*;
@@ -87,11 +86,11 @@ pub fn curves(title: &str, history: &[Epoch]) -> Result<String> {
         let (left, right) = area.split_horizontally(CHART_SIZE.0 / 2);
 
         let loss = |score: &Score| score.loss.max(LEAST_LOSS);
-        let range = range(scores().map(|score| loss(&score)));
+        let range = extent(scores().map(|score| loss(&score)));
         chart(&left, "loss", (range.start * 0.8..range.end * 1.25).log_scale(), history, loss)?;
 
         let accuracy = |score: &Score| 100.0 * score.accuracy;
-        let range = range(scores().map(|score| accuracy(&score)));
+        let range = extent(scores().map(|score| accuracy(&score)));
         chart(&right, "accuracy in %", (range.start - 1.0).max(0.0)..100.5, history, accuracy)?;
         area.present().map_err(failed)?;
     }
@@ -99,8 +98,9 @@ pub fn curves(title: &str, history: &[Epoch]) -> Result<String> {
 }
 
 /// From the least to the largest number that is not NaN.
-fn range(numbers: impl Iterator<Item = f32> + Clone) -> Range<f32> {
-    let (least, most) = (numbers.clone().fold(f32::INFINITY, f32::min), numbers.fold(f32::NEG_INFINITY, f32::max));
+fn extent(numbers: impl Iterator<Item = f32> + Clone) -> Range<f32> {
+    let (least, most) =
+        (numbers.clone().fold(f32::INFINITY, f32::min), numbers.fold(f32::NEG_INFINITY, f32::max));
     if least.is_finite() && most.is_finite() { least..most } else { 0.1..1.0 }
 }
 

@@ -99,7 +99,11 @@ fn batch_norm() -> Result<()> {
         (params, opt_state, state, loss) = step.call((params, opt_state, state, xs.clone(), ys.clone()))?;
         if count % 20 == 0 {
             let mean = state.tensor("batch_stats/BatchNorm_0/mean")?;
-            println!("  step {count:2}: loss {:.4}, running mean of the first feature {:+.3}", loss.item::<f32>()?, mean.to_vec::<f32>()?[0]);
+            println!(
+                "  step {count:2}: loss {:.4}, running mean of the first feature {:+.3}",
+                loss.item::<f32>()?,
+                mean.to_vec::<f32>()?[0]
+            );
         }
     }
 
@@ -107,6 +111,11 @@ fn batch_norm() -> Result<()> {
     let variables = state.with("params", &params);
     let evaluate = |xs: &Tensor| mlp.apply(&variables).run(|m| m.call(xs, false));
     let (alone, together) = (evaluate(&xs.slice_axis(0, 0, 1))?, evaluate(&xs)?);
-    println!("  alone {:+.4}, among others {:+.4}, expected {:+.4}", alone.to_vec::<f32>()?[0], together.to_vec::<f32>()?[0], ys.to_vec::<f32>()?[0]);
+    println!(
+        "  alone {:+.4}, among others {:+.4}, expected {:+.4}",
+        alone.to_vec::<f32>()?[0],
+        together.to_vec::<f32>()?[0],
+        ys.to_vec::<f32>()?[0]
+    );
     Ok(())
 }

@@ -28,8 +28,8 @@ const TESTED: usize = 8;
 #[command(version, max_term_width = 110)]
 struct Options {
     /// Steps of training [default: 600]
-    #[arg(long)]
-    steps: Option<u32>,
+    #[arg(long, value_parser = clap::value_parser!(i32).range(1..=1_000_000))]
+    steps: Option<i32>,
     /// The highest learning rate
     #[arg(long, default_value_t = 3e-3)]
     learning_rate: f64,
@@ -64,10 +64,11 @@ fn main() -> Result<()> {
 }
 
 /// Trains on pieces from random places of the story, but for its end.
-fn train(model: &Transformer, story: &Text, options: &Options, steps: u32) -> Result<Dict> {
+fn train(model: &Transformer, story: &Text, options: &Options, steps: i32) -> Result<Dict> {
     let [initial, batches, dropout] = key(options.seed).split();
     let (train, test) = story.parts();
-    let variables = model.init(initial).run(|m| m.call(&Tensor::zeros_of([1, CONTEXT], DType::I32), false))?;
+    let variables =
+        model.init(initial).run(|m| m.call(&Tensor::zeros_of([1, CONTEXT], DType::I32), false))?;
     let (mut params, _) = variables.pop("params")?;
     let count: usize = tree::leaves(&params).iter().map(|leaf| leaf.size()).sum();
     println!("{} characters to train on, {count} parameters", train.size());
@@ -76,14 +77,15 @@ fn train(model: &Transformer, story: &Text, options: &Options, steps: u32) -> Re
     let tx = (optim::clip_by_global_norm(1.0), optim::adamw(rate).weight_decay(0.01));
     let mut state = tx.init(&params);
     let step = jit(|(params, state, dropout, pieces)| {
-        let (loss, slopes) = value_and_grad(|params: &Dict| loss(model, params, &pieces, Some(&dropout)))(&params)?;
+        let (loss, slopes) =
+            value_and_grad(|params: &Dict| loss(model, params, &pieces, Some(&dropout)))(&params)?;
         let (updates, state) = tx.update(&slopes, &state, &params)?;
         Ok((optim::apply_updates(&params, &updates), state, loss))
     });
     let test_loss = jit(|(params, pieces): (Dict, Tensor)| loss(model, &params, &pieces, None));
     let tested = pieces(&test, &key(options.seed), TESTED, CONTEXT + 1);
 
-    let bar = ProgressBar::new(steps.into());
+    let bar = ProgressBar::new(steps as u64);
     bar.set_style(ProgressStyle::with_template("{bar:30} {pos}/{len}  {msg}  {eta} left")?);
     for count in 0..steps {
         let batch = pieces(&train, &batches.fold_in(count), BATCH, CONTEXT + 1);
@@ -93,7 +95,11 @@ fn train(model: &Transformer, story: &Text, options: &Options, steps: u32) -> Re
         bar.set_message(format!("loss {:.3}", loss.item::<f32>()?));
         if (count + 1) % 100 == 0 || count + 1 == steps {
             let test = test_loss.call((params.clone(), tested.clone()))?.item::<f32>()?;
-            let line = format!("step {:>4}: loss {:.3}, on the end of the story {test:.3}", count + 1, loss.item::<f32>()?);
+            let line = format!(
+                "step {:>4}: loss {:.3}, on the end of the story {test:.3}",
+                count + 1,
+                loss.item::<f32>()?
+            );
             bar.suspend(|| println!("{line}"));
         }
     }
@@ -102,16 +108,28 @@ fn train(model: &Transformer, story: &Text, options: &Options, steps: u32) -> Re
 }
 
 /// The mean loss of a character, in nats; with a key for dropout while training.
-fn loss(model: &Transformer, params: &Dict, pieces: &Tensor, dropout: Option<&random::Key>) -> flaxen::Result<Tensor> {
+fn loss(
+    model: &Transformer,
+    params: &Dict,
+    pieces: &Tensor,
+    dropout: Option<&random::Key>,
+) -> flaxen::Result<Tensor> {
     let (tokens, next) = (pieces.slice_axis(1, 0, -1), pieces.slice_axis(1, 1, None));
-    let rngs = dropout.map_or_else(Rngs::none, |key| Rngs::none().with("dropout", key));
+    let rngs = dropout.map_or_else(Rngs::none, |key| Rngs::none().with("dropout", key.clone()));
     let run = model.apply(Variables::new().with("params", params)).rngs(rngs);
     let logits = run.run(|m| m.call(&tokens, dropout.is_some()))?;
     Ok(softmax_cross_entropy_with_integer_labels(&logits, &next).mean())
 }
 
 /// Continues a prompt, a character at a time.
-fn write(model: &Transformer, params: &Dict, story: &Text, mut tokens: Vec<i32>, options: &Options, length: u32) -> Result<()> {
+fn write(
+    model: &Transformer,
+    params: &Dict,
+    story: &Text,
+    mut tokens: Vec<i32>,
+    options: &Options,
+    length: u32,
+) -> Result<()> {
     let variables = Variables::new().with("params", params);
     // Always of one shape, so compiled once: what is behind the last character is hidden by the mask.
     let next = jit(|(window, last, key): (Tensor, Tensor, random::Key)| {
@@ -126,7 +144,8 @@ fn write(model: &Transformer, params: &Dict, story: &Text, mut tokens: Vec<i32>,
         let last = window.len() as i32 - 1;
         window.resize(CONTEXT, 0);
         let key = key(options.seed).fold_in(count);
-        let token = next.call((Tensor::from_vec(window, [1, CONTEXT]), Tensor::from(last), key))?.item::<i32>()?;
+        let token =
+            next.call((Tensor::from_vec(window, [1, CONTEXT]), Tensor::from(last), key))?.item::<i32>()?;
         tokens.push(token);
         print!("{}", story.decode(&[token]));
         std::io::stdout().flush()?;

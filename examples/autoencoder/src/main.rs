@@ -10,6 +10,7 @@ use flaxen::prelude::*;
 
 const SIDE: usize = 8;
 const LATENT: usize = 2;
+const BATCH: usize = 32;
 const STEPS: u32 = 600;
 const SHADES: [char; 5] = [' ', '.', 'o', '#', '@'];
 
@@ -67,7 +68,7 @@ impl<E: Layer, D: Layer> Vae<E, D> {
 }
 
 fn main() -> Result<()> {
-    let images = spots(&key(0), 256);
+    let images = spots(&key(0), 5);
     let vae = Vae::new(
         sequential![Dense::new(64), Tensor::tanh, Dense::new(2 * LATENT)],
         sequential![Dense::new(64), Tensor::tanh, Dense::new(SIDE * SIDE)],
@@ -78,9 +79,11 @@ fn main() -> Result<()> {
 
     let tx = optim::adam(1e-2);
     let mut state = tx.init(&params);
-    let step = jit(|(params, state, noise, images): (Dict, AdamState, random::Key, Tensor)| {
+    let step = jit(|(params, state, key): (Dict, AdamState, random::Key)| {
+        // There is no end of examples; the same key would be the same images and the same noise in every step.
+        let [places, noise] = key.split();
+        let images = spots(&places, BATCH);
         let ((loss, divergence), slopes) = value_and_grad(|params: &Dict| {
-            // The same key would be the same noise in every step.
             let run = vae.apply(Variables::new().with("params", params)).rngs([("noise", noise.clone())]);
             let (logits, code) = run.run(|m| m.call(&images))?;
             let drawn = losses::sigmoid_binary_cross_entropy(&logits, &images).sum_axes(-1);
@@ -92,8 +95,7 @@ fn main() -> Result<()> {
     });
     for count in 0..=STEPS {
         let (loss, divergence);
-        (params, state, loss, divergence) =
-            step.call((params, state, key(3).fold_in(count), images.clone()))?;
+        (params, state, loss, divergence) = step.call((params, state, key(3).fold_in(count)))?;
         if count % 100 == 0 {
             println!(
                 "step {count:3}: loss {:7.3}, of which divergence {:.3}",
@@ -105,10 +107,9 @@ fn main() -> Result<()> {
 
     let variables = Variables::new().with("params", params);
     println!("\nImages, and what is drawn from their codes:");
-    let some = images.slice_axis(0, 0, 5);
-    let code = vae.apply(&variables).run(|m| m.encode(&some))?;
+    let code = vae.apply(&variables).run(|m| m.encode(&images))?;
     let drawn = vae.apply(&variables).run(|m| m.decode(&code.mean))?.sigmoid();
-    println!("{}\n{}", row(&some)?, row(&drawn)?);
+    println!("{}\n{}", row(&images)?, row(&drawn)?);
 
     println!("A walk through the numbers, from -2 to 2:");
     let places: Vec<[f32; LATENT]> = (0..25).map(|i| [(i % 5) as f32 - 2.0, (i / 5) as f32 - 2.0]).collect();

@@ -52,7 +52,7 @@ impl Cnn {
     fn encode(&self, x: &Tensor) -> flaxen::Result<Tensor> {
         let x = self.features.call(x)?;
         // Kept only if a caller asks for the collection; otherwise it costs nothing.
-        self.sow("intermediates", "features", &x)?;
+        self.sow("intermediates", "flat", &x)?;
         Ok(self.hidden.call(&x)?.relu())
     }
 }

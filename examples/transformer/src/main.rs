@@ -11,7 +11,7 @@ use std::io::Write;
 
 use anyhow::{Result, ensure};
 use clap::Parser;
-use clap::builder::BoolishValueParser;
+use clap::builder::{BoolishValueParser, RangedU64ValueParser};
 use flaxen::prelude::*;
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -19,9 +19,8 @@ use model::Transformer;
 use text::{Text, pieces};
 
 const CONTEXT: usize = 64;
-const BATCH: usize = 16;
 /// So many pieces of the end of the story are tested.
-const TESTED: usize = 8;
+const TESTED: usize = 4;
 
 /// Trains a transformer on a short story, character by character, and lets it continue a prompt.
 #[derive(Parser)]
@@ -30,6 +29,9 @@ struct Options {
     /// Steps of training [default: 600]
     #[arg(long, value_parser = clap::value_parser!(i32).range(1..=1_000_000))]
     steps: Option<i32>,
+    /// Pieces of the story in a step [default: 16]
+    #[arg(long, value_parser = RangedU64ValueParser::<usize>::new().range(1..=4096))]
+    batch_size: Option<usize>,
     /// The highest learning rate
     #[arg(long, default_value_t = 3e-3)]
     learning_rate: f64,
@@ -53,7 +55,7 @@ struct Options {
 fn main() -> Result<()> {
     let options = Options::parse();
     ensure!(options.temperature > 0.0, "a temperature is above 0, not {}", options.temperature);
-    let (steps, length) = if options.quick { (10, 20) } else { (600, 400) };
+    let (steps, length) = if options.quick { (4, 10) } else { (600, 400) };
     let story = Text::story();
     let prompt = story.encode(&options.prompt);
     ensure!(!prompt.is_empty(), "the prompt has no character of the story");
@@ -65,6 +67,7 @@ fn main() -> Result<()> {
 
 /// Trains on pieces from random places of the story, but for its end.
 fn train(model: &Transformer, story: &Text, options: &Options, steps: i32) -> Result<Dict> {
+    let batch_size = options.batch_size.unwrap_or(if options.quick { 2 } else { 16 });
     let [initial, batches, dropout] = key(options.seed).split();
     let (train, test) = story.parts();
     let variables =
@@ -88,7 +91,7 @@ fn train(model: &Transformer, story: &Text, options: &Options, steps: i32) -> Re
     let bar = ProgressBar::new(steps as u64);
     bar.set_style(ProgressStyle::with_template("{bar:30} {pos}/{len}  {msg}  {eta} left")?);
     for count in 0..steps {
-        let batch = pieces(&train, &batches.fold_in(count), BATCH, CONTEXT + 1);
+        let batch = pieces(&train, &batches.fold_in(count), batch_size, CONTEXT + 1);
         let loss;
         (params, state, loss) = step.call((params, state, dropout.fold_in(count), batch))?;
         bar.inc(1);

@@ -15,11 +15,18 @@ pub(super) fn module(module: &Module<'_>) -> TokenStream {
     let generics = bound::with_bounds(module);
     let bodies = Bodies::of(module);
     let mut tokens = item(module).into_token_stream();
+    let derived: &[&str] = if derives(module) { &["Clone", "PartialEq"] } else { &[] };
     // Only with setup fields do `new` and the setters need a module: they build those fields.
     let own = if module.has_setup() { &generics } else { &module.item.generics };
     tokens.extend(inherent(module, own, &bodies));
-    tokens.extend(traits(&Head::of(module, &generics), &[], &bodies));
+    tokens.extend(traits(&Head::of(module, &generics), derived, &bodies));
     tokens
+}
+
+/// Whether the compiler's own derives do: they ask for `T: Clone` where only a field's type must be, and know neither that
+/// copies share setup fields nor that the user has deprecated a field.
+fn derives(module: &Module<'_>) -> bool {
+    module.item.generics.type_params().next().is_none() && !module.has_setup() && !module.has_deprecations()
 }
 
 /// The user's struct without the attributes that only the macro knows.
@@ -50,6 +57,14 @@ fn item(module: &Module<'_>) -> ItemStruct {
     let slot = quote_spanned!(Span::mixed_site()=> #[doc(hidden)] #skip pub __slot: #p::Slot);
     item.fields = Fields::Named(parse_quote!({ #(#fields,)* #slot }));
     item.semi_token = None;
+    let at = Span::mixed_site();
+    if derives(module) {
+        item.attrs
+            .insert(0, parse_quote_spanned!(at=> #[derive(::core::clone::Clone, ::core::cmp::PartialEq)]));
+    }
+    if !item.attrs.iter().any(|attr| attr.path().is_ident("must_use")) {
+        item.attrs.push(parse_quote_spanned!(at=> #[must_use]));
+    }
     item
 }
 
@@ -121,7 +136,6 @@ pub(super) fn inherent(module: &Module<'_>, generics: &Generics, bodies: &Bodies
         let doc = (!field.is_documented()).then(|| format!("Sets `{}`.", field.key)).into_iter();
         quote_spanned! {at=>
             #(#cfgs)* #(#docs)* #(#[doc = #doc])*
-            #[must_use]
             #[inline]
             #vis fn #ident(mut self, #parameter) -> Self { #body }
         }
@@ -133,7 +147,6 @@ pub(super) fn inherent(module: &Module<'_>, generics: &Generics, bodies: &Bodies
         #allow
         impl #impl_generics #ident #ty_generics #where_clause {
             #[doc = #doc]
-            #[must_use]
             #[inline]
             #vis fn new(#(#parameters),*) -> Self { #new }
             #(#setters)*
@@ -198,7 +211,7 @@ pub(super) fn traits(head: &Head<'_>, there: &[&str], bodies: &Bodies) -> TokenS
             #[inline]
             fn __attach(&mut self, slot: #p::Slot) { #attach }
             #[inline]
-            fn __fields(&self, visit: &mut dyn ::core::ops::FnMut(&'static str, &dyn ::core::fmt::Debug)) { #fields }
+            fn __fields(&self, visit: #p::VisitFields<'_>) { #fields }
             #setup
         }
     }
@@ -299,10 +312,9 @@ fn fields(module: &Module<'_>) -> TokenStream {
     let each = module.configuration().map(|field| {
         let (cfgs, key, value) = (&field.cfgs, &field.key, respanned(field));
         let value = quote_spanned!(on_type(field)=> &self.#value);
-        quote_spanned!(at=> #(#cfgs)* visit(#key, #value);)
+        quote_spanned!(at=> #(#cfgs)* (#key, #value))
     });
-    let unused = module.configuration().next().is_none().then(|| quote_spanned!(at=> let _ = visit;));
-    quote_spanned!(at=> #unused #(#each)*)
+    quote_spanned!(at=> visit(&[#(#each),*]))
 }
 
 fn setup(module: &Module<'_>, p: &TokenStream) -> TokenStream {

@@ -1,4 +1,4 @@
-//! Saving and loading: [`safetensors`], `npz`, `torch`.
+//! Saving and loading: [`safetensors`], [`npz`], and the weights of PyTorch models with [`torch`].
 //!
 //! Whatever is a [`Tree`](trait@crate::Tree) can be saved: a [`Dict`](crate::Dict), [`Variables`](crate::Variables), a
 //! [`TrainState`](crate::optim::TrainState), a tuple of parameters and an optimizer's state. Each tensor has a name, the way to
@@ -33,7 +33,9 @@ mod atomic;
 mod map;
 mod names;
 
+pub mod npz;
 mod numbers;
 mod restore;
 pub mod safetensors;
 mod source;
+pub mod torch;

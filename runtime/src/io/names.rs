@@ -1,6 +1,6 @@
 //! Names of tensors: the way to each, joined by `/`.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use crate::tensor::Tensor;
 use crate::tree::{Tree, leaves_with_path};
@@ -16,7 +16,7 @@ pub(super) struct Named<'a> {
 
 /// The tensors of a tree with their names, or what is wrong with those.
 pub(super) fn named(tree: &impl Tree) -> Result<Vec<Named<'_>>, String> {
-    let mut seen = BTreeMap::new();
+    let mut seen = BTreeSet::new();
     let mut named = Vec::new();
     for (path, tensor) in leaves_with_path(tree) {
         let keys: Vec<String> = path.keys().iter().map(|key| key.clone().into_owned()).collect();
@@ -25,7 +25,7 @@ pub(super) fn named(tree: &impl Tree) -> Result<Vec<Named<'_>>, String> {
         }
         let name = join(&keys);
         check(&name)?;
-        if seen.insert(name.clone(), ()).is_some() {
+        if !seen.insert(name.clone()) {
             return Err(format!("two tensors have the name `{name}`, as a name contains a `/`: rename one"));
         }
         named.push(Named { name, keys, tensor });
@@ -79,9 +79,9 @@ pub(super) fn nested(tensors: impl IntoIterator<Item = (Vec<String>, Tensor)>) -
 /// A few names as text, for messages.
 pub(super) fn list(names: &[String]) -> String {
     const SHOWN: usize = 8;
-    let mut text = names.iter().take(SHOWN).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-    if names.len() > SHOWN {
-        text += &format!(" and {} more", names.len() - SHOWN);
+    let shown = names.iter().take(SHOWN).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(SHOWN) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
     }
-    text
 }

@@ -40,10 +40,19 @@ pub(super) fn reverse(size: usize, bytes: &mut [u8]) {
 
 /// Kernels rely on booleans being 0 or 1.
 fn check(dtype: DType, bytes: &[u8]) -> Result<(), String> {
-    match bytes.iter().find(|&&byte| byte > 1) {
-        Some(byte) if dtype == DType::Bool => {
-            Err(format!("a boolean is stored as {byte}, which is neither 0 nor 1"))
-        }
-        _ => Ok(()),
+    if dtype != DType::Bool {
+        return Ok(());
     }
+    match bytes.iter().find(|&&byte| byte > 1) {
+        Some(byte) => Err(format!("a boolean is stored as {byte}, which is neither 0 nor 1")),
+        None => Ok(()),
+    }
+}
+
+/// A shape and dtype that may come from a file: its size, and that of every part of it, can be counted.
+pub(super) fn checked(aval: &Aval) -> Result<usize, String> {
+    let filled = Aval::new(aval.shape.iter().map(|&size| size.max(1)).collect::<Vec<_>>(), aval.dtype);
+    let size = filled.checked_size().and_then(|_| aval.checked_size());
+    size.map(|size| size * aval.dtype.size())
+        .ok_or_else(|| format!("the shape {:?} is too large", aval.shape))
 }

@@ -1,5 +1,7 @@
 //! Stored tensors in the structure of a template.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::names::{list, named};
 use crate::tensor::{Aval, Tensor};
 use crate::tree::{Structure, Tree, count, leaves};
@@ -14,6 +16,23 @@ pub(super) trait Stored {
     /// Whether what is stored can be read as what is expected.
     fn fits(&self, found: &Aval, expected: &Aval) -> bool {
         found.shape == expected.shape && found.dtype == expected.dtype
+    }
+}
+
+/// Tensors that have been read already.
+pub(super) struct Tensors(pub(super) BTreeMap<String, Tensor>);
+
+impl Stored for Tensors {
+    fn names(&self) -> Vec<String> {
+        self.0.keys().cloned().collect()
+    }
+
+    fn aval(&self, name: &str) -> Result<Option<Aval>, String> {
+        Ok(self.0.get(name).map(|tensor| tensor.aval().clone()))
+    }
+
+    fn read(&self, name: &str, _aval: &Aval) -> Result<Tensor, String> {
+        self.0.get(name).cloned().ok_or_else(|| format!("there is no `{name}`"))
     }
 }
 
@@ -35,7 +54,7 @@ pub(super) fn restore<T: Tree>(stored: &impl Stored, under: &str, template: &T) 
             Some(_) => {}
         }
     }
-    let known: std::collections::BTreeSet<&str> = expected.iter().map(|(name, _)| name.as_str()).collect();
+    let known: BTreeSet<&str> = expected.iter().map(|(name, _)| name.as_str()).collect();
     let below =
         |name: &str| under.is_empty() || name.strip_prefix(under).is_some_and(|rest| rest.starts_with('/'));
     let mut unknown = stored.names();

@@ -26,9 +26,9 @@ struct Features;
 impl Layer for Features {
     #[compact]
     fn call(&self, x: &Tensor) -> flaxen::Result<Tensor> {
-        let x = Conv::new(16, [5, 5]).call(x)?.relu();
+        let x = Conv::new(16, [5, 5]).call(x)?;
         // Zeros, unless a caller puts something there; the gradient of the loss with respect to them is that of the value.
-        let x = self.perturb("edges", &x)?;
+        let x = self.perturb("edges", &x)?.relu();
         let x = avg_pool(&x, [2, 2]).strides([2, 2]).run()?;
         let x = Conv::new(32, [3, 3]).call(&x)?.relu();
         let x = avg_pool(&x, [2, 2]).strides([2, 2]).run()?;

@@ -91,15 +91,16 @@ pub fn embedded(split: Split, seed: u64) -> Result<Dataset> {
     GzDecoder::new(DIGITS).read_to_string(&mut text).context("the embedded digits")?;
     let all = parse(&text).context("the embedded digits")?;
     let count = all.len();
-    let places = match split {
-        Split::Ordered => (0..count as i32).collect(),
-        Split::Shuffled => random::permutation(&key(seed), count).to_vec::<i32>()?,
+    let (name, places) = match split {
+        Split::Ordered => ("ordered", (0..count as i32).collect()),
+        Split::Shuffled => {
+            // The others of the three keys are for the training.
+            let [order, _, _] = key(seed).split();
+            ("shuffled", random::permutation(&order, count).to_vec::<i32>()?)
+        }
     };
     let (train, test) = places.split_at(count - TEST_COUNT);
-    let name = format!(
-        "UCI digits, {} split",
-        clap::ValueEnum::to_possible_value(&split).map_or_else(String::new, |v| v.get_name().to_owned())
-    );
+    let name = format!("UCI digits, {name} split");
     Ok(Dataset { name, train: all.at(train), test: all.at(test) })
 }
 
@@ -158,64 +159,4 @@ fn parse(text: &str) -> Result<Digits> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn texts(digits: &Digits) -> Vec<String> {
-        let pixels: Vec<u8> = digits.images.to_vec().expect("pixels");
-        let labels: Vec<i32> = digits.labels.to_vec().expect("labels");
-        pixels.chunks(SIDE * SIDE).zip(labels).map(|(image, label)| format!("{image:?} {label}")).collect()
-    }
-
-    #[test]
-    fn the_ordered_split_keeps_the_end_of_the_file_for_testing() -> Result<()> {
-        let data = embedded(Split::Ordered, 0)?;
-        assert_eq!(data.train.images.shape(), [1437, 8, 8, 1]);
-        assert_eq!(data.test.images.shape(), [360, 8, 8, 1]);
-        // The first and the last digits of the file, as its text has them.
-        assert_eq!(data.train.labels.to_vec::<i32>()?[..4], [0, 1, 2, 3]);
-        assert_eq!(data.test.labels.to_vec::<i32>()?[356..], [0, 8, 9, 8].map(|x| x)[..]);
-        assert_eq!(data.train.images.to_vec::<u8>()?[..8], [0, 0, 5, 13, 9, 1, 0, 0]);
-        Ok(())
-    }
-
-    #[test]
-    fn a_shuffled_split_has_each_digit_once_and_depends_on_the_seed() -> Result<()> {
-        let all = |data: &Dataset| {
-            let mut all = texts(&data.train);
-            all.extend(texts(&data.test));
-            all.sort();
-            all
-        };
-        let ordered = embedded(Split::Ordered, 0)?;
-        let (first, again, other) =
-            (embedded(Split::Shuffled, 1)?, embedded(Split::Shuffled, 1)?, embedded(Split::Shuffled, 2)?);
-        assert_eq!(all(&first), all(&ordered));
-        assert_eq!(texts(&first.test), texts(&again.test));
-        assert_ne!(texts(&first.test), texts(&other.test));
-        Ok(())
-    }
-
-    #[test]
-    fn batches_are_numbers_from_0_to_1() -> Result<()> {
-        let data = embedded(Split::Ordered, 0)?;
-        let (images, labels) = data.train.batch(&data.train.places(1430, 64));
-        assert_eq!((images.shape(), labels.shape()), (&[7, 8, 8, 1][..], &[7][..]));
-        let (least, most) = (images.min().item::<f32>()?, images.max().item::<f32>()?);
-        assert_eq!((least, most), (0.0, 1.0));
-        Ok(())
-    }
-
-    #[test]
-    fn bad_lines_are_named() {
-        let message = |text: &str| format!("{:#}", parse(text).expect_err("a bad line"));
-        assert_eq!(message("1,2,3"), "line 1 has 3 numbers, not 64 pixels and a label");
-        let pixels = "0,".repeat(64);
-        assert_eq!(message(&format!("{pixels}1\n{pixels}10")), "line 2: the label 10 is no digit");
-        assert_eq!(
-            message(&format!("{pixels}x")),
-            "line 1: `x` is no number from 0 to 255: invalid digit found in string"
-        );
-        assert_eq!(message(&format!("17,{}1", "0,".repeat(63))), "line 1 has a pixel brighter than 16");
-    }
-}
+mod tests;

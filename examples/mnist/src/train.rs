@@ -75,7 +75,9 @@ impl Trainer {
     pub fn new(settings: Settings, data: &Dataset) -> Result<Trainer> {
         let model = Cnn::new();
         let (image, _) = data.train.batch(&data.train.places(0, 1));
-        let (params, _) = model.init(key(settings.seed)).call(&image)?.pop("params")?;
+        // The first of the three keys shuffles data.
+        let [_, initial, _] = key(settings.seed).split();
+        let (params, _) = model.init(initial).call(&image)?.pop("params")?;
         let state = TrainState::create(params, optim::adam(settings.learning_rate));
         Ok(Trainer { settings, state, history: Vec::new(), step: step(model.clone()), test: test(model) })
     }
@@ -84,17 +86,18 @@ impl Trainer {
     /// `watch` is told the score so far after each step.
     pub fn run_epoch(&mut self, data: &Dataset, mut watch: impl FnMut(Score)) -> Result<Epoch> {
         let (digits, batch_size) = (&data.train, self.settings.batch_size);
-        let order = key(self.settings.seed).fold_in(self.history.len() as u32);
-        let order = random::permutation(&order, digits.len());
-        let mut mean = Mean::default();
+        let [_, _, orders] = key(self.settings.seed).split();
+        let order = random::permutation(&orders.fold_in(self.history.len() as u32), digits.len());
+        let (mut mean, mut state) = (Mean::default(), self.state.clone());
         for start in (0..digits.len()).step_by(batch_size) {
             let places = order.slice_axis(0, start as isize, (start + batch_size) as isize);
             let (images, labels) = digits.batch(&places);
             // By value: the step writes the new parameters into the memory of the old ones.
-            let (state, loss, right) = self.step.call((self.state.clone(), images, labels))?;
-            self.state = state;
+            let (loss, right);
+            (state, loss, right) = self.step.call((state, images, labels))?;
             watch(mean.add(&loss, &right, places.size())?);
         }
+        self.state = state;
         let (test, _) = self.test(&data.test)?;
         let epoch = Epoch { train: mean.score(), test };
         self.history.push(epoch);

@@ -68,7 +68,7 @@ fn main() -> Result<()> {
 /// Trains on pieces from random places of the story, but for its end.
 fn train(model: &Transformer, story: &Text, options: &Options, steps: i32) -> Result<Dict> {
     let batch_size = options.batch_size.unwrap_or(if options.quick { 2 } else { 16 });
-    let [initial, batches, dropout] = key(options.seed).split();
+    let [initial, batches, dropout, tests, _] = key(options.seed).split();
     let (train, test) = story.parts();
     let variables =
         model.init(initial).run(|m| m.call(&Tensor::zeros_of([1, CONTEXT], DType::I32), false))?;
@@ -86,7 +86,7 @@ fn train(model: &Transformer, story: &Text, options: &Options, steps: i32) -> Re
         Ok((optim::apply_updates(&params, &updates), state, loss))
     });
     let test_loss = jit(|(params, pieces): (Dict, Tensor)| loss(model, &params, &pieces, None));
-    let tested = pieces(&test, &key(options.seed), TESTED, CONTEXT + 1);
+    let tested = pieces(&test, &tests, TESTED, CONTEXT + 1);
 
     let bar = ProgressBar::new(steps as u64);
     bar.set_style(ProgressStyle::with_template("{bar:30} {pos}/{len}  {msg}  {eta} left")?);
@@ -140,15 +140,15 @@ fn write(
         let logits = logits.squeeze([0]).dynamic_slice_axis(0, last, 1).squeeze([0]);
         Ok(random::categorical(&key, logits / options.temperature, -1))
     });
+    let [_, _, _, _, draws] = key(options.seed).split();
     println!();
     print!("{}", story.decode(&tokens));
     for count in 0..length {
         let mut window = tokens[tokens.len().saturating_sub(CONTEXT)..].to_vec();
         let last = window.len() as i32 - 1;
         window.resize(CONTEXT, 0);
-        let key = key(options.seed).fold_in(count);
-        let token =
-            next.call((Tensor::from_vec(window, [1, CONTEXT]), Tensor::from(last), key))?.item::<i32>()?;
+        let window = Tensor::from_vec(window, [1, CONTEXT]);
+        let token = next.call((window, Tensor::from(last), draws.fold_in(count)))?.item::<i32>()?;
         tokens.push(token);
         print!("{}", story.decode(&[token]));
         std::io::stdout().flush()?;

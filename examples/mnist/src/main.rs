@@ -104,7 +104,7 @@ fn run_epoch(trainer: &mut Trainer, data: &Dataset, epochs: usize) -> Result<Epo
     bar.set_style(ProgressStyle::with_template("{prefix} {bar:30} {pos}/{len}  {msg}  {eta} left")?);
     bar.enable_steady_tick(Duration::from_millis(100));
     let epoch = trainer.run_epoch(data, |score| {
-        bar.set_message(text(&score));
+        bar.set_message(text(score));
         bar.inc(1);
     });
     bar.finish_and_clear();
@@ -112,10 +112,10 @@ fn run_epoch(trainer: &mut Trainer, data: &Dataset, epochs: usize) -> Result<Epo
 }
 
 fn line(epoch: &Epoch) -> String {
-    format!("training: {}   test: {}", text(&epoch.train), text(&epoch.test))
+    format!("training: {}   test: {}", text(epoch.train), text(epoch.test))
 }
 
-fn text(score: &Score) -> String {
+fn text(score: Score) -> String {
     format!("loss {:.4}, accuracy {:>7}", score.loss, percent(score.accuracy))
 }
 

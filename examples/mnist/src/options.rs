@@ -27,7 +27,7 @@ Examples:
 )]
 pub struct Options {
     /// How many epochs there are to be in all, those of a resumed training included [default: 40, or 5 of --data]
-    #[arg(long, value_parser = RangedU64ValueParser::<usize>::new().range(1..=100_000))]
+    #[arg(long, value_parser = RangedU64ValueParser::<usize>::new().range(1..=10_000))]
     epochs: Option<usize>,
 
     /// How many images a step sees [default: 64, or that of the resumed training]

@@ -53,8 +53,8 @@ pub fn mistakes(digits: &Digits, labels: &[i32], found: &[i32]) -> Result<Option
         .map(|&i| Ok(digits.images.try_get(i as isize)?.to_vec::<u8>()?))
         .collect::<Result<Vec<_>>>()?;
     let mut lines: Vec<String> = Vec::new();
-    let titles = wrong.iter().map(|&i| format!("{} for {}", found[i], labels[i]));
-    lines.push(titles.map(|title| format!("{title:<0$}", 2 * width + 2)).collect());
+    let title = |&i: &usize| format!("{:<1$}", format!("{} for {}", found[i], labels[i]), 2 * width + 2);
+    lines.push(wrong.iter().map(title).collect::<Vec<_>>().concat());
     for y in 0..height {
         let row = images.iter().map(|image| {
             let shades = image[y * width..][..width].iter().map(|&pixel| shade(pixel, digits.white));
@@ -85,12 +85,12 @@ pub fn curves(title: &str, history: &[Epoch]) -> Result<String> {
         let area = area.titled(title, ("sans-serif", 20)).map_err(failed)?;
         let (left, right) = area.split_horizontally(CHART_SIZE.0 / 2);
 
-        let loss = |score: &Score| score.loss.max(LEAST_LOSS);
-        let range = extent(scores().map(|score| loss(&score)));
+        let loss = |score: Score| score.loss.max(LEAST_LOSS);
+        let range = extent(scores().map(loss));
         chart(&left, "loss", (range.start * 0.8..range.end * 1.25).log_scale(), history, loss)?;
 
-        let accuracy = |score: &Score| 100.0 * score.accuracy;
-        let range = extent(scores().map(|score| accuracy(&score)));
+        let accuracy = |score: Score| 100.0 * score.accuracy;
+        let range = extent(scores().map(accuracy));
         chart(&right, "accuracy in %", (range.start - 1.0).max(0.0)..100.5, history, accuracy)?;
         area.present().map_err(failed)?;
     }
@@ -110,7 +110,7 @@ fn chart<R>(
     caption: &str,
     range: R,
     history: &[Epoch],
-    value: impl Fn(&Score) -> f32,
+    value: impl Fn(Score) -> f32,
 ) -> Result<()>
 where
     R: AsRangedCoord<Value = f32>,
@@ -131,10 +131,10 @@ where
         .light_line_style(TRANSPARENT)
         .draw()
         .map_err(failed)?;
-    let curves: [(&str, RGBColor, fn(&Epoch) -> &Score); 2] =
-        [("training", TRAIN_COLOR, |epoch| &epoch.train), ("test", TEST_COLOR, |epoch| &epoch.test)];
-    for (name, color, score) in curves {
-        let points = history.iter().zip(1u16..).map(|(epoch, i)| (f32::from(i), value(score(epoch))));
+    let train: Vec<Score> = history.iter().map(|epoch| epoch.train).collect();
+    let test: Vec<Score> = history.iter().map(|epoch| epoch.test).collect();
+    for (name, color, scores) in [("training", TRAIN_COLOR, train), ("test", TEST_COLOR, test)] {
+        let points = scores.into_iter().zip(1u16..).map(|(score, i)| (f32::from(i), value(score)));
         chart
             .draw_series(LineSeries::new(points, color.stroke_width(2)).point_size(2))
             .map_err(failed)?

@@ -34,7 +34,7 @@ pub struct Options {
     #[arg(long, value_parser = RangedU64ValueParser::<usize>::new().range(1..=65_536))]
     batch_size: Option<usize>,
 
-    /// Adam's learning rate [default: 0.003, or that of the resumed training]
+    /// Adam's learning rate at first, which halves every ten epochs [default: 0.003, or that of the resumed training]
     #[arg(long, value_parser = positive)]
     learning_rate: Option<f64>,
 

@@ -87,11 +87,25 @@ pub fn curves(title: &str, history: &[Epoch]) -> Result<String> {
 
         let loss = |score: Score| score.loss.max(LEAST_LOSS);
         let range = extent(scores().map(loss));
-        chart(&left, "loss", (range.start * 0.8..range.end * 1.25).log_scale(), history, loss)?;
+        chart(
+            &left,
+            "loss",
+            SeriesLabelPosition::UpperRight,
+            (range.start * 0.8..range.end * 1.25).log_scale(),
+            history,
+            loss,
+        )?;
 
         let accuracy = |score: Score| 100.0 * score.accuracy;
         let range = extent(scores().map(accuracy));
-        chart(&right, "accuracy in %", (range.start - 1.0).max(0.0)..100.5, history, accuracy)?;
+        chart(
+            &right,
+            "accuracy in %",
+            SeriesLabelPosition::LowerRight,
+            (range.start - 1.0).max(0.0)..100.5,
+            history,
+            accuracy,
+        )?;
         area.present().map_err(failed)?;
     }
     Ok(svg)
@@ -108,6 +122,7 @@ fn extent(numbers: impl Iterator<Item = f32> + Clone) -> Range<f32> {
 fn chart<R>(
     area: &DrawingArea<SVGBackend<'_>, Shift>,
     caption: &str,
+    legend: SeriesLabelPosition,
     range: R,
     history: &[Epoch],
     value: impl Fn(Score) -> f32,
@@ -143,6 +158,7 @@ where
     }
     chart
         .configure_series_labels()
+        .position(legend)
         .background_style(WHITE.mix(0.8))
         .border_style(BLACK.mix(0.3))
         .draw()

@@ -76,7 +76,7 @@ pub fn derive_tree(input: TokenStream) -> TokenStream {
 /// A field has one role:
 /// - A field without an attribute is required: a parameter of `new`.
 /// - `#[module(default = expr)]`: the field is `expr` until its setter says something else. `#[module(default)]` is
-///   the type's `Default`. The setter has the field's name and documentation.
+///   the type's `Default`. The setter has the field's name and documentation, and names the default.
 ///
 ///   ```text
 ///   #[module(default = init::lecun_normal())]

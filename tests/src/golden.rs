@@ -1,20 +1,27 @@
 //! Golden cases: what the real Flax, JAX and optax computed.
 //!
-//! A case is a manifest `NAME.json` with a file `NAME.safetensors` of its arrays. They lie in the folder `golden` beside
-//! this crate's manifest, or where the environment variable `FLAXEN_GOLDEN_DIR` says.
+//! A case is a manifest `NAME.json`, and a file `NAME.safetensors` of its arrays if it has any. Ours lie in the folder
+//! `golden` beside this crate's manifest.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use flaxen::{DType, Element, Tensor};
 use half::{bf16, f16};
 use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
 
+/// The format of manifests that is read.
+const FORMAT: u64 = 1;
+
 /// A case: its manifest and its arrays.
 pub struct Case {
+    name: String,
     manifest: Value,
     arrays: BTreeMap<String, Tensor>,
+    /// The keys of arrays that were asked for.
+    read: Mutex<BTreeSet<String>>,
 }
 
 /// How near numbers must be: `|a − b| ≤ absolute + relative·|b|`.
@@ -26,49 +33,94 @@ pub struct Tolerance {
     pub absolute: f64,
 }
 
-fn folder() -> PathBuf {
-    std::env::var_os("FLAXEN_GOLDEN_DIR")
-        .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/golden")), PathBuf::from)
+/// The folder of our own cases.
+pub fn own_folder() -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/golden"))
 }
 
-/// The names of all cases there are, in order.
+/// The names of all cases of a folder, in order: of its manifests, and of what its `index.json` lists if there is one.
 ///
-/// # Panics
-/// If the folder cannot be read.
-pub fn names() -> Vec<String> {
-    let entries =
-        std::fs::read_dir(folder()).unwrap_or_else(|error| panic!("{}: {error}", folder().display()));
+/// # Errors
+/// If the folder or its index cannot be read.
+pub fn names(folder: &Path) -> Result<Vec<String>, String> {
+    let entries = std::fs::read_dir(folder)
+        .map_err(|error| format!("the folder of golden cases {}: {error}", folder.display()))?;
     let name = |path: PathBuf| Some(path.file_name()?.to_str()?.strip_suffix(".json")?.to_owned());
     let paths = entries.filter_map(Result::ok).map(|entry| entry.path());
-    let mut names: Vec<String> = paths.filter_map(name).filter(|name| name != "index").collect();
-    names.sort();
-    names
+    let mut names: BTreeSet<String> = paths.filter_map(name).collect();
+    if names.remove("index") {
+        let path = folder.join("index.json");
+        let index = json(&path)?;
+        let rows = index.as_array().ok_or_else(|| format!("{} is no list", path.display()))?;
+        for row in rows {
+            let name = row["name"].as_str();
+            names.insert(name.ok_or_else(|| format!("{}: no name in {row}", path.display()))?.to_owned());
+        }
+    }
+    Ok(names.into_iter().collect())
+}
+
+fn bytes(path: &Path) -> Result<Vec<u8>, String> {
+    std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+fn json(path: &Path) -> Result<Value, String> {
+    serde_json::from_slice(&bytes(path)?).map_err(|error| format!("{}: {error}", path.display()))
 }
 
 impl Case {
-    /// Reads a case.
+    /// Reads one of our own cases.
     ///
     /// # Panics
     /// If its files are missing or malformed: then there is nothing to test against.
     pub fn load(name: &str) -> Case {
-        let path = |extension: &str| folder().join(format!("{name}.{extension}"));
-        let read = |extension: &str| {
-            std::fs::read(path(extension))
-                .unwrap_or_else(|error| panic!("{}: {error}", path(extension).display()))
-        };
-        let manifest: Value = serde_json::from_slice(&read("json"))
-            .unwrap_or_else(|error| panic!("{}: {error}", path("json").display()));
-        let mut arrays = BTreeMap::new();
-        if manifest["safetensors"].is_string() {
-            let bytes = read("safetensors");
-            let file = SafeTensors::deserialize(&bytes)
-                .unwrap_or_else(|error| panic!("{}: {error}", path("safetensors").display()));
-            for (key, view) in file.iter() {
-                let half = stored_as_integers(&manifest, key);
-                arrays.insert(key.to_owned(), tensor(view.dtype(), half, view.shape(), view.data()));
-            }
+        Case::read(&own_folder(), name).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// Reads a case of a folder.
+    ///
+    /// # Errors
+    /// If a file is missing or malformed, or the arrays are not those that the manifest lists.
+    pub fn read(folder: &Path, name: &str) -> Result<Case, String> {
+        let path = folder.join(format!("{name}.json"));
+        let manifest = json(&path)?;
+        let malformed = |what: &str| format!("{}: {what}", path.display());
+        if !manifest.is_object() {
+            return Err(malformed("the manifest is no object"));
         }
-        Case { manifest, arrays }
+        if !manifest["kind"].is_string() {
+            return Err(malformed("the manifest has no `kind`"));
+        }
+        if manifest["format"].as_u64().is_some_and(|format| format != FORMAT) {
+            return Err(malformed(&format!("format {}, expected {FORMAT}", manifest["format"])));
+        }
+        let arrays = arrays(&folder.join(format!("{name}.safetensors")), &manifest)?;
+        Ok(Case { name: name.to_owned(), manifest, arrays, read: Mutex::default() })
+    }
+
+    /// The name: that of its files.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The kind that the manifest says.
+    pub fn kind(&self) -> &str {
+        self.manifest["kind"].as_str().unwrap_or_default()
+    }
+
+    /// What the manifest says about the case.
+    pub fn description(&self) -> &str {
+        self.manifest["description"].as_str().unwrap_or_default()
+    }
+
+    fn mark(&self, key: &str) {
+        self.read.lock().unwrap_or_else(PoisonError::into_inner).insert(key.to_owned());
+    }
+
+    /// The keys of the arrays that nothing has asked for so far.
+    pub fn unread(&self) -> Vec<&str> {
+        let read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        self.arrays.keys().filter(|key| !read.contains(*key)).map(String::as_str).collect()
     }
 
     /// The array of a key, its path joined by `/`.
@@ -76,6 +128,7 @@ impl Case {
     /// # Panics
     /// If there is none.
     pub fn array(&self, key: &str) -> Tensor {
+        self.mark(key);
         match self.arrays.get(key) {
             Some(array) => array.clone(),
             None => panic!("no array `{key}`, but {:?}", self.arrays.keys()),
@@ -99,7 +152,11 @@ impl Case {
 
     /// The arrays below a path, by the rest of their keys.
     pub fn group(&self, path: &str) -> BTreeMap<String, Tensor> {
-        let below = |key: &str| Some(key.strip_prefix(path)?.strip_prefix('/')?.to_owned());
+        let below = |key: &str| {
+            let rest = key.strip_prefix(path)?.strip_prefix('/')?;
+            self.mark(key);
+            Some(rest.to_owned())
+        };
         self.arrays.iter().filter_map(|(key, array)| Some((below(key)?, array.clone()))).collect()
     }
 
@@ -137,6 +194,33 @@ impl Case {
     }
 }
 
+/// The arrays of a file, which must be those that the manifest lists if it lists them.
+fn arrays(path: &Path, manifest: &Value) -> Result<BTreeMap<String, Tensor>, String> {
+    let listed = manifest["arrays"].as_object();
+    let is_expected = manifest["safetensors"].is_string() || listed.is_some_and(|listed| !listed.is_empty());
+    if !is_expected && !path.exists() {
+        return Ok(BTreeMap::new());
+    }
+    let malformed = |what: String| format!("{}: {what}", path.display());
+    let bytes = bytes(path)?;
+    let file = SafeTensors::deserialize(&bytes).map_err(|error| malformed(error.to_string()))?;
+    let mut arrays = BTreeMap::new();
+    for (key, view) in file.iter() {
+        let half = stored_as_integers(manifest, key);
+        let array = tensor(view.dtype(), half, view.shape(), view.data());
+        arrays.insert(key.to_owned(), array.map_err(|what| malformed(format!("`{key}` {what}")))?);
+    }
+    for (key, listed) in listed.into_iter().flatten() {
+        let found = arrays.get(key).ok_or_else(|| malformed(format!("no array `{key}`")))?;
+        let shape: Option<Vec<u64>> =
+            listed["shape"].as_array().map(|shape| shape.iter().filter_map(Value::as_u64).collect());
+        if shape.is_some_and(|shape| !found.shape().iter().map(|&size| size as u64).eq(shape)) {
+            return Err(malformed(format!("`{key}` is {}, the manifest says {listed}", found.aval())));
+        }
+    }
+    Ok(arrays)
+}
+
 /// The 16-bit float that an array of 16-bit integers holds the bits of.
 fn stored_as_integers(manifest: &Value, key: &str) -> Option<DType> {
     let containers = manifest["containers"].as_object()?;
@@ -150,14 +234,14 @@ fn stored_as_integers(manifest: &Value, key: &str) -> Option<DType> {
     containers.iter().filter(|(prefix, _)| covers(prefix)).find_map(|(_, value)| kind(value.as_str()?))
 }
 
-fn tensor(dtype: Dtype, half: Option<DType>, shape: &[usize], bytes: &[u8]) -> Tensor {
+fn tensor(dtype: Dtype, half: Option<DType>, shape: &[usize], bytes: &[u8]) -> Result<Tensor, String> {
     macro_rules! numbers {
         ($type:ty) => {{
             let (words, _) = bytes.as_chunks::<{ size_of::<$type>() }>();
             words.iter().map(|word| <$type>::from_le_bytes(*word)).collect::<Vec<_>>()
         }};
     }
-    match (dtype, half) {
+    Ok(match (dtype, half) {
         (Dtype::U16, Some(DType::BF16)) => Tensor::from_vec(numbers!(bf16), shape),
         (Dtype::U16, Some(_)) => Tensor::from_vec(numbers!(f16), shape),
         (Dtype::U16, None) => {
@@ -173,8 +257,8 @@ fn tensor(dtype: Dtype, half: Option<DType>, shape: &[usize], bytes: &[u8]) -> T
         (Dtype::U32, _) => Tensor::from_vec(numbers!(u32), shape),
         (Dtype::U8, _) => Tensor::from_vec(bytes, shape),
         (Dtype::BOOL, _) => Tensor::from_vec(bytes.iter().map(|&byte| byte != 0).collect::<Vec<_>>(), shape),
-        (other, _) => panic!("an array of {other:?}"),
-    }
+        (other, _) => return Err(format!("is of {other:?}, which is not read")),
+    })
 }
 
 /// What differs in shape, dtype or bits; every NaN equals every other.

@@ -1,59 +1,15 @@
-//! Filters as sets of collections, against Flax's algebra.
+//! Filters as sets of collections.
 
 use flaxen::prelude::*;
 use flaxen::variables::group_collections;
-use flaxen_tests::golden::Case;
 
-/// The filter that the golden case writes as this text.
 fn filter(text: &str) -> Filter {
-    match text {
-        "False" => false.into(),
-        "True" => true.into(),
-        "'a'" => "a".into(),
-        "['a', 'b']" => ["a", "b"].into(),
-        "[]" => Vec::<String>::new().into(),
-        "DenyList('a')" => DenyList("a").into(),
-        "DenyList(['a', 'b'])" => DenyList(["a", "b"]).into(),
-        "DenyList(False)" => DenyList(false).into(),
-        "DenyList(True)" => DenyList(true).into(),
-        other => panic!("unknown filter {other}"),
-    }
-}
-
-/// Which of `a`, `b`, `c` and `d` are accepted.
-fn accepted(filter: &Filter) -> String {
-    ["a", "b", "c", "d"].into_iter().filter(|name| filter.accepts(name)).collect()
-}
-
-fn rows() -> Vec<serde_json::Value> {
-    Case::load("collection_scenarios").expect()["filter_algebra"].as_array().unwrap().clone()
+    flaxen_tests::scenarios::filter(text).unwrap()
 }
 
 fn variables() -> Variables {
     let numbered = |number: i32| Dict::from([("A", number), ("B", number + 1)]);
     Variables::from([("params", numbered(1)), ("batch_stats", numbered(3)), ("cache", numbered(5))])
-}
-
-#[test]
-fn every_kind_of_filter_accepts_what_flaxs_does() {
-    let rows: Vec<_> = rows().into_iter().filter(|row| row["filter"].is_string()).collect();
-    assert_eq!(rows.len(), 9);
-    for row in rows {
-        let text = row["filter"].as_str().unwrap();
-        assert_eq!(accepted(&filter(text)), row["in_abcd"], "{text}");
-    }
-}
-
-#[test]
-fn union_intersection_and_subtraction_are_those_of_flax() {
-    let rows: Vec<_> = rows().into_iter().filter(|row| row["a"].is_string()).collect();
-    assert_eq!(rows.len(), 81);
-    for row in rows {
-        let (a, b) = (filter(row["a"].as_str().unwrap()), filter(row["b"].as_str().unwrap()));
-        assert_eq!(accepted(&a.union(&b)), row["union"], "{row}");
-        assert_eq!(accepted(&a.intersect(&b)), row["intersect"], "{row}");
-        assert_eq!(accepted(&a.subtract(&b)), row["subtract"], "{row}");
-    }
 }
 
 #[test]

@@ -58,6 +58,12 @@ fn other_features_than_the_stored_kernel() -> Result<()> {
     let variables = model.init(key(0)).run(|m| m.run(&call(Tensor::ones([1, 3]))))?;
     let error = model.apply(&variables).run(|m| m.run(&call(Tensor::ones([1, 5])))).unwrap_err();
     mentions(&error.to_string(), &["kernel", "[3, 4]", "[5, 4]"]);
+
+    let model = Holder::new(Conv::new(4, [3]));
+    let call = |x: Tensor| move |layer: &Conv| layer.call(&x);
+    let variables = model.init(key(0)).run(|m| m.run(&call(Tensor::ones([1, 6, 2]))))?;
+    let error = model.apply(&variables).run(|m| m.run(&call(Tensor::ones([1, 6, 3])))).unwrap_err();
+    mentions(&error.to_string(), &["kernel", "[3, 2, 4]", "[3, 3, 4]"]);
     Ok(())
 }
 
@@ -176,21 +182,29 @@ fn rates_that_are_no_probability() {
 
 #[test]
 fn a_missing_random_stream() -> Result<()> {
-    let error =
-        Dropout::new(0.5).apply(Variables::new()).run(|m| m.call(&Tensor::ones([2]), true)).unwrap_err();
-    assert!(error.to_string().contains("`dropout`"), "{error}");
-    let unused = Dropout::new(0.5).apply(Variables::new()).run(|m| m.call(&Tensor::ones([2]), false))?;
-    assert_eq!(unused.to_vec::<f32>()?, [1.0, 1.0]);
+    let model = Holder::new(Dropout::new(0.5));
+    let run =
+        |train| model.apply(Variables::new()).run(|m| m.run(&move |m| m.call(&Tensor::ones([2]), train)));
+    mentions(&run(true).unwrap_err().to_string(), &["`dropout`", "the run has nothing"]);
+    assert_eq!(run(false)?.to_vec::<f32>()?, [1.0, 1.0]);
+
+    let model = Holder::new(MultiHeadDotProductAttention::new(1).dropout_rate(0.5));
+    let attend =
+        |m: &MultiHeadDotProductAttention| m.call(&Tensor::ones([1, 2, 2]), Attend::new().train(true));
+    let variables = model.init(Rngs::new(key(0)).with("dropout", key(1))).run(|m| m.run(&attend))?;
+    let error = model.apply(&variables).run(|m| m.run(&attend)).unwrap_err();
+    mentions(&error.to_string(), &["`dropout`", "the run has nothing"]);
     Ok(())
 }
 
 #[test]
 fn statistics_that_are_not_mutable() -> Result<()> {
-    let (norm, x) = (BatchNorm::new(), Tensor::ones([2, 3]));
-    let variables = norm.init(key(0)).run(|m| m.call(&x, true))?;
-    let error = norm.apply(&variables).run(|m| m.call(&x, true)).unwrap_err();
-    assert!(error.to_string().contains("batch_stats"), "{error}");
-    norm.apply(&variables).run(|m| m.call(&x, false))?;
+    let model = Holder::new(BatchNorm::new());
+    let call = |train| move |norm: &BatchNorm| norm.call(&Tensor::ones([2, 3]), train);
+    let variables = model.init(key(0)).run(|m| m.run(&call(true)))?;
+    let error = model.apply(&variables).run(|m| m.run(&call(true))).unwrap_err();
+    mentions(&error.to_string(), &["batch_stats", "mutable"]);
+    model.apply(&variables).run(|m| m.run(&call(false)))?;
     Ok(())
 }
 

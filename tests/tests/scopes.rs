@@ -3,7 +3,6 @@
 use flaxen::Error;
 use flaxen::prelude::*;
 use flaxen::scope::{self, PathPart};
-use flaxen_tests::golden::{Case, assert_same};
 
 fn bits(key: &random::Key) -> Vec<u32> {
     key.data().to_vec().expect("a concrete key")
@@ -18,23 +17,6 @@ fn a_key_alone_is_the_stream_params() -> Result<()> {
     let (found, _) = scope::init(key(0)).run(rng)?;
     let expected = scope::fold_in_path(&key(0), [PathPart::Number(1)], false)?;
     assert_eq!(bits(&found), bits(&expected));
-    Ok(())
-}
-
-#[test]
-fn keys_are_folded_from_paths_as_in_flax() -> Result<()> {
-    let case = Case::load("flax_rngs");
-    let suffixes = case.expect()["fold_suffixes"].as_array().expect("a list").clone();
-    for (index, suffix) in suffixes.iter().enumerate() {
-        let parts = suffix.as_array().expect("a list").iter().map(|part| match part.as_str() {
-            Some(name) => PathPart::Name(name),
-            None => PathPart::Number(part.as_u64().expect("a number") as u32),
-        });
-        for (separated, group) in [(false, "fold"), (true, "fold_fixed_separator")] {
-            let found = scope::fold_in_path(&key(0), parts.clone(), separated)?;
-            assert_same(&format!("{group}/{suffix}"), found.data(), &case.array(&format!("{group}/{index}")));
-        }
-    }
     Ok(())
 }
 

@@ -24,21 +24,24 @@ pub(super) fn method(method: &Method, checked: &Checked<'_>, options: &Options) 
     } else {
         (quote_spanned!(at=> mut __call), Some(quote_spanned!(at=> if __call.is_observed() { #(#inputs)* })))
     };
+    let is_opaque = has_ident(ret.to_token_stream(), &|ident| ident == "impl");
+    // Nameless traits, so that nothing in the body means something else.
+    let probes = (!is_opaque || observe.is_some()).then(|| quote_spanned!(at=> use #p::probes::*;));
     let body = adopt::children(body, options, *receiver);
     let on_ret = at.located_at(ret.span());
     let run = Ident::new("run", on_ret);
-    let end = if has_ident(ret.to_token_stream(), &|ident| ident == "impl") {
+    let end = if is_opaque {
         // A closure cannot say that it returns an `impl Trait`.
         quote_spanned!(at=> __call.#run(&#p::Output::opaque(), move || #body))
     } else {
-        let probe = quote_spanned!(on_ret=> (&#p::ProbeReturn::<#ret>::NEW).output());
-        let output = quote_spanned!(at=> { use #p::{Returns as _, ReturnsOpaque as _}; #probe });
+        let output = quote_spanned!(on_ret=> (&#p::ProbeReturn::<#ret>::NEW).output());
         // What cannot be written to in the closure is what `&self` does not let change.
         let closure = quote_spanned!(at.located_at(receiver.span())=> move || -> #ret #body);
         quote_spanned!(at=> __call.#run(&#output, #closure))
     };
     quote_spanned! {at=>
         #(#attrs)* #vis #sig {
+            #probes
             let #call = #p::Call::#enter(#receiver, #name);
             #observe
             #end
@@ -53,9 +56,6 @@ fn observe(input: &Input<'_>, p: &TokenStream) -> TokenStream {
     let allow = name.starts_with('_').then(|| quote!(#[allow(clippy::used_underscore_binding)]));
     quote_spanned! {Span::mixed_site()=>
         #(#cfgs)* #allow
-        __call.input(#name, {
-            use #p::{ObserveDebug as _, ObserveOpaque as _, ObserveRef as _, ObserveTree as _};
-            (&&&#p::Probe(&#ident)).observe()
-        });
+        __call.input(#name, (&&&#p::Probe(&#ident)).observe());
     }
 }

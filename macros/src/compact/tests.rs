@@ -60,27 +60,16 @@ fn the_body_becomes_a_closure_and_named_parameters_are_observed() {
                 (y, _): (Tensor, f32),
                 f: impl Fn()
             ) -> Result<(Tensor, T)> {
+                use ::flaxen::__private::probes::*;
                 let mut __call = ::flaxen::__private::Call::enter(self, "call");
                 if __call.is_observed() {
-                    __call.input("x", {
-                        use ::flaxen::__private::{ObserveDebug as _, ObserveOpaque as _, ObserveRef as _, ObserveTree as _};
-                        (&&&::flaxen::__private::Probe(&x)).observe()
-                    });
+                    __call.input("x", (&&&::flaxen::__private::Probe(&x)).observe());
                     #[cfg(a)]
-                    __call.input("type", {
-                        use ::flaxen::__private::{ObserveDebug as _, ObserveOpaque as _, ObserveRef as _, ObserveTree as _};
-                        (&&&::flaxen::__private::Probe(&r#type)).observe()
-                    });
-                    __call.input("f", {
-                        use ::flaxen::__private::{ObserveDebug as _, ObserveOpaque as _, ObserveRef as _, ObserveTree as _};
-                        (&&&::flaxen::__private::Probe(&f)).observe()
-                    });
+                    __call.input("type", (&&&::flaxen::__private::Probe(&r#type)).observe());
+                    __call.input("f", (&&&::flaxen::__private::Probe(&f)).observe());
                 }
                 __call.run(
-                    &{
-                        use ::flaxen::__private::{Returns as _, ReturnsOpaque as _};
-                        (&::flaxen::__private::ProbeReturn::<Result<(Tensor, T)> >::NEW).output()
-                    },
+                    &(&::flaxen::__private::ProbeReturn::<Result<(Tensor, T)> >::NEW).output(),
                     move || -> Result<(Tensor, T)> {
                         x += y;
                         Ok((x, r#type))

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote_spanned};
-use syn::spanned::Spanned;
 use syn::{Generics, WherePredicate, parse_quote_spanned};
 
 use super::model::{Field, Module, Role};
@@ -15,6 +14,9 @@ use crate::tokens::mentions;
 /// The bound is on the field's type, which asks neither too much (`PhantomData<T>` is no module) nor too little.
 pub(super) fn with_bounds(module: &Module<'_>) -> Generics {
     let mut generics = module.item.generics.clone();
+    if generics.type_params().next().is_none() {
+        return generics;
+    }
     let predicates: Vec<_> = module.fields.iter().flat_map(|field| bounds(module, field)).collect();
     if !predicates.is_empty() {
         let mut seen = BTreeSet::new();
@@ -25,7 +27,7 @@ pub(super) fn with_bounds(module: &Module<'_>) -> Generics {
 }
 
 fn bounds(module: &Module<'_>, field: &Field<'_>) -> Vec<WherePredicate> {
-    let at = Span::mixed_site().located_at(field.ty.span());
+    let at = field.on_type;
     let ty = field.ty;
     let generics = &module.item.generics;
     let mentioned = generics.type_params().map(|param| &param.ident).filter(|ident| mentions(ty, ident));

@@ -3,7 +3,6 @@
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::ext::IdentExt;
-use syn::spanned::Spanned;
 use syn::{Attribute, Expr, Fields, Generics, ItemStruct, Path, Type, parse_quote, parse_quote_spanned};
 
 use super::attr;
@@ -15,11 +14,18 @@ pub(super) fn module(module: &Module<'_>) -> TokenStream {
     let generics = bound::with_bounds(module);
     let bodies = Bodies::of(module);
     let mut tokens = item(module).into_token_stream();
+    let derived: &[&str] = if derives(module) { &["Clone", "PartialEq"] } else { &[] };
     // Only with setup fields do `new` and the setters need a module: they build those fields.
     let own = if module.has_setup() { &generics } else { &module.item.generics };
     tokens.extend(inherent(module, own, &bodies));
-    tokens.extend(traits(&Head::of(module, &generics), &[], &bodies));
+    tokens.extend(traits(&Head::of(module, &generics), derived, &bodies));
     tokens
+}
+
+/// Whether the compiler's own derives do: they ask for `T: Clone` where only a field's type must be, and know neither that
+/// copies share setup fields nor that the user has deprecated a field.
+fn derives(module: &Module<'_>) -> bool {
+    module.item.generics.type_params().next().is_none() && !module.has_setup() && !module.has_deprecations()
 }
 
 /// The user's struct without the attributes that only the macro knows.
@@ -39,7 +45,7 @@ fn item(module: &Module<'_>) -> ItemStruct {
     for (field, model) in item.fields.iter_mut().zip(&module.fields) {
         if let Role::Setup(_) = model.role {
             let ty = model.ty;
-            field.ty = parse_quote_spanned!(on_type(model)=> #p::Setup<#ty>);
+            field.ty = parse_quote_spanned!(model.on_type=> #p::Setup<#ty>);
             field.attrs.extend(skip.clone().filter(|_| !is_skipped(&field.attrs)));
         }
     }
@@ -50,6 +56,14 @@ fn item(module: &Module<'_>) -> ItemStruct {
     let slot = quote_spanned!(Span::mixed_site()=> #[doc(hidden)] #skip pub __slot: #p::Slot);
     item.fields = Fields::Named(parse_quote!({ #(#fields,)* #slot }));
     item.semi_token = None;
+    let at = Span::mixed_site();
+    if derives(module) {
+        item.attrs
+            .insert(0, parse_quote_spanned!(at=> #[derive(::core::clone::Clone, ::core::cmp::PartialEq)]));
+    }
+    if !item.attrs.iter().any(|attr| attr.path().is_ident("must_use")) {
+        item.attrs.push(parse_quote_spanned!(at=> #[must_use]));
+    }
     item
 }
 
@@ -84,8 +98,8 @@ impl Bodies {
         Bodies {
             new: new(module, &p),
             setters: module.settable().map(|field| setter(field, &p, built)).collect(),
-            clone: clone(module, &p),
-            eq: eq(module),
+            clone: if derives(module) { TokenStream::new() } else { clone(module, &p) },
+            eq: if derives(module) { TokenStream::new() } else { eq(module) },
             debug: quote_spanned!(at=> #p::debug(self, f)),
             slot: quote_spanned!(at=> &self.__slot),
             attach: attach(module, &p),
@@ -119,9 +133,9 @@ pub(super) fn inherent(module: &Module<'_>, generics: &Generics, bodies: &Bodies
         let Field { ident, cfgs, docs, .. } = field;
         let parameter = parameter_alone(field, &p);
         let doc = (!field.is_documented()).then(|| format!("Sets `{}`.", field.key)).into_iter();
+        let doc = doc.chain(default_doc(field));
         quote_spanned! {at=>
             #(#cfgs)* #(#docs)* #(#[doc = #doc])*
-            #[must_use]
             #[inline]
             #vis fn #ident(mut self, #parameter) -> Self { #body }
         }
@@ -133,12 +147,22 @@ pub(super) fn inherent(module: &Module<'_>, generics: &Generics, bodies: &Bodies
         #allow
         impl #impl_generics #ident #ty_generics #where_clause {
             #[doc = #doc]
-            #[must_use]
             #[inline]
             #vis fn new(#(#parameters),*) -> Self { #new }
             #(#setters)*
         }
     }
+}
+
+/// The paragraph about a default that is an expression.
+fn default_doc(field: &Field<'_>) -> Option<String> {
+    let Role::Default(Some(expr)) = &field.role else { return None };
+    let spaced = expr.to_token_stream().to_string();
+    let text =
+        [(" :: ", "::"), (" (", "("), ("( ", "("), (" )", ")"), (" . ", "."), (" ,", ","), ("- ", "-")]
+            .into_iter()
+            .fold(spaced, |text, (spaced, tight)| text.replace(spaced, tight));
+    Some(format!("\n\nDefault: `{text}`."))
 }
 
 /// What the implementations of traits begin with.
@@ -198,7 +222,7 @@ pub(super) fn traits(head: &Head<'_>, there: &[&str], bodies: &Bodies) -> TokenS
             #[inline]
             fn __attach(&mut self, slot: #p::Slot) { #attach }
             #[inline]
-            fn __fields(&self, visit: &mut dyn ::core::ops::FnMut(&'static str, &dyn ::core::fmt::Debug)) { #fields }
+            fn __fields(&self, visit: #p::VisitFields<'_>) { #fields }
             #setup
         }
     }
@@ -213,7 +237,7 @@ fn new(module: &Module<'_>, p: &TokenStream) -> TokenStream {
                 return quote_spanned!(at=> #(#cfgs)* #ident);
             }
             Role::Required | Role::Submodule => converted(field, p, ident),
-            Role::Default(None) => quote_spanned!(on_type(field)=> ::core::default::Default::default()),
+            Role::Default(None) => quote_spanned!(field.on_type=> ::core::default::Default::default()),
             Role::Default(Some(text)) if attr::is_text(text) => converted(field, p, text),
             Role::Default(Some(expr)) => expr.to_token_stream(),
             Role::Setup(_) => quote_spanned!(at=> #p::Setup::unset()),
@@ -239,7 +263,7 @@ fn parameter(field: &Field<'_>, p: &TokenStream) -> TokenStream {
 }
 
 fn parameter_alone(field: &Field<'_>, p: &TokenStream) -> TokenStream {
-    let at = on_type(field);
+    let at = field.on_type;
     let Field { ident, ty, .. } = field;
     let ty = match field.takes {
         Takes::Itself => ty.to_token_stream(),
@@ -253,8 +277,8 @@ fn parameter_alone(field: &Field<'_>, p: &TokenStream) -> TokenStream {
 fn converted(field: &Field<'_>, p: &TokenStream, given: impl ToTokens) -> TokenStream {
     match field.takes {
         Takes::Itself => given.to_token_stream(),
-        Takes::Into => quote_spanned!(on_type(field)=> ::core::convert::Into::into(#given)),
-        Takes::Text => quote_spanned!(on_type(field)=> #p::IntoText::into_text(#given)),
+        Takes::Into => quote_spanned!(field.on_type=> ::core::convert::Into::into(#given)),
+        Takes::Text => quote_spanned!(field.on_type=> #p::IntoText::into_text(#given)),
     }
 }
 
@@ -265,7 +289,7 @@ fn clone(module: &Module<'_>, p: &TokenStream) -> TokenStream {
         let value = respanned(field);
         let clone = match field.role {
             Role::Setup(_) => quote_spanned!(at=> #p::Setup::share(&self.#ident)),
-            _ => quote_spanned!(on_type(field)=> ::core::clone::Clone::clone(&self.#value)),
+            _ => quote_spanned!(field.on_type=> ::core::clone::Clone::clone(&self.#value)),
         };
         quote_spanned!(at=> #(#cfgs)* #ident: #clone)
     });
@@ -276,7 +300,7 @@ fn eq(module: &Module<'_>) -> TokenStream {
     let at = Span::mixed_site();
     let each = module.configuration().map(|field| {
         let (cfgs, value) = (&field.cfgs, respanned(field));
-        let equal = quote_spanned!(on_type(field)=> ::core::cmp::PartialEq::eq(&self.#value, &other.#value));
+        let equal = quote_spanned!(field.on_type=> ::core::cmp::PartialEq::eq(&self.#value, &other.#value));
         quote_spanned!(at=> #(#cfgs)* if !#equal { return false; })
     });
     let other = module.configuration().next().is_none().then(|| quote_spanned!(at=> let _ = other;));
@@ -287,7 +311,7 @@ fn attach(module: &Module<'_>, p: &TokenStream) -> TokenStream {
     let at = Span::mixed_site();
     let adopt = module.submodules().map(|field| {
         let (cfgs, key, value) = (&field.cfgs, &field.key, respanned(field));
-        let adopt = quote_spanned!(on_type(field)=> #p::adopt(&self.__slot, &mut self.#value, #key));
+        let adopt = quote_spanned!(field.on_type=> #p::adopt(&self.__slot, &mut self.#value, #key));
         quote_spanned!(at=> #(#cfgs)* #adopt;)
     });
     let defer = module.has_setup().then(|| quote_spanned!(at=> #p::defer(self);));
@@ -298,11 +322,10 @@ fn fields(module: &Module<'_>) -> TokenStream {
     let at = Span::mixed_site();
     let each = module.configuration().map(|field| {
         let (cfgs, key, value) = (&field.cfgs, &field.key, respanned(field));
-        let value = quote_spanned!(on_type(field)=> &self.#value);
-        quote_spanned!(at=> #(#cfgs)* visit(#key, #value);)
+        let value = quote_spanned!(field.on_type=> &self.#value);
+        quote_spanned!(at=> #(#cfgs)* (#key, #value))
     });
-    let unused = module.configuration().next().is_none().then(|| quote_spanned!(at=> let _ = visit;));
-    quote_spanned!(at=> #unused #(#each)*)
+    quote_spanned!(at=> visit(&[#(#each),*]))
 }
 
 fn setup(module: &Module<'_>, p: &TokenStream) -> TokenStream {
@@ -317,7 +340,7 @@ fn setup(module: &Module<'_>, p: &TokenStream) -> TokenStream {
     let evaluate = module.setups().map(|(field, expr)| {
         let Field { ident, key, ty, cfgs, .. } = field;
         let body = fallible(expr, ty);
-        let make = Ident::new("field", on_type(field));
+        let make = Ident::new("field", field.on_type);
         quote_spanned!(at=> #(#cfgs)* setup.#make(&#this.#ident, #key, || -> #krate::Result<#ty> { #body });)
     });
     let visit = module
@@ -364,15 +387,10 @@ fn is_fallible(expr: &Expr) -> bool {
     }
 }
 
-/// Puts rustc's message on the field's type, while names keep resolving as in the rest of the expansion.
-fn on_type(field: &Field<'_>) -> Span {
-    Span::mixed_site().located_at(field.ty.span())
-}
-
 /// The field's name for an expression on which a message should be on the field's type.
 fn respanned(field: &Field<'_>) -> Ident {
     let mut ident = field.ident.clone();
-    ident.set_span(ident.span().located_at(field.ty.span()));
+    ident.set_span(ident.span().located_at(field.on_type));
     ident
 }
 

@@ -1,7 +1,8 @@
 //! What was written, checked.
 
-use proc_macro2::{Ident, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream};
 use syn::ext::IdentExt;
+use syn::spanned::Spanned;
 use syn::{
     Attribute, Expr, Fields, GenericArgument, Generics, ItemStruct, Path, PathArguments, Type, parse_quote,
 };
@@ -27,6 +28,8 @@ pub(super) struct Field<'a> {
     /// The name as users say it, without `r#`.
     pub(super) key: String,
     pub(super) ty: &'a Type,
+    /// Puts rustc's message on the field's type, while names keep resolving as in the rest of the expansion.
+    pub(super) on_type: Span,
     pub(super) role: Role,
     pub(super) takes: Takes,
     /// The attributes that everything generated for the field repeats.
@@ -148,6 +151,7 @@ impl<'a> Field<'a> {
             ident,
             key: ident.unraw().to_string(),
             ty: &field.ty,
+            on_type: Span::mixed_site().located_at(field.ty.span()),
             role: options.role(),
             takes: if options.is_into() { Takes::Into } else { takes(&field.ty, generics) },
             cfgs: with(&["cfg"]),

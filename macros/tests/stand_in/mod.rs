@@ -9,7 +9,7 @@ pub trait Module: Clone + Debug + PartialEq + Send + Sync + 'static {
     const NAME: &'static str;
     fn __slot(&self) -> &__private::Slot;
     fn __attach(&mut self, slot: __private::Slot);
-    fn __fields(&self, visit: &mut dyn FnMut(&'static str, &dyn Debug));
+    fn __fields(&self, visit: __private::VisitFields<'_>);
     fn __setup(&self, _setup: &mut __private::SetupPass<'_>) {}
     fn __setups(&mut self, _visit: &mut dyn FnMut(&mut dyn __private::AnySetup)) {}
 
@@ -35,8 +35,15 @@ pub mod __private {
 
     use super::{Debug, Module, PhantomData, Result};
 
-    #[derive(Clone, Debug, Default, PartialEq)]
+    #[derive(Clone, Debug, Default)]
     pub struct Slot(pub String);
+
+    /// Modules are equal wherever they are.
+    impl PartialEq for Slot {
+        fn eq(&self, _: &Slot) -> bool {
+            true
+        }
+    }
 
     impl Slot {
         pub fn unbound() -> Slot {
@@ -126,10 +133,14 @@ pub mod __private {
         field.adopt(parent, name);
     }
 
+    pub type VisitFields<'v> = &'v mut dyn FnMut(&[(&'static str, &dyn Debug)]);
+
     pub fn debug<M: Module>(module: &M, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let mut text = f.debug_struct(M::NAME);
-        module.__fields(&mut |name, value| {
-            text.field(name, &format_args!("{value:?}"));
+        module.__fields(&mut |fields| {
+            for (name, value) in fields {
+                text.field(name, &format_args!("{value:?}"));
+            }
         });
         text.finish()
     }
@@ -183,6 +194,10 @@ pub mod __private {
         }
     }
 
+    pub mod probes {
+        pub use super::{ObserveOpaque as _, ObserveTree as _, Returns as _, ReturnsOpaque as _};
+    }
+
     pub struct Probe<'a, T: ?Sized>(pub &'a T);
 
     pub trait ObserveTree {
@@ -194,10 +209,6 @@ pub mod __private {
             Some(self.0.to_string())
         }
     }
-
-    pub trait ObserveRef {}
-
-    pub trait ObserveDebug {}
 
     pub trait ObserveOpaque {
         fn observe(&self) -> Option<String>;

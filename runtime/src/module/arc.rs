@@ -3,11 +3,11 @@
 use std::any::Any;
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::fmt;
 use std::sync::Arc;
 
 use super::instance::Session;
 use super::setup::{AnySetup, SetupPass};
+use super::text::VisitFields;
 use super::{Layer, Module, Slot};
 use crate::error::Result;
 use crate::tensor::Tensor;
@@ -86,7 +86,7 @@ impl<M: Module> Module for Arc<M> {
         Arc::make_mut(self).__setups(visit);
     }
 
-    fn __fields(&self, visit: &mut dyn FnMut(&'static str, &dyn fmt::Debug)) {
+    fn __fields(&self, visit: VisitFields<'_>) {
         (**self).__fields(visit);
     }
 

@@ -6,6 +6,7 @@ use std::marker::PhantomData;
 
 use super::instance::Session;
 use super::lambda::Function;
+use super::text::VisitFields;
 use super::{Layer, Module, Slot, TreeLayer};
 use crate::error::Result;
 use crate::scope::Initial;
@@ -26,7 +27,7 @@ trait AnyLayer: Send + Sync {
     fn attach(&mut self, slot: Slot);
     fn shared(&self, session: &Session) -> Option<Box<dyn AnyLayer>>;
     fn sharing(&self) -> Option<Box<dyn Any + Send + Sync>>;
-    fn fields(&self, visit: &mut dyn FnMut(&'static str, &dyn fmt::Debug));
+    fn fields(&self, visit: VisitFields<'_>);
     fn call(&self, x: &Value) -> Result<Value>;
     fn debug(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result;
 }
@@ -71,7 +72,7 @@ impl<M: Module> AnyLayer for Erased<M> {
         self.module.__sharing()
     }
 
-    fn fields(&self, visit: &mut dyn FnMut(&'static str, &dyn fmt::Debug)) {
+    fn fields(&self, visit: VisitFields<'_>) {
         self.module.__fields(visit);
     }
 
@@ -128,7 +129,7 @@ impl Module for BoxedLayer {
         self.0.attach(slot);
     }
 
-    fn __fields(&self, visit: &mut dyn FnMut(&'static str, &dyn fmt::Debug)) {
+    fn __fields(&self, visit: VisitFields<'_>) {
         self.0.fields(visit);
     }
 

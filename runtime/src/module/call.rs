@@ -21,6 +21,9 @@ pub struct Call<'m> {
     is_intercepted: bool,
 }
 
+/// A body that can run once: from its second call on, it leaves nothing.
+type Body<'b, T, E> = &'b mut dyn FnMut(&mut Option<Result<T, E>>);
+
 impl<'m> Call<'m> {
     /// Enters a method.
     pub fn enter<M: Module>(module: &'m M, method: &'static str) -> Call<'m> {
@@ -70,15 +73,15 @@ impl<'m> Call<'m> {
     ) -> Result<T, E> {
         // All that is compiled anew for each method; what follows is, for each type of output.
         let mut body = Some(body);
-        self.run_body(output, &mut || body.take().map(|body| body()))
+        let mut run = |out: &mut Option<Result<T, E>>| {
+            if let Some(body) = body.take() {
+                *out = Some(body());
+            }
+        };
+        self.run_body(output, &mut run)
     }
 
-    /// As [`run`](Call::run), with a body that returns None from its second call on.
-    fn run_body<T, E: From<Error> + 'static>(
-        self,
-        output: &Output<T>,
-        body: &mut dyn FnMut() -> Option<Result<T, E>>,
-    ) -> Result<T, E> {
+    fn run_body<T, E: From<Error> + 'static>(self, output: &Output<T>, body: Body<'_, T, E>) -> Result<T, E> {
         let instance = match &self.instance {
             Ok(instance) => instance,
             Err(error) => return Err(error.clone().into()),
@@ -89,7 +92,9 @@ impl<'m> Call<'m> {
         let result = if self.is_intercepted {
             self.run_intercepted(instance, output, body)
         } else {
-            body().unwrap_or_else(|| Err(self.called_again().into()))
+            let mut out = None;
+            body(&mut out);
+            out.unwrap_or_else(|| Err(self.called_again().into()))
         };
         drop((entered, place));
         let out = result.map_err(|error| locate(error, self.class, instance))?;
@@ -134,18 +139,22 @@ impl<'m> Call<'m> {
         &self,
         instance: &Arc<Instance>,
         output: &Output<T>,
-        body: &mut dyn FnMut() -> Option<Result<T, E>>,
+        body: Body<'_, T, E>,
     ) -> Result<T, E> {
         let (mut made, mut failed) = (None, None);
-        let mut method = || match body().ok_or_else(|| self.called_again())? {
-            Ok(out) => {
-                let observed = output.observe(&out);
-                made = Some((out, observed.clone()));
-                Ok(observed)
-            }
-            Err(error) => {
-                failed = Some(error);
-                Err(Error::msg("the method failed"))
+        let mut method = || {
+            let mut out = None;
+            body(&mut out);
+            match out.ok_or_else(|| self.called_again())? {
+                Ok(out) => {
+                    let observed = output.observe(&out);
+                    made = Some((out, observed.clone()));
+                    Ok(observed)
+                }
+                Err(error) => {
+                    failed = Some(error);
+                    Err(Error::msg("the method failed"))
+                }
             }
         };
         let module = ModuleInfo::new(self.module, self.class, instance);

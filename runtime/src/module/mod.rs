@@ -80,18 +80,24 @@ use crate::scope::{Initial, Initializer, Rngs, Scope, Settings, Variable};
 use crate::tensor::{DType, Tensor};
 use crate::tree::Tree;
 use crate::variables::{Value, Variables};
+use text::VisitFields;
 
 /// What expansions name.
 pub mod private {
     pub use super::call::Call;
     pub use super::child::{Child, adopt};
-    pub use super::probe::{
-        ObserveDebug, ObserveOpaque, ObserveRef, ObserveTree, Output, Probe, ProbeReturn, Returns,
-        ReturnsOpaque,
-    };
+    pub use super::probe::{Output, Probe, ProbeReturn};
     pub use super::setup::{AnySetup, Setup, SetupPass, defer, rebuilt};
     pub use super::slot::Slot;
-    pub use super::text::{IntoText, debug};
+    pub use super::text::{IntoText, VisitFields, debug};
+
+    /// The traits that look at arguments and outputs.
+    pub mod probes {
+        pub use crate::module::probe::{
+            ObserveDebug as _, ObserveOpaque as _, ObserveRef as _, ObserveTree as _, Returns as _,
+            ReturnsOpaque as _,
+        };
+    }
 }
 
 /// A part of a model: a struct marked `#[module]`.
@@ -143,7 +149,7 @@ pub trait Module: Clone + fmt::Debug + PartialEq + Send + Sync + 'static {
     fn __setups(&mut self, _visit: &mut dyn FnMut(&mut dyn setup::AnySetup)) {}
 
     #[doc(hidden)]
-    fn __fields(&self, _visit: &mut dyn FnMut(&'static str, &dyn fmt::Debug)) {}
+    fn __fields(&self, _visit: VisitFields<'_>) {}
 
     /// What became of the instance this one shares, if it is one that shares.
     #[doc(hidden)]

@@ -45,26 +45,33 @@ pub fn debug<M: Module>(module: &M, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     print(f, module.type_name(), module.__slot(), &|visit| module.__fields(visit))
 }
 
-/// Calls its argument with the name and the value of each field.
-type Fields<'a> = dyn Fn(&mut dyn FnMut(&'static str, &dyn fmt::Debug)) + 'a;
+/// What is called with the names and the values of the fields.
+pub type VisitFields<'v> = &'v mut dyn FnMut(&[(&'static str, &dyn fmt::Debug)]);
+
+/// Calls its argument with the fields.
+type Fields<'a> = dyn Fn(VisitFields<'_>) + 'a;
 
 fn print(f: &mut fmt::Formatter<'_>, class: &str, slot: &Slot, fields: &Fields<'_>) -> fmt::Result {
     if f.alternate() {
         return f.write_str(&lines(class, slot, fields));
     }
     let mut text = f.debug_struct(class);
-    fields(&mut |name, value| {
-        text.field(name, value);
+    fields(&mut |fields| {
+        for (name, value) in fields {
+            text.field(name, value);
+        }
     });
     text.finish()
 }
 
 fn lines(class: &str, slot: &Slot, fields: &Fields<'_>) -> String {
     let mut attributes = Vec::new();
-    fields(&mut |name, value| {
-        // What is nested is indented with the field it is in.
-        let value = format!("{value:#?}").replace('\n', "\n    ");
-        attributes.push(format!("    {name} = {value}\n"));
+    fields(&mut |fields| {
+        for (name, value) in fields {
+            // What is nested is indented with the field it is in.
+            let value = format!("{value:#?}").replace('\n', "\n    ");
+            attributes.push(format!("    {name} = {value}\n"));
+        }
     });
     let children = slot.instance().map(|instance| instance.children()).unwrap_or_default();
     let children = children.iter().filter_map(|child| {

@@ -1,7 +1,7 @@
 //! `Dense`: the linear layer.
 
 use super::precision::compute_dtype;
-use super::support::{add_bias, features_of};
+use super::support::{add_bias, bias_param, features_of};
 use crate::error::Result;
 use crate::module::{Layer, Module};
 use crate::scope::Initializer;
@@ -54,9 +54,8 @@ impl Layer for Dense {
         let inputs = features_of("Dense", x)?;
         let bias_shape = [self.features];
         let kernel = self.param_of("kernel", &self.kernel_init, [inputs, self.features], self.param_dtype)?;
-        let bias =
-            self.use_bias.then(|| self.param_of("bias", &self.bias_init, bias_shape, self.param_dtype));
-        let bias = bias.transpose()?;
+        let bias_init = self.use_bias.then_some(&self.bias_init);
+        let bias = bias_param(self, bias_init, bias_shape, self.param_dtype)?;
         let dtype = compute_dtype("Dense", self.dtype, [x, &kernel].into_iter().chain(&bias))?;
         let y = x.try_cast(dtype)?.try_dot(&kernel.try_cast(dtype)?)?;
         add_bias(y, bias.as_ref())

@@ -2,7 +2,7 @@
 
 use super::arguments::{AxisList, Sizes};
 use super::precision::compute_dtype;
-use super::support::add_bias;
+use super::support::{add_bias, bias_param};
 use crate::error::{Error, Result};
 use crate::module::{Layer, Module};
 use crate::ops::dot_general::DotDimensions;
@@ -79,8 +79,8 @@ impl Layer for DenseGeneral {
             self.param_of("kernel", flattened(&self.kernel_init, &flat), kernel_shape, self.param_dtype)?;
         let bias_shape = [&batch_sizes[..], &self.features].concat();
         let flat = [batch_size * units];
-        let bias = || self.param_of("bias", flattened(&self.bias_init, &flat), bias_shape, self.param_dtype);
-        let bias = self.use_bias.then(bias).transpose()?;
+        let bias_init = self.use_bias.then(|| flattened(&self.bias_init, &flat));
+        let bias = bias_param(self, bias_init, bias_shape, self.param_dtype)?;
 
         let dtype = compute_dtype(Self::NAME, self.dtype, [x, &kernel].into_iter().chain(&bias))?;
         let (of_batch, of_inputs) =

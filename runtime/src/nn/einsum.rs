@@ -2,7 +2,7 @@
 
 use super::arguments::Sizes;
 use super::precision::compute_dtype;
-use super::support::{add_bias, merge_param};
+use super::support::{add_bias, bias_param, merge_param};
 use crate::error::{Error, Result};
 use crate::module::{Layer, Module};
 use crate::scope::Initializer;
@@ -79,8 +79,8 @@ impl Einsum {
         let kernel = self.param_of("kernel", &self.kernel_init, &*self.shape, self.param_dtype)?;
         let spread = bias_sizes(result, (input, x.rank()), (kernel_labels, &self.shape));
         let sizes: Vec<usize> = spread.iter().flatten().copied().collect();
-        let bias = self.use_bias.then(|| self.param_of("bias", &self.bias_init, sizes, self.param_dtype));
-        let bias = bias.transpose()?;
+        let bias_init = self.use_bias.then_some(&self.bias_init);
+        let bias = bias_param(self, bias_init, sizes, self.param_dtype)?;
 
         let dtype = compute_dtype(Self::NAME, self.dtype, [x, &kernel].into_iter().chain(&bias))?;
         let sum = self.preferred_element_type.unwrap_or(dtype);

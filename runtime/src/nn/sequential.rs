@@ -32,7 +32,6 @@ pub struct Sequential {
 
 impl Sequential {
     /// The same with one more layer at the end.
-    #[must_use]
     pub fn then<K>(mut self, layer: impl IntoLayer<K>) -> Sequential {
         self.layers.push(layer.into_layer());
         self

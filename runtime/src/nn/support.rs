@@ -1,7 +1,11 @@
 //! What several layers do.
 
+use std::borrow::Borrow;
+
 use crate::error::{Error, Result};
-use crate::tensor::Tensor;
+use crate::module::Module;
+use crate::scope::Initializer;
+use crate::tensor::{DType, Tensor};
 
 /// The value of an option that is given either to a layer's constructor or to its call.
 ///
@@ -33,6 +37,16 @@ pub(super) fn features_of(op: &'static str, x: &Tensor) -> Result<usize> {
         [.., features] => Ok(*features),
         [] => Err(Error::shape(op, x.aval().to_string(), "an input with an axis of features")),
     }
+}
+
+/// The parameter `bias` of a layer, if there is something it begins with.
+pub(super) fn bias_param(
+    layer: &impl Module,
+    init: Option<impl Borrow<Initializer>>,
+    shape: impl AsRef<[usize]>,
+    dtype: DType,
+) -> Result<Option<Tensor>> {
+    init.map(|init| layer.param_of("bias", init, shape, dtype)).transpose()
 }
 
 /// `y` with a bias, which broadcasts and takes on the dtype of `y`.

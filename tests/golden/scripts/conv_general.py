@@ -101,7 +101,7 @@ def main():
         listed.append({"i": i, **case})
     folder = pathlib.Path(__file__).parent.parent
     save_file(arrays, folder / "conv_general.safetensors")
-    manifest = {"name": "conv_general", "tolerance": {"rtol": 1e-5, "atol": 1e-5}, "versions": {"jax": jax.__version__}, "safetensors": "conv_general.safetensors", "expect": {"cases": []}}
+    manifest = {"name": "conv_general", "kind": "functional", "description": "lax.conv_general_dilated and its gradients; expect.cases has the arguments", "tolerance": {"rtol": 1e-5, "atol": 1e-5}, "versions": {"jax": jax.__version__}, "safetensors": "conv_general.safetensors", "expect": {"cases": []}}
     lines = ",\n".join(json.dumps(case) for case in listed)
     text = json.dumps(manifest, indent=1).replace('"cases": []', '"cases": [\n' + lines + "\n]")
     (folder / "conv_general.json").write_text(text + "\n")

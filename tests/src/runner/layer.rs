@@ -23,7 +23,7 @@ const COMPUTED: [&str; 4] = ["SN", "SpectralNorm", "WN", "WeightNorm"];
 ///
 /// # Errors
 /// If it does not pass.
-pub fn run_layer(case: &Case) -> Verdict {
+pub fn run(case: &Case) -> Verdict {
     let settings = case.settings();
     if !settings["call"].is_object() {
         return run_steps(case);
@@ -107,7 +107,7 @@ fn ones(text: &str) -> Option<Tensor> {
 }
 
 /// The array of a key, or those below it.
-fn whole(case: &Case, key: &str) -> BTreeMap<String, Tensor> {
+pub fn whole(case: &Case, key: &str) -> BTreeMap<String, Tensor> {
     if case.has(key) { BTreeMap::from([(String::new(), case.array(key))]) } else { case.group(key) }
 }
 
@@ -128,7 +128,8 @@ fn arguments(case: &Case) -> Result<Arguments, Stop> {
     Ok(Arguments { positional, arrays: arrays.collect::<Result<_, Stop>>()?, options })
 }
 
-fn rngs(json: &Json) -> Result<Rngs, Stop> {
+/// One seed for `params`, or a seed for each stream.
+pub fn rngs(json: &Json) -> Result<Rngs, Stop> {
     let key = |seed: &Json| {
         let seed = seed.as_u64().ok_or_else(|| Stop::Unsupported(format!("the seed {seed}")))?;
         Ok::<_, Stop>(random::key(seed))
@@ -142,7 +143,8 @@ fn rngs(json: &Json) -> Result<Rngs, Stop> {
     }
 }
 
-fn mutable(json: &Json) -> Result<Option<Filter>, Stop> {
+/// What may be written, as Flax takes it.
+pub fn mutable(json: &Json) -> Result<Option<Filter>, Stop> {
     match json {
         Json::Null | Json::Bool(false) => Ok(None),
         Json::Bool(true) => Ok(Some(Filter::all())),

@@ -184,17 +184,25 @@ pub fn tensor(out: Result<Tensor>) -> Result<Value> {
 /// A function of a tensor by the name Flax has for it.
 fn function(name: &str) -> Option<BoxedLayer> {
     Some(match name {
+        "celu" => (|x: &Tensor| x.try_celu(1.0)).into_layer(),
         "elu" => (|x: &Tensor| x.try_elu(1.0)).into_layer(),
         "gelu" => Tensor::try_gelu.into_layer(),
+        "glu" => (|x: &Tensor| x.try_glu(-1)).into_layer(),
+        "hard_sigmoid" => Tensor::try_hard_sigmoid.into_layer(),
+        "hard_silu" | "hard_swish" => Tensor::try_hard_silu.into_layer(),
+        "hard_tanh" => Tensor::try_hard_tanh.into_layer(),
         "leaky_relu" => (|x: &Tensor| x.try_leaky_relu(0.01)).into_layer(),
         "log_sigmoid" => Tensor::try_log_sigmoid.into_layer(),
         "log_softmax" => (|x: &Tensor| x.try_log_softmax(-1)).into_layer(),
         "relu" => Tensor::try_relu.into_layer(),
+        "relu6" => Tensor::try_relu6.into_layer(),
         "selu" => Tensor::try_selu.into_layer(),
         "sigmoid" => Tensor::try_logistic.into_layer(),
         "silu" | "swish" => Tensor::try_silu.into_layer(),
+        "soft_sign" => Tensor::try_soft_sign.into_layer(),
         "softmax" => (|x: &Tensor| x.try_softmax(-1)).into_layer(),
         "softplus" => Tensor::try_softplus.into_layer(),
+        "standardize" => (|x: &Tensor| x.try_standardize(-1, 1e-5)).into_layer(),
         "tanh" => Tensor::try_tanh.into_layer(),
         _ => return None,
     })

@@ -8,7 +8,7 @@ use flaxen::prelude::*;
 use super::call::{Call, Term, parse};
 use super::compare::near;
 use super::containers::{arrays_of, tree_at};
-use super::schedules::{run_schedules, schedule};
+use super::schedules::{self, schedule};
 use super::{Stop, Verdict};
 use crate::golden::Case;
 
@@ -19,8 +19,8 @@ type Step<'a> = dyn Fn(&Dict, &Value, &Dict) -> Result<(Dict, Dict, Value)> + 'a
 ///
 /// # Errors
 /// If it does not pass.
-pub fn run_optimizer(case: &Case) -> Verdict {
-    let Some(text) = case.settings()["optimizer"].as_str() else { return run_schedules(case) };
+pub fn run(case: &Case) -> Verdict {
+    let Some(text) = case.settings()["optimizer"].as_str() else { return schedules::run(case) };
     let tx = optimizer(text)?;
     let at = |key: &str| -> Result<Dict, Stop> {
         let tree = tree_at(case, key)?.ok_or_else(|| Stop::Failed(format!("the case lacks `{key}`")))?;

@@ -202,7 +202,7 @@ fn pieces(call: &Call, place: usize) -> Result<Vec<(i32, f64)>, Stop> {
 ///
 /// # Errors
 /// If it does not pass.
-pub fn run_schedules(case: &Case) -> Verdict {
+pub fn run(case: &Case) -> Verdict {
     for (name, expected) in case.group("out") {
         let text = case.settings()[&name].as_str().map(str::to_owned);
         let text = text.ok_or_else(|| Stop::Unsupported(format!("`{name}` has no settings")))?;

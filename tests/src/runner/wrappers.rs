@@ -22,7 +22,7 @@ pub fn layer(class: &str) -> Option<BoxedLayer> {
 
 /// The module of a case, if it is one of these.
 pub fn model(case: &Case, spec: &Spec<'_>, method: &str) -> Result<Option<Box<dyn Model>>, Stop> {
-    let described = case.manifest()["description"].as_str().unwrap_or_default();
+    let described = case.description();
     Ok(match (spec.class, method) {
         ("MLPDrop", "__call__") => Some(boxed(MlpDrop::new(), &["train"], |mlp, arguments| {
             tensor(mlp.call(arguments.x()?, arguments.flag("train").unwrap_or(false)))

@@ -2,7 +2,7 @@
 
 use flaxen::prelude::*;
 
-use super::{assert_array, assert_group, assert_initial, setting};
+use super::{assert_array, assert_group, assert_initial, number, seed, setting};
 use crate::golden::Case;
 
 #[module]
@@ -30,10 +30,10 @@ impl Layer for BiasAdderWithRunningMean {
 /// # Errors
 /// What the program returns.
 pub fn train(case: &Case) -> Result<()> {
-    let number = |name: &str| case.settings()[name].as_f64().expect("a number");
+    let number = |name: &str| number(case, name);
     let model = BiasAdderWithRunningMean::new().momentum(number("momentum") as f32);
     let (x, lr) = (case.array("in/x"), number("lr"));
-    let variables = model.init(key(0)).call(&x)?;
+    let variables = model.init(seed(case)).call(&x)?;
     assert_initial(case, "init", &variables)?;
     let (mut params, mut state) = variables.pop("params")?;
     for step in 0..setting(case, "steps") {

@@ -3,7 +3,7 @@
 use flaxen::prelude::*;
 use serde_json::Value as Json;
 
-use super::{assert_array, assert_group, assert_initial, names, setting};
+use super::{assert_array, assert_group, assert_initial, names, seed, setting};
 use crate::golden::Case;
 use crate::loss::golden_loss;
 
@@ -120,10 +120,6 @@ pub(super) fn cnn_of(case: &Case) -> impl Layer {
     Cnn::new(channels, units)
 }
 
-fn seed(case: &Case) -> random::Key {
-    key(setting(case, "seed") as u64)
-}
-
 /// Initial values, output and gradients.
 ///
 /// # Errors
@@ -202,6 +198,7 @@ pub fn capture(case: &Case) -> Result<()> {
     let (channels, units) = sizes(case);
     let (cnn, x) = (Cnn::new(channels, units), case.array("in/x"));
     let variables = cnn.init(seed(case)).call(&x)?;
+    assert_initial(case, "init", &variables)?;
     let (y, all) = cnn.apply(&variables).capture_intermediates().call(&x)?;
     assert_array(case, "out", &y);
     assert_group(case, "all", all.as_dict());

@@ -2,7 +2,7 @@
 
 use flaxen::prelude::*;
 
-use super::{assert_array, assert_group, assert_initial, setting};
+use super::{assert_array, assert_group, assert_initial, number, seed, setting};
 use crate::golden::Case;
 use crate::loss::golden_loss;
 
@@ -50,7 +50,8 @@ impl Layer for ConvLayerNormLeakyReLUSetup {
 /// # Errors
 /// What the program returns.
 pub fn compact(case: &Case) -> Result<()> {
-    check(case, &ConvLayerNormLeakyReLU::new(setting(case, "output_channels"), [3, 3]))
+    let model = ConvLayerNormLeakyReLU::new(setting(case, "output_channels"), kernel_size(case));
+    check(case, &model.leaky_slope(number(case, "leaky_slope") as f32))
 }
 
 /// Submodules that are fields, which are there before the model runs.
@@ -58,14 +59,20 @@ pub fn compact(case: &Case) -> Result<()> {
 /// # Errors
 /// What the program returns.
 pub fn setup(case: &Case) -> Result<()> {
-    let model = ConvLayerNormLeakyReLUSetup::new(setting(case, "output_channels"), [3, 3]);
+    let model = ConvLayerNormLeakyReLUSetup::new(setting(case, "output_channels"), kernel_size(case));
+    let model = model.leaky_slope(number(case, "leaky_slope") as f32);
     assert_eq!(model.conv.features, model.output_channels);
     check(case, &model)
 }
 
+fn kernel_size(case: &Case) -> [usize; 2] {
+    let size = |i: usize| case.settings()["kernel_size"][i].as_u64().expect("two sizes") as usize;
+    [size(0), size(1)]
+}
+
 fn check(case: &Case, model: &impl Layer) -> Result<()> {
     let x = case.array("in/x");
-    let variables = model.init(key(setting(case, "seed") as u64)).call(&x)?;
+    let variables = model.init(seed(case)).call(&x)?;
     assert_initial(case, "init", &variables)?;
     let y = model.apply(&variables).call(&x)?;
     for name in ["out", "out_apply"] {
@@ -87,7 +94,9 @@ fn check(case: &Case, model: &impl Layer) -> Result<()> {
     if !case.group("grad_params").is_empty() {
         let (params, rest) = variables.pop("params")?;
         let loss = |p: &Dict| golden_loss(&model.apply(rest.with("params", p)).call(&x)?);
-        assert_group(case, "grad_params", &grad(loss)(&params)?);
+        let (value, slopes) = value_and_grad(loss)(&params)?;
+        assert_array(case, "loss", &value);
+        assert_group(case, "grad_params", &slopes);
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use flaxen::prelude::*;
 
-use super::{assert_array, assert_group, assert_initial, setting};
+use super::{assert_array, assert_group, assert_initial, number, seed, setting};
 use crate::golden::Case;
 
 #[module]
@@ -31,11 +31,11 @@ impl Mlp {
 /// # Errors
 /// What the program returns.
 pub fn train(case: &Case) -> Result<()> {
-    let number = |name: &str| case.settings()[name].as_f64().expect("a number");
+    let number = |name: &str| number(case, name);
     let is_training = case.settings()["train"].as_bool().expect("a flag");
     let mlp = Mlp::new(setting(case, "hidden"), setting(case, "out"), number("momentum"), number("epsilon"));
     let (xs, ys) = (case.array("in/X"), case.array("in/Y"));
-    let variables = mlp.init(key(0)).run(|m| m.call(&xs.index_axis(0, 0), is_training))?;
+    let variables = mlp.init(seed(case)).run(|m| m.call(&xs.index_axis(0, 0), is_training))?;
     assert_initial(case, "init", &variables)?;
     let (mut params, mut state) = variables.pop("params")?;
     for step in 0..setting(case, "steps") {

@@ -2,7 +2,7 @@
 
 use flaxen::prelude::*;
 
-use super::{assert_array, assert_group, assert_initial, setting};
+use super::{assert_array, assert_group, assert_initial, seed, setting};
 use crate::golden::Case;
 
 #[module]
@@ -28,7 +28,7 @@ impl Layer for Model {
 pub fn perturb(case: &Case) -> Result<()> {
     let model = Model::new(setting(case, "hidden"), setting(case, "out"));
     let (x, y) = (case.array("in/x"), case.array("in/y"));
-    let variables = model.init(key(setting(case, "seed") as u64)).call(&x)?;
+    let variables = model.init(seed(case)).call(&x)?;
     assert_initial(case, "init", &variables)?;
     let (params, perturbations) = variables.pop("params")?;
     let (perturbations, _) = perturbations.pop("perturbations")?;

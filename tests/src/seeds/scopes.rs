@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use flaxen::prelude::*;
 
-use super::setting;
+use super::{assert_array, number, setting};
 use crate::golden::Case;
 
 /// Scopes by identity, in the order in which they are first seen.
@@ -37,8 +37,9 @@ impl Layer for Leaf {
 #[module]
 struct Compound {
     n: usize,
+    slope: f32,
     log: Seen,
-    #[setup((0..self.n).map(|_| Leaf::new(2.0, self.log.clone())).collect())]
+    #[setup((0..self.n).map(|_| Leaf::new(self.slope, self.log.clone())).collect())]
     leaves: Vec<Leaf>,
 }
 
@@ -58,11 +59,11 @@ impl Layer for Compound {
 /// If a scope differs.
 pub fn leaf_compound(case: &Case) -> Result<()> {
     let log = Seen::default();
-    let model = Compound::new(setting(case, "n"), log.clone());
-    let x = Tensor::ones([2]);
+    let model = Compound::new(setting(case, "n"), number(case, "slope") as f32, log.clone());
+    let x = case.array("in/x");
     let variables = model.init(key(0)).call(&x)?;
     assert!(variables.is_empty());
-    model.apply(&variables).call(&x)?;
+    assert_array(case, "out", &model.apply(&variables).call(&x)?);
 
     let mut seen: Vec<Scope> = Vec::new();
     let mut id = |scope: &Scope| {

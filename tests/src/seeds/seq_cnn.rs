@@ -3,7 +3,7 @@
 use flaxen::nn::Sequential;
 use flaxen::prelude::*;
 
-use super::{assert_array, assert_initial, setting};
+use super::{assert_array, assert_initial, seed, setting};
 use crate::golden::Case;
 
 fn pool(x: &Tensor) -> Result<Tensor> {
@@ -40,17 +40,17 @@ fn printed(channels: [usize; 2]) -> Sequential {
 pub fn seq_cnn(case: &Case) -> Result<()> {
     let channels = [setting(case, "f1"), setting(case, "f2")];
     let units = [setting(case, "d1"), setting(case, "d2")];
-    let (x, seed) = (case.array("in/x"), setting(case, "seed") as u64);
+    let x = case.array("in/x");
 
     let model = seq_cnn_of(channels, units);
-    let variables = model.init(key(seed)).call(&x)?;
+    let variables = model.init(seed(case)).call(&x)?;
     assert_initial(case, "init", &variables)?;
     assert_array(case, "out", &model.apply(&variables).call(&x)?);
     let prefix = Sequential::new(model.layers[0..7].to_vec());
     assert_array(case, "prefix7", &prefix.apply(&variables).call(&x)?);
 
     let model = printed(channels);
-    let variables = model.init(key(seed)).call(&x)?;
+    let variables = model.init(seed(case)).call(&x)?;
     assert_initial(case, "printed/init", &variables)?;
     let y = model.apply(&variables).call(&x)?;
     assert_array(case, "printed/out", &y);

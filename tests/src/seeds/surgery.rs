@@ -4,7 +4,7 @@ use flaxen::prelude::*;
 use flaxen::variables::Traversal;
 
 use super::cnn::cnn_of;
-use super::{assert_array, assert_group, assert_initial, setting};
+use super::{assert_array, assert_group, assert_initial, seed};
 use crate::golden::Case;
 
 /// One kernel by its norm, then the state of Adam and a step with it.
@@ -13,7 +13,7 @@ use crate::golden::Case;
 /// What the program returns.
 pub fn surgery(case: &Case) -> Result<()> {
     let (cnn, x) = (cnn_of(case), case.array("in/x"));
-    let variables = cnn.init(key(setting(case, "seed") as u64)).call(&x)?;
+    let variables = cnn.init(seed(case)).call(&x)?;
     assert_initial(case, "init", &variables)?;
     let (params, _) = variables.pop("params")?;
 

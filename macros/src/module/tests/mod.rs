@@ -42,7 +42,9 @@ fn a_unit_struct_has_only_its_slot() {
             pub(crate) struct SowCnn;
         },
         quote! {
+            #[derive(::core::clone::Clone, ::core::cmp::PartialEq)]
             /// Features.
+            #[must_use]
             pub(crate) struct SowCnn {
                 #[doc(hidden)]
                 pub __slot: ::flaxen::__private::Slot
@@ -51,25 +53,9 @@ fn a_unit_struct_has_only_its_slot() {
             #[allow(dead_code, clippy::new_without_default, clippy::too_many_arguments)]
             impl SowCnn {
                 #[doc = "Creates a `SowCnn`."]
-                #[must_use]
                 #[inline]
                 pub(crate) fn new() -> Self {
                     Self { __slot: ::flaxen::__private::Slot::unbound() }
-                }
-            }
-            #[automatically_derived]
-            impl ::core::clone::Clone for SowCnn {
-                #[inline]
-                fn clone(&self) -> Self {
-                    Self { __slot: ::flaxen::__private::Slot::clone(&self.__slot) }
-                }
-            }
-            #[automatically_derived]
-            impl ::core::cmp::PartialEq for SowCnn {
-                #[inline]
-                fn eq(&self, other: &Self) -> bool {
-                    let _ = other;
-                    true
                 }
             }
             #[automatically_derived]
@@ -91,11 +77,8 @@ fn a_unit_struct_has_only_its_slot() {
                     self.__slot = slot;
                 }
                 #[inline]
-                fn __fields(
-                    &self,
-                    visit: &mut dyn ::core::ops::FnMut(&'static str, &dyn ::core::fmt::Debug)
-                ) {
-                    let _ = visit;
+                fn __fields(&self, visit: ::flaxen::__private::VisitFields<'_>) {
+                    visit(&[])
                 }
             }
         },
@@ -119,6 +102,7 @@ fn every_role_of_a_generic_module_is_expanded() {
             }
         },
         quote! {
+            #[must_use]
             pub struct Foo<E: Layer, const N: usize> {
                 pub n: usize,
                 /// Of the noise.
@@ -136,7 +120,6 @@ fn every_role_of_a_generic_module_is_expanded() {
                     + ::core::cmp::PartialEq + ::core::marker::Send + ::core::marker::Sync + 'static
             {
                 #[doc = "Creates a `Foo` from its required fields; every other field has a default."]
-                #[must_use]
                 #[inline]
                 pub fn new(n: usize, inner: Vec<E>) -> Self {
                     crate::core::__private::rebuilt(Self {
@@ -148,7 +131,6 @@ fn every_role_of_a_generic_module_is_expanded() {
                     })
                 }
                 /// Of the noise.
-                #[must_use]
                 #[inline]
                 pub fn rate(mut self, rate: f32) -> Self {
                     self.rate = rate;
@@ -215,13 +197,8 @@ fn every_role_of_a_generic_module_is_expanded() {
                     crate::core::__private::defer(self);
                 }
                 #[inline]
-                fn __fields(
-                    &self,
-                    visit: &mut dyn ::core::ops::FnMut(&'static str, &dyn ::core::fmt::Debug)
-                ) {
-                    visit("n", &self.n);
-                    visit("rate", &self.rate);
-                    visit("inner", &self.inner);
+                fn __fields(&self, visit: crate::core::__private::VisitFields<'_>) {
+                    visit(&[("n", &self.n), ("rate", &self.rate), ("inner", &self.inner)])
                 }
                 #[inline]
                 fn __setup(&self, setup: &mut crate::core::__private::SetupPass<'_>) {
@@ -298,7 +275,6 @@ fn texts_and_options_are_taken_in_what_converts_into_them() {
         &expansion,
         quote! {
             #[doc = "Sets `note`."]
-            #[must_use]
             #[inline]
             fn note(mut self, note: impl ::flaxen::__private::IntoText) -> Self {
                 self.note = ::flaxen::__private::IntoText::into_text(note);
@@ -358,7 +334,7 @@ fn what_is_generated_for_a_field_is_configured_as_the_field() {
             r#final: ::flaxen::__private::Setup::unset(),
             __slot: ::flaxen::__private::Slot::unbound()
         }),
-        quote!(#[cfg(b)] #[doc = "Sets `times`."] #[must_use] #[inline] pub fn times(mut self, times: usize)),
+        quote!(#[cfg(b)] #[doc = "Sets `times`."] #[inline] pub fn times(mut self, times: usize)),
         quote!(#[cfg(a)] r#type: ::core::clone::Clone::clone(&self.r#type),),
         quote!(#[cfg(d)] r#final: ::flaxen::__private::Setup::share(&self.r#final),),
         quote!(
@@ -367,7 +343,14 @@ fn what_is_generated_for_a_field_is_configured_as_the_field() {
                 return false;
             }
         ),
-        quote!(#[cfg(a)] visit("type", &self.r#type);),
+        quote!(visit(&[
+            #[cfg(a)]
+            ("type", &self.r#type),
+            #[cfg(b)]
+            ("times", &self.times),
+            #[cfg(c)]
+            ("body", &self.body)
+        ])),
         quote!(#[cfg(c)] ::flaxen::__private::adopt(&self.__slot, &mut self.body, "body");),
         quote!(#[cfg(d)] setup.field(&self.r#final, "final", || -> ::flaxen::Result<Dense> {
             let value: Dense = Dense::new(3);
@@ -498,6 +481,7 @@ fn serde_skips_what_is_no_configuration() {
         quote! {
             #[derive(Eq, serde::Serialize, Deserialize)]
             #[serde(rename_all = "camelCase")]
+            #[must_use]
             struct Foo {
                 #[serde(default)]
                 n: usize,
@@ -520,9 +504,83 @@ fn a_deprecated_field_has_a_deprecated_setter_and_no_warnings_of_what_is_generat
     }));
     assert_has(
         &expansion,
-        quote!(#[deprecated] #[doc = "Sets `seed`."] #[must_use] #[inline] fn seed(mut self, seed: usize)),
+        quote!(#[deprecated] #[doc = "Sets `seed`."] #[inline] fn seed(mut self, seed: usize)),
     );
     assert_eq!(expansion.matches("#[allow(deprecated)]impl").count(), 5);
+}
+
+#[test]
+fn a_module_without_parameters_and_setup_fields_derives_what_the_compiler_can() {
+    for (item, is_derived) in [
+        (
+            quote!(
+                struct Foo;
+            ),
+            true,
+        ),
+        (
+            quote!(
+                struct Foo<const N: usize> {
+                    #[cfg(a)]
+                    n: [u8; N],
+                    #[submodule]
+                    inner: Dense,
+                }
+            ),
+            true,
+        ),
+        (
+            quote!(
+                struct Foo<T> {
+                    n: Vec<T>,
+                }
+            ),
+            false,
+        ),
+        (
+            quote!(
+                struct Foo {
+                    #[setup(Dense::new(3))]
+                    head: Dense,
+                }
+            ),
+            false,
+        ),
+        (
+            quote!(
+                struct Foo {
+                    #[deprecated]
+                    n: usize,
+                }
+            ),
+            false,
+        ),
+    ] {
+        let expansion = packed(expand(item));
+        let derive = packed(quote!(#[derive(::core::clone::Clone, ::core::cmp::PartialEq)]));
+        assert_eq!(expansion.starts_with(&derive), is_derived, "{expansion}");
+        assert_eq!(expansion.contains("fnclone(&self)"), !is_derived, "{expansion}");
+        assert_eq!(expansion.contains("fneq(&self"), !is_derived, "{expansion}");
+    }
+}
+
+#[test]
+fn a_struct_that_must_be_used_is_told_so_once() {
+    for item in [
+        quote!(
+            struct Foo;
+        ),
+        quote!(
+            #[must_use]
+            struct Foo;
+        ),
+        quote!(
+            #[must_use = "it"]
+            struct Foo;
+        ),
+    ] {
+        assert_eq!(packed(expand(item)).matches("must_use").count(), 1);
+    }
 }
 
 #[test]

@@ -209,7 +209,7 @@ mod x86 {
                 for (i, &y) in out.iter().enumerate() {
                     let (window, channel) = (i / channels, i % channels);
                     let x = |k: usize| if k < cin { inputs[window * cin + k] } else { 1.0 };
-                    let expected = (0..taps * cin).map(|k| x(k) * weights[k * channels + channel]).sum();
+                    let expected: f32 = (0..taps * cin).map(|k| x(k) * weights[k * channels + channel]).sum();
                     assert_eq!(y, expected);
                 }
             }

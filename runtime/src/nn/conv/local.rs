@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::module::{Layer, Module};
 use crate::nn::arguments::{Constant, Sizes, Steps};
 use crate::nn::precision::compute_dtype;
-use crate::nn::support::add_bias;
+use crate::nn::support::{add_bias, bias_param};
 use crate::ops::dot_general::DotDimensions;
 use crate::scope::Initializer;
 use crate::tensor::{DType, Tensor};
@@ -87,9 +87,8 @@ impl Layer for ConvLocal {
         let kernel = self.param_of("kernel", &self.kernel_init, kernel_shape, self.param_dtype)?;
         let kernel = masked(Self::NAME, kernel, self.mask.as_ref())?;
         let bias_shape = [places, &[self.features]].concat();
-        let bias =
-            self.use_bias.then(|| self.param_of("bias", &self.bias_init, bias_shape, self.param_dtype));
-        let bias = bias.transpose()?;
+        let bias_init = self.use_bias.then_some(&self.bias_init);
+        let bias = bias_param(self, bias_init, bias_shape, self.param_dtype)?;
 
         let dtype = compute_dtype(Self::NAME, self.dtype, [&x, &kernel].into_iter().chain(&bias))?;
         let count: usize = places.iter().product();

@@ -122,7 +122,7 @@ fn at_home(graph: &Graph, actions: &[Action], roots: &[Var]) -> Vec<bool> {
     for (eqn, action) in graph.eqns.iter().zip(actions) {
         match action {
             Action::Fused(_) | Action::Prepared(..) => {
-                eqn.outs.iter().for_each(|out| made[out.index()] = true)
+                eqn.outs.iter().for_each(|out| made[out.index()] = true);
             }
             Action::Reshape => {}
             Action::Eval(_) => eqn.args.iter().for_each(|arg| seen[roots[arg.index()].index()] = true),

@@ -267,7 +267,7 @@ where
         let spent = start.elapsed().as_nanos() as u64;
         self.counts.compile_nanos.fetch_add(spent, Ordering::Relaxed);
         if self.counts.traces.fetch_add(1, Ordering::Relaxed) + 1 == SUSPICIOUS {
-            self.warn();
+            warn_of_many::<F>();
         }
         let mut cache = self.cache.write().unwrap_or_else(PoisonError::into_inner);
         if cache.len() >= self.limit
@@ -279,15 +279,15 @@ where
         cache.push(entry.clone());
         Ok(entry)
     }
+}
 
-    /// Says once that a function is traced again and again.
-    fn warn(&self) {
-        let name = std::any::type_name::<F>();
-        eprintln!(
-            "flaxen: `{name}` was compiled {SUSPICIOUS} times, each time for other shapes or settings: pad its inputs \
-             to few shapes, or pass what changes as a tensor; `Jit::stats` counts, `Jit::limit` bounds what is kept"
-        );
-    }
+/// Says once that a function is traced again and again.
+fn warn_of_many<F>() {
+    let name = std::any::type_name::<F>();
+    eprintln!(
+        "flaxen: `{name}` was compiled {SUSPICIOUS} times, each time for other shapes or settings: pad its inputs \
+         to few shapes, or pass what changes as a tensor; `Jit::stats` counts, `Jit::limit` bounds what is kept"
+    );
 }
 
 impl Entry {

@@ -28,7 +28,7 @@ pub(super) struct Group {
 }
 
 pub(super) struct Groups {
-    groups: Vec<Group>,
+    all: Vec<Group>,
     /// By equation.
     group_of: Vec<usize>,
     roles: Vec<Option<Role>>,
@@ -52,7 +52,7 @@ impl Groups {
         let made_by =
             graph.eqns.iter().enumerate().flat_map(|(i, eqn)| eqn.outs.iter().map(move |&v| (v, i)));
         let roles = graph.eqns.iter().map(|eqn| role(graph, eqn)).collect();
-        let found = Groups { groups: Vec::new(), group_of: Vec::new(), roles };
+        let found = Groups { all: Vec::new(), group_of: Vec::new(), roles };
         let mut read_by: HashMap<Var, Vec<usize>> = HashMap::new();
         for (i, eqn) in graph.eqns.iter().enumerate() {
             eqn.args.iter().for_each(|&arg| read_by.entry(arg).or_default().push(i));
@@ -67,7 +67,7 @@ impl Groups {
 
     /// The group of an equation.
     pub fn at(&self, equation: usize) -> &Group {
-        &self.groups[self.group_of[equation]]
+        &self.all[self.group_of[equation]]
     }
 
     /// Whether it is a kernel also by itself, which runs in the program's own memory: not a large reduction, for which there are
@@ -94,13 +94,13 @@ impl Groups {
             }
             let out = graph.eqns[at].outs[0];
             let group = self.group_of[at];
-            if self.groups[group].members.iter().any(|&other| graph.eqns[other].args.contains(&out)) {
+            if self.all[group].members.iter().any(|&other| graph.eqns[other].args.contains(&out)) {
                 continue;
             }
-            self.groups[group].members.retain(|&other| other != at);
-            self.groups[group].values.remove(&out);
-            self.group_of[at] = self.groups.len();
-            self.groups.push(Group {
+            self.all[group].members.retain(|&other| other != at);
+            self.all[group].values.remove(&out);
+            self.group_of[at] = self.all.len();
+            self.all.push(Group {
                 members: vec![at],
                 size: 0,
                 cols: None,
@@ -136,14 +136,14 @@ impl Search<'_> {
         }
         let home = home.unwrap_or_else(|| {
             let group = self.alone(at);
-            self.found.group_of.push(self.found.groups.len());
-            self.found.groups.push(group);
-            self.found.groups.len() - 1
+            self.found.group_of.push(self.found.all.len());
+            self.found.all.push(group);
+            self.found.all.len() - 1
         });
         let makers = eqn.args.iter().filter_map(|arg| self.made_by.get(arg)).map(|&i| self.found.group_of[i]);
         let below =
-            makers.filter(|&group| group != home).map(|group| self.found.groups[group].level + 1).max();
-        let own = &mut self.found.groups[home].level;
+            makers.filter(|&group| group != home).map(|group| self.found.all[group].level + 1).max();
+        let own = &mut self.found.all[home].level;
         *own = (*own).max(below.unwrap_or(0));
         self.raise_readers(home);
     }
@@ -152,13 +152,13 @@ impl Search<'_> {
     fn raise_readers(&mut self, group: usize) {
         let mut open = vec![group];
         while let Some(group) = open.pop() {
-            let level = self.found.groups[group].level;
-            for member in self.found.groups[group].members.clone() {
+            let level = self.found.all[group].level;
+            for member in self.found.all[group].members.clone() {
                 for out in &self.graph.eqns[member].outs {
                     for &reader in self.read_by.get(out).into_iter().flatten() {
                         let Some(&other) = self.found.group_of.get(reader) else { continue };
-                        if other != group && self.found.groups[other].level <= level {
-                            self.found.groups[other].level = level + 1;
+                        if other != group && self.found.all[other].level <= level {
+                            self.found.all[other].level = level + 1;
                             open.push(other);
                         }
                     }
@@ -201,7 +201,7 @@ impl Search<'_> {
 
     /// What the equation would be in the group, leaving aside what lies between.
     fn fits(&self, at: usize, group: usize) -> Option<Place> {
-        let (eqn, group) = (&self.graph.eqns[at], &self.found.groups[group]);
+        let (eqn, group) = (&self.graph.eqns[at], &self.found.all[group]);
         if group.size == 0 || group.members.len() >= LARGEST {
             return None;
         }
@@ -270,14 +270,14 @@ impl Search<'_> {
 
     fn join(&mut self, at: usize, group: usize, place: &Place) {
         self.found.group_of.push(group);
-        let group = &mut self.found.groups[group];
+        let group = &mut self.found.all[group];
         group.members.push(at);
         group.cols = place.cols;
         group.values.insert(self.graph.eqns[at].outs[0], place.extent);
     }
 
     fn may_merge(&self, a: usize, b: usize) -> bool {
-        let (one, other) = (&self.found.groups[a], &self.found.groups[b]);
+        let (one, other) = (&self.found.all[a], &self.found.all[b]);
         if one.size != other.size || one.members.len() + other.members.len() > LARGEST {
             return false;
         }
@@ -298,9 +298,8 @@ impl Search<'_> {
                     _ => Extent::Full,
                 };
                 eqn.args.iter().all(|&arg| match (made.values.get(&arg), own) {
-                    (None, _) => true,
+                    (None, _) | (Some(Extent::Row), Extent::Row) => true,
                     (Some(Extent::Full), Extent::Full) => self.graph.aval(arg).size() == reader.size,
-                    (Some(Extent::Row), Extent::Row) => true,
                     (Some(Extent::Row), Extent::Full)
                         if matches!(self.found.roles[member], Some(Role::Map(_))) =>
                     {
@@ -311,7 +310,7 @@ impl Search<'_> {
             })
         };
         let outside = |group: usize, other: usize| {
-            let members = self.found.groups[group].members.iter();
+            let members = self.found.all[group].members.iter();
             let args: Vec<Var> = members.flat_map(|&i| self.graph.eqns[i].args.iter().copied()).collect();
             self.has_no_way_around(other, Some(group), &args)
         };
@@ -320,12 +319,12 @@ impl Search<'_> {
 
     fn merge(&mut self, a: usize, b: usize) -> usize {
         let (into, from) = (a.min(b), a.max(b));
-        let group = &mut self.found.groups[from];
+        let group = &mut self.found.all[from];
         let members = std::mem::take(&mut group.members);
         let (values, cols, level) = (std::mem::take(&mut group.values), group.cols, group.level);
         group.size = 0;
         members.iter().for_each(|&member| self.found.group_of[member] = into);
-        let group = &mut self.found.groups[into];
+        let group = &mut self.found.all[into];
         group.members.extend(members);
         group.members.sort_unstable();
         group.values.extend(values);
@@ -337,7 +336,7 @@ impl Search<'_> {
 
     /// Whether none of the values, read by a group or a new equation, depends on `group` through equations of others.
     fn has_no_way_around(&self, group: usize, reader: Option<usize>, values: &[Var]) -> bool {
-        let groups = &self.found.groups;
+        let groups = &self.found.all;
         let maker = |var: &Var| self.found.group_of.get(*self.made_by.get(var)?).copied();
         let mut seen: HashSet<usize> = reader.into_iter().collect();
         let mut open: Vec<usize> = values.iter().filter_map(maker).filter(|&maker| maker != group).collect();

@@ -89,7 +89,7 @@ pub(super) unsafe fn half_compare<H: Number, F: Two<X = f32, Out = u8>, const SW
     let args = if SWAPPED { [args[1], args[0]] } else { [args[0], args[1]] };
     // SAFETY: the caller vouches for all pointers; a boolean is a byte.
     unsafe {
-        pieces::<H, 2>(args, count, |wide, size, first| two::<F>(wide, out.add(first), size, parameter))
+        pieces::<H, 2>(args, count, |wide, size, first| two::<F>(wide, out.add(first), size, parameter));
     }
 }
 
@@ -105,7 +105,7 @@ pub(super) unsafe fn half_function<H: Number>(
 {
     // SAFETY: as above.
     unsafe {
-        in_place::<H>(args, out, count, |block| UnaryOp::ALL[parameter as usize].map_piece_in_place(block))
+        in_place::<H>(args, out, count, |block| UnaryOp::ALL[parameter as usize].map_piece_in_place(block));
     }
 }
 

@@ -369,8 +369,8 @@ fn assign(
             memory.push((needs[slot].0, false));
         }
     }
-    for at in 0..body.len() {
-        if let Some(slot) = slot_of(body[at].out).filter(|_| !matches!(body[at].action, Action::Root(_)))
+    for (at, step) in body.iter().enumerate() {
+        if let Some(slot) = slot_of(step.out).filter(|_| !matches!(step.action, Action::Root(_)))
             && merged[slot].is_none()
         {
             let (width, _, by_rows) = needs[slot];
@@ -380,7 +380,7 @@ fn assign(
                 memory.len() - 1
             }));
         }
-        let args = body[at].args[..body[at].action.args()].iter().chain([&body[at].out]);
+        let args = step.args[..step.action.args()].iter().chain([&step.out]);
         let mut ended: Vec<usize> = args.filter_map(|&place| slot_of(place)).collect();
         ended.sort_unstable();
         ended.dedup();

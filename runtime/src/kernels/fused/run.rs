@@ -250,10 +250,7 @@ impl Fused {
                     Action::Rows(fold) => fold(arg[0], tile.rows, plan.cols, out),
                     Action::Root(root) => {
                         let root = &plan.roots[*root];
-                        let (rows, cols) = match root.is_total {
-                            true => (tile.count, 1),
-                            false => (tile.rows, tile.count / tile.rows),
-                        };
+                        let (rows, cols) = if root.is_total { (tile.count, 1) } else { (tile.rows, tile.count / tile.rows) };
                         let recent = partial.add(root.recent + tile.column * root.fold.width);
                         let recent = if root.is_total { partial.add(root.recent) } else { recent };
                         if rows < MANY_ROWS {

@@ -132,8 +132,9 @@ pub(super) fn inherent(module: &Module<'_>, generics: &Generics, bodies: &Bodies
     let setters = module.settable().zip(&bodies.setters).map(|(field, body)| {
         let Field { ident, cfgs, docs, .. } = field;
         let parameter = parameter_alone(field, &p);
-        let doc = (!field.is_documented()).then(|| format!("Sets `{}`.", field.key)).into_iter();
-        let doc = doc.chain(default_doc(field));
+        let sets = (!field.is_documented()).then(|| format!("Sets `{}`.", field.key));
+        let doc: String = sets.into_iter().chain(default_doc(field)).collect();
+        let doc = (!doc.is_empty()).then_some(doc).into_iter();
         quote_spanned! {at=>
             #(#cfgs)* #(#docs)* #(#[doc = #doc])*
             #[inline]

@@ -131,6 +131,7 @@ fn every_role_of_a_generic_module_is_expanded() {
                     })
                 }
                 /// Of the noise.
+                #[doc = "\n\nDefault: `0.1`."]
                 #[inline]
                 pub fn rate(mut self, rate: f32) -> Self {
                     self.rate = rate;
@@ -334,7 +335,12 @@ fn what_is_generated_for_a_field_is_configured_as_the_field() {
             r#final: ::flaxen::__private::Setup::unset(),
             __slot: ::flaxen::__private::Slot::unbound()
         }),
-        quote!(#[cfg(b)] #[doc = "Sets `times`."] #[inline] pub fn times(mut self, times: usize)),
+        quote!(
+            #[cfg(b)]
+            #[doc = "Sets `times`.\n\nDefault: `1`."]
+            #[inline]
+            pub fn times(mut self, times: usize)
+        ),
         quote!(#[cfg(a)] r#type: ::core::clone::Clone::clone(&self.r#type),),
         quote!(#[cfg(d)] r#final: ::flaxen::__private::Setup::share(&self.r#final),),
         quote!(

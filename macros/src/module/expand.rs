@@ -94,12 +94,12 @@ impl Bodies {
     fn of(module: &Module<'_>) -> Bodies {
         let p = private(&module.krate);
         let at = Span::mixed_site();
-        let built = module.has_setup();
+        let (built, derived) = (module.has_setup(), derives(module));
         Bodies {
             new: new(module, &p),
             setters: module.settable().map(|field| setter(field, &p, built)).collect(),
-            clone: if derives(module) { TokenStream::new() } else { clone(module, &p) },
-            eq: if derives(module) { TokenStream::new() } else { eq(module) },
+            clone: if derived { TokenStream::new() } else { clone(module, &p) },
+            eq: if derived { TokenStream::new() } else { eq(module) },
             debug: quote_spanned!(at=> #p::debug(self, f)),
             slot: quote_spanned!(at=> &self.__slot),
             attach: attach(module, &p),

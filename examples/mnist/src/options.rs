@@ -34,7 +34,7 @@ pub struct Options {
     #[arg(long, value_parser = RangedU64ValueParser::<usize>::new().range(1..=65_536))]
     batch_size: Option<usize>,
 
-    /// Adam's learning rate at first, which halves every ten epochs [default: 0.003, or that of the resumed training]
+    /// Adam's learning rate at first, which halves every ten epochs [default: 0.004, or that of the resumed training]
     #[arg(long, value_parser = positive)]
     learning_rate: Option<f64>,
 
@@ -76,7 +76,7 @@ impl Asked {
     pub fn or_default(self) -> Settings {
         Settings {
             batch_size: self.batch_size.unwrap_or(64),
-            learning_rate: self.learning_rate.unwrap_or(3e-3),
+            learning_rate: self.learning_rate.unwrap_or(4e-3),
             seed: self.seed,
         }
     }

@@ -1,0 +1,87 @@
+//! Times the workloads: reads lines `case seconds`, answers each with `case min_us median_us iterations`, times of one
+//! step in microseconds, or with `case na reason`. `driver.py` beside this package runs it interleaved with other
+//! libraries and prints a table of ratios.
+
+mod models;
+mod workload;
+
+use std::collections::HashMap;
+use std::io::{BufRead, IsTerminal, Write};
+use std::time::{Duration, Instant};
+
+use flaxen::Result;
+use workload::{CASES, Workload};
+
+const USAGE: &str = "usage: lines `case seconds` on the standard input, for example
+    echo w1_train_b32 1.0 | cargo run --release -p bench
+answers `case min_us median_us iterations`. Compare with other libraries by examples/bench/driver.py.";
+
+/// What is run without input, to show that it works: short even without optimisation.
+const SHOWN: [&str; 2] = ["w4_fwd_b4", "w4_train_b4"];
+/// Calls of a workload that are timed at least.
+const LEAST: usize = 3;
+
+fn main() -> std::io::Result<()> {
+    let (input, mut output) = (std::io::stdin(), std::io::stdout());
+    let mut ready = HashMap::new();
+    let mut asked = false;
+    if !input.is_terminal() {
+        for line in input.lock().lines() {
+            let line = line?;
+            if line.trim().is_empty() {
+                continue;
+            }
+            asked = true;
+            writeln!(output, "{}", answer(&mut ready, &line))?;
+            output.flush()?;
+        }
+    }
+    if !asked {
+        println!("{USAGE}\ncases: {}\n", CASES.join(" "));
+        for case in SHOWN {
+            println!("{}", answer(&mut ready, &format!("{case} 0.01")));
+        }
+    }
+    Ok(())
+}
+
+/// The answer to a line; cases are made ready and run twice when they are first asked for.
+fn answer(ready: &mut HashMap<String, Workload>, line: &str) -> String {
+    let mut words = line.split_whitespace();
+    let case = words.next().unwrap_or_default();
+    let Some(seconds) = words.next().and_then(|s| s.parse::<f64>().ok()).filter(|s| (0.0..1e6).contains(s))
+    else {
+        return format!("{case} na expected `case seconds`");
+    };
+    if !ready.contains_key(case) {
+        match Workload::new(case) {
+            Ok(Some(workload)) => ready.insert(case.into(), workload),
+            Ok(None) => return format!("{case} na unknown case; there are {}", CASES.join(" ")),
+            Err(error) => return format!("{case} na {}", error.to_string().replace('\n', " ")),
+        };
+    }
+    let result = match ready.get_mut(case) {
+        Some(workload) => measure(workload, Duration::from_secs_f64(seconds)),
+        None => return format!("{case} na not made"),
+    };
+    match result {
+        Ok((least, median, iterations)) => format!("{case} {least:.3} {median:.3} {iterations}"),
+        Err(error) => format!("{case} na {}", error.to_string().replace('\n', " ")),
+    }
+}
+
+/// The least and the median time of a step in microseconds, and how many steps were timed.
+fn measure(workload: &mut Workload, time: Duration) -> Result<(f64, f64, usize)> {
+    for _ in 0..2 {
+        workload.run()?;
+    }
+    let (mut times, end) = (Vec::new(), Instant::now() + time);
+    while times.len() < LEAST || Instant::now() < end {
+        let start = Instant::now();
+        workload.run()?;
+        times.push(start.elapsed().as_secs_f64());
+    }
+    times.sort_by(f64::total_cmp);
+    let each = |seconds: f64| seconds * 1e6 / workload.steps as f64;
+    Ok((each(times[0]), each(times[times.len() / 2]), times.len() * workload.steps))
+}

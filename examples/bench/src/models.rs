@@ -1,0 +1,73 @@
+//! The networks of the workloads, written as any user would.
+
+use flaxen::nn::MultiHeadDotProductAttention;
+use flaxen::prelude::*;
+
+/// W1: two convolutions with average pooling, two dense layers.
+#[module]
+pub struct Cnn {}
+
+impl Layer for Cnn {
+    #[compact]
+    fn call(&self, x: &Tensor) -> Result<Tensor> {
+        let mut x = x.clone();
+        for features in [32, 64] {
+            x = Conv::new(features, [3, 3]).call(&x)?.relu();
+            x = avg_pool(&x, [2, 2]).strides([2, 2]).run()?;
+        }
+        let x = Dense::new(256).call(&x.flatten(1))?.relu();
+        Ok(Dense::new(10).call(&x)?.log_softmax(-1))
+    }
+}
+
+/// W2 and W4: three dense layers.
+#[module]
+pub struct Mlp {
+    hidden: usize,
+    classes: usize,
+}
+
+impl Layer for Mlp {
+    #[compact]
+    fn call(&self, x: &Tensor) -> Result<Tensor> {
+        let x = Dense::new(self.hidden).call(x)?.relu();
+        let x = Dense::new(self.hidden).call(&x)?.relu();
+        Ok(Dense::new(self.classes).call(&x)?.log_softmax(-1))
+    }
+}
+
+/// W3: a transformer block that normalises first.
+#[module]
+pub struct Block {}
+
+impl Layer for Block {
+    #[compact]
+    fn call(&self, x: &Tensor) -> Result<Tensor> {
+        let y = LayerNorm::new().call(x)?;
+        let x = x + MultiHeadDotProductAttention::new(8).call(&y, ())?;
+        let y = LayerNorm::new().call(&x)?;
+        let y = Dense::new(1024).call(&y)?.gelu();
+        Ok(x + Dense::new(256).call(&y)?)
+    }
+}
+
+/// W5: a convolution with normalisation behind it.
+#[module]
+pub struct ConvNorm {}
+
+impl Layer for ConvNorm {
+    #[compact]
+    fn call(&self, x: &Tensor) -> Result<Tensor> {
+        let x = Conv::new(64, [3, 3]).call(x)?;
+        Ok(LayerNorm::new().call(&x)?.leaky_relu(0.01))
+    }
+}
+
+/// W6: twenty elementwise operations.
+pub fn chain(x: &Tensor, y: &Tensor) -> Tensor {
+    let cube = x * x * x;
+    let g = x * 0.5 * (((x + cube * 0.044715) * 0.79788456).tanh() + 1.0);
+    let h = &g * y + x;
+    let s = 1.0 / ((-&h).exp() + 1.0);
+    (s * 2.0 - 1.0).tanh() * h + g
+}

@@ -1,0 +1,150 @@
+//! The cases by name, each made ready to run a step.
+
+use flaxen::prelude::*;
+
+use crate::models::{Block, Cnn, ConvNorm, Mlp, chain};
+
+/// A case ready to run.
+pub struct Workload {
+    run: Box<dyn FnMut() -> Result<()>>,
+    /// How many steps a call of `run` is: more than one where a step is as short as reading the clock.
+    pub steps: usize,
+}
+
+/// Steps of the tiny network in a row.
+const MANY: usize = 100;
+/// Elements of the elementwise chain.
+const CHAIN: usize = 4 << 20;
+
+/// Every case, as the driver names them.
+pub const CASES: [&str; 17] = [
+    "w1_fwd_b1",
+    "w1_train_b1",
+    "w1_fwd_b32",
+    "w1_train_b32",
+    "w1_fwd_b128",
+    "w1_train_b128",
+    "w2_fwd_b1",
+    "w2_train_b1",
+    "w2_fwd_b128",
+    "w2_train_b128",
+    "w3_fwd_b8",
+    "w3_train_b8",
+    "w4_fwd_b4",
+    "w4_train_b4",
+    "w5_fwd_b8",
+    "w5_grad_b8",
+    "w6_chain",
+];
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    Forward,
+    Gradient,
+    Train,
+}
+
+impl Workload {
+    /// Makes a case such as `w1_train_b32` ready; `None` for a name that is none.
+    ///
+    /// # Errors
+    /// What the program returns.
+    pub fn new(case: &str) -> Result<Option<Workload>> {
+        if case == "w6_chain" {
+            return Ok(Some(elementwise()));
+        }
+        let mut parts = case.split('_');
+        let (model, mode, batch) = (parts.next(), parts.next(), parts.next());
+        let mode = match mode {
+            Some("fwd") => Mode::Forward,
+            Some("grad") => Mode::Gradient,
+            Some("train") => Mode::Train,
+            _ => return Ok(None),
+        };
+        let batch = batch.and_then(|b| b.strip_prefix('b')).and_then(|b| b.parse::<usize>().ok());
+        let Some(b) = batch.filter(|&b| b > 0) else { return Ok(None) };
+        match model {
+            Some("w1") => network(Cnn::new(), &[b, 28, 28, 1], 10, mode, 1),
+            Some("w2") => network(Mlp::new(1024, 10), &[b, 784], 10, mode, 1),
+            Some("w3") => network(Block::new(), &[b, 128, 256], 0, mode, 1),
+            Some("w4") => network(Mlp::new(16, 4), &[b, 8], 4, mode, MANY),
+            Some("w5") => network(ConvNorm::new(), &[b, 32, 32, 3], 0, mode, 1),
+            _ => return Ok(None),
+        }
+        .map(Some)
+    }
+
+    /// Runs as many steps as [`steps`](Self::steps) says.
+    ///
+    /// # Errors
+    /// What the program returns.
+    pub fn run(&mut self) -> Result<()> {
+        (self.run)()
+    }
+}
+
+fn elementwise() -> Workload {
+    let [x, y] = [0, 1].map(|seed| random::normal(&key(seed), [CHAIN]));
+    let f = jit(|(x, y): (Tensor, Tensor)| Ok(chain(&x, &y)));
+    Workload { run: Box::new(move || f.call((x.clone(), y.clone())).map(drop)), steps: 1 }
+}
+
+/// The negative log-likelihood of the classes, or the mean square of an output that has none.
+fn loss(out: &Tensor, labels: &Tensor, classes: usize) -> Result<Tensor> {
+    if classes == 0 {
+        return Ok(out.square().mean());
+    }
+    let picked = out.try_take_along_axis(labels.try_reshape([labels.size(), 1])?, 1)?;
+    Ok(-picked.mean())
+}
+
+fn network<M>(model: M, shape: &[usize], classes: usize, mode: Mode, steps: usize) -> Result<Workload>
+where
+    M: Layer + Clone + Send + Sync + 'static,
+{
+    let x = random::normal(&key(0), shape);
+    let labels: Vec<i32> = (0..shape[0]).map(|i| (i * 7 % classes.max(1)) as i32).collect();
+    let y = Tensor::from_vec(labels, [shape[0]]);
+    let (params, _) = model.init(key(1)).call(&x)?.pop("params")?;
+    let apply = move |params: &Dict, x: &Tensor| model.apply(Variables::new().with("params", params)).call(x);
+    let run: Box<dyn FnMut() -> Result<()>> = match mode {
+        Mode::Forward => {
+            let forward = jit(move |(params, x): (Dict, Tensor)| apply(&params, &x));
+            Box::new(move || repeat(steps, || forward.call((params.clone(), x.clone())).map(drop)))
+        }
+        Mode::Gradient => {
+            let gradient = jit(move |(params, x, y): (Dict, Tensor, Tensor)| {
+                value_and_grad(|params: &Dict| loss(&apply(params, &x)?, &y, classes))(&params)
+            });
+            Box::new(move || {
+                repeat(steps, || gradient.call((params.clone(), x.clone(), y.clone())).map(drop))
+            })
+        }
+        Mode::Train => {
+            let tx = optim::adam(1e-8);
+            let state = tx.init(&params);
+            let mut held = Some((params, state));
+            let step = jit(move |(params, state, x, y): (Dict, AdamState, Tensor, Tensor)| {
+                let loss = |params: &Dict| loss(&apply(params, &x)?, &y, classes);
+                let (value, slopes) = value_and_grad(loss)(&params)?;
+                let (updates, state) = tx.update(&slopes, &state, &params)?;
+                Ok((optim::apply_updates(&params, &updates), state, value))
+            });
+            Box::new(move || {
+                repeat(steps, || {
+                    // By value: the new parameters and moments are written over the old ones. A step that failed has lost
+                    // them, and its error has been returned.
+                    let Some((params, state)) = held.take() else { return Ok(()) };
+                    let (params, state, _) = step.call((params, state, x.clone(), y.clone()))?;
+                    held = Some((params, state));
+                    Ok(())
+                })
+            })
+        }
+    };
+    Ok(Workload { run, steps })
+}
+
+fn repeat(times: usize, mut step: impl FnMut() -> Result<()>) -> Result<()> {
+    (0..times).try_for_each(|_| step())
+}

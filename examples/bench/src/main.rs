@@ -1,5 +1,5 @@
 //! Times the workloads: reads lines `case seconds`, answers each with `case min_us median_us iterations`, times of one
-//! step in microseconds, or with `case na reason`. `driver.py` beside this package runs it interleaved with other
+//! step in microseconds, or with `case na reason`. A line `profile case` prints a table. `driver.py` beside this package runs it interleaved with other
 //! libraries and prints a table of ratios.
 
 mod models;
@@ -14,7 +14,7 @@ use workload::{CASES, Workload};
 
 const USAGE: &str = "usage: lines `case seconds` on the standard input, for example
     echo w1_train_b32 1.0 | cargo run --release -p bench
-answers `case min_us median_us iterations`. Compare with other libraries by examples/bench/driver.py.";
+answers `case min_us median_us iterations`; `profile w1_train_b32` prints what each part of a step costs. Compare with other libraries by examples/bench/driver.py.";
 
 /// What is run without input, to show that it works: short even without optimisation.
 const SHOWN: [&str; 2] = ["w4_fwd_b4", "w4_train_b4"];
@@ -32,7 +32,11 @@ fn main() -> std::io::Result<()> {
                 continue;
             }
             asked = true;
-            writeln!(output, "{}", answer(&mut ready, &line))?;
+            let answer = match line.strip_prefix("profile ") {
+                Some(case) => profile(case.trim()),
+                None => answer(&mut ready, &line),
+            };
+            writeln!(output, "{answer}")?;
             output.flush()?;
         }
     }
@@ -67,6 +71,15 @@ fn answer(ready: &mut HashMap<String, Workload>, line: &str) -> String {
     match result {
         Ok((least, median, iterations)) => format!("{case} {least:.3} {median:.3} {iterations}"),
         Err(error) => format!("{case} na {}", error.to_string().replace('\n', " ")),
+    }
+}
+
+/// The table of what the steps of a case cost.
+fn profile(case: &str) -> String {
+    match Workload::new(case).and_then(|found| found.map(|workload| workload.profile()).transpose()) {
+        Ok(Some(profile)) => profile.to_string(),
+        Ok(None) => format!("{case} na unknown case; there are {}", CASES.join(" ")),
+        Err(error) => format!("{case} na {error}"),
     }
 }
 

@@ -1,5 +1,8 @@
 //! The cases by name, each made ready to run a step.
 
+use std::sync::Arc;
+
+use flaxen::Profile;
 use flaxen::prelude::*;
 
 use crate::models::{Block, Cnn, ConvNorm, Mlp, chain};
@@ -7,6 +10,7 @@ use crate::models::{Block, Cnn, ConvNorm, Mlp, chain};
 /// A case ready to run.
 pub struct Workload {
     run: Box<dyn FnMut() -> Result<()>>,
+    profile: Box<dyn Fn() -> Result<Profile>>,
     /// How many steps a call of `run` is: more than one where a step is as short as reading the clock.
     pub steps: usize,
 }
@@ -81,12 +85,25 @@ impl Workload {
     pub fn run(&mut self) -> Result<()> {
         (self.run)()
     }
+
+    /// Runs a few steps and says what each part of one costs.
+    ///
+    /// # Errors
+    /// What the program returns.
+    pub fn profile(&self) -> Result<Profile> {
+        (self.profile)()
+    }
 }
 
 fn elementwise() -> Workload {
     let [x, y] = [0, 1].map(|seed| random::normal(&key(seed), [CHAIN]));
-    let f = jit(|(x, y): (Tensor, Tensor)| Ok(chain(&x, &y)));
-    Workload { run: Box::new(move || f.call((x.clone(), y.clone())).map(drop)), steps: 1 }
+    let f = Arc::new(jit(|(x, y): (Tensor, Tensor)| Ok(chain(&x, &y))));
+    let (profiled, args) = (f.clone(), (x.clone(), y.clone()));
+    Workload {
+        run: Box::new(move || f.call((x.clone(), y.clone())).map(drop)),
+        profile: Box::new(move || profiled.profile(&args)),
+        steps: 1,
+    }
 }
 
 /// The negative log-likelihood of the classes, or the mean square of an output that has none.
@@ -107,30 +124,41 @@ where
     let y = Tensor::from_vec(labels, [shape[0]]);
     let (params, _) = model.init(key(1)).call(&x)?.pop("params")?;
     let apply = move |params: &Dict, x: &Tensor| model.apply(Variables::new().with("params", params)).call(x);
-    let run: Box<dyn FnMut() -> Result<()>> = match mode {
+    Ok(match mode {
         Mode::Forward => {
-            let forward = jit(move |(params, x): (Dict, Tensor)| apply(&params, &x));
-            Box::new(move || repeat(steps, || forward.call((params.clone(), x.clone())).map(drop)))
+            let forward = Arc::new(jit(move |(params, x): (Dict, Tensor)| apply(&params, &x)));
+            let (profiled, args) = (forward.clone(), (params.clone(), x.clone()));
+            Workload {
+                run: Box::new(move || repeat(steps, || forward.call((params.clone(), x.clone())).map(drop))),
+                profile: Box::new(move || profiled.profile(&args)),
+                steps,
+            }
         }
         Mode::Gradient => {
-            let gradient = jit(move |(params, x, y): (Dict, Tensor, Tensor)| {
+            let gradient = Arc::new(jit(move |(params, x, y): (Dict, Tensor, Tensor)| {
                 value_and_grad(|params: &Dict| loss(&apply(params, &x)?, &y, classes))(&params)
-            });
-            Box::new(move || {
-                repeat(steps, || gradient.call((params.clone(), x.clone(), y.clone())).map(drop))
-            })
+            }));
+            let (profiled, args) = (gradient.clone(), (params.clone(), x.clone(), y.clone()));
+            let call = move || gradient.call((params.clone(), x.clone(), y.clone())).map(drop);
+            Workload {
+                run: Box::new(move || repeat(steps, &call)),
+                profile: Box::new(move || profiled.profile(&args)),
+                steps,
+            }
         }
         Mode::Train => {
             let tx = optim::adam(1e-8);
             let state = tx.init(&params);
+            let first = (params.clone(), state.clone(), x.clone(), y.clone());
             let mut held = Some((params, state));
-            let step = jit(move |(params, state, x, y): (Dict, AdamState, Tensor, Tensor)| {
+            let step = Arc::new(jit(move |(params, state, x, y): (Dict, AdamState, Tensor, Tensor)| {
                 let loss = |params: &Dict| loss(&apply(params, &x)?, &y, classes);
                 let (value, slopes) = value_and_grad(loss)(&params)?;
                 let (updates, state) = tx.update(&slopes, &state, &params)?;
                 Ok((optim::apply_updates(&params, &updates), state, value))
-            });
-            Box::new(move || {
+            }));
+            let profiled = step.clone();
+            let run = move || {
                 repeat(steps, || {
                     // By value: the new parameters and moments are written over the old ones. A step that failed has lost
                     // them, and its error has been returned.
@@ -139,10 +167,10 @@ where
                     held = Some((params, state));
                     Ok(())
                 })
-            })
+            };
+            Workload { run: Box::new(run), profile: Box::new(move || profiled.profile(&first)), steps }
         }
-    };
-    Ok(Workload { run, steps })
+    })
 }
 
 fn repeat(times: usize, mut step: impl FnMut() -> Result<()>) -> Result<()> {

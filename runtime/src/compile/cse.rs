@@ -1,13 +1,24 @@
-//! Merges equations that apply the same primitive to the same variables.
+//! Merges equations that apply the same primitive to the same variables, and small constants with the same numbers.
 
 use std::collections::HashMap;
 
 use super::graph::{Eqn, Graph, Var};
 use crate::primitive::Args;
+use crate::tensor::Aval;
+
+/// Bytes of constants that are compared.
+const SMALL: usize = 64;
 
 impl Graph {
     pub(crate) fn cse(mut self) -> Graph {
         let mut renamed: HashMap<Var, Var> = HashMap::new();
+        let mut numbers: HashMap<(&Aval, &[u8]), Var> = HashMap::new();
+        for (var, array) in self.consts.iter().filter(|(_, array)| array.bytes().len() <= SMALL) {
+            let first = *numbers.entry((array.aval(), array.bytes())).or_insert(*var);
+            if first != *var {
+                renamed.insert(*var, first);
+            }
+        }
         let mut seen: HashMap<(&'static str, Args<Var>), Vec<Eqn>> = HashMap::new();
         let mut kept = Vec::with_capacity(self.eqns.len());
         for mut eqn in self.eqns {

@@ -66,6 +66,21 @@ impl Graph {
         &self.avals[var.index()]
     }
 
+    /// Adds another graph beside this one: its inputs, equations and outputs behind these.
+    pub(crate) fn append(&mut self, other: &Graph) {
+        let first = self.avals.len() as u32;
+        let moved = |var: &Var| Var(var.0 + first);
+        self.avals.extend(other.avals.iter().cloned());
+        self.inputs.extend(other.inputs.iter().map(moved));
+        self.consts.extend(other.consts.iter().map(|(var, array)| (moved(var), array.clone())));
+        self.outs.extend(other.outs.iter().map(moved));
+        self.eqns.extend(other.eqns.iter().map(|eqn| Eqn {
+            args: eqn.args.iter().map(moved).collect(),
+            outs: eqn.outs.iter().map(moved).collect(),
+            ..eqn.clone()
+        }));
+    }
+
     /// The number of equations.
     pub fn len(&self) -> usize {
         self.eqns.len()

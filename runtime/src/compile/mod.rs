@@ -1,11 +1,12 @@
 //! Programs as data: the graph, its passes, and what runs it.
 //!
-//! `simplify → cse → dce` make a smaller [`Graph`], which transforms work on; `fuse` makes one of few large kernels, and a
-//! [`Program`] runs it many times. Each pass is a function `Graph → Graph` with a printed form.
+//! `simplify → cse → dce` make a smaller [`Graph`], which transforms work on; `fuse → bundle → epilogues` make one of few large
+//! kernels, and a [`Program`] runs it many times. Each pass is a function `Graph → Graph` with a printed form.
 
 mod cse;
 mod dce;
 mod dot;
+mod epilogue;
 mod flops;
 mod fuse;
 mod graph;
@@ -28,5 +29,10 @@ impl Graph {
     /// All passes, in order.
     pub(crate) fn optimize(self) -> Graph {
         self.simplify().cse().dce()
+    }
+
+    /// What a program runs: few large kernels.
+    pub(crate) fn fused(self) -> Graph {
+        self.fuse().bundle().epilogues()
     }
 }

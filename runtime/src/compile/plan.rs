@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 
+use super::epilogue::Epilogue;
 use super::fuse::{Fusible, Fusion};
 use super::graph::{Eqn, Graph, Var};
 use super::program::{Action, Step};
@@ -92,6 +93,11 @@ fn action(graph: &Graph, eqn: &Eqn) -> Action {
     if let Some(fusion) = (&**primitive as &dyn std::any::Any).downcast_ref::<Fusion>() {
         return Action::Fused(fusion.clone());
     }
+    if let Some(epilogue) = (&**primitive as &dyn std::any::Any).downcast_ref::<Epilogue>() {
+        let args: Vec<&Aval> = eqn.args.iter().map(|&arg| graph.aval(arg)).collect();
+        let Some(kernel) = epilogue.prepare(&args) else { unreachable!("it was made for such a kernel") };
+        return Action::Epilogue(epilogue.clone(), kernel);
+    }
     if eqn.outs.len() == 1 {
         if primitive.fusible() == Some(Fusible::Reshape) {
             return Action::Reshape;
@@ -121,7 +127,7 @@ fn at_home(graph: &Graph, actions: &[Action], roots: &[Var]) -> Vec<bool> {
     let mut seen = vec![false; graph.avals.len()];
     for (eqn, action) in graph.eqns.iter().zip(actions) {
         match action {
-            Action::Fused(_) | Action::Prepared(..) => {
+            Action::Fused(_) | Action::Epilogue(..) | Action::Prepared(..) => {
                 eqn.outs.iter().for_each(|out| made[out.index()] = true);
             }
             Action::Reshape => {}
@@ -156,10 +162,15 @@ impl Planner<'_> {
         ended.retain(|var| self.home.contains_key(var) && self.last_of(*var, roots) == at);
         ended.sort_unstable();
         ended.dedup();
-        let pairs: Vec<Option<usize>> = match &action {
+        let mut pairs: Vec<Option<usize>> = match &action {
             Action::Fused(fusion) => fusion.in_place().to_vec(),
+            Action::Epilogue(epilogue, _) => epilogue.in_place(),
             _ => Vec::new(),
         };
+        // What is read in two ways is not overwritten.
+        let root = |input: usize| roots[eqn.args[input].index()];
+        let is_single = |input: &usize| (0..args.len()).filter(|&i| root(i) == root(*input)).count() == 1;
+        pairs.iter_mut().for_each(|pair| *pair = pair.filter(is_single));
         let mut outs = Vec::with_capacity(eqn.outs.len());
         for (i, &out) in eqn.outs.iter().enumerate() {
             if !self.at_home[out.index()] {
@@ -192,6 +203,7 @@ impl Planner<'_> {
             action,
             args,
             outs,
+            pairs,
             avals,
             location: eqn.location,
             place: eqn.place.clone(),

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, TableStyle};
 
+use super::fuse::Fusion;
 use super::program::{Action, Program};
 use crate::error::Result;
 use crate::tensor::Array;
@@ -69,19 +70,25 @@ impl Program {
 
 fn name(action: &Action) -> String {
     match action {
-        Action::Fused(fusion) => {
-            let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-            fusion.graph().primitives().for_each(|name| *counts.entry(name).or_default() += 1);
-            let text = |(name, count): (&str, usize)| match count {
-                1 => name.to_owned(),
-                _ => format!("{count} {name}"),
-            };
-            format!("fusion of {}", counts.into_iter().map(text).collect::<Vec<_>>().join(", "))
+        Action::Fused(fusion) => format!("fusion of {}", members(fusion)),
+        Action::Epilogue(epilogue, _) => {
+            format!("{}, then {}", epilogue.product().name(), members(epilogue.fusion()))
         }
         Action::Prepared(name, _) => (*name).to_owned(),
         Action::Reshape => "reshape".to_owned(),
         Action::Eval(primitive) => primitive.name().to_owned(),
     }
+}
+
+/// The primitives of a fused kernel, with their numbers.
+fn members(fusion: &Fusion) -> String {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    fusion.graph().primitives().for_each(|name| *counts.entry(name).or_default() += 1);
+    let text = |(name, count): (&str, usize)| match count {
+        1 => name.to_owned(),
+        _ => format!("{count} {name}"),
+    };
+    counts.into_iter().map(text).collect::<Vec<_>>().join(", ")
 }
 
 impl fmt::Display for Profile {

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 
 use smallvec::SmallVec;
 
+use super::epilogue::Epilogue;
 use super::fuse::Fusion;
 use super::graph::Graph;
 use super::plan::{Dest, Operand, Plan};
@@ -40,6 +41,8 @@ pub(super) struct Step {
     pub action: Action,
     pub args: Vec<Operand>,
     pub outs: Vec<Dest>,
+    /// Which argument's memory each result may be written to.
+    pub pairs: Vec<Option<usize>>,
     pub avals: Vec<Aval>,
     pub location: &'static Location<'static>,
     pub place: Option<Arc<str>>,
@@ -50,6 +53,8 @@ pub(super) struct Step {
 
 pub(super) enum Action {
     Fused(Fusion),
+    /// A product whose kernel hands its pieces on to a fused one.
+    Epilogue(Epilogue, Box<dyn Prepared>),
     /// With the name of its primitive.
     Prepared(&'static str, Box<dyn Prepared>),
     /// The argument under another shape.
@@ -123,7 +128,12 @@ impl Program {
 
     fn step(&self, step: &Step, env: &mut Env) -> Result<()> {
         match &step.action {
-            Action::Fused(fusion) => self.fused(fusion, step, env),
+            Action::Fused(fusion) => self.fused(step, env, |args, results| {
+                fusion.kernel().run(args, results);
+            }),
+            Action::Epilogue(epilogue, kernel) => self.fused(step, env, |args, results| {
+                epilogue.run(&**kernel, args, results);
+            }),
             Action::Prepared(_, kernel) => self.prepared(&**kernel, step, env),
             Action::Reshape => {
                 let array = self.take(env, step.args[0]).with_aval(step.avals[0].clone());
@@ -182,11 +192,12 @@ impl Program {
         bytes.unwrap_or_else(|| unreachable!("a value is made before it is used, and in no home of a result"))
     }
 
-    fn fused(&self, fusion: &Fusion, step: &Step, env: &mut Env) {
+    /// Runs a kernel that writes to several results, each in new memory or in that of an argument.
+    fn fused(&self, step: &Step, env: &mut Env, run: impl FnOnce(&[Source<'_>], &mut [&mut [u8]])) {
         let mut made: SmallVec<[Option<Array>; 4]> = SmallVec::new();
         let mut homes: SmallVec<[Option<Buffer>; 4]> = SmallVec::new();
         let mut held: SmallVec<[Option<usize>; 16]> = SmallVec::from_elem(None, step.args.len());
-        for (i, (dest, pair)) in step.outs.iter().zip(fusion.in_place()).enumerate() {
+        for (i, (dest, pair)) in step.outs.iter().zip(&step.pairs).enumerate() {
             let (array, home) = match (dest, pair.map(|input| (input, step.args[input]))) {
                 // The home of an argument that ends here may be the result's.
                 (Dest::Home(at, _), Some((input, Operand::Home(from, _)))) if *at == from => {
@@ -233,7 +244,7 @@ impl Program {
                     None => unreachable!("a result is new, given away, or in a home of its own"),
                 }
             }
-            fusion.kernel().run(&sources, &mut results);
+            run(&sources, &mut results);
         }
         for ((array, home), dest) in made.into_iter().zip(homes).zip(&step.outs) {
             match dest {
@@ -260,6 +271,7 @@ impl std::fmt::Display for Program {
         for step in &self.steps {
             let name = match &step.action {
                 Action::Fused(_) => "fusion",
+                Action::Epilogue(epilogue, _) => &format!("{}+fusion", epilogue.product().name()),
                 Action::Prepared(name, _) => name,
                 Action::Reshape => "reshape",
                 Action::Eval(primitive) => primitive.name(),

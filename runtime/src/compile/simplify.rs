@@ -34,6 +34,8 @@ pub enum Rewrite {
     Value(Operand),
     /// Another operation, whose output has the same shape and dtype.
     Apply(Arc<dyn Primitive>, Args<Operand>),
+    /// Several operations in order; the output of the last has the same shape and dtype.
+    Steps(Vec<(Arc<dyn Primitive>, Args<Operand>)>),
 }
 
 /// A value as seen from the equation that is rewritten.
@@ -43,6 +45,8 @@ pub enum Operand {
     Arg(usize),
     /// Argument `j` of the equation that makes its argument `i`.
     Inner(usize, usize),
+    /// The output of an earlier one of several operations.
+    Step(usize),
 }
 
 impl<'a> Known<'a> {
@@ -116,20 +120,25 @@ impl Graph {
             for _ in 0..ROUNDS {
                 let view = View { avals: &self.avals, consts: &consts, eqns: &kept, made_by: &made_by };
                 let Some(rewrite) = eqn.primitive.simplify(&known(&eqn.args, &view)) else { break };
-                let value = |operand| match operand {
-                    Operand::Arg(i) => eqn.args[i],
-                    Operand::Inner(i, j) => kept[made_by[&eqn.args[i]]].args[j],
-                };
-                match rewrite {
+                let mut steps = match rewrite {
                     Rewrite::Value(operand) => {
-                        replaced = Some(value(operand));
+                        replaced = Some(value(operand, &eqn, &kept, &made_by, &[]));
                         break;
                     }
-                    Rewrite::Apply(primitive, args) => {
-                        let args = args.into_iter().map(value).collect();
-                        eqn = Eqn { primitive, args, ..eqn };
-                    }
+                    Rewrite::Apply(primitive, args) => vec![(primitive, args)],
+                    Rewrite::Steps(steps) => steps,
+                };
+                let Some((primitive, args)) = steps.pop() else { break };
+                let mut made: Vec<Var> = Vec::new();
+                for (primitive, args) in steps {
+                    let args = args.into_iter().map(|arg| value(arg, &eqn, &kept, &made_by, &made)).collect();
+                    let step = self.step(primitive, args, &eqn);
+                    made_by.extend(step.outs.iter().map(|&out| (out, kept.len())));
+                    made.push(step.outs[0]);
+                    kept.push(step);
                 }
+                let args = args.into_iter().map(|arg| value(arg, &eqn, &kept, &made_by, &made)).collect();
+                eqn = Eqn { primitive, args, ..eqn };
             }
             // A weak value does not stand for a strong one: it would take on the dtype of what it meets next.
             let as_weak = |var: &Var| self.avals[var.index()].weak == self.avals[eqn.outs[0].index()].weak;
@@ -156,6 +165,26 @@ impl Graph {
             *out = *renamed.get(out).unwrap_or(out);
         }
         self
+    }
+
+    /// A new equation of one output, on the way to another one.
+    fn step(&mut self, primitive: Arc<dyn Primitive>, args: Args<Var>, to: &Eqn) -> Eqn {
+        let inferred = primitive.infer(&args.iter().map(|&arg| self.aval(arg)).collect::<Args<_>>());
+        let out = match inferred {
+            Ok(mut outs) if outs.len() == 1 => outs.remove(0),
+            other => unreachable!("a rewrite fits the shapes it is made for: {other:?}"),
+        };
+        self.avals.push(out);
+        let outs = [Var(self.avals.len() as u32 - 1)].into_iter().collect();
+        Eqn { primitive, args, outs, location: to.location, place: to.place.clone() }
+    }
+}
+
+fn value(operand: Operand, eqn: &Eqn, kept: &[Eqn], made_by: &HashMap<Var, usize>, steps: &[Var]) -> Var {
+    match operand {
+        Operand::Arg(i) => eqn.args[i],
+        Operand::Inner(i, j) => kept[made_by[&eqn.args[i]]].args[j],
+        Operand::Step(i) => steps[i],
     }
 }
 

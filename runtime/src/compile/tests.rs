@@ -4,7 +4,7 @@ use crate::tensor::Tensor;
 use crate::transform::jit;
 
 fn plan(f: impl Fn(Tensor) -> Result<Tensor>, x: &Tensor) -> String {
-    Program::new(&jit(f).graph(x).unwrap().fuse()).to_string()
+    Program::new(&jit(f).graph(x).unwrap().fused()).to_string()
 }
 
 #[test]
@@ -33,7 +33,7 @@ slot1 = fusion home0[64] slot0!
 #[test]
 fn a_result_is_written_over_an_argument_that_is_given_away() {
     let program =
-        Program::new(&jit(|x: Tensor| Ok(x * 2.0 + 1.0)).graph(&Tensor::zeros([8])).unwrap().fuse());
+        Program::new(&jit(|x: Tensor| Ok(x * 2.0 + 1.0)).graph(&Tensor::zeros([8])).unwrap().fused());
     assert_eq!(program.to_string(), "slot1 = fusion slot0! const0 const1\n");
     let x: crate::Array = crate::Array::zeros(crate::Aval::new([8], crate::DType::F32));
     let address = x.address();
@@ -65,7 +65,7 @@ slot1 = dot_general home1[64] slot0!
 fn a_deep_program_needs_as_much_memory_as_a_shallow_one() {
     let bytes = |depth: usize| {
         let f = |x: Tensor| Ok((0..depth).fold(x.clone(), |y, _| (y.dot(&x) + 1.0).tanh()));
-        Program::new(&jit(f).graph(&Tensor::zeros([16, 16])).unwrap().fuse()).kept_bytes()
+        Program::new(&jit(f).graph(&Tensor::zeros([16, 16])).unwrap().fused()).kept_bytes()
     };
     assert_eq!(bytes(3), bytes(60));
 }

@@ -55,7 +55,7 @@ impl Call {
     /// A call whose program, and those of its derivatives, have fused kernels or not.
     pub(crate) fn with(graph: Graph, is_fused: bool) -> Call {
         let graph = graph.optimize();
-        let program = if is_fused { Program::new(&graph.clone().fuse()) } else { Program::new(&graph) };
+        let program = if is_fused { Program::new(&graph.clone().fused()) } else { Program::new(&graph) };
         let mut collectives: Vec<Arc<str>> = Vec::new();
         for name in graph.eqns.iter().flat_map(|eqn| eqn.primitive.collectives()) {
             if !collectives.contains(name) {
@@ -78,7 +78,7 @@ impl Call {
 
     /// The graph that the program runs.
     pub(crate) fn fused_graph(&self) -> Graph {
-        if self.0.is_fused { self.0.graph.clone().fuse() } else { self.0.graph.clone() }
+        if self.0.is_fused { self.0.graph.clone().fused() } else { self.0.graph.clone() }
     }
 
     pub(crate) fn profile(&self, args: &[Array], runs: usize) -> Result<Profile> {

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use smallvec::smallvec;
 
-use super::shape::{Transpose, moved, permuted};
+use super::binary::Binary;
+use super::shape::{Reshape, Transpose, moved, permuted};
 use super::{addressable, cotangent, only, unpack};
 use crate::compile::{Known, Operand, Rewrite};
 use crate::error::{Error, Result};
@@ -176,8 +177,12 @@ impl Primitive for DotGeneral {
         Ok((smallvec![permuted(&out, front)?], smallvec![true]))
     }
 
-    /// A transposed operand is contracted as it lies, if the order of what is left of it stays.
+    /// A transposed operand is contracted as it lies, if the order of what is left of it stays. A sum of one product is that
+    /// product, which a fused kernel computes along with what it is used for.
     fn simplify(&self, args: &[Known<'_>]) -> Option<Rewrite> {
+        if let Some(rewrite) = self.outer(args) {
+            return Some(rewrite);
+        }
         for side in 0..2 {
             let Some(Transpose(axes)) = args[side].made_by::<Transpose>() else { continue };
             let mut dimensions = self.0.clone();
@@ -221,6 +226,25 @@ struct Order {
 }
 
 impl DotGeneral {
+    /// The product of each element of one operand with each of the other, if nothing is summed.
+    fn outer(&self, args: &[Known<'_>]) -> Option<Rewrite> {
+        let (lhs, rhs) = (args[0].aval(), args[1].aval());
+        let ((lc, rc), (lb, rb)) = (&self.0.contracting, &self.0.batch);
+        let (lf, rf) = (free(lhs.rank(), lc, lb), free(rhs.rank(), rc, rb));
+        if !lb.is_empty() || lc.iter().any(|&axis| lhs.shape[axis] != 1) {
+            return None;
+        }
+        let mut left: Shape = lf.iter().map(|&axis| lhs.shape[axis]).collect();
+        let right: Shape = rf.iter().map(|&axis| rhs.shape[axis]).collect();
+        left.extend(right.iter().map(|_| 1));
+        let product = smallvec![Operand::Step(0), Operand::Step(1)];
+        Some(Rewrite::Steps(vec![
+            (Arc::new(Reshape(left)), smallvec![Operand::Arg(0)]),
+            (Arc::new(Reshape(right)), smallvec![Operand::Arg(1)]),
+            (Arc::new(Binary::Mul), product),
+        ]))
+    }
+
     fn order(&self, lhs: &[usize], rhs: &[usize]) -> Order {
         let ((lc, rc), (lb, rb)) = (&self.0.contracting, &self.0.batch);
         // The pairs in the order of the left operand: then its own dimensions merge whenever they can.

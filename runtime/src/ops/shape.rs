@@ -19,7 +19,7 @@ use crate::trace::{Axis, bind1};
 struct Broadcasted(Shape);
 
 #[derive(Clone, PartialEq)]
-struct Reshape(Shape);
+pub(super) struct Reshape(pub(super) Shape);
 
 /// Output axis `i` is input axis `.0[i]`.
 #[derive(Clone, PartialEq)]

@@ -1,7 +1,7 @@
 //! Adam and its relatives with decoupled weight decay and Nesterov's momentum.
 
 use super::GradientTransformation;
-use super::moments::{beside, bias, incremented, moving, no_steps, zeros, zip};
+use super::moments::{incremented, moving, no_steps, unbiased, zeros, zip};
 use super::scale::{ScheduleState, scale_by_learning_rate};
 use super::schedule::Schedule;
 use super::settings::{alias, setters};
@@ -50,7 +50,7 @@ pub fn scale_by_adam() -> ScaleByAdam {
 impl ScaleByAdam {
     /// The direction of the first moment, of its new average and the gradient.
     pub(super) fn direction(&self, g: &Tensor, mu: &Tensor, count: &Tensor) -> Tensor {
-        let unbiased = |x: &Tensor, count: &Tensor| x / beside(&bias(&self.b1, count), x);
+        let unbiased = |x: &Tensor, count: &Tensor| unbiased(x, &self.b1, count);
         if self.nesterov {
             unbiased(mu, &incremented(count)) * &self.b1 + unbiased(g, count) * (1.0 - &self.b1)
         } else {
@@ -60,7 +60,7 @@ impl ScaleByAdam {
 
     /// The second moment without its bias.
     pub(super) fn deviation(&self, nu: &Tensor, count: &Tensor) -> Tensor {
-        (nu / beside(&bias(&self.b2, count), nu) + &self.eps_root).sqrt() + &self.eps
+        (unbiased(nu, &self.b2, count) + &self.eps_root).sqrt() + &self.eps
     }
 
     pub(super) fn initial<P: Tree>(&self, params: &P) -> ScaleByAdamState<P> {

@@ -2,7 +2,7 @@
 
 use super::GradientTransformation;
 use super::adam::{ScaleByAdam, adam_options, adam_setters, scale_by_adam};
-use super::moments::{beside, bias, incremented, moving, no_steps, zeros, zip};
+use super::moments::{incremented, moving, no_steps, unbiased, zeros, zip};
 use super::scale::{ScheduleState, scale_by_learning_rate};
 use super::schedule::Schedule;
 use super::settings::{alias, setters};
@@ -54,7 +54,7 @@ impl<P: Tree + Clone> GradientTransformation<P> for ScaleByAmsgrad {
         let trees = [updates, &state.mu, &state.nu, &state.nu_max];
         let [updates, mu, nu, nu_max] = zip(trees, |[g, mu, nu, nu_max]| {
             let (mu, nu) = (moving(mu, g, &adam.b1), moving(nu, &g.square(), &adam.b2));
-            let nu_max = nu_max.try_maximum(&nu / beside(&bias(&adam.b2, &count), &nu))?;
+            let nu_max = nu_max.try_maximum(unbiased(&nu, &adam.b2, &count))?;
             let deviation = (&nu_max + &adam.eps_root).sqrt() + &adam.eps;
             Ok([adam.direction(g, &mu, &count) / deviation, adam.stored_mu(mu), nu, nu_max])
         })?;

@@ -1,7 +1,7 @@
 //! Moving averages of updates.
 
 use super::GradientTransformation;
-use super::moments::{beside, bias, incremented, moving, no_steps, zeros, zip};
+use super::moments::{incremented, moving, no_steps, unbiased, zeros, zip};
 use super::settings::setters;
 use crate::error::Result;
 use crate::tensor::{DType, Tensor};
@@ -48,8 +48,7 @@ impl<P: Tree + Clone> GradientTransformation<P> for Ema {
         let count = incremented(&state.count);
         let [updates, ema] = zip([updates, &state.ema], |[u, ema]| {
             let next = moving(ema, u, &self.decay);
-            let update =
-                if self.debias { &next / beside(&bias(&self.decay, &count), &next) } else { next.clone() };
+            let update = if self.debias { unbiased(&next, &self.decay, &count) } else { next.clone() };
             Ok([update, next.try_cast(ema.dtype())?])
         })?;
         Ok((updates, EmaState { count, ema }))

@@ -84,6 +84,17 @@ pub(super) fn bias(decay: &Tensor, count: &Tensor) -> Tensor {
     1.0 - decay.cast(DType::F32).pow(count.cast(DType::F32))
 }
 
+/// A moving average that began at 0, `count` steps later, without its bias: divided by `1 − decay^count`.
+pub(super) fn unbiased(average: &Tensor, decay: &Tensor, count: &Tensor) -> Tensor {
+    let bias = bias(decay, count);
+    match average.dtype() {
+        // A division of each element takes most of the time of a whole update, and in these dtypes the quotient of the scalar
+        // is exact enough.
+        DType::F32 | DType::F64 => average * beside(&(1.0 / bias), average),
+        _ => average / beside(&bias, average),
+    }
+}
+
 /// A scalar in the dtype of a leaf, which the result of arithmetic with it then has.
 pub(super) fn beside(scalar: &Tensor, leaf: &Tensor) -> Tensor {
     if leaf.dtype().is_float() { scalar.cast(leaf.dtype()) } else { scalar.clone() }

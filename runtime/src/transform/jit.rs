@@ -1,7 +1,7 @@
 //! `jit`: traced once, run many times.
 
 use std::marker::PhantomData;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use crate::ops::call::Call;
 use crate::primitive::Args;
 use crate::tensor::{Array, Aval, Repr, Tensor};
 use crate::trace::{self, Axis, Trace};
-use crate::tree::{self, Structure, Token, Tree};
+use crate::tree::{self, Structure, Tree};
 
 /// A function that is traced once per structure, shapes and dtypes; see [`jit`].
 pub struct Jit<F, I, O> {
@@ -20,6 +20,8 @@ pub struct Jit<F, I, O> {
     is_fused: bool,
     limit: usize,
     cache: RwLock<Vec<Arc<Entry>>>,
+    /// Where the entry of the last call is.
+    recent: AtomicUsize,
     counts: Counts,
     types: PhantomData<fn(I) -> O>,
 }
@@ -117,6 +119,7 @@ where
         is_fused: true,
         limit: LIMIT,
         cache: RwLock::default(),
+        recent: AtomicUsize::new(0),
         counts: Counts::default(),
         types: PhantomData,
     }
@@ -240,11 +243,17 @@ where
     }
 
     fn entry(&self, args: &I, current: Option<&Trace>) -> Result<Arc<Entry>> {
-        let key = tree::fingerprint(args);
         let axes = trace::axes(current);
         let cache = self.cache.read().unwrap_or_else(PoisonError::into_inner);
-        let found =
-            cache.iter().find(|entry| entry.key == key && entry.axes == axes && entry.fits(args)).cloned();
+        let fits = |entry: &Arc<Entry>| entry.axes == axes && entry.inputs.fits(args, &entry.avals);
+        // Most calls are like the one before, which is found by one walk over the arguments.
+        let recent = cache.get(self.recent.load(Ordering::Relaxed)).filter(|entry| fits(entry)).cloned();
+        let key = if recent.is_some() { 0 } else { tree::fingerprint(args) };
+        let found = recent.or_else(|| {
+            let at = cache.iter().position(|entry| entry.key == key && fits(entry))?;
+            self.recent.store(at, Ordering::Relaxed);
+            Some(cache[at].clone())
+        });
         let call = self.counts.calls.fetch_add(1, Ordering::Relaxed);
         if let Some(entry) = &found {
             entry.used.store(call, Ordering::Relaxed);
@@ -288,17 +297,4 @@ fn warn_of_many<F>() {
         "flaxen: `{name}` was compiled {SUSPICIOUS} times, each time for other shapes or settings: pad its inputs \
          to few shapes, or pass what changes as a tensor; `Jit::stats` counts, `Jit::limit` bounds what is kept"
     );
-}
-
-impl Entry {
-    fn fits(&self, args: &impl Tree) -> bool {
-        let mut avals = self.avals.iter();
-        let mut same = self.inputs.matches(args);
-        args.walk(&mut |token| {
-            if let Token::Leaf(leaf) = token {
-                same = same && avals.next().is_some_and(|aval| aval == leaf.aval());
-            }
-        });
-        same
-    }
 }

@@ -1,10 +1,11 @@
 //! What is left of a tree without its tensors.
 
 use std::hash::{Hash, Hasher};
+use std::sync::Arc;
 
 use super::{Fixed, Token, Tree};
 use crate::error::{Error, Result};
-use crate::tensor::Tensor;
+use crate::tensor::{Aval, Tensor};
 
 /// What is left of a tree without its tensors.
 pub struct Structure(Vec<Part>);
@@ -14,7 +15,7 @@ pub struct Structure(Vec<Part>);
 pub(crate) enum Part {
     Leaf,
     Node(&'static str, usize),
-    Key(String),
+    Key(Arc<str>),
     Fixed(Box<dyn Fixed>),
 }
 
@@ -74,7 +75,7 @@ impl Structure {
             parts.push(match token {
                 Token::Leaf(_) => Part::Leaf,
                 Token::Node(kind, count) => Part::Node(kind, count),
-                Token::Key(key) => Part::Key(key.to_owned()),
+                Token::Key(key) => Part::Key(key.into()),
                 Token::Static(value) => Part::Fixed(value.boxed()),
             });
         });
@@ -157,6 +158,21 @@ impl Structure {
         }
     }
 
+    /// Whether a tree has this structure and leaves of these shapes and dtypes, in one walk; nothing is allocated.
+    pub(crate) fn fits(&self, tree: &impl Tree, avals: &[Aval]) -> bool {
+        let (mut parts, mut avals) = (self.0.iter(), avals.iter());
+        let mut same = true;
+        tree.walk(&mut |token| {
+            same = same
+                && parts.next().is_some_and(|part| part.matches(&token))
+                && match token {
+                    Token::Leaf(leaf) => avals.next() == Some(leaf.aval()),
+                    _ => true,
+                };
+        });
+        same && parts.next().is_none()
+    }
+
     /// Whether a tree has this structure; nothing is allocated.
     pub fn matches(&self, tree: &impl Tree) -> bool {
         let mut parts = self.0.iter();
@@ -192,7 +208,7 @@ impl Part {
         match (token, self) {
             (Token::Leaf(_), Part::Leaf) => true,
             (Token::Node(kind, count), Part::Node(k, c)) => kind == k && count == c,
-            (Token::Key(key), Part::Key(k)) => key == k,
+            (Token::Key(key), Part::Key(k)) => **key == **k,
             (Token::Static(value), Part::Fixed(v)) => value.same(&**v),
             _ => false,
         }
@@ -289,6 +305,14 @@ impl Builder<'_> {
     pub fn key(&mut self) -> Result<&str> {
         match self.parts.next() {
             Some(Part::Key(key)) => Ok(key),
+            other => Err(mismatch("a key", other)),
+        }
+    }
+
+    /// The next key, not copied.
+    pub(crate) fn shared_key(&mut self) -> Result<Arc<str>> {
+        match self.parts.next() {
+            Some(Part::Key(key)) => Ok(key.clone()),
             other => Err(mismatch("a key", other)),
         }
     }

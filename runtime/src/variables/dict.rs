@@ -307,8 +307,11 @@ impl Tree for Dict {
 
     fn build(from: &mut Builder<'_>) -> Result<Dict> {
         let count = from.map()?;
-        let entry = |_| Ok((Arc::from(from.key()?), Value::build(from)?));
-        Ok(Dict(Arc::new((0..count).map(entry).collect::<Result<_>>()?)))
+        let mut entries = BTreeMap::new();
+        for _ in 0..count {
+            entries.insert(from.shared_key()?, Value::build(from)?);
+        }
+        Ok(Dict(Arc::new(entries)))
     }
 }
 

@@ -21,6 +21,8 @@ pub(crate) struct Fusion(Arc<Body>);
 struct Body {
     /// The equations, to be printed and counted.
     graph: Graph,
+    /// What is computed; of each array, if there are several.
+    recipe: Recipe,
     kernel: Fused,
 }
 
@@ -36,6 +38,30 @@ impl Fusion {
 
     pub(crate) fn graph(&self) -> &Graph {
         &self.0.graph
+    }
+
+    pub(super) fn recipe(&self) -> &Recipe {
+        &self.0.recipe
+    }
+
+    /// The same for an input that arrives piece by piece in the memory of a result, if that is possible: that result, and the
+    /// elements a piece has to be whole rows of, if it has to.
+    pub(crate) fn after(&self, input: usize) -> Option<(Fusion, usize, Option<usize>)> {
+        let (result, row) = self.0.recipe.epilogue(input)?;
+        let recipe = Recipe { over: Some((input, result)), ..self.0.recipe.clone() };
+        let kernel = Fused::new(&recipe);
+        let body = Body { graph: self.0.graph.clone(), recipe, kernel };
+        Some((Fusion(Arc::new(body)), result, row))
+    }
+
+    /// Several fusions that resemble each other as one, whose inputs and results follow each other.
+    pub(super) fn bundle(fusions: &[&Fusion]) -> Fusion {
+        let recipe = fusions[0].0.recipe.clone();
+        let sizes: Vec<usize> = fusions.iter().map(|fusion| fusion.0.recipe.size).collect();
+        let mut graph = Graph { avals: vec![], inputs: vec![], consts: vec![], eqns: vec![], outs: vec![] };
+        fusions.iter().for_each(|fusion| graph.append(&fusion.0.graph));
+        let kernel = Fused::bundle(&recipe, &sizes);
+        Fusion(Arc::new(Body { graph, recipe, kernel }))
     }
 }
 
@@ -212,12 +238,14 @@ impl<'a> Builder<'a> {
             inputs: inputs.iter().map(|(_, access, dtype)| (access.clone(), *dtype)).collect(),
             ops,
             outs: outs.iter().map(|&(var, value)| (number(value), owner(&self.taken, var))).collect(),
+            over: None,
         };
         let args: Args<Var> = inputs.iter().map(|(var, ..)| *var).collect();
         let outs: Outs<Var> = outs.iter().map(|(var, _)| *var).collect();
         let graph = self.part(&args, members, &outs);
         let last = &self.graph.eqns[members[members.len() - 1]];
-        let primitive = Arc::new(Fusion(Arc::new(Body { graph, kernel: Fused::new(recipe) })));
+        let kernel = Fused::new(&recipe);
+        let primitive = Arc::new(Fusion(Arc::new(Body { graph, recipe, kernel })));
         Eqn { primitive, args, outs, location: last.location, place: last.place.clone() }
     }
 

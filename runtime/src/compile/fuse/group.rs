@@ -100,13 +100,7 @@ impl Groups {
             self.all[group].members.retain(|&other| other != at);
             self.all[group].values.remove(&out);
             self.group_of[at] = self.all.len();
-            self.all.push(Group {
-                members: vec![at],
-                size: 0,
-                cols: None,
-                values: HashMap::new(),
-                level: 0,
-            });
+            self.all.push(Group { members: vec![at], size: 0, cols: None, values: HashMap::new(), level: 0 });
         }
     }
 }
@@ -141,8 +135,7 @@ impl Search<'_> {
             self.found.all.len() - 1
         });
         let makers = eqn.args.iter().filter_map(|arg| self.made_by.get(arg)).map(|&i| self.found.group_of[i]);
-        let below =
-            makers.filter(|&group| group != home).map(|group| self.found.all[group].level + 1).max();
+        let below = makers.filter(|&group| group != home).map(|group| self.found.all[group].level + 1).max();
         let own = &mut self.found.all[home].level;
         *own = (*own).max(below.unwrap_or(0));
         self.raise_readers(home);

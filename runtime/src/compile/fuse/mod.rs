@@ -1,5 +1,6 @@
 //! Gathers elementwise operations and reductions into kernels that pass over memory once.
 
+mod bundle;
 mod fusion;
 mod group;
 mod order;

@@ -78,6 +78,15 @@ pub(super) struct Plan {
     pub in_place: Vec<Option<usize>>,
     /// The rough cost of an element.
     pub work: usize,
+    /// The arrays that are computed, one after another: mostly one.
+    pub parts: Vec<Part>,
+}
+
+/// One of several arrays that are computed alike.
+pub(super) struct Part {
+    pub first_tile: usize,
+    pub size: usize,
+    pub cols: usize,
 }
 
 pub(super) struct Input {
@@ -111,20 +120,41 @@ struct Planner<'a> {
 }
 
 impl Plan {
-    pub fn new(recipe: Recipe) -> Plan {
-        let Recipe { size, cols, .. } = recipe;
+    pub fn new(recipe: &Recipe) -> Plan {
+        let mut plan = Plan::of(recipe, recipe.cols);
+        plan.parts.push(Part { first_tile: 0, size: plan.size, cols: plan.cols });
+        plan
+    }
+
+    /// For arrays of these sizes, all computed by a recipe that knows no rows.
+    pub fn bundle(recipe: &Recipe, sizes: &[usize]) -> Plan {
+        let mut plan = Plan::of(recipe, usize::MAX);
+        plan.size = sizes.iter().sum();
+        let mut first_tile = 0;
+        for &size in sizes {
+            plan.parts.push(Part { first_tile, size, cols: size });
+            first_tile += size.div_ceil(plan.tile);
+        }
+        let (inputs, pairs) = (plan.inputs.len(), std::mem::take(&mut plan.in_place));
+        let at = |part: usize| pairs.iter().map(move |pair| pair.map(|input| part * inputs + input));
+        plan.in_place = (0..sizes.len()).flat_map(at).collect();
+        plan
+    }
+
+    fn of(recipe: &Recipe, cols: usize) -> Plan {
+        let size = recipe.size;
         let folds = recipe.ops.iter().any(|op| op.extent() == Extent::Row);
         let tile_rows = if cols <= TILE || folds { (TILE / cols.max(1)).max(1) } else { 0 };
         let tile = if tile_rows == 0 { TILE } else { tile_rows * cols };
         let mut planner = Planner {
-            recipe: &recipe,
+            recipe,
             tile_rows,
             prologue: Vec::new(),
             body: Vec::new(),
             slots: Vec::new(),
             seen: HashMap::new(),
         };
-        let in_place = pairs(&recipe);
+        let in_place = pairs(recipe);
         let mut roots = Vec::new();
         let mut root_bytes = 0;
         for at in 0..recipe.ops.len() {
@@ -173,6 +203,7 @@ impl Plan {
             root_bytes,
             work: recipe.ops.iter().filter(|op| op.extent() != Extent::Row).map(Op::cost).sum(),
             in_place,
+            parts: Vec::new(),
         }
     }
 }
@@ -181,7 +212,15 @@ impl Plan {
 fn pairs(recipe: &Recipe) -> Vec<Option<usize>> {
     let mut free = recipe.dying.clone();
     let op = |value: usize| &recipe.ops[value - recipe.inputs.len()];
-    let mut pair = |&(value, owner): &(usize, Owner)| {
+    if let Some((input, _)) = recipe.over {
+        free[input] = None;
+    }
+    let mut pair = |(out, &(value, owner)): (usize, &(usize, Owner))| {
+        if let Some((input, result)) = recipe.over
+            && result == out
+        {
+            return Some(input);
+        }
         let fits = |input: &usize| {
             let (access, dtype) = &recipe.inputs[*input];
             free[*input] == Some(owner)
@@ -193,7 +232,7 @@ fn pairs(recipe: &Recipe) -> Vec<Option<usize>> {
         free[input] = None;
         Some(input)
     };
-    recipe.outs.iter().map(&mut pair).collect()
+    recipe.outs.iter().enumerate().map(&mut pair).collect()
 }
 
 impl Planner<'_> {

@@ -6,7 +6,7 @@ use std::ops::Range;
 use smallvec::SmallVec;
 
 use super::loops::{read, wide, write};
-use super::plan::{Action, Input, Plan, Prologue};
+use super::plan::{Action, Input, Part, Plan, Prologue};
 use super::recipe::{Access, Extent, Recipe};
 use crate::kernels::simd::Kernel;
 use crate::kernels::threads;
@@ -17,12 +17,25 @@ pub(crate) struct Fused {
     plan: Plan,
 }
 
+/// What is to be done with each piece of an output that is complete: the number of bytes before it, and the piece.
+type Then<'a> = &'a (dyn Fn(usize, &mut [u8]) + Sync);
+
 /// Where an input's numbers are.
 #[derive(Clone, Copy)]
 pub(crate) enum Source<'a> {
     Bytes(&'a [u8]),
     /// In the memory of this result, which [`Fused::in_place`] has paired with it.
     Result(usize),
+}
+
+impl<'a> Source<'a> {
+    /// The numbers of an input that no result overwrites.
+    pub(crate) fn bytes(self) -> &'a [u8] {
+        match self {
+            Source::Bytes(bytes) => bytes,
+            Source::Result(_) => unreachable!("this input has memory of its own"),
+        }
+    }
 }
 
 /// Pointers to inputs, results and accumulators.
@@ -55,8 +68,15 @@ thread_local! {
 }
 
 impl Fused {
-    pub(crate) fn new(recipe: Recipe) -> Fused {
+    pub(crate) fn new(recipe: &Recipe) -> Fused {
         Fused { plan: Plan::new(recipe) }
+    }
+
+    /// A kernel for several arrays, whose inputs and results follow each other, array by array.
+    ///
+    /// Single numbers are the same for all arrays.
+    pub(crate) fn bundle(recipe: &Recipe, sizes: &[usize]) -> Fused {
+        Fused { plan: Plan::bundle(recipe, sizes) }
     }
 
     /// Which input's memory each result may be written to.
@@ -70,24 +90,67 @@ impl Fused {
     /// If inputs or results differ in number or size from those of the recipe, or a result is said to hold an input that
     /// it was not paired with.
     pub(crate) fn run(&self, inputs: &[Source<'_>], outs: &mut [&mut [u8]]) {
+        let memory = self.memory(inputs, outs);
+        self.tiles(&memory);
+    }
+
+    /// As [`run`](Fused::run), with an input that arrives in the memory of a result: `product` writes it there, and calls
+    /// what it is given for each piece that is complete, with the piece and the number of bytes before it. Pieces are
+    /// whole rows if the recipe needs that.
+    ///
+    /// # Panics
+    /// As [`run`](Fused::run).
+    pub(crate) fn run_after(
+        &self,
+        inputs: &[Source<'_>],
+        outs: &mut [&mut [u8]],
+        result: usize,
+        product: &dyn Fn(&mut [u8], Then<'_>),
+    ) {
+        let memory = self.memory(inputs, outs);
         let plan = &self.plan;
-        assert!(inputs.len() == plan.inputs.len() && outs.len() == plan.outs.len(), "number of arrays");
-        for (out, described) in outs.iter().zip(&plan.outs) {
-            assert_eq!(out.len(), described.count * described.width, "bytes of a result");
+        let Some(input) = plan.in_place[result] else { unreachable!("the input arrives in this result") };
+        let width = plan.outs[result].width;
+        product(outs[result], &|before, piece| {
+            let (first, count) = (before / width, piece.len() / width);
+            assert!(first + count <= plan.size, "a piece of the result");
+            let held = Held { input, result, first, at: piece.as_mut_ptr() };
+            // SAFETY: `memory` has checked all arrays; pieces are disjoint, so nobody else writes to these elements.
+            unsafe { self.piece(&memory, Span::Elements(first..first + count, &held), None) };
+        });
+    }
+
+    fn memory(&self, inputs: &[Source<'_>], outs: &mut [&mut [u8]]) -> Memory {
+        let plan = &self.plan;
+        let parts = plan.parts.len();
+        assert_eq!(inputs.len(), parts * plan.inputs.len(), "number of inputs");
+        assert_eq!(outs.len(), parts * plan.outs.len(), "number of results");
+        for (part, outs) in plan.parts.iter().zip(outs.chunks(plan.outs.len().max(1))) {
+            for (out, described) in outs.iter().zip(&plan.outs) {
+                let count = if described.extent == Extent::Full { part.size } else { described.count };
+                assert_eq!(out.len(), count * described.width, "bytes of a result");
+            }
         }
         let outs: SmallVec<[*mut u8; 8]> = outs.iter_mut().map(|out| out.as_mut_ptr()).collect();
-        let pointer = |(i, source): (usize, &Source<'_>)| match *source {
-            Source::Bytes(bytes) => {
-                assert!(bytes.len() >= plan.inputs[i].count * plan.inputs[i].width, "bytes of an input");
-                bytes.as_ptr()
+        let mut pointers = SmallVec::with_capacity(inputs.len());
+        for (number, part) in plan.parts.iter().enumerate() {
+            let first = number * plan.inputs.len();
+            for (i, described) in plan.inputs.iter().enumerate() {
+                pointers.push(match inputs[first + i] {
+                    Source::Bytes(bytes) => {
+                        let is_full = matches!(described.access, Access::Full);
+                        let count = if is_full { part.size } else { described.count };
+                        assert!(bytes.len() >= count * described.width, "bytes of an input");
+                        bytes.as_ptr()
+                    }
+                    Source::Result(out) => {
+                        assert_eq!(plan.in_place[out], Some(first + i), "a result is paired with one input");
+                        outs[out].cast_const()
+                    }
+                });
             }
-            Source::Result(out) => {
-                assert_eq!(plan.in_place[out], Some(i), "a result is paired with one input");
-                outs[out].cast_const()
-            }
-        };
-        let memory = Memory { inputs: inputs.iter().enumerate().map(pointer).collect(), outs };
-        self.tiles(&memory);
+        }
+        Memory { inputs: pointers, outs }
     }
 
     fn tiles(&self, memory: &Memory) {
@@ -100,12 +163,12 @@ impl Fused {
             let pieces = (2 * threads).min(tiles).min(work / (threads::THRESHOLD / 4));
             if threads == 1 || pieces < 2 {
                 // SAFETY: `run` has checked all arrays, and nobody else writes to them.
-                return unsafe { self.piece(memory, 0..tiles, None) };
+                return unsafe { self.piece(memory, Span::Tiles(0..tiles), None) };
             }
             let each = tiles.div_ceil(pieces);
             return threads::parallel(tiles.div_ceil(each), &|i| {
                 // SAFETY: as above; pieces are disjoint.
-                unsafe { self.piece(memory, i * each..((i + 1) * each).min(tiles), None) }
+                unsafe { self.piece(memory, Span::Tiles(i * each..((i + 1) * each).min(tiles)), None) }
             });
         }
         // How a reduction is cut depends on shapes alone.
@@ -114,7 +177,7 @@ impl Fused {
         let pieces = tiles.div_ceil(each).max(1);
         if pieces == 1 {
             // SAFETY: as above.
-            return unsafe { self.piece(memory, 0..tiles, None) };
+            return unsafe { self.piece(memory, Span::Tiles(0..tiles), None) };
         }
         let mut partial = Buffer::scratch(pieces * plan.root_bytes);
         let partial = Partial(partial.slice_mut::<u8>().as_mut_ptr());
@@ -123,7 +186,7 @@ impl Fused {
             // SAFETY: there are `pieces` times `root_bytes` bytes.
             let own = unsafe { whole.0.add(i * plan.root_bytes) };
             // SAFETY: as above.
-            unsafe { self.piece(memory, i * each..((i + 1) * each).min(tiles), Some(own)) }
+            unsafe { self.piece(memory, Span::Tiles(i * each..((i + 1) * each).min(tiles)), Some(own)) }
         };
         if work < threads::THRESHOLD {
             (0..pieces).for_each(piece);
@@ -148,12 +211,13 @@ impl Fused {
         }
     }
 
-    /// Computes some tiles, leaving what is known at the end only in the accumulators at `partial`; without those, the
+    /// Computes some elements, leaving what is known at the end only in the accumulators at `partial`; without those, the
     /// tiles are all there are.
     ///
     /// # Safety
-    /// All arrays have the sizes that the plan says, nobody else writes to these tiles or accumulators.
-    unsafe fn piece(&self, memory: &Memory, tiles: Range<usize>, partial: Option<*mut u8>) {
+    /// All arrays have the sizes that the plan says, nobody else writes to these elements or
+    /// accumulators; elements outside of tiles are whole rows if anything is computed by rows.
+    unsafe fn piece(&self, memory: &Memory, span: Span<'_>, partial: Option<*mut u8>) {
         let plan = &self.plan;
         let bytes = plan.bytes + plan.root_bytes;
         let mut scratch = SCRATCH.take().filter(|buffer| buffer.slice::<u8>().len() >= bytes);
@@ -161,10 +225,10 @@ impl Fused {
         let base = buffer.slice_mut::<u8>().as_mut_ptr();
         // SAFETY: there is room for accumulators behind the slots.
         let own = partial.unwrap_or(unsafe { base.add(plan.bytes) });
-        let inputs = plan.inputs.len();
+        let (inputs, outs) = (plan.inputs.len(), plan.outs.len());
         let mut places: SmallVec<[*mut u8; 48]> = SmallVec::new();
-        places.extend(memory.inputs.iter().map(|pointer| pointer.cast_mut()));
-        places.extend(memory.outs.iter().copied());
+        places.extend(memory.inputs[..inputs].iter().map(|pointer| pointer.cast_mut()));
+        places.extend(memory.outs[..outs].iter().copied());
         // SAFETY: each slot begins inside the buffer, which has `plan.bytes` bytes.
         places.extend(plan.slots.iter().map(|&offset| unsafe { base.add(offset) }));
         for (kind, input, place) in &plan.prologue {
@@ -184,9 +248,9 @@ impl Fused {
                 (root.fold.clear)(own.add(root.recent), root.cols);
             }
         }
-        let end = tiles.end;
-        for (done, index) in tiles.enumerate() {
-            let tile = plan.tile_at(index);
+        let mut done = 0;
+        let mut next = plan.next(&span, 0, None);
+        while let Some((part, tile)) = next {
             for (i, input) in plan.inputs.iter().enumerate() {
                 let at = match input.access {
                     Access::Full => tile.first,
@@ -194,8 +258,12 @@ impl Fused {
                     Access::Columns => tile.column,
                     Access::One | Access::Strided(_) => continue,
                 };
-                // SAFETY: the tile's first element is inside the array.
-                places[i] = unsafe { memory.inputs[i].add(at * input.width).cast_mut() };
+                places[i] = match &span {
+                    // SAFETY: the tile lies inside the piece that is held.
+                    Span::Elements(_, held) if held.input == i => unsafe { held.element(at, input.width) },
+                    // SAFETY: the tile's first element is inside the array.
+                    _ => unsafe { memory.inputs[part * inputs + i].add(at * input.width).cast_mut() },
+                };
             }
             for (i, out) in plan.outs.iter().enumerate() {
                 let at = match out.extent {
@@ -203,12 +271,29 @@ impl Fused {
                     Extent::Row => tile.row,
                     Extent::Column | Extent::Total => continue,
                 };
-                // SAFETY: as above.
-                places[inputs + i] = unsafe { memory.outs[i].add(at * out.width) };
+                places[inputs + i] = match &span {
+                    // SAFETY: as above.
+                    Span::Elements(_, held) if held.result == i => unsafe { held.element(at, out.width) },
+                    // SAFETY: as above.
+                    _ => unsafe { memory.outs[part * outs + i].add(at * out.width) },
+                };
+            }
+            if let Span::Elements(..) = span {
+                // A tile may begin within a row then.
+                for (kind, input, place) in &plan.prologue {
+                    if let Prologue::Repeat = kind {
+                        let offset = plan.slots[*place as usize - inputs - outs];
+                        // SAFETY: the slot has a number for each column.
+                        places[*place as usize] =
+                            unsafe { base.add(offset + tile.column * plan.inputs[*input].width) };
+                    }
+                }
             }
             // SAFETY: places hold what the plan says.
             unsafe { self.tile(&tile, &places, own) };
-            if done % RECENT == RECENT - 1 || index + 1 == end {
+            next = plan.next(&span, part, Some(&tile));
+            done += 1;
+            if done % RECENT == 0 || next.is_none() {
                 for root in &plan.roots {
                     // SAFETY: the accumulators of this piece.
                     unsafe {
@@ -250,7 +335,8 @@ impl Fused {
                     Action::Rows(fold) => fold(arg[0], tile.rows, plan.cols, out),
                     Action::Root(root) => {
                         let root = &plan.roots[*root];
-                        let (rows, cols) = if root.is_total { (tile.count, 1) } else { (tile.rows, tile.count / tile.rows) };
+                        let (rows, cols) =
+                            if root.is_total { (tile.count, 1) } else { (tile.rows, tile.count / tile.rows) };
                         let recent = partial.add(root.recent + tile.column * root.fold.width);
                         let recent = if root.is_total { partial.add(root.recent) } else { recent };
                         if rows < MANY_ROWS {
@@ -268,8 +354,36 @@ impl Fused {
     }
 }
 
+/// Which elements a piece has.
+enum Span<'a> {
+    /// Whole tiles.
+    Tiles(Range<usize>),
+    /// Elements of the only array, one input of which is found elsewhere.
+    Elements(Range<usize>, &'a Held),
+}
+
+/// A piece of an input, to be overwritten with the same piece of a result.
+struct Held {
+    input: usize,
+    result: usize,
+    /// The element at `at`.
+    first: usize,
+    at: *mut u8,
+}
+
+impl Held {
+    /// # Safety
+    /// The element is one of the piece.
+    unsafe fn element(&self, element: usize, width: usize) -> *mut u8 {
+        // SAFETY: the caller vouches for it.
+        unsafe { self.at.add((element - self.first) * width) }
+    }
+}
+
 /// Which elements a tile has.
 struct Tile {
+    /// Its number, where it is one of those that the plan counts.
+    index: usize,
     first: usize,
     count: usize,
     row: usize,
@@ -280,23 +394,59 @@ struct Tile {
 
 impl Plan {
     fn tiles(&self) -> usize {
-        match (self.size, self.tile_rows) {
+        self.parts.last().map_or(0, |part| part.first_tile + self.tiles_of(part))
+    }
+
+    fn tiles_of(&self, part: &Part) -> usize {
+        match (part.size, self.tile_rows) {
             (0, _) => 0,
-            (size, 0) => size / self.cols * self.cols.div_ceil(self.tile),
-            (size, rows) => (size / self.cols).div_ceil(rows),
+            (size, 0) => size / part.cols * part.cols.div_ceil(self.tile),
+            (size, rows) => (size / part.cols).div_ceil(rows),
         }
     }
 
-    fn tile_at(&self, index: usize) -> Tile {
-        if self.tile_rows == 0 {
-            let in_row = self.cols.div_ceil(self.tile);
-            let (row, column) = (index / in_row, index % in_row * self.tile);
-            let count = self.tile.min(self.cols - column);
-            return Tile { first: row * self.cols + column, count, row, rows: 1, column };
+    /// The tile of a span that follows another one, and the array it is of.
+    fn next(&self, span: &Span<'_>, part: usize, last: Option<&Tile>) -> Option<(usize, Tile)> {
+        match span {
+            Span::Tiles(tiles) => {
+                let index = last.map_or(tiles.start, |tile| tile.index + 1);
+                if index >= tiles.end {
+                    return None;
+                }
+                let mut part = part;
+                while self.parts.get(part + 1).is_some_and(|next| next.first_tile <= index) {
+                    part += 1;
+                }
+                Some((part, self.tile_at(&self.parts[part], index)))
+            }
+            Span::Elements(elements, _) => {
+                let first = last.map_or(elements.start, |tile| tile.first + tile.count);
+                let left = elements.end - first;
+                let (row, column) = (first / self.cols, first % self.cols);
+                if left == 0 {
+                    return None;
+                }
+                if self.tile_rows > 0 && column == 0 && left >= self.cols {
+                    let rows = self.tile_rows.min(left / self.cols);
+                    return Some((0, Tile { index: 0, first, count: rows * self.cols, row, rows, column }));
+                }
+                let count = self.tile.min(self.cols - column).min(left);
+                Some((0, Tile { index: 0, first, count, row, rows: 1, column }))
+            }
         }
-        let row = index * self.tile_rows;
-        let rows = self.tile_rows.min(self.size / self.cols - row);
-        Tile { first: row * self.cols, count: rows * self.cols, row, rows, column: 0 }
+    }
+
+    fn tile_at(&self, part: &Part, index: usize) -> Tile {
+        let in_part = index - part.first_tile;
+        if self.tile_rows == 0 {
+            let in_row = part.cols.div_ceil(self.tile);
+            let (row, column) = (in_part / in_row, in_part % in_row * self.tile);
+            let count = self.tile.min(part.cols - column);
+            return Tile { index, first: row * part.cols + column, count, row, rows: 1, column };
+        }
+        let row = in_part * self.tile_rows;
+        let rows = self.tile_rows.min(part.size / part.cols - row);
+        Tile { index, first: row * part.cols, count: rows * part.cols, row, rows, column: 0 }
     }
 
     /// Elements of the largest tile there is.

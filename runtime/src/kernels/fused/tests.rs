@@ -20,7 +20,7 @@ fn fold(folding: Folding, arg: usize, extent: Extent) -> Op {
 /// `x · row + column`, its sums over rows, over columns and of everything; and each less the largest of its row.
 fn everything(rows: usize, cols: usize) {
     let (x, by_row, by_column) = (ramp(rows * cols), ramp(rows), ramp(cols));
-    let kernel = Fused::new(Recipe {
+    let kernel = Fused::new(&Recipe {
         size: rows * cols,
         cols,
         inputs: vec![
@@ -39,6 +39,7 @@ fn everything(rows: usize, cols: usize) {
         ],
         outs: [5, 6, 7, 9].map(|value| (value, Owner::Program)).to_vec(),
         dying: vec![None; 3],
+        over: None,
     });
     let (mut row, mut column, mut total, mut out) =
         (vec![0f32; rows], vec![0f32; cols], [0f32], vec![0f32; rows * cols]);
@@ -72,13 +73,14 @@ fn any_other_broadcast_is_read_element_by_element() {
     let shape = [3, 4, 200];
     for other in [[3, 1, 200], [1, 4, 1], [3, 1, 1]] {
         let (x, y) = (ramp(2400), ramp(other.iter().product()));
-        let kernel = Fused::new(Recipe {
+        let kernel = Fused::new(&Recipe {
             size: 2400,
             cols: 2400,
             inputs: vec![(Access::Full, DType::F32), (access(&shape, &other, 2400), DType::F32)],
             ops: vec![map(Code::Add, &[0, 1], Extent::Full)],
             outs: vec![(2, Owner::Program)],
             dying: vec![None; 2],
+            over: None,
         });
         let mut out = vec![0f32; 2400];
         kernel.run(
@@ -96,13 +98,14 @@ fn any_other_broadcast_is_read_element_by_element() {
 
 #[test]
 fn a_result_may_take_the_memory_of_an_input_that_the_same_operation_reads() {
-    let kernel = Fused::new(Recipe {
+    let kernel = Fused::new(&Recipe {
         size: 1000,
         cols: 1000,
         inputs: vec![(Access::Full, DType::F32), (Access::One, DType::F32)],
         ops: vec![map(Code::Mul, &[0, 1], Extent::Full), map(Code::Sub, &[0, 2], Extent::Full)],
         outs: vec![(3, Owner::Caller)],
         dying: vec![Some(Owner::Caller); 2],
+        over: None,
     });
     assert_eq!(kernel.in_place(), [Some(0)]);
     let (mut x, half) = (ramp(1000), [0.5f32]);

@@ -1,0 +1,168 @@
+//! Lets products hand their numbers, piece by piece, to the fused kernel that reads them: biases and activations cost no pass
+//! over memory then.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use super::fuse::Fusion;
+use super::graph::{Eqn, Graph, Var};
+use crate::error::{Error, Result};
+use crate::kernels::fused::Source;
+use crate::primitive::{Args, Outs, Prepared, Primitive};
+use crate::tensor::{Array, Aval};
+use crate::trace::Axis;
+
+/// A product, and the fused kernel behind it.
+#[derive(Clone)]
+pub(crate) struct Epilogue(Arc<Body>);
+
+struct Body {
+    product: Arc<dyn Primitive>,
+    /// The first so many arguments are the product's.
+    args: usize,
+    /// What the product makes.
+    made: Aval,
+    fusion: Fusion,
+    /// Which input of the fusion that is; the others are the rest of the arguments.
+    input: usize,
+    /// In the memory of which result it arrives.
+    result: usize,
+}
+
+/// Elements of a product below which a pass over it costs nothing.
+const LEAST: usize = 1 << 12;
+
+impl Graph {
+    /// Joins each product that only one fused kernel reads with that kernel.
+    #[must_use]
+    pub(crate) fn epilogues(mut self) -> Graph {
+        let mut readers: HashMap<Var, Vec<usize>> = HashMap::new();
+        for (at, eqn) in self.eqns.iter().enumerate() {
+            eqn.args.iter().for_each(|&arg| readers.entry(arg).or_default().push(at));
+        }
+        self.outs.iter().for_each(|&out| readers.entry(out).or_default().push(usize::MAX));
+        let mut gone = vec![false; self.eqns.len()];
+        for at in 0..self.eqns.len() {
+            let [out] = self.eqns[at].outs[..] else { continue };
+            let Some(&[reader]) = readers.get(&out).map(|readers| &readers[..]) else { continue };
+            if reader == usize::MAX {
+                continue;
+            }
+            if let Some(joined) = self.joined(at, out, reader) {
+                self.eqns[reader] = joined;
+                gone[at] = true;
+            }
+        }
+        let mut gone = gone.into_iter();
+        self.eqns.retain(|_| gone.next() == Some(false));
+        self
+    }
+
+    fn joined(&self, at: usize, out: Var, reader: usize) -> Option<Eqn> {
+        let (product, reader) = (&self.eqns[at], &self.eqns[reader]);
+        let aval = self.aval(out);
+        if aval.size() < LEAST {
+            return None;
+        }
+        let fusion = (&*reader.primitive as &dyn std::any::Any).downcast_ref::<Fusion>()?;
+        let args: Args<&Aval> = product.args.iter().map(|&arg| self.aval(arg)).collect();
+        let row = product.primitive.prepare(&args, aval)?.piece()?;
+        let input = reader.args.iter().position(|&arg| arg == out)?;
+        let (fusion, result, needed) = fusion.after(input)?;
+        if reader.args.iter().filter(|&&arg| arg == out).count() > 1
+            || needed.is_some_and(|cols| row % cols != 0)
+        {
+            return None;
+        }
+        let rest = reader.args.iter().enumerate().filter(|&(i, _)| i != input).map(|(_, &arg)| arg);
+        let body = Body {
+            product: product.primitive.clone(),
+            args: product.args.len(),
+            made: aval.clone(),
+            fusion,
+            input,
+            result,
+        };
+        Some(Eqn {
+            primitive: Arc::new(Epilogue(Arc::new(body))),
+            args: product.args.iter().copied().chain(rest).collect(),
+            place: product.place.clone(),
+            ..reader.clone()
+        })
+    }
+}
+
+impl Epilogue {
+    pub(super) fn fusion(&self) -> &Fusion {
+        &self.0.fusion
+    }
+
+    pub(super) fn product(&self) -> &dyn Primitive {
+        &*self.0.product
+    }
+
+    /// The product's kernel for arguments of these shapes.
+    pub(super) fn prepare(&self, args: &[&Aval]) -> Option<Box<dyn Prepared>> {
+        self.0.product.prepare(&args[..self.0.args], &self.0.made)
+    }
+
+    /// Runs both kernels, of the arguments of both.
+    pub(super) fn run(&self, kernel: &dyn Prepared, args: &[Source<'_>], results: &mut [&mut [u8]]) {
+        let (own, rest) = args.split_at(self.0.args);
+        let own: SmallVec<[&[u8]; 4]> = own.iter().copied().map(Source::bytes).collect();
+        let mut inputs: SmallVec<[Source<'_>; 16]> = rest.iter().copied().collect();
+        inputs.insert(self.0.input, Source::Result(self.0.result));
+        let fused = self.0.fusion.kernel();
+        fused.run_after(&inputs, results, self.0.result, &|out, then| kernel.run_then(&own, out, then));
+    }
+
+    /// The argument that is an input of the fusion, if it is not the product.
+    fn arg_of(&self, input: usize) -> Option<usize> {
+        match input.cmp(&self.0.input) {
+            std::cmp::Ordering::Less => Some(self.0.args + input),
+            std::cmp::Ordering::Equal => None,
+            std::cmp::Ordering::Greater => Some(self.0.args + input - 1),
+        }
+    }
+
+    /// Which argument's memory each result may be written to.
+    pub(super) fn in_place(&self) -> Vec<Option<usize>> {
+        self.0.fusion.in_place().iter().map(|pair| pair.and_then(|input| self.arg_of(input))).collect()
+    }
+}
+
+impl PartialEq for Epilogue {
+    fn eq(&self, other: &Epilogue) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Primitive for Epilogue {
+    fn name(&self) -> &'static str {
+        self.0.product.name()
+    }
+
+    fn infer(&self, args: &[&Aval]) -> Result<Outs<Aval>> {
+        self.0.fusion.infer(args)
+    }
+
+    fn eval(&self, _args: Args<Array>, _outs: Outs<Aval>) -> Result<Outs<Array>> {
+        Err(Error::msg("a product with a fused kernel runs in a program only"))
+    }
+
+    fn batch(&self, _axis: &Axis, _args: Args, _mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
+        Err(Error::msg("a fused kernel is made after all transforms"))
+    }
+
+    fn flops(&self, args: &[&Aval], _outs: &[&Aval]) -> u64 {
+        self.0.product.flops(&args[..self.0.args], &[&self.0.made]) + self.0.fusion.flops(&[], &[])
+    }
+}
+
+impl std::fmt::Debug for Epilogue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:?}, then as %{} of {:?}", self.0.product, self.0.input, self.0.fusion)
+    }
+}

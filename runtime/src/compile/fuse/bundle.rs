@@ -1,0 +1,89 @@
+//! Gathers kernels that do the same to many small arrays, such as the updates of an optimiser, into one.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::super::graph::{Eqn, Graph, Var};
+use super::fusion::Fusion;
+use crate::kernels::fused::Access;
+
+/// Elements of an array that is worth it: what larger ones cost is not the call, and their gradients would have to wait in memory.
+const LARGEST: usize = 1 << 15;
+/// Arrays of one kernel.
+const MOST: usize = 64;
+
+impl Graph {
+    /// Computes small arrays together that go through the same operations with the same single numbers.
+    #[must_use]
+    pub(crate) fn bundle(mut self) -> Graph {
+        let mut first_read: HashMap<Var, usize> = HashMap::new();
+        for (at, eqn) in self.eqns.iter().enumerate() {
+            eqn.args.iter().for_each(|&arg| {
+                first_read.entry(arg).or_insert(at);
+            });
+        }
+        // The first members of a bundle wait for the last, so nobody may read their results before.
+        let waits = |bundle: &[usize], last: usize, eqns: &[Eqn]| {
+            let outs = bundle.iter().flat_map(|&at| &eqns[at].outs);
+            outs.filter_map(|out| first_read.get(out)).all(|&read| read > last)
+        };
+        let mut open: Vec<Vec<usize>> = Vec::new();
+        for (at, eqn) in self.eqns.iter().enumerate() {
+            let Some(fusion) = fusion_of(eqn).filter(|fusion| fusion.recipe().size <= LARGEST) else {
+                continue;
+            };
+            if !fusion.recipe().is_elementwise() {
+                continue;
+            }
+            let joins = |bundle: &&mut Vec<usize>| {
+                let first = &self.eqns[bundle[0]];
+                bundle.len() < MOST
+                    && are_alike(first, eqn)
+                    && bundle.iter().all(|&other| are_apart(&self.eqns[other], eqn))
+                    && waits(bundle, at, &self.eqns)
+            };
+            match open.iter_mut().find(joins) {
+                Some(bundle) => bundle.push(at),
+                None => open.push(vec![at]),
+            }
+        }
+        let mut gone = vec![false; self.eqns.len()];
+        for bundle in open.into_iter().filter(|bundle| bundle.len() > 1) {
+            let members: Vec<&Eqn> = bundle.iter().map(|&at| &self.eqns[at]).collect();
+            let fusions: Vec<&Fusion> = members.iter().filter_map(|eqn| fusion_of(eqn)).collect();
+            let last = bundle[bundle.len() - 1];
+            let eqn = Eqn {
+                primitive: Arc::new(Fusion::bundle(&fusions)),
+                args: members.iter().flat_map(|eqn| eqn.args.iter().copied()).collect(),
+                outs: members.iter().flat_map(|eqn| eqn.outs.iter().copied()).collect(),
+                ..self.eqns[last].clone()
+            };
+            bundle.iter().for_each(|&at| gone[at] = at != last);
+            self.eqns[last] = eqn;
+        }
+        let mut gone = gone.into_iter();
+        self.eqns.retain(|_| gone.next() == Some(false));
+        self
+    }
+}
+
+fn fusion_of(eqn: &Eqn) -> Option<&Fusion> {
+    (&*eqn.primitive as &dyn std::any::Any).downcast_ref()
+}
+
+fn are_alike(a: &Eqn, b: &Eqn) -> bool {
+    let (Some(one), Some(other)) = (fusion_of(a), fusion_of(b)) else { return false };
+    let shared = |(access, (x, y)): (&(Access, crate::DType), (&Var, &Var))| {
+        !matches!(access.0, Access::One) || x == y
+    };
+    one.recipe().resembles(other.recipe())
+        && one.recipe().inputs.iter().zip(a.args.iter().zip(&b.args)).all(shared)
+}
+
+/// Whether no array is read by both: one of them may be computed in its memory.
+fn are_apart(a: &Eqn, b: &Eqn) -> bool {
+    let Some(fusion) = fusion_of(b) else { return false };
+    let full =
+        fusion.recipe().inputs.iter().zip(&b.args).filter(|(input, _)| !matches!(input.0, Access::One));
+    full.map(|(_, arg)| arg).all(|arg| !a.args.contains(arg))
+}

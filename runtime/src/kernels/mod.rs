@@ -15,6 +15,7 @@ pub mod number;
 pub mod recurrence;
 pub mod reduce;
 pub mod rows;
+mod scratch;
 pub mod simd;
 pub mod sort;
 pub mod strided;

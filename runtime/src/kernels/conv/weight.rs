@@ -2,20 +2,28 @@
 
 use super::super::matmul::{View, product};
 use super::super::number::Number;
+use super::super::scratch;
+use super::super::simd::{self, Level};
 use super::super::threads;
 use super::Geometry;
 use super::block::{Output, for_each, windows};
 use super::depthwise;
+use super::engine::{Engine, engine};
 use super::forward::Places;
+use super::frame::{Band, Frames};
 use super::patches::Patches;
 use super::phase::{Phase, phases};
+use super::tile::Weights;
 
 /// Parts that the windows are summed in at most, and what their sums may take together in elements.
 const PARTS: usize = 16;
 const PARTS_SIZE: usize = 1 << 22;
+/// Windows that all weights are multiplied with before the next ones: what is read of them stays in the first cache.
+const CHUNK: usize = 96;
 
 /// Writes the gradient to `rhs_grad`; the geometry has been checked against the slices.
 pub(super) fn weight_gradient<T: Number<Acc = T>>(
+    level: Level,
     geometry: &Geometry,
     lhs: &[T],
     out_grad: &[T],
@@ -25,63 +33,125 @@ pub(super) fn weight_gradient<T: Number<Acc = T>>(
     if lhs.is_empty() || out_grad.is_empty() || rhs_grad.is_empty() {
         return;
     }
-    for phase in phases(geometry) {
-        if phase.taps() > 0 {
-            add_phase(geometry, &phase, lhs, out_grad, rhs_grad);
+    for phase in phases(geometry).iter().filter(|phase| phase.taps() > 0) {
+        if depthwise::applies(geometry) {
+            by_channel(geometry, phase, lhs, out_grad, rhs_grad);
+        } else if let Some(engine) = engine::<T>(level).filter(|_| !phase.is_identity()) {
+            by_tiles(geometry, phase, &engine, lhs, out_grad, rhs_grad);
+        } else {
+            by_products(geometry, phase, lhs, out_grad, rhs_grad);
         }
     }
 }
 
-/// Adds the gradient from the windows of one phase: sums over parts of them in parallel, which are then added up in order.
-fn add_phase<T: Number<Acc = T>>(
+/// Sums over parts of the windows or bands in parallel, which are then added up in order.
+struct Parts<'a> {
+    geometry: &'a Geometry,
+    phase: &'a Phase,
+    /// How many windows or bands there are.
+    units: usize,
+    /// Whole numbers of these are in a part.
+    step: usize,
+    /// How many sums a part has.
+    size: usize,
+}
+
+impl Parts<'_> {
+    /// Calls `sum(state, units, sums)` for each part, which adds to its sums, and then `finish(sums, tap, out)` for each part
+    /// and tap of the phase in order, which adds a tap's sums to its gradient.
+    fn run<T: Number, S>(
+        &self,
+        state: impl Fn() -> S + Sync + Send,
+        sum: impl Fn(&mut S, std::ops::Range<usize>, &mut [T]) + Sync + Send,
+        finish: impl Fn(&[T], usize, &mut [T]) + Sync,
+        rhs_grad: &mut [T],
+    ) {
+        let (geometry, size) = (self.geometry, self.size);
+        let row = geometry.cin / geometry.groups * geometry.cout;
+        let steps = self.units.div_ceil(self.step);
+        let parts = steps.min((PARTS_SIZE / size).clamp(2, PARTS));
+        let per_part = steps.div_ceil(parts) * self.step;
+        let parts = self.units.div_ceil(per_part);
+        let work = geometry.batch * self.phase.outs() * self.phase.taps() * row;
+        scratch::with(|all| {
+            all.clear();
+            all.resize(parts * size, T::ZERO);
+            let output = Output::new(all);
+            for_each(parts, work, state, |state, part| {
+                // SAFETY: every part has sums of its own.
+                let sums = unsafe { output.slice(part * size, size) };
+                sum(state, part * per_part..self.units.min((part + 1) * per_part), sums);
+            });
+            let taps = self.phase.kernel_indices(&geometry.kernel);
+            let add = |tap: usize, out: &mut [T]| {
+                if let Some(mine) = taps.iter().position(|&t| t == tap) {
+                    all.chunks_exact(size).for_each(|part| finish(part, mine, out));
+                }
+            };
+            if parts * size < threads::THRESHOLD {
+                rhs_grad.chunks_exact_mut(row).enumerate().for_each(|(tap, out)| add(tap, out));
+            } else {
+                threads::chunks(rhs_grad, row, add);
+            }
+        });
+    }
+}
+
+/// Adds a tap's part of sums that are laid out as the kernel is.
+fn add_tap<T: Number>(part: &[T], tap: usize, out: &mut [T]) {
+    let part = &part[tap * out.len()..][..out.len()];
+    simd::run(|| {
+        for (y, &x) in out.iter_mut().zip(part) {
+            *y = y.plus(x);
+        }
+    });
+}
+
+fn by_channel<T: Number<Acc = T>>(
     geometry: &Geometry,
     phase: &Phase,
     lhs: &[T],
     out_grad: &[T],
     rhs_grad: &mut [T],
 ) {
-    let row = geometry.cin / geometry.groups * geometry.cout;
-    let size = phase.taps() * row;
-    let patches = Patches::new(geometry, phase, lhs);
-    let places = Places::new(geometry, phase);
-    let (total, block) = (geometry.batch * phase.outs(), windows(size / geometry.cout));
-    let blocks = total.div_ceil(block);
-    let parts = blocks.min((PARTS_SIZE / size).clamp(2, PARTS));
-    let per_part = blocks.div_ceil(parts) * block;
-    let parts = total.div_ceil(per_part);
-    let mut sums = vec![T::ZERO; parts * size];
-    let output = Output::new(&mut sums);
-    for_each(parts, total * size, Default::default, |(buffer, rows): &mut (Vec<T>, Vec<T>), part| {
-        // SAFETY: every part has sums of its own.
-        let sums = unsafe { output.slice(part * size, size) };
-        let end = total.min((part + 1) * per_part);
-        for first in (part * per_part..end).step_by(block) {
-            let count = block.min(end - first);
-            if depthwise::applies(geometry) {
-                depthwise::add_weight_gradient(geometry, &patches, out_grad, &places, (first, count), sums);
-                continue;
-            }
+    let size = phase.taps() * geometry.cout;
+    let (patches, places) = (Patches::new(geometry, phase, lhs), Places::new(geometry, phase));
+    let step = windows(phase.taps());
+    let parts = Parts { geometry, phase, units: geometry.batch * phase.outs(), step, size };
+    let sum = |(): &mut (), windows: std::ops::Range<usize>, sums: &mut [T]| {
+        let part = (windows.start, windows.len());
+        depthwise::add_weight_gradient(geometry, &patches, out_grad, &places, part, sums);
+    };
+    parts.run(|| (), sum, add_tap, rhs_grad);
+}
+
+fn by_products<T: Number<Acc = T>>(
+    geometry: &Geometry,
+    phase: &Phase,
+    lhs: &[T],
+    out_grad: &[T],
+    rhs_grad: &mut [T],
+) {
+    let cout = geometry.cout;
+    let size = phase.taps() * (geometry.cin / geometry.groups) * cout;
+    let (patches, places) = (Patches::new(geometry, phase, lhs), Places::new(geometry, phase));
+    let step = windows(size / cout);
+    let parts = Parts { geometry, phase, units: geometry.batch * phase.outs(), step, size };
+    let sum = |(buffer, rows): &mut (Vec<T>, Vec<T>), part: std::ops::Range<usize>, sums: &mut [T]| {
+        for first in part.clone().step_by(step) {
+            let count = step.min(part.end - first);
             let gradient = if phase.whole {
-                &out_grad[first * geometry.cout..]
+                &out_grad[first * cout..]
             } else {
                 rows.clear();
-                let places = (first..first + count).map(|window| places.of(window) * geometry.cout);
-                places.for_each(|place| rows.extend_from_slice(&out_grad[place..][..geometry.cout]));
+                let places = (first..first + count).map(|window| places.of(window) * cout);
+                places.for_each(|place| rows.extend_from_slice(&out_grad[place..][..cout]));
                 rows.as_slice()
             };
             add_products(geometry, &patches, gradient, (first, count), buffer, sums);
         }
-    });
-    let taps = phase.kernel_indices(&geometry.kernel);
-    threads::chunks(rhs_grad, row, |tap, out| {
-        if let Some(mine) = taps.iter().position(|&t| t == tap) {
-            for part in sums.chunks_exact(size) {
-                for (y, &x) in out.iter_mut().zip(&part[mine * row..][..row]) {
-                    *y = y.plus(x);
-                }
-            }
-        }
-    });
+    };
+    parts.run(Default::default, sum, add_tap, rhs_grad);
 }
 
 /// Adds transposed patches times gradients of some windows to `sums`, group by group.
@@ -105,6 +175,121 @@ fn add_products<T: Number<Acc = T>>(
         unsafe {
             let target = sums.as_mut_ptr().add(g * cout_each);
             product([depth, count, cout_each], transposed, gradient, target, cout, true);
+        }
+    }
+}
+
+/// Register tiles of weights that go over all windows of a band; sums are `[taps, groups, cin, cout]`, with room behind the
+/// channels of a group for whole vectors.
+fn by_tiles<T: Number<Acc = T>>(
+    geometry: &Geometry,
+    phase: &Phase,
+    engine: &Engine<T>,
+    lhs: &[T],
+    out_grad: &[T],
+    rhs_grad: &mut [T],
+) {
+    let (groups, cout) = (geometry.groups, geometry.cout);
+    let (cin_each, cout_each) = (geometry.cin / groups, cout / groups);
+    let padded = cout_each.next_multiple_of(engine.lanes);
+    let (frames, places) = (Frames::new(geometry, phase, lhs), Places::new(geometry, phase));
+    let weights: Vec<usize> =
+        frames.taps.iter().flat_map(|tap| (0..cin_each).map(move |ci| tap + ci)).collect();
+    let tap_size = groups * cin_each * padded;
+    let parts = Parts { geometry, phase, units: frames.bands(), step: 1, size: phase.taps() * tap_size };
+    let sum = |(): &mut (), bands: std::ops::Range<usize>, sums: &mut [T]| {
+        for index in bands {
+            scratch::with(|buffer| {
+                scratch::with(|rows| {
+                    let band = frames.band(index, buffer);
+                    let in_place = phase.whole && padded == cout_each;
+                    let gradient = if in_place {
+                        &out_grad[band.first * cout..][..band.count * cout]
+                    } else {
+                        whole_vectors(geometry, &places, &band, padded, out_grad, rows)
+                    };
+                    let gradient_row = gradient.len() / band.count;
+                    let chunks = gradient.chunks(CHUNK * gradient_row);
+                    for (gradient, windows) in chunks.zip(frames.windows[..band.count].chunks(CHUNK)) {
+                        add_chunk(geometry, engine, &weights, (band.frame, windows), gradient, sums);
+                    }
+                });
+            });
+        }
+    };
+    let finish = |part: &[T], tap: usize, out: &mut [T]| {
+        let part = &part[tap * tap_size..][..tap_size];
+        for (g, part) in part.chunks_exact(cin_each * padded).enumerate() {
+            for (out, part) in out.chunks_exact_mut(cout).zip(part.chunks_exact(padded)) {
+                let out = &mut out[g * cout_each..][..cout_each];
+                for (y, &x) in out.iter_mut().zip(part) {
+                    *y = y.plus(x);
+                }
+            }
+        }
+    };
+    let finish = |part: &[T], tap: usize, out: &mut [T]| simd::run(|| finish(part, tap, out));
+    parts.run(|| (), sum, finish, rhs_grad);
+}
+
+/// The gradients of a band's windows, each group's channels with zeros behind them.
+fn whole_vectors<'a, T: Number>(
+    geometry: &Geometry,
+    places: &Places,
+    band: &Band<T>,
+    padded: usize,
+    out_grad: &[T],
+    rows: &'a mut Vec<T>,
+) -> &'a [T] {
+    let (groups, cout) = (geometry.groups, geometry.cout);
+    let row = groups * padded;
+    rows.clear();
+    rows.resize(band.count * row, T::ZERO);
+    for (i, row) in rows.chunks_exact_mut(row).enumerate() {
+        let from = &out_grad[places.of(band.first + i) * cout..][..cout];
+        for (row, from) in row.chunks_exact_mut(padded).zip(from.chunks_exact(cout / groups)) {
+            row[..from.len()].copy_from_slice(from);
+        }
+    }
+    rows
+}
+
+fn add_chunk<T: Number>(
+    geometry: &Geometry,
+    engine: &Engine<T>,
+    weights: &[usize],
+    (frame, windows): (*const T, &[usize]),
+    gradient: &[T],
+    sums: &mut [T],
+) {
+    let groups = geometry.groups;
+    let cin_each = geometry.cin / groups;
+    let padded = sums.len() / weights.len() / groups;
+    let gradient_row = gradient.len() / windows.len();
+    for g in 0..groups {
+        for channel in (0..padded).step_by(2 * engine.lanes) {
+            let vectors = ((padded - channel) / engine.lanes).min(2);
+            // A tile's weights may be of several taps where sums of those follow each other.
+            let run = if groups == 1 { weights.len() } else { cin_each };
+            let each = run.div_ceil(run.div_ceil(engine.most_weights));
+            for (r, run_of) in weights.chunks_exact(run).enumerate() {
+                for (t, places) in run_of.chunks(each).enumerate() {
+                    let row = (r * groups + g) * run + t * each;
+                    let target = &mut sums[row * padded + channel..];
+                    let job = Weights {
+                        frame: frame.wrapping_add(g * cin_each),
+                        windows,
+                        places,
+                        gradient: gradient[g * padded + channel..].as_ptr(),
+                        gradient_row,
+                        sums: target.as_mut_ptr(),
+                        sums_row: padded,
+                    };
+                    // SAFETY: the frame has an input at the place of each weight in its windows, `gradient` whole vectors
+                    // from these channels on for each of them, and `sums` for each weight.
+                    unsafe { engine.weights[vectors - 1][places.len() - 1](&job) };
+                }
+            }
         }
     }
 }

@@ -1,6 +1,12 @@
 //! Flaxen: Flax Linen for Rust.
 //!
-//! Neural networks are plain structs, variables are plain values, and transforms work over ordinary functions of them:
+//! Neural networks are plain structs, variables are plain values, and `grad`, `vmap` and `jit` work over ordinary functions of
+//! them. This page goes from a first model to its training; the [guides](guide) go on from there.
+//!
+//! # A model
+//!
+//! A model is a struct with the attribute [`module`](macro@module). Its fields are its configuration. A method with the attribute
+//! [`compact`] may build submodules where it calls them:
 //!
 //! ```
 //! use flaxen::prelude::*;
@@ -8,49 +14,148 @@
 //! #[module]
 //! struct Mlp {
 //!     hidden: usize,
+//!     #[module(default = 1)]
+//!     outputs: usize,
 //! }
 //!
 //! impl Layer for Mlp {
 //!     #[compact]
 //!     fn call(&self, x: &Tensor) -> Result<Tensor> {
 //!         let x = Dense::new(self.hidden).call(x)?.tanh();
-//!         Dense::new(1).call(&x)
+//!         Dense::new(self.outputs).call(&x)
 //!     }
 //! }
 //!
-//! let (model, x) = (Mlp::new(16), random::normal(&key(0), [64, 3]));
-//! let y = x.sum_keep(1);
-//! let (mut params, _) = model.init(key(1)).call(&x)?.pop("params")?;
+//! // Required fields are arguments of `new`, the others have setters.
+//! let model = Mlp::new(16).outputs(2);
+//! # assert_eq!(model.outputs, 2);
+//! ```
 //!
-//! // One compiled step of gradient descent.
-//! let step = jit(|(params, x, y): (Dict, Tensor, Tensor)| {
-//!     let (loss, slopes) = value_and_grad(|p: &Dict| {
-//!         let predicted = model.apply(Variables::new().with("params", p)).call(&x)?;
-//!         Ok((predicted - &y).square().mean())
-//!     })(&params)?;
-//!     Ok((tree::zip_map(&params, &slopes, |p, slope| Ok(p - slope * 0.05))?, loss))
-//! });
-//! let mut losses = vec![];
-//! for _ in 0..50 {
-//!     let loss;
-//!     (params, loss) = step.call((params, x.clone(), y.clone()))?;
-//!     losses.push(loss.item::<f32>()?);
-//! }
-//! assert!(losses[49] < 0.1 * losses[0]);
+//! [`Layer`] is for models that take a tensor and return one. Any other signature does as well, in a plain `impl`.
+//!
+//! # Its variables
+//!
+//! The model holds no numbers. [`init`](Module::init) makes its parameters from a random key and an example of its input, and returns
+//! them: a [`Dict`] for each collection, named by the submodules. [`apply`](Module::apply) takes them.
+//!
+//! ```
+//! # use flaxen::prelude::*;
+//! # #[module]
+//! # struct Mlp {
+//! #     hidden: usize,
+//! #     #[module(default = 1)]
+//! #     outputs: usize,
+//! # }
+//! # impl Layer for Mlp {
+//! #     #[compact]
+//! #     fn call(&self, x: &Tensor) -> Result<Tensor> {
+//! #         let x = Dense::new(self.hidden).call(x)?.tanh();
+//! #         Dense::new(self.outputs).call(&x)
+//! #     }
+//! # }
+//! let model = Mlp::new(16);
+//! let x = random::normal(&key(0), [64, 3]);
+//! let variables = model.init(key(1)).call(&x)?;
+//! assert_eq!(variables.tensor("params/Dense_0/kernel")?.shape(), [3, 16]);
+//!
+//! let y = model.apply(&variables).call(&x)?;
+//! assert_eq!(y.shape(), [64, 1]);
+//! // A table of all submodules, with their shapes and counts.
+//! println!("{}", model.tabulate(key(1)).call(&x)?);
 //! # Ok::<(), flaxen::Error>(())
 //! ```
+//!
+//! The same key gives the numbers that Flax gives.
+//!
+//! # A loss and its gradient
+//!
+//! [`value_and_grad`] takes a function and returns one: of the same argument, which it differentiates by. A function of
+//! parameters is a closure that applies the model:
+//!
+//! ```
+//! # use flaxen::prelude::*;
+//! # let model = sequential![Dense::new(16), Tensor::tanh, Dense::new(1)];
+//! # let x = random::normal(&key(0), [64, 3]);
+//! let y = x.sum_keep(1);
+//! let (params, _) = model.init(key(1)).call(&x)?.pop("params")?;
+//! let loss = |params: &Dict| {
+//!     let predicted = model.apply(Variables::new().with("params", params)).call(&x)?;
+//!     Ok((predicted - &y).square().mean())
+//! };
+//! let (value, slopes) = value_and_grad(loss)(&params)?;
+//! // The gradient has the structure of the parameters.
+//! let stepped = tree::zip_map(&params, &slopes, |p, slope| Ok(p - slope * 0.05))?;
+//! assert!(loss(&stepped)?.item::<f32>()? < value.item::<f32>()?);
+//! # Ok::<(), flaxen::Error>(())
+//! ```
+//!
+//! # Training
+//!
+//! [`optim`] has the optimizers: values again, with a state of their own. A step of training takes parameters, state and data, and
+//! returns what became of them; [`jit`](jit()) traces it once for each shape of its arguments, and compiles it.
+//!
+//! ```
+//! # use flaxen::prelude::*;
+//! # let model = sequential![Dense::new(16), Tensor::tanh, Dense::new(1)];
+//! # let x = random::normal(&key(0), [64, 3]);
+//! # let y = x.sum_keep(1);
+//! let (mut params, _) = model.init(key(1)).call(&x)?.pop("params")?;
+//! let tx = optim::adam(0.02);
+//! let mut state = tx.init(&params);
+//!
+//! let step = jit(|(params, state, x, y): (Dict, AdamState, Tensor, Tensor)| {
+//!     let (loss, slopes) = value_and_grad(|params: &Dict| {
+//!         let predicted = model.apply(Variables::new().with("params", params)).call(&x)?;
+//!         Ok((predicted - &y).square().mean())
+//!     })(&params)?;
+//!     let (updates, state) = tx.update(&slopes, &state, &params)?;
+//!     Ok((optim::apply_updates(&params, &updates), state, loss))
+//! });
+//!
+//! let mut losses = vec![];
+//! for _ in 0..100 {
+//!     let loss;
+//!     // By value: the step writes the new parameters into the memory of the old ones.
+//!     (params, state, loss) = step.call((params, state, x.clone(), y.clone()))?;
+//!     losses.push(loss.item::<f32>()?);
+//! }
+//! assert!(losses[99] < 0.05 * losses[0]);
+//! # Ok::<(), flaxen::Error>(())
+//! ```
+//!
+//! # On disk
+//!
+//! ```
+//! # use flaxen::prelude::*;
+//! # let model = Dense::new(1);
+//! # let x = random::normal(&key(0), [64, 3]);
+//! # let (params, _) = model.init(key(1)).call(&x)?.pop("params")?;
+//! # let folder = tempfile::tempdir().unwrap();
+//! # let path = folder.path().join("model.safetensors");
+//! use flaxen::io::safetensors;
+//!
+//! safetensors::save(&path, &params)?;
+//! let params = safetensors::load(&path)?;
+//! let y = model.apply(Variables::new().with("params", &params)).call(&x)?;
+//! # assert_eq!(y.shape(), [64, 1]);
+//! # Ok::<(), flaxen::Error>(())
+//! ```
+//!
+//! `examples/mnist` is all of this for a convolutional network on handwritten digits. From here, read the guides: running statistics
+//! and dropout in [`guide::state`], what goes on inside a model in [`guide::intermediates`], edits of parameters in
+//! [`guide::surgery`], and [`guide::from_pytorch`].
 //!
 //! # What is where
 //! - [`Module`], [`Layer`] and the attributes [`module`](macro@module) and [`compact`]: models. [`mod@module`] says how they work.
 //! - [`nn`]: layers, and [`init`] for how their parameters begin.
-//! - [`losses`], [`optim`]: what is minimised, and how.
+//! - [`losses`], and [`optim`]: optimizers, schedules, and the state of training.
 //! - [`Dict`], [`Variables`]: parameters and state; [`variables`] has the tools for them. [`Scope`]: the place of a module.
+//! - [`io`]: variables and training states in files, and the weights of PyTorch models.
 //! - [`Tensor`]: dynamic shape and dtype, NumPy's broadcasting, JAX's promotion; in and out through `ndarray`.
 //! - [`grad`], [`value_and_grad`], [`vjp`], [`jvp`], [`jacrev`], [`jacfwd`], [`hessian`]: derivatives, of any order.
-//! - [`vmap`]: a function of one example over a whole batch, with named axes to talk over.
-//! - [`jit()`]: traced once, simplified, run many times; the graph can be printed.
+//! - [`vmap`](vmap()): a function of one example over a whole batch, with named axes to talk over.
+//! - [`jit`](jit()): traced once, simplified, run many times; the graph can be printed.
 //! - [`checkpoint`], [`custom_vjp`], [`eval_shape`]: less memory, gradients of one's own, shapes without numbers.
-//! - [`losses`], and [`optim`]: optimizers, schedules, and the state of training.
 //! - [`random`]: the numbers of `jax.random` for the same seed, bit for bit.
 //! - [`tree`]: everything a transform takes or returns is a tree of tensors; [`Tree`](macro@Tree) makes structs trees.
 //!
@@ -72,6 +177,9 @@ extern crate self as flaxen;
 mod compile;
 mod einsum;
 mod error;
+pub mod guide;
+#[cfg(feature = "io")]
+pub mod io;
 pub mod kernels;
 pub mod module;
 pub mod nn;

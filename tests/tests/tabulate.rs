@@ -3,33 +3,7 @@
 use flaxen::module::{Observed, SummaryRow};
 use flaxen::prelude::*;
 use flaxen_tests::golden::Case;
-
-#[module]
-struct Foo;
-
-impl Layer for Foo {
-    #[compact]
-    fn call(&self, x: &Tensor) -> Result<Tensor> {
-        let h = Dense::new(4).call(x)?;
-        Dense::new(2).call(&h)
-    }
-}
-
-/// A shared head, and two outputs.
-#[module]
-struct BNet;
-
-impl BNet {
-    #[compact]
-    fn call(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
-        let x = Conv::new(4, [3, 3]).call(x)?;
-        let norm = self.child(BatchNorm::new().use_running_average(true));
-        let x = Layer::call(&norm, &x)?;
-        let head = self.child_named("head", Dense::new(3));
-        let pooled = x.mean_axes([1, 2]);
-        Ok((head.call(&pooled)?, head.call(&pooled)?))
-    }
-}
+use flaxen_tests::modules::{BNet, Foo};
 
 fn golden(name: &str) -> String {
     let case = Case::load("tabulate");

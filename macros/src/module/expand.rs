@@ -94,12 +94,12 @@ impl Bodies {
     fn of(module: &Module<'_>) -> Bodies {
         let p = private(&module.krate);
         let at = Span::mixed_site();
-        let built = module.has_setup();
+        let (built, derived) = (module.has_setup(), derives(module));
         Bodies {
             new: new(module, &p),
             setters: module.settable().map(|field| setter(field, &p, built)).collect(),
-            clone: if derives(module) { TokenStream::new() } else { clone(module, &p) },
-            eq: if derives(module) { TokenStream::new() } else { eq(module) },
+            clone: if derived { TokenStream::new() } else { clone(module, &p) },
+            eq: if derived { TokenStream::new() } else { eq(module) },
             debug: quote_spanned!(at=> #p::debug(self, f)),
             slot: quote_spanned!(at=> &self.__slot),
             attach: attach(module, &p),
@@ -132,8 +132,9 @@ pub(super) fn inherent(module: &Module<'_>, generics: &Generics, bodies: &Bodies
     let setters = module.settable().zip(&bodies.setters).map(|(field, body)| {
         let Field { ident, cfgs, docs, .. } = field;
         let parameter = parameter_alone(field, &p);
-        let doc = (!field.is_documented()).then(|| format!("Sets `{}`.", field.key)).into_iter();
-        let doc = doc.chain(default_doc(field));
+        let sets = (!field.is_documented()).then(|| format!("Sets `{}`.", field.key));
+        let doc: String = sets.into_iter().chain(default_doc(field)).collect();
+        let doc = (!doc.is_empty()).then_some(doc).into_iter();
         quote_spanned! {at=>
             #(#cfgs)* #(#docs)* #(#[doc = #doc])*
             #[inline]

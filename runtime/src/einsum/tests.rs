@@ -178,7 +178,7 @@ fn ellipses_broadcast_from_the_right() {
 #[test]
 fn empty_axes_sum_to_zero() {
     assert_eq!(run("ij,jk->ik", &[&[2, 0], &[0, 2]]).data, [0.0; 4]);
-    assert_eq!(run("ij->j", &[&[2, 0]]).data, []);
+    assert!(run("ij->j", &[&[2, 0]]).data.is_empty());
 }
 
 proptest! {

@@ -257,6 +257,13 @@ pub enum Error {
         /// The error.
         error: Box<Error>,
     },
+    /// A file could not be read or written, or is not what it should be.
+    File {
+        /// The file.
+        path: Box<str>,
+        /// What is wrong and what to do.
+        message: String,
+    },
     /// Any other error, for instance one of the user's own inside a transformed function.
     Other {
         /// Its text.
@@ -285,6 +292,11 @@ impl Error {
 
     pub(crate) fn argument(op: &'static str, message: impl Into<String>) -> Error {
         Error::Argument { op, message: message.into() }
+    }
+
+    #[cfg(feature = "io")]
+    pub(crate) fn file(path: &str, message: impl fmt::Display) -> Error {
+        Error::File { path: path.into(), message: message.to_string() }
     }
 
     /// Adds the module an error happened in, unless the error says one.

@@ -152,6 +152,7 @@ impl fmt::Display for Error {
             Error::Interceptor { method, message } => write!(f, "an interceptor of `{method}`: {message}"),
             Error::InModule { path, module, error } => write!(f, "in `{path}` ({module}): {error}"),
             Error::At { location, error } => write!(f, "{error} (staged at {location})"),
+            Error::File { path, message } => write!(f, "`{path}`: {message}"),
             Error::InvalidVariables { message }
             | Error::InvalidRng { message }
             | Error::Other { message } => f.write_str(message),

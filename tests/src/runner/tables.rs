@@ -6,6 +6,7 @@ use serde_json::{Value as Json, json};
 
 use super::{Stop, Verdict};
 use crate::golden::Case;
+use crate::modules::{BNet, Foo};
 
 /// What is counted otherwise: we count operations of the graph, XLA those of its compiled program.
 const COUNTED: [&str; 2] = ["flops", "vjp_flops"];
@@ -78,31 +79,4 @@ fn cells(text: &str) -> Vec<Vec<&str>> {
 fn row(line: &str) -> Option<Vec<&str>> {
     let inner = line.trim().strip_prefix(['│', '┃'])?.strip_suffix(['│', '┃'])?;
     Some(inner.split(['│', '┃']).map(str::trim).collect())
-}
-
-#[module]
-struct Foo;
-
-impl Layer for Foo {
-    #[compact]
-    fn call(&self, x: &Tensor) -> Result<Tensor> {
-        let h = Dense::new(4).call(x)?;
-        Dense::new(2).call(&h)
-    }
-}
-
-/// A shared head, and two outputs.
-#[module]
-struct BNet;
-
-impl BNet {
-    #[compact]
-    fn call(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
-        let x = Conv::new(4, [3, 3]).call(x)?;
-        let norm = self.child(BatchNorm::new().use_running_average(true));
-        let x = Layer::call(&norm, &x)?;
-        let head = self.child_named("head", Dense::new(3));
-        let pooled = x.mean_axes([1, 2]);
-        Ok((head.call(&pooled)?, head.call(&pooled)?))
-    }
 }

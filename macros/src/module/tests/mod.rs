@@ -1,5 +1,6 @@
 //! What is generated for modules.
 
+mod bounds;
 mod mistakes;
 
 use proc_macro2::TokenStream;
@@ -131,6 +132,7 @@ fn every_role_of_a_generic_module_is_expanded() {
                     })
                 }
                 /// Of the noise.
+                #[doc = "\n\nDefault: `0.1`."]
                 #[inline]
                 pub fn rate(mut self, rate: f32) -> Self {
                     self.rate = rate;
@@ -334,7 +336,12 @@ fn what_is_generated_for_a_field_is_configured_as_the_field() {
             r#final: ::flaxen::__private::Setup::unset(),
             __slot: ::flaxen::__private::Slot::unbound()
         }),
-        quote!(#[cfg(b)] #[doc = "Sets `times`."] #[inline] pub fn times(mut self, times: usize)),
+        quote!(
+            #[cfg(b)]
+            #[doc = "Sets `times`.\n\nDefault: `1`."]
+            #[inline]
+            pub fn times(mut self, times: usize)
+        ),
         quote!(#[cfg(a)] r#type: ::core::clone::Clone::clone(&self.r#type),),
         quote!(#[cfg(d)] r#final: ::flaxen::__private::Setup::share(&self.r#final),),
         quote!(
@@ -365,61 +372,6 @@ fn what_is_generated_for_a_field_is_configured_as_the_field() {
     ] {
         assert_has(&expansion, part);
     }
-}
-
-/// The bounds of the implementation of `Module`.
-fn bounds(item: TokenStream) -> String {
-    let mut file: syn::File = syn::parse2(expand(item)).unwrap();
-    let Some(syn::Item::Impl(item)) = file.items.pop() else { panic!("no implementation") };
-    item.generics.where_clause.map(|clause| quote!(#clause).to_string()).unwrap_or_default()
-}
-
-#[test]
-fn only_field_types_that_mention_a_parameter_are_bounds() {
-    let value = quote!(
-        ::core::clone::Clone
-            + ::core::fmt::Debug
-            + ::core::cmp::PartialEq
-            + ::core::marker::Send
-            + ::core::marker::Sync
-            + 'static
-    );
-    let expected = quote! {
-        where
-            U: Default,
-            Vec<T>: #value,
-            Option<U>: ::flaxen::__private::Child + #value,
-            Wrap<U>: ::flaxen::__private::Child + ::core::clone::Clone + ::core::fmt::Debug
-                + ::core::marker::Send + ::core::marker::Sync + 'static
-    };
-    let found = bounds(quote! {
-        struct Mixed<T: Copy, U, const N: usize> where U: Default {
-            plain: usize,
-            array: [f32; N],
-            first: Vec<T>,
-            #[module(default)]
-            again: Vec<T>,
-            #[submodule]
-            inner: Option<U>,
-            #[submodule]
-            fixed: Dense,
-            #[setup(Wrap::new(self.inner.clone()))]
-            wrap: Wrap<U>,
-        }
-    });
-    assert_eq!(found, expected.to_string());
-}
-
-#[test]
-fn a_module_that_contains_itself_bounds_its_parameters_instead() {
-    let found = bounds(quote! {
-        struct Node<T> { value: T, #[submodule] children: Vec<Node<T>> }
-    });
-    let expected = quote! {
-        where T: ::core::clone::Clone + ::core::fmt::Debug + ::core::cmp::PartialEq
-            + ::core::marker::Send + ::core::marker::Sync + 'static
-    };
-    assert_eq!(found, expected.to_string());
 }
 
 /// What the closure of the one setup field does.

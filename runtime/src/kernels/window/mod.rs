@@ -90,7 +90,7 @@ impl WindowGeometry {
             "windows, strides and dilations are at least 1"
         );
         let mut axes: Vec<Axis> = (0..rank).map(|d| self.axis(d)).collect();
-        let elements =
+        let elements: [usize; 2] =
             [axes.iter().map(|axis| axis.size).product(), axes.iter().map(|axis| axis.outs).product()];
         assert_eq!([data, out], elements, "elements");
         let outer = axes.iter().take_while(|axis| axis.is_identity()).count();

@@ -28,7 +28,7 @@ pub fn select_indices<T: Number>(
         for (i, out) in outs.chunks_exact_mut(plan.out_slice()).enumerate() {
             let start = (first + i) * slice;
             let select = Select { table: &table, inner: plan.inner, data: &data[start..][..slice] };
-            let mut see = |window: usize, c: usize, rows: &[usize], which: &[u32]| {
+            let see = |window: usize, c: usize, rows: &[usize], which: &[u32]| {
                 let out = &mut out[window * plan.inner + c..];
                 for (l, (y, &tap)) in out.iter_mut().zip(which).enumerate() {
                     let row = rows.get(tap as usize).map(|row| row * plan.inner + c + l);

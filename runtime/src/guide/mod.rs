@@ -1,0 +1,23 @@
+//! Guides: how things are done, a page for each kind of work.
+//!
+//! | page | what it is about |
+//! |---|---|
+//! | [`intermediates`] | looking into a model: `sow`, captured outputs, gradients of what layers return |
+//! | [`surgery`] | parameters and an optimizer's state taken apart, edited and put together again; frozen and grafted weights |
+//! | [`state`] | parameters, running statistics and random streams through a training, alone, under `jit` and under `vmap` |
+//! | [`from_pytorch`] | a PyTorch model line by line, and its weights |
+//!
+//! The [first page](crate) goes from the first model to its training, and [`module`](mod@crate::module) says how modules work.
+//! Each page has a program in `examples/` that goes further.
+
+#[doc = include_str!("intermediates.md")]
+pub mod intermediates {}
+
+#[doc = include_str!("surgery.md")]
+pub mod surgery {}
+
+#[doc = include_str!("state.md")]
+pub mod state {}
+
+#[doc = include_str!("from_pytorch.md")]
+pub mod from_pytorch {}

@@ -1,0 +1,86 @@
+//! Stored tensors in the structure of a template.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::names::{list, named};
+use crate::tensor::{Aval, Tensor};
+use crate::tree::{Structure, Tree, count, leaves};
+
+/// Named tensors of which shapes and dtypes are known before they are read.
+pub(super) trait Stored {
+    fn names(&self) -> Vec<String>;
+    /// None if there is no such tensor; an error if it is of a dtype that no tensor has.
+    fn aval(&self, name: &str) -> Result<Option<Aval>, String>;
+    /// A tensor that there is, as a shape and dtype that [`fits`](Stored::fits).
+    fn read(&self, name: &str, aval: &Aval) -> Result<Tensor, String>;
+    /// Whether what is stored can be read as what is expected.
+    fn fits(&self, found: &Aval, expected: &Aval) -> bool {
+        found.shape == expected.shape && found.dtype == expected.dtype
+    }
+}
+
+/// Tensors that have been read already.
+pub(super) struct Tensors(pub(super) BTreeMap<String, Tensor>);
+
+impl Stored for Tensors {
+    fn names(&self) -> Vec<String> {
+        self.0.keys().cloned().collect()
+    }
+
+    fn aval(&self, name: &str) -> Result<Option<Aval>, String> {
+        Ok(self.0.get(name).map(|tensor| tensor.aval().clone()))
+    }
+
+    fn read(&self, name: &str, _aval: &Aval) -> Result<Tensor, String> {
+        self.0.get(name).cloned().ok_or_else(|| format!("there is no `{name}`"))
+    }
+}
+
+/// The tensors below a name, or all for an empty one, in the structure of a template; or what does not fit.
+pub(super) fn restore<T: Tree>(stored: &impl Stored, under: &str, template: &T) -> Result<T, String> {
+    let full = |name: &str| if under.is_empty() { name.to_owned() } else { format!("{under}/{name}") };
+    let expected: Vec<(String, &Aval)> = match leaves(template).as_slice() {
+        // A tensor alone, at the very name.
+        [leaf] if !under.is_empty() && is_leaf(template) => vec![(under.to_owned(), leaf.aval())],
+        _ => named(template)?.into_iter().map(|leaf| (full(&leaf.name), leaf.tensor.aval())).collect(),
+    };
+    let (mut missing, mut wrong) = (Vec::new(), Vec::new());
+    for (name, aval) in &expected {
+        match stored.aval(name)? {
+            None => missing.push(name.clone()),
+            Some(found) if !stored.fits(&found, aval) => {
+                wrong.push(format!("`{name}` is {found}, but the template has {aval}"));
+            }
+            Some(_) => {}
+        }
+    }
+    let known: BTreeSet<&str> = expected.iter().map(|(name, _)| name.as_str()).collect();
+    let below =
+        |name: &str| under.is_empty() || name.strip_prefix(under).is_some_and(|rest| rest.starts_with('/'));
+    let mut unknown = stored.names();
+    unknown.retain(|name| below(name) && !known.contains(name.as_str()));
+    let mut message = Vec::new();
+    if !missing.is_empty() {
+        message.push(format!("the template has {}, which the file has not", list(&missing)));
+    }
+    if !unknown.is_empty() {
+        message.push(format!("the file has {}, which the template has not", list(&unknown)));
+    }
+    message.extend(wrong);
+    if !message.is_empty() {
+        return Err(format!("it does not fit the template: {}", message.join("; ")));
+    }
+    let tensors = expected.iter().map(|(name, aval)| {
+        let tensor = stored.read(name, aval)?;
+        // As weak as in the template: a compiled step that has seen that is not traced again.
+        let array = tensor.array().map_err(|error| error.to_string())?.clone();
+        Ok(array.with_aval((*aval).clone()).into())
+    });
+    let tensors = tensors.collect::<Result<Vec<Tensor>, String>>()?;
+    Structure::of(template).try_build(tensors).map_err(|error| error.to_string())
+}
+
+/// Whether a tree is nothing but one tensor.
+fn is_leaf(tree: &impl Tree) -> bool {
+    count(tree) == 1 && crate::tree::leaves_with_path(tree)[0].0.is_empty()
+}

@@ -1,0 +1,23 @@
+//! The format's dtypes and ours.
+
+use ::safetensors::Dtype;
+
+use crate::tensor::DType;
+
+pub(super) fn ours(dtype: Dtype) -> Option<DType> {
+    DType::ALL.into_iter().find(|&ours| theirs(ours) == dtype)
+}
+
+pub(super) fn theirs(dtype: DType) -> Dtype {
+    match dtype {
+        DType::Bool => Dtype::BOOL,
+        DType::U8 => Dtype::U8,
+        DType::U32 => Dtype::U32,
+        DType::I32 => Dtype::I32,
+        DType::I64 => Dtype::I64,
+        DType::F16 => Dtype::F16,
+        DType::BF16 => Dtype::BF16,
+        DType::F32 => Dtype::F32,
+        DType::F64 => Dtype::F64,
+    }
+}

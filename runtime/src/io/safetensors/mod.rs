@@ -1,0 +1,76 @@
+//! The [safetensors](https://huggingface.co/docs/safetensors) format: all dtypes, texts beside the tensors, and parts of a file
+//! without the rest.
+//!
+//! ```
+//! use flaxen::prelude::*;
+//! use flaxen::io::safetensors::{self, File, Save};
+//!
+//! # let folder = tempfile::tempdir().unwrap();
+//! # let path = folder.path().join("model.safetensors");
+//! let variables = Dense::new(2).init(key(0)).call(&Tensor::ones([1, 3]))?;
+//! Save::new().metadata("epoch", "7").run(&path, &variables)?;
+//! assert_eq!(safetensors::load_variables(&path)?, variables);
+//!
+//! let file = File::open(&path)?; // reads the header only
+//! assert_eq!(file.metadata()["epoch"], "7");
+//! assert_eq!(file.names().collect::<Vec<_>>(), ["params/bias", "params/kernel"]);
+//! assert_eq!(file.aval("params/kernel")?.to_string(), "f32[3,2]");
+//! assert_eq!(file.tensor("params/bias")?.shape(), [2]);
+//! # Ok::<(), flaxen::Error>(())
+//! ```
+//!
+//! Other programs read these files, and these functions read files of others, of dtypes that [`DType`](crate::DType) has. What
+//! has no tensors is not kept: empty dicts, `Static` data, the metadata of boxes. A template brings it back, and so do programs that
+//! make their variables with `init`. Names that contain a `/` themselves (those of `WeightNorm` do) are noted under `flaxen.keys`
+//! in the file's metadata, so that they stay one name.
+
+mod dtype;
+mod file;
+mod header;
+mod save;
+
+use std::path::Path;
+
+pub use file::File;
+pub use save::Save;
+
+use crate::error::{Error, Result};
+use crate::tree::Tree;
+use crate::variables::{Dict, Variables};
+
+/// Saves a tree's tensors under their names; [`Save`] has more options.
+///
+/// # Errors
+/// If a name could not be read back, or a value has no numbers because it is traced; if the file cannot be written. The file is
+/// then as it was before.
+pub fn save(path: impl AsRef<Path>, tree: &impl Tree) -> Result<()> {
+    Save::new().run(path, tree)
+}
+
+/// Loads all tensors of a file as a dict, nested by their names.
+///
+/// # Errors
+/// If the file cannot be read, is not valid, or has a dtype that no tensor has.
+pub fn load(path: impl AsRef<Path>) -> Result<Dict> {
+    File::open(path)?.dict()
+}
+
+/// Loads all tensors of a file as variables: the first part of each name is its collection.
+///
+/// # Errors
+/// As [`load`]; if a tensor is in no collection.
+pub fn load_variables(path: impl AsRef<Path>) -> Result<Variables> {
+    let file = File::open(path)?;
+    file.dict()?.try_into().map_err(|error: Error| Error::file(file.path(), error))
+}
+
+/// Loads a tree of the structure of a template, whose own numbers do not matter.
+///
+/// The template may be the state a program starts from, or the result of [`eval_shape`](crate::eval_shape). What is no tensor,
+/// such as the optimizer in a [`TrainState`](crate::optim::TrainState), is the template's.
+///
+/// # Errors
+/// As [`load`]; if names, shapes or dtypes differ, with a list of those.
+pub fn restore<T: Tree>(path: impl AsRef<Path>, template: &T) -> Result<T> {
+    File::open(path)?.restore(template)
+}

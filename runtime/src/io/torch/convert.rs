@@ -1,0 +1,105 @@
+//! From PyTorch's tensors to ours.
+
+use super::StateDict;
+use super::layout::{Kind, Placed};
+use super::rules::Rules;
+use crate::error::Error;
+use crate::io::names;
+use crate::tensor::Tensor;
+use crate::variables::{Variables, join};
+
+impl StateDict {
+    /// The variables, or what is wrong.
+    pub(super) fn convert(&self) -> Result<Variables, String> {
+        let mut rules = Rules::new(&self.rules);
+        let (mut tensors, mut unknown) = (Vec::new(), Vec::new());
+        for (name, tensor) in &self.tensors {
+            let at = |message: String| format!("`{name}`: {message}");
+            match self.placed(name, tensor, &mut rules).map_err(at)? {
+                None => unknown.push(name.clone()),
+                Some(placed) => {
+                    for Placed { place, tensor } in placed {
+                        names::check(&join(&place)).map_err(at)?;
+                        tensors.push((place, self.cast_float(tensor)?));
+                    }
+                }
+            }
+        }
+        if !unknown.is_empty() {
+            return Err(format!(
+                "no rule says what becomes of {}: say it with `.layer(module, kind)`, `.keep(name)` or `.ignore(name)`",
+                names::list(&unknown)
+            ));
+        }
+        let unused = rules.unused();
+        if !unused.is_empty() {
+            let all: Vec<String> = self.tensors.keys().cloned().collect();
+            return Err(format!(
+                "nothing is there that the rules for {} are about; there is {}",
+                names::list(&unused),
+                names::list(&all)
+            ));
+        }
+        names::check_places(tensors.iter().map(|(place, _)| place.as_slice()))?;
+        let dict = names::nested(tensors).map_err(|error| error.to_string())?;
+        dict.try_into().map_err(|error: Error| error.to_string())
+    }
+
+    /// Our tensors of one of PyTorch's with their whole places; none if no rule is for it.
+    fn placed(
+        &self,
+        name: &str,
+        tensor: &Tensor,
+        rules: &mut Rules<'_>,
+    ) -> Result<Option<Vec<Placed>>, String> {
+        let (module, own) = name.rsplit_once('.').unwrap_or(("", name));
+        if rules.ignores(name) {
+            return Ok(Some(vec![]));
+        }
+        if rules.keeps(name) {
+            let place = [vec!["params".to_owned()], rules.place(module), vec![own.to_owned()]].concat();
+            return Ok(Some(vec![Placed { place, tensor: tensor.clone() }]));
+        }
+        // The output of attention is a module of its own in PyTorch.
+        let (above, last) = module.rsplit_once('.').unwrap_or(("", module));
+        let attention =
+            rules.layer(above).filter(|kind| last == "out_proj" && matches!(kind, Kind::Attention { .. }));
+        let (kind, module, own) = match attention {
+            Some(kind) => (Some(kind), above, format!("out_proj.{own}")),
+            None => (rules.layer(module).or_else(|| self.guess(module)), module, own.to_owned()),
+        };
+        let Some(kind) = kind else { return Ok(None) };
+        let Some(mut placed) = kind.place(&own, tensor, rules.order(module))? else { return Ok(None) };
+        for Placed { place, .. } in &mut placed {
+            // Behind the collection.
+            place.splice(1..1, rules.place(module));
+        }
+        Ok(Some(placed))
+    }
+
+    fn cast_float(&self, tensor: Tensor) -> Result<Tensor, String> {
+        match self.dtype {
+            Some(dtype) if tensor.dtype().is_float() => {
+                tensor.try_cast(dtype).map_err(|error| error.to_string())
+            }
+            _ => Ok(tensor),
+        }
+    }
+
+    /// What a module probably is.
+    fn guess(&self, module: &str) -> Option<Kind> {
+        let of = |own: &str| {
+            let name = if module.is_empty() { own.to_owned() } else { format!("{module}.{own}") };
+            self.tensors.get(&name)
+        };
+        if of("running_mean").is_some() {
+            return Some(Kind::BatchNorm);
+        }
+        match of("weight")?.rank() {
+            1 => Some(Kind::Norm),
+            2 => Some(Kind::Linear),
+            3..=5 => Some(Kind::Conv),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! The weights of PyTorch models, in the names and layouts of ours.
+//!
+//! PyTorch saves a model as a *state dict*, from names to tensors; `safetensors.torch.save_file(model.state_dict(), path)` writes
+//! it as a safetensors file. Layers compute the same in both worlds, but they keep their weights differently:
+//!
+//! | PyTorch | its tensor | here | layout |
+//! | --- | --- | --- | --- |
+//! | `Linear` | `weight` `[out, in]` | `kernel` | `[in, out]` |
+//! | `Conv1d`, `Conv2d`, `Conv3d` | `weight` `[out, in, k..]` | `kernel` | `[k.., in, out]` |
+//! | `ConvTranspose2d`, … | `weight` `[in, out, k..]` | `kernel` | `[k.., out, in]`, with `transpose_kernel(true)` |
+//! | `BatchNorm2d`, … | `weight` | `scale` | the same |
+//! | | `running_mean`, `running_var` | `mean`, `var` in `batch_stats` | the same |
+//! | `LayerNorm`, `GroupNorm`, `RMSNorm` | `weight` | `scale` | the same |
+//! | `Embedding` | `weight` | `embedding` | the same |
+//! | `PReLU` | `weight` `[1]` | `negative_slope` | `[]` |
+//! | `MultiheadAttention` | `in_proj_weight`, `out_proj.weight` | `query`, `key`, `value`, `out` | split by heads |
+//! | all | `bias` | `bias` | the same |
+//!
+//! [`StateDict`] knows most layers by their tensors. What it cannot know is said: that a matrix is an [`Embedding`](Kind::Embedding)
+//! and no `Linear`, that a convolution is transposed, which `Linear` follows a `flatten`, and other names.
+//!
+//! # What does not show in the weights
+//! - Images are `[batch, height, width, channels]` here and `[batch, channels, height, width]` in PyTorch. So are the features that
+//!   are flattened in front of a `Linear`: [`flattened`](StateDict::flattened) puts its rows into our order.
+//! - `momentum` of `BatchNorm` is the weight of the past here and of the present in PyTorch: its 0.1 is our 0.9. While training,
+//!   PyTorch puts the unbiased variance of a batch into `running_var`, ours is the biased one, as in Flax.
+//! - `epsilon` is 10⁻⁵ in PyTorch's layers; here, as in Flax, it is that in `BatchNorm` and 10⁻⁶ in `LayerNorm` and `GroupNorm`.
+//! - `padding` `p` of a `ConvTranspose` with a kernel of size `k` is `k − 1 − p` zeros at each side here.
+//! - `avg_pool` counts padding in both; `count_include_pad(false)` is there in both.
+
+mod convert;
+mod layout;
+mod pattern;
+mod rules;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use layout::Order;
+use pattern::Pattern;
+use rules::{Rule, What};
+
+pub use layout::Kind;
+
+use super::names;
+use super::restore::{Tensors, restore};
+use super::safetensors::File;
+use crate::error::{Error, Result};
+use crate::tensor::{DType, Tensor};
+use crate::variables::Variables;
+
+/// The tensors of a PyTorch model, and what is said about them.
+///
+/// Modules are named as in PyTorch, with dots: `encoder.layers.0.linear1`. A `*` stands for any one part: `encoder.layers.*.attn`.
+///
+/// ```
+/// use flaxen::prelude::*;
+/// use flaxen::io::torch::{Kind, StateDict};
+///
+/// // As `StateDict::open("model.safetensors")?` reads them.
+/// let weights = [
+///     ("words.weight", Tensor::ones([100, 8])),
+///     ("layers.0.weight", Tensor::ones([16, 8])),
+///     ("layers.0.bias", Tensor::zeros([16])),
+/// ];
+/// let variables = StateDict::new(weights)
+///     .layer("words", Kind::Embedding)
+///     .rename("layers.0", "hidden")
+///     .variables()?;
+/// assert_eq!(variables.tensor("params/words/embedding")?.shape(), [100, 8]);
+/// assert_eq!(variables.tensor("params/hidden/kernel")?.shape(), [8, 16]);
+/// # Ok::<(), flaxen::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "nothing is converted before `variables`"]
+pub struct StateDict {
+    path: String,
+    tensors: BTreeMap<String, Tensor>,
+    rules: Vec<Rule>,
+    dtype: Option<DType>,
+}
+
+impl StateDict {
+    /// Reads a state dict that was saved as a safetensors file.
+    ///
+    /// # Errors
+    /// If the file cannot be read, is not valid, or has a dtype that no tensor has.
+    pub fn open(path: impl AsRef<Path>) -> Result<StateDict> {
+        let file = File::open(path)?;
+        let tensors =
+            file.names().map(|name| Ok((name.to_owned(), file.tensor(name)?))).collect::<Result<_>>()?;
+        Ok(StateDict { path: file.path().to_owned(), tensors, rules: vec![], dtype: None })
+    }
+
+    /// A state dict that was read in another way.
+    pub fn new<N: Into<String>>(tensors: impl IntoIterator<Item = (N, Tensor)>) -> StateDict {
+        let tensors = tensors.into_iter().map(|(name, tensor)| (name.into(), tensor)).collect();
+        StateDict { path: "(state dict)".to_owned(), tensors, rules: vec![], dtype: None }
+    }
+
+    fn rule(mut self, pattern: &str, what: What) -> StateDict {
+        self.rules.push(Rule { pattern: Pattern::new(pattern), what });
+        self
+    }
+
+    /// Says what a module is, where its tensors do not tell.
+    pub fn layer(self, module: &str, kind: Kind) -> StateDict {
+        self.rule(module, What::Layer(kind))
+    }
+
+    /// Says that a `Linear` follows a `flatten` of features, which have this shape in PyTorch, without the batch:
+    /// `[channels, height, width]`.
+    pub fn flattened(self, module: &str, shape: impl AsRef<[usize]>) -> StateDict {
+        self.rule(module, What::Order(Order::Inputs(shape.as_ref().to_vec())))
+    }
+
+    /// Says that the output of a `Linear` is reshaped into features, which have this shape in PyTorch, without the batch:
+    /// `[channels, height, width]`.
+    pub fn unflattened(self, module: &str, shape: impl AsRef<[usize]>) -> StateDict {
+        self.rule(module, What::Order(Order::Outputs(shape.as_ref().to_vec())))
+    }
+
+    /// Gives a module, with all in it, another place: `("features.0", "encoder/Conv_0")`. An empty place is the top.
+    ///
+    /// Of several rules for parts of one name the longest counts; without one, dots become slashes.
+    pub fn rename(self, module: &str, place: &str) -> StateDict {
+        let place = place.split('/').filter(|part| !part.is_empty()).map(str::to_owned).collect();
+        self.rule(module, What::Rename(place))
+    }
+
+    /// Leaves out a tensor, or a module with all in it. (`num_batches_tracked` is always left out.)
+    pub fn ignore(self, name: &str) -> StateDict {
+        self.rule(name, What::Ignore)
+    }
+
+    /// Keeps a tensor as it is, a parameter under its own name, or all tensors of a module.
+    pub fn keep(self, name: &str) -> StateDict {
+        self.rule(name, What::Keep)
+    }
+
+    /// Casts all floats, of files in half precision for instance.
+    pub fn cast(self, dtype: DType) -> StateDict {
+        StateDict { dtype: Some(dtype), ..self }
+    }
+
+    /// The collections `params` and `batch_stats` of our twin of the model.
+    ///
+    /// # Errors
+    /// If no rule says what becomes of a tensor, or a rule is about nothing that is there, with a list of those; if a tensor's
+    /// shape is not one of its layer; if two tensors get one place.
+    pub fn variables(&self) -> Result<Variables> {
+        self.convert().map_err(|message| Error::file(&self.path, message))
+    }
+
+    /// As [`variables`](StateDict::variables), for a model whose own variables are known: those that `init` makes.
+    ///
+    /// # Errors
+    /// Also if names, shapes or dtypes are not those of the model's variables, with a list of those.
+    pub fn variables_like(&self, model: &Variables) -> Result<Variables> {
+        let converted = self.variables()?;
+        let named = names::named(&converted).map_err(|message| Error::file(&self.path, message))?;
+        let tensors = named.into_iter().map(|named| (named.name, named.tensor.clone())).collect();
+        restore(&Tensors(tensors), "", model).map_err(|message| Error::file(&self.path, message))
+    }
+}

@@ -5,8 +5,9 @@ use std::any::Any;
 use super::super::simd::Level;
 use super::tile::{Dots, Forward, Weights};
 
-/// Weights of a tile, and output channels of dot products, at most.
+/// Weights of a tile, the same where their inputs are neighbours, and output channels of dot products, at most.
 pub(super) const MOST_WEIGHTS: usize = 9;
+pub(super) const MOST_NEIGHBOURS: usize = 14;
 pub(super) const MOST_DOTS: usize = 4;
 
 /// The inner loops for one type on one instruction set.
@@ -26,6 +27,9 @@ pub(super) struct Engine<T> {
     pub most_weights: usize,
     /// By vectors of output channels and weights, each less one.
     pub weights: [[unsafe fn(&Weights<'_, T>); MOST_WEIGHTS]; 2],
+    /// The same for weights whose inputs follow each other.
+    pub most_neighbours: usize,
+    pub neighbours: [[unsafe fn(&Weights<'_, T>); MOST_NEIGHBOURS]; 2],
 }
 
 /// Returns the engine for a type on the best instruction set up to `level`, if there is one.
@@ -53,10 +57,10 @@ mod x86 {
     use std::arch::x86_64::{__m256, __m256d, __m512, __m512d};
 
     use super::super::tile::{self, Dots, Forward, Weights};
-    use super::{Engine, Level, MOST_WEIGHTS};
+    use super::{Engine, Level, MOST_NEIGHBOURS, MOST_WEIGHTS};
 
     macro_rules! engine {
-        ($name:ident, $vector:ty, $scalar:ty, $lanes:literal, $features:literal, $windows:literal, $dots:expr, $weights:expr) => {
+        ($name:ident, $vector:ty, $scalar:ty, $lanes:literal, $features:literal, $windows:literal, $dots:expr, $weights:expr, $neighbours:expr) => {
             mod $name {
                 use super::*;
 
@@ -80,10 +84,16 @@ mod x86 {
                     unsafe { tile::weights::<$vector, M, N>(job) }
                 }
 
+                #[target_feature(enable = $features)]
+                unsafe fn neighbours<const M: usize, const N: usize>(job: &Weights<'_, $scalar>) {
+                    // SAFETY: the same promises, and this function has the instruction set.
+                    unsafe { tile::neighbours::<$vector, M, N>(job) }
+                }
+
                 type OfWeights = unsafe fn(&Weights<'_, $scalar>);
 
-                // A tile needs registers for its sums, two vectors and as many inputs as weights, all of which are loaded first; larger
-                // ones are never asked for.
+                // A tile needs registers for its sums, for vectors of gradients and for an input; `weights` also needs a pointer for
+                // each weight. Larger tiles are never asked for.
                 const fn tiles<const N: usize>() -> [OfWeights; MOST_WEIGHTS] {
                     const fn cut(m: usize) -> usize {
                         if m < $weights { m } else { $weights }
@@ -101,6 +111,28 @@ mod x86 {
                     ]
                 }
 
+                const fn tiles_of_neighbours<const N: usize>() -> [OfWeights; MOST_NEIGHBOURS] {
+                    const fn cut(m: usize) -> usize {
+                        if m < $neighbours { m } else { $neighbours }
+                    }
+                    [
+                        neighbours::<{ cut(1) }, N>,
+                        neighbours::<{ cut(2) }, N>,
+                        neighbours::<{ cut(3) }, N>,
+                        neighbours::<{ cut(4) }, N>,
+                        neighbours::<{ cut(5) }, N>,
+                        neighbours::<{ cut(6) }, N>,
+                        neighbours::<{ cut(7) }, N>,
+                        neighbours::<{ cut(8) }, N>,
+                        neighbours::<{ cut(9) }, N>,
+                        neighbours::<{ cut(10) }, N>,
+                        neighbours::<{ cut(11) }, N>,
+                        neighbours::<{ cut(12) }, N>,
+                        neighbours::<{ cut(13) }, N>,
+                        neighbours::<{ cut(14) }, N>,
+                    ]
+                }
+
                 pub const ENGINE: Engine<$scalar> = Engine {
                     lanes: $lanes,
                     windows: $windows,
@@ -114,15 +146,17 @@ mod x86 {
                     ],
                     most_weights: $weights,
                     weights: [tiles::<1>(), tiles::<2>()],
+                    most_neighbours: $neighbours,
+                    neighbours: [tiles_of_neighbours::<1>(), tiles_of_neighbours::<2>()],
                 };
             }
         };
     }
 
-    engine!(f32_512, __m512, f32, 16, "avx512f", 12, [12, 10, 8, 6], 9);
-    engine!(f64_512, __m512d, f64, 8, "avx512f", 12, [12, 10, 8, 6], 9);
-    engine!(f32_256, __m256, f32, 8, "avx2,fma", 6, [8, 6, 4, 3], 4);
-    engine!(f64_256, __m256d, f64, 4, "avx2,fma", 6, [8, 6, 4, 3], 4);
+    engine!(f32_512, __m512, f32, 16, "avx512f", 12, [12, 10, 8, 6], 9, 14);
+    engine!(f64_512, __m512d, f64, 8, "avx512f", 12, [12, 10, 8, 6], 9, 14);
+    engine!(f32_256, __m256, f32, 8, "avx2,fma", 6, [8, 6, 4, 3], 4, 6);
+    engine!(f64_256, __m256d, f64, 4, "avx2,fma", 6, [8, 6, 4, 3], 4, 6);
 
     pub(super) fn f32_engine(level: Level) -> Option<Engine<f32>> {
         match level.min(Level::best()) {

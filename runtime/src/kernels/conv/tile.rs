@@ -139,12 +139,35 @@ pub(super) struct Weights<'a, T> {
 /// # Safety
 /// All that is described is readable or writable, for `M` weights and `N` vectors; and as [`Vector`].
 #[inline(always)]
-#[allow(clippy::needless_range_loop, reason = "indices of registers, all known when compiling")]
 pub(super) unsafe fn weights<V: Vector, const M: usize, const N: usize>(job: &Weights<'_, V::Scalar>) {
     let places: &[usize; M] = job.places.try_into().expect("a place per weight");
+    let from = places.map(|place| job.frame.wrapping_add(place));
+    // SAFETY: the caller's promise.
+    unsafe { add_up::<V, M, N>(job, |i, window| from[i].wrapping_add(window)) }
+}
+
+/// As [`weights`], for inputs that follow each other: one pointer serves all of them, so a tile may be larger.
+///
+/// # Safety
+/// As [`weights`].
+#[inline(always)]
+pub(super) unsafe fn neighbours<V: Vector, const M: usize, const N: usize>(job: &Weights<'_, V::Scalar>) {
+    let places: &[usize; M] = job.places.try_into().expect("a place per weight");
+    let from = job.frame.wrapping_add(places[0]);
+    // SAFETY: the caller's promise.
+    unsafe { add_up::<V, M, N>(job, |i, window| from.wrapping_add(window).wrapping_add(i)) }
+}
+
+/// # Safety
+/// As [`weights`]; `input(i, window)` points to the input of weight `i` of a window.
+#[inline(always)]
+#[allow(clippy::needless_range_loop, reason = "indices of registers, all known when compiling")]
+unsafe fn add_up<V: Vector, const M: usize, const N: usize>(
+    job: &Weights<'_, V::Scalar>,
+    input: impl Fn(usize, usize) -> *const V::Scalar,
+) {
     // SAFETY: the caller's promise.
     unsafe {
-        let from = places.map(|place| job.frame.add(place));
         let mut sums = [[V::splat(std::mem::zeroed()); N]; M];
         for i in 0..M {
             for v in 0..N {
@@ -158,12 +181,12 @@ pub(super) unsafe fn weights<V: Vector, const M: usize, const N: usize>(job: &We
                 g[v] = V::load(gradient.add(v * V::LANES));
             }
             for i in 0..M {
-                let x = V::splat(*from[i].add(window));
+                let x = V::splat(*input(i, window));
                 for v in 0..N {
                     sums[i][v] = x.times_plus(g[v], sums[i][v]);
                 }
             }
-            gradient = gradient.add(job.gradient_row);
+            gradient = gradient.wrapping_add(job.gradient_row);
         }
         for i in 0..M {
             for v in 0..N {

@@ -193,8 +193,7 @@ fn by_tiles<T: Number<Acc = T>>(
     let (cin_each, cout_each) = (geometry.cin / groups, cout / groups);
     let padded = cout_each.next_multiple_of(engine.lanes);
     let (frames, places) = (Frames::new(geometry, phase, lhs), Places::new(geometry, phase));
-    let weights: Vec<usize> =
-        frames.taps.iter().flat_map(|tap| (0..cin_each).map(move |ci| tap + ci)).collect();
+    let tiles = Tiles::new(geometry, engine, &frames.taps);
     let tap_size = groups * cin_each * padded;
     let parts = Parts { geometry, phase, units: frames.bands(), step: 1, size: phase.taps() * tap_size };
     let sum = |(): &mut (), bands: std::ops::Range<usize>, sums: &mut [T]| {
@@ -211,7 +210,7 @@ fn by_tiles<T: Number<Acc = T>>(
                     let gradient_row = gradient.len() / band.count;
                     let chunks = gradient.chunks(CHUNK * gradient_row);
                     for (gradient, windows) in chunks.zip(frames.windows[..band.count].chunks(CHUNK)) {
-                        add_chunk(geometry, engine, &weights, (band.frame, windows), gradient, sums);
+                        tiles.add(geometry, engine, (band.frame, windows), gradient, sums);
                     }
                 });
             });
@@ -254,40 +253,77 @@ fn whole_vectors<'a, T: Number>(
     rows
 }
 
-fn add_chunk<T: Number>(
-    geometry: &Geometry,
-    engine: &Engine<T>,
-    weights: &[usize],
-    (frame, windows): (*const T, &[usize]),
-    gradient: &[T],
-    sums: &mut [T],
-) {
-    let groups = geometry.groups;
-    let cin_each = geometry.cin / groups;
-    let padded = sums.len() / weights.len() / groups;
-    let gradient_row = gradient.len() / windows.len();
-    for g in 0..groups {
-        for channel in (0..padded).step_by(2 * engine.lanes) {
-            let vectors = ((padded - channel) / engine.lanes).min(2);
-            // A tile's weights may be of several taps where sums of those follow each other.
-            let run = if groups == 1 { weights.len() } else { cin_each };
-            let each = run.div_ceil(run.div_ceil(engine.most_weights));
-            for (r, run_of) in weights.chunks_exact(run).enumerate() {
-                for (t, places) in run_of.chunks(each).enumerate() {
-                    let row = (r * groups + g) * run + t * each;
+/// How the weights of a phase are cut into register tiles.
+struct Tiles {
+    /// By tap and channel of a group: where the input is, from its window.
+    places: Vec<usize>,
+    /// Parts of `places`.
+    parts: Vec<std::ops::Range<usize>>,
+    /// Whether the inputs of a tile follow each other.
+    neighbours: bool,
+}
+
+impl Tiles {
+    fn new<T>(geometry: &Geometry, engine: &Engine<T>, taps: &[usize]) -> Self {
+        let cin_each = geometry.cin / geometry.groups;
+        let places: Vec<usize> =
+            taps.iter().flat_map(|tap| (0..cin_each).map(move |ci| tap + ci)).collect();
+        // A tile's weights may be of several taps where sums of those follow each other.
+        let together = if geometry.groups == 1 { places.len() } else { cin_each };
+        let follows = |run: &[usize]| run.windows(2).all(|pair| pair[1] == pair[0] + 1);
+        let row = places.windows(2).position(|pair| pair[1] != pair[0] + 1);
+        let row = row.map_or(places.len(), |end| end + 1).min(together);
+        let cut = |run: usize, most: usize| -> Vec<_> {
+            let each = run.div_ceil(run.div_ceil(most));
+            let starts = (0..places.len()).step_by(run);
+            starts
+                .flat_map(|start| {
+                    let end = places.len().min(start + run);
+                    (start..end).step_by(each).map(move |first| first..end.min(first + each))
+                })
+                .collect()
+        };
+        let (any, rows) = (cut(together, engine.most_weights), cut(row, engine.most_neighbours));
+        let neighbours = rows.len() <= any.len() && rows.iter().all(|part| follows(&places[part.clone()]));
+        Self { parts: if neighbours { rows } else { any }, places, neighbours }
+    }
+
+    /// Adds what some windows contribute to `sums`.
+    fn add<T: Number>(
+        &self,
+        geometry: &Geometry,
+        engine: &Engine<T>,
+        (frame, windows): (*const T, &[usize]),
+        gradient: &[T],
+        sums: &mut [T],
+    ) {
+        let groups = geometry.groups;
+        let cin_each = geometry.cin / groups;
+        let padded = sums.len() / self.places.len() / groups;
+        let gradient_row = gradient.len() / windows.len();
+        for g in 0..groups {
+            for channel in (0..padded).step_by(2 * engine.lanes) {
+                let vectors = ((padded - channel) / engine.lanes).min(2);
+                for part in &self.parts {
+                    let row = (part.start / cin_each * groups + g) * cin_each + part.start % cin_each;
                     let target = &mut sums[row * padded + channel..];
                     let job = Weights {
                         frame: frame.wrapping_add(g * cin_each),
                         windows,
-                        places,
+                        places: &self.places[part.clone()],
                         gradient: gradient[g * padded + channel..].as_ptr(),
                         gradient_row,
                         sums: target.as_mut_ptr(),
                         sums_row: padded,
                     };
+                    let of = if self.neighbours {
+                        engine.neighbours[vectors - 1][part.len() - 1]
+                    } else {
+                        engine.weights[vectors - 1][part.len() - 1]
+                    };
                     // SAFETY: the frame has an input at the place of each weight in its windows, `gradient` whole vectors
-                    // from these channels on for each of them, and `sums` for each weight.
-                    unsafe { engine.weights[vectors - 1][places.len() - 1](&job) };
+                    // from these channels on for each of them, and `sums` for each weight; `neighbours` has been checked.
+                    unsafe { of(&job) };
                 }
             }
         }

@@ -154,6 +154,8 @@ fn convolutions_of_many_blocks_follow_the_definition() {
     agrees::<f32>(&square(4, 16, 3, [70, 70, 70], 1), f64::INFINITY);
     agrees::<f32>(&square(4, 16, 3, [70, 140, 70], 2), f64::INFINITY);
     agrees::<f32>(&square(4, 30, 1, [32, 48, 1], 1), f64::INFINITY);
+    agrees::<f32>(&square(3, 7, 3, [128, 120, 1], 1), f64::INFINITY);
+    agrees::<f64>(&square(2, 9, 3, [20, 72, 1], 2), f64::INFINITY);
     agrees::<f32>(
         &Geometry { lhs_dilation: vec![2; 2], out_spatial: vec![31; 2], ..square(2, 16, 3, [16, 16, 1], 1) },
         f64::INFINITY,
@@ -184,9 +186,12 @@ fn every_output_is_handed_on_once_in_whole_rows() {
 #[test]
 fn results_do_not_depend_on_the_number_of_threads() {
     let noise = |count: usize| -> Vec<f32> { (0..count).map(|i| ((i * i) as f32 * 0.61).sin()).collect() };
-    for g in
-        [square(5, 14, 3, [32, 64, 1], 1), square(9, 28, 3, [1, 32, 1], 1), square(9, 20, 3, [64, 64, 64], 1)]
-    {
+    for g in [
+        square(5, 14, 3, [32, 64, 1], 1),
+        square(9, 28, 3, [1, 32, 1], 1),
+        square(9, 20, 3, [64, 64, 64], 1),
+        square(6, 7, 3, [128, 128, 1], 1),
+    ] {
         let (x, w, y) = (noise(g.lhs_len()), noise(g.rhs_len()), noise(g.out_len()));
         let run = |threads: usize| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();

@@ -94,3 +94,37 @@ impl<T: Number> Tiny<T> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tiny_products_follow_the_definition_at_every_level() {
+        for [m, k, n] in [[1, 1, 1], [4, 3, 16], [7, 5, 23], [9, 16, 4], [3, 2, 37]] {
+            let lhs: Vec<f32> = (0..m * k).map(|i| (i % 5) as f32).collect();
+            let rhs: Vec<f32> = (0..k * n).map(|i| (i % 7) as f32).collect();
+            let product = |i: usize, j: usize| (0..k).map(|p| lhs[i * k + p] * rhs[p * n + j]).sum::<f32>();
+            for level in simd::Level::available() {
+                for accumulate in [false, true] {
+                    let mut out = vec![2.0; m * n];
+                    simd::run_at(
+                        level,
+                        Tiny {
+                            size: [m, k, n],
+                            lhs: View { start: lhs.as_ptr(), row: k as isize, col: 1 },
+                            rhs: View { start: rhs.as_ptr(), row: n as isize, col: 1 },
+                            out: out.as_mut_ptr(),
+                            out_row: n,
+                            accumulate,
+                        },
+                    );
+                    let before = if accumulate { 2.0 } else { 0.0 };
+                    for (index, &y) in out.iter().enumerate() {
+                        assert_eq!(y, before + product(index / n, index % n), "{level:?} {m}×{k}×{n}");
+                    }
+                }
+            }
+        }
+    }
+}

@@ -10,6 +10,9 @@ pub(super) const MOST_WEIGHTS: usize = 9;
 pub(super) const MOST_NEIGHBOURS: usize = 14;
 pub(super) const MOST_DOTS: usize = 4;
 
+/// Sums up a tile of weights.
+pub(super) type OfWeights<T> = unsafe fn(&Weights<'_, T>);
+
 /// The inner loops for one type on one instruction set.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Engine<T> {
@@ -26,10 +29,10 @@ pub(super) struct Engine<T> {
     /// Weights of a tile at most.
     pub most_weights: usize,
     /// By vectors of output channels and weights, each less one.
-    pub weights: [[unsafe fn(&Weights<'_, T>); MOST_WEIGHTS]; 2],
+    pub weights: [[OfWeights<T>; MOST_WEIGHTS]; 2],
     /// The same for weights whose inputs follow each other.
     pub most_neighbours: usize,
-    pub neighbours: [[unsafe fn(&Weights<'_, T>); MOST_NEIGHBOURS]; 2],
+    pub neighbours: [[OfWeights<T>; MOST_NEIGHBOURS]; 2],
 }
 
 /// Returns the engine for a type on the best instruction set up to `level`, if there is one.
@@ -57,7 +60,7 @@ mod x86 {
     use std::arch::x86_64::{__m256, __m256d, __m512, __m512d};
 
     use super::super::tile::{self, Dots, Forward, Weights};
-    use super::{Engine, Level, MOST_NEIGHBOURS, MOST_WEIGHTS};
+    use super::{Engine, Level, MOST_NEIGHBOURS, MOST_WEIGHTS, OfWeights};
 
     macro_rules! engine {
         ($name:ident, $vector:ty, $scalar:ty, $lanes:literal, $features:literal, $windows:literal, $dots:expr, $weights:expr, $neighbours:expr) => {
@@ -90,11 +93,9 @@ mod x86 {
                     unsafe { tile::neighbours::<$vector, M, N>(job) }
                 }
 
-                type OfWeights = unsafe fn(&Weights<'_, $scalar>);
-
                 // A tile needs registers for its sums, for vectors of gradients and for an input; `weights` also needs a pointer for
                 // each weight. Larger tiles are never asked for.
-                const fn tiles<const N: usize>() -> [OfWeights; MOST_WEIGHTS] {
+                const fn tiles<const N: usize>() -> [OfWeights<$scalar>; MOST_WEIGHTS] {
                     const fn cut(m: usize) -> usize {
                         if m < $weights { m } else { $weights }
                     }
@@ -111,7 +112,7 @@ mod x86 {
                     ]
                 }
 
-                const fn tiles_of_neighbours<const N: usize>() -> [OfWeights; MOST_NEIGHBOURS] {
+                const fn tiles_of_neighbours<const N: usize>() -> [OfWeights<$scalar>; MOST_NEIGHBOURS] {
                     const fn cut(m: usize) -> usize {
                         if m < $neighbours { m } else { $neighbours }
                     }

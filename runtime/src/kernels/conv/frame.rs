@@ -1,5 +1,7 @@
 //! The part of an input that a band of windows reads, as one block in which every window meets every tap.
 
+use std::cmp::Ordering;
+
 use super::super::number::Number;
 use super::Geometry;
 use super::phase::{Axis, Phase};
@@ -55,14 +57,10 @@ impl<'a, T: Number> Frames<'a, T> {
         };
         let input_steps = products(&axes.iter().map(|axis| axis.size).collect::<Vec<_>>());
         let (cut, each) = cut(&axes, geometry.cin);
-        let outs = |d: usize| {
-            if d < cut {
-                1
-            } else if d == cut {
-                each
-            } else {
-                axes[d].outs
-            }
+        let outs = |d: usize| match d.cmp(&cut) {
+            Ordering::Less => 1,
+            Ordering::Equal => each,
+            Ordering::Greater => axes[d].outs,
         };
         let sizes: Vec<usize> = axes.iter().enumerate().map(|(d, axis)| span(axis, outs(d))).collect();
         let steps = if in_place { input_steps.clone() } else { products(&sizes) };
@@ -74,7 +72,7 @@ impl<'a, T: Number> Frames<'a, T> {
         };
         let windows = places(&outs, &|d| axes[d].stride * steps[d]);
         let taps = places(&|d| axes[d].taps, &|d| axes[d].dilation * steps[d]);
-        Self { input, cut, each, in_place, input_steps, steps, sizes, windows, taps, axes }
+        Self { input, axes, cut, each, in_place, input_steps, steps, sizes, windows, taps }
     }
 
     /// How many bands there are.

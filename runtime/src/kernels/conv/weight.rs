@@ -8,7 +8,7 @@ use super::super::threads;
 use super::Geometry;
 use super::block::{Output, for_each, windows};
 use super::depthwise;
-use super::engine::{Engine, engine};
+use super::engine::{Engine, OfWeights, engine};
 use super::forward::Places;
 use super::frame::Frames;
 use super::patches::Patches;
@@ -379,7 +379,7 @@ impl Tiles {
                         sums: target.as_mut_ptr(),
                         sums_row: padded,
                     };
-                    let of: &[unsafe fn(&Weights<'_, T>)] = if self.neighbours {
+                    let of: &[OfWeights<T>] = if self.neighbours {
                         &engine.neighbours[vectors - 1]
                     } else {
                         &engine.weights[vectors - 1]

@@ -37,10 +37,10 @@ pub fn select_indices<T: Number>(
             };
             match selection {
                 Selection::Largest => {
-                    simd::run(Visit { select, padding: T::LOWEST, keep: |x, y| x >= y, see })
+                    simd::run(Visit { select, padding: T::LOWEST, keep: |x, y| x >= y, see });
                 }
                 Selection::Smallest => {
-                    simd::run(Visit { select, padding: T::HIGHEST, keep: |x, y| x <= y, see })
+                    simd::run(Visit { select, padding: T::HIGHEST, keep: |x, y| x <= y, see });
                 }
             }
         }

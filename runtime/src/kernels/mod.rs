@@ -17,6 +17,7 @@ pub mod number;
 pub mod recurrence;
 pub mod reduce;
 pub mod rows;
+mod scratch;
 pub mod signed;
 pub mod simd;
 pub mod sort;

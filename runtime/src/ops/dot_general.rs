@@ -9,7 +9,7 @@ use super::shape::{Reshape, Transpose, moved, permuted};
 use super::{addressable, cotangent, only, unpack};
 use crate::compile::{Known, Operand, Rewrite};
 use crate::error::{Error, Result};
-use crate::kernels::matmul::{self, matmul};
+use crate::kernels::matmul::{self, matmul, matmul_then};
 use crate::kernels::number::Number;
 use crate::primitive::{Args, Keeps, Outs, Prepared, Primitive, Saved};
 use crate::tensor::dtype::dispatch;
@@ -105,17 +105,12 @@ impl Primitive for DotGeneral {
         let Order { lf, lc, rc, rf, sizes, batch } = self.order(lhs, rhs);
         let (lb, rb) = &self.0.batch;
         let lines = |shape: &[usize], batch: &[usize], rows: &[usize], columns: &[usize]| {
-            let steps: Vec<isize> = batch.iter().map(|&axis| step(shape, axis) as isize).collect();
-            Some((stride(shape, rows)? as isize, stride(shape, columns)? as isize, steps))
+            let batch: Vec<isize> = batch.iter().map(|&axis| step(shape, axis) as isize).collect();
+            let (rows, columns) = (stride(shape, rows)? as isize, stride(shape, columns)? as isize);
+            Some(Lines { rows, columns, batch })
         };
         let (left, right) = (lines(lhs, lb, &lf, &lc)?, lines(rhs, rb, &rc, &rf)?);
-        let dtype = out.dtype;
-        Some(Box::new(move |args: &[&[u8]], out: &mut [u8]| {
-            dispatch!(dtype, T => {
-                let (x, y) = (operand::<T>(args[0], &left), operand::<T>(args[1], &right));
-                matmul(&batch, sizes, &x, &y, bytemuck::cast_slice_mut(out));
-            });
-        }))
+        Some(Box::new(Product { sizes, batch, sides: [left, right], dtype: out.dtype }))
     }
 
     fn keeps(&self, wants: &[bool]) -> Keeps {
@@ -259,13 +254,51 @@ impl DotGeneral {
     }
 }
 
-/// An operand of a prepared product: strides of rows, of columns, and of matrices.
-fn operand<'a, T: Number>(
-    bytes: &'a [u8],
-    (rows, columns, batch): &'a (isize, isize, Vec<isize>),
-) -> matmul::Operand<'a, T> {
-    let data = bytemuck::cast_slice(bytes);
-    matmul::Operand { data, offset: 0, row_stride: *rows, col_stride: *columns, batch_strides: batch }
+/// A product whose strides are known.
+struct Product {
+    sizes: [usize; 3],
+    batch: Shape,
+    sides: [Lines; 2],
+    dtype: DType,
+}
+
+/// Distances between rows, columns, and matrices of an operand.
+struct Lines {
+    rows: isize,
+    columns: isize,
+    batch: Vec<isize>,
+}
+
+impl Lines {
+    fn operand<'a, T: Number>(&'a self, bytes: &'a [u8]) -> matmul::Operand<'a, T> {
+        matmul::Operand {
+            data: bytemuck::cast_slice(bytes),
+            offset: 0,
+            row_stride: self.rows,
+            col_stride: self.columns,
+            batch_strides: &self.batch,
+        }
+    }
+}
+
+impl Prepared for Product {
+    fn run(&self, args: &[&[u8]], out: &mut [u8]) {
+        self.run_then(args, out, &|_, _| ());
+    }
+
+    fn run_then(&self, args: &[&[u8]], out: &mut [u8], then: &(dyn Fn(usize, &mut [u8]) + Sync)) {
+        dispatch!(self.dtype, T => {
+            let (x, y) = (self.sides[0].operand::<T>(args[0]), self.sides[1].operand::<T>(args[1]));
+            let then = |first: usize, piece: &mut [T]| then(first * size_of::<T>(), bytemuck::cast_slice_mut(piece));
+            matmul_then(&self.batch, self.sizes, &x, &y, bytemuck::cast_slice_mut(out), &then);
+        });
+    }
+
+    fn piece(&self) -> Option<usize> {
+        // Parts of rows are too short to be worth a call of their own.
+        let is_row_major = self.sides[0].columns == 1;
+        matmul::has_whole_rows(&self.batch, self.sizes, is_row_major).then_some(self.sizes[2])
+    }
 }
 
 /// `partner` of the dimensions, which are taken in ascending order.

@@ -8,9 +8,10 @@ use smallvec::smallvec;
 use super::padding::{Padding, Sizes, ones_unless_given};
 use super::{addressable, batch_all, cotangent, only, unwrap};
 use crate::error::{Error, Result};
+use crate::kernels::number::Number;
 pub use crate::kernels::window::Reduction as WindowReduction;
 use crate::kernels::window::{self, Selection, WindowGeometry};
-use crate::primitive::{Args, Keeps, Outs, Primitive, Saved};
+use crate::primitive::{Args, Keeps, Outs, Prepared, Primitive, Saved};
 use crate::tensor::dtype::dispatch;
 use crate::tensor::{Array, Aval, DType, Tensor};
 use crate::trace::{Axis, bind1};
@@ -117,6 +118,20 @@ impl Windowed {
     fn with(&self, kind: Kind) -> Windowed {
         Windowed { kind, geometry: self.geometry.clone() }
     }
+
+    fn run<T: Number>(&self, data: &[&[T]], out: &mut [T]) {
+        let geometry = &self.geometry;
+        match self.kind {
+            Kind::Reduce(reduction) => window::reduce_window(geometry, reduction, data[0], out),
+            Kind::Spread => window::sum_gradient(geometry, data[0], out),
+            Kind::Scatter(which) => window::select_and_scatter_add(geometry, which, data[0], data[1], out),
+            Kind::Gather(which) => {
+                let mut indices = vec![0; out.len()];
+                window::select_indices(geometry, which, data[0], &mut indices);
+                window::gather(&indices, data[1], out);
+            }
+        }
+    }
 }
 
 impl Primitive for Windowed {
@@ -154,22 +169,20 @@ impl Primitive for Windowed {
     }
 
     fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
-        let (out, geometry) = (only(outs), &self.geometry);
+        let out = only(outs);
         Ok(smallvec![dispatch!(out.dtype, T => Array::build(out, |out: &mut [T]| {
-            let data: Args<&[T]> = args.iter().map(Array::data).collect();
-            match self.kind {
-                Kind::Reduce(reduction) => window::reduce_window(geometry, reduction, data[0], out),
-                Kind::Spread => window::sum_gradient(geometry, data[0], out),
-                Kind::Scatter(which) => {
-                    window::select_and_scatter_add(geometry, which, data[0], data[1], out);
-                }
-                Kind::Gather(which) => {
-                    let mut indices = vec![0; out.len()];
-                    window::select_indices(geometry, which, data[0], &mut indices);
-                    window::gather(&indices, data[1], out);
-                }
-            }
+            self.run(&args.iter().map(Array::data).collect::<Args<&[T]>>(), out);
         }))])
+    }
+
+    fn prepare(&self, _args: &[&Aval], out: &Aval) -> Option<Box<dyn Prepared>> {
+        let (this, dtype) = (self.clone(), out.dtype);
+        Some(Box::new(move |args: &[&[u8]], out: &mut [u8]| {
+            dispatch!(dtype, T => {
+                let data: Args<&[T]> = args.iter().map(|bytes| bytemuck::cast_slice(bytes)).collect();
+                this.run(&data, bytemuck::cast_slice_mut(out));
+            });
+        }))
     }
 
     fn keeps(&self, _wants: &[bool]) -> Keeps {

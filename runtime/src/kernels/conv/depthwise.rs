@@ -53,6 +53,7 @@ pub(super) fn forward<T: Number<Acc = T>>(
     lhs: &[T],
     rhs: &[T],
     out: &Output<T>,
+    then: &(dyn Fn(usize, &mut [T]) + Sync),
 ) {
     let (cin, cout) = (geometry.cin, geometry.cout);
     let patches = Patches::new(geometry, phase, lhs);
@@ -60,13 +61,18 @@ pub(super) fn forward<T: Number<Acc = T>>(
     let (total, block) = (geometry.batch * phase.outs(), (BLOCK / cout).max(16));
     for_each(total.div_ceil(block), total * phase.taps() * cout, Vec::new, |pairs: &mut Vec<_>, index| {
         let first = index * block;
-        visit_windows(&patches, first, block.min(total - first), |window, taps| {
+        let count = block.min(total - first);
+        visit_windows(&patches, first, count, |window, taps| {
             pairs.clear();
             pairs.extend(taps.iter().map(|&(from, tap)| (&lhs[from..][..cin], &rhs[rows[tap]..][..cout])));
             // SAFETY: windows have outputs of their own.
             let out = unsafe { out.slice(places.of(window) * cout, cout) };
             simd::run(Window { taps: pairs, out });
         });
+        if phase.whole {
+            // SAFETY: as above.
+            then(first * cout, unsafe { out.slice(first * cout, count * cout) });
+        }
     });
 }
 

@@ -1,60 +1,96 @@
 //! Convolutions by register tiles that read their inputs in place.
 
+use std::borrow::Cow;
+
 use super::super::number::Number;
+use super::super::scratch;
+use super::super::simd::Level;
 use super::Geometry;
 use super::block::{Output, for_each};
+use super::engine::{Engine, MOST_DOTS, engine};
 use super::forward::Places;
-use super::patches::Patches;
+use super::frame::{Band, Frames};
 use super::phase::Phase;
-use super::tile::{Engine, engine};
+use super::tile::{Dots, Forward};
 
-/// Windows that a thread takes at a time: a multiple of what any tile has.
-const BLOCK: usize = 144;
 /// Windows of the largest tile.
 const MOST_WINDOWS: usize = 12;
+/// Channels of the largest tile.
+const MOST_CHANNELS: usize = 32;
+/// Windows that the packing of weights pays for.
+const MANY_WINDOWS: usize = 256;
 
-/// Returns the engine to compute a phase with, unless tiles would be mostly empty or a plain product does as well.
-pub(super) fn applicable<T: Number>(geometry: &Geometry, phase: &Phase) -> Option<Engine<T>> {
-    let (cin_each, cout_each) = (geometry.cin / geometry.groups, geometry.cout / geometry.groups);
-    let engine = engine::<T>()?;
-    let worth = cin_each >= 4 && 2 * cout_each >= engine.channels && !phase.is_identity() && phase.taps() > 0;
-    worth.then_some(engine)
+/// How a phase is computed on an engine.
+pub(super) enum Way<T> {
+    /// Each product with as many output channels as a tile has.
+    Tiles(Engine<T>),
+    /// A dot product for each of a few output channels.
+    Dots(Engine<T>),
 }
 
-/// Weights of a phase in panels of a tile's channels each, padded with zeros: `[groups, panels, taps · cin, channels]`.
-struct Panels<T> {
-    data: Vec<T>,
-    /// First channel (in the group), channels to write, channels of the tile and where its panel is.
-    list: Vec<(usize, usize, usize, usize)>,
+/// Returns how to compute a phase, unless lanes would be mostly empty or a plain product does as well.
+pub(super) fn applicable<T: Number>(level: Level, geometry: &Geometry, phase: &Phase) -> Option<Way<T>> {
+    let (cin_each, cout_each) = (geometry.cin / geometry.groups, geometry.cout / geometry.groups);
+    let engine = engine::<T>(level)?;
+    if phase.is_identity() || phase.taps() == 0 {
+        return None;
+    }
+    if cout_each <= MOST_DOTS {
+        return (2 * cin_each >= engine.lanes).then_some(Way::Dots(engine));
+    }
+    Some(Way::Tiles(engine))
+}
+
+/// Where the weights of some output channels of a group are.
+struct Panel {
+    /// First channel of the group, and how many there are.
+    first: usize,
+    used: usize,
+    vectors: usize,
+    offset: usize,
+}
+
+/// Weights of a phase in panels of a tile's channels, padded with zeros.
+struct Panels<'a, T: Clone> {
+    data: Cow<'a, [T]>,
+    list: Vec<Panel>,
+    /// Distance between the weights of neighbouring channels of the input, and between groups.
+    row: Option<usize>,
     group: usize,
 }
 
-impl<T: Number> Panels<T> {
-    fn new(geometry: &Geometry, phase: &Phase, rhs: &[T], channels: usize) -> Self {
+impl<'a, T: Number> Panels<'a, T> {
+    fn new(geometry: &Geometry, phase: &Phase, rhs: &'a [T], engine: &Engine<T>) -> Self {
         let (cin_each, cout_each) = (geometry.cin / geometry.groups, geometry.cout / geometry.groups);
-        let taps = phase.kernel_indices(&geometry.kernel);
-        let depth = taps.len() * cin_each;
-        let (mut list, mut first, mut group) = (Vec::new(), 0, 0);
+        let depth = phase.taps() * cin_each;
+        let (mut list, mut first, mut offset) = (Vec::new(), 0, 0);
         while first < cout_each {
             let left = cout_each - first;
-            let width = if left <= channels / 2 { channels / 2 } else { channels };
-            list.push((first, left.min(width), width, group));
-            group += depth * width;
-            first += width;
+            let vectors = left.div_ceil(engine.lanes).min(2);
+            let used = left.min(vectors * engine.lanes);
+            list.push(Panel { first, used, vectors, offset });
+            offset += depth * vectors * engine.lanes;
+            first += used;
         }
-        let mut data = Vec::with_capacity(group * geometry.groups);
+        let whole_vectors = cout_each.is_multiple_of(engine.lanes);
+        if phase.whole && whole_vectors && geometry.batch * phase.outs() < MANY_WINDOWS {
+            list.iter_mut().for_each(|panel| panel.offset = panel.first);
+            return Self { data: rhs.into(), list, row: Some(geometry.cout), group: cout_each };
+        }
+        let taps = phase.kernel_indices(&geometry.kernel);
+        let mut data = Vec::with_capacity(offset * geometry.groups);
         for g in 0..geometry.groups {
-            for &(first, used, width, _) in &list {
+            for &Panel { first, used, vectors, .. } in &list {
                 for tap in &taps {
                     for ci in 0..cin_each {
                         let row = (tap * cin_each + ci) * geometry.cout + g * cout_each + first;
                         data.extend_from_slice(&rhs[row..row + used]);
-                        data.resize(data.len() + width - used, T::ZERO);
+                        data.resize(data.len() + vectors * engine.lanes - used, T::ZERO);
                     }
                 }
             }
         }
-        Self { data, list, group }
+        Self { data: data.into(), list, row: None, group: offset }
     }
 }
 
@@ -62,53 +98,152 @@ impl<T: Number> Panels<T> {
 pub(super) fn forward<T: Number>(
     geometry: &Geometry,
     phase: &Phase,
-    engine: &Engine<T>,
+    way: &Way<T>,
     lhs: &[T],
     rhs: &[T],
     out: &Output<T>,
+    then: &(dyn Fn(usize, &mut [T]) + Sync),
 ) {
-    let (groups, cin, cout) = (geometry.groups, geometry.cin, geometry.cout);
-    let (cin_each, cout_each) = (cin / groups, cout / groups);
-    let patches = Patches::new(geometry, phase, lhs);
-    let panels = Panels::new(geometry, phase, rhs, engine.channels);
+    let frames = Frames::new(geometry, phase, lhs);
     let places = Places::new(geometry, phase);
-    let zeros = vec![T::ZERO; cin];
-    let zeros = zeros.as_slice();
-    let (total, m) = (geometry.batch * phase.outs(), engine.windows);
-    let tile_rows = phase.taps() * m;
-    let work = total * phase.taps() * cin_each * cout;
-    for_each(total.div_ceil(BLOCK), work, Vec::new, |rows: &mut Vec<usize>, index| {
-        let first = index * BLOCK;
-        let count = BLOCK.min(total - first);
-        patches.tile_starts(first, count, m, rows);
-        let mut scratch = vec![T::ZERO; m * engine.channels];
-        for g in 0..groups {
-            let source = |&start: &usize| if start == usize::MAX { zeros } else { &lhs[start..start + cin] };
-            let pointers: Vec<_> = rows.iter().map(|start| source(start)[g * cin_each..].as_ptr()).collect();
-            for &(channel, used, width, panel) in &panels.list {
-                let weights = panels.data[g * panels.group + panel..].as_ptr();
-                let kernel = if width == engine.channels { engine.wide } else { engine.narrow };
-                for (tile, pointers) in pointers.chunks_exact(tile_rows).enumerate() {
-                    let (first, windows) = (first + tile * m, m.min(count - tile * m));
-                    let place = |i: usize| places.of(first + i) * cout + g * cout_each + channel;
-                    let mut targets = [std::ptr::null_mut(); MOST_WINDOWS];
-                    let rows = scratch.chunks_exact_mut(engine.channels).enumerate();
-                    for (target, (i, row)) in targets.iter_mut().zip(rows) {
-                        let inside = i < windows && used == width;
-                        *target = if inside { out.from(place(i)) } else { row.as_mut_ptr() };
+    let cout = geometry.cout;
+    let work = geometry.batch * phase.outs() * phase.taps() * geometry.cin / geometry.groups * cout;
+    let bands = |each: &(dyn Fn(&Band<T>) + Sync)| {
+        for_each(
+            frames.bands(),
+            work,
+            || (),
+            |(), index| {
+                scratch::with(|buffer| {
+                    let band = frames.band(index, buffer);
+                    each(&band);
+                    if phase.whole {
+                        // SAFETY: the windows of a band are no other's.
+                        then(band.first * cout, unsafe { out.slice(band.first * cout, band.count * cout) });
                     }
-                    // SAFETY: every pointer has the `cin_each` channels of the group, the panel has `width` weights for
-                    // each tap and channel, and every target takes `width` numbers: either scratch, or an output of this
-                    // block's windows, in which the whole tile lies.
-                    unsafe { kernel(pointers, cin_each, weights, &targets[..m]) };
-                    if used < width {
-                        for (i, row) in scratch.chunks_exact(engine.channels).take(windows).enumerate() {
-                            // SAFETY: windows have outputs of their own.
-                            unsafe { out.slice(place(i), used) }.copy_from_slice(&row[..used]);
-                        }
+                });
+            },
+        );
+    };
+    match way {
+        Way::Tiles(engine) => {
+            let panels = Panels::new(geometry, phase, rhs, engine);
+            bands(&|band| tiles(geometry, engine, &frames, &panels, band, (&places, out)));
+        }
+        Way::Dots(engine) => {
+            let weights = by_output_channel(geometry, phase, rhs, engine.lanes);
+            bands(&|band| dots(geometry, engine, &frames, &weights, band, (&places, out)));
+        }
+    }
+}
+
+/// Where each of `count` windows from `first` on is; the last one fills up the rest.
+fn pointers<T>(band: &Band<T>, windows: &[usize], first: usize, count: usize) -> [*const T; MOST_WINDOWS] {
+    std::array::from_fn(|i| band.frame.wrapping_add(windows[first + i.min(count - 1)]))
+}
+
+fn tiles<T: Number>(
+    geometry: &Geometry,
+    engine: &Engine<T>,
+    frames: &Frames<'_, T>,
+    panels: &Panels<'_, T>,
+    band: &Band<T>,
+    (places, out): (&Places, &Output<T>),
+) {
+    let (groups, cout, m) = (geometry.groups, geometry.cout, engine.windows);
+    let (cin_each, cout_each) = (geometry.cin / groups, cout / groups);
+    let mut spare = [T::ZERO; MOST_WINDOWS * MOST_CHANNELS];
+    for g in 0..groups {
+        for panel in &panels.list {
+            let width = panel.vectors * engine.lanes;
+            let weights = panels.data[g * panels.group + panel.offset..].as_ptr();
+            for first in (0..band.count).step_by(m) {
+                let count = m.min(band.count - first);
+                let windows = pointers(band, &frames.windows, first, count)
+                    .map(|window| window.wrapping_add(g * cin_each));
+                let place = |i: usize| places.of(band.first + first + i) * cout + g * cout_each + panel.first;
+                let whole = panel.used == width;
+                let spares = spare.as_mut_ptr();
+                let targets: [_; MOST_WINDOWS] = std::array::from_fn(|i| {
+                    if i < count && whole {
+                        out.from(place(i))
+                    } else {
+                        spares.wrapping_add(i * MOST_CHANNELS)
+                    }
+                });
+                let job = Forward {
+                    windows: &windows[..m],
+                    taps: &frames.taps,
+                    cin: cin_each,
+                    weights,
+                    row: panels.row.unwrap_or(width),
+                    out: &targets[..m],
+                };
+                // SAFETY: the frame has `cin_each` channels at every tap of its windows, the panel `width` weights for each
+                // tap and channel, and every target takes `width` numbers: either spare ones, or an output of this band.
+                unsafe { engine.forward[panel.vectors - 1](&job) };
+                if !whole {
+                    for (i, row) in spare.as_chunks::<MOST_CHANNELS>().0.iter().take(count).enumerate() {
+                        // SAFETY: windows have outputs of their own.
+                        unsafe { out.slice(place(i), panel.used) }.copy_from_slice(&row[..panel.used]);
                     }
                 }
             }
         }
-    });
+    }
+}
+
+/// Weights of a phase as `[groups, taps, cout, cin]`, with zeros behind to fill up whole vectors.
+fn by_output_channel<T: Number>(geometry: &Geometry, phase: &Phase, rhs: &[T], lanes: usize) -> Vec<T> {
+    let (groups, cout) = (geometry.groups, geometry.cout);
+    let (cin_each, cout_each) = (geometry.cin / groups, cout / groups);
+    let padded = cin_each.next_multiple_of(lanes);
+    let taps = phase.kernel_indices(&geometry.kernel);
+    let mut weights = Vec::with_capacity(groups * taps.len() * cout_each * padded);
+    for channel in 0..groups {
+        for tap in &taps {
+            for co in channel * cout_each..(channel + 1) * cout_each {
+                weights.extend((0..cin_each).map(|ci| rhs[(tap * cin_each + ci) * cout + co]));
+                weights.resize(weights.len() + padded - cin_each, T::ZERO);
+            }
+        }
+    }
+    weights
+}
+
+fn dots<T: Number>(
+    geometry: &Geometry,
+    engine: &Engine<T>,
+    frames: &Frames<'_, T>,
+    weights: &[T],
+    band: &Band<T>,
+    (places, out): (&Places, &Output<T>),
+) {
+    let (groups, cout) = (geometry.groups, geometry.cout);
+    let (cin_each, cout_each) = (geometry.cin / groups, cout / groups);
+    let m = engine.dot_windows[cout_each - 1];
+    let mut spare = [T::ZERO; MOST_DOTS];
+    for g in 0..groups {
+        let weights = weights[g * (weights.len() / groups)..].as_ptr();
+        for first in (0..band.count).step_by(m) {
+            let count = m.min(band.count - first);
+            let windows =
+                pointers(band, &frames.windows, first, count).map(|window| window.wrapping_add(g * cin_each));
+            let spare = spare.as_mut_ptr();
+            let targets: [_; MOST_WINDOWS] = std::array::from_fn(|i| {
+                let place = || places.of(band.first + first + i) * cout + g * cout_each;
+                if i < count { out.from(place()) } else { spare }
+            });
+            let job = Dots {
+                windows: &windows[..m],
+                taps: &frames.taps,
+                cin: cin_each,
+                weights,
+                out: &targets[..m],
+            };
+            // SAFETY: the frame has `cin_each` channels at every tap of its windows, the group weights for each tap and
+            // channel, and every target takes `cout_each` numbers.
+            unsafe { engine.dots[cout_each - 1](&job) };
+        }
+    }
 }

@@ -2,29 +2,43 @@
 
 use super::super::matmul::{View, product};
 use super::super::number::Number;
+use super::super::simd::Level;
 use super::Geometry;
 use super::block::{Output, for_each, windows};
 use super::patches::Patches;
 use super::phase::{Phase, phases};
 use super::{depthwise, direct};
 
-/// Writes the convolution to `out`; the geometry has been checked against the slices.
-pub(super) fn forward<T: Number<Acc = T>>(geometry: &Geometry, lhs: &[T], rhs: &[T], out: &mut [T]) {
+/// Writes the convolution to `out` and calls `then` for all of it, piece by piece; the geometry has been checked against the
+/// slices.
+pub(super) fn forward<T: Number<Acc = T>>(
+    level: Level,
+    geometry: &Geometry,
+    lhs: &[T],
+    rhs: &[T],
+    out: &mut [T],
+    then: &(dyn Fn(usize, &mut [T]) + Sync),
+) {
     if out.is_empty() {
         return;
     }
     if lhs.is_empty() || rhs.is_empty() {
-        return out.fill(T::ZERO);
+        out.fill(T::ZERO);
+        return then(0, out);
     }
-    let out = Output::new(out);
-    for phase in phases(geometry) {
+    let output = Output::new(out);
+    let phases = phases(geometry);
+    for phase in &phases {
         if depthwise::applies(geometry) {
-            depthwise::forward(geometry, &phase, lhs, rhs, &out);
-        } else if let Some(engine) = direct::applicable(geometry, &phase) {
-            direct::forward(geometry, &phase, &engine, lhs, rhs, &out);
+            depthwise::forward(geometry, phase, lhs, rhs, &output, then);
+        } else if let Some(way) = direct::applicable(level, geometry, phase) {
+            direct::forward(geometry, phase, &way, lhs, rhs, &output, then);
         } else {
-            by_products(geometry, &phase, lhs, rhs, &out);
+            by_products(geometry, phase, lhs, rhs, &output, then);
         }
+    }
+    if !phases.iter().all(|phase| phase.whole) {
+        then(0, out);
     }
 }
 
@@ -35,6 +49,7 @@ fn by_products<T: Number<Acc = T>>(
     lhs: &[T],
     rhs: &[T],
     out: &Output<T>,
+    then: &(dyn Fn(usize, &mut [T]) + Sync),
 ) {
     let (groups, cin, cout) = (geometry.groups, geometry.cin, geometry.cout);
     let (cin_each, cout_each) = (cin / groups, cout / groups);
@@ -76,7 +91,10 @@ fn by_products<T: Number<Acc = T>>(
                     product([count, depth, cout_each], matrix, kernel, target, cout, false);
                 }
             }
-            if !phase.whole {
+            if phase.whole {
+                // SAFETY: windows have outputs of their own.
+                then(first * cout, unsafe { out.slice(first * cout, count * cout) });
+            } else {
                 for (i, row) in rows.chunks_exact(cout).take(count).enumerate() {
                     // SAFETY: windows have outputs of their own.
                     unsafe { out.slice(places.of(first + i) * cout, cout) }.copy_from_slice(row);

@@ -8,15 +8,23 @@
 mod block;
 mod depthwise;
 mod direct;
+mod engine;
 mod forward;
+mod frame;
 mod patches;
 mod phase;
 #[cfg(test)]
 mod tests;
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "other machines have no engine"))]
 mod tile;
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "other machines have no engine"))]
+mod vector;
 mod weight;
 
-use super::number::{Number, narrow_all, widen_all};
+use super::number::{Number, narrow_all, narrow_then, widen_all};
+use super::scratch;
+use super::simd::Level;
+use super::transpose::transpose;
 
 /// The shape of a convolution; one entry per spatial dimension in each list.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -130,9 +138,59 @@ impl Geometry {
 /// # Panics
 /// If slices or sizes do not fit the geometry.
 pub fn forward<T: Number>(geometry: &Geometry, lhs: &[T], rhs: &[T], out: &mut [T]) {
+    forward_then(geometry, lhs, rhs, out, &|_, _| ());
+}
+
+/// As [`forward`], and calls `then(first, piece)` while a piece of the output from element `first` on is still in the cache.
+///
+/// Pieces are whole numbers of rows of `cout` channels, do not overlap and cover the output; `then` may change them, and is
+/// called from several threads. Biases and activations that go along with a convolution cost no pass over memory then.
+///
+/// # Panics
+/// If slices or sizes do not fit the geometry.
+///
+/// # Examples
+/// ```
+/// use flaxen::kernels::conv::{Geometry, forward_then};
+/// let geometry = Geometry {
+///     batch: 1,
+///     in_spatial: vec![3],
+///     kernel: vec![2],
+///     out_spatial: vec![2],
+///     cin: 1,
+///     cout: 1,
+///     strides: vec![1],
+///     padding: vec![(0, 0)],
+///     lhs_dilation: vec![1],
+///     rhs_dilation: vec![1],
+///     groups: 1,
+/// };
+/// let mut out = [0.0f32; 2];
+/// let relu = |_: usize, piece: &mut [f32]| piece.iter_mut().for_each(|y| *y = y.max(0.0));
+/// forward_then(&geometry, &[1.0, 2.0, -5.0], &[1.0, 1.0], &mut out, &relu);
+/// assert_eq!(out, [3.0, 0.0]);
+/// ```
+pub fn forward_then<T: Number>(
+    geometry: &Geometry,
+    lhs: &[T],
+    rhs: &[T],
+    out: &mut [T],
+    then: &(dyn Fn(usize, &mut [T]) + Sync),
+) {
     geometry.check(lhs.len(), rhs.len(), out.len());
+    forward_at(Level::chosen(), geometry, lhs, rhs, out, then);
+}
+
+fn forward_at<T: Number>(
+    level: Level,
+    geometry: &Geometry,
+    lhs: &[T],
+    rhs: &[T],
+    out: &mut [T],
+    then: &(dyn Fn(usize, &mut [T]) + Sync),
+) {
     let (lhs, rhs) = (widen_all(lhs), widen_all(rhs));
-    narrow_all(out, |out| forward::forward(geometry, &lhs, &rhs, out));
+    narrow_then(out, then, |out, then| forward::forward(level, geometry, &lhs, &rhs, out, then));
 }
 
 /// Writes the gradient with respect to the input of [`forward`] to `lhs_grad`.
@@ -140,13 +198,26 @@ pub fn forward<T: Number>(geometry: &Geometry, lhs: &[T], rhs: &[T], out: &mut [
 /// # Panics
 /// If slices or sizes do not fit the geometry.
 pub fn input_gradient<T: Number>(geometry: &Geometry, out_grad: &[T], rhs: &[T], lhs_grad: &mut [T]) {
+    input_gradient_at(Level::chosen(), geometry, out_grad, rhs, lhs_grad);
+}
+
+fn input_gradient_at<T: Number>(
+    level: Level,
+    geometry: &Geometry,
+    out_grad: &[T],
+    rhs: &[T],
+    lhs_grad: &mut [T],
+) {
     geometry.check(lhs_grad.len(), rhs.len(), out_grad.len());
     if out_grad.is_empty() || rhs.is_empty() {
         return lhs_grad.fill(T::ZERO);
     }
     let (out_grad, rhs) = (widen_all(out_grad), widen_all(rhs));
-    let flipped = flipped(geometry, &rhs);
-    narrow_all(lhs_grad, |out| forward::forward(&geometry.reversed(), &out_grad, &flipped, out));
+    let reversed = geometry.reversed();
+    scratch::with(|flipped| {
+        flip(geometry, &rhs, flipped);
+        narrow_all(lhs_grad, |out| forward::forward(level, &reversed, &out_grad, flipped, out, &|_, _| ()));
+    });
 }
 
 /// Writes the gradient with respect to the kernel of [`forward`] to `rhs_grad`.
@@ -154,22 +225,28 @@ pub fn input_gradient<T: Number>(geometry: &Geometry, out_grad: &[T], rhs: &[T],
 /// # Panics
 /// If slices or sizes do not fit the geometry.
 pub fn weight_gradient<T: Number>(geometry: &Geometry, lhs: &[T], out_grad: &[T], rhs_grad: &mut [T]) {
+    weight_gradient_at(Level::chosen(), geometry, lhs, out_grad, rhs_grad);
+}
+
+fn weight_gradient_at<T: Number>(
+    level: Level,
+    geometry: &Geometry,
+    lhs: &[T],
+    out_grad: &[T],
+    rhs_grad: &mut [T],
+) {
     geometry.check(lhs.len(), rhs_grad.len(), out_grad.len());
     let (lhs, out_grad) = (widen_all(lhs), widen_all(out_grad));
-    narrow_all(rhs_grad, |out| weight::weight_gradient(geometry, &lhs, &out_grad, out));
+    narrow_all(rhs_grad, |out| weight::weight_gradient(level, geometry, &lhs, &out_grad, out));
 }
 
 /// Reverses the taps of a kernel and swaps its input and output channels in each group.
-fn flipped<T: Number>(geometry: &Geometry, rhs: &[T]) -> Vec<T> {
-    let (groups, cin, cout) = (geometry.groups, geometry.cin, geometry.cout);
-    let (cin_each, cout_each) = (cin / groups, cout / groups);
-    let mut flipped = Vec::with_capacity(rhs.len());
-    for tap in rhs.chunks_exact(cin_each * cout).rev() {
-        for co in 0..cout_each {
-            for g in 0..groups {
-                flipped.extend((0..cin_each).map(|ci| tap[ci * cout + g * cout_each + co]));
-            }
-        }
+fn flip<T: Number>(geometry: &Geometry, rhs: &[T], flipped: &mut Vec<T>) {
+    let groups = geometry.groups;
+    let (cin_each, cout_each) = (geometry.cin / groups, geometry.cout / groups);
+    flipped.resize(rhs.len(), T::ZERO);
+    let tap = cin_each * geometry.cout;
+    for (tap, out) in rhs.chunks_exact(tap).rev().zip(flipped.chunks_exact_mut(tap)) {
+        transpose(tap, &[cin_each, groups, cout_each], &[2, 1, 0], out);
     }
-    flipped
 }

@@ -77,19 +77,7 @@ impl<'a, T: Number> Patches<'a, T> {
 
     /// The last axis; for no spatial dimension at all, one window with one tap.
     pub fn last(&self) -> Axis {
-        let point = Axis {
-            size: 1,
-            outs: 1,
-            first_out: 0,
-            out_step: 1,
-            taps: 1,
-            first_tap: 0,
-            tap_step: 1,
-            origin: 0,
-            stride: 1,
-            dilation: 1,
-        };
-        self.phase.axes.last().copied().unwrap_or(point)
+        self.phase.axes.last().copied().unwrap_or(Axis::plain(1))
     }
 
     /// Returns the patches of windows `first..first + count` as a matrix with a row per window and a column per tap and
@@ -115,27 +103,6 @@ impl<'a, T: Number> Patches<'a, T> {
             self.gather_by_window(first, count, channels, buffer);
             View { start: buffer.as_ptr(), row: depth as isize, col: 1 }
         }
-    }
-
-    /// Writes where the input of each window and tap starts to `starts`, `usize::MAX` for padding, as `[tiles, taps, m]` for
-    /// tiles of `m` windows; windows that fill up the last tile are padding.
-    pub fn tile_starts(&self, first: usize, count: usize, m: usize, starts: &mut Vec<usize>) {
-        let (axis, taps) = (self.last(), self.phase.taps());
-        starts.clear();
-        starts.resize(count.div_ceil(m) * taps * m, usize::MAX);
-        self.rows(first, count, |windows, outer, q| {
-            for (i, window) in windows.enumerate() {
-                let (inside, place) = axis.inside(q + i);
-                let tile = &mut starts[window / m * taps * m..][..taps * m];
-                for (o, start) in outer.iter().enumerate() {
-                    let Some(start) = start else { continue };
-                    for (k, j) in inside.clone().enumerate() {
-                        let from = start + (place + k * axis.dilation) * self.cin;
-                        tile[(o * axis.taps + j) * m + window % m] = from;
-                    }
-                }
-            }
-        });
     }
 
     /// A row of `buffer` per window, from whole runs of channels.

@@ -23,6 +23,22 @@ pub(super) struct Axis {
 }
 
 impl Axis {
+    /// One tap at each of `size` windows: what a batch is.
+    pub fn plain(size: usize) -> Self {
+        Self {
+            size,
+            outs: size,
+            first_out: 0,
+            out_step: 1,
+            taps: 1,
+            first_tap: 0,
+            tap_step: 1,
+            origin: 0,
+            stride: 1,
+            dilation: 1,
+        }
+    }
+
     /// The taps of window `q` that are inside the input, and what the first of them reads.
     #[inline(always)]
     pub fn inside(&self, q: usize) -> (std::ops::Range<usize>, usize) {

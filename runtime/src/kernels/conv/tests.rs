@@ -60,15 +60,17 @@ fn agrees<T: Number>(g: &Geometry, modulus: f64) {
         expected[1][i] += y[k].to_f64() * w[j].to_f64();
         expected[2][j] += x[i].to_f64() * y[k].to_f64();
     });
-    let mut out = vec![T::ONE; y.len()];
-    forward(g, &x, &w, &mut out);
-    same("forward", g, &out, &expected[0], modulus);
-    let mut out = vec![T::ONE; x.len()];
-    input_gradient(g, &y, &w, &mut out);
-    same("input gradient", g, &out, &expected[1], modulus);
-    let mut out = vec![T::ONE; w.len()];
-    weight_gradient(g, &x, &y, &mut out);
-    same("weight gradient", g, &out, &expected[2], modulus);
+    for level in Level::available() {
+        let mut out = vec![T::ONE; y.len()];
+        forward_at(level, g, &x, &w, &mut out, &|_, _| ());
+        same("forward", g, &out, &expected[0], modulus);
+        let mut out = vec![T::ONE; x.len()];
+        input_gradient_at(level, g, &y, &w, &mut out);
+        same("input gradient", g, &out, &expected[1], modulus);
+        let mut out = vec![T::ONE; w.len()];
+        weight_gradient_at(level, g, &x, &y, &mut out);
+        same("weight gradient", g, &out, &expected[2], modulus);
+    }
 }
 
 fn agrees_in_every_dtype(g: &Geometry) {
@@ -152,6 +154,8 @@ fn convolutions_of_many_blocks_follow_the_definition() {
     agrees::<f32>(&square(4, 16, 3, [70, 70, 70], 1), f64::INFINITY);
     agrees::<f32>(&square(4, 16, 3, [70, 140, 70], 2), f64::INFINITY);
     agrees::<f32>(&square(4, 30, 1, [32, 48, 1], 1), f64::INFINITY);
+    agrees::<f32>(&square(3, 7, 3, [128, 120, 1], 1), f64::INFINITY);
+    agrees::<f64>(&square(2, 9, 3, [20, 72, 1], 2), f64::INFINITY);
     agrees::<f32>(
         &Geometry { lhs_dilation: vec![2; 2], out_spatial: vec![31; 2], ..square(2, 16, 3, [16, 16, 1], 1) },
         f64::INFINITY,
@@ -159,11 +163,35 @@ fn convolutions_of_many_blocks_follow_the_definition() {
 }
 
 #[test]
+fn every_output_is_handed_on_once_in_whole_rows() {
+    for g in [
+        square(3, 14, 3, [32, 40, 1], 1),
+        square(2, 28, 3, [1, 3, 1], 1),
+        square(2, 20, 1, [24, 24, 1], 1),
+        square(4, 16, 3, [70, 70, 70], 1),
+        Geometry { lhs_dilation: vec![2; 2], out_spatial: vec![31; 2], ..square(2, 16, 3, [16, 16, 1], 1) },
+    ] {
+        let (x, w) = (numbers::<f32>(g.lhs_len(), 1), numbers::<f32>(g.rhs_len(), 2));
+        let (mut plain, mut handed) = (vec![0f32; g.out_len()], vec![0f32; g.out_len()]);
+        forward(&g, &x, &w, &mut plain);
+        let then = |first: usize, piece: &mut [f32]| {
+            assert!(first.is_multiple_of(g.cout) && piece.len().is_multiple_of(g.cout));
+            piece.iter_mut().enumerate().for_each(|(i, y)| *y = 2.0 * *y + (first + i) as f32);
+        };
+        forward_then(&g, &x, &w, &mut handed, &then);
+        assert!(plain.iter().enumerate().all(|(i, y)| handed[i] == 2.0 * y + i as f32), "{g:?}");
+    }
+}
+
+#[test]
 fn results_do_not_depend_on_the_number_of_threads() {
     let noise = |count: usize| -> Vec<f32> { (0..count).map(|i| ((i * i) as f32 * 0.61).sin()).collect() };
-    for g in
-        [square(5, 14, 3, [32, 64, 1], 1), square(9, 28, 3, [1, 32, 1], 1), square(9, 20, 3, [64, 64, 64], 1)]
-    {
+    for g in [
+        square(5, 14, 3, [32, 64, 1], 1),
+        square(9, 28, 3, [1, 32, 1], 1),
+        square(9, 20, 3, [64, 64, 64], 1),
+        square(6, 7, 3, [128, 128, 1], 1),
+    ] {
         let (x, w, y) = (noise(g.lhs_len()), noise(g.rhs_len()), noise(g.out_len()));
         let run = |threads: usize| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();

@@ -3,7 +3,7 @@
 use std::any::TypeId;
 
 use super::super::number::Number;
-use super::{integer, vector};
+use super::{integer, tiny, vector};
 
 /// A matrix whose element `(i, j)` is at `start + i·row + j·col`, in memory that someone else keeps alive.
 #[derive(Clone, Copy, Debug)]
@@ -37,8 +37,8 @@ impl<T> View<T> {
     }
 }
 
-/// Products of no more multiplications than this are not worth a call of `gemm`.
-const TINY: usize = 512;
+/// Products of no more multiplications than this are not worth a call of `gemm`, which packs its operands.
+const TINY: usize = 4096;
 
 /// Computes `out = lhs · rhs`, or adds it to `out` if `accumulate`; rows of `out` are `out_row` apart.
 ///
@@ -71,7 +71,7 @@ pub(in super::super) unsafe fn product<T: Number<Acc = T>>(
             return vector::product(k, rhs, transposed, column, accumulate);
         }
         if m * k * n <= TINY && rhs.col == 1 {
-            tiny([m, k, n], lhs, rhs, out, out_row, accumulate);
+            tiny::product([m, k, n], lhs, rhs, out, out_row, accumulate);
         } else if [TypeId::of::<f32>(), TypeId::of::<f64>()].contains(&TypeId::of::<T>()) {
             gemm::gemm(
                 m,
@@ -96,33 +96,6 @@ pub(in super::super) unsafe fn product<T: Number<Acc = T>>(
             );
         } else {
             integer::product([m, k, n], lhs, rhs, out, out_row, accumulate);
-        }
-    }
-}
-
-/// # Safety
-/// As [`product`].
-unsafe fn tiny<T: Number>(
-    [m, k, n]: [usize; 3],
-    lhs: View<T>,
-    rhs: View<T>,
-    out: *mut T,
-    out_row: usize,
-    accumulate: bool,
-) {
-    for i in 0..m {
-        // SAFETY: row `i` of `out` is `n` writable elements.
-        let row = unsafe { std::slice::from_raw_parts_mut(out.add(i * out_row), n) };
-        if !accumulate {
-            row.fill(T::ZERO);
-        }
-        for p in 0..k {
-            // SAFETY: `i < m` and `p < k`.
-            let a = unsafe { lhs.at(i, p) };
-            for (j, y) in row.iter_mut().enumerate() {
-                // SAFETY: `p < k` and `j < n`.
-                *y = a.times_plus(unsafe { rhs.at(p, j) }, *y);
-            }
         }
     }
 }

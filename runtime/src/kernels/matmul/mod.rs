@@ -9,11 +9,12 @@ mod integer;
 mod schedule;
 #[cfg(test)]
 mod tests;
+mod tiny;
 mod vector;
 
 pub(super) use block::{View, product};
 
-use super::number::{Number, narrow_all, widen_all};
+use super::number::{Number, narrow_then, widen_all};
 
 /// One side of a matrix product: a batch of matrices somewhere in a slice.
 ///
@@ -82,17 +83,50 @@ impl<'a, T> Operand<'a, T> {
 /// ```
 pub fn matmul<T: Number>(
     batch: &[usize],
+    size: [usize; 3],
+    lhs: &Operand<'_, T>,
+    rhs: &Operand<'_, T>,
+    out: &mut [T],
+) {
+    matmul_then(batch, size, lhs, rhs, out, &|_, _| ());
+}
+
+/// As [`matmul`], and calls `then(first, piece)` while a piece of the output from element `first` on is still in the cache.
+///
+/// A piece is part of a row or a number of whole rows. Pieces do not overlap and cover the output; `then` may change them,
+/// and is called from several threads. Biases and activations that go along with a product cost no pass over memory then.
+///
+/// # Panics
+/// As [`matmul`].
+///
+/// # Examples
+/// ```
+/// use flaxen::kernels::matmul::{Operand, matmul_then};
+/// let (a, b, bias) = ([1.0f32, 2.0, 3.0, 4.0], [5.0, 6.0, 7.0, -8.0], [1.0, 2.0]);
+/// let mut out = [0.0; 4];
+/// let then = |first: usize, piece: &mut [f32]| {
+///     for (i, y) in piece.iter_mut().enumerate() {
+///         *y = (*y + bias[(first + i) % 2]).max(0.0);
+///     }
+/// };
+/// matmul_then(&[], [2, 2, 2], &Operand::row_major(&a, 2), &Operand::row_major(&b, 2), &mut out, &then);
+/// assert_eq!(out, [20.0, 0.0, 44.0, 0.0]);
+/// ```
+pub fn matmul_then<T: Number>(
+    batch: &[usize],
     [m, k, n]: [usize; 3],
     lhs: &Operand<'_, T>,
     rhs: &Operand<'_, T>,
     out: &mut [T],
+    then: &(dyn Fn(usize, &mut [T]) + Sync),
 ) {
     assert_eq!(out.len(), batch.iter().product::<usize>() * m * n, "elements of the product");
     if out.is_empty() {
         return;
     }
     if k == 0 {
-        return out.fill(T::ZERO);
+        out.fill(T::ZERO);
+        return then(0, out);
     }
     let (left, right) = (lhs.range(batch, m, k), rhs.range(batch, k, n));
     let wide_left = widen_all(&lhs.data[left.clone()]);
@@ -111,9 +145,14 @@ pub fn matmul<T: Number>(
         lhs_batch: lhs.batch_strides,
         rhs_batch: rhs.batch_strides,
     };
-    narrow_all(out, |wide| {
+    narrow_then(out, then, |wide, then| {
         // SAFETY: `range` has checked both operands for all batch indices, rows and columns, and `out` has one element
         // per batch index, row and column.
-        unsafe { schedule::run(&job, wide) }
+        unsafe { schedule::run(&job, wide, then) }
     });
+}
+
+/// Whether the pieces that [`matmul_then`] finishes are whole rows, for matrices `lhs` of neighbouring columns or others.
+pub(crate) fn has_whole_rows(batch: &[usize], size: [usize; 3], lhs_is_row_major: bool) -> bool {
+    schedule::has_whole_rows(batch.iter().product(), size, lhs_is_row_major)
 }

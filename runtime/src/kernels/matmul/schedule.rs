@@ -30,7 +30,11 @@ const PARTS: usize = 8;
 /// # Safety
 /// Both views are readable for all batch indices and their part of `size`; `out` has one element per batch index, row and
 /// column.
-pub(super) unsafe fn run<T: Number<Acc = T>>(job: &Job<'_, T>, out: &mut [T]) {
+pub(super) unsafe fn run<T: Number<Acc = T>>(
+    job: &Job<'_, T>,
+    out: &mut [T],
+    then: &(dyn Fn(usize, &mut [T]) + Sync),
+) {
     let [m, k, n] = job.size;
     let count = out.len() / (m * n);
     let each = m * k * n;
@@ -40,6 +44,7 @@ pub(super) unsafe fn run<T: Number<Acc = T>>(job: &Job<'_, T>, out: &mut [T]) {
             // SAFETY: the caller's promise for this batch index.
             unsafe { product(job.size, lhs, rhs, out.as_mut_ptr(), n, false) };
         }
+        then(0, out);
     } else if each < 2 * BLOCK && count > 1 {
         let group = (BLOCK / each).clamp(1, count);
         threads::chunks(out, group * m * n, |first, outs| {
@@ -48,12 +53,13 @@ pub(super) unsafe fn run<T: Number<Acc = T>>(job: &Job<'_, T>, out: &mut [T]) {
                 // SAFETY: the caller's promise for this batch index.
                 unsafe { product(job.size, lhs, rhs, out.as_mut_ptr(), n, false) };
             }
+            then(first * group * m * n, outs);
         });
     } else {
         for (index, out) in out.chunks_exact_mut(m * n).enumerate() {
             let (lhs, rhs) = job.matrices(index);
             // SAFETY: the caller's promise for this batch index.
-            unsafe { one(job.size, lhs, rhs, out) };
+            unsafe { one(job.size, lhs, rhs, out, &|first, piece| then(index * m * n + first, piece)) };
         }
     }
 }
@@ -94,21 +100,20 @@ impl<T> Output<T> {
 ///
 /// # Safety
 /// As [`product`], for `out` of `m × n` contiguous elements.
-unsafe fn one<T: Number<Acc = T>>([m, k, n]: [usize; 3], lhs: View<T>, rhs: View<T>, out: &mut [T]) {
-    let work = m * k * n;
-    let wanted = work.div_ceil(if m == 1 || n == 1 { VECTOR_BLOCK } else { BLOCK });
-    if m * n <= SMALL_OUTPUT && k >= 4 * m.max(n) {
-        let depth = k.div_ceil(wanted.clamp(2, PARTS));
+unsafe fn one<T: Number<Acc = T>>(
+    [m, k, n]: [usize; 3],
+    lhs: View<T>,
+    rhs: View<T>,
+    out: &mut [T],
+    then: &(dyn Fn(usize, &mut [T]) + Sync),
+) {
+    if is_deep([m, k, n]) {
+        let depth = k.div_ceil(wanted([m, k, n]).clamp(2, PARTS));
         // SAFETY: the caller's promise.
-        return unsafe { split_depth([m, k, n], depth, lhs, rhs, out) };
+        unsafe { split_depth([m, k, n], depth, lhs, rhs, out) };
+        return then(0, out);
     }
-    // Every block of columns reads a row-major `lhs` as it is; every block of rows would pack `rhs` again.
-    let by_columns = n > THIN && (m <= THIN || (lhs.col == 1 && n >= 2 * THIN));
-    let (rows, cols) = if by_columns {
-        (m, n.div_ceil(wanted.min(n.div_ceil(THIN))).next_multiple_of(THIN))
-    } else {
-        (m.div_ceil(wanted.min(m.div_ceil(THIN))), n)
-    };
+    let (rows, cols) = blocks([m, k, n], lhs.col == 1);
     let (down, across) = (m.div_ceil(rows), n.div_ceil(cols));
     let target = Output(out.as_mut_ptr());
     threads::parallel(down * across, &|block| {
@@ -116,7 +121,43 @@ unsafe fn one<T: Number<Acc = T>>([m, k, n]: [usize; 3], lhs: View<T>, rhs: View
         let size = [rows.min(m - i), k, cols.min(n - j)];
         // SAFETY: a block of the matrices that the caller vouches for; blocks of `out` are disjoint.
         unsafe { product(size, lhs.from(i, 0), rhs.from(0, j), target.at(i * n + j), n, false) };
+        let (pieces, length) = if size[2] == n { (1, size[0] * n) } else { (size[0], size[2]) };
+        for piece in 0..pieces {
+            let first = (i + piece) * n + j;
+            // SAFETY: part of this block, which is no other's: rows of it, or all of them where they follow each other.
+            then(first, unsafe { std::slice::from_raw_parts_mut(target.at(first), length) });
+        }
     });
+}
+
+/// Whether a product has a small output and a long sum.
+fn is_deep([m, k, n]: [usize; 3]) -> bool {
+    m * n <= SMALL_OUTPUT && k >= 4 * m.max(n)
+}
+
+/// How many blocks a product should have.
+fn wanted([m, k, n]: [usize; 3]) -> usize {
+    (m * k * n).div_ceil(if m == 1 || n == 1 { VECTOR_BLOCK } else { BLOCK })
+}
+
+/// Rows and columns of the blocks of a product.
+fn blocks([m, k, n]: [usize; 3], lhs_is_row_major: bool) -> (usize, usize) {
+    let wanted = wanted([m, k, n]);
+    // Every block of columns reads a row-major `lhs` as it is; every block of rows would pack `rhs` again.
+    if n > THIN && (m <= THIN || (lhs_is_row_major && n >= 2 * THIN)) {
+        (m, n.div_ceil(wanted.min(n.div_ceil(THIN))).next_multiple_of(THIN))
+    } else {
+        (m.div_ceil(wanted.min(m.div_ceil(THIN))), n)
+    }
+}
+
+/// Whether all pieces of `count` products are whole rows.
+pub(super) fn has_whole_rows(count: usize, [m, k, n]: [usize; 3], lhs_is_row_major: bool) -> bool {
+    let each = m * k * n;
+    count * each < THRESHOLD
+        || (each < 2 * BLOCK && count > 1)
+        || is_deep([m, k, n])
+        || blocks([m, k, n], lhs_is_row_major).1 >= n
 }
 
 /// A product with a small output and a long sum: parts of the sum in parallel, added up in order.

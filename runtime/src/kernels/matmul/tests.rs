@@ -115,6 +115,35 @@ fn large_products_are_cut_up_and_follow_the_definition() {
 }
 
 #[test]
+fn every_element_is_handed_on_once_within_rows_or_in_whole_rows() {
+    let cases: [(&[usize], [usize; 3]); 6] = [
+        (&[], [3, 4, 5]),
+        (&[70], [40, 30, 50]),
+        (&[2], [300, 200, 150]),
+        (&[], [3, 100_000, 4]),
+        (&[], [16, 300, 4000]),
+        (&[3], [2, 0, 3]),
+    ];
+    for (batch, [m, k, n]) in cases {
+        let count: usize = batch.iter().product();
+        let (a, b) = (numbers::<f32>(count * m * k, 1), numbers::<f32>(k * n, 2));
+        let strides = vec![(m * k) as isize; batch.len()];
+        let lhs = Operand { batch_strides: &strides, ..Operand::row_major(&a, k) };
+        let rhs = Operand { batch_strides: &vec![0; batch.len()], ..Operand::row_major(&b, n) };
+        let (mut plain, mut handed) = (vec![0f32; count * m * n], vec![0f32; count * m * n]);
+        matmul(batch, [m, k, n], &lhs, &rhs, &mut plain);
+        let then = |first: usize, piece: &mut [f32]| {
+            let within = first % n + piece.len() <= n;
+            assert!(within || (first.is_multiple_of(n) && piece.len().is_multiple_of(n)));
+            piece.iter_mut().enumerate().for_each(|(i, y)| *y = 2.0 * *y + ((first + i) % 1000) as f32);
+        };
+        matmul_then(batch, [m, k, n], &lhs, &rhs, &mut handed, &then);
+        let expected = |(i, y): (usize, &f32)| 2.0 * y + (i % 1000) as f32;
+        assert_eq!(handed, plain.iter().enumerate().map(expected).collect::<Vec<_>>());
+    }
+}
+
+#[test]
 fn results_do_not_depend_on_the_number_of_threads() {
     let noise = |count: usize| -> Vec<f32> { (0..count).map(|i| ((i * i) as f32 * 0.61).sin()).collect() };
     for [m, k, n] in [[257, 129, 200], [16, 70_000, 24], [9, 300, 4000]] {

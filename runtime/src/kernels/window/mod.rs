@@ -1,10 +1,11 @@
 //! Reductions over windows of an array of any rank (pooling), and their gradients.
 //!
-//! Sums, products and extremes over a box are taken one dimension after the other, slice by slice so that what is between
-//! stays in the cache. Which element an extreme is, and so its gradient, follows JAX: the first of equals in row-major order.
+//! Sums, products and extremes over a box are taken at once or, where boxes overlap much, one dimension after the other,
+//! slice by slice so that what is between stays in the cache. Which element an extreme is, and so its gradient, follows JAX: the first of equals in row-major order.
 
 mod reduce;
 mod select;
+mod table;
 #[cfg(test)]
 mod tests;
 

@@ -1,8 +1,9 @@
-//! A reduction over windows, one dimension after the other.
+//! A reduction over windows: each window at once, or where windows overlap much one dimension after the other.
 
 use super::super::number::Number;
 use super::super::simd::{self, Kernel};
 use super::super::threads;
+use super::table::Table;
 use super::{Axis, Plan};
 
 /// Reduces all slices; `neutral` is what `combine` leaves other elements unchanged by.
@@ -20,6 +21,9 @@ pub(super) fn reduce<T: Number>(
     if data.is_empty() || out.is_empty() {
         return out.fill(neutral);
     }
+    if plan.inner > 1 && at_once(plan) {
+        return reduce_at_once(plan, neutral, combine, data, out);
+    }
     let passes = plan.axes.iter().map(|axis| axis.window).sum::<usize>();
     threads::split(out, out_slice, slice.max(out_slice) * passes, |first, outs| {
         let mut buffers = (Vec::new(), Vec::new());
@@ -28,6 +32,81 @@ pub(super) fn reduce<T: Number>(
             reduce_slice(plan, neutral, combine, data, out, &mut buffers);
         }
     });
+}
+
+/// Whether reading all elements of each window costs less than intermediate results, which are also written: a pass over
+/// memory counts for more than a read from the cache.
+fn at_once(plan: &Plan) -> bool {
+    let direct = plan.axes.iter().map(|axis| axis.outs * axis.window).product::<usize>();
+    let (mut before, mut behind) = (1, plan.axes.iter().map(|axis| axis.size).product::<usize>());
+    let by_dimension = plan.axes.iter().map(|axis| {
+        behind /= axis.size;
+        let pass = before * axis.outs * (axis.window + 1) * behind;
+        before *= axis.outs;
+        pass
+    });
+    2 * direct <= 3 * by_dimension.sum::<usize>()
+}
+
+fn reduce_at_once<T: Number>(
+    plan: &Plan,
+    neutral: T,
+    combine: impl Fn(T, T) -> T + Copy + Send + Sync,
+    data: &[T],
+    out: &mut [T],
+) {
+    let (table, slice, inner) = (Table::inside(plan), plan.slice(), plan.inner);
+    threads::split(out, inner, inner * plan.taps(), |first, out| {
+        simd::run(Windows { table: &table, slice, inner, neutral, combine, data, first, out });
+    });
+}
+
+/// Elements that are reduced at a time: their results stay in registers.
+const LANES: usize = 32;
+
+/// Windows from `first` on, all elements of each at once.
+struct Windows<'a, T, F> {
+    table: &'a Table,
+    slice: usize,
+    inner: usize,
+    neutral: T,
+    combine: F,
+    data: &'a [T],
+    first: usize,
+    out: &'a mut [T],
+}
+
+impl<T: Number, F: Fn(T, T) -> T> Kernel for Windows<'_, T, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let windows = self.table.windows();
+        for (i, out) in self.out.chunks_exact_mut(self.inner).enumerate() {
+            let (slice, window) = ((self.first + i) / windows, (self.first + i) % windows);
+            let data = &self.data[slice * self.slice..][..self.slice];
+            let rows = self.table.rows(window);
+            let (lanes, tail) = out.as_chunks_mut::<LANES>();
+            let done = lanes.len() * LANES;
+            for (l, out) in lanes.iter_mut().enumerate() {
+                let mut best = [self.neutral; LANES];
+                for &row in rows {
+                    let x = &data[row * self.inner + l * LANES..][..LANES];
+                    for j in 0..LANES {
+                        best[j] = (self.combine)(best[j], x[j]);
+                    }
+                }
+                *out = best;
+            }
+            tail.fill(self.neutral);
+            for &row in rows {
+                let x = &data[row * self.inner + done..][..tail.len()];
+                for (y, &x) in tail.iter_mut().zip(x) {
+                    *y = (self.combine)(*y, x);
+                }
+            }
+        }
+    }
 }
 
 fn reduce_slice<T: Number>(

@@ -3,7 +3,8 @@
 use super::super::number::{Number, narrow_all, widen_all};
 use super::super::simd::{self, Kernel};
 use super::super::threads;
-use super::{Plan, Selection, WindowGeometry};
+use super::table::{PADDING, Table};
+use super::{Selection, WindowGeometry};
 
 /// Writes the flat index in `data` of the element that is selected from each window to `out`; -1 where it is padding.
 ///
@@ -22,15 +23,26 @@ pub fn select_indices<T: Number>(
     if out.is_empty() {
         return;
     }
-    let (slice, out_slice) = (plan.slice(), plan.out_slice());
-    threads::split(out, out_slice, out_slice * plan.taps(), |first, outs| {
-        for (i, out) in outs.chunks_exact_mut(out_slice).enumerate() {
+    let (slice, table) = (plan.slice(), Table::all(&plan));
+    threads::split(out, plan.out_slice(), plan.out_slice() * plan.taps(), |first, outs| {
+        for (i, out) in outs.chunks_exact_mut(plan.out_slice()).enumerate() {
             let start = (first + i) * slice;
-            visit(&plan, selection, &data[start..][..slice], |place, taps, which| {
-                for (c, (y, &tap)) in out[place..].iter_mut().zip(which).enumerate() {
-                    *y = found(taps, tap).map_or(-1, |row| (start + row + c) as i64);
+            let select = Select { table: &table, inner: plan.inner, data: &data[start..][..slice] };
+            let see = |window: usize, c: usize, rows: &[usize], which: &[u32]| {
+                let out = &mut out[window * plan.inner + c..];
+                for (l, (y, &tap)) in out.iter_mut().zip(which).enumerate() {
+                    let row = rows.get(tap as usize).map(|row| row * plan.inner + c + l);
+                    *y = row.map_or(-1, |row| (start + row) as i64);
                 }
-            });
+            };
+            match selection {
+                Selection::Largest => {
+                    simd::run(Visit { select, padding: T::LOWEST, keep: |x, y| x >= y, see });
+                }
+                Selection::Smallest => {
+                    simd::run(Visit { select, padding: T::HIGHEST, keep: |x, y| x <= y, see });
+                }
+            }
         }
     });
 }
@@ -59,18 +71,32 @@ pub fn select_and_scatter_add<T: Number>(
         if out_grad.is_empty() {
             return;
         }
+        let table = Table::all(&plan);
         threads::split(grad, slice, out_slice * plan.taps(), |first, grads| {
             for (i, grad) in grads.chunks_exact_mut(slice).enumerate() {
                 let data = &data[(first + i) * slice..][..slice];
                 let out_grad = &out_grad[(first + i) * out_slice..][..out_slice];
-                visit(&plan, selection, data, |place, taps, which| {
-                    let out_grad = &out_grad[place..][..plan.inner];
-                    for (tap, row) in taps.iter().enumerate() {
-                        let Some(row) = *row else { continue };
-                        let grad = &mut grad[row..][..plan.inner];
-                        simd::run(AddSelected { tap: tap as u32, which, out_grad, grad });
+                let select = Select { table: &table, inner: plan.inner, data };
+                match selection {
+                    Selection::Largest => {
+                        simd::run(Scatter {
+                            select,
+                            padding: T::LOWEST,
+                            keep: |x, y| x >= y,
+                            out_grad,
+                            grad,
+                        });
                     }
-                });
+                    Selection::Smallest => {
+                        simd::run(Scatter {
+                            select,
+                            padding: T::HIGHEST,
+                            keep: |x, y| x <= y,
+                            out_grad,
+                            grad,
+                        });
+                    }
+                }
             }
         });
     });
@@ -104,109 +130,112 @@ pub fn scatter_add<T: Number>(indices: &[i64], values: &[T], out: &mut [T]) {
 }
 
 /// The tap that stands for padding.
-const PADDING: u32 = u32::MAX;
+const NONE: u32 = u32::MAX;
 
-/// Where the row of elements at this tap starts in the slice, unless it is padding.
-#[inline(always)]
-fn found(taps: &[Option<usize>], tap: u32) -> Option<usize> {
-    if tap == PADDING { None } else { taps[tap as usize] }
-}
+/// Elements that are selected from at a time: the best of them stay in registers.
+const LANES: usize = 32;
 
-/// Calls `see(place, taps, which)` for each window position of a slice: `place` is where its `inner` outputs start, `taps`
-/// where the elements at each tap start in the slice, and `which` the selected tap for each of the `inner` outputs.
-fn visit<T: Number>(
-    plan: &Plan,
-    selection: Selection,
-    data: &[T],
-    mut see: impl FnMut(usize, &[Option<usize>], &[u32]),
-) {
-    let windows = plan.axes.iter().map(|axis| axis.outs).product::<usize>();
-    let (mut taps, mut before) = (Vec::new(), Vec::new());
-    let (mut best, mut which) = (vec![T::ZERO; plan.inner], vec![PADDING; plan.inner]);
-    for window in 0..windows {
-        taps.clear();
-        taps.push(Some(0));
-        let (mut below, mut rest) = (windows, window);
-        for axis in &plan.axes {
-            below /= axis.outs;
-            let o = rest / below;
-            rest %= below;
-            std::mem::swap(&mut taps, &mut before);
-            taps.clear();
-            for &start in &before {
-                let element = |tap| Some(start? * axis.size + axis.element(o, tap)?);
-                taps.extend((0..axis.window).map(element));
-            }
-        }
-        taps.iter_mut().flatten().for_each(|start| *start *= plan.inner);
-        let rows = Rows { data, taps: &taps, best: &mut best, which: &mut which };
-        match selection {
-            Selection::Largest => simd::run(Fold { rows, padding: T::LOWEST, keep: |x: T, y: T| x >= y }),
-            Selection::Smallest => simd::run(Fold { rows, padding: T::HIGHEST, keep: |x: T, y: T| x <= y }),
-        }
-        see(window * plan.inner, &taps, &which);
-    }
-}
-
-/// Adds gradients to the elements at one tap, where that is the selected one.
-struct AddSelected<'a, T> {
-    tap: u32,
-    which: &'a [u32],
-    out_grad: &'a [T],
-    grad: &'a mut [T],
-}
-
-impl<T: Number> Kernel for AddSelected<'_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run(self) {
-        for ((grad, &g), &which) in self.grad.iter_mut().zip(self.out_grad).zip(self.which) {
-            *grad = grad.plus(if which == self.tap { g } else { T::ZERO });
-        }
-    }
-}
-
-struct Rows<'a, T> {
+/// The windows of a slice.
+struct Select<'a, T> {
+    table: &'a Table,
+    inner: usize,
     data: &'a [T],
-    taps: &'a [Option<usize>],
-    best: &'a mut [T],
-    which: &'a mut [u32],
 }
 
-/// Goes over the taps of a window in order, for a row of windows side by side.
-struct Fold<'a, T, F> {
-    rows: Rows<'a, T>,
-    padding: T,
-    keep: F,
-}
-
-impl<T: Number, F: Fn(T, T) -> bool> Kernel for Fold<'_, T, F> {
-    type Output = ();
-
+impl<T: Number> Select<'_, T> {
+    /// The selected tap of `L` windows side by side, from element `c` of each row on.
     #[inline(always)]
-    fn run(self) {
-        let Rows { data, taps, best, which } = self.rows;
-        let inner = best.len();
-        for (tap, start) in taps.iter().enumerate() {
-            let Some(start) = *start else {
-                for (best, which) in best.iter_mut().zip(which.iter_mut()) {
-                    if tap == 0 || !(self.keep)(*best, self.padding) {
-                        (*best, *which) = (self.padding, PADDING);
-                    }
+    fn pick<const L: usize>(
+        &self,
+        rows: &[usize],
+        c: usize,
+        padding: T,
+        keep: &impl Fn(T, T) -> bool,
+    ) -> [u32; L] {
+        let (mut best, mut which) = ([padding; L], [NONE; L]);
+        for (tap, &row) in rows.iter().enumerate() {
+            if row == PADDING {
+                for l in 0..L {
+                    let kept = tap > 0 && keep(best[l], padding);
+                    best[l] = if kept { best[l] } else { padding };
+                    which[l] = if kept { which[l] } else { NONE };
                 }
                 continue;
-            };
-            let row = &data[start..][..inner];
-            if tap == 0 {
-                best.copy_from_slice(row);
-                which.fill(0);
-                continue;
             }
-            for ((best, which), &x) in best.iter_mut().zip(which.iter_mut()).zip(row) {
-                let keep = (self.keep)(*best, x);
-                *best = if keep { *best } else { x };
-                *which = if keep { *which } else { tap as u32 };
+            let x = &self.data[row * self.inner + c..][..L];
+            for l in 0..L {
+                let kept = tap > 0 && keep(best[l], x[l]);
+                best[l] = if kept { best[l] } else { x[l] };
+                which[l] = if kept { which[l] } else { tap as u32 };
+            }
+        }
+        which
+    }
+}
+
+/// Calls `see(window, c, rows, which)` for each window and elements from `c` on.
+struct Visit<'a, T, K, S> {
+    select: Select<'a, T>,
+    padding: T,
+    keep: K,
+    see: S,
+}
+
+impl<T: Number, K: Fn(T, T) -> bool, S: FnMut(usize, usize, &[usize], &[u32])> Kernel for Visit<'_, T, K, S> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(mut self) {
+        for window in 0..self.select.table.windows() {
+            let rows = self.select.table.rows(window);
+            let whole = self.select.inner - self.select.inner % LANES;
+            for c in (0..whole).step_by(LANES) {
+                (self.see)(window, c, rows, &self.select.pick::<LANES>(rows, c, self.padding, &self.keep));
+            }
+            for c in whole..self.select.inner {
+                (self.see)(window, c, rows, &self.select.pick::<1>(rows, c, self.padding, &self.keep));
+            }
+        }
+    }
+}
+
+/// Adds the gradient of each window of a slice to the element that is selected.
+struct Scatter<'a, T: Number, K> {
+    select: Select<'a, T>,
+    padding: T,
+    keep: K,
+    out_grad: &'a [T::Acc],
+    grad: &'a mut [T::Acc],
+}
+
+impl<T: Number, K: Fn(T, T) -> bool> Scatter<'_, T, K> {
+    #[inline(always)]
+    fn add<const L: usize>(&mut self, window: usize, c: usize) {
+        let Self { select, padding, keep, out_grad, grad } = self;
+        let rows = select.table.rows(window);
+        let which = select.pick::<L>(rows, c, *padding, keep);
+        let out_grad = &out_grad[window * select.inner + c..][..L];
+        for (tap, &row) in rows.iter().enumerate().filter(|(_, row)| **row != PADDING) {
+            let grad = &mut grad[row * select.inner + c..][..L];
+            for l in 0..L {
+                grad[l] = grad[l].plus(if which[l] == tap as u32 { out_grad[l] } else { T::Acc::ZERO });
+            }
+        }
+    }
+}
+
+impl<T: Number, K: Fn(T, T) -> bool> Kernel for Scatter<'_, T, K> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(mut self) {
+        let inner = self.select.inner;
+        for window in 0..self.select.table.windows() {
+            for c in (0..inner - inner % LANES).step_by(LANES) {
+                self.add::<LANES>(window, c);
+            }
+            for c in inner - inner % LANES..inner {
+                self.add::<1>(window, c);
             }
         }
     }

@@ -129,6 +129,22 @@ fn pooling_of_many_images_follows_the_definition() {
     });
 }
 
+#[test]
+fn windows_over_rows_of_any_length_follow_the_definition() {
+    for channels in [2, 31, 32, 33, 70] {
+        for (size, stride, padding) in [(2, 2, (0, 0)), (3, 2, (1, 1)), (3, 1, (1, 0)), (5, 1, (2, 2))] {
+            let g = WindowGeometry {
+                window: vec![1, size, size, 1],
+                strides: vec![1, stride, stride, 1],
+                padding: vec![(0, 0), padding, padding, (0, 0)],
+                ..pooling(2, 9, channels)
+            };
+            agrees::<f32>(&g);
+            agrees::<bf16>(&g);
+        }
+    }
+}
+
 /// A window of three over four elements with one of padding on either side.
 fn line() -> WindowGeometry {
     WindowGeometry {

@@ -8,9 +8,10 @@ use smallvec::smallvec;
 
 use crate::error::{Error, Result};
 use crate::kernels::conv::{self, Geometry};
+use crate::kernels::number::Number;
 use crate::ops::shape::{moved, permuted};
 use crate::ops::{addressable, cotangent, only, prepend, unpack, zeros_of};
-use crate::primitive::{Args, Keeps, Outs, Primitive, Saved};
+use crate::primitive::{Args, Keeps, Outs, Prepared, Primitive, Saved};
 use crate::tensor::dtype::dispatch;
 use crate::tensor::{Array, Aval, DType, Shape, Tensor};
 use crate::trace::{Axis, bind1};
@@ -131,6 +132,40 @@ impl Convolution {
     }
 }
 
+/// The kernels for operands of a dtype.
+struct Kernels(Convolution, DType);
+
+impl Prepared for Kernels {
+    fn run(&self, args: &[&[u8]], out: &mut [u8]) {
+        self.run_then(args, out, &|_, _| ());
+    }
+
+    fn run_then(&self, args: &[&[u8]], out: &mut [u8], then: &(dyn Fn(usize, &mut [u8]) + Sync)) {
+        dispatch!(self.1, T => {
+            let [a, b] = [args[0], args[1]].map(|bytes| bytemuck::cast_slice(bytes));
+            let then = |first: usize, piece: &mut [T]| then(first * size_of::<T>(), bytemuck::cast_slice_mut(piece));
+            self.0.run::<T>(a, b, bytemuck::cast_slice_mut(out), &then);
+        });
+    }
+
+    fn piece(&self) -> Option<usize> {
+        (self.0.gives == Output).then_some(self.0.geometry.cout)
+    }
+}
+
+impl Convolution {
+    /// Calls `then` with each finished piece, and the number of elements before it.
+    fn run<T: Number>(&self, a: &[T], b: &[T], out: &mut [T], then: &(dyn Fn(usize, &mut [T]) + Sync)) {
+        let g = &self.geometry;
+        match self.gives {
+            Output => return conv::forward_then(g, a, b, out, then),
+            Input => conv::input_gradient(g, b, a, out),
+            Kernel => conv::weight_gradient(g, a, b, out),
+        }
+        then(0, out);
+    }
+}
+
 impl Primitive for Convolution {
     fn name(&self) -> &'static str {
         match self.gives {
@@ -162,15 +197,17 @@ impl Primitive for Convolution {
     }
 
     fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
-        let ([a, b], out, g) = (unpack(args), only(outs), &self.geometry);
+        let ([a, b], out) = (unpack(args), only(outs));
         Ok(smallvec![match out.dtype {
             DType::Bool => unreachable!("`infer` refuses booleans"),
-            dtype => dispatch!(dtype, T => Array::build(out, |out: &mut [T]| match self.gives {
-                Output => conv::forward(g, a.data(), b.data(), out),
-                Input => conv::input_gradient(g, b.data(), a.data(), out),
-                Kernel => conv::weight_gradient(g, a.data(), b.data(), out),
+            dtype => dispatch!(dtype, T => Array::build(out, |out: &mut [T]| {
+                self.run(a.data(), b.data(), out, &|_, _| ());
             })),
         }])
+    }
+
+    fn prepare(&self, _args: &[&Aval], out: &Aval) -> Option<Box<dyn Prepared>> {
+        (out.dtype != DType::Bool).then(|| Box::new(Kernels(self.clone(), out.dtype)) as Box<dyn Prepared>)
     }
 
     fn keeps(&self, wants: &[bool]) -> Keeps {

@@ -1,0 +1,166 @@
+//! Registers of numbers.
+
+/// A register of `LANES` numbers.
+///
+/// # Safety
+/// All functions need the instruction set of the register, and memory for `LANES` numbers behind their pointers.
+pub(super) trait Vector: Copy {
+    type Scalar: Copy + 'static;
+    const LANES: usize;
+    unsafe fn splat(x: Self::Scalar) -> Self;
+    unsafe fn load(from: *const Self::Scalar) -> Self;
+    /// The first `count` numbers and then zeros; memory for the first `count` is enough.
+    unsafe fn load_first(from: *const Self::Scalar, count: usize) -> Self;
+    unsafe fn store(self, to: *mut Self::Scalar);
+    unsafe fn times_plus(self, factor: Self, summand: Self) -> Self;
+    /// The sum of all lanes, in an order of its own.
+    unsafe fn sum(self) -> Self::Scalar;
+}
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use std::arch::x86_64::{
+        __m256, __m256d, __m256i, __m512, __m512d, _mm_add_pd, _mm_add_ps, _mm_add_sd, _mm_add_ss,
+        _mm_cvtsd_f64, _mm_cvtss_f32, _mm_movehdup_ps, _mm_movehl_ps, _mm_unpackhi_pd,
+        _mm256_castpd256_pd128, _mm256_castps256_ps128, _mm256_cmpgt_epi32, _mm256_cmpgt_epi64,
+        _mm256_extractf128_pd, _mm256_extractf128_ps, _mm256_fmadd_pd, _mm256_fmadd_ps, _mm256_loadu_pd,
+        _mm256_loadu_ps, _mm256_maskload_pd, _mm256_maskload_ps, _mm256_set1_epi32, _mm256_set1_epi64x,
+        _mm256_set1_pd, _mm256_set1_ps, _mm256_setr_epi32, _mm256_setr_epi64x, _mm256_storeu_pd,
+        _mm256_storeu_ps, _mm512_fmadd_pd, _mm512_fmadd_ps, _mm512_loadu_pd, _mm512_loadu_ps,
+        _mm512_maskz_loadu_pd, _mm512_maskz_loadu_ps, _mm512_reduce_add_pd, _mm512_reduce_add_ps,
+        _mm512_set1_pd, _mm512_set1_ps, _mm512_storeu_pd, _mm512_storeu_ps,
+    };
+
+    use super::Vector;
+
+    macro_rules! vector {
+        ($vector:ty, $scalar:ty, $lanes:literal, $splat:ident, $load:ident, $store:ident, $fused:ident, $first:path, $sum:path) => {
+            impl Vector for $vector {
+                type Scalar = $scalar;
+                const LANES: usize = $lanes;
+                #[inline(always)]
+                unsafe fn splat(x: $scalar) -> Self {
+                    // SAFETY: the caller has the instruction set.
+                    unsafe { $splat(x) }
+                }
+                #[inline(always)]
+                unsafe fn load(from: *const $scalar) -> Self {
+                    // SAFETY: the caller has the instruction set and vouches for the memory.
+                    unsafe { $load(from) }
+                }
+                #[inline(always)]
+                unsafe fn load_first(from: *const $scalar, count: usize) -> Self {
+                    // SAFETY: as above; lanes that are masked out are not read.
+                    unsafe { $first(from, count) }
+                }
+                #[inline(always)]
+                unsafe fn store(self, to: *mut $scalar) {
+                    // SAFETY: the caller has the instruction set and vouches for the memory.
+                    unsafe { $store(to, self) }
+                }
+                #[inline(always)]
+                unsafe fn times_plus(self, factor: Self, summand: Self) -> Self {
+                    // SAFETY: the caller has the instruction set.
+                    unsafe { $fused(self, factor, summand) }
+                }
+                #[inline(always)]
+                unsafe fn sum(self) -> $scalar {
+                    // SAFETY: the caller has the instruction set.
+                    unsafe { $sum(self) }
+                }
+            }
+        };
+    }
+
+    vector!(
+        __m512,
+        f32,
+        16,
+        _mm512_set1_ps,
+        _mm512_loadu_ps,
+        _mm512_storeu_ps,
+        _mm512_fmadd_ps,
+        first_ps_512,
+        _mm512_reduce_add_ps
+    );
+    vector!(
+        __m512d,
+        f64,
+        8,
+        _mm512_set1_pd,
+        _mm512_loadu_pd,
+        _mm512_storeu_pd,
+        _mm512_fmadd_pd,
+        first_pd_512,
+        _mm512_reduce_add_pd
+    );
+    vector!(
+        __m256,
+        f32,
+        8,
+        _mm256_set1_ps,
+        _mm256_loadu_ps,
+        _mm256_storeu_ps,
+        _mm256_fmadd_ps,
+        first_ps_256,
+        sum_ps_256
+    );
+    vector!(
+        __m256d,
+        f64,
+        4,
+        _mm256_set1_pd,
+        _mm256_loadu_pd,
+        _mm256_storeu_pd,
+        _mm256_fmadd_pd,
+        first_pd_256,
+        sum_pd_256
+    );
+
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    unsafe fn first_ps_512(from: *const f32, count: usize) -> __m512 {
+        // SAFETY: the caller vouches for the first `count` numbers.
+        unsafe { _mm512_maskz_loadu_ps(((1u32 << count) - 1) as u16, from) }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    unsafe fn first_pd_512(from: *const f64, count: usize) -> __m512d {
+        // SAFETY: the caller vouches for the first `count` numbers.
+        unsafe { _mm512_maskz_loadu_pd(((1u32 << count) - 1) as u8, from) }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2,fma")]
+    unsafe fn first_ps_256(from: *const f32, count: usize) -> __m256 {
+        let lanes = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+        let mask: __m256i = _mm256_cmpgt_epi32(_mm256_set1_epi32(count as i32), lanes);
+        // SAFETY: the caller vouches for the first `count` numbers.
+        unsafe { _mm256_maskload_ps(from, mask) }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2,fma")]
+    unsafe fn first_pd_256(from: *const f64, count: usize) -> __m256d {
+        let mask: __m256i =
+            _mm256_cmpgt_epi64(_mm256_set1_epi64x(count as i64), _mm256_setr_epi64x(0, 1, 2, 3));
+        // SAFETY: the caller vouches for the first `count` numbers.
+        unsafe { _mm256_maskload_pd(from, mask) }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2,fma")]
+    unsafe fn sum_ps_256(x: __m256) -> f32 {
+        let four = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps::<1>(x));
+        let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+        _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)))
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2,fma")]
+    unsafe fn sum_pd_256(x: __m256d) -> f64 {
+        let two = _mm_add_pd(_mm256_castpd256_pd128(x), _mm256_extractf128_pd::<1>(x));
+        _mm_cvtsd_f64(_mm_add_sd(two, _mm_unpackhi_pd(two, two)))
+    }
+}

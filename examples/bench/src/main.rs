@@ -2,6 +2,7 @@
 //! step in microseconds, or with `case na reason`. A line `profile case` prints a table. `driver.py` beside this package runs it interleaved with other
 //! libraries and prints a table of ratios.
 
+mod growth;
 mod models;
 mod workload;
 
@@ -14,7 +15,7 @@ use workload::{CASES, Workload};
 
 const USAGE: &str = "usage: lines `case seconds` on the standard input, for example
     echo w1_train_b32 1.0 | cargo run --release -p bench
-answers `case min_us median_us iterations`; `profile w1_train_b32` prints what each part of a step costs. Compare with other libraries by examples/bench/driver.py.";
+answers `case min_us median_us iterations`; `profile w1_train_b32` prints what each part of a step costs, `growth` how steps grow with their size. Compare with other libraries by examples/bench/driver.py.";
 
 /// What is run without input, to show that it works: short even without optimisation.
 const SHOWN: [&str; 2] = ["w4_fwd_b4", "w4_train_b4"];
@@ -34,6 +35,10 @@ fn main() -> std::io::Result<()> {
             asked = true;
             let answer = match line.strip_prefix("profile ") {
                 Some(case) => profile(case.trim()),
+                None if line.trim() == "growth" => match growth::tables(0.3) {
+                    Ok(tables) => tables,
+                    Err(error) => error.to_string(),
+                },
                 None => answer(&mut ready, &line),
             };
             writeln!(output, "{answer}")?;

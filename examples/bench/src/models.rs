@@ -63,6 +63,41 @@ impl Layer for ConvNorm {
     }
 }
 
+/// For growth curves: as many dense layers as wanted.
+#[module]
+pub struct Deep {
+    layers: usize,
+}
+
+impl Layer for Deep {
+    #[compact]
+    fn call(&self, x: &Tensor) -> Result<Tensor> {
+        let features = *x.shape().last().unwrap_or(&1);
+        let mut x = x.clone();
+        for _ in 0..self.layers {
+            x = Dense::new(features).call(&x)?.relu();
+        }
+        Ok(x)
+    }
+}
+
+/// For growth curves: many small parameters, and hardly any arithmetic on each.
+#[module]
+pub struct Many {
+    parameters: usize,
+}
+
+impl Layer for Many {
+    #[compact]
+    fn call(&self, x: &Tensor) -> Result<Tensor> {
+        let mut sum = x.clone();
+        for i in 0..self.parameters {
+            sum = sum + self.param(&format!("p{i}"), init::normal(1.0), x.shape())?;
+        }
+        Ok(sum)
+    }
+}
+
 /// W6: twenty elementwise operations.
 pub fn chain(x: &Tensor, y: &Tensor) -> Tensor {
     let cube = x * x * x;

@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
-use flaxen::Profile;
 use flaxen::prelude::*;
+use flaxen::{JitStats, Profile};
 
-use crate::models::{Block, Cnn, ConvNorm, Mlp, chain};
+use crate::models::{Block, Cnn, ConvNorm, Deep, Many, Mlp, chain};
 
 /// A case ready to run.
 pub struct Workload {
     run: Box<dyn FnMut() -> Result<()>>,
     profile: Box<dyn Fn() -> Result<Profile>>,
+    stats: Box<dyn Fn() -> JitStats>,
     /// How many steps a call of `run` is: more than one where a step is as short as reading the clock.
     pub steps: usize,
 }
@@ -49,7 +50,8 @@ enum Mode {
 }
 
 impl Workload {
-    /// Makes a case such as `w1_train_b32` ready; `None` for a name that is none.
+    /// Makes a case ready: `w1_train_b32` with any batch, `deep_train_l8` with any number of layers, `many_train_n100` with any
+    /// number of parameters; `None` for a name that is none.
     ///
     /// # Errors
     /// What the program returns.
@@ -65,8 +67,14 @@ impl Workload {
             Some("train") => Mode::Train,
             _ => return Ok(None),
         };
-        let batch = batch.and_then(|b| b.strip_prefix('b')).and_then(|b| b.parse::<usize>().ok());
-        let Some(b) = batch.filter(|&b| b > 0) else { return Ok(None) };
+        let number = |prefix: char| batch.and_then(|b| b.strip_prefix(prefix)).and_then(|b| b.parse().ok());
+        if let ("deep", Some(layers)) = (model.unwrap_or_default(), number('l')) {
+            return network(Deep::new(layers), &[32, 64], 0, mode, 1).map(Some);
+        }
+        if let ("many", Some(parameters)) = (model.unwrap_or_default(), number('n')) {
+            return network(Many::new(parameters), &[16], 0, mode, 1).map(Some);
+        }
+        let Some(b) = number('b').filter(|&b: &usize| b > 0) else { return Ok(None) };
         match model {
             Some("w1") => network(Cnn::new(), &[b, 28, 28, 1], 10, mode, 1),
             Some("w2") => network(Mlp::new(1024, 10), &[b, 784], 10, mode, 1),
@@ -86,6 +94,11 @@ impl Workload {
         (self.run)()
     }
 
+    /// What tracing and compiling have cost so far.
+    pub fn stats(&self) -> JitStats {
+        (self.stats)()
+    }
+
     /// Runs a few steps and says what each part of one costs.
     ///
     /// # Errors
@@ -98,9 +111,10 @@ impl Workload {
 fn elementwise() -> Workload {
     let [x, y] = [0, 1].map(|seed| random::normal(&key(seed), [CHAIN]));
     let f = Arc::new(jit(|(x, y): (Tensor, Tensor)| Ok(chain(&x, &y))));
-    let (profiled, args) = (f.clone(), (x.clone(), y.clone()));
+    let (profiled, counted, args) = (f.clone(), f.clone(), (x.clone(), y.clone()));
     Workload {
         run: Box::new(move || f.call((x.clone(), y.clone())).map(drop)),
+        stats: Box::new(move || counted.stats()),
         profile: Box::new(move || profiled.profile(&args)),
         steps: 1,
     }
@@ -127,8 +141,10 @@ where
     Ok(match mode {
         Mode::Forward => {
             let forward = Arc::new(jit(move |(params, x): (Dict, Tensor)| apply(&params, &x)));
-            let (profiled, args) = (forward.clone(), (params.clone(), x.clone()));
+            let (profiled, counted) = (forward.clone(), forward.clone());
+            let args = (params.clone(), x.clone());
             Workload {
+                stats: Box::new(move || counted.stats()),
                 run: Box::new(move || repeat(steps, || forward.call((params.clone(), x.clone())).map(drop))),
                 profile: Box::new(move || profiled.profile(&args)),
                 steps,
@@ -138,9 +154,11 @@ where
             let gradient = Arc::new(jit(move |(params, x, y): (Dict, Tensor, Tensor)| {
                 value_and_grad(|params: &Dict| loss(&apply(params, &x)?, &y, classes))(&params)
             }));
-            let (profiled, args) = (gradient.clone(), (params.clone(), x.clone(), y.clone()));
+            let (profiled, counted) = (gradient.clone(), gradient.clone());
+            let args = (params.clone(), x.clone(), y.clone());
             let call = move || gradient.call((params.clone(), x.clone(), y.clone())).map(drop);
             Workload {
+                stats: Box::new(move || counted.stats()),
                 run: Box::new(move || repeat(steps, &call)),
                 profile: Box::new(move || profiled.profile(&args)),
                 steps,
@@ -157,7 +175,7 @@ where
                 let (updates, state) = tx.update(&slopes, &state, &params)?;
                 Ok((optim::apply_updates(&params, &updates), state, value))
             }));
-            let profiled = step.clone();
+            let (profiled, counted) = (step.clone(), step.clone());
             let run = move || {
                 repeat(steps, || {
                     // By value: the new parameters and moments are written over the old ones. A step that failed has lost
@@ -168,7 +186,12 @@ where
                     Ok(())
                 })
             };
-            Workload { run: Box::new(run), profile: Box::new(move || profiled.profile(&first)), steps }
+            Workload {
+                stats: Box::new(move || counted.stats()),
+                run: Box::new(run),
+                profile: Box::new(move || profiled.profile(&first)),
+                steps,
+            }
         }
     })
 }

@@ -31,9 +31,6 @@ struct Body {
     result: usize,
 }
 
-/// Elements of a product below which a pass over it costs nothing.
-const LEAST: usize = 1 << 12;
-
 impl Graph {
     /// Joins each product that only one fused kernel reads with that kernel.
     #[must_use]
@@ -63,9 +60,6 @@ impl Graph {
     fn joined(&self, at: usize, out: Var, reader: usize) -> Option<Eqn> {
         let (product, reader) = (&self.eqns[at], &self.eqns[reader]);
         let aval = self.aval(out);
-        if aval.size() < LEAST {
-            return None;
-        }
         let fusion = (&*reader.primitive as &dyn std::any::Any).downcast_ref::<Fusion>()?;
         let args: Args<&Aval> = product.args.iter().map(|&arg| self.aval(arg)).collect();
         let row = product.primitive.prepare(&args, aval)?.piece()?;

@@ -20,12 +20,9 @@ fn values_between_kernels_live_in_homes_that_are_used_again() {
     assert_eq!(
         text,
         "\
-home0[64] = dot_general slot0 slot0
-home0[64] = fusion home0[64] const0
-home1[64] = dot_general home0[64] slot0
-home1[64] = fusion home1[64] const1
-home0[64] = dot_general home1[64] slot0
-slot1 = fusion home0[64] slot0!
+home0[64] = dot_general+fusion slot0 slot0 const0
+home1[64] = dot_general+fusion home0[64] slot0 const1
+slot1 = dot_general+fusion home1[64] slot0! slot0!
 "
     );
 }

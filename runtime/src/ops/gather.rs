@@ -11,7 +11,7 @@ use super::windows::{Outside, Windows};
 use super::{addressable, axis_of, cotangent, only, scalar_array, unpack, unwrap, zeros_of};
 use crate::error::{Error, Result};
 use crate::kernels::strided;
-use crate::primitive::{Args, Keeps, Outs, Primitive, Saved};
+use crate::primitive::{Args, Keeps, Outs, Prepared, Primitive, Saved};
 use crate::tensor::dtype::dispatch_width;
 use crate::tensor::{Array, Aval, DType, Shape, Tensor};
 use crate::trace::{Axis, bind1};
@@ -45,6 +45,22 @@ impl Primitive for Gather {
         Ok(smallvec![dispatch_width!(out.dtype, T => Array::build(out, |out: &mut [T]| {
             strided::gather(&layout, x.data(), &starts, fill.data::<T>()[0], out);
         }))])
+    }
+
+    fn prepare(&self, args: &[&Aval], out: &Aval) -> Option<Box<dyn Prepared>> {
+        if out.size() == 0 {
+            return None;
+        }
+        let starts = self.0.prepared(&args[0].shape, &args[1].shape);
+        let layout = self.0.layout(&args[0].shape, &args[1].shape, &out.shape);
+        let (fill, dtype, index) = (self.fill(out.dtype), out.dtype, args[1].dtype);
+        Some(Box::new(move |args: &[&[u8]], out: &mut [u8]| {
+            let starts = starts.of(args[1], index);
+            dispatch_width!(dtype, T => {
+                let (x, out) = (bytemuck::cast_slice(args[0]), bytemuck::cast_slice_mut(out));
+                strided::gather(&layout, x, &starts, fill.data::<T>()[0], out);
+            });
+        }))
     }
 
     fn keeps(&self, _wants: &[bool]) -> Keeps {

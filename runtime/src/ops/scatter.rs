@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::kernels::number::{Number, narrow_all, widen_all};
 use crate::kernels::strided::{self, Strided};
 use crate::kernels::threads;
-use crate::primitive::{Args, Keeps, Outs, Primitive, Saved};
+use crate::primitive::{Args, Keeps, Outs, Prepared, Primitive, Saved};
 use crate::tensor::dtype::{dispatch, dispatch_width};
 use crate::tensor::{Array, Aval, DType, Shape, Tensor};
 use crate::trace::{Axis, bind1};
@@ -36,6 +36,9 @@ struct Scatter {
     /// No element is written twice.
     unique: bool,
 }
+
+/// Elements that are copied sooner than an array is made for them.
+const COPIED: usize = 1 << 14;
 
 impl Primitive for Scatter {
     fn name(&self) -> &'static str {
@@ -81,6 +84,26 @@ impl Primitive for Scatter {
                 strided::scatter(&layout, updates.data::<T>(), &starts, out, |out, u| *out = out.larger(u));
             })),
         }])
+    }
+
+    /// Small sums: a large operand is better overwritten than copied.
+    fn prepare(&self, args: &[&Aval], out: &Aval) -> Option<Box<dyn Prepared>> {
+        let is_sum = self.kind == Kind::Add && out.dtype != DType::Bool && out.dtype.size() > 2;
+        if !is_sum || !(1..=COPIED).contains(&out.size()) || args[2].size() == 0 {
+            return None;
+        }
+        let starts = self.windows.prepared(&args[0].shape, &args[1].shape);
+        let layout = self.windows.layout(&args[0].shape, &args[1].shape, &args[2].shape);
+        let (dtype, index) = (out.dtype, args[1].dtype);
+        Some(Box::new(move |args: &[&[u8]], out: &mut [u8]| {
+            let starts = starts.of(args[1], index);
+            dispatch!(dtype, T => {
+                let [x, updates]: [&[T]; 2] = [args[0], args[2]].map(|bytes| bytemuck::cast_slice(bytes));
+                let out: &mut [T] = bytemuck::cast_slice_mut(out);
+                threads::split(out, 1, 1, |first, piece| piece.copy_from_slice(&x[first..][..piece.len()]));
+                strided::scatter(&layout, updates, &starts, out, |sum, u| *sum = sum.plus(u));
+            });
+        }))
     }
 
     fn keeps(&self, _wants: &[bool]) -> Keeps {

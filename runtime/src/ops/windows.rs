@@ -1,5 +1,7 @@
 //! Which windows of an operand a tensor of indices points at: what gather and scatter share.
 
+use smallvec::SmallVec;
+
 use super::slice::strides_of;
 use crate::error::{Error, Result};
 use crate::kernels::strided::{OUTSIDE, Strided};
@@ -98,51 +100,19 @@ impl Windows {
     }
 
     /// Where in the operand each window starts, or [`OUTSIDE`].
-    pub(crate) fn starts(&self, operand: &[usize], indices: &Array) -> Vec<usize> {
-        let strides = strides_of(operand);
-        let axes: Vec<(i64, i64, usize)> = self
-            .indexed
-            .iter()
-            .map(|&axis| (operand[axis] as i64, (operand[axis] - self.sizes[axis]) as i64, strides[axis]))
-            .collect();
-        let index_axes = &indices.shape()[..indices.shape().len() - 1];
-        let count = index_axes.iter().product();
-        let mut starts = self.paired_starts(&strides, index_axes, count);
-        if axes.is_empty() {
-            return starts;
-        }
-        match indices.dtype() {
-            DType::U8 => self.add_positions(indices.data::<u8>(), &axes, &mut starts),
-            DType::U32 => self.add_positions(indices.data::<u32>(), &axes, &mut starts),
-            DType::I32 => self.add_positions(indices.data::<i32>(), &axes, &mut starts),
-            DType::I64 => self.add_positions(indices.data::<i64>(), &axes, &mut starts),
-            other => unreachable!("`infer` refuses indices of {other}"),
-        }
-        starts
+    pub(crate) fn starts(&self, operand: &[usize], indices: &Array) -> Positions {
+        self.prepared(operand, indices.shape()).of(indices.bytes(), indices.dtype())
     }
 
-    /// Moves the starts along the indexed axes, given as (size, last start, stride).
-    fn add_positions<T: Copy + Into<i64>>(
-        &self,
-        indices: &[T],
-        axes: &[(i64, i64, usize)],
-        starts: &mut [usize],
-    ) {
-        for (start, position) in starts.iter_mut().zip(indices.chunks_exact(axes.len())) {
-            for (&i, &(size, last, stride)) in position.iter().zip(axes) {
-                let mut at: i64 = i.into();
-                if self.wrap && at < 0 {
-                    at += size;
-                }
-                if self.outside == Outside::Clip {
-                    at = at.clamp(0, last);
-                } else if at < 0 || at > last {
-                    *start = OUTSIDE;
-                    break;
-                }
-                *start += at as usize * stride;
-            }
-        }
+    /// What of the starts is known from shapes.
+    pub(crate) fn prepared(&self, operand: &[usize], indices: &[usize]) -> Starts {
+        let strides = strides_of(operand);
+        let axis =
+            |&axis: &usize| (operand[axis] as i64, (operand[axis] - self.sizes[axis]) as i64, strides[axis]);
+        let axes = self.indexed.iter().map(axis).collect();
+        let index_axes = &indices[..indices.len() - 1];
+        let paired = self.paired_starts(&strides, index_axes, index_axes.iter().product());
+        Starts { paired: paired.into(), axes, wrap: self.wrap, outside: self.outside }
     }
 
     /// What the paired axes contribute to the starts.
@@ -255,6 +225,54 @@ impl Windows {
         }
         positions.push(1);
         Ok((windows, positions))
+    }
+}
+
+/// The starts of windows: those of up to eight are held without an allocation.
+pub(crate) type Positions = SmallVec<[usize; 8]>;
+
+/// What is known of the starts of windows before the indices are.
+pub(crate) struct Starts {
+    paired: Positions,
+    /// Along each indexed axis: its size, the last start, and the distance between starts.
+    axes: SmallVec<[(i64, i64, usize); 4]>,
+    wrap: bool,
+    outside: Outside,
+}
+
+impl Starts {
+    /// Where in the operand each window starts for indices of a dtype, or [`OUTSIDE`].
+    pub(crate) fn of(&self, indices: &[u8], dtype: DType) -> Positions {
+        let mut starts = self.paired.clone();
+        if self.axes.is_empty() {
+            return starts;
+        }
+        match dtype {
+            DType::U8 => self.add_positions(indices, &mut starts),
+            DType::U32 => self.add_positions(bytemuck::cast_slice::<u8, u32>(indices), &mut starts),
+            DType::I32 => self.add_positions(bytemuck::cast_slice::<u8, i32>(indices), &mut starts),
+            DType::I64 => self.add_positions(bytemuck::cast_slice::<u8, i64>(indices), &mut starts),
+            other => unreachable!("`infer` refuses indices of {other}"),
+        }
+        starts
+    }
+
+    fn add_positions<T: Copy + Into<i64>>(&self, indices: &[T], starts: &mut [usize]) {
+        for (start, position) in starts.iter_mut().zip(indices.chunks_exact(self.axes.len())) {
+            for (&i, &(size, last, stride)) in position.iter().zip(&self.axes) {
+                let mut at: i64 = i.into();
+                if self.wrap && at < 0 {
+                    at += size;
+                }
+                if self.outside == Outside::Clip {
+                    at = at.clamp(0, last);
+                } else if at < 0 || at > last {
+                    *start = OUTSIDE;
+                    break;
+                }
+                *start += at as usize * stride;
+            }
+        }
     }
 }
 

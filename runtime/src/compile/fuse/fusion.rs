@@ -47,6 +47,9 @@ impl Fusion {
     /// The same for an input that arrives piece by piece in the memory of a result, if that is possible: that result, and the
     /// elements a piece has to be whole rows of, if it has to.
     pub(crate) fn after(&self, input: usize) -> Option<(Fusion, usize, Option<usize>)> {
+        if self.0.kernel.is_bundle() {
+            return None;
+        }
         let (result, row) = self.0.recipe.epilogue(input)?;
         let recipe = Recipe { over: Some((input, result)), ..self.0.recipe.clone() };
         let kernel = Fused::new(&recipe);

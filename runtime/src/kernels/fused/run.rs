@@ -79,6 +79,11 @@ impl Fused {
         Fused { plan: Plan::bundle(recipe, sizes) }
     }
 
+    /// Whether it computes several arrays.
+    pub(crate) fn is_bundle(&self) -> bool {
+        self.plan.parts.len() > 1
+    }
+
     /// Which input's memory each result may be written to.
     pub(crate) fn in_place(&self) -> &[Option<usize>] {
         &self.plan.in_place

@@ -1,0 +1,22 @@
+//! A step of each named workload, as a user's program runs it: `cargo bench -p flaxen --bench workloads`.
+#![allow(missing_docs)]
+
+#[path = "../../examples/bench/src/models.rs"]
+mod models;
+#[allow(dead_code, reason = "profiles and statistics are the binary's")]
+#[path = "../../examples/bench/src/workload.rs"]
+mod workload;
+
+use divan::Bencher;
+use workload::{CASES, Workload};
+
+fn main() {
+    divan::main();
+}
+
+/// W4 is many steps at a time.
+#[divan::bench(args = CASES)]
+fn steps(bencher: Bencher<'_, '_>, case: &str) {
+    let mut workload = Workload::new(case).unwrap().unwrap();
+    bencher.bench_local(|| workload.run().unwrap());
+}

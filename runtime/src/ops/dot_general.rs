@@ -175,9 +175,6 @@ impl Primitive for DotGeneral {
     /// A transposed operand is contracted as it lies, if the order of what is left of it stays. A sum of one product is that
     /// product, which a fused kernel computes along with what it is used for.
     fn simplify(&self, args: &[Known<'_>]) -> Option<Rewrite> {
-        if let Some(rewrite) = self.outer(args) {
-            return Some(rewrite);
-        }
         for side in 0..2 {
             let Some(Transpose(axes)) = args[side].made_by::<Transpose>() else { continue };
             let mut dimensions = self.0.clone();
@@ -194,7 +191,7 @@ impl Primitive for DotGeneral {
             operands[side] = Operand::Inner(side, 0);
             return Some(Rewrite::Apply(Arc::new(DotGeneral(dimensions)), operands));
         }
-        None
+        self.outer(args)
     }
 }
 

@@ -217,6 +217,12 @@ impl Primitive for Transpose {
         if self.0.iter().copied().eq(0..self.0.len()) {
             return Some(Rewrite::Value(Operand::Arg(0)));
         }
+        let shape = &args[0].aval().shape;
+        let moved = self.0.iter().filter(|&&axis| shape[axis] != 1);
+        if moved.is_sorted() {
+            let shape = self.0.iter().map(|&axis| shape[axis]).collect();
+            return Some(Rewrite::Apply(std::sync::Arc::new(Reshape(shape)), smallvec![Operand::Arg(0)]));
+        }
         let inner = args[0].made_by::<Transpose>()?;
         let both = Transpose(self.0.iter().map(|&axis| inner.0[axis]).collect());
         Some(Rewrite::Apply(std::sync::Arc::new(both), smallvec![Operand::Inner(0, 0)]))

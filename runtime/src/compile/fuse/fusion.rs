@@ -236,7 +236,10 @@ impl<'a> Builder<'a> {
             cols,
             dying: inputs
                 .iter()
-                .map(|(var, ..)| (dies(*var) && once(*var)).then(|| owner(&self.given, *var)))
+                .map(|(var, access, _)| {
+                    let may_end = matches!(access, Access::Full) && dies(*var) && once(*var);
+                    may_end.then(|| owner(&self.given, *var))
+                })
                 .collect(),
             inputs: inputs.iter().map(|(_, access, dtype)| (access.clone(), *dtype)).collect(),
             ops,

@@ -32,6 +32,8 @@ pub(super) struct Plan {
     pub outs: Vec<Operand>,
     /// Bytes of each home.
     pub homes: Vec<usize>,
+    /// Bytes of the values in homes that are alive at once, at most: no plan needs less.
+    pub needed: usize,
     pub slots: usize,
 }
 
@@ -47,6 +49,9 @@ struct Planner<'a> {
     home: HashMap<Var, usize>,
     homes: Vec<usize>,
     free: Vec<usize>,
+    /// Bytes of values in homes: now, and at most so far.
+    alive: usize,
+    needed: usize,
 }
 
 impl Plan {
@@ -62,6 +67,8 @@ impl Plan {
             home: HashMap::new(),
             homes: Vec::new(),
             free: Vec::new(),
+            alive: 0,
+            needed: 0,
         };
         // A value lasts as long as all its shapes.
         for (at, eqn) in graph.eqns.iter().enumerate() {
@@ -84,7 +91,8 @@ impl Plan {
             });
         }
         outs.reverse();
-        Plan { steps, outs, homes: planner.homes, slots: planner.slots.len() }
+        let Planner { homes, needed, slots, .. } = planner;
+        Plan { steps, outs, homes, needed, slots: slots.len() }
     }
 }
 
@@ -182,17 +190,23 @@ impl Planner<'_> {
             let pair = pairs.get(i).copied().flatten().map(|input| roots[eqn.args[input].index()]);
             let home = match pair.and_then(|var| ended.iter().position(|&other| other == var)) {
                 Some(found) => self.home[&ended.swap_remove(found)],
-                None => self.new_home(bytes),
+                None => {
+                    self.alive += bytes;
+                    self.new_home(bytes)
+                }
             };
             self.home.insert(out, home);
             outs.push(Dest::Home(home, bytes));
         }
+        self.needed = self.needed.max(self.alive);
         for var in ended {
+            self.alive -= self.bytes(var);
             self.free.extend(self.home.get(&var));
         }
         // What nobody reads is free again at once.
         for out in &eqn.outs {
             if self.at_home[out.index()] && !self.last.contains_key(out) {
+                self.alive -= self.bytes(*out);
                 self.free.extend(self.home.get(out));
             }
         }

@@ -20,6 +20,8 @@ pub struct Profile {
     pub total: Duration,
     /// Bytes of memory for intermediate values, which the program keeps between calls.
     pub kept_bytes: usize,
+    /// Bytes of intermediate values that are alive at once, at most: with less, no order of memory would do.
+    pub needed_bytes: usize,
     /// How many calls were measured.
     pub runs: usize,
 }
@@ -64,7 +66,8 @@ impl Program {
             flops: step.flops,
             bytes: step.bytes,
         });
-        Ok(Profile { steps: steps.collect(), total, kept_bytes: self.kept_bytes(), runs })
+        let (kept_bytes, needed_bytes) = (self.kept_bytes(), self.needed_bytes());
+        Ok(Profile { steps: steps.collect(), total, kept_bytes, needed_bytes, runs })
     }
 }
 
@@ -112,9 +115,10 @@ impl fmt::Display for Profile {
         }
         table.column_iter_mut().take(4).for_each(|column| column.set_cell_alignment(CellAlignment::Right));
         writeln!(f, "{table}")?;
-        let (total, steps, kept) =
-            (self.total.as_secs_f64() * 1e6, self.steps.len(), self.kept_bytes as f64 / 1e6);
-        write!(f, "{total:.1} µs in {steps} steps, the least of {} runs; {kept:.1} MB are kept", self.runs)
+        let (total, steps) = (self.total.as_secs_f64() * 1e6, self.steps.len());
+        let [kept, needed] = [self.kept_bytes, self.needed_bytes].map(|bytes| bytes as f64 / 1e6);
+        write!(f, "{total:.1} µs in {steps} steps, the least of {} runs; ", self.runs)?;
+        write!(f, "{kept:.1} MB are kept for {needed:.1} MB of values that are alive at once")
     }
 }
 

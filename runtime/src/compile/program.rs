@@ -26,6 +26,7 @@ pub(crate) struct Program {
     outs: Vec<Operand>,
     /// Bytes of each home.
     homes: Vec<usize>,
+    needed: usize,
     slots: usize,
     /// Environments are kept between calls; several threads may run one program.
     pool: Mutex<Vec<Env>>,
@@ -64,13 +65,14 @@ pub(super) enum Action {
 
 impl Program {
     pub(crate) fn new(graph: &Graph) -> Program {
-        let Plan { steps, outs, homes, slots } = Plan::new(graph);
+        let Plan { steps, outs, homes, needed, slots } = Plan::new(graph);
         Program {
             inputs: graph.inputs.len(),
             consts: graph.consts.iter().map(|(_, array)| array.clone()).collect(),
             steps,
             outs,
             homes,
+            needed,
             slots,
             pool: Mutex::default(),
         }
@@ -79,6 +81,11 @@ impl Program {
     /// Bytes of the memory that is kept between calls.
     pub(crate) fn kept_bytes(&self) -> usize {
         self.homes.iter().sum()
+    }
+
+    /// Bytes of intermediate values that are alive at once, at most.
+    pub(crate) fn needed_bytes(&self) -> usize {
+        self.needed
     }
 
     pub(crate) fn run(&self, args: impl IntoIterator<Item = Array>) -> Result<Vec<Array>> {

@@ -101,8 +101,10 @@ pub(super) struct Out {
     pub extent: Extent,
 }
 
-/// Elements of a tile, if rows are shorter.
-const TILE: usize = 512;
+/// Elements of a tile, if rows are shorter: as many as the nearest cache has room for, so that calls weigh little.
+const TILES: [usize; 3] = [2048, 1024, 512];
+/// Bytes that the slots of a tile may take: the rest of the cache is for inputs and results.
+const NEAR: usize = 20 << 10;
 /// Slots begin at cache lines.
 const LINE: usize = 64;
 /// The longest row that is held as a whole.
@@ -142,10 +144,19 @@ impl Plan {
     }
 
     fn of(recipe: &Recipe, cols: usize) -> Plan {
+        let [rest @ .., smallest] = TILES;
+        let plans = rest.into_iter().map(|tile| Plan::with_tile(recipe, cols, tile));
+        plans
+            .into_iter()
+            .find(|plan| plan.bytes <= NEAR)
+            .unwrap_or_else(|| Plan::with_tile(recipe, cols, smallest))
+    }
+
+    fn with_tile(recipe: &Recipe, cols: usize, tile: usize) -> Plan {
         let size = recipe.size;
         let folds = recipe.ops.iter().any(|op| op.extent() == Extent::Row);
-        let tile_rows = if cols <= TILE || folds { (TILE / cols.max(1)).max(1) } else { 0 };
-        let tile = if tile_rows == 0 { TILE } else { tile_rows * cols };
+        let tile_rows = if cols <= tile || folds { (tile / cols.max(1)).max(1) } else { 0 };
+        let tile = if tile_rows == 0 { tile } else { tile_rows * cols };
         let mut planner = Planner {
             recipe,
             tile_rows,

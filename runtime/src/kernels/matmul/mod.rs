@@ -7,6 +7,7 @@
 mod block;
 mod integer;
 mod schedule;
+mod skinny;
 #[cfg(test)]
 mod tests;
 mod tiny;

@@ -1,8 +1,9 @@
 //! How a batch of products is cut into blocks for threads: by shapes alone, never by the number of threads.
 
 use super::super::number::Number;
+use super::super::simd::Level;
 use super::super::threads;
-use super::{View, product};
+use super::{View, product, skinny};
 
 /// A batch of products.
 pub(super) struct Job<'a, T> {
@@ -85,13 +86,17 @@ impl<T> Job<'_, T> {
 }
 
 /// The output of a job, which threads write disjoint blocks of.
-struct Output<T>(*mut T);
+pub(super) struct Output<T>(*mut T);
 
 // SAFETY: threads write through it to blocks that do not overlap.
 unsafe impl<T: Send> Sync for Output<T> {}
 
 impl<T> Output<T> {
-    fn at(&self, index: usize) -> *mut T {
+    pub fn new(out: &mut [T]) -> Self {
+        Self(out.as_mut_ptr())
+    }
+
+    pub fn at(&self, index: usize) -> *mut T {
         self.0.wrapping_add(index)
     }
 }
@@ -115,6 +120,10 @@ unsafe fn one<T: Number<Acc = T>>(
         unsafe { split_depth([m, k, n], depth, lhs, rhs, out) };
         return then(0, out);
     }
+    if let Some(engine) = skinny::applicable(Level::best(), [m, k, n], lhs, rhs) {
+        // SAFETY: the caller's promise.
+        return unsafe { skinny::product(&engine, [m, k, n], lhs, rhs, out, then) };
+    }
     // Every block of columns reads a row-major `lhs` as it is; every block of rows would pack `rhs` again.
     let by_columns = n > THIN && (m <= THIN || (lhs.col == 1 && n >= 2 * THIN));
     let (rows, cols) = if by_columns {
@@ -123,7 +132,7 @@ unsafe fn one<T: Number<Acc = T>>(
         (m.div_ceil(wanted.min(m.div_ceil(THIN))), n)
     };
     let (down, across) = (m.div_ceil(rows), n.div_ceil(cols));
-    let target = Output(out.as_mut_ptr());
+    let target = Output::new(out);
     threads::parallel(down * across, &|block| {
         let (i, j) = (block / across * rows, block % across * cols);
         let size = [rows.min(m - i), k, cols.min(n - j)];

@@ -1,6 +1,6 @@
 //! Which elements each window meets, the same for every slice.
 
-use super::Plan;
+use super::{Axis, Plan};
 
 /// Stands for padding in place of a row.
 pub(super) const PADDING: usize = usize::MAX;
@@ -24,31 +24,31 @@ impl Table {
     }
 
     fn new(plan: &Plan, wanted: impl Fn(usize) -> bool) -> Self {
-        let windows = plan.axes.iter().map(|axis| axis.outs).product();
-        let (mut rows, mut ends) = (Vec::new(), Vec::with_capacity(windows));
-        let (mut taps, mut before) = (Vec::new(), Vec::new());
-        for window in 0..windows {
-            taps.clear();
-            taps.push(0);
-            let (mut below, mut rest) = (windows, window);
-            for axis in &plan.axes {
-                below /= axis.outs;
-                let out = rest / below;
-                rest %= below;
-                std::mem::swap(&mut taps, &mut before);
-                taps.clear();
-                for &start in before.iter().filter(|&&start| wanted(start)) {
-                    let element = |tap| match axis.element(out, tap) {
-                        Some(element) if start != PADDING => start * axis.size + element,
-                        _ => PADDING,
-                    };
-                    taps.extend((0..axis.window).map(element));
-                }
+        let mut table = Self { rows: Vec::new(), ends: Vec::new() };
+        table.extend(&plan.axes, &[0], &wanted);
+        table
+    }
+
+    /// Adds the windows along `axes` whose elements along the dimensions before are `lines`.
+    fn extend(&mut self, axes: &[Axis], lines: &[usize], wanted: &impl Fn(usize) -> bool) {
+        let Some((axis, behind)) = axes.split_first() else {
+            self.rows.extend_from_slice(lines);
+            return self.ends.push(self.rows.len());
+        };
+        let (mut elements, mut inner) = (Vec::with_capacity(axis.window), Vec::new());
+        for out in 0..axis.outs {
+            elements.clear();
+            elements.extend((0..axis.window).map(|tap| axis.element(out, tap).unwrap_or(PADDING)));
+            inner.clear();
+            for &line in lines {
+                let row = |&element: &usize| match (line, element) {
+                    (PADDING, _) | (_, PADDING) => PADDING,
+                    _ => line * axis.size + element,
+                };
+                inner.extend(elements.iter().map(row).filter(|&row| wanted(row)));
             }
-            rows.extend(taps.iter().filter(|&&row| wanted(row)));
-            ends.push(rows.len());
+            self.extend(behind, &inner, wanted);
         }
-        Self { rows, ends }
     }
 
     /// How many windows there are.

@@ -24,30 +24,29 @@ impl Table {
     }
 
     fn new(plan: &Plan, wanted: impl Fn(usize) -> bool) -> Self {
+        let lines: Vec<Line> = plan.axes.iter().map(Line::new).collect();
         let mut table = Self { rows: Vec::new(), ends: Vec::new() };
-        table.extend(&plan.axes, &[0], &wanted);
+        table.extend(&lines, &[0], &wanted);
         table
     }
 
-    /// Adds the windows along `axes` whose elements along the dimensions before are `lines`.
-    fn extend(&mut self, axes: &[Axis], lines: &[usize], wanted: &impl Fn(usize) -> bool) {
-        let Some((axis, behind)) = axes.split_first() else {
-            self.rows.extend_from_slice(lines);
+    /// Adds the windows along `lines` whose elements along the dimensions before are `before`.
+    fn extend(&mut self, lines: &[Line], before: &[usize], wanted: &impl Fn(usize) -> bool) {
+        let Some((line, behind)) = lines.split_first() else {
+            self.rows.extend_from_slice(before);
             return self.ends.push(self.rows.len());
         };
-        let (mut elements, mut inner) = (Vec::with_capacity(axis.window), Vec::new());
-        for out in 0..axis.outs {
-            elements.clear();
-            elements.extend((0..axis.window).map(|tap| axis.element(out, tap).unwrap_or(PADDING)));
-            inner.clear();
-            for &line in lines {
-                let row = |&element: &usize| match (line, element) {
+        let mut rows = Vec::with_capacity(before.len() * line.window);
+        for elements in line.elements.chunks_exact(line.window) {
+            rows.clear();
+            for &start in before {
+                let row = |&element: &usize| match (start, element) {
                     (PADDING, _) | (_, PADDING) => PADDING,
-                    _ => line * axis.size + element,
+                    _ => start * line.size + element,
                 };
-                inner.extend(elements.iter().map(row).filter(|&row| wanted(row)));
+                rows.extend(elements.iter().map(row).filter(|&row| wanted(row)));
             }
-            self.extend(behind, &inner, wanted);
+            self.extend(behind, &rows, wanted);
         }
     }
 
@@ -61,5 +60,20 @@ impl Table {
     pub fn rows(&self, window: usize) -> &[usize] {
         let start = if window == 0 { 0 } else { self.ends[window - 1] };
         &self.rows[start..self.ends[window]]
+    }
+}
+
+/// What the windows along one dimension meet.
+struct Line {
+    size: usize,
+    window: usize,
+    /// By window and tap.
+    elements: Vec<usize>,
+}
+
+impl Line {
+    fn new(axis: &Axis) -> Self {
+        let element = |out| (0..axis.window).map(move |tap| axis.element(out, tap).unwrap_or(PADDING));
+        Self { size: axis.size, window: axis.window, elements: (0..axis.outs).flat_map(element).collect() }
     }
 }

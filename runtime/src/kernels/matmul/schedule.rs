@@ -19,8 +19,8 @@ pub(super) struct Job<'a, T> {
 const THRESHOLD: usize = 1 << 19;
 /// Multiplications that a block should have: about 0.1 ms of work.
 const BLOCK: usize = 1 << 22;
-/// The same where each element is read once, so that memory is what takes time.
-const VECTOR_BLOCK: usize = 1 << 20;
+/// The same where each element is read or written once, so that memory is what takes time: about 50 µs of work.
+const VECTOR_BLOCK: usize = 1 << 18;
 /// The least rows or columns of a block: thinner ones waste what `gemm` packs.
 const THIN: usize = 128;
 /// Outputs of no more elements than this are split along `k`, where that is long.
@@ -113,8 +113,10 @@ unsafe fn one<T: Number<Acc = T>>(
     then: &(dyn Fn(usize, &mut [T]) + Sync),
 ) {
     let work = m * k * n;
-    let wanted = work.div_ceil(if m == 1 || n == 1 { VECTOR_BLOCK } else { BLOCK });
-    if m * n <= SMALL_OUTPUT && k >= 4 * m.max(n) {
+    let wanted = work.div_ceil(if m == 1 || n == 1 || k == 1 { VECTOR_BLOCK } else { BLOCK });
+    // A vector times contiguous rows reads memory in order only where it is cut along `k`.
+    let rows_follow = (m == 1 && rhs.col == 1) || (n == 1 && lhs.row == 1);
+    if m * n <= SMALL_OUTPUT && (k >= 4 * m.max(n) || (rows_follow && k > 1)) {
         let depth = k.div_ceil(wanted.clamp(2, PARTS));
         // SAFETY: the caller's promise.
         unsafe { split_depth([m, k, n], depth, lhs, rhs, out) };

@@ -157,7 +157,7 @@ fn every_element_is_handed_on_once_within_rows_or_in_whole_rows() {
 #[test]
 fn results_do_not_depend_on_the_number_of_threads() {
     let noise = |count: usize| -> Vec<f32> { (0..count).map(|i| ((i * i) as f32 * 0.61).sin()).collect() };
-    for [m, k, n] in [[257, 129, 200], [16, 70_000, 24], [9, 300, 4000]] {
+    for [m, k, n] in [[257, 129, 200], [16, 70_000, 24], [9, 300, 4000], [1, 900, 1100]] {
         let (a, b) = (noise(m * k), noise(k * n));
         let run = |threads: usize| {
             let mut out = vec![0f32; m * n];

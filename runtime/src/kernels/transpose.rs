@@ -2,6 +2,8 @@
 
 use smallvec::SmallVec;
 
+#[cfg(target_arch = "x86_64")]
+use super::simd::Level;
 use super::threads;
 
 /// Rows and columns of the square that is moved at once: both sides of it fit the first-level cache.
@@ -90,10 +92,23 @@ fn gather<T: Copy>(x: &[T], stride: usize, out: &mut [T]) {
 }
 
 /// `out[i * pitch + j] = x[j * last.stride + i]` for `i < size`, `j < last.size`.
-fn square<T: Copy>(x: &[T], (size, pitch): (usize, usize), last: (usize, usize), out: &mut [T]) {
+pub(super) fn square<T: Copy>(x: &[T], (size, pitch): (usize, usize), last: (usize, usize), out: &mut [T]) {
+    if last.0 == 0 || size == 0 {
+        return;
+    }
+    assert!(x.len() >= (last.0 - 1) * last.1 + size && out.len() >= (size - 1) * pitch + last.0);
     for i in (0..size).step_by(TILE) {
         for j in (0..last.0).step_by(TILE) {
             let (rows, columns) = (TILE.min(size - i), TILE.min(last.0 - j));
+            #[cfg(target_arch = "x86_64")]
+            if size_of::<T>() == 4 && rows == TILE && columns == TILE && Level::chosen() >= Level::Avx2 {
+                let (from, to) =
+                    (x[j * last.1 + i..].as_ptr().cast(), out[i * pitch + j..].as_mut_ptr().cast());
+                // SAFETY: the machine has AVX2, elements have four bytes, and all 16 rows on both sides are inside of the
+                // slices, as has been asserted.
+                unsafe { x86::tile(from, last.1, to, pitch) };
+                continue;
+            }
             for di in 0..rows {
                 let out = &mut out[(i + di) * pitch + j..][..columns];
                 let x = &x[j * last.1 + i + di..];
@@ -102,6 +117,61 @@ fn square<T: Copy>(x: &[T], (size, pitch): (usize, usize), last: (usize, usize),
                 }
             }
         }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use std::arch::x86_64::{
+        __m256, _mm256_loadu_ps, _mm256_permute2f128_ps, _mm256_shuffle_ps, _mm256_storeu_ps,
+        _mm256_unpackhi_ps, _mm256_unpacklo_ps,
+    };
+
+    use super::TILE;
+
+    /// Transposes a tile of elements of four bytes, eight by eight in registers.
+    ///
+    /// # Safety
+    /// The machine has AVX2; `TILE` rows of as many elements are readable and writable, `pitch` elements apart.
+    #[target_feature(enable = "avx2")]
+    pub(super) unsafe fn tile(from: *const f32, from_pitch: usize, to: *mut f32, to_pitch: usize) {
+        for i in (0..TILE).step_by(8) {
+            for j in (0..TILE).step_by(8) {
+                // SAFETY: eight rows of eight elements inside of the tile.
+                unsafe {
+                    let rows: [__m256; 8] =
+                        std::array::from_fn(|r| _mm256_loadu_ps(from.add((j + r) * from_pitch + i)));
+                    for (r, row) in columns(rows).into_iter().enumerate() {
+                        _mm256_storeu_ps(to.add((i + r) * to_pitch + j), row);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The columns of eight rows.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn columns([a, b, c, d, e, f, g, h]: [__m256; 8]) -> [__m256; 8] {
+        // Pairs of rows, then fours, each in both halves of a register; then the halves.
+        let pairs = |x, y| (_mm256_unpacklo_ps(x, y), _mm256_unpackhi_ps(x, y));
+        let fours = |x, y| (_mm256_shuffle_ps::<0x44>(x, y), _mm256_shuffle_ps::<0xee>(x, y));
+        let ((ab, ab_high), (cd, cd_high)) = (pairs(a, b), pairs(c, d));
+        let ((ef, ef_high), (gh, gh_high)) = (pairs(e, f), pairs(g, h));
+        let ((p0, p1), (p2, p3)) = (fours(ab, cd), fours(ab_high, cd_high));
+        let ((q0, q1), (q2, q3)) = (fours(ef, gh), fours(ef_high, gh_high));
+        let low = |x, y| _mm256_permute2f128_ps::<0x20>(x, y);
+        let high = |x, y| _mm256_permute2f128_ps::<0x31>(x, y);
+        [
+            low(p0, q0),
+            low(p1, q1),
+            low(p2, q2),
+            low(p3, q3),
+            high(p0, q0),
+            high(p1, q1),
+            high(p2, q2),
+            high(p3, q3),
+        ]
     }
 }
 
@@ -126,7 +196,11 @@ mod tests {
             let x: Vec<usize> = (0..size).collect();
             let mut out = vec![0; size];
             transpose(&x, &shape, &axes, &mut out);
+            let narrow: Vec<u32> = (0..size as u32).collect();
+            let mut narrow_out = vec![0; size];
+            transpose(&narrow, &shape, &axes, &mut narrow_out);
             for (flat, &value) in out.iter().enumerate() {
+                prop_assert_eq!(narrow_out[flat] as usize, value);
                 let (mut rest, mut at) = (flat, 0);
                 for &axis in axes.iter().rev() {
                     at += rest % shape[axis] * shape[axis + 1..].iter().product::<usize>();
@@ -134,6 +208,18 @@ mod tests {
                 }
                 prop_assert_eq!(value, at);
             }
+        }
+    }
+
+    #[test]
+    fn large_squares_with_gaps_are_transposed() {
+        let (rows, columns, pitch, out_pitch) = (37, 50, 53, 41);
+        let x: Vec<f32> = (0..rows * pitch).map(|i| i as f32).collect();
+        let mut out = vec![-1.0; columns * out_pitch];
+        square(&x, (columns, out_pitch), (rows, pitch), &mut out);
+        for (i, &y) in out.iter().enumerate() {
+            let (column, row) = (i / out_pitch, i % out_pitch);
+            assert_eq!(y, if row < rows { x[row * pitch + column] } else { -1.0 });
         }
     }
 }

@@ -293,8 +293,11 @@ impl Prepared for Product {
 
     fn piece(&self) -> Option<usize> {
         // Parts of rows are too short to be worth a call of their own.
-        let is_row_major = self.sides[0].columns == 1;
-        matmul::has_whole_rows(&self.batch, self.sizes, is_row_major).then_some(self.sizes[2])
+        let [lhs, rhs] = &self.sides;
+        let (lhs, rhs) = ((lhs.rows, lhs.columns), (rhs.rows, rhs.columns));
+        let has_whole_rows =
+            dispatch!(self.dtype, T => matmul::has_whole_rows::<T>(&self.batch, self.sizes, lhs, rhs));
+        has_whole_rows.then_some(self.sizes[2])
     }
 }
 

@@ -11,11 +11,11 @@ pub(super) const MOST_NEIGHBOURS: usize = 14;
 pub(super) const MOST_DOTS: usize = 4;
 
 /// Sums up a tile of weights.
-pub(super) type OfWeights<T> = unsafe fn(&Weights<'_, T>);
+pub(in super::super) type OfWeights<T> = unsafe fn(&Weights<'_, T>);
 
 /// The inner loops for one type on one instruction set.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Engine<T> {
+pub(in super::super) struct Engine<T> {
     /// Numbers of a vector.
     pub lanes: usize,
     /// Windows of a tile of [`Forward`].
@@ -36,7 +36,7 @@ pub(super) struct Engine<T> {
 }
 
 /// Returns the engine for a type on the best instruction set up to `level`, if there is one.
-pub(super) fn engine<T: 'static + Copy>(level: Level) -> Option<Engine<T>> {
+pub(in super::super) fn engine<T: 'static + Copy>(level: Level) -> Option<Engine<T>> {
     let (single, double) = (f32_engine(level), f64_engine(level));
     let engines: [&dyn Any; 2] = [&single, &double];
     engines.iter().find_map(|engine| engine.downcast_ref::<Option<Engine<T>>>().copied()).flatten()

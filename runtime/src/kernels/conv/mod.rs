@@ -21,6 +21,9 @@ mod tile;
 mod vector;
 mod weight;
 
+pub(super) use engine::{Engine, engine};
+pub(super) use tile::Forward;
+
 use super::number::{Number, narrow_all, narrow_then, widen_all};
 use super::scratch;
 use super::simd::Level;

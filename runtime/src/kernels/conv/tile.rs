@@ -3,7 +3,7 @@
 use super::vector::Vector;
 
 /// A few windows times a few vectors of output channels, summed over all taps and input channels.
-pub(super) struct Forward<'a, T> {
+pub(in super::super) struct Forward<'a, T> {
     /// Where each window is; a tap of it is `taps[t]` elements behind, `cin` of them.
     pub windows: &'a [*const T],
     pub taps: &'a [usize],
@@ -72,7 +72,7 @@ pub(super) unsafe fn forward<V: Vector, const M: usize, const N: usize>(job: &Fo
 }
 
 /// A few windows times a few output channels, each a dot product over all taps and input channels.
-pub(super) struct Dots<'a, T> {
+pub(in super::super) struct Dots<'a, T> {
     pub windows: &'a [*const T],
     pub taps: &'a [usize],
     pub cin: usize,
@@ -122,7 +122,7 @@ pub(super) unsafe fn dots<V: Vector, const M: usize, const N: usize>(job: &Dots<
 }
 
 /// A few weights (a tap and an input channel each) times a few vectors of output channels, summed over windows.
-pub(super) struct Weights<'a, T> {
+pub(in super::super) struct Weights<'a, T> {
     pub frame: *const T,
     /// Where each window is in the frame.
     pub windows: &'a [usize],

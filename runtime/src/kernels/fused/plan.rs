@@ -80,7 +80,14 @@ pub(super) struct Plan {
     pub work: usize,
     /// The arrays that are computed, one after another: mostly one.
     pub parts: Vec<Part>,
+    /// Whether arrays are too large for the cache, and worth being asked for ahead of time.
+    pub is_far: bool,
+    /// Whether anything is computed of whole rows.
+    pub has_folds: bool,
 }
+
+/// Bytes of inputs and results that the second cache may hold.
+const FAR: usize = 1 << 20;
 
 /// One of several arrays that are computed alike.
 pub(super) struct Part {
@@ -106,7 +113,7 @@ const TILES: [usize; 3] = [2048, 1024, 512];
 /// Bytes that the slots of a tile may take: the rest of the cache is for inputs and results.
 const NEAR: usize = 20 << 10;
 /// Slots begin at cache lines.
-const LINE: usize = 64;
+pub(super) const LINE: usize = 64;
 /// The longest row that is held as a whole.
 pub(crate) const LONGEST_ROW: usize = 1 << 14;
 
@@ -125,6 +132,8 @@ impl Plan {
     pub fn new(recipe: &Recipe) -> Plan {
         let mut plan = Plan::of(recipe, recipe.cols);
         plan.parts.push(Part { first_tile: 0, size: plan.size, cols: plan.cols });
+        let inputs = plan.inputs.iter().map(|input| input.count * input.width);
+        plan.is_far = inputs.chain(plan.outs.iter().map(|out| out.count * out.width)).sum::<usize>() > FAR;
         plan
     }
 
@@ -155,7 +164,8 @@ impl Plan {
     fn with_tile(recipe: &Recipe, cols: usize, tile: usize) -> Plan {
         let size = recipe.size;
         let folds = recipe.ops.iter().any(|op| op.extent() == Extent::Row);
-        let tile_rows = if cols <= tile || folds { (tile / cols.max(1)).max(1) } else { 0 };
+        let rows = (size / cols.max(1)).max(1);
+        let tile_rows = if cols <= tile || folds { (tile / cols.max(1)).clamp(1, rows) } else { 0 };
         let tile = if tile_rows == 0 { tile } else { tile_rows * cols };
         let mut planner = Planner {
             recipe,
@@ -215,6 +225,8 @@ impl Plan {
             work: recipe.ops.iter().filter(|op| op.extent() != Extent::Row).map(Op::cost).sum(),
             in_place,
             parts: Vec::new(),
+            is_far: false,
+            has_folds: folds,
         }
     }
 }

@@ -2,13 +2,14 @@
 
 use std::cell::Cell;
 use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use smallvec::SmallVec;
 
 use super::loops::{read, wide, write};
-use super::plan::{Action, Input, Part, Plan, Prologue};
+use super::plan::{Action, Input, LINE, Part, Plan, Prologue};
 use super::recipe::{Access, Extent, Recipe};
-use crate::kernels::simd::Kernel;
+use crate::kernels::simd::{self, Kernel};
 use crate::kernels::threads;
 use crate::tensor::pool::Buffer;
 
@@ -63,9 +64,12 @@ const RECENT: usize = 32;
 const MOST_PIECES: usize = 64;
 
 thread_local! {
-    /// Slots, kept between runs.
-    static SCRATCH: Cell<Option<Buffer>> = const { Cell::new(None) };
+    /// Slots, kept between runs; and the run of pieces whose prologue they hold, 0 for none.
+    static SCRATCH: Cell<Option<(u64, Buffer)>> = const { Cell::new(None) };
 }
+
+/// Numbers runs whose pieces come one after another.
+static RUNS: AtomicU64 = AtomicU64::new(1);
 
 impl Fused {
     pub(crate) fn new(recipe: &Recipe) -> Fused {
@@ -116,10 +120,13 @@ impl Fused {
         let plan = &self.plan;
         let Some(input) = plan.in_place[result] else { unreachable!("the input arrives in this result") };
         let width = plan.outs[result].width;
+        let run = RUNS.fetch_add(1, Ordering::Relaxed);
         product(outs[result], &|before, piece| {
             let (first, count) = (before / width, piece.len() / width);
             assert!(first + count <= plan.size, "a piece of the result");
-            let held = Held { input, result, first, at: piece.as_mut_ptr() };
+            let is_whole = first % plan.cols == 0 && count % plan.cols == 0;
+            assert!(is_whole || !plan.has_folds, "whole rows");
+            let held = Held { input, result, first, at: piece.as_mut_ptr(), run };
             // SAFETY: `memory` has checked all arrays; pieces are disjoint, so nobody else writes to these elements.
             unsafe { self.piece(&memory, Span::Elements(first..first + count, &held), None) };
         });
@@ -225,8 +232,14 @@ impl Fused {
     unsafe fn piece(&self, memory: &Memory, span: Span<'_>, partial: Option<*mut u8>) {
         let plan = &self.plan;
         let bytes = plan.bytes + plan.root_bytes;
-        let mut scratch = SCRATCH.take().filter(|buffer| buffer.slice::<u8>().len() >= bytes);
-        let buffer = scratch.get_or_insert_with(|| Buffer::scratch(bytes));
+        let mut scratch = SCRATCH.take().filter(|(_, buffer)| buffer.slice::<u8>().len() >= bytes);
+        let (holds, buffer) = scratch.get_or_insert_with(|| (0, Buffer::scratch(bytes)));
+        let run = match &span {
+            Span::Tiles(_) => 0,
+            Span::Elements(_, held) => held.run,
+        };
+        let is_ready = run != 0 && *holds == run;
+        *holds = run;
         let base = buffer.slice_mut::<u8>().as_mut_ptr();
         // SAFETY: there is room for accumulators behind the slots.
         let own = partial.unwrap_or(unsafe { base.add(plan.bytes) });
@@ -236,7 +249,7 @@ impl Fused {
         places.extend(memory.outs[..outs].iter().copied());
         // SAFETY: each slot begins inside the buffer, which has `plan.bytes` bytes.
         places.extend(plan.slots.iter().map(|&offset| unsafe { base.add(offset) }));
-        for (kind, input, place) in &plan.prologue {
+        for (kind, input, place) in plan.prologue.iter().filter(|_| !is_ready) {
             let (width, to) = (plan.inputs[*input].width, places[*place as usize]);
             // SAFETY: a slot has room for a tile; the input has one number, or one for each column.
             unsafe {
@@ -293,6 +306,9 @@ impl Fused {
                             unsafe { base.add(offset + tile.column * plan.inputs[*input].width) };
                     }
                 }
+            }
+            if plan.is_far {
+                plan.ask_for(memory, part, &tile);
             }
             // SAFETY: places hold what the plan says.
             unsafe { self.tile(&tile, &places, own) };
@@ -374,6 +390,8 @@ struct Held {
     /// The element at `at`.
     first: usize,
     at: *mut u8,
+    /// What all pieces of a run have in common.
+    run: u64,
 }
 
 impl Held {
@@ -407,6 +425,21 @@ impl Plan {
             (0, _) => 0,
             (size, 0) => size / part.cols * part.cols.div_ceil(self.tile),
             (size, rows) => (size / part.cols).div_ceil(rows),
+        }
+    }
+
+    /// Asks memory for the elements behind a tile: it is read array by array, each for too short a time for the processor to
+    /// foresee what comes.
+    fn ask_for(&self, memory: &Memory, part: usize, tile: &Tile) {
+        let behind = tile.first + tile.count;
+        let count = tile.count.min(self.parts[part].size - behind);
+        for (i, input) in self.inputs.iter().enumerate() {
+            if let Access::Full = input.access {
+                let start = memory.inputs[part * self.inputs.len() + i].wrapping_add(behind * input.width);
+                for line in (0..count * input.width).step_by(LINE) {
+                    simd::prefetch(start.wrapping_add(line));
+                }
+            }
         }
     }
 

@@ -7,6 +7,7 @@
 mod block;
 mod integer;
 mod schedule;
+mod skinny;
 #[cfg(test)]
 mod tests;
 mod tiny;
@@ -152,7 +153,16 @@ pub fn matmul_then<T: Number>(
     });
 }
 
-/// Whether the pieces that [`matmul_then`] finishes are whole rows, for matrices `lhs` of neighbouring columns or others.
-pub(crate) fn has_whole_rows(batch: &[usize], size: [usize; 3], lhs_is_row_major: bool) -> bool {
-    schedule::has_whole_rows(batch.iter().product(), size, lhs_is_row_major)
+/// Whether the pieces that [`matmul_then`] finishes are whole rows, for matrices with these strides of rows and columns.
+pub(crate) fn has_whole_rows<T: Number>(
+    batch: &[usize],
+    size: [usize; 3],
+    lhs: (isize, isize),
+    rhs: (isize, isize),
+) -> bool {
+    if size.contains(&0) {
+        return true;
+    }
+    let view = |(row, col)| View::<T::Acc> { start: std::ptr::null(), row, col };
+    schedule::has_whole_rows(batch.iter().product(), size, view(lhs), view(rhs))
 }

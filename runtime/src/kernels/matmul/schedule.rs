@@ -1,8 +1,10 @@
 //! How a batch of products is cut into blocks for threads: by shapes alone, never by the number of threads.
 
+use super::super::conv::Engine;
 use super::super::number::Number;
+use super::super::simd::Level;
 use super::super::threads;
-use super::{View, product};
+use super::{View, product, skinny};
 
 /// A batch of products.
 pub(super) struct Job<'a, T> {
@@ -18,8 +20,8 @@ pub(super) struct Job<'a, T> {
 const THRESHOLD: usize = 1 << 19;
 /// Multiplications that a block should have: about 0.1 ms of work.
 const BLOCK: usize = 1 << 22;
-/// The same where each element is read once, so that memory is what takes time.
-const VECTOR_BLOCK: usize = 1 << 20;
+/// The same where each element is read or written once, so that memory is what takes time: about 50 µs of work.
+const VECTOR_BLOCK: usize = 1 << 18;
 /// The least rows or columns of a block: thinner ones waste what `gemm` packs.
 const THIN: usize = 128;
 /// Outputs of no more elements than this are split along `k`, where that is long.
@@ -85,13 +87,17 @@ impl<T> Job<'_, T> {
 }
 
 /// The output of a job, which threads write disjoint blocks of.
-struct Output<T>(*mut T);
+pub(super) struct Output<T>(*mut T);
 
 // SAFETY: threads write through it to blocks that do not overlap.
 unsafe impl<T: Send> Sync for Output<T> {}
 
 impl<T> Output<T> {
-    fn at(&self, index: usize) -> *mut T {
+    pub fn new(out: &mut [T]) -> Self {
+        Self(out.as_mut_ptr())
+    }
+
+    pub fn at(&self, index: usize) -> *mut T {
         self.0.wrapping_add(index)
     }
 }
@@ -107,15 +113,18 @@ unsafe fn one<T: Number<Acc = T>>(
     out: &mut [T],
     then: &(dyn Fn(usize, &mut [T]) + Sync),
 ) {
-    if is_deep([m, k, n]) {
-        let depth = k.div_ceil(wanted([m, k, n]).clamp(2, PARTS));
+    let (rows, cols) = match way([m, k, n], lhs, rhs) {
+        Way::Deep(depth) => {
+            // SAFETY: the caller's promise.
+            unsafe { split_depth([m, k, n], depth, lhs, rhs, out) };
+            return then(0, out);
+        }
         // SAFETY: the caller's promise.
-        unsafe { split_depth([m, k, n], depth, lhs, rhs, out) };
-        return then(0, out);
-    }
-    let (rows, cols) = blocks([m, k, n], lhs.col == 1);
+        Way::Skinny(engine) => return unsafe { skinny::product(&engine, [m, k, n], lhs, rhs, out, then) },
+        Way::Blocks(rows, cols) => (rows, cols),
+    };
     let (down, across) = (m.div_ceil(rows), n.div_ceil(cols));
-    let target = Output(out.as_mut_ptr());
+    let target = Output::new(out);
     threads::parallel(down * across, &|block| {
         let (i, j) = (block / across * rows, block % across * cols);
         let size = [rows.min(m - i), k, cols.min(n - j)];
@@ -130,34 +139,54 @@ unsafe fn one<T: Number<Acc = T>>(
     });
 }
 
-/// Whether a product has a small output and a long sum.
-fn is_deep([m, k, n]: [usize; 3]) -> bool {
-    m * n <= SMALL_OUTPUT && k >= 4 * m.max(n)
+/// How a large product is cut.
+enum Way<T: 'static> {
+    /// Parts of the sum, so many terms each.
+    Deep(usize),
+    /// All rows of a few columns each.
+    Skinny(Engine<T>),
+    /// Blocks of so many rows and columns.
+    Blocks(usize, usize),
 }
 
-/// How many blocks a product should have.
-fn wanted([m, k, n]: [usize; 3]) -> usize {
-    (m * k * n).div_ceil(if m == 1 || n == 1 { VECTOR_BLOCK } else { BLOCK })
-}
-
-/// Rows and columns of the blocks of a product.
-fn blocks([m, k, n]: [usize; 3], lhs_is_row_major: bool) -> (usize, usize) {
-    let wanted = wanted([m, k, n]);
+fn way<T: Number>([m, k, n]: [usize; 3], lhs: View<T>, rhs: View<T>) -> Way<T> {
+    let wanted = (m * k * n).div_ceil(if m == 1 || n == 1 || k == 1 { VECTOR_BLOCK } else { BLOCK });
+    // A vector times contiguous rows reads memory in order only where it is cut along `k`.
+    let rows_follow = (m == 1 && rhs.col == 1) || (n == 1 && lhs.row == 1);
+    if m * n <= SMALL_OUTPUT && (k >= 4 * m.max(n) || (rows_follow && k > 1)) {
+        return Way::Deep(k.div_ceil(wanted.clamp(2, PARTS)));
+    }
+    if let Some(engine) = skinny::applicable(Level::chosen(), [m, k, n], lhs, rhs) {
+        return Way::Skinny(engine);
+    }
     // Every block of columns reads a row-major `lhs` as it is; every block of rows would pack `rhs` again.
-    if n > THIN && (m <= THIN || (lhs_is_row_major && n >= 2 * THIN)) {
-        (m, n.div_ceil(wanted.min(n.div_ceil(THIN))).next_multiple_of(THIN))
+    if n > THIN && (m <= THIN || (lhs.col == 1 && n >= 2 * THIN)) {
+        Way::Blocks(m, n.div_ceil(wanted.min(n.div_ceil(THIN))).next_multiple_of(THIN))
     } else {
-        (m.div_ceil(wanted.min(m.div_ceil(THIN))), n)
+        Way::Blocks(m.div_ceil(wanted.min(m.div_ceil(THIN))), n)
     }
 }
 
-/// Whether all pieces of `count` products are whole rows.
-pub(super) fn has_whole_rows(count: usize, [m, k, n]: [usize; 3], lhs_is_row_major: bool) -> bool {
+/// Whether all pieces of `count` products are whole rows; of the views, only the strides matter.
+pub(super) fn has_whole_rows<T: Number>(
+    count: usize,
+    [m, k, n]: [usize; 3],
+    lhs: View<T>,
+    rhs: View<T>,
+) -> bool {
     let each = m * k * n;
-    count * each < THRESHOLD
-        || (each < 2 * BLOCK && count > 1)
-        || is_deep([m, k, n])
-        || blocks([m, k, n], lhs_is_row_major).1 >= n
+    if count * each < THRESHOLD || (each < 2 * BLOCK && count > 1) {
+        return true;
+    }
+    // Whatever level is chosen by then.
+    if skinny::is_shaped(m, lhs, rhs) {
+        return false;
+    }
+    match way([m, k, n], lhs, rhs) {
+        Way::Deep(_) => true,
+        Way::Skinny(_) => false,
+        Way::Blocks(_, cols) => cols >= n,
+    }
 }
 
 /// A product with a small output and a long sum: parts of the sum in parallel, added up in order.

@@ -102,10 +102,17 @@ proptest! {
 
 #[test]
 fn large_products_are_cut_up_and_follow_the_definition() {
-    for size in
-        [[300, 200, 150], [5, 3000, 70], [3, 100_000, 4], [7, 90, 3000], [1, 2000, 900], [900, 2000, 1]]
-    {
-        for kinds in [(0, 0), (1, 1), (2, 3)] {
+    for size in [
+        [300, 200, 150],
+        [5, 3000, 70],
+        [3, 100_000, 4],
+        [7, 90, 3000],
+        [1, 2000, 900],
+        [900, 2000, 1],
+        [33, 250, 700],
+        [800, 1, 900],
+    ] {
+        for kinds in [(0, 0), (0, 1), (1, 1), (2, 3)] {
             agrees::<f32>(&[], size, kinds, false, f64::INFINITY);
             agrees::<i32>(&[2], size, kinds, true, f64::INFINITY);
         }
@@ -116,12 +123,13 @@ fn large_products_are_cut_up_and_follow_the_definition() {
 
 #[test]
 fn every_element_is_handed_on_once_within_rows_or_in_whole_rows() {
-    let cases: [(&[usize], [usize; 3]); 6] = [
+    let cases: [(&[usize], [usize; 3]); 7] = [
         (&[], [3, 4, 5]),
         (&[70], [40, 30, 50]),
         (&[2], [300, 200, 150]),
         (&[], [3, 100_000, 4]),
         (&[], [16, 300, 4000]),
+        (&[2], [20, 300, 1700]),
         (&[3], [2, 0, 3]),
     ];
     for (batch, [m, k, n]) in cases {
@@ -129,31 +137,38 @@ fn every_element_is_handed_on_once_within_rows_or_in_whole_rows() {
         let (a, b) = (numbers::<f32>(count * m * k, 1), numbers::<f32>(k * n, 2));
         let strides = vec![(m * k) as isize; batch.len()];
         let lhs = Operand { batch_strides: &strides, ..Operand::row_major(&a, k) };
-        let rhs = Operand { batch_strides: &vec![0; batch.len()], ..Operand::row_major(&b, n) };
-        let (mut plain, mut handed) = (vec![0f32; count * m * n], vec![0f32; count * m * n]);
-        matmul(batch, [m, k, n], &lhs, &rhs, &mut plain);
-        let then = |first: usize, piece: &mut [f32]| {
-            let within = first % n + piece.len() <= n;
-            assert!(within || (first.is_multiple_of(n) && piece.len().is_multiple_of(n)));
-            piece.iter_mut().enumerate().for_each(|(i, y)| *y = 2.0 * *y + ((first + i) % 1000) as f32);
-        };
-        matmul_then(batch, [m, k, n], &lhs, &rhs, &mut handed, &then);
-        let expected = |(i, y): (usize, &f32)| 2.0 * y + (i % 1000) as f32;
-        assert_eq!(handed, plain.iter().enumerate().map(expected).collect::<Vec<_>>());
+        let shared = vec![0; batch.len()];
+        let rows_follow = Operand { batch_strides: &shared, ..Operand::row_major(&b, n) };
+        let columns_follow = Operand { batch_strides: &shared, ..Operand::row_major(&b, k).transposed() };
+        for rhs in [rows_follow, columns_follow] {
+            let (mut plain, mut handed) = (vec![0f32; count * m * n], vec![0f32; count * m * n]);
+            matmul(batch, [m, k, n], &lhs, &rhs, &mut plain);
+            let then = |first: usize, piece: &mut [f32]| {
+                let within = first % n + piece.len() <= n;
+                assert!(within || (first.is_multiple_of(n) && piece.len().is_multiple_of(n)));
+                piece.iter_mut().enumerate().for_each(|(i, y)| *y = 2.0 * *y + ((first + i) % 1000) as f32);
+            };
+            matmul_then(batch, [m, k, n], &lhs, &rhs, &mut handed, &then);
+            let expected = |(i, y): (usize, &f32)| 2.0 * y + (i % 1000) as f32;
+            assert_eq!(handed, plain.iter().enumerate().map(expected).collect::<Vec<_>>());
+        }
     }
 }
 
 #[test]
 fn results_do_not_depend_on_the_number_of_threads() {
     let noise = |count: usize| -> Vec<f32> { (0..count).map(|i| ((i * i) as f32 * 0.61).sin()).collect() };
-    for [m, k, n] in [[257, 129, 200], [16, 70_000, 24], [9, 300, 4000]] {
+    for [m, k, n] in [[257, 129, 200], [16, 70_000, 24], [9, 300, 4000], [1, 900, 1100]] {
         let (a, b) = (noise(m * k), noise(k * n));
         let run = |threads: usize| {
             let mut out = vec![0f32; m * n];
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            let mut transposed = out.clone();
             let (lhs, rhs) = (Operand::row_major(&a, k), Operand::row_major(&b, n));
             pool.install(|| matmul(&[], [m, k, n], &lhs, &rhs, &mut out));
-            out
+            let rhs = Operand::row_major(&b, k).transposed();
+            pool.install(|| matmul(&[], [m, k, n], &lhs, &rhs, &mut transposed));
+            (out, transposed)
         };
         assert_eq!(run(1), run(3));
     }

@@ -82,10 +82,14 @@ impl<T: Number, F: Fn(T, T) -> T> Kernel for Windows<'_, T, F> {
     #[inline(always)]
     fn run(self) {
         let windows = self.table.windows();
-        for (i, out) in self.out.chunks_exact_mut(self.inner).enumerate() {
-            let (slice, window) = ((self.first + i) / windows, (self.first + i) % windows);
+        let (mut slice, mut window) = (self.first / windows, self.first % windows);
+        for out in self.out.chunks_exact_mut(self.inner) {
             let data = &self.data[slice * self.slice..][..self.slice];
             let rows = self.table.rows(window);
+            window += 1;
+            if window == windows {
+                (slice, window) = (slice + 1, 0);
+            }
             let (lanes, tail) = out.as_chunks_mut::<LANES>();
             let done = lanes.len() * LANES;
             for (l, out) in lanes.iter_mut().enumerate() {

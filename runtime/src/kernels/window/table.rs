@@ -1,6 +1,6 @@
 //! Which elements each window meets, the same for every slice.
 
-use super::Plan;
+use super::{Axis, Plan};
 
 /// Stands for padding in place of a row.
 pub(super) const PADDING: usize = usize::MAX;
@@ -24,31 +24,30 @@ impl Table {
     }
 
     fn new(plan: &Plan, wanted: impl Fn(usize) -> bool) -> Self {
-        let windows = plan.axes.iter().map(|axis| axis.outs).product();
-        let (mut rows, mut ends) = (Vec::new(), Vec::with_capacity(windows));
-        let (mut taps, mut before) = (Vec::new(), Vec::new());
-        for window in 0..windows {
-            taps.clear();
-            taps.push(0);
-            let (mut below, mut rest) = (windows, window);
-            for axis in &plan.axes {
-                below /= axis.outs;
-                let out = rest / below;
-                rest %= below;
-                std::mem::swap(&mut taps, &mut before);
-                taps.clear();
-                for &start in before.iter().filter(|&&start| wanted(start)) {
-                    let element = |tap| match axis.element(out, tap) {
-                        Some(element) if start != PADDING => start * axis.size + element,
-                        _ => PADDING,
-                    };
-                    taps.extend((0..axis.window).map(element));
-                }
+        let lines: Vec<Line> = plan.axes.iter().map(Line::new).collect();
+        let mut table = Self { rows: Vec::new(), ends: Vec::new() };
+        table.extend(&lines, &[0], &wanted);
+        table
+    }
+
+    /// Adds the windows along `lines` whose elements along the dimensions before are `before`.
+    fn extend(&mut self, lines: &[Line], before: &[usize], wanted: &impl Fn(usize) -> bool) {
+        let Some((line, behind)) = lines.split_first() else {
+            self.rows.extend_from_slice(before);
+            return self.ends.push(self.rows.len());
+        };
+        let mut rows = Vec::with_capacity(before.len() * line.window);
+        for elements in line.elements.chunks_exact(line.window) {
+            rows.clear();
+            for &start in before {
+                let row = |&element: &usize| match (start, element) {
+                    (PADDING, _) | (_, PADDING) => PADDING,
+                    _ => start * line.size + element,
+                };
+                rows.extend(elements.iter().map(row).filter(|&row| wanted(row)));
             }
-            rows.extend(taps.iter().filter(|&&row| wanted(row)));
-            ends.push(rows.len());
+            self.extend(behind, &rows, wanted);
         }
-        Self { rows, ends }
     }
 
     /// How many windows there are.
@@ -61,5 +60,20 @@ impl Table {
     pub fn rows(&self, window: usize) -> &[usize] {
         let start = if window == 0 { 0 } else { self.ends[window - 1] };
         &self.rows[start..self.ends[window]]
+    }
+}
+
+/// What the windows along one dimension meet.
+struct Line {
+    size: usize,
+    window: usize,
+    /// By window and tap.
+    elements: Vec<usize>,
+}
+
+impl Line {
+    fn new(axis: &Axis) -> Self {
+        let element = |out| (0..axis.window).map(move |tap| axis.element(out, tap).unwrap_or(PADDING));
+        Self { size: axis.size, window: axis.window, elements: (0..axis.outs).flat_map(element).collect() }
     }
 }

@@ -1,0 +1,120 @@
+//! Products of a few rows with a large matrix of contiguous columns, which is read once: as many columns at a time as
+//! registers hold sums.
+
+use super::super::conv::{Engine, Forward, engine};
+use super::super::number::Number;
+use super::super::simd::Level;
+use super::super::{scratch, threads, transpose};
+use super::View;
+
+/// Rows of the left matrix at most; `gemm` is as fast for more, and for a matrix of contiguous rows.
+const ROWS: usize = 48;
+/// Windows and channels of the largest tile.
+const MOST_WINDOWS: usize = 12;
+const MOST_CHANNELS: usize = 32;
+
+/// Returns the inner loops for a product, if these are the best for it.
+pub(super) fn applicable<T: Number>(
+    level: Level,
+    [m, k, n]: [usize; 3],
+    lhs: View<T>,
+    rhs: View<T>,
+) -> Option<Engine<T>> {
+    let engine = engine::<T>(level)?;
+    (is_shaped(m, lhs, rhs) && k > 0 && n >= 2 * engine.lanes).then_some(engine)
+}
+
+/// Whether the rows of a product are few, and both operands lie as they should.
+pub(super) fn is_shaped<T>(m: usize, lhs: View<T>, rhs: View<T>) -> bool {
+    (2..=ROWS).contains(&m) && lhs.col == 1 && rhs.row == 1 && rhs.col > 1
+}
+
+/// Computes `out = lhs · rhs` on all threads and calls `then` for parts of rows.
+///
+/// # Safety
+/// `lhs` is a readable `m × k` matrix and `rhs` a `k × n` one, both as [`applicable`] wants them; `out` has `m · n` elements.
+pub(super) unsafe fn product<T: Number>(
+    engine: &Engine<T>,
+    [m, k, n]: [usize; 3],
+    lhs: View<T>,
+    rhs: View<T>,
+    out: &mut [T],
+    then: &(dyn Fn(usize, &mut [T]) + Sync),
+) {
+    let width = 2 * engine.lanes;
+    let target = super::schedule::Output::new(out);
+    threads::parallel(n.div_ceil(width), &|panel| {
+        let column = panel * width;
+        let used = width.min(n - column);
+        scratch::with(|packed: &mut Vec<T>| {
+            // SAFETY: the caller's promise for `used` columns.
+            unsafe { pack(rhs.from(0, column), [k, used], width, packed) };
+            for first in (0..m).step_by(engine.windows) {
+                let (count, out) = (m - first, target.at(first * n + column));
+                // SAFETY: the caller's promise; `packed` has `k` rows of `width` elements, and panels are disjoint.
+                unsafe { rows(engine, lhs.from(first, 0), (packed.as_ptr(), k), [count, used], (out, n)) };
+            }
+            for i in 0..m {
+                let first = i * n + column;
+                // SAFETY: a part of this panel.
+                then(first, unsafe { std::slice::from_raw_parts_mut(target.at(first), used) });
+            }
+        });
+    });
+}
+
+/// Copies columns of a matrix so that its rows follow each other, with zeros up to `width`.
+///
+/// # Safety
+/// `matrix` is a readable `rows × columns` matrix with contiguous columns.
+unsafe fn pack<T: Number>(matrix: View<T>, [rows, columns]: [usize; 2], width: usize, packed: &mut Vec<T>) {
+    if columns < width {
+        packed.clear();
+    }
+    if packed.len() < rows * width {
+        packed.resize(rows * width, T::ZERO);
+    }
+    let pitch = matrix.col as usize;
+    // SAFETY: from the first element of the matrix to the last one.
+    let data = unsafe { std::slice::from_raw_parts(matrix.start, (columns - 1) * pitch + rows) };
+    transpose::square(data, (rows, width), (columns, pitch), packed);
+}
+
+/// Some rows of a panel: as many as a tile has, or those that are left.
+///
+/// # Safety
+/// `lhs` has `left` readable rows of `depth` elements, `weights` has `depth` rows of two vectors each, and `out` has `left`
+/// rows of `used` elements, `pitch` apart.
+unsafe fn rows<T: Number>(
+    engine: &Engine<T>,
+    lhs: View<T>,
+    (weights, depth): (*const T, usize),
+    [left, used]: [usize; 2],
+    (out, pitch): (*mut T, usize),
+) {
+    let (width, count) = (2 * engine.lanes, left.min(engine.windows));
+    let mut spare = [T::ZERO; MOST_WINDOWS * MOST_CHANNELS];
+    let spares = spare.as_mut_ptr();
+    let windows: [_; MOST_WINDOWS] = std::array::from_fn(|i| lhs.from(i.min(count - 1), 0).start);
+    let whole = used == width;
+    let targets: [_; MOST_WINDOWS] = std::array::from_fn(|i| {
+        if whole && i < count { out.wrapping_add(i * pitch) } else { spares.wrapping_add(i * MOST_CHANNELS) }
+    });
+    let job = Forward {
+        windows: &windows[..engine.windows],
+        taps: &[0],
+        cin: depth,
+        weights,
+        row: width,
+        out: &targets[..engine.windows],
+    };
+    // SAFETY: the caller's promise; targets take `width` numbers each, and are rows of the output or spare.
+    unsafe { engine.forward[1](&job) };
+    if !whole {
+        for (i, row) in spare.as_chunks::<MOST_CHANNELS>().0.iter().take(count).enumerate() {
+            // SAFETY: the caller's promise.
+            let out = unsafe { std::slice::from_raw_parts_mut(out.wrapping_add(i * pitch), used) };
+            out.copy_from_slice(&row[..used]);
+        }
+    }
+}

@@ -1,7 +1,8 @@
 //! The loops of fused kernels: one for each function and type, over blocks that lie in the nearest cache.
 //!
-//! Operands are always vectors, numbers having been spread over a block beforehand: that is one loop for each function
-//! instead of one for each mixture, and vectors in the nearest cache cost next to nothing.
+//! Operands are mostly vectors, numbers having been spread over a block beforehand: that is one loop for each function
+//! instead of one for each mixture. The commonest functions have loops for a single number, or one for each row, too: such
+//! vectors would take the place of others in the nearest cache.
 
 use std::marker::PhantomData;
 
@@ -245,6 +246,62 @@ pub(super) unsafe fn three<F: Three>(args: [*const u8; 3], out: *mut u8, count: 
     // SAFETY: as above.
     let out = unsafe { write(out, count) };
     wide(ThreeLoop::<F>(c, x, y, out));
+}
+
+struct NumberLoop<'a, F: Two, const FIRST: bool>(F::X, &'a [F::X], &'a mut [F::Out]);
+
+impl<F: Two, const FIRST: bool> Kernel for NumberLoop<'_, F, FIRST> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        let number = self.0;
+        let all = self.2.iter_mut().zip(self.1);
+        all.for_each(|(out, &x)| *out = if FIRST { F::of(number, x) } else { F::of(x, number) });
+    }
+}
+
+struct RowLoop<'a, F: Two, const FIRST: bool>(&'a [F::X], usize, &'a [F::X], &'a mut [F::Out]);
+
+impl<F: Two, const FIRST: bool> Kernel for RowLoop<'_, F, FIRST> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        let rows = self.3.chunks_mut(self.1).zip(self.2.chunks(self.1)).zip(self.0);
+        rows.for_each(|((out, x), &number)| NumberLoop::<F, FIRST>(number, x, out).run());
+    }
+}
+
+/// One number at argument `AT`, and a vector at the other one; `FIRST` if the function takes the number first.
+///
+/// # Safety
+/// As [`Block`], but for the number, which is one.
+pub(super) unsafe fn with_number<F: Two, const AT: usize, const FIRST: bool>(
+    args: [*const u8; 3],
+    out: *mut u8,
+    count: usize,
+    _parameter: i32,
+) {
+    // SAFETY: the caller vouches for length, type, alignment and that nothing overlaps.
+    let (number, x, out) = unsafe { (read(args[AT], 1), read(args[1 - AT], count), write(out, count)) };
+    wide(NumberLoop::<F, FIRST>(number[0], x, out));
+}
+
+/// A number for each row of `cols` elements at argument `AT`; `FIRST` if the function takes it first.
+///
+/// # Safety
+/// As [`Block`], but for the numbers, of which there is one for each row that has begun.
+pub(super) unsafe fn with_rows<F: Two, const AT: usize, const FIRST: bool>(
+    args: [*const u8; 3],
+    out: *mut u8,
+    count: usize,
+    cols: i32,
+) {
+    let cols = cols as usize;
+    // SAFETY: as above.
+    let (rows, x) = unsafe { (read(args[AT], count.div_ceil(cols)), read(args[1 - AT], count)) };
+    // SAFETY: as above.
+    let out = unsafe { write(out, count) };
+    wide(RowLoop::<F, FIRST>(rows, cols, x, out));
 }
 
 /// # Safety

@@ -2,11 +2,13 @@
 
 use std::collections::HashMap;
 
+use super::code::Code;
 use super::fold::{FoldColumns, FoldRows, fold_columns, fold_rows};
 use super::loops::Block;
 use super::recipe::{Access, Extent, Op, Owner, Recipe};
 use super::table;
 use crate::kernels::broadcast::Broadcast;
+use crate::tensor::DType;
 
 /// The place of a value of a tile: inputs come first, then results, then slots.
 pub(super) type Place = u16;
@@ -327,6 +329,17 @@ impl Planner<'_> {
         let op = &recipe.ops[at];
         let by_rows = op.extent() == Extent::Row;
         match op {
+            Op::Map { code, args, from, .. }
+                if let Some((side, block, cols)) = self.mixed(*code, args, *from, by_rows) =>
+            {
+                let mut places = [0; 3];
+                // A number for each row is found where rows are handled; one number is the input itself.
+                places[side] = if cols == 0 { args[side] as Place } else { self.place(args[side], true) };
+                places[1 - side] = self.place(args[1 - side], by_rows);
+                let out = self.destination(value, by_rows, in_place);
+                let action = Action::Map(block, cols);
+                self.body.push(Instruction { action, args: places, out, by_rows });
+            }
             Op::Map { code, args, from, to, .. } => {
                 let mut places = [0; 3];
                 for (place, &arg) in places.iter_mut().zip(args) {
@@ -360,6 +373,27 @@ impl Planner<'_> {
                 *root_bytes += 3 * bytes;
             }
         }
+    }
+
+    /// Which of two arguments is a single number, or one for each row, and the loop for that; rows have so many elements.
+    fn mixed(&self, code: Code, args: &[usize], from: DType, by_rows: bool) -> Option<(usize, Block, i32)> {
+        let &[x, y] = args else { return None };
+        let is_number = |value: usize| matches!(self.recipe.inputs.get(value), Some((Access::One, _)));
+        let is_row = |value: usize| match value.checked_sub(self.inputs()) {
+            None => matches!(self.recipe.inputs[value].0, Access::Rows),
+            Some(op) => self.recipe.ops[op].extent() == Extent::Row,
+        };
+        let loops = table::mixed(code, from)?;
+        if is_number(x) != is_number(y) {
+            let side = usize::from(is_number(y));
+            return Some((side, loops.number[side], 0));
+        }
+        let cols = i32::try_from(self.recipe.cols).ok()?;
+        if by_rows || is_number(x) || is_row(x) == is_row(y) {
+            return None;
+        }
+        let side = usize::from(is_row(y));
+        Some((side, loops.rows[side], cols))
     }
 
     /// Where a value is written: into the result's memory if it is one and nothing of that is read any more.

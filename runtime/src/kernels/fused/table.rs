@@ -8,7 +8,7 @@ use super::loops::{
     Angle, Block, Both, Chosen, Clamped, Converted, Cube, Direction, Either, Equal, Finite, Fused, Infinite,
     Larger, Left, Less, LessOrEqual, LogSum, Magnitude, Minus, Modulo, Nan, Negated, NotZero, OneOf, Over,
     Plus, Positive, Raised, Reciprocal, Right, Smaller, Square, Times, TimesPlus, Unequal, one, read,
-    swapped, three, two, write,
+    swapped, three, two, with_number, with_rows, write,
 };
 use crate::kernels::math::{Real, UnaryOp, integer_power};
 use crate::tensor::DType::{self, BF16, Bool, F16, F32, F64, I32, I64, U8, U32};
@@ -66,6 +66,46 @@ pub(super) fn entry(code: Code, from: DType, to: DType) -> Option<Entry> {
         _ => arithmetic(code, from)?,
     };
     Some((block, 0))
+}
+
+/// The loops of a code for a single number, or one for each row, at the first argument and at the second.
+pub(super) struct Mixed {
+    pub number: [Block; 2],
+    pub rows: [Block; 2],
+}
+
+/// Those of the commonest functions.
+pub(super) fn mixed(code: Code, dtype: DType) -> Option<Mixed> {
+    macro_rules! of {
+        ($f:ident) => {
+            Mixed {
+                number: [with_number::<$f<f32>, 0, true>, with_number::<$f<f32>, 1, false>],
+                rows: [with_rows::<$f<f32>, 0, true>, with_rows::<$f<f32>, 1, false>],
+            }
+        };
+        (swapped $f:ident) => {
+            Mixed {
+                number: [with_number::<$f<f32>, 0, false>, with_number::<$f<f32>, 1, true>],
+                rows: [with_rows::<$f<f32>, 0, false>, with_rows::<$f<f32>, 1, true>],
+            }
+        };
+    }
+    if dtype != F32 {
+        return None;
+    }
+    Some(match code {
+        Code::Add => of!(Plus),
+        Code::Sub => of!(Minus),
+        Code::Mul => of!(Times),
+        Code::Div => of!(Over),
+        Code::Max => of!(Larger),
+        Code::Min => of!(Smaller),
+        Code::Lt => of!(Less),
+        Code::Le => of!(LessOrEqual),
+        Code::Gt => of!(swapped Less),
+        Code::Ge => of!(swapped LessOrEqual),
+        _ => return None,
+    })
 }
 
 enum Sign {

@@ -92,7 +92,7 @@ impl Layer for Many {
     fn call(&self, x: &Tensor) -> Result<Tensor> {
         let mut sum = x.clone();
         for i in 0..self.parameters {
-            sum = sum + self.param(&format!("p{i}"), init::normal(1.0), x.shape())?;
+            sum += self.param(&format!("p{i}"), init::normal(1.0), x.shape())?;
         }
         Ok(sum)
     }

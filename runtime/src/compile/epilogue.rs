@@ -41,7 +41,7 @@ impl Graph {
         }
         self.outs.iter().for_each(|&out| readers.entry(out).or_default().push(usize::MAX));
         let mut gone = vec![false; self.eqns.len()];
-        for at in 0..self.eqns.len() {
+        for (at, gone) in gone.iter_mut().enumerate() {
             let [out] = self.eqns[at].outs[..] else { continue };
             let Some(&[reader]) = readers.get(&out).map(|readers| &readers[..]) else { continue };
             if reader == usize::MAX {
@@ -49,7 +49,7 @@ impl Graph {
             }
             if let Some(joined) = self.joined(at, out, reader) {
                 self.eqns[reader] = joined;
-                gone[at] = true;
+                *gone = true;
             }
         }
         let mut gone = gone.into_iter();

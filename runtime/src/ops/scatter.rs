@@ -98,7 +98,7 @@ impl Primitive for Scatter {
         Some(Box::new(move |args: &[&[u8]], out: &mut [u8]| {
             let starts = starts.of(args[1], index);
             dispatch!(dtype, T => {
-                let [x, updates]: [&[T]; 2] = [args[0], args[2]].map(|bytes| bytemuck::cast_slice(bytes));
+                let [x, updates]: [&[T]; 2] = [args[0], args[2]].map(bytemuck::cast_slice);
                 let out: &mut [T] = bytemuck::cast_slice_mut(out);
                 threads::split(out, 1, 1, |first, piece| piece.copy_from_slice(&x[first..][..piece.len()]));
                 strided::scatter(&layout, updates, &starts, out, |sum, u| *sum = sum.plus(u));

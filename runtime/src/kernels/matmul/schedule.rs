@@ -1,6 +1,5 @@
 //! How a batch of products is cut into blocks for threads: by shapes alone, never by the number of threads.
 
-use super::super::conv::Engine;
 use super::super::number::Number;
 use super::super::simd::Level;
 use super::super::threads;
@@ -119,8 +118,8 @@ unsafe fn one<T: Number<Acc = T>>(
             unsafe { split_depth([m, k, n], depth, lhs, rhs, out) };
             return then(0, out);
         }
-        // SAFETY: the caller's promise.
-        Way::Skinny(engine) => return unsafe { skinny::product(&engine, [m, k, n], lhs, rhs, out, then) },
+        // SAFETY: the caller's promise, for a product that was found to fit.
+        Way::Skinny(level) => return unsafe { skinny::product(level, [m, k, n], lhs, rhs, out, then) },
         Way::Blocks(rows, cols) => (rows, cols),
     };
     let (down, across) = (m.div_ceil(rows), n.div_ceil(cols));
@@ -140,24 +139,25 @@ unsafe fn one<T: Number<Acc = T>>(
 }
 
 /// How a large product is cut.
-enum Way<T: 'static> {
+enum Way {
     /// Parts of the sum, so many terms each.
     Deep(usize),
     /// All rows of a few columns each.
-    Skinny(Engine<T>),
+    Skinny(Level),
     /// Blocks of so many rows and columns.
     Blocks(usize, usize),
 }
 
-fn way<T: Number>([m, k, n]: [usize; 3], lhs: View<T>, rhs: View<T>) -> Way<T> {
+fn way<T: Number>([m, k, n]: [usize; 3], lhs: View<T>, rhs: View<T>) -> Way {
     let wanted = (m * k * n).div_ceil(if m == 1 || n == 1 || k == 1 { VECTOR_BLOCK } else { BLOCK });
     // A vector times contiguous rows reads memory in order only where it is cut along `k`.
     let rows_follow = (m == 1 && rhs.col == 1) || (n == 1 && lhs.row == 1);
     if m * n <= SMALL_OUTPUT && (k >= 4 * m.max(n) || (rows_follow && k > 1)) {
         return Way::Deep(k.div_ceil(wanted.clamp(2, PARTS)));
     }
-    if let Some(engine) = skinny::applicable(Level::chosen(), [m, k, n], lhs, rhs) {
-        return Way::Skinny(engine);
+    let level = Level::chosen();
+    if skinny::applicable(level, [m, k, n], lhs, rhs).is_some() {
+        return Way::Skinny(level);
     }
     // Every block of columns reads a row-major `lhs` as it is; every block of rows would pack `rhs` again.
     if n > THIN && (m <= THIN || (lhs.col == 1 && n >= 2 * THIN)) {

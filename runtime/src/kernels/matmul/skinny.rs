@@ -14,12 +14,7 @@ const MOST_WINDOWS: usize = 12;
 const MOST_CHANNELS: usize = 32;
 
 /// Returns the inner loops for a product, if these are the best for it.
-pub(super) fn applicable<T: Number>(
-    level: Level,
-    [m, k, n]: [usize; 3],
-    lhs: View<T>,
-    rhs: View<T>,
-) -> Option<Engine<T>> {
+pub(super) fn applicable<T: Number>([m, k, n]: [usize; 3], lhs: View<T>, rhs: View<T>) -> Option<Engine<T>> {
     let engine = engine::<T>(level)?;
     (is_shaped(m, lhs, rhs) && k > 0 && n >= 2 * engine.lanes).then_some(engine)
 }
@@ -34,13 +29,16 @@ pub(super) fn is_shaped<T>(m: usize, lhs: View<T>, rhs: View<T>) -> bool {
 /// # Safety
 /// `lhs` is a readable `m × k` matrix and `rhs` a `k × n` one, both as [`applicable`] wants them; `out` has `m · n` elements.
 pub(super) unsafe fn product<T: Number>(
-    engine: &Engine<T>,
+    level: Level,
     [m, k, n]: [usize; 3],
     lhs: View<T>,
     rhs: View<T>,
     out: &mut [T],
     then: &(dyn Fn(usize, &mut [T]) + Sync),
 ) {
+    let Some(engine) = applicable(level, [m, k, n], lhs, rhs) else {
+        unreachable!("the product was found to fit")
+    };
     let width = 2 * engine.lanes;
     let target = super::schedule::Output::new(out);
     threads::parallel(n.div_ceil(width), &|panel| {
@@ -52,7 +50,7 @@ pub(super) unsafe fn product<T: Number>(
             for first in (0..m).step_by(engine.windows) {
                 let (count, out) = (m - first, target.at(first * n + column));
                 // SAFETY: the caller's promise; `packed` has `k` rows of `width` elements, and panels are disjoint.
-                unsafe { rows(engine, lhs.from(first, 0), (packed.as_ptr(), k), [count, used], (out, n)) };
+                unsafe { rows(&engine, lhs.from(first, 0), (packed.as_ptr(), k), [count, used], (out, n)) };
             }
             for i in 0..m {
                 let first = i * n + column;

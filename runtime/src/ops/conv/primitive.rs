@@ -142,7 +142,7 @@ impl Prepared for Kernels {
 
     fn run_then(&self, args: &[&[u8]], out: &mut [u8], then: &(dyn Fn(usize, &mut [u8]) + Sync)) {
         dispatch!(self.1, T => {
-            let [a, b] = [args[0], args[1]].map(|bytes| bytemuck::cast_slice(bytes));
+            let [a, b] = [args[0], args[1]].map(bytemuck::cast_slice);
             let then = |first: usize, piece: &mut [T]| then(first * size_of::<T>(), bytemuck::cast_slice_mut(piece));
             self.0.run::<T>(a, b, bytemuck::cast_slice_mut(out), &then);
         });

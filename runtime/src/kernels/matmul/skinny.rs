@@ -14,7 +14,12 @@ const MOST_WINDOWS: usize = 12;
 const MOST_CHANNELS: usize = 32;
 
 /// Returns the inner loops for a product, if these are the best for it.
-pub(super) fn applicable<T: Number>([m, k, n]: [usize; 3], lhs: View<T>, rhs: View<T>) -> Option<Engine<T>> {
+pub(super) fn applicable<T: Number>(
+    level: Level,
+    [m, k, n]: [usize; 3],
+    lhs: View<T>,
+    rhs: View<T>,
+) -> Option<Engine<T>> {
     let engine = engine::<T>(level)?;
     (is_shaped(m, lhs, rhs) && k > 0 && n >= 2 * engine.lanes).then_some(engine)
 }

@@ -307,11 +307,13 @@ impl Fused {
                     }
                 }
             }
-            if plan.is_far {
-                plan.ask_for(memory, part, &tile);
-            }
+            let held = match &span {
+                Span::Tiles(_) => None,
+                Span::Elements(_, held) => Some(held.input),
+            };
+            let mut ahead = Ahead::new(plan, memory, part, &tile, held);
             // SAFETY: places hold what the plan says.
-            unsafe { self.tile(&tile, &places, own) };
+            unsafe { self.tile(&tile, &places, own, &mut ahead) };
             next = plan.next(&span, part, Some(&tile));
             done += 1;
             if done % RECENT == 0 || next.is_none() {
@@ -337,9 +339,10 @@ impl Fused {
     ///
     /// # Safety
     /// Each place has room for the numbers of a tile, and accumulators are those of this piece.
-    unsafe fn tile(&self, tile: &Tile, places: &[*mut u8], partial: *mut u8) {
+    unsafe fn tile(&self, tile: &Tile, places: &[*mut u8], partial: *mut u8, ahead: &mut Ahead) {
         let plan = &self.plan;
         for instruction in &plan.body {
+            ahead.ask();
             let count = if instruction.by_rows { tile.rows } else { tile.count };
             let out = places[instruction.out as usize];
             let arg = instruction.args.map(|place| places[place as usize].cast_const());
@@ -403,6 +406,54 @@ impl Held {
     }
 }
 
+/// What memory is asked for while a tile is computed: the elements behind it, some before each instruction.
+///
+/// Arrays are read one after another, each for too short a time for the processor to foresee what comes; and it waits if it
+/// is asked for many lines at once.
+struct Ahead {
+    /// What is left of each input, and its bytes.
+    inputs: SmallVec<[(*const u8, usize); 8]>,
+    /// Bytes before each instruction.
+    step: usize,
+}
+
+impl Ahead {
+    fn new(plan: &Plan, memory: &Memory, part: usize, tile: &Tile, held: Option<usize>) -> Ahead {
+        let mut inputs = SmallVec::new();
+        if !plan.is_far {
+            return Ahead { inputs, step: 0 };
+        }
+        let behind = tile.first + tile.count;
+        let count = tile.count.min(plan.parts[part].size - behind);
+        let mut bytes = 0;
+        for (i, input) in plan.inputs.iter().enumerate() {
+            if matches!(input.access, Access::Full) && held != Some(i) {
+                let start = memory.inputs[part * plan.inputs.len() + i];
+                inputs.push((start.wrapping_add(behind * input.width), count * input.width));
+                bytes += count * input.width;
+            }
+        }
+        Ahead { inputs, step: bytes.div_ceil(plan.body.len().max(1)).next_multiple_of(LINE) }
+    }
+
+    #[inline]
+    fn ask(&mut self) {
+        let mut left = self.step;
+        while let Some((start, bytes)) = self.inputs.last_mut().filter(|_| left > 0) {
+            let now = left.min(*bytes);
+            for line in (0..now).step_by(LINE) {
+                simd::prefetch(start.wrapping_add(line));
+            }
+            *start = start.wrapping_add(now);
+            *bytes -= now;
+            left -= now;
+            if *bytes == 0 {
+                self.inputs.pop();
+            }
+        }
+    }
+}
+
 /// Which elements a tile has.
 struct Tile {
     /// Its number, where it is one of those that the plan counts.
@@ -425,21 +476,6 @@ impl Plan {
             (0, _) => 0,
             (size, 0) => size / part.cols * part.cols.div_ceil(self.tile),
             (size, rows) => (size / part.cols).div_ceil(rows),
-        }
-    }
-
-    /// Asks memory for the elements behind a tile: it is read array by array, each for too short a time for the processor to
-    /// foresee what comes.
-    fn ask_for(&self, memory: &Memory, part: usize, tile: &Tile) {
-        let behind = tile.first + tile.count;
-        let count = tile.count.min(self.parts[part].size - behind);
-        for (i, input) in self.inputs.iter().enumerate() {
-            if let Access::Full = input.access {
-                let start = memory.inputs[part * self.inputs.len() + i].wrapping_add(behind * input.width);
-                for line in (0..count * input.width).step_by(LINE) {
-                    simd::prefetch(start.wrapping_add(line));
-                }
-            }
         }
     }
 

@@ -38,7 +38,7 @@ struct Scatter {
 }
 
 /// Elements that are copied sooner than an array is made for them.
-const COPIED: usize = 1 << 14;
+const COPIED: usize = 512;
 
 impl Primitive for Scatter {
     fn name(&self) -> &'static str {

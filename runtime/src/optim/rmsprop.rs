@@ -1,7 +1,7 @@
 //! `RMSProp`.
 
 use super::GradientTransformation;
-use super::moments::{filled, incremented, moving, no_steps, unbiased, zeros, zip};
+use super::moments::{beside, bias, filled, incremented, moving, no_steps, zeros, zip};
 use super::scale::{ScheduleState, scale_by_learning_rate};
 use super::schedule::Schedule;
 use super::settings::{alias, setters};
@@ -65,10 +65,9 @@ impl<P: Tree + Clone> GradientTransformation<P> for ScaleByRms {
 
     fn update(&self, updates: &P, state: &Self::State, _params: &P) -> Result<(P, Self::State)> {
         let count = state.count.as_ref().map(incremented);
-        let unbiased = |x: &Tensor| match &count {
-            Some(count) => unbiased(x, &self.decay, count),
-            None => x.clone(),
-        };
+        // Divided, not multiplied by the reciprocal: of centred averages the difference counts, which is 0 at first.
+        let bias = count.as_ref().map(|count| bias(&self.decay, count));
+        let unbiased = |x: &Tensor| bias.as_ref().map_or_else(|| x.clone(), |bias| x / beside(bias, x));
         let over_root = |g: &Tensor, variance: Tensor| {
             if self.eps_in_sqrt {
                 g * (variance + &self.eps).rsqrt()

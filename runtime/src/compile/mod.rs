@@ -10,6 +10,8 @@ mod epilogue;
 mod flops;
 mod fuse;
 mod graph;
+#[cfg(test)]
+mod pass_tests;
 mod plan;
 mod print;
 mod profile;

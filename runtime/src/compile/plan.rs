@@ -176,8 +176,9 @@ impl Planner<'_> {
             _ => Vec::new(),
         };
         // What is read in two ways is not overwritten.
-        let root = |input: usize| roots[eqn.args[input].index()];
-        let is_single = |input: &usize| (0..args.len()).filter(|&i| root(i) == root(*input)).count() == 1;
+        let mut readings: HashMap<Var, usize> = HashMap::new();
+        eqn.args.iter().for_each(|arg| *readings.entry(roots[arg.index()]).or_default() += 1);
+        let is_single = |input: &usize| readings[&roots[eqn.args[*input].index()]] == 1;
         pairs.iter_mut().for_each(|pair| *pair = pair.filter(is_single));
         let mut outs = Vec::with_capacity(eqn.outs.len());
         for (i, &out) in eqn.outs.iter().enumerate() {

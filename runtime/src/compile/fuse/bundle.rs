@@ -27,7 +27,9 @@ impl Graph {
             let outs = bundle.iter().flat_map(|&at| &eqns[at].outs);
             outs.filter_map(|out| first_read.get(out)).all(|&read| read > last)
         };
-        let mut open: Vec<Vec<usize>> = Vec::new();
+        // By what is quickly compared.
+        let mut open: HashMap<(usize, usize, Vec<Var>), Vec<Vec<usize>>> = HashMap::new();
+        let mut full: Vec<Vec<usize>> = Vec::new();
         for (at, eqn) in self.eqns.iter().enumerate() {
             let Some(fusion) = fusion_of(eqn).filter(|fusion| fusion.recipe().size <= LARGEST) else {
                 continue;
@@ -37,18 +39,28 @@ impl Graph {
             }
             let joins = |bundle: &&mut Vec<usize>| {
                 let first = &self.eqns[bundle[0]];
-                bundle.len() < MOST
-                    && are_alike(first, eqn)
+                are_alike(first, eqn)
                     && bundle.iter().all(|&other| are_apart(&self.eqns[other], eqn))
                     && waits(bundle, at, &self.eqns)
             };
-            match open.iter_mut().find(joins) {
-                Some(bundle) => bundle.push(at),
-                None => open.push(vec![at]),
+            let recipe = fusion.recipe();
+            let numbers =
+                recipe.inputs.iter().zip(&eqn.args).filter(|(input, _)| matches!(input.0, Access::One));
+            let key = (recipe.inputs.len(), recipe.ops.len(), numbers.map(|(_, &arg)| arg).collect());
+            let bundles = open.entry(key).or_default();
+            match bundles.iter_mut().position(|bundle| joins(&bundle)) {
+                Some(found) => {
+                    bundles[found].push(at);
+                    if bundles[found].len() == MOST {
+                        full.push(bundles.swap_remove(found));
+                    }
+                }
+                None => bundles.push(vec![at]),
             }
         }
+        let open = full.into_iter().chain(open.into_values().flatten());
         let mut gone = vec![false; self.eqns.len()];
-        for bundle in open.into_iter().filter(|bundle| bundle.len() > 1) {
+        for bundle in open.filter(|bundle| bundle.len() > 1) {
             let members: Vec<&Eqn> = bundle.iter().map(|&at| &self.eqns[at]).collect();
             let fusions: Vec<&Fusion> = members.iter().filter_map(|eqn| fusion_of(eqn)).collect();
             let last = bundle[bundle.len() - 1];

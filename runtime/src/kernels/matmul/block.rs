@@ -39,6 +39,8 @@ impl<T> View<T> {
 
 /// Products of no more multiplications than this are not worth a call of `gemm`, which packs its operands.
 const TINY: usize = 4096;
+/// Sums of no more terms than this write more than they compute, in any size.
+pub(super) const FLAT: usize = 8;
 
 /// Computes `out = lhs · rhs`, or adds it to `out` if `accumulate`; rows of `out` are `out_row` apart.
 ///
@@ -70,7 +72,7 @@ pub(in super::super) unsafe fn product<T: Number<Acc = T>>(
             let transposed = View { row: lhs.col, col: lhs.row, ..lhs };
             return vector::product(k, rhs, transposed, column, accumulate);
         }
-        if m * k * n <= TINY && rhs.col == 1 {
+        if (m * k * n <= TINY || k <= FLAT) && rhs.col == 1 {
             tiny::product([m, k, n], lhs, rhs, out, out_row, accumulate);
         } else if [TypeId::of::<f32>(), TypeId::of::<f64>()].contains(&TypeId::of::<T>()) {
             gemm::gemm(

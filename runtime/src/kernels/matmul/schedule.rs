@@ -3,6 +3,7 @@
 use super::super::number::Number;
 use super::super::simd::Level;
 use super::super::threads;
+use super::block::FLAT;
 use super::{View, product, skinny};
 
 /// A batch of products.
@@ -149,7 +150,7 @@ enum Way {
 }
 
 fn way<T: Number>([m, k, n]: [usize; 3], lhs: View<T>, rhs: View<T>) -> Way {
-    let wanted = (m * k * n).div_ceil(if m == 1 || n == 1 || k == 1 { VECTOR_BLOCK } else { BLOCK });
+    let wanted = (m * k * n).div_ceil(if m == 1 || n == 1 || k <= FLAT { VECTOR_BLOCK } else { BLOCK });
     // A vector times contiguous rows reads memory in order only where it is cut along `k`.
     let rows_follow = (m == 1 && rhs.col == 1) || (n == 1 && lhs.row == 1);
     if m * n <= SMALL_OUTPUT && (k >= 4 * m.max(n) || (rows_follow && k > 1)) {

@@ -11,6 +11,8 @@ use crate::kernels::fused::Access;
 const LARGEST: usize = 1 << 15;
 /// Arrays of one kernel.
 const MOST: usize = 64;
+/// Kernels with the same numbers of inputs and operations that an array may join.
+const LATEST: usize = 8;
 
 impl Graph {
     /// Computes small arrays together that go through the same operations with the same single numbers.
@@ -37,18 +39,18 @@ impl Graph {
             if !fusion.recipe().is_elementwise() {
                 continue;
             }
-            let joins = |bundle: &&mut Vec<usize>| {
+            let joins = |bundle: &Vec<usize>| {
                 let first = &self.eqns[bundle[0]];
-                are_alike(first, eqn)
-                    && bundle.iter().all(|&other| are_apart(&self.eqns[other], eqn))
-                    && waits(bundle, at, &self.eqns)
+                are_alike(first, eqn) && waits(bundle, at, &self.eqns)
             };
             let recipe = fusion.recipe();
             let numbers =
                 recipe.inputs.iter().zip(&eqn.args).filter(|(input, _)| matches!(input.0, Access::One));
             let key = (recipe.inputs.len(), recipe.ops.len(), numbers.map(|(_, &arg)| arg).collect());
             let bundles = open.entry(key).or_default();
-            match bundles.iter_mut().position(|bundle| joins(&bundle)) {
+            // The latest are looked at, so that the time does not grow with the square of the number of arrays.
+            let latest = bundles.len().saturating_sub(LATEST);
+            match (latest..bundles.len()).find(|&i| joins(&bundles[i])) {
                 Some(found) => {
                     bundles[found].push(at);
                     if bundles[found].len() == MOST {
@@ -90,12 +92,4 @@ fn are_alike(a: &Eqn, b: &Eqn) -> bool {
     };
     one.recipe().resembles(other.recipe())
         && one.recipe().inputs.iter().zip(a.args.iter().zip(&b.args)).all(shared)
-}
-
-/// Whether no array is read by both: one of them may be computed in its memory.
-fn are_apart(a: &Eqn, b: &Eqn) -> bool {
-    let Some(fusion) = fusion_of(b) else { return false };
-    let full =
-        fusion.recipe().inputs.iter().zip(&b.args).filter(|(input, _)| !matches!(input.0, Access::One));
-    full.map(|(_, arg)| arg).all(|arg| !a.args.contains(arg))
 }

@@ -11,7 +11,7 @@ const LARGEST: usize = 64;
 /// Elements of a reduction that is a fused kernel by itself.
 const SMALL: usize = 1 << 12;
 /// Groups looked at for a way around, before a merger is given up.
-const PATIENCE: usize = 2000;
+const PATIENCE: usize = 500;
 
 /// Equations that share one space of elements.
 #[derive(Debug)]

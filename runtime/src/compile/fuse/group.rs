@@ -1,6 +1,7 @@
 //! Which equations run together.
 
-use std::collections::{HashMap, HashSet};
+use std::cell::RefCell;
+use std::collections::HashMap;
 
 use super::super::graph::{Eqn, Graph, Var};
 use super::role::{Role, role};
@@ -11,7 +12,7 @@ const LARGEST: usize = 64;
 /// Elements of a reduction that is a fused kernel by itself.
 const SMALL: usize = 1 << 12;
 /// Groups looked at for a way around, before a merger is given up.
-const PATIENCE: usize = 500;
+const PATIENCE: usize = 200;
 
 /// Equations that share one space of elements.
 #[derive(Debug)]
@@ -39,6 +40,7 @@ struct Search<'a> {
     made_by: HashMap<Var, usize>,
     read_by: HashMap<Var, Vec<usize>>,
     found: Groups,
+    seen: RefCell<Seen>,
 }
 
 /// What an equation would be in a group.
@@ -57,7 +59,8 @@ impl Groups {
         for (i, eqn) in graph.eqns.iter().enumerate() {
             eqn.args.iter().for_each(|&arg| read_by.entry(arg).or_default().push(i));
         }
-        let mut search = Search { graph, made_by: made_by.collect(), read_by, found };
+        let mut search =
+            Search { graph, made_by: made_by.collect(), read_by, found, seen: RefCell::default() };
         for at in 0..graph.eqns.len() {
             search.place(at);
         }
@@ -331,13 +334,19 @@ impl Search<'_> {
     fn has_no_way_around(&self, group: usize, reader: Option<usize>, values: &[Var]) -> bool {
         let groups = &self.found.all;
         let maker = |var: &Var| self.found.group_of.get(*self.made_by.get(var)?).copied();
-        let mut seen: HashSet<usize> = reader.into_iter().collect();
+        let mut seen = self.seen.borrow_mut();
+        seen.begin(groups.len());
+        reader.into_iter().for_each(|reader| {
+            seen.insert(reader);
+        });
         let mut open: Vec<usize> = values.iter().filter_map(maker).filter(|&maker| maker != group).collect();
+        let mut looked_at = 0;
         while let Some(next) = open.pop() {
             if groups[next].level <= groups[group].level || !seen.insert(next) {
                 continue;
             }
-            if seen.len() > PATIENCE {
+            looked_at += 1;
+            if looked_at > PATIENCE {
                 return false;
             }
             for &member in &groups[next].members {
@@ -350,5 +359,24 @@ impl Search<'_> {
             }
         }
         true
+    }
+}
+
+/// Groups that a search has come across; the next search begins without clearing.
+#[derive(Default)]
+struct Seen {
+    search: usize,
+    /// By group: the last search that has seen it.
+    last: Vec<usize>,
+}
+
+impl Seen {
+    fn begin(&mut self, groups: usize) {
+        self.search += 1;
+        self.last.resize(groups, 0);
+    }
+
+    fn insert(&mut self, group: usize) -> bool {
+        std::mem::replace(&mut self.last[group], self.search) != self.search
     }
 }

@@ -52,15 +52,13 @@ impl Graph {
                 *gone = true;
             }
         }
-        let mut gone = gone.into_iter();
-        self.eqns.retain(|_| gone.next() == Some(false));
-        self
+        self.without(&gone)
     }
 
     fn joined(&self, at: usize, out: Var, reader: usize) -> Option<Eqn> {
         let (product, reader) = (&self.eqns[at], &self.eqns[reader]);
         let aval = self.aval(out);
-        let fusion = (&*reader.primitive as &dyn std::any::Any).downcast_ref::<Fusion>()?;
+        let fusion = reader.primitive_as::<Fusion>()?;
         let args: Args<&Aval> = product.args.iter().map(|&arg| self.aval(arg)).collect();
         let row = product.primitive.prepare(&args, aval)?.piece()?;
         let input = reader.args.iter().position(|&arg| arg == out)?;

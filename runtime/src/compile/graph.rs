@@ -35,6 +35,13 @@ pub(crate) struct Eqn {
     pub(crate) place: Option<Arc<str>>,
 }
 
+impl Eqn {
+    /// Its primitive as its own type.
+    pub(crate) fn primitive_as<P: Primitive>(&self) -> Option<&P> {
+        (&*self.primitive as &dyn std::any::Any).downcast_ref()
+    }
+}
+
 impl Var {
     pub(crate) fn index(self) -> usize {
         self.0 as usize
@@ -79,6 +86,13 @@ impl Graph {
             outs: eqn.outs.iter().map(moved).collect(),
             ..eqn.clone()
         }));
+    }
+
+    /// Drops the equations that are `gone`, by their places.
+    pub(super) fn without(mut self, gone: &[bool]) -> Graph {
+        let mut gone = gone.iter();
+        self.eqns.retain(|_| gone.next() == Some(&false));
+        self
     }
 
     /// The number of equations.

@@ -98,10 +98,10 @@ impl Plan {
 
 fn action(graph: &Graph, eqn: &Eqn) -> Action {
     let primitive = &eqn.primitive;
-    if let Some(fusion) = (&**primitive as &dyn std::any::Any).downcast_ref::<Fusion>() {
+    if let Some(fusion) = eqn.primitive_as::<Fusion>() {
         return Action::Fused(fusion.clone());
     }
-    if let Some(epilogue) = (&**primitive as &dyn std::any::Any).downcast_ref::<Epilogue>() {
+    if let Some(epilogue) = eqn.primitive_as::<Epilogue>() {
         let args: Vec<&Aval> = eqn.args.iter().map(|&arg| graph.aval(arg)).collect();
         let Some(kernel) = epilogue.prepare(&args) else { unreachable!("it was made for such a kernel") };
         return Action::Epilogue(epilogue.clone(), kernel);

@@ -66,8 +66,7 @@ impl<'a> Known<'a> {
 
     /// The primitive that makes it, as its own type.
     pub fn made_by<P: Primitive>(&self) -> Option<&'a P> {
-        let eqn = &self.view.eqns[*self.view.made_by.get(&self.var)?];
-        (&*eqn.primitive as &dyn std::any::Any).downcast_ref()
+        self.view.eqns[*self.view.made_by.get(&self.var)?].primitive_as()
     }
 
     /// The arguments of the equation that makes it.

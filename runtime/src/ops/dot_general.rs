@@ -104,12 +104,7 @@ impl Primitive for DotGeneral {
         let (lhs, rhs) = (&args[0].shape[..], &args[1].shape[..]);
         let Order { lf, lc, rc, rf, sizes, batch } = self.order(lhs, rhs);
         let (lb, rb) = &self.0.batch;
-        let lines = |shape: &[usize], batch: &[usize], rows: &[usize], columns: &[usize]| {
-            let batch: Vec<isize> = batch.iter().map(|&axis| step(shape, axis) as isize).collect();
-            let (rows, columns) = (stride(shape, rows)? as isize, stride(shape, columns)? as isize);
-            Some(Lines { rows, columns, batch })
-        };
-        let (left, right) = (lines(lhs, lb, &lf, &lc)?, lines(rhs, rb, &rc, &rf)?);
+        let (left, right) = (Lines::new(lhs, lb, &lf, &lc)?, Lines::new(rhs, rb, &rc, &rf)?);
         Some(Box::new(Product { sizes, batch, sides: [left, right], dtype: out.dtype }))
     }
 
@@ -267,9 +262,15 @@ struct Lines {
 }
 
 impl Lines {
-    fn operand<'a, T: Number>(&'a self, bytes: &'a [u8]) -> matmul::Operand<'a, T> {
+    /// None if rows or columns are groups of axes that lie too far apart to have one stride each.
+    fn new(shape: &[usize], batch: &[usize], rows: &[usize], columns: &[usize]) -> Option<Lines> {
+        let batch = batch.iter().map(|&axis| step(shape, axis) as isize).collect();
+        Some(Lines { rows: stride(shape, rows)? as isize, columns: stride(shape, columns)? as isize, batch })
+    }
+
+    fn operand<'a, T: Number>(&'a self, data: &'a [T]) -> matmul::Operand<'a, T> {
         matmul::Operand {
-            data: bytemuck::cast_slice(bytes),
+            data,
             offset: 0,
             row_stride: self.rows,
             col_stride: self.columns,
@@ -285,7 +286,7 @@ impl Prepared for Product {
 
     fn run_then(&self, args: &[&[u8]], out: &mut [u8], then: &(dyn Fn(usize, &mut [u8]) + Sync)) {
         dispatch!(self.dtype, T => {
-            let (x, y) = (self.sides[0].operand::<T>(args[0]), self.sides[1].operand::<T>(args[1]));
+            let [x, y] = [0, 1].map(|i| self.sides[i].operand::<T>(bytemuck::cast_slice(args[i])));
             let then = |first: usize, piece: &mut [T]| then(first * size_of::<T>(), bytemuck::cast_slice_mut(piece));
             matmul_then(&self.batch, self.sizes, &x, &y, bytemuck::cast_slice_mut(out), &then);
         });
@@ -320,17 +321,14 @@ fn restore<'a>(x: &Tensor, order: impl Iterator<Item = &'a usize>) -> Result<Ten
 /// An operand as a batch of matrices: where rows and columns lie.
 struct Side {
     array: Array,
-    rows: isize,
-    columns: isize,
-    batch: Vec<isize>,
+    lines: Lines,
 }
 
 impl Side {
     /// Groups that lie too far apart to have one stride each are copied together first.
     fn new(array: Array, batch: &[usize], rows: &[usize], columns: &[usize]) -> Side {
-        if let (Some(row), Some(column)) = (stride(array.shape(), rows), stride(array.shape(), columns)) {
-            let batch = batch.iter().map(|&axis| step(array.shape(), axis) as isize).collect();
-            return Side { array, rows: row as isize, columns: column as isize, batch };
+        if let Some(lines) = Lines::new(array.shape(), batch, rows, columns) {
+            return Side { array, lines };
         }
         let axes: Shape = batch.iter().chain(rows).chain(columns).copied().collect();
         let shape: Shape = axes.iter().map(|&axis| array.shape()[axis]).collect();
@@ -344,13 +342,7 @@ impl Side {
     }
 
     fn operand<T: Number>(&self) -> matmul::Operand<'_, T> {
-        matmul::Operand {
-            data: self.array.data(),
-            offset: 0,
-            row_stride: self.rows,
-            col_stride: self.columns,
-            batch_strides: &self.batch,
-        }
+        self.lines.operand(self.array.data())
     }
 }
 

@@ -33,7 +33,8 @@ impl Graph {
         let mut open: HashMap<(usize, usize, Vec<Var>), Vec<Vec<usize>>> = HashMap::new();
         let mut full: Vec<Vec<usize>> = Vec::new();
         for (at, eqn) in self.eqns.iter().enumerate() {
-            let Some(fusion) = fusion_of(eqn).filter(|fusion| fusion.recipe().size <= LARGEST) else {
+            let Some(fusion) = eqn.primitive_as::<Fusion>().filter(|fusion| fusion.recipe().size <= LARGEST)
+            else {
                 continue;
             };
             if !fusion.recipe().is_elementwise() {
@@ -64,7 +65,7 @@ impl Graph {
         let mut gone = vec![false; self.eqns.len()];
         for bundle in open.filter(|bundle| bundle.len() > 1) {
             let members: Vec<&Eqn> = bundle.iter().map(|&at| &self.eqns[at]).collect();
-            let fusions: Vec<&Fusion> = members.iter().filter_map(|eqn| fusion_of(eqn)).collect();
+            let fusions: Vec<&Fusion> = members.iter().filter_map(|eqn| eqn.primitive_as()).collect();
             let last = bundle[bundle.len() - 1];
             let eqn = Eqn {
                 primitive: Arc::new(Fusion::bundle(&fusions)),
@@ -75,18 +76,14 @@ impl Graph {
             bundle.iter().for_each(|&at| gone[at] = at != last);
             self.eqns[last] = eqn;
         }
-        let mut gone = gone.into_iter();
-        self.eqns.retain(|_| gone.next() == Some(false));
-        self
+        self.without(&gone)
     }
 }
 
-fn fusion_of(eqn: &Eqn) -> Option<&Fusion> {
-    (&*eqn.primitive as &dyn std::any::Any).downcast_ref()
-}
-
 fn are_alike(a: &Eqn, b: &Eqn) -> bool {
-    let (Some(one), Some(other)) = (fusion_of(a), fusion_of(b)) else { return false };
+    let (Some(one), Some(other)) = (a.primitive_as::<Fusion>(), b.primitive_as::<Fusion>()) else {
+        return false;
+    };
     let shared = |(access, (x, y)): (&(Access, crate::DType), (&Var, &Var))| {
         !matches!(access.0, Access::One) || x == y
     };

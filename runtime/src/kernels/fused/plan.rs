@@ -156,11 +156,8 @@ impl Plan {
 
     fn of(recipe: &Recipe, cols: usize) -> Plan {
         let [rest @ .., smallest] = TILES;
-        let plans = rest.into_iter().map(|tile| Plan::with_tile(recipe, cols, tile));
-        plans
-            .into_iter()
-            .find(|plan| plan.bytes <= NEAR)
-            .unwrap_or_else(|| Plan::with_tile(recipe, cols, smallest))
+        let mut plans = rest.into_iter().map(|tile| Plan::with_tile(recipe, cols, tile));
+        plans.find(|plan| plan.bytes <= NEAR).unwrap_or_else(|| Plan::with_tile(recipe, cols, smallest))
     }
 
     fn with_tile(recipe: &Recipe, cols: usize, tile: usize) -> Plan {

@@ -80,12 +80,14 @@ pub enum Level {
     Avx2,
     /// 512-bit vectors.
     Avx512,
+    /// 512-bit vectors, and loops that are assembled for each fused kernel.
+    Native,
 }
 
 impl Level {
     /// Returns the levels that this machine can run, the best one last.
     pub fn available() -> Vec<Level> {
-        [Level::Portable, Level::Avx2, Level::Avx512]
+        [Level::Portable, Level::Avx2, Level::Avx512, Level::Native]
             .into_iter()
             .filter(|&level| level <= Level::best())
             .collect()
@@ -99,13 +101,14 @@ impl Level {
     }
 
     /// Returns the level that kernels run at: the best one, unless [`force`] or the variable `FLAXEN_SIMD` (`portable`,
-    /// `avx2` or `avx512`) has named a lower one.
+    /// `avx2`, `avx512` or `native`) has named a lower one.
     #[inline]
     pub fn chosen() -> Level {
         match FORCED.load(Ordering::Relaxed) {
             1 => Level::Portable,
             2 => Level::Avx2,
             3 => Level::Avx512,
+            4 => Level::Native,
             _ => Level::choose(),
         }
     }
@@ -116,7 +119,8 @@ impl Level {
         let level = match named.as_deref() {
             Some("portable") => Level::Portable,
             Some("avx2") => Level::Avx2,
-            _ => Level::Avx512,
+            Some("avx512") => Level::Avx512,
+            _ => Level::Native,
         };
         force(level);
         Level::chosen()
@@ -131,7 +135,7 @@ impl Level {
             && is_x86_feature_detected!("avx512dq")
             && is_x86_feature_detected!("avx512vl")
         {
-            Level::Avx512
+            Level::Native
         } else {
             Level::Avx2
         }
@@ -163,7 +167,7 @@ pub fn run_at<K: Kernel>(level: Level, kernel: K) -> K::Output {
     match level.min(Level::best()) {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: `best` returns this level only on a machine that has all of its features.
-        Level::Avx512 => unsafe { run_avx512(kernel) },
+        Level::Avx512 | Level::Native => unsafe { run_avx512(kernel) },
         #[cfg(target_arch = "x86_64")]
         // SAFETY: as above.
         Level::Avx2 => unsafe { run_avx2(kernel) },

@@ -161,7 +161,7 @@ mod x86 {
 
     pub(super) fn f32_engine(level: Level) -> Option<Engine<f32>> {
         match level.min(Level::best()) {
-            Level::Avx512 => Some(f32_512::ENGINE),
+            Level::Avx512 | Level::Native => Some(f32_512::ENGINE),
             Level::Avx2 => Some(f32_256::ENGINE),
             Level::Portable => None,
         }
@@ -169,7 +169,7 @@ mod x86 {
 
     pub(super) fn f64_engine(level: Level) -> Option<Engine<f64>> {
         match level.min(Level::best()) {
-            Level::Avx512 => Some(f64_512::ENGINE),
+            Level::Avx512 | Level::Native => Some(f64_512::ENGINE),
             Level::Avx2 => Some(f64_256::ENGINE),
             Level::Portable => None,
         }

@@ -9,6 +9,7 @@ mod code;
 mod fold;
 mod halves;
 mod loops;
+mod native;
 mod plan;
 mod recipe;
 mod run;

@@ -2,12 +2,14 @@
 
 use std::collections::HashMap;
 
-use super::code::Code;
+use super::code::{Code, Folding};
 use super::fold::{FoldColumns, FoldRows, fold_columns, fold_rows};
 use super::loops::Block;
+use super::native::{self, Native, Pages};
 use super::recipe::{Access, Extent, Op, Owner, Recipe};
 use super::table;
 use crate::kernels::broadcast::Broadcast;
+use crate::kernels::simd::Level;
 use crate::tensor::DType;
 
 /// The place of a value of a tile: inputs come first, then results, then slots.
@@ -22,14 +24,38 @@ pub(super) struct Instruction {
 }
 
 pub(super) enum Action {
-    Map(Block, i32),
+    Map(Map),
     /// Repeats the number of each row along the row.
     Expand(usize),
     /// Reads an input that is broadcast in another way.
     Gather,
-    Rows(FoldRows),
+    /// Folds each row, by a loop for a folding and a dtype.
+    Rows(FoldRows, Folding, DType),
     /// Adds to the accumulators of a root.
     Root(usize),
+    /// Many of the others at once.
+    Native(Native),
+}
+
+/// A function of elements: its loop, the parameter of that, and what the loop is for.
+pub(super) struct Map {
+    pub block: Block,
+    pub parameter: i32,
+    pub code: Code,
+    /// The dtype of the last argument, and of the result.
+    pub from: DType,
+    pub to: DType,
+    pub side: Side,
+}
+
+/// Whether a number stands for many elements of an argument.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Side {
+    None,
+    /// One for all elements of this argument.
+    Number(usize),
+    /// One for all elements of a row of this argument.
+    Row(usize),
 }
 
 /// What is made once, before the first tile.
@@ -86,12 +112,17 @@ pub(super) struct Plan {
     pub is_far: bool,
     /// Whether anything is computed of whole rows.
     pub has_folds: bool,
+    /// Elements that were asked for in a tile.
+    pub asked: usize,
+    /// The loops of native instructions.
+    pub pages: Option<Pages>,
 }
 
 /// Bytes of inputs and results that the second cache may hold.
 const FAR: usize = 1 << 20;
 
 /// One of several arrays that are computed alike.
+#[derive(Clone)]
 pub(super) struct Part {
     pub first_tile: usize,
     pub size: usize,
@@ -156,12 +187,29 @@ impl Plan {
 
     fn of(recipe: &Recipe, cols: usize) -> Plan {
         let [rest @ .., smallest] = TILES;
-        let mut plans = rest.into_iter().map(|tile| Plan::with_tile(recipe, cols, tile));
-        plans.find(|plan| plan.bytes <= NEAR).unwrap_or_else(|| Plan::with_tile(recipe, cols, smallest))
+        let mut plans = rest.into_iter().map(|tile| Plan::with_tile(recipe, cols, tile, None));
+        plans.find(|plan| plan.bytes <= NEAR).unwrap_or_else(|| Plan::with_tile(recipe, cols, smallest, None))
     }
 
-    fn with_tile(recipe: &Recipe, cols: usize, tile: usize) -> Plan {
-        let size = recipe.size;
+    /// The same plan with loops that are assembled for it, where the machine and the system allow that.
+    ///
+    /// Tiles are the same, and so is the order of all sums.
+    pub fn native(&self, recipe: &Recipe) -> Option<Plan> {
+        if Level::best() < Level::Native {
+            return None;
+        }
+        let cols = if self.parts.len() > 1 { usize::MAX } else { self.cols };
+        let ahead = if self.is_far { Some((4 * self.tile) as i32) } else { None };
+        let plan = Plan::with_tile(recipe, cols, self.asked, Some(ahead));
+        debug_assert_eq!(plan.tile, self.tile, "the same tiles");
+        plan.pages.as_ref()?;
+        let (parts, in_place) = (self.parts.clone(), self.in_place.clone());
+        Some(Plan { size: self.size, is_far: self.is_far, parts, in_place, ..plan })
+    }
+
+    /// `native` says that loops are to be assembled, and how many bytes before they are needed inputs are asked for.
+    fn with_tile(recipe: &Recipe, cols: usize, asked: usize, native: Option<Option<i32>>) -> Plan {
+        let (size, tile) = (recipe.size, asked);
         let folds = recipe.ops.iter().any(|op| op.extent() == Extent::Row);
         let rows = (size / cols.max(1)).max(1);
         let tile_rows = if cols <= tile || folds { (tile / cols.max(1)).clamp(1, rows) } else { 0 };
@@ -183,8 +231,15 @@ impl Plan {
         for (out, &(value, _)) in recipe.outs.iter().enumerate() {
             planner.finish(out, value);
         }
-        let Planner { prologue, mut body, slots: needs, .. } = planner;
+        let Planner { mut prologue, mut body, slots: needs, .. } = planner;
         let first_slot = recipe.inputs.len() + recipe.outs.len();
+        let mut pages = None;
+        if let Some(ahead) = native {
+            let space = native::Space { recipe, in_place: &in_place, prologue: &prologue, ahead };
+            (body, pages) = native::assemble(body, &space);
+            let is_read = |place: &Place| body.iter().any(|step| step.reads().contains(place));
+            prologue.retain(|(_, _, place)| is_read(place));
+        }
         let (slots, bytes) = assign(&mut body, &prologue, &needs, first_slot, tile, tile_rows.max(1));
         let rows = size / cols.max(1);
         let input = |(access, dtype): &(Access, crate::DType)| Input {
@@ -226,6 +281,8 @@ impl Plan {
             parts: Vec::new(),
             is_far: false,
             has_folds: folds,
+            asked,
+            pages,
         }
     }
 }
@@ -326,7 +383,7 @@ impl Planner<'_> {
         let op = &recipe.ops[at];
         let by_rows = op.extent() == Extent::Row;
         match op {
-            Op::Map { code, args, from, .. }
+            Op::Map { code, args, from, to, .. }
                 if let Some((side, block, cols)) = self.mixed(*code, args, *from, by_rows) =>
             {
                 let mut places = [0; 3];
@@ -334,8 +391,9 @@ impl Planner<'_> {
                 places[side] = if cols == 0 { args[side] as Place } else { self.place(args[side], true) };
                 places[1 - side] = self.place(args[1 - side], by_rows);
                 let out = self.destination(value, by_rows, in_place);
-                let action = Action::Map(block, cols);
-                self.body.push(Instruction { action, args: places, out, by_rows });
+                let kind = if cols == 0 { Side::Number(side) } else { Side::Row(side) };
+                let map = Map { block, parameter: cols, code: *code, from: *from, to: *to, side: kind };
+                self.body.push(Instruction { action: Action::Map(map), args: places, out, by_rows });
             }
             Op::Map { code, args, from, to, .. } => {
                 let mut places = [0; 3];
@@ -346,14 +404,14 @@ impl Planner<'_> {
                     unreachable!("`supports` was asked")
                 };
                 let out = self.destination(value, by_rows, in_place);
-                let action = Action::Map(block, parameter);
-                self.body.push(Instruction { action, args: places, out, by_rows });
+                let map = Map { block, parameter, code: *code, from: *from, to: *to, side: Side::None };
+                self.body.push(Instruction { action: Action::Map(map), args: places, out, by_rows });
             }
             Op::Fold { folding, arg, dtype, extent } => {
                 let args = [self.place(*arg, false), 0, 0];
                 if by_rows {
                     let out = self.destination(value, true, in_place);
-                    let action = Action::Rows(fold_rows(*folding, *dtype));
+                    let action = Action::Rows(fold_rows(*folding, *dtype), *folding, *dtype);
                     self.body.push(Instruction { action, args, out, by_rows });
                     return;
                 }
@@ -420,17 +478,60 @@ impl Planner<'_> {
         let by_rows = op.extent() == Extent::Row;
         let (from, to) = (self.place(value, by_rows), (self.inputs() + out) as Place);
         if from != to {
-            let action = Action::Map(table::copy(self.width(value)), 0);
-            self.body.push(Instruction { action, args: [from, 0, 0], out: to, by_rows });
+            let (block, dtype) = (table::copy(self.width(value)), op.dtype());
+            let map = Map { block, parameter: 0, code: Code::Copy, from: dtype, to: dtype, side: Side::None };
+            self.body.push(Instruction { action: Action::Map(map), args: [from, 0, 0], out: to, by_rows });
         }
     }
 }
 
-impl Action {
-    fn args(&self) -> usize {
-        match self {
-            Action::Map(..) => 3,
+impl Map {
+    /// How many arguments it has.
+    pub fn args(&self) -> usize {
+        match self.code {
+            Code::Select | Code::Clamp | Code::MulAdd => 3,
+            Code::Add
+            | Code::Sub
+            | Code::Mul
+            | Code::Div
+            | Code::Rem
+            | Code::Pow
+            | Code::Max
+            | Code::Min
+            | Code::Atan2
+            | Code::And
+            | Code::Or
+            | Code::Xor
+            | Code::ShiftLeft
+            | Code::ShiftRight
+            | Code::LogAddExp
+            | Code::Eq
+            | Code::Ne
+            | Code::Lt
+            | Code::Le
+            | Code::Gt
+            | Code::Ge => 2,
             _ => 1,
+        }
+    }
+}
+
+impl Instruction {
+    /// The places that are read.
+    pub fn reads(&self) -> &[Place] {
+        match &self.action {
+            Action::Map(map) => &self.args[..map.args()],
+            Action::Native(native) => &native.reads,
+            _ => &self.args[..1],
+        }
+    }
+
+    /// The places that are written.
+    pub fn writes(&self) -> &[Place] {
+        match &self.action {
+            Action::Root(_) => &[],
+            Action::Native(native) => &native.writes,
+            _ => std::slice::from_ref(&self.out),
         }
     }
 }
@@ -449,8 +550,8 @@ fn assign(
     let slot_of = |place: Place| (place as usize).checked_sub(first);
     let mut last = vec![0; needs.len()];
     for (at, instruction) in body.iter().enumerate() {
-        let args = &instruction.args[..instruction.action.args()];
-        args.iter().chain([&instruction.out]).filter_map(|&place| slot_of(place)).for_each(|s| last[s] = at);
+        let places = instruction.reads().iter().chain(instruction.writes());
+        places.filter_map(|&place| slot_of(place)).for_each(|slot| last[slot] = at);
     }
     let mut merged: Vec<Option<usize>> = vec![None; needs.len()];
     // What was given away: width, kind.
@@ -463,9 +564,10 @@ fn assign(
         }
     }
     for (at, step) in body.iter().enumerate() {
-        if let Some(slot) = slot_of(step.out).filter(|_| !matches!(step.action, Action::Root(_)))
-            && merged[slot].is_none()
-        {
+        for slot in step.writes().iter().filter_map(|&place| slot_of(place)) {
+            if merged[slot].is_some() {
+                continue;
+            }
             let (width, _, by_rows) = needs[slot];
             let found = free.iter().position(|&m| memory[m] == (width, by_rows)).map(|i| free.swap_remove(i));
             merged[slot] = Some(found.unwrap_or_else(|| {
@@ -473,8 +575,8 @@ fn assign(
                 memory.len() - 1
             }));
         }
-        let args = step.args[..step.action.args()].iter().chain([&step.out]);
-        let mut ended: Vec<usize> = args.filter_map(|&place| slot_of(place)).collect();
+        let places = step.reads().iter().chain(step.writes());
+        let mut ended: Vec<usize> = places.filter_map(|&place| slot_of(place)).collect();
         ended.sort_unstable();
         ended.dedup();
         for slot in ended {

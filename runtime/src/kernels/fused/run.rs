@@ -9,13 +9,15 @@ use smallvec::SmallVec;
 use super::loops::{read, wide, write};
 use super::plan::{Action, Input, LINE, Part, Plan, Prologue};
 use super::recipe::{Access, Extent, Recipe};
-use crate::kernels::simd::{self, Kernel};
+use crate::kernels::simd::{self, Kernel, Level};
 use crate::kernels::threads;
 use crate::tensor::pool::Buffer;
 
 /// A fused kernel, ready to run.
 pub(crate) struct Fused {
     plan: Plan,
+    /// The plan with assembled loops.
+    native: Option<Plan>,
 }
 
 /// What is to be done with each piece of an output that is complete: the number of bytes before it, and the piece.
@@ -73,14 +75,38 @@ static RUNS: AtomicU64 = AtomicU64::new(1);
 
 impl Fused {
     pub(crate) fn new(recipe: &Recipe) -> Fused {
-        Fused { plan: Plan::new(recipe) }
+        Fused::with(Plan::new(recipe), recipe)
     }
 
     /// A kernel for several arrays, whose inputs and results follow each other, array by array.
     ///
     /// Single numbers are the same for all arrays.
     pub(crate) fn bundle(recipe: &Recipe, sizes: &[usize]) -> Fused {
-        Fused { plan: Plan::bundle(recipe, sizes) }
+        Fused::with(Plan::bundle(recipe, sizes), recipe)
+    }
+
+    fn with(plan: Plan, recipe: &Recipe) -> Fused {
+        let native = plan.native(recipe);
+        Fused { plan, native }
+    }
+
+    /// Leaves everything to the interpreter.
+    #[cfg(test)]
+    pub(super) fn interpreted(self) -> Fused {
+        Fused { native: None, ..self }
+    }
+
+    /// How many loops were assembled, and how many instructions are left to the interpreter.
+    #[cfg(test)]
+    pub(super) fn assembled(&self) -> (usize, usize) {
+        let body = self.native.as_ref().map_or(&self.plan.body, |plan| &plan.body);
+        let loops = body.iter().filter(|step| matches!(step.action, Action::Native(_))).count();
+        (loops, body.len() - loops)
+    }
+
+    /// The plan for the chosen instruction set.
+    fn plan(&self) -> &Plan {
+        self.native.as_ref().filter(|_| Level::chosen() == Level::Native).unwrap_or(&self.plan)
     }
 
     /// Whether it computes several arrays.
@@ -99,8 +125,8 @@ impl Fused {
     /// If inputs or results differ in number or size from those of the recipe, or a result is said to hold an input that
     /// it was not paired with.
     pub(crate) fn run(&self, inputs: &[Source<'_>], outs: &mut [&mut [u8]]) {
-        let memory = self.memory(inputs, outs);
-        self.tiles(&memory);
+        let plan = self.plan();
+        plan.run(&plan.memory(inputs, outs));
     }
 
     /// As [`run`](Fused::run), with an input that arrives in the memory of a result: `product` writes it there, and calls
@@ -116,8 +142,8 @@ impl Fused {
         result: usize,
         product: &dyn Fn(&mut [u8], Then<'_>),
     ) {
-        let memory = self.memory(inputs, outs);
-        let plan = &self.plan;
+        let plan = self.plan();
+        let memory = plan.memory(inputs, outs);
         let Some(input) = plan.in_place[result] else { unreachable!("the input arrives in this result") };
         let width = plan.outs[result].width;
         let run = RUNS.fetch_add(1, Ordering::Relaxed);
@@ -128,12 +154,15 @@ impl Fused {
             assert!(is_whole || !plan.has_folds, "whole rows");
             let held = Held { input, result, first, at: piece.as_mut_ptr(), run };
             // SAFETY: `memory` has checked all arrays; pieces are disjoint, so nobody else writes to these elements.
-            unsafe { self.piece(&memory, Span::Elements(first..first + count, &held), None) };
+            unsafe { plan.piece(&memory, Span::Elements(first..first + count, &held), None) };
         });
     }
 
+}
+
+impl Plan {
     fn memory(&self, inputs: &[Source<'_>], outs: &mut [&mut [u8]]) -> Memory {
-        let plan = &self.plan;
+        let plan = self;
         let parts = plan.parts.len();
         assert_eq!(inputs.len(), parts * plan.inputs.len(), "number of inputs");
         assert_eq!(outs.len(), parts * plan.outs.len(), "number of results");
@@ -165,8 +194,8 @@ impl Fused {
         Memory { inputs: pointers, outs }
     }
 
-    fn tiles(&self, memory: &Memory) {
-        let plan = &self.plan;
+    fn run(&self, memory: &Memory) {
+        let plan = self;
         let tiles = plan.tiles();
         let work = plan.size * plan.work;
         if plan.roots.is_empty() {
@@ -230,7 +259,7 @@ impl Fused {
     /// All arrays have the sizes that the plan says, nobody else writes to these elements or
     /// accumulators; elements outside of tiles are whole rows if anything is computed by rows.
     unsafe fn piece(&self, memory: &Memory, span: Span<'_>, partial: Option<*mut u8>) {
-        let plan = &self.plan;
+        let plan = self;
         let bytes = plan.bytes + plan.root_bytes;
         let mut scratch = SCRATCH.take().filter(|(_, buffer)| buffer.slice::<u8>().len() >= bytes);
         let (holds, buffer) = scratch.get_or_insert_with(|| (0, Buffer::scratch(bytes)));
@@ -340,7 +369,7 @@ impl Fused {
     /// # Safety
     /// Each place has room for the numbers of a tile, and accumulators are those of this piece.
     unsafe fn tile(&self, tile: &Tile, places: &[*mut u8], partial: *mut u8, ahead: &mut Ahead) {
-        let plan = &self.plan;
+        let plan = self;
         for instruction in &plan.body {
             ahead.ask();
             let count = if instruction.by_rows { tile.rows } else { tile.count };
@@ -350,13 +379,17 @@ impl Fused {
             // argument does.
             unsafe {
                 match &instruction.action {
-                    Action::Map(block, parameter) => block(arg, out, count, *parameter),
+                    Action::Map(map) => (map.block)(arg, out, count, map.parameter),
                     Action::Expand(width) => expand(*width, arg[0], tile.rows, tile.count / tile.rows, out),
                     Action::Gather => {
                         let input = instruction.args[0] as usize;
                         gather(&plan.inputs[input], arg[0], tile.first, count, out);
                     }
-                    Action::Rows(fold) => fold(arg[0], tile.rows, plan.cols, out),
+                    Action::Rows(fold, ..) => fold(arg[0], tile.rows, plan.cols, out),
+                    Action::Native(native) => {
+                        let rows = if native.has_rows { tile.rows } else { 1 };
+                        native.run(places, rows, count / rows);
+                    }
                     Action::Root(root) => {
                         let root = &plan.roots[*root];
                         let (rows, cols) =
@@ -420,7 +453,8 @@ struct Ahead {
 impl Ahead {
     fn new(plan: &Plan, memory: &Memory, part: usize, tile: &Tile, held: Option<usize>) -> Ahead {
         let mut inputs = SmallVec::new();
-        if !plan.is_far {
+        // Assembled loops ask by themselves.
+        if !plan.is_far || plan.pages.is_some() {
             return Ahead { inputs, step: 0 };
         }
         let behind = tile.first + tile.count;

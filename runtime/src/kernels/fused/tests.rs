@@ -1,4 +1,6 @@
 use super::*;
+use crate::kernels::math::UnaryOp;
+use crate::kernels::simd::Level;
 use crate::tensor::DType;
 
 fn bytes(x: &[f32]) -> &[u8] {
@@ -122,4 +124,198 @@ fn there_is_no_loop_for_what_a_dtype_does_not_have() {
     assert!(
         supports(Code::Cast, DType::F16, DType::Bool) && supports(Code::Select, DType::Bool, DType::Bool)
     );
+}
+
+/// Numbers from a seed, one after another.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (self.0 >> 33) as usize % sides
+    }
+}
+
+/// A recipe of up to 40 operations over numbers and truth values, and of folds of rows.
+fn random_recipe(dice: &mut Dice, rows: usize, cols: usize) -> Recipe {
+    const ONE: [Code; 24] = [
+        Code::Neg,
+        Code::Relu,
+        Code::Copy,
+        Code::Power(-1),
+        Code::Power(2),
+        Code::Power(3),
+        Code::Function(UnaryOp::Abs),
+        Code::Function(UnaryOp::Sign),
+        Code::Function(UnaryOp::Exp),
+        Code::Function(UnaryOp::Exp2),
+        Code::Function(UnaryOp::Expm1),
+        Code::Function(UnaryOp::Log),
+        Code::Function(UnaryOp::Log2),
+        Code::Function(UnaryOp::Log1p),
+        Code::Function(UnaryOp::Sqrt),
+        Code::Function(UnaryOp::Rsqrt),
+        Code::Function(UnaryOp::Tanh),
+        Code::Function(UnaryOp::Logistic),
+        Code::Function(UnaryOp::Erf),
+        Code::Function(UnaryOp::Floor),
+        Code::Function(UnaryOp::Ceil),
+        Code::Function(UnaryOp::Round),
+        Code::Function(UnaryOp::Trunc),
+        Code::Function(UnaryOp::Sin),
+    ];
+    const TWO: [Code; 6] = [Code::Add, Code::Sub, Code::Mul, Code::Div, Code::Max, Code::Min];
+    const RELATIONS: [Code; 6] = [Code::Eq, Code::Ne, Code::Lt, Code::Le, Code::Gt, Code::Ge];
+    const CLASSES: [Code; 4] = [Code::IsNan, Code::IsInf, Code::IsFinite, Code::Cast];
+    const LOGIC: [Code; 4] = [Code::And, Code::Or, Code::Xor, Code::Not];
+    const FOLDINGS: [Folding; 4] = [Folding::Sum, Folding::Prod, Folding::Max, Folding::Min];
+    let mut inputs = vec![(Access::Full, DType::F32), (Access::Full, DType::Bool)];
+    let shapes: [&[usize]; 4] = [&[rows, cols], &[rows, 1], &[cols], &[1]];
+    inputs.extend((0..dice.roll(5)).map(|_| {
+        (access(&[rows, cols], shapes[dice.roll(4)], cols), DType::F32)
+    }));
+    // Values for each element, and for each row.
+    let mut numbers: Vec<(usize, Extent)> = Vec::new();
+    let mut truths = vec![1];
+    for (value, (access, dtype)) in inputs.iter().enumerate() {
+        if *dtype == DType::F32 {
+            let extent = if matches!(access, Access::Rows) { Extent::Row } else { Extent::Full };
+            numbers.push((value, extent));
+        }
+    }
+    let mut ops: Vec<Op> = Vec::new();
+    for _ in 0..2 + dice.roll(40) {
+        let value = inputs.len() + ops.len();
+        // Recent values more often, so that chains grow.
+        let mut pick = |from: &[(usize, Extent)]| {
+            let recent = from.len().saturating_sub(6);
+            if dice.roll(3) == 0 { from[dice.roll(from.len())] } else { from[recent + dice.roll(from.len() - recent)] }
+        };
+        let (x, y, z) = (pick(&numbers), pick(&numbers), pick(&numbers));
+        let all_rows = |args: &[(usize, Extent)]| {
+            if args.iter().all(|&(_, extent)| extent == Extent::Row) { Extent::Row } else { Extent::Full }
+        };
+        let map = |code: Code, args: &[usize], from: DType, to: DType, extent: Extent| Op::Map {
+            code,
+            args: args.into(),
+            from,
+            to,
+            extent,
+        };
+        let f32s = DType::F32;
+        let truth = truths[dice.roll(truths.len())];
+        let other = truths[dice.roll(truths.len())];
+        let op = match dice.roll(12) {
+            0..4 => {
+                let extent = all_rows(&[x, y]);
+                map(TWO[dice.roll(6)], &[x.0, y.0], f32s, f32s, extent)
+            }
+            4..6 => map(ONE[dice.roll(ONE.len())], &[x.0], f32s, f32s, x.1),
+            6 => map(Code::MulAdd, &[x.0, y.0, z.0], f32s, f32s, all_rows(&[x, y, z])),
+            7 => map(Code::Clamp, &[x.0, y.0, z.0], f32s, f32s, all_rows(&[x, y, z])),
+            8 => map(Code::Select, &[truth, x.0, y.0], f32s, f32s, Extent::Full),
+            9 => match dice.roll(4) {
+                0 => map(CLASSES[dice.roll(4)], &[x.0], f32s, DType::Bool, Extent::Full),
+                1 => {
+                    let code = LOGIC[dice.roll(4)];
+                    let args = [truth, other];
+                    let args = if code == Code::Not { &args[..1] } else { &args };
+                    map(code, args, DType::Bool, DType::Bool, Extent::Full)
+                }
+                2 => map(Code::Cast, &[truth], DType::Bool, f32s, Extent::Full),
+                _ => map(RELATIONS[dice.roll(6)], &[x.0, y.0], f32s, DType::Bool, Extent::Full),
+            },
+            _ if x.1 == Extent::Full => fold(FOLDINGS[dice.roll(4)], x.0, Extent::Row),
+            _ => map(Code::Add, &[x.0, y.0], f32s, f32s, all_rows(&[x, y])),
+        };
+        if op.dtype() == DType::Bool {
+            truths.push(value);
+        } else {
+            numbers.push((value, op.extent()));
+        }
+        ops.push(op);
+    }
+    // What nobody reads is a result, and so are some others.
+    let is_read = |value: usize| ops.iter().any(|op| op.args().contains(&value));
+    let values = inputs.len()..inputs.len() + ops.len();
+    let outs: Vec<usize> = values.filter(|&value| !is_read(value) || dice.roll(5) == 0).collect();
+    Recipe {
+        size: rows * cols,
+        cols,
+        dying: (0..inputs.len()).map(|_| (dice.roll(2) == 0).then_some(Owner::Caller)).collect(),
+        inputs,
+        outs: outs.into_iter().map(|value| (value, Owner::Caller)).collect(),
+        ops,
+        over: None,
+    }
+}
+
+/// The bytes of all results, where each NaN is the same one: which of two an operation hands on is not said.
+fn results(kernel: &Fused, recipe: &Recipe, inputs: &[Vec<u8>], rows: usize, cols: usize) -> Vec<Vec<u8>> {
+    let pairs = kernel.in_place().to_vec();
+    let mut outs: Vec<Vec<u8>> = (recipe.outs.iter().zip(&pairs))
+        .map(|(&(value, _), pair)| {
+            let op = &recipe.ops[value - recipe.inputs.len()];
+            let count = if op.extent() == Extent::Row { rows } else { rows * cols };
+            pair.map_or_else(|| vec![0; count * op.dtype().size()], |input| inputs[input].clone())
+        })
+        .collect();
+    let source = |(i, bytes): (usize, &'_ Vec<u8>)| match pairs.iter().position(|&pair| pair == Some(i)) {
+        Some(out) => Err(out),
+        None => Ok(bytes.clone()),
+    };
+    let kept: Vec<Result<Vec<u8>, usize>> = inputs.iter().enumerate().map(source).collect();
+    let sources: Vec<Source<'_>> = (kept.iter())
+        .map(|kept| match kept {
+            Ok(bytes) => Source::Bytes(bytes),
+            Err(out) => Source::Result(*out),
+        })
+        .collect();
+    let mut slices: Vec<&mut [u8]> = outs.iter_mut().map(Vec::as_mut_slice).collect();
+    kernel.run(&sources, &mut slices);
+    for (out, &(value, _)) in outs.iter_mut().zip(&recipe.outs) {
+        if recipe.ops[value - recipe.inputs.len()].dtype() == DType::F32 {
+            for x in bytemuck::cast_slice_mut::<u8, f32>(out).iter_mut().filter(|x| x.is_nan()) {
+                *x = f32::NAN;
+            }
+        }
+    }
+    outs
+}
+
+#[test]
+fn assembled_loops_give_the_bits_of_the_interpreter() {
+    let mut dice = Dice(7);
+    let (mut loops, mut others) = (0, 0);
+    for case in 0..400 {
+        let (rows, cols) = (1 + dice.roll(40), [1, 3, 15, 16, 17, 64, 100, 130, 600][dice.roll(9)]);
+        let recipe = random_recipe(&mut dice, rows, cols);
+        let inputs: Vec<Vec<u8>> = (recipe.inputs.iter())
+            .map(|(access, dtype)| {
+                let count = match access {
+                    Access::One => 1,
+                    Access::Full => rows * cols,
+                    Access::Rows => rows,
+                    _ => cols,
+                };
+                const RARE: [f32; 6] = [0.0, -0.0, f32::INFINITY, f32::NEG_INFINITY, f32::NAN, 1e-40];
+                let number = |dice: &mut Dice| match dice.roll(20) {
+                    0 => RARE[dice.roll(6)],
+                    _ => (dice.roll(4001) as f32 - 2000.0) / 300.0,
+                };
+                match dtype {
+                    DType::Bool => (0..count).map(|_| dice.roll(2) as u8).collect(),
+                    _ => (0..count).flat_map(|_| number(&mut dice).to_ne_bytes()).collect(),
+                }
+            })
+            .collect();
+        let kernel = Fused::new(&recipe);
+        loops += kernel.assembled().0;
+        others += kernel.assembled().1;
+        let assembled = results(&kernel, &recipe, &inputs, rows, cols);
+        let interpreted = results(&Fused::new(&recipe).interpreted(), &recipe, &inputs, rows, cols);
+        assert!(assembled == interpreted, "case {case}: {rows}×{cols}");
+    }
+    // Sines, and folds of the shortest and longest rows, have no loops.
+    assert!(Level::best() < Level::Native || loops > 2 * others, "{loops} loops, {others} others");
 }

@@ -1,25 +1,26 @@
 //! The error function, its complement and its inverse.
 
 use super::exponential::exp_of_moderate;
+use super::lane::Lane;
 use super::logarithm::log1p;
 use super::polynomial::{horner, horner_f64};
 
 /// Returns `erf(x)` in single precision, without branches.
 #[inline(always)]
-pub fn erf(x: f32) -> f32 {
+pub fn erf<L: Lane>(x: L) -> L {
     let a = x.abs();
     let s = a * a;
     let p =
         horner(s, [7.9431e-05, -0.0008039753, 0.005191753, -0.02685556, 0.11283624, -0.3761263, 0.12837917]);
     let near = p.mul_add(a, a);
     // Beyond 3.92 the nearest number is one. The polynomial is that of -log(erfc(a)).
-    let bounded = if a > 4.0 { 4.0 } else { a };
+    let bounded = a.at_most(4.0);
     let q = horner(
         bounded,
         [-0.00019828574, 0.0030663502, -0.022319531, 0.10412455, 0.63696146, 1.1278073, 0.00016370422],
     );
-    let far = 1.0 - exp_of_moderate(-q);
-    (if a < 0.9 { near } else { far }).copysign(x)
+    let far = L::of(1.0) - exp_of_moderate(-q);
+    a.if_less(L::of(0.9), near, far).copysign(x)
 }
 
 /// Returns `1 - erf(x)` in single precision with full relative precision in the tail, without branches.

@@ -3,6 +3,7 @@
 //! All reduce to `x = n·ln 2 + r` with `|r| <= ln 2 / 2` and a minimax polynomial for `exp(r) - 1`. Limits are
 //! imposed by comparisons that let a NaN through.
 
+use super::lane::Lane;
 use super::polynomial::horner;
 use std::f32::consts::{LN_2, LOG2_E};
 
@@ -13,89 +14,89 @@ const LN_2_REST: f32 = -1.904_654_3e-9;
 
 /// Returns `2^n` for `-126 <= n <= 127`.
 #[inline(always)]
-fn power_of_two(n: i32) -> f32 {
-    f32::from_bits((n.wrapping_add(127) as u32) << 23)
+fn power_of_two<L: Lane>(n: L::Bits) -> L {
+    L::from_bits(L::left(L::plus(n, 127), 23))
 }
 
 /// Returns the integer that [`ROUNDER`] left in the low bits.
 #[inline(always)]
-pub(super) fn rounded(x_plus_rounder: f32) -> i32 {
-    (x_plus_rounder.to_bits() as i32).wrapping_sub(ROUNDER.to_bits() as i32)
+pub(super) fn rounded<L: Lane>(x_plus_rounder: L) -> L::Bits {
+    L::plus(x_plus_rounder.bits(), -(ROUNDER.to_bits() as i32))
 }
 
 /// Returns `exp(r) - 1` for `|r| <= ln 2 / 2`.
 #[inline(always)]
-fn expm1_near_zero(r: f32) -> f32 {
+fn expm1_near_zero<L: Lane>(r: L) -> L {
     let p = horner(r, [0.0013940668, 0.008366597, 0.041666403, 0.16666543, 0.5]);
     p.mul_add(r * r, r)
 }
 
 /// Returns `(n, p)` with `exp(x) = 2^n (1 + p)`.
 #[inline(always)]
-fn split(x: f32) -> (i32, f32) {
-    let t = x.mul_add(LOG2_E, ROUNDER);
-    let n = t - ROUNDER;
-    let r = n.mul_add(-LN_2_REST, n.mul_add(-LN_2, x));
+fn split<L: Lane>(x: L) -> (L::Bits, L) {
+    let t = x.mul_add(L::of(LOG2_E), L::of(ROUNDER));
+    let n = t - L::of(ROUNDER);
+    let r = n.mul_add(L::of(-LN_2_REST), n.mul_add(L::of(-LN_2), x));
     (rounded(t), expm1_near_zero(r))
 }
 
 /// Multiplies by `2^n` in two steps, so that results overflow and underflow gradually.
 #[inline(always)]
-fn scale(x: f32, n: i32) -> f32 {
-    let half = n >> 1;
-    x * power_of_two(half) * power_of_two(n.wrapping_sub(half))
+fn scale<L: Lane>(x: L, n: L::Bits) -> L {
+    let half = L::right(n, 1);
+    x * power_of_two::<L>(half) * power_of_two::<L>(L::minus(n, half))
 }
 
 /// Returns `exp(x)`.
 #[inline(always)]
-pub fn exp(x: f32) -> f32 {
-    let (n, p) = split(x.clamp(-104.0, 89.0));
-    scale(1.0 + p, n)
+pub fn exp<L: Lane>(x: L) -> L {
+    let (n, p) = split(x.at_least(-104.0).at_most(89.0));
+    scale(L::of(1.0) + p, n)
 }
 
 /// Returns `exp(x)` for `|x| <= 87`.
 #[inline(always)]
-pub(super) fn exp_of_moderate(x: f32) -> f32 {
+pub(super) fn exp_of_moderate<L: Lane>(x: L) -> L {
     let (n, p) = split(x);
-    (1.0 + p) * power_of_two(n)
+    (L::of(1.0) + p) * power_of_two::<L>(n)
 }
 
 /// Returns `2^x`, exact for integers.
 #[inline(always)]
-pub fn exp2(x: f32) -> f32 {
-    let x = x.clamp(-151.0, 129.0);
-    let t = x + ROUNDER;
-    let r = (x - (t - ROUNDER)) * LN_2;
-    scale(1.0 + expm1_near_zero(r), rounded(t))
+pub fn exp2<L: Lane>(x: L) -> L {
+    let x = x.at_least(-151.0).at_most(129.0);
+    let t = x + L::of(ROUNDER);
+    let r = (x - (t - L::of(ROUNDER))) * L::of(LN_2);
+    scale(L::of(1.0) + expm1_near_zero(r), rounded(t))
 }
 
 /// Returns `exp(x) - 1` without cancellation.
 #[inline(always)]
-pub fn expm1(x: f32) -> f32 {
+pub fn expm1<L: Lane>(x: L) -> L {
     // Half the scale keeps the largest results from overflowing early.
-    let (n, p) = split(x.clamp(-18.0, 89.0));
-    let half = power_of_two(n.wrapping_sub(1));
-    let y = 2.0 * half.mul_add(p, half - 0.5);
-    if x.abs() < 2.0e-8 { x } else { y }
+    let (n, p) = split(x.at_least(-18.0).at_most(89.0));
+    let half = power_of_two::<L>(L::plus(n, -1));
+    let y = L::of(2.0) * half.mul_add(p, half - L::of(0.5));
+    x.abs().if_less(L::of(2.0e-8), x, y)
 }
 
 /// Returns `1 / (1 + exp(-x))` with full relative precision in the tail.
 #[inline(always)]
-pub fn logistic(x: f32) -> f32 {
+pub fn logistic<L: Lane>(x: L) -> L {
     let tail = exp(-x.abs());
-    let numerator = if x < 0.0 { tail } else { 1.0 };
-    numerator / (1.0 + tail)
+    let numerator = x.if_less(L::of(0.0), tail, L::of(1.0));
+    numerator / (L::of(1.0) + tail)
 }
 
 /// Returns the hyperbolic tangent.
 #[inline(always)]
-pub fn tanh(x: f32) -> f32 {
+pub fn tanh<L: Lane>(x: L) -> L {
     let a = x.abs();
     let s = a * a;
     let p = horner(s, [-0.005715499, 0.020649103, -0.053743005, 0.13331485, -0.33333284]);
     let near = p.mul_add(s * a, a);
     // Beyond 9.02 the nearest number is one.
-    let bounded = if a > 10.0 { 10.0 } else { a };
-    let far = 1.0 - 2.0 / (exp_of_moderate(2.0 * bounded) + 1.0);
-    (if a < 0.625 { near } else { far }).copysign(x)
+    let bounded = a.at_most(10.0);
+    let far = L::of(1.0) - L::of(2.0) / (exp_of_moderate(L::of(2.0) * bounded) + L::of(1.0));
+    a.if_less(L::of(0.625), near, far).copysign(x)
 }

@@ -4,6 +4,7 @@
 //! samples are computed from them. The polynomial of `log` and the rational function of `log1p` are those of Cephes
 //! (`logf`, `log1p`). Unlike XLA they do not flush subnormal arguments to zero.
 
+use super::lane::Lane;
 use super::polynomial::horner;
 
 /// The high part of ln 2, short enough for its product with an exponent to be exact.
@@ -13,20 +14,22 @@ const SQRT_HALF: f32 = f32::from_bits(0x3F3504F3);
 
 /// Returns `(e, x)` with `v = 2^e (1 + x)` and `1 + x` between the square roots of 1/2 and 2.
 #[inline(always)]
-fn split(v: f32) -> (f32, f32) {
-    let subnormal = v < f32::MIN_POSITIVE;
-    let v = if subnormal { v * 8388608.0 } else { v };
-    let bits = v.to_bits();
-    let e = ((bits >> 23) as i32 - 126 - if subnormal { 23 } else { 0 }) as f32;
-    let m = f32::from_bits((bits & 0x007F_FFFF) | 0x3F00_0000);
-    let low = m < SQRT_HALF;
-    let x = m - 1.0;
-    (if low { e - 1.0 } else { e }, if low { x + m } else { x })
+fn split<L: Lane>(v: L) -> (L, L) {
+    let least = L::of(f32::MIN_POSITIVE);
+    let bits = v.if_less(least, v * L::of(8388608.0), v).bits();
+    // Positive numbers have no sign to copy, and what becomes of others is put in place later.
+    let normal = L::from_integer(L::plus(L::right(bits, 23), -126));
+    let subnormal = L::from_integer(L::plus(L::right(bits, 23), -149));
+    let e = v.if_less(least, subnormal, normal);
+    let m = L::from_bits(L::or(L::and(bits, 0x007F_FFFF), 0x3F00_0000));
+    let root = L::of(SQRT_HALF);
+    let x = m - L::of(1.0);
+    (m.if_less(root, e - L::of(1.0), e), m.if_less(root, x + m, x))
 }
 
 /// Returns `log(1 + x) - x + x²/2`, to which `correction` is added where XLA adds it.
 #[inline(always)]
-fn cubic_rest(x: f32, x2: f32, correction: f32) -> f32 {
+fn cubic_rest<L: Lane>(x: L, x2: L, correction: L) -> L {
     let x3 = x2 * x;
     let a = horner(x, [f32::from_bits(0x3D9021BB), f32::from_bits(0xBDEBD1B8), f32::from_bits(0x3DEF251A)]);
     let b = horner(x, [f32::from_bits(0xBDFE5D4F), f32::from_bits(0x3E11E9BF), f32::from_bits(0xBE2AAE50)]);
@@ -36,38 +39,39 @@ fn cubic_rest(x: f32, x2: f32, correction: f32) -> f32 {
 
 /// Puts the results for zero, negative numbers, infinity and NaN in place of what the polynomial made of them.
 #[inline(always)]
-fn with_limits(v: f32, y: f32) -> f32 {
-    let y = if v < f32::INFINITY { y } else { v };
-    let y = if v < 0.0 { f32::NAN } else { y };
-    if v == 0.0 { f32::NEG_INFINITY } else { y }
+fn with_limits<L: Lane>(v: L, y: L) -> L {
+    let y = v.if_less(L::of(f32::INFINITY), y, v);
+    let y = v.if_less(L::of(0.0), L::of(f32::NAN), y);
+    v.if_equal(L::of(0.0), L::of(f32::NEG_INFINITY), y)
 }
 
 /// Returns the natural logarithm.
 #[inline(always)]
-pub fn log(v: f32) -> f32 {
+pub fn log<L: Lane>(v: L) -> L {
     let (e, x) = split(v);
     let x2 = x * x;
-    let rest = cubic_rest(x, x2, e * LN_2_LOW);
-    let y = x2.mul_add(-0.5, x) + rest;
-    with_limits(v, e.mul_add(LN_2_HIGH, y))
+    let rest = cubic_rest(x, x2, e * L::of(LN_2_LOW));
+    let y = x2.mul_add(L::of(-0.5), x) + rest;
+    with_limits(v, e.mul_add(L::of(LN_2_HIGH), y))
 }
 
 /// Returns the logarithm to base 2, exact for powers of two.
 #[inline(always)]
-pub fn log2(v: f32) -> f32 {
+pub fn log2<L: Lane>(v: L) -> L {
     const LOG2_E_REST: f32 = 1.925_963_1e-8;
+    let log2_e = L::of(std::f32::consts::LOG2_E);
     let (e, x) = split(v);
     let x2 = x * x;
-    let rest = x2.mul_add(-0.5, cubic_rest(x, x2, 0.0));
+    let rest = x2.mul_add(L::of(-0.5), cubic_rest(x, x2, L::of(0.0)));
     // log2(e)·(x + rest), with the product that carries most of the value rounded last.
-    let small = x.mul_add(LOG2_E_REST, rest * std::f32::consts::LOG2_E);
-    let high = x.mul_add(std::f32::consts::LOG2_E, small);
+    let small = x.mul_add(L::of(LOG2_E_REST), rest * log2_e);
+    let high = x.mul_add(log2_e, small);
     with_limits(v, e + high)
 }
 
 /// Returns `log(1 + x)`, precise near zero.
 #[inline(always)]
-pub fn log1p(x: f32) -> f32 {
+pub fn log1p<L: Lane>(x: L) -> L {
     let x2 = x * x;
     let numerator = horner(
         x,
@@ -93,7 +97,7 @@ pub fn log1p(x: f32) -> f32 {
             f32::from_bits(0x42707982),
         ],
     );
-    let near = x + x2.mul_add(-0.5, (x * x2) * (numerator / denominator));
-    let far = log(1.0 + x);
-    if x.abs() < f32::from_bits(0x3ED413CD) { near } else { far }
+    let near = x + x2.mul_add(L::of(-0.5), (x * x2) * (numerator / denominator));
+    let far = log(L::of(1.0) + x);
+    x.abs().if_less(L::of(f32::from_bits(0x3ED413CD)), near, far)
 }

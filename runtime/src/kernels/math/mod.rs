@@ -3,12 +3,13 @@
 //! [`Real`] names the functions of one and two numbers; [`unary`] applies one over a slice, chosen by [`UnaryOp`]. The
 //! common functions of f32 are written so that such loops become vector instructions.
 
-mod error_function;
-mod exponential;
+pub(in crate::kernels) mod error_function;
+pub(in crate::kernels) mod exponential;
 mod gamma;
 mod halves;
+pub(in crate::kernels) mod lane;
 mod log_sum;
-mod logarithm;
+pub(in crate::kernels) mod logarithm;
 mod polynomial;
 mod power;
 mod real;

@@ -1,11 +1,13 @@
 //! Horner's rule with one rounding per step.
 
+use super::lane::Lane;
+
 /// Evaluates a polynomial whose coefficients are given from the highest power down.
 #[inline(always)]
-pub fn horner<const N: usize>(x: f32, coefficients: [f32; N]) -> f32 {
-    let mut sum = coefficients[0];
+pub fn horner<L: Lane, const N: usize>(x: L, coefficients: [f32; N]) -> L {
+    let mut sum = L::of(coefficients[0]);
     for &c in &coefficients[1..] {
-        sum = sum.mul_add(x, c);
+        sum = sum.mul_add(x, L::of(c));
     }
     sum
 }

@@ -18,9 +18,9 @@ use super::x86::{
 #[derive(Clone, Copy, Debug)]
 pub enum Step {
     Compute(Value),
-    /// As numbers of 32 bits.
-    Store(Value, Place),
-    StoreByte(Value, Place),
+    /// As numbers of 32 bits, so many vectors behind the first.
+    Store(Value, Place, u8),
+    StoreByte(Value, Place, u8),
     /// Along rows.
     Fold(Value, usize),
 }
@@ -32,7 +32,7 @@ pub struct RowFold {
     pub out: Place,
 }
 
-/// A loop to be assembled.
+/// A loop to be assembled, for one vector at a time.
 pub struct Segment {
     pub graph: Graph,
     pub steps: Vec<Step>,
@@ -40,6 +40,8 @@ pub struct Segment {
     /// Arrays that are read from far away, and how many bytes before they are needed they are asked for.
     pub far: Vec<Place>,
     pub ahead: i32,
+    /// Elements of a row, at most.
+    pub cols: usize,
 }
 
 const PLACES: Gpr = RDI;
@@ -51,9 +53,11 @@ const END: Gpr = R8;
 const ROW: Gpr = R9;
 /// Elements that are left of each row.
 const REST: Gpr = R11;
+/// The element of the row.
+const COLUMN: Gpr = RBX;
 /// For pointers that have no register of their own.
 const SPARE: Gpr = RAX;
-const POINTERS: [Gpr; 7] = [R10, RBX, RBP, R12, R13, R14, R15];
+const POINTERS: [Gpr; 6] = [R10, RBP, R12, R13, R14, R15];
 const SAVED: [Gpr; 6] = [RBX, RBP, R12, R13, R14, R15];
 
 /// The lanes of what is left of a row.
@@ -62,6 +66,8 @@ const LEFT: Mask = Mask(1);
 const TRUTH: Mask = Mask(2);
 
 const REGISTERS: u8 = 32;
+/// Numbers in a register.
+const LANES: usize = 16;
 const VECTOR: i32 = 64;
 
 /// What is found where, the same in both bodies of a loop.
@@ -70,7 +76,7 @@ struct Layout {
     /// Where on the stack single numbers are.
     numbers: HashMap<Place, i32>,
     /// Registers of sources that stay in them.
-    kept: Vec<(Value, Zmm)>,
+    kept: Vec<(Node, Zmm)>,
     accumulators: Vec<Zmm>,
     /// Where on the stack values begin that have no register.
     spills: i32,
@@ -103,13 +109,86 @@ struct Body<'a> {
     spills: usize,
 }
 
+/// One way through the elements of a row.
+struct Pass<'a> {
+    segment: &'a Segment,
+    uses: Vec<Vec<usize>>,
+    /// Whether only some lanes are computed.
+    is_rest: bool,
+}
+
+impl<'a> Pass<'a> {
+    fn new(segment: &'a Segment, is_rest: bool) -> Pass<'a> {
+        Pass { segment, uses: uses(segment), is_rest }
+    }
+
+    /// The registers that it uses at most, and the values that it puts on the stack.
+    fn trial(&self, layout: &Layout) -> (usize, usize) {
+        let mut code = Assembler::default();
+        let mut body = Body::new(self, layout, &mut code);
+        body.run();
+        (body.peak, body.spills)
+    }
+}
+
+/// Operations of a loop that is worth repeating in its body, at most.
+const MOST_REPEATED: usize = 400;
+
+/// The loop with several vectors at a time, so that one is computed while another waits for an operation to end.
+fn repeated(segment: &Segment, layout: &Layout) -> Option<(Segment, i32)> {
+    [4, 2].into_iter().find_map(|copies: u8| {
+        let fits = segment.cols >= LANES * usize::from(copies)
+            && segment.steps.len() * usize::from(copies) <= MOST_REPEATED;
+        let many = fits.then(|| segment.repeated(copies))?;
+        let (_, spills) = Pass::new(&many, false).trial(layout);
+        (spills == 0).then_some((many, i32::from(copies)))
+    })
+}
+
+impl Segment {
+    fn repeated(&self, copies: u8) -> Segment {
+        let mut graph = Graph::default();
+        let mut values: Vec<Vec<Value>> = vec![Vec::new(); usize::from(copies)];
+        for &node in &self.graph.nodes {
+            for copy in 0..copies {
+                let of = &mut values[usize::from(copy)];
+                let value = graph.add(node.behind(copy, |arg| of[arg]));
+                of.push(value);
+            }
+        }
+        let mut steps = Vec::new();
+        for &step in &self.steps {
+            steps.extend((0..copies).filter_map(|copy| {
+                let to = |value: Value| values[usize::from(copy)][value];
+                match step {
+                    // What is the same for all elements is computed once.
+                    Step::Compute(value) if copy > 0 && to(value) == values[0][value] => None,
+                    Step::Compute(value) => Some(Step::Compute(to(value))),
+                    Step::Store(value, place, at) => Some(Step::Store(to(value), place, at + copy)),
+                    Step::StoreByte(value, place, at) => Some(Step::StoreByte(to(value), place, at + copy)),
+                    Step::Fold(value, fold) => Some(Step::Fold(to(value), fold)),
+                }
+            }));
+        }
+        let (folds, far) = (self.folds.clone(), self.far.clone());
+        Segment { graph, steps, folds, far, ahead: self.ahead, cols: self.cols }
+    }
+
+    fn has_columns(&self) -> bool {
+        self.graph.nodes.iter().any(|node| matches!(node, Node::Column(..)))
+    }
+}
+
 /// Appends the loop to the code.
 pub fn emit(segment: &Segment, code: &mut Assembler) {
-    let uses = uses(segment);
     let mut layout = layout(segment);
-    let (peak, _) = trial(segment, &layout, &uses);
-    keep(segment, &uses, peak, &mut layout);
-    let (_, spills) = trial(segment, &layout, &uses);
+    let many = repeated(segment, &layout);
+    let (one, rest) = (Pass::new(segment, false), Pass::new(segment, true));
+    let many = many.as_ref().map(|(segment, copies)| (Pass::new(segment, false), *copies));
+    let passes = || many.iter().map(|(pass, _)| pass).chain([&one, &rest]);
+    let peak = passes().map(|pass| pass.trial(&layout).0).max().unwrap_or(0);
+    keep(segment, &one.uses, peak, &mut layout);
+    let spills = passes().map(|pass| pass.trial(&layout).1).max().unwrap_or(0);
     let frame = layout.spills + spills as i32 * VECTOR;
     SAVED.iter().for_each(|&register| code.push(register));
     code.add_number(RSP, -frame);
@@ -123,9 +202,8 @@ pub fn emit(segment: &Segment, code: &mut Assembler) {
     for (&place, &register) in &layout.pointers {
         code.load(register, PLACES, 8 * i32::from(place));
     }
-    for &(value, register) in &layout.kept {
-        let from = spread(segment.graph.nodes[value], &layout);
-        code.vector(SPREAD, register.0, None, as_number(from), EVERY, None);
+    for &(node, register) in &layout.kept {
+        code.vector(SPREAD, register.0, None, as_number(spread(node, &layout)), EVERY, None);
     }
     code.clear(INDEX);
     code.clear(ROW);
@@ -136,19 +214,16 @@ pub fn emit(segment: &Segment, code: &mut Assembler) {
             bits => code.vector(SPREAD, register.0, None, Operand::Constant { bits, is_spread: false }, EVERY, None),
         }
     }
+    code.clear(COLUMN);
     code.copy(END, INDEX);
     code.add(END, COLS);
-    code.compare(INDEX, END);
-    let to_rest = code.jump(When::NotBelow);
-    let elements = code.here();
-    Body::new(segment, &layout, code, false, &uses).run();
-    code.add_number(INDEX, 16);
-    code.compare(INDEX, END);
-    code.jump_back(When::Below, elements);
-    code.land(to_rest);
+    if let Some((pass, copies)) = &many {
+        elements(pass, *copies, &layout, code);
+    }
+    elements(&one, 1, &layout, code);
     code.test(REST);
     let to_end = code.jump(When::Zero);
-    Body::new(segment, &layout, code, true, &uses).run();
+    Body::new(&rest, &layout, code).run();
     code.add(INDEX, REST);
     code.land(to_end);
     for (fold, &register) in segment.folds.iter().zip(&layout.accumulators) {
@@ -156,21 +231,29 @@ pub fn emit(segment: &Segment, code: &mut Assembler) {
     }
     code.add_number(ROW, 1);
     code.compare(ROW, ROWS);
-    code.jump_back(When::Below, rows);
+    code.jump_back(When::Less, rows);
     code.add_number(RSP, frame);
     SAVED.iter().rev().for_each(|&register| code.pop(register));
     code.leave();
 }
 
-/// The registers that the bodies of a loop use at most, and the values that they put on the stack.
-fn trial(segment: &Segment, layout: &Layout, uses: &[Vec<usize>]) -> (usize, usize) {
-    let bodies = [false, true].map(|is_rest| {
-        let mut code = Assembler::default();
-        let mut body = Body::new(segment, layout, &mut code, is_rest, uses);
-        body.run();
-        (body.peak, body.spills)
-    });
-    (bodies[0].0.max(bodies[1].0), bodies[0].1.max(bodies[1].1))
+/// A loop over as many elements as there are, several whole vectors at a time.
+fn elements(pass: &Pass<'_>, vectors: i32, layout: &Layout, code: &mut Assembler) {
+    let step = LANES as i32 * vectors;
+    // The end is moved to where the last step may begin, and back.
+    code.add_number(END, 1 - step);
+    code.compare(INDEX, END);
+    let to_end = code.jump(When::NotLess);
+    let again = code.here();
+    Body::new(pass, layout, code).run();
+    code.add_number(INDEX, step);
+    if pass.segment.has_columns() {
+        code.add_number(COLUMN, step);
+    }
+    code.compare(INDEX, END);
+    code.jump_back(When::Less, again);
+    code.land(to_end);
+    code.add_number(END, step - 1);
 }
 
 /// By value: the steps that need it.
@@ -179,7 +262,7 @@ fn uses(segment: &Segment) -> Vec<Vec<usize>> {
     for (at, step) in segment.steps.iter().enumerate() {
         let mut needed = match *step {
             Step::Compute(value) => segment.graph.nodes[value].args(),
-            Step::Store(value, _) | Step::StoreByte(value, _) | Step::Fold(value, _) => smallvec::smallvec![value],
+            Step::Store(value, ..) | Step::StoreByte(value, ..) | Step::Fold(value, _) => smallvec::smallvec![value],
         };
         needed.sort_unstable();
         needed.dedup();
@@ -193,7 +276,10 @@ fn layout(segment: &Segment) -> Layout {
     let mut numbers = HashMap::new();
     for node in &segment.graph.nodes {
         match *node {
-            Node::Load(place) | Node::LoadByte(place) | Node::Row(place) => {
+            Node::Load(place, _)
+            | Node::LoadByte(place, _)
+            | Node::Row(place)
+            | Node::Column(place, _) => {
                 *counts.entry(place).or_default() += 1;
             }
             Node::Number(place) => {
@@ -204,7 +290,7 @@ fn layout(segment: &Segment) -> Layout {
         }
     }
     for step in &segment.steps {
-        if let Step::Store(_, place) | Step::StoreByte(_, place) = *step {
+        if let Step::Store(_, place, _) | Step::StoreByte(_, place, _) = *step {
             *counts.entry(place).or_default() += 1;
         }
     }
@@ -225,7 +311,7 @@ fn keep(segment: &Segment, uses: &[Vec<usize>], peak: usize, layout: &mut Layout
     let reserved = layout.accumulators.len();
     let room = usize::from(REGISTERS).saturating_sub(reserved + peak);
     let registers = (0..room).map(|i| Zmm((usize::from(REGISTERS) - 1 - reserved - i) as u8));
-    layout.kept = numbers.into_iter().zip(registers).collect();
+    layout.kept = numbers.into_iter().map(|value| segment.graph.nodes[value]).zip(registers).collect();
 }
 
 /// Where a source with one number for many elements is.
@@ -304,27 +390,19 @@ fn compare(code: &mut Assembler, relation: Relation, x: Zmm, y: Operand) {
 }
 
 impl<'a> Body<'a> {
-    fn new(
-        segment: &'a Segment,
-        layout: &'a Layout,
-        code: &'a mut Assembler,
-        is_rest: bool,
-        uses: &'a [Vec<usize>],
-    ) -> Body<'a> {
-        let values = segment.graph.nodes.len();
-        let mut registers = vec![None; values];
-        layout.kept.iter().for_each(|&(value, register)| registers[value] = Some(register));
+    fn new(pass: &'a Pass<'a>, layout: &'a Layout, code: &'a mut Assembler) -> Body<'a> {
+        let nodes = &pass.segment.graph.nodes;
+        let kept = |node: &Node| layout.kept.iter().find(|(kept, _)| kept == node).map(|&(_, register)| register);
         let taken = layout.kept.len() + layout.accumulators.len();
-        let free = (0..REGISTERS - taken as u8).rev().map(Zmm).collect();
         Body {
-            segment,
+            segment: pass.segment,
             layout,
             code,
-            is_rest,
-            uses,
-            registers,
-            spilled: vec![None; values],
-            free,
+            is_rest: pass.is_rest,
+            uses: &pass.uses,
+            registers: nodes.iter().map(kept).collect(),
+            spilled: vec![None; nodes.len()],
+            free: (0..REGISTERS - taken as u8).rev().map(Zmm).collect(),
             pinned: Vec::new(),
             now: 0,
             peak: 0,
@@ -336,7 +414,9 @@ impl<'a> Body<'a> {
         if !self.is_rest {
             for &place in &self.segment.far {
                 if let Some(&base) = self.layout.pointers.get(&place) {
-                    self.code.prefetch(base, INDEX, 2, self.segment.ahead);
+                    for line in 0..self.lines() {
+                        self.code.prefetch(base, INDEX, 2, self.segment.ahead + line * VECTOR);
+                    }
                 }
             }
         }
@@ -345,13 +425,22 @@ impl<'a> Body<'a> {
             self.pinned.clear();
             match step {
                 Step::Compute(value) => self.compute(value),
-                Step::Store(value, place) => self.store(STORE, value, place, 2),
-                Step::StoreByte(value, place) => self.store(STORE_BYTES, value, place, 0),
+                Step::Store(value, place, at) => self.store(STORE, value, place, at),
+                Step::StoreByte(value, place, at) => self.store(STORE_BYTES, value, place, at),
                 Step::Fold(value, fold) => self.fold(value, fold),
             }
             let uses: Vec<Value> = self.pinned.clone();
             uses.iter().for_each(|&value| self.release(value));
         }
+    }
+
+    /// Vectors that are computed at a time.
+    fn lines(&self) -> i32 {
+        let vectors = self.segment.graph.nodes.iter().map(|node| match *node {
+            Node::Load(_, at) => i32::from(at) + 1,
+            _ => 1,
+        });
+        vectors.max().unwrap_or(1)
     }
 
     fn lanes(&self) -> Lanes {
@@ -364,7 +453,7 @@ impl<'a> Body<'a> {
     }
 
     fn is_kept(&self, value: Value) -> bool {
-        self.layout.kept.iter().any(|&(kept, _)| kept == value)
+        self.layout.kept.iter().any(|(kept, _)| *kept == self.segment.graph.nodes[value])
     }
 
     fn release(&mut self, value: Value) {
@@ -407,12 +496,14 @@ impl<'a> Body<'a> {
         Operand::Memory { base: RSP, index: None, distance, is_spread: false }
     }
 
-    fn element(&mut self, place: Place, index: Gpr, scale: u8, is_spread: bool) -> Operand {
+    /// An element of an array, so many vectors behind the one at an index.
+    fn element(&mut self, place: Place, index: Gpr, scale: u8, vectors: u8) -> Operand {
         let base = self.layout.pointers.get(&place).copied().unwrap_or_else(|| {
             self.code.load(SPARE, PLACES, 8 * i32::from(place));
             SPARE
         });
-        Operand::Memory { base, index: Some((index, scale)), distance: 0, is_spread }
+        let distance = i32::from(vectors) * ((LANES as i32) << scale);
+        Operand::Memory { base, index: Some((index, scale)), distance, is_spread: false }
     }
 
     /// Where a value is, as it is for the last operand of an instruction.
@@ -423,8 +514,8 @@ impl<'a> Body<'a> {
         }
         let is_foldable = match self.segment.graph.nodes[value] {
             // What is read again is worth a register; and lanes that are not there must not be read.
-            Node::Load(_) => !self.is_rest && self.ends(value),
-            Node::LoadByte(_) => false,
+            Node::Load(..) | Node::Column(..) => !self.is_rest && self.ends(value),
+            Node::LoadByte(..) => false,
             _ => true,
         };
         match self.spilled[value] {
@@ -439,8 +530,14 @@ impl<'a> Body<'a> {
             Found::Register(register) => Operand::Register(register),
             Found::Spilled(slot) => self.stack(slot),
             Found::Source(value) => match self.segment.graph.nodes[value] {
-                Node::Load(place) => self.element(place, INDEX, 2, false),
-                Node::Row(place) => self.element(place, ROW, 2, true),
+                Node::Load(place, at) => self.element(place, INDEX, 2, at),
+                Node::Column(place, at) => self.element(place, COLUMN, 2, at),
+                Node::Row(place) => match self.element(place, ROW, 2, 0) {
+                    Operand::Memory { base, index, distance, .. } => {
+                        Operand::Memory { base, index, distance, is_spread: true }
+                    }
+                    other => other,
+                },
                 node => spread(node, self.layout),
             },
         }
@@ -463,16 +560,20 @@ impl<'a> Body<'a> {
         }
         let some = Lanes { or_zero: self.is_rest, ..self.lanes() };
         match self.segment.graph.nodes[value] {
-            Node::Load(place) => {
-                let from = self.element(place, INDEX, 2, false);
+            Node::Load(place, at) => {
+                let from = self.element(place, INDEX, 2, at);
                 self.code.vector(LOAD, register.0, None, from, some, None);
             }
-            Node::LoadByte(place) => {
-                let from = self.element(place, INDEX, 0, false);
+            Node::Column(place, at) => {
+                let from = self.element(place, COLUMN, 2, at);
+                self.code.vector(LOAD, register.0, None, from, some, None);
+            }
+            Node::LoadByte(place, at) => {
+                let from = self.element(place, INDEX, 0, at);
                 self.code.vector(LOAD_BYTES, register.0, None, from, some, None);
             }
             Node::Row(place) => {
-                let from = self.element(place, ROW, 2, false);
+                let from = self.element(place, ROW, 2, 0);
                 self.code.vector(SPREAD, register.0, None, from, EVERY, None);
             }
             node => {
@@ -610,9 +711,10 @@ impl<'a> Body<'a> {
         to
     }
 
-    fn store(&mut self, code: Code, value: Value, place: Place, scale: u8) {
+    fn store(&mut self, code: Code, value: Value, place: Place, at: u8) {
+        let scale = if code == STORE_BYTES { 0 } else { 2 };
         let from = self.register(value);
-        let to = self.element(place, INDEX, scale, false);
+        let to = self.element(place, INDEX, scale, at);
         let lanes = self.lanes();
         self.code.vector(code, from.0, None, to, lanes, None);
     }

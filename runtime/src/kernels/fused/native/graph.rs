@@ -57,12 +57,14 @@ pub enum One {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Node {
-    /// A number for each element.
-    Load(Place),
+    /// A number for each element, so many vectors behind the first.
+    Load(Place, u8),
     /// A byte for each element, as an integer.
-    LoadByte(Place),
+    LoadByte(Place, u8),
     /// A number for each row.
     Row(Place),
+    /// A number for each column.
+    Column(Place, u8),
     /// A number for all.
     Number(Place),
     Constant(u32),
@@ -81,13 +83,36 @@ pub enum Node {
 impl Node {
     pub fn args(&self) -> smallvec::SmallVec<[Value; 4]> {
         match *self {
-            Node::Load(_) | Node::LoadByte(_) | Node::Row(_) | Node::Number(_) | Node::Constant(_) => {
+            Node::Load(..)
+            | Node::LoadByte(..)
+            | Node::Row(_)
+            | Node::Column(..)
+            | Node::Number(_)
+            | Node::Constant(_) => {
                 smallvec::SmallVec::new()
             }
             Node::One(_, x) => smallvec::smallvec![x],
             Node::Two(_, x, y) | Node::Compare(_, x, y) => smallvec::smallvec![x, y],
             Node::MultiplyAdd(x, y, z) | Node::Pick(x, y, z) => smallvec::smallvec![x, y, z],
             Node::Choose(_, x, y, then, otherwise) => smallvec::smallvec![x, y, then, otherwise],
+        }
+    }
+
+    /// The same for elements so many vectors behind, with these arguments.
+    pub fn behind(self, vectors: u8, to: impl Fn(Value) -> Value) -> Node {
+        match self {
+            Node::Load(place, at) => Node::Load(place, at + vectors),
+            Node::LoadByte(place, at) => Node::LoadByte(place, at + vectors),
+            Node::Column(place, at) => Node::Column(place, at + vectors),
+            Node::Row(_) | Node::Number(_) | Node::Constant(_) => self,
+            Node::One(one, x) => Node::One(one, to(x)),
+            Node::Two(two, x, y) => Node::Two(two, to(x), to(y)),
+            Node::MultiplyAdd(x, y, z) => Node::MultiplyAdd(to(x), to(y), to(z)),
+            Node::Compare(relation, x, y) => Node::Compare(relation, to(x), to(y)),
+            Node::Choose(relation, x, y, then, otherwise) => {
+                Node::Choose(relation, to(x), to(y), to(then), to(otherwise))
+            }
+            Node::Pick(condition, then, otherwise) => Node::Pick(to(condition), to(then), to(otherwise)),
         }
     }
 

@@ -72,13 +72,16 @@ impl Space<'_> {
         self.in_place.get(out).copied().flatten().map(|input| input as Place)
     }
 
-    /// The input with a single number that is spread over a slot.
-    fn number(&self, place: Place) -> Option<Place> {
-        let spread = |(kind, input, slot): &(Prologue, usize, Place)| {
-            let is_number = matches!(kind, Prologue::Splat) && self.recipe.inputs[*input].1 == DType::F32;
-            (*slot == place && is_number).then_some(*input as Place)
-        };
-        self.prologue.iter().find_map(spread)
+    /// The input with a number for all elements, or for each column, that is spread over a slot.
+    fn spread(&self, place: Place) -> Option<Node> {
+        let (kind, input, _) = self.prologue.iter().find(|(.., slot)| *slot == place)?;
+        if self.recipe.inputs[*input].1 != DType::F32 {
+            return None;
+        }
+        Some(match kind {
+            Prologue::Splat => Node::Number(*input as Place),
+            Prologue::Repeat => Node::Column(*input as Place, 0),
+        })
     }
 }
 
@@ -286,18 +289,21 @@ fn segment(members: &[Instruction], shared: &HashSet<Place>, space: &Space<'_>) 
         known.insert(step.out, value);
         if space.is_result(step.out) || shared.contains(&step.out) {
             let is_byte = matches!(&step.action, Action::Map(map) if map.to == DType::Bool);
-            let store = if is_byte { Step::StoreByte(value, step.out) } else { Step::Store(value, step.out) };
+            let store = if is_byte { Step::StoreByte(value, step.out, 0) } else { Step::Store(value, step.out, 0) };
             done.push((graph.nodes.len(), store));
         }
     }
     let (steps, is_needed) = order(&graph, &done);
+    has_rows |= graph.nodes.iter().any(|node| matches!(node, Node::Column(..)));
     let read = graph.nodes.iter().enumerate().filter_map(|(value, node)| match *node {
-        Node::Load(place) | Node::LoadByte(place) | Node::Row(place) => is_needed[value].then_some(place),
+        Node::Load(place, _) | Node::LoadByte(place, _) | Node::Row(place) | Node::Column(place, _) => {
+            is_needed[value].then_some(place)
+        }
         _ => None,
     });
     let reads: Vec<Place> = read.collect();
     let written = done.iter().map(|&(_, step)| match step {
-        Step::Store(_, place) | Step::StoreByte(_, place) => place,
+        Step::Store(_, place, _) | Step::StoreByte(_, place, _) => place,
         Step::Fold(_, fold) => folds[fold].out,
         Step::Compute(_) => unreachable!("only what is done with results"),
     });
@@ -310,7 +316,8 @@ fn segment(members: &[Instruction], shared: &HashSet<Place>, space: &Space<'_>) 
     let by_rows = members[0].by_rows && !matches!(members[0].action, Action::Rows(..));
     let native = Native { reads, writes, has_rows, run: not_assembled };
     let step = Instruction { action: Action::Native(native), args: [0; 3], out: 0, by_rows };
-    (Segment { graph, steps, folds, far, ahead: space.ahead.unwrap_or(0) }, step)
+    let cols = if has_rows { space.recipe.cols } else { usize::MAX };
+    (Segment { graph, steps, folds, far, ahead: space.ahead.unwrap_or(0), cols }, step)
 }
 
 /// Stands for a loop until there are pages with it.
@@ -346,10 +353,10 @@ fn load(
     if let Some(&value) = known.get(&place) {
         return value;
     }
-    if let Some(input) = space.number(place) {
-        return graph.add(Node::Number(input));
+    if let Some(node) = space.spread(place) {
+        return graph.add(node);
     }
-    graph.add(if dtype == DType::Bool { Node::LoadByte(place) } else { Node::Load(place) })
+    graph.add(if dtype == DType::Bool { Node::LoadByte(place, 0) } else { Node::Load(place, 0) })
 }
 
 /// All values that somebody needs, and what is done with them: in the order of instructions, as a result may take the place
@@ -357,7 +364,7 @@ fn load(
 fn order(graph: &Graph, done: &[(usize, Step)]) -> (Vec<Step>, Vec<bool>) {
     let mut is_needed = vec![false; graph.nodes.len()];
     for (_, step) in done {
-        if let Step::Store(value, _) | Step::StoreByte(value, _) | Step::Fold(value, _) = *step {
+        if let Step::Store(value, ..) | Step::StoreByte(value, ..) | Step::Fold(value, _) = *step {
             is_needed[value] = true;
         }
     }

@@ -108,12 +108,12 @@ pub const PERMUTE: Code = code(3, 1, 0x04);
 #[derive(Clone, Copy)]
 pub struct Label(usize);
 
-/// When a jump is taken, after a comparison of unsigned numbers.
+/// When a jump is taken, after a comparison of signed numbers.
 #[derive(Clone, Copy)]
 pub enum When {
-    Below = 0x82,
-    NotBelow = 0x83,
     Zero = 0x84,
+    Less = 0x8C,
+    NotLess = 0x8D,
 }
 
 /// Collects instructions.

@@ -50,7 +50,13 @@ struct Chain {
 impl Graph {
     /// Joins chains from one kernel to another that makes less of what is between them, where nobody else reads that.
     #[must_use]
-    pub(crate) fn slices(mut self) -> Graph {
+    pub(crate) fn slices(self) -> Graph {
+        self.slices_from(LARGE)
+    }
+
+    /// The same where the largest value between kernels has so many bytes or more.
+    #[must_use]
+    pub(super) fn slices_from(mut self, large: usize) -> Graph {
         let mut readers: HashMap<Var, Vec<usize>> = HashMap::new();
         for (at, eqn) in self.eqns.iter().enumerate() {
             eqn.args.iter().for_each(|&arg| readers.entry(arg).or_default().push(at));
@@ -67,7 +73,7 @@ impl Graph {
             if gone[at] {
                 continue;
             }
-            let Some(chain) = self.chain(at, &readers, &makers) else { continue };
+            let Some(chain) = self.chain(at, large, &readers, &makers) else { continue };
             let Some(joined) = self.sliced(&chain, &makers) else { continue };
             let Some((&last, before)) = chain.eqns.split_last() else { continue };
             before.iter().for_each(|&at| gone[at] = true);
@@ -80,6 +86,7 @@ impl Graph {
     fn chain(
         &self,
         first: usize,
+        large: usize,
         readers: &HashMap<Var, Vec<usize>>,
         makers: &HashMap<Var, usize>,
     ) -> Option<Chain> {
@@ -110,7 +117,7 @@ impl Graph {
             }
             largest = largest.max(self.aval(value).bytes());
         }
-        if kept == 0 || shared > SHARED || largest_kept < LARGE {
+        if kept == 0 || shared > SHARED || largest_kept < large {
             return None;
         }
         eqns.truncate(kept);
@@ -312,6 +319,7 @@ impl PartialEq for Sliced {
 
 impl std::fmt::Debug for Sliced {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "by {} examples {}", self.0.each, self.0.graph)
+        let text = self.0.graph.to_string();
+        write!(f, "by {} examples {}", self.0.each, text.replace('\n', "\n    "))
     }
 }

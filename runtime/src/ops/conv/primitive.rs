@@ -214,7 +214,7 @@ impl Primitive for Convolution {
 
     fn for_examples(&self, count: usize) -> Option<Arc<dyn Primitive>> {
         let geometry = Geometry { batch: count, ..self.geometry.clone() };
-        (self.gives == Output)
+        (self.gives == Output && self.geometry.is_same_in_any_batch())
             .then(|| Arc::new(Convolution { gives: Output, geometry }) as Arc<dyn Primitive>)
     }
 

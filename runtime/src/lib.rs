@@ -168,7 +168,8 @@
 //! transforms, random keys and files always return `Result`.
 //!
 //! # Threads
-//! Kernels use all cores from a certain size on, and results do not depend on how many there are. Tensors, compiled
+//! Kernels use all cores from a certain size on, or as many threads as the variable `FLAXEN_NUM_THREADS` or [`set_num_threads`]
+//! says, and results do not depend on how many there are. Tensors, compiled
 //! functions and transforms are `Send` and `Sync`; a thread of one's own inside a transform takes a [`trace_handle`] along.
 
 // What the macros expand to names `::flaxen`, in here as in any other crate.
@@ -202,6 +203,7 @@ pub use nn::losses;
 pub use compile::{Fusible, Graph, Known, Operand, Profile, ProfiledStep, Rewrite, Var};
 pub use error::{Error, Result};
 pub use kernels::linalg::{Side, Triangle};
+pub use kernels::threads::{count as num_threads, set_count as set_num_threads};
 pub use ops::axes::IntoAxes;
 pub use ops::collective::{axis_index, axis_size};
 pub use ops::conv::{ConvLayout, ConvOptions};

@@ -103,6 +103,14 @@ pub trait Primitive: DynPrimitive + Debug + Send + Sync + 'static {
         None
     }
 
+    /// The same operation where the first argument and the output have so many examples, along their first axes; none unless
+    /// it computes each example of the output from that of the first argument, and from the other arguments, and gives the
+    /// same bits for any number of them. Operations that
+    /// do so whatever shapes they meet need no such rule.
+    fn for_examples(&self, _count: usize) -> Option<Arc<dyn Primitive>> {
+        None
+    }
+
     /// The number all elements of the output have, if the arguments say so.
     fn uniform(&self, _args: &[Known<'_>]) -> Option<f64> {
         None

@@ -49,6 +49,16 @@ impl Var {
 }
 
 impl Graph {
+    pub(super) fn empty() -> Graph {
+        Graph {
+            avals: Vec::new(),
+            inputs: Vec::new(),
+            consts: Vec::new(),
+            eqns: Vec::new(),
+            outs: Vec::new(),
+        }
+    }
+
     /// Applies every equation in the current trace: this one function makes every transform work on graphs.
     pub(crate) fn interpret(&self, args: impl IntoIterator<Item = Tensor>) -> Result<Vec<Tensor>> {
         let mut env: Vec<Option<Tensor>> = vec![None; self.avals.len()];

@@ -1,6 +1,6 @@
 //! Programs as data: the graph, its passes, and what runs it.
 //!
-//! `simplify → cse → dce` make a smaller [`Graph`], which transforms work on; `fuse → bundle → epilogues` make one of few large
+//! `simplify → cse → dce` make a smaller [`Graph`], which transforms work on; `slices → fuse → bundle → epilogues` make one of few large
 //! kernels, and a [`Program`] runs it many times. Each pass is a function `Graph → Graph` with a printed form.
 
 mod cse;
@@ -17,6 +17,7 @@ mod print;
 mod profile;
 mod program;
 pub(crate) mod simplify;
+mod slices;
 #[cfg(test)]
 mod tests;
 
@@ -35,6 +36,6 @@ impl Graph {
 
     /// What a program runs: few large kernels.
     pub(crate) fn fused(self) -> Graph {
-        self.fuse().bundle().epilogues()
+        self.slices().fuse().bundle().epilogues()
     }
 }

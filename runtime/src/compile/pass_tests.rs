@@ -1,9 +1,11 @@
 //! Each pass by itself: its text, and that it computes what was computed before.
 
 use super::{Graph, Program};
-use crate::tensor::{Array, Tensor};
+use crate::kernels::simd::Level;
+use crate::tensor::{Array, DType, Tensor};
 use crate::trace::stage::Stage;
 use crate::trace::{self, Trace};
+use crate::{ConvOptions, Padding, WindowOptions, WindowReduction, avg_pool, max_pool};
 
 /// A function as it is written, without any pass.
 fn staged(f: impl Fn(&[Tensor]) -> Vec<Tensor>, args: &[Tensor]) -> Graph {
@@ -15,10 +17,11 @@ fn staged(f: impl Fn(&[Tensor]) -> Vec<Tensor>, args: &[Tensor]) -> Graph {
 
 type Pass = (&'static str, fn(Graph) -> Graph);
 
-const PASSES: [Pass; 6] = [
+const PASSES: [Pass; 7] = [
     ("simplify", Graph::simplify),
     ("cse", Graph::cse),
     ("dce", Graph::dce),
+    ("slices", Graph::slices),
     ("fuse", Graph::fuse),
     ("bundle", Graph::bundle),
     ("epilogues", Graph::epilogues),
@@ -77,4 +80,116 @@ fn passes_are_read_as_text() {
     }
     let texts: Vec<String> = texts.into_iter().map(|(name, text)| format!("{name}: {text}")).collect();
     assert_eq!(texts.join("\n"), include_str!("passes.txt").trim_end());
+}
+
+/// A convolution's operands for so many examples: images, kernel, bias.
+fn images(examples: usize, [height, cin, cout]: [usize; 3]) -> [Tensor; 3] {
+    [ramp(&[examples, height, height, cin]), ramp(&[3, 3, cin, cout]), ramp(&[cout])]
+}
+
+fn has_engine() -> bool {
+    cfg!(target_arch = "x86_64") && Level::chosen() > Level::Portable
+}
+
+fn is_sliced(graph: &Graph) -> bool {
+    graph.primitives().any(|name| name == "sliced")
+}
+
+fn convolved(x: &Tensor, kernel: &Tensor, bias: &Tensor) -> Tensor {
+    (x.conv_general(kernel, &ConvOptions::new().padding(Padding::Same)) + bias).relu()
+}
+
+#[test]
+fn a_chain_to_a_pooling_is_one_equation_for_slices() {
+    let f = |x: &[Tensor]| {
+        let y = avg_pool(&convolved(&x[0], &x[1], &x[2]), [2, 2]).strides([2, 2]).run().unwrap();
+        vec![y.reshape([17, 32]).dot(&x[3])]
+    };
+    let [x, kernel, bias] = images(17, [4, 1, 8]);
+    if !has_engine() {
+        return;
+    }
+    let graph = staged(f, &[x, kernel, bias, ramp(&[32, 3])]).optimize().slices_from(0);
+    assert_eq!(graph.to_string(), include_str!("slices.txt").trim_end());
+}
+
+#[test]
+fn slices_have_the_bits_of_the_whole() {
+    let mut seed = 7usize;
+    let mut below = |count: usize| {
+        seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (seed >> 33) % count
+    };
+    for case in 0..24 {
+        let sizes = [7 + below(4), 1 + below(4), [1, 2, 5, 16, 17, 40][below(6)]];
+        let [window, strides] = [[1 + below(3), 1 + below(3)], [2 + below(2), 1 + below(2)]];
+        let (is_same, is_largest, has_bias, is_half) =
+            (below(2) == 0, below(2) == 0, below(2) == 0, below(4) == 0);
+        let f = move |x: &[Tensor]| {
+            let y = if has_bias {
+                convolved(&x[0], &x[1], &x[2])
+            } else {
+                x[0].conv_general(&x[1], &ConvOptions::new())
+            };
+            let padding = if is_same { Padding::Same } else { Padding::Valid };
+            vec![if is_largest {
+                max_pool(&y, window).strides(strides).padding(padding).run().unwrap().tanh()
+            } else {
+                avg_pool(&y, window).strides(strides).padding(padding).run().unwrap()
+            }]
+        };
+        let args = images(8 + below(20), sizes);
+        let args = if is_half { args.map(|arg| arg.cast(DType::BF16)) } else { args };
+        let graph = staged(f, &args);
+        let whole = numbers(&graph, &args);
+        let sliced = graph.optimize().slices_from(0);
+        // Convolutions of so few channels, or without an engine for them, sum as `gemm` likes.
+        assert!(is_sliced(&sliced) == (has_engine() && sizes[2] > 4), "case {case}:\n{sliced}");
+        assert!(numbers(&sliced.fused(), &args) == whole, "case {case}");
+    }
+}
+
+#[test]
+fn several_convolutions_are_one_chain() {
+    let f = |x: &[Tensor]| {
+        let y = max_pool(&convolved(&x[0], &x[1], &x[2]), [2, 2]).strides([2, 2]).run().unwrap();
+        let z = convolved(&y, &x[3], &x[4]);
+        vec![avg_pool(&z, [2, 2]).strides([2, 2]).run().unwrap()]
+    };
+    let ([x, k, b], [_, l, c]) = (images(21, [8, 3, 16]), images(1, [4, 16, 32]));
+    let args = [x, k, b, l, c];
+    let graph = staged(f, &args);
+    let sliced = graph.clone().optimize().slices_from(0);
+    assert!(!has_engine() || sliced.primitives().eq(["sliced"]));
+    assert!(numbers(&sliced, &args) == numbers(&graph, &args));
+}
+
+#[test]
+fn what_others_read_or_examples_share_is_not_sliced() {
+    type Function = fn(&[Tensor]) -> Vec<Tensor>;
+    let pooled = |y: &Tensor| avg_pool(y, [2, 2]).strides([2, 2]).run().unwrap();
+    let also_read: Function = |x| {
+        let y = convolved(&x[0], &x[1], &x[2]);
+        vec![avg_pool(&y, [2, 2]).strides([2, 2]).run().unwrap(), y]
+    };
+    let with_residual: Function = |x| {
+        let y = convolved(&x[0], &x[1], &x[2]) + &x[0];
+        vec![avg_pool(&y, [2, 2]).strides([2, 2]).run().unwrap()]
+    };
+    let across_examples: Function = |x| {
+        let y = convolved(&x[0], &x[1], &x[2]);
+        let options = WindowOptions::new([2, 2, 2, 1]).strides([2, 2, 2, 1]);
+        vec![y.try_reduce_window(&options, WindowReduction::Sum).unwrap()]
+    };
+    let normalised: Function = |x| {
+        let y = convolved(&x[0], &x[1], &x[2]);
+        vec![avg_pool(&(&y - y.mean()), [2, 2]).strides([2, 2]).run().unwrap()]
+    };
+    let args = images(16, [4, 8, 8]);
+    for (i, f) in [also_read, with_residual, across_examples, normalised].into_iter().enumerate() {
+        let graph = staged(f, &args).optimize().slices_from(0);
+        assert!(!is_sliced(&graph), "function {i}:\n{graph}");
+    }
+    let small = staged(|x| vec![pooled(&convolved(&x[0], &x[1], &x[2]))], &args).optimize();
+    assert!(is_sliced(&small.clone().slices_from(0)) == has_engine() && !is_sliced(&small.slices()));
 }

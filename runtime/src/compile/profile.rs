@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, TableStyle};
 
-use super::fuse::Fusion;
+use super::graph::Graph;
 use super::program::{Action, Program};
+use super::slices::Sliced;
 use crate::error::Result;
 use crate::tensor::Array;
 
@@ -73,20 +74,23 @@ impl Program {
 
 fn name(action: &Action) -> String {
     match action {
-        Action::Fused(fusion) => format!("fusion of {}", members(fusion)),
+        Action::Fused(fusion) => format!("fusion of {}", members(fusion.graph())),
         Action::Epilogue(epilogue, _) => {
-            format!("{}, then {}", epilogue.product().name(), members(epilogue.fusion()))
+            format!("{}, then {}", epilogue.product().name(), members(epilogue.fusion().graph()))
         }
         Action::Prepared(name, _) => (*name).to_owned(),
         Action::Reshape => "reshape".to_owned(),
-        Action::Eval(primitive) => primitive.name().to_owned(),
+        Action::Eval(primitive) => match (&**primitive as &dyn std::any::Any).downcast_ref::<Sliced>() {
+            Some(sliced) => format!("slices of {}", members(sliced.graph())),
+            None => primitive.name().to_owned(),
+        },
     }
 }
 
-/// The primitives of a fused kernel, with their numbers.
-fn members(fusion: &Fusion) -> String {
+/// The primitives of a kernel, with their numbers.
+fn members(graph: &Graph) -> String {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-    fusion.graph().primitives().for_each(|name| *counts.entry(name).or_default() += 1);
+    graph.primitives().for_each(|name| *counts.entry(name).or_default() += 1);
     let text = |(name, count): (&str, usize)| match count {
         1 => name.to_owned(),
         _ => format!("{count} {name}"),

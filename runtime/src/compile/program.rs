@@ -15,9 +15,13 @@ use super::graph::Graph;
 use super::plan::{Dest, Operand, Plan};
 use crate::error::Result;
 use crate::kernels::fused::Source;
+use crate::kernels::threads;
 use crate::primitive::{Args, Prepared, Primitive};
 use crate::tensor::pool::Buffer;
 use crate::tensor::{Array, Aval};
+
+/// Floating-point operations, or numbers read and written, from which on a run keeps threads awake.
+const LARGE: u64 = 1 << 20;
 
 pub(crate) struct Program {
     inputs: usize,
@@ -28,6 +32,8 @@ pub(crate) struct Program {
     homes: Vec<usize>,
     needed: usize,
     slots: usize,
+    /// Whether threads are worth waking.
+    is_large: bool,
     /// Environments are kept between calls; several threads may run one program.
     pool: Mutex<Vec<Env>>,
 }
@@ -66,6 +72,7 @@ pub(super) enum Action {
 impl Program {
     pub(crate) fn new(graph: &Graph) -> Program {
         let Plan { steps, outs, homes, needed, slots } = Plan::new(graph);
+        let work: u64 = steps.iter().map(|step| step.flops.max(step.bytes / 4)).sum();
         Program {
             inputs: graph.inputs.len(),
             consts: graph.consts.iter().map(|(_, array)| array.clone()).collect(),
@@ -74,6 +81,7 @@ impl Program {
             homes,
             needed,
             slots,
+            is_large: work >= LARGE,
             pool: Mutex::default(),
         }
     }
@@ -104,9 +112,11 @@ impl Program {
         for (slot, array) in env.slots.iter_mut().zip(args.into_iter().take(self.inputs)) {
             *slot = Some(array);
         }
+        let awake = self.is_large.then(threads::awake);
         for (i, step) in self.steps.iter().enumerate() {
             around(i, &mut || self.step(step, &mut env))?;
         }
+        drop(awake);
         let outs = self.outs.iter().map(|&out| self.take(&mut env, out)).collect();
         // A value left in its slot would keep its buffer from being used again.
         env.slots.fill(None);

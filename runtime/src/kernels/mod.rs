@@ -13,6 +13,7 @@ pub mod fused;
 pub mod linalg;
 pub mod math;
 pub mod matmul;
+mod merge;
 pub mod number;
 pub mod recurrence;
 pub mod reduce;

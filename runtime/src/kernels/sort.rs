@@ -4,10 +4,9 @@
 //! of floats is that of `jax.lax.sort`: all NaN are equal and last, and `-0.0` equals `0.0`.
 
 use half::{bf16, f16};
-use rayon::slice::ParallelSliceMut;
 
 use super::number::Number;
-use super::threads;
+use super::{merge, threads};
 
 /// An unsigned integer that numbers are compared by.
 pub trait Key: Ord + Copy + Send + Sync {
@@ -179,9 +178,9 @@ pub fn sort<T: Sortable>(x: &mut [T], row: usize, order: Order) {
 /// Sorts keys of which equal ones are alike, on all threads if it is all there is to sort.
 ///
 /// All dtypes share the few instances of this function that there are, which keeps the library small.
-fn sort_keys<K: Ord + Send>(keys: &mut [K], whole: bool) {
+fn sort_keys<K: Ord + Copy + Send + Sync>(keys: &mut [K], whole: bool) {
     if whole {
-        keys.par_sort_unstable();
+        merge::sort(keys);
     } else {
         keys.sort_unstable();
     }

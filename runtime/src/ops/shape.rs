@@ -1,5 +1,7 @@
 //! Views under another shape: reshape, transpose, broadcast.
 
+use std::sync::Arc;
+
 use smallvec::smallvec;
 
 use super::{
@@ -58,6 +60,12 @@ impl Primitive for Broadcasted {
 
     fn fusible(&self) -> Option<Fusible> {
         Some(Fusible::Elementwise(Code::Copy))
+    }
+
+    fn for_examples(&self, count: usize) -> Option<Arc<dyn Primitive>> {
+        let mut shape = self.0.clone();
+        *shape.first_mut()? = count;
+        Some(Arc::new(Broadcasted(shape)))
     }
 
     fn keeps(&self, _wants: &[bool]) -> Keeps {

@@ -49,6 +49,11 @@ impl Aval {
         self.shape.iter().product()
     }
 
+    /// The number of bytes of all elements.
+    pub(crate) fn bytes(&self) -> usize {
+        self.size() * self.dtype.size()
+    }
+
     /// The number of elements, or `None` if that or the number of bytes does not fit a `usize`.
     pub fn checked_size(&self) -> Option<usize> {
         let size = self.shape.iter().try_fold(1usize, |size, &n| size.checked_mul(n))?;

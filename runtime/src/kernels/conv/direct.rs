@@ -6,7 +6,7 @@ use super::super::number::Number;
 use super::super::scratch;
 use super::super::simd::Level;
 use super::Geometry;
-use super::block::{Output, for_each};
+use super::block::{Output, for_each, wanted};
 use super::engine::{Engine, MOST_DOTS, engine};
 use super::forward::Places;
 use super::frame::{Band, Frames};
@@ -104,10 +104,11 @@ pub(super) fn forward<T: Number>(
     out: &Output<T>,
     then: &(dyn Fn(usize, &mut [T]) + Sync),
 ) {
-    let frames = Frames::new(geometry, phase, lhs);
-    let places = Places::new(geometry, phase);
     let cout = geometry.cout;
     let work = geometry.batch * phase.outs() * phase.taps() * geometry.cin / geometry.groups * cout;
+    // Each window is a sum of its own, so it may be in any band.
+    let frames = Frames::new(geometry, phase, lhs, wanted(work));
+    let places = Places::new(geometry, phase);
     let bands = |each: &(dyn Fn(&Band<T>) + Sync)| {
         for_each(
             frames.bands(),

@@ -42,6 +42,15 @@ pub(super) fn forward<T: Number<Acc = T>>(
     }
 }
 
+/// Whether each output is summed in the same order whatever the size of the batch: `gemm` chooses by all of its sizes.
+pub(super) fn is_same_in_any_batch(level: Level, geometry: &Geometry) -> bool {
+    depthwise::applies(geometry)
+        || phases(geometry).iter().all(|phase| {
+            direct::applicable::<f32>(level, geometry, phase).is_some()
+                && direct::applicable::<f64>(level, geometry, phase).is_some()
+        })
+}
+
 /// Gathers blocks of patches and multiplies them with the kernel, group by group.
 fn by_products<T: Number<Acc = T>>(
     geometry: &Geometry,

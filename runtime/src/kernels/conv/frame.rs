@@ -10,6 +10,8 @@ use super::phase::{Axis, Phase};
 /// stay in the second cache.
 const ELEMENTS: usize = 1 << 16;
 const WINDOWS: usize = 512;
+/// Windows of a band at least, where more bands are wanted.
+const FEW_WINDOWS: usize = 48;
 
 /// How the windows of a phase are cut into bands, and where in the frame of a band its windows and taps are.
 pub(super) struct Frames<'a, T> {
@@ -41,8 +43,8 @@ pub(super) struct Band<T> {
 }
 
 impl<'a, T: Number> Frames<'a, T> {
-    /// The phase has at least one window and one tap.
-    pub fn new(geometry: &Geometry, phase: &Phase, input: &'a [T]) -> Self {
+    /// The phase has at least one window and one tap. Of few windows there are still about as many bands as `wanted`.
+    pub fn new(geometry: &Geometry, phase: &Phase, input: &'a [T], wanted: usize) -> Self {
         let batch = Axis::plain(geometry.batch);
         let axes: Vec<Axis> = [batch].into_iter().chain(phase.axes.iter().copied()).collect();
         let in_place = axes
@@ -56,7 +58,9 @@ impl<'a, T: Number> Frames<'a, T> {
             steps
         };
         let input_steps = products(&axes.iter().map(|axis| axis.size).collect::<Vec<_>>());
-        let (cut, each) = cut(&axes, geometry.cin);
+        let windows = axes.iter().map(|axis| axis.outs).product::<usize>();
+        let most = windows.div_ceil(wanted).clamp(FEW_WINDOWS, WINDOWS);
+        let (cut, each) = cut(&axes, geometry.cin, most);
         let outs = |d: usize| match d.cmp(&cut) {
             Ordering::Less => 1,
             Ordering::Equal => each,
@@ -157,18 +161,18 @@ fn span(axis: &Axis, outs: usize) -> usize {
     outs.saturating_sub(1) * axis.stride + axis.taps.saturating_sub(1) * axis.dilation + 1
 }
 
-/// The first axis along which a band of some windows is small enough, and how many windows that is.
-fn cut(axes: &[Axis], cin: usize) -> (usize, usize) {
+/// The first axis along which a band of some windows, `most` of all, is small enough, and how many windows that is.
+fn cut(axes: &[Axis], cin: usize, most: usize) -> (usize, usize) {
     for d in 0..axes.len() {
         let behind = &axes[d + 1..];
         let windows: usize = behind.iter().map(|axis| axis.outs).product();
         let before = axes[..d].iter().map(|axis| span(axis, 1));
         let plane: usize =
             before.chain(behind.iter().map(|axis| span(axis, axis.outs))).product::<usize>() * cin;
-        let fits = |outs: usize| outs * windows <= WINDOWS && span(&axes[d], outs) * plane <= ELEMENTS;
+        let fits = |outs: usize| outs * windows <= most && span(&axes[d], outs) * plane <= ELEMENTS;
         if fits(1) || d + 1 == axes.len() {
-            let most = (2..=axes[d].outs.min(WINDOWS)).take_while(|&outs| fits(outs)).last().unwrap_or(1);
-            return (d, axes[d].outs.div_ceil(axes[d].outs.div_ceil(most)));
+            let outs = (2..=axes[d].outs.min(most)).take_while(|&outs| fits(outs)).last().unwrap_or(1);
+            return (d, axes[d].outs.div_ceil(axes[d].outs.div_ceil(outs)));
         }
     }
     unreachable!("a batch is an axis")

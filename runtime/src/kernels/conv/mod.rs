@@ -82,6 +82,11 @@ impl Geometry {
         self.batch * self.out_spatial.iter().product::<usize>() * self.cout
     }
 
+    /// Whether [`forward`] of a few examples gives the bits that it gives for all of them.
+    pub(crate) fn is_same_in_any_batch(&self) -> bool {
+        forward::is_same_in_any_batch(Level::chosen(), self)
+    }
+
     fn check(&self, lhs: usize, rhs: usize, out: usize) {
         let rank = self.in_spatial.len();
         let lengths = [

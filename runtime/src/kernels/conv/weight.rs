@@ -96,10 +96,10 @@ impl Parts<'_> {
                     all.chunks_exact(size).for_each(|part| finish(part, mine, out));
                 }
             };
-            if parts * size < threads::THRESHOLD {
-                rhs_grad.chunks_exact_mut(row).enumerate().for_each(|(tap, out)| add(tap, out));
-            } else {
+            if threads::worth(parts * size) {
                 threads::chunks(rhs_grad, row, add);
+            } else {
+                rhs_grad.chunks_exact_mut(row).enumerate().for_each(|(tap, out)| add(tap, out));
             }
         });
     }
@@ -209,7 +209,7 @@ fn by_tiles<T: Number<Acc = T>>(
     let (groups, cout) = (geometry.groups, geometry.cout);
     let (cin_each, cout_each) = (geometry.cin / groups, cout / groups);
     let padded = cout_each.next_multiple_of(engine.lanes);
-    let (frames, places) = (Frames::new(geometry, phase, lhs), Places::new(geometry, phase));
+    let (frames, places) = (Frames::new(geometry, phase, lhs, 1), Places::new(geometry, phase));
     let tiles = Tiles::new(geometry, engine, &frames.taps);
     let tap_size = groups * cin_each * padded;
     let size = phase.taps() * tap_size;
@@ -343,7 +343,7 @@ impl Tiles {
     /// Tiles that threads may compute apart from each other, where there are fewer parts than threads.
     fn slabs(&self, parts: usize, groups: usize) -> Vec<std::ops::Range<usize>> {
         let tiles = self.parts.len();
-        let wanted = rayon::current_num_threads().div_ceil(parts);
+        let wanted = threads::count().div_ceil(parts);
         // Sums of several groups lie between each other.
         let most = if groups == 1 { tiles / TILES_OF_A_SLAB } else { 1 };
         let each = tiles.div_ceil(wanted.min(most).max(1));

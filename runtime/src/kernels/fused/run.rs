@@ -200,9 +200,8 @@ impl Plan {
         let work = plan.size * plan.work;
         if plan.roots.is_empty() {
             // Whether there are threads at all takes longer to find out than a small kernel takes.
-            let threads = if work < threads::THRESHOLD { 1 } else { rayon::current_num_threads() };
-            let pieces = (2 * threads).min(tiles).min(work / (threads::THRESHOLD / 4));
-            if threads == 1 || pieces < 2 {
+            let pieces = threads::pieces(work).min(tiles);
+            if pieces < 2 {
                 // SAFETY: `run` has checked all arrays, and nobody else writes to them.
                 return unsafe { self.piece(memory, Span::Tiles(0..tiles), None) };
             }
@@ -229,10 +228,10 @@ impl Plan {
             // SAFETY: as above.
             unsafe { self.piece(memory, Span::Tiles(i * each..((i + 1) * each).min(tiles)), Some(own)) }
         };
-        if work < threads::THRESHOLD {
-            (0..pieces).for_each(piece);
-        } else {
+        if threads::worth(work) {
             threads::parallel(pieces, &piece);
+        } else {
+            (0..pieces).for_each(piece);
         }
         for root in &plan.roots {
             let at = |i: usize| {

@@ -56,7 +56,8 @@ fn reduce_at_once<T: Number>(
     out: &mut [T],
 ) {
     let (table, slice, inner) = (Table::inside(plan), plan.slice(), plan.inner);
-    threads::split(out, inner, inner * plan.taps(), |first, out| {
+    // Each tap is also a read from somewhere else.
+    threads::split(out, inner, 2 * inner * plan.taps(), |first, out| {
         simd::run(Windows { table: &table, slice, inner, neutral, combine, data, first, out });
     });
 }

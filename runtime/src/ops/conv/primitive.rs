@@ -4,6 +4,8 @@
 //! three operands. Each primitive is the gradient of that form with respect to the operand it lacks, so the gradients of
 //! each are the other two, to any order, and one batching rule serves all.
 
+use std::sync::Arc;
+
 use smallvec::smallvec;
 
 use crate::error::{Error, Result};
@@ -208,6 +210,12 @@ impl Primitive for Convolution {
 
     fn prepare(&self, _args: &[&Aval], out: &Aval) -> Option<Box<dyn Prepared>> {
         (out.dtype != DType::Bool).then(|| Box::new(Kernels(self.clone(), out.dtype)) as Box<dyn Prepared>)
+    }
+
+    fn for_examples(&self, count: usize) -> Option<Arc<dyn Primitive>> {
+        let geometry = Geometry { batch: count, ..self.geometry.clone() };
+        (self.gives == Output && self.geometry.is_same_in_any_batch())
+            .then(|| Arc::new(Convolution { gives: Output, geometry }) as Arc<dyn Primitive>)
     }
 
     fn keeps(&self, wants: &[bool]) -> Keeps {

@@ -1,3 +1,5 @@
+//! Modules that are built where they are called get names by their order.
+
 use flaxen::prelude::*;
 
 #[module]
@@ -41,9 +43,13 @@ impl Layer for Mlp {
     }
 }
 
-fn main() -> Result<()> {
+#[test]
+fn modules_built_on_the_spot_are_named_in_order() -> Result<()> {
     let variables = Mlp::new().recurses(true).init(key(0)).call(&Tensor::ones([1, 2]))?;
     let names: Vec<_> = variables.dict("params")?.keys().map(ToString::to_string).collect();
-    assert_eq!(names, ["BatchNorm_0", "BatchNorm_1", "Dense_0", "Dense_1", "Dense_2", "Dense_3", "Mlp_0", "shared"]);
+    assert_eq!(
+        names,
+        ["BatchNorm_0", "BatchNorm_1", "Dense_0", "Dense_1", "Dense_2", "Dense_3", "Mlp_0", "shared"]
+    );
     Ok(())
 }

@@ -47,7 +47,8 @@ impl Private {
     }
 }
 
-fn main() -> Result<()> {
+#[test]
+fn expansions_cause_no_warnings() -> Result<()> {
     let x = Tensor::ones([1, 2]);
     Private::new().init(key(0)).run(|m| m.without_parameters().and_then(|()| m.call(&x, true)))?;
     Ok(())

@@ -1,3 +1,5 @@
+//! A unit struct is a module.
+
 use flaxen::prelude::*;
 
 #[module]
@@ -13,7 +15,8 @@ impl Layer for Mlp {
     }
 }
 
-fn main() -> Result<()> {
+#[test]
+fn a_unit_struct_is_a_module() -> Result<()> {
     assert_eq!((Mlp::new(), format!("{:?}", Empty::new())), (Mlp::new().clone(), "Empty".to_owned()));
     let variables = Mlp::new().init(key(0)).call(&Tensor::ones([1, 2]))?;
     assert_eq!(variables.dict("params")?.keys().collect::<Vec<_>>(), ["Dense_0"]);

@@ -1,3 +1,4 @@
+//! Expansions cause no warnings of what is deprecated.
 #![deny(warnings)]
 use flaxen::prelude::*;
 
@@ -12,11 +13,14 @@ pub struct Old {
 /// A module with a field that is.
 #[module]
 pub struct New {
+    /// Of no use.
     #[deprecated = "has no effect"]
     #[module(default = 3)]
     pub seed: usize,
+    /// Of no use.
     #[deprecated = "has no effect"]
     pub required: usize,
 }
 
-fn main() {}
+#[test]
+fn deprecated_fields_cause_no_warnings_in_expansions() {}

@@ -1,3 +1,5 @@
+//! Fields have defaults, and what sets them converts.
+
 use flaxen::prelude::*;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -33,7 +35,8 @@ impl Convolution {
     const STRIDES: Kernel = Kernel([1, 1]);
 }
 
-fn main() {
+#[test]
+fn setters_convert_and_fields_have_defaults() {
     let conv = Convolution::new(32, 3, "first")
         .strides(Kernel([2, 1]))
         .strides(2)

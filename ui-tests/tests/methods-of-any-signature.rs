@@ -1,3 +1,5 @@
+//! Compact methods have any signature.
+
 use flaxen::prelude::*;
 
 #[module]
@@ -85,7 +87,8 @@ impl<const N: usize> Methods<N> {
     }
 }
 
-fn main() -> Result<()> {
+#[test]
+fn compact_methods_have_any_signature() -> Result<()> {
     let x = Tensor::ones([1, 3]);
     let model = Methods::<2>::new(3);
     let variables = model.init(key(0)).run(|m| m.call(&x, None, &[x.clone()]))?;

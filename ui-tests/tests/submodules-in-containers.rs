@@ -1,3 +1,5 @@
+//! Submodules may be in containers.
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -32,7 +34,8 @@ impl<E: Layer, const N: usize> Layer for Many<E, N> {
     }
 }
 
-fn main() -> Result<()> {
+#[test]
+fn submodules_may_be_in_containers() -> Result<()> {
     let dense = || Dense::new(2);
     let map = BTreeMap::from([("a".to_owned(), dense())]);
     let pair = (dense(), dense());

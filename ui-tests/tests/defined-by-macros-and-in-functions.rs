@@ -1,3 +1,5 @@
+//! Modules may be defined by macros and in functions.
+
 use flaxen::prelude::*;
 
 macro_rules! define {
@@ -25,9 +27,10 @@ macro_rules! define {
     };
 }
 
-define!(Generated { a: usize = 1, b: usize = 2 } |x| x.relu());
+define!(Generated { a: usize = 1, b: usize = 2 } | x | x.relu());
 
-fn main() -> Result<()> {
+#[test]
+fn modules_may_be_defined_by_macros_and_in_functions() -> Result<()> {
     #[module]
     struct Local {
         width: usize,

@@ -1,3 +1,4 @@
+//! Fields may be configured away, and names may be raw.
 #![allow(unexpected_cfgs)]
 use flaxen::prelude::*;
 
@@ -32,7 +33,8 @@ impl<L: Layer> Layer for r#Loop<L> {
     }
 }
 
-fn main() -> Result<()> {
+#[test]
+fn fields_may_be_configured_away_and_have_raw_names() -> Result<()> {
     let model = r#Loop::new(3, Dense::new(4)).r#move(5);
     assert!(format!("{model:?}").starts_with("Loop { type: 3, move: 5, fn: Dense {"));
     let variables = model.init(key(0)).call(&Tensor::ones([1, 2]))?;

@@ -1,3 +1,5 @@
+//! Derives may stand below the attribute.
+
 use flaxen::prelude::*;
 
 #[module]
@@ -10,7 +12,8 @@ struct Mlp {
     dense: Dense,
 }
 
-fn main() {
+#[test]
+fn derives_may_stand_below() {
     assert_eq!(Mlp::default(), Mlp::new(0));
     assert_eq!(Mlp::new(0).out(0).dense.features, 0);
 }

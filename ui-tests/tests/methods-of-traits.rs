@@ -1,3 +1,5 @@
+//! Methods of traits may be compact.
+
 use flaxen::prelude::*;
 
 trait Encoder: Module {
@@ -30,7 +32,8 @@ impl Encoder for Plain {
     }
 }
 
-fn main() -> Result<()> {
+#[test]
+fn methods_of_traits_may_be_compact() -> Result<()> {
     let variables = Plain::new(2).init(key(0)).run(|m| m.encode_twice(&Tensor::ones([1, 2])))?;
     assert_eq!(variables.dict("params")?.keys().collect::<Vec<_>>(), ["Dense_0", "dense"]);
     Ok(())

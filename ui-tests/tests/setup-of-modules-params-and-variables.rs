@@ -1,3 +1,5 @@
+//! Setup makes modules, parameters and variables.
+
 use flaxen::prelude::*;
 
 #[module]
@@ -39,7 +41,8 @@ impl<L: Layer> Layer for Mlp<L> {
     }
 }
 
-fn main() -> Result<()> {
+#[test]
+fn setup_makes_modules_params_and_variables() -> Result<()> {
     let model = Mlp::new(4, Dense::new(5)).depth(3);
     assert_eq!((model.layers.len(), model.like_the_first.features), (3, 4));
     assert_eq!(model.clone().depth(1).layers.len(), 1);

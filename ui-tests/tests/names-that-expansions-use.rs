@@ -1,4 +1,6 @@
+//! Expansions do not depend on names that users may take.
 #![no_implicit_prelude]
+#[allow(unused_extern_crates)]
 extern crate flaxen;
 extern crate std;
 
@@ -35,7 +37,8 @@ impl flaxen::Layer for Mlp {
     }
 }
 
-fn main() -> flaxen::Result<()> {
+#[::core::prelude::v1::test]
+fn expansions_do_not_depend_on_names_of_users() -> flaxen::Result<()> {
     let _ = (Option, Result, String, Vec, Default, Into, Clone);
     let model = Mlp::new(1, 2, 3, 4, 5).setup(2).value(1);
     model.init(flaxen::random::key(0)).call(&flaxen::Tensor::ones([1, 2]))?;

@@ -1,0 +1,63 @@
+//! The cases by name, each made ready to run a step.
+
+use candle_core::{DType, Device, Result as CandleResult, Tensor};
+use candle_nn::{AdamW, ModuleT, Optimizer, ParamsAdamW, VarBuilder, VarMap, loss};
+
+use crate::models::{Block, Cnn, ConvNorm, Mlp, chain};
+use crate::protocol::{Case, Mode, Result, Step};
+
+/// Elements of the elementwise chain.
+const CHAIN: usize = 4 << 20;
+
+/// # Errors
+/// For a workload that there is none of, and those of candle.
+pub fn make(case: &Case) -> Result<Step> {
+    let batch = case.batch;
+    match case.workload {
+        "w1" => network(case, Cnn::new, &[batch, 1, 28, 28], 10),
+        "w2" => network(case, |vb| Mlp::new(784, 1024, 10, vb), &[batch, 784], 10),
+        "w3" => network(case, Block::new, &[batch, 128, 256], 0),
+        "w4" => network(case, |vb| Mlp::new(8, 16, 4, vb), &[batch, 8], 4),
+        "w5" => network(case, ConvNorm::new, &[batch, 3, 32, 32], 0),
+        "w6" => {
+            let [x, y] = [normal(&[CHAIN])?, normal(&[CHAIN])?];
+            Ok(Box::new(move || Ok(chain(&x, &y).map(drop)?)))
+        }
+        _ => Err("unknown case".into()),
+    }
+}
+
+fn normal(shape: &[usize]) -> CandleResult<Tensor> {
+    Tensor::randn(0f32, 1.0, shape, &Device::Cpu)
+}
+
+fn network<M: ModuleT + 'static>(
+    case: &Case,
+    new: impl Fn(VarBuilder) -> CandleResult<M>,
+    shape: &[usize],
+    classes: usize,
+) -> Result<Step> {
+    let x = normal(shape)?;
+    let variables = VarMap::new();
+    let model = new(VarBuilder::from_varmap(&variables, DType::F32, &Device::Cpu))?;
+    if case.mode == Mode::Forward {
+        // Plain tensors, because operations on variables are recorded for a gradient that nobody asks for.
+        let tensors = variables.data().lock().map_err(|_| "the variables are poisoned")?.clone();
+        let tensors = tensors.iter().map(|(name, var)| (name.clone(), var.as_detached_tensor())).collect();
+        let model = new(VarBuilder::from_tensors(tensors, DType::F32, &Device::Cpu))?;
+        return Ok(Box::new(move || Ok(model.forward_t(&x, false).map(drop)?)));
+    }
+    let labels = if classes > 0 { case.labels(classes) } else { Vec::new() };
+    let labels = Tensor::new(labels, &Device::Cpu)?;
+    let loss = move || {
+        let out = model.forward_t(&x, true)?;
+        if classes > 0 { loss::nll(&out, &labels) } else { out.sqr()?.mean_all() }
+    };
+    if case.mode == Mode::Gradient {
+        return Ok(Box::new(move || Ok(loss()?.backward().map(drop)?)));
+    }
+    // Without decay it is Adam.
+    let adam = ParamsAdamW { lr: 1e-8, weight_decay: 0.0, ..ParamsAdamW::default() };
+    let mut optimizer = AdamW::new(variables.all_vars(), adam)?;
+    Ok(Box::new(move || Ok(optimizer.backward_step(&loss()?)?)))
+}

@@ -1,7 +1,8 @@
 //! Where each value lives while a program runs.
 
-use std::collections::{HashMap, HashSet};
 use std::fmt;
+
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::epilogue::Epilogue;
 use super::fuse::{Fusible, Fusion};
@@ -40,13 +41,13 @@ pub(super) struct Plan {
 struct Planner<'a> {
     graph: &'a Graph,
     /// The last step that reads a value; results are read after all of them.
-    last: HashMap<Var, usize>,
-    consts: HashMap<Var, usize>,
+    last: FxHashMap<Var, usize>,
+    consts: FxHashMap<Var, usize>,
     /// Arrays have a slot each.
-    slots: HashMap<Var, usize>,
+    slots: FxHashMap<Var, usize>,
     at_home: Vec<bool>,
     /// Where values of homes are, and how many values under other shapes still share that.
-    home: HashMap<Var, usize>,
+    home: FxHashMap<Var, usize>,
     homes: Vec<usize>,
     free: Vec<usize>,
     /// Bytes of values in homes: now, and at most so far.
@@ -60,11 +61,11 @@ impl Plan {
         let roots = roots(graph, &actions);
         let mut planner = Planner {
             graph,
-            last: HashMap::new(),
+            last: FxHashMap::default(),
             consts: graph.consts.iter().enumerate().map(|(i, (var, _))| (*var, i)).collect(),
-            slots: HashMap::new(),
+            slots: FxHashMap::default(),
             at_home: at_home(graph, &actions, &roots),
-            home: HashMap::new(),
+            home: FxHashMap::default(),
             homes: Vec::new(),
             free: Vec::new(),
             alive: 0,
@@ -81,7 +82,7 @@ impl Plan {
         }
         let steps = graph.eqns.iter().zip(actions).enumerate();
         let steps = steps.filter_map(|(at, (eqn, action))| planner.step(at, eqn, action, &roots)).collect();
-        let mut later: HashSet<Var> = HashSet::new();
+        let mut later: FxHashSet<Var> = FxHashSet::default();
         let mut outs: Vec<Operand> = Vec::new();
         for &out in graph.outs.iter().rev() {
             let last = later.insert(out);
@@ -176,7 +177,7 @@ impl Planner<'_> {
             _ => Vec::new(),
         };
         // What is read in two ways is not overwritten.
-        let mut readings: HashMap<Var, usize> = HashMap::new();
+        let mut readings: FxHashMap<Var, usize> = FxHashMap::default();
         eqn.args.iter().for_each(|arg| *readings.entry(roots[arg.index()]).or_default() += 1);
         let is_single = |input: &usize| readings[&roots[eqn.args[*input].index()]] == 1;
         pairs.iter_mut().for_each(|pair| *pair = pair.filter(is_single));
@@ -216,6 +217,7 @@ impl Planner<'_> {
         let bytes = eqn.args.iter().chain(&eqn.outs).map(|&var| self.bytes(var) as u64).sum();
         Some(Step {
             action,
+            ends: args.iter().filter_map(Operand::end).collect(),
             args,
             outs,
             pairs,
@@ -251,6 +253,16 @@ impl Planner<'_> {
                 self.homes.push(bytes);
                 self.homes.len() - 1
             }
+        }
+    }
+}
+
+impl Operand {
+    /// The slot whose array is used for the last time.
+    fn end(&self) -> Option<usize> {
+        match *self {
+            Operand::Slot(at, true) => Some(at),
+            _ => None,
         }
     }
 }

@@ -8,6 +8,7 @@
 mod code;
 mod fold;
 mod halves;
+mod list;
 mod loops;
 mod plan;
 mod recipe;

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use smallvec::SmallVec;
 
+use super::list::List;
 use super::loops::{read, wide, write};
 use super::plan::{Action, Input, LINE, Part, Plan, Prologue};
 use super::recipe::{Access, Extent, Recipe};
@@ -41,8 +42,8 @@ impl<'a> Source<'a> {
 
 /// Pointers to inputs, results and accumulators.
 struct Memory {
-    inputs: SmallVec<[*const u8; 16]>,
-    outs: SmallVec<[*mut u8; 8]>,
+    inputs: List<*const u8>,
+    outs: List<*mut u8>,
 }
 
 // SAFETY: inputs are only read, tiles of results are disjoint, and each piece has accumulators of its own.
@@ -143,8 +144,8 @@ impl Fused {
                 assert_eq!(out.len(), count * described.width, "bytes of a result");
             }
         }
-        let outs: SmallVec<[*mut u8; 8]> = outs.iter_mut().map(|out| out.as_mut_ptr()).collect();
-        let mut pointers = SmallVec::with_capacity(inputs.len());
+        let outs: List<*mut u8> = outs.iter_mut().map(|out| out.as_mut_ptr()).collect();
+        let mut pointers = List::default();
         for (number, part) in plan.parts.iter().enumerate() {
             let first = number * plan.inputs.len();
             for (i, described) in plan.inputs.iter().enumerate() {

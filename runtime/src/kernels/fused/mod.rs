@@ -8,7 +8,6 @@
 mod code;
 mod fold;
 mod halves;
-mod list;
 mod loops;
 mod plan;
 mod recipe;

@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use smallvec::SmallVec;
 
-use super::list::List;
 use super::loops::{read, wide, write};
 use super::plan::{Action, Input, LINE, Part, Plan, Prologue};
 use super::recipe::{Access, Extent, Recipe};
+use crate::kernels::list::List;
 use crate::kernels::simd::{self, Kernel};
 use crate::kernels::threads;
 use crate::tensor::pool::Buffer;

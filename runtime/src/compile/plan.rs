@@ -8,6 +8,7 @@ use super::epilogue::Epilogue;
 use super::fuse::{Fusible, Fusion};
 use super::graph::{Eqn, Graph, Var};
 use super::program::{Action, Step};
+use crate::primitive::Args;
 use crate::tensor::Aval;
 
 /// Where a value is read.
@@ -43,6 +44,11 @@ struct Planner<'a> {
     /// The last step that reads a value; results are read after all of them.
     last: FxHashMap<Var, usize>,
     consts: FxHashMap<Var, usize>,
+    /// By variable: the one whose array is read for it. A value that kernels alone read under another shape needs no array
+    /// of that shape.
+    bases: Vec<Var>,
+    /// The last step that reads an array.
+    last_array: FxHashMap<Var, usize>,
     /// Arrays have a slot each.
     slots: FxHashMap<Var, usize>,
     at_home: Vec<bool>,
@@ -63,6 +69,8 @@ impl Plan {
             graph,
             last: FxHashMap::default(),
             consts: graph.consts.iter().enumerate().map(|(i, (var, _))| (*var, i)).collect(),
+            bases: bases(graph, &actions, &roots),
+            last_array: FxHashMap::default(),
             slots: FxHashMap::default(),
             at_home: at_home(graph, &actions, &roots),
             home: FxHashMap::default(),
@@ -76,6 +84,12 @@ impl Plan {
             planner.last.extend(eqn.args.iter().flat_map(|&arg| [(arg, at), (roots[arg.index()], at)]));
         }
         planner.last.extend(graph.outs.iter().map(|&out| (out, usize::MAX)));
+        for (at, (eqn, action)) in graph.eqns.iter().zip(&actions).enumerate() {
+            if !planner.is_nothing(eqn, action) {
+                planner.last_array.extend(eqn.args.iter().map(|arg| (planner.bases[arg.index()], at)));
+            }
+        }
+        planner.last_array.extend(graph.outs.iter().map(|&out| (out, usize::MAX)));
         for &input in &graph.inputs {
             let next = planner.slots.len();
             planner.slots.insert(input, next);
@@ -147,25 +161,47 @@ fn at_home(graph: &Graph, actions: &[Action], roots: &[Var]) -> Vec<bool> {
     roots.iter().map(|root| made[root.index()] && !seen[root.index()]).collect()
 }
 
+/// By variable: the one it is a reshape of, if nobody needs an array of its own shape, or itself.
+fn bases(graph: &Graph, actions: &[Action], roots: &[Var]) -> Vec<Var> {
+    let mut needed = vec![false; graph.avals.len()];
+    for (eqn, action) in graph.eqns.iter().zip(actions) {
+        if let Action::Eval(_) = action {
+            eqn.args.iter().for_each(|arg| needed[arg.index()] = true);
+        }
+    }
+    graph.outs.iter().for_each(|out| needed[out.index()] = true);
+    let base = |(i, root): (usize, &Var)| if needed[i] { Var(i as u32) } else { *root };
+    roots.iter().enumerate().map(base).collect()
+}
+
 impl Planner<'_> {
+    /// Whether it is a reshape of what is read in place.
+    fn is_nothing(&self, eqn: &Eqn, action: &Action) -> bool {
+        let out = eqn.outs[0];
+        matches!(action, Action::Reshape) && (self.at_home[out.index()] || self.bases[out.index()] != out)
+    }
+
     fn bytes(&self, var: Var) -> usize {
         let aval = self.graph.aval(var);
         aval.size() * aval.dtype.size()
     }
 
     fn step(&mut self, at: usize, eqn: &Eqn, action: Action, roots: &[Var]) -> Option<Step> {
+        if self.is_nothing(eqn, &action) {
+            return None;
+        }
         let mut args = Vec::with_capacity(eqn.args.len());
-        for (i, &arg) in eqn.args.iter().enumerate() {
-            // Of one value given twice, the last reader takes it.
-            let last = self.last[&arg] == at && !eqn.args[i + 1..].contains(&arg);
-            args.push(match (self.consts.get(&arg), self.at_home[arg.index()]) {
+        let bases: Args<Var> = eqn.args.iter().map(|&arg| self.bases[arg.index()]).collect();
+        for (i, (&arg, base)) in eqn.args.iter().zip(&bases).enumerate() {
+            args.push(match (self.consts.get(base), self.at_home[arg.index()]) {
                 (Some(&at), _) => Operand::Const(at),
                 (None, true) => Operand::Home(self.home[&roots[arg.index()]], self.bytes(arg)),
-                (None, false) => Operand::Slot(self.slots[&arg], last),
+                (None, false) => {
+                    // Of one value given twice, the last reader takes it.
+                    let last = self.last_array[base] == at && !bases[i + 1..].contains(base);
+                    Operand::Slot(self.slots[base], last)
+                }
             });
-        }
-        if matches!(action, Action::Reshape) && self.at_home[eqn.outs[0].index()] {
-            return None;
         }
         let mut ended: Vec<Var> = eqn.args.iter().map(|arg| roots[arg.index()]).collect();
         ended.retain(|var| self.home.contains_key(var) && self.last_of(*var, roots) == at);

@@ -177,8 +177,8 @@ fn bases(graph: &Graph, actions: &[Action], roots: &[Var]) -> Vec<Var> {
 impl Planner<'_> {
     /// Whether it is a reshape of what is read in place.
     fn is_nothing(&self, eqn: &Eqn, action: &Action) -> bool {
-        let out = eqn.outs[0];
-        matches!(action, Action::Reshape) && (self.at_home[out.index()] || self.bases[out.index()] != out)
+        let is_elsewhere = |out: Var| self.at_home[out.index()] || self.bases[out.index()] != out;
+        matches!(action, Action::Reshape) && is_elsewhere(eqn.outs[0])
     }
 
     fn bytes(&self, var: Var) -> usize {

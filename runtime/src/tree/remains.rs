@@ -3,11 +3,16 @@
 //! A state that goes into a step and comes out of it again has the same names both times: its dicts are emptied and filled
 //! instead of being freed and made.
 
+use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::LazyLock;
 
 use super::{Part, Structure};
 use crate::tensor::{Array, Tensor};
 use crate::variables::Dict;
+
+/// Dicts among which one of equal structure is looked for.
+const NEAR: usize = 16;
 
 /// The leaves of a tree that was taken apart, and the dicts they were in.
 #[doc(hidden)]
@@ -74,13 +79,13 @@ impl Refills {
     /// Pairs dicts of equal structure. Keys of `built` become those of `taken`, the very same strings, which are quickly
     /// compared.
     pub(crate) fn new(taken: &Structure, built: &mut Structure) -> Refills {
-        let mut sources = dicts(taken);
+        let mut sources = VecDeque::from(dicts(taken));
         let mut refills = Vec::new();
         for (parts, _) in dicts(built) {
-            let same =
-                |(other, _): &(std::ops::Range<usize>, _)| taken.0[other.clone()] == built.0[parts.clone()];
-            if let Some(at) = sources.iter().position(same) {
-                let (source, leaf) = sources.remove(at);
+            let same = |(other, _): &(Range<usize>, _)| taken.0[other.clone()] == built.0[parts.clone()];
+            // What comes back mostly does so in its order.
+            let at = sources.iter().take(NEAR).position(same);
+            if let Some((source, leaf)) = at.and_then(|at| sources.remove(at)) {
                 refills.push(Refill { part: parts.start, leaf });
                 built.0[parts].clone_from_slice(&taken.0[source]);
             }
@@ -90,7 +95,7 @@ impl Refills {
 }
 
 /// Dicts that have leaves and are not part of another one: their parts, and the number of the first leaf.
-fn dicts(structure: &Structure) -> Vec<(std::ops::Range<usize>, usize)> {
+fn dicts(structure: &Structure) -> Vec<(Range<usize>, usize)> {
     let (mut found, mut leaf, mut at) = (Vec::new(), 0, 0);
     while let Some(part) = structure.0.get(at) {
         let start = at;
@@ -110,7 +115,7 @@ fn dicts(structure: &Structure) -> Vec<(std::ops::Range<usize>, usize)> {
 }
 
 /// The number of parts of the first tree there is.
-pub(super) fn length(parts: &[Part]) -> usize {
+fn length(parts: &[Part]) -> usize {
     let (mut missing, mut length) = (1, 0);
     while missing > 0 && length < parts.len() {
         missing -= 1;

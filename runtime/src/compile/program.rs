@@ -170,11 +170,9 @@ impl Program {
             Action::Prepared(_, kernel) => self.prepared(&**kernel, step, env),
             Action::Reshape => {
                 let array = self.take(&mut env.slots, step.args[0]).with_aval(step.avals[0].clone());
-                step.outs.iter().for_each(|out| {
-                    if let Dest::Slot(at) = out {
-                        env.slots[*at] = Some(array.clone());
-                    }
-                });
+                if let Dest::Slot(at) = step.outs[0] {
+                    env.slots[at] = Some(array);
+                }
             }
             Action::Eval(primitive) => {
                 let args: Args<Array> = step.args.iter().map(|&arg| self.take(&mut env.slots, arg)).collect();
@@ -195,20 +193,13 @@ impl Program {
         let (dest, aval) = (step.outs[0], &step.avals[0]);
         let mut made = match dest {
             Dest::Slot(_) => Made::Array(Array::scratch(aval.clone())),
-            Dest::Home(at, _) => self.home(homes, at),
+            Dest::Home(at, _) => Made::home(homes, at),
         };
         let args: SmallVec<[&[u8]; 4]> = step.args.iter().map(|&arg| self.bytes(slots, homes, arg)).collect();
         kernel.run(&args, made.bytes(dest));
         drop(args);
         made.put(dest, slots, homes);
         step.ends.iter().for_each(|&at| slots[at] = None);
-    }
-
-    fn home(&self, homes: &mut [Option<Buffer>], at: usize) -> Made {
-        match homes[at].take() {
-            Some(buffer) => Made::Home(buffer),
-            None => unreachable!("two results of {} steps share no home", self.steps.len()),
-        }
     }
 
     fn bytes<'a>(
@@ -240,17 +231,13 @@ impl Program {
                     {
                         held[input] = Some(i);
                     }
-                    self.home(homes, at)
+                    Made::home(homes, at)
                 }
                 (Dest::Slot(_), Some((input, Operand::Slot(from, true)))) => {
-                    match slots[from].take().map(|array| array.reuse(step.avals[i].clone())) {
-                        Some(Ok(array)) => {
+                    match slots[from].take_if(|array| array.may_be_overwritten(&step.avals[i])) {
+                        Some(array) => {
                             held[input] = Some(i);
-                            Made::Array(array)
-                        }
-                        Some(Err((array, fresh))) => {
-                            slots[from] = Some(array);
-                            Made::Array(fresh)
+                            Made::Array(array.redescribed(&step.avals[i]))
                         }
                         None => Made::Array(Array::scratch(step.avals[i].clone())),
                     }
@@ -274,6 +261,13 @@ impl Program {
 }
 
 impl Made {
+    fn home(homes: &mut [Option<Buffer>], at: usize) -> Made {
+        match homes[at].take() {
+            Some(buffer) => Made::Home(buffer),
+            None => unreachable!("results of one step have homes of their own"),
+        }
+    }
+
     fn bytes(&mut self, dest: Dest) -> &mut [u8] {
         let bytes = match (self, dest) {
             (Made::Array(array), _) => array.unique_bytes(),

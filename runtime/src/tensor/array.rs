@@ -154,11 +154,21 @@ impl Array {
     /// # Errors
     /// Otherwise this array as it was, and a new one to write into.
     pub fn reuse(self, aval: Aval) -> Result<Array, (Array, Array)> {
-        let fits = self.dtype().size() == aval.dtype.size() && self.size() == aval.size();
-        if !fits || self.is_shared() {
-            return Err((self, Array::scratch(aval)));
+        if self.may_be_overwritten(&aval) {
+            Ok(self.redescribed(&aval))
+        } else {
+            Err((self, Array::scratch(aval)))
         }
-        Ok(if *self.aval() == aval { self } else { self.with_aval(aval) })
+    }
+
+    /// Whether it can be overwritten under this description.
+    pub(crate) fn may_be_overwritten(&self, aval: &Aval) -> bool {
+        self.dtype().size() == aval.dtype.size() && self.size() == aval.size() && !self.is_shared()
+    }
+
+    /// This array under another description of the same size.
+    pub(crate) fn redescribed(self, aval: &Aval) -> Array {
+        if self.aval().is(aval) { self } else { self.with_aval(aval.clone()) }
     }
 
     /// Whether somebody else holds the numbers.

@@ -27,7 +27,14 @@ mod runtime {
             fn walk<'a>(&'a self, visit: &mut dyn FnMut(Token<'a>));
             fn into_leaves(self, leaves: &mut Vec<Tensor>);
             fn build(from: &mut Builder<'_>) -> Result<Self>;
+
+            fn dismantle(self, remains: &mut Remains) {
+                self.into_leaves(&mut remains.0);
+            }
         }
+
+        #[derive(Default)]
+        pub struct Remains(Vec<Tensor>);
 
         pub enum Token<'a> {
             Leaf(&'a Tensor),
@@ -113,9 +120,9 @@ mod runtime {
                     Token::Static(value) => Part::Static(value.boxed()),
                 });
             });
-            let mut leaves = Vec::new();
-            tree.into_leaves(&mut leaves);
-            let mut leaves = leaves.into_iter().map(|Tensor(value)| Tensor(value + 1));
+            let mut remains = Remains::default();
+            tree.dismantle(&mut remains);
+            let mut leaves = remains.0.into_iter().map(|Tensor(value)| Tensor(value + 1));
             T::build(&mut Builder { parts: parts.into_iter(), leaves: &mut leaves }).unwrap()
         }
 
@@ -266,6 +273,7 @@ mod shadowing {
     impl Token {
         fn walk(&self) {}
         fn into_leaves(self) {}
+        fn dismantle(self) {}
         fn build() {}
     }
 

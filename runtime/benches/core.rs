@@ -5,6 +5,7 @@
 
 use divan::{Bencher, black_box};
 use flaxen::prelude::*;
+use flaxen::tree;
 use ndarray::{Array1, Zip};
 
 fn main() {
@@ -17,7 +18,7 @@ fn ramp(shape: &[usize]) -> Tensor {
 }
 
 mod scalars {
-    use super::{Bencher, Tensor, black_box, grad, jit, ramp};
+    use super::{Bencher, Dict, Tensor, black_box, grad, jit, ramp, tree};
 
     #[divan::bench]
     fn add(bencher: Bencher<'_, '_>) {
@@ -36,6 +37,22 @@ mod scalars {
         let df = grad(|x: &Tensor| Ok((0..10).fold(x.clone(), |y, _| (y * x).sin())));
         let x = Tensor::from(0.7f32);
         bencher.bench(|| df(black_box(&x)));
+    }
+
+    #[divan::bench]
+    fn call_of_a_compiled_function_with_one_argument(bencher: Bencher<'_, '_>) {
+        let f = jit(|x: Tensor| Ok(x + 1.0));
+        let x = ramp(&[4]);
+        bencher.with_inputs(|| x.clone()).bench_values(|x| f.call(x));
+    }
+
+    /// Compare with one tensor: the kernel adds four numbers to each of the arrays.
+    #[divan::bench]
+    fn call_with_a_state_of_twenty_tensors_given_away(bencher: Bencher<'_, '_>) {
+        let f = jit(|state: Dict| tree::map(&state, |x| Ok(x + 1.0)));
+        let layer = || Dict::from(["a", "b", "c", "d"].map(|name| (name, ramp(&[4]) + 1.0)));
+        let mut state: Dict = ["v", "w", "x", "y", "z"].map(|name| (name, layer())).into_iter().collect();
+        bencher.bench_local(|| state = f.call(std::mem::take(&mut state)).unwrap());
     }
 
     #[divan::bench]

@@ -189,6 +189,7 @@ pub mod optim;
 pub mod primitive;
 pub mod random;
 pub mod scope;
+mod spare;
 mod tensor;
 mod trace;
 mod transform;

@@ -125,3 +125,95 @@ fn a_shared_operand_is_never_written_into() {
     let y = x.clone() + x;
     assert_close(&y, &[64], &[2.0; 64]);
 }
+
+/// Two layers and what else a dict may hold.
+fn state(first: f32) -> Dict {
+    let x = |value: f32| vector(&[value; 8]);
+    Dict::new()
+        .with("a/kernel", x(first))
+        .with("a/bias", x(first + 1.0))
+        .with("b/kernel", x(first + 2.0))
+        .with("c", Value::of(&(x(first + 3.0), vec![x(first + 4.0)])))
+        .with("d", Value::of(&Static(3u8)))
+        .with("e", Value::of(&Some(x(first + 5.0))))
+}
+
+fn numbers(state: &Dict) -> Vec<f32> {
+    tree::leaves(state).into_iter().map(|leaf| leaf.to_vec::<f32>().unwrap()[0]).collect()
+}
+
+fn doubled(state: &Dict) -> Dict {
+    tree::map(state, |x| Ok(x * 2.0)).unwrap()
+}
+
+#[test]
+fn a_dict_that_is_given_away_is_filled_again_with_what_belongs_in_it() {
+    let f = jit(|state: Dict| Ok(doubled(&state)));
+    let mut held = state(1.0);
+    let mut expected = state(1.0);
+    for _ in 0..4 {
+        held = f.call(held).unwrap();
+        expected = doubled(&expected);
+        assert_eq!(held, expected);
+    }
+    assert_eq!(numbers(&held), [32.0, 16.0, 48.0, 64.0, 80.0, 96.0]);
+}
+
+#[test]
+fn a_dict_held_elsewhere_stays_as_it_is() {
+    let f = jit(|state: Dict| Ok(doubled(&state)));
+    let given = state(1.0);
+    let (kept, part) = (given.clone(), given.dict("a").unwrap().clone());
+    assert_eq!(f.call(given).unwrap(), doubled(&state(1.0)));
+    assert_eq!(kept, state(1.0));
+    drop(kept);
+    // Now only a part of it is held.
+    let given = state(1.0).with("a", part.clone());
+    assert_eq!(f.call(given).unwrap(), doubled(&state(1.0)));
+    assert_eq!(&part, state(1.0).dict("a").unwrap());
+    assert_eq!(f.call(state(3.0)).unwrap(), doubled(&state(3.0)));
+}
+
+#[test]
+fn dicts_that_change_places_and_names_have_the_right_numbers() {
+    let f = jit(|(a, x, b): (Dict, Tensor, Dict)| {
+        let renamed = Dict::new().with("y", x).with("z", a["a"]["bias"].tensor()?);
+        Ok((vec![b, renamed], doubled(&a)))
+    });
+    for first in [1.0, 2.0, 3.0] {
+        let x = vector(&[7.0; 8]);
+        let (moved, twice) = f.call((state(first), x.clone(), state(first + 10.0))).unwrap();
+        let renamed = Dict::new().with("y", x).with("z", vector(&[first + 1.0; 8]));
+        assert_eq!(moved, [state(first + 10.0), renamed]);
+        assert_eq!(twice, doubled(&state(first)));
+    }
+}
+
+#[test]
+fn a_call_of_other_shapes_in_between_changes_nothing() {
+    let f = jit(|state: Dict| Ok(doubled(&state)));
+    let small = |value: f32| Dict::new().with("w", vector(&[value; 3]));
+    for first in [1.0, 2.0, 3.0] {
+        assert_eq!(f.call(state(first)).unwrap(), doubled(&state(first)));
+        assert_eq!(f.call(small(first)).unwrap(), small(2.0 * first));
+    }
+    assert_eq!((f.stats().traces, f.stats().hits), (2, 4));
+}
+
+#[test]
+fn threads_that_share_a_function_do_not_share_its_memory() {
+    let f = jit(|state: Dict| Ok(doubled(&state)));
+    std::thread::scope(|scope| {
+        for thread in 0..4u8 {
+            let f = &f;
+            scope.spawn(move || {
+                let mut held = state(f32::from(thread));
+                for _ in 0..20 {
+                    let expected = doubled(&held);
+                    held = f.call(held).unwrap();
+                    assert_eq!(held, expected);
+                }
+            });
+        }
+    });
+}

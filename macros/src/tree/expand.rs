@@ -12,32 +12,40 @@ pub(super) fn tree(tree: &Tree<'_>) -> TokenStream {
     let (name, count) = (tree.name(), tree.fields.len());
     let krate = &tree.krate;
     let walks = tree.fields.iter().map(|field| walk(krate, field));
-    let leaves = tree.fields.iter().filter(|field| !field.is_static).map(|field| into_leaves(krate, field));
+    let with_leaves = || tree.fields.iter().filter(|field| !field.is_static);
+    let leaves = with_leaves().map(|field| into_leaves(krate, field));
+    let remains = with_leaves().map(|field| dismantle(krate, field));
     let builds = tree.fields.iter().map(|field| build(krate, field));
     let at = Span::mixed_site();
     let bodies = Bodies {
         walk: quote_spanned!(at=> visit(#krate::tree::Token::Node(#name, #count)); #(#walks)*),
-        into_leaves: if tree.fields.iter().all(|field| field.is_static) {
+        into_leaves: if with_leaves().next().is_none() {
             quote_spanned!(at=> let _ = leaves;)
         } else {
             quote_spanned!(at=> #(#leaves)*)
         },
+        dismantle: with_leaves().next().map(|_| quote_spanned!(at=> #(#remains)*)),
         build: quote_spanned!(at=> from.expect(#name, #count)?; ::core::result::Result::Ok(Self { #(#builds),* })),
     };
     implementation(tree, &bound::with_bounds(tree), &bodies)
 }
 
-/// The bodies of the three methods; their parameters are `visit`, `leaves` and `from`.
+/// The bodies of the methods; their parameters are `visit`, `leaves`, `remains` and `from`.
 pub(super) struct Bodies {
     pub(super) walk: TokenStream,
     pub(super) into_leaves: TokenStream,
+    /// None for what the trait does by itself.
+    pub(super) dismantle: Option<TokenStream>,
     pub(super) build: TokenStream,
 }
 
 pub(super) fn implementation(tree: &Tree<'_>, generics: &Generics, bodies: &Bodies) -> TokenStream {
     let Tree { ident, krate, .. } = tree;
     let (impl_generics, ty_generics, where_clause) = generics.split_for_impl();
-    let Bodies { walk, into_leaves, build } = bodies;
+    let Bodies { walk, into_leaves, dismantle, build } = bodies;
+    let dismantle = dismantle.iter().map(|body| {
+        quote_spanned!(Span::mixed_site()=> fn dismantle(self, remains: &mut #krate::tree::Remains) { #body })
+    });
     quote_spanned! {Span::mixed_site()=>
         #[automatically_derived]
         impl #impl_generics #krate::tree::Tree for #ident #ty_generics #where_clause {
@@ -47,6 +55,7 @@ pub(super) fn implementation(tree: &Tree<'_>, generics: &Generics, bodies: &Bodi
             fn into_leaves(self, leaves: &mut ::std::vec::Vec<#krate::Tensor>) {
                 #into_leaves
             }
+            #(#dismantle)*
             fn build(from: &mut #krate::tree::Builder<'_>) -> #krate::Result<Self> {
                 #build
             }
@@ -69,6 +78,10 @@ fn walk(krate: &Path, field: &Field<'_>) -> TokenStream {
 
 fn into_leaves(krate: &Path, Field { member, ty, .. }: &Field<'_>) -> TokenStream {
     quote_spanned!(Span::mixed_site()=> <#ty as #krate::tree::Tree>::into_leaves(self.#member, leaves);)
+}
+
+fn dismantle(krate: &Path, Field { member, ty, .. }: &Field<'_>) -> TokenStream {
+    quote_spanned!(Span::mixed_site()=> <#ty as #krate::tree::Tree>::dismantle(self.#member, remains);)
 }
 
 fn build(krate: &Path, field: &Field<'_>) -> TokenStream {

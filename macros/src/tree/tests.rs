@@ -35,6 +35,10 @@ fn named_fields_are_walked_and_built_in_order_with_their_names() {
                     <Tensor as ::flaxen::tree::Tree>::into_leaves(self.count, leaves);
                     <M as ::flaxen::tree::Tree>::into_leaves(self.mu, leaves);
                 }
+                fn dismantle(self, remains: &mut ::flaxen::tree::Remains) {
+                    <Tensor as ::flaxen::tree::Tree>::dismantle(self.count, remains);
+                    <M as ::flaxen::tree::Tree>::dismantle(self.mu, remains);
+                }
                 fn build(from: &mut ::flaxen::tree::Builder<'_>) -> ::flaxen::Result<Self> {
                     from.expect("Adam", 3usize)?;
                     ::core::result::Result::Ok(Self {
@@ -64,6 +68,9 @@ fn tuple_fields_have_no_keys() {
                 }
                 fn into_leaves(self, leaves: &mut ::std::vec::Vec<::flaxen::Tensor>) {
                     <Tensor as ::flaxen::tree::Tree>::into_leaves(self.0, leaves);
+                }
+                fn dismantle(self, remains: &mut ::flaxen::tree::Remains) {
+                    <Tensor as ::flaxen::tree::Tree>::dismantle(self.0, remains);
                 }
                 fn build(from: &mut ::flaxen::tree::Builder<'_>) -> ::flaxen::Result<Self> {
                     from.expect("Scaled", 2usize)?;

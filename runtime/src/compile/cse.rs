@@ -1,6 +1,6 @@
 //! Merges equations that apply the same primitive to the same variables, and small constants with the same numbers.
 
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 
 use super::graph::{Eqn, Graph, Var};
 use crate::primitive::Args;
@@ -11,15 +11,15 @@ const SMALL: usize = 64;
 
 impl Graph {
     pub(crate) fn cse(mut self) -> Graph {
-        let mut renamed: HashMap<Var, Var> = HashMap::new();
-        let mut numbers: HashMap<(&Aval, &[u8]), Var> = HashMap::new();
+        let mut renamed: FxHashMap<Var, Var> = FxHashMap::default();
+        let mut numbers: FxHashMap<(&Aval, &[u8]), Var> = FxHashMap::default();
         for (var, array) in self.consts.iter().filter(|(_, array)| array.bytes().len() <= SMALL) {
             let first = *numbers.entry((array.aval(), array.bytes())).or_insert(*var);
             if first != *var {
                 renamed.insert(*var, first);
             }
         }
-        let mut seen: HashMap<(&'static str, Args<Var>), Vec<Eqn>> = HashMap::new();
+        let mut seen: FxHashMap<(&'static str, Args<Var>), Vec<Eqn>> = FxHashMap::default();
         let mut kept = Vec::with_capacity(self.eqns.len());
         for mut eqn in self.eqns {
             for arg in &mut eqn.args {

@@ -1,9 +1,9 @@
 //! Lets products hand their numbers, piece by piece, to the fused kernel that reads them: biases and activations cost no pass
 //! over memory then.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
+use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
 use super::fuse::Fusion;
@@ -35,7 +35,7 @@ impl Graph {
     /// Joins each product that only one fused kernel reads with that kernel.
     #[must_use]
     pub(crate) fn epilogues(mut self) -> Graph {
-        let mut readers: HashMap<Var, Vec<usize>> = HashMap::new();
+        let mut readers: FxHashMap<Var, Vec<usize>> = FxHashMap::default();
         for (at, eqn) in self.eqns.iter().enumerate() {
             eqn.args.iter().for_each(|&arg| readers.entry(arg).or_default().push(at));
         }

@@ -1,12 +1,14 @@
 //! Where each value lives while a program runs.
 
-use std::collections::{HashMap, HashSet};
 use std::fmt;
+
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::epilogue::Epilogue;
 use super::fuse::{Fusible, Fusion};
 use super::graph::{Eqn, Graph, Var};
 use super::program::{Action, Step};
+use crate::primitive::Args;
 use crate::tensor::Aval;
 
 /// Where a value is read.
@@ -40,13 +42,18 @@ pub(super) struct Plan {
 struct Planner<'a> {
     graph: &'a Graph,
     /// The last step that reads a value; results are read after all of them.
-    last: HashMap<Var, usize>,
-    consts: HashMap<Var, usize>,
+    last: FxHashMap<Var, usize>,
+    consts: FxHashMap<Var, usize>,
+    /// By variable: the one whose array is read for it. A value that kernels alone read under another shape needs no array
+    /// of that shape.
+    bases: Vec<Var>,
+    /// The last step that reads an array.
+    last_array: FxHashMap<Var, usize>,
     /// Arrays have a slot each.
-    slots: HashMap<Var, usize>,
+    slots: FxHashMap<Var, usize>,
     at_home: Vec<bool>,
     /// Where values of homes are, and how many values under other shapes still share that.
-    home: HashMap<Var, usize>,
+    home: FxHashMap<Var, usize>,
     homes: Vec<usize>,
     free: Vec<usize>,
     /// Bytes of values in homes: now, and at most so far.
@@ -60,11 +67,13 @@ impl Plan {
         let roots = roots(graph, &actions);
         let mut planner = Planner {
             graph,
-            last: HashMap::new(),
+            last: FxHashMap::default(),
             consts: graph.consts.iter().enumerate().map(|(i, (var, _))| (*var, i)).collect(),
-            slots: HashMap::new(),
+            bases: bases(graph, &actions, &roots),
+            last_array: FxHashMap::default(),
+            slots: FxHashMap::default(),
             at_home: at_home(graph, &actions, &roots),
-            home: HashMap::new(),
+            home: FxHashMap::default(),
             homes: Vec::new(),
             free: Vec::new(),
             alive: 0,
@@ -75,13 +84,19 @@ impl Plan {
             planner.last.extend(eqn.args.iter().flat_map(|&arg| [(arg, at), (roots[arg.index()], at)]));
         }
         planner.last.extend(graph.outs.iter().map(|&out| (out, usize::MAX)));
+        for (at, (eqn, action)) in graph.eqns.iter().zip(&actions).enumerate() {
+            if !planner.is_nothing(eqn, action) {
+                planner.last_array.extend(eqn.args.iter().map(|arg| (planner.bases[arg.index()], at)));
+            }
+        }
+        planner.last_array.extend(graph.outs.iter().map(|&out| (out, usize::MAX)));
         for &input in &graph.inputs {
             let next = planner.slots.len();
             planner.slots.insert(input, next);
         }
         let steps = graph.eqns.iter().zip(actions).enumerate();
         let steps = steps.filter_map(|(at, (eqn, action))| planner.step(at, eqn, action, &roots)).collect();
-        let mut later: HashSet<Var> = HashSet::new();
+        let mut later: FxHashSet<Var> = FxHashSet::default();
         let mut outs: Vec<Operand> = Vec::new();
         for &out in graph.outs.iter().rev() {
             let last = later.insert(out);
@@ -146,25 +161,47 @@ fn at_home(graph: &Graph, actions: &[Action], roots: &[Var]) -> Vec<bool> {
     roots.iter().map(|root| made[root.index()] && !seen[root.index()]).collect()
 }
 
+/// By variable: the one it is a reshape of, if nobody needs an array of its own shape, or itself.
+fn bases(graph: &Graph, actions: &[Action], roots: &[Var]) -> Vec<Var> {
+    let mut needed = vec![false; graph.avals.len()];
+    for (eqn, action) in graph.eqns.iter().zip(actions) {
+        if let Action::Eval(_) = action {
+            eqn.args.iter().for_each(|arg| needed[arg.index()] = true);
+        }
+    }
+    graph.outs.iter().for_each(|out| needed[out.index()] = true);
+    let base = |(i, root): (usize, &Var)| if needed[i] { Var(i as u32) } else { *root };
+    roots.iter().enumerate().map(base).collect()
+}
+
 impl Planner<'_> {
+    /// Whether it is a reshape of what is read in place.
+    fn is_nothing(&self, eqn: &Eqn, action: &Action) -> bool {
+        let is_elsewhere = |out: Var| self.at_home[out.index()] || self.bases[out.index()] != out;
+        matches!(action, Action::Reshape) && is_elsewhere(eqn.outs[0])
+    }
+
     fn bytes(&self, var: Var) -> usize {
         let aval = self.graph.aval(var);
         aval.size() * aval.dtype.size()
     }
 
     fn step(&mut self, at: usize, eqn: &Eqn, action: Action, roots: &[Var]) -> Option<Step> {
+        if self.is_nothing(eqn, &action) {
+            return None;
+        }
         let mut args = Vec::with_capacity(eqn.args.len());
-        for (i, &arg) in eqn.args.iter().enumerate() {
-            // Of one value given twice, the last reader takes it.
-            let last = self.last[&arg] == at && !eqn.args[i + 1..].contains(&arg);
-            args.push(match (self.consts.get(&arg), self.at_home[arg.index()]) {
+        let bases: Args<Var> = eqn.args.iter().map(|&arg| self.bases[arg.index()]).collect();
+        for (i, (&arg, base)) in eqn.args.iter().zip(&bases).enumerate() {
+            args.push(match (self.consts.get(base), self.at_home[arg.index()]) {
                 (Some(&at), _) => Operand::Const(at),
                 (None, true) => Operand::Home(self.home[&roots[arg.index()]], self.bytes(arg)),
-                (None, false) => Operand::Slot(self.slots[&arg], last),
+                (None, false) => {
+                    // Of one value given twice, the last reader takes it.
+                    let last = self.last_array[base] == at && !bases[i + 1..].contains(base);
+                    Operand::Slot(self.slots[base], last)
+                }
             });
-        }
-        if matches!(action, Action::Reshape) && self.at_home[eqn.outs[0].index()] {
-            return None;
         }
         let mut ended: Vec<Var> = eqn.args.iter().map(|arg| roots[arg.index()]).collect();
         ended.retain(|var| self.home.contains_key(var) && self.last_of(*var, roots) == at);
@@ -176,7 +213,7 @@ impl Planner<'_> {
             _ => Vec::new(),
         };
         // What is read in two ways is not overwritten.
-        let mut readings: HashMap<Var, usize> = HashMap::new();
+        let mut readings: FxHashMap<Var, usize> = FxHashMap::default();
         eqn.args.iter().for_each(|arg| *readings.entry(roots[arg.index()]).or_default() += 1);
         let is_single = |input: &usize| readings[&roots[eqn.args[*input].index()]] == 1;
         pairs.iter_mut().for_each(|pair| *pair = pair.filter(is_single));
@@ -216,6 +253,7 @@ impl Planner<'_> {
         let bytes = eqn.args.iter().chain(&eqn.outs).map(|&var| self.bytes(var) as u64).sum();
         Some(Step {
             action,
+            ends: args.iter().filter_map(Operand::end).collect(),
             args,
             outs,
             pairs,
@@ -251,6 +289,16 @@ impl Planner<'_> {
                 self.homes.push(bytes);
                 self.homes.len() - 1
             }
+        }
+    }
+}
+
+impl Operand {
+    /// The slot whose array is used for the last time.
+    fn end(&self) -> Option<usize> {
+        match *self {
+            Operand::Slot(at, true) => Some(at),
+            _ => None,
         }
     }
 }

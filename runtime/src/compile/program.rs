@@ -5,7 +5,7 @@
 //! at their last use, so that a kernel may write into them.
 
 use std::panic::Location;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use smallvec::SmallVec;
 
@@ -17,6 +17,7 @@ use crate::error::Result;
 use crate::kernels::fused::Source;
 use crate::kernels::threads;
 use crate::primitive::{Args, Prepared, Primitive};
+use crate::spare::Spares;
 use crate::tensor::pool::Buffer;
 use crate::tensor::{Array, Aval};
 
@@ -34,14 +35,30 @@ pub(crate) struct Program {
     slots: usize,
     /// Whether threads are worth waking.
     is_large: bool,
-    /// Environments are kept between calls; several threads may run one program.
-    pool: Mutex<Vec<Env>>,
+    /// Kept between calls; several threads may run one program.
+    envs: Spares<Env>,
 }
 
 /// The memory of one run.
 struct Env {
     slots: Vec<Option<Array>>,
     homes: Vec<Option<Buffer>>,
+    lists: Lists,
+}
+
+/// Lists that a step fills; between steps they are empty, and nothing but memory.
+#[derive(Default)]
+struct Lists {
+    made: Vec<Made>,
+    held: Vec<Option<usize>>,
+    sources: Vec<Source<'static>>,
+    results: Vec<&'static mut [u8]>,
+}
+
+/// Where a result is written, while it is.
+enum Made {
+    Array(Array),
+    Home(Buffer),
 }
 
 pub(super) struct Step {
@@ -50,6 +67,8 @@ pub(super) struct Step {
     pub outs: Vec<Dest>,
     /// Which argument's memory each result may be written to.
     pub pairs: Vec<Option<usize>>,
+    /// Slots of arguments that are not used again.
+    pub ends: Vec<usize>,
     pub avals: Vec<Aval>,
     pub location: &'static Location<'static>,
     pub place: Option<Arc<str>>,
@@ -82,7 +101,7 @@ impl Program {
             needed,
             slots,
             is_large: work >= LARGE,
-            pool: Mutex::default(),
+            envs: Spares::default(),
         }
     }
 
@@ -97,18 +116,27 @@ impl Program {
     }
 
     pub(crate) fn run(&self, args: impl IntoIterator<Item = Array>) -> Result<Vec<Array>> {
-        self.run_with(args, |_, step| step())
+        self.run_then(args, |outs| outs.collect())
+    }
+
+    /// Hands the results, one after the other, to `finish`; nothing is allocated for them together.
+    pub(crate) fn run_then<R>(
+        &self,
+        args: impl IntoIterator<Item = Array>,
+        finish: impl FnOnce(&mut dyn Iterator<Item = Array>) -> R,
+    ) -> Result<R> {
+        self.run_with(args, |_, step| step(), finish)
     }
 
     /// Runs each step through `around`, which is given its number.
-    pub(super) fn run_with(
+    pub(super) fn run_with<R>(
         &self,
         args: impl IntoIterator<Item = Array>,
         mut around: impl FnMut(usize, &mut dyn FnMut() -> Result<()>) -> Result<()>,
-    ) -> Result<Vec<Array>> {
-        // Whoever finds the pool in use makes memory of its own.
-        let pooled = self.pool.try_lock().ok().and_then(|mut pool| pool.pop());
-        let mut env = pooled.unwrap_or_else(|| self.env());
+        finish: impl FnOnce(&mut dyn Iterator<Item = Array>) -> R,
+    ) -> Result<R> {
+        // Whoever finds all memory in use makes its own.
+        let mut env = self.envs.take().unwrap_or_else(|| Box::new(self.env()));
         for (slot, array) in env.slots.iter_mut().zip(args.into_iter().take(self.inputs)) {
             *slot = Some(array);
         }
@@ -117,25 +145,23 @@ impl Program {
             around(i, &mut || self.step(step, &mut env))?;
         }
         drop(awake);
-        let outs = self.outs.iter().map(|&out| self.take(&mut env, out)).collect();
+        let result = finish(&mut self.outs.iter().map(|&out| self.take(&mut env.slots, out)));
         // A value left in its slot would keep its buffer from being used again.
         env.slots.fill(None);
-        if let Ok(mut pool) = self.pool.try_lock() {
-            pool.push(env);
-        }
-        Ok(outs)
+        self.envs.put(env);
+        Ok(result)
     }
 
     fn env(&self) -> Env {
         let homes = self.homes.iter().map(|&bytes| Some(Buffer::scratch(bytes))).collect();
-        Env { slots: vec![None; self.slots], homes }
+        Env { slots: vec![None; self.slots], homes, lists: Lists::default() }
     }
 
-    fn take(&self, env: &mut Env, operand: Operand) -> Array {
+    fn take(&self, slots: &mut [Option<Array>], operand: Operand) -> Array {
         let array = match operand {
             Operand::Const(at) => return self.consts[at].clone(),
-            Operand::Slot(at, true) => env.slots[at].take(),
-            Operand::Slot(at, false) => env.slots[at].clone(),
+            Operand::Slot(at, true) => slots[at].take(),
+            Operand::Slot(at, false) => slots[at].clone(),
             Operand::Home(..) => None,
         };
         array.unwrap_or_else(|| {
@@ -153,15 +179,13 @@ impl Program {
             }),
             Action::Prepared(_, kernel) => self.prepared(&**kernel, step, env),
             Action::Reshape => {
-                let array = self.take(env, step.args[0]).with_aval(step.avals[0].clone());
-                step.outs.iter().for_each(|out| {
-                    if let Dest::Slot(at) = out {
-                        env.slots[*at] = Some(array.clone());
-                    }
-                });
+                let array = self.take(&mut env.slots, step.args[0]).with_aval(step.avals[0].clone());
+                if let Dest::Slot(at) = step.outs[0] {
+                    env.slots[at] = Some(array);
+                }
             }
             Action::Eval(primitive) => {
-                let args: Args<Array> = step.args.iter().map(|&arg| self.take(env, arg)).collect();
+                let args: Args<Array> = step.args.iter().map(|&arg| self.take(&mut env.slots, arg)).collect();
                 let avals = step.avals.iter().cloned().collect();
                 let outs = primitive.eval(args, avals).map_err(|e| e.at(step.location))?;
                 for (dest, out) in step.outs.iter().zip(outs) {
@@ -175,111 +199,109 @@ impl Program {
     }
 
     fn prepared(&self, kernel: &dyn Prepared, step: &Step, env: &mut Env) {
-        let mut made: Option<Array> = None;
-        let mut home: Option<Buffer> = None;
-        match step.outs[0] {
-            Dest::Slot(_) => made = Some(Array::scratch(step.avals[0].clone())),
-            Dest::Home(at, _) => home = env.homes[at].take(),
-        }
-        {
-            let args: SmallVec<[&[u8]; 4]> = step.args.iter().map(|&arg| self.bytes(env, arg)).collect();
-            let out = match (&mut made, &mut home, &step.outs[0]) {
-                (Some(array), ..) => array.unique_bytes(),
-                (None, Some(buffer), Dest::Home(_, bytes)) => Some(&mut buffer.slice_mut::<u8>()[..*bytes]),
-                _ => None,
-            };
-            match out {
-                Some(out) => kernel.run(&args, out),
-                None => unreachable!("a result is new, or in a home of its own"),
-            }
-        }
-        match step.outs[0] {
-            Dest::Slot(at) => env.slots[at] = made,
-            Dest::Home(at, _) => env.homes[at] = home,
-        }
-        drop_used(step, env);
+        let Env { slots, homes, .. } = env;
+        let (dest, aval) = (step.outs[0], &step.avals[0]);
+        let mut made = match dest {
+            Dest::Slot(_) => Made::Array(Array::scratch(aval.clone())),
+            Dest::Home(at, _) => Made::home(homes, at),
+        };
+        let args: SmallVec<[&[u8]; 4]> = step.args.iter().map(|&arg| self.bytes(slots, homes, arg)).collect();
+        kernel.run(&args, made.bytes(dest));
+        drop(args);
+        made.put(dest, slots, homes);
+        step.ends.iter().for_each(|&at| slots[at] = None);
     }
 
-    fn bytes<'a>(&'a self, env: &'a Env, operand: Operand) -> &'a [u8] {
+    fn bytes<'a>(
+        &'a self,
+        slots: &'a [Option<Array>],
+        homes: &'a [Option<Buffer>],
+        operand: Operand,
+    ) -> &'a [u8] {
         let bytes = match operand {
             Operand::Const(at) => return self.consts[at].bytes(),
-            Operand::Slot(at, _) => env.slots[at].as_ref().map(Array::bytes),
-            Operand::Home(at, bytes) => env.homes[at].as_ref().map(|home| &home.slice::<u8>()[..bytes]),
+            Operand::Slot(at, _) => slots[at].as_ref().map(Array::bytes),
+            Operand::Home(at, bytes) => homes[at].as_ref().map(|home| &home.slice::<u8>()[..bytes]),
         };
         bytes.unwrap_or_else(|| unreachable!("a value is made before it is used, and in no home of a result"))
     }
 
     /// Runs a kernel that writes to several results, each in new memory or in that of an argument.
     fn fused(&self, step: &Step, env: &mut Env, run: impl FnOnce(&[Source<'_>], &mut [&mut [u8]])) {
-        let mut made: SmallVec<[Option<Array>; 4]> = SmallVec::new();
-        let mut homes: SmallVec<[Option<Buffer>; 4]> = SmallVec::new();
-        let mut held: SmallVec<[Option<usize>; 16]> = SmallVec::from_elem(None, step.args.len());
-        for (i, (dest, pair)) in step.outs.iter().zip(&step.pairs).enumerate() {
-            let (array, home) = match (dest, pair.map(|input| (input, step.args[input]))) {
-                // The home of an argument that ends here may be the result's.
-                (Dest::Home(at, _), Some((input, Operand::Home(from, _)))) if *at == from => {
-                    held[input] = Some(i);
-                    (None, env.homes[*at].take())
-                }
-                (Dest::Home(at, _), _) => (None, env.homes[*at].take()),
-                (Dest::Slot(_), Some((input, Operand::Slot(from, true)))) => match env.slots[from].take() {
-                    Some(array) => match array.reuse(step.avals[i].clone()) {
-                        Ok(array) => {
-                            held[input] = Some(i);
-                            (Some(array), None)
-                        }
-                        Err((array, fresh)) => {
-                            env.slots[from] = Some(array);
-                            (Some(fresh), None)
-                        }
-                    },
-                    None => (Some(Array::scratch(step.avals[i].clone())), None),
-                },
-                (Dest::Slot(_), _) => (Some(Array::scratch(step.avals[i].clone())), None),
-            };
-            made.push(array);
-            homes.push(home);
-        }
-        {
-            let sources: SmallVec<[Source<'_>; 16]> = (step.args.iter().zip(&held))
-                .map(|(&arg, held)| match held {
-                    Some(result) => Source::Result(*result),
-                    None => Source::Bytes(self.bytes(env, arg)),
-                })
-                .collect();
-            let mut results: SmallVec<[&mut [u8]; 4]> = SmallVec::new();
-            for ((array, home), dest) in made.iter_mut().zip(&mut homes).zip(&step.outs) {
-                let bytes = match (array, home, dest) {
-                    (Some(array), ..) => array.unique_bytes(),
-                    (None, Some(buffer), Dest::Home(_, bytes)) => {
-                        Some(&mut buffer.slice_mut::<u8>()[..*bytes])
+        let Env { slots, homes, lists } = env;
+        let Lists { made, held, .. } = lists;
+        held.resize(step.args.len(), None);
+        for (i, (&dest, pair)) in step.outs.iter().zip(&step.pairs).enumerate() {
+            let arg = pair.map(|input| (input, step.args[input]));
+            made.push(match (dest, arg) {
+                (Dest::Home(at, _), _) => {
+                    // The home of an argument that ends here may be the result's.
+                    if let Some((input, Operand::Home(from, _))) = arg
+                        && from == at
+                    {
+                        held[input] = Some(i);
                     }
-                    _ => None,
-                };
-                match bytes {
-                    Some(bytes) => results.push(bytes),
-                    None => unreachable!("a result is new, given away, or in a home of its own"),
+                    Made::home(homes, at)
                 }
-            }
-            run(&sources, &mut results);
+                (Dest::Slot(_), Some((input, Operand::Slot(from, true)))) => {
+                    match slots[from].take_if(|array| array.may_be_overwritten(&step.avals[i])) {
+                        Some(array) => {
+                            held[input] = Some(i);
+                            Made::Array(array.redescribed(&step.avals[i]))
+                        }
+                        None => Made::Array(Array::scratch(step.avals[i].clone())),
+                    }
+                }
+                (Dest::Slot(_), _) => Made::Array(Array::scratch(step.avals[i].clone())),
+            });
         }
-        for ((array, home), dest) in made.into_iter().zip(homes).zip(&step.outs) {
-            match dest {
-                Dest::Slot(at) => env.slots[*at] = array,
-                Dest::Home(at, _) => env.homes[*at] = home,
-            }
-        }
-        drop_used(step, env);
+        let mut sources = emptied(std::mem::take(&mut lists.sources));
+        sources.extend(step.args.iter().zip(&*held).map(|(&arg, held)| match held {
+            Some(result) => Source::Result(*result),
+            None => Source::Bytes(self.bytes(slots, homes, arg)),
+        }));
+        let mut results = emptied(std::mem::take(&mut lists.results));
+        results.extend(made.iter_mut().zip(&step.outs).map(|(made, &dest)| made.bytes(dest)));
+        run(&sources, &mut results);
+        (lists.sources, lists.results) = (emptied(sources), emptied(results));
+        held.clear();
+        made.drain(..).zip(&step.outs).for_each(|(made, &dest)| made.put(dest, slots, homes));
+        step.ends.iter().for_each(|&at| slots[at] = None);
     }
 }
 
-/// Lets go of arguments that are not used again.
-fn drop_used(step: &Step, env: &mut Env) {
-    for arg in &step.args {
-        if let Operand::Slot(at, true) = arg {
-            env.slots[*at] = None;
+impl Made {
+    fn home(homes: &mut [Option<Buffer>], at: usize) -> Made {
+        match homes[at].take() {
+            Some(buffer) => Made::Home(buffer),
+            None => unreachable!("results of one step have homes of their own"),
         }
     }
+
+    fn bytes(&mut self, dest: Dest) -> &mut [u8] {
+        let bytes = match (self, dest) {
+            (Made::Array(array), _) => array.unique_bytes(),
+            (Made::Home(buffer), Dest::Home(_, bytes)) => Some(&mut buffer.slice_mut::<u8>()[..bytes]),
+            (Made::Home(_), Dest::Slot(_)) => None,
+        };
+        bytes.unwrap_or_else(|| unreachable!("a result is new, given away, or in a home of its own"))
+    }
+
+    fn put(self, dest: Dest, slots: &mut [Option<Array>], homes: &mut [Option<Buffer>]) {
+        match (self, dest) {
+            (Made::Array(array), Dest::Slot(at)) => slots[at] = Some(array),
+            (Made::Home(buffer), Dest::Home(at, _)) => homes[at] = Some(buffer),
+            _ => unreachable!("arrays are made for slots, and homes are only borrowed"),
+        }
+    }
+}
+
+/// The memory of a list for items that live for another time.
+///
+/// A list that is collected from a list of items of the same size keeps its memory.
+fn emptied<T, U>(mut list: Vec<T>) -> Vec<U> {
+    list.clear();
+    list.into_iter().map(|_| unreachable!("the list is empty")).collect()
 }
 
 /// For tests and reports: which values share memory.

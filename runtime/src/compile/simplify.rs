@@ -1,7 +1,8 @@
 //! Algebra: what each primitive says may stand in its place, and arithmetic on constants.
 
-use std::collections::HashMap;
 use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
 
 use super::graph::{Eqn, Graph, Var};
 use crate::primitive::{Args, Outs, Primitive};
@@ -22,10 +23,10 @@ pub struct Known<'a> {
 /// The graph as far as it is rewritten.
 struct View<'a> {
     avals: &'a [Aval],
-    consts: &'a HashMap<Var, Array>,
+    consts: &'a FxHashMap<Var, Array>,
     eqns: &'a [Eqn],
     /// Variable → equation that makes it.
-    made_by: &'a HashMap<Var, usize>,
+    made_by: &'a FxHashMap<Var, usize>,
 }
 
 /// What may stand in place of an equation with one output.
@@ -107,9 +108,9 @@ fn uniform(array: &Array) -> Option<f64> {
 
 impl Graph {
     pub(crate) fn simplify(mut self) -> Graph {
-        let mut consts: HashMap<Var, Array> = self.consts.iter().cloned().collect();
-        let mut renamed: HashMap<Var, Var> = HashMap::new();
-        let mut made_by: HashMap<Var, usize> = HashMap::new();
+        let mut consts: FxHashMap<Var, Array> = self.consts.iter().cloned().collect();
+        let mut renamed: FxHashMap<Var, Var> = FxHashMap::default();
+        let mut made_by: FxHashMap<Var, usize> = FxHashMap::default();
         let mut kept: Vec<Eqn> = Vec::with_capacity(self.eqns.len());
         for mut eqn in std::mem::take(&mut self.eqns) {
             for arg in &mut eqn.args {
@@ -179,7 +180,7 @@ impl Graph {
     }
 }
 
-fn value(operand: Operand, eqn: &Eqn, kept: &[Eqn], made_by: &HashMap<Var, usize>, steps: &[Var]) -> Var {
+fn value(operand: Operand, eqn: &Eqn, kept: &[Eqn], made_by: &FxHashMap<Var, usize>, steps: &[Var]) -> Var {
     match operand {
         Operand::Arg(i) => eqn.args[i],
         Operand::Inner(i, j) => kept[made_by[&eqn.args[i]]].args[j],
@@ -188,7 +189,7 @@ fn value(operand: Operand, eqn: &Eqn, kept: &[Eqn], made_by: &HashMap<Var, usize
 }
 
 /// The outputs of a small equation on constants.
-fn fold(eqn: &Eqn, avals: &[Aval], consts: &HashMap<Var, Array>) -> Option<Outs<Array>> {
+fn fold(eqn: &Eqn, avals: &[Aval], consts: &FxHashMap<Var, Array>) -> Option<Outs<Array>> {
     let args: Option<Args<Array>> = eqn.args.iter().map(|var| consts.get(var).cloned()).collect();
     let args = args.filter(|args| !args.is_empty() && eqn.primitive.collectives().is_empty())?;
     let outs: Outs<Aval> = eqn.outs.iter().map(|var| avals[var.index()].clone()).collect();

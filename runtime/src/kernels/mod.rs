@@ -11,6 +11,7 @@ pub mod conv;
 pub mod elementwise;
 pub mod fused;
 pub mod linalg;
+pub(crate) mod list;
 pub mod math;
 pub mod matmul;
 mod merge;

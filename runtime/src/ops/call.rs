@@ -85,6 +85,10 @@ impl Call {
         self.0.program.profile(args, runs)
     }
 
+    pub(crate) fn program(&self) -> &Program {
+        &self.0.program
+    }
+
     pub(crate) fn run(&self, args: impl IntoIterator<Item = Array>) -> Result<Vec<Array>> {
         self.0.program.run(args)
     }

@@ -7,7 +7,7 @@ use crate::compile::Known;
 use crate::error::{Error, Result};
 use crate::kernels::number::Number;
 use crate::kernels::threads;
-use crate::primitive::{Args, Outs, Primitive};
+use crate::primitive::{Args, Outs, Prepared, Primitive};
 use crate::tensor::dtype::dispatch;
 use crate::tensor::{Array, Aval, DType, Element, Repr, Tensor};
 use crate::trace::{Axis, bind1};
@@ -48,6 +48,17 @@ impl Primitive for Full {
             let value = one.data::<T>()[0];
             Array::build(out, |out: &mut [T]| threads::split(out, 1, 1, |_, piece| piece.fill(value)))
         })])
+    }
+
+    fn prepare(&self, _args: &[&Aval], out: &Aval) -> Option<Box<dyn Prepared>> {
+        let one = scalar_array(self.value, out.dtype, false);
+        Some(dispatch!(out.dtype, T => {
+            let value = one.data::<T>()[0];
+            Box::new(move |_: &[&[u8]], out: &mut [u8]| {
+                let out: &mut [T] = bytemuck::cast_slice_mut(out);
+                threads::split(out, 1, 1, |_, piece| piece.fill(value));
+            })
+        }))
     }
 
     fn batch(&self, _axis: &Axis, args: Args, _mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {

@@ -4,6 +4,7 @@ use smallvec::SmallVec;
 
 use super::slice::strides_of;
 use crate::error::{Error, Result};
+use crate::kernels::list::List;
 use crate::kernels::strided::{OUTSIDE, Strided};
 use crate::tensor::{Array, Aval, DType, Shape};
 
@@ -228,12 +229,12 @@ impl Windows {
     }
 }
 
-/// The starts of windows: those of up to eight are held without an allocation.
-pub(crate) type Positions = SmallVec<[usize; 8]>;
+/// The starts of windows.
+pub(crate) type Positions = List<usize>;
 
 /// What is known of the starts of windows before the indices are.
 pub(crate) struct Starts {
-    paired: Positions,
+    paired: Box<[usize]>,
     /// Along each indexed axis: its size, the last start, and the distance between starts.
     axes: SmallVec<[(i64, i64, usize); 4]>,
     wrap: bool,
@@ -243,7 +244,7 @@ pub(crate) struct Starts {
 impl Starts {
     /// Where in the operand each window starts for indices of a dtype, or [`OUTSIDE`].
     pub(crate) fn of(&self, indices: &[u8], dtype: DType) -> Positions {
-        let mut starts = self.paired.clone();
+        let mut starts: Positions = self.paired.iter().copied().collect();
         if self.axes.is_empty() {
             return starts;
         }

@@ -9,7 +9,7 @@ use super::moments::{incremented, no_steps};
 use super::update::try_apply_updates;
 use crate::error::Result;
 use crate::tensor::Tensor;
-use crate::tree::{Builder, Token, Tree};
+use crate::tree::{Builder, Remains, Token, Tree};
 use crate::variables::Dict;
 
 /// Parameters, their optimizer, its state, and the number of steps: what a step of training takes and returns.
@@ -92,6 +92,12 @@ where
         leaves.push(self.step);
         self.params.into_leaves(leaves);
         self.opt_state.into_leaves(leaves);
+    }
+
+    fn dismantle(self, remains: &mut Remains) {
+        self.step.dismantle(remains);
+        self.params.dismantle(remains);
+        self.opt_state.dismantle(remains);
     }
 
     fn build(from: &mut Builder<'_>) -> Result<Self> {

@@ -23,7 +23,9 @@ struct Numbers {
 enum Storage {
     /// Up to 16 bytes: scalars need no buffer.
     Inline([u64; 2]),
-    Shared(Arc<Buffer>),
+    Owned(Buffer),
+    /// The memory of an array that has some of its own, under another description.
+    Of(Array),
 }
 
 const INLINE: usize = 16;
@@ -41,8 +43,7 @@ impl Array {
 
     fn with_buffer(aval: Aval, buffer: impl FnOnce(usize) -> Buffer) -> Array {
         let bytes = aval.size() * aval.dtype.size();
-        let storage =
-            if bytes <= INLINE { Storage::Inline([0; 2]) } else { Storage::Shared(Arc::new(buffer(bytes))) };
+        let storage = if bytes <= INLINE { Storage::Inline([0; 2]) } else { Storage::Owned(buffer(bytes)) };
         Array(Arc::new(Numbers { aval, storage }))
     }
 
@@ -102,11 +103,7 @@ impl Array {
     /// If `T` is not as wide as the dtype.
     pub fn data<T: Pod>(&self) -> &[T] {
         assert_eq!(size_of::<T>(), self.dtype().size(), "data of {} read as another type", self.dtype());
-        let size = self.size();
-        match &self.0.storage {
-            Storage::Inline(words) => &bytemuck::cast_slice(words)[..size],
-            Storage::Shared(buffer) => &buffer.slice()[..size],
-        }
+        bytemuck::cast_slice(self.bytes())
     }
 
     /// The numbers for writing, if nobody else holds them.
@@ -115,29 +112,19 @@ impl Array {
     /// If `T` is not as wide as the dtype.
     pub fn unique<T: Pod>(&mut self) -> Option<&mut [T]> {
         assert_eq!(size_of::<T>(), self.dtype().size(), "data of {} written as another type", self.dtype());
-        let size = self.size();
-        match &mut Arc::get_mut(&mut self.0)?.storage {
-            Storage::Inline(words) => Some(&mut bytemuck::cast_slice_mut(words)[..size]),
-            Storage::Shared(buffer) => Some(&mut Arc::get_mut(buffer)?.slice_mut()[..size]),
-        }
+        self.unique_bytes().map(bytemuck::cast_slice_mut)
     }
 
     /// The raw bytes for writing, if nobody else holds them.
     pub(crate) fn unique_bytes(&mut self) -> Option<&mut [u8]> {
-        let bytes = self.size() * self.dtype().size();
-        match &mut Arc::get_mut(&mut self.0)?.storage {
-            Storage::Inline(words) => Some(&mut bytemuck::cast_slice_mut(words)[..bytes]),
-            Storage::Shared(buffer) => Some(&mut Arc::get_mut(buffer)?.slice_mut()[..bytes]),
-        }
+        let numbers = Arc::get_mut(&mut self.0)?;
+        let bytes = numbers.aval.size() * numbers.aval.dtype.size();
+        numbers.storage.unique_bytes().map(|all| &mut all[..bytes])
     }
 
     /// The raw bytes, little-endian on the machines we run on.
     pub fn bytes(&self) -> &[u8] {
-        let bytes = self.size() * self.dtype().size();
-        match &self.0.storage {
-            Storage::Inline(words) => &bytemuck::cast_slice(words)[..bytes],
-            Storage::Shared(buffer) => &buffer.slice()[..bytes],
-        }
+        &self.0.storage.bytes()[..self.size() * self.dtype().size()]
     }
 
     /// The same numbers under another shape, or another dtype of the same width: nothing is copied.
@@ -156,7 +143,8 @@ impl Array {
         }
         let storage = match &self.0.storage {
             Storage::Inline(words) => Storage::Inline(*words),
-            Storage::Shared(buffer) => Storage::Shared(buffer.clone()),
+            Storage::Owned(_) => Storage::Of(self.clone()),
+            Storage::Of(owner) => Storage::Of(owner.clone()),
         };
         Array(Arc::new(Numbers { aval, storage }))
     }
@@ -166,19 +154,53 @@ impl Array {
     /// # Errors
     /// Otherwise this array as it was, and a new one to write into.
     pub fn reuse(self, aval: Aval) -> Result<Array, (Array, Array)> {
-        let mut array = self;
-        let fits = array.dtype().size() == aval.dtype.size() && array.size() == aval.size();
-        let unique = fits
-            && Arc::get_mut(&mut array.0).is_some_and(|numbers| match &mut numbers.storage {
-                Storage::Inline(_) => true,
-                Storage::Shared(buffer) => Arc::get_mut(buffer).is_some(),
-            });
-        if unique { Ok(array.with_aval(aval)) } else { Err((array, Array::scratch(aval))) }
+        if self.may_be_overwritten(&aval) {
+            Ok(self.redescribed(&aval))
+        } else {
+            Err((self, Array::scratch(aval)))
+        }
+    }
+
+    /// Whether it can be overwritten under this description.
+    pub(crate) fn may_be_overwritten(&self, aval: &Aval) -> bool {
+        self.dtype().size() == aval.dtype.size() && self.size() == aval.size() && !self.is_shared()
+    }
+
+    /// This array under another description of the same size.
+    pub(crate) fn redescribed(self, aval: &Aval) -> Array {
+        if self.aval().is(aval) { self } else { self.with_aval(aval.clone()) }
+    }
+
+    /// Whether somebody else holds the numbers.
+    ///
+    /// If not, nobody else can come to hold them, as there is nobody to get them from; this only reads counts, which
+    /// takes a fraction of the time of [`unique_bytes`](Array::unique_bytes).
+    pub(crate) fn is_shared(&self) -> bool {
+        let is_shared = |numbers: &Arc<Numbers>| Arc::strong_count(numbers) > 1;
+        is_shared(&self.0) || matches!(&self.0.storage, Storage::Of(owner) if is_shared(&owner.0))
     }
 
     /// Where the numbers are, to see reuse and donation.
     pub fn address(&self) -> usize {
         self.bytes().as_ptr().addr()
+    }
+}
+
+impl Storage {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Storage::Inline(words) => bytemuck::cast_slice(words),
+            Storage::Owned(buffer) => buffer.slice(),
+            Storage::Of(owner) => owner.0.storage.bytes(),
+        }
+    }
+
+    fn unique_bytes(&mut self) -> Option<&mut [u8]> {
+        match self {
+            Storage::Inline(words) => Some(bytemuck::cast_slice_mut(words)),
+            Storage::Owned(buffer) => Some(buffer.slice_mut()),
+            Storage::Of(owner) => Arc::get_mut(&mut owner.0)?.storage.unique_bytes(),
+        }
     }
 }
 

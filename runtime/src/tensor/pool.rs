@@ -1,5 +1,6 @@
 //! Aligned memory that is used again: a fresh page costs more than the arithmetic on it.
 
+use std::cell::RefCell;
 use std::sync::Mutex;
 
 use bytemuck::{Pod, Zeroable};
@@ -19,6 +20,17 @@ const KEPT_COUNT: usize = 2;
 
 const CLASSES: usize = 4 * 64;
 
+/// Classes of which each thread keeps some buffers for itself, found without a lock: those of up to 64 KiB.
+const NEAR_CLASSES: usize = 40;
+
+/// Bytes of one class that a thread keeps for itself.
+const NEAR_BYTES: usize = 64 << 10;
+
+thread_local! {
+    static NEAR: RefCell<[Vec<Vec<Line>>; NEAR_CLASSES]> =
+        const { RefCell::new([const { Vec::new() }; NEAR_CLASSES]) };
+}
+
 static POOL: [Mutex<Vec<Vec<Line>>>; CLASSES] = [const { Mutex::new(Vec::new()) }; CLASSES];
 
 /// Memory for numbers, given back to the pool when dropped.
@@ -30,15 +42,14 @@ impl Buffer {
     /// At least `bytes` bytes with unspecified contents.
     pub(crate) fn scratch(bytes: usize) -> Buffer {
         let (class, lines) = class(bytes);
-        let pooled = POOL[class].lock().ok().and_then(|mut pool| pool.pop());
+        let pooled = waiting(class);
         Buffer { lines: pooled.unwrap_or_else(|| bytemuck::zeroed_vec(lines)) }
     }
 
     /// At least `bytes` bytes, all zero.
     pub(crate) fn zeroed(bytes: usize) -> Buffer {
         let (class, lines) = class(bytes);
-        let pooled = POOL[class].lock().ok().and_then(|mut pool| pool.pop());
-        match pooled {
+        match waiting(class) {
             Some(mut lines) => {
                 bytemuck::cast_slice_mut::<Line, u8>(&mut lines)[..bytes].fill(0);
                 Buffer { lines }
@@ -61,7 +72,9 @@ impl Drop for Buffer {
     fn drop(&mut self) {
         let lines = std::mem::take(&mut self.lines);
         let bytes = lines.len() * LINE;
-        if let Ok(mut pool) = POOL[class(bytes).0].lock()
+        let class = class(bytes).0;
+        let Some(lines) = keep_near(class, lines) else { return };
+        if let Ok(mut pool) = POOL[class].lock()
             && (pool.len() < KEPT_COUNT || pool.len() * bytes < KEPT_BYTES)
         {
             pool.push(lines);
@@ -69,8 +82,36 @@ impl Drop for Buffer {
     }
 }
 
-/// Frees the memory that waits to be used again.
+/// A buffer that waits to be used again.
+fn waiting(class: usize) -> Option<Vec<Line>> {
+    if class < NEAR_CLASSES
+        && let Ok(Some(lines)) = NEAR.try_with(|near| near.borrow_mut()[class].pop())
+    {
+        return Some(lines);
+    }
+    POOL[class].lock().ok()?.pop()
+}
+
+/// Keeps a buffer for this thread, or hands it back.
+fn keep_near(class: usize, lines: Vec<Line>) -> Option<Vec<Line>> {
+    if class >= NEAR_CLASSES {
+        return Some(lines);
+    }
+    let mut lines = Some(lines);
+    // A thread that ends keeps nothing.
+    let _ = NEAR.try_with(|near| {
+        let waiting = &mut near.borrow_mut()[class];
+        let bytes = lines.as_ref().map_or(0, |lines| lines.len() * LINE);
+        if waiting.len() * bytes < NEAR_BYTES {
+            waiting.extend(lines.take());
+        }
+    });
+    lines
+}
+
+/// Frees the memory that waits to be used again, but for a little that other threads keep for themselves.
 pub fn release_memory() {
+    NEAR.with(|near| near.borrow_mut().fill_with(Vec::new));
     for pool in &POOL {
         if let Ok(mut pool) = pool.lock() {
             *pool = Vec::new();
@@ -105,6 +146,20 @@ mod tests {
             assert_eq!(class(rounded * LINE), (index, rounded));
         }
         assert!(class(isize::MAX as usize).0 < CLASSES);
+    }
+
+    #[test]
+    fn a_thread_keeps_small_buffers_for_itself_and_a_bounded_number_of_them() {
+        assert_eq!(class(NEAR_BYTES).0, NEAR_CLASSES - 1);
+        let bytes = 40 * LINE;
+        let made: Vec<Buffer> = (0..100).map(|_| Buffer::scratch(bytes)).collect();
+        let first = made[0].slice::<u8>().as_ptr().addr();
+        drop(made);
+        let near = NEAR.with(|near| near.borrow()[class(bytes).0].len());
+        assert_eq!(near, NEAR_BYTES.div_ceil(bytes));
+        let found: Vec<Buffer> = (0..near).map(|_| Buffer::scratch(bytes)).collect();
+        assert!(found.iter().any(|buffer| buffer.slice::<u8>().as_ptr().addr() == first));
+        assert_eq!(NEAR.with(|near| near.borrow()[class(bytes).0].len()), 0);
     }
 
     #[test]

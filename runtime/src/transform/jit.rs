@@ -1,7 +1,7 @@
 //! `jit`: traced once, run many times.
 
 use std::marker::PhantomData;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -10,9 +10,10 @@ use crate::compile::{Graph, Profile};
 use crate::error::Result;
 use crate::ops::call::Call;
 use crate::primitive::Args;
+use crate::spare::Spares;
 use crate::tensor::{Array, Aval, Repr, Tensor};
 use crate::trace::{self, Axis, Trace};
-use crate::tree::{self, Structure, Tree};
+use crate::tree::{self, Refills, Remains, Structure, Tree};
 
 /// A function that is traced once per structure, shapes and dtypes; see [`jit`].
 pub struct Jit<F, I, O> {
@@ -20,8 +21,8 @@ pub struct Jit<F, I, O> {
     is_fused: bool,
     limit: usize,
     cache: RwLock<Vec<Arc<Entry>>>,
-    /// Where the entry of the last call is.
-    recent: AtomicUsize,
+    /// What the last calls ran.
+    recent: Spares<Recent>,
     counts: Counts,
     types: PhantomData<fn(I) -> O>,
 }
@@ -85,6 +86,14 @@ struct Entry {
     /// for as long as their trace lasts, and using them later is `Error::Leaked`.
     captured: Vec<Tensor>,
     outs: Structure,
+    /// Which dicts of the result are those of the argument.
+    refills: Refills,
+}
+
+/// What a call runs, and what it takes its argument apart into.
+struct Recent {
+    entry: Arc<Entry>,
+    remains: Remains,
 }
 
 /// Compiles a function: it is traced once for each structure, shapes and dtypes of its argument, simplified, and from then
@@ -121,7 +130,7 @@ where
         is_fused: true,
         limit: LIMIT,
         cache: RwLock::default(),
-        recent: AtomicUsize::new(0),
+        recent: Spares::default(),
         counts: Counts::default(),
         types: PhantomData,
     }
@@ -139,20 +148,20 @@ where
     /// What `f` returns while it is traced; if it asks for the numbers of a traced value. The arguments are gone then.
     pub fn call(&self, args: I) -> Result<O> {
         let current = trace::current();
-        let entry = self.entry(&args, current.as_ref())?;
-        let mut leaves = Vec::with_capacity(entry.avals.len());
-        args.into_leaves(&mut leaves);
+        let mut recent = self.recent(&args, current.as_ref())?;
+        let Recent { entry, remains } = &mut *recent;
+        args.dismantle(remains);
         let concrete = |leaf: &Tensor| matches!(leaf.repr, Repr::Array(_));
-        if current.is_none() && entry.captured.is_empty() && leaves.iter().all(concrete) {
-            let arrays = leaves.into_iter().map(|leaf| match leaf.repr {
-                Repr::Array(array) => array,
-                Repr::Traced(_) => unreachable!("checked above"),
-            });
-            let outs: Vec<Array> = entry.call.run(arrays)?;
-            return Ok(entry.outs.build(outs.into_iter().map(Tensor::from)));
-        }
-        let all: Args = entry.captured.iter().cloned().chain(leaves).collect();
-        Ok(entry.outs.build(trace::bind(&entry.call, all)?))
+        let outs = if current.is_none() && entry.captured.is_empty() && remains.leaves.iter().all(concrete) {
+            entry.run(remains)
+        } else {
+            let all: Args = entry.captured.iter().cloned().chain(remains.leaves.drain(..)).collect();
+            trace::bind(&entry.call, all).map(|outs| entry.outs.build(outs))
+        };
+        // What the argument was in is freed, unless the result is in it now.
+        remains.clear();
+        self.recent.put(recent);
+        outs
     }
 
     /// The graph these arguments lead to, to be printed.
@@ -241,29 +250,34 @@ where
 
     /// Forgets all programs.
     pub fn clear(&self) {
+        self.recent.clear();
         self.cache.write().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
-    fn entry(&self, args: &I, current: Option<&Trace>) -> Result<Arc<Entry>> {
-        let axes = trace::axes(current);
-        let cache = self.cache.read().unwrap_or_else(PoisonError::into_inner);
-        let fits = |entry: &Arc<Entry>| entry.axes == axes && entry.inputs.fits(args, &entry.avals);
-        // Most calls are like the one before, which is found by one walk over the arguments.
-        let recent = cache.get(self.recent.load(Ordering::Relaxed)).filter(|entry| fits(entry)).cloned();
-        let key = if recent.is_some() { 0 } else { tree::fingerprint(args) };
-        let found = recent.or_else(|| {
-            let at = cache.iter().position(|entry| entry.key == key && fits(entry))?;
-            self.recent.store(at, Ordering::Relaxed);
-            Some(cache[at].clone())
-        });
-        let call = self.counts.calls.fetch_add(1, Ordering::Relaxed);
-        if let Some(entry) = &found {
-            entry.used.store(call, Ordering::Relaxed);
+    /// What these arguments run: most calls are like the one before, which is found by one walk over the arguments.
+    fn recent(&self, args: &I, current: Option<&Trace>) -> Result<Box<Recent>> {
+        let recent = self.recent.take();
+        if let Some(recent) = recent.filter(|recent| recent.entry.fits(args, &trace::axes(current))) {
+            let call = self.counts.calls.fetch_add(1, Ordering::Relaxed);
+            recent.entry.used.store(call, Ordering::Relaxed);
+            return Ok(recent);
         }
+        let entry = self.entry(args, current)?;
+        Ok(Box::new(Recent { entry, remains: Remains::default() }))
+    }
+
+    fn entry(&self, args: &I, current: Option<&Trace>) -> Result<Arc<Entry>> {
+        let (axes, key) = (trace::axes(current), tree::fingerprint(args));
+        let cache = self.cache.read().unwrap_or_else(PoisonError::into_inner);
+        let found = cache.iter().find(|entry| entry.key == key && entry.fits(args, &axes)).cloned();
         // Tracing calls user code, which may call this very function: no lock is held then.
         drop(cache);
+        let call = self.counts.calls.fetch_add(1, Ordering::Relaxed);
         match found {
-            Some(entry) => Ok(entry),
+            Some(entry) => {
+                entry.used.store(call, Ordering::Relaxed);
+                Ok(entry)
+            }
             None => self.trace(args, key, axes, call),
         }
     }
@@ -272,9 +286,10 @@ where
         let start = Instant::now();
         let (inputs, avals) = (Structure::of(args), avals(args));
         let staged = stage(&inputs, &avals, &self.f)?;
-        let (captured, outs) = (staged.captured, staged.outs);
+        let (captured, mut outs) = (staged.captured, staged.outs);
+        let refills = Refills::new(&inputs, &mut outs);
         let (call, used) = (Call::with(staged.graph, self.is_fused), AtomicU64::new(used));
-        let entry = Arc::new(Entry { used, key, inputs, avals, axes, call, captured, outs });
+        let entry = Arc::new(Entry { used, key, inputs, avals, axes, call, captured, outs, refills });
         let spent = start.elapsed().as_nanos() as u64;
         self.counts.compile_nanos.fetch_add(spent, Ordering::Relaxed);
         if self.counts.traces.fetch_add(1, Ordering::Relaxed) + 1 == SUSPICIOUS {
@@ -289,6 +304,27 @@ where
         }
         cache.push(entry.clone());
         Ok(entry)
+    }
+}
+
+impl Entry {
+    fn fits(&self, args: &impl Tree, axes: &[Axis]) -> bool {
+        self.axes == axes && self.inputs.fits(args, &self.avals)
+    }
+
+    /// Runs the program on leaves that are all arrays.
+    fn run<O: Tree>(&self, remains: &mut Remains) -> Result<O> {
+        // The list goes back when the program has all of them, and dicts are filled while it hands out its results.
+        let mut leaves = std::mem::take(&mut remains.leaves);
+        let arrays = leaves.drain(..).map(|leaf| match leaf.repr {
+            Repr::Array(array) => array,
+            Repr::Traced(_) => unreachable!("all of them are arrays"),
+        });
+        let outs = self.call.program().run_then(arrays, |outs| {
+            self.outs.rebuild(&mut outs.map(Tensor::from), remains, &self.refills)
+        })?;
+        remains.leaves = leaves;
+        outs
     }
 }
 

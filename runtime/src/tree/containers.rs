@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Builder, Fixed, Static, Token, Tree};
+use super::{Builder, Fixed, Remains, Static, Token, Tree};
 use crate::error::Result;
 use crate::tensor::Tensor;
 
@@ -31,9 +31,18 @@ impl<T: Tree> Tree for Vec<T> {
         self.into_iter().for_each(|child| child.into_leaves(leaves));
     }
 
+    fn dismantle(self, remains: &mut Remains) {
+        self.into_iter().for_each(|child| child.dismantle(remains));
+    }
+
     fn build(from: &mut Builder<'_>) -> Result<Vec<T>> {
         let count = from.sequence()?;
-        (0..count).map(|_| T::build(from)).collect()
+        // Collecting results does not know how many there will be.
+        let mut children = Vec::with_capacity(count);
+        for _ in 0..count {
+            children.push(T::build(from)?);
+        }
+        Ok(children)
     }
 }
 
@@ -47,13 +56,17 @@ impl<T: Tree, const N: usize> Tree for [T; N] {
         self.into_iter().for_each(|child| child.into_leaves(leaves));
     }
 
+    fn dismantle(self, remains: &mut Remains) {
+        self.into_iter().for_each(|child| child.dismantle(remains));
+    }
+
     fn build(from: &mut Builder<'_>) -> Result<[T; N]> {
         from.sequence_of(N)?;
-        let children = (0..N).map(|_| T::build(from)).collect::<Result<Vec<_>>>()?;
-        match children.try_into() {
-            Ok(children) => Ok(children),
-            Err(_) => unreachable!("N children were built"),
+        let mut children: [Option<T>; N] = std::array::from_fn(|_| None);
+        for child in &mut children {
+            *child = Some(T::build(from)?);
         }
+        Ok(children.map(|child| child.unwrap_or_else(|| unreachable!("each of them was built"))))
     }
 }
 
@@ -65,6 +78,10 @@ impl<T: Tree> Tree for Option<T> {
 
     fn into_leaves(self, leaves: &mut Vec<Tensor>) {
         self.into_iter().for_each(|child| child.into_leaves(leaves));
+    }
+
+    fn dismantle(self, remains: &mut Remains) {
+        self.into_iter().for_each(|child| child.dismantle(remains));
     }
 
     fn build(from: &mut Builder<'_>) -> Result<Option<T>> {
@@ -81,6 +98,10 @@ impl<T: Tree> Tree for Box<T> {
 
     fn into_leaves(self, leaves: &mut Vec<Tensor>) {
         (*self).into_leaves(leaves);
+    }
+
+    fn dismantle(self, remains: &mut Remains) {
+        (*self).dismantle(remains);
     }
 
     fn build(from: &mut Builder<'_>) -> Result<Box<T>> {
@@ -128,6 +149,10 @@ macro_rules! maps {
                 self.into_values().for_each(|child| child.into_leaves(leaves));
             }
 
+            fn dismantle(self, remains: &mut Remains) {
+                self.into_values().for_each(|child| child.dismantle(remains));
+            }
+
             fn build(from: &mut Builder<'_>) -> Result<Self> {
                 let count = from.map()?;
                 (0..count).map(|_| Ok((MapKey::from_text(from.key()?), T::build(from)?))).collect()
@@ -164,6 +189,12 @@ macro_rules! tuples {
             fn into_leaves(self, leaves: &mut Vec<Tensor>) {
                 let ($($T,)*) = self;
                 $($T.into_leaves(leaves);)*
+            }
+
+            #[allow(non_snake_case)]
+            fn dismantle(self, remains: &mut Remains) {
+                let ($($T,)*) = self;
+                $($T.dismantle(remains);)*
             }
 
             fn build(from: &mut Builder<'_>) -> Result<Self> {

@@ -6,14 +6,18 @@
 mod containers;
 mod map;
 mod path;
+mod remains;
 mod structure;
 
 pub use flaxen_macros::Tree;
 pub use map::{count, leaves, leaves_with_path, map, map_with_path, zip_map};
 pub(crate) use path::Tracker;
 pub use path::{Path, Step};
+pub(crate) use remains::Refills;
+#[doc(hidden)]
+pub use remains::Remains;
 pub use structure::{Builder, Structure};
-pub(crate) use structure::{Part, fingerprint};
+pub(crate) use structure::{Part, fingerprint, is_same};
 
 use crate::error::Result;
 use crate::tensor::Tensor;
@@ -54,6 +58,12 @@ pub trait Tree: Sized {
     /// Appends the leaves, in the order `walk` visits them; by value, so that `jit` may write into buffers nobody else
     /// holds.
     fn into_leaves(self, leaves: &mut Vec<Tensor>);
+
+    /// As [`into_leaves`](Tree::into_leaves), and keeps emptied containers, to be filled again.
+    #[doc(hidden)]
+    fn dismantle(self, remains: &mut Remains) {
+        self.into_leaves(&mut remains.leaves);
+    }
 
     /// Puts a value together from a structure and leaves, asking for the tokens in the order `walk` visits them.
     ///

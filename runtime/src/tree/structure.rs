@@ -3,12 +3,13 @@
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use super::{Fixed, Token, Tree};
+use super::{Fixed, Refills, Remains, Token, Tree};
 use crate::error::{Error, Result};
 use crate::tensor::{Aval, Tensor};
+use crate::variables::Dict;
 
 /// What is left of a tree without its tensors.
-pub struct Structure(Vec<Part>);
+pub struct Structure(pub(super) Vec<Part>);
 
 /// A [`Token`] without its tensor.
 #[derive(Debug)]
@@ -21,8 +22,11 @@ pub(crate) enum Part {
 
 /// Hands out the parts of a structure, and leaves, to [`Tree::build`].
 pub struct Builder<'a> {
+    all: &'a [Part],
     parts: std::slice::Iter<'a, Part>,
     leaves: &'a mut dyn Iterator<Item = Tensor>,
+    /// What containers can be made of.
+    remains: Option<(&'a mut Remains, &'a Refills)>,
 }
 
 impl PartialEq for Part {
@@ -101,7 +105,25 @@ impl Structure {
     /// # Errors
     /// If `leaves` runs short, or `T` is another type of tree than the one this structure is of.
     pub fn try_build<T: Tree>(&self, leaves: impl IntoIterator<Item = Tensor>) -> Result<T> {
-        let mut from = Builder { parts: self.0.iter(), leaves: &mut leaves.into_iter() };
+        self.build_of(&mut leaves.into_iter(), None)
+    }
+
+    /// As [`try_build`](Structure::try_build), with emptied containers.
+    pub(crate) fn rebuild<T: Tree>(
+        &self,
+        leaves: &mut dyn Iterator<Item = Tensor>,
+        remains: &mut Remains,
+        refills: &Refills,
+    ) -> Result<T> {
+        self.build_of(leaves, Some((remains, refills)))
+    }
+
+    fn build_of<'a, T: Tree>(
+        &'a self,
+        leaves: &'a mut dyn Iterator<Item = Tensor>,
+        remains: Option<(&'a mut Remains, &'a Refills)>,
+    ) -> Result<T> {
+        let mut from = Builder { all: &self.0, parts: self.0.iter(), leaves, remains };
         let tree = T::build(&mut from)?;
         match from.parts.next() {
             None => Ok(tree),
@@ -166,7 +188,7 @@ impl Structure {
             same = same
                 && parts.next().is_some_and(|part| part.matches(&token))
                 && match token {
-                    Token::Leaf(leaf) => avals.next() == Some(leaf.aval()),
+                    Token::Leaf(leaf) => avals.next().is_some_and(|aval| aval.is(leaf.aval())),
                     _ => true,
                 };
         });
@@ -207,8 +229,8 @@ impl Part {
     fn matches(&self, token: &Token<'_>) -> bool {
         match (token, self) {
             (Token::Leaf(_), Part::Leaf) => true,
-            (Token::Node(kind, count), Part::Node(k, c)) => kind == k && count == c,
-            (Token::Key(key), Part::Key(k)) => **key == **k,
+            (Token::Node(kind, count), Part::Node(k, c)) => count == c && is_same(kind, k),
+            (Token::Key(key), Part::Key(k)) => is_same(key, k),
             (Token::Static(value), Part::Fixed(v)) => value.same(&**v),
             _ => false,
         }
@@ -233,7 +255,12 @@ fn describe(token: &Token<'_>) -> String {
     }
 }
 
-impl Builder<'_> {
+/// Whether texts are equal, which most often is because they are one and the same.
+pub(crate) fn is_same(a: &str, b: &str) -> bool {
+    std::ptr::eq(a, b) || a == b
+}
+
+impl<'a> Builder<'a> {
     /// The next leaf.
     ///
     /// # Errors
@@ -310,11 +337,27 @@ impl Builder<'_> {
     }
 
     /// The next key, not copied.
-    pub(crate) fn shared_key(&mut self) -> Result<Arc<str>> {
+    pub(crate) fn shared_key(&mut self) -> Result<&'a Arc<str>> {
         match self.parts.next() {
-            Some(Part::Key(key)) => Ok(key.clone()),
+            Some(Part::Key(key)) => Ok(key),
             other => Err(mismatch("a key", other)),
         }
+    }
+
+    /// An emptied dict for the next child, if there is one; it most likely has the structure of that.
+    pub(crate) fn shell(&mut self) -> Option<Dict> {
+        let at = self.all.len() - self.parts.as_slice().len();
+        let (remains, refills) = self.remains.as_mut()?;
+        remains.shell(refills, at)
+    }
+
+    /// Puts the next leaf into an emptied place.
+    pub(crate) fn fill(&mut self, place: &mut Tensor) -> Result<()> {
+        let hollow = std::mem::replace(place, self.leaf()?);
+        if let Some((remains, _)) = &mut self.remains {
+            remains.keep_hollow(hollow);
+        }
+        Ok(())
     }
 
     /// The next piece of fixed data.

@@ -6,7 +6,7 @@ use super::keys::KeyPath;
 use super::{Collections, Dict, Filter, Value};
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
-use crate::tree::{Builder, Token, Tree};
+use crate::tree::{Builder, Remains, Token, Tree};
 
 /// Everything a model reads and writes: a [`Dict`] for each collection, such as `params` and `batch_stats`.
 ///
@@ -200,6 +200,10 @@ impl Tree for Variables {
 
     fn into_leaves(self, leaves: &mut Vec<Tensor>) {
         self.0.into_leaves(leaves);
+    }
+
+    fn dismantle(self, remains: &mut Remains) {
+        self.0.dismantle(remains);
     }
 
     fn build(from: &mut Builder<'_>) -> Result<Variables> {

@@ -9,7 +9,7 @@ use super::value::Value;
 use crate::error::{Error, Result};
 use crate::ops::unwrap;
 use crate::tensor::Tensor;
-use crate::tree::{Builder, Token, Tree};
+use crate::tree::{Builder, Part, Remains, Token, Tree, is_same};
 
 /// An ordered nested map of values, which is what parameters and state are.
 ///
@@ -305,14 +305,77 @@ impl Tree for Dict {
         }
     }
 
-    fn build(from: &mut Builder<'_>) -> Result<Dict> {
-        let count = from.map()?;
-        let mut entries = BTreeMap::new();
-        for _ in 0..count {
-            entries.insert(from.shared_key()?, Value::build(from)?);
+    fn dismantle(mut self, remains: &mut Remains) {
+        let first_leaf = remains.leaves.len();
+        match Arc::get_mut(&mut self.0) {
+            Some(entries) => empty(entries, remains),
+            None => return self.into_leaves(&mut remains.leaves),
         }
-        Ok(Dict(Arc::new(entries)))
+        if remains.leaves.len() > first_leaf {
+            remains.keep(first_leaf, self);
+        }
     }
+
+    fn build(from: &mut Builder<'_>) -> Result<Dict> {
+        if let Some(mut emptied) = from.shell() {
+            fill(&mut emptied, from)?;
+            return Ok(emptied);
+        }
+        let count = from.map()?;
+        Ok(Dict(Arc::new(build(BTreeMap::new(), count, from)?)))
+    }
+}
+
+type Map = BTreeMap<Arc<str>, Value>;
+
+/// Takes all leaves out of a dict.
+fn empty(entries: &mut Map, remains: &mut Remains) {
+    for value in entries.values_mut() {
+        match value {
+            Value::Tensor(tensor) => remains.take(tensor),
+            Value::Dict(dict) => match Arc::get_mut(&mut dict.0) {
+                Some(entries) => empty(entries, remains),
+                None => dict.clone().into_leaves(&mut remains.leaves),
+            },
+            Value::Static(_) => {}
+            Value::Tuple(_) | Value::Boxed(_) | Value::Tree(_) => {
+                let hollow = Value::Tensor(remains.hollow());
+                std::mem::replace(value, hollow).into_leaves(&mut remains.leaves);
+            }
+        }
+    }
+}
+
+/// Makes an emptied dict a full one; most likely only its leaves are missing.
+fn fill(dict: &mut Dict, from: &mut Builder<'_>) -> Result<()> {
+    let count = from.map()?;
+    let Some(entries) = Arc::get_mut(&mut dict.0).filter(|entries| entries.len() == count) else {
+        dict.0 = Arc::new(build(BTreeMap::new(), count, from)?);
+        return Ok(());
+    };
+    for (filled, (own, value)) in entries.iter_mut().enumerate() {
+        let key = from.shared_key()?;
+        if !is_same(own, key) {
+            let mut kept: Map = std::mem::take(entries).into_iter().take(filled).collect();
+            kept.insert(key.clone(), Value::build(from)?);
+            *entries = build(kept, count - filled - 1, from)?;
+            return Ok(());
+        }
+        match (value, from.peek()) {
+            (Value::Tensor(tensor), Some(Part::Leaf)) => from.fill(tensor)?,
+            (Value::Dict(dict), Some(Part::Node("dict", _))) => fill(dict, from)?,
+            (value, _) => *value = Value::build(from)?,
+        }
+    }
+    Ok(())
+}
+
+/// Adds so many entries.
+fn build(mut entries: Map, count: usize, from: &mut Builder<'_>) -> Result<Map> {
+    for _ in 0..count {
+        entries.insert(from.shared_key()?.clone(), Value::build(from)?);
+    }
+    Ok(entries)
 }
 
 #[cfg(test)]

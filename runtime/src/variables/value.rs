@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Boxed, Dict};
 use crate::error::{Error, Result};
 use crate::tensor::{Repr, Tensor};
-use crate::tree::{Builder, Fixed, Part, Structure, Token, Tree, leaves};
+use crate::tree::{Builder, Fixed, Part, Remains, Structure, Token, Tree, leaves};
 
 /// What a name in a collection stands for: nearly always a tensor or a [`Dict`], but any tree of tensors can be stored.
 ///
@@ -203,6 +203,13 @@ impl Tree for Value {
                 Ok((_, tensors)) => leaves.extend(tensors),
                 Err(shared) => leaves.extend(shared.1.iter().cloned()),
             },
+        }
+    }
+
+    fn dismantle(self, remains: &mut Remains) {
+        match self {
+            Value::Dict(dict) => dict.dismantle(remains),
+            other => other.into_leaves(&mut remains.leaves),
         }
     }
 

@@ -1,7 +1,8 @@
 //! Gathers kernels that do the same to many small arrays, such as the updates of an optimiser, into one.
 
-use std::collections::HashMap;
 use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
 
 use super::super::graph::{Eqn, Graph, Var};
 use super::fusion::Fusion;
@@ -18,7 +19,7 @@ impl Graph {
     /// Computes small arrays together that go through the same operations with the same single numbers.
     #[must_use]
     pub(crate) fn bundle(mut self) -> Graph {
-        let mut first_read: HashMap<Var, usize> = HashMap::new();
+        let mut first_read: FxHashMap<Var, usize> = FxHashMap::default();
         for (at, eqn) in self.eqns.iter().enumerate() {
             eqn.args.iter().for_each(|&arg| {
                 first_read.entry(arg).or_insert(at);
@@ -30,7 +31,7 @@ impl Graph {
             outs.filter_map(|out| first_read.get(out)).all(|&read| read > last)
         };
         // By what is quickly compared.
-        let mut open: HashMap<(usize, usize, Vec<Var>), Vec<Vec<usize>>> = HashMap::new();
+        let mut open: FxHashMap<(usize, usize, Vec<Var>), Vec<Vec<usize>>> = FxHashMap::default();
         let mut full: Vec<Vec<usize>> = Vec::new();
         for (at, eqn) in self.eqns.iter().enumerate() {
             let Some(fusion) = eqn.primitive_as::<Fusion>().filter(|fusion| fusion.recipe().size <= LARGEST)

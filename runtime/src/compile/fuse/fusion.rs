@@ -1,8 +1,8 @@
 //! A group of equations as one primitive.
 
-use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use rustc_hash::{FxHashMap, FxHashSet};
 use smallvec::SmallVec;
 
 use super::super::graph::{Eqn, Graph, Var};
@@ -145,12 +145,12 @@ pub(super) struct Builder<'a> {
     pub avals: Vec<Aval>,
     pub consts: Vec<(Var, Array)>,
     /// Values that are one number by their creation: that number, and its constant once it is needed.
-    numbers: HashMap<Var, (f64, Option<Var>)>,
+    numbers: FxHashMap<Var, (f64, Option<Var>)>,
     /// Constants of one number.
-    scalars: HashMap<Var, Array>,
+    scalars: FxHashMap<Var, Array>,
     /// What callers give, and what they get.
-    given: HashSet<Var>,
-    taken: HashSet<Var>,
+    given: FxHashSet<Var>,
+    taken: FxHashSet<Var>,
 }
 
 /// The kernel of one group while it is put together.
@@ -161,7 +161,7 @@ struct Draft<'a> {
     inputs: Vec<(Var, Access, DType)>,
     /// Operations, whose arguments are inputs, or operations counted from `FIRST`.
     ops: Vec<Op>,
-    values: HashMap<Var, usize>,
+    values: FxHashMap<Var, usize>,
 }
 
 /// Operations are numbered from here until all inputs are known.
@@ -197,7 +197,7 @@ impl<'a> Builder<'a> {
             cols: group.cols.unwrap_or_else(|| natural_cols(graph, group, members)),
             inputs: Vec::new(),
             ops: Vec::new(),
-            values: HashMap::new(),
+            values: FxHashMap::default(),
         };
         for &member in members {
             self.member(&mut draft, group, member);
@@ -316,7 +316,7 @@ impl<'a> Builder<'a> {
     /// The members as a graph with variables of its own.
     fn part(&self, args: &[Var], members: &[usize], outs: &[Var]) -> Graph {
         let mut avals = Vec::new();
-        let mut names: HashMap<Var, Var> = HashMap::new();
+        let mut names: FxHashMap<Var, Var> = FxHashMap::default();
         let mut name = |var: Var| {
             *names.entry(var).or_insert_with(|| {
                 avals.push(self.avals[var.index()].clone());
@@ -377,7 +377,7 @@ impl Draft<'_> {
     }
 }
 
-fn owner(callers: &HashSet<Var>, var: Var) -> Owner {
+fn owner(callers: &FxHashSet<Var>, var: Var) -> Owner {
     if callers.contains(&var) { Owner::Caller } else { Owner::Program }
 }
 

@@ -1,7 +1,8 @@
 //! Which equations run together.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+
+use rustc_hash::FxHashMap;
 
 use super::super::graph::{Eqn, Graph, Var};
 use super::role::{Role, role};
@@ -13,6 +14,8 @@ const LARGEST: usize = 64;
 const SMALL: usize = 1 << 12;
 /// Groups looked at for a way around, before a merger is given up.
 const PATIENCE: usize = 200;
+/// Readers of a group that are too many to look at.
+const MANY: usize = 256;
 
 /// Equations that share one space of elements.
 #[derive(Debug)]
@@ -23,9 +26,11 @@ pub(super) struct Group {
     /// Elements of a row, if anything depends on it.
     pub cols: Option<usize>,
     /// What the members make.
-    pub values: HashMap<Var, Extent>,
+    pub values: FxHashMap<Var, Extent>,
     /// More than that of any group it reads from.
     level: usize,
+    /// How often its members' values are read, by others or by themselves.
+    readers: usize,
 }
 
 pub(super) struct Groups {
@@ -37,10 +42,12 @@ pub(super) struct Groups {
 
 struct Search<'a> {
     graph: &'a Graph,
-    made_by: HashMap<Var, usize>,
-    read_by: HashMap<Var, Vec<usize>>,
+    /// By variable.
+    made_by: Vec<Option<usize>>,
+    read_by: Vec<Vec<usize>>,
     found: Groups,
-    seen: RefCell<Seen>,
+    above: RefCell<Seen>,
+    below: RefCell<Seen>,
 }
 
 /// What an equation would be in a group.
@@ -49,18 +56,31 @@ struct Place {
     cols: Option<usize>,
 }
 
+impl Group {
+    fn of(equation: usize, readers: usize) -> Group {
+        Group {
+            members: vec![equation],
+            size: 0,
+            cols: None,
+            values: FxHashMap::default(),
+            level: 0,
+            readers,
+        }
+    }
+}
+
 impl Groups {
     pub fn of(graph: &Graph) -> Groups {
-        let made_by =
-            graph.eqns.iter().enumerate().flat_map(|(i, eqn)| eqn.outs.iter().map(move |&v| (v, i)));
         let roles = graph.eqns.iter().map(|eqn| role(graph, eqn)).collect();
         let found = Groups { all: Vec::new(), group_of: Vec::new(), roles };
-        let mut read_by: HashMap<Var, Vec<usize>> = HashMap::new();
+        let mut made_by = vec![None; graph.avals.len()];
+        let mut read_by: Vec<Vec<usize>> = vec![Vec::new(); graph.avals.len()];
         for (i, eqn) in graph.eqns.iter().enumerate() {
-            eqn.args.iter().for_each(|&arg| read_by.entry(arg).or_default().push(i));
+            eqn.outs.iter().for_each(|out| made_by[out.index()] = Some(i));
+            eqn.args.iter().for_each(|arg| read_by[arg.index()].push(i));
         }
-        let mut search =
-            Search { graph, made_by: made_by.collect(), read_by, found, seen: RefCell::default() };
+        let (above, below) = (RefCell::default(), RefCell::default());
+        let mut search = Search { graph, made_by, read_by, found, above, below };
         for at in 0..graph.eqns.len() {
             search.place(at);
         }
@@ -103,7 +123,7 @@ impl Groups {
             self.all[group].members.retain(|&other| other != at);
             self.all[group].values.remove(&out);
             self.group_of[at] = self.all.len();
-            self.all.push(Group { members: vec![at], size: 0, cols: None, values: HashMap::new(), level: 0 });
+            self.all.push(Group::of(at, 0));
         }
     }
 }
@@ -114,8 +134,7 @@ impl Search<'_> {
         let eqn = &graph.eqns[at];
         let mut home = None;
         for &arg in &eqn.args {
-            let Some(&maker) = self.made_by.get(&arg) else { continue };
-            let other = self.found.group_of[maker];
+            let Some(other) = self.maker(arg) else { continue };
             if home == Some(other) {
                 continue;
             }
@@ -137,7 +156,7 @@ impl Search<'_> {
             self.found.all.push(group);
             self.found.all.len() - 1
         });
-        let makers = eqn.args.iter().filter_map(|arg| self.made_by.get(arg)).map(|&i| self.found.group_of[i]);
+        let makers = eqn.args.iter().filter_map(|&arg| self.maker(arg));
         let below = makers.filter(|&group| group != home).map(|group| self.found.all[group].level + 1).max();
         let own = &mut self.found.all[home].level;
         *own = (*own).max(below.unwrap_or(0));
@@ -151,8 +170,8 @@ impl Search<'_> {
             let level = self.found.all[group].level;
             for member in self.found.all[group].members.clone() {
                 for out in &self.graph.eqns[member].outs {
-                    for &reader in self.read_by.get(out).into_iter().flatten() {
-                        let Some(&other) = self.found.group_of.get(reader) else { continue };
+                    for &reader in &self.read_by[out.index()] {
+                        let Some(&other) = self.found.group_of.get(reader) else { break };
                         if other != group && self.found.all[other].level <= level {
                             self.found.all[other].level = level + 1;
                             open.push(other);
@@ -163,9 +182,13 @@ impl Search<'_> {
         }
     }
 
+    fn count_readers(&self, equation: usize) -> usize {
+        self.graph.eqns[equation].outs.iter().map(|out| self.read_by[out.index()].len()).sum()
+    }
+
     fn alone(&self, at: usize) -> Group {
         let eqn = &self.graph.eqns[at];
-        let mut group = Group { members: vec![at], size: 0, cols: None, values: HashMap::new(), level: 0 };
+        let mut group = Group::of(at, self.count_readers(at));
         let size = |var: Var| self.graph.aval(var).size();
         let extent = match self.found.roles[at] {
             Some(Role::Map(_)) => {
@@ -266,8 +289,10 @@ impl Search<'_> {
 
     fn join(&mut self, at: usize, group: usize, place: &Place) {
         self.found.group_of.push(group);
+        let readers = self.count_readers(at);
         let group = &mut self.found.all[group];
         group.members.push(at);
+        group.readers += readers;
         group.cols = place.cols;
         group.values.insert(self.graph.eqns[at].outs[0], place.extent);
     }
@@ -317,7 +342,8 @@ impl Search<'_> {
         let (into, from) = (a.min(b), a.max(b));
         let group = &mut self.found.all[from];
         let members = std::mem::take(&mut group.members);
-        let (values, cols, level) = (std::mem::take(&mut group.values), group.cols, group.level);
+        let values = std::mem::take(&mut group.values);
+        let (cols, level, readers) = (group.cols, group.level, group.readers);
         group.size = 0;
         members.iter().for_each(|&member| self.found.group_of[member] = into);
         let group = &mut self.found.all[into];
@@ -326,39 +352,77 @@ impl Search<'_> {
         group.values.extend(values);
         group.cols = group.cols.or(cols);
         group.level = group.level.max(level);
+        group.readers += readers;
         self.raise_readers(into);
         into
     }
 
     /// Whether none of the values, read by a group or a new equation, depends on `group` through equations of others.
+    ///
+    /// It is looked for from both sides in turn, so that it takes no longer than from the side that has less behind it: a
+    /// value may depend on everything before, and a group may be read by everything behind it.
     fn has_no_way_around(&self, group: usize, reader: Option<usize>, values: &[Var]) -> bool {
         let groups = &self.found.all;
-        let maker = |var: &Var| self.found.group_of.get(*self.made_by.get(var)?).copied();
-        let mut seen = self.seen.borrow_mut();
-        seen.begin(groups.len());
-        reader.into_iter().for_each(|reader| {
-            seen.insert(reader);
-        });
-        let mut open: Vec<usize> = values.iter().filter_map(maker).filter(|&maker| maker != group).collect();
-        let mut looked_at = 0;
-        while let Some(next) = open.pop() {
-            if groups[next].level <= groups[group].level || !seen.insert(next) {
-                continue;
+        let is_other = |other: usize| other != group && Some(other) != reader;
+        let (mut above, mut below) = (self.above.borrow_mut(), self.below.borrow_mut());
+        above.begin(groups.len());
+        below.begin(groups.len());
+        let lowest = groups[group].level;
+        // Groups that a value comes from, and those that read from `group`, as far as their levels allow for a way.
+        let mut up: Vec<usize> = Vec::new();
+        let mut highest = lowest;
+        for maker in values.iter().filter_map(|&value| self.maker(value)) {
+            if is_other(maker) && groups[maker].level > lowest && above.insert(maker) {
+                highest = highest.max(groups[maker].level);
+                up.push(maker);
             }
+        }
+        let mut down = vec![group];
+        let mut looked_at = 0;
+        while let Some(next) = up.pop() {
             looked_at += 1;
             if looked_at > PATIENCE {
                 return false;
             }
             for &member in &groups[next].members {
-                for maker in self.graph.eqns[member].args.iter().filter_map(maker) {
-                    if maker == group {
+                for maker in self.graph.eqns[member].args.iter().filter_map(|&arg| self.maker(arg)) {
+                    if maker == group || below.contains(maker) {
                         return false;
                     }
-                    open.push(maker);
+                    if is_other(maker) && groups[maker].level > lowest && above.insert(maker) {
+                        up.push(maker);
+                    }
+                }
+            }
+            let Some(next) = down.pop() else { return true };
+            if groups[next].readers > MANY {
+                down.push(next);
+                continue;
+            }
+            for &member in &groups[next].members {
+                for reader in self.readers(member) {
+                    if above.contains(reader) {
+                        return false;
+                    }
+                    if is_other(reader) && groups[reader].level <= highest && below.insert(reader) {
+                        down.push(reader);
+                    }
                 }
             }
         }
         true
+    }
+
+    /// The group that makes a value.
+    fn maker(&self, value: Var) -> Option<usize> {
+        self.found.group_of.get(self.made_by[value.index()]?).copied()
+    }
+
+    /// The groups that read what an equation makes.
+    fn readers(&self, equation: usize) -> impl Iterator<Item = usize> {
+        let outs = self.graph.eqns[equation].outs.iter();
+        let readers = outs.flat_map(|out| &self.read_by[out.index()]);
+        readers.filter_map(|&reader| self.found.group_of.get(reader).copied())
     }
 }
 
@@ -374,6 +438,10 @@ impl Seen {
     fn begin(&mut self, groups: usize) {
         self.search += 1;
         self.last.resize(groups, 0);
+    }
+
+    fn contains(&self, group: usize) -> bool {
+        self.last[group] == self.search
     }
 
     fn insert(&mut self, group: usize) -> bool {

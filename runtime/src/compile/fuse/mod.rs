@@ -6,9 +6,9 @@ mod group;
 mod order;
 mod role;
 
-use std::collections::HashMap;
-
 pub use role::Fusible;
+
+use rustc_hash::FxHashMap;
 
 use super::graph::{Eqn, Graph, Var};
 use fusion::Builder;
@@ -21,7 +21,7 @@ impl Graph {
     pub(crate) fn fuse(self) -> Graph {
         let groups = Groups::of(&self);
         let order = order::sorted(&self, &groups);
-        let mut last_use: HashMap<Var, usize> = HashMap::new();
+        let mut last_use: FxHashMap<Var, usize> = FxHashMap::default();
         for (at, members) in order.iter().enumerate() {
             last_use.extend(members.iter().flat_map(|&i| &self.eqns[i].args).map(|&arg| (arg, at)));
         }

@@ -1,20 +1,22 @@
 //! An order in which groups can run.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, HashSet};
+use std::collections::BinaryHeap;
+
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::super::graph::{Graph, Var};
 use super::group::Groups;
 
 /// The equations of each group, groups after those that they read from, otherwise in the order they had.
 pub(super) fn sorted(graph: &Graph, groups: &Groups) -> Vec<Vec<usize>> {
-    let made_by: HashMap<Var, usize> = (graph.eqns.iter().enumerate())
+    let made_by: FxHashMap<Var, usize> = (graph.eqns.iter().enumerate())
         .flat_map(|(i, eqn)| eqn.outs.iter().map(move |&var| (var, groups.index(i))))
         .collect();
-    let mut readers: HashMap<usize, Vec<usize>> = HashMap::new();
-    let mut waits: HashMap<usize, usize> = HashMap::new();
-    let mut last: HashMap<usize, usize> = HashMap::new();
-    let mut known: HashSet<(usize, usize)> = HashSet::new();
+    let mut readers: FxHashMap<usize, Vec<usize>> = FxHashMap::default();
+    let mut waits: FxHashMap<usize, usize> = FxHashMap::default();
+    let mut last: FxHashMap<usize, usize> = FxHashMap::default();
+    let mut known: FxHashSet<(usize, usize)> = FxHashSet::default();
     for (i, eqn) in graph.eqns.iter().enumerate() {
         let group = groups.index(i);
         last.insert(group, i);

@@ -9,6 +9,7 @@ use smallvec::SmallVec;
 use super::loops::{read, wide, write};
 use super::plan::{Action, Input, LINE, Part, Plan, Prologue};
 use super::recipe::{Access, Extent, Recipe};
+use crate::kernels::list::List;
 use crate::kernels::simd::{self, Kernel, Level};
 use crate::kernels::threads;
 use crate::tensor::pool::Buffer;
@@ -43,8 +44,8 @@ impl<'a> Source<'a> {
 
 /// Pointers to inputs, results and accumulators.
 struct Memory {
-    inputs: SmallVec<[*const u8; 16]>,
-    outs: SmallVec<[*mut u8; 8]>,
+    inputs: List<*const u8>,
+    outs: List<*mut u8>,
 }
 
 // SAFETY: inputs are only read, tiles of results are disjoint, and each piece has accumulators of its own.
@@ -172,8 +173,8 @@ impl Plan {
                 assert_eq!(out.len(), count * described.width, "bytes of a result");
             }
         }
-        let outs: SmallVec<[*mut u8; 8]> = outs.iter_mut().map(|out| out.as_mut_ptr()).collect();
-        let mut pointers = SmallVec::with_capacity(inputs.len());
+        let outs: List<*mut u8> = outs.iter_mut().map(|out| out.as_mut_ptr()).collect();
+        let mut pointers = List::default();
         for (number, part) in plan.parts.iter().enumerate() {
             let first = number * plan.inputs.len();
             for (i, described) in plan.inputs.iter().enumerate() {

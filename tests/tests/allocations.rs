@@ -1,0 +1,101 @@
+//! What a warm call of a compiled function allocates: what it returns that was not there before, and nothing else.
+
+use allocation_counter::measure;
+use flaxen::optim::AdamState;
+use flaxen::prelude::*;
+use flaxen::tree;
+
+/// Allocations of a call on this thread, once memory for everything was found.
+fn warm<I, O: Tree, F: Fn(I) -> flaxen::Result<O>>(
+    f: &flaxen::Jit<F, I, O>,
+    mut args: impl FnMut() -> I,
+) -> u64
+where
+    I: Tree,
+{
+    for _ in 0..3 {
+        f.call(args()).unwrap();
+    }
+    let args = args();
+    let mut result = None;
+    let counted = measure(|| result = Some(f.call(args)));
+    result.unwrap().unwrap();
+    counted.count_total
+}
+
+fn twenty(shape: [usize; 2]) -> Vec<Tensor> {
+    (0..20).map(|i| Tensor::full(shape, i as f32)).collect()
+}
+
+/// Five layers of four tensors each.
+fn layers() -> Dict {
+    let mut tensors = twenty([4, 4]).into_iter();
+    let mut layer = || Dict::from(["a", "b", "c", "d"].map(|name| (name, tensors.next().unwrap())));
+    ["v", "w", "x", "y", "z"].map(|name| (name, layer())).into_iter().collect()
+}
+
+#[test]
+fn a_state_that_is_given_away_comes_back_in_the_memory_it_was_in() {
+    let f = jit(|state: Dict| tree::map(&state, |x| Ok(x * 0.5 + 1.0)));
+    assert_eq!(tree::count(&layers()), 20);
+    assert_eq!(warm(&f, layers), 0, "tensors are written into, and dicts are filled again");
+}
+
+#[test]
+fn results_that_are_new_cost_one_allocation_each() {
+    // The numbers are in memory that earlier results have given back.
+    let f = jit(|xs: Vec<Tensor>| Ok(xs.into_iter().map(|x| x * 0.5).collect::<Vec<_>>()));
+    let held = twenty([4, 4]);
+    assert_eq!(warm(&f, || held.clone()), 20 + 1, "twenty tensors, and the list of them");
+}
+
+#[test]
+fn the_number_of_steps_is_no_matter() {
+    let chain = |steps: usize| {
+        let f = jit(move |(x, w): (Tensor, Tensor)| Ok((0..steps).fold(x, |x, _| x.dot(&w).tanh())));
+        let (x, w) = (Tensor::ones([4, 8]), Tensor::full([8, 8], 0.1f32));
+        let args = || (x.clone(), w.clone());
+        assert_eq!(f.profile(&args()).unwrap().steps.len(), steps, "one kernel for each product");
+        warm(&f, args)
+    };
+    assert_eq!([5, 50].map(chain), [1, 1], "the result");
+}
+
+#[test]
+fn no_kind_of_step_allocates() {
+    let f = jit(|(x, i): (Tensor, Tensor)| {
+        let rows = x.try_take(&i, 0)?;
+        let mixed = rows.softmax(-1).dot(&x.t()).t();
+        let grads = grad(|x: &Tensor| Ok((x.try_take(&i, 0)?.log_softmax(-1) * &rows).sum()))(&x)?;
+        Ok((mixed.sum(), grads.max()))
+    });
+    let (x, i) = (Tensor::full([6, 8], 0.3f32), Tensor::from([0i32, 3, 5, 3]));
+    assert_eq!(warm(&f, || (x.clone(), i.clone())), 2, "the results");
+}
+
+#[test]
+fn a_training_step_allocates_two_numbers_its_loss_and_the_count_of_steps() {
+    let tx = optim::adam(0.1);
+    let (params, x) = (layers(), Tensor::ones([3, 4]));
+    let state = tx.init(&params);
+    let step = jit(move |(params, state, x): (Dict, AdamState, Tensor)| {
+        let loss = |params: &Dict| {
+            let out = tree::leaves(params).into_iter().fold(x.clone(), |x, p| x.dot(p).tanh());
+            Ok(out.square().mean())
+        };
+        let (value, slopes) = value_and_grad(loss)(&params)?;
+        let (updates, state) = tx.update(&slopes, &state, &params)?;
+        Ok((optim::apply_updates(&params, &updates), state, value))
+    });
+    let mut held = Some((params, state));
+    let mut counted = 0;
+    for _ in 0..4 {
+        let (params, state) = held.take().unwrap();
+        let args = (params, state, x.clone());
+        let mut result = None;
+        counted = measure(|| result = Some(step.call(args))).count_total;
+        let (params, state, _) = result.unwrap().unwrap();
+        held = Some((params, state));
+    }
+    assert_eq!(counted, 2, "arrays are written over, single numbers are made anew");
+}

@@ -12,7 +12,7 @@ pub struct Old {
 
 /// A module with a field that is.
 #[module]
-pub struct New {
+pub struct Current {
     /// Of no use.
     #[deprecated = "has no effect"]
     #[module(default = 3)]

@@ -91,7 +91,7 @@ impl<const N: usize> Methods<N> {
 fn compact_methods_have_any_signature() -> Result<()> {
     let x = Tensor::ones([1, 3]);
     let model = Methods::<2>::new(3);
-    let variables = model.init(key(0)).run(|m| m.call(&x, None, &[x.clone()]))?;
+    let variables = model.init(key(0)).run(|m| m.call(&x, None, std::slice::from_ref(&x)))?;
     let names: Vec<_> = variables.dict("params")?.keys().map(ToString::to_string).collect();
     assert_eq!(names.iter().filter(|name| name.starts_with("Dense_")).count(), 6, "{names:?}");
     assert!(names.contains(&"scoped".to_owned()));

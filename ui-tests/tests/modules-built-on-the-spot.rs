@@ -1,4 +1,6 @@
 //! Modules that are built where they are called get names by their order.
+// What the attribute rewrites may stand inside of macros, too.
+#![allow(clippy::useless_vec)]
 
 use flaxen::prelude::*;
 

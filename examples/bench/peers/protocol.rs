@@ -59,7 +59,7 @@ impl<'a> Case<'a> {
 ///
 /// # Errors
 /// If the lines cannot be read or written.
-pub fn serve(make: impl Fn(&Case) -> Result<Step>) -> Result<()> {
+pub fn serve(make: impl Fn(&Case<'_>) -> Result<Step>) -> Result<()> {
     let mut ready = HashMap::new();
     for line in stdin().lock().lines() {
         let line = line?;
@@ -78,7 +78,7 @@ fn answer(
     ready: &mut HashMap<String, Step>,
     name: &str,
     seconds: Option<&str>,
-    make: impl Fn(&Case) -> Result<Step>,
+    make: impl Fn(&Case<'_>) -> Result<Step>,
 ) -> Result<String> {
     let case = Case::parse(name).ok_or("unknown case")?;
     let time = Duration::try_from_secs_f64(seconds.ok_or("expected `case seconds`")?.parse()?)?;

@@ -6,6 +6,7 @@ use burn::nn::{LayerNorm, LayerNormConfig, Linear, LinearConfig, PaddingConfig2d
 use burn::prelude::*;
 use burn::tensor::activation::{gelu_approximate, leaky_relu, log_softmax, relu};
 use burn::tensor::module::attention;
+use burn::tensor::ops::AttentionModuleOptions;
 
 /// A network with an input of rank `IN` and an output of rank `OUT`.
 pub trait Network<const IN: usize, const OUT: usize>: Module {
@@ -96,8 +97,8 @@ impl Block {
         let [batch, length, features] = x.dims();
         let heads =
             self.inputs.forward(x).reshape([batch, length, 3, 8, features / 8]).permute([2, 0, 3, 1, 4]);
-        let [query, key, value] = [0, 1, 2].map(|i| heads.clone().slice([i..i + 1]).squeeze_dim::<4>(0));
-        let attended = attention(query, key, value, None, None, Default::default());
+        let [query, key, value] = [0, 1, 2].map(|i| heads.clone().slice(s![i..=i]).squeeze_dim::<4>(0));
+        let attended = attention(query, key, value, None, None, AttentionModuleOptions::default());
         self.output.forward(attended.swap_dims(1, 2).reshape([batch, length, features]))
     }
 }

@@ -12,7 +12,7 @@ const CHAIN: usize = 4 << 20;
 
 /// # Errors
 /// For a workload that there is none of.
-pub fn make(case: &Case) -> Result<Step> {
+pub fn make(case: &Case<'_>) -> Result<Step> {
     let batch = case.batch;
     let device = match case.mode {
         Mode::Forward => Device::flex(),
@@ -46,7 +46,7 @@ fn normal<const D: usize>(shape: [usize; D], device: &Device) -> Tensor<D> {
 }
 
 /// The negative log-likelihood of the classes.
-fn likelihood(case: &Case, classes: usize, device: &Device) -> impl Fn(Tensor<2>) -> Tensor<1> + 'static {
+fn likelihood(case: &Case<'_>, classes: usize, device: &Device) -> impl Fn(Tensor<2>) -> Tensor<1> + 'static {
     let labels = TensorData::new(case.labels(classes), [case.batch, 1]);
     let labels = Tensor::<2, Int>::from_data(labels, device);
     move |out| out.gather(1, labels.clone()).mean().neg()
@@ -57,7 +57,7 @@ fn mean_square<const D: usize>(out: Tensor<D>) -> Tensor<1> {
 }
 
 fn network<M: Network<IN, OUT> + 'static, const IN: usize, const OUT: usize>(
-    case: &Case,
+    case: &Case<'_>,
     model: M,
     shape: [usize; IN],
     loss: impl Fn(Tensor<OUT>) -> Tensor<1> + 'static,

@@ -15,7 +15,7 @@ pub struct Cnn {
 }
 
 impl Cnn {
-    pub fn new(vb: VarBuilder) -> Result<Self> {
+    pub fn new(vb: VarBuilder<'_>) -> Result<Self> {
         let conv = |inputs, outputs, name| candle_nn::conv2d(inputs, outputs, 3, PADDED, vb.pp(name));
         Ok(Self {
             convs: [conv(1, 32, "conv1")?, conv(32, 64, "conv2")?],
@@ -42,7 +42,7 @@ pub struct Mlp {
 }
 
 impl Mlp {
-    pub fn new(inputs: usize, hidden: usize, classes: usize, vb: VarBuilder) -> Result<Self> {
+    pub fn new(inputs: usize, hidden: usize, classes: usize, vb: VarBuilder<'_>) -> Result<Self> {
         Ok(Self {
             hidden: [linear(inputs, hidden, vb.pp("dense1"))?, linear(hidden, hidden, vb.pp("dense2"))?],
             output: linear(hidden, classes, vb.pp("dense3"))?,
@@ -69,7 +69,7 @@ pub struct Block {
 }
 
 impl Block {
-    pub fn new(vb: VarBuilder) -> Result<Self> {
+    pub fn new(vb: VarBuilder<'_>) -> Result<Self> {
         Ok(Self {
             norms: [layer_norm(256, 1e-6, vb.pp("norm1"))?, layer_norm(256, 1e-6, vb.pp("norm2"))?],
             inputs: linear(256, 3 * 256, vb.pp("inputs"))?,
@@ -105,7 +105,7 @@ pub struct ConvNorm {
 }
 
 impl ConvNorm {
-    pub fn new(vb: VarBuilder) -> Result<Self> {
+    pub fn new(vb: VarBuilder<'_>) -> Result<Self> {
         let conv = candle_nn::conv2d(3, 64, 3, PADDED, vb.pp("conv"))?;
         Ok(Self { conv, norm: layer_norm(64, 1e-6, vb.pp("norm"))? })
     }

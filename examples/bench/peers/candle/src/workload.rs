@@ -11,7 +11,7 @@ const CHAIN: usize = 4 << 20;
 
 /// # Errors
 /// For a workload that there is none of, and those of candle.
-pub fn make(case: &Case) -> Result<Step> {
+pub fn make(case: &Case<'_>) -> Result<Step> {
     let batch = case.batch;
     match case.workload {
         "w1" => network(case, Cnn::new, &[batch, 1, 28, 28], 10),
@@ -32,8 +32,8 @@ fn normal(shape: &[usize]) -> CandleResult<Tensor> {
 }
 
 fn network<M: ModuleT + 'static>(
-    case: &Case,
-    new: impl Fn(VarBuilder) -> CandleResult<M>,
+    case: &Case<'_>,
+    new: impl Fn(VarBuilder<'_>) -> CandleResult<M>,
     shape: &[usize],
     classes: usize,
 ) -> Result<Step> {

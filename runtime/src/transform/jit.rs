@@ -256,14 +256,20 @@ where
 
     /// What these arguments run: most calls are like the one before, which is found by one walk over the arguments.
     fn recent(&self, args: &I, current: Option<&Trace>) -> Result<Box<Recent>> {
-        let recent = self.recent.take();
-        if let Some(recent) = recent.filter(|recent| recent.entry.fits(args, &trace::axes(current))) {
+        let mut recent = self.recent.take();
+        if let Some(recent) = recent.take_if(|recent| recent.entry.fits(args, &trace::axes(current))) {
             let call = self.counts.calls.fetch_add(1, Ordering::Relaxed);
             recent.entry.used.store(call, Ordering::Relaxed);
             return Ok(recent);
         }
         let entry = self.entry(args, current)?;
-        Ok(Box::new(Recent { entry, remains: Remains::default() }))
+        Ok(match recent {
+            Some(mut recent) => {
+                recent.entry = entry;
+                recent
+            }
+            None => Box::new(Recent { entry, remains: Remains::default() }),
+        })
     }
 
     fn entry(&self, args: &I, current: Option<&Trace>) -> Result<Arc<Entry>> {

@@ -60,11 +60,10 @@ impl Remains {
         self.shells.push((first_leaf, Some(dict)));
     }
 
-    /// Drops all that was not used.
+    /// Drops leaves and dicts that were not used.
     pub(crate) fn clear(&mut self) {
         self.leaves.clear();
         self.shells.clear();
-        self.hollows.clear();
     }
 
     pub(super) fn shell(&mut self, refills: &Refills, part: usize) -> Option<Dict> {

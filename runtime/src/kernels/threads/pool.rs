@@ -85,6 +85,7 @@ unsafe impl Sync for Pool {}
 unsafe impl Send for Pool {}
 
 impl Pool {
+    #[allow(clippy::large_stack_arrays, reason = "a pool is a static")]
     pub const fn new() -> Pool {
         Pool {
             state: Apart(AtomicUsize::new(0)),
@@ -160,6 +161,7 @@ impl Pool {
             return (0..count).for_each(task);
         }
         let helpers = self.start(helpers);
+        #[allow(clippy::transmute_ptr_to_ptr, reason = "a cast does not change the lifetime of an object")]
         // SAFETY: only the lifetime changes: nobody reads the task after `close`, which this function calls first.
         let task = unsafe { std::mem::transmute::<*const Task<'_>, *const Task<'static>>(task) };
         let job = Job { task, count, shares: helpers + 1 };

@@ -17,7 +17,7 @@ use crate::trace::Axis;
 
 /// Bytes of the largest value between the kernels of a slice: it and its neighbours fit into the second cache.
 const SLICE: usize = 1 << 19;
-/// Slices at least, so that all threads have some.
+/// Slices at least, and two for each thread.
 const LEAST_SLICES: usize = 8;
 /// Bytes of the largest value between kernels, for all examples, from which on slices pay: less stays in the cache anyway.
 const LARGE: usize = 1 << 21;
@@ -91,7 +91,9 @@ impl Graph {
         makers: &HashMap<Var, usize>,
     ) -> Option<Chain> {
         let eqn = &self.eqns[first];
-        eqn.primitive.for_examples(1)?;
+        if !is_kernel(eqn) {
+            return None;
+        }
         let (input, mut value) = (eqn.args[0], *eqn.outs.first()?);
         let examples = *self.aval(input).shape.first()?;
         let (mut eqns, mut kept, mut kernels) = (vec![first], 0, 1);
@@ -100,7 +102,7 @@ impl Graph {
         // Each value is the only one that its reader does not share between examples.
         while let Some(&[reader]) = readers.get(&value).map(|readers| &readers[..]) {
             let Some(eqn) = self.eqns.get(reader).filter(|eqn| eqn.outs.len() == 1) else { break };
-            let is_kernel = eqn.primitive.for_examples(1).is_some() && eqn.args[0] == value;
+            let is_kernel = is_kernel(eqn) && eqn.args[0] == value;
             if !is_kernel && !self.is_map(eqn, value, makers) {
                 break;
             }
@@ -122,8 +124,9 @@ impl Graph {
         }
         eqns.truncate(kept);
         let most = SLICE / (largest_kept / examples).max(1);
-        let each = most.min(examples / LEAST_SLICES).max(1);
-        (examples >= LEAST_SLICES).then_some(Chain { eqns, input, examples, each })
+        let slices = LEAST_SLICES.max(2 * threads::count());
+        let each = most.min(examples / slices).max(1);
+        (examples >= slices).then_some(Chain { eqns, input, examples, each })
     }
 
     /// Bytes of the arguments of an equation but for one.
@@ -197,6 +200,11 @@ impl Graph {
         part.graph.outs.push(part.known[&out]);
         Some((part.graph, part.args))
     }
+}
+
+/// Whether an equation works example by example, and is more than an element-wise operation.
+fn is_kernel(eqn: &Eqn) -> bool {
+    eqn.outs.len() == 1 && eqn.primitive.fusible().is_none() && eqn.primitive.for_examples(1).is_some()
 }
 
 /// A graph for a slice, while it is made.

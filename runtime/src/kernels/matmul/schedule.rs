@@ -1,5 +1,7 @@
 //! How a batch of products is cut into blocks for threads: by shapes alone, never by the number of threads.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use super::super::number::Number;
 use super::super::simd::Level;
 use super::super::threads;
@@ -190,6 +192,10 @@ pub(super) fn has_whole_rows<T: Number>(
     }
 }
 
+/// Counts products in parts. The parity of the digits alternates for every other, every fourth, … product as well, so that
+/// each weight of a model has its turns.
+static TURNS: AtomicUsize = AtomicUsize::new(0);
+
 /// A product with a small output and a long sum: parts of the sum in parallel, added up in order.
 ///
 /// # Safety
@@ -201,12 +207,19 @@ unsafe fn split_depth<T: Number<Acc = T>>(
     rhs: View<T>,
     out: &mut [T],
 ) {
-    let mut parts = vec![T::ZERO; k.div_ceil(depth) * m * n];
-    threads::chunks(&mut parts, m * n, |part, out| {
+    let count = k.div_ceil(depth);
+    let mut parts = vec![T::ZERO; count * m * n];
+    let target = Output::new(&mut parts);
+    // Neighbours change places every now and then: what a thread has read last may still be in its cache.
+    let is_turned = TURNS.fetch_add(1, Ordering::Relaxed).count_ones() % 2 == 1;
+    let turned = usize::from(is_turned && count.is_multiple_of(2));
+    threads::parallel(count, &|index| {
+        let part = index ^ turned;
         let p = part * depth;
-        // SAFETY: a part of the matrices that the caller vouches for.
+        // SAFETY: a part of the matrices that the caller vouches for; parts have outputs of their own.
         unsafe {
-            product([m, depth.min(k - p), n], lhs.from(0, p), rhs.from(p, 0), out.as_mut_ptr(), n, false);
+            let out = target.at(part * m * n);
+            product([m, depth.min(k - p), n], lhs.from(0, p), rhs.from(p, 0), out, n, false);
         }
     });
     out.fill(T::ZERO);

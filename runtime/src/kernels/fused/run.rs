@@ -158,7 +158,6 @@ impl Fused {
             unsafe { plan.piece(&memory, Span::Elements(first..first + count, &held), None) };
         });
     }
-
 }
 
 impl Plan {

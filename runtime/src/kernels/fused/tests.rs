@@ -171,9 +171,7 @@ fn random_recipe(dice: &mut Dice, rows: usize, cols: usize) -> Recipe {
     const FOLDINGS: [Folding; 4] = [Folding::Sum, Folding::Prod, Folding::Max, Folding::Min];
     let mut inputs = vec![(Access::Full, DType::F32), (Access::Full, DType::Bool)];
     let shapes: [&[usize]; 4] = [&[rows, cols], &[rows, 1], &[cols], &[1]];
-    inputs.extend((0..dice.roll(5)).map(|_| {
-        (access(&[rows, cols], shapes[dice.roll(4)], cols), DType::F32)
-    }));
+    inputs.extend((0..dice.roll(5)).map(|_| (access(&[rows, cols], shapes[dice.roll(4)], cols), DType::F32)));
     // Values for each element, and for each row.
     let mut numbers: Vec<(usize, Extent)> = Vec::new();
     let mut truths = vec![1];
@@ -189,7 +187,11 @@ fn random_recipe(dice: &mut Dice, rows: usize, cols: usize) -> Recipe {
         // Recent values more often, so that chains grow.
         let mut pick = |from: &[(usize, Extent)]| {
             let recent = from.len().saturating_sub(6);
-            if dice.roll(3) == 0 { from[dice.roll(from.len())] } else { from[recent + dice.roll(from.len() - recent)] }
+            if dice.roll(3) == 0 {
+                from[dice.roll(from.len())]
+            } else {
+                from[recent + dice.roll(from.len() - recent)]
+            }
         };
         let (x, y, z) = (pick(&numbers), pick(&numbers), pick(&numbers));
         let all_rows = |args: &[(usize, Extent)]| {

@@ -7,12 +7,7 @@ use std::ops::{Add, Div, Mul, Neg, Sub};
 ///
 /// Operations round as those of `f32` do.
 pub trait Lane:
-    Copy
-    + Add<Output = Self>
-    + Sub<Output = Self>
-    + Mul<Output = Self>
-    + Div<Output = Self>
-    + Neg<Output = Self>
+    Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> + Div<Output = Self> + Neg<Output = Self>
 {
     /// The 32 bits as an integer.
     type Bits: Copy;

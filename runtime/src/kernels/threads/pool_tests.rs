@@ -53,9 +53,6 @@ fn jobs_share_threads_that_are_awake_asleep_or_kept_awake() {
         thread::sleep(SPIN);
     }
     pool.arouse();
-    while !pool.is_awake() {
-        thread::yield_now();
-    }
     meet(pool);
     pool.relax();
 }

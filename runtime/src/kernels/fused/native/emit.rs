@@ -9,9 +9,10 @@ use super::super::plan::Place;
 use super::graph::{Graph, Node, One, Relation, Two, Value};
 use super::x86::{
     ADD, ADD_INTEGERS, ADD_TO_FIRST, AND, Assembler, BLEND, COMPARE, Code, DIVIDE, EVERY, FROM_INTEGER, Gpr,
-    LARGEST, LEAST, LOAD, LOAD_BYTES, Lanes, MULTIPLY, MULTIPLY_FIRST, Mask, OR, Operand, PERMUTE, R8, R9, R10,
-    R11, R12, R13, R14, R15, RAX, RBP, RBX, RCX, RDI, RDX, ROOT, ROUND, RSI, RSP, SHIFT, SHUFFLE_QUARTERS, SPREAD,
-    STORE, STORE_BYTES, STORE_FIRST, SUBTRACT, SUBTRACT_INTEGERS, TEST, When, XOR, Zmm,
+    LARGEST, LEAST, LOAD, LOAD_BYTES, Lanes, MULTIPLY, MULTIPLY_FIRST, Mask, OR, Operand, PERMUTE, R8, R9,
+    R10, R11, R12, R13, R14, R15, RAX, RBP, RBX, RCX, RDI, RDX, ROOT, ROUND, RSI, RSP, SHIFT,
+    SHUFFLE_QUARTERS, SPREAD, STORE, STORE_BYTES, STORE_FIRST, SUBTRACT, SUBTRACT_INTEGERS, TEST, When, XOR,
+    Zmm,
 };
 
 /// What is done, in this order.
@@ -211,7 +212,14 @@ pub fn emit(segment: &Segment, code: &mut Assembler) {
     for (fold, &register) in segment.folds.iter().zip(&layout.accumulators) {
         match neutral(fold.folding) {
             0 => code.vector(XOR, register.0, Some(register.0), Operand::Register(register), EVERY, None),
-            bits => code.vector(SPREAD, register.0, None, Operand::Constant { bits, is_spread: false }, EVERY, None),
+            bits => code.vector(
+                SPREAD,
+                register.0,
+                None,
+                Operand::Constant { bits, is_spread: false },
+                EVERY,
+                None,
+            ),
         }
     }
     code.clear(COLUMN);
@@ -262,7 +270,9 @@ fn uses(segment: &Segment) -> Vec<Vec<usize>> {
     for (at, step) in segment.steps.iter().enumerate() {
         let mut needed = match *step {
             Step::Compute(value) => segment.graph.nodes[value].args(),
-            Step::Store(value, ..) | Step::StoreByte(value, ..) | Step::Fold(value, _) => smallvec::smallvec![value],
+            Step::Store(value, ..) | Step::StoreByte(value, ..) | Step::Fold(value, _) => {
+                smallvec::smallvec![value]
+            }
         };
         needed.sort_unstable();
         needed.dedup();
@@ -276,10 +286,7 @@ fn layout(segment: &Segment) -> Layout {
     let mut numbers = HashMap::new();
     for node in &segment.graph.nodes {
         match *node {
-            Node::Load(place, _)
-            | Node::LoadByte(place, _)
-            | Node::Row(place)
-            | Node::Column(place, _) => {
+            Node::Load(place, _) | Node::LoadByte(place, _) | Node::Row(place) | Node::Column(place, _) => {
                 *counts.entry(place).or_default() += 1;
             }
             Node::Number(place) => {
@@ -304,7 +311,8 @@ fn layout(segment: &Segment) -> Layout {
 
 /// Gives registers that nobody needs to the numbers that are used most.
 fn keep(segment: &Segment, uses: &[Vec<usize>], peak: usize, layout: &mut Layout) {
-    let is_spread = |value: &usize| matches!(segment.graph.nodes[*value], Node::Number(_) | Node::Constant(_));
+    let is_spread =
+        |value: &usize| matches!(segment.graph.nodes[*value], Node::Number(_) | Node::Constant(_));
     let mut numbers: Vec<Value> = (0..segment.graph.nodes.len()).filter(is_spread).collect();
     numbers.retain(|&value| !uses[value].is_empty());
     numbers.sort_by_key(|&value| (std::cmp::Reverse(uses[value].len()), value));
@@ -329,7 +337,9 @@ fn spread(node: Node, layout: &Layout) -> Operand {
 /// The operand of an instruction that spreads by itself.
 fn as_number(operand: Operand) -> Operand {
     match operand {
-        Operand::Memory { base, index, distance, .. } => Operand::Memory { base, index, distance, is_spread: false },
+        Operand::Memory { base, index, distance, .. } => {
+            Operand::Memory { base, index, distance, is_spread: false }
+        }
         Operand::Constant { bits, .. } => Operand::Constant { bits, is_spread: false },
         register @ Operand::Register(_) => register,
     }
@@ -349,12 +359,9 @@ fn finish_fold(code: &mut Assembler, fold: &RowFold, register: Zmm, layout: &Lay
     const HALVES: u8 = 0x4E;
     const NEIGHBOURS: u8 = 0xB1;
     let other = Zmm(0);
-    for (shuffle, how) in [
-        (SHUFFLE_QUARTERS, HALVES),
-        (SHUFFLE_QUARTERS, NEIGHBOURS),
-        (PERMUTE, HALVES),
-        (PERMUTE, NEIGHBOURS),
-    ] {
+    for (shuffle, how) in
+        [(SHUFFLE_QUARTERS, HALVES), (SHUFFLE_QUARTERS, NEIGHBOURS), (PERMUTE, HALVES), (PERMUTE, NEIGHBOURS)]
+    {
         let second = (shuffle == SHUFFLE_QUARTERS).then_some(register.0);
         code.vector(shuffle, other.0, second, Operand::Register(register), EVERY, Some(how));
         fold_into(code, fold.folding, register, other, Zmm(1), EVERY);
@@ -370,7 +377,9 @@ fn finish_fold(code: &mut Assembler, fold: &RowFold, register: Zmm, layout: &Lay
 /// Combines numbers into an accumulator, in some lanes.
 fn fold_into(code: &mut Assembler, folding: Folding, register: Zmm, x: Zmm, spare: Zmm, lanes: Lanes) {
     let extreme = match folding {
-        Folding::Sum => return code.vector(ADD, register.0, Some(register.0), Operand::Register(x), lanes, None),
+        Folding::Sum => {
+            return code.vector(ADD, register.0, Some(register.0), Operand::Register(x), lanes, None);
+        }
         Folding::Prod => {
             return code.vector(MULTIPLY, register.0, Some(register.0), Operand::Register(x), lanes, None);
         }
@@ -392,7 +401,8 @@ fn compare(code: &mut Assembler, relation: Relation, x: Zmm, y: Operand) {
 impl<'a> Body<'a> {
     fn new(pass: &'a Pass<'a>, layout: &'a Layout, code: &'a mut Assembler) -> Body<'a> {
         let nodes = &pass.segment.graph.nodes;
-        let kept = |node: &Node| layout.kept.iter().find(|(kept, _)| kept == node).map(|&(_, register)| register);
+        let kept =
+            |node: &Node| layout.kept.iter().find(|(kept, _)| kept == node).map(|&(_, register)| register);
         let taken = layout.kept.len() + layout.accumulators.len();
         Body {
             segment: pass.segment,
@@ -603,7 +613,8 @@ impl<'a> Body<'a> {
                     two,
                     Two::Subtract | Two::Divide | Two::SubtractIntegers | Two::Larger | Two::Smaller
                 );
-                let (x, y) = if is_symmetric && self.segment.graph.nodes[x].is_source() { (y, x) } else { (x, y) };
+                let (x, y) =
+                    if is_symmetric && self.segment.graph.nodes[x].is_source() { (y, x) } else { (x, y) };
                 let first = self.register(x);
                 let last = self.find(y);
                 let to = self.result(value);
@@ -685,10 +696,20 @@ impl<'a> Body<'a> {
             && (self.may_overwrite(z) || !(self.may_overwrite(x) || self.may_overwrite(y)))
         {
             let to = self.overwrite(value, z, sum);
-            return self.code.vector(ADD_TO_FIRST, to.0, Some(first.0), Operand::Register(factor), EVERY, None);
+            return self.code.vector(
+                ADD_TO_FIRST,
+                to.0,
+                Some(first.0),
+                Operand::Register(factor),
+                EVERY,
+                None,
+            );
         }
-        let (overwritten, register, factor) =
-            if self.may_overwrite(x) || !self.may_overwrite(y) { (x, first, factor) } else { (y, factor, first) };
+        let (overwritten, register, factor) = if self.may_overwrite(x) || !self.may_overwrite(y) {
+            (x, first, factor)
+        } else {
+            (y, factor, first)
+        };
         let to = self.overwrite(value, overwritten, register);
         let third = self.operand(third);
         self.code.vector(MULTIPLY_FIRST, to.0, Some(factor.0), third, EVERY, None);

@@ -88,9 +88,7 @@ impl Node {
             | Node::Row(_)
             | Node::Column(..)
             | Node::Number(_)
-            | Node::Constant(_) => {
-                smallvec::SmallVec::new()
-            }
+            | Node::Constant(_) => smallvec::SmallVec::new(),
             Node::One(_, x) => smallvec::smallvec![x],
             Node::Two(_, x, y) | Node::Compare(_, x, y) => smallvec::smallvec![x, y],
             Node::MultiplyAdd(x, y, z) | Node::Pick(x, y, z) => smallvec::smallvec![x, y, z],

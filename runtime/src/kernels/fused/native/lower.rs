@@ -28,7 +28,8 @@ pub fn supports(code: Code, from: DType, to: DType) -> bool {
             _ => false,
         },
         (F32, Bool) => {
-            relation(code).is_some() || matches!(code, Code::Cast | Code::IsNan | Code::IsInf | Code::IsFinite)
+            relation(code).is_some()
+                || matches!(code, Code::Cast | Code::IsNan | Code::IsInf | Code::IsFinite)
         }
         (Bool, F32) => code == Code::Cast,
         (Bool, Bool) => matches!(

@@ -112,8 +112,11 @@ pub fn assemble(body: Vec<Instruction>, space: &Space<'_>) -> (Vec<Instruction>,
         group.iter().for_each(|&at| group_of[at] = number);
     }
     // Places that are read by others than the loop that writes them.
-    let writer: HashMap<Place, usize> =
-        body.iter().enumerate().flat_map(|(at, step)| step.writes().iter().map(move |&place| (place, at))).collect();
+    let writer: HashMap<Place, usize> = body
+        .iter()
+        .enumerate()
+        .flat_map(|(at, step)| step.writes().iter().map(move |&place| (place, at)))
+        .collect();
     let mut shared: HashSet<Place> = HashSet::new();
     for (at, step) in body.iter().enumerate() {
         let from_others = |place: &&Place| writer.get(place).is_some_and(|&w| group_of[w] != group_of[at]);
@@ -230,7 +233,9 @@ fn levels(body: &[Instruction], kinds: &[Kind], space: &Space<'_>) -> Vec<usize>
 fn groups(kinds: &[Kind], levels: &[usize]) -> Vec<Vec<usize>> {
     let mut groups: Vec<Vec<usize>> = Vec::new();
     for level in 0..=levels.iter().copied().max().unwrap_or(0) {
-        let of = |kind: fn(Kind) -> bool| (0..kinds.len()).filter(move |&at| levels[at] == level && kind(kinds[at]));
+        let of = |kind: fn(Kind) -> bool| {
+            (0..kinds.len()).filter(move |&at| levels[at] == level && kind(kinds[at]))
+        };
         let mut is_open = false;
         for at in of(|kind| matches!(kind, Kind::Row | Kind::OtherRow)) {
             match groups.last_mut().filter(|_| is_open && kinds[at] == Kind::Row) {
@@ -289,7 +294,8 @@ fn segment(members: &[Instruction], shared: &HashSet<Place>, space: &Space<'_>) 
         known.insert(step.out, value);
         if space.is_result(step.out) || shared.contains(&step.out) {
             let is_byte = matches!(&step.action, Action::Map(map) if map.to == DType::Bool);
-            let store = if is_byte { Step::StoreByte(value, step.out, 0) } else { Step::Store(value, step.out, 0) };
+            let store =
+                if is_byte { Step::StoreByte(value, step.out, 0) } else { Step::Store(value, step.out, 0) };
             done.push((graph.nodes.len(), store));
         }
     }

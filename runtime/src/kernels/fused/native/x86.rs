@@ -55,7 +55,10 @@ pub enum Operand {
         is_spread: bool,
     },
     /// A constant behind the code.
-    Constant { bits: u32, is_spread: bool },
+    Constant {
+        bits: u32,
+        is_spread: bool,
+    },
 }
 
 /// A vector instruction: its table, prefix and number, and whether it is one of those of wide elements.
@@ -160,7 +163,11 @@ impl Assembler {
         // A number alone is not a vector, but then the length of vectors is ignored.
         self.bytes.extend([
             0x62,
-            (!first >> 3 & 1) << 7 | (!index_bit & 1) << 6 | (!base_bit & 1) << 5 | (!first >> 4 & 1) << 4 | code.table,
+            (!first >> 3 & 1) << 7
+                | (!index_bit & 1) << 6
+                | (!base_bit & 1) << 5
+                | (!first >> 4 & 1) << 4
+                | code.table,
             u8::from(code.is_wide) << 7 | (!second & 15) << 3 | 1 << 2 | code.prefix,
             u8::from(lanes.or_zero) << 7
                 | 2 << 5

@@ -8,6 +8,7 @@
 mod code;
 mod fold;
 mod halves;
+mod instruction;
 mod loops;
 mod native;
 mod plan;
@@ -16,6 +17,7 @@ mod run;
 mod table;
 #[cfg(test)]
 mod tests;
+mod tiles;
 
 pub use code::{Code, Folding};
 pub(crate) use plan::{LONGEST_ROW, access};

@@ -2,61 +2,16 @@
 
 use std::collections::HashMap;
 
-use super::code::{Code, Folding};
-use super::fold::{FoldColumns, FoldRows, fold_columns, fold_rows};
+use super::code::Code;
+use super::fold::{FoldColumns, fold_columns, fold_rows};
+use super::instruction::{Action, Instruction, Map, Place, Side};
 use super::loops::Block;
-use super::native::{self, Native, Pages};
+use super::native::{self, Pages};
 use super::recipe::{Access, Extent, Op, Owner, Recipe};
 use super::table;
 use crate::kernels::broadcast::Broadcast;
 use crate::kernels::simd::Level;
 use crate::tensor::DType;
-
-/// The place of a value of a tile: inputs come first, then results, then slots.
-pub(super) type Place = u16;
-
-pub(super) struct Instruction {
-    pub action: Action,
-    pub args: [Place; 3],
-    pub out: Place,
-    /// Whether it handles a number for each row, not for each element.
-    pub by_rows: bool,
-}
-
-pub(super) enum Action {
-    Map(Map),
-    /// Repeats the number of each row along the row.
-    Expand(usize),
-    /// Reads an input that is broadcast in another way.
-    Gather,
-    /// Folds each row, by a loop for a folding and a dtype.
-    Rows(FoldRows, Folding, DType),
-    /// Adds to the accumulators of a root.
-    Root(usize),
-    /// Many of the others at once.
-    Native(Native),
-}
-
-/// A function of elements: its loop, the parameter of that, and what the loop is for.
-pub(super) struct Map {
-    pub block: Block,
-    pub parameter: i32,
-    pub code: Code,
-    /// The dtype of the last argument, and of the result.
-    pub from: DType,
-    pub to: DType,
-    pub side: Side,
-}
-
-/// Whether a number stands for many elements of an argument.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Side {
-    None,
-    /// One for all elements of this argument.
-    Number(usize),
-    /// One for all elements of a row of this argument.
-    Row(usize),
-}
 
 /// What is made once, before the first tile.
 pub(super) enum Prologue {
@@ -150,6 +105,14 @@ pub(super) const LINE: usize = 64;
 /// The longest row that is held as a whole.
 pub(crate) const LONGEST_ROW: usize = 1 << 14;
 
+/// How maps and folds of rows are run.
+#[derive(Clone, Copy)]
+enum Loops {
+    Interpreted,
+    /// By loops that ask for inputs so many bytes before they are needed, if they are far.
+    Assembled(Option<i32>),
+}
+
 struct Planner<'a> {
     recipe: &'a Recipe,
     tile_rows: usize,
@@ -187,8 +150,10 @@ impl Plan {
 
     fn of(recipe: &Recipe, cols: usize) -> Plan {
         let [rest @ .., smallest] = TILES;
-        let mut plans = rest.into_iter().map(|tile| Plan::with_tile(recipe, cols, tile, None));
-        plans.find(|plan| plan.bytes <= NEAR).unwrap_or_else(|| Plan::with_tile(recipe, cols, smallest, None))
+        let mut plans = rest.into_iter().map(|tile| Plan::with_tile(recipe, cols, tile, Loops::Interpreted));
+        plans
+            .find(|plan| plan.bytes <= NEAR)
+            .unwrap_or_else(|| Plan::with_tile(recipe, cols, smallest, Loops::Interpreted))
     }
 
     /// The same plan with loops that are assembled for it, where the machine and the system allow that.
@@ -200,15 +165,14 @@ impl Plan {
         }
         let cols = if self.parts.len() > 1 { usize::MAX } else { self.cols };
         let ahead = if self.is_far { Some((4 * self.tile) as i32) } else { None };
-        let plan = Plan::with_tile(recipe, cols, self.asked, Some(ahead));
+        let plan = Plan::with_tile(recipe, cols, self.asked, Loops::Assembled(ahead));
         debug_assert_eq!(plan.tile, self.tile, "the same tiles");
         plan.pages.as_ref()?;
         let (parts, in_place) = (self.parts.clone(), self.in_place.clone());
         Some(Plan { size: self.size, is_far: self.is_far, parts, in_place, ..plan })
     }
 
-    /// `native` says that loops are to be assembled, and how many bytes before they are needed inputs are asked for.
-    fn with_tile(recipe: &Recipe, cols: usize, asked: usize, native: Option<Option<i32>>) -> Plan {
+    fn with_tile(recipe: &Recipe, cols: usize, asked: usize, loops: Loops) -> Plan {
         let (size, tile) = (recipe.size, asked);
         let folds = recipe.ops.iter().any(|op| op.extent() == Extent::Row);
         let rows = (size / cols.max(1)).max(1);
@@ -234,7 +198,7 @@ impl Plan {
         let Planner { mut prologue, mut body, slots: needs, .. } = planner;
         let first_slot = recipe.inputs.len() + recipe.outs.len();
         let mut pages = None;
-        if let Some(ahead) = native {
+        if let Loops::Assembled(ahead) = loops {
             let space = native::Space { recipe, in_place: &in_place, prologue: &prologue, ahead };
             (body, pages) = native::assemble(body, &space);
             let is_read = |place: &Place| body.iter().any(|step| step.reads().contains(place));
@@ -481,57 +445,6 @@ impl Planner<'_> {
             let (block, dtype) = (table::copy(self.width(value)), op.dtype());
             let map = Map { block, parameter: 0, code: Code::Copy, from: dtype, to: dtype, side: Side::None };
             self.body.push(Instruction { action: Action::Map(map), args: [from, 0, 0], out: to, by_rows });
-        }
-    }
-}
-
-impl Map {
-    /// How many arguments it has.
-    pub fn args(&self) -> usize {
-        match self.code {
-            Code::Select | Code::Clamp | Code::MulAdd => 3,
-            Code::Add
-            | Code::Sub
-            | Code::Mul
-            | Code::Div
-            | Code::Rem
-            | Code::Pow
-            | Code::Max
-            | Code::Min
-            | Code::Atan2
-            | Code::And
-            | Code::Or
-            | Code::Xor
-            | Code::ShiftLeft
-            | Code::ShiftRight
-            | Code::LogAddExp
-            | Code::Eq
-            | Code::Ne
-            | Code::Lt
-            | Code::Le
-            | Code::Gt
-            | Code::Ge => 2,
-            _ => 1,
-        }
-    }
-}
-
-impl Instruction {
-    /// The places that are read.
-    pub fn reads(&self) -> &[Place] {
-        match &self.action {
-            Action::Map(map) => &self.args[..map.args()],
-            Action::Native(native) => &native.reads,
-            _ => &self.args[..1],
-        }
-    }
-
-    /// The places that are written.
-    pub fn writes(&self) -> &[Place] {
-        match &self.action {
-            Action::Root(_) => &[],
-            Action::Native(native) => &native.writes,
-            _ => std::slice::from_ref(&self.out),
         }
     }
 }

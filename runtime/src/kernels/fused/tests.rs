@@ -285,6 +285,8 @@ fn results(kernel: &Fused, recipe: &Recipe, inputs: &[Vec<u8>], rows: usize, col
     outs
 }
 
+const RARE: [f32; 6] = [0.0, -0.0, f32::INFINITY, f32::NEG_INFINITY, f32::NAN, 1e-40];
+
 #[test]
 fn assembled_loops_give_the_bits_of_the_interpreter() {
     let mut dice = Dice(7);
@@ -300,7 +302,6 @@ fn assembled_loops_give_the_bits_of_the_interpreter() {
                     Access::Rows => rows,
                     _ => cols,
                 };
-                const RARE: [f32; 6] = [0.0, -0.0, f32::INFINITY, f32::NEG_INFINITY, f32::NAN, 1e-40];
                 let number = |dice: &mut Dice| match dice.roll(20) {
                     0 => RARE[dice.roll(6)],
                     _ => (dice.roll(4001) as f32 - 2000.0) / 300.0,

@@ -1,6 +1,7 @@
 //! Nothing is assembled for other processors.
 
-use super::super::plan::{Instruction, Place, Prologue};
+use super::super::instruction::{Instruction, Place};
+use super::super::plan::Prologue;
 use super::super::recipe::Recipe;
 
 /// What no plan has here.

@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
-use super::super::plan::Place;
+use super::super::instruction::Place;
 use crate::kernels::math::lane::Lane;
 
 /// The number of a value in its graph.

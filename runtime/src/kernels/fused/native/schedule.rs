@@ -7,13 +7,15 @@
 use std::collections::{HashMap, HashSet};
 
 use super::super::code::Code;
-use super::super::plan::{Action, Instruction, Map, Place, Prologue, Side};
+use super::super::instruction::{Action, Instruction, Map, Place, Side};
+use super::super::plan::Prologue;
 use super::super::recipe::{Access, Recipe};
-use super::emit::{RowFold, Segment, Step, emit};
+use super::emit::emit;
 use super::graph::{Graph, Node, Value};
 use super::lower::{lower, supports};
 use super::pages::Loop;
 pub use super::pages::Pages;
+use super::segment::{RowFold, Segment, Step};
 use super::x86::Assembler;
 use crate::tensor::DType;
 
@@ -194,7 +196,7 @@ fn levels(body: &[Instruction], kinds: &[Kind], space: &Space<'_>) -> Vec<usize>
         }
         for &place in step.writes() {
             producer.insert(place, at);
-            for &reader in space.overwritten(place).iter().flat_map(|input| readers.get(input)).flatten() {
+            for &reader in space.overwritten(place).iter().filter_map(|input| readers.get(input)).flatten() {
                 let is_late = kinds[reader] == Kind::Other && kinds[at] != Kind::Other && reader != at;
                 level = level.max(levels[reader] + usize::from(is_late));
             }
@@ -219,7 +221,7 @@ fn levels(body: &[Instruction], kinds: &[Kind], space: &Space<'_>) -> Vec<usize>
             }
         }
         for &place in step.writes() {
-            for &reader in space.overwritten(place).iter().flat_map(|input| readers.get(input)).flatten() {
+            for &reader in space.overwritten(place).iter().filter_map(|input| readers.get(input)).flatten() {
                 if reader != at {
                     limit(reader, levels[at]);
                 }

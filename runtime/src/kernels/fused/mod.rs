@@ -8,6 +8,8 @@
 mod code;
 mod fold;
 mod halves;
+// Some of it is for assembled loops alone, of which other processors have none.
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
 mod instruction;
 mod loops;
 mod native;

@@ -29,6 +29,7 @@ mod segment;
 mod x86;
 
 #[cfg(not(target_arch = "x86_64"))]
+#[allow(dead_code)]
 #[path = "elsewhere.rs"]
 mod schedule;
 

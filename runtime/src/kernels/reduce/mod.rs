@@ -17,7 +17,7 @@ pub use fold::LogAddExp;
 
 use fold::{All, Any};
 pub(super) use fold::{Fold, Max, Min, Prod, Sum};
-pub(super) use runs::{combine_rows, fold_run};
+pub(super) use runs::{BLOCK, LANES, combine_rows, fold_run};
 
 use layout::{Groups, Visit, collapse};
 

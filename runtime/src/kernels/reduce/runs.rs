@@ -6,9 +6,9 @@
 use super::fold::Fold;
 
 /// Independent accumulators along a run; they hide the latency of an addition.
-const LANES: usize = 16;
+pub(in crate::kernels) const LANES: usize = 16;
 /// Elements that are folded into lanes before results are combined pairwise.
-const BLOCK: usize = 512;
+pub(in crate::kernels) const BLOCK: usize = 512;
 /// Rows that are folded one after the other before results are combined pairwise.
 const ROWS: usize = 32;
 /// Rows narrower than this are folded several at a time.

@@ -3,9 +3,7 @@
 use super::super::code::Folding;
 use super::super::instruction::Place;
 use super::graph::{Node, One, Relation, Two, Value};
-use super::layout::{
-    COLUMN, INDEX, LANES, LEFT, Layout, PLACES, REGISTERS, ROW, SPARE, TRUTH, VECTOR, as_number, spread,
-};
+use super::layout::{COLUMN, INDEX, LANES, LEFT, Layout, REGISTERS, ROW, TRUTH, VECTOR, as_number, spread};
 use super::segment::{Segment, Step};
 use super::x86::{
     ADD, ADD_INTEGERS, ADD_TO_FIRST, AND, Assembler, BLEND, COMPARE, Code, DIVIDE, EVERY, FROM_INTEGER, Gpr,
@@ -103,8 +101,7 @@ impl<'a> Body<'a> {
                 Step::StoreByte(value, place, at) => self.store(STORE_BYTES, value, place, at),
                 Step::Fold(value, fold) => self.fold(value, fold),
             }
-            let uses: Vec<Value> = self.pinned.clone();
-            uses.iter().for_each(|&value| self.release(value));
+            self.release_pinned();
         }
     }
 
@@ -136,6 +133,12 @@ impl<'a> Body<'a> {
             && let Some(register) = self.registers[value].take()
         {
             self.free.push(register);
+        }
+    }
+
+    fn release_pinned(&mut self) {
+        for at in 0..self.pinned.len() {
+            self.release(self.pinned[at]);
         }
     }
 
@@ -172,10 +175,7 @@ impl<'a> Body<'a> {
 
     /// An element of an array, so many vectors behind the one at an index.
     fn element(&mut self, place: Place, index: Gpr, scale: u8, vectors: u8) -> Operand {
-        let base = self.layout.pointers.get(&place).copied().unwrap_or_else(|| {
-            self.code.load(SPARE, PLACES, 8 * i32::from(place));
-            SPARE
-        });
+        let base = self.layout.pointer(place, self.code);
         let distance = i32::from(vectors) * ((LANES as i32) << scale);
         Operand::Memory { base, index: Some((index, scale)), distance, is_spread: false }
     }
@@ -260,9 +260,7 @@ impl<'a> Body<'a> {
 
     /// The register of a result, which may be that of an argument that ends here.
     fn result(&mut self, value: Value) -> Zmm {
-        for arg in self.pinned.clone() {
-            self.release(arg);
-        }
+        self.release_pinned();
         let register = self.allocate();
         self.registers[value] = Some(register);
         register

@@ -13,6 +13,7 @@ use super::segment::{RowFold, Segment};
 use super::x86::{
     Assembler, EVERY, Operand, PERMUTE, RSP, SHUFFLE_QUARTERS, SPREAD, STORE_FIRST, When, XOR, Zmm,
 };
+use crate::kernels::reduce::{Fold, Max, Min, Prod, Sum};
 
 /// Operations of a loop that is worth repeating in its body, at most.
 const MOST_REPEATED: usize = 400;
@@ -113,12 +114,13 @@ fn elements(pass: &Pass<'_>, vectors: i32, layout: &Layout, code: &mut Assembler
 }
 
 fn neutral(folding: Folding) -> u32 {
-    match folding {
-        Folding::Sum => 0,
-        Folding::Prod => 1f32.to_bits(),
-        Folding::Max => f32::NEG_INFINITY.to_bits(),
-        Folding::Min => f32::INFINITY.to_bits(),
-    }
+    let neutral = match folding {
+        Folding::Sum => Sum::<f32>::IDENTITY,
+        Folding::Prod => Prod::<f32>::IDENTITY,
+        Folding::Max => Max::<f32>::IDENTITY,
+        Folding::Min => Min::<f32>::IDENTITY,
+    };
+    neutral.to_bits()
 }
 
 /// Folds the lanes of an accumulator, and writes the only number that is left.
@@ -133,10 +135,7 @@ fn finish_fold(code: &mut Assembler, fold: RowFold, register: Zmm, layout: &Layo
         code.vector(shuffle, other.0, second, Operand::Register(register), EVERY, Some(how));
         fold_into(code, fold.folding, register, other, Zmm(1), EVERY);
     }
-    let base = layout.pointers.get(&fold.out).copied().unwrap_or_else(|| {
-        code.load(SPARE, PLACES, 8 * i32::from(fold.out));
-        SPARE
-    });
+    let base = layout.pointer(fold.out, code);
     let to = Operand::Memory { base, index: Some((ROW, 2)), distance: 0, is_spread: false };
     code.vector(STORE_FIRST, register.0, None, to, EVERY, None);
 }

@@ -6,8 +6,10 @@ use super::super::instruction::Place;
 use super::graph::{Node, Value};
 use super::segment::{Segment, Step};
 use super::x86::{
-    Gpr, Mask, Operand, R8, R9, R10, R11, R12, R13, R14, R15, RAX, RBP, RBX, RCX, RDI, RDX, RSI, RSP, Zmm,
+    Assembler, Gpr, Mask, Operand, R8, R9, R10, R11, R12, R13, R14, R15, RAX, RBP, RBX, RCX, RDI, RDX, RSI,
+    RSP, Zmm,
 };
+use crate::kernels::reduce;
 
 pub const PLACES: Gpr = RDI;
 pub const ROWS: Gpr = RSI;
@@ -31,8 +33,8 @@ pub const LEFT: Mask = Mask(1);
 pub const TRUTH: Mask = Mask(2);
 
 pub const REGISTERS: u8 = 32;
-/// Numbers in a register.
-pub const LANES: usize = 16;
+/// Numbers in a register, as many as reductions fold apart.
+pub const LANES: usize = reduce::LANES;
 pub const VECTOR: i32 = 64;
 
 /// What is found where, the same in both bodies of a loop.
@@ -45,6 +47,16 @@ pub struct Layout {
     pub accumulators: Vec<Zmm>,
     /// Where on the stack values begin that have no register.
     pub spills: i32,
+}
+
+impl Layout {
+    /// The register that points to an array; the spare one is loaded for those that have none.
+    pub fn pointer(&self, place: Place, code: &mut Assembler) -> Gpr {
+        self.pointers.get(&place).copied().unwrap_or_else(|| {
+            code.load(SPARE, PLACES, 8 * i32::from(place));
+            SPARE
+        })
+    }
 }
 
 /// The layout before any source stays in a register.

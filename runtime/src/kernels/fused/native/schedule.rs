@@ -12,17 +12,15 @@ use super::super::plan::Prologue;
 use super::super::recipe::{Access, Recipe};
 use super::emit::emit;
 use super::graph::{Graph, Node, Value};
+use super::layout::LANES;
 use super::lower::{lower, supports};
 use super::pages::Loop;
 pub use super::pages::Pages;
 use super::segment::{RowFold, Segment, Step};
 use super::x86::Assembler;
+use crate::kernels::reduce::BLOCK;
 use crate::tensor::DType;
 
-/// Lanes of a vector: shorter rows are folded in another order.
-const SHORTEST_ROW: usize = 16;
-/// The longest row that is folded in one block.
-const LONGEST_ROW: usize = 512;
 /// More folds would leave too few registers.
 const MOST_FOLDS: usize = 8;
 
@@ -42,7 +40,7 @@ impl Native {
     /// # Safety
     /// Each place has the numbers of a tile of so many rows, or room for them, and nobody else writes to it.
     pub unsafe fn run(&self, places: &[*mut u8], rows: usize, cols: usize) {
-        let rest = cols % SHORTEST_ROW;
+        let rest = cols % LANES;
         // SAFETY: the loop reads and writes `rows` times `cols` elements of its places, or one for each row.
         unsafe { (self.run)(places.as_ptr(), rows, cols - rest, (1 << rest) - 1) }
     }
@@ -157,7 +155,8 @@ fn kind(step: &Instruction, space: &Space<'_>) -> Kind {
         Action::Expand(width) => *width == 4,
         Action::Rows(_, _, dtype) => {
             let cols = space.recipe.cols;
-            return if *dtype == DType::F32 && (SHORTEST_ROW..=LONGEST_ROW).contains(&cols) {
+            // The order of one block that fills the lanes is that of a loop; others are folded in another order.
+            return if *dtype == DType::F32 && (LANES..=BLOCK).contains(&cols) {
                 Kind::RowFold
             } else {
                 Kind::Other

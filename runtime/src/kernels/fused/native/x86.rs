@@ -61,17 +61,16 @@ pub enum Operand {
     },
 }
 
-/// A vector instruction: its table, prefix and number, and whether it is one of those of wide elements.
+/// A vector instruction, of elements of 32 bits: its table, prefix and number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Code {
     table: u8,
     prefix: u8,
     number: u8,
-    is_wide: bool,
 }
 
 const fn code(table: u8, prefix: u8, number: u8) -> Code {
-    Code { table, prefix, number, is_wide: false }
+    Code { table, prefix, number }
 }
 
 pub const ADD: Code = code(1, 0, 0x58);
@@ -168,7 +167,7 @@ impl Assembler {
                 | (!base_bit & 1) << 5
                 | (!first >> 4 & 1) << 4
                 | code.table,
-            u8::from(code.is_wide) << 7 | (!second & 15) << 3 | 1 << 2 | code.prefix,
+            (!second & 15) << 3 | 1 << 2 | code.prefix,
             u8::from(lanes.or_zero) << 7
                 | 2 << 5
                 | u8::from(is_spread) << 4

@@ -215,6 +215,7 @@ pub use ops::pad::PadMode;
 pub use ops::padding::Padding;
 pub use ops::pooling::{AvgPool, Pool, avg_pool, max_pool, min_pool};
 pub use ops::reduce_window::{WindowOptions, WindowReduction};
+pub use ops::select::ClipBound;
 pub use scope::{Initializer, Rngs, Scope, Variable};
 pub use tensor::{Array, Aval, DType, Element, Shape, Tensor, release_memory};
 pub use trace::{Axis, Handle, bind, bind1, trace_handle};

@@ -2,6 +2,7 @@
 
 pub mod data;
 pub mod golden;
+pub mod jax;
 pub mod laws;
 pub mod loss;
 pub mod modules;

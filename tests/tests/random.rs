@@ -2,8 +2,10 @@
 
 use flaxen::prelude::*;
 use flaxen::random::{self, Choice, Generator, Key};
+use flaxen_tests::jax;
 use ndarray_rand::rand::{Rng, RngCore};
 use ndarray_rand::rand_distr::{Distribution, Gamma};
+use serde_json::Value as Json;
 
 fn floats(x: &Tensor) -> Vec<f32> {
     x.to_vec().expect("floats")
@@ -195,4 +197,83 @@ fn a_generator_of_a_key_without_numbers_is_refused() {
     assert!(mapped.call(random::key(0).split_n(3)).is_err());
     let staged = jit(|key: Key| random::try_from_fn(&key, [2], ndarray_rand::rand::Rng::random::<f32>));
     assert!(staged.call(random::key(0)).is_err());
+}
+
+/// The digest of the little-endian bytes of all elements; NaN counts as -1.5, as in the script that made the table.
+fn digest(x: &Tensor) -> String {
+    let width = x.dtype().size();
+    let x = if x.dtype().is_float() { x.is_nan().select(-1.5, x) } else { x.clone() };
+    let bytes = jax::bits(&x).into_iter().flat_map(|bits| bits.to_le_bytes().into_iter().take(width));
+    let fnv = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |digest, byte| {
+        (digest ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    format!("{fnv:016x}")
+}
+
+/// The sample of a row of the table.
+fn sample_of(row: &Json) -> Tensor {
+    let list = |name: &str| row[name].as_array().expect("a list");
+    let shape: Vec<usize> =
+        list("shape").iter().map(|size| size.as_u64().expect("a size") as usize).collect();
+    let text = |i: usize| list("args")[i].as_str().expect("a text");
+    let dtype = row["dtype"].as_str().map_or(DType::I32, jax::dtype);
+    let float = |i: usize| Tensor::full([], text(i).parse::<f64>().expect("a number")).cast(dtype);
+    let integer = |i: usize| text(i).parse::<i64>().expect("an integer");
+    let key = random::key(row["seed"].as_u64().expect("a seed"));
+    let count = shape.iter().product::<usize>();
+    let matrix = || Tensor::from_vec((0..count as i32).collect::<Vec<_>>(), &shape);
+    let weights = || Tensor::from([0.5f32, 0.0, 3.0, 1.0, 0.25, 2.0, 0.125, 4.0]).cast(dtype);
+    match row["sampler"].as_str().expect("a sampler") {
+        "uniform" => random::uniform_of(&key, shape, dtype),
+        "normal" => random::normal_of(&key, shape, dtype),
+        "gumbel" => random::gumbel_of(&key, shape, dtype),
+        "exponential" => random::exponential_of(&key, shape, dtype),
+        "laplace" => random::laplace_of(&key, shape, dtype),
+        "logistic" => random::logistic_of(&key, shape, dtype),
+        "uniform_in" => random::uniform_in(&key, shape, float(0), float(1)),
+        "truncated_normal" => random::truncated_normal(&key, shape, float(0), float(1)),
+        "bernoulli" => random::bernoulli(&key, float(0), shape),
+        "categorical" => {
+            let mut logits: Vec<f32> = (0..12).map(|i| i as f32 / 4.0).collect();
+            logits[6] = f32::NEG_INFINITY;
+            let logits = Tensor::from_vec(logits, [3, 4]).cast(dtype);
+            random::categorical_of(&key, logits, integer(0) as isize, shape)
+        }
+        "choice_weighted" => Choice::below(8).weights(weights()).sample(&key, shape),
+        "choice_weighted_distinct" => {
+            Choice::below(8).weights(weights()).without_replacement().sample(&key, shape)
+        }
+        "choice_distinct" => Choice::below(integer(0) as usize).without_replacement().sample(&key, shape),
+        "randint" => random::randint_of(&key, shape, integer(0), integer(1), dtype),
+        "bits" => random::bits(&key, shape, integer(0) as u32),
+        "rademacher" => random::rademacher(&key, shape),
+        "permutation" => random::permutation(&key, count),
+        "permute" => random::permute(&key, matrix(), integer(0) as isize),
+        "permute_independently" => random::permute_independently(&key, matrix(), integer(0) as isize),
+        "split" => key.split_n(integer(0) as usize).data().clone(),
+        "fold_in" => key.fold_in(integer(0) as u32).data().clone(),
+        other => panic!("no sampler is called {other}"),
+    }
+}
+
+/// JAX 0.10.2 draws 0 only from ranges that end beyond the int32 numbers, whose bounds wrap around; ours draws all of U8.
+fn is_degenerate_in_jax(row: &Json) -> bool {
+    let high = row["args"].get(1).and_then(|high| high.as_str()?.parse::<i64>().ok());
+    row["dtype"] == "u8" && high.is_some_and(|high| high > i64::from(i32::MAX))
+}
+
+#[test]
+fn every_sampler_has_the_bits_of_jax_in_every_dtype_at_any_parameters() {
+    let table = jax::table("random_bits");
+    let rows = table["cases"].as_array().expect("cases");
+    let wrong: Vec<String> = rows
+        .iter()
+        .filter(|row| row["sampler"] != "randint" || !is_degenerate_in_jax(row))
+        .filter_map(|row| {
+            let sample = sample_of(row);
+            let head: Vec<String> = jax::bits(&sample).iter().take(3).map(|x| format!("{x:x}")).collect();
+            (digest(&sample) != row["digest"].as_str()?).then(|| format!("{row}: found {head:?}"))
+        })
+        .collect();
+    assert!(rows.len() > 300 && wrong.is_empty(), "{} of {}:\n{}", wrong.len(), rows.len(), wrong.join("\n"));
 }

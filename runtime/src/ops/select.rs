@@ -185,4 +185,61 @@ impl Tensor {
     pub fn try_clamp(&self, low: impl Into<Tensor>, high: impl Into<Tensor>) -> Result<Tensor> {
         bind1(&Clamp, promoted([low.into(), self.clone(), high.into()])?)
     }
+
+    /// `self` kept between `low` and `high`, either of which may be `None`; NaN stays NaN.
+    ///
+    /// It is `minimum(maximum(self, low), high)`, with their dtypes and gradients, as `jnp.clip`: where `self` equals a
+    /// bound, each gets half of the gradient. [`clamp`](Tensor::clamp) keeps the dtype of the mixture, and gives nothing to
+    /// what is not strictly inside. Where `low` is above `high`, the result is `high`.
+    ///
+    /// ```
+    /// use flaxen::prelude::*;
+    /// let x = Tensor::from([-1.0f32, 0.0, 2.0]);
+    /// assert_eq!(x.clip(0, 1).to_vec::<f32>()?, [0.0, 0.0, 1.0]);
+    /// assert_eq!(x.clip(None, 1).to_vec::<f32>()?, [-1.0, 0.0, 1.0]);
+    /// let slope = grad(|x: &Tensor| x.clip(0, 1).try_sum())(&x)?;
+    /// assert_eq!(slope.to_vec::<f32>()?, [0.0, 0.5, 0.0]);
+    /// # Ok::<(), flaxen::Error>(())
+    /// ```
+    ///
+    /// # Panics
+    /// If the shapes do not broadcast.
+    #[track_caller]
+    pub fn clip(&self, low: impl ClipBound, high: impl ClipBound) -> Tensor {
+        unwrap(self.try_clip(low, high))
+    }
+
+    /// As [`clip`](Tensor::clip).
+    ///
+    /// # Errors
+    /// If the shapes do not broadcast.
+    #[track_caller]
+    pub fn try_clip(&self, low: impl ClipBound, high: impl ClipBound) -> Result<Tensor> {
+        let x = match low.bound() {
+            Some(low) => self.try_maximum(low)?,
+            None => self.clone(),
+        };
+        match high.bound() {
+            Some(high) => x.try_minimum(high),
+            None => Ok(x),
+        }
+    }
+}
+
+/// A bound of [`Tensor::clip`]: anything that becomes a tensor, or `None`.
+pub trait ClipBound {
+    /// The bound, if there is one.
+    fn bound(self) -> Option<Tensor>;
+}
+
+impl<T: Into<Tensor>> ClipBound for T {
+    fn bound(self) -> Option<Tensor> {
+        Some(self.into())
+    }
+}
+
+impl ClipBound for Option<Tensor> {
+    fn bound(self) -> Option<Tensor> {
+        self
+    }
 }

@@ -1,9 +1,10 @@
 //! Other continuous distributions, by the inverses of their distribution functions.
 
-use super::normal::above_minus_one;
+use super::normal::{above_minus_one, least_normal};
 use super::uniform::{between_constants, unit};
 use super::{Key, sampler};
 use crate::error::Result;
+use crate::ops::unary::sampled;
 use crate::tensor::{DType, Tensor};
 
 sampler! {
@@ -57,29 +58,26 @@ pub(super) fn gumbel_numbers(key: &Key, shape: &[usize], dtype: DType) -> Result
 
 #[track_caller]
 fn exponential_numbers(key: &Key, shape: &[usize], dtype: DType) -> Result<Tensor> {
-    unit(key, shape, dtype)?.try_neg()?.try_log1p()?.try_neg()
+    sampled::log1p(&unit(key, shape, dtype)?.try_neg()?)?.try_neg()
 }
 
 #[track_caller]
 fn laplace_numbers(key: &Key, shape: &[usize], dtype: DType) -> Result<Tensor> {
     let u = between_constants(key, shape, dtype, above_minus_one(dtype), 1.0)?;
-    u.try_sign()?.try_mul(u.try_abs()?.try_neg()?.try_log1p()?)
+    u.try_sign()?.try_mul(sampled::log1p(&u.try_abs()?.try_neg()?)?)
 }
 
 #[track_caller]
 fn logistic_numbers(key: &Key, shape: &[usize], dtype: DType) -> Result<Tensor> {
     let u = positive(key, shape, dtype)?;
-    u.try_log()?.try_sub(u.try_neg()?.try_log1p()?)
+    u.try_log()?.try_sub(sampled::log1p(&u.try_neg()?)?)
 }
 
 /// Uniform in (0, 1): 0 becomes the least normal number, whose logarithm is finite.
 #[track_caller]
 fn positive(key: &Key, shape: &[usize], dtype: DType) -> Result<Tensor> {
-    let least = match dtype {
-        DType::F16 => f64::from(half::f16::MIN_POSITIVE),
-        DType::BF16 => f64::from(half::bf16::MIN_POSITIVE),
-        DType::F32 => f64::from(f32::MIN_POSITIVE),
-        _ => f64::MIN_POSITIVE,
-    };
-    between_constants(key, shape, dtype, least, 1.0)
+    // As JAX compiles `u·(1 - least) + least`: `u` is a number of [1, 2) less 1, and `least - 1` rounds to -1, so that the
+    // two constants make one.
+    let u = unit(key, shape, dtype)?;
+    u.try_maximum(u.like(least_normal(dtype)))
 }

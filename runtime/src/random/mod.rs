@@ -16,8 +16,13 @@
 //! Each function takes one key; for many keys there is [`vmap`](crate::vmap). All work under every transform: a key may
 //! be an argument of a compiled function, and samples are differentiable in their parameters where JAX's are.
 //!
-//! The bits are those of Threefry-2x32 in JAX's partitionable mode. Floats are bit-exact with JAX on CPUs that have fused
-//! multiply-add, for `F32`; the narrow dtypes and `F64` follow the same formulas.
+//! The bits are those of Threefry-2x32 in JAX's partitionable mode. All samples are bit for bit those of JAX 0.10.2 on CPUs
+//! that have fused multiply-add, in every dtype; `F64` as far as the logarithm and the error function of the C library are
+//! the ones that JAX calls. Where JAX differs from itself, that is a function of `jax.random` called with arrays outside of
+//! `jit`: in a compiled function, bounds that are constants of the program may go through another error function, and with
+//! compilation off (`jax.disable_jit`) products and sums are rounded one by one; uniform `F16` between bounds are those of
+//! CPUs that compute with halves (AVX512-FP16), on others JAX rounds them twice. One difference is intended: `U8` from
+//! ranges that end beyond the int32 numbers are drawn from all of `U8`, where JAX wraps the bound around and draws 0.
 
 mod choice;
 mod continuous;

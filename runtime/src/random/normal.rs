@@ -4,6 +4,7 @@ use super::uniform::{between, between_constants};
 use super::{Key, check_parameters, dtype_of_parameters, sampler};
 use crate::error::Result;
 use crate::ops::convert;
+use crate::ops::unary::sampled;
 use crate::tensor::{DType, Tensor};
 
 sampler! {
@@ -29,7 +30,8 @@ sampler! {
     /// Numbers of the standard normal distribution between `lower` and `upper`, both broadcast to the shape.
     ///
     /// The dtype is that of the bounds, `F32` for bare numbers. The samples are `√2·erf⁻¹(u)` for `u` uniform between
-    /// `erf(lower/√2)` and `erf(upper/√2)`, kept strictly inside of the bounds.
+    /// `erf(lower/√2)` and `erf(upper/√2)`, kept strictly inside of the bounds; but a bound of 0 may be met, because next to
+    /// it JAX sees only 0.
     pub fn truncated_normal / try_truncated_normal(
         key: &Key,
         shape: impl AsRef<[usize]>,
@@ -41,16 +43,39 @@ sampler! {
         check_parameters("truncated_normal", shape.as_ref(), &[&lower, &upper])?;
         let (lower, upper) = (convert(&lower, dtype, false)?, convert(&upper, dtype, false)?);
         let scale = lower.like(std::f64::consts::SQRT_2);
-        let bound = |x: &Tensor| x.try_div(&scale)?.try_erf();
+        // A division by a constant is a product with its rounded reciprocal to XLA.
+        let shrink = scale.like(1.0).try_div(&scale)?;
+        let bound = |x: &Tensor| sampled::erf(&x.try_mul(&shrink)?);
         let u = between("truncated_normal", key, shape.as_ref(), dtype, bound(&lower)?, bound(&upper)?)?;
-        u.try_erf_inv()?.try_mul(&scale)?.try_clamp(lower.try_next_up()?, upper.try_next_down()?)
+        let (least, greatest) = (flushed(&lower.try_next_up()?)?, flushed(&upper.try_next_down()?)?);
+        sampled::erf_inv(&u)?.try_mul(&scale)?.try_clip(least, greatest)
     }
+}
+
+/// With subnormal numbers as zeros, which they are to XLA on CPUs; those of `F16` are normal in `F32`, where it computes.
+#[track_caller]
+fn flushed(x: &Tensor) -> Result<Tensor> {
+    if x.dtype() == DType::F16 {
+        return Ok(x.clone());
+    }
+    let is_subnormal = x.try_abs()?.try_lt(x.like(least_normal(x.dtype())))?;
+    is_subnormal.try_select(x.try_mul(x.like(0.0))?, x)
 }
 
 #[track_caller]
 fn standard(key: &Key, shape: &[usize], dtype: DType) -> Result<Tensor> {
     let u = between_constants(key, shape, dtype, above_minus_one(dtype), 1.0)?;
-    Ok(u.try_erf_inv()? * std::f64::consts::SQRT_2)
+    Ok(sampled::erf_inv(&u)? * std::f64::consts::SQRT_2)
+}
+
+/// The least positive number of the dtype with a whole mantissa.
+pub(super) fn least_normal(dtype: DType) -> f64 {
+    match dtype {
+        DType::F16 => f64::from(half::f16::MIN_POSITIVE),
+        DType::BF16 => f64::from(half::bf16::MIN_POSITIVE),
+        DType::F32 => f64::from(f32::MIN_POSITIVE),
+        _ => f64::MIN_POSITIVE,
+    }
 }
 
 /// The least number of the dtype above −1.

@@ -78,10 +78,17 @@ pub(super) fn between_constants(
 }
 
 /// `u·span + low` as the compiler of JAX computes it: rounded once, but for `BF16` twice.
+///
+/// `F16` is rounded once on CPUs that compute with halves, and twice on others; here it is once everywhere.
 #[track_caller]
 fn affine(u: Tensor, span: Tensor, low: &Tensor) -> Result<Tensor> {
-    if u.dtype() == DType::BF16 {
-        return u.try_mul(span)?.try_add(low);
+    match u.dtype() {
+        DType::BF16 => u.try_mul(span)?.try_add(low),
+        // In double precision products and sums of halves are exact.
+        DType::F16 => {
+            let wide = |x: &Tensor| convert(x, DType::F64, false);
+            convert(&wide(&u)?.try_mul_add(wide(&span)?, wide(low)?)?, DType::F16, false)
+        }
+        _ => u.try_mul_add(span, low),
     }
-    u.try_mul_add(span, low)
 }

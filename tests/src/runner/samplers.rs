@@ -5,7 +5,7 @@ use flaxen::{DType, Tensor};
 
 use super::random::seed;
 use super::{Stop, Verdict};
-use crate::golden::{Case, difference, numbers_of};
+use crate::golden::{Case, difference};
 
 fn dtype_of(name: &str) -> Option<DType> {
     DType::ALL.into_iter().find(|dtype| dtype.short_name() == name)
@@ -68,22 +68,6 @@ fn sample(case: &Case, key: &Key, name: &str) -> Option<Tensor> {
     })
 }
 
-/// How far from JAX's numbers a sample may be, relatively: 0 means bit for bit.
-///
-/// In F64 our logarithms and inverse error function are not XLA's, JAX rounds some F16 samplers in between, and our error
-/// function, which truncation at bounds of a tensor takes, is another polynomial than XLA's.
-fn allowed(name: &str) -> f64 {
-    let rounded = ["gumbel", "exponential", "laplace", "logistic", "normal", "truncated_normal"];
-    let (sampler, dtype) = name.split_once('/').unwrap_or((name, ""));
-    let composed = rounded.iter().any(|known| sampler.starts_with(known));
-    match dtype {
-        "f64" if composed => 1e-13,
-        "f16" if composed => 2.0 / 1024.0,
-        _ if sampler == "truncated_normal_bounds" => 1e-5,
-        _ => 0.0,
-    }
-}
-
 /// JAX draws 0 only from ranges wider than U8: its span of 256 wraps to nothing. Ours draws all of U8.
 fn is_degenerate_in_jax(name: &str) -> bool {
     name.ends_with("/u8")
@@ -105,11 +89,7 @@ pub fn run(case: &Case) -> Verdict {
         }
         let found = sample(case, &key, name);
         let found = found.ok_or_else(|| Stop::Unsupported(format!("the sample `{name}`")))?;
-        let near = |(a, b): (&f64, &f64)| (a - b).abs() <= allowed(name) * b.abs();
-        let is_near = || numbers_of(&found).iter().zip(&numbers_of(&expected)).all(near);
-        if let Some(difference) = difference(&found, &expected)
-            && !(found.aval() == expected.aval() && is_near())
-        {
+        if let Some(difference) = difference(&found, &expected) {
             differences.push(format!("{name} differs in {difference}"));
         }
     }

@@ -13,6 +13,7 @@ pub(in crate::kernels) mod logarithm;
 mod polynomial;
 mod power;
 mod real;
+pub(crate) mod sampling;
 #[cfg(test)]
 mod tests;
 mod trigonometry;

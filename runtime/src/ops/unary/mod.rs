@@ -4,6 +4,7 @@ mod eval;
 mod gradient;
 mod methods;
 mod power;
+pub(crate) mod sampled;
 #[cfg(test)]
 mod tests;
 

@@ -1,0 +1,97 @@
+//! The functions that samples are made with, where they need the bits of XLA and not the nearest numbers.
+
+use smallvec::smallvec;
+
+use super::{Unary, gradient};
+use crate::error::{Error, Result};
+use crate::kernels::elementwise;
+use crate::kernels::math::{UnaryOp, sampling};
+use crate::ops::{convert, cotangent, only, unpack};
+use crate::primitive::{Args, Keeps, Outs, Primitive, Saved};
+use crate::tensor::{Array, Aval, DType, Tensor};
+use crate::trace::{Axis, bind1};
+
+/// A function of floats with the roundings of XLA on CPUs; the slope is that of the function.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Sampled(UnaryOp);
+
+impl Sampled {
+    /// Whether the function of that name has other roundings.
+    fn is_needed(self, dtype: DType) -> bool {
+        matches!((self.0, dtype), (UnaryOp::Erf, DType::F32) | (UnaryOp::Log1p | UnaryOp::ErfInv, DType::F64))
+    }
+}
+
+fn map<T: bytemuck::Pod + Send + Sync>(x: &Array, out: Aval, f: impl Fn(T) -> T + Sync) -> Array {
+    Array::build(out, |out| elementwise::map(x.data(), out, 12, f))
+}
+
+impl Primitive for Sampled {
+    fn name(&self) -> &'static str {
+        self.0.name()
+    }
+
+    fn infer(&self, args: &[&Aval]) -> Result<Outs<Aval>> {
+        if !self.is_needed(args[0].dtype) {
+            return Err(Error::dtype(self.name(), args[0].dtype, "the dtype whose bits differ"));
+        }
+        Ok(smallvec![args[0].clone()])
+    }
+
+    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
+        let ([x], out) = (unpack(args), only(outs));
+        Ok(smallvec![match self.0 {
+            UnaryOp::Erf => map(&x, out, sampling::erf),
+            UnaryOp::Log1p => map(&x, out, sampling::log1p_f64),
+            _ => map(&x, out, sampling::erf_inv_f64),
+        }])
+    }
+
+    fn keeps(&self, _wants: &[bool]) -> Keeps {
+        gradient::keeps(Unary::Function(self.0))
+    }
+
+    fn vjp(&self, saved: &Saved, cts: Outs<Option<Tensor>>, _wants: &[bool]) -> Result<Args<Option<Tensor>>> {
+        Ok(smallvec![gradient::of(Unary::Function(self.0), saved, cotangent(cts))?])
+    }
+
+    fn batch(&self, _axis: &Axis, args: Args, mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
+        Ok((smallvec![bind1(self, args)?], mapped.into()))
+    }
+}
+
+impl std::fmt::Debug for Sampled {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}[rounding=xla]", self.name())
+    }
+}
+
+#[track_caller]
+fn sampled(op: UnaryOp, x: &Tensor) -> Result<Tensor> {
+    if Sampled(op).is_needed(x.dtype()) {
+        return bind1(&Sampled(op), [x.clone()]);
+    }
+    bind1(&Unary::Function(op), [x.clone()])
+}
+
+/// `erf` as XLA rounds it; of halves through `F32`.
+#[track_caller]
+pub(crate) fn erf(x: &Tensor) -> Result<Tensor> {
+    let dtype = x.dtype();
+    if matches!(dtype, DType::F16 | DType::BF16) {
+        return convert(&sampled(UnaryOp::Erf, &convert(x, DType::F32, false)?)?, dtype, false);
+    }
+    sampled(UnaryOp::Erf, x)
+}
+
+/// The inverse of `erf` as XLA rounds it.
+#[track_caller]
+pub(crate) fn erf_inv(x: &Tensor) -> Result<Tensor> {
+    sampled(UnaryOp::ErfInv, x)
+}
+
+/// `log(1 + x)` as XLA rounds it.
+#[track_caller]
+pub(crate) fn log1p(x: &Tensor) -> Result<Tensor> {
+    sampled(UnaryOp::Log1p, x)
+}

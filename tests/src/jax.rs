@@ -1,0 +1,74 @@
+//! Tables of what the real JAX computed, of the folder `jax`; scripts in `golden/scripts` write them.
+
+use flaxen::{DType, Tensor};
+use half::{bf16, f16};
+use serde_json::Value;
+
+/// The table of a name.
+///
+/// # Panics
+/// If it cannot be read.
+pub fn table(name: &str) -> Value {
+    let path = format!("{}/jax/{name}.json", env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// The dtype that a table names: `f32`, `bf16`, `bool`, ….
+///
+/// # Panics
+/// If there is none of the name.
+pub fn dtype(name: &str) -> DType {
+    let named = DType::ALL.into_iter().find(|dtype| dtype.short_name() == name);
+    named.unwrap_or_else(|| panic!("no dtype is called {name}"))
+}
+
+/// The bits of every element, row-major.
+///
+/// # Panics
+/// If the tensor has no numbers.
+pub fn bits(x: &Tensor) -> Vec<u64> {
+    macro_rules! each {
+        ($type:ty, $bits:expr) => {
+            x.to_vec::<$type>().unwrap().into_iter().map($bits).collect()
+        };
+    }
+    match x.dtype() {
+        DType::Bool => each!(bool, u64::from),
+        DType::U8 => each!(u8, u64::from),
+        DType::U32 => each!(u32, u64::from),
+        DType::I32 => each!(i32, |x| u64::from(x as u32)),
+        DType::I64 => each!(i64, |x| x as u64),
+        DType::F16 => each!(f16, |x| u64::from(x.to_bits())),
+        DType::BF16 => each!(bf16, |x| u64::from(x.to_bits())),
+        DType::F32 => each!(f32, |x| u64::from(x.to_bits())),
+        DType::F64 => each!(f64, f64::to_bits),
+    }
+}
+
+/// The tensor of these bits, written in hexadecimal.
+///
+/// # Panics
+/// If one is no number, or they do not fill the shape.
+pub fn from_bits(texts: &[Value], dtype: DType, shape: &[usize]) -> Tensor {
+    let bits = texts.iter().map(|text| {
+        let text = text.as_str().unwrap_or_else(|| panic!("{text} is no text"));
+        u64::from_str_radix(text, 16).unwrap_or_else(|error| panic!("{text}: {error}"))
+    });
+    macro_rules! of {
+        ($number:expr) => {
+            Tensor::from_vec(bits.map($number).collect::<Vec<_>>(), shape)
+        };
+    }
+    match dtype {
+        DType::Bool => of!(|x| x != 0),
+        DType::U8 => of!(|x| x as u8),
+        DType::U32 => of!(|x| x as u32),
+        DType::I32 => of!(|x| x as u32 as i32),
+        DType::I64 => of!(|x| x as i64),
+        DType::F16 => of!(|x| f16::from_bits(x as u16)),
+        DType::BF16 => of!(|x| bf16::from_bits(x as u16)),
+        DType::F32 => of!(|x| f32::from_bits(x as u32)),
+        DType::F64 => of!(f64::from_bits),
+    }
+}

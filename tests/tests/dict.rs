@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use flaxen::prelude::*;
-use flaxen::variables::{Boxed, Partitioned};
+use flaxen::variables::{Boxed, Partitioned, unbox};
 use flaxen_tests::data::Data;
 use flaxen_tests::golden::Case;
 use flaxen_tests::numbers::scalar;
@@ -357,4 +357,71 @@ fn a_dict_given_away_is_written_into_and_a_shared_one_is_not() {
     let part = dict.dict("a").unwrap().clone();
     f.call(dict).unwrap();
     assert_eq!(part, Dict::from([("x", Tensor::ones([64]))]), "a part held elsewhere");
+}
+
+/// The deepest values there are: dicts, tuples and boxes in turns, with a tensor inside.
+fn deepest() -> Dict {
+    let mut dict = Dict::from([("x", 1f32)]);
+    // A round is two levels.
+    for round in 0..(Dict::MAX_DEPTH - 1) / 2 {
+        let inner: Value = match round % 3 {
+            0 => vec![dict].into(),
+            1 => Boxed::new(dict, Partitioned::new([""])).into(),
+            _ => Dict::from([("inner", dict)]).into(),
+        };
+        dict = Dict::from([("value", inner), ("beside", 1i32.into())]);
+    }
+    Dict::from([("top", dict)])
+}
+
+#[test]
+fn the_deepest_values_fit_the_stack_of_a_thread() {
+    std::thread::scope(|scope| {
+        let work = || {
+            let dict = deepest();
+            let doubled = tree::map(&dict, |x| Ok(x * 2)).unwrap();
+            assert!(dict != doubled && dict == deepest());
+            assert_eq!(tree::count(&dict), Dict::MAX_DEPTH / 2);
+            assert!(tree::leaves_with_path(&dict).iter().any(|(path, _)| path.steps().len() > 200));
+            assert!(format!("{dict:?}").len() < 20_000 && dict.to_string().contains("x: 1."));
+            assert_eq!(dict.merge(&doubled), doubled);
+            assert_eq!(Value::of(&dict), Value::from(dict.clone()));
+            assert_eq!(unbox(&unbox(&dict).unwrap()).unwrap(), unbox(&dict).unwrap());
+            let step = jit(|dict: Dict| dict.map(|x| Ok(x * 2)));
+            assert_eq!(
+                step.call(step.call(dict.clone()).unwrap()).unwrap(),
+                tree::map(&dict, |x| Ok(x * 4)).unwrap()
+            );
+            let nested = ["a"; Dict::MAX_DEPTH];
+            let named = Dict::new().with(nested, 1f32);
+            assert_eq!(Dict::unflatten(named.flatten("/")).unwrap(), named);
+            assert_eq!(named.map_with_path(|_, value| Ok(value.clone())).unwrap(), named);
+            assert_eq!(named.pop(nested).unwrap().0, 1f32.into());
+        };
+        std::thread::Builder::new().stack_size(2 << 20).spawn_scoped(scope, work).unwrap();
+    });
+}
+
+#[test]
+fn what_would_be_nested_deeper_is_refused_where_it_is_made() {
+    fn panics<T>(f: impl FnOnce() -> T) -> bool {
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(f()))).is_err()
+    }
+    let deepest = deepest();
+    let too_deep =
+        |message: String| assert!(message.contains("more than 256 dicts, tuples and boxes"), "{message}");
+    too_deep(Dict::new().try_with("a", deepest.clone()).unwrap_err().to_string());
+    too_deep(Dict::new().try_with(vec!["a"; 12_000].join("/"), 1f32).unwrap_err().to_string());
+    too_deep(Dict::unflatten([(vec!["a"; 257], 1f32)]).unwrap_err().to_string());
+    too_deep(sample().map_with_path(|_, _| Ok(deepest.clone())).unwrap_err().to_string());
+    too_deep(sample().update("c", |_| Ok(deepest.clone())).unwrap_err().to_string());
+    assert!(panics(|| Dict::from([("a", deepest.clone())])));
+    assert!(panics(|| Dict::new().extended([("a", deepest.clone())].into_iter().collect::<Dict>())));
+    assert!(panics(|| Value::from(vec![deepest.clone()])));
+    assert!(panics(|| Value::from((1f32, deepest.clone()))));
+    assert!(panics(|| Boxed::new(deepest.clone(), Partitioned::new([""]))));
+    assert!(panics(|| Variables::new().with("params", deepest.clone())));
+    assert!(panics(|| Value::of(&(deepest.clone(),))));
+    // As a whole it may stand anywhere.
+    assert_eq!(Variables::try_from(deepest.clone()).unwrap().as_dict(), &deepest);
 }

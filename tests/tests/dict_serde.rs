@@ -267,3 +267,33 @@ fn a_traced_value_has_no_numbers_to_write() {
     })(&Dict::new().with("a/b", [1f32]))
     .unwrap();
 }
+
+#[test]
+fn values_that_are_nested_too_deep_are_an_error() {
+    let dicts = |levels: usize| Dict::new().with(vec!["a"; levels], 1i32);
+    for levels in [1, 60, Dict::MAX_DEPTH] {
+        let dict = dicts(levels);
+        assert_eq!(postcard::from_bytes::<Dict>(&postcard::to_allocvec(&dict).unwrap()).unwrap(), dict);
+        assert_eq!(rmp_serde::from_slice::<Dict>(&rmp_serde::to_vec(&dict).unwrap()).unwrap(), dict);
+    }
+    // A dict of one entry called `a` that is a dict, a tuple of one, a box without names: each around the next.
+    let inside: [&[u8]; 3] = [&[1, 1, 1, b'a'], &[2, 1], &[3, 0]];
+    let leaf = &postcard::to_allocvec(&Value::from(1i32)).unwrap();
+    for layer in inside {
+        let nested = |levels: usize| [layer.repeat(levels), leaf.clone()].concat();
+        assert!(postcard::from_bytes::<Value>(&nested(255)).is_ok(), "{layer:?}");
+        for levels in [Dict::MAX_DEPTH + 1, 100_000] {
+            assert!(postcard::from_bytes::<Value>(&nested(levels)).is_err(), "{layer:?}");
+        }
+    }
+    let text = r#"{"a":{"dict":"#.repeat(10_000);
+    assert!(read::<Dict>(&text).is_err());
+    assert!(rmp_serde::from_slice::<Dict>(&b"\x81\xa1a\x81\xa4dict".repeat(10_000)).is_err());
+}
+
+#[test]
+fn tensors_of_too_many_axes_are_an_error() {
+    let tensor = |rank: usize| format!(r#"{{"dtype": "int32", "shape": {:?}, "data": [7]}}"#, vec![1; rank]);
+    assert_eq!(read::<Tensor>(&tensor(256)).unwrap().rank(), 256);
+    assert!(read::<Tensor>(&tensor(257)).unwrap_err().contains("at most 256"));
+}

@@ -187,7 +187,7 @@ impl<L: Layer> IntoLayer<IsLayer> for L {
 
 impl<L: TreeLayer> IntoLayer<IsTreeLayer> for L {
     fn into_layer(self) -> BoxedLayer {
-        let call = |layer: &L, x: &Value| Ok(Value::of(&TreeLayer::call(layer, x.to()?)?));
+        let call = |layer: &L, x: &Value| Value::try_of(&TreeLayer::call(layer, x.to()?)?);
         BoxedLayer(Box::new(Erased { module: self, call }))
     }
 }

@@ -83,7 +83,7 @@ pub(super) struct Function {
 
 impl Function {
     pub fn new<F, R: Initial>(call: impl Fn(&Value) -> Result<R> + Send + Sync + 'static) -> Function {
-        let function = move |x: &Value| Ok(Value::of(&call(x)?.value()?));
+        let function = move |x: &Value| Value::try_of(&call(x)?.value()?);
         Function { name: std::any::type_name::<F>(), of_value: Arc::new(function), slot: Slot::unbound() }
     }
 

@@ -43,7 +43,7 @@ impl Sequential {
     /// If a layer fails or does not take what the one before returns, or the output is another tree; if there are no layers.
     #[compact]
     pub fn call_tree<I: Tree, O: Tree>(&self, input: &I) -> Result<O> {
-        self.value(Value::of(input))?.to()
+        self.value(Value::try_of(input)?)?.to()
     }
 
     fn value(&self, x: Value) -> Result<Value> {

@@ -43,7 +43,7 @@ impl<P: Tree, T: GradientTransformation<P> + Send + Sync> Erased<P> for T {
 
     fn update(&self, updates: &P, state: &Value, params: &P) -> Result<(P, Value)> {
         let (updates, state) = GradientTransformation::update(self, updates, &state.to()?, params)?;
-        Ok((updates, Value::of(&state)))
+        Ok((updates, Value::try_of(&state)?))
     }
 }
 

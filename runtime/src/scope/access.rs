@@ -73,7 +73,7 @@ impl Scope {
         init: impl FnOnce(&Key) -> R,
     ) -> Result<R::Value> {
         self.check_valid()?;
-        let make = |key: &Key| init(key).value().map(|value| Value::of(&value));
+        let make = |key: &Key| init(key).value().and_then(|value| Value::try_of(&value));
         let Some(value) = self.stored("params", name) else {
             return self.new_param(name, make)?.unboxed().to();
         };
@@ -129,7 +129,7 @@ impl Scope {
                 value.unboxed().to::<R::Value>()?;
             }
             None if self.is_mutable_collection(collection) => {
-                self.put(collection, name, Value::of(&init().value()?))?;
+                self.put(collection, name, Value::try_of(&init().value()?)?)?;
             }
             None => return Err(self.variable_not_found(collection, name)),
         }

@@ -1,6 +1,8 @@
 //! Values stored on the way: `sow` and `perturb`.
 
 use super::{Initial, Scope};
+use std::sync::Arc;
+
 use crate::error::{Error, Result};
 use crate::tree::{self, Tree};
 use crate::variables::Value;
@@ -16,8 +18,9 @@ impl Scope {
                 None => Vec::new(),
                 Some(old) => old.tuple()?.to_vec(),
             };
-            values.push(Value::of(value));
-            Ok(values.into())
+            values.push(Value::try_of(value)?);
+            // Whether that is nested too deep is seen where it is put.
+            Ok(Value::Tuple(Arc::new(values)))
         })
     }
 
@@ -40,7 +43,7 @@ impl Scope {
                 None => init().value()?,
                 Some(old) => old.to()?,
             };
-            Ok(Value::of(&reduce(old, value)))
+            Value::try_of(&reduce(old, value))
         })
     }
 
@@ -73,7 +76,7 @@ impl Scope {
         if self.is_mutable_collection(collection) && !self.has_variable(collection, name) {
             self.reserve("perturbation", name, Some(collection))?;
             let zeros = tree::map(value, |x| Ok(x.zeros_like()))?;
-            self.put(collection, name, Value::of(&zeros))?;
+            self.put(collection, name, Value::try_of(&zeros)?)?;
         }
         if !self.has_root_collection(collection) {
             return tree::map(value, |x| Ok(x.clone()));

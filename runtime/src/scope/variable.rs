@@ -57,10 +57,10 @@ impl<T: Tree> Variable<T> {
     /// # Errors
     /// If the collection is immutable, the run has ended, or a transform was entered since the run began.
     pub fn set(&self, value: impl Into<T>) -> Result<()> {
-        let value = Value::of(&value.into());
+        let value = Value::try_of(&value.into())?;
         let value = match self.scope.stored(&self.collection, &self.name) {
             Some(Value::Boxed(boxed)) if !matches!(value, Value::Boxed(_)) => {
-                Value::Boxed(boxed.replace(value))
+                Value::Boxed(boxed.around(value))
             }
             _ => value,
         };

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{Fixed, Refills, Remains, Token, Tree};
 use crate::error::{Error, Result};
 use crate::tensor::{Aval, Tensor};
-use crate::variables::Dict;
+use crate::variables::{Dict, too_deep};
 
 /// What is left of a tree without its tensors.
 pub struct Structure(pub(super) Vec<Part>);
@@ -27,6 +27,8 @@ pub struct Builder<'a> {
     leaves: &'a mut dyn Iterator<Item = Tensor>,
     /// What containers can be made of.
     remains: Option<(&'a mut Remains, &'a Refills)>,
+    /// Nested values that are being built.
+    depth: usize,
 }
 
 impl PartialEq for Part {
@@ -123,7 +125,7 @@ impl Structure {
         leaves: &'a mut dyn Iterator<Item = Tensor>,
         remains: Option<(&'a mut Remains, &'a Refills)>,
     ) -> Result<T> {
-        let mut from = Builder { all: &self.0, parts: self.0.iter(), leaves, remains };
+        let mut from = Builder { all: &self.0, parts: self.0.iter(), leaves, remains, depth: 0 };
         let tree = T::build(&mut from)?;
         match from.parts.next() {
             None => Ok(tree),
@@ -380,6 +382,19 @@ impl<'a> Builder<'a> {
             Some(Part::Fixed(value)) => Ok((**value).boxed()),
             other => Err(mismatch("fixed data", other)),
         }
+    }
+
+    /// Begins a nested value, which [`leave`](Builder::leave) ends.
+    ///
+    /// # Errors
+    /// If it would be nested too deep.
+    pub(crate) fn enter(&mut self) -> Result<()> {
+        self.depth += 1;
+        if self.depth > Dict::MAX_DEPTH { Err(too_deep("build")) } else { Ok(()) }
+    }
+
+    pub(crate) fn leave(&mut self) {
+        self.depth -= 1;
     }
 
     /// What comes next, without taking it.

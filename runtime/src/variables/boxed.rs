@@ -37,8 +37,13 @@ impl Boxed {
     pub(super) const NODE: &str = "boxed";
 
     /// Puts a value into a box.
+    ///
+    /// # Panics
+    /// If values would be nested deeper than [`Dict::MAX_DEPTH`](super::Dict::MAX_DEPTH).
+    #[track_caller]
     pub fn new(value: impl Into<Value>, metadata: impl Metadata) -> Boxed {
-        Boxed { value: Arc::new(value.into()), metadata: BoxedMetadata(Arc::new(metadata)) }
+        let value = value.into().checked_inside("boxed");
+        Boxed { value: Arc::new(value), metadata: BoxedMetadata(Arc::new(metadata)) }
     }
 
     /// What is in the box.
@@ -47,8 +52,17 @@ impl Boxed {
     }
 
     /// The same box around another value.
+    ///
+    /// # Panics
+    /// As [`new`](Boxed::new).
+    #[track_caller]
     pub fn replace(&self, value: impl Into<Value>) -> Boxed {
-        Boxed { value: Arc::new(value.into()), metadata: self.metadata.clone() }
+        self.around(value.into().checked_inside("boxed"))
+    }
+
+    /// As `replace`, for what is checked afterwards.
+    pub(crate) fn around(&self, value: Value) -> Boxed {
+        Boxed { value: Arc::new(value), metadata: self.metadata.clone() }
     }
 
     /// What is known of the value.
@@ -103,7 +117,10 @@ impl Tree for Boxed {
         from.expect(Boxed::NODE, 2)?;
         let metadata = from.fixed()?;
         from.key()?;
-        Ok(Boxed { value: Arc::new(Value::build(from)?), metadata })
+        from.enter()?;
+        let value = Arc::new(Value::build(from)?);
+        from.leave();
+        Ok(Boxed { value, metadata })
     }
 }
 

@@ -88,10 +88,15 @@ impl Variables {
     }
 
     /// The variables with one collection added or replaced.
+    ///
+    /// # Panics
+    /// If values would be nested deeper than [`Dict::MAX_DEPTH`].
     #[must_use]
+    #[track_caller]
     pub fn with(&self, collection: &str, values: impl Into<Dict>) -> Variables {
         let mut dict = self.0.clone();
-        Arc::make_mut(&mut dict.0).insert(collection.into(), Value::Dict(values.into()));
+        Arc::make_mut(&mut dict.0)
+            .insert(collection.into(), Value::Dict(values.into()).checked_inside("with"));
         Variables(dict)
     }
 

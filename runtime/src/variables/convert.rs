@@ -54,9 +54,13 @@ macro_rules! sequences {
 sequences!(Value, Tensor, Dict, Boxed);
 
 /// A tuple.
+///
+/// # Panics
+/// If values would be nested deeper than [`Dict::MAX_DEPTH`].
 impl<V: Into<Value>> FromIterator<V> for Value {
+    #[track_caller]
     fn from_iter<I: IntoIterator<Item = V>>(values: I) -> Value {
-        Value::Tuple(Arc::new(values.into_iter().map(Into::into).collect()))
+        Value::Tuple(Arc::new(values.into_iter().map(|value| value.into().checked_inside("tuple")).collect()))
     }
 }
 
@@ -64,8 +68,9 @@ macro_rules! tuples {
     ($(($($T:ident)*))*) => {
         $(impl<$($T: Into<Value>),*> From<($($T,)*)> for Value {
             #[allow(non_snake_case)]
+            #[track_caller]
             fn from(($($T,)*): ($($T,)*)) -> Value {
-                Value::Tuple(Arc::new(vec![$($T.into()),*]))
+                Value::from_iter([$(Into::<Value>::into($T)),*])
             }
         })*
     };
@@ -95,9 +100,14 @@ impl<K: Into<Arc<str>>, V: Into<Value>> From<BTreeMap<K, V>> for Dict {
 }
 
 /// Adds entries at the top, or replaces them.
+///
+/// # Panics
+/// If values would be nested deeper than [`Dict::MAX_DEPTH`].
 impl<K: Into<Arc<str>>, V: Into<Value>> Extend<(K, V)> for Dict {
+    #[track_caller]
     fn extend<I: IntoIterator<Item = (K, V)>>(&mut self, entries: I) {
-        let entries = entries.into_iter().map(|(key, value)| (key.into(), value.into()));
+        let entries =
+            entries.into_iter().map(|(key, value)| (key.into(), value.into().checked_inside("extend")));
         Arc::make_mut(&mut self.0).extend(entries);
     }
 }

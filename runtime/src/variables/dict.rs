@@ -14,7 +14,8 @@ use crate::tree::{Builder, Part, Remains, Token, Tree, is_same};
 /// An ordered nested map of values, which is what parameters and state are.
 ///
 /// Cheap to clone, as the entries are shared; whatever changes a dict returns a new one, which shares all that did not
-/// change. Entries are in the order of their names, which is also the order of the leaves. It is a tree, so transforms,
+/// change. At most [`MAX_DEPTH`](Dict::MAX_DEPTH) dicts, tuples and boxes are inside each other. Entries are in the order of their
+/// names, which is also the order of the leaves. It is a tree, so transforms,
 /// optimizers and [`tree::map`](crate::tree::map) take it as it is.
 ///
 /// ```
@@ -131,7 +132,8 @@ impl Dict {
     /// As [`with`](Dict::with).
     ///
     /// # Errors
-    /// If the path is empty, or something that is no dict is in the way.
+    /// If the path is empty, something that is no dict is in the way, or values would be nested deeper than
+    /// [`MAX_DEPTH`](Dict::MAX_DEPTH).
     pub fn try_with(&self, path: impl KeyPath, value: impl Into<Value>) -> Result<Dict> {
         let mut dict = self.clone();
         dict.insert(&path.keys(), value.into())?;
@@ -143,6 +145,7 @@ impl Dict {
         let Some((last, above)) = keys.split_last() else {
             return Err(Error::argument("with", "the path is empty: name the entry"));
         };
+        value.check_inside("with", keys.len())?;
         let mut dict = self;
         for (depth, key) in above.iter().enumerate() {
             let map = Arc::make_mut(&mut dict.0);
@@ -277,13 +280,31 @@ impl std::ops::Index<usize> for Value {
     }
 }
 
+impl Dict {
+    /// The dict of these entries.
+    ///
+    /// # Errors
+    /// If one of them would be nested too deep.
+    pub(super) fn of(entries: impl IntoIterator<Item = (Arc<str>, Value)>) -> Result<Dict> {
+        let entries = entries.into_iter().map(|(key, value)| {
+            value.check_inside("dict", 1)?;
+            Ok((key, value))
+        });
+        Ok(Dict(Arc::new(entries.collect::<Result<_>>()?)))
+    }
+}
+
+/// # Panics
+/// If an entry would be nested deeper than [`MAX_DEPTH`](Dict::MAX_DEPTH).
 impl<K: Into<Arc<str>>, V: Into<Value>> FromIterator<(K, V)> for Dict {
+    #[track_caller]
     fn from_iter<I: IntoIterator<Item = (K, V)>>(entries: I) -> Dict {
-        Dict(Arc::new(entries.into_iter().map(|(key, value)| (key.into(), value.into())).collect()))
+        unwrap(Dict::of(entries.into_iter().map(|(key, value)| (key.into(), value.into()))))
     }
 }
 
 impl<K: Into<Arc<str>>, V: Into<Value>, const N: usize> From<[(K, V); N]> for Dict {
+    #[track_caller]
     fn from(entries: [(K, V); N]) -> Dict {
         entries.into_iter().collect()
     }
@@ -322,7 +343,10 @@ impl Tree for Dict {
             return Ok(emptied);
         }
         let count = from.map()?;
-        Ok(Dict(Arc::new(build(BTreeMap::new(), count, from)?)))
+        from.enter()?;
+        let entries = build(BTreeMap::new(), count, from)?;
+        from.leave();
+        Ok(Dict(Arc::new(entries)))
     }
 }
 

@@ -16,7 +16,14 @@ const INDENT: usize = 4;
 enum Node<'a> {
     Leaf(&'a Tensor),
     Fixed(&'a dyn Fixed),
-    Inner(&'static str, Vec<Child<'a>>),
+    Inner(Inner<'a>),
+}
+
+struct Inner<'a> {
+    kind: &'static str,
+    children: Vec<Child<'a>>,
+    /// Whether it needs lines of its own when indented.
+    tall: bool,
 }
 
 struct Child<'a> {
@@ -25,21 +32,46 @@ struct Child<'a> {
 }
 
 impl<'a> Child<'a> {
-    fn read(tokens: &mut impl Iterator<Item = Token<'a>>) -> Child<'a> {
+    /// The next child, with so many levels in it at most.
+    fn read(tokens: &mut std::vec::IntoIter<Token<'a>>, levels: usize) -> Child<'a> {
         let mut key = None;
         let node = loop {
             match tokens.next() {
                 Some(Token::Key(name)) => key = Some(name),
                 Some(Token::Leaf(leaf)) => break Node::Leaf(leaf),
                 Some(Token::Static(value)) => break Node::Fixed(value),
+                Some(Token::Node(_, count)) if levels == 0 => {
+                    skip(tokens, count);
+                    break Node::Inner(Inner::new("…", Vec::new()));
+                }
                 Some(Token::Node(kind, count)) => {
-                    break Node::Inner(kind, (0..count).map(|_| Child::read(tokens)).collect());
+                    let children = (0..count).map(|_| Child::read(tokens, levels - 1)).collect();
+                    break Node::Inner(Inner::new(kind, children));
                 }
                 // Only where a hand-written `Tree` announces more children than it visits.
-                None => break Node::Inner("…", Vec::new()),
+                None => break Node::Inner(Inner::new("…", Vec::new())),
             }
         };
         Child { key, node }
+    }
+}
+
+/// Leaves out so many children with all that is in them.
+fn skip(tokens: &mut std::vec::IntoIter<Token<'_>>, mut children: usize) {
+    while children > 0 {
+        match tokens.next() {
+            Some(Token::Node(_, count)) => children = children - 1 + count,
+            Some(Token::Leaf(_) | Token::Static(_)) => children -= 1,
+            Some(Token::Key(_)) => {}
+            None => return,
+        }
+    }
+}
+
+impl<'a> Inner<'a> {
+    fn new(kind: &'static str, children: Vec<Child<'a>>) -> Inner<'a> {
+        let tall = children.iter().any(|child| child.key.is_some() || child.node.is_tall());
+        Inner { kind, children, tall }
     }
 }
 
@@ -64,10 +96,10 @@ impl Node<'_> {
         match self {
             Node::Leaf(tensor) => print_tensor(tensor, layout, out),
             Node::Fixed(value) => write!(out, "{value:?}"),
-            Node::Inner(kind, children) => match (*kind, children.as_slice()) {
-                ("dict" | "map", _) => print_list(children, ["{", "}"], layout, out),
-                ("tuple", _) => print_list(children, ["(", ")"], layout, out),
-                ("vec" | "array", _) => print_list(children, ["[", "]"], layout, out),
+            Node::Inner(inner) => match (inner.kind, inner.children.as_slice()) {
+                ("dict" | "map", _) => print_list(inner, ["{", "}"], layout, out),
+                ("tuple", _) => print_list(inner, ["(", ")"], layout, out),
+                ("vec" | "array", _) => print_list(inner, ["[", "]"], layout, out),
                 ("option", []) => out.write_str("None"),
                 ("option" | "box", [child]) => child.node.print(layout, out),
                 (Boxed::NODE, [metadata, value]) => {
@@ -79,36 +111,32 @@ impl Node<'_> {
                 (name, [first, ..]) => {
                     out.write_str(name)?;
                     if first.key.is_some() {
-                        print_list(children, [" {", "}"], layout, out)
+                        print_list(inner, [" {", "}"], layout, out)
                     } else {
-                        print_list(children, ["(", ")"], layout, out)
+                        print_list(inner, ["(", ")"], layout, out)
                     }
                 }
             },
         }
     }
 
-    /// Whether it needs lines of its own when indented.
     fn is_tall(&self) -> bool {
         match self {
             Node::Leaf(_) | Node::Fixed(_) => false,
-            Node::Inner(_, children) => {
-                children.iter().any(|child| child.key.is_some() || child.node.is_tall())
-            }
+            Node::Inner(inner) => inner.tall,
         }
     }
 }
 
 fn print_list(
-    children: &[Child<'_>],
+    Inner { children, tall, .. }: &Inner<'_>,
     [open, close]: [&str; 2],
     layout: Layout,
     out: &mut dyn Write,
 ) -> fmt::Result {
-    let tall = children.iter().any(|child| child.key.is_some() || child.node.is_tall());
     out.write_str(open)?;
     match layout {
-        Layout::Indented { depth } if tall => {
+        Layout::Indented { depth } if *tall => {
             out.write_str("\n")?;
             for child in children {
                 write!(out, "{:1$}", "", INDENT * (depth + 1))?;
@@ -150,7 +178,8 @@ fn print_tensor(tensor: &Tensor, layout: Layout, out: &mut dyn Write) -> fmt::Re
 fn print(tree: &impl Tree, layout: Layout, out: &mut dyn Write) -> fmt::Result {
     let mut tokens = Vec::new();
     tree.walk(&mut |token| tokens.push(token));
-    Child::read(&mut tokens.into_iter()).node.print(layout, out)
+    // Values are not nested deeper, but a tree of the user's own that is one may be.
+    Child::read(&mut tokens.into_iter(), Dict::MAX_DEPTH).node.print(layout, out)
 }
 
 macro_rules! text {

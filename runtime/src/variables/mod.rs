@@ -1,13 +1,18 @@
 //! Variables as values: [`Dict`], [`Variables`] and what a name stands for, [`Value`].
 //!
+//! At most [`Dict::MAX_DEPTH`] dicts, tuples and boxes are inside each other. What returns a `Result` says so where more would be,
+//! what does not (`from`, `collect`, `extend`) panics.
+//!
 //! With the feature `serde` they are `Serialize` and `Deserialize`, as are tensors and dtypes. A dict is a map, and each of
 //! its values says whether it is a `tensor`, `dict`, `tuple` or `partitioned`. A tensor is its `dtype`, `shape` and `data`: a
 //! flat list of numbers in formats for people, little-endian bytes in others. What could not be given its type back is
-//! refused, with its place: data without tensors, boxes with metadata of the user's own, and other trees.
+//! refused, with its place: data without tensors, boxes with metadata of the user's own, and other trees. (Formats have limits of
+//! their own: `serde_json` reads 128 lists and maps inside each other, which is 63 dicts.)
 
 mod boxed;
 mod collections;
 mod convert;
+mod depth;
 mod dict;
 mod display;
 mod filter;
@@ -28,4 +33,5 @@ pub use keys::{KeyPath, Keys};
 pub use traverse::{Nested, Traversal};
 pub use value::{Composite, Constant, Value};
 
+pub(crate) use depth::too_deep;
 pub(crate) use keys::join;

@@ -110,7 +110,7 @@ fn map_values<'d>(
         path.pop();
         mapped.push((name.clone(), value));
     }
-    Ok(mapped.into_iter().collect())
+    Dict::of(mapped)
 }
 
 /// Some of the values of a dict, chosen by their places; Flax's `ModelParamTraversal`.

@@ -48,10 +48,20 @@ pub struct Composite(Arc<(Structure, Vec<Tensor>)>);
 
 impl Value {
     /// Stores any tree.
+    ///
+    /// # Panics
+    /// If dicts, tuples and boxes would be nested deeper than [`Dict::MAX_DEPTH`].
+    #[track_caller]
     pub fn of<T: Tree>(tree: &T) -> Value {
-        let tensors = leaves(tree).into_iter().cloned().collect::<Vec<_>>();
-        // A value is built from any structure there is.
-        Structure::of(tree).build(tensors)
+        crate::ops::unwrap(Value::try_of(tree))
+    }
+
+    /// As [`of`](Value::of).
+    ///
+    /// # Errors
+    /// If dicts, tuples and boxes would be nested too deep; otherwise a value is built from any structure there is.
+    pub(crate) fn try_of<T: Tree>(tree: &T) -> Result<Value> {
+        Structure::of(tree).try_build(leaves(tree).into_iter().cloned())
     }
 
     /// The tree that was stored, as the type it had, or as one of the same structure (`Vec` for a tuple of equal types).
@@ -217,7 +227,12 @@ impl Tree for Value {
         Ok(match from.peek() {
             Some(Part::Leaf) => Value::Tensor(from.leaf()?),
             Some(Part::Node("dict" | "map", _)) => Value::Dict(Dict::build(from)?),
-            Some(Part::Node("tuple" | "vec" | "array", _)) => Value::Tuple(Arc::new(Vec::build(from)?)),
+            Some(Part::Node("tuple" | "vec" | "array", _)) => {
+                from.enter()?;
+                let values = Vec::build(from)?;
+                from.leave();
+                Value::Tuple(Arc::new(values))
+            }
             Some(Part::Node(Boxed::NODE, _)) => Value::Boxed(Boxed::build(from)?),
             Some(Part::Fixed(_)) => Value::Static(Constant(from.constant()?.into())),
             _ => Value::Tree(Composite(Arc::new(from.subtree()?))),

@@ -8,6 +8,8 @@ pub(super) enum Place<'a> {
     Top,
     Key(&'a Place<'a>, &'a str),
     Index(&'a Place<'a>, usize),
+    /// In a box, which has no name.
+    Inside(&'a Place<'a>),
 }
 
 /// Something at a place: `serde`'s traits have no room for where it is.
@@ -18,6 +20,19 @@ pub(super) struct At<'a, T> {
 }
 
 impl Place<'_> {
+    /// What is around it.
+    fn above(&self) -> Option<&Self> {
+        match self {
+            Place::Top => None,
+            Place::Key(above, _) | Place::Index(above, _) | Place::Inside(above) => Some(above),
+        }
+    }
+
+    /// The number of values around it.
+    pub(super) fn depth(&self) -> usize {
+        std::iter::successors(self.above(), |place| place.above()).count()
+    }
+
     /// A message with the place in front.
     pub(super) fn message(&self, message: impl fmt::Display) -> String {
         match self {
@@ -31,6 +46,7 @@ impl fmt::Display for Place<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (above, name): (_, &dyn fmt::Display) = match self {
             Place::Top => return Ok(()),
+            Place::Inside(above) => return above.fmt(f),
             Place::Key(above, key) => (above, key),
             Place::Index(above, index) => (above, index),
         };

@@ -11,7 +11,7 @@ use serde::de::{
 
 use super::{At, KINDS, Place, VALUE};
 use crate::tensor::Tensor;
-use crate::variables::{Boxed, Dict, Partitioned, Value, Variables};
+use crate::variables::{Boxed, Dict, Partitioned, Value, Variables, too_deep};
 
 /// What is to be read at a place.
 type Read<'a, T> = At<'a, PhantomData<T>>;
@@ -103,7 +103,7 @@ impl<'de> Visitor<'de> for Read<'_, Boxed> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Boxed, A::Error> {
         let names = seq.next_element()?.ok_or_else(|| A::Error::invalid_length(0, &"2 elements"))?;
-        let value = seq.next_element_seed(read::<Value>(self.place))?;
+        let value = seq.next_element_seed(read::<Value>(&Place::Inside(self.place)))?;
         let value = value.ok_or_else(|| A::Error::invalid_length(1, &"2 elements"))?;
         Ok(Boxed::new(value, Partitioned { names }))
     }
@@ -125,6 +125,10 @@ impl<'de> Visitor<'de> for Read<'_, Value> {
 
     fn visit_enum<A: EnumAccess<'de>>(self, data: A) -> Result<Value, A::Error> {
         let (kind, contents) = data.variant_seed(OneOf { names: KINDS, kind: "variant" })?;
+        // Formats have limits of their own, or none.
+        if kind > 0 && self.place.depth() >= Dict::MAX_DEPTH {
+            return Err(A::Error::custom(too_deep("deserialize")));
+        }
         Ok(match kind {
             0 => Value::Tensor(contents.newtype_variant_seed(read::<Tensor>(self.place))?),
             1 => Value::Dict(contents.newtype_variant_seed(read::<Dict>(self.place))?),

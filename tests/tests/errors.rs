@@ -293,3 +293,29 @@ fn sizes_that_overflow_are_errors() {
     assert!(catch_unwind(|| Tensor::zeros([1 << 40, 1 << 40])).is_err());
     assert!(catch_unwind(|| total(&Tensor::abstract_value(Aval::new([1], DType::F32)))).is_err());
 }
+
+#[test]
+fn tensors_of_more_than_256_axes_are_refused_where_they_are_made() {
+    let one = Tensor::ones([1]);
+    let message = one.try_reshape(vec![1; 257]).unwrap_err().to_string();
+    assert!(message.contains("257 axes") && message.contains("at most 256"), "{message}");
+    assert!(Tensor::try_from_vec([1i32], vec![1; 257]).is_err());
+    assert!(jit(|x: Tensor| x.try_reshape(vec![1; 257])).call(one.clone()).is_err());
+    // What there may be is printed and computed with on the stack of a thread.
+    let most = Tensor::ones([2, 3]).reshape([vec![1; 254], vec![2, 3]].concat());
+    std::thread::scope(|scope| {
+        let work = || {
+            assert!(
+                most.to_string().starts_with("f32[1,1,")
+                    && format!("{most:?}").starts_with("Tensor(..., shape=[1, 1")
+            );
+            let cropped = most.try_pad_interior(vec![(1, -1, 0); 256], 0.0f32).unwrap();
+            assert_eq!(cropped.shape(), most.shape());
+            let loss = |x: &Tensor| Ok((x.softmax(-1) * x).sum());
+            assert_eq!(grad(loss)(&most).unwrap().reshape([6]).shape(), [6]);
+        };
+        std::thread::Builder::new().stack_size(2 << 20).spawn_scoped(scope, work).unwrap();
+    });
+    let rows = Tensor::ones([2, 3]).reshape([vec![1; 62], vec![2, 3]].concat()).to_string();
+    assert!(rows.contains("[1. 1. 1.]"), "{rows}");
+}

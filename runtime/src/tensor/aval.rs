@@ -5,6 +5,7 @@ use std::fmt;
 use smallvec::SmallVec;
 
 use super::dtype::DType;
+use crate::error::{Error, Result};
 
 /// The sizes of a tensor's axes, outermost first; empty for a scalar.
 pub type Shape = SmallVec<[usize; 4]>;
@@ -24,6 +25,9 @@ pub struct Aval {
 }
 
 impl Aval {
+    /// A tensor has so many axes at most: some kernels call themselves for each axis, and stacks are small.
+    pub const MAX_RANK: usize = 256;
+
     /// An abstract value with a strong dtype.
     pub fn new(shape: impl AsRef<[usize]>, dtype: DType) -> Aval {
         Aval { shape: shape.as_ref().into(), dtype, weak: false }
@@ -37,6 +41,14 @@ impl Aval {
     /// The same shape with another, strong dtype.
     pub fn with_dtype(&self, dtype: DType) -> Aval {
         Aval { shape: self.shape.clone(), dtype, weak: false }
+    }
+
+    /// Refuses more axes than tensors may have.
+    pub(crate) fn check_rank(&self, op: &'static str) -> Result<()> {
+        if self.rank() <= Aval::MAX_RANK {
+            return Ok(());
+        }
+        Err(Error::shape(op, format!("{} axes", self.rank()), format!("at most {}", Aval::MAX_RANK)))
     }
 
     /// Equality, which for shapes of few axes takes less time than a call to compare memory.

@@ -11,6 +11,8 @@ const THRESHOLD: usize = 1000;
 const EDGE: usize = 3;
 /// Characters of a line.
 const WIDTH: usize = 75;
+/// As many axes as arrays of NumPy have; what has more is printed by its shape.
+const RANK: usize = 64;
 /// Digits after the point at most.
 const PRECISION: usize = 8;
 
@@ -229,7 +231,11 @@ fn float_format(values: &[f64], dtype: DType) -> Format {
 }
 
 pub(super) fn debug(array: &Array, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let text = Printer::new(array, ", ").print(0, 0, "Tensor(".len());
+    let text = if array.shape().len() > RANK {
+        "...".to_owned()
+    } else {
+        Printer::new(array, ", ").print(0, 0, "Tensor(".len())
+    };
     let weak = if array.aval().weak { ", weak" } else { "" };
     write!(f, "Tensor({text}, shape={:?}, dtype={}{weak})", array.shape(), array.dtype())
 }
@@ -245,10 +251,11 @@ impl fmt::Debug for Tensor {
 
 /// As NumPy prints an array: `[1.  2.5]`, columns aligned, a large one shortened.
 ///
-/// A value without numbers (under `jit` or `vmap`) is printed as what it is.
+/// A value without numbers (under `jit` or `vmap`) is printed as what it is, and one of more than 64 axes by its dtype and shape.
 impl fmt::Display for Tensor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.array() {
+            Ok(array) if array.shape().len() > RANK => write!(f, "{}", array.aval()),
             Ok(array) => f.pad(&Printer::new(array, " ").print(0, 0, 0)),
             Err(_) => fmt::Debug::fmt(self, f),
         }

@@ -134,6 +134,7 @@ impl Tensor {
     /// If `data` does not fill the shape.
     pub fn try_from_vec<T: Element>(data: impl AsRef<[T]>, shape: impl AsRef<[usize]>) -> Result<Tensor> {
         let (data, aval) = (data.as_ref(), Aval::new(shape.as_ref(), T::DTYPE));
+        aval.check_rank("from_vec")?;
         if aval.checked_size() != Some(data.len()) {
             let found = format!("{} for shape {:?}", data.len(), aval.shape);
             return Err(Error::shape("from_vec", found, "as many numbers as the shape has elements"));

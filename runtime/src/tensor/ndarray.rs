@@ -5,8 +5,10 @@ use ndarray::{ArrayBase, ArrayD, ArrayViewD, Data, Dimension, IxDyn};
 use super::{Array, Aval, Element, Tensor};
 use crate::error::{Error, Result};
 
+#[track_caller]
 fn from_view<T: Element>(shape: &[usize], values: impl Iterator<Item = T>) -> Tensor {
     let aval = Aval::new(shape, T::DTYPE);
+    crate::ops::unwrap(aval.check_rank("from"));
     Array::build(aval, |out: &mut [T::Storage]| {
         out.iter_mut().zip(values).for_each(|(out, x)| *out = x.store());
     })
@@ -14,7 +16,11 @@ fn from_view<T: Element>(shape: &[usize], values: impl Iterator<Item = T>) -> Te
 }
 
 /// A copy, also of a view that is strided or reversed.
+///
+/// # Panics
+/// If it has more than [`Aval::MAX_RANK`] axes.
 impl<T: Element, S: Data<Elem = T>, D: Dimension> From<&ArrayBase<S, D>> for Tensor {
+    #[track_caller]
     fn from(array: &ArrayBase<S, D>) -> Tensor {
         match array.as_slice() {
             Some(slice) => from_view(array.shape(), slice.iter().copied()),
@@ -25,6 +31,7 @@ impl<T: Element, S: Data<Elem = T>, D: Dimension> From<&ArrayBase<S, D>> for Ten
 
 /// A copy: the buffers of tensors are aligned to cache lines.
 impl<T: Element, S: Data<Elem = T>, D: Dimension> From<ArrayBase<S, D>> for Tensor {
+    #[track_caller]
     fn from(array: ArrayBase<S, D>) -> Tensor {
         (&array).into()
     }

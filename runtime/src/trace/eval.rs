@@ -2,12 +2,10 @@
 
 use crate::error::Result;
 use crate::primitive::{Args, Outs, Primitive};
-use crate::tensor::{Aval, Repr, Tensor};
+use crate::tensor::{Repr, Tensor};
 
 pub(super) fn process(primitive: &dyn Primitive, args: Args) -> Result<Outs> {
-    let avals: Args<&Aval> = args.iter().map(Tensor::aval).collect();
-    let outs = primitive.infer(&avals)?;
-    drop(avals);
+    let outs = super::infer(primitive, &args)?;
     let arrays = args
         .into_iter()
         .map(|arg| match arg.repr {

@@ -156,6 +156,14 @@ pub(crate) fn bind_at(
     }
 }
 
+/// Shapes and dtypes of what a primitive makes of arguments.
+fn infer(primitive: &dyn Primitive, args: &Args) -> Result<Outs<Aval>> {
+    let avals: Args<&Aval> = args.iter().map(Tensor::aval).collect();
+    let outs = primitive.infer(&avals)?;
+    outs.iter().try_for_each(|out| out.check_rank(primitive.name()))?;
+    Ok(outs)
+}
+
 /// `bind` for the many primitives with one output.
 ///
 /// # Errors

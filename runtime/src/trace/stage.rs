@@ -78,8 +78,7 @@ impl Stage {
             let outs = enter(Some(Trace::Stage(self.clone())), || graph.interpret(args))?;
             return Ok(outs.into());
         }
-        let avals: Args<&Aval> = args.iter().map(Tensor::aval).collect();
-        let avals = primitive.infer(&avals)?;
+        let avals = super::infer(primitive, &args)?;
         let mut build = self.build();
         let args = args.iter().map(|arg| self.var(&mut build, arg)).collect();
         let outs: Outs<Var> = avals.iter().map(|aval| build.fresh(aval.clone())).collect();

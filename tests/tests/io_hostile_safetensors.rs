@@ -185,3 +185,91 @@ proptest! {
         read(swapped);
     }
 }
+
+#[test]
+fn names_of_many_parts_and_shapes_of_many_axes_are_refused() {
+    let named =
+        |parts: usize| file(&format!("{{{}}}", entry(&vec!["a"; parts].join("/"), "F32", "[1]", 0, 4)), 4);
+    let shaped =
+        |axes: usize| file(&format!("{{{}}}", entry("a", "F32", &format!("{:?}", vec![1; axes]), 0, 4)), 4);
+    // As much as there may be is read, printed and dropped on the stack of a thread.
+    for bytes in [named(256), shaped(256)] {
+        let dict = File::from_bytes(bytes).unwrap().dict().unwrap();
+        assert!(!dict.to_string().is_empty());
+        assert_eq!(tree::map(&dict, |x| Ok(x + 0.0)).unwrap(), dict);
+    }
+    for parts in [257, 12_000] {
+        assert!(refused(named(parts)).contains(&format!("a name has {parts} parts, at most 256")));
+    }
+    assert!(refused(shaped(257)).contains("`a` has 257 axes, at most 256"));
+}
+
+#[test]
+fn a_tensor_of_an_unknown_dtype_spoils_only_itself() {
+    let header = [
+        entry("fc/weight", "F32", "[2]", 0, 8),
+        entry("fc/scale", "F8_E4M3", "[4]", 8, 12),
+        entry("i", "I16", "[1]", 12, 14),
+    ];
+    let opened = File::from_bytes(file(&format!("{{{}}}", header.join(",")), 14)).unwrap();
+    assert_eq!(opened.names().collect::<Vec<_>>(), ["fc/scale", "fc/weight", "i"]);
+    assert_eq!(opened.tensor("fc/weight").unwrap().shape(), [2]);
+    let message = opened.tensor("fc/scale").unwrap_err().to_string();
+    assert!(
+        message.contains("`fc/scale` is of dtype F8_E4M3") && message.contains("convert it"),
+        "{message}"
+    );
+    let message = opened.dict().unwrap_err().to_string();
+    for part in ["`fc/scale` is of dtype F8_E4M3", "`i` is of dtype I16", "`File::open(path)?.tensor(name)`"]
+    {
+        assert!(message.contains(part), "{message}");
+    }
+    assert!(!opened.subtree("fc").unwrap_err().to_string().contains("`i`"));
+    let part = opened.restore_part("fc/weight", &Tensor::zeros([2])).unwrap();
+    assert_eq!(part.shape(), [2]);
+}
+
+#[test]
+fn files_of_other_formats_are_called_by_their_names() {
+    // An archive of `torch.save` and its first file, a pickle of it before version 1.6, and `flax.serialization.to_bytes`.
+    let archive =
+        [b"PK\x03\x04\0\0\x08\x08".as_slice(), &[0; 18], b"\x13\0\x0f\0linear_zip/data.pkl", &[b'Z'; 40]]
+            .concat();
+    let pickle = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03.\x80\x02}q\0(".to_vec();
+    let message_pack = b"\x81\xa6params\x82\xa6kernel\xc7&\x01\x93\x92\x03\x02\xa7float32".to_vec();
+    let index =
+        br#"{"metadata": {"total_size": 56}, "weight_map": {"w": "model-00001-of-00002.safetensors"}}"#
+            .to_vec();
+    let cases = [
+        (archive, "torch.save", "safetensors.torch.save_file"),
+        (pickle, "torch.save", "safetensors.torch.save_file"),
+        (message_pack, "MessagePack", "flax.serialization.msgpack_restore"),
+        (index, "index of a model", "StateDict::new"),
+    ];
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("weights");
+    for (bytes, what, advice) in cases {
+        std::fs::write(&path, &bytes).unwrap();
+        let messages = [
+            refused(bytes.clone()),
+            flaxen::io::safetensors::load(&path).unwrap_err().to_string(),
+            flaxen::io::torch::StateDict::open(&path).unwrap_err().to_string(),
+            flaxen::io::npz::load(&path).unwrap_err().to_string(),
+            flaxen::io::npz::from_bytes(&bytes).unwrap_err().to_string(),
+        ];
+        for message in messages {
+            assert!(message.contains(what) && message.contains(advice), "{message}");
+        }
+    }
+    let dict = Dict::from([("x", 1f32)]);
+    let npz = flaxen::io::npz::to_bytes(&dict).unwrap();
+    assert!(refused(npz).contains("`flaxen::io::npz`"));
+    let safetensors = Save::new().to_bytes(&dict).unwrap();
+    assert!(
+        flaxen::io::npz::from_bytes(&safetensors)
+            .unwrap_err()
+            .to_string()
+            .contains("`flaxen::io::safetensors`")
+    );
+    assert!(refused(Vec::new()).contains("empty"));
+}

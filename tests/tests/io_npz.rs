@@ -174,3 +174,46 @@ proptest! {
         let _ = npz::from_bytes(&bytes).map(|dict| format!("{dict:?}"));
     }
 }
+
+#[test]
+fn an_array_that_cannot_be_read_spoils_only_itself() {
+    // `z` is an array of Python objects, and `a` is none.
+    let file = npz::File::open(numpys("objects.npz")).unwrap();
+    let (mut readable, mut flawed) = (Vec::new(), Vec::new());
+    for name in file.names() {
+        match file.tensor(name) {
+            Ok(_) => readable.push(name),
+            Err(error) => flawed.push(error.to_string()),
+        }
+    }
+    assert!(
+        flawed.len() == 1 && flawed[0].contains("`z`: it is of NumPy's dtype \"|O\", pickled Python objects"),
+        "{flawed:?}"
+    );
+    let message = file.dict().unwrap_err().to_string();
+    assert!(message.contains("`z`") && message.contains("npz::File::open(path)?.tensor(name)"), "{message}");
+    assert!(file.tensor("q").unwrap_err().to_string().contains("there is no `q`; there is"));
+
+    let bytes = npz::to_bytes(&Dict::new().with("good", 123_456_789i32).with("text", 2i32)).unwrap();
+    let file = npz::File::from_bytes(replaced(&bytes, b"text.npy", b"text.txt")).unwrap();
+    assert_eq!(file.tensor("good").unwrap().item::<i32>().unwrap(), 123_456_789);
+    assert!(file.tensor("text.txt").unwrap_err().to_string().contains("does not end in `.npy`"));
+    let file =
+        npz::File::from_bytes(replaced(&bytes, &123_456_789i32.to_le_bytes(), &123_456_788i32.to_le_bytes()))
+            .unwrap();
+    assert!(file.tensor("good").is_err() && file.tensor("text").is_ok());
+    assert_eq!(file.aval("text").unwrap().to_string(), "i32[]");
+}
+
+#[test]
+fn names_of_many_parts_are_refused() {
+    let deep = |parts: usize| Dict::new().with(vec!["a"; parts], 1i32);
+    assert_eq!(npz::from_bytes(&npz::to_bytes(&deep(256)).unwrap()).unwrap(), deep(256));
+    let long = npz::to_bytes(&Dict::from([("a".repeat(300), 1i32)])).unwrap();
+    let parts = replaced(
+        &replaced(&long, "a".repeat(300).as_bytes(), "a/".repeat(150).as_bytes()),
+        b"/.npy",
+        b"b.npy",
+    );
+    assert!(npz::from_bytes(&parts).is_ok());
+}

@@ -248,3 +248,108 @@ fn what_could_not_be_read_back_is_not_written() {
     safetensors::save(&path, &loose).unwrap();
     assert!(safetensors::load_variables(&path).unwrap_err().to_string().contains("collection `kernel`"));
 }
+
+/// Names that some format, program or system takes for something else.
+const ODD: [&str; 24] = [
+    "__metadata__",
+    "a.npy",
+    ".npy",
+    "a b",
+    " ",
+    "~",
+    "C:",
+    "con",
+    "a\\b",
+    "..a",
+    "...",
+    "%2e%2e",
+    "\"",
+    "'",
+    "{}",
+    "é",
+    "e\u{301}",
+    "数",
+    "\u{202e}",
+    "\u{feff}",
+    "*",
+    "0",
+    "data_offsets",
+    "a/b",
+];
+
+#[test]
+fn every_name_is_read_back_or_refused_when_it_is_written() {
+    let long = "n".repeat(70_000);
+    let refused: [&str; 8] = ["", "/", "a/", "/a", "a//b", ".", "..", "\0"];
+    let names: Vec<&str> = ODD.iter().copied().chain([long.as_str()]).chain(refused).collect();
+    let dicts = names.iter().flat_map(|&name| {
+        let inner = Dict::from([(name, 1i32)]);
+        let pair = Dict::from([(name, 1i32), ("~other", 2)]);
+        [
+            Dict::from([(name, 1i32)]),
+            Dict::from([("params", inner.clone())]),
+            Dict::from([(name, inner)]),
+            pair,
+        ]
+    });
+    let (mut kept, mut lost) = (0, 0);
+    for dict in dicts {
+        let safetensors =
+            Save::new().to_bytes(&dict).map(|bytes| File::from_bytes(bytes).unwrap().dict().unwrap());
+        let npz = flaxen::io::npz::to_bytes(&dict).map(|bytes| flaxen::io::npz::from_bytes(&bytes).unwrap());
+        for copy in [safetensors, npz] {
+            match copy {
+                Ok(copy) => {
+                    assert_eq!(copy, dict);
+                    kept += 1;
+                }
+                Err(error) => {
+                    assert!(error.to_string().contains("name"), "{error}");
+                    lost += 1;
+                }
+            }
+        }
+    }
+    // Refused are the eight, `__metadata__` alone where it is that of the texts, and for npz what contains a `/` or is too long.
+    assert!(kept > 150 && lost >= 8 * 8 + 2, "{kept} kept, {lost} refused");
+    let message = Save::new().to_bytes(&Dict::from([("__metadata__", 1i32)])).unwrap_err().to_string();
+    assert!(message.contains("`__metadata__`") && message.contains("rename"), "{message}");
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_no_regular_file_is_neither_read_nor_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let dict = Dict::from([("a", 1f32)]);
+    for path in [pipe.as_path(), std::path::Path::new("/dev/null"), folder.path()] {
+        let results = [
+            safetensors::save(path, &dict),
+            safetensors::load(path).map(drop),
+            File::map(path).map(drop),
+            flaxen::io::npz::save(path, &dict),
+            flaxen::io::npz::load(path).map(drop),
+            flaxen::io::torch::StateDict::open(path).map(drop),
+            flaxen::io::write(path, b"text"),
+        ];
+        for result in results {
+            let message = result.unwrap_err().to_string();
+            assert!(message.contains("not a regular file"), "{message}");
+        }
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_save_keeps_the_mode_of_the_file_and_removes_what_killed_saves_left() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let (folder, path) = folder();
+    safetensors::save(&path, &all_dtypes()).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+    std::fs::write(folder.path().join(".flaxen-a1b2c3.tmp"), b"half of a checkpoint").unwrap();
+    safetensors::save(&path, &all_dtypes()).unwrap();
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+}

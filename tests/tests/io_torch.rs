@@ -212,3 +212,56 @@ proptest! {
         let _ = state.variables();
     }
 }
+
+#[test]
+fn a_bias_of_another_length_than_its_layer_has_features_is_refused() {
+    let variables = |kind: Option<Kind>, tensors: &[(&str, &[usize])]| {
+        let state =
+            StateDict::new(tensors.iter().map(|(name, shape)| (format!("m.{name}"), Tensor::zeros(*shape))));
+        match kind {
+            Some(kind) => state.layer("m", kind).variables(),
+            None => state.variables(),
+        }
+    };
+    let attention = Some(Kind::Attention { heads: 2 });
+    let cases: [(_, &str, &[usize], &str, usize, usize); 9] = [
+        (None, "weight", &[2, 3], "bias", 2, 5),
+        (None, "weight", &[8, 3, 3], "bias", 8, 3),
+        (None, "weight", &[4], "bias", 4, 2),
+        (None, "running_mean", &[4], "bias", 4, 2),
+        (None, "running_mean", &[4], "weight", 4, 2),
+        (None, "running_mean", &[4], "running_var", 4, 1),
+        (Some(Kind::ConvTranspose), "weight", &[4, 3, 3, 3], "bias", 3, 6),
+        (attention, "in_proj_weight", &[12, 4], "in_proj_bias", 12, 6),
+        (attention, "out_proj.weight", &[4, 4], "out_proj.bias", 4, 8),
+    ];
+    for (kind, weight, shape, bias, right, wrong) in cases {
+        let with = |len: usize| variables(kind, &[(weight, shape), (bias, &[len])]);
+        assert!(with(right).is_ok(), "{weight} {shape:?}: {:?}", with(right));
+        let message = with(wrong).unwrap_err().to_string();
+        assert!(message.contains(&format!("`m.{bias}`: it has shape [{wrong}]")), "{message}");
+    }
+    let groups = variables(Some(Kind::ConvTransposeFlipped), &[("weight", &[4, 3, 3, 3]), ("bias", &[6])]);
+    let message = groups.unwrap_err().to_string();
+    assert!(message.contains("a transposed convolution in 2 groups"), "{message}");
+    // A `LayerNorm` over two axes.
+    assert!(variables(Some(Kind::Norm), &[("weight", &[4, 3]), ("bias", &[4, 3])]).is_ok());
+    assert!(variables(Some(Kind::Norm), &[("weight", &[4, 3]), ("bias", &[4])]).is_err());
+}
+
+#[test]
+fn a_tensor_of_an_unknown_dtype_can_be_left_out() {
+    let header = r#"{"fc.weight":{"dtype":"F32","shape":[1,1],"data_offsets":[0,4]},"fc.scale":{"dtype":"F8_E4M3","shape":[1],"data_offsets":[4,5]}}"#;
+    let bytes = [&(header.len() as u64).to_le_bytes(), header.as_bytes(), &[0; 5]].concat();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.safetensors");
+    std::fs::write(&path, bytes).unwrap();
+    let state = StateDict::open(&path).unwrap();
+    let message = state.variables().unwrap_err().to_string();
+    assert!(
+        message.contains("`fc.scale` is of dtype F8_E4M3") && message.contains("`.ignore(name)`"),
+        "{message}"
+    );
+    let variables = state.ignore("fc.scale").variables().unwrap();
+    assert_eq!(variables.tensor("params/fc/kernel").unwrap().shape(), [1, 1]);
+}

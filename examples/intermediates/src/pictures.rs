@@ -1,7 +1,5 @@
 //! Tensors as pictures.
 
-use std::fs::File;
-use std::io::BufWriter;
 use std::path::Path;
 
 use anyhow::{Result, bail, ensure};
@@ -53,11 +51,13 @@ pub fn save_channels(path: &Path, values: &Tensor) -> Result<()> {
     };
     let bytes: Vec<u8> = (0..size.1).flat_map(|y| (0..size.0).flat_map(move |x| pixel(x, y))).collect();
 
-    let mut encoder = png::Encoder::new(BufWriter::new(File::create(path)?), size.0 as u32, size.1 as u32);
+    let mut picture = Vec::new();
+    let mut encoder = png::Encoder::new(&mut picture, size.0 as u32, size.1 as u32);
     encoder.set_color(png::ColorType::Rgb);
     let mut writer = encoder.write_header()?;
     writer.write_image_data(&bytes)?;
-    Ok(writer.finish()?)
+    writer.finish()?;
+    Ok(flaxen::io::write(path, picture)?)
 }
 
 /// White at 0, red towards 1, blue towards −1.

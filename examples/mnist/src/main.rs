@@ -71,7 +71,7 @@ fn run(options: &Options) -> Result<()> {
     let curves =
         report::curves(&format!("{}, {} epochs", data.name, trainer.history.len()), &trainer.history)?;
     let curves_file = options.out.join("curves.svg");
-    fs::write(&curves_file, curves).with_context(|| format!("cannot write `{}`", curves_file.display()))?;
+    flaxen::io::write(&curves_file, curves)?;
 
     println!(
         "\ntest accuracy {}, loss {:.4}, after {:.1} s",

@@ -25,16 +25,49 @@
 //! # Ok::<(), flaxen::Error>(())
 //! ```
 //!
-//! A file appears whole or not at all: it is written under a temporary name in the same folder, flushed to the disk, and renamed.
-//! Files are not trusted: what is truncated, corrupt or contradictory is an [`Error::File`](crate::Error::File) that names the
+//! A file appears whole or not at all: it is written under a temporary name (`.flaxen-….tmp`) in the same folder, flushed to the
+//! disk, and renamed; what a save that was killed left there, the next one in that folder removes. A file that is replaced keeps
+//! its mode, its group and, as far as this process may give files away, its owner; a symbolic link stays one, and what it points to
+//! is replaced. Only regular files are read or replaced: pipes, sockets, devices and folders are an error, and so is a file that
+//! may not be written. [`write`](fn@write) does the same for files of other kinds.
+//!
+//! Files are not trusted: what is truncated, corrupt or contradictory is an [`Error::File`] that names the
 //! file and says what is wrong, and no more memory is taken than the file is long (for compressed npz: than its contents are).
 
 mod atomic;
+mod formats;
+mod leftovers;
 mod map;
 mod names;
 pub mod npz;
 mod numbers;
+mod regular;
 mod restore;
 pub mod safetensors;
 mod source;
 pub mod torch;
+
+use std::path::Path;
+
+use crate::error::{Error, Result};
+
+/// Writes bytes as a file that appears whole or not at all, as checkpoints do: a log, a picture or the settings beside them.
+///
+/// ```
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("settings.json");
+/// flaxen::io::write(&path, br#"{"layers": 2}"#)?;
+/// assert_eq!(std::fs::read_to_string(&path).unwrap(), r#"{"layers": 2}"#);
+/// # Ok::<(), flaxen::Error>(())
+/// ```
+///
+/// # Errors
+/// If the file cannot be written; it is then as it was before.
+pub fn write(path: impl AsRef<Path>, bytes: impl AsRef<[u8]>) -> Result<()> {
+    write_with(path.as_ref(), |file| std::io::Write::write_all(file, bytes.as_ref()))
+}
+
+fn write_with(path: &Path, contents: impl FnOnce(&mut std::fs::File) -> std::io::Result<()>) -> Result<()> {
+    atomic::write(path, contents)
+        .map_err(|error| Error::file(&path.display().to_string(), format_args!("cannot be written: {error}")))
+}

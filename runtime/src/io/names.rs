@@ -42,6 +42,14 @@ pub(super) fn check(name: &str) -> Result<(), String> {
     if name.chars().any(char::is_control) {
         return wrong("has control characters in it");
     }
+    let parts = name.split('/').count();
+    if parts > Dict::MAX_DEPTH {
+        return Err(format!(
+            "a name has {parts} parts, at most {} are allowed: {:?}…",
+            Dict::MAX_DEPTH,
+            name.chars().take(40).collect::<String>()
+        ));
+    }
     for part in name.split('/') {
         match part {
             "" => {

@@ -51,6 +51,9 @@ fn check(dtype: DType, bytes: &[u8]) -> Result<(), String> {
 
 /// A shape and dtype that may come from a file: its size, and that of every part of it, can be counted.
 pub(super) fn checked(aval: &Aval) -> Result<usize, String> {
+    if aval.rank() > Aval::MAX_RANK {
+        return Err(format!("it has {} axes, at most {} are allowed", aval.rank(), Aval::MAX_RANK));
+    }
     let filled = Aval::new(aval.shape.iter().map(|&size| size.max(1)).collect::<Vec<_>>(), aval.dtype);
     let size = filled.checked_size().and_then(|_| aval.checked_size());
     size.map(|size| size * aval.dtype.size())

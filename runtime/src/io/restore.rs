@@ -80,6 +80,16 @@ pub(super) fn restore<T: Tree>(stored: &impl Stored, under: &str, template: &T) 
     Structure::of(template).try_build(tensors).map_err(|error| error.to_string())
 }
 
+/// The first of many messages about tensors.
+pub(super) fn some(messages: &[String]) -> String {
+    const SHOWN: usize = 4;
+    let shown = messages[..messages.len().min(SHOWN)].join("; ");
+    match messages.len().saturating_sub(SHOWN) {
+        0 => shown,
+        more => format!("{shown}; and {more} more"),
+    }
+}
+
 /// Whether a tree is nothing but one tensor.
 fn is_leaf(tree: &impl Tree) -> bool {
     count(tree) == 1 && crate::tree::leaves_with_path(tree)[0].0.is_empty()

@@ -26,7 +26,7 @@ pub(super) struct Header {
 
 impl Header {
     /// Reads a header, and says how long it is.
-    pub(super) fn read(from: &mut impl Read) -> Result<(Header, usize), String> {
+    pub(super) fn read(from: &mut (impl Read + ?Sized)) -> Result<(Header, usize), String> {
         let short = |error: std::io::Error| format!("its header cannot be read: {error}");
         let mut begin = [0; 8];
         from.read_exact(&mut begin).map_err(short)?;
@@ -127,8 +127,9 @@ fn dtype(descr: &str) -> Result<(DType, bool), String> {
         "V2" => DType::BF16,
         _ => {
             let known = DType::ALL.map(DType::name).join(", ");
+            let objects = if kind.starts_with('O') { ", pickled Python objects" } else { "" };
             return Err(format!(
-                "it is of NumPy's dtype {descr:?}, tensors are of {known}: convert it before saving"
+                "it is of NumPy's dtype {descr:?}{objects}; tensors are of {known}: convert it before saving"
             ));
         }
     };

@@ -15,20 +15,21 @@
 //! Names are joined by `/`, as in [`safetensors`](super::safetensors), but there is no place for names that contain a `/`
 //! themselves, so saving those is an error. NumPy has no `bfloat16`: such numbers are written as `float32`, which has all of
 //! them, and a template makes them `bfloat16` again. What JAX's own `bfloat16` arrays become in NumPy's files, `V2`, is read as such.
-//! Arrays of any byte order and in Fortran's order are read; of dtypes that tensors do not have, they are an error.
+//! Arrays of any byte order and in Fortran's order are read; of dtypes that tensors do not have, they are an error, and
+//! [`File`] reads the others.
 
+mod file;
 mod header;
 mod read;
 mod write;
 
-use std::fs;
 use std::io::Cursor;
 use std::path::Path;
 
-use read::Contents;
+pub use file::File;
+use read::Archive;
 
-use super::restore::restore as restored;
-use super::{atomic, names};
+use super::write_with;
 use crate::error::{Error, Result};
 use crate::tree::Tree;
 use crate::variables::Dict;
@@ -67,8 +68,7 @@ pub fn to_bytes(tree: &impl Tree) -> Result<Vec<u8>> {
 /// # Errors
 /// If the file cannot be read, is not valid, or has a dtype that no tensor has.
 pub fn load(path: impl AsRef<Path>) -> Result<Dict> {
-    let path = path.as_ref();
-    dict(&path.display().to_string(), open(path)?)
+    File::open(path)?.dict()
 }
 
 /// As [`load`], from the bytes of a file.
@@ -76,8 +76,8 @@ pub fn load(path: impl AsRef<Path>) -> Result<Dict> {
 /// # Errors
 /// As [`load`].
 pub fn from_bytes(bytes: &[u8]) -> Result<Dict> {
-    let contents = read::read(Cursor::new(bytes), bytes.len() as u64);
-    dict(BYTES, contents.map_err(|message| Error::file(BYTES, message))?)
+    let archive = Archive::open(Cursor::new(bytes), bytes.len() as u64);
+    file::dict(BYTES, &archive.map_err(|message| Error::file(BYTES, message))?)
 }
 
 /// Loads a tree of the structure of a template, whose own numbers do not matter; as
@@ -86,35 +86,14 @@ pub fn from_bytes(bytes: &[u8]) -> Result<Dict> {
 /// # Errors
 /// As [`load`]; if names, shapes or dtypes differ, with a list of those.
 pub fn restore<T: Tree>(path: impl AsRef<Path>, template: &T) -> Result<T> {
-    let path = path.as_ref();
-    restored(&open(path)?, "", template).map_err(|message| Error::file(&path.display().to_string(), message))
+    File::open(path)?.restore(template)
 }
 
 /// In the place of a file's name, for messages.
 const BYTES: &str = "(bytes)";
 
 fn to_file(path: &Path, tree: &impl Tree, compressed: bool) -> Result<()> {
-    let wrong = |message: &dyn std::fmt::Display| Error::file(&path.display().to_string(), message);
-    let entries = write::entries(tree).map_err(|message| wrong(&message))?;
-    atomic::write(path, |file| write::write(file, &entries, compressed))
-        .map_err(|error| wrong(&format_args!("cannot be written: {error}")))
-}
-
-fn open(path: &Path) -> Result<Contents> {
-    let wrong = |message: String| Error::file(&path.display().to_string(), message);
-    let file = fs::File::open(path).and_then(|file| Ok((file.metadata()?, file)));
-    let (metadata, file) = file.map_err(|error| wrong(format!("cannot be read: {error}")))?;
-    if !metadata.is_file() {
-        return Err(wrong("cannot be read: not a regular file".to_owned()));
-    }
-    read::read(std::io::BufReader::new(file), metadata.len()).map_err(wrong)
-}
-
-fn dict(path: &str, contents: Contents) -> Result<Dict> {
-    let tensors =
-        contents.0.into_iter().map(|(name, tensor)| (name.split('/').map(str::to_owned).collect(), tensor));
-    let tensors: Vec<(Vec<String>, _)> = tensors.collect();
-    names::check_places(tensors.iter().map(|(place, _)| place.as_slice()))
-        .map_err(|message| Error::file(path, message))?;
-    names::nested(tensors)
+    let entries =
+        write::entries(tree).map_err(|message| Error::file(&path.display().to_string(), message))?;
+    write_with(path, |file| write::write(file, &entries, compressed))
 }

@@ -2,58 +2,124 @@
 
 use std::collections::BTreeMap;
 use std::io::{Read, Seek};
+use std::sync::{Mutex, PoisonError};
 
 use zip::{CompressionMethod, ZipArchive};
 
-use super::super::restore::Stored;
-use super::super::{names, numbers};
+use super::super::restore::{Stored, some};
+use super::super::{formats, names, numbers};
 use super::header::Header;
 use crate::tensor::{Aval, DType, Tensor};
 
 /// Deflated bytes become at most so many times as many.
 const INFLATION: u64 = 1032;
 
-/// The arrays of a file.
-pub(super) struct Contents(pub(super) BTreeMap<String, Tensor>);
+/// The arrays of a file, which are read when they are asked for.
+pub(super) struct Archive<R> {
+    zip: Mutex<ZipArchive<R>>,
+    /// The length of the file.
+    len: u64,
+    /// The number of each array in the archive.
+    indices: BTreeMap<String, usize>,
+}
 
-/// Reads all arrays of a file of a certain length.
-pub(super) fn read(file: impl Read + Seek, len: u64) -> Result<Contents, String> {
-    let not_zip = |error: zip::result::ZipError| format!("truncated, or not an npz file: {error}");
-    let mut archive = ZipArchive::new(file).map_err(not_zip)?;
-    if archive.has_duplicate_names() {
-        return Err("a name is given twice".to_owned());
+/// What a file that is no archive of arrays is.
+fn foreign(file: &mut (impl Read + Seek)) -> std::io::Result<Option<&'static str>> {
+    let mut first = Vec::new();
+    file.by_ref().take(formats::LOOKED_AT as u64).read_to_end(&mut first)?;
+    file.rewind()?;
+    Ok(formats::foreign(&first).filter(|what| ![formats::NPZ, formats::ARCHIVE].contains(what)))
+}
+
+impl<R: Read + Seek> Archive<R> {
+    /// Reads the names in a file of a certain length.
+    pub(super) fn open(mut file: R, len: u64) -> Result<Archive<R>, String> {
+        if let Some(what) = foreign(&mut file).map_err(|error| error.to_string())? {
+            return Err(format!("not an npz file: {what}"));
+        }
+        let mut zip = ZipArchive::new(file).map_err(not_zip)?;
+        if zip.has_duplicate_names() {
+            return Err("a name is given twice".to_owned());
+        }
+        if zip.has_overlapping_files().map_err(not_zip)? {
+            return Err("its arrays overlap".to_owned());
+        }
+        let mut indices = BTreeMap::new();
+        for index in 0..zip.len() {
+            let entry = zip.by_index_raw(index).map_err(not_zip)?;
+            let name = std::str::from_utf8(entry.name_raw())
+                .map_err(|error| format!("a name is not UTF-8: {error}"))?;
+            let name = name.strip_suffix(ENDING).unwrap_or(name).to_owned();
+            names::check(&name)?;
+            if indices.insert(name.clone(), index).is_some() {
+                return Err(format!("the name `{name}` is given twice"));
+            }
+        }
+        Ok(Archive { zip: Mutex::new(zip), len, indices })
     }
-    if archive.has_overlapping_files().map_err(not_zip)? {
-        return Err("its arrays overlap".to_owned());
+
+    pub(super) fn names(&self) -> impl ExactSizeIterator<Item = &str> + DoubleEndedIterator {
+        self.indices.keys().map(String::as_str)
     }
-    let mut tensors = BTreeMap::new();
-    for index in 0..archive.len() {
-        let mut entry = archive.by_index(index).map_err(not_zip)?;
-        let name =
-            std::str::from_utf8(entry.name_raw()).map_err(|error| format!("a name is not UTF-8: {error}"))?;
-        let Some(name) = name.strip_suffix(".npy").map(str::to_owned) else {
-            return Err(format!("{name:?} is no array: its name does not end in `.npy`"));
-        };
-        names::check(&name)?;
+
+    /// An array, or None if there is none of this name.
+    pub(super) fn tensor(&self, name: &str) -> Result<Option<Tensor>, String> {
+        self.with(name, array)
+    }
+
+    /// Shape and dtype of an array.
+    pub(super) fn aval(&self, name: &str) -> Result<Option<Aval>, String> {
+        self.with(name, |from, _, _| Ok(Header::read(from)?.0.aval))
+    }
+
+    /// All arrays.
+    pub(super) fn tensors(&self) -> Result<BTreeMap<String, Tensor>, String> {
+        let wrong = self.names().filter_map(|name| self.aval(name).err()).collect::<Vec<_>>();
+        if !wrong.is_empty() {
+            let others = "all others can be read by name: `npz::File::open(path)?.tensor(name)`";
+            return Err(format!("{}; {others}", some(&wrong)));
+        }
+        let tensors = self.names().filter_map(|name| {
+            let tensor = self.tensor(name).transpose()?;
+            Some(tensor.map(|tensor| (name.to_owned(), tensor)))
+        });
+        tensors.collect()
+    }
+
+    /// Reads something of an array: `f` is given its bytes, how many there are at most, and how many there should be.
+    fn with<T>(
+        &self,
+        name: &str,
+        f: impl FnOnce(&mut dyn Read, u64, u64) -> Result<T, String>,
+    ) -> Result<Option<T>, String> {
+        let Some(&index) = self.indices.get(name) else { return Ok(None) };
+        let at = |message: String| format!("`{name}`: {message}");
+        // Whoever panicked while holding the archive left no state behind: every array is looked up first.
+        let mut zip = self.zip.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut entry = zip.by_index(index).map_err(|error| at(not_zip(error)))?;
+        if !entry.name_raw().ends_with(ENDING.as_bytes()) {
+            return Err(at("it is no array: its name does not end in `.npy`".to_owned()));
+        }
         let inflation = match entry.compression() {
             CompressionMethod::Stored => 1,
             CompressionMethod::Deflated => INFLATION,
-            other => return Err(format!("`{name}` is compressed by {other}, which NumPy does not write")),
+            other => return Err(at(format!("it is compressed by {other}, which NumPy does not write"))),
         };
         // More than that cannot come of it, so nobody needs to be believed.
-        let most = entry.compressed_size().min(len).saturating_mul(inflation);
+        let most = entry.compressed_size().min(self.len).saturating_mul(inflation);
         let size = entry.size();
-        let tensor =
-            array(&mut entry, size.min(most), size).map_err(|message| format!("`{name}`: {message}"))?;
-        if tensors.insert(name.clone(), tensor).is_some() {
-            return Err(format!("the name `{name}` is given twice"));
-        }
+        f(&mut entry, size.min(most), size).map(Some).map_err(at)
     }
-    Ok(Contents(tensors))
 }
 
-/// Reads an array which should have `size` bytes with its header, and has at most `most`.
-fn array(from: &mut impl Read, most: u64, size: u64) -> Result<Tensor, String> {
+const ENDING: &str = ".npy";
+
+fn not_zip(error: zip::result::ZipError) -> String {
+    format!("truncated, or not an npz file: {error}")
+}
+
+/// Reads an array which has at most `most` bytes with its header, and should have `size`.
+fn array(from: &mut dyn Read, most: u64, size: u64) -> Result<Tensor, String> {
     let (Header { mut aval, big_endian, fortran }, begin) = Header::read(from)?;
     let bytes = numbers::checked(&aval)?;
     if size.checked_sub(begin as u64) != Some(bytes as u64) || size > most {
@@ -81,17 +147,17 @@ fn array(from: &mut impl Read, most: u64, size: u64) -> Result<Tensor, String> {
     if fortran { tensor.try_transpose(axes).map_err(|error| error.to_string()) } else { Ok(tensor) }
 }
 
-impl Stored for Contents {
+impl<R: Read + Seek> Stored for Archive<R> {
     fn names(&self) -> Vec<String> {
-        self.0.keys().cloned().collect()
+        self.indices.keys().cloned().collect()
     }
 
     fn aval(&self, name: &str) -> Result<Option<Aval>, String> {
-        Ok(self.0.get(name).map(|tensor| tensor.aval().clone()))
+        self.aval(name)
     }
 
     fn read(&self, name: &str, aval: &Aval) -> Result<Tensor, String> {
-        let tensor = self.0.get(name).ok_or_else(|| format!("there is no `{name}`"))?;
+        let tensor = self.tensor(name)?.ok_or_else(|| format!("there is no `{name}`"))?;
         tensor.try_cast(aval.dtype).map_err(|error| error.to_string())
     }
 

@@ -9,10 +9,10 @@ use ndarray::{ArrayViewD, IxDyn};
 
 use super::super::map::Map;
 use super::super::names;
-use super::super::numbers;
 use super::super::restore::{Stored, restore};
 use super::super::source::Source;
-use super::header::{Entry, Header};
+use super::super::{numbers, regular};
+use super::header::{Entry, Header, spoiled};
 use crate::error::{Error, Result};
 use crate::tensor::{Aval, Element, Tensor};
 use crate::tree::Tree;
@@ -56,14 +56,7 @@ impl File {
 
     fn with(path: &Path, source: impl FnOnce(fs::File) -> std::io::Result<Source>) -> Result<File> {
         let name = path.display().to_string();
-        let source = fs::File::open(path).and_then(|file| {
-            // What is no regular file has no length, or never ends.
-            if file.metadata()?.is_file() {
-                source(file)
-            } else {
-                Err(std::io::Error::other("not a regular file"))
-            }
-        });
+        let source = regular::open(path).and_then(|(file, _)| source(file));
         let source = source.map_err(|error| Error::file(&name, format_args!("cannot be read: {error}")))?;
         File::new(name, source)
     }
@@ -140,7 +133,8 @@ impl File {
     /// Reads all tensors as a dict, nested by their names.
     ///
     /// # Errors
-    /// If one is of a dtype that tensors do not have, or cannot be read.
+    /// If one is of a dtype that tensors do not have, with a list of those, or cannot be read; others can be read by their
+    /// [`names`](File::names) even so.
     pub fn dict(&self) -> Result<Dict> {
         self.read_all(self.header.entries.iter().map(|(name, entry)| (name, entry, 0)))
     }
@@ -176,17 +170,29 @@ impl File {
     }
 
     fn read_all<'a>(&self, entries: impl Iterator<Item = (&'a String, &'a Entry, usize)>) -> Result<Dict> {
+        let entries: Vec<_> = entries.collect();
+        let flaws = Header::flaws(entries.iter().map(|&(name, entry, _)| (name, entry)));
+        if !flaws.is_empty() {
+            let others =
+                "convert them before saving, or read all others by name: `File::open(path)?.tensor(name)`";
+            return Err(self.wrong(spoiled(&flaws, others)));
+        }
         let read = |(name, entry, depth): (&'a String, &'a Entry, usize)| {
             let tensor = self.read_entry(name, entry).map_err(|message| self.wrong(message))?;
             Ok((entry.keys[depth..].to_vec(), tensor))
         };
-        names::nested(entries.map(read).collect::<Result<Vec<_>>>()?)
+        names::nested(entries.into_iter().map(read).collect::<Result<Vec<_>>>()?)
     }
 
     fn read_entry(&self, name: &str, entry: &Entry) -> Result<Tensor, String> {
         let fill = |bytes: &mut [u8]| self.source.read(entry.start, bytes).map_err(|error| error.to_string());
         numbers::tensor(entry.aval(name)?, fill)
             .map_err(|message| format!("`{name}` cannot be read: {message}"))
+    }
+
+    /// What is wrong with a tensor, if its shape and dtype tell.
+    pub(in crate::io) fn flaw(&self, name: &str) -> Option<String> {
+        Header::flaws(self.header.entries.get_key_value(name).into_iter()).pop()
     }
 
     fn entry(&self, name: &str) -> Result<&Entry> {

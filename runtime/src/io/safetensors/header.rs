@@ -9,8 +9,9 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
 
-use super::super::names;
+use super::super::restore::some;
 use super::super::source::Source;
+use super::super::{formats, names};
 use super::dtype::ours;
 use crate::tensor::{Aval, DType};
 use crate::variables::join;
@@ -19,7 +20,8 @@ use crate::variables::join;
 const LARGEST: u64 = 100_000_000;
 /// The bytes in front of the header, which are its length.
 pub(super) const PREFIX: u64 = 8;
-const METADATA: &str = "__metadata__";
+/// The name of the texts beside the tensors.
+pub(super) const METADATA: &str = "__metadata__";
 /// Where names that contain a `/` are noted.
 const KEYS: &str = "flaxen.keys";
 /// What is ours in the metadata.
@@ -44,11 +46,30 @@ pub(super) struct Entry {
 impl Entry {
     /// Shape and dtype, if tensors have that.
     pub(super) fn aval(&self, name: &str) -> Result<Aval, String> {
-        let dtype = ours(self.dtype).ok_or_else(|| {
-            let known = DType::ALL.map(DType::name).join(", ");
-            format!("`{name}` is of dtype {:?}, tensors are of {known}: convert it before saving", self.dtype)
-        })?;
-        Ok(Aval::new(&self.shape, dtype))
+        match ours(self.dtype) {
+            Some(dtype) => Ok(Aval::new(&self.shape, dtype)),
+            None => Err(spoiled(&[self.flaw(name)], "convert it before saving")),
+        }
+    }
+
+    fn flaw(&self, name: &str) -> String {
+        format!("`{name}` is of dtype {:?}", self.dtype)
+    }
+}
+
+/// What is wrong with tensors of dtypes that tensors do not have, and what to do.
+pub(in crate::io) fn spoiled(flaws: &[String], what_to_do: &str) -> String {
+    let known = DType::ALL.map(DType::name).join(", ");
+    format!("{}; tensors are of {known}: {what_to_do}", some(flaws))
+}
+
+impl Header {
+    /// Which of some tensors are of dtypes that tensors do not have.
+    pub(super) fn flaws<'a>(entries: impl Iterator<Item = (&'a String, &'a Entry)>) -> Vec<String> {
+        entries
+            .filter(|(_, entry)| ours(entry.dtype).is_none())
+            .map(|(name, entry)| entry.flaw(name))
+            .collect()
     }
 }
 
@@ -57,6 +78,16 @@ impl Header {
     pub(super) fn read(source: &Source) -> Result<Header, String> {
         let text = |error: std::io::Error| error.to_string();
         let size = source.len().map_err(text)?;
+        let mut first = vec![0; size.min(formats::LOOKED_AT as u64) as usize];
+        source.read(0, &mut first).map_err(text)?;
+        Header::read_of(source, size).map_err(|message| match formats::foreign(&first) {
+            Some(what) if what != formats::SAFETENSORS => format!("not a safetensors file: {what}"),
+            _ => message,
+        })
+    }
+
+    fn read_of(source: &Source, size: u64) -> Result<Header, String> {
+        let text = |error: std::io::Error| error.to_string();
         if size < PREFIX {
             return Err(format!(
                 "not a safetensors file: it has {size} bytes, the length of the header alone {PREFIX}"
@@ -147,6 +178,13 @@ impl Raw {
 fn check_len(name: &str, info: &TensorInfo, len: usize) -> Result<(), String> {
     let wrong =
         || format!("`{name}` is {:?} of shape {:?}, which cannot have {len} bytes", info.dtype, info.shape);
+    if info.shape.len() > Aval::MAX_RANK {
+        return Err(format!(
+            "`{name}` has {} axes, at most {} are allowed",
+            info.shape.len(),
+            Aval::MAX_RANK
+        ));
+    }
     // Also without its axes of size zero, as nothing computes with sizes that cannot be counted.
     let bits = |least: usize| {
         let mut sizes = info.shape.iter().map(|&size| size.max(least));

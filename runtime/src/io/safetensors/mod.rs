@@ -32,6 +32,7 @@ mod save;
 use std::path::Path;
 
 pub use file::File;
+pub(super) use header::spoiled;
 pub use save::Save;
 
 use crate::error::{Error, Result};

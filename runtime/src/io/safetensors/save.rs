@@ -7,9 +7,9 @@ use std::path::Path;
 use ::safetensors::tensor::TensorInfo;
 
 use super::super::names::{Named, named};
-use super::super::{atomic, numbers};
+use super::super::{numbers, write_with};
 use super::dtype::theirs;
-use super::header::{RESERVED, Written};
+use super::header::{METADATA, RESERVED, Written};
 use crate::error::{Error, Result};
 use crate::tensor::Array;
 use crate::tree::Tree;
@@ -41,16 +41,15 @@ impl Save {
     /// As [`save`](super::save); if a text's name begins with `flaxen.`, which is for this library's own use.
     pub fn run(&self, path: impl AsRef<Path>, tree: &impl Tree) -> Result<()> {
         let path = path.as_ref();
-        let wrong = |message: &dyn std::fmt::Display| Error::file(&path.display().to_string(), message);
-        let (header, arrays) = self.prepare(tree).map_err(|message| wrong(&message))?;
-        atomic::write(path, |file| {
+        let (header, arrays) =
+            self.prepare(tree).map_err(|message| Error::file(&path.display().to_string(), message))?;
+        write_with(path, |file| {
             // Small tensors are written together, large ones past the buffer.
             let mut file = std::io::BufWriter::with_capacity(1 << 20, file);
             file.write_all(&header)?;
             arrays.iter().try_for_each(|array| file.write_all(&numbers::bytes(array)))?;
             file.flush()
         })
-        .map_err(|error| wrong(&format_args!("cannot be written: {error}")))
     }
 
     /// Saves a tree as bytes, those of the file.
@@ -71,6 +70,11 @@ impl Save {
             ));
         }
         let mut named: Vec<Named<'_>> = named(tree)?;
+        if named.iter().any(|named| named.name == METADATA) {
+            return Err(format!(
+                "the name `{METADATA}` is that of the texts in this format: rename the tensor"
+            ));
+        }
         // Wide numbers first, so that all of them are aligned.
         named.sort_by(|a, b| {
             theirs(b.tensor.dtype()).cmp(&theirs(a.tensor.dtype())).then(a.name.cmp(&b.name))

@@ -1,10 +1,12 @@
 //! From PyTorch's tensors to ours.
 
 use super::StateDict;
+use super::features;
 use super::layout::{Kind, Placed};
 use super::rules::Rules;
 use crate::error::Error;
 use crate::io::names;
+use crate::io::safetensors::spoiled;
 use crate::tensor::Tensor;
 use crate::variables::{Variables, join};
 
@@ -13,6 +15,14 @@ impl StateDict {
     pub(super) fn convert(&self) -> Result<Variables, String> {
         let mut rules = Rules::new(&self.rules);
         let (mut tensors, mut unknown) = (Vec::new(), Vec::new());
+        let flawed = self.flawed.iter().filter(|(name, _)| !rules.ignores(name));
+        let flawed: Vec<String> = flawed.map(|(_, flaw)| flaw.clone()).collect();
+        if !flawed.is_empty() {
+            return Err(spoiled(
+                &flawed,
+                "convert them before saving, or leave them out with `.ignore(name)`",
+            ));
+        }
         for (name, tensor) in &self.tensors {
             let at = |message: String| format!("`{name}`: {message}");
             match self.placed(name, tensor, &mut rules).map_err(at)? {
@@ -69,6 +79,7 @@ impl StateDict {
             None => (rules.layer(module).or_else(|| self.guess(module)), module, own.to_owned()),
         };
         let Some(kind) = kind else { return Ok(None) };
+        features::check(kind, &own, tensor, &|own| self.of(module, own))?;
         let Some(mut placed) = kind.place(&own, tensor, rules.order(module))? else { return Ok(None) };
         for Placed { place, .. } in &mut placed {
             // Behind the collection.
@@ -86,16 +97,18 @@ impl StateDict {
         }
     }
 
+    /// A tensor of a module.
+    fn of(&self, module: &str, own: &str) -> Option<&Tensor> {
+        let name = if module.is_empty() { own.to_owned() } else { format!("{module}.{own}") };
+        self.tensors.get(&name)
+    }
+
     /// What a module probably is.
     fn guess(&self, module: &str) -> Option<Kind> {
-        let of = |own: &str| {
-            let name = if module.is_empty() { own.to_owned() } else { format!("{module}.{own}") };
-            self.tensors.get(&name)
-        };
-        if of("running_mean").is_some() {
+        if self.of(module, "running_mean").is_some() {
             return Some(Kind::BatchNorm);
         }
-        match of("weight")?.rank() {
+        match self.of(module, "weight")?.rank() {
             1 => Some(Kind::Norm),
             2 => Some(Kind::Linear),
             3..=5 => Some(Kind::Conv),

@@ -29,6 +29,7 @@
 //! - `avg_pool` counts padding in both; `count_include_pad(false)` is there in both.
 
 mod convert;
+mod features;
 mod layout;
 mod pattern;
 mod rules;
@@ -76,6 +77,8 @@ use crate::variables::Variables;
 pub struct StateDict {
     path: String,
     tensors: BTreeMap<String, Tensor>,
+    /// What is wrong with those that cannot be read.
+    flawed: BTreeMap<String, String>,
     rules: Vec<Rule>,
     dtype: Option<DType>,
 }
@@ -84,18 +87,30 @@ impl StateDict {
     /// Reads a state dict that was saved as a safetensors file.
     ///
     /// # Errors
-    /// If the file cannot be read, is not valid, or has a dtype that no tensor has.
+    /// If the file cannot be read or is not valid. A tensor of a dtype that no tensor has here can be
+    /// [left out](StateDict::ignore); otherwise [`variables`](StateDict::variables) is an error.
     pub fn open(path: impl AsRef<Path>) -> Result<StateDict> {
         let file = File::open(path)?;
-        let tensors =
-            file.names().map(|name| Ok((name.to_owned(), file.tensor(name)?))).collect::<Result<_>>()?;
-        Ok(StateDict { path: file.path().to_owned(), tensors, rules: vec![], dtype: None })
+        let (mut tensors, mut flawed) = (BTreeMap::new(), BTreeMap::new());
+        for name in file.names() {
+            match file.flaw(name) {
+                Some(flaw) => drop(flawed.insert(name.to_owned(), flaw)),
+                None => drop(tensors.insert(name.to_owned(), file.tensor(name)?)),
+            }
+        }
+        Ok(StateDict { path: file.path().to_owned(), tensors, flawed, rules: vec![], dtype: None })
     }
 
     /// A state dict that was read in another way.
     pub fn new<N: Into<String>>(tensors: impl IntoIterator<Item = (N, Tensor)>) -> StateDict {
         let tensors = tensors.into_iter().map(|(name, tensor)| (name.into(), tensor)).collect();
-        StateDict { path: "(state dict)".to_owned(), tensors, rules: vec![], dtype: None }
+        StateDict {
+            path: "(state dict)".to_owned(),
+            tensors,
+            flawed: BTreeMap::new(),
+            rules: vec![],
+            dtype: None,
+        }
     }
 
     fn rule(mut self, pattern: &str, what: What) -> StateDict {
@@ -147,7 +162,8 @@ impl StateDict {
     ///
     /// # Errors
     /// If no rule says what becomes of a tensor, or a rule is about nothing that is there, with a list of those; if a tensor's
-    /// shape is not one of its layer; if two tensors get one place.
+    /// shape is not one of its layer, or the shapes of weight and bias do not fit each other, as those of a transposed convolution
+    /// in groups; if two tensors get one place; if a tensor that is not left out is of a dtype that no tensor has here.
     pub fn variables(&self) -> Result<Variables> {
         self.convert().map_err(|message| Error::file(&self.path, message))
     }

@@ -162,7 +162,27 @@
 //! All of them compose, in any order and to any depth.
 //!
 //! # Numbers
-//! Dtypes are those of [`DType`]. A bare Rust number takes on the dtype of the tensor it meets (`bf16 * 2.0` is `bf16`).
+//! Dtypes are those of [`DType`]: 32 bits unless more are asked for, as in JAX. Data that come without a dtype, from literals,
+//! slices, `ndarray`, [`full`](Tensor::full), [`arange`](Tensor::arange) or a distribution, become `F32` where they are `f64`,
+//! and `I32` where they are `i64`; an integer that does not fit is an error. All bits stay in what names its dtype, which needs
+//! no switch, unlike in JAX: [`Tensor::of`], functions whose names end in `_of`, `cast`, `param_dtype`, and files, which are read
+//! as they were written. [`enable_f64`] keeps untyped data at 64 bits for the whole process. A layer does not compute in
+//! `F64` because its input is: beside parameters of `F32` that is an error.
+//!
+//! ```
+//! # use flaxen::prelude::*;
+//! assert_eq!(Tensor::from([0.1, 0.2]).dtype(), DType::F32);
+//! assert_eq!(Tensor::of([0.1, 0.2], DType::F64).dtype(), DType::F64);
+//! // Numbers come out as their own type or a wider one.
+//! let half: f64 = Tensor::from([0.25, 0.75]).mean().item()?;
+//! assert_eq!(half, 0.5);
+//! # Ok::<(), flaxen::Error>(())
+//! ```
+//!
+//! A bare number beside a tensor is *weak*, in operators and methods alike: it takes on the tensor's dtype (`x * 2.0` and
+//! `x.maximum(2.0)` are `BF16` if `x` is), unless it is of a larger kind (`I32` with `0.5` is `F32`). A tensor never is, also
+//! not one of a single number: `Tensor::from(2.0)` is an `F32`, whatever it meets.
+//!
 //! Operators mean what they mean on JAX arrays: `/` divides integers as floats, `%` has the sign of the divisor.
 //! Arithmetic panics on shapes that do not fit, at the caller's line, and has `try_` twins that return an [`Error`];
 //! transforms, random keys and files always return `Result`.
@@ -217,7 +237,7 @@ pub use ops::pooling::{AvgPool, Pool, avg_pool, max_pool, min_pool};
 pub use ops::reduce_window::{WindowOptions, WindowReduction};
 pub use ops::select::ClipBound;
 pub use scope::{Initializer, Rngs, Scope, Variable};
-pub use tensor::{Array, Aval, DType, Element, Shape, Tensor, release_memory};
+pub use tensor::{Array, Aval, DType, Element, Shape, Tensor, TensorLike, enable_f64, release_memory};
 pub use trace::{Axis, Handle, bind, bind1, trace_handle};
 pub use transform::{
     Axes, CustomVjp, DynJit, Jacobian, Jit, JitStats, Loss, Vmap, checkpoint, custom_vjp, eval_shape, grad,
@@ -243,9 +263,9 @@ pub mod prelude {
     pub use crate::tree::{self, Static, Tree};
     pub use crate::variables::{DenyList, Dict, Filter, Value, Variables};
     pub use crate::{
-        Aval, ConvOptions, DType, DynJit, Error, Jit, Padding, Result, Tensor, avg_pool, axis_index,
-        checkpoint, custom_vjp, einsum, grad, hessian, jacfwd, jacrev, jit, jvp, max_pool, min_pool,
-        value_and_grad, vjp, vmap,
+        Aval, ConvOptions, DType, DynJit, Error, Jit, Padding, Result, Tensor, TensorLike, avg_pool,
+        axis_index, checkpoint, custom_vjp, einsum, grad, hessian, jacfwd, jacrev, jit, jvp, max_pool,
+        min_pool, value_and_grad, vjp, vmap,
     };
     pub use crate::{compact, module, sequential};
 }

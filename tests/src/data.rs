@@ -44,7 +44,7 @@ impl Data {
     /// `F64` numbers in `low..high`.
     pub fn floats(&mut self, shape: impl AsRef<[usize]>, low: f64, high: f64) -> Tensor {
         let shape = shape.as_ref();
-        Tensor::from_vec(self.list(shape.iter().product(), low, high), shape)
+        Tensor::from_vec_of(self.list(shape.iter().product(), low, high), shape, DType::F64)
     }
 
     /// `F64` numbers in `low..high` that are far apart, in random order: for functions with kinks where two are equal.
@@ -58,7 +58,7 @@ impl Data {
             let other = self.below(i + 1);
             list.swap(i, other);
         }
-        Tensor::from_vec(list, shape)
+        Tensor::from_vec_of(list, shape, DType::F64)
     }
 
     /// `F64` numbers with an absolute value in `low..high` and either sign: for functions with a kink or pole at 0.
@@ -70,7 +70,7 @@ impl Data {
                 *x = -*x;
             }
         }
-        Tensor::from_vec(list, shape)
+        Tensor::from_vec_of(list, shape, DType::F64)
     }
 
     /// Integers in `low..high` of a dtype.
@@ -78,7 +78,7 @@ impl Data {
         let shape = shape.as_ref();
         let list = self.list(shape.iter().product(), low as f64, high as f64);
         let list: Vec<i64> = list.into_iter().map(|x| x.floor() as i64).collect();
-        Tensor::from_vec(list, shape).cast(dtype)
+        Tensor::from_vec_of(list, shape, dtype)
     }
 
     /// Booleans.

@@ -57,7 +57,7 @@ pub fn from_bits(texts: &[Value], dtype: DType, shape: &[usize]) -> Tensor {
     });
     macro_rules! of {
         ($number:expr) => {
-            Tensor::from_vec(bits.map($number).collect::<Vec<_>>(), shape)
+            Tensor::from_vec_of(bits.map($number).collect::<Vec<_>>(), shape, dtype)
         };
     }
     match dtype {

@@ -36,7 +36,7 @@ impl Numbers {
 
     /// As a tensor of a dtype.
     pub fn tensor(&self, dtype: DType) -> Tensor {
-        Tensor::from_vec(&self.data, &self.shape).cast(dtype)
+        Tensor::from_vec_of(&self.data, &self.shape, dtype)
     }
 
     /// `self + other * factor`.
@@ -184,7 +184,7 @@ pub fn tensor(shape: &[usize], data: &[f32]) -> Tensor {
 /// # Panics
 /// If the data do not fill the shape.
 pub fn tensor64(shape: &[usize], data: &[f64]) -> Tensor {
-    Tensor::from_vec(data, shape)
+    Tensor::from_vec_of(data, shape, DType::F64)
 }
 
 /// The product of two matrices, out of a product that broadcasts and a sum.

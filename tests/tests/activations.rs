@@ -19,7 +19,7 @@ fn every_dtype_has_activations_of_its_own_or_of_single_precision() {
         |x| x.softmax(-1),
         |x| x.standardize(-1, 1e-5),
     ];
-    let x = Tensor::from([-1.5f64, 0.0, 0.25, 2.0]);
+    let x = Tensor::of([-1.5f64, 0.0, 0.25, 2.0], DType::F64);
     for (i, function) in functions.iter().enumerate() {
         let expected = function(&x);
         for (dtype, tolerance) in [(DType::F32, 1e-6), (DType::F16, 4e-3), (DType::BF16, 3e-2)] {

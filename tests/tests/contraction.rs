@@ -12,7 +12,7 @@ fn numbers(shape: &[usize], seed: u64) -> Tensor {
         state ^= state << 17;
         (state >> 11) as f64 / (1u64 << 53) as f64 - 0.5
     };
-    Tensor::from_vec((0..shape.iter().product()).map(|_| next()).collect::<Vec<f64>>(), shape)
+    Tensor::from_vec_of((0..shape.iter().product()).map(|_| next()).collect::<Vec<f64>>(), shape, DType::F64)
 }
 
 #[track_caller]
@@ -59,7 +59,7 @@ fn naive(subscripts: &str, a: &Tensor, b: &Tensor) -> Tensor {
         let o = index[..shape.len()].iter().zip(&shape).fold(0, |flat, (i, n)| flat * n + i);
         out[o] += da[at(la, a, &index)] * db[at(lb, b, &index)];
     }
-    Tensor::from_vec(out, shape)
+    Tensor::from_vec_of(out, shape, DType::F64)
 }
 
 const CASES: [(&str, &[usize], &[usize]); 10] = [
@@ -119,7 +119,7 @@ fn vmap_is_a_loop_whichever_operand_is_mapped() {
         };
         let row = |x: &Tensor, i: usize| {
             let n: usize = x.shape()[1..].iter().product();
-            Tensor::from_vec(&x.to_vec::<f64>().unwrap()[i * n..(i + 1) * n], &x.shape()[1..])
+            Tensor::from_vec_of(&x.to_vec::<f64>().unwrap()[i * n..(i + 1) * n], &x.shape()[1..], DType::F64)
         };
         let (xs, ys, x, y) = (stacked(a, 7), stacked(b, 8), numbers(a, 9), numbers(b, 10));
         let f = |(a, b): (Tensor, Tensor)| flaxen::try_einsum(subscripts, &[&a, &b]);

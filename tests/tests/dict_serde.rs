@@ -65,22 +65,22 @@ fn random_dicts_come_back_from_every_format() {
 fn tensors_of_every_dtype_come_back() {
     let extremes = [f64::MIN_POSITIVE, -1.0 / 3.0, 0.0, -0.0, f64::INFINITY, f64::NEG_INFINITY, f64::NAN];
     let mut tensors = vec![
-        Tensor::from([i64::MIN, i64::MAX, 0]),
+        Tensor::of([i64::MIN, i64::MAX, 0], DType::I64),
         Tensor::from([i32::MIN, i32::MAX]),
         Tensor::from([u32::MAX, 0]),
         Tensor::from([u8::MAX, 0]),
         Tensor::from([true, false]),
         Tensor::from([f32::MAX, f32::MIN_POSITIVE, f32::from_bits(1), 0.1]),
-        Tensor::from([f64::MAX, f64::from_bits(1), 0.1]),
+        Tensor::of([f64::MAX, f64::from_bits(1), 0.1], DType::F64),
         Tensor::from([f16::MAX, f16::from_bits(1), f16::from_f32(0.1)]),
         Tensor::from([bf16::MAX, bf16::from_bits(1), bf16::from_f32(0.1)]),
     ];
     for dtype in DType::ALL {
         tensors.push(Tensor::zeros([2, 0, 3]).cast(dtype));
         tensors.push(Tensor::ones([2, 1, 3]).cast(dtype));
-        tensors.push(Tensor::from(1f64).cast(dtype));
+        tensors.push(Tensor::of(1f64, dtype));
         if dtype.is_float() {
-            tensors.push(Tensor::from(extremes).cast(dtype));
+            tensors.push(Tensor::of(extremes, dtype));
         }
         for (format, copy) in copies(&dtype) {
             assert_eq!(copy, dtype, "{format}");
@@ -240,7 +240,7 @@ fn what_could_not_be_read_back_is_refused_with_its_place() {
     refused(Value::of(&Some(Tensor::from(1f32))), "a option of 1 cannot be serialised");
     refused(
         Boxed::new(1f32, Mine).into(),
-        "f32*[] in Mine cannot be serialised, as its metadata is of a type of its own",
+        "f32[] in Mine cannot be serialised, as its metadata is of a type of its own",
     );
 }
 

@@ -226,7 +226,10 @@ fn the_last_of_several_updates_stays_and_has_the_gradient() -> Result<()> {
 fn those_that_tie_for_an_extreme_share_its_gradient() -> Result<()> {
     let indices = i32s(&[0, 0, 1]);
     let loss = |(x, u): &(Tensor, Tensor)| Ok(x.index_max(0, &indices, u).sum_axes([0]));
-    let (dx, du) = grad(loss)(&(Tensor::from([1.0f64, 5.0, 3.0]), Tensor::from([1.0f64, 1.0, 7.0])))?;
+    let (dx, du) = grad(loss)(&(
+        Tensor::of([1.0f64, 5.0, 3.0], DType::F64),
+        Tensor::of([1.0f64, 1.0, 7.0], DType::F64),
+    ))?;
     let third = 1.0 / 3.0;
     assert_eq!((list(&dx), list(&du)), (vec![third, 0.0, 1.0], vec![third, third, 1.0]));
     Ok(())

@@ -26,7 +26,8 @@ fn refused(bytes: Vec<u8>) -> String {
 
 #[test]
 fn every_truncation_is_an_error() {
-    let dict = Dict::new().with("a/kernel", Tensor::ones([3, 2])).with("a/bias", Tensor::from([1i64]));
+    let dict =
+        Dict::new().with("a/kernel", Tensor::ones([3, 2])).with("a/bias", Tensor::of([1i64], DType::I64));
     let bytes = Save::new().metadata("k", "v").to_bytes(&dict).unwrap();
     assert_eq!(File::from_bytes(bytes.clone()).unwrap().dict().unwrap(), dict);
     for len in 0..bytes.len() {

@@ -21,10 +21,10 @@ fn arrays() -> Dict {
     let dict = with(dict, "a/u8", Tensor::from(x));
     let dict = with(dict, "a/u32", Tensor::from(x.map(u32::from)));
     let dict = with(dict, "a/i32", Tensor::from(x.map(i32::from)));
-    let dict = with(dict, "b/i64", Tensor::from(x.map(|x| i64::from(x) - 3)));
+    let dict = with(dict, "b/i64", Tensor::of(x.map(|x| i64::from(x) - 3), DType::I64));
     let dict = with(dict, "b/f16", Tensor::from(x.map(|x| f16::from_f64(f64::from(x) / 4.0))));
     let dict = with(dict, "b/f32", Tensor::from(x.map(|x| (f64::from(x) / 3.0) as f32)));
-    let dict = with(dict, "b/f64", Tensor::from(x.map(|x| f64::from(x) / 3.0)));
+    let dict = with(dict, "b/f64", Tensor::of(x.map(|x| f64::from(x) / 3.0), DType::F64));
     dict.with("scalar", Tensor::from_vec([2.5f32], []))
         .with("row", Tensor::from([7i32]))
         .with("empty", Tensor::zeros([0, 3]))
@@ -39,7 +39,7 @@ fn files_of_numpy_are_read() {
 #[test]
 fn other_orders_of_bytes_and_axes_are_read() {
     let foreign = npz::load(numpys("foreign.npz")).unwrap();
-    let x = Tensor::from([[0f64, 1.0, 2.0], [3.0, 4.0, 5.0]]);
+    let x = Tensor::of([[0f64, 1.0, 2.0], [3.0, 4.0, 5.0]], DType::F64);
     assert_eq!(Value::from(foreign.tensor("big").unwrap()), Value::from(&x / 3.0));
     let counted = Tensor::from_vec((0..24).collect::<Vec<i32>>(), [2, 3, 4]);
     assert_eq!(Value::from(foreign.tensor("fortran").unwrap()), Value::from(counted));

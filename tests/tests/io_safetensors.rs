@@ -19,11 +19,11 @@ fn all_dtypes() -> Dict {
     let nan = f32::from_bits(0x7fc0_1234);
     Dict::new()
         .with("floats/f32", Tensor::from([1.5f32, -0.0, f32::INFINITY, nan]))
-        .with("floats/f64", Tensor::from([[f64::MIN_POSITIVE / 4.0], [f64::MAX]]))
+        .with("floats/f64", Tensor::of([[f64::MIN_POSITIVE / 4.0], [f64::MAX]], DType::F64))
         .with("floats/bf16", Tensor::from([bf16::from_f32(3.0), bf16::NAN, bf16::MIN_POSITIVE]))
         .with("floats/f16", Tensor::from([f16::MAX, f16::from_bits(1)]))
         .with("integers/i32", Tensor::from([i32::MIN, i32::MAX]))
-        .with("integers/i64", Tensor::from([i64::MIN, i64::MAX]))
+        .with("integers/i64", Tensor::of([i64::MIN, i64::MAX], DType::I64))
         .with("integers/u32", Tensor::from([u32::MAX, 1]))
         .with("integers/u8", Tensor::from([255u8, 0, 7]))
         .with("bool", Tensor::from([[true, false, true]]))

@@ -49,7 +49,7 @@ fn trees_of_trees() {
 #[test]
 fn jacobians_go_under_jit_and_vmap() {
     let f = |x: &Tensor| Ok(x * x);
-    let xs = Tensor::from([[1f64, 2.0], [3.0, 4.0]]);
+    let xs = Tensor::of([[1f64, 2.0], [3.0, 4.0]], DType::F64);
     let expected = [2., 0., 0., 4., 6., 0., 0., 8.];
     let over = |xs: Tensor| vmap(|x: Tensor| jacrev(f)(&x)).call(xs);
     assert_close(&over(xs.clone()).unwrap(), &[2, 2, 2], &expected);

@@ -74,7 +74,7 @@ fn map_keys_are_part_of_the_key() {
 #[test]
 fn a_weak_scalar_and_a_strong_one_are_two_programs() {
     let f = jit(|x: Tensor| Ok(x * Tensor::ones_of([1], DType::BF16)));
-    assert_eq!(f.call(Tensor::from(2.0f32)).unwrap().dtype(), DType::BF16);
+    assert_eq!(f.call(Tensor::from(true) * 2.0).unwrap().dtype(), DType::BF16);
     assert_eq!(f.call(scalar(2.0)).unwrap().dtype(), DType::F32);
     assert_eq!(f.traces(), 2);
 }

@@ -60,9 +60,7 @@ fn powers_and_angles() {
 fn an_integer_power_of_a_negative_base() {
     for power in [0.0, 1.0, 2.0, 3.0, -2.0] {
         let make = |data: &mut Data| vec![data.away_from_zero([4], 0.5, 1.5)];
-        law(format!("pow {power}"), make, move |args| args[0].try_pow(Tensor::from(power)))
-            .loose(4.0)
-            .check();
+        law(format!("pow {power}"), make, move |args| args[0].try_pow(power)).loose(4.0).check();
     }
 }
 

@@ -43,7 +43,7 @@ fn products() {
             "prod with zeros",
             |data: &mut Data| {
                 let x = data.floats([3, 3], 0.5, 1.5);
-                let zeros = Tensor::from([[0f64, 1., 1.], [0., 0., 1.], [1., 1., 1.]]);
+                let zeros = Tensor::of([[0f64, 1., 1.], [0., 0., 1.], [1., 1., 1.]], DType::F64);
                 vec![x * zeros]
             },
             |args| args[0].try_prod_axes(-1),
@@ -94,7 +94,7 @@ fn sorting() {
             "searchsorted",
             |data: &mut Data| {
                 vec![
-                    Tensor::from([-1.0f64, 0.0, 1.0]) + data.floats([1], 0.0, 0.1),
+                    Tensor::of([-1.0f64, 0.0, 1.0], DType::F64) + data.floats([1], 0.0, 0.1),
                     data.floats([4], -2.0, 2.0),
                 ]
             },
@@ -124,7 +124,7 @@ fn integers() {
 
 /// Far from singular.
 fn regular(data: &mut Data) -> Tensor {
-    data.floats([3, 3], -0.5, 0.5) + Tensor::from([[2f64, 0., 0.], [0., 2., 0.], [0., 0., 2.]])
+    data.floats([3, 3], -0.5, 0.5) + Tensor::of([[2f64, 0., 0.], [0., 2., 0.], [0., 0., 2.]], DType::F64)
 }
 
 fn triangle(lower: bool, transpose: bool) -> Triangle {

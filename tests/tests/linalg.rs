@@ -12,7 +12,7 @@ fn heavy(data: &mut Data, batch: &[usize], rows: usize, columns: usize) -> Tenso
     let noise = data.floats(&shape, -0.5, 0.5);
     let diagonal: Vec<f64> =
         (0..rows * columns).map(|i| if i / columns == i % columns { 2.0 } else { 0.0 }).collect();
-    noise + Tensor::from_vec(diagonal, [rows, columns])
+    noise + Tensor::from_vec_of(diagonal, [rows, columns], DType::F64)
 }
 
 fn every_triangle() -> impl Iterator<Item = (Side, Triangle)> {
@@ -50,7 +50,7 @@ fn a_solution_solves_its_system() {
         let mask: Vec<bool> = (0..16).map(|i| keep(i / 4, i % 4)).collect();
         let unit: Vec<f64> =
             (0..16).map(|i| f64::from(u8::from(triangle.unit_diagonal && i / 4 == i % 4))).collect();
-        let read = Tensor::from_vec(mask, [4, 4]).select(&a, Tensor::from_vec(unit, [4, 4]));
+        let read = Tensor::from_vec(mask, [4, 4]).select(&a, Tensor::from_vec_of(unit, [4, 4], DType::F64));
         let read = if triangle.transpose { read.swap_axes(-1, -2) } else { read };
         let x = a.triangular_solve(&b, side, triangle);
         let back = if side == Side::Left { read.matmul(&x) } else { x.matmul(&read) };

@@ -39,8 +39,9 @@ fn a_divergence_from_itself_is_zero_also_with_impossible_classes() {
 
 #[test]
 fn hubers_loss_meets_its_line_with_one_slope() {
-    let zero = Tensor::from(0.0f64);
-    let slope = |at: f64| grad(|x: &Tensor| Ok(huber_loss(x, &zero, 0.5)))(&at.into()).unwrap();
+    let zero = Tensor::zeros_of([], DType::F64);
+    let slope =
+        |at: f64| grad(|x: &Tensor| Ok(huber_loss(x, &zero, 0.5)))(&Tensor::of(at, DType::F64)).unwrap();
     for (at, expected) in [(0.0, 0.0), (0.25, 0.25), (-0.25, -0.25), (0.75, 0.5), (-9.0, -0.5)] {
         assert_eq!(slope(at).item::<f64>().unwrap(), expected, "{at}");
     }

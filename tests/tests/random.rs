@@ -217,7 +217,7 @@ fn sample_of(row: &Json) -> Tensor {
         list("shape").iter().map(|size| size.as_u64().expect("a size") as usize).collect();
     let text = |i: usize| list("args")[i].as_str().expect("a text");
     let dtype = row["dtype"].as_str().map_or(DType::I32, jax::dtype);
-    let float = |i: usize| Tensor::full([], text(i).parse::<f64>().expect("a number")).cast(dtype);
+    let float = |i: usize| Tensor::of(text(i).parse::<f64>().expect("a number"), dtype);
     let integer = |i: usize| text(i).parse::<i64>().expect("an integer");
     let key = random::key(row["seed"].as_u64().expect("a seed"));
     let count = shape.iter().product::<usize>();

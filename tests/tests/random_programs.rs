@@ -135,7 +135,7 @@ fn gradients(program: &Program, inputs: &[Tensor], outs: &[Tensor], seen: &Seen)
         })
         .collect();
     let loss = |x: &Vec<Tensor>| {
-        let mut sum = Tensor::from_vec([0f64], [0usize; 0]);
+        let mut sum = Tensor::zeros_of([], DType::F64);
         for (out, weight) in program.run(x)?.iter().zip(&weights) {
             sum += (out.cast(DType::F64) * weight.tensor(DType::F64)).sum();
         }
@@ -148,7 +148,7 @@ fn gradients(program: &Program, inputs: &[Tensor], outs: &[Tensor], seen: &Seen)
     agree("jit of grad against grad", compiled, &eager, 1e-10)?;
     let whole = jit(|x: Vec<Tensor>| program.run(&x));
     let inside = grad(|x: &Vec<Tensor>| {
-        let mut sum = Tensor::from_vec([0f64], [0usize; 0]);
+        let mut sum = Tensor::zeros_of([], DType::F64);
         for (out, weight) in whole.call(x.clone())?.iter().zip(&weights) {
             sum += (out.cast(DType::F64) * weight.tensor(DType::F64)).sum();
         }

@@ -146,7 +146,7 @@ fn nothing_has_a_sum_and_a_product_but_no_extreme() {
 fn the_gradient_of_a_product_is_the_product_of_the_others_whatever_is_zero() {
     for x in [[2.0f64, 3.0, 4.0], [2.0, 0.0, 4.0], [0.0, 3.0, 0.0], [0.0, 0.0, 0.0]] {
         let [a, b, c] = x;
-        let x = Tensor::from(x);
+        let x = Tensor::of(x, DType::F64);
         let first = grad(|x: &Tensor| x.try_prod())(&x).unwrap();
         assert_eq!(first.to_vec::<f64>().unwrap(), [b * c, a * c, a * b]);
         let second = hessian(|x: &Tensor| x.try_prod())(&x).unwrap();
@@ -195,7 +195,7 @@ fn positions_of_extremes_keep_the_laws() {
 
 #[test]
 fn variance_divides_by_the_count_less_ddof_and_is_nan_without_any() {
-    let x = Tensor::from([[1.0f64, 2.0, 6.0]]);
+    let x = Tensor::of([[1.0f64, 2.0, 6.0]], DType::F64);
     assert_close(&x.var(), &[], &[14.0 / 3.0]);
     assert_close(&x.var_axes(1, 1), &[1], &[7.0]);
     assert!(x.var_axes(1, 3).to_vec::<f64>().unwrap()[0].is_nan());
@@ -227,7 +227,7 @@ fn logsumexp_takes_infinities_and_large_numbers() {
 
 #[test]
 fn norms_of_every_order_are_sums_of_powers() {
-    let x = Tensor::from([[3.0f64, -4.0, 0.0], [1.0, 0.0, 0.0]]);
+    let x = Tensor::of([[3.0f64, -4.0, 0.0], [1.0, 0.0, 0.0]], DType::F64);
     assert_close(&x.norm(), &[], &[26f64.sqrt()]);
     assert_close(&x.norm_axes(1, 2.0), &[2], &[5.0, 1.0]);
     assert_close(&x.norm_axes(1, 1.0), &[2], &[7.0, 1.0]);

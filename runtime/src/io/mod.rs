@@ -25,6 +25,10 @@
 //! # Ok::<(), flaxen::Error>(())
 //! ```
 //!
+//! Files say which dtype their tensors have, and loading changes none: `F64` stays `F64`, also where data from Rust would become
+//! `F32` (see [Numbers](crate#numbers)), so that no bit is lost. NumPy writes `float64` unless told otherwise; a layer with
+//! parameters of `F32` refuses such an input and says so, where `jnp.load` rounds it: `x.cast(DType::F32)` does that here.
+//!
 //! A file appears whole or not at all: it is written under a temporary name (`.flaxen-….tmp`) in the same folder, flushed to the
 //! disk, and renamed; what a save that was killed left there, the next one in that folder removes. A file that is replaced keeps
 //! its mode, its group and, as far as this process may give files away, its owner; a symbolic link stays one, and what it points to

@@ -1,6 +1,6 @@
 //! `Dense`: the linear layer.
 
-use super::precision::compute_dtype;
+use super::precision::layer_dtype;
 use super::support::{add_bias, bias_param, features_of};
 use crate::error::Result;
 use crate::module::{Layer, Module};
@@ -56,7 +56,7 @@ impl Layer for Dense {
         let kernel = self.param_of("kernel", &self.kernel_init, [inputs, self.features], self.param_dtype)?;
         let bias_init = self.use_bias.then_some(&self.bias_init);
         let bias = bias_param(self, bias_init, bias_shape, self.param_dtype)?;
-        let dtype = compute_dtype("Dense", self.dtype, [x, &kernel].into_iter().chain(&bias))?;
+        let dtype = layer_dtype("Dense", self.dtype, x, [&kernel].into_iter().chain(&bias))?;
         let y = x.try_cast(dtype)?.try_dot(&kernel.try_cast(dtype)?)?;
         add_bias(y, bias.as_ref())
     }

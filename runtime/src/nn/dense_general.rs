@@ -1,7 +1,7 @@
 //! `DenseGeneral`: a linear layer over any axes.
 
 use super::arguments::{AxisList, Sizes};
-use super::precision::compute_dtype;
+use super::precision::layer_dtype;
 use super::support::{add_bias, bias_param};
 use crate::error::{Error, Result};
 use crate::module::{Layer, Module};
@@ -82,7 +82,7 @@ impl Layer for DenseGeneral {
         let bias_init = self.use_bias.then(|| flattened(&self.bias_init, &flat));
         let bias = bias_param(self, bias_init, bias_shape, self.param_dtype)?;
 
-        let dtype = compute_dtype(Self::NAME, self.dtype, [x, &kernel].into_iter().chain(&bias))?;
+        let dtype = layer_dtype(Self::NAME, self.dtype, x, [&kernel].into_iter().chain(&bias))?;
         let (of_batch, of_inputs) =
             ((0..batch.len()).collect(), (batch.len()..batch.len() + axes.len()).collect());
         let left = (0..x.rank()).filter(|axis| !axes.contains(axis));

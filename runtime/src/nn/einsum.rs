@@ -1,7 +1,7 @@
 //! `Einsum`: a linear layer by an einsum equation.
 
 use super::arguments::Sizes;
-use super::precision::compute_dtype;
+use super::precision::layer_dtype;
 use super::support::{add_bias, bias_param, merge_param};
 use crate::error::{Error, Result};
 use crate::module::{Layer, Module};
@@ -82,7 +82,7 @@ impl Einsum {
         let bias_init = self.use_bias.then_some(&self.bias_init);
         let bias = bias_param(self, bias_init, sizes, self.param_dtype)?;
 
-        let dtype = compute_dtype(Self::NAME, self.dtype, [x, &kernel].into_iter().chain(&bias))?;
+        let dtype = layer_dtype(Self::NAME, self.dtype, x, [&kernel].into_iter().chain(&bias))?;
         let sum = self.preferred_element_type.unwrap_or(dtype);
         // A product of two numbers of the narrow dtype is exact in the wide one.
         let operand = |x: &Tensor| x.try_cast(dtype)?.try_cast(sum);

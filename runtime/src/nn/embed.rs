@@ -7,7 +7,7 @@ use crate::scope::Initializer;
 use crate::tensor::{DType, Tensor};
 use crate::{compact, module};
 
-use super::precision::compute_dtype;
+use super::precision::layer_dtype;
 
 /// A table of vectors, of which an integer takes one: `y[..] = E[ids[..]]`.
 ///
@@ -66,7 +66,7 @@ impl Embed {
             let expected = format!("a query `[.., {}]`, as the embedding has features", self.features);
             return Err(Error::shape(Self::NAME, query.aval().to_string(), expected));
         }
-        let dtype = compute_dtype(Self::NAME, self.dtype, [query, &*self.embedding])?;
+        let dtype = layer_dtype(Self::NAME, self.dtype, query, [&*self.embedding])?;
         let embedding = self.embedding.try_cast(dtype)?.try_transpose([1, 0])?;
         query.try_cast(dtype)?.try_dot(&embedding)
     }

@@ -4,7 +4,7 @@ use super::operators::Scalar;
 use super::unary::inexact;
 use super::{axis_of, unwrap};
 use crate::error::{Error, Result};
-use crate::tensor::{DType, Tensor};
+use crate::tensor::{DType, Tensor, TensorLike};
 
 const SELU_ALPHA: f64 = 1.6732632423543772848170429916717;
 const SELU_SCALE: f64 = 1.0507009873554804934193349852946;
@@ -140,7 +140,7 @@ impl Tensor {
     /// # Panics
     /// If there is no such axis, the mask is not boolean or does not broadcast, or this is boolean.
     #[track_caller]
-    pub fn softmax_where(&self, axis: isize, mask: impl Into<Tensor>) -> Tensor {
+    pub fn softmax_where(&self, axis: isize, mask: impl TensorLike) -> Tensor {
         unwrap(self.try_softmax_where(axis, mask))
     }
 
@@ -149,8 +149,8 @@ impl Tensor {
     /// # Errors
     /// If there is no such axis, the mask is not boolean or does not broadcast, or this is boolean.
     #[track_caller]
-    pub fn try_softmax_where(&self, axis: isize, mask: impl Into<Tensor>) -> Result<Tensor> {
-        let (x, mask) = (along("softmax_where", self, axis)?, mask.into());
+    pub fn try_softmax_where(&self, axis: isize, mask: impl TensorLike) -> Result<Tensor> {
+        let (x, mask) = (along("softmax_where", self, axis)?, mask.operand()?);
         let shown = mask.try_select(&x, x.like(f64::NEG_INFINITY))?;
         let top = shown.try_max_keep(axis)?.stop_gradient();
         // What the mask hides takes no part, not even as an infinity times 0 in the gradient.

@@ -3,7 +3,7 @@
 use super::binary::Binary;
 use super::{promoted, promoted_inexact, unwrap};
 use crate::error::{Error, Result};
-use crate::tensor::{DType, Tensor};
+use crate::tensor::{DType, Tensor, TensorLike};
 use crate::trace::bind1;
 
 /// Two numbers of one dtype.
@@ -39,7 +39,7 @@ impl Tensor {
     /// # Panics
     /// If the shapes do not broadcast, or the arguments are boolean.
     #[track_caller]
-    pub fn remainder(&self, divisor: impl Into<Tensor>) -> Tensor {
+    pub fn remainder(&self, divisor: impl TensorLike) -> Tensor {
         unwrap(self.try_remainder(divisor))
     }
 
@@ -48,9 +48,9 @@ impl Tensor {
     /// # Errors
     /// If the shapes do not broadcast, or the arguments are boolean.
     #[track_caller]
-    pub fn try_remainder(&self, divisor: impl Into<Tensor>) -> Result<Tensor> {
-        let [x, y] = numbers("remainder", self, divisor.into())?;
-        let y = if y.dtype().is_integer() { y.try_eq(y.like(0.0))?.try_select(y.like(1.0), &y)? } else { y };
+    pub fn try_remainder(&self, divisor: impl TensorLike) -> Result<Tensor> {
+        let [x, y] = numbers("remainder", self, divisor.operand()?)?;
+        let y = if y.dtype().is_integer() { y.try_eq(0)?.try_select(1, &y)? } else { y };
         let left = x.try_fmod(&y)?;
         is_off(&left, &y)?.try_select(left.try_add(&y)?, &left)
     }
@@ -60,7 +60,7 @@ impl Tensor {
     /// # Panics
     /// If the shapes do not broadcast, or the arguments are boolean.
     #[track_caller]
-    pub fn floor_divide(&self, divisor: impl Into<Tensor>) -> Tensor {
+    pub fn floor_divide(&self, divisor: impl TensorLike) -> Tensor {
         unwrap(self.try_floor_divide(divisor))
     }
 
@@ -69,8 +69,8 @@ impl Tensor {
     /// # Errors
     /// If the shapes do not broadcast, or the arguments are boolean.
     #[track_caller]
-    pub fn try_floor_divide(&self, divisor: impl Into<Tensor>) -> Result<Tensor> {
-        let [x, y] = numbers("floor_divide", self, divisor.into())?;
+    pub fn try_floor_divide(&self, divisor: impl TensorLike) -> Result<Tensor> {
+        let [x, y] = numbers("floor_divide", self, divisor.operand()?)?;
         let dtype = x.dtype();
         if dtype.is_unsigned() {
             return bind1(&Binary::Div, [x, y]);
@@ -81,7 +81,7 @@ impl Tensor {
         let whole =
             if dtype.is_float() { y.try_eq(y.like(0.0))?.try_select(&x, x.try_sub(&left)?)? } else { x };
         let quotient = bind1(&Binary::Div, [whole, y])?;
-        is_off.try_select(quotient.try_sub(quotient.like(1.0))?, &quotient)?.try_round()
+        is_off.try_select(quotient.try_sub(1)?, &quotient)?.try_round()
     }
 
     /// `√(x² + y²)`, which overflows only if the result does.
@@ -89,7 +89,7 @@ impl Tensor {
     /// # Panics
     /// If the shapes do not broadcast.
     #[track_caller]
-    pub fn hypot(&self, other: impl Into<Tensor>) -> Tensor {
+    pub fn hypot(&self, other: impl TensorLike) -> Tensor {
         unwrap(self.try_hypot(other))
     }
 
@@ -98,8 +98,8 @@ impl Tensor {
     /// # Errors
     /// If the shapes do not broadcast.
     #[track_caller]
-    pub fn try_hypot(&self, other: impl Into<Tensor>) -> Result<Tensor> {
-        let [x, y] = promoted_inexact([self.clone(), other.into()])?;
+    pub fn try_hypot(&self, other: impl TensorLike) -> Result<Tensor> {
+        let [x, y] = promoted_inexact([self.clone(), other.operand()?])?;
         let (x, y) = (x.try_abs()?, y.try_abs()?);
         let infinite = x.try_is_inf()?.try_bitor(y.try_is_inf()?)?;
         let (long, short) = (x.try_maximum(&y)?, x.try_minimum(&y)?);
@@ -107,7 +107,8 @@ impl Tensor {
         let ratio = short.try_div(is_zero.try_select(long.like(1.0), &long)?)?;
         let length = long.try_mul((ratio.try_square()? + 1.0).sqrt())?;
         let length = is_zero.try_select(&long, length)?;
-        infinite.try_select(length.like(f64::INFINITY), &length)
+        // Strong in any case, as in JAX.
+        infinite.try_select(length.like(f64::INFINITY), &length)?.try_cast(length.dtype())
     }
 
     /// True where `|self - other| ≤ atol + rtol · |other|`, or both are the same infinity; NaN is close to nothing.
@@ -115,7 +116,7 @@ impl Tensor {
     /// # Panics
     /// If the shapes do not broadcast.
     #[track_caller]
-    pub fn is_close(&self, other: impl Into<Tensor>, rtol: f64, atol: f64) -> Tensor {
+    pub fn is_close(&self, other: impl TensorLike, rtol: f64, atol: f64) -> Tensor {
         unwrap(self.try_is_close(other, rtol, atol))
     }
 
@@ -124,8 +125,8 @@ impl Tensor {
     /// # Errors
     /// If the shapes do not broadcast.
     #[track_caller]
-    pub fn try_is_close(&self, other: impl Into<Tensor>, rtol: f64, atol: f64) -> Result<Tensor> {
-        let [x, y] = promoted_inexact([self.clone(), other.into()])?;
+    pub fn try_is_close(&self, other: impl TensorLike, rtol: f64, atol: f64) -> Result<Tensor> {
+        let [x, y] = promoted_inexact([self.clone(), other.operand()?])?;
         let distance = x.try_sub(&y)?.try_abs()?;
         let allowed = y.try_abs()? * rtol + atol;
         let near = distance.try_le(allowed)?.try_bitand(y.try_is_finite()?)?;
@@ -145,7 +146,7 @@ impl Tensor {
     /// # Errors
     /// If the shapes do not broadcast; under `jit` and `vmap` there are no numbers to compare.
     #[track_caller]
-    pub fn all_close(&self, other: impl Into<Tensor>, rtol: f64, atol: f64) -> Result<bool> {
+    pub fn all_close(&self, other: impl TensorLike, rtol: f64, atol: f64) -> Result<bool> {
         Ok(self.try_is_close(other, rtol, atol)?.to_vec::<bool>()?.into_iter().all(|close| close))
     }
 }
@@ -164,7 +165,7 @@ mod tests {
         let y = [2.0, 2.0, -2.0, -2.0, 3.0, -3.0, 5.0, -0.1];
         for dtype in [DType::F32, DType::F64, DType::I32, DType::I64, DType::F16, DType::BF16] {
             let y = if dtype.is_float() { y } else { y.map(|y| y - f64::from(y == -0.1)) };
-            let (x, y) = (Tensor::from(x).cast(dtype), Tensor::from(y).cast(dtype));
+            let (x, y) = (Tensor::of(x, dtype), Tensor::of(y, dtype));
             let (left, whole) = (x.remainder(&y), x.floor_divide(&y));
             assert_eq!((left.dtype(), whole.dtype()), (dtype, dtype));
             assert!((&whole * &y + &left).all_close(&x, 1e-2, 1e-6).unwrap(), "{dtype}");
@@ -189,7 +190,8 @@ mod tests {
 
     #[test]
     fn the_gradient_of_the_remainder_is_minus_the_floored_quotient() {
-        let (x, y) = (Tensor::from([7.5f64, -7.5, 7.5]), Tensor::from([2.0f64, 2.0, -2.0]));
+        let (x, y) =
+            (Tensor::of([7.5f64, -7.5, 7.5], DType::F64), Tensor::of([2.0f64, 2.0, -2.0], DType::F64));
         let dx = grad(|x: &Tensor| x.remainder(&y).try_sum())(&x).unwrap();
         let dy = grad(|y: &Tensor| x.remainder(y).try_sum())(&y).unwrap();
         assert_eq!(list(&dx), [1.0; 3]);
@@ -206,7 +208,7 @@ mod tests {
         let found = x.hypot(&y);
         let expected = Tensor::from([5.0f32, 5e30, 0.0, inf, 2.0]);
         assert!(found.all_close(expected, 1e-6, 0.0).unwrap(), "{found:?}");
-        let (x, y) = (Tensor::from([3.0f64, 0.0]), Tensor::from([4.0f64, 0.0]));
+        let (x, y) = (Tensor::of([3.0f64, 0.0], DType::F64), Tensor::of([4.0f64, 0.0], DType::F64));
         let slope = list(&grad(|x: &Tensor| x.hypot(&y).try_sum())(&x).unwrap());
         assert!((slope[0] - 0.6).abs() < 1e-12 && slope[1].is_finite(), "{slope:?}");
     }

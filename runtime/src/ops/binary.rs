@@ -14,7 +14,7 @@ use crate::kernels::elementwise;
 use crate::kernels::fused::Code;
 use crate::primitive::{Args, Keeps, Outs, Primitive, Saved};
 use crate::tensor::dtype::dispatch;
-use crate::tensor::{Array, Aval, DType, Tensor};
+use crate::tensor::{Array, Aval, DType, Tensor, TensorLike};
 use crate::trace::{Axis, bind1};
 
 /// Arguments and output have one dtype.
@@ -287,7 +287,7 @@ macro_rules! methods {
             /// # Panics
             /// If the shapes do not broadcast, or the dtypes do not fit.
             #[track_caller]
-            pub fn $method(&self, other: impl Into<Tensor>) -> Tensor {
+            pub fn $method(&self, other: impl TensorLike) -> Tensor {
                 unwrap(self.$try_method(other))
             }
 
@@ -296,8 +296,8 @@ macro_rules! methods {
             /// # Errors
             /// If the shapes do not broadcast, or the dtypes do not fit.
             #[track_caller]
-            pub fn $try_method(&self, other: impl Into<Tensor>) -> Result<Tensor> {
-                apply($op, self.clone(), other.into())
+            pub fn $try_method(&self, other: impl TensorLike) -> Result<Tensor> {
+                apply($op, self.clone(), other.operand()?)
             })*
         }
     };

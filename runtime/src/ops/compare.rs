@@ -10,7 +10,7 @@ use crate::kernels::elementwise;
 use crate::kernels::fused::Code;
 use crate::primitive::{Args, Keeps, Outs, Primitive, Saved};
 use crate::tensor::dtype::dispatch;
-use crate::tensor::{Array, Aval, DType, Tensor};
+use crate::tensor::{Array, Aval, DType, Tensor, TensorLike};
 use crate::trace::{Axis, bind1};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -106,7 +106,7 @@ macro_rules! methods {
             /// # Panics
             /// If the shapes do not broadcast.
             #[track_caller]
-            pub fn $method(&self, other: impl Into<Tensor>) -> Tensor {
+            pub fn $method(&self, other: impl TensorLike) -> Tensor {
                 unwrap(self.$try_method(other))
             }
 
@@ -115,8 +115,8 @@ macro_rules! methods {
             /// # Errors
             /// If the shapes do not broadcast.
             #[track_caller]
-            pub fn $try_method(&self, other: impl Into<Tensor>) -> Result<Tensor> {
-                bind1(&Compare::$op, promoted([self.clone(), other.into()])?)
+            pub fn $try_method(&self, other: impl TensorLike) -> Result<Tensor> {
+                bind1(&Compare::$op, promoted([self.clone(), other.operand()?])?)
             })*
         }
     };

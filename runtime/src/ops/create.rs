@@ -9,7 +9,7 @@ use crate::kernels::number::Number;
 use crate::kernels::threads;
 use crate::primitive::{Args, Outs, Prepared, Primitive};
 use crate::tensor::dtype::dispatch;
-use crate::tensor::{Array, Aval, DType, Element, Repr, Tensor};
+use crate::tensor::{Array, Aval, DType, Element, Tensor, untyped_number};
 use crate::trace::{Axis, bind1};
 
 #[derive(Clone)]
@@ -174,20 +174,28 @@ impl Tensor {
         unwrap(full(Aval::new(shape.as_ref(), dtype), 1.0))
     }
 
-    /// One number everywhere; its Rust type is the dtype.
+    /// One number everywhere; `f64` becomes `F32`, and `i64` becomes `I32`, as [Numbers](crate#numbers) says.
+    ///
+    /// # Panics
+    /// If the size overflows the address space, or an `i64` does not fit `I32`.
+    #[track_caller]
+    pub fn full<T: Element>(shape: impl AsRef<[usize]>, value: T) -> Tensor {
+        everywhere(shape.as_ref(), &unwrap(untyped_number(value)))
+    }
+
+    /// One number everywhere, of a dtype.
+    ///
+    /// ```
+    /// use flaxen::prelude::*;
+    /// assert_eq!(Tensor::full_of([2], 0.1, DType::F64).to_vec::<f64>()?, [0.1, 0.1]);
+    /// # Ok::<(), flaxen::Error>(())
+    /// ```
     ///
     /// # Panics
     /// If the size overflows the address space.
     #[track_caller]
-    pub fn full<T: Element>(shape: impl AsRef<[usize]>, value: T) -> Tensor {
-        let aval = Aval::new(shape.as_ref(), T::DTYPE);
-        let exact = super::cast::scalar(&Array::scalar(value, false), DType::F64, false).data::<f64>()[0];
-        let back = scalar_array(exact, T::DTYPE, false);
-        // An i64 beyond 2^53 does not go through an f64.
-        if T::load(back.data::<T::Storage>()[0]) == value || exact.is_nan() {
-            return unwrap(full(aval, exact));
-        }
-        Tensor { repr: Repr::Array(Array::scalar(value, false)) }.broadcast_to(shape)
+    pub fn full_of<T: Element>(shape: impl AsRef<[usize]>, value: T, dtype: DType) -> Tensor {
+        everywhere(shape.as_ref(), &super::cast::scalar(&Array::scalar(value, false), dtype, false))
     }
 
     /// Zeros of the shape and dtype of another tensor.
@@ -207,4 +215,16 @@ impl Tensor {
     pub fn ones_like(&self) -> Tensor {
         Tensor::ones_of(self.shape(), self.dtype())
     }
+}
+
+#[track_caller]
+fn everywhere(shape: &[usize], number: &Array) -> Tensor {
+    let dtype = number.dtype();
+    let exact = super::cast::scalar(number, DType::F64, false).data::<f64>()[0];
+    let back = scalar_array(exact, dtype, false);
+    // An i64 beyond 2^53 does not go through an f64.
+    if back.bytes() == number.bytes() || exact.is_nan() {
+        return unwrap(full(Aval::new(shape, dtype), exact));
+    }
+    Tensor::from(number.clone()).broadcast_to(shape)
 }

@@ -2,21 +2,24 @@
 
 use super::{addressable, cast, create, scalar_array, unwrap};
 use crate::error::{Error, Result};
-use crate::tensor::{Array, Aval, DType, Element, Tensor};
+use crate::tensor::{Array, Aval, DType, Element, Tensor, does_not_fit};
 
 impl Tensor {
-    /// `start`, `start + step`, `start + 2·step`, … up to, without, `stop`; their Rust type is the dtype.
+    /// `start`, `start + step`, `start + 2·step`, … up to, without, `stop`; `f64` becomes `F32`, and `i64` becomes `I32`, as
+    /// [Numbers](crate#numbers) says.
     ///
-    /// Computed as by `jnp.arange`: `start + step · i`, for `bf16` and `f16` in `F32`, rounded once.
+    /// Computed as by `jnp.arange`: how many they are, in the precision of the arguments; then `start + step · i`, for `bf16`
+    /// and `f16` in `F32`, rounded once.
     ///
     /// ```
     /// use flaxen::prelude::*;
-    /// assert_eq!(Tensor::arange(5i32, 0, -2).to_vec::<i32>()?, [5, 3, 1]);
+    /// assert_eq!(Tensor::arange(5, 0, -2).to_vec::<i32>()?, [5, 3, 1]);
+    /// assert_eq!(Tensor::arange(0.0, 1.0, 0.25).to_vec::<f32>()?, [0.0, 0.25, 0.5, 0.75]);
     /// # Ok::<(), flaxen::Error>(())
     /// ```
     ///
     /// # Panics
-    /// If the step is zero or NaN, the type is `bool`, or the range is too long.
+    /// If the step is zero or NaN, the type is `bool`, the range is too long, or an `i64` does not fit `I32`.
     #[track_caller]
     pub fn arange<T: Element>(start: T, stop: T, step: T) -> Tensor {
         unwrap(Tensor::try_arange(start, stop, step))
@@ -25,41 +28,38 @@ impl Tensor {
     /// As [`arange`](Tensor::arange).
     ///
     /// # Errors
-    /// If the step is zero or NaN, the type is `bool`, or the range is too long.
+    /// If the step is zero or NaN, the type is `bool`, the range is too long, or an `i64` does not fit `I32`.
     #[track_caller]
     pub fn try_arange<T: Element>(start: T, stop: T, step: T) -> Result<Tensor> {
-        let dtype = T::DTYPE;
-        let wrong =
-            |message: &str| Error::argument("arange", format!("{start} to {stop} by {step}: {message}"));
-        if dtype == DType::Bool {
-            return Err(Error::dtype("arange", dtype, "a number type"));
+        let range = Range::new(start, stop, step)?;
+        let dtype = T::DTYPE.untyped();
+        if dtype == DType::I32
+            && let Some(outside) = range.ends().into_iter().find(|&end| i32::try_from(end).is_err())
+        {
+            return Err(does_not_fit(outside, &[range.size]));
         }
-        let size = if dtype.is_integer() {
-            let [first, end, by] = [start, stop, step].map(|x| i128::from(read::<T, i64>(x)));
-            let count = |span: i128, by: i128| (span.max(0) + by - 1) / by;
-            match by {
-                0 => return Err(wrong("the step must not be zero")),
-                1.. => count(end - first, by),
-                _ => count(first - end, -by),
-            }
-        } else {
-            let [first, end, by] = [start, stop, step].map(|x| read::<T, f64>(x));
-            // The size is that of JAX, which divides in the precision of the numbers.
-            let steps = if dtype == DType::F64 { (end - first) / by } else { f32_steps(first, end, by) };
-            if steps.is_nan() || by == 0.0 {
-                return Err(wrong("the step must not be zero, and no number NaN"));
-            }
-            steps.ceil().max(0.0) as i128
-        };
-        let size = usize::try_from(size).map_err(|_| wrong("too many numbers"))?;
-        let working = if dtype.size() == 2 { DType::F32 } else { dtype };
-        addressable("arange", Aval::new([size], working))?;
-        let strong = |x: T| super::convert(&Array::scalar(x, false).into(), working, false);
-        let numbers = create::iota([size], working, 0)?;
-        strong(start)?.try_add(strong(step)?.try_mul(numbers)?)?.try_cast(dtype)
+        range.numbers(dtype)
     }
 
-    /// `count` numbers of dtype `F32` from `start` to `stop`, both included, at equal distances.
+    /// As [`arange`](Tensor::arange), of a dtype.
+    ///
+    /// # Panics
+    /// If the step is zero or NaN, the type or dtype is `bool`, or the range is too long.
+    #[track_caller]
+    pub fn arange_of<T: Element>(start: T, stop: T, step: T, dtype: DType) -> Tensor {
+        unwrap(Tensor::try_arange_of(start, stop, step, dtype))
+    }
+
+    /// As [`arange_of`](Tensor::arange_of).
+    ///
+    /// # Errors
+    /// If the step is zero or NaN, the type or dtype is `bool`, or the range is too long.
+    #[track_caller]
+    pub fn try_arange_of<T: Element>(start: T, stop: T, step: T, dtype: DType) -> Result<Tensor> {
+        Range::new(start, stop, step)?.numbers(dtype)
+    }
+
+    /// `count` numbers from `start` to `stop`, both included, at equal distances; `F32`, as [Numbers](crate#numbers) says.
     ///
     /// Computed as by `jnp.linspace`: `start · (1 − t) + stop · t` with `t = i / (count − 1)`, and `stop` itself at the end.
     ///
@@ -73,10 +73,19 @@ impl Tensor {
     /// If the range is too long.
     #[track_caller]
     pub fn linspace(start: f64, stop: f64, count: usize) -> Tensor {
-        unwrap(Tensor::try_linspace(start, stop, count, DType::F32))
+        unwrap(Tensor::try_linspace(start, stop, count, DType::F64.untyped()))
     }
 
     /// As [`linspace`](Tensor::linspace), of a float dtype.
+    ///
+    /// # Panics
+    /// If the dtype is no float, or the range is too long.
+    #[track_caller]
+    pub fn linspace_of(start: f64, stop: f64, count: usize, dtype: DType) -> Tensor {
+        unwrap(Tensor::try_linspace(start, stop, count, dtype))
+    }
+
+    /// As [`linspace_of`](Tensor::linspace_of).
     ///
     /// # Errors
     /// If the dtype is no float, or the range is too long.
@@ -158,6 +167,62 @@ impl Tensor {
         let places = create::iota(shape, wide, axis)?;
         self.try_expand_dims([axis as isize])?.try_cast(wide)?.try_eq(places)?.try_cast(dtype)
     }
+}
+
+/// A range of numbers, before they have a dtype.
+struct Range<T> {
+    start: T,
+    step: T,
+    size: usize,
+}
+
+impl<T: Element> Range<T> {
+    fn new(start: T, stop: T, step: T) -> Result<Range<T>> {
+        let wrong =
+            |message: &str| Error::argument("arange", format!("{start} to {stop} by {step}: {message}"));
+        if T::DTYPE == DType::Bool {
+            return Err(Error::dtype("arange", T::DTYPE, "a number type"));
+        }
+        let size = if T::DTYPE.is_integer() {
+            let [first, end, by] = [start, stop, step].map(whole);
+            let count = |span: i128, by: i128| (span.max(0) + by - 1) / by;
+            match by {
+                0 => return Err(wrong("the step must not be zero")),
+                1.. => count(end - first, by),
+                _ => count(first - end, -by),
+            }
+        } else {
+            let [first, end, by] = [start, stop, step].map(|x| read::<T, f64>(x));
+            // The size is that of JAX, which divides in the precision of the numbers.
+            let steps = if T::DTYPE == DType::F64 { (end - first) / by } else { f32_steps(first, end, by) };
+            if steps.is_nan() || by == 0.0 {
+                return Err(wrong("the step must not be zero, and no number NaN"));
+            }
+            steps.ceil().max(0.0) as i128
+        };
+        let size = usize::try_from(size).map_err(|_| wrong("too many numbers"))?;
+        Ok(Range { start, step, size })
+    }
+
+    /// The first and the last of a range of integers, and the step.
+    fn ends(&self) -> Vec<i128> {
+        let Some(steps) = self.size.checked_sub(1) else { return Vec::new() };
+        let (first, by) = (whole(self.start), whole(self.step));
+        if steps == 0 { vec![first] } else { vec![first, by, first + by * steps as i128] }
+    }
+
+    #[track_caller]
+    fn numbers(&self, dtype: DType) -> Result<Tensor> {
+        let working = if dtype.size() == 2 { DType::F32 } else { dtype };
+        addressable("arange", Aval::new([self.size], working))?;
+        let strong = |x: T| super::convert(&Array::scalar(x, false).into(), working, false);
+        let numbers = create::iota([self.size], working, 0)?;
+        strong(self.start)?.try_add(strong(self.step)?.try_mul(numbers)?)?.try_cast(dtype)
+    }
+}
+
+fn whole<T: Element>(x: T) -> i128 {
+    i128::from(read::<T, i64>(x))
 }
 
 /// A number as another type.

@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::kernels::strided::{self, Strided};
 use crate::primitive::{Args, Keeps, Outs, Primitive, Saved};
 use crate::tensor::dtype::dispatch_width;
-use crate::tensor::{Array, Aval, DType, Shape, Tensor};
+use crate::tensor::{Array, Aval, DType, Shape, Tensor, TensorLike};
 use crate::trace::{Axis, bind1};
 
 /// A part of these sizes; the arguments behind the tensor are its starts, one per axis.
@@ -233,7 +233,7 @@ impl Tensor {
     /// # Panics
     /// If there is not one start for every axis, or the update is larger than the tensor along one.
     #[track_caller]
-    pub fn dynamic_update_slice(&self, update: impl Into<Tensor>, starts: impl AsRef<[Tensor]>) -> Tensor {
+    pub fn dynamic_update_slice(&self, update: impl TensorLike, starts: impl AsRef<[Tensor]>) -> Tensor {
         unwrap(self.try_dynamic_update_slice(update, starts))
     }
 
@@ -244,10 +244,10 @@ impl Tensor {
     #[track_caller]
     pub fn try_dynamic_update_slice(
         &self,
-        update: impl Into<Tensor>,
+        update: impl TensorLike,
         starts: impl AsRef<[Tensor]>,
     ) -> Result<Tensor> {
-        let update = super::convert(&update.into(), self.dtype(), self.aval().weak)?;
+        let update = super::convert(&update.operand()?, self.dtype(), self.aval().weak)?;
         let args = [self.clone(), update].into_iter().chain(starts.as_ref().iter().cloned());
         bind1(&DynamicUpdateSlice, args)
     }
@@ -257,7 +257,7 @@ impl Tensor {
     /// # Panics
     /// If there is no such axis, or the size is larger than it.
     #[track_caller]
-    pub fn dynamic_slice_axis(&self, axis: isize, start: impl Into<Tensor>, size: usize) -> Tensor {
+    pub fn dynamic_slice_axis(&self, axis: isize, start: impl TensorLike, size: usize) -> Tensor {
         unwrap(self.try_dynamic_slice_axis(axis, start, size))
     }
 
@@ -266,16 +266,11 @@ impl Tensor {
     /// # Errors
     /// If there is no such axis, or the size is larger than it.
     #[track_caller]
-    pub fn try_dynamic_slice_axis(
-        &self,
-        axis: isize,
-        start: impl Into<Tensor>,
-        size: usize,
-    ) -> Result<Tensor> {
+    pub fn try_dynamic_slice_axis(&self, axis: isize, start: impl TensorLike, size: usize) -> Result<Tensor> {
         let axis = axis_of("dynamic_slice_axis", axis, self.rank())?;
         let mut sizes: Shape = self.shape().into();
         sizes[axis] = size;
-        self.try_dynamic_slice(starts_along(self.rank(), axis, start.into()), sizes)
+        self.try_dynamic_slice(starts_along(self.rank(), axis, start.operand()?), sizes)
     }
 
     /// As [`dynamic_update_slice`](Tensor::dynamic_update_slice) along one axis, from the front of the others.
@@ -286,8 +281,8 @@ impl Tensor {
     pub fn dynamic_update_axis(
         &self,
         axis: isize,
-        start: impl Into<Tensor>,
-        update: impl Into<Tensor>,
+        start: impl TensorLike,
+        update: impl TensorLike,
     ) -> Tensor {
         unwrap(self.try_dynamic_update_axis(axis, start, update))
     }
@@ -300,11 +295,11 @@ impl Tensor {
     pub fn try_dynamic_update_axis(
         &self,
         axis: isize,
-        start: impl Into<Tensor>,
-        update: impl Into<Tensor>,
+        start: impl TensorLike,
+        update: impl TensorLike,
     ) -> Result<Tensor> {
         let axis = axis_of("dynamic_update_axis", axis, self.rank())?;
-        self.try_dynamic_update_slice(update, starts_along(self.rank(), axis, start.into()))
+        self.try_dynamic_update_slice(update, starts_along(self.rank(), axis, start.operand()?))
     }
 }
 

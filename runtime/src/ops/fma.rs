@@ -13,7 +13,7 @@ use crate::kernels::elementwise;
 use crate::kernels::fused::Code;
 use crate::kernels::number::Number;
 use crate::primitive::{Args, Keeps, Outs, Primitive, Saved};
-use crate::tensor::{Array, Aval, DType, Tensor};
+use crate::tensor::{Array, Aval, DType, Tensor, TensorLike};
 use crate::trace::{Axis, bind1};
 
 /// `x · a + b`.
@@ -135,7 +135,7 @@ impl Tensor {
     /// # Panics
     /// If the shapes do not broadcast, or the arguments are boolean.
     #[track_caller]
-    pub fn mul_add(&self, factor: impl Into<Tensor>, summand: impl Into<Tensor>) -> Tensor {
+    pub fn mul_add(&self, factor: impl TensorLike, summand: impl TensorLike) -> Tensor {
         unwrap(self.try_mul_add(factor, summand))
     }
 
@@ -144,8 +144,8 @@ impl Tensor {
     /// # Errors
     /// If the shapes do not broadcast, or the arguments are boolean.
     #[track_caller]
-    pub fn try_mul_add(&self, factor: impl Into<Tensor>, summand: impl Into<Tensor>) -> Result<Tensor> {
-        bind1(&MulAdd, promoted([self.clone(), factor.into(), summand.into()])?)
+    pub fn try_mul_add(&self, factor: impl TensorLike, summand: impl TensorLike) -> Result<Tensor> {
+        bind1(&MulAdd, promoted([self.clone(), factor.operand()?, summand.operand()?])?)
     }
 }
 
@@ -183,9 +183,9 @@ mod tests {
     #[test]
     fn gradients_are_the_other_factor_and_one_summed_where_broadcast() {
         let args = vec![
-            Tensor::from([[1.0f64, 2.0], [3.0, 4.0]]),
-            Tensor::from([5.0f64, 6.0]),
-            Tensor::from([[7.0f64], [8.0]]),
+            Tensor::of([[1.0f64, 2.0], [3.0, 4.0]], DType::F64),
+            Tensor::of([5.0f64, 6.0], DType::F64),
+            Tensor::of([[7.0f64], [8.0]], DType::F64),
         ];
         let (_, pullback) = vjp(|x: &Vec<Tensor>| Ok(x[0].mul_add(&x[1], &x[2])), &args).unwrap();
         let grads = pullback(&Tensor::ones_of([2, 2], DType::F64)).unwrap();

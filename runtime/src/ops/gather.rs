@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::kernels::strided;
 use crate::primitive::{Args, Keeps, Outs, Prepared, Primitive, Saved};
 use crate::tensor::dtype::dispatch_width;
-use crate::tensor::{Array, Aval, DType, Shape, Tensor};
+use crate::tensor::{Array, Aval, DType, Shape, Tensor, TensorLike};
 use crate::trace::{Axis, bind1};
 
 /// Copies windows of the first argument, where the second says.
@@ -145,7 +145,7 @@ impl Tensor {
     /// # Panics
     /// If there is no such axis, it has no elements, or the indices are not integers.
     #[track_caller]
-    pub fn take(&self, indices: impl Into<Tensor>, axis: isize) -> Tensor {
+    pub fn take(&self, indices: impl TensorLike, axis: isize) -> Tensor {
         unwrap(self.try_take(indices, axis))
     }
 
@@ -154,8 +154,8 @@ impl Tensor {
     /// # Errors
     /// If there is no such axis, it has no elements, or the indices are not integers.
     #[track_caller]
-    pub fn try_take(&self, indices: impl Into<Tensor>, axis: isize) -> Result<Tensor> {
-        take(self, &indices.into(), axis, Outside::Invalid)
+    pub fn try_take(&self, indices: impl TensorLike, axis: isize) -> Result<Tensor> {
+        take(self, &indices.operand()?, axis, Outside::Invalid)
     }
 
     /// As [`take`](Tensor::take), where places outside mean the first or the last element, negative ones the first.
@@ -163,7 +163,7 @@ impl Tensor {
     /// # Panics
     /// If there is no such axis, it has no elements, or the indices are not integers.
     #[track_caller]
-    pub fn take_clip(&self, indices: impl Into<Tensor>, axis: isize) -> Tensor {
+    pub fn take_clip(&self, indices: impl TensorLike, axis: isize) -> Tensor {
         unwrap(self.try_take_clip(indices, axis))
     }
 
@@ -172,8 +172,8 @@ impl Tensor {
     /// # Errors
     /// If there is no such axis, it has no elements, or the indices are not integers.
     #[track_caller]
-    pub fn try_take_clip(&self, indices: impl Into<Tensor>, axis: isize) -> Result<Tensor> {
-        take(self, &indices.into(), axis, Outside::Clip)
+    pub fn try_take_clip(&self, indices: impl TensorLike, axis: isize) -> Result<Tensor> {
+        take(self, &indices.operand()?, axis, Outside::Clip)
     }
 
     /// Elements of one axis at places that differ between the elements of the other axes, as `jnp.take_along_axis`.
@@ -192,7 +192,7 @@ impl Tensor {
     /// # Panics
     /// If there is no such axis, the shapes do not fit, or the indices are not integers.
     #[track_caller]
-    pub fn take_along_axis(&self, indices: impl Into<Tensor>, axis: isize) -> Tensor {
+    pub fn take_along_axis(&self, indices: impl TensorLike, axis: isize) -> Tensor {
         unwrap(self.try_take_along_axis(indices, axis))
     }
 
@@ -201,8 +201,8 @@ impl Tensor {
     /// # Errors
     /// If there is no such axis, the shapes do not fit, or the indices are not integers.
     #[track_caller]
-    pub fn try_take_along_axis(&self, indices: impl Into<Tensor>, axis: isize) -> Result<Tensor> {
-        let indices = indices.into();
+    pub fn try_take_along_axis(&self, indices: impl TensorLike, axis: isize) -> Result<Tensor> {
+        let indices = indices.operand()?;
         let axis = axis_of("take_along_axis", axis, self.rank())?;
         let (windows, positions) =
             Windows::paired_along("take_along_axis", self.shape(), axis, indices.shape())?;
@@ -217,7 +217,7 @@ impl Tensor {
     /// # Panics
     /// If a position is longer than the rank, or the indices are not integers or have no axis.
     #[track_caller]
-    pub fn gather_nd(&self, indices: impl Into<Tensor>) -> Tensor {
+    pub fn gather_nd(&self, indices: impl TensorLike) -> Tensor {
         unwrap(self.try_gather_nd(indices))
     }
 
@@ -226,8 +226,8 @@ impl Tensor {
     /// # Errors
     /// If a position is longer than the rank, or the indices are not integers or have no axis.
     #[track_caller]
-    pub fn try_gather_nd(&self, indices: impl Into<Tensor>) -> Result<Tensor> {
-        let indices = indices.into();
+    pub fn try_gather_nd(&self, indices: impl TensorLike) -> Result<Tensor> {
+        let indices = indices.operand()?;
         let depth = indices.shape().last().copied().unwrap_or(0);
         let (front, rank) = (indices.rank().saturating_sub(1), self.rank());
         if depth > rank {

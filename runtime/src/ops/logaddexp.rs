@@ -12,7 +12,7 @@ use crate::kernels::fused::Code;
 use crate::kernels::math::log_add_exp as scalar;
 use crate::kernels::number::Number;
 use crate::primitive::{Args, Keeps, Outs, Primitive, Saved};
-use crate::tensor::{Array, Aval, DType, Tensor};
+use crate::tensor::{Array, Aval, DType, Tensor, TensorLike};
 use crate::trace::{Axis, bind1};
 
 /// `max(x, y) + log1p(exp(-|x - y|))`.
@@ -87,7 +87,7 @@ impl Tensor {
     /// # Panics
     /// If the shapes do not broadcast.
     #[track_caller]
-    pub fn logaddexp(&self, other: impl Into<Tensor>) -> Tensor {
+    pub fn logaddexp(&self, other: impl TensorLike) -> Tensor {
         unwrap(self.try_logaddexp(other))
     }
 
@@ -96,8 +96,8 @@ impl Tensor {
     /// # Errors
     /// If the shapes do not broadcast.
     #[track_caller]
-    pub fn try_logaddexp(&self, other: impl Into<Tensor>) -> Result<Tensor> {
-        bind1(&LogAddExp, promoted_inexact([self.clone(), other.into()])?)
+    pub fn try_logaddexp(&self, other: impl TensorLike) -> Result<Tensor> {
+        bind1(&LogAddExp, promoted_inexact([self.clone(), other.operand()?])?)
     }
 }
 
@@ -112,8 +112,8 @@ mod tests {
     #[test]
     fn neither_large_numbers_nor_infinities_overflow() {
         let inf = f64::INFINITY;
-        let x = Tensor::from([1000.0, -1000.0, inf, -inf, -inf, inf, 0.0]);
-        let y = Tensor::from([1000.0, -1000.0, inf, -inf, 1.0, 1.0, 0.0]);
+        let x = Tensor::of([1000.0, -1000.0, inf, -inf, -inf, inf, 0.0], DType::F64);
+        let y = Tensor::of([1000.0, -1000.0, inf, -inf, 1.0, 1.0, 0.0], DType::F64);
         let log2 = std::f64::consts::LN_2;
         assert_eq!(list(&x.logaddexp(&y)), [1000.0 + log2, -1000.0 + log2, inf, -inf, 1.0, inf, log2]);
         assert!(list(&x.logaddexp(f64::NAN)).iter().all(|x| x.is_nan()));
@@ -133,15 +133,16 @@ mod tests {
         let softplus = |x: &Tensor| Ok(x.logaddexp(x.like(0.0)));
         for x in [0.0f64, 0.7, -2.0] {
             let s = 1.0 / (1.0 + (-x).exp());
-            let found = grad(grad(softplus))(&Tensor::full([], x)).unwrap().item::<f64>().unwrap();
+            let found =
+                grad(grad(softplus))(&Tensor::full_of([], x, DType::F64)).unwrap().item::<f64>().unwrap();
             assert!((found - s * (1.0 - s)).abs() < 1e-12);
         }
     }
 
     #[test]
     fn batches_broadcasts_and_dtypes() {
-        let x = Tensor::from([[0.1f64, 0.2, 0.3], [1.0, 2.0, 3.0]]);
-        let y = Tensor::from([0.5f64, -0.5]);
+        let x = Tensor::of([[0.1f64, 0.2, 0.3], [1.0, 2.0, 3.0]], DType::F64);
+        let y = Tensor::of([0.5f64, -0.5], DType::F64);
         let expected = list(&x.logaddexp(y.reshape([2, 1])));
         let batched = vmap(|(x, y): (Tensor, Tensor)| Ok(x.logaddexp(y))).call((x.clone(), y)).unwrap();
         assert_eq!(list(&batched), expected);

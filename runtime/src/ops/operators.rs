@@ -3,13 +3,14 @@
 use std::ops;
 
 use super::binary::{Binary, owned};
-use crate::tensor::{Array, Aval, DType, Tensor};
+use crate::tensor::{Array, Aval, DType, Tensor, bare};
 
 /// What can stand to the right of an operator beside tensors: a bare Rust number, as in `&x * 0.5` and `x + 1`, and a
 /// `#[setup]` field that holds a tensor, as in `x * &self.scale`.
 ///
-/// A number takes on the tensor's dtype, unless it is of a larger kind: an integer tensor times `0.5` is `F32`. To the left of
-/// an operator stand only `f64` and `i32`, the types of bare literals.
+/// A number takes on the tensor's dtype, unless it is of a larger kind: an integer tensor times `0.5` is `F32`. An integer
+/// that the dtype does not hold wraps around, as in JAX; one beyond 32 bits is refused. To the left of an operator stand only
+/// `f64` and `i32`, the types of bare literals.
 // One blanket implementation per operator, not one per type: the type of `x * 0.5` is then known before that of `0.5`.
 pub trait Scalar: Copy {
     #[doc(hidden)]
@@ -17,12 +18,16 @@ pub trait Scalar: Copy {
 }
 
 fn float(x: f64, aval: &Aval) -> Tensor {
-    let dtype = if aval.dtype.is_float() { aval.dtype } else { DType::F32 };
+    let dtype = if aval.dtype.is_float() { aval.dtype } else { DType::F64.untyped() };
     super::cast::scalar(&Array::scalar(x, true), dtype, true).into()
 }
 
 fn integer(x: i64, aval: &Aval) -> Tensor {
-    let dtype = if aval.dtype == DType::Bool { DType::I32 } else { aval.dtype };
+    let dtype = if aval.dtype == DType::Bool { DType::I64.untyped() } else { aval.dtype };
+    if !super::holds(dtype, x) {
+        // The operation says so.
+        return bare(x);
+    }
     super::cast::scalar(&Array::scalar(x, true), dtype, true).into()
 }
 

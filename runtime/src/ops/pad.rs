@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::kernels::strided;
 use crate::primitive::{Args, Keeps, Outs, Primitive, Saved};
 use crate::tensor::dtype::dispatch_width;
-use crate::tensor::{Array, Aval, DType, Shape, Tensor};
+use crate::tensor::{Array, Aval, DType, Shape, Tensor, TensorLike};
 use crate::trace::{Axis, bind1};
 
 /// Per axis: padding before, after, and between two elements; negative padding takes away.
@@ -160,7 +160,7 @@ impl Tensor {
     /// # Panics
     /// If there is not one pair for every axis, or the value is not a scalar.
     #[track_caller]
-    pub fn pad(&self, widths: impl AsRef<[(usize, usize)]>, value: impl Into<Tensor>) -> Tensor {
+    pub fn pad(&self, widths: impl AsRef<[(usize, usize)]>, value: impl TensorLike) -> Tensor {
         unwrap(self.try_pad(widths, value))
     }
 
@@ -169,9 +169,9 @@ impl Tensor {
     /// # Errors
     /// If there is not one pair for every axis, or the value is not a scalar.
     #[track_caller]
-    pub fn try_pad(&self, widths: impl AsRef<[(usize, usize)]>, value: impl Into<Tensor>) -> Result<Tensor> {
+    pub fn try_pad(&self, widths: impl AsRef<[(usize, usize)]>, value: impl TensorLike) -> Result<Tensor> {
         let around = widths.as_ref().iter().map(|&(low, high)| (low as isize, high as isize, 0));
-        pad_general(self, convert(&value.into(), self.dtype(), self.aval().weak)?, around.collect())
+        pad_general(self, convert(&value.operand()?, self.dtype(), self.aval().weak)?, around.collect())
     }
 
     /// A value before, after and between the elements of each axis, as `lax.pad`; negative padding at the ends takes
@@ -183,7 +183,7 @@ impl Tensor {
     pub fn pad_interior(
         &self,
         around: impl AsRef<[(isize, isize, usize)]>,
-        value: impl Into<Tensor>,
+        value: impl TensorLike,
     ) -> Tensor {
         unwrap(self.try_pad_interior(around, value))
     }
@@ -196,9 +196,9 @@ impl Tensor {
     pub fn try_pad_interior(
         &self,
         around: impl AsRef<[(isize, isize, usize)]>,
-        value: impl Into<Tensor>,
+        value: impl TensorLike,
     ) -> Result<Tensor> {
-        let value = convert(&value.into(), self.dtype(), self.aval().weak)?;
+        let value = convert(&value.operand()?, self.dtype(), self.aval().weak)?;
         pad_general(self, value, around.as_ref().into())
     }
 

@@ -16,7 +16,7 @@ use crate::kernels::strided::{self, Strided};
 use crate::kernels::threads;
 use crate::primitive::{Args, Keeps, Outs, Prepared, Primitive, Saved};
 use crate::tensor::dtype::{dispatch, dispatch_width};
-use crate::tensor::{Array, Aval, DType, Shape, Tensor};
+use crate::tensor::{Array, Aval, DType, Shape, Tensor, TensorLike};
 use crate::trace::{Axis, bind1};
 
 /// How an update and what is there become one.
@@ -253,8 +253,8 @@ macro_rules! methods {
             pub fn $method(
                 &self,
                 axis: isize,
-                indices: impl Into<Tensor>,
-                values: impl Into<Tensor>,
+                indices: impl TensorLike,
+                values: impl TensorLike,
             ) -> Tensor {
                 unwrap(self.$try_method(axis, indices, values))
             }
@@ -267,10 +267,10 @@ macro_rules! methods {
             pub fn $try_method(
                 &self,
                 axis: isize,
-                indices: impl Into<Tensor>,
-                values: impl Into<Tensor>,
+                indices: impl TensorLike,
+                values: impl TensorLike,
             ) -> Result<Tensor> {
-                along((stringify!($method), Kind::$kind), self, axis, &indices.into(), &values.into())
+                along((stringify!($method), Kind::$kind), self, axis, &indices.operand()?, &values.operand()?)
             })*
         }
     };
@@ -304,12 +304,7 @@ impl Tensor {
     /// # Panics
     /// If there is no such axis, the shapes do not fit, or the indices are not integers.
     #[track_caller]
-    pub fn put_along_axis(
-        &self,
-        indices: impl Into<Tensor>,
-        values: impl Into<Tensor>,
-        axis: isize,
-    ) -> Tensor {
+    pub fn put_along_axis(&self, indices: impl TensorLike, values: impl TensorLike, axis: isize) -> Tensor {
         unwrap(self.try_put_along_axis(indices, values, axis))
     }
 
@@ -320,17 +315,17 @@ impl Tensor {
     #[track_caller]
     pub fn try_put_along_axis(
         &self,
-        indices: impl Into<Tensor>,
-        values: impl Into<Tensor>,
+        indices: impl TensorLike,
+        values: impl TensorLike,
         axis: isize,
     ) -> Result<Tensor> {
         const OP: &str = "put_along_axis";
-        let indices = indices.into();
+        let indices = indices.operand()?;
         let axis = axis_of(OP, axis, self.rank())?;
         let (windows, positions) = Windows::paired_along(OP, self.shape(), axis, indices.shape())?;
         let indices = indices.try_reshape(&positions)?;
         let shape = windows.values_shape(OP, self.aval(), indices.aval())?;
-        let values = convert(&values.into(), self.dtype(), self.aval().weak)?.try_broadcast_to(&shape)?;
+        let values = convert(&values.operand()?, self.dtype(), self.aval().weak)?.try_broadcast_to(&shape)?;
         scatter(Kind::Set, self, &indices, &values, windows, false)
     }
 }

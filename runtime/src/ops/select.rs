@@ -2,7 +2,9 @@
 
 use smallvec::smallvec;
 
-use super::{align, broadcast_shapes, cotangent, infer_elementwise, only, promoted, sum_to, unpack, unwrap};
+use super::{
+    align, broadcast_shapes, convert, cotangent, infer_elementwise, only, promoted, sum_to, unpack, unwrap,
+};
 use crate::compile::{Fusible, Known, Operand, Rewrite};
 use crate::error::{Error, Result};
 use crate::kernels::broadcast::Broadcast;
@@ -11,7 +13,7 @@ use crate::kernels::fused::Code;
 use crate::kernels::number::Number;
 use crate::primitive::{Args, Keeps, Outs, Primitive, Saved};
 use crate::tensor::dtype::dispatch;
-use crate::tensor::{Array, Aval, DType, Tensor};
+use crate::tensor::{Array, Aval, DType, Tensor, TensorLike};
 use crate::trace::{Axis, bind1};
 
 #[derive(Clone, PartialEq)]
@@ -154,7 +156,7 @@ impl Tensor {
     /// # Panics
     /// If this is not boolean, or the shapes do not broadcast.
     #[track_caller]
-    pub fn select(&self, x: impl Into<Tensor>, y: impl Into<Tensor>) -> Tensor {
+    pub fn select(&self, x: impl TensorLike, y: impl TensorLike) -> Tensor {
         unwrap(self.try_select(x, y))
     }
 
@@ -163,8 +165,15 @@ impl Tensor {
     /// # Errors
     /// If this is not boolean, or the shapes do not broadcast.
     #[track_caller]
-    pub fn try_select(&self, x: impl Into<Tensor>, y: impl Into<Tensor>) -> Result<Tensor> {
-        let [x, y] = promoted([x.into(), y.into()])?;
+    pub fn try_select(&self, x: impl TensorLike, y: impl TensorLike) -> Result<Tensor> {
+        let [x, y] = promoted([x.operand()?, y.operand()?])?;
+        // Two bare numbers, of which neither meets a tensor that has a dtype.
+        let dtype = x.dtype().untyped();
+        let [x, y] = if x.aval().weak && y.aval().weak && dtype != x.dtype() {
+            [convert(&x, dtype, true)?, convert(&y, dtype, true)?]
+        } else {
+            [x, y]
+        };
         bind1(&Select, [self.clone(), x, y])
     }
 
@@ -173,7 +182,7 @@ impl Tensor {
     /// # Panics
     /// If the shapes do not broadcast.
     #[track_caller]
-    pub fn clamp(&self, low: impl Into<Tensor>, high: impl Into<Tensor>) -> Tensor {
+    pub fn clamp(&self, low: impl TensorLike, high: impl TensorLike) -> Tensor {
         unwrap(self.try_clamp(low, high))
     }
 
@@ -182,8 +191,8 @@ impl Tensor {
     /// # Errors
     /// If the shapes do not broadcast.
     #[track_caller]
-    pub fn try_clamp(&self, low: impl Into<Tensor>, high: impl Into<Tensor>) -> Result<Tensor> {
-        bind1(&Clamp, promoted([low.into(), self.clone(), high.into()])?)
+    pub fn try_clamp(&self, low: impl TensorLike, high: impl TensorLike) -> Result<Tensor> {
+        bind1(&Clamp, promoted([low.operand()?, self.clone(), high.operand()?])?)
     }
 
     /// `self` kept between `low` and `high`, either of which may be `None`; NaN stays NaN.
@@ -215,11 +224,11 @@ impl Tensor {
     /// If the shapes do not broadcast.
     #[track_caller]
     pub fn try_clip(&self, low: impl ClipBound, high: impl ClipBound) -> Result<Tensor> {
-        let x = match low.bound() {
+        let x = match low.bound()? {
             Some(low) => self.try_maximum(low)?,
             None => self.clone(),
         };
-        match high.bound() {
+        match high.bound()? {
             Some(high) => x.try_minimum(high),
             None => Ok(x),
         }
@@ -229,17 +238,20 @@ impl Tensor {
 /// A bound of [`Tensor::clip`]: anything that becomes a tensor, or `None`.
 pub trait ClipBound {
     /// The bound, if there is one.
-    fn bound(self) -> Option<Tensor>;
+    ///
+    /// # Errors
+    /// If it does not become a tensor: an integer beyond 32 bits without a dtype.
+    fn bound(self) -> Result<Option<Tensor>>;
 }
 
-impl<T: Into<Tensor>> ClipBound for T {
-    fn bound(self) -> Option<Tensor> {
-        Some(self.into())
+impl<T: TensorLike> ClipBound for T {
+    fn bound(self) -> Result<Option<Tensor>> {
+        self.operand().map(Some)
     }
 }
 
 impl ClipBound for Option<Tensor> {
-    fn bound(self) -> Option<Tensor> {
-        self
+    fn bound(self) -> Result<Option<Tensor>> {
+        Ok(self)
     }
 }

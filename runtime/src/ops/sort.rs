@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::kernels::sort::{self, Bound, Order};
 use crate::primitive::{Args, Keeps, Outs, Primitive, Pullback, Saved};
 use crate::tensor::dtype::dispatch;
-use crate::tensor::{Array, Aval, DType, Tensor};
+use crate::tensor::{Array, Aval, DType, Tensor, TensorLike};
 use crate::trace::{Axis, bind, bind1};
 
 /// The sorted values. Without a gradient the positions, which cost time, are not asked for.
@@ -370,7 +370,7 @@ impl Tensor {
     /// # Panics
     /// If this is not a vector.
     #[track_caller]
-    pub fn searchsorted(&self, queries: impl Into<Tensor>) -> Tensor {
+    pub fn searchsorted(&self, queries: impl TensorLike) -> Tensor {
         unwrap(self.try_searchsorted(queries))
     }
 
@@ -379,8 +379,8 @@ impl Tensor {
     /// # Errors
     /// If this is not a vector.
     #[track_caller]
-    pub fn try_searchsorted(&self, queries: impl Into<Tensor>) -> Result<Tensor> {
-        search(self, queries.into(), Bound::Left)
+    pub fn try_searchsorted(&self, queries: impl TensorLike) -> Result<Tensor> {
+        search(self, queries.operand()?, Bound::Left)
     }
 
     /// Where in this ascending vector each query belongs, after its equals, as `I32`.
@@ -388,7 +388,7 @@ impl Tensor {
     /// # Panics
     /// If this is not a vector.
     #[track_caller]
-    pub fn searchsorted_right(&self, queries: impl Into<Tensor>) -> Tensor {
+    pub fn searchsorted_right(&self, queries: impl TensorLike) -> Tensor {
         unwrap(self.try_searchsorted_right(queries))
     }
 
@@ -397,8 +397,8 @@ impl Tensor {
     /// # Errors
     /// If this is not a vector.
     #[track_caller]
-    pub fn try_searchsorted_right(&self, queries: impl Into<Tensor>) -> Result<Tensor> {
-        search(self, queries.into(), Bound::Right)
+    pub fn try_searchsorted_right(&self, queries: impl TensorLike) -> Result<Tensor> {
+        search(self, queries.operand()?, Bound::Right)
     }
 }
 

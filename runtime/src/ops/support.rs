@@ -93,11 +93,38 @@ fn convert_all<const N: usize>(tensors: [Tensor; N], dtype: DType, weak: bool) -
 }
 
 /// A cast; a concrete scalar is cast at once, also while staging, because it is a constant.
+///
+/// # Errors
+/// If it is a bare integer beyond 32 bits that the dtype does not hold; smaller ones wrap around, as in JAX.
 pub(crate) fn convert(tensor: &Tensor, dtype: DType, weak: bool) -> Result<Tensor> {
     if tensor.dtype() == dtype {
         return Ok(tensor.clone());
     }
+    if tensor.dtype() == DType::I64
+        && tensor.aval().weak
+        && let Repr::Array(array) = &tensor.repr
+        && array.is_scalar()
+        && !holds(dtype, array.data::<i64>()[0])
+    {
+        let message = format!("the number {} does not fit {dtype}", array.data::<i64>()[0]);
+        return Err(Error::argument("convert", message));
+    }
+    convert_wrapping(tensor, dtype, weak)
+}
+
+/// Whether a bare integer may become one of this dtype: a dtype of 32 bits or fewer wraps what has no more than these.
+pub(crate) fn holds(dtype: DType, number: i64) -> bool {
+    match dtype {
+        DType::U32 => i32::try_from(number).is_ok() || u32::try_from(number).is_ok(),
+        DType::U8 | DType::I32 => i32::try_from(number).is_ok(),
+        _ => true,
+    }
+}
+
+/// A cast; a concrete scalar is cast at once, and integers wrap around.
+pub(crate) fn convert_wrapping(tensor: &Tensor, dtype: DType, weak: bool) -> Result<Tensor> {
     match &tensor.repr {
+        _ if tensor.dtype() == dtype => Ok(tensor.clone()),
         Repr::Array(array) if array.is_scalar() => Ok(super::cast::scalar(array, dtype, weak).into()),
         _ => super::cast::cast_to(tensor, dtype, weak),
     }

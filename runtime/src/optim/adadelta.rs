@@ -7,7 +7,7 @@ use super::schedule::Schedule;
 use super::settings::{alias, setters};
 use super::weight_decay::{AddDecayedWeights, add_decayed_weights, decaying};
 use crate::error::Result;
-use crate::tensor::Tensor;
+use crate::tensor::{Tensor, bare};
 use crate::tree::Tree;
 use crate::variables::Dict;
 
@@ -31,7 +31,7 @@ pub struct ScaleByAdadeltaState<P = Dict> {
 ///
 /// Source: Zeiler, *ADADELTA*, 2012.
 pub fn scale_by_adadelta() -> ScaleByAdadelta {
-    ScaleByAdadelta { rho: 0.9.into(), eps: 1e-6.into() }
+    ScaleByAdadelta { rho: bare(0.9), eps: bare(1e-6) }
 }
 
 impl<P: Tree + Clone> GradientTransformation<P> for ScaleByAdadelta {

@@ -8,7 +8,7 @@ use super::scale::{ScaleByLearningRate, ScheduleState, scale, scale_by_learning_
 use super::schedule::Schedule;
 use super::settings::{alias, setters};
 use super::weight_decay::{AddDecayedWeights, add_decayed_weights};
-use crate::tensor::{DType, Tensor};
+use crate::tensor::{DType, Tensor, TensorLike, bare};
 use crate::variables::Dict;
 
 /// Adafactor; see [`adafactor`].
@@ -54,7 +54,7 @@ pub fn adafactor(learning_rate: impl Into<Schedule>) -> Adafactor {
         learning_rate: Some(learning_rate.into()),
         scale: scale_by_factored_rms(),
         multiply_by_parameter_scale: true,
-        clipping_threshold: Some(1.0.into()),
+        clipping_threshold: Some(bare(1.0)),
         momentum: None,
         dtype_momentum: DType::F32,
         decay: None,
@@ -91,7 +91,7 @@ impl Adafactor {
 
     /// What is added to squares; 10⁻³⁰ by default.
     #[must_use]
-    pub fn eps(mut self, eps: impl Into<Tensor>) -> Adafactor {
+    pub fn eps(mut self, eps: impl TensorLike) -> Adafactor {
         self.scale = self.scale.epsilon(eps);
         self
     }

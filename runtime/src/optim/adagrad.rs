@@ -6,7 +6,7 @@ use super::scale::{ScheduleState, scale_by_learning_rate};
 use super::schedule::Schedule;
 use super::settings::{alias, setters};
 use crate::error::Result;
-use crate::tensor::Tensor;
+use crate::tensor::{Tensor, bare};
 use crate::tree::Tree;
 use crate::variables::Dict;
 
@@ -28,7 +28,7 @@ pub struct ScaleByRssState<P = Dict> {
 ///
 /// Source: Duchi et al., *Adaptive Subgradient Methods*, 2011.
 pub fn scale_by_rss() -> ScaleByRss {
-    ScaleByRss { initial_accumulator_value: 0.1.into(), eps: 1e-7.into() }
+    ScaleByRss { initial_accumulator_value: bare(0.1), eps: bare(1e-7) }
 }
 
 impl<P: Tree + Clone> GradientTransformation<P> for ScaleByRss {

@@ -7,7 +7,7 @@ use super::schedule::Schedule;
 use super::settings::{alias, setters};
 use super::weight_decay::{AddDecayedWeights, add_decayed_weights, decaying};
 use crate::error::Result;
-use crate::tensor::{DType, Tensor};
+use crate::tensor::{DType, Tensor, bare};
 use crate::tree::Tree;
 use crate::variables::Dict;
 
@@ -38,10 +38,10 @@ pub struct ScaleByAdamState<P = Dict> {
 /// Source: Kingma and Ba, *Adam*, 2014.
 pub fn scale_by_adam() -> ScaleByAdam {
     ScaleByAdam {
-        b1: 0.9.into(),
-        b2: 0.999.into(),
-        eps: 1e-8.into(),
-        eps_root: 0.0.into(),
+        b1: bare(0.9),
+        b2: bare(0.999),
+        eps: bare(1e-8),
+        eps_root: bare(0.0),
         mu_dtype: None,
         nesterov: false,
     }
@@ -95,13 +95,13 @@ macro_rules! adam_setters {
     ($type:ident $(. $inner:ident)*) => {
         setters! { $type $(. $inner)* {
             /// How much of the average of gradients stays at each step.
-            b1: $crate::Tensor,
+            b1: Tensor,
             /// How much of the average of squares stays at each step.
-            b2: $crate::Tensor,
+            b2: Tensor,
             /// What is added to the denominator.
-            eps: $crate::Tensor,
+            eps: Tensor,
             /// What is added below the root.
-            eps_root: $crate::Tensor,
+            eps_root: Tensor,
         } }
     };
 }
@@ -110,7 +110,7 @@ macro_rules! adam_options {
     ($type:ident $(. $inner:ident)*) => {
         setters! { $type $(. $inner)* {
             /// The dtype of the average of gradients; that of the parameters by default.
-            mu_dtype: $crate::DType => Some,
+            mu_dtype: DType => Some,
         } }
     };
 }

@@ -8,7 +8,6 @@ use super::schedule::Schedule;
 use super::settings::{alias, setters};
 use super::weight_decay::{AddDecayedWeights, add_decayed_weights, decaying};
 use crate::error::Result;
-use crate::tensor::Tensor;
 use crate::tree::Tree;
 use crate::variables::Dict;
 

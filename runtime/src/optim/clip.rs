@@ -6,7 +6,8 @@ use super::settings::{setters, stateless};
 use super::trust_ratio::root_mean_square;
 use super::update::global_norm;
 use crate::error::Result;
-use crate::tensor::Tensor;
+use crate::ops::unwrap;
+use crate::tensor::{Tensor, TensorLike, bare};
 use crate::tree::Tree;
 
 /// Numbers up to a limit; see [`clip`].
@@ -16,8 +17,8 @@ pub struct Clip {
 }
 
 /// Each number kept between `−max_delta` and `max_delta`.
-pub fn clip(max_delta: impl Into<Tensor>) -> Clip {
-    Clip { max_delta: max_delta.into() }
+pub fn clip(max_delta: impl TensorLike) -> Clip {
+    Clip { max_delta: unwrap(max_delta.operand()) }
 }
 
 stateless!(Clip, |this, u, _p| {
@@ -34,8 +35,8 @@ pub struct ClipByBlockRms {
 /// Each leaf scaled down, where its root mean square is above `threshold`, to have that.
 ///
 /// Source: Shazeer and Stern, *Adafactor*, 2018.
-pub fn clip_by_block_rms(threshold: impl Into<Tensor>) -> ClipByBlockRms {
-    ClipByBlockRms { threshold: threshold.into() }
+pub fn clip_by_block_rms(threshold: impl TensorLike) -> ClipByBlockRms {
+    ClipByBlockRms { threshold: unwrap(threshold.operand()) }
 }
 
 stateless!(ClipByBlockRms, |this, u, _p| {
@@ -51,8 +52,8 @@ pub struct ClipByGlobalNorm {
 /// All leaves scaled down by one factor, where their common norm is `max_norm` or more, to have that.
 ///
 /// Source: Pascanu et al., *On the difficulty of training recurrent neural networks*, 2013.
-pub fn clip_by_global_norm(max_norm: impl Into<Tensor>) -> ClipByGlobalNorm {
-    ClipByGlobalNorm { max_norm: max_norm.into() }
+pub fn clip_by_global_norm(max_norm: impl TensorLike) -> ClipByGlobalNorm {
+    ClipByGlobalNorm { max_norm: unwrap(max_norm.operand()) }
 }
 
 impl<P: Tree + Clone> GradientTransformation<P> for ClipByGlobalNorm {
@@ -84,8 +85,8 @@ pub struct AdaptiveGradClip {
 /// A unit is a column of a kernel; leaves of one axis are one unit.
 ///
 /// Source: Brock et al., *High-Performance Large-Scale Image Recognition Without Normalization*, 2021.
-pub fn adaptive_grad_clip(clipping: impl Into<Tensor>) -> AdaptiveGradClip {
-    AdaptiveGradClip { clipping: clipping.into(), eps: 1e-3.into() }
+pub fn adaptive_grad_clip(clipping: impl TensorLike) -> AdaptiveGradClip {
+    AdaptiveGradClip { clipping: unwrap(clipping.operand()), eps: bare(1e-3) }
 }
 
 setters! { AdaptiveGradClip {

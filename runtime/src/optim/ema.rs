@@ -4,7 +4,8 @@ use super::GradientTransformation;
 use super::moments::{incremented, moving, no_steps, unbiased, zeros, zip};
 use super::settings::setters;
 use crate::error::Result;
-use crate::tensor::{DType, Tensor};
+use crate::ops::unwrap;
+use crate::tensor::{DType, Tensor, TensorLike};
 use crate::tree::Tree;
 use crate::variables::Dict;
 
@@ -26,8 +27,8 @@ pub struct EmaState<P = Dict> {
 }
 
 /// The moving average of updates, `e ← decay·e + (1 − decay)·u`, freed of its bias towards 0.
-pub fn ema(decay: impl Into<Tensor>) -> Ema {
-    Ema { decay: decay.into(), debias: true, accumulator_dtype: None }
+pub fn ema(decay: impl TensorLike) -> Ema {
+    Ema { decay: unwrap(decay.operand()), debias: true, accumulator_dtype: None }
 }
 
 setters! { Ema {

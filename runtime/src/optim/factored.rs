@@ -4,7 +4,7 @@ use super::GradientTransformation;
 use super::moments::{incremented, no_steps, zip_uneven};
 use super::settings::setters;
 use crate::error::Result;
-use crate::tensor::{DType, Tensor};
+use crate::tensor::{DType, Tensor, bare};
 use crate::tree::{self, Tree};
 use crate::variables::Dict;
 
@@ -40,10 +40,10 @@ pub struct FactoredState<P = Dict> {
 pub fn scale_by_factored_rms() -> ScaleByFactoredRms {
     ScaleByFactoredRms {
         factored: true,
-        decay_rate: 0.8.into(),
+        decay_rate: bare(0.8),
         step_offset: 0,
         min_dim_size_to_factor: 128,
-        epsilon: 1e-30.into(),
+        epsilon: bare(1e-30),
     }
 }
 

@@ -8,7 +8,8 @@ use super::settings::{alias, setters};
 use super::sgd::{Trace, TraceState, trace};
 use super::trust_ratio::{ScaleByTrustRatio, scale_by_trust_ratio};
 use super::weight_decay::{AddDecayedWeights, add_decayed_weights, decaying};
-use crate::tensor::Tensor;
+use crate::ops::unwrap;
+use crate::tensor::{Tensor, TensorLike};
 use crate::variables::Dict;
 
 /// LAMB; see [`lamb`].
@@ -86,8 +87,8 @@ setters! { Lars.momentum {
 impl Lars {
     /// How much of the sum of earlier updates stays at each step; 0.9 by default.
     #[must_use]
-    pub fn momentum(mut self, momentum: impl Into<Tensor>) -> Lars {
-        self.momentum.decay = momentum.into();
+    pub fn momentum(mut self, momentum: impl TensorLike) -> Lars {
+        self.momentum.decay = unwrap(momentum.operand());
         self
     }
 

@@ -5,7 +5,8 @@ use super::moments::zip;
 use super::settings::stateless;
 use super::trust_ratio::{norm, root_mean_square};
 use crate::error::Result;
-use crate::tensor::{DType, Tensor};
+use crate::ops::unwrap;
+use crate::tensor::{DType, Tensor, TensorLike};
 use crate::tree::{self, Tree};
 use crate::variables::Dict;
 
@@ -55,13 +56,13 @@ pub struct ScaleByParamBlock {
 }
 
 /// Each leaf times the norm of its parameter, which counts as at least `min_scale`.
-pub fn scale_by_param_block_norm(min_scale: impl Into<Tensor>) -> ScaleByParamBlock {
-    ScaleByParamBlock { min_scale: min_scale.into(), root_mean_square: false }
+pub fn scale_by_param_block_norm(min_scale: impl TensorLike) -> ScaleByParamBlock {
+    ScaleByParamBlock { min_scale: unwrap(min_scale.operand()), root_mean_square: false }
 }
 
 /// Each leaf times the root mean square of its parameter, which counts as at least `min_scale`.
-pub fn scale_by_param_block_rms(min_scale: impl Into<Tensor>) -> ScaleByParamBlock {
-    ScaleByParamBlock { min_scale: min_scale.into(), root_mean_square: true }
+pub fn scale_by_param_block_rms(min_scale: impl TensorLike) -> ScaleByParamBlock {
+    ScaleByParamBlock { min_scale: unwrap(min_scale.operand()), root_mean_square: true }
 }
 
 stateless!(ScaleByParamBlock, |this, u, p| {

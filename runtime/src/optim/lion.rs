@@ -7,7 +7,7 @@ use super::schedule::Schedule;
 use super::settings::{alias, setters};
 use super::weight_decay::{AddDecayedWeights, add_decayed_weights, decaying};
 use crate::error::Result;
-use crate::tensor::{DType, Tensor};
+use crate::tensor::{DType, Tensor, bare};
 use crate::tree::Tree;
 use crate::variables::Dict;
 
@@ -32,7 +32,7 @@ pub struct ScaleByLionState<P = Dict> {
 ///
 /// Source: Chen et al., *Symbolic Discovery of Optimization Algorithms*, 2023.
 pub fn scale_by_lion() -> ScaleByLion {
-    ScaleByLion { b1: 0.9.into(), b2: 0.99.into(), mu_dtype: None }
+    ScaleByLion { b1: bare(0.9), b2: bare(0.99), mu_dtype: None }
 }
 
 impl<P: Tree + Clone> GradientTransformation<P> for ScaleByLion {

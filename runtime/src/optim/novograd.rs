@@ -6,7 +6,7 @@ use super::scale::{ScheduleState, scale_by_learning_rate};
 use super::schedule::Schedule;
 use super::settings::{alias, setters};
 use crate::error::Result;
-use crate::tensor::{DType, Tensor};
+use crate::tensor::{DType, Tensor, bare};
 use crate::tree::{self, Tree};
 use crate::variables::Dict;
 
@@ -38,11 +38,11 @@ pub struct ScaleByNovogradState<P = Dict> {
 /// Source: Ginsburg et al., *Stochastic Gradient Methods with Layer-wise Adaptive Moments*, 2019.
 pub fn scale_by_novograd() -> ScaleByNovograd {
     ScaleByNovograd {
-        b1: 0.9.into(),
-        b2: 0.25.into(),
-        eps: 1e-8.into(),
-        eps_root: 0.0.into(),
-        weight_decay: 0.0.into(),
+        b1: bare(0.9),
+        b2: bare(0.25),
+        eps: bare(1e-8),
+        eps_root: bare(0.0),
+        weight_decay: bare(0.0),
         mu_dtype: None,
     }
 }

@@ -7,7 +7,7 @@ use super::scale::{ScheduleState, scale_by_learning_rate};
 use super::schedule::Schedule;
 use super::settings::{alias, setters};
 use crate::error::Result;
-use crate::tensor::{DType, Tensor};
+use crate::tensor::{DType, Tensor, bare};
 use crate::tree::Tree;
 
 /// Updates in units of their deviation, once that is known well enough; see [`scale_by_radam`].
@@ -22,7 +22,7 @@ pub struct ScaleByRadam {
 ///
 /// Source: Liu et al., *On the Variance of the Adaptive Learning Rate and Beyond*, 2020.
 pub fn scale_by_radam() -> ScaleByRadam {
-    ScaleByRadam { adam: scale_by_adam(), threshold: 5.0.into() }
+    ScaleByRadam { adam: scale_by_adam(), threshold: bare(5.0) }
 }
 
 adam_setters!(ScaleByRadam.adam);

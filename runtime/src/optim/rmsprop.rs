@@ -7,7 +7,7 @@ use super::schedule::Schedule;
 use super::settings::{alias, setters};
 use super::sgd::{Trace, TraceState, trace};
 use crate::error::Result;
-use crate::tensor::Tensor;
+use crate::tensor::{Tensor, bare};
 use crate::tree::Tree;
 use crate::variables::Dict;
 
@@ -38,9 +38,9 @@ pub struct ScaleByRmsState<P = Dict> {
 /// Source: Tieleman and Hinton, *Lecture 6.5*, 2012.
 pub fn scale_by_rms() -> ScaleByRms {
     ScaleByRms {
-        decay: 0.9.into(),
-        eps: 1e-8.into(),
-        initial_scale: 0.0.into(),
+        decay: bare(0.9),
+        eps: bare(1e-8),
+        initial_scale: bare(0.0),
         eps_in_sqrt: true,
         bias_correction: false,
         centered: false,

@@ -5,7 +5,8 @@ use super::moments::{beside, incremented, no_steps, zip};
 use super::schedule::{Rate, Schedule};
 use super::settings::{setters, stateless};
 use crate::error::Result;
-use crate::tensor::Tensor;
+use crate::ops::unwrap;
+use crate::tensor::{Tensor, TensorLike};
 use crate::tree::Tree;
 
 /// Updates times a number; see [`scale`].
@@ -15,8 +16,8 @@ pub struct Scale {
 }
 
 /// Updates times a number.
-pub fn scale(step_size: impl Into<Tensor>) -> Scale {
-    Scale { step_size: step_size.into() }
+pub fn scale(step_size: impl TensorLike) -> Scale {
+    Scale { step_size: unwrap(step_size.operand()) }
 }
 
 stateless!(Scale, |this, u, _p| u * &this.step_size);

@@ -2,19 +2,25 @@
 
 /// Setters of a struct's fields, or of the fields of one of its fields; a path behind the type wraps the value.
 macro_rules! setters {
-    (@all $type:ident $place:tt $($(#[$doc:meta])* $field:ident: $value:ty $(=> $wrap:path)?,)*) => {
+    (@all $type:ident $place:tt $($(#[$doc:meta])* $field:ident: $value:ident $(<$of:ident>)? $(=> $wrap:path)?,)*) => {
         impl $type {
             $(
                 $(#[$doc])*
                 #[must_use]
-                pub fn $field(mut self, $field: impl Into<$value>) -> Self {
-                    let value = $($wrap)?($field.into());
+                #[track_caller]
+                pub fn $field(mut self, $field: setters!(@argument $value $(<$of>)?)) -> Self {
+                    let value = $($wrap)?(setters!(@value $value $field));
                     setters!(@set self $place $field value);
                     self
                 }
             )*
         }
     };
+    (@argument Tensor) => { impl $crate::tensor::TensorLike };
+    (@argument DType) => { impl Into<$crate::DType> };
+    (@argument $value:ty) => { impl Into<$value> };
+    (@value Tensor $argument:ident) => { $crate::ops::unwrap($crate::tensor::TensorLike::operand($argument)) };
+    (@value $value:ident $argument:ident) => { $argument.into() };
     (@set $this:ident [$($inner:ident)*] $field:ident $new:ident) => {
         $this$(.$inner)*.$field = $new
     };

@@ -6,7 +6,8 @@ use super::schedule::Schedule;
 use super::settings::{alias, setters};
 use super::{GradientTransformation, scale_by_sign};
 use crate::error::Result;
-use crate::tensor::{DType, Tensor};
+use crate::ops::unwrap;
+use crate::tensor::{DType, Tensor, TensorLike};
 use crate::tree::Tree;
 use crate::variables::Dict;
 
@@ -26,8 +27,8 @@ pub struct TraceState<P = Dict> {
 }
 
 /// The decaying sum of updates: `t ← g + decay·t`, and with Nesterov's momentum `g + decay·t` of the new `t`.
-pub fn trace(decay: impl Into<Tensor>) -> Trace {
-    Trace { decay: decay.into(), nesterov: false, accumulator_dtype: None }
+pub fn trace(decay: impl TensorLike) -> Trace {
+    Trace { decay: unwrap(decay.operand()), nesterov: false, accumulator_dtype: None }
 }
 
 setters! { Trace {

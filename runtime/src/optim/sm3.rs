@@ -6,7 +6,8 @@ use super::regrouped::Regrouped;
 use super::scale::{Scale, scale};
 use super::settings::{alias, setters};
 use crate::error::{Error, Result};
-use crate::tensor::Tensor;
+use crate::ops::unwrap;
+use crate::tensor::{Tensor, TensorLike, bare};
 use crate::tree::{Tree, leaves};
 use crate::variables::Dict;
 
@@ -31,7 +32,7 @@ pub struct ScaleBySm3State<P = Dict> {
 ///
 /// Source: Anil et al., *Memory-Efficient Adaptive Optimization*, 2019.
 pub fn scale_by_sm3() -> ScaleBySm3 {
-    ScaleBySm3 { b1: 0.9.into(), b2: 1.0.into(), eps: 1e-8.into() }
+    ScaleBySm3 { b1: bare(0.9), b2: bare(1.0), eps: bare(1e-8) }
 }
 
 setters! { ScaleBySm3 {
@@ -76,7 +77,7 @@ impl<P: Tree + Clone> GradientTransformation<P> for ScaleBySm3 {
     }
 
     fn update(&self, updates: &P, state: &Self::State, params: &P) -> Result<(P, Self::State)> {
-        let gains = if self.b2.item::<f64>() == Ok(1.0) { 1.0.into() } else { 1.0 - &self.b2 };
+        let gains = if self.b2.item::<f64>() == Ok(1.0) { bare(1.0) } else { 1.0 - &self.b2 };
         let (mut kept, mut mu) = (state.mu.tensors().iter(), Vec::new());
         let [updates, nu] = zip([updates, &state.nu], |[g, nu]| {
             let missing = || Error::argument("sm3", "the state lacks a tensor per axis");
@@ -105,15 +106,15 @@ pub type Sm3State<P = Dict> = (ScaleBySm3State<P>, ());
 /// Adagrad with memory for rows and columns only, and momentum, 0.9; see [`scale_by_sm3`]. The learning rate is a number.
 ///
 /// Source: Anil et al., *Memory-Efficient Adaptive Optimization*, 2019.
-pub fn sm3(learning_rate: impl Into<Tensor>) -> Sm3 {
-    Sm3 { learning_rate: learning_rate.into(), scale: scale_by_sm3() }
+pub fn sm3(learning_rate: impl TensorLike) -> Sm3 {
+    Sm3 { learning_rate: unwrap(learning_rate.operand()), scale: scale_by_sm3() }
 }
 
 impl Sm3 {
     /// How much of the average of updates stays at each step; 0.9 by default.
     #[must_use]
-    pub fn momentum(mut self, momentum: impl Into<Tensor>) -> Sm3 {
-        self.scale.b1 = momentum.into();
+    pub fn momentum(mut self, momentum: impl TensorLike) -> Sm3 {
+        self.scale.b1 = unwrap(momentum.operand());
         self
     }
 

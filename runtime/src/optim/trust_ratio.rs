@@ -5,7 +5,7 @@ use super::moments::zip;
 use super::settings::setters;
 use super::{GradientTransformation, update};
 use crate::error::Result;
-use crate::tensor::Tensor;
+use crate::tensor::{Tensor, bare};
 use crate::tree::Tree;
 
 /// Updates in proportion to their parameters; see [`scale_by_trust_ratio`].
@@ -22,9 +22,9 @@ pub struct ScaleByTrustRatio {
 /// Source: You et al., *Large Batch Training of Convolutional Networks*, 2017.
 pub fn scale_by_trust_ratio() -> ScaleByTrustRatio {
     ScaleByTrustRatio {
-        min_norm: 0.0.into(),
-        trust_coefficient: 1.0.into(),
-        eps: 0.0.into(),
+        min_norm: bare(0.0),
+        trust_coefficient: bare(1.0),
+        eps: bare(0.0),
         mask: Mask::default(),
     }
 }

@@ -3,7 +3,7 @@
 use super::moments::zip;
 use crate::error::Result;
 use crate::ops::unwrap;
-use crate::tensor::{DType, Tensor};
+use crate::tensor::{DType, Tensor, TensorLike};
 use crate::tree::{Tree, leaves};
 
 /// The parameters plus the updates, in the dtypes of the parameters.
@@ -46,8 +46,8 @@ pub fn global_norm(tree: &impl Tree) -> Result<Tensor> {
 ///
 /// # Errors
 /// If structures or shapes differ.
-pub fn incremental_update<P: Tree>(new: &P, old: &P, step_size: impl Into<Tensor>) -> Result<P> {
-    let step_size = step_size.into();
+pub fn incremental_update<P: Tree>(new: &P, old: &P, step_size: impl TensorLike) -> Result<P> {
+    let step_size = step_size.operand()?;
     let [mixed] = zip([new, old], |[new, old]| Ok([new * &step_size + old * (1.0 - &step_size)]))?;
     Ok(mixed)
 }
@@ -56,8 +56,8 @@ pub fn incremental_update<P: Tree>(new: &P, old: &P, step_size: impl Into<Tensor
 ///
 /// # Errors
 /// If structures or shapes differ.
-pub fn periodic_update<P: Tree>(new: &P, old: &P, steps: impl Into<Tensor>, period: i32) -> Result<P> {
-    let due = (steps.into().try_cast(DType::I32)? % period).try_eq(0)?;
+pub fn periodic_update<P: Tree>(new: &P, old: &P, steps: impl TensorLike, period: i32) -> Result<P> {
+    let due = (steps.operand()?.try_cast(DType::I32)? % period).try_eq(0)?;
     let [chosen] = zip([new, old], |[new, old]| Ok([due.try_select(new, old)?]))?;
     Ok(chosen)
 }

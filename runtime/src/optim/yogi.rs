@@ -7,7 +7,7 @@ use super::scale::{ScheduleState, scale_by_learning_rate};
 use super::schedule::Schedule;
 use super::settings::{alias, setters};
 use crate::error::Result;
-use crate::tensor::Tensor;
+use crate::tensor::{Tensor, bare};
 use crate::tree::Tree;
 
 /// Updates in units of a deviation that changes by steps of one size; see [`scale_by_yogi`].
@@ -21,7 +21,7 @@ pub struct ScaleByYogi {
 ///
 /// Source: Zaheer et al., *Adaptive Methods for Nonconvex Optimization*, 2018.
 pub fn scale_by_yogi() -> ScaleByYogi {
-    ScaleByYogi { adam: scale_by_adam().eps(1e-3), initial_accumulator_value: 1e-6.into() }
+    ScaleByYogi { adam: scale_by_adam().eps(1e-3), initial_accumulator_value: bare(1e-6) }
 }
 
 adam_setters!(ScaleByYogi.adam);

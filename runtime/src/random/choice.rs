@@ -5,7 +5,7 @@ use super::uniform::unit;
 use super::{Key, try_permutation, try_randint};
 use crate::error::{Error, Result};
 use crate::ops::{axis_of, promoted_inexact, unwrap};
-use crate::tensor::{DType, Shape, Tensor};
+use crate::tensor::{DType, Shape, Tensor, TensorLike};
 
 /// Draws from a population, as `jax.random.choice`: with replacement and equal probabilities, unless said otherwise.
 ///
@@ -42,8 +42,12 @@ impl Choice {
     }
 
     /// Draws from what lies along an axis of `x`: in samples the shape asked for stands in place of that axis.
-    pub fn of(x: impl Into<Tensor>, axis: isize) -> Choice {
-        Choice { population: Population::Along(x.into(), axis), weights: None, replace: true }
+    ///
+    /// # Panics
+    /// If `x` are integers without a dtype that do not fit `I32`.
+    #[track_caller]
+    pub fn of(x: impl TensorLike, axis: isize) -> Choice {
+        Choice { population: Population::Along(unwrap(x.operand()), axis), weights: None, replace: true }
     }
 
     /// Nothing is drawn twice.
@@ -54,8 +58,8 @@ impl Choice {
 
     /// Probabilities, one for each member; those of draws with replacement need not sum to 1.
     #[must_use]
-    pub fn weights(self, weights: impl Into<Tensor>) -> Choice {
-        Choice { weights: Some(weights.into()), ..self }
+    pub fn weights(self, weights: impl TensorLike) -> Choice {
+        Choice { weights: Some(unwrap(weights.operand())), ..self }
     }
 
     /// Draws a sample.

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::ops::random_below::random_below;
 use crate::ops::random_bits::{Draw, draw};
 use crate::ops::{axis_of, convert};
-use crate::tensor::{DType, Shape, Tensor};
+use crate::tensor::{DType, Shape, Tensor, TensorLike};
 
 sampler! {
     /// Integers of `width` random bits: 8 as `U8`, 16 and 32 as `U32`, and 64 as the `I64` of these bits.
@@ -27,8 +27,8 @@ sampler! {
     /// assert!((rate - 0.9).abs() < 0.01);
     /// # Ok::<(), flaxen::Error>(())
     /// ```
-    pub fn bernoulli / try_bernoulli(key: &Key, p: impl Into<Tensor>, shape: impl AsRef<[usize]>) {
-        let (p, shape) = (p.into(), shape.as_ref());
+    pub fn bernoulli / try_bernoulli(key: &Key, p: impl TensorLike, shape: impl AsRef<[usize]>) {
+        let (p, shape) = (p.operand()?, shape.as_ref());
         if !p.dtype().is_float() {
             return Err(Error::dtype("bernoulli", p.dtype(), "a probability of a float dtype"));
         }
@@ -51,27 +51,27 @@ sampler! {
     pub fn randint / try_randint(
         key: &Key,
         shape: impl AsRef<[usize]>,
-        low: impl Into<Tensor>,
-        high: impl Into<Tensor>,
+        low: impl TensorLike,
+        high: impl TensorLike,
     ) {
-        integers(key, shape.as_ref(), low.into(), high.into(), DType::I32)
+        integers(key, shape.as_ref(), low.operand()?, high.operand()?, DType::I32)
     }
 
     /// As [`randint`], of any integer dtype; bounds that it cannot represent become the nearest ones.
     pub fn randint_of / try_randint_of(
         key: &Key,
         shape: impl AsRef<[usize]>,
-        low: impl Into<Tensor>,
-        high: impl Into<Tensor>,
+        low: impl TensorLike,
+        high: impl TensorLike,
         dtype: DType,
     ) {
-        integers(key, shape.as_ref(), low.into(), high.into(), dtype)
+        integers(key, shape.as_ref(), low.operand()?, high.operand()?, dtype)
     }
 
     /// Signs, −1 or 1 with equal probability: `I32` of a shape.
     pub fn rademacher / try_rademacher(key: &Key, shape: impl AsRef<[usize]>) {
         let positive = unit(key, shape.as_ref(), DType::F32)?.try_lt(0.5)?;
-        positive.try_select(Tensor::from(1i32), Tensor::from(-1i32))?.try_cast(DType::I32)
+        positive.try_select(1, -1)?.try_cast(DType::I32)
     }
 
     /// Classes with probabilities proportional to `exp(logits)` along an axis: `I32` of the other axes' shape.
@@ -86,8 +86,8 @@ sampler! {
     /// assert_eq!(random::categorical(&random::key(0), &logits, -1).to_vec::<i32>()?, [0, 2]);
     /// # Ok::<(), flaxen::Error>(())
     /// ```
-    pub fn categorical / try_categorical(key: &Key, logits: impl Into<Tensor>, axis: isize) {
-        let logits = logits.into();
+    pub fn categorical / try_categorical(key: &Key, logits: impl TensorLike, axis: isize) {
+        let logits = logits.operand()?;
         let at = axis_of("categorical", axis, logits.rank())?;
         let mut shape: Shape = logits.shape().into();
         shape.remove(at);
@@ -97,11 +97,11 @@ sampler! {
     /// As [`categorical`], of a larger shape, to which the shape of the other axes broadcasts.
     pub fn categorical_of / try_categorical_of(
         key: &Key,
-        logits: impl Into<Tensor>,
+        logits: impl TensorLike,
         axis: isize,
         shape: impl AsRef<[usize]>,
     ) {
-        let logits = logits.into();
+        let logits = logits.operand()?;
         let at = axis_of("categorical", axis, logits.rank())?;
         classes(key, &logits, at, shape.as_ref())
     }

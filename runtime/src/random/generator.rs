@@ -6,7 +6,7 @@ use super::Key;
 use crate::error::Result;
 use crate::kernels::threefry;
 use crate::ops::unwrap;
-use crate::tensor::{Aval, Element, Tensor};
+use crate::tensor::{Aval, DType, Element, Tensor};
 
 /// A stream of random bits from a key, which `rand` and its like can draw from: Threefry in counter mode.
 ///
@@ -60,7 +60,8 @@ impl RngCore for Generator {
     }
 }
 
-/// A tensor of numbers that a function draws one after another, row-major; its Rust type is the dtype.
+/// A tensor of numbers that a function draws one after another, row-major; `f64` becomes `F32`, as [Numbers](crate#numbers)
+/// says.
 ///
 /// Any distribution of the `rand` ecosystem can fill a tensor so. The numbers are drawn at once: under `jit` they are a
 /// constant of the compiled function.
@@ -93,10 +94,46 @@ pub fn from_fn<T: Element>(
 pub fn try_from_fn<T: Element>(
     key: &Key,
     shape: impl AsRef<[usize]>,
-    mut draw: impl FnMut(&mut Generator) -> T,
+    draw: impl FnMut(&mut Generator) -> T,
 ) -> Result<Tensor> {
+    Tensor::try_from_vec(draw_all(key, shape.as_ref(), draw)?, shape)
+}
+
+/// As [`from_fn`], of a dtype.
+///
+/// # Panics
+/// Where [`try_from_fn_of`] returns an error.
+#[track_caller]
+pub fn from_fn_of<T: Element>(
+    key: &Key,
+    shape: impl AsRef<[usize]>,
+    dtype: DType,
+    draw: impl FnMut(&mut Generator) -> T,
+) -> Tensor {
+    unwrap(try_from_fn_of(key, shape, dtype, draw))
+}
+
+/// As [`from_fn_of`].
+///
+/// # Errors
+/// As [`Generator::new`]; if the size overflows the address space.
+#[track_caller]
+pub fn try_from_fn_of<T: Element>(
+    key: &Key,
+    shape: impl AsRef<[usize]>,
+    dtype: DType,
+    draw: impl FnMut(&mut Generator) -> T,
+) -> Result<Tensor> {
+    Tensor::try_from_vec_of(draw_all(key, shape.as_ref(), draw)?, shape, dtype)
+}
+
+#[track_caller]
+fn draw_all<T: Element>(
+    key: &Key,
+    shape: &[usize],
+    mut draw: impl FnMut(&mut Generator) -> T,
+) -> Result<Vec<T>> {
     let mut generator = Generator::new(key)?;
-    let aval = crate::ops::addressable("from_fn", Aval::new(shape, T::DTYPE))?;
-    let numbers: Vec<T> = (0..aval.size()).map(|_| draw(&mut generator)).collect();
-    Tensor::try_from_vec(numbers, &aval.shape)
+    let size = crate::ops::addressable("from_fn", Aval::new(shape, T::DTYPE))?.size();
+    Ok((0..size).map(|_| draw(&mut generator)).collect())
 }

@@ -1,8 +1,8 @@
 //! Keys, from which all randomness comes.
 
 use crate::error::{Error, Result};
-use crate::ops::{convert, random_bits, unwrap};
-use crate::tensor::{DType, Tensor};
+use crate::ops::{convert_wrapping, random_bits, unwrap};
+use crate::tensor::{DType, Tensor, TensorLike};
 use crate::tree::{Builder, Token, Tree};
 
 /// What random numbers are made from: two words, or an array of such pairs.
@@ -47,7 +47,7 @@ pub fn split(key: &Key, n: usize) -> Key {
 /// # Panics
 /// Where [`Key::try_fold_in`] returns an error.
 #[track_caller]
-pub fn fold_in(key: &Key, data: impl Into<Tensor>) -> Key {
+pub fn fold_in(key: &Key, data: impl TensorLike) -> Key {
     key.fold_in(data)
 }
 
@@ -56,8 +56,8 @@ impl Key {
     ///
     /// # Errors
     /// If it has another dtype, or not two words per key.
-    pub fn from_data(data: impl Into<Tensor>) -> Result<Key> {
-        let data = data.into();
+    pub fn from_data(data: impl TensorLike) -> Result<Key> {
+        let data = data.operand()?;
         if data.dtype() != DType::U32 || data.shape().last() != Some(&2) {
             return Err(Error::argument(
                 "key",
@@ -163,7 +163,7 @@ impl Key {
     /// # Panics
     /// Where [`try_fold_in`](Key::try_fold_in) returns an error.
     #[track_caller]
-    pub fn fold_in(&self, data: impl Into<Tensor>) -> Key {
+    pub fn fold_in(&self, data: impl TensorLike) -> Key {
         unwrap(self.try_fold_in(data))
     }
 
@@ -172,8 +172,8 @@ impl Key {
     /// # Errors
     /// If this is an array of keys, or the number is not an integer scalar.
     #[track_caller]
-    pub fn try_fold_in(&self, data: impl Into<Tensor>) -> Result<Key> {
-        self.folded("fold_in", data.into())
+    pub fn try_fold_in(&self, data: impl TensorLike) -> Result<Key> {
+        self.folded("fold_in", data.operand()?)
     }
 
     #[track_caller]
@@ -182,7 +182,7 @@ impl Key {
         if data.dtype().is_float() {
             return Err(Error::dtype(op, data.dtype(), "an integer"));
         }
-        random_bits::fold_in(key, convert(&data, DType::U32, false)?).map(Key)
+        random_bits::fold_in(key, convert_wrapping(&data, DType::U32, false)?).map(Key)
     }
 }
 

@@ -43,7 +43,7 @@ pub use discrete::{
     bernoulli, bits, categorical, categorical_of, rademacher, randint, randint_of, try_bernoulli, try_bits,
     try_categorical, try_categorical_of, try_rademacher, try_randint, try_randint_of,
 };
-pub use generator::{Generator, from_fn, try_from_fn};
+pub use generator::{Generator, from_fn, from_fn_of, try_from_fn, try_from_fn_of};
 pub use key::{Key, fold_in, key, split};
 pub use normal::{normal, normal_of, truncated_normal, try_normal, try_normal_of, try_truncated_normal};
 pub use permutation::{

@@ -5,7 +5,7 @@ use super::{Key, check_parameters, dtype_of_parameters, sampler};
 use crate::error::Result;
 use crate::ops::convert;
 use crate::ops::unary::sampled;
-use crate::tensor::{DType, Tensor};
+use crate::tensor::{DType, Tensor, TensorLike};
 
 sampler! {
     /// Numbers of the standard normal distribution, `F32` of a shape.
@@ -35,10 +35,10 @@ sampler! {
     pub fn truncated_normal / try_truncated_normal(
         key: &Key,
         shape: impl AsRef<[usize]>,
-        lower: impl Into<Tensor>,
-        upper: impl Into<Tensor>,
+        lower: impl TensorLike,
+        upper: impl TensorLike,
     ) {
-        let (lower, upper) = (lower.into(), upper.into());
+        let (lower, upper) = (lower.operand()?, upper.operand()?);
         let dtype = dtype_of_parameters([&lower, &upper]);
         check_parameters("truncated_normal", shape.as_ref(), &[&lower, &upper])?;
         let (lower, upper) = (convert(&lower, dtype, false)?, convert(&upper, dtype, false)?);

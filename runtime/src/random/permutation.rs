@@ -3,7 +3,7 @@
 use super::{Key, sampler};
 use crate::ops::axis_of;
 use crate::ops::random_order::random_order;
-use crate::tensor::Tensor;
+use crate::tensor::TensorLike;
 
 sampler! {
     /// The numbers 0, 1, …, `n − 1` in random order, all orders equally likely: `I32[n]`.
@@ -21,16 +21,16 @@ sampler! {
     }
 
     /// `x` in random order along an axis: what has one index there stays together.
-    pub fn permute / try_permute(key: &Key, x: impl Into<Tensor>, axis: isize) {
-        let x = x.into();
+    pub fn permute / try_permute(key: &Key, x: impl TensorLike, axis: isize) {
+        let x = x.operand()?;
         let at = axis_of("permute", axis, x.rank())?;
         let order = random_order(key.single("permute")?, &x.shape()[at..=at], 0)?;
         x.try_take(order, axis)
     }
 
     /// `x` with each lane along an axis in a random order of its own.
-    pub fn permute_independently / try_permute_independently(key: &Key, x: impl Into<Tensor>, axis: isize) {
-        let x = x.into();
+    pub fn permute_independently / try_permute_independently(key: &Key, x: impl TensorLike, axis: isize) {
+        let x = x.operand()?;
         let at = axis_of("permute_independently", axis, x.rank())?;
         if x.size() == 0 {
             return Ok(x);

@@ -4,7 +4,7 @@ use super::{Key, check_parameters, dtype_of_parameters, sampler};
 use crate::error::Result;
 use crate::ops::random_bits::{Draw, draw};
 use crate::ops::{convert, scalar_array};
-use crate::tensor::{DType, Tensor};
+use crate::tensor::{DType, Tensor, TensorLike};
 
 sampler! {
     /// Numbers of [0, 1), `F32` of a shape.
@@ -34,10 +34,10 @@ sampler! {
     pub fn uniform_in / try_uniform_in(
         key: &Key,
         shape: impl AsRef<[usize]>,
-        low: impl Into<Tensor>,
-        high: impl Into<Tensor>,
+        low: impl TensorLike,
+        high: impl TensorLike,
     ) {
-        let (low, high) = (low.into(), high.into());
+        let (low, high) = (low.operand()?, high.operand()?);
         let dtype = dtype_of_parameters([&low, &high]);
         between("uniform_in", key, shape.as_ref(), dtype, low, high)
     }

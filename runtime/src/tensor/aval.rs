@@ -12,8 +12,7 @@ pub type Shape = SmallVec<[usize; 4]>;
 
 /// An abstract value: shape, dtype, and whether the dtype is weak.
 ///
-/// A *weak* dtype is that of a bare Rust scalar, which takes on the dtype of what it is combined with: `bf16 * 2.0` stays
-/// `bf16`.
+/// A *weak* dtype is that of a bare Rust scalar beside a tensor, whose dtype it takes on: `bf16 * 2.0` stays `bf16`.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Aval {
     /// Sizes of the axes.
@@ -96,7 +95,9 @@ impl fmt::Display for Aval {
 /// The dtype, and whether it is weak, of an operation on mixed arguments.
 pub(crate) fn promote<'a>(avals: impl IntoIterator<Item = &'a Aval>) -> (DType, bool) {
     let mut found: Option<(DType, bool)> = None;
+    let mut mixed = false;
     for aval in avals {
+        mixed |= found.is_some_and(|(dtype, weak)| dtype != aval.dtype || weak != aval.weak);
         found = Some(match found {
             None => (aval.dtype, aval.weak),
             Some((dtype, weak)) if weak == aval.weak => (dtype.promote(aval.dtype), weak),
@@ -107,5 +108,9 @@ pub(crate) fn promote<'a>(avals: impl IntoIterator<Item = &'a Aval>) -> (DType, 
             }
         });
     }
-    found.unwrap_or((DType::F32, true))
+    match found {
+        // A bare number beside one of its own keeps its digits, until it meets a tensor.
+        Some((dtype, true)) if mixed => (dtype.untyped(), true),
+        found => found.unwrap_or((DType::F32, true)),
+    }
 }

@@ -159,33 +159,57 @@ pub trait Element:
     fn store(self) -> Self::Storage;
     #[doc(hidden)]
     fn load(stored: Self::Storage) -> Self;
+    /// The type of 32 bits in the place of one of 64.
+    #[doc(hidden)]
+    type Narrow: Element;
+    /// Rounded if it is a float; None for an integer that does not fit.
+    #[doc(hidden)]
+    fn narrow(self) -> Option<Self::Narrow>;
 }
 
 macro_rules! elements {
-    ($($type:ty => $dtype:ident),*) => {
+    ($($type:ty => $dtype:ident, $narrow:ty = |$x:ident| $narrowed:expr;)*) => {
         $(impl sealed::Sealed for $type {}
         impl Element for $type {
             const DTYPE: DType = DType::$dtype;
             type Storage = $type;
+            type Narrow = $narrow;
             fn store(self) -> $type {
                 self
             }
             fn load(stored: $type) -> $type {
                 stored
             }
+            fn narrow(self) -> Option<$narrow> {
+                let $x = self;
+                $narrowed
+            }
         })*
     };
 }
 
-elements!(f32 => F32, f64 => F64, bf16 => BF16, f16 => F16, i32 => I32, i64 => I64, u32 => U32, u8 => U8);
+elements! {
+    f32 => F32, f32 = |x| Some(x);
+    f64 => F64, f32 = |x| Some(x as f32);
+    bf16 => BF16, bf16 = |x| Some(x);
+    f16 => F16, f16 = |x| Some(x);
+    i32 => I32, i32 = |x| Some(x);
+    i64 => I64, i32 = |x| i32::try_from(x).ok();
+    u32 => U32, u32 = |x| Some(x);
+    u8 => U8, u8 = |x| Some(x);
+}
 
 impl sealed::Sealed for bool {}
 
 impl Element for bool {
     const DTYPE: DType = DType::Bool;
     type Storage = u8;
+    type Narrow = bool;
     fn store(self) -> u8 {
         u8::from(self)
+    }
+    fn narrow(self) -> Option<bool> {
+        Some(self)
     }
     fn load(stored: u8) -> bool {
         stored != 0

@@ -7,14 +7,19 @@ mod display;
 pub(crate) mod dtype;
 mod ndarray;
 pub(crate) mod pool;
+pub(crate) mod untyped;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 pub use array::Array;
 pub(crate) use aval::promote;
 pub use aval::{Aval, Shape};
+pub use convert::TensorLike;
 pub use dtype::{DType, Element};
 pub use pool::release_memory;
+pub use untyped::enable_f64;
+pub(crate) use untyped::{bare, does_not_fit, f64_is_enabled, untyped_number};
 
 use crate::error::{Error, Result};
 use crate::trace::Traced;
@@ -96,59 +101,42 @@ impl Tensor {
         }
     }
 
-    /// A copy of the numbers, row-major.
+    /// A copy of the numbers, row-major, as the dtype's Rust type or a wider one of its kind: `F32` also as `f64`.
     ///
     /// # Errors
-    /// [`Error::ElementType`] if `T` is not the dtype's type; as [`Tensor::array`].
+    /// [`Error::ElementType`] if `T` does not hold every number of the dtype; as [`Tensor::array`].
     pub fn to_vec<T: Element>(&self) -> Result<Vec<T>> {
-        let array = self.array()?;
-        if array.dtype() != T::DTYPE {
-            return Err(Error::ElementType { found: array.dtype(), asked: T::DTYPE });
-        }
+        let array = self.array_as::<T>()?;
         Ok(array.data::<T::Storage>().iter().map(|&x| T::load(x)).collect())
     }
 
-    /// The only number of a tensor of one element.
+    /// The only number of a tensor of one element, as the dtype's Rust type or a wider one of its kind.
     ///
     /// # Errors
     /// [`Error::NotOneElement`], [`Error::ElementType`]; as [`Tensor::array`].
     pub fn item<T: Element>(&self) -> Result<T> {
-        let array = self.array()?;
-        if array.dtype() != T::DTYPE {
-            return Err(Error::ElementType { found: array.dtype(), asked: T::DTYPE });
-        }
-        match array.data::<T::Storage>() {
+        match self.array_as::<T>()?.data::<T::Storage>() {
             [x] => Ok(T::load(*x)),
             _ => Err(Error::NotOneElement { shape: self.shape().into() }),
         }
     }
 
+    /// The numbers as those of a type that holds them all.
+    fn array_as<T: Element>(&self) -> Result<Cow<'_, Array>> {
+        let (array, asked) = (self.array()?, T::DTYPE);
+        let found = array.dtype();
+        if found == asked {
+            return Ok(Cow::Borrowed(array));
+        }
+        if found.kind() == asked.kind() && found.size() < asked.size() {
+            return Ok(Cow::Owned(crate::ops::cast::scalar(array, asked, false)));
+        }
+        Err(Error::ElementType { found, asked })
+    }
+
     /// A tensor that has a shape and a dtype but no numbers, as an argument of [`eval_shape`](crate::eval_shape).
     pub fn abstract_value(aval: Aval) -> Tensor {
         Traced::Abstract { aval }.into()
-    }
-
-    /// A copy of `data` under a shape.
-    ///
-    /// # Errors
-    /// If `data` does not fill the shape.
-    pub fn try_from_vec<T: Element>(data: impl AsRef<[T]>, shape: impl AsRef<[usize]>) -> Result<Tensor> {
-        let (data, aval) = (data.as_ref(), Aval::new(shape.as_ref(), T::DTYPE));
-        aval.check_rank("from_vec")?;
-        if aval.checked_size() != Some(data.len()) {
-            let found = format!("{} for shape {:?}", data.len(), aval.shape);
-            return Err(Error::shape("from_vec", found, "as many numbers as the shape has elements"));
-        }
-        Ok(Array::from_slice(aval, data).into())
-    }
-
-    /// A copy of `data` under a shape.
-    ///
-    /// # Panics
-    /// If `data` does not fill the shape.
-    #[track_caller]
-    pub fn from_vec<T: Element>(data: impl AsRef<[T]>, shape: impl AsRef<[usize]>) -> Tensor {
-        crate::ops::unwrap(Tensor::try_from_vec(data, shape))
     }
 
     pub(crate) fn check_open(&self) -> Result<()> {
@@ -177,9 +165,13 @@ impl From<&Tensor> for Tensor {
     }
 }
 
-/// A bare scalar is weak: it takes on the dtype of what it is combined with.
-impl<T: Element> From<T> for Tensor {
-    fn from(value: T) -> Tensor {
-        Array::scalar(value, T::DTYPE != DType::Bool).into()
+/// Refuses data that do not fill a shape.
+fn check_fills<T: Element>(op: &'static str, count: usize, shape: &[usize]) -> Result<()> {
+    let aval = Aval::new(shape, T::DTYPE);
+    aval.check_rank(op)?;
+    if aval.checked_size() == Some(count) {
+        return Ok(());
     }
+    let found = format!("{count} for shape {:?}", aval.shape);
+    Err(Error::shape(op, found, "as many numbers as the shape has elements"))
 }

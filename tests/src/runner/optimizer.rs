@@ -89,28 +89,31 @@ trait Argument: Sized {
     fn read(call: &Call, name: &str, place: usize) -> Result<Option<Self>, Stop>;
 }
 
-impl Argument for Tensor {
-    fn read(call: &Call, name: &str, place: usize) -> Result<Option<Tensor>, Stop> {
+impl Argument for f64 {
+    fn read(call: &Call, name: &str, place: usize) -> Result<Option<f64>, Stop> {
         match call.get(name, place, short(name)) {
             None => Ok(None),
-            Some(Term::Number(number)) => Ok(Some((*number).into())),
+            Some(Term::Number(number)) => Ok(Some(*number)),
             Some(other) => Err(Stop::Unsupported(format!("`{name}` is {other:?}"))),
         }
     }
 }
 
+impl Argument for Tensor {
+    fn read(call: &Call, name: &str, place: usize) -> Result<Option<Tensor>, Stop> {
+        Ok(f64::read(call, name, place)?.map(Tensor::from))
+    }
+}
+
 impl Argument for usize {
     fn read(call: &Call, name: &str, place: usize) -> Result<Option<usize>, Stop> {
-        Ok(Tensor::read(call, name, place)?
-            .map(|number| number.item::<f64>())
-            .transpose()?
-            .map(|n| n as usize))
+        Ok(f64::read(call, name, place)?.map(|n| n as usize))
     }
 }
 
 impl Argument for i32 {
     fn read(call: &Call, name: &str, place: usize) -> Result<Option<i32>, Stop> {
-        Ok(Tensor::read(call, name, place)?.map(|number| number.item::<f64>()).transpose()?.map(|n| n as i32))
+        Ok(f64::read(call, name, place)?.map(|n| n as i32))
     }
 }
 
@@ -157,9 +160,9 @@ macro_rules! named {
 }
 
 fn of_call(call: &Call) -> Result<DynTransformation, Stop> {
-    type T = Tensor;
+    type T = f64;
     let rate = || required::<Schedule>(call, "learning_rate");
-    let first = |name: &str| required::<Tensor>(call, name);
+    let first = |name: &str| required::<f64>(call, name);
     match call.name.as_str() {
         "chain" => {
             Ok(call.positional().iter().map(transformation).collect::<Result<Vec<_>, Stop>>()?.boxed())
@@ -207,7 +210,7 @@ fn of_call(call: &Call) -> Result<DynTransformation, Stop> {
             };
             let tx = named!(tx, call; multiply_by_parameter_scale: bool, factored: bool);
             with!(tx, call;
-                min_dim_size_to_factor 1: usize, decay_rate 2: T, decay_offset 3: i32, clipping_threshold 5: T,
+                min_dim_size_to_factor 1: usize, decay_rate 2: T, decay_offset 3: i32, clipping_threshold 5: Tensor,
                 momentum 6: T, weight_decay_rate 8: Schedule, eps 9: T)
         }
         "trace" => with!(optim::trace(first("decay")?), call; nesterov 1: bool),
@@ -252,8 +255,8 @@ fn of_call(call: &Call) -> Result<DynTransformation, Stop> {
     }
 }
 
-fn block_scale(call: &Call) -> Result<Tensor, Stop> {
-    Ok(Tensor::read(call, "min_scale", 0)?.unwrap_or_else(|| 1e-3.into()))
+fn block_scale(call: &Call) -> Result<f64, Stop> {
+    Ok(f64::read(call, "min_scale", 0)?.unwrap_or(1e-3))
 }
 
 fn inner(call: &Call, name: &str) -> Result<DynTransformation, Stop> {

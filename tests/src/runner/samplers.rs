@@ -12,7 +12,7 @@ fn dtype_of(name: &str) -> Option<DType> {
 }
 
 fn bound(text: &str, dtype: DType) -> Option<Tensor> {
-    Some(Tensor::from(text.parse::<f64>().ok()?).cast(dtype))
+    Some(Tensor::of(text.parse::<f64>().ok()?, dtype))
 }
 
 /// The sample that an array of the case was made by.

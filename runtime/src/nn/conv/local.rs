@@ -8,7 +8,7 @@ use super::padding::ConvPadding;
 use crate::error::Result;
 use crate::module::{Layer, Module};
 use crate::nn::arguments::{Constant, Sizes, Steps};
-use crate::nn::precision::compute_dtype;
+use crate::nn::precision::layer_dtype;
 use crate::nn::support::{add_bias, bias_param};
 use crate::ops::dot_general::DotDimensions;
 use crate::scope::Initializer;
@@ -90,7 +90,7 @@ impl Layer for ConvLocal {
         let bias_init = self.use_bias.then_some(&self.bias_init);
         let bias = bias_param(self, bias_init, bias_shape, self.param_dtype)?;
 
-        let dtype = compute_dtype(Self::NAME, self.dtype, [&x, &kernel].into_iter().chain(&bias))?;
+        let dtype = layer_dtype(Self::NAME, self.dtype, &x, [&kernel].into_iter().chain(&bias))?;
         let count: usize = places.iter().product();
         let flat_patches = patches.try_cast(dtype)?.try_reshape([examples, count, inputs])?;
         let flat_kernel = kernel.try_cast(dtype)?.try_reshape([count, inputs, self.features])?;

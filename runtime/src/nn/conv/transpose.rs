@@ -6,7 +6,7 @@ use super::padding::{ConvPadding, unknown};
 use crate::error::{Error, Result};
 use crate::module::{Layer, Module};
 use crate::nn::arguments::{Constant, Sizes, Steps};
-use crate::nn::precision::compute_dtype;
+use crate::nn::precision::layer_dtype;
 use crate::nn::support::{add_bias, bias_param};
 use crate::scope::Initializer;
 use crate::tensor::{DType, Tensor};
@@ -89,7 +89,7 @@ impl Layer for ConvTranspose {
         let bias_init = self.use_bias.then_some(&self.bias_init);
         let bias = bias_param(self, bias_init, bias_shape, self.param_dtype)?;
 
-        let dtype = compute_dtype(Self::NAME, self.dtype, [&x, &kernel].into_iter().chain(&bias))?;
+        let dtype = layer_dtype(Self::NAME, self.dtype, &x, [&kernel].into_iter().chain(&bias))?;
         let mut kernel = kernel.try_cast(dtype)?;
         if self.transpose_kernel {
             kernel = kernel.try_flip((0..spatial as isize).collect::<Vec<_>>())?.try_swap_axes(-1, -2)?;

@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::ops::create::full;
 use crate::random;
 use crate::scope::Initializer;
-use crate::tensor::{Aval, DType, Element, Tensor};
+use crate::tensor::{Aval, DType, Element, Tensor, bare};
 
 pub use orthogonal::{delta_orthogonal, orthogonal};
 pub use variance_scaling::{
@@ -82,11 +82,11 @@ where
     D: rand::distr::Distribution<T> + Send + Sync + 'static,
 {
     Initializer::new(move |key, shape, dtype| {
-        random::try_from_fn(key, shape, |generator| distribution.sample(generator))?.try_cast(dtype)
+        random::try_from_fn_of(key, shape, dtype, |generator| distribution.sample(generator))
     })
 }
 
 /// A number of a dtype.
 fn number(value: f64, dtype: DType) -> Result<Tensor> {
-    Tensor::from(value).try_cast(dtype)
+    bare(value).try_cast(dtype)
 }

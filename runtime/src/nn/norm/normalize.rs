@@ -3,7 +3,7 @@
 use super::statistics::signed;
 use crate::error::Result;
 use crate::module::Module;
-use crate::nn::precision::compute_dtype;
+use crate::nn::precision::layer_dtype;
 use crate::scope::Initializer;
 use crate::tensor::{DType, Shape, Tensor};
 
@@ -55,6 +55,6 @@ impl Normalization<'_> {
         if let Some(bias) = &bias {
             y = y.try_add(bias)?;
         }
-        y.try_cast(compute_dtype(self.op, self.dtype, [x].into_iter().chain(&scale).chain(&bias))?)
+        y.try_cast(layer_dtype(self.op, self.dtype, x, scale.iter().chain(&bias))?)
     }
 }

@@ -9,7 +9,7 @@ use super::shape::permuted;
 use super::unwrap;
 use crate::error::{Error, Result};
 use crate::kernels::conv::Geometry;
-use crate::tensor::{Aval, Shape, Tensor};
+use crate::tensor::{Aval, Shape, Tensor, TensorLike};
 use crate::trace::bind1;
 
 /// In which order the axes of input, kernel and output of a convolution are.
@@ -218,7 +218,7 @@ impl Tensor {
     /// If ranks, channels or dtypes do not match, groups do not divide the channels, lists have not one entry per spatial
     /// dimension, a step or kernel size is 0, or the padding of a dilated input is not explicit.
     #[track_caller]
-    pub fn conv_general(&self, kernel: impl Into<Tensor>, options: &ConvOptions) -> Tensor {
+    pub fn conv_general(&self, kernel: impl TensorLike, options: &ConvOptions) -> Tensor {
         unwrap(self.try_conv_general(kernel, options))
     }
 
@@ -228,8 +228,8 @@ impl Tensor {
     /// If ranks, channels or dtypes do not match, groups do not divide the channels, lists have not one entry per spatial
     /// dimension, a step or kernel size is 0, or the padding of a dilated input is not explicit.
     #[track_caller]
-    pub fn try_conv_general(&self, kernel: impl Into<Tensor>, options: &ConvOptions) -> Result<Tensor> {
-        let (kernel, rank, layout) = (kernel.into(), self.rank(), options.layout);
+    pub fn try_conv_general(&self, kernel: impl TensorLike, options: &ConvOptions) -> Result<Tensor> {
+        let (kernel, rank, layout) = (kernel.operand()?, self.rank(), options.layout);
         let geometry = options.geometry(self.aval(), kernel.aval())?;
         let lhs = permuted(self, layout.input_axes(rank))?;
         let rhs = permuted(&kernel, layout.kernel_axes(rank))?;

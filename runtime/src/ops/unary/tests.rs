@@ -28,7 +28,7 @@ fn close(a: f64, b: f64, tolerance: f64) -> bool {
 /// The slope of a sum of numbers, by central differences.
 fn difference(f: &dyn Fn(&Tensor) -> Result<Tensor>, at: f64) -> f64 {
     let step = 1e-6;
-    let value = |x: f64| f(&Tensor::from([x])).unwrap().sum().item::<f64>().unwrap();
+    let value = |x: f64| f(&Tensor::of([x], DType::F64)).unwrap().sum().item::<f64>().unwrap();
     (value(at + step) - value(at - step)) / (2.0 * step)
 }
 
@@ -43,7 +43,7 @@ fn gradients_are_slopes() {
             continue;
         }
         for x in domain(op) {
-            let found = f64s(&slope(apply(op))(&Tensor::from([x])).unwrap())[0];
+            let found = f64s(&slope(apply(op))(&Tensor::of([x], DType::F64)).unwrap())[0];
             let expected = difference(&apply(op), x);
             assert!(close(found, expected, 1e-7), "{op:?} at {x}: {found}, not {expected}");
         }
@@ -57,7 +57,7 @@ fn gradients_of_gradients_are_slopes_of_gradients() {
             continue;
         }
         for x in domain(op) {
-            let found = f64s(&slope(slope(apply(op)))(&Tensor::from([x])).unwrap())[0];
+            let found = f64s(&slope(slope(apply(op)))(&Tensor::of([x], DType::F64)).unwrap())[0];
             let expected = difference(&slope(apply(op)), x);
             assert!(close(found, expected, 1e-6), "{op:?} at {x}: {found}, not {expected}");
         }
@@ -66,7 +66,7 @@ fn gradients_of_gradients_are_slopes_of_gradients() {
 
 #[test]
 fn the_third_derivative_of_lgamma_is_refused_by_name() {
-    let x = Tensor::from([2.0f64]);
+    let x = Tensor::of([2.0f64], DType::F64);
     assert!(slope(Tensor::try_digamma)(&x).is_ok());
     let error = slope(Tensor::try_trigamma)(&x).unwrap_err();
     assert!(error.to_string().contains("trigamma"), "{error}");
@@ -77,9 +77,9 @@ fn powers_have_the_slope_of_powers() {
     for n in [-3, -1, 0, 1, 2, 3, 7] {
         for x in [-0.8f64, 0.45, 2.0] {
             let f = move |x: &Tensor| x.try_powi(n);
-            let found = f64s(&slope(f)(&Tensor::from([x])).unwrap())[0];
+            let found = f64s(&slope(f)(&Tensor::of([x], DType::F64)).unwrap())[0];
             assert!(close(found, f64::from(n) * x.powi(n - 1), 1e-12), "{x}^{n}");
-            let twice = f64s(&slope(slope(f))(&Tensor::from([x])).unwrap())[0];
+            let twice = f64s(&slope(slope(f))(&Tensor::of([x], DType::F64)).unwrap())[0];
             let expected = f64::from(n) * f64::from(n - 1) * x.powi(n - 2);
             assert!(close(twice, expected, 1e-12), "{x}^{n}: {twice}, not {expected}");
         }
@@ -88,8 +88,8 @@ fn powers_have_the_slope_of_powers() {
 
 #[test]
 fn forward_mode_is_the_slope_times_the_tangent() {
-    let x = Tensor::from([0.3f64, 0.6]);
-    let tangent = Tensor::from([2.0f64, -1.0]);
+    let x = Tensor::of([0.3f64, 0.6], DType::F64);
+    let tangent = Tensor::of([2.0f64, -1.0], DType::F64);
     for f in [Tensor::exp, Tensor::tanh, Tensor::erf, Tensor::rsqrt, Tensor::lgamma] {
         let (_, found) = jvp(|x: &Tensor| Ok(f(x)), &x, &tangent).unwrap();
         let expected = slope(move |x| Ok(f(x)))(&x).unwrap() * &tangent;
@@ -100,7 +100,7 @@ fn forward_mode_is_the_slope_times_the_tangent() {
 #[test]
 fn staged_and_batched_functions_give_the_numbers_of_eager_ones() {
     for &op in UnaryOp::ALL {
-        let x = Tensor::from(domain(op)).cast(DType::F32);
+        let x = Tensor::of(domain(op), DType::F32);
         let eager = apply(op)(&x).unwrap().to_vec::<f32>().unwrap();
         let staged = jit(|x: Tensor| apply(op)(&x)).call(x.clone()).unwrap();
         let batched = vmap(|x: Tensor| apply(op)(&x)).call(x).unwrap();
@@ -128,7 +128,7 @@ fn a_result_is_written_into_an_argument_nobody_else_holds() {
 fn halves_are_rounded_results_of_single_precision() {
     let x: Vec<f32> = (-60..60).map(|i| i as f32 / 16.0).collect();
     for dtype in [DType::BF16, DType::F16] {
-        let x = Tensor::from(&x).cast(dtype);
+        let x = Tensor::of(&x, dtype);
         for &op in UnaryOp::ALL {
             let found = apply(op)(&x).unwrap();
             assert_eq!(found.dtype(), dtype);
@@ -172,7 +172,7 @@ fn integers_keep_their_signs_and_wrap_around() {
 #[test]
 fn special_numbers_are_told_apart_in_every_float() {
     for dtype in [DType::F32, DType::F64, DType::BF16, DType::F16] {
-        let x = Tensor::from([0.0, -1.5, f64::INFINITY, f64::NEG_INFINITY, f64::NAN]).cast(dtype);
+        let x = Tensor::of([0.0, -1.5, f64::INFINITY, f64::NEG_INFINITY, f64::NAN], DType::F64).cast(dtype);
         assert_eq!(x.is_finite().to_vec::<bool>().unwrap(), [true, true, false, false, false]);
         assert_eq!(x.is_inf().to_vec::<bool>().unwrap(), [false, false, true, true, false]);
         assert_eq!(x.is_nan().to_vec::<bool>().unwrap(), [false, false, false, false, true]);

@@ -23,7 +23,8 @@ pub use warmup::{
 };
 
 use crate::error::Result;
-use crate::tensor::{DType, Tensor};
+use crate::ops::unwrap;
+use crate::tensor::{DType, Tensor, TensorLike};
 
 /// A number that depends on how many updates there were, or that does not.
 ///
@@ -62,10 +63,10 @@ impl Schedule {
     ///
     /// # Errors
     /// What the function returns.
-    pub fn at(&self, count: impl Into<Tensor>) -> Result<Tensor> {
+    pub fn at(&self, count: impl TensorLike) -> Result<Tensor> {
         match &self.0 {
             Rate::Number(number) => Ok(number.clone()),
-            Rate::Function(f) => f(&count.into()),
+            Rate::Function(f) => f(&count.operand()?),
         }
     }
 
@@ -88,7 +89,7 @@ macro_rules! numbers {
     ($($number:ty),*) => {
         $(impl From<$number> for Schedule {
             fn from(number: $number) -> Schedule {
-                Schedule(Rate::Number(number.into()))
+                Schedule(Rate::Number(unwrap(number.operand())))
             }
         })*
     };
@@ -121,8 +122,8 @@ macro_rules! schedule {
             ///
             /// # Errors
             /// If the settings are contradictory.
-            pub fn at(&self, count: impl Into<crate::Tensor>) -> crate::Result<crate::Tensor> {
-                self.value(&count.into())
+            pub fn at(&self, count: impl crate::TensorLike) -> crate::Result<crate::Tensor> {
+                self.value(&count.operand()?)
             }
         }
     };

@@ -144,10 +144,12 @@ pub fn module(args: TokenStream, item: TokenStream) -> TokenStream {
 /// The method takes `&self` and returns a `Result`; its signature is left as it is.
 ///
 /// # Children
-/// A module that is called where it is built, `Type::new(…)` with any setters and then `.call(…)`, becomes a child: the
-/// body above reads `self.child(Dense::new(self.hidden)).call(x)?`, and its children are `Dense_0` and `Dense_1`. That
-/// holds in closures, in the arguments of macros such as `vec!`, and for any type with a constructor; not in functions
-/// inside the body, which have no `self`. Every other module says whose child it is:
+/// A module that is called where it is built becomes a child: `Dense::new(…)` with any setters and then `.call(…)`, and
+/// likewise what a function, a `?`, a block or `sequential!` has made. The body above reads
+/// `self.child(Dense::new(self.hidden)).call(x)?`, and its children are `Dense_0` and `Dense_1`. The type decides, so a module
+/// may have any name, and what is no module is called as it is. That holds in closures and for every expression in the
+/// arguments of macros such as `vec!`, `assert!` and `matches!`; not in functions inside the body, which have no
+/// `self`. Every other module says whose child it is:
 ///
 /// ```text
 /// let shared = self.child(Dense::new(4));

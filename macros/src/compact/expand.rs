@@ -13,8 +13,7 @@ pub(super) fn method(method: &Method, checked: &Checked<'_>, options: &Options) 
     let Method { attrs, vis, sig, .. } = method;
     let Checked { receiver, ret, body } = checked;
     let at = Span::mixed_site();
-    let krate = options.krate(at);
-    let p = quote_spanned!(at=> #krate::__private);
+    let p = options.private(at);
     let name = sig.ident.unraw().to_string();
     let enter = if options.name_scope { "enter_scope" } else { "enter" };
     let enter = Ident::new(enter, at);
@@ -25,16 +24,18 @@ pub(super) fn method(method: &Method, checked: &Checked<'_>, options: &Options) 
         (quote_spanned!(at=> mut __call), Some(quote_spanned!(at=> if __call.is_observed() { #(#inputs)* })))
     };
     let is_opaque = has_ident(ret.to_token_stream(), &|ident| ident == "impl");
-    // Nameless traits, so that nothing in the body means something else.
-    let probes = (!is_opaque || observe.is_some()).then(|| quote_spanned!(at=> use #p::probes::*;));
     let body = adopt::children(body, options, *receiver);
+    // Nameless traits, so that nothing in the body means something else.
+    let probes =
+        (!is_opaque || observe.is_some() || body.adopts).then(|| quote_spanned!(at=> use #p::probes::*;));
+    let body = body.tokens;
     let on_ret = at.located_at(ret.span());
     let run = Ident::new("run", on_ret);
     let end = if is_opaque {
         // A closure cannot say that it returns an `impl Trait`.
         quote_spanned!(at=> __call.#run(&#p::Output::opaque(), move || #body))
     } else {
-        let output = quote_spanned!(on_ret=> (&#p::ProbeReturn::<#ret>::NEW).output());
+        let output = quote_spanned!(on_ret=> (&#p::ProbeReturn::<#ret>::NEW).__output());
         // What cannot be written to in the closure is what `&self` does not let change.
         let closure = quote_spanned!(at.located_at(receiver.span())=> move || -> #ret #body);
         quote_spanned!(at=> __call.#run(&#output, #closure))
@@ -56,6 +57,6 @@ fn observe(input: &Input<'_>, p: &TokenStream) -> TokenStream {
     let allow = name.starts_with('_').then(|| quote!(#[allow(clippy::used_underscore_binding)]));
     quote_spanned! {Span::mixed_site()=>
         #(#cfgs)* #allow
-        __call.input(#name, (&&&#p::Probe(&#ident)).observe());
+        __call.input(#name, (&&&#p::Probe(&#ident)).__observe());
     }
 }

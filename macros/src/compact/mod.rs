@@ -1,6 +1,7 @@
 //! `#[compact]`.
 
 mod adopt;
+mod arguments;
 mod expand;
 mod fallback;
 mod model;

@@ -45,6 +45,12 @@ impl Options {
             None => quote_spanned!(at=> ::flaxen),
         }
     }
+
+    /// Where what expansions name is.
+    pub(super) fn private(&self, at: Span) -> TokenStream {
+        let krate = self.krate(at);
+        quote_spanned!(at=> #krate::__private)
+    }
 }
 
 /// A function whose body is left as tokens: what is half typed there passes through untouched.
@@ -160,12 +166,17 @@ impl Method {
             FnArg::Typed(input) => match &*input.pat {
                 Pat::Ident(pat) if pat.subpat.is_none() => Some(Input {
                     ident: &pat.ident,
-                    cfgs: input.attrs.iter().filter(|attr| attr.path().is_ident("cfg")).collect(),
+                    cfgs: input.attrs.iter().filter(|attr| is_condition(attr)).collect(),
                 }),
                 _ => None,
             },
         })
     }
+}
+
+/// Whether the attribute may say that there is no such parameter.
+fn is_condition(attr: &Attribute) -> bool {
+    attr.path().is_ident("cfg") || attr.path().is_ident("cfg_attr")
 }
 
 fn is_shared(receiver: &Receiver) -> bool {

@@ -27,6 +27,11 @@ fn assert_adopts(before: TokenStream, after: TokenStream) {
     assert_eq!(body(before), quote!(#after).to_string());
 }
 
+/// The receiver of a call as a child, if its type says that it is a module.
+fn child(built: TokenStream) -> TokenStream {
+    quote!(match #built { built => ::flaxen::__private::Built(&built).__adopter()(self, built) })
+}
+
 #[track_caller]
 fn assert_left_alone(tokens: TokenStream) {
     assert_eq!(body(tokens.clone()), quote!({ #tokens }).to_string());
@@ -63,13 +68,13 @@ fn the_body_becomes_a_closure_and_named_parameters_are_observed() {
                 use ::flaxen::__private::probes::*;
                 let mut __call = ::flaxen::__private::Call::enter(self, "call");
                 if __call.is_observed() {
-                    __call.input("x", (&&&::flaxen::__private::Probe(&x)).observe());
+                    __call.input("x", (&&&::flaxen::__private::Probe(&x)).__observe());
                     #[cfg(a)]
-                    __call.input("type", (&&&::flaxen::__private::Probe(&r#type)).observe());
-                    __call.input("f", (&&&::flaxen::__private::Probe(&f)).observe());
+                    __call.input("type", (&&&::flaxen::__private::Probe(&r#type)).__observe());
+                    __call.input("f", (&&&::flaxen::__private::Probe(&f)).__observe());
                 }
                 __call.run(
-                    &(&::flaxen::__private::ProbeReturn::<Result<(Tensor, T)> >::NEW).output(),
+                    &(&::flaxen::__private::ProbeReturn::<Result<(Tensor, T)> >::NEW).__output(),
                     move || -> Result<(Tensor, T)> {
                         x += y;
                         Ok((x, r#type))
@@ -89,9 +94,11 @@ fn options_say_where_flaxen_is_and_that_the_method_is_a_scope() {
         },
         quote! {
             fn encode(self: &Self) -> crate::core::Result<impl Fn(f32) -> f32> {
+                use crate::core::__private::probes::*;
                 let __call = crate::core::__private::Call::enter_scope(self, "encode");
                 __call.run(&crate::core::__private::Output::opaque(), move || {
-                    crate::core::Module::child(self, Dense::new(3)).call(x)
+                    match Dense::new(3) { built => crate::core::__private::Built(&built).__adopter()(self, built) }
+                        .call(x)
                 })
             }
         },
@@ -99,56 +106,74 @@ fn options_say_where_flaxen_is_and_that_the_method_is_a_scope() {
 }
 
 #[test]
-fn a_module_that_is_called_where_it_is_built_becomes_a_child() {
-    assert_adopts(
-        quote! {
-            let x = Conv::new(32, [3, 3]).strides([2, 2]).kernel_init(init::lecun_normal()).call(x)?.relu();
-            let norm = || (nn::BatchNorm::new()).call(&x, train);
-            for _ in 0..3 { Foo::<3>::default().call(x)?; }
-            let y = async { Self::new(1).call(x)? };
-            <Dense>::new(3).call(&norm()?)
-        },
-        quote! {
-            let x = ::flaxen::Module::child(self, Conv::new(32, [3, 3]).strides([2, 2]).kernel_init(init::lecun_normal()))
-                .call(x)?.relu();
-            let norm = || ::flaxen::Module::child(self, nn::BatchNorm::new()).call(&x, train);
-            for _ in 0..3 { ::flaxen::Module::child(self, Foo::<3>::default()).call(x)?; }
-            let y = async { ::flaxen::Module::child(self, Self::new(1)).call(x)? };
-            ::flaxen::Module::child(self, <Dense>::new(3)).call(&norm()?)
-        },
-    );
+fn what_is_called_where_it_is_built_becomes_a_child() {
+    for built in [
+        quote!(Conv::new(32, [3, 3]).strides([2, 2]).kernel_init(init::lecun_normal())),
+        quote!(Foo::<3>::default()),
+        quote!(Self::new(1)),
+        quote!(<Dense>::new(3)),
+        quote!(r#loop::new(3)),
+        quote!(resnet18(3)),
+        quote!(Dense::parse(text)?),
+        quote!(self.block(3)),
+        quote!((self.make)(3)),
+        quote!(if a { Dense::new(3) } else { Dense::new(4) }),
+        quote!({
+            let features = 3;
+            Dense::new(features)
+        }),
+        quote!(sequential![Dense::new(3), Tensor::relu]),
+    ] {
+        let after = child(built.clone());
+        assert_adopts(quote!(let y = #built.call(x)?; y), quote!(let y = #after.call(x)?; y));
+        assert_adopts(quote!(let y = || (#built).call(x); y), quote!(let y = || #after.call(x); y));
+        assert_adopts(
+            quote!(let y = async { (&#built).call(x) }; y),
+            quote!(let y = async { (&#after).call(x) }; y),
+        );
+    }
 }
 
 #[test]
-fn calls_in_arguments_of_calls_are_adopted_from_the_inside() {
+fn what_a_macro_answers_with_may_be_a_place() {
     assert_adopts(
-        quote!(A::new(B::new(1)).with(C::new(2).call(x)?).call(&D::new(3).call(x)?)?.call(y)),
+        quote!(let y = layer!(self, 3).call(x); y),
         quote!(
-            ::flaxen::Module::child(
-                self,
-                A::new(B::new(1)).with(::flaxen::Module::child(self, C::new(2)).call(x)?)
-            )
-            .call(&::flaxen::Module::child(self, D::new(3)).call(x)?)?
-            .call(y)
+            let y = match &layer!(self, 3) { built => ::flaxen::__private::Built(built).__adopt(self) }.call(x);
+            y
         ),
     );
 }
 
 #[test]
-fn macro_calls_with_expressions_are_rewritten_and_others_left_alone() {
+fn calls_in_arguments_of_calls_are_adopted_from_the_inside() {
+    let (c, d) = (child(quote!(C::new(2))), child(quote!(D::new(3))));
+    let a = child(quote!(A::new(B::new(1)).with(#c.call(x)?)));
+    let y = child(quote!(#a.call(&#d.call(x)?)?));
+    assert_adopts(
+        quote!(A::new(B::new(1)).with(C::new(2).call(x)?).call(&D::new(3).call(x)?)?.call(y)),
+        quote!(#y.call(y)),
+    );
+}
+
+#[test]
+fn every_expression_in_the_arguments_of_a_macro_is_rewritten() {
+    let dense = child(quote!(Dense::new(3)));
     assert_adopts(
         quote! {
             println!("{} {y}", Dense::new(3).call(x)?, y = 1);
             let a = vec![Dense::new(3).call(x)?; 2];
             let b = vec![vec![Dense::new(3).call(x)?],];
-            let c = matches!(Dense::new(3).call(x), Ok(y) if y == 1);
+            let c = matches!(Dense::new(3).call(x), Ok(ref y) | Err(Some(y)) if y == Dense::new(3).call(x)?);
+            select! { y: u8 = Dense::new(3).call(x)? => { let 1..=3 = Dense::new(3).call(x)?; } a @ ref b => 3 }
             c
         },
         quote! {
-            println!("{} {y}", ::flaxen::Module::child(self, Dense::new(3)).call(x)?, y = 1);
-            let a = vec![::flaxen::Module::child(self, Dense::new(3)).call(x)?; 2];
-            let b = vec![vec![::flaxen::Module::child(self, Dense::new(3)).call(x)?],];
-            let c = matches!(Dense::new(3).call(x), Ok(y) if y == 1);
+            println!("{} {y}", #dense.call(x)?, y = 1);
+            let a = vec![#dense.call(x)?; 2];
+            let b = vec![vec![#dense.call(x)?],];
+            let c = matches!(#dense.call(x), Ok(ref y) | Err(Some(y)) if y == #dense.call(x)?);
+            select! { y: u8 = #dense.call(x)? => { let 1..=3 = #dense.call(x)?; } a @ ref b => 3 }
             c
         },
     );
@@ -158,15 +183,16 @@ fn macro_calls_with_expressions_are_rewritten_and_others_left_alone() {
 fn what_is_not_built_on_the_spot_is_left_alone() {
     for tokens in [
         quote!(self.dense.call(x)),
+        quote!((*self.layers[0]).call(x)),
         quote!(self.child(Dense::new(3)).call(x)),
         quote!(flaxen::Module::child(self, Dense::new(3)).call(x)),
         quote!(self.child_named("head", Dense::new(3)).call(x)),
-        quote!(Dense::new(3).apply(&variables).call(x)),
-        quote!(Activation::Relu(3).call(x)),
-        quote!(make_dense(3).call(x)),
-        quote!(nn::dense(3).call(x)),
         quote!(Dense::new(3).encode(x)),
         quote!(DENSE.call(x)),
+        quote!([0; Size::new().call()]),
+        quote!(foo::<{ Size::new().call() }>()),
+        quote!(stringify!(Dense::new(3).call(x))),
+        quote!(items! { fn free() { Dense::new(3).call(x) } impl A { fn b() { Dense::new(3).call(x) } } }),
         quote!(
             fn free(x: &Tensor) -> Result<Tensor> {
                 Dense::new(3).call(x)
@@ -295,6 +321,7 @@ fn half_typed_methods_never_panic() {
             ) -> Result<impl Iterator<Item = T> + 'a> where T: Clone {
                 let x = Conv::new(32, [3, 3]).strides([2, 2]).call(x)?.relu();
                 println!("{}", Dense::new(3).call(&vec![x; 2])?);
+                let b = matches!(Dense::new(3).call(&x), Ok(ref y @ 1..) if y.call() && fn f() {});
                 Ok(x)
             }
         },

@@ -12,7 +12,6 @@ mod valid;
 use proc_macro2::TokenStream;
 use syn::Item;
 
-pub(crate) use self::valid::is_reserved;
 use crate::errors::Errors;
 
 pub(crate) fn attribute(args: TokenStream, item: TokenStream) -> TokenStream {

@@ -53,7 +53,7 @@ const RESERVED: [&str; 42] = [
 ];
 
 /// Whether no field, and so no setter, has that name.
-pub(crate) fn is_reserved(ident: &Ident) -> bool {
+pub(super) fn is_reserved(ident: &Ident) -> bool {
     let name = ident.unraw().to_string();
     name.starts_with("__") || RESERVED.contains(&name.as_str())
 }

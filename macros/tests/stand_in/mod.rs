@@ -195,27 +195,41 @@ pub mod __private {
     }
 
     pub mod probes {
-        pub use super::{ObserveOpaque as _, ObserveTree as _, Returns as _, ReturnsOpaque as _};
+        pub use super::{
+            AdoptModule as _, ObserveOpaque as _, ObserveTree as _, Returns as _, ReturnsOpaque as _,
+        };
+    }
+
+    pub struct Built<'a, T>(pub &'a T);
+
+    pub trait AdoptModule<M> {
+        fn __adopter<P: Module>(self) -> fn(&P, M) -> M;
+    }
+
+    impl<M: Module> AdoptModule<M> for Built<'_, M> {
+        fn __adopter<P: Module>(self) -> fn(&P, M) -> M {
+            P::child
+        }
     }
 
     pub struct Probe<'a, T: ?Sized>(pub &'a T);
 
     pub trait ObserveTree {
-        fn observe(&self) -> Option<String>;
+        fn __observe(&self) -> Option<String>;
     }
 
     impl ObserveTree for &&Probe<'_, f32> {
-        fn observe(&self) -> Option<String> {
+        fn __observe(&self) -> Option<String> {
             Some(self.0.to_string())
         }
     }
 
     pub trait ObserveOpaque {
-        fn observe(&self) -> Option<String>;
+        fn __observe(&self) -> Option<String>;
     }
 
     impl<T: ?Sized> ObserveOpaque for Probe<'_, T> {
-        fn observe(&self) -> Option<String> {
+        fn __observe(&self) -> Option<String> {
             None
         }
     }
@@ -227,21 +241,21 @@ pub mod __private {
     }
 
     pub trait Returns<T> {
-        fn output(&self) -> Output<T>;
+        fn __output(&self) -> Output<T>;
     }
 
     impl<E> Returns<f32> for ProbeReturn<std::result::Result<f32, E>> {
-        fn output(&self) -> Output<f32> {
+        fn __output(&self) -> Output<f32> {
             Output(ToString::to_string)
         }
     }
 
     pub trait ReturnsOpaque<T> {
-        fn output(&self) -> Output<T>;
+        fn __output(&self) -> Output<T>;
     }
 
     impl<T, E> ReturnsOpaque<T> for &ProbeReturn<std::result::Result<T, E>> {
-        fn output(&self) -> Output<T> {
+        fn __output(&self) -> Output<T> {
             Output::opaque()
         }
     }

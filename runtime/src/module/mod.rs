@@ -35,6 +35,7 @@
 //! # Ok::<(), flaxen::Error>(())
 //! ```
 
+mod adopter;
 mod arc;
 mod boxed;
 mod call;
@@ -84,6 +85,7 @@ use text::VisitFields;
 
 /// What expansions name.
 pub mod private {
+    pub use super::adopter::Built;
     pub use super::call::Call;
     pub use super::child::{Child, adopt};
     pub use super::probe::{Output, Probe, ProbeReturn};
@@ -91,8 +93,11 @@ pub mod private {
     pub use super::slot::Slot;
     pub use super::text::{IntoText, VisitFields, debug};
 
-    /// The traits that look at arguments and outputs.
+    /// The traits that look at types: of arguments, of outputs, and of what is called.
     pub mod probes {
+        pub use crate::module::adopter::{
+            AdoptBox as _, AdoptModule as _, AdoptNothing as _, LeaveInPlace as _,
+        };
         pub use crate::module::probe::{
             ObserveDebug as _, ObserveOpaque as _, ObserveRef as _, ObserveTree as _, Returns as _,
             ReturnsOpaque as _,

@@ -29,11 +29,11 @@ pub struct Probe<'a, T: ?Sized>(pub &'a T);
 /// Arguments that are trees.
 pub trait ObserveTree {
     /// The argument as a tree.
-    fn observe(&self) -> Observed;
+    fn __observe(&self) -> Observed;
 }
 
 impl<T: Tree> ObserveTree for &&Probe<'_, T> {
-    fn observe(&self) -> Observed {
+    fn __observe(&self) -> Observed {
         Observed::Tree(Value::of(self.0))
     }
 }
@@ -41,17 +41,17 @@ impl<T: Tree> ObserveTree for &&Probe<'_, T> {
 /// Arguments that borrow trees.
 pub trait ObserveRef {
     /// The argument as a tree.
-    fn observe(&self) -> Observed;
+    fn __observe(&self) -> Observed;
 }
 
 impl<T: Tree> ObserveRef for &&&Probe<'_, &T> {
-    fn observe(&self) -> Observed {
+    fn __observe(&self) -> Observed {
         Observed::Tree(Value::of(*self.0))
     }
 }
 
 impl<T: Tree> ObserveRef for &&&Probe<'_, Option<&T>> {
-    fn observe(&self) -> Observed {
+    fn __observe(&self) -> Observed {
         match self.0 {
             Some(tree) => Observed::Tree(Value::of(*tree)),
             None => Observed::Text("None".to_owned()),
@@ -60,7 +60,7 @@ impl<T: Tree> ObserveRef for &&&Probe<'_, Option<&T>> {
 }
 
 impl<T: Tree> ObserveRef for &&&Probe<'_, &[T]> {
-    fn observe(&self) -> Observed {
+    fn __observe(&self) -> Observed {
         Observed::Tree(self.0.iter().map(Value::of).collect::<Vec<_>>().into())
     }
 }
@@ -68,11 +68,11 @@ impl<T: Tree> ObserveRef for &&&Probe<'_, &[T]> {
 /// Arguments that can be printed.
 pub trait ObserveDebug {
     /// The argument's text.
-    fn observe(&self) -> Observed;
+    fn __observe(&self) -> Observed;
 }
 
 impl<T: fmt::Debug + ?Sized> ObserveDebug for &Probe<'_, T> {
-    fn observe(&self) -> Observed {
+    fn __observe(&self) -> Observed {
         Observed::Text(format!("{:?}", self.0))
     }
 }
@@ -80,11 +80,11 @@ impl<T: fmt::Debug + ?Sized> ObserveDebug for &Probe<'_, T> {
 /// All other arguments.
 pub trait ObserveOpaque {
     /// The name of the argument's type.
-    fn observe(&self) -> Observed;
+    fn __observe(&self) -> Observed;
 }
 
 impl<T: ?Sized> ObserveOpaque for Probe<'_, T> {
-    fn observe(&self) -> Observed {
+    fn __observe(&self) -> Observed {
         Observed::Opaque(std::any::type_name::<T>())
     }
 }
@@ -122,12 +122,12 @@ pub trait Returns {
     /// The type within the `Result`.
     type Out;
     /// What is known of it.
-    fn output(&self) -> Output<Self::Out>;
+    fn __output(&self) -> Output<Self::Out>;
 }
 
 impl<T: Tree, E> Returns for ProbeReturn<Result<T, E>> {
     type Out = T;
-    fn output(&self) -> Output<T> {
+    fn __output(&self) -> Output<T> {
         Output { to_value: Some(Value::of), from_value: Some(Value::to) }
     }
 }
@@ -137,12 +137,12 @@ pub trait ReturnsOpaque {
     /// The type within the `Result`.
     type Out;
     /// What is known of it.
-    fn output(&self) -> Output<Self::Out>;
+    fn __output(&self) -> Output<Self::Out>;
 }
 
 impl<T, E> ReturnsOpaque for &ProbeReturn<Result<T, E>> {
     type Out = T;
-    fn output(&self) -> Output<T> {
+    fn __output(&self) -> Output<T> {
         Output::opaque()
     }
 }

@@ -1,9 +1,9 @@
 //! Questions that are answered by looking at tokens.
 
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
-use quote::ToTokens;
+use quote::{ToTokens, quote_spanned};
 use syn::parse::{ParseStream, Parser};
-use syn::{Attribute, Type, Visibility};
+use syn::{Attribute, Meta, Type, Visibility};
 
 /// Whether a type mentions a name.
 ///
@@ -28,6 +28,32 @@ pub(crate) fn find_self(tokens: TokenStream) -> Option<Ident> {
         TokenTree::Group(group) => find_self(group.stream()),
         _ => None,
     })
+}
+
+/// The type within parentheses, and within the invisible brackets of what came through a `macro_rules!` as `$ty:ty`.
+pub(crate) fn ungrouped(ty: &Type) -> &Type {
+    match ty {
+        Type::Group(ty) => ungrouped(&ty.elem),
+        Type::Paren(ty) => ungrouped(&ty.elem),
+        ty => ty,
+    }
+}
+
+/// An identifier of the user's, at its place, as one of the expansion's own: the compiler then knows that lints about it are
+/// not for the user. Names of items mean what they meant; a variable's would not.
+pub(crate) fn generated(ident: &Ident) -> Ident {
+    let mut ident = ident.clone();
+    ident.set_span(Span::mixed_site().located_at(ident.span()));
+    ident
+}
+
+/// What the user allows for an item and its parts, to be allowed where the expansion repeats them.
+pub(crate) fn allowed<'a>(attrs: impl Iterator<Item = &'a Attribute>) -> TokenStream {
+    let lints = attrs.filter_map(|attr| match &attr.meta {
+        Meta::List(list) if list.path.is_ident("allow") || list.path.is_ident("expect") => Some(&list.tokens),
+        _ => None,
+    });
+    lints.map(|lints| quote_spanned!(Span::mixed_site()=> #[allow(#lints)])).collect()
 }
 
 /// Where an item says what it is: behind its attributes and its visibility.

@@ -109,9 +109,17 @@ fn is_place(expr: &Expr) -> bool {
         Expr::Paren(inner) => is_place(&inner.expr),
         Expr::Group(inner) => is_place(&inner.expr),
         Expr::Unary(unary) => matches!(unary.op, UnOp::Deref(_)),
-        Expr::Path(_) | Expr::Field(_) | Expr::Index(_) => true,
-        Expr::Lit(_) | Expr::Closure(_) | Expr::Array(_) | Expr::Tuple(_) | Expr::Range(_) => true,
-        _ => false,
+        _ => matches!(
+            expr,
+            Expr::Path(_)
+                | Expr::Field(_)
+                | Expr::Index(_)
+                | Expr::Lit(_)
+                | Expr::Closure(_)
+                | Expr::Array(_)
+                | Expr::Tuple(_)
+                | Expr::Range(_)
+        ),
     }
 }
 

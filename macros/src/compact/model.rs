@@ -10,7 +10,7 @@ use syn::{
 
 use crate::errors::Errors;
 use crate::options;
-use crate::tokens::{keyword, located_at};
+use crate::tokens::{keyword, located_at, ungrouped};
 
 /// The arguments of the macro.
 pub(super) struct Options {
@@ -182,7 +182,9 @@ fn is_condition(attr: &Attribute) -> bool {
 fn is_shared(receiver: &Receiver) -> bool {
     match &receiver.kind {
         ReceiverKind::Reference(_, _, mutability) => mutability.is_none(),
-        ReceiverKind::Typed(_, ty) => matches!(&**ty, Type::Reference(ty) if ty.mutability.is_none()),
+        ReceiverKind::Typed(_, ty) => {
+            matches!(ungrouped(ty), Type::Reference(ty) if ty.mutability.is_none())
+        }
         _ => false,
     }
 }
@@ -190,11 +192,11 @@ fn is_shared(receiver: &Receiver) -> bool {
 /// Whether the type is spelled as one that is no `Result`; of all others the compiler knows better.
 fn is_surely_no_result(ty: &Type) -> bool {
     const OTHERS: [&str; 7] = ["Option", "Self", "Tensor", "Vec", "bool", "f32", "usize"];
-    match ty {
+    match ungrouped(ty) {
         Type::Path(ty) => {
             ty.path.segments.last().is_some_and(|last| OTHERS.iter().any(|name| last.ident == name))
         }
-        Type::Macro(_) | Type::Group(_) | Type::Paren(_) => false,
+        Type::Macro(_) => false,
         _ => true,
     }
 }

@@ -179,5 +179,10 @@ fn attribute_of_its_own(option: &ParseNestedMeta<'_>) -> Option<syn::Error> {
 
 /// Whether the expression is a string literal.
 pub(super) fn is_text(expr: &Expr) -> bool {
-    matches!(expr, Expr::Lit(literal) if matches!(literal.lit, Lit::Str(_)))
+    match expr {
+        Expr::Group(inner) => is_text(&inner.expr),
+        Expr::Paren(inner) => is_text(&inner.expr),
+        Expr::Lit(literal) => matches!(literal.lit, Lit::Str(_)),
+        _ => false,
+    }
 }

@@ -8,13 +8,13 @@ use syn::{Attribute, Expr, Fields, Generics, ItemStruct, Path, Type, parse_quote
 use super::attr;
 use super::bound;
 use super::model::{Field, Module, Role, Takes};
-use crate::tokens::{find_self, has_ident};
+use crate::tokens::{find_self, generated, has_ident};
 
 pub(super) fn module(module: &Module<'_>) -> TokenStream {
     let generics = bound::with_bounds(module);
     let bodies = Bodies::of(module);
     let mut tokens = item(module).into_token_stream();
-    let derived: &[&str] = if derives(module) { &["Clone", "PartialEq"] } else { &[] };
+    let derived: &[&str] = if derives(module) { &["Clone"] } else { &[] };
     // Only with setup fields do `new` and the setters need a module: they build those fields.
     let own = if module.has_setup() { &generics } else { &module.item.generics };
     tokens.extend(inherent(module, own, &bodies));
@@ -22,8 +22,8 @@ pub(super) fn module(module: &Module<'_>) -> TokenStream {
     tokens
 }
 
-/// Whether the compiler's own derives do: they ask for `T: Clone` where only a field's type must be, and know neither that
-/// copies share setup fields nor that the user has deprecated a field.
+/// Whether the compiler's own derive of `Clone` does: it asks for `T: Clone` where only a field's type must be, and knows
+/// neither that copies share setup fields nor that the user has deprecated a field. Its `PartialEq` would warn of functions.
 fn derives(module: &Module<'_>) -> bool {
     module.item.generics.type_params().next().is_none() && !module.has_setup() && !module.has_deprecations()
 }
@@ -58,8 +58,7 @@ fn item(module: &Module<'_>) -> ItemStruct {
     item.semi_token = None;
     let at = Span::mixed_site();
     if derives(module) {
-        item.attrs
-            .insert(0, parse_quote_spanned!(at=> #[derive(::core::clone::Clone, ::core::cmp::PartialEq)]));
+        item.attrs.insert(0, parse_quote_spanned!(at=> #[derive(::core::clone::Clone)]));
     }
     if !item.attrs.iter().any(|attr| attr.path().is_ident("must_use")) {
         item.attrs.push(parse_quote_spanned!(at=> #[must_use]));
@@ -99,17 +98,13 @@ impl Bodies {
             new: new(module, &p),
             setters: module.settable().map(|field| setter(field, &p, built)).collect(),
             clone: if derived { TokenStream::new() } else { clone(module, &p) },
-            eq: if derived { TokenStream::new() } else { eq(module) },
+            eq: eq(module, &p),
             debug: quote_spanned!(at=> #p::debug(self, f)),
             slot: quote_spanned!(at=> &self.__slot),
             attach: attach(module, &p),
             fields: fields(module),
             setup: setup(module, &p),
-            allow: if module.has_deprecations() {
-                quote_spanned!(at=> #[allow(deprecated)])
-            } else {
-                TokenStream::new()
-            },
+            allow: module.allowed(),
         }
     }
 }
@@ -130,7 +125,9 @@ pub(super) fn inherent(module: &Module<'_>, generics: &Generics, bodies: &Bodies
     };
     let parameters = module.parameters().map(|field| parameter(field, &p));
     let setters = module.settable().zip(&bodies.setters).map(|(field, body)| {
-        let Field { ident, cfgs, docs, .. } = field;
+        let Field { cfgs, docs, .. } = field;
+        // One that nobody calls is no dead code of the user's.
+        let ident = generated(field.ident);
         let parameter = parameter_alone(field, &p);
         let sets = (!field.is_documented()).then(|| format!("Sets `{}`.", field.key));
         let doc: String = sets.into_iter().chain(default_doc(field)).collect();
@@ -144,7 +141,6 @@ pub(super) fn inherent(module: &Module<'_>, generics: &Generics, bodies: &Bodies
     let Bodies { new, allow, .. } = bodies;
     quote_spanned! {at=>
         #[automatically_derived]
-        #[allow(dead_code, clippy::new_without_default, clippy::too_many_arguments)]
         #allow
         impl #impl_generics #ident #ty_generics #where_clause {
             #[doc = #doc]
@@ -196,7 +192,7 @@ pub(super) fn traits(head: &Head<'_>, there: &[&str], bodies: &Bodies) -> TokenS
         (
             "PartialEq",
             quote_spanned!(at=> ::core::cmp::PartialEq),
-            quote_spanned!(at=> #[inline] fn eq(&self, other: &Self) -> bool { #eq }),
+            quote_spanned!(at=> #[inline] fn eq(&self, other: &Self) -> ::core::primitive::bool { #eq }),
         ),
         (
             "Debug",
@@ -204,9 +200,11 @@ pub(super) fn traits(head: &Head<'_>, there: &[&str], bodies: &Bodies) -> TokenS
             quote_spanned!(at=> #[inline] fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result { #debug }),
         ),
     ];
-    let derived = derived.into_iter().filter(|(name, ..)| !there.contains(name)).map(|(_, path, body)| {
+    let derived = derived.into_iter().filter(|(name, ..)| !there.contains(name)).map(|(name, path, body)| {
+        // Lints advise to derive `Eq`, too, where there seems to be a derive.
+        let derived = (name != "PartialEq").then(|| quote_spanned!(at=> #[automatically_derived]));
         quote_spanned! {at=>
-            #[automatically_derived]
+            #derived
             #allow
             impl #impl_generics #path for #ident #ty_generics #where_clause { #body }
         }
@@ -217,7 +215,7 @@ pub(super) fn traits(head: &Head<'_>, there: &[&str], bodies: &Bodies) -> TokenS
         #[automatically_derived]
         #allow
         impl #impl_generics #krate::Module for #ident #ty_generics #where_clause {
-            const NAME: &'static str = #name;
+            const NAME: &'static ::core::primitive::str = #name;
             #[inline]
             fn __slot(&self) -> &#p::Slot { #slot }
             #[inline]
@@ -269,7 +267,7 @@ fn parameter_alone(field: &Field<'_>, p: &TokenStream) -> TokenStream {
     let ty = match field.takes {
         Takes::Itself => ty.to_token_stream(),
         Takes::Into => quote_spanned!(at=> impl ::core::convert::Into<#ty>),
-        Takes::Text => quote_spanned!(at=> impl #p::IntoText),
+        Takes::Text => quote_spanned!(at=> impl #p::IntoText<#ty>),
     };
     quote_spanned!(Span::mixed_site()=> #ident: #ty)
 }
@@ -297,11 +295,11 @@ fn clone(module: &Module<'_>, p: &TokenStream) -> TokenStream {
     quote_spanned!(at=> Self { #(#values,)* __slot: #p::Slot::clone(&self.__slot) })
 }
 
-fn eq(module: &Module<'_>) -> TokenStream {
+fn eq(module: &Module<'_>, p: &TokenStream) -> TokenStream {
     let at = Span::mixed_site();
     let each = module.configuration().map(|field| {
         let (cfgs, value) = (&field.cfgs, respanned(field));
-        let equal = quote_spanned!(field.on_type=> ::core::cmp::PartialEq::eq(&self.#value, &other.#value));
+        let equal = quote_spanned!(field.on_type=> #p::is_equal(&self.#value, &other.#value));
         quote_spanned!(at=> #(#cfgs)* if !#equal { return false; })
     });
     let other = module.configuration().next().is_none().then(|| quote_spanned!(at=> let _ = other;));

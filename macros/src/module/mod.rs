@@ -2,6 +2,7 @@
 
 mod attr;
 mod bound;
+mod conditions;
 mod expand;
 mod fallback;
 mod model;
@@ -17,6 +18,9 @@ use crate::errors::Errors;
 pub(crate) fn attribute(args: TokenStream, item: TokenStream) -> TokenStream {
     match syn::parse2(item.clone()) {
         Ok(Item::Struct(item)) => {
+            if let Some(tokens) = conditions::resolve(&args, &item) {
+                return tokens;
+            }
             let mut errors = Errors::default();
             let module = model::Module::from_syn(args, &item, &mut errors);
             if errors.is_empty() { expand::module(&module) } else { fallback::module(&module, errors) }

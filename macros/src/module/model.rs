@@ -1,6 +1,7 @@
 //! What was written, checked.
 
 use proc_macro2::{Ident, Span, TokenStream};
+use quote::quote_spanned;
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 use syn::{
@@ -9,7 +10,7 @@ use syn::{
 
 use super::{attr, valid};
 use crate::errors::Errors;
-use crate::tokens::mentions;
+use crate::tokens::{allowed, mentions, ungrouped};
 
 /// A struct that becomes a module.
 pub(super) struct Module<'a> {
@@ -101,8 +102,19 @@ impl<'a> Module<'a> {
 
     /// Whether the struct or a field is deprecated: what is generated uses it.
     pub(super) fn has_deprecations(&self) -> bool {
-        let fields = self.item.fields.iter().flat_map(|field| &field.attrs);
-        self.item.attrs.iter().chain(fields).any(|attr| attr.path().is_ident("deprecated"))
+        self.attributes().any(|attr| attr.path().is_ident("deprecated"))
+    }
+
+    /// The attribute for warnings that are about the user's struct, not about what is generated.
+    pub(super) fn allowed(&self) -> TokenStream {
+        let deprecated =
+            self.has_deprecations().then(|| quote_spanned!(Span::mixed_site()=> #[allow(deprecated)]));
+        let allowed = allowed(self.attributes());
+        quote_spanned!(Span::mixed_site()=> #deprecated #allowed)
+    }
+
+    fn attributes(&self) -> impl Iterator<Item = &Attribute> {
+        self.item.attrs.iter().chain(self.item.fields.iter().flat_map(|field| &field.attrs))
     }
 
     pub(super) fn has_setup(&self) -> bool {
@@ -185,7 +197,7 @@ fn takes(ty: &Type, generics: &Generics) -> Takes {
 
 /// The generic arguments of a type that is spelled `name`, `std::…::name` or alike.
 fn is_named<'a>(ty: &'a Type, name: &str) -> Option<&'a PathArguments> {
-    let Type::Path(ty) = ty else { return None };
+    let Type::Path(ty) = ungrouped(ty) else { return None };
     let (first, last) = (ty.path.segments.first()?, ty.path.segments.last()?);
     let is_bare = ty.path.segments.len() == 1 && ty.path.leading_colon.is_none();
     let is_full =

@@ -7,6 +7,7 @@ use syn::{Generics, Path};
 
 use super::bound;
 use super::model::{Field, Tree};
+use crate::tokens::generated;
 
 pub(super) fn tree(tree: &Tree<'_>) -> TokenStream {
     let (name, count) = (tree.name(), tree.fields.len());
@@ -40,7 +41,9 @@ pub(super) struct Bodies {
 }
 
 pub(super) fn implementation(tree: &Tree<'_>, generics: &Generics, bodies: &Bodies) -> TokenStream {
-    let Tree { ident, krate, .. } = tree;
+    let Tree { krate, allowed, .. } = tree;
+    // As the expansion's own, its deprecation is no news.
+    let ident = generated(tree.ident);
     let (impl_generics, ty_generics, where_clause) = generics.split_for_impl();
     let Bodies { walk, into_leaves, dismantle, build } = bodies;
     let dismantle = dismantle.iter().map(|body| {
@@ -48,6 +51,7 @@ pub(super) fn implementation(tree: &Tree<'_>, generics: &Generics, bodies: &Bodi
     });
     quote_spanned! {Span::mixed_site()=>
         #[automatically_derived]
+        #allowed
         impl #impl_generics #krate::tree::Tree for #ident #ty_generics #where_clause {
             fn walk<'__a>(&'__a self, visit: &mut dyn ::core::ops::FnMut(#krate::tree::Token<'__a>)) {
                 #walk

@@ -1,16 +1,19 @@
 //! What was written, checked.
 
-use proc_macro2::Ident;
+use proc_macro2::{Ident, TokenStream};
 use syn::ext::IdentExt;
-use syn::{Data, DeriveInput, Fields, Generics, Member, Path, Type, parse_quote};
+use syn::{Attribute, Data, DeriveInput, Fields, Generics, Member, Path, Type, parse_quote};
 
 use super::attr;
 use crate::errors::Errors;
+use crate::tokens::{allowed, generated};
 
 /// A struct that becomes a tree.
 pub(super) struct Tree<'a> {
     pub(super) ident: &'a Ident,
     pub(super) generics: &'a Generics,
+    /// What the user allows for the struct and its fields.
+    pub(super) allowed: TokenStream,
     /// Where Flaxen is.
     pub(super) krate: Path,
     /// In the order of declaration; none if the input is no struct.
@@ -43,7 +46,8 @@ impl<'a> Tree<'a> {
                 Vec::new()
             }
         };
-        Tree { ident: &input.ident, generics: &input.generics, krate, fields }
+        let (ident, generics) = (&input.ident, &input.generics);
+        Tree { ident, generics, allowed: allowed(attributes(input)), krate, fields }
     }
 
     /// What the type is called in its structure.
@@ -54,12 +58,23 @@ impl<'a> Tree<'a> {
 
 fn fields<'a>(fields: &'a Fields, errors: &mut Errors) -> Vec<Field<'a>> {
     let read = |(member, field): (Member, &'a syn::Field)| Field {
-        member,
+        member: match member {
+            Member::Named(ident) => Member::Named(generated(&ident)),
+            Member::Unnamed(index) => Member::Unnamed(index),
+        },
         key: field.ident.as_ref().map(|ident| ident.unraw().to_string()),
         ty: &field.ty,
         is_static: attr::of_field(&field.attrs, errors),
     };
     fields.members().zip(fields).map(read).collect()
+}
+
+fn attributes(input: &DeriveInput) -> impl Iterator<Item = &Attribute> {
+    let fields = match &input.data {
+        Data::Struct(data) => Some(&data.fields),
+        Data::Enum(_) | Data::Union(_) => None,
+    };
+    input.attrs.iter().chain(fields.into_iter().flatten().flat_map(|field| &field.attrs))
 }
 
 fn not_a_struct(what: &str) -> String {

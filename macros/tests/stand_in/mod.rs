@@ -145,19 +145,23 @@ pub mod __private {
         text.finish()
     }
 
-    pub trait IntoText {
-        fn into_text(self) -> Option<String>;
+    pub fn is_equal<T: PartialEq>(a: &T, b: &T) -> bool {
+        a == b
     }
 
-    impl IntoText for &str {
-        fn into_text(self) -> Option<String> {
-            Some(self.to_owned())
+    pub trait IntoText<T> {
+        fn into_text(self) -> T;
+    }
+
+    impl<T> IntoText<T> for T {
+        fn into_text(self) -> T {
+            self
         }
     }
 
-    impl IntoText for Option<String> {
+    impl IntoText<Option<String>> for &str {
         fn into_text(self) -> Option<String> {
-            self
+            Some(self.to_owned())
         }
     }
 

@@ -8,19 +8,22 @@ use super::Module;
 /// What is called.
 pub struct Built<'a, T: ?Sized>(pub &'a T);
 
+/// What makes a value a child of a module, or leaves it as it is.
+pub type Adopter<P, T> = fn(&P, T) -> T;
+
 /// Modules.
 pub trait AdoptModule {
     /// The type of the module.
     type Module;
     /// What makes the module a child; one that is a child already stays what it is.
-    fn __adopter<P: Module>(self) -> fn(&P, Self::Module) -> Self::Module;
+    fn __adopter<P: Module>(self) -> Adopter<P, Self::Module>;
     /// As a child, the clone of a module at a place from which nothing can be taken.
     fn __adopt<P: Module>(self, parent: &P) -> Self::Module;
 }
 
 impl<M: Module> AdoptModule for Built<'_, M> {
     type Module = M;
-    fn __adopter<P: Module>(self) -> fn(&P, M) -> M {
+    fn __adopter<P: Module>(self) -> Adopter<P, M> {
         P::child
     }
     fn __adopt<P: Module>(self, parent: &P) -> M {
@@ -33,12 +36,12 @@ pub trait AdoptBox {
     /// The type of the module.
     type Module;
     /// What makes the module a child.
-    fn __adopter<P: Module>(&self) -> fn(&P, Box<Self::Module>) -> Box<Self::Module>;
+    fn __adopter<P: Module>(&self) -> Adopter<P, Box<Self::Module>>;
 }
 
 impl<M: Module> AdoptBox for Built<'_, Box<M>> {
     type Module = M;
-    fn __adopter<P: Module>(&self) -> fn(&P, Box<M>) -> Box<M> {
+    fn __adopter<P: Module>(&self) -> Adopter<P, Box<M>> {
         |parent, module| Box::new(parent.child(*module))
     }
 }
@@ -46,11 +49,11 @@ impl<M: Module> AdoptBox for Built<'_, Box<M>> {
 /// All other values.
 pub trait AdoptNothing<T> {
     /// What leaves the value as it is.
-    fn __adopter<P>(&mut self) -> fn(&P, T) -> T;
+    fn __adopter<P>(&mut self) -> Adopter<P, T>;
 }
 
 impl<T> AdoptNothing<T> for Built<'_, T> {
-    fn __adopter<P>(&mut self) -> fn(&P, T) -> T {
+    fn __adopter<P>(&mut self) -> Adopter<P, T> {
         |_, value| value
     }
 }

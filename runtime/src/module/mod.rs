@@ -85,13 +85,15 @@ use text::VisitFields;
 
 /// What expansions name.
 pub mod private {
+    pub use flaxen_macros::module;
+
     pub use super::adopter::Built;
     pub use super::call::Call;
     pub use super::child::{Child, adopt};
     pub use super::probe::{Output, Probe, ProbeReturn};
     pub use super::setup::{AnySetup, Setup, SetupPass, defer, rebuilt};
     pub use super::slot::Slot;
-    pub use super::text::{IntoText, VisitFields, debug};
+    pub use super::text::{IntoText, VisitFields, debug, is_equal};
 
     /// The traits that look at types: of arguments, of outputs, and of what is called.
     pub mod probes {

@@ -4,38 +4,45 @@ use std::fmt;
 
 use super::{Module, Slot};
 
-/// What a field `Option<String>` is set from.
+/// What a field `Option<String>` is set from; a field of another type that somebody has called so, from itself.
 #[diagnostic::on_unimplemented(
     message = "a text or an `Option<String>` is expected, found `{Self}`",
     note = "pass a `&str`, a `String`, `Some(String)` or `None`"
 )]
-pub trait IntoText {
+pub trait IntoText<T> {
     /// The text.
-    fn into_text(self) -> Option<String>;
+    fn into_text(self) -> T;
 }
 
-impl IntoText for &str {
+impl<T> IntoText<T> for T {
+    fn into_text(self) -> T {
+        self
+    }
+}
+
+impl IntoText<Option<String>> for &str {
     fn into_text(self) -> Option<String> {
         Some(self.to_owned())
     }
 }
 
-impl IntoText for String {
+impl IntoText<Option<String>> for String {
     fn into_text(self) -> Option<String> {
         Some(self)
     }
 }
 
-impl IntoText for &String {
+impl IntoText<Option<String>> for &String {
     fn into_text(self) -> Option<String> {
         Some(self.clone())
     }
 }
 
-impl IntoText for Option<String> {
-    fn into_text(self) -> Option<String> {
-        self
-    }
+/// Whether two fields are equal.
+///
+/// Not by the operator: where the type is known to be that of a function, the compiler warns of comparing it.
+pub fn is_equal<T: PartialEq>(a: &T, b: &T) -> bool {
+    a == b
 }
 
 /// `Dense { features: 3, use_bias: true }`, and with `{:#?}` as Flax prints modules: fields, then submodules where the

@@ -43,7 +43,7 @@ fn a_unit_struct_has_only_its_slot() {
             pub(crate) struct SowCnn;
         },
         quote! {
-            #[derive(::core::clone::Clone, ::core::cmp::PartialEq)]
+            #[derive(::core::clone::Clone)]
             /// Features.
             #[must_use]
             pub(crate) struct SowCnn {
@@ -51,12 +51,18 @@ fn a_unit_struct_has_only_its_slot() {
                 pub __slot: ::flaxen::__private::Slot
             }
             #[automatically_derived]
-            #[allow(dead_code, clippy::new_without_default, clippy::too_many_arguments)]
             impl SowCnn {
                 #[doc = "Creates a `SowCnn`."]
                 #[inline]
                 pub(crate) fn new() -> Self {
                     Self { __slot: ::flaxen::__private::Slot::unbound() }
+                }
+            }
+            impl ::core::cmp::PartialEq for SowCnn {
+                #[inline]
+                fn eq(&self, other: &Self) -> ::core::primitive::bool {
+                    let _ = other;
+                    true
                 }
             }
             #[automatically_derived]
@@ -68,7 +74,7 @@ fn a_unit_struct_has_only_its_slot() {
             }
             #[automatically_derived]
             impl ::flaxen::Module for SowCnn {
-                const NAME: &'static str = "SowCnn";
+                const NAME: &'static ::core::primitive::str = "SowCnn";
                 #[inline]
                 fn __slot(&self) -> &::flaxen::__private::Slot {
                     &self.__slot
@@ -114,7 +120,6 @@ fn every_role_of_a_generic_module_is_expanded() {
                 pub __slot: crate::core::__private::Slot
             }
             #[automatically_derived]
-            #[allow(dead_code, clippy::new_without_default, clippy::too_many_arguments)]
             impl<E: Layer, const N: usize> Foo<E, N>
             where
                 Vec<E>: crate::core::__private::Child + ::core::clone::Clone + ::core::fmt::Debug
@@ -156,17 +161,16 @@ fn every_role_of_a_generic_module_is_expanded() {
                     }
                 }
             }
-            #[automatically_derived]
             impl<E: Layer, const N: usize> ::core::cmp::PartialEq for Foo<E, N>
             where
                 Vec<E>: crate::core::__private::Child + ::core::clone::Clone + ::core::fmt::Debug
                     + ::core::cmp::PartialEq + ::core::marker::Send + ::core::marker::Sync + 'static
             {
                 #[inline]
-                fn eq(&self, other: &Self) -> bool {
-                    if !::core::cmp::PartialEq::eq(&self.n, &other.n) { return false; }
-                    if !::core::cmp::PartialEq::eq(&self.rate, &other.rate) { return false; }
-                    if !::core::cmp::PartialEq::eq(&self.inner, &other.inner) { return false; }
+                fn eq(&self, other: &Self) -> ::core::primitive::bool {
+                    if !crate::core::__private::is_equal(&self.n, &other.n) { return false; }
+                    if !crate::core::__private::is_equal(&self.rate, &other.rate) { return false; }
+                    if !crate::core::__private::is_equal(&self.inner, &other.inner) { return false; }
                     true
                 }
             }
@@ -187,7 +191,7 @@ fn every_role_of_a_generic_module_is_expanded() {
                 Vec<E>: crate::core::__private::Child + ::core::clone::Clone + ::core::fmt::Debug
                     + ::core::cmp::PartialEq + ::core::marker::Send + ::core::marker::Sync + 'static
             {
-                const NAME: &'static str = "Block";
+                const NAME: &'static ::core::primitive::str = "Block";
                 #[inline]
                 fn __slot(&self) -> &crate::core::__private::Slot {
                     &self.__slot
@@ -242,7 +246,7 @@ fn texts_and_options_are_taken_in_what_converts_into_them() {
             #[module(into, default = Rate(1))]
             other: Rate,
             #[module(default)]
-            axis: Option<usize>,
+            axis: (Option<usize>),
         }
     }));
     assert_has(
@@ -278,7 +282,7 @@ fn texts_and_options_are_taken_in_what_converts_into_them() {
         quote! {
             #[doc = "Sets `note`."]
             #[inline]
-            fn note(mut self, note: impl ::flaxen::__private::IntoText) -> Self {
+            fn note(mut self, note: impl ::flaxen::__private::IntoText<Option<String>>) -> Self {
                 self.note = ::flaxen::__private::IntoText::into_text(note);
                 self
             }
@@ -286,10 +290,10 @@ fn texts_and_options_are_taken_in_what_converts_into_them() {
     );
     for setter in [
         quote!(fn activation(mut self, activation: impl ::core::convert::Into<String>)),
-        quote!(fn title(mut self, title: impl ::flaxen::__private::IntoText)),
+        quote!(fn title(mut self, title: impl ::flaxen::__private::IntoText<::std::option::Option<String>>)),
         quote!(fn rate(mut self, rate: impl ::core::convert::Into<Rate>)),
         quote!(fn other(mut self, other: impl ::core::convert::Into<Rate>)),
-        quote!(fn axis(mut self, axis: impl ::core::convert::Into<Option<usize>>)),
+        quote!(fn axis(mut self, axis: impl ::core::convert::Into<(Option<usize>)>)),
     ] {
         assert_has(&expansion, setter);
     }
@@ -346,7 +350,7 @@ fn what_is_generated_for_a_field_is_configured_as_the_field() {
         quote!(#[cfg(d)] r#final: ::flaxen::__private::Setup::share(&self.r#final),),
         quote!(
             #[cfg(a)]
-            if !::core::cmp::PartialEq::eq(&self.r#type, &other.r#type) {
+            if !::flaxen::__private::is_equal(&self.r#type, &other.r#type) {
                 return false;
             }
         ),
@@ -365,7 +369,7 @@ fn what_is_generated_for_a_field_is_configured_as_the_field() {
         });),
         quote!(#[cfg(d)] visit(&mut self.r#final);),
         quote!(
-            const NAME: &'static str = "Loop";
+            const NAME: &'static ::core::primitive::str = "Loop";
         ),
         // The type of a field that is configured out need not exist.
         quote!(where T: ::core::clone::Clone + ::core::fmt::Debug + ::core::cmp::PartialEq),
@@ -509,11 +513,83 @@ fn a_module_without_parameters_and_setup_fields_derives_what_the_compiler_can() 
         ),
     ] {
         let expansion = packed(expand(item));
-        let derive = packed(quote!(#[derive(::core::clone::Clone, ::core::cmp::PartialEq)]));
+        let derive = packed(quote!(#[derive(::core::clone::Clone)]));
         assert_eq!(expansion.starts_with(&derive), is_derived, "{expansion}");
         assert_eq!(expansion.contains("fnclone(&self)"), !is_derived, "{expansion}");
-        assert_eq!(expansion.contains("fneq(&self"), !is_derived, "{expansion}");
     }
+}
+
+#[test]
+fn conditional_attributes_are_for_the_compiler_to_choose() {
+    let item = quote! {
+        #[cfg_attr(a, derive(Serialize))]
+        struct Foo {
+            #[cfg_attr(any(b, c), module(default = 3), doc = "Many.")]
+            n: usize,
+        }
+    };
+    assert_expands(
+        quote!(name = "Bar", crate = crate::core),
+        item,
+        quote! {
+            #[cfg(a)]
+            #[crate::core::__private::module(name = "Bar", crate = crate::core)]
+            #[derive(Serialize)]
+            struct Foo {
+                #[cfg_attr(any(b, c), module(default = 3), doc = "Many.")]
+                n: usize,
+            }
+            #[cfg(not(a))]
+            #[crate::core::__private::module(name = "Bar", crate = crate::core)]
+            struct Foo {
+                #[cfg_attr(any(b, c), module(default = 3), doc = "Many.")]
+                n: usize,
+            }
+        },
+    );
+    let rest = expand(quote! {
+        struct Foo {
+            #[cfg_attr(any(b, c), module(default = 3), doc = "Many.")]
+            n: usize,
+            #[cfg_attr(any(b, c), setup(4))]
+            m: usize,
+        }
+    });
+    let expected = quote! {
+        #[cfg(any(b, c))]
+        #[::flaxen::__private::module()]
+        struct Foo {
+            #[module(default = 3)]
+            #[doc = "Many."]
+            n: usize,
+            #[setup(4)]
+            m: usize,
+        }
+        #[cfg(not(any(b, c)))]
+        #[::flaxen::__private::module()]
+        struct Foo {
+            n: usize,
+            m: usize,
+        }
+    };
+    assert_eq!(text(rest), text(expected));
+    // What does not parse is the compiler's to report.
+    let malformed = packed(expand(quote!(
+        struct Foo {
+            #[cfg_attr(a b, = c)]
+            n: usize,
+        }
+    )));
+    assert_has(&malformed, quote!(impl ::flaxen::Module for Foo));
+}
+
+#[test]
+fn what_the_user_allows_is_allowed_where_it_is_repeated() {
+    let expansion = packed(expand(quote! {
+        #[expect(missing_docs)]
+        struct Foo { #[allow(deprecated, reason = "old")] n: Old }
+    }));
+    assert_eq!(expansion.matches("#[allow(missing_docs)]#[allow(deprecated,reason=\"old\")]").count(), 4);
 }
 
 #[test]

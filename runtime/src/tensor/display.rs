@@ -1,8 +1,10 @@
-//! Printing as NumPy does: `Display` like `str`, `Debug` like `repr` with shape and dtype.
+//! Printing as NumPy does: `Display` like `str`, `Debug` like `repr` with shape and dtype; what a format asks for (`{:8.3}`,
+//! `{:e}`, `{:+}`) is for each element.
 
 use std::fmt::{self, Write as _};
 
 use super::dtype::dispatch;
+use super::format::Style;
 use super::{Array, DType, Repr, Tensor};
 
 /// Larger arrays are shortened.
@@ -24,10 +26,13 @@ enum Format {
     Fixed { left: usize, right: usize },
     /// Digits behind the point of the mantissa, and the widest word.
     Scientific { right: usize, width: usize },
+    /// As the format asks for: the widest word.
+    Asked { width: usize },
 }
 
 struct Printer<'a> {
     array: &'a Array,
+    style: Style,
     format: Format,
     /// Between elements of a row.
     separator: &'static str,
@@ -35,15 +40,20 @@ struct Printer<'a> {
 }
 
 impl<'a> Printer<'a> {
-    fn new(array: &'a Array, separator: &'static str) -> Printer<'a> {
+    fn new(array: &'a Array, separator: &'static str, style: Style) -> Printer<'a> {
         let shortened = array.size() > THRESHOLD;
-        let mut printer = Printer { array, format: Format::Plain { width: 0 }, separator, shortened };
+        let mut printer = Printer { array, style, format: Format::Plain { width: 0 }, separator, shortened };
         let mut shown = Vec::new();
         printer.visit(0, 0, &mut |flat| shown.push(flat));
-        printer.format = if array.dtype().is_float() {
-            float_format(&shown.iter().map(|&flat| float(array, flat)).collect::<Vec<_>>(), array.dtype())
+        let is_float = array.dtype().is_float();
+        printer.format = if style.asks_for_digits(is_float) {
+            Format::Asked { width: shown.iter().map(|&flat| printer.asked(flat).len()).max().unwrap_or(0) }
+        } else if is_float {
+            let values = shown.iter().map(|&flat| float(array, flat)).collect::<Vec<_>>();
+            float_format(&values, array.dtype(), style)
         } else {
-            Format::Plain { width: shown.iter().map(|&flat| whole(array, flat).len()).max().unwrap_or(0) }
+            let width = shown.iter().map(|&flat| printer.whole(flat).len()).max().unwrap_or(0);
+            Format::Plain { width }
         };
         printer
     }
@@ -68,11 +78,39 @@ impl<'a> Printer<'a> {
     }
 
     fn word(&self, flat: usize) -> String {
-        match self.format {
-            Format::Plain { width } => format!("{:>width$}", whole(self.array, flat)),
-            Format::Fixed { left, right } => fixed(float(self.array, flat), self.array.dtype(), left, right),
-            Format::Scientific { right, width } => {
-                format!("{:>width$}", scientific(float(self.array, flat), self.array.dtype(), Some(right)))
+        let (dtype, style) = (self.array.dtype(), self.style);
+        let number = || float(self.array, flat);
+        let (text, width) = match self.format {
+            Format::Plain { width } => (self.whole(flat), width),
+            Format::Asked { width } => (self.asked(flat), width),
+            Format::Fixed { left, right } => (fixed(number(), dtype, left, right, style), 0),
+            Format::Scientific { right, width } => (scientific(number(), dtype, Some(right), style), width),
+        };
+        self.style.pad(text, width)
+    }
+
+    fn whole(&self, flat: usize) -> String {
+        match self.array.dtype() {
+            DType::Bool => if self.array.data::<u8>()[flat] != 0 { "True" } else { "False" }.to_owned(),
+            dtype => {
+                dispatch!(dtype, T => self.style.signed(self.array.data::<T>()[flat].to_string()))
+            }
+        }
+    }
+
+    /// The element with as many digits as the format asks for.
+    fn asked(&self, flat: usize) -> String {
+        match self.array.dtype() {
+            DType::Bool => self.whole(flat),
+            dtype if !dtype.is_float() => self.style.signed(self.style.integer(&self.whole(flat))),
+            dtype => {
+                let x = float(self.array, flat);
+                let text = if x.is_finite() {
+                    self.style.float(x, || shortest(x, dtype, true))
+                } else {
+                    special(x).to_owned()
+                };
+                self.style.signed(text)
             }
         }
     }
@@ -82,6 +120,9 @@ impl<'a> Printer<'a> {
         let shape = self.array.shape();
         if axis == shape.len() {
             return self.word(flat);
+        }
+        if self.array.size() == 0 {
+            return "[]".to_owned();
         }
         let comma = self.separator.trim_end();
         let mut out = String::from("[");
@@ -128,13 +169,6 @@ fn float(array: &Array, flat: usize) -> f64 {
     }
 }
 
-fn whole(array: &Array, flat: usize) -> String {
-    match array.dtype() {
-        DType::Bool => if array.data::<u8>()[flat] != 0 { "True" } else { "False" }.to_owned(),
-        dtype => dispatch!(dtype, T => array.data::<T>()[flat].to_string()),
-    }
-}
-
 /// The shortest digits that give the number back in its own dtype.
 fn shortest(x: f64, dtype: DType, exponent: bool) -> String {
     macro_rules! text {
@@ -163,13 +197,13 @@ fn shortest(x: f64, dtype: DType, exponent: bool) -> String {
 }
 
 /// Digits in front of the point (with the sign) and behind it, cut to the precision.
-fn parts(x: f64, dtype: DType) -> (String, String) {
-    let text = shortest(x, dtype, false);
+fn parts(x: f64, dtype: DType, style: Style) -> (String, String) {
+    let text = style.signed(shortest(x, dtype, false));
     let (left, right) = text.split_once('.').unwrap_or((&text, ""));
     if right.len() <= PRECISION {
         return (left.to_owned(), right.to_owned());
     }
-    let rounded = format!("{x:.PRECISION$}");
+    let rounded = style.signed(format!("{x:.PRECISION$}"));
     let (left, right) = rounded.split_once('.').unwrap_or((&rounded, ""));
     (left.to_owned(), right.trim_end_matches('0').to_owned())
 }
@@ -184,18 +218,18 @@ fn special(x: f64) -> &'static str {
     }
 }
 
-fn fixed(x: f64, dtype: DType, left: usize, right: usize) -> String {
+fn fixed(x: f64, dtype: DType, left: usize, right: usize, style: Style) -> String {
     if !x.is_finite() {
-        return format!("{:>1$}", special(x), left + 1 + right);
+        return format!("{:>1$}", style.signed(special(x).to_owned()), left + 1 + right);
     }
-    let (whole, fraction) = parts(x, dtype);
+    let (whole, fraction) = parts(x, dtype, style);
     format!("{whole:>left$}.{fraction:<right$}")
 }
 
 /// `1.5e-05`: the exponent has a sign and two digits at least.
-fn scientific(x: f64, dtype: DType, right: Option<usize>) -> String {
+fn scientific(x: f64, dtype: DType, right: Option<usize>, style: Style) -> String {
     if !x.is_finite() {
-        return special(x).to_owned();
+        return style.signed(special(x).to_owned());
     }
     let text = shortest(x, dtype, true);
     let digits = text.split_once('e').and_then(|(m, _)| m.split_once('.')).map_or(0, |(_, f)| f.len());
@@ -205,28 +239,29 @@ fn scientific(x: f64, dtype: DType, right: Option<usize>) -> String {
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
     let exponent: i32 = exponent.parse().unwrap_or(0);
     let sign = if exponent < 0 { '-' } else { '+' };
-    format!("{whole}.{fraction:0<right$}e{sign}{:02}", exponent.abs())
+    style.signed(format!("{whole}.{fraction:0<right$}e{sign}{:02}", exponent.abs()))
 }
 
-fn float_format(values: &[f64], dtype: DType) -> Format {
+fn float_format(values: &[f64], dtype: DType, style: Style) -> Format {
     let finite = || values.iter().copied().filter(|x| x.is_finite());
     let sizes = || finite().map(f64::abs).filter(|&x| x != 0.0);
     let (most, least) = (sizes().fold(0.0, f64::max), sizes().fold(f64::INFINITY, f64::min));
     // NumPy's rule for when the digits of a fixed notation would not tell much.
     if most >= 1e8 || (most > 0.0 && (least < 1e-4 || most / least > 1000.0)) {
         let fraction = |x| {
-            scientific(x, dtype, None)
+            scientific(x, dtype, None, Style::default())
                 .split_once('e')
                 .map_or(0, |(m, _)| m.len() - 1 - m.find('.').unwrap_or(0))
         };
         let right = finite().map(fraction).max().unwrap_or(0);
-        let width = values.iter().map(|&x| scientific(x, dtype, Some(right)).len()).max().unwrap_or(0);
+        let width = values.iter().map(|&x| scientific(x, dtype, Some(right), style).len()).max().unwrap_or(0);
         return Format::Scientific { right, width };
     }
-    let words: Vec<(String, String)> = finite().map(|x| parts(x, dtype)).collect();
+    let words: Vec<(String, String)> = finite().map(|x| parts(x, dtype, style)).collect();
     let left = words.iter().map(|(left, _)| left.len()).max().unwrap_or(0);
     let right = words.iter().map(|(_, right)| right.len()).max().unwrap_or(0);
-    let widest = values.iter().filter(|x| !x.is_finite()).map(|&x| special(x).len()).max().unwrap_or(0);
+    let specials = values.iter().filter(|x| !x.is_finite()).map(|&x| style.signed(special(x).to_owned()));
+    let widest = specials.map(|word| word.len()).max().unwrap_or(0);
     Format::Fixed { left: left.max(widest.saturating_sub(right + 1)), right }
 }
 
@@ -234,7 +269,7 @@ pub(super) fn debug(array: &Array, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let text = if array.shape().len() > RANK {
         "...".to_owned()
     } else {
-        Printer::new(array, ", ").print(0, 0, "Tensor(".len())
+        Printer::new(array, ", ", Style::of(f)).print(0, 0, "Tensor(".len())
     };
     let weak = if array.aval().weak { ", weak" } else { "" };
     write!(f, "Tensor({text}, shape={:?}, dtype={}{weak})", array.shape(), array.dtype())
@@ -251,14 +286,43 @@ impl fmt::Debug for Tensor {
 
 /// As NumPy prints an array: `[1.  2.5]`, columns aligned, a large one shortened.
 ///
+/// What a format asks for is for each element: `{:.3}` prints three decimals, `{:8.3}` at least eight characters, `{:+}` signs,
+/// `{:e}` exponents.
+///
+/// ```
+/// let x = flaxen::Tensor::from([1.5f32, -22.25]);
+/// assert_eq!(format!("{x}"), "[  1.5  -22.25]");
+/// assert_eq!(format!("{x:.1}"), "[  1.5 -22.2]");
+/// assert_eq!(format!("{:.3}", x.mean()), "-10.375");
+/// assert_eq!(format!("{x:.2e}"), "[ 1.50e0 -2.23e1]");
+/// ```
+///
 /// A value without numbers (under `jit` or `vmap`) is printed as what it is, and one of more than 64 axes by its dtype and shape.
 impl fmt::Display for Tensor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.array() {
-            Ok(array) if array.shape().len() > RANK => write!(f, "{}", array.aval()),
-            Ok(array) => f.pad(&Printer::new(array, " ").print(0, 0, 0)),
-            Err(_) => fmt::Debug::fmt(self, f),
-        }
+        display(self, f, Style::of(f))
+    }
+}
+
+/// Every element with an exponent.
+impl fmt::LowerExp for Tensor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        display(self, f, Style::of(f).with_exponent('e'))
+    }
+}
+
+/// Every element with an exponent.
+impl fmt::UpperExp for Tensor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        display(self, f, Style::of(f).with_exponent('E'))
+    }
+}
+
+fn display(tensor: &Tensor, f: &mut fmt::Formatter<'_>, style: Style) -> fmt::Result {
+    match tensor.array() {
+        Ok(array) if array.shape().len() > RANK => write!(f, "{}", array.aval()),
+        Ok(array) => f.write_str(&Printer::new(array, " ", style).print(0, 0, 0)),
+        Err(_) => fmt::Debug::fmt(tensor, f),
     }
 }
 
@@ -267,6 +331,68 @@ mod tests {
     use crate::{DType, Tensor};
 
     // Every expectation is what NumPy 2 prints for the same array.
+
+    #[test]
+    fn nothing_is_printed_flat() {
+        for shape in [&[0][..], &[0, 3], &[2, 0, 3]] {
+            assert_eq!(Tensor::zeros(shape).to_string(), "[]");
+        }
+    }
+
+    /// As NumPy 2 prints with `precision=3, floatmode='fixed', suppress=True`.
+    #[test]
+    fn a_precision_is_for_each_element() {
+        let text = |x: &Tensor| format!("{x:.3}");
+        assert_eq!(text(&Tensor::from([1.0f32, 2.5, -3.25])), "[ 1.000  2.500 -3.250]");
+        assert_eq!(text(&Tensor::from([1e-5f32, 2.5])), "[0.000 2.500]");
+        assert_eq!(text(&Tensor::from([-0.0f32, 0.0])), "[-0.000  0.000]");
+        let special = Tensor::from([f32::NAN, 1.0, f32::INFINITY, f32::NEG_INFINITY]);
+        assert_eq!(text(&special), "[  nan 1.000   inf  -inf]");
+        assert_eq!(text(&Tensor::from([1i32, -20])), "[  1 -20]");
+        assert_eq!(text(&Tensor::from([true, false])), "[ True False]");
+        assert_eq!(text(&Tensor::zeros([0, 2])), "[]");
+        assert_eq!(format!("{:.3?}", Tensor::from([1.5f32])), "Tensor([1.500], shape=[1], dtype=float32)");
+    }
+
+    /// As Rust prints the numbers by themselves.
+    #[test]
+    fn a_scalar_is_printed_as_a_number_is() {
+        macro_rules! assert_same {
+            ($($format:literal)*) => {
+                $(for x in [1.2345678e-5f32, 123.45678, -2.5, 0.0, 1e30] {
+                    assert_eq!(format!($format, Tensor::from(x)), format!($format, x), "{}", stringify!($format));
+                })*
+            };
+        }
+        assert_same!("{:.0}" "{:.3}" "{:8.3}" "{:<12.2}|" "{:*^14.2}" "{:+.3}" "{:012.3}" "{:+012.1}" "{:e}" "{:.2e}" "{:E}" "{:+15e}");
+        assert_eq!(
+            format!("{:+} {:4} {:e}", Tensor::from(7i32), Tensor::from(7), Tensor::from(1200)),
+            "+7    7 1.2e3"
+        );
+        assert_eq!(format!("{:.1}", Tensor::from(0.25f64).cast(crate::DType::BF16)), "0.2");
+    }
+
+    /// As NumPy 2 prints with `sign='+'`.
+    #[test]
+    fn a_sign_is_for_each_element() {
+        let text = |x: Tensor| format!("{x:+}");
+        assert_eq!(text(Tensor::from([1.0f32, 2.5, -3.25])), "[+1.   +2.5  -3.25]");
+        assert_eq!(text(Tensor::from([1e-5f32, 2.5])), "[+1.0e-05 +2.5e+00]");
+        assert_eq!(
+            text(Tensor::from([f32::NAN, 1.0, f32::INFINITY, f32::NEG_INFINITY])),
+            "[+nan  +1. +inf -inf]"
+        );
+        assert_eq!(text(Tensor::from([[1.0f32, -22.5], [f32::NAN, 3.0]])), "[[ +1.  -22.5]\n [ +nan  +3. ]]");
+        assert_eq!(text(Tensor::from([-0.0f32, 0.0])), "[-0. +0.]");
+        assert_eq!(text(Tensor::from([1i32, -20])), "[ +1 -20]");
+    }
+
+    #[test]
+    fn a_width_is_for_each_element() {
+        assert_eq!(format!("{:6}", Tensor::from([1i32, -20])), "[     1    -20]");
+        assert_eq!(format!("{:<5}|", Tensor::from([1.5f32, 2.0])), "[1.5   2.   ]|");
+        assert_eq!(format!("{:8.2}", Tensor::from([[1.5f32], [200.0]])), "[[    1.50]\n [  200.00]]");
+    }
 
     #[test]
     fn floats_are_aligned_at_the_point() {

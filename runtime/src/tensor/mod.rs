@@ -5,6 +5,7 @@ mod aval;
 mod convert;
 mod display;
 pub(crate) mod dtype;
+mod format;
 mod ndarray;
 pub(crate) mod pool;
 pub(crate) mod untyped;

@@ -152,7 +152,10 @@ fn a_run_is_changed_only_at_the_level_it_began_at() -> Result<()> {
     let (model, xs) = (Inside::new(), Tensor::ones([4, 3]));
     let error = model.init(key(0)).run(|m| m.writes(&xs)).expect_err("writes under vmap");
     assert!(matches!(error.root(), Error::TraceLevel { .. }), "{error}");
-    assert!(error.to_string().contains("lift::vmap") && error.to_string().contains("/Dense_0"), "{error}");
+    assert!(
+        error.to_string().contains("before the transform") && error.to_string().contains("/Dense_0"),
+        "{error}"
+    );
     let error =
         model.apply(Variables::new()).rngs(key(0)).run(|m| m.draws(&xs)).expect_err("draws under vmap");
     assert!(matches!(error.root(), Error::TraceLevel { .. }), "{error}");

@@ -248,9 +248,34 @@ fn what_does_not_fit_is_an_error_that_names_the_place() {
     let state = tx.init(&params());
     let wrong = params().with("encoder/bias", Tensor::zeros([7]));
     let error = tx.update(&wrong, &state, &params()).unwrap_err().to_string();
-    assert!(error.contains("encoder.bias") && error.contains("[7]") && error.contains("[3]"), "{error}");
+    assert!(error.contains("encoder/bias") && error.contains("[7]") && error.contains("[3]"), "{error}");
     let error = tx.update(&params().with("more", 1.0f32), &state, &params()).unwrap_err().to_string();
     assert!(error.contains("optimizer"), "{error}");
     let other = optim::adam(optim::linear_schedule(1.0, 0.0, 3));
     assert!(other.update(&params(), &state, &params()).is_err());
+}
+
+/// What an optimizer, and the addition of what it returns, say of gradients that do not fit.
+#[test]
+fn mistakes_in_gradients_are_told_by_parameter_and_shapes() {
+    let tensor = |shape: &[usize]| Tensor::ones(shape);
+    let params = Dict::new().with("Dense_0/kernel", tensor(&[2, 3])).with("Dense_0/bias", tensor(&[3]));
+    let wider = Dict::new().with("Dense_0/kernel", tensor(&[2, 4])).with("Dense_0/bias", tensor(&[3]));
+    let fewer = Dict::new().with("Dense_0/kernel", tensor(&[2, 3]));
+    let more = params.with("Dense_1/bias", tensor(&[3]));
+    let tx = optim::adam(0.1);
+    let state = tx.init(&params);
+    let update = |gradients: &Dict| tx.update(gradients, &state, &params).unwrap_err().to_string();
+    let apply = |updates: &Dict| optim::try_apply_updates(&params, updates).unwrap_err().to_string();
+
+    let expected = "expects [2, 3], the parameter's shape, found";
+    let place = "of shape [2, 4] for the parameter `Dense_0/kernel`";
+    assert_eq!(update(&wider), format!("`update` {expected} a gradient {place}"));
+    assert_eq!(apply(&wider), format!("`apply_updates` {expected} an update {place}"));
+    assert!(update(&fewer).ends_with(": `Dense_0/bias` is missing"), "{}", update(&fewer));
+    assert_eq!(apply(&fewer), "the updates differ from the parameters: `Dense_0/bias` is missing");
+    assert!(update(&more).ends_with(": there is no parameter `Dense_1/bias`"), "{}", update(&more));
+    assert_eq!(apply(&more), "the updates differ from the parameters: there is no parameter `Dense_1/bias`");
+    let alone = optim::try_apply_updates(&tensor(&[2]), &tensor(&[1])).unwrap_err().to_string();
+    assert_eq!(alone, "`apply_updates` expects [2], the parameter's shape, found an update of shape [1]");
 }

@@ -124,9 +124,9 @@ impl fmt::Display for Error {
             ),
             Error::TraceLevel { path, action } => write!(
                 f,
-                "`{path}` {action} under a transform that was entered inside the model: start the run inside the \
-                 transform, as in `grad(|params| model.apply(..).call(..))`, or lift the transform over the module \
-                 (`lift::grad`, `lift::vmap`, `lift::jit`)"
+                "`{path}` {action} under a transform that was entered inside the model: do so before the transform, whose \
+                 function may use the tensors, or start the run inside the transform, as in \
+                 `grad(|params| model.apply(..).call(..))`"
             ),
             Error::PerturbationNotFound { collection, name, path } => write!(
                 f,

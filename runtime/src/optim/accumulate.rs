@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::GradientTransformation;
 use super::finite::choose;
-use super::moments::{incremented, no_steps, zeros, zip};
+use super::moments::{incremented, no_steps, same_shapes, zeros, zip};
 use crate::error::Result;
 use crate::tensor::{DType, Tensor};
 use crate::tree::{Tree, leaves};
@@ -108,6 +108,7 @@ impl<P: Tree + Clone, T: GradientTransformation<P>> GradientTransformation<P> fo
     fn update(&self, updates: &P, state: &Self::State, params: &P) -> Result<(P, Self::State)> {
         let k = (self.every_k)(&state.gradient_step)?.try_cast(DType::I32)?;
         let taken = (&state.mini_step + 1).cast(DType::F32);
+        same_shapes("update", "a gradient", updates, &state.acc_grads)?;
         let [sum] = zip([&state.acc_grads, updates], |[sum, g]| {
             let new = if self.use_grad_mean { sum + (g - sum) / taken.cast(g.dtype()) } else { sum + g };
             Ok([new.try_cast(sum.dtype())?])

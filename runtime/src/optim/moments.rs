@@ -6,21 +6,32 @@ use crate::error::{Error, Result};
 use crate::tensor::{DType, Tensor};
 use crate::tree::{self, Structure, Tree, leaves, leaves_with_path};
 
+/// What is said of trees that differ.
+const DIFFERENT: &str = "the gradients differ from the parameters or from the state of the optimizer";
+
 /// The trees whose leaves `f` gives for the leaves of some trees in the same places; all must have the same shapes.
 pub(super) fn zip<P: Tree, const N: usize, const M: usize>(
     trees: [&P; N],
     f: impl FnMut([&Tensor; N]) -> Result<[Tensor; M]>,
 ) -> Result<[P; M]> {
-    let structure = same_structure(&trees)?;
+    let structure = same_structure(DIFFERENT, &trees)?;
     for other in &trees[1..] {
-        for ((path, leaf), other) in leaves_with_path(trees[0]).iter().zip(leaves(*other)) {
-            if leaf.shape() != other.shape() {
-                let found = format!("an update of shape {:?} at `{path}`", leaf.shape());
-                return Err(Error::shape("update", found, format!("{:?}, as before", other.shape())));
-            }
-        }
+        same_shapes("update", "a gradient", trees[0], *other)?;
     }
     zip_leaves(&structure, trees, f)
+}
+
+/// Whether what there is for each parameter has its shape; `params` may be other trees in the shapes of the parameters.
+pub(super) fn same_shapes<P: Tree>(op: &'static str, what: &str, found: &P, params: &P) -> Result<()> {
+    for ((path, found), param) in leaves_with_path(found).iter().zip(leaves(params)) {
+        if found.shape() != param.shape() {
+            let path = path.join("/");
+            let place = if path.is_empty() { path } else { format!(" for the parameter `{path}`") };
+            let found = format!("{what} of shape {:?}{place}", found.shape());
+            return Err(Error::shape(op, found, format!("{:?}, the parameter's shape", param.shape())));
+        }
+    }
+    Ok(())
 }
 
 /// As [`zip`], for trees whose leaves differ in shape.
@@ -28,20 +39,31 @@ pub(super) fn zip_uneven<P: Tree, const N: usize, const M: usize>(
     trees: [&P; N],
     f: impl FnMut([&Tensor; N]) -> Result<[Tensor; M]>,
 ) -> Result<[P; M]> {
-    zip_leaves(&same_structure(&trees)?, trees, f)
+    zip_leaves(&same_structure(DIFFERENT, &trees)?, trees, f)
 }
 
-fn same_structure<P: Tree>(trees: &[&P]) -> Result<Structure> {
+/// The structure of trees that must all have it: of the first, which is the one that is new, and of those that were there.
+pub(super) fn same_structure<P: Tree>(context: &'static str, trees: &[&P]) -> Result<Structure> {
     let structure = Structure::of(trees[0]);
     for other in &trees[1..] {
-        if let Some(message) = structure.difference(*other) {
-            return Err(Error::Structure {
-                context: "the gradients differ from the parameters or from the state of the optimizer",
-                message,
-            });
+        if structure.difference(*other).is_some() {
+            return Err(Error::Structure { context, message: difference(trees[0], *other) });
         }
     }
     Ok(structure)
+}
+
+/// How a tree differs from what was expected, by the parameters if they are others.
+fn difference<P: Tree>(found: &P, expected: &P) -> String {
+    let paths = |tree| leaves_with_path(tree).iter().map(|(path, _)| path.join("/")).collect::<Vec<_>>();
+    let (found_paths, expected_paths) = (paths(found), paths(expected));
+    if let Some(missing) = expected_paths.iter().find(|path| !found_paths.contains(path)) {
+        return format!("`{missing}` is missing");
+    }
+    if let Some(other) = found_paths.iter().find(|path| !expected_paths.contains(path)) {
+        return format!("there is no parameter `{other}`");
+    }
+    Structure::of(expected).difference(found).unwrap_or_default()
 }
 
 fn zip_leaves<P: Tree, const N: usize, const M: usize>(

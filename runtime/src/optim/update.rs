@@ -1,6 +1,6 @@
 //! Functions of whole trees of parameters.
 
-use super::moments::zip;
+use super::moments::{same_shapes, same_structure, zip};
 use crate::error::Result;
 use crate::ops::unwrap;
 use crate::tensor::{DType, Tensor, TensorLike};
@@ -28,6 +28,8 @@ pub fn apply_updates<P: Tree>(params: &P, updates: &P) -> P {
 /// # Errors
 /// If structures or shapes differ.
 pub fn try_apply_updates<P: Tree>(params: &P, updates: &P) -> Result<P> {
+    same_structure("the updates differ from the parameters", &[updates, params])?;
+    same_shapes("apply_updates", "an update", updates, params)?;
     let [params] = zip([params, updates], |[p, u]| Ok([(p + u).try_cast(p.dtype())?]))?;
     Ok(params)
 }
@@ -48,7 +50,10 @@ pub fn global_norm(tree: &impl Tree) -> Result<Tensor> {
 /// If structures or shapes differ.
 pub fn incremental_update<P: Tree>(new: &P, old: &P, step_size: impl TensorLike) -> Result<P> {
     let step_size = step_size.operand()?;
-    let [mixed] = zip([new, old], |[new, old]| Ok([new * &step_size + old * (1.0 - &step_size)]))?;
+    step_size.check_open()?;
+    let rest = 1.0 - &step_size;
+    let [mixed] =
+        zip([new, old], |[new, old]| Ok([new.try_mul(&step_size)?.try_add(old.try_mul(&rest)?)?]))?;
     Ok(mixed)
 }
 

@@ -28,6 +28,12 @@ impl Path {
         self.0.last()
     }
 
+    /// Where the tree is that this is a child of; the root for itself.
+    pub(crate) fn parent(mut self) -> Path {
+        self.0.pop();
+        self
+    }
+
     /// True for the root.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

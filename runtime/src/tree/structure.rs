@@ -216,7 +216,8 @@ impl Structure {
             }
             let part = parts.next();
             if !part.is_some_and(|part| part.matches(&token)) {
-                let at = path.path();
+                // The name of a child is a matter of the tree it is in.
+                let at = if let Token::Key(_) = token { path.path().parent() } else { path.path() };
                 let place = if at.is_empty() { String::new() } else { format!("at `{at}`: ") };
                 let expected = part.map_or_else(|| "nothing more".to_owned(), Part::describe);
                 found = Some(format!("{place}expected {expected}, found {}", describe(&token)));

@@ -318,6 +318,15 @@ impl Error {
         }
     }
 
+    /// With the name that the user called an operation by which is made of others.
+    pub(crate) fn called(mut self, name: &'static str) -> Error {
+        match &mut self {
+            Error::Shape { op, .. } | Error::DType { op, .. } | Error::Argument { op, .. } => *op = name,
+            _ => {}
+        }
+        self
+    }
+
     /// The error itself, without the line and the module it happened in.
     pub fn root(&self) -> &Error {
         match self {

@@ -87,7 +87,7 @@ impl<'m> Call<'m> {
             Err(error) => return Err(error.clone().into()),
         };
         let entered = self.enter_method(instance)?;
-        let place = trace::place::enter_module(|| instance.scope().path_text());
+        let place = trace::place::enter_module(instance.clone());
         let row = instance.session.recorder.as_ref().map(|recorder| recorder.enter());
         let result = if self.is_intercepted {
             self.run_intercepted(instance, output, body)

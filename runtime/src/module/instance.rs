@@ -11,6 +11,7 @@ use super::share::SharedNames;
 use super::tabulate::record::Recorder;
 use crate::error::{Error, Result};
 use crate::scope::Scope;
+use crate::trace::place::Running;
 
 /// Which calls to capture.
 pub enum Capture {
@@ -48,6 +49,16 @@ pub(crate) struct Instance {
     shared_names: Mutex<Option<Arc<SharedNames>>>,
     /// Runs the module's setup; held by the module itself, which the trigger holds in turn.
     pub trigger: OnceLock<Weak<dyn Trigger>>,
+}
+
+impl Running for Instance {
+    fn class(&self) -> &'static str {
+        self.class
+    }
+
+    fn path(&self) -> String {
+        self.scope().path_text()
+    }
 }
 
 /// Ends a method when it goes out of scope.

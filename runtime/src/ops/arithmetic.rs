@@ -1,7 +1,7 @@
 //! Arithmetic of two arguments that is composed from primitives.
 
 use super::binary::Binary;
-use super::{promoted, promoted_inexact, unwrap};
+use super::{broadcast_shapes, promoted, promoted_inexact, unwrap};
 use crate::error::{Error, Result};
 use crate::tensor::{DType, Tensor, TensorLike};
 use crate::trace::bind1;
@@ -13,7 +13,12 @@ fn numbers(op: &'static str, x: &Tensor, y: Tensor) -> Result<[Tensor; 2]> {
     if pair[0].dtype() == DType::Bool {
         return Err(Error::dtype(op, DType::Bool, "numbers (cast the booleans first)"));
     }
+    fit(op, &pair)?;
     Ok(pair)
+}
+
+fn fit(op: &'static str, [x, y]: &[Tensor; 2]) -> Result<()> {
+    broadcast_shapes(op, &[x.shape(), y.shape()]).map(drop)
 }
 
 /// Where a remainder with the sign of the dividend has to move by one divisor.
@@ -99,7 +104,9 @@ impl Tensor {
     /// If the shapes do not broadcast.
     #[track_caller]
     pub fn try_hypot(&self, other: impl TensorLike) -> Result<Tensor> {
-        let [x, y] = promoted_inexact([self.clone(), other.operand()?])?;
+        let pair = promoted_inexact([self.clone(), other.operand()?])?;
+        fit("hypot", &pair)?;
+        let [x, y] = pair;
         let (x, y) = (x.try_abs()?, y.try_abs()?);
         let infinite = x.try_is_inf()?.try_bitor(y.try_is_inf()?)?;
         let (long, short) = (x.try_maximum(&y)?, x.try_minimum(&y)?);
@@ -126,7 +133,9 @@ impl Tensor {
     /// If the shapes do not broadcast.
     #[track_caller]
     pub fn try_is_close(&self, other: impl TensorLike, rtol: f64, atol: f64) -> Result<Tensor> {
-        let [x, y] = promoted_inexact([self.clone(), other.operand()?])?;
+        let pair = promoted_inexact([self.clone(), other.operand()?])?;
+        fit("is_close", &pair)?;
+        let [x, y] = pair;
         let distance = x.try_sub(&y)?.try_abs()?;
         let allowed = y.try_abs()? * rtol + atol;
         let near = distance.try_le(allowed)?.try_bitand(y.try_is_finite()?)?;

@@ -39,6 +39,21 @@ pub(crate) enum Binary {
 use Binary::{Add, And, Atan2, Div, Max, Min, Mul, Or, Pow, Rem, ShiftLeft, ShiftRight, Sub, Xor};
 
 impl Binary {
+    /// The name of the method, which a user knows it by.
+    fn method(self) -> &'static str {
+        match self {
+            Rem => "fmod",
+            Max => "maximum",
+            Min => "minimum",
+            And => "bitand",
+            Or => "bitor",
+            Xor => "bitxor",
+            ShiftLeft => "shl",
+            ShiftRight => "shr",
+            _ => self.name(),
+        }
+    }
+
     fn check_dtype(self, dtype: DType) -> Result<()> {
         let (fits, expected) = match self {
             Add | Mul | Max | Min => return Ok(()),
@@ -265,7 +280,11 @@ fn run<T: bytemuck::Pod + Send + Sync>(
 
 #[track_caller]
 fn apply(op: Binary, x: Tensor, y: Tensor) -> Result<Tensor> {
-    let pair = [x, y];
+    apply_unnamed(op, [x, y]).map_err(|error| error.called(op.method()))
+}
+
+#[track_caller]
+fn apply_unnamed(op: Binary, pair: [Tensor; 2]) -> Result<Tensor> {
     let pair = match op {
         Div | Atan2 => promoted_inexact(pair)?,
         // The shifted value decides, not the distance.

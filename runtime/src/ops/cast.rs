@@ -106,6 +106,7 @@ pub(crate) fn scalar(x: &Array, dtype: DType, weak: bool) -> Array {
     kernel(x, Aval { shape: x.aval().shape.clone(), dtype, weak })
 }
 
+#[track_caller]
 pub(crate) fn cast_to(x: &Tensor, dtype: DType, weak: bool) -> Result<Tensor> {
     bind1(&Cast { dtype, weak }, [x.clone()])
 }

@@ -256,7 +256,10 @@ impl Tensor {
             return Err(Error::shape("stack", found, "tensors of one shape"));
         }
         let axis = axis_of("stack", axis, args[0].rank() + 1)? as isize;
-        let rows: Vec<Tensor> = args.iter().map(|arg| arg.try_expand_dims([axis])).collect::<Result<_>>()?;
+        let mut rows = Vec::with_capacity(args.len());
+        for arg in &args {
+            rows.push(arg.try_expand_dims([axis])?);
+        }
         Tensor::try_concatenate(&rows, axis)
     }
 
@@ -342,7 +345,10 @@ impl Tensor {
         if size == 0 {
             return Ok(Vec::new());
         }
-        let parts = parts(self, axis, Shape::from_elem(1, size))?;
-        parts.into_iter().map(|part| part.try_reshape(&shape)).collect()
+        let mut parts = parts(self, axis, Shape::from_elem(1, size))?;
+        for part in &mut parts {
+            *part = part.try_reshape(&shape)?;
+        }
+        Ok(parts.into_vec())
     }
 }

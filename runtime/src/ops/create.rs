@@ -129,10 +129,12 @@ impl std::fmt::Debug for Iota {
     }
 }
 
+#[track_caller]
 pub(crate) fn full(aval: Aval, value: f64) -> Result<Tensor> {
     bind1(&Full { aval, value }, [])
 }
 
+#[track_caller]
 pub(crate) fn iota(shape: impl AsRef<[usize]>, dtype: DType, axis: usize) -> Result<Tensor> {
     bind1(&Iota { aval: Aval::new(shape, dtype), axis }, [])
 }

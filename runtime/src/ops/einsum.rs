@@ -67,6 +67,7 @@ pub fn try_einsum(subscripts: &str, operands: &[&Tensor]) -> Result<Tensor> {
 }
 
 /// Drops axes that broadcast, takes diagonals, sums what nobody else has.
+#[track_caller]
 fn prepare(tensor: &Tensor, operand: &einsum::Operand) -> Result<Tensor> {
     let kept = |axis: &usize| !operand.squeeze.contains(axis);
     let shape: Shape = (0..tensor.rank()).filter(kept).map(|axis| tensor.shape()[axis]).collect();
@@ -86,13 +87,15 @@ fn repeated(labels: &[Label]) -> Option<(usize, usize)> {
 }
 
 /// What two axes have in common, along the first; the second is gone.
+#[track_caller]
 fn diagonal(x: &Tensor, first: usize, second: usize) -> Result<Tensor> {
-    let place = |axis| create::iota(x.shape(), DType::I32, axis);
-    let on = place(first)?.try_eq(place(second)?)?;
+    let place = create::iota(x.shape(), DType::I32, first)?;
+    let on = place.try_eq(create::iota(x.shape(), DType::I32, second)?)?;
     super::reduce::sum_axes(&on.try_select(x, x.like(0.0))?, &[second])
 }
 
 /// The result's axes in the order of the output.
+#[track_caller]
 fn arranged(result: &Tensor, plan: &Plan) -> Result<Tensor> {
     let place = |label: &Label| plan.result.iter().position(|l| l == label);
     let axes: Option<Shape> = plan.output.iter().map(place).collect();
@@ -103,20 +106,21 @@ fn arranged(result: &Tensor, plan: &Plan) -> Result<Tensor> {
 }
 
 /// Two operands whose axes have labels; axes of size 1 broadcast.
+#[track_caller]
 fn contract(lhs: (&Tensor, &[usize]), rhs: (&Tensor, &[usize]), out: &[usize]) -> Result<Tensor> {
     // An axis of size 1 opposite a larger one is left out: the other side keeps it alone.
-    let squeezed = |(x, labels): (&Tensor, &[usize]),
-                    (y, others): (&Tensor, &[usize])|
-     -> Result<(Tensor, Vec<usize>)> {
-        let dropped = |axis: usize| {
-            let opposite = others.iter().position(|l| *l == labels[axis]);
-            x.shape()[axis] == 1 && opposite.is_some_and(|other| y.shape()[other] != 1)
+    let squeezed =
+        |(x, labels): (&Tensor, &[usize]), (y, others): (&Tensor, &[usize])| -> (Shape, Vec<usize>) {
+            let dropped = |axis: usize| {
+                let opposite = others.iter().position(|l| *l == labels[axis]);
+                x.shape()[axis] == 1 && opposite.is_some_and(|other| y.shape()[other] != 1)
+            };
+            let kept: Vec<usize> = (0..x.rank()).filter(|&axis| !dropped(axis)).collect();
+            let shape: Shape = kept.iter().map(|&axis| x.shape()[axis]).collect();
+            (shape, kept.into_iter().map(|axis| labels[axis]).collect())
         };
-        let kept: Vec<usize> = (0..x.rank()).filter(|&axis| !dropped(axis)).collect();
-        let shape: Shape = kept.iter().map(|&axis| x.shape()[axis]).collect();
-        Ok((x.try_reshape(&shape)?, kept.into_iter().map(|axis| labels[axis]).collect()))
-    };
-    let ((x, xl), (y, yl)) = (squeezed(lhs, rhs)?, squeezed(rhs, lhs)?);
+    let ((x, xl), (y, yl)) = (squeezed(lhs, rhs), squeezed(rhs, lhs));
+    let (x, y) = (lhs.0.try_reshape(&x)?, rhs.0.try_reshape(&y)?);
     let mut dimensions = DotDimensions::default();
     for (i, label) in xl.iter().enumerate() {
         let Some(j) = yl.iter().position(|l| l == label) else { continue };
@@ -214,6 +218,7 @@ impl Tensor {
             return self.try_mul(other);
         }
         self.try_tensordot(other, &[-1], &[if other.rank() == 1 { -1 } else { -2 }])
+            .map_err(|error| error.called("dot"))
     }
 
     /// The sum over the named pairs of axes; the result has what is left of `self`, then of `other`.
@@ -237,6 +242,7 @@ impl Tensor {
         };
         let contracting = (axes_in(axes, x.rank())?, axes_in(other_axes, y.rank())?);
         x.try_dot_general(&y, DotDimensions { contracting, ..DotDimensions::default() })
+            .map_err(|error| error.called("tensordot"))
     }
 
     /// All products of an element of `self` and one of `other`, both flattened.
@@ -294,7 +300,7 @@ impl Tensor {
     /// If there are less than two axes, or they differ in size.
     #[track_caller]
     pub fn try_trace(&self) -> Result<Tensor> {
-        let diagonal = self.try_diagonal()?;
+        let diagonal = self.try_diagonal().map_err(|error| error.called("trace"))?;
         super::reduce::sum_axes(&diagonal, &[diagonal.rank() - 1])
     }
 }

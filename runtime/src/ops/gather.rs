@@ -108,6 +108,7 @@ pub(crate) fn gather(x: &Tensor, indices: &Tensor, windows: Windows) -> Result<T
 }
 
 /// Indices along one axis as positions.
+#[track_caller]
 pub(crate) fn positions(indices: &Tensor) -> Result<Tensor> {
     indices.try_expand_dims([-1])
 }
@@ -155,7 +156,7 @@ impl Tensor {
     /// If there is no such axis, it has no elements, or the indices are not integers.
     #[track_caller]
     pub fn try_take(&self, indices: impl TensorLike, axis: isize) -> Result<Tensor> {
-        take(self, &indices.operand()?, axis, Outside::Invalid)
+        take(self, &indices.operand()?, axis, Outside::Invalid).map_err(|error| error.called("take"))
     }
 
     /// As [`take`](Tensor::take), where places outside mean the first or the last element, negative ones the first.
@@ -173,7 +174,7 @@ impl Tensor {
     /// If there is no such axis, it has no elements, or the indices are not integers.
     #[track_caller]
     pub fn try_take_clip(&self, indices: impl TensorLike, axis: isize) -> Result<Tensor> {
-        take(self, &indices.operand()?, axis, Outside::Clip)
+        take(self, &indices.operand()?, axis, Outside::Clip).map_err(|error| error.called("take_clip"))
     }
 
     /// Elements of one axis at places that differ between the elements of the other axes, as `jnp.take_along_axis`.
@@ -244,6 +245,6 @@ impl Tensor {
             wrap: true,
             outside: Outside::Invalid,
         };
-        gather(self, &indices, windows)
+        gather(self, &indices, windows).map_err(|error| error.called("gather_nd"))
     }
 }

@@ -46,13 +46,18 @@ scalars! {
     integer: i32 i64 u32 u8 usize;
 }
 
+// What it does is written out in every form: a closure would be the caller that a panic names.
 macro_rules! operator {
-    ($trait:ident $method:ident $assign:ident $assign_method:ident = $op:expr; $($scalar:ty)*) => {
+    (
+        $trait:ident $method:ident $assign:ident $assign_method:ident = |$x:ident, $y:ident| $op:expr;
+        $($scalar:ty)*
+    ) => {
         impl ops::$trait<Tensor> for Tensor {
             type Output = Tensor;
             #[track_caller]
             fn $method(self, other: Tensor) -> Tensor {
-                $op(self, other)
+                let ($x, $y) = (self, other);
+                $op
             }
         }
 
@@ -60,7 +65,8 @@ macro_rules! operator {
             type Output = Tensor;
             #[track_caller]
             fn $method(self, other: &Tensor) -> Tensor {
-                $op(self, other.clone())
+                let ($x, $y) = (self, other.clone());
+                $op
             }
         }
 
@@ -68,7 +74,8 @@ macro_rules! operator {
             type Output = Tensor;
             #[track_caller]
             fn $method(self, other: Tensor) -> Tensor {
-                $op(self.clone(), other)
+                let ($x, $y) = (self.clone(), other);
+                $op
             }
         }
 
@@ -76,7 +83,8 @@ macro_rules! operator {
             type Output = Tensor;
             #[track_caller]
             fn $method(self, other: &Tensor) -> Tensor {
-                $op(self.clone(), other.clone())
+                let ($x, $y) = (self.clone(), other.clone());
+                $op
             }
         }
 
@@ -84,8 +92,8 @@ macro_rules! operator {
             #[track_caller]
             fn $assign_method(&mut self, other: Tensor) {
                 // Taken out, so that its buffer is held once and may be written into.
-                let this = std::mem::replace(self, Tensor::from(false));
-                *self = $op(this, other);
+                let ($x, $y) = (std::mem::replace(self, Tensor::from(false)), other);
+                *self = $op;
             }
         }
 
@@ -100,8 +108,9 @@ macro_rules! operator {
             type Output = Tensor;
             #[track_caller]
             fn $method(self, other: S) -> Tensor {
-                let other = other.beside(self.aval());
-                $op(self, other)
+                let $y = other.beside(self.aval());
+                let $x = self;
+                $op
             }
         }
 
@@ -109,7 +118,8 @@ macro_rules! operator {
             type Output = Tensor;
             #[track_caller]
             fn $method(self, other: S) -> Tensor {
-                $op(self.clone(), other.beside(self.aval()))
+                let ($x, $y) = (self.clone(), other.beside(self.aval()));
+                $op
             }
         }
 
@@ -125,8 +135,9 @@ macro_rules! operator {
             type Output = Tensor;
             #[track_caller]
             fn $method(self, other: Tensor) -> Tensor {
-                let this = self.beside(other.aval());
-                $op(this, other)
+                let $x = self.beside(other.aval());
+                let $y = other;
+                $op
             }
         }
 
@@ -134,7 +145,8 @@ macro_rules! operator {
             type Output = Tensor;
             #[track_caller]
             fn $method(self, other: &Tensor) -> Tensor {
-                $op(self.beside(other.aval()), other.clone())
+                let ($x, $y) = (self.beside(other.aval()), other.clone());
+                $op
             }
         })*
     };
@@ -142,10 +154,10 @@ macro_rules! operator {
 
 macro_rules! operators {
     ($($trait:ident $method:ident $assign:ident $assign_method:ident $op:ident;)* : $scalars:tt) => {
-        $(operators! { @one $trait $method $assign $assign_method (|x, y| owned(Binary::$op, x, y)); $scalars })*
+        $(operators! { @one $trait $method $assign $assign_method $op $scalars })*
     };
-    (@one $trait:ident $method:ident $assign:ident $assign_method:ident $op:tt; ($($scalar:ty)*)) => {
-        operator! { $trait $method $assign $assign_method = $op; $($scalar)* }
+    (@one $trait:ident $method:ident $assign:ident $assign_method:ident $op:ident ($($scalar:ty)*)) => {
+        operator! { $trait $method $assign $assign_method = |x, y| owned(Binary::$op, x, y); $($scalar)* }
     };
 }
 
@@ -166,10 +178,5 @@ operators! {
     : (i32)
 }
 
-/// `%` as on JAX arrays: the result has the sign of the divisor.
-#[track_caller]
-fn remainder(x: Tensor, y: Tensor) -> Tensor {
-    x.remainder(y)
-}
-
-operator! { Rem rem RemAssign rem_assign = remainder; f64 i32 }
+// As on JAX arrays: the result has the sign of the divisor.
+operator! { Rem rem RemAssign rem_assign = |x, y| x.remainder(y); f64 i32 }

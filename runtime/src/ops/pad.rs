@@ -199,7 +199,7 @@ impl Tensor {
         value: impl TensorLike,
     ) -> Result<Tensor> {
         let value = convert(&value.operand()?, self.dtype(), self.aval().weak)?;
-        pad_general(self, value, around.as_ref().into())
+        pad_general(self, value, around.as_ref().into()).map_err(|error| error.called("pad_interior"))
     }
 
     /// Elements of the tensor itself, or zeros, around it: per axis, how many before and after.
@@ -227,7 +227,7 @@ impl Tensor {
     pub fn try_pad_mode(&self, widths: impl AsRef<[(usize, usize)]>, mode: PadMode) -> Result<Tensor> {
         let widths = widths.as_ref();
         if mode == PadMode::Constant || widths.len() != self.rank() {
-            return self.try_pad(widths, self.like(0.0));
+            return self.try_pad(widths, self.like(0.0)).map_err(|error| error.called("pad_mode"));
         }
         let mut x = self.clone();
         for (axis, &(low, high)) in widths.iter().enumerate().filter(|(_, width)| **width != (0, 0)) {
@@ -246,6 +246,7 @@ impl Tensor {
 }
 
 /// `count` elements that continue an axis at its front or back, as parts from the tensor outwards.
+#[track_caller]
 fn continued(x: &Tensor, axis: usize, count: usize, mode: PadMode, front: bool) -> Result<Vec<Tensor>> {
     let size = x.shape()[axis];
     let mut parts = Vec::new();

@@ -313,7 +313,7 @@ impl Tensor {
         let asked = shape.as_ref();
         let wrong = || {
             let found = format!("{:?} to {asked:?}", self.shape());
-            Error::shape("reshape", found, "as many elements as before, and −1 at most once")
+            Error::shape("reshape_infer", found, "as many elements as before, and −1 at most once")
         };
         let known: usize = asked.iter().filter_map(|&size| usize::try_from(size).ok()).product();
         let open = asked.iter().filter(|&&size| size < 0).count();
@@ -325,7 +325,7 @@ impl Tensor {
         if open == 1 && rest * known != self.size() {
             return Err(wrong());
         }
-        self.try_reshape(&shape)
+        self.try_reshape(&shape).map_err(|error| error.called("reshape_infer"))
     }
 
     /// The axes in another order: axis `i` of the result is axis `axes[i]`; negative ones count from the end.

@@ -421,7 +421,7 @@ impl Tensor {
     /// If there is no axis, or no such element.
     #[track_caller]
     pub fn try_get(&self, i: isize) -> Result<Tensor> {
-        self.try_index_axis(0, i)
+        self.try_index_axis(0, i).map_err(|error| error.called("get"))
     }
 
     /// The elements in reverse order along these axes.

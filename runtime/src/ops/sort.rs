@@ -398,7 +398,7 @@ impl Tensor {
     /// If this is not a vector.
     #[track_caller]
     pub fn try_searchsorted_right(&self, queries: impl TensorLike) -> Result<Tensor> {
-        search(self, queries.operand()?, Bound::Right)
+        search(self, queries.operand()?, Bound::Right).map_err(|error| error.called("searchsorted_right"))
     }
 }
 

@@ -3,13 +3,14 @@
 use crate::error::{Error, Result};
 use crate::primitive::{Args, Outs};
 use crate::tensor::{Array, Aval, DType, Repr, Shape, Tensor, promote};
+use crate::trace::place;
 
-/// Arithmetic panics where its fallible twin returns an error.
+/// Arithmetic panics where its fallible twin returns an error; in a model, with the module's path.
 #[track_caller]
 pub(crate) fn unwrap<T>(result: Result<T>) -> T {
     match result {
         Ok(value) => value,
-        Err(error) => panic!("{error}"),
+        Err(error) => panic!("{}", place::in_module(error)),
     }
 }
 

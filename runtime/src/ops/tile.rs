@@ -37,7 +37,9 @@ impl Tensor {
             repeated.extend([count, size]);
             out.push(count.saturating_mul(size));
         }
-        self.try_reshape(&apart)?.try_broadcast_to(&repeated)?.try_reshape(&out)
+        let repeated =
+            self.try_reshape(&apart)?.try_broadcast_to(&repeated).map_err(|error| error.called("tile"))?;
+        repeated.try_reshape(&out)
     }
 
     /// Every element of an axis `count` times in a row, as `jnp.repeat`.
@@ -135,6 +137,7 @@ fn matrix(op: &'static str, x: &Tensor) -> Result<(usize, usize)> {
 }
 
 /// Row and column numbers of a matrix, the rows moved up by `k`.
+#[track_caller]
 pub(super) fn numbers(rows: usize, columns: usize, k: isize) -> Result<(Tensor, Tensor)> {
     let rows = create::iota([rows, 1], DType::I64, 0)?.try_add(k as i64)?;
     Ok((rows, create::iota([1, columns], DType::I64, 1)?))

@@ -76,7 +76,13 @@ macro_rules! sampler {
         /// If there are many keys instead of one, a parameter does not fit the shape, a dtype is not of the kind that the
         /// function samples, or the size overflows the address space.
         #[track_caller]
-        pub fn $try_name($($arg: $type),*) -> $crate::Result<$crate::Tensor> $body)*
+        pub fn $try_name($($arg: $type),*) -> $crate::Result<$crate::Tensor> {
+            // A function, as in a closure the caller's line would not be known.
+            #[track_caller]
+            fn sample($($arg: $type),*) -> $crate::Result<$crate::Tensor> $body
+
+            sample($($arg),*).map_err(|error| error.called(stringify!($name)))
+        })*
     };
 }
 use sampler;

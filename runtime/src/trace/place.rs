@@ -1,9 +1,20 @@
-//! Where in a model the running code is, to be told by profiles.
+//! Where in a model the running code is, to be told by profiles and by panics.
 
 use std::cell::RefCell;
 use std::sync::Arc;
 
+use crate::error::Error;
+
+/// A module whose method runs.
+pub(crate) trait Running {
+    /// The name of its type.
+    fn class(&self) -> &'static str;
+    /// Its path: `/encoder/Dense_0`.
+    fn path(&self) -> String;
+}
+
 thread_local! {
+    static RUNNING: RefCell<Option<Arc<dyn Running>>> = const { RefCell::new(None) };
     static PLACE: RefCell<Option<Arc<str>>> = const { RefCell::new(None) };
 }
 
@@ -26,7 +37,31 @@ pub(crate) fn enter(place: Option<Arc<str>>) -> Option<Within> {
     Some(Within(PLACE.replace(Some(place?))))
 }
 
-/// Goes to a module, if anything is traced that may be asked for its place.
-pub(crate) fn enter_module(path: impl FnOnce() -> String) -> Option<Within> {
-    if super::is_eager() { None } else { enter(Some(path().trim_start_matches('/').into())) }
+/// Until dropped, a module's method runs.
+pub(crate) struct WithinModule {
+    outer: Option<Arc<dyn Running>>,
+    _place: Option<Within>,
+}
+
+impl Drop for WithinModule {
+    fn drop(&mut self) {
+        let outer = self.outer.take();
+        // Outside of the borrow, as a module's end may have code of the user's to run.
+        let ended = RUNNING.replace(outer);
+        drop(ended);
+    }
+}
+
+/// Goes to a module; its path is made now if anything is traced that may be asked for its place, otherwise if it is needed.
+pub(crate) fn enter_module(module: Arc<dyn Running>) -> WithinModule {
+    let path = (!super::is_eager()).then(|| module.path().trim_start_matches('/').into());
+    WithinModule { outer: RUNNING.replace(Some(module)), _place: enter(path) }
+}
+
+/// Adds the module whose method runs to an error, if there is one.
+pub(crate) fn in_module(error: Error) -> Error {
+    match RUNNING.with_borrow(Clone::clone) {
+        Some(module) => error.in_module(module.class(), &module.path()),
+        None => error,
+    }
 }

@@ -244,6 +244,7 @@ fn heads(x: &Tensor) -> Option<(&[usize], usize)> {
     }
 }
 
+#[track_caller]
 fn spread(what: &str, x: &Tensor, shape: &[usize]) -> Result<Tensor> {
     x.try_broadcast_to(shape).map_err(|_| {
         let expected = format!("a {what} that broadcasts to the weights' shape {shape:?}");

@@ -21,6 +21,7 @@ use crate::tensor::{DType, Tensor};
 ///
 /// # Errors
 /// If the batch axes of the two do not broadcast.
+#[track_caller]
 pub fn make_attention_mask(queries: &Tensor, keys: &Tensor) -> Result<Tensor> {
     make_attention_mask_with(queries, keys, |query, key| query.try_mul(key), 0, DType::F32)
 }
@@ -30,6 +31,7 @@ pub fn make_attention_mask(queries: &Tensor, keys: &Tensor) -> Result<Tensor> {
 ///
 /// # Errors
 /// What the function returns; if the queries or keys have no axis.
+#[track_caller]
 pub fn make_attention_mask_with(
     queries: &Tensor,
     keys: &Tensor,
@@ -59,6 +61,7 @@ pub fn make_attention_mask_with(
 ///
 /// # Errors
 /// If the input has no axis.
+#[track_caller]
 pub fn make_causal_mask(x: &Tensor) -> Result<Tensor> {
     let Some(last) = x.rank().checked_sub(1) else {
         return Err(Error::shape("make_causal_mask", x.aval().to_string(), "an input `[.., length]`"));
@@ -81,6 +84,7 @@ pub fn make_causal_mask(x: &Tensor) -> Result<Tensor> {
 ///
 /// # Errors
 /// If they differ in rank, or do not broadcast.
+#[track_caller]
 pub fn combine_masks<'a>(masks: impl IntoIterator<Item = Option<&'a Tensor>>) -> Result<Option<Tensor>> {
     let mut combined: Option<Tensor> = None;
     for mask in masks.into_iter().flatten() {

@@ -144,6 +144,6 @@ loss! {
         let Some(&classes) = labels.shape().last() else {
             return Err(Error::shape("smooth_labels", "labels without axes", "one axis of classes at least"));
         };
-        Ok(labels * (1.0 - alpha) + alpha / classes as f64)
+        labels.try_mul(1.0 - alpha)?.try_add(alpha / classes as f64)
     }
 }

@@ -55,6 +55,7 @@ macro_rules! loss {
         ///
         /// # Errors
         #[doc = $wrong]
+        #[track_caller]
         pub fn $try_name($($argument: $type),*) -> crate::Result<crate::Tensor> {
             $body
         }

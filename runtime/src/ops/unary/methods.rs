@@ -32,7 +32,8 @@ macro_rules! method {
         #[track_caller]
         pub fn $try_method(&self) -> Result<Tensor> {
             let $x = self;
-            $value
+            let value: Result<Tensor> = $value;
+            value.map_err(|error| error.called(stringify!($method)))
         }
     };
 }

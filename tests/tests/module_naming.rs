@@ -341,5 +341,5 @@ fn a_method_that_is_not_compact_makes_no_submodules_and_says_what_is_missing() {
     }
     let error = root_error(Forgotten::new().init(key(0)).run(|_| Dense::new(3).call(&x())));
     assert!(matches!(error, Error::Unbound { module: "Dense", .. }), "{error:?}");
-    assert!(error.to_string().contains("build it in the compact method"), "{error}");
+    assert!(error.to_string().contains("call it where it is built"), "{error}");
 }

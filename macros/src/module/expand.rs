@@ -8,7 +8,7 @@ use syn::{Attribute, Expr, Fields, Generics, ItemStruct, Path, Type, parse_quote
 use super::attr;
 use super::bound;
 use super::model::{Field, Module, Role, Takes};
-use crate::tokens::{find_self, generated, has_ident};
+use crate::tokens::{find_self, generated, has_ident, located_at};
 
 pub(super) fn module(module: &Module<'_>) -> TokenStream {
     let generics = bound::with_bounds(module);
@@ -298,7 +298,7 @@ fn clone(module: &Module<'_>, p: &TokenStream) -> TokenStream {
 fn eq(module: &Module<'_>, p: &TokenStream) -> TokenStream {
     let at = Span::mixed_site();
     let each = module.configuration().map(|field| {
-        let (cfgs, value) = (&field.cfgs, respanned(field));
+        let (cfgs, value, p) = (&field.cfgs, respanned(field), located_at(p, field.on_type));
         let equal = quote_spanned!(field.on_type=> #p::is_equal(&self.#value, &other.#value));
         quote_spanned!(at=> #(#cfgs)* if !#equal { return false; })
     });

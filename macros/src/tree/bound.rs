@@ -49,5 +49,5 @@ fn bounds(tree: &Tree<'_>, field: &Field<'_>) -> Vec<WherePredicate> {
 }
 
 fn mentions_itself(tree: &Tree<'_>, ty: &Type) -> bool {
-    mentions(ty, tree.ident) || mentions(ty, &Ident::new("Self", tree.ident.span()))
+    mentions(ty, &tree.ident) || mentions(ty, &Ident::new("Self", tree.ident.span()))
 }

@@ -7,7 +7,6 @@ use syn::{Generics, Path};
 
 use super::bound;
 use super::model::{Field, Tree};
-use crate::tokens::generated;
 
 pub(super) fn tree(tree: &Tree<'_>) -> TokenStream {
     let (name, count) = (tree.name(), tree.fields.len());
@@ -41,9 +40,7 @@ pub(super) struct Bodies {
 }
 
 pub(super) fn implementation(tree: &Tree<'_>, generics: &Generics, bodies: &Bodies) -> TokenStream {
-    let Tree { krate, allowed, .. } = tree;
-    // As the expansion's own, its deprecation is no news.
-    let ident = generated(tree.ident);
+    let Tree { ident, krate, allowed, .. } = tree;
     let (impl_generics, ty_generics, where_clause) = generics.split_for_impl();
     let Bodies { walk, into_leaves, dismantle, build } = bodies;
     let dismantle = dismantle.iter().map(|body| {

@@ -10,7 +10,7 @@ use crate::tokens::{allowed, generated};
 
 /// A struct that becomes a tree.
 pub(super) struct Tree<'a> {
-    pub(super) ident: &'a Ident,
+    pub(super) ident: Ident,
     pub(super) generics: &'a Generics,
     /// What the user allows for the struct and its fields.
     pub(super) allowed: TokenStream,
@@ -46,7 +46,7 @@ impl<'a> Tree<'a> {
                 Vec::new()
             }
         };
-        let (ident, generics) = (&input.ident, &input.generics);
+        let (ident, generics) = (unless_deprecated(&input.ident, &input.attrs), &input.generics);
         Tree { ident, generics, allowed: allowed(attributes(input)), krate, fields }
     }
 
@@ -59,7 +59,7 @@ impl<'a> Tree<'a> {
 fn fields<'a>(fields: &'a Fields, errors: &mut Errors) -> Vec<Field<'a>> {
     let read = |(member, field): (Member, &'a syn::Field)| Field {
         member: match member {
-            Member::Named(ident) => Member::Named(generated(&ident)),
+            Member::Named(ident) => Member::Named(unless_deprecated(&ident, &field.attrs)),
             Member::Unnamed(index) => Member::Unnamed(index),
         },
         key: field.ident.as_ref().map(|ident| ident.unraw().to_string()),
@@ -67,6 +67,11 @@ fn fields<'a>(fields: &'a Fields, errors: &mut Errors) -> Vec<Field<'a>> {
         is_static: attr::of_field(&field.attrs, errors),
     };
     fields.members().zip(fields).map(read).collect()
+}
+
+/// The user's identifier; that of something deprecated as the expansion's own, as its deprecation is no news there.
+fn unless_deprecated(ident: &Ident, attrs: &[Attribute]) -> Ident {
+    if attrs.iter().any(|attr| attr.path().is_ident("deprecated")) { generated(ident) } else { ident.clone() }
 }
 
 fn attributes(input: &DeriveInput) -> impl Iterator<Item = &Attribute> {

@@ -135,8 +135,8 @@ impl fmt::Display for Error {
             ),
             Error::Unbound { module, action } => write!(
                 f,
-                "`{module}` {action}, but is part of no running model: build it in the compact method that calls it \
-                 (`{module}::new(..).call(..)`), pass it to `self.child(..)`, keep it in a `#[submodule]` or `#[setup]` \
+                "`{module}` {action}, but is part of no running model: call it where it is built, within a \
+                 `#[compact]` method, pass it to `self.child(..)` before, keep it in a `#[submodule]` or `#[setup]` \
                  field, or run it with `init`, `apply` or `bind`"
             ),
             Error::NotCompact { module, path, made } => write!(

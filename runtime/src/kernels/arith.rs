@@ -6,7 +6,7 @@ use super::number::Number;
 
 /// Division, remainder and powers of a dtype.
 ///
-/// Integers follow XLA: `x / 0` has all bits set, `x % 0` is `x`, and `MIN / -1` wraps.
+/// Integers follow JAX: `x / 0` has all bits set, `x % 0` is 0, and `MIN / -1` wraps.
 pub trait Arith: Number {
     /// The quotient; integers truncate towards zero.
     fn over(self, other: Self) -> Self;
@@ -54,7 +54,7 @@ macro_rules! integer {
             #[inline(always)]
             fn over(self, other: Self) -> Self { if other == 0 { $all_bits } else { self.wrapping_div(other) } }
             #[inline(always)]
-            fn modulo(self, other: Self) -> Self { if other == 0 { self } else { self.wrapping_rem(other) } }
+            fn modulo(self, other: Self) -> Self { if other == 0 { 0 } else { self.wrapping_rem(other) } }
             fn power(self, other: Self) -> Self {
                 let negative: fn($t) -> bool = $negative;
                 if negative(other) {
@@ -99,9 +99,9 @@ mod tests {
     fn integers_never_trap() {
         assert_eq!(
             (7i32.over(0), i32::MIN.over(-1), 7i32.modulo(0), i32::MIN.modulo(-1)),
-            (-1, i32::MIN, 7, 0)
+            (-1, i32::MIN, 0, 0)
         );
-        assert_eq!((7u8.over(0), 7u8.modulo(0)), (255, 7));
+        assert_eq!((7u8.over(0), 7u8.modulo(0)), (255, 0));
     }
 
     #[test]

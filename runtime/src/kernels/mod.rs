@@ -18,6 +18,7 @@ mod merge;
 pub mod number;
 pub mod recurrence;
 pub mod reduce;
+pub mod rounding;
 pub mod rows;
 mod scratch;
 pub mod signed;

@@ -7,9 +7,9 @@ use std::any::TypeId;
 use std::borrow::Cow;
 use std::fmt::Debug;
 
-use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
 
+use super::rounding::{self, Half};
 use super::threads;
 
 mod sealed {
@@ -57,16 +57,12 @@ pub trait Number:
 
     /// Tells whether this is a NaN.
     fn is_nan(self) -> bool;
-    /// Returns the larger of the two, NaN if either is NaN.
-    #[inline(always)]
-    fn larger(self, other: Self) -> Self {
-        if self >= other || self.is_nan() { self } else { other }
-    }
-    /// Returns the smaller of the two, NaN if either is NaN.
-    #[inline(always)]
-    fn smaller(self, other: Self) -> Self {
-        if self <= other || self.is_nan() { self } else { other }
-    }
+    /// Returns the larger of the two: 0 of 0 and -0, and *the* quiet NaN if either is a NaN.
+    fn larger(self, other: Self) -> Self;
+    /// Returns the smaller of the two: -0 of 0 and -0, and *the* quiet NaN if either is a NaN.
+    fn smaller(self, other: Self) -> Self;
+    /// Returns the number itself if it is more than 0, else 0; a NaN stays as it is.
+    fn positive(self) -> Self;
 }
 
 macro_rules! float {
@@ -94,12 +90,29 @@ macro_rules! float {
             fn times(self, other: Self) -> Self { self * other }
             #[inline(always)]
             fn is_nan(self) -> bool { self != self }
+            // Selections of instructions there are, instead of branches: of equal numbers and of NaN, each takes the second.
+            // Equal numbers that differ are zeros of different signs.
+            #[inline(always)]
+            fn larger(self, other: Self) -> Self {
+                let (one, two) = (if self > other { self } else { other }, if other > self { other } else { self });
+                let either = <$t>::from_bits(one.to_bits() & two.to_bits());
+                if Number::is_nan(self) | Number::is_nan(other) { <$t>::NAN } else { either }
+            }
+            #[inline(always)]
+            fn smaller(self, other: Self) -> Self {
+                let (one, two) = (if self < other { self } else { other }, if other < self { other } else { self });
+                let either = <$t>::from_bits(one.to_bits() | two.to_bits());
+                if Number::is_nan(self) | Number::is_nan(other) { <$t>::NAN } else { either }
+            }
+            // -0 + 0 is 0, and nothing else changes.
+            #[inline(always)]
+            fn positive(self) -> Self { (if 0.0 > self { 0.0 } else { self }) + 0.0 }
         }
     )* };
 }
 
 macro_rules! half_float {
-    ($($t:ty)*) => { $(
+    ($($t:ty: $widen:ident $narrow:ident $round:ident;)*) => { $(
         impl sealed::Sealed for $t {}
         impl Number for $t {
             type Acc = f32;
@@ -108,13 +121,13 @@ macro_rules! half_float {
             const LOWEST: Self = <$t>::NEG_INFINITY;
             const HIGHEST: Self = <$t>::INFINITY;
             #[inline(always)]
-            fn widen(self) -> f32 { self.to_f32() }
+            fn widen(self) -> f32 { rounding::$widen(self) }
             #[inline(always)]
-            fn narrow(acc: f32) -> Self { <$t>::from_f32(acc) }
+            fn narrow(acc: f32) -> Self { rounding::$narrow(acc) }
             #[inline(always)]
-            fn from_f64(x: f64) -> Self { <$t>::from_f64(x) }
+            fn from_f64(x: f64) -> Self { rounding::$round(x) }
             #[inline(always)]
-            fn to_f64(self) -> f64 { <$t>::to_f64(self) }
+            fn to_f64(self) -> f64 { self.widen().into() }
             #[inline(always)]
             fn plus(self, other: Self) -> Self { Self::narrow(self.widen() + other.widen()) }
             #[inline(always)]
@@ -123,8 +136,31 @@ macro_rules! half_float {
             fn times(self, other: Self) -> Self { Self::narrow(self.widen() * other.widen()) }
             #[inline(always)]
             fn is_nan(self) -> bool { <$t>::is_nan(self) }
+            #[inline(always)]
+            fn larger(self, other: Self) -> Self {
+                if Number::is_nan(self) | Number::is_nan(other) { <$t>::NAN }
+                else if rank(self.to_bits()) > rank(other.to_bits()) { self }
+                else { other }
+            }
+            #[inline(always)]
+            fn smaller(self, other: Self) -> Self {
+                if Number::is_nan(self) | Number::is_nan(other) { <$t>::NAN }
+                else if rank(self.to_bits()) < rank(other.to_bits()) { self }
+                else { other }
+            }
+            #[inline(always)]
+            fn positive(self) -> Self {
+                if Number::is_nan(self) | (rank(self.to_bits()) > 0) { self } else { <$t>::ZERO }
+            }
         }
     )* };
+}
+
+/// Where a half stands among all: bits of sign and magnitude as an integer that grows with the number, -0 before 0.
+#[inline(always)]
+fn rank(bits: u16) -> i16 {
+    let bits = bits as i16;
+    bits ^ (((bits >> 15) as u16) >> 1) as i16
 }
 
 macro_rules! integer {
@@ -152,12 +188,21 @@ macro_rules! integer {
             fn times(self, other: Self) -> Self { self.wrapping_mul(other) }
             #[inline(always)]
             fn is_nan(self) -> bool { false }
+            #[inline(always)]
+            fn larger(self, other: Self) -> Self { self.max(other) }
+            #[inline(always)]
+            fn smaller(self, other: Self) -> Self { self.min(other) }
+            #[inline(always)]
+            fn positive(self) -> Self { self.max(0) }
         }
     )* };
 }
 
 float!(f32 f64);
-half_float!(bf16 f16);
+half_float! {
+    bf16: f32_of_bf16 bf16_of_f32 bf16_of_f64;
+    f16: f32_of_f16 f16_of_f32 f16_of_f64;
+}
 integer!(i32 i64 u32 u8);
 
 /// Returns the elements in the type that sums are carried in; converts only `bf16` and `f16`.
@@ -169,10 +214,9 @@ pub fn widen_all<T: Number>(data: &[T]) -> Cow<'_, [T::Acc]> {
     threads::split(&mut wide, 1, 1, |first, piece| {
         let data = &data[first..][..piece.len()];
         if TypeId::of::<T>() == TypeId::of::<f16>() {
-            let halves: &[f16] = bytemuck::cast_slice(data);
-            halves.convert_to_f32_slice(bytemuck::cast_slice_mut(piece));
+            f16::widen_slice(bytemuck::cast_slice(data), bytemuck::cast_slice_mut(piece));
         } else {
-            piece.iter_mut().zip(data).for_each(|(y, x)| *y = x.widen());
+            bf16::widen_slice(bytemuck::cast_slice(data), bytemuck::cast_slice_mut(piece));
         }
     });
     Cow::Owned(wide)
@@ -190,10 +234,9 @@ pub fn narrow_all<T: Number>(out: &mut [T], compute: impl FnOnce(&mut [T::Acc]))
     threads::split(out, 1, 1, |first, piece| {
         let wide = &wide[first..][..piece.len()];
         if TypeId::of::<T>() == TypeId::of::<f16>() {
-            let halves: &mut [f16] = bytemuck::cast_slice_mut(piece);
-            halves.convert_from_f32_slice(bytemuck::cast_slice(wide));
+            f16::narrow_slice(bytemuck::cast_slice(wide), bytemuck::cast_slice_mut(piece));
         } else {
-            piece.iter_mut().zip(wide).for_each(|(y, &x)| *y = T::narrow(x));
+            bf16::narrow_slice(bytemuck::cast_slice(wide), bytemuck::cast_slice_mut(piece));
         }
     });
 }
@@ -217,6 +260,7 @@ pub(super) fn narrow_then<T: Number>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernels::{arith::Arith, signed::Signed};
 
     fn neutral_elements_are_neutral<T: Number>() {
         for x in [0.0, 1.0, 3.0, 100.0].map(T::from_f64) {
@@ -255,6 +299,44 @@ mod tests {
         assert!(f32::NAN.larger(1.0).is_nan() && 1f32.larger(f32::NAN).is_nan());
         assert!(f64::NAN.smaller(1.0).is_nan() && 1f64.smaller(f64::NAN).is_nan());
         assert!(Number::is_nan(bf16::NAN.larger(bf16::ONE)) && Number::is_nan(f16::ONE.smaller(f16::NAN)));
+    }
+
+    fn zero_is_more_than_minus_zero<T: Arith + Signed>() {
+        let (zero, minus) = (T::ZERO, T::ZERO.negated());
+        let signs = |x: T, y: T| {
+            let is_minus = |z: T| T::ONE.over(z) == T::LOWEST;
+            [x.larger(y), x.smaller(y), x.positive()].map(is_minus)
+        };
+        assert_eq!(signs(zero, minus), [false, true, false]);
+        assert_eq!(signs(minus, zero), [false, true, false]);
+        assert_eq!(signs(minus, minus), [true, true, false]);
+        assert_eq!(signs(zero, zero), [false, false, false]);
+        let nan = T::from_f64(f64::NAN);
+        assert!(nan.positive().is_nan() && nan.negated().positive().is_nan());
+        assert_eq!([T::ONE, T::ONE.negated()].map(T::positive), [T::ONE, zero]);
+    }
+
+    #[test]
+    fn of_zeros_the_larger_is_plus_and_the_smaller_minus_in_either_order() {
+        zero_is_more_than_minus_zero::<f32>();
+        zero_is_more_than_minus_zero::<f64>();
+        zero_is_more_than_minus_zero::<bf16>();
+        zero_is_more_than_minus_zero::<f16>();
+    }
+
+    #[test]
+    fn halves_are_ranked_as_the_numbers_that_they_are() {
+        let all = (0..=u16::MAX).map(f16::from_bits).filter(|x| !x.is_nan());
+        let (mut by_rank, mut by_number): (Vec<f16>, Vec<f16>) = (all.clone().collect(), all.collect());
+        by_rank.sort_by_key(|x| rank(x.to_bits()));
+        by_number.sort_by(f16::total_cmp);
+        assert_eq!(by_rank, by_number);
+        for (&x, &y) in by_number.iter().zip(&by_number[1..]) {
+            assert_eq!(
+                [x.larger(y), y.larger(x), x.smaller(y), y.smaller(x)].map(f16::to_bits),
+                [y, y, x, x].map(f16::to_bits)
+            );
+        }
     }
 
     #[test]

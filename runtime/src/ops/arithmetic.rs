@@ -55,12 +55,14 @@ impl Tensor {
     #[track_caller]
     pub fn try_remainder(&self, divisor: impl TensorLike) -> Result<Tensor> {
         let [x, y] = numbers("remainder", self, divisor.operand()?)?;
-        let y = if y.dtype().is_integer() { y.try_eq(0)?.try_select(1, &y)? } else { y };
         let left = x.try_fmod(&y)?;
         is_off(&left, &y)?.try_select(left.try_add(&y)?, &left)
     }
 
     /// The quotient rounded down, as Python's `//`; the dtype stays, and the gradient is 0.
+    ///
+    /// Integers divided by 0 give what they give in JAX: signed ones -2, but 0 gives -1; unsigned ones the largest number. The
+    /// least integer divided by -1 is itself.
     ///
     /// # Panics
     /// If the shapes do not broadcast, or the arguments are boolean.
@@ -82,9 +84,14 @@ impl Tensor {
         }
         let left = x.try_fmod(&y)?;
         let is_off = is_off(&left, &y)?;
+        if !dtype.is_float() {
+            // By 0, JAX takes one more off than the quotient, whose bits are all set.
+            let is_off = is_off.try_bitor(y.try_eq(0)?.try_bitand(x.try_ne(0)?)?)?;
+            let quotient = bind1(&Binary::Div, [x, y])?;
+            return is_off.try_select(quotient.try_sub(1)?, &quotient);
+        }
         // What is left is taken off first: the quotient is then next to an integer, however large it is.
-        let whole =
-            if dtype.is_float() { y.try_eq(y.like(0.0))?.try_select(&x, x.try_sub(&left)?)? } else { x };
+        let whole = y.try_eq(0)?.try_select(&x, x.try_sub(&left)?)?;
         let quotient = bind1(&Binary::Div, [whole, y])?;
         is_off.try_select(quotient.try_sub(1)?, &quotient)?.try_round()
     }
@@ -195,6 +202,51 @@ mod tests {
         assert_eq!(Tensor::from([7, -7]).remainder(Tensor::from([0, 0])).to_vec::<i32>().unwrap(), [0, 0]);
         assert!(list(&Tensor::from([1.0f32]).remainder(0.0))[0].is_nan());
         assert!(Tensor::from([true]).try_remainder(Tensor::from([true])).is_err());
+    }
+
+    #[test]
+    fn integers_divided_by_zero_give_what_they_give_in_jax() {
+        fn check<T: crate::Element>(
+            x: [T; 5],
+            y: [T; 5],
+            quotients: [T; 5],
+            left: [T; 5],
+            truncated: [T; 5],
+        ) {
+            let (x, y) = (Tensor::of(x, T::DTYPE), Tensor::of(y, T::DTYPE));
+            let all = |x: Tensor, y: Tensor| (x.floor_divide(&y), x.remainder(&y), x.fmod(&y));
+            let (constant, mapped) =
+                ((x.clone(), y.clone()), vmap(move |(x, y): (Tensor, Tensor)| Ok(all(x, y))));
+            let runs = [
+                all(x.clone(), y.clone()),
+                jit(move |(x, y): (Tensor, Tensor)| Ok(all(x, y))).call((x.clone(), y.clone())).unwrap(),
+                jit(move |_: Tensor| Ok(all(constant.0.clone(), constant.1.clone())))
+                    .call(Tensor::from(1))
+                    .unwrap(),
+                mapped.call((x, y)).unwrap(),
+            ];
+            for (a, b, c) in runs {
+                assert_eq!([a, b, c].map(|x| x.to_vec::<T>().unwrap()), [&quotients[..], &left, &truncated]);
+            }
+        }
+        // jnp.floor_divide, remainder and fmod of JAX 0.10.2 on CPU.
+        check([7, -7, 0, i32::MIN, i32::MIN], [0, 0, 0, 0, -1], [-2, -2, -1, -2, i32::MIN], [0; 5], [0; 5]);
+        check([7, -7, 0, i64::MIN, i64::MIN], [0, 0, 0, 0, -1], [-2, -2, -1, -2, i64::MIN], [0; 5], [0; 5]);
+        check(
+            [7, 255, 0, 1, 9],
+            [0, 0, 0, 0, 4u8],
+            [255, 255, 255, 255, 2],
+            [0, 0, 0, 0, 1],
+            [0, 0, 0, 0, 1],
+        );
+        let most = u32::MAX;
+        check(
+            [7, most, 0, 1, 9],
+            [0, 0, 0, 0, 4],
+            [most, most, most, most, 2],
+            [0, 0, 0, 0, 1],
+            [0, 0, 0, 0, 1],
+        );
     }
 
     #[test]

@@ -331,13 +331,14 @@ methods! {
     mul try_mul Mul;
     /// The quotient, as `/`: integers are divided as `F32`.
     div try_div Div;
-    /// What a quotient truncated towards zero leaves, as C's `fmod`: it has the sign of `self`.
+    /// What a quotient truncated towards zero leaves, as C's `fmod`: it has the sign of `self`. The remainder of an integer
+    /// divided by 0 is 0.
     fmod try_fmod Rem;
     /// `self` to the power of `other`.
     pow try_pow Pow;
-    /// The larger of the two; NaN if either is NaN. At a tie each gets half the gradient.
+    /// The larger of the two, 0 of 0 and -0; NaN if either is NaN. At a tie each gets half the gradient.
     maximum try_maximum Max;
-    /// The smaller of the two; NaN if either is NaN. At a tie each gets half the gradient.
+    /// The smaller of the two, -0 of 0 and -0; NaN if either is NaN. At a tie each gets half the gradient.
     minimum try_minimum Min;
     /// The angle of the point (`other`, `self`), in radians.
     atan2 try_atan2 Atan2;

@@ -6,6 +6,7 @@ use std::fmt::{self, Write as _};
 use super::dtype::dispatch;
 use super::format::Style;
 use super::{Array, DType, Repr, Tensor};
+use crate::kernels::rounding;
 
 /// Larger arrays are shortened.
 const THRESHOLD: usize = 1000;
@@ -184,9 +185,9 @@ fn shortest(x: f64, dtype: DType, exponent: bool) -> String {
             let back = |text: &str| {
                 let y: f64 = text.parse().unwrap_or(f64::NAN);
                 if dtype == DType::F16 {
-                    half::f16::from_f64(y).to_f64()
+                    rounding::f16_of_f64(y).to_f64()
                 } else {
-                    half::bf16::from_f64(y).to_f64()
+                    rounding::bf16_of_f64(y).to_f64()
                 }
             };
             let digits = (0..8).map(|n| format!("{x:.n$e}")).find(|text| back(text) == x);

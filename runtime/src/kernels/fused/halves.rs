@@ -1,10 +1,8 @@
 //! Fused kernels of `bf16` and `f16`: computed in f32 and rounded after each operation, as one by one.
 
-use half::slice::HalfFloatSliceExt;
-
 use super::loops::{Three, Two, read, three, two, write};
 use crate::kernels::math::{UnaryOp, integer_power_in_place};
-use crate::kernels::number::Number;
+use crate::kernels::rounding::Half;
 
 /// Elements that are widened together.
 const PIECE: usize = 256;
@@ -13,13 +11,11 @@ const PIECE: usize = 256;
 ///
 /// # Safety
 /// Each of `args` points to `count` aligned elements.
-unsafe fn pieces<H: Number, const N: usize>(
+unsafe fn pieces<H: Half, const N: usize>(
     args: [*const u8; N],
     count: usize,
     mut f: impl FnMut([*const u8; 3], usize, usize),
-) where
-    [H]: HalfFloatSliceExt,
-{
+) {
     let mut wide = [[0f32; PIECE]; N];
     for first in (0..count).step_by(PIECE) {
         let size = PIECE.min(count - first);
@@ -27,7 +23,7 @@ unsafe fn pieces<H: Number, const N: usize>(
         for ((arg, wide), pointer) in args.iter().zip(&mut wide).zip(&mut pointers) {
             // SAFETY: the caller vouches for it, and the piece lies inside.
             let halves = &unsafe { read::<H>(*arg, count) }[first..first + size];
-            halves.convert_to_f32_slice(&mut wide[..size]);
+            H::widen_slice(halves, &mut wide[..size]);
             *pointer = wide.as_ptr().cast();
         }
         f(pointers, size, first);
@@ -36,40 +32,36 @@ unsafe fn pieces<H: Number, const N: usize>(
 
 /// # Safety
 /// As [`Block`](super::loops::Block).
-pub(super) unsafe fn half_two<H: Number, F: Two<X = f32, Out = f32>>(
+pub(super) unsafe fn half_two<H: Half, F: Two<X = f32, Out = f32>>(
     args: [*const u8; 3],
     out: *mut u8,
     count: usize,
     parameter: i32,
-) where
-    [H]: HalfFloatSliceExt,
-{
+) {
     // SAFETY: the caller vouches for all pointers; the temporary has room for a piece.
     unsafe {
         pieces::<H, 2>([args[0], args[1]], count, |wide, size, first| {
             let mut result = [0f32; PIECE];
             two::<F>(wide, result.as_mut_ptr().cast(), size, parameter);
-            write::<H>(out, count)[first..first + size].convert_from_f32_slice(&result[..size]);
+            H::narrow_slice(&result[..size], &mut write::<H>(out, count)[first..first + size]);
         });
     }
 }
 
 /// # Safety
 /// As [`Block`](super::loops::Block).
-pub(super) unsafe fn half_three<H: Number, F: Three<C = f32, X = f32>>(
+pub(super) unsafe fn half_three<H: Half, F: Three<C = f32, X = f32>>(
     args: [*const u8; 3],
     out: *mut u8,
     count: usize,
     parameter: i32,
-) where
-    [H]: HalfFloatSliceExt,
-{
+) {
     // SAFETY: as above.
     unsafe {
         pieces::<H, 3>(args, count, |wide, size, first| {
             let mut result = [0f32; PIECE];
             three::<F>(wide, result.as_mut_ptr().cast(), size, parameter);
-            write::<H>(out, count)[first..first + size].convert_from_f32_slice(&result[..size]);
+            H::narrow_slice(&result[..size], &mut write::<H>(out, count)[first..first + size]);
         });
     }
 }
@@ -78,14 +70,12 @@ pub(super) unsafe fn half_three<H: Number, F: Three<C = f32, X = f32>>(
 ///
 /// # Safety
 /// As [`Block`](super::loops::Block).
-pub(super) unsafe fn half_compare<H: Number, F: Two<X = f32, Out = u8>, const SWAPPED: bool>(
+pub(super) unsafe fn half_compare<H: Half, F: Two<X = f32, Out = u8>, const SWAPPED: bool>(
     args: [*const u8; 3],
     out: *mut u8,
     count: usize,
     parameter: i32,
-) where
-    [H]: HalfFloatSliceExt,
-{
+) {
     let args = if SWAPPED { [args[1], args[0]] } else { [args[0], args[1]] };
     // SAFETY: the caller vouches for all pointers; a boolean is a byte.
     unsafe {
@@ -95,14 +85,12 @@ pub(super) unsafe fn half_compare<H: Number, F: Two<X = f32, Out = u8>, const SW
 
 /// # Safety
 /// As [`Block`](super::loops::Block).
-pub(super) unsafe fn half_function<H: Number>(
+pub(super) unsafe fn half_function<H: Half>(
     args: [*const u8; 3],
     out: *mut u8,
     count: usize,
     parameter: i32,
-) where
-    [H]: HalfFloatSliceExt,
-{
+) {
     // SAFETY: as above.
     unsafe {
         in_place::<H>(args, out, count, |block| UnaryOp::ALL[parameter as usize].map_piece_in_place(block));
@@ -111,27 +99,21 @@ pub(super) unsafe fn half_function<H: Number>(
 
 /// # Safety
 /// As [`Block`](super::loops::Block).
-pub(super) unsafe fn half_power<H: Number>(args: [*const u8; 3], out: *mut u8, count: usize, parameter: i32)
-where
-    [H]: HalfFloatSliceExt,
-{
+pub(super) unsafe fn half_power<H: Half>(args: [*const u8; 3], out: *mut u8, count: usize, parameter: i32) {
     // SAFETY: as above.
     unsafe { in_place::<H>(args, out, count, |block| integer_power_in_place(block, parameter)) }
 }
 
 /// # Safety
 /// As [`Block`](super::loops::Block).
-unsafe fn in_place<H: Number>(args: [*const u8; 3], out: *mut u8, count: usize, f: impl Fn(&mut [f32]))
-where
-    [H]: HalfFloatSliceExt,
-{
+unsafe fn in_place<H: Half>(args: [*const u8; 3], out: *mut u8, count: usize, f: impl Fn(&mut [f32])) {
     // SAFETY: the caller vouches for both.
     let (x, out) = unsafe { (read::<H>(args[0], count), write::<H>(out, count)) };
     let mut wide = [0f32; PIECE];
     for (x, out) in x.chunks(PIECE).zip(out.chunks_mut(PIECE)) {
         let wide = &mut wide[..x.len()];
-        x.convert_to_f32_slice(wide);
+        H::widen_slice(x, wide);
         f(wide);
-        out.convert_from_f32_slice(wide);
+        H::narrow_slice(wide, out);
     }
 }

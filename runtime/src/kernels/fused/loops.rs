@@ -69,7 +69,7 @@ functions! { One:
     Negated<T: Signed> -> T, |x| x.negated();
     Magnitude<T: Signed> -> T, |x| x.magnitude();
     Direction<T: Signed> -> T, |x| x.direction();
-    Positive<T: Number> -> T, |x| x.larger(T::ZERO);
+    Positive<T: Number> -> T, |x| x.positive();
     Finite<T: Signed> -> u8, |x| u8::from(!Number::is_nan(x) & !x.is_infinite());
     Nan<T: Number> -> u8, |x| u8::from(Number::is_nan(x));
     Infinite<T: Signed> -> u8, |x| u8::from(x.is_infinite());

@@ -1,7 +1,6 @@
 //! Functions of `bf16` and `f16`: computed in f32, a block at a time, and rounded once.
 
-use half::slice::HalfFloatSliceExt;
-
+use crate::kernels::rounding::Half;
 use crate::kernels::threads;
 
 /// Elements that are widened together; they stay in the innermost cache.
@@ -13,41 +12,28 @@ const BLOCK: usize = 512;
 ///
 /// # Panics
 /// If the lengths differ.
-pub fn through_f32<H: Copy + Send + Sync>(
-    input: &[H],
-    out: &mut [H],
-    work: usize,
-    f: impl Fn(&mut [f32]) + Sync,
-) where
-    [H]: HalfFloatSliceExt,
-{
+pub fn through_f32<H: Half>(input: &[H], out: &mut [H], work: usize, f: impl Fn(&mut [f32]) + Sync) {
     assert_eq!(input.len(), out.len(), "input and output of a function of halves differ in length");
     threads::split(out, 1, work, |first, out| {
         let mut block = [0.0; BLOCK];
         for (out, input) in out.chunks_mut(BLOCK).zip(input[first..].chunks(BLOCK)) {
             let block = &mut block[..out.len()];
-            input[..out.len()].convert_to_f32_slice(block);
+            H::widen_slice(&input[..out.len()], block);
             f(block);
-            out.convert_from_f32_slice(block);
+            H::narrow_slice(block, out);
         }
     });
 }
 
 /// As [`through_f32`], in place.
-pub fn through_f32_in_place<H: Copy + Send + Sync>(
-    values: &mut [H],
-    work: usize,
-    f: impl Fn(&mut [f32]) + Sync,
-) where
-    [H]: HalfFloatSliceExt,
-{
+pub fn through_f32_in_place<H: Half>(values: &mut [H], work: usize, f: impl Fn(&mut [f32]) + Sync) {
     threads::split(values, 1, work, |_, values| {
         let mut block = [0.0; BLOCK];
         for values in values.chunks_mut(BLOCK) {
             let block = &mut block[..values.len()];
-            values.convert_to_f32_slice(block);
+            H::widen_slice(values, block);
             f(block);
-            values.convert_from_f32_slice(block);
+            H::narrow_slice(block, values);
         }
     });
 }

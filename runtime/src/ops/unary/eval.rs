@@ -1,12 +1,12 @@
 //! What the functions of one argument compute.
 
-use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
 
 use super::Unary;
 use crate::kernels::elementwise;
 use crate::kernels::math::{self, UnaryOp};
 use crate::kernels::number::Number;
+use crate::kernels::rounding::Half;
 use crate::kernels::signed::Signed;
 use crate::tensor::dtype::{dispatch, dispatch_float};
 use crate::tensor::{Array, Aval, DType};
@@ -16,7 +16,7 @@ pub(super) fn run(op: Unary, x: Array, out: Aval) -> Array {
         // Booleans are bytes of 0 and 1.
         (Unary::Not, DType::Bool) => map(x, out, |x: u8| x ^ 1),
         (Unary::Neg, dtype) => dispatch!(dtype, T => map(x, out, T::negated)),
-        (Unary::Relu, dtype) => dispatch!(dtype, T => map(x, out, |x: T| x.larger(T::ZERO))),
+        (Unary::Relu, dtype) => dispatch!(dtype, T => map(x, out, T::positive)),
         (Unary::Function(UnaryOp::Abs), dtype) => dispatch!(dtype, T => map(x, out, T::magnitude)),
         (Unary::Function(UnaryOp::Sign), dtype) => dispatch!(dtype, T => map(x, out, T::direction)),
         (Unary::IsNan, dtype) => dispatch!(dtype, T => ask(&x, out, |x: T| Number::is_nan(x))),
@@ -101,10 +101,7 @@ macro_rules! half_float {
 
 half_float! { f16 bf16 }
 
-fn through_f32<H: Number>(mut x: Array, out: Aval, work: usize, f: impl Fn(&mut [f32]) + Sync) -> Array
-where
-    [H]: HalfFloatSliceExt,
-{
+fn through_f32<H: Half>(mut x: Array, out: Aval, work: usize, f: impl Fn(&mut [f32]) + Sync) -> Array {
     if let Some(data) = x.unique::<H>() {
         math::through_f32_in_place(data, work, f);
         return x.with_aval(out);

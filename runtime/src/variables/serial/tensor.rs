@@ -10,6 +10,7 @@ use serde::{Deserialize, de};
 
 use super::read::{OneOf, read};
 use super::{At, Place};
+use crate::kernels::rounding;
 use crate::tensor::dtype::dispatch;
 use crate::tensor::{Array, Aval, DType, Tensor};
 
@@ -291,8 +292,8 @@ impl Contents {
                 DType::U32 => fill(aval, &numbers, Number::integer::<u32>),
                 DType::I32 => fill(aval, &numbers, Number::integer::<i32>),
                 DType::I64 => fill(aval, &numbers, Number::integer::<i64>),
-                DType::F16 => fill(aval, &numbers, |x| x.float(f16::from_f64, f16::to_f64)),
-                DType::BF16 => fill(aval, &numbers, |x| x.float(bf16::from_f64, bf16::to_f64)),
+                DType::F16 => fill(aval, &numbers, |x| x.float(rounding::f16_of_f64, f16::to_f64)),
+                DType::BF16 => fill(aval, &numbers, |x| x.float(rounding::bf16_of_f64, bf16::to_f64)),
                 DType::F32 => fill(aval, &numbers, |x| x.float(|x| x as f32, f64::from)),
                 DType::F64 => fill(aval, &numbers, |x| x.float(|x| x, |x| x)),
             },

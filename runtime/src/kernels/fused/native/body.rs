@@ -7,8 +7,8 @@ use super::layout::{COLUMN, INDEX, LANES, LEFT, Layout, REGISTERS, ROW, TRUTH, V
 use super::segment::{Segment, Step};
 use super::x86::{
     ADD, ADD_INTEGERS, ADD_TO_FIRST, AND, Assembler, BLEND, COMPARE, Code, DIVIDE, EVERY, FROM_INTEGER, Gpr,
-    LARGEST, LEAST, LOAD, LOAD_BYTES, Lanes, MULTIPLY, MULTIPLY_FIRST, OR, Operand, ROOT, ROUND, RSP, SHIFT,
-    SPREAD, STORE, STORE_BYTES, SUBTRACT, SUBTRACT_INTEGERS, TEST, XOR, Zmm,
+    LARGEST, LEAST, LOAD, LOAD_BYTES, Lanes, MULTIPLY, MULTIPLY_FIRST, OR, Operand, RANGE, ROOT, ROUND, RSP,
+    SHIFT, SPREAD, STORE, STORE_BYTES, SUBTRACT, SUBTRACT_INTEGERS, TEST, XOR, Zmm,
 };
 
 /// One way through the elements of a row.
@@ -270,7 +270,7 @@ impl<'a> Body<'a> {
         match self.segment.graph.nodes[value] {
             Node::One(one, x) => self.one(value, one, x),
             Node::Two(two, x, y) => {
-                let code = instruction(two);
+                let (code, at_end) = instruction(two);
                 let is_symmetric = !matches!(
                     two,
                     Two::Subtract | Two::Divide | Two::SubtractIntegers | Two::Larger | Two::Smaller
@@ -281,7 +281,7 @@ impl<'a> Body<'a> {
                 let last = self.find(y);
                 let to = self.result(value);
                 let last = self.operand(last);
-                self.code.vector(code, to.0, Some(first.0), last, EVERY, None);
+                self.code.vector(code, to.0, Some(first.0), last, EVERY, at_end);
             }
             Node::MultiplyAdd(x, y, z) => self.multiply_add(value, x, y, z),
             Node::Compare(relation, x, y) => {
@@ -405,46 +405,53 @@ impl<'a> Body<'a> {
     fn fold(&mut self, value: Value, fold: usize) {
         let x = self.register(value);
         let folding = self.segment.folds[fold].folding;
-        let spare = self.allocate();
-        fold_into(self.code, folding, self.layout.accumulators[fold], x, spare, self.lanes());
-        self.free.push(spare);
+        fold_into(self.code, folding, self.layout.accumulators[fold], x, self.lanes());
     }
 }
 
-fn instruction(two: Two) -> Code {
-    match two {
+/// Of [`RANGE`]: the sign is that of what is taken.
+const OWN_SIGN: u8 = 4;
+const GREATEST: u8 = OWN_SIGN | 1;
+const SMALLEST: u8 = OWN_SIGN;
+
+/// An instruction and its parameter.
+fn instruction(two: Two) -> (Code, Option<u8>) {
+    let code = match two {
         Two::Add => ADD,
         Two::Subtract => SUBTRACT,
         Two::Multiply => MULTIPLY,
         Two::Divide => DIVIDE,
         Two::Larger => LARGEST,
         Two::Smaller => LEAST,
+        Two::Largest => return (RANGE, Some(GREATEST)),
+        Two::Least => return (RANGE, Some(SMALLEST)),
         Two::And => AND,
         Two::Or => OR,
         Two::Xor => XOR,
         Two::AddIntegers => ADD_INTEGERS,
         Two::SubtractIntegers => SUBTRACT_INTEGERS,
-    }
+    };
+    (code, None)
 }
 
 /// Combines numbers into an accumulator, in some lanes.
-pub fn fold_into(code: &mut Assembler, folding: Folding, register: Zmm, x: Zmm, spare: Zmm, lanes: Lanes) {
-    let extreme = match folding {
-        Folding::Sum => {
-            return code.vector(ADD, register.0, Some(register.0), Operand::Register(x), lanes, None);
-        }
-        Folding::Prod => {
-            return code.vector(MULTIPLY, register.0, Some(register.0), Operand::Register(x), lanes, None);
-        }
-        Folding::Max => LARGEST,
-        Folding::Min => LEAST,
+pub fn fold_into(code: &mut Assembler, folding: Folding, register: Zmm, x: Zmm, lanes: Lanes) {
+    let (operation, how) = match folding {
+        Folding::Sum => (ADD, None),
+        Folding::Prod => (MULTIPLY, None),
+        Folding::Max => (RANGE, Some(GREATEST)),
+        Folding::Min => (RANGE, Some(SMALLEST)),
     };
-    // Of a NaN, or of two zeros, the instruction takes the last operand; a NaN must win wherever it is.
-    code.vector(extreme, spare.0, Some(x.0), Operand::Register(register), EVERY, None);
-    compare(code, Relation::Unordered, x, Operand::Register(x));
-    let is_nan = Lanes { mask: TRUTH, or_zero: false };
-    code.vector(LOAD, spare.0, None, Operand::Register(x), is_nan, None);
-    code.vector(LOAD, register.0, None, Operand::Register(spare), lanes, None);
+    // Of a number and NaN, the instruction takes the number: where it met a NaN is asked before.
+    if how.is_some() {
+        let relation = Some(Relation::Unordered as u8);
+        code.vector(COMPARE, TRUTH.0, Some(x.0), Operand::Register(register), lanes, relation);
+    }
+    code.vector(operation, register.0, Some(register.0), Operand::Register(x), lanes, how);
+    if how.is_some() {
+        let nan = Operand::Constant { bits: f32::NAN.to_bits(), is_spread: false };
+        code.vector(SPREAD, register.0, None, nan, Lanes { mask: TRUTH, or_zero: false }, None);
+    }
 }
 
 fn compare(code: &mut Assembler, relation: Relation, x: Zmm, y: Operand) {

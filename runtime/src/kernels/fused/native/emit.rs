@@ -133,7 +133,7 @@ fn finish_fold(code: &mut Assembler, fold: RowFold, register: Zmm, layout: &Layo
     {
         let second = (shuffle == SHUFFLE_QUARTERS).then_some(register.0);
         code.vector(shuffle, other.0, second, Operand::Register(register), EVERY, Some(how));
-        fold_into(code, fold.folding, register, other, Zmm(1), EVERY);
+        fold_into(code, fold.folding, register, other, EVERY);
     }
     let base = layout.pointer(fold.out, code);
     let to = Operand::Memory { base, index: Some((ROW, 2)), distance: 0, is_spread: false };

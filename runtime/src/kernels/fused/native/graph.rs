@@ -36,6 +36,10 @@ pub enum Two {
     Larger,
     /// The smaller; the second, if either is NaN or both are zeros.
     Smaller,
+    /// The larger, 0 of 0 and -0; of a number and NaN, the number.
+    Largest,
+    /// The smaller, -0 of 0 and -0; of a number and NaN, the number.
+    Least,
     And,
     Or,
     Xor,
@@ -139,22 +143,26 @@ impl Graph {
         self.add(Node::Constant(x.to_bits()))
     }
 
-    /// The larger, NaN if either is, the first of two zeros.
+    /// As [`Number::larger`](crate::kernels::number::Number::larger).
     pub fn larger(&mut self, x: Value, y: Value) -> Value {
-        self.extreme(Two::Larger, x, y)
+        self.extreme(Two::Largest, x, y)
     }
 
-    /// The smaller, NaN if either is, the first of two zeros.
+    /// As [`Number::smaller`](crate::kernels::number::Number::smaller).
     pub fn smaller(&mut self, x: Value, y: Value) -> Value {
-        self.extreme(Two::Smaller, x, y)
+        self.extreme(Two::Least, x, y)
     }
 
     fn extreme(&mut self, two: Two, x: Value, y: Value) -> Value {
-        let either = self.add(Node::Two(two, y, x));
-        match self.nodes[y] {
-            Node::Constant(bits) if !f32::from_bits(bits).is_nan() => either,
-            _ => self.add(Node::Choose(Relation::Unordered, y, y, y, either)),
-        }
+        let (either, nan) = (self.add(Node::Two(two, x, y)), self.constant(f32::NAN));
+        self.add(Node::Choose(Relation::Unordered, x, y, nan, either))
+    }
+
+    /// As [`Number::positive`](crate::kernels::number::Number::positive).
+    pub fn positive(&mut self, x: Value) -> Value {
+        let zero = self.constant(0.0);
+        let either = self.add(Node::Two(Two::Larger, zero, x));
+        self.add(Node::Two(Two::Add, either, zero))
     }
 
     /// Writes down a function of one number.

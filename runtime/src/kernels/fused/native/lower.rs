@@ -123,10 +123,7 @@ pub fn lower(graph: &mut Graph, code: Code, from: DType, to: DType, args: &[Valu
         Code::Div => two(graph, Two::Divide),
         Code::Max => graph.larger(x, args[1]),
         Code::Min => graph.smaller(x, args[1]),
-        Code::Relu => {
-            let zero = graph.constant(0.0);
-            graph.larger(x, zero)
-        }
+        Code::Relu => graph.positive(x),
         Code::Clamp => {
             let raised = graph.larger(args[1], x);
             graph.smaller(raised, args[2])

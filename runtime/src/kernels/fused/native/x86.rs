@@ -101,6 +101,8 @@ pub const MULTIPLY_FIRST: Code = code(2, 1, 0xA8);
 /// first = second · third + first.
 pub const ADD_TO_FIRST: Code = code(2, 1, 0xB8);
 pub const ROUND: Code = code(3, 1, 0x08);
+/// The [`LARGEST`] or [`LEAST`] that knows 0 from -0, and of a number and NaN takes the number.
+pub const RANGE: Code = code(3, 1, 0x50);
 /// Moves quarters of two registers.
 pub const SHUFFLE_QUARTERS: Code = code(3, 1, 0x23);
 /// Moves the numbers of each quarter.

@@ -73,7 +73,7 @@ pub trait Primitive: DynPrimitive + Debug + Send + Sync + 'static {
     /// The floating-point operations of one application: one for each element of the outputs, unless a primitive knows
     /// better.
     fn flops(&self, _args: &[&Aval], outs: &[&Aval]) -> u64 {
-        outs.iter().map(|out| out.size() as u64).sum()
+        outs.iter().fold(0, |sum: u64, out| sum.saturating_add(out.size() as u64))
     }
 
     /// The named axes the operation talks over: their `vmap`s must see it even when no argument is mapped.

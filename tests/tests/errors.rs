@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use flaxen::prelude::*;
-use flaxen::{Shape, axis_size, eval_shape};
+use flaxen::{Array, Aval, Error, Shape, axis_size, eval_shape};
 use flaxen_tests::numbers::{scalar, total, vector};
 
 fn shape(sizes: &[usize]) -> Shape {
@@ -318,4 +318,117 @@ fn tensors_of_more_than_256_axes_are_refused_where_they_are_made() {
     });
     let rows = Tensor::ones([2, 3]).reshape([vec![1; 62], vec![2, 3]].concat()).to_string();
     assert!(rows.contains("[1. 1. 1.]"), "{rows}");
+}
+
+/// More elements than any program has addresses for, though few enough to count their bytes.
+const MUCH: usize = 1 << 50;
+
+#[test]
+fn memory_that_is_not_there_is_an_error_with_operation_shape_and_bytes() {
+    let one = Tensor::from(1.5f32);
+    let refused = |result: Result<Tensor>, name: &str| match result.as_ref().map_err(Error::root) {
+        Err(Error::OutOfMemory { op, shape, bytes }) => {
+            assert!(*op == name && shape.contains("1125899906842624") && *bytes >= 4 * MUCH, "{op} {shape}");
+        }
+        other => panic!("{name}: {other:?}"),
+    };
+    refused(random::try_normal(&key(0), [MUCH]), "random_unit");
+    refused(random::try_bits(&key(0), [MUCH], 32), "random_bits");
+    refused(random::try_from_fn(&key(0), [MUCH], |_| 1.0f32), "from_fn");
+    refused(one.try_broadcast_to([MUCH]), "broadcast_to");
+    refused(Tensor::try_arange_of(0, MUCH as i64, 1, DType::I64), "iota");
+    refused(Tensor::try_linspace(0.0, 1.0, MUCH + 1, DType::F32), "iota");
+    refused(Tensor::from([1i32]).try_one_hot(MUCH, -1, DType::F32), "iota");
+    refused(Tensor::from([1.0f32]).try_pad([(0, MUCH - 1)], 0.0f32), "pad");
+    refused(vmap(|x: Tensor| x.try_broadcast_to([MUCH])).call(Tensor::from([1.0f32, 2.0])), "broadcast_to");
+    refused(grad(|x: &Tensor| x.try_broadcast_to([MUCH])?.try_sum())(&one), "broadcast_to");
+    let staged = jit(|x: Tensor| x.try_broadcast_to([MUCH])?.try_exp()?.try_cumsum(0));
+    refused(staged.call(one.clone()), "jit");
+    // Nothing is broken afterwards.
+    refused(staged.call(one.clone()), "jit");
+    assert_eq!(jit(|x: Tensor| x.try_add(1.0f32)).call(one).unwrap().item::<f32>().unwrap(), 2.5);
+}
+
+#[test]
+fn memory_that_is_not_there_is_a_panic_that_says_so_elsewhere() {
+    type Make = fn() -> Tensor;
+    let makes: [Make; 5] = [
+        || Tensor::zeros([MUCH]),
+        || Tensor::ones([MUCH]),
+        || Tensor::full([MUCH], 2i64),
+        || random::normal(&key(0), [MUCH]),
+        || Array::zeros(Aval::new([MUCH], DType::F32)).into(),
+    ];
+    for make in makes {
+        let panic = catch_unwind(make).unwrap_err();
+        let text = panic.downcast_ref::<String>().unwrap();
+        assert!(text.contains("no memory for") && text.contains("bytes"), "{text}");
+    }
+}
+
+#[test]
+fn sizes_that_cannot_be_addressed_are_refused_where_they_are_made() {
+    const HALF: usize = 1 << 61;
+    let refused = |name: &str, result: Result<Tensor>| match result {
+        Err(Error::Shape { expected, .. }) => assert!(expected.contains("fits the address space"), "{name}"),
+        other => panic!("{name}: {other:?}"),
+    };
+    let (one, pair) = (Tensor::from([1.0f32]), Tensor::from([1.0f32, 2.0]));
+    let wide = |rows: usize, columns: usize| Tensor::zeros([rows, columns]);
+    refused("broadcast_to", one.try_broadcast_to([HALF, 8]));
+    refused("broadcast_to bytes", one.try_broadcast_to([HALF]));
+    refused("broadcast_to nothing", one.try_broadcast_to([HALF, 8, 0]));
+    refused("tile", pair.try_tile([usize::MAX]));
+    refused("repeat", pair.try_repeat(usize::MAX, 0));
+    refused("pad", pair.try_pad([(HALF, HALF)], 0.0f32));
+    refused("one_hot", Tensor::from([1, 2]).try_one_hot(HALF, -1, DType::F32));
+    refused("arange", Tensor::try_arange_of(0, i64::MAX, 1, DType::I64));
+    refused("linspace", Tensor::try_linspace(0.0, 1.0, usize::MAX, DType::F32));
+    refused("matmul", wide(1 << 40, 0).try_matmul(&wide(0, 1 << 40)));
+    refused("einsum", flaxen::try_einsum("ij,jl->il", &[&wide(1 << 40, 0), &wide(0, 1 << 40)]));
+    refused("concatenate", Tensor::try_concatenate(&[wide(1 << 60, 0), wide(1 << 60, 0)], 0));
+    refused("qr", wide(1 << 33, 0).try_qr_full().map(|(q, _)| q));
+    refused("random", random::try_normal(&key(0), [HALF, 8]));
+    refused("split", key(0).try_split_n(HALF).map(|_| one.clone()));
+    refused("from_fn", random::try_from_fn(&key(0), [HALF, 8], |_| 1.0f32));
+    refused("vmap", vmap(|x: Tensor| x.try_broadcast_to([HALF / 8])).call(Tensor::zeros([1 << 20])));
+    refused("jit", jit(|x: Tensor| x.try_broadcast_to([HALF, 8])).call(one.clone()));
+    refused("eval_shape", eval_shape(|x: Tensor| x.try_broadcast_to([HALF, 8]), &one));
+    refused("Aval", Aval::try_new([HALF, 8], DType::F32).map(|_| one.clone()));
+    let made = eval_shape(
+        |x: Tensor| x.try_matmul(&x),
+        &Tensor::abstract_value(Aval::new([1 << 30; 2], DType::F32)),
+    );
+    assert_eq!(made.unwrap().shape(), [1 << 30; 2]);
+    assert!(Tensor::try_from_vec([0f32; 0], [HALF, 8]).is_err());
+
+    let mut aval = Aval::new([2], DType::F32);
+    aval.shape = shape(&[HALF, 8]);
+    let panics: [&dyn Fn(); 9] = [
+        &|| drop(Aval::new([HALF, 8], DType::F32)),
+        &|| drop(Array::zeros(aval.clone())),
+        &|| drop(Array::scratch(aval.clone())),
+        &|| drop(Array::from_slice::<f32>(aval.clone(), &[])),
+        &|| drop(Array::zeros(Aval::new([0], DType::F32)).with_aval(aval.clone())),
+        &|| drop(Tensor::abstract_value(aval.clone())),
+        &|| drop(Tensor::zeros([HALF, 8])),
+        &|| drop(Tensor::eye(1 << 40)),
+        &|| drop(Tensor::tri(1 << 40, 1 << 40, 0, DType::Bool)),
+    ];
+    for (i, panics) in panics.into_iter().enumerate() {
+        assert!(catch_unwind(AssertUnwindSafe(panics)).is_err(), "{i}");
+    }
+}
+
+#[test]
+fn an_array_is_made_only_of_as_many_numbers_as_it_has_elements_and_of_its_dtype() {
+    let make = |numbers: Vec<f32>, dtype| {
+        catch_unwind(|| Array::from_slice(Aval::new([3], dtype), &numbers).data::<f32>().to_vec())
+    };
+    assert_eq!(make(vec![1.0, 2.0, 3.0], DType::F32).unwrap(), [1.0, 2.0, 3.0]);
+    for (numbers, dtype) in [(vec![1.0], DType::F32), (vec![1.0; 4], DType::F32), (vec![1.0; 3], DType::I32)]
+    {
+        let panic = make(numbers, dtype).unwrap_err();
+        assert!(panic.downcast_ref::<String>().unwrap().contains("give as many as it has elements"));
+    }
 }

@@ -1,6 +1,6 @@
 //! The laws for operations of two and three arguments, element by element.
 
-use flaxen::{DType, Result, Tensor};
+use flaxen::{DType, Result, Tensor, WindowOptions, WindowReduction, jit, vmap};
 use flaxen_tests::data::Data;
 use flaxen_tests::laws::{Law, check, law};
 
@@ -164,4 +164,112 @@ fn one_value_on_both_sides() {
         law("x - x", make, |args| Ok(&args[0] - &args[0])),
         law("x ^ x", make, |args| args[0].try_pow(&args[0])).loose(4.0),
     ]);
+}
+
+/// The signs of zeros and where NaN is, as text.
+fn signs(x: &Tensor) -> String {
+    let sign = |x: &f64| match x {
+        x if x.is_nan() => 'N',
+        x if x.is_sign_negative() => '-',
+        _ => '+',
+    };
+    x.cast(DType::F64).to_vec::<f64>().unwrap().iter().map(sign).collect()
+}
+
+/// A function of two tensors of zeros and NaN, and the signs of its result.
+type Signs = (&'static str, fn(&Tensor, &Tensor) -> Tensor, &'static str);
+
+// JAX 0.10.2: 0 is more than -0 wherever the larger or the smaller is asked for, in either order.
+#[test]
+fn zeros_have_the_signs_that_they_have_in_jax() {
+    let x = [0.0, -0.0, 0.0, -0.0, -0.0, f64::NAN, -0.0, f64::NAN].repeat(9);
+    let y = [-0.0, 0.0, 0.0, -0.0, f64::NAN, -0.0, f64::NAN, 0.0].repeat(9);
+    let cases: [Signs; 12] = [
+        ("maximum", |x, y| x.maximum(y), "+++-NNNN"),
+        ("minimum", |x, y| x.minimum(y), "--+-NNNN"),
+        ("maximum with 0", |x, _| x.maximum(0.0), "+++++N+N"),
+        ("0 with maximum", |x, _| x.like_zero(0.0).maximum(x), "+++++N+N"),
+        ("minimum with 0", |x, _| x.minimum(0.0), "+-+--N-N"),
+        ("maximum with -0", |x, _| x.maximum(-0.0), "+-+--N-N"),
+        ("clamp from above", |x, _| x.clamp(x.like_zero(-1.0), x.like_zero(0.0)), "+-+--N-N"),
+        ("clamp from below", |x, y| x.clamp(y, x.like_zero(1.0)), "+++-NNNN"),
+        ("relu", |x, _| x.relu(), "+++++N+N"),
+        ("relu6", |x, _| x.relu6(), "+++++N+N"),
+        ("hard_tanh", |x, _| x.hard_tanh(), "+-+--N-N"),
+        ("leaky_relu", |x, _| x.leaky_relu(0.01), "+-+--N-N"),
+    ];
+    for dtype in [DType::F32, DType::F64, DType::F16, DType::BF16] {
+        let [x, y] = [&x, &y].map(|numbers| Tensor::from(numbers).cast(dtype));
+        for (name, f, expected) in cases {
+            let expected = expected.repeat(9);
+            let mapped = vmap(move |(x, y): (Tensor, Tensor)| Ok(f(&x, &y)));
+            let compiled = jit(move |(x, y): (Tensor, Tensor)| Ok(f(&x, &y)));
+            assert_eq!(signs(&f(&x, &y)), expected, "{name} {dtype}");
+            assert_eq!(signs(&mapped.call((x.clone(), y.clone())).unwrap()), expected, "vmap {name} {dtype}");
+            assert_eq!(
+                signs(&compiled.call((x.clone(), y.clone())).unwrap()),
+                expected,
+                "jit {name} {dtype}"
+            );
+        }
+    }
+}
+
+trait LikeZero {
+    fn like_zero(&self, value: f64) -> Tensor;
+}
+
+impl LikeZero for Tensor {
+    /// A number of the same dtype.
+    fn like_zero(&self, value: f64) -> Tensor {
+        Tensor::from(value).cast(self.dtype())
+    }
+}
+
+#[test]
+fn the_largest_and_the_smallest_of_zeros_have_the_signs_that_they_have_in_jax() {
+    for dtype in [DType::F32, DType::F64, DType::F16, DType::BF16] {
+        for size in [2, 3, 8, 17, 64, 1000] {
+            for first in [0.0, -0.0] {
+                let zeros: Vec<f64> = (0..size).map(|i| if i % 2 == 0 { first } else { -first }).collect();
+                let x = Tensor::from(&zeros).cast(dtype);
+                let columns = x.reshape([size, 1]).broadcast_to([size, 5]);
+                let place = format!("{dtype} {size} {first}");
+                let all = |x: &Tensor, columns: &Tensor| {
+                    let window = WindowOptions::new([2, 1]);
+                    let rows = columns.t();
+                    vec![
+                        (x.max(), x.min()),
+                        (columns.max_axes([0]), columns.min_axes([0])),
+                        (rows.max_axes([1]), rows.min_axes([1])),
+                        (x.cummax(0).slice_axis(0, 1, None), x.cummin(0).slice_axis(0, 1, None)),
+                        (
+                            columns.reduce_window(&window, WindowReduction::Max),
+                            columns.reduce_window(&window, WindowReduction::Min),
+                        ),
+                    ]
+                };
+                let compiled = jit(move |(x, columns): (Tensor, Tensor)| Ok(all(&x, &columns)));
+                for (largest, smallest) in
+                    all(&x, &columns).into_iter().chain(compiled.call((x.clone(), columns.clone())).unwrap())
+                {
+                    assert!(!signs(&largest).contains('-'), "{place} {largest:?}");
+                    assert!(!signs(&smallest).contains('+'), "{place} {smallest:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn updates_by_the_larger_and_the_smaller_know_the_signs_of_zeros() {
+    let places = Tensor::from([0, 0, 1, 1, 2, 2, 3]);
+    for dtype in [DType::F32, DType::F64, DType::F16, DType::BF16] {
+        let values = Tensor::from([0.0, -0.0, -0.0, 0.0, -0.0, -0.0, 0.0]).cast(dtype);
+        let all = |zero: f64| Tensor::from([zero; 4]).cast(dtype);
+        // jnp.full(4, zero).at[places].max(values) and min of JAX 0.10.2.
+        assert_eq!(signs(&all(-0.0).index_max(0, &places, &values)), "++-+", "{dtype}");
+        assert_eq!(signs(&all(0.0).index_max(0, &places, &values)), "++++", "{dtype}");
+        assert_eq!(signs(&all(0.0).index_min(0, &places, &values)), "---+", "{dtype}");
+    }
 }

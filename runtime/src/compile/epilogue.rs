@@ -149,7 +149,10 @@ impl Primitive for Epilogue {
     }
 
     fn flops(&self, args: &[&Aval], _outs: &[&Aval]) -> u64 {
-        self.0.product.flops(&args[..self.0.args], &[&self.0.made]) + self.0.fusion.flops(&[], &[])
+        self.0
+            .product
+            .flops(&args[..self.0.args], &[&self.0.made])
+            .saturating_add(self.0.fusion.flops(&[], &[]))
     }
 }
 

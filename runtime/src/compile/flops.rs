@@ -17,7 +17,7 @@ impl Graph {
             let outs: Outs<&Aval> = eqn.outs.iter().map(|&var| self.aval(var)).collect();
             eqn.primitive.flops(&args, &outs)
         };
-        self.eqns[equations].iter().map(of).sum()
+        self.eqns[equations].iter().map(of).fold(0, u64::saturating_add)
     }
 
     /// Some of the equations as a graph of their own: what they read is its inputs, what others read of them its outputs.

@@ -250,7 +250,8 @@ impl Planner<'_> {
         }
         let avals: Vec<Aval> = eqn.outs.iter().map(|&out| self.graph.aval(out).clone()).collect();
         let moves = !matches!(action, Action::Reshape);
-        let bytes = eqn.args.iter().chain(&eqn.outs).map(|&var| self.bytes(var) as u64).sum();
+        let bytes =
+            eqn.args.iter().chain(&eqn.outs).map(|&var| self.bytes(var) as u64).fold(0, u64::saturating_add);
         Some(Step {
             action,
             ends: args.iter().filter_map(Operand::end).collect(),
@@ -267,7 +268,7 @@ impl Planner<'_> {
 
     /// The last step that reads a value under any shape.
     fn last_of(&self, root: Var, roots: &[Var]) -> usize {
-        debug_assert_eq!(roots[root.index()], root);
+        assert_eq!(roots[root.index()], root, "a value that is another under another shape");
         self.last.get(&root).copied().unwrap_or(0)
     }
 

@@ -4,6 +4,8 @@
 //! values whose lifetimes do not overlap, and kept between calls. All others are arrays, which are moved out of their slot
 //! at their last use, so that a kernel may write into them.
 
+use std::borrow::Cow;
+use std::cell::Cell;
 use std::panic::Location;
 use std::sync::Arc;
 
@@ -13,13 +15,14 @@ use super::epilogue::Epilogue;
 use super::fuse::Fusion;
 use super::graph::Graph;
 use super::plan::{Dest, Operand, Plan};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::kernels::fused::Source;
 use crate::kernels::threads;
 use crate::primitive::{Args, Prepared, Primitive};
 use crate::spare::Spares;
 use crate::tensor::pool::Buffer;
-use crate::tensor::{Array, Aval};
+use crate::tensor::{Array, Aval, memory};
+use crate::trace::eval;
 
 /// Floating-point operations, or numbers read and written, from which on a run keeps threads awake.
 const LARGE: u64 = 1 << 20;
@@ -88,10 +91,22 @@ pub(super) enum Action {
     Eval(Arc<dyn Primitive>),
 }
 
+impl Action {
+    fn name(&self) -> Cow<'static, str> {
+        match self {
+            Action::Fused(_) => "fusion".into(),
+            Action::Epilogue(epilogue, _) => format!("{}+fusion", epilogue.product().name()).into(),
+            Action::Prepared(name, _) => (*name).into(),
+            Action::Reshape => "reshape".into(),
+            Action::Eval(primitive) => primitive.name().into(),
+        }
+    }
+}
+
 impl Program {
     pub(crate) fn new(graph: &Graph) -> Program {
         let Plan { steps, outs, homes, needed, slots } = Plan::new(graph);
-        let work: u64 = steps.iter().map(|step| step.flops.max(step.bytes / 4)).sum();
+        let work = steps.iter().fold(0u64, |sum, step| sum.saturating_add(step.flops.max(step.bytes / 4)));
         Program {
             inputs: graph.inputs.len(),
             consts: graph.consts.iter().map(|(_, array)| array.clone()).collect(),
@@ -107,7 +122,7 @@ impl Program {
 
     /// Bytes of the memory that is kept between calls.
     pub(crate) fn kept_bytes(&self) -> usize {
-        self.homes.iter().sum()
+        self.homes.iter().copied().fold(0, usize::saturating_add)
     }
 
     /// Bytes of intermediate values that are alive at once, at most.
@@ -135,21 +150,33 @@ impl Program {
         mut around: impl FnMut(usize, &mut dyn FnMut() -> Result<()>) -> Result<()>,
         finish: impl FnOnce(&mut dyn Iterator<Item = Array>) -> R,
     ) -> Result<R> {
-        // Whoever finds all memory in use makes its own.
-        let mut env = self.envs.take().unwrap_or_else(|| Box::new(self.env()));
-        for (slot, array) in env.slots.iter_mut().zip(args.into_iter().take(self.inputs)) {
-            *slot = Some(array);
-        }
-        let awake = self.is_large.then(threads::awake);
-        for (i, step) in self.steps.iter().enumerate() {
-            around(i, &mut || self.step(step, &mut env))?;
-        }
-        drop(awake);
-        let result = finish(&mut self.outs.iter().map(|&out| self.take(&mut env.slots, out)));
-        // A value left in its slot would keep its buffer from being used again.
-        env.slots.fill(None);
-        self.envs.put(env);
-        Ok(result)
+        let at = Cell::new(None);
+        let what = || match at.get().map(|at: usize| &self.steps[at]) {
+            Some(step) => format!("{} ({})", eval::list(&step.avals), step.action.name()),
+            None => "the memory that a compiled program keeps".to_owned(),
+        };
+        let run = || {
+            // Whoever finds all memory in use makes its own.
+            let mut env = self.envs.take().unwrap_or_else(|| Box::new(self.env()));
+            for (slot, array) in env.slots.iter_mut().zip(args.into_iter().take(self.inputs)) {
+                *slot = Some(array);
+            }
+            let awake = self.is_large.then(threads::awake);
+            for (i, step) in self.steps.iter().enumerate() {
+                at.set(Some(i));
+                around(i, &mut || self.step(step, &mut env))?;
+            }
+            drop(awake);
+            let result = finish(&mut self.outs.iter().map(|&out| self.take(&mut env.slots, out)));
+            // A value left in its slot would keep its buffer from being used again.
+            env.slots.fill(None);
+            self.envs.put(env);
+            Ok(result)
+        };
+        memory::or_error("jit", what, run).map_err(|error| match (&error, at.get()) {
+            (Error::OutOfMemory { .. }, Some(at)) => error.at(self.steps[at].location),
+            _ => error,
+        })
     }
 
     fn env(&self) -> Env {
@@ -308,13 +335,7 @@ fn emptied<T, U>(mut list: Vec<T>) -> Vec<U> {
 impl std::fmt::Display for Program {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         for step in &self.steps {
-            let name = match &step.action {
-                Action::Fused(_) => "fusion",
-                Action::Epilogue(epilogue, _) => &format!("{}+fusion", epilogue.product().name()),
-                Action::Prepared(name, _) => name,
-                Action::Reshape => "reshape",
-                Action::Eval(primitive) => primitive.name(),
-            };
+            let name = step.action.name();
             let args: Vec<String> = step.args.iter().map(Operand::to_string).collect();
             let outs: Vec<String> = step.outs.iter().map(Dest::to_string).collect();
             writeln!(f, "{} = {name} {}", outs.join(" "), args.join(" "))?;

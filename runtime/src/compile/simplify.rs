@@ -143,8 +143,8 @@ impl Graph {
             // A weak value does not stand for a strong one: it would take on the dtype of what it meets next.
             let as_weak = |var: &Var| self.avals[var.index()].weak == self.avals[eqn.outs[0].index()].weak;
             if let Some(var) = replaced.filter(as_weak) {
-                debug_assert_eq!(self.avals[var.index()].shape, self.avals[eqn.outs[0].index()].shape);
-                debug_assert_eq!(self.avals[var.index()].dtype, self.avals[eqn.outs[0].index()].dtype);
+                let (new, old) = (&self.avals[var.index()], &self.avals[eqn.outs[0].index()]);
+                assert!(new.shape == old.shape && new.dtype == old.dtype, "{new} in place of {old}");
                 renamed.insert(eqn.outs[0], var);
                 continue;
             }
@@ -193,7 +193,7 @@ fn fold(eqn: &Eqn, avals: &[Aval], consts: &FxHashMap<Var, Array>) -> Option<Out
     let args: Option<Args<Array>> = eqn.args.iter().map(|var| consts.get(var).cloned()).collect();
     let args = args.filter(|args| !args.is_empty() && eqn.primitive.collectives().is_empty())?;
     let outs: Outs<Aval> = eqn.outs.iter().map(|var| avals[var.index()].clone()).collect();
-    let size: usize = args.iter().map(Array::aval).chain(&outs).map(Aval::size).sum();
+    let size = args.iter().map(Array::aval).chain(&outs).map(Aval::size).fold(0, usize::saturating_add);
     if size > FOLDED {
         return None;
     }

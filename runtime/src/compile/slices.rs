@@ -131,7 +131,8 @@ impl Graph {
 
     /// Bytes of the arguments of an equation but for one.
     fn shared(&self, eqn: &Eqn, cut: Var) -> usize {
-        eqn.args.iter().filter(|&&arg| arg != cut).map(|&arg| self.aval(arg).bytes()).sum()
+        let shared = eqn.args.iter().filter(|&&arg| arg != cut).map(|&arg| self.aval(arg).bytes());
+        shared.fold(0, usize::saturating_add)
     }
 
     /// Whether an equation computes each element from that of `value` and from what is the same for all examples.
@@ -166,7 +167,7 @@ impl Graph {
             0 => None,
             rest => Some(Program::new(&self.cut(chain, rest, makers)?.0.fused())),
         };
-        let flops = chain.eqns.iter().map(|&at| self.flops(at..at + 1)).sum();
+        let flops = chain.eqns.iter().map(|&at| self.flops(at..at + 1)).fold(0, u64::saturating_add);
         let slice = Program::new(&graph.clone().fused());
         let body = Body { each: chain.each, slice, rest, graph, flops };
         Some(Eqn { primitive: Arc::new(Sliced(Arc::new(body))), args: args.into(), ..last.clone() })

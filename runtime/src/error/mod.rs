@@ -39,6 +39,15 @@ pub enum Error {
         /// What is wrong and what to do.
         message: String,
     },
+    /// There is no memory for the numbers of an operation.
+    OutOfMemory {
+        /// The operation.
+        op: &'static str,
+        /// What it was to make.
+        shape: String,
+        /// The bytes that were asked for last.
+        bytes: usize,
+    },
     /// A value of a transform was used after the transform returned.
     Leaked {
         /// The transform the value belongs to.

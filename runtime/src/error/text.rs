@@ -11,6 +11,11 @@ impl fmt::Display for Error {
                 write!(f, "`{op}` expects {expected}, found {found}")
             }
             Error::Argument { op, message } => write!(f, "`{op}`: {message}"),
+            Error::OutOfMemory { op, shape, bytes } => write!(
+                f,
+                "`{op}`: there is no memory for {bytes} bytes on the way to {shape}: use smaller shapes, batches or a \
+                 narrower dtype, or drop what is not needed any more"
+            ),
             Error::Leaked { transform } => write!(
                 f,
                 "a value traced by `{transform}` was used after `{transform}` returned: return it from the \

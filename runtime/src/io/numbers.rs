@@ -2,24 +2,24 @@
 
 use std::borrow::Cow;
 
-use crate::tensor::dtype::dispatch;
-use crate::tensor::{Array, Aval, DType, Tensor};
+use crate::tensor::{Array, Aval, DType, Tensor, memory};
 
 /// A tensor whose little-endian numbers `fill` writes, or what is wrong.
 pub(super) fn tensor(
     aval: Aval,
     fill: impl FnOnce(&mut [u8]) -> Result<(), String>,
 ) -> Result<Tensor, String> {
-    let dtype = aval.dtype;
-    let mut filled = Ok(());
-    let array = dispatch!(dtype, T => Array::build::<T>(aval, |out| {
-        let bytes: &mut [u8] = bytemuck::cast_slice_mut(out);
-        filled = fill(bytes).and_then(|()| check(dtype, bytes));
+    let (dtype, text) = (aval.dtype, aval.to_string());
+    let mut array =
+        memory::or_error("load", || text, || Ok(Array::scratch(aval))).map_err(|e| e.to_string())?;
+    if let Some(bytes) = array.unique_bytes() {
+        fill(bytes)?;
+        check(dtype, bytes)?;
         if cfg!(target_endian = "big") {
             reverse(dtype.size(), bytes);
         }
-    }));
-    filled.map(|()| array.into())
+    }
+    Ok(array.into())
 }
 
 /// The numbers as little-endian bytes.
@@ -54,8 +54,7 @@ pub(super) fn checked(aval: &Aval) -> Result<usize, String> {
     if aval.rank() > Aval::MAX_RANK {
         return Err(format!("it has {} axes, at most {} are allowed", aval.rank(), Aval::MAX_RANK));
     }
-    let filled = Aval::new(aval.shape.iter().map(|&size| size.max(1)).collect::<Vec<_>>(), aval.dtype);
-    let size = filled.checked_size().and_then(|_| aval.checked_size());
-    size.map(|size| size * aval.dtype.size())
+    aval.checked_size()
+        .map(|size| size * aval.dtype.size())
         .ok_or_else(|| format!("the shape {:?} is too large", aval.shape))
 }

@@ -1,6 +1,7 @@
 //! Sorting one long slice on all threads: parts are sorted apart, and then merged by twos.
 
 use super::threads;
+use crate::tensor::memory;
 
 /// Sorts keys of which equal ones are alike.
 pub(super) fn sort<K: Ord + Copy + Send + Sync>(keys: &mut [K]) {
@@ -13,7 +14,7 @@ fn sort_in_parts<K: Ord + Copy + Send + Sync>(keys: &mut [K], parts: usize) {
         return keys.sort_unstable();
     }
     threads::chunks(keys, size, |_, part| part.sort_unstable());
-    let mut copy = keys.to_vec();
+    let mut copy = memory::collected(keys.iter().copied());
     let (mut from, mut to) = (&mut *keys, &mut copy[..]);
     let (mut run, mut is_swapped) = (size, false);
     while run < from.len() {

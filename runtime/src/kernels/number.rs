@@ -11,6 +11,7 @@ use half::{bf16, f16};
 
 use super::rounding::{self, Half};
 use super::threads;
+use crate::tensor::memory;
 
 mod sealed {
     pub trait Sealed {}
@@ -210,7 +211,7 @@ pub fn widen_all<T: Number>(data: &[T]) -> Cow<'_, [T::Acc]> {
     if TypeId::of::<T>() == TypeId::of::<T::Acc>() {
         return Cow::Borrowed(bytemuck::cast_slice(data));
     }
-    let mut wide = vec![T::Acc::ZERO; data.len()];
+    let mut wide = memory::zeroed(data.len());
     threads::split(&mut wide, 1, 1, |first, piece| {
         let data = &data[first..][..piece.len()];
         if TypeId::of::<T>() == TypeId::of::<f16>() {
@@ -229,7 +230,7 @@ pub fn narrow_all<T: Number>(out: &mut [T], compute: impl FnOnce(&mut [T::Acc]))
     if TypeId::of::<T>() == TypeId::of::<T::Acc>() {
         return compute(bytemuck::cast_slice_mut(out));
     }
-    let mut wide = vec![T::Acc::ZERO; out.len()];
+    let mut wide = memory::zeroed(out.len());
     compute(&mut wide);
     threads::split(out, 1, 1, |first, piece| {
         let wide = &wide[first..][..piece.len()];

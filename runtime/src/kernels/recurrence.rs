@@ -3,6 +3,7 @@
 use super::number::Number;
 use super::reduce::Direction;
 use super::threads;
+use crate::tensor::memory;
 
 /// Whose factor multiplies the state on its way to an element.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +37,7 @@ pub fn recurrence<T: Number>(
     let place = |step: usize| if direction == Direction::Forward { step } else { n - 1 - step };
     let factor_at = |step: usize| place(if factor == Factor::Own { step } else { step - 1 });
     threads::split(out, slab, 4 * slab, |first, out| {
-        let mut states = vec![T::Acc::ZERO; inner];
+        let mut states = memory::zeroed::<T::Acc>(inner);
         for (i, out) in out.chunks_exact_mut(slab).enumerate() {
             let (a, b) = (&a[(first + i) * slab..][..slab], &b[(first + i) * slab..][..slab]);
             if inner == 1 {

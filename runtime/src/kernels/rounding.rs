@@ -155,7 +155,7 @@ fn to_odd(x: f64) -> f32 {
     let is_beyond = back.abs() > x.abs();
     let odd = nearest.to_bits().wrapping_sub(u32::from(is_beyond)) | 1;
     // A NaN is unequal to everything, and none of this is for it.
-    f32::from_bits(if back < x || back > x { odd } else { nearest.to_bits() })
+    f32::from_bits(if (back == x) | x.is_nan() { nearest.to_bits() } else { odd })
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use half::{bf16, f16};
 
 use super::number::Number;
 use super::{merge, threads};
+use crate::tensor::memory;
 
 /// An unsigned integer that numbers are compared by.
 pub trait Key: Ord + Copy + Send + Sync {
@@ -200,7 +201,7 @@ pub fn argsort<T: Sortable>(x: &[T], row: usize, order: Order, out: &mut [i32]) 
     check_rows(x.len(), row);
     let whole = x.len() == row && row >= LONG;
     threads::split(out, row, cost(row), |first, out| {
-        let mut ranked = Vec::with_capacity(row);
+        let mut ranked = memory::with_capacity(row);
         for (x, out) in x[first * row..].chunks_exact(row).zip(out.chunks_exact_mut(row)) {
             ranked.clear();
             ranked.extend(x.iter().zip(0..).map(|(x, i)| match order {
@@ -246,7 +247,7 @@ pub fn top_k<T: Sortable>(x: &[T], row: usize, k: usize, values: &mut [T], posit
     check_rows(x.len(), row);
     assert_eq!(positions.len(), x.len() / row * k, "{k} results a row");
     threads::split(positions, k, 4 * row, |first, positions| {
-        let mut ranked = Vec::with_capacity(row);
+        let mut ranked = memory::with_capacity(row);
         for (x, positions) in x[first * row..].chunks_exact(row).zip(positions.chunks_exact_mut(k)) {
             ranked.clear();
             ranked.extend(x.iter().zip(0..).map(|(x, i)| x.total_key().opposite().ranked(i)));

@@ -8,6 +8,7 @@
 
 use super::simd::{self, Kernel};
 use super::threads;
+use crate::tensor::memory;
 
 /// The words that a key and the parity constant are permuted into, and the rotations of the rounds.
 const PARITY: u32 = 0x1BD1_1BDA;
@@ -40,7 +41,7 @@ pub fn fold_in(key: [u32; 2], data: u32) -> [u32; 2] {
 
 /// Returns `n` new keys; the first ones do not depend on `n`.
 pub fn split(key: [u32; 2], n: usize) -> Vec<[u32; 2]> {
-    let mut keys = vec![[0; 2]; n];
+    let mut keys = memory::zeroed(n);
     fill(key, 0, &mut keys);
     keys
 }

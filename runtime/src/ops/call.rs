@@ -137,7 +137,7 @@ impl Call {
             })?;
             outs.extend(residuals);
             let (forward, captured) = forward.finish(&outs);
-            debug_assert!(captured.is_empty(), "a graph holds no traced values");
+            assert!(captured.is_empty(), "a graph holds no traced values");
             Ok::<_, crate::Error>(Linear {
                 forward: Call::with(forward, self.0.is_fused),
                 backward: Call::with(graph, self.0.is_fused),
@@ -187,7 +187,7 @@ impl Call {
                 mapped.fill(true);
             }
             let (graph, captured) = stage.finish(&outs);
-            debug_assert!(captured.is_empty(), "a graph holds no traced values");
+            assert!(captured.is_empty(), "a graph holds no traced values");
             Ok::<_, crate::Error>((Call::with(graph, self.0.is_fused), mapped))
         })?;
         lock(&self.0.batched).insert(key, found.clone());

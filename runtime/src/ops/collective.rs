@@ -101,7 +101,7 @@ impl Primitive for Collective {
         let [x] = super::unpack(args);
         let out = match self.kind {
             Kind::Gather { axis: at, size } if mapped[0] => {
-                debug_assert_eq!(size, axis.size);
+                assert_eq!(size, axis.size, "a gather was inferred under another axis");
                 super::shape::permuted(&x, super::shape::moved(x.rank(), 0, at))?
             }
             Kind::Gather { axis: at, size } => {

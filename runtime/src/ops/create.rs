@@ -136,7 +136,7 @@ pub(crate) fn full(aval: Aval, value: f64) -> Result<Tensor> {
 
 #[track_caller]
 pub(crate) fn iota(shape: impl AsRef<[usize]>, dtype: DType, axis: usize) -> Result<Tensor> {
-    bind1(&Iota { aval: Aval::new(shape, dtype), axis }, [])
+    bind1(&Iota { aval: Aval::unchecked(shape, dtype), axis }, [])
 }
 
 impl Tensor {
@@ -155,7 +155,7 @@ impl Tensor {
     /// If the size overflows the address space.
     #[track_caller]
     pub fn zeros_of(shape: impl AsRef<[usize]>, dtype: DType) -> Tensor {
-        unwrap(full(Aval::new(shape.as_ref(), dtype), 0.0))
+        unwrap(full(Aval::unchecked(shape.as_ref(), dtype), 0.0))
     }
 
     /// Ones of dtype `F32`.
@@ -173,7 +173,7 @@ impl Tensor {
     /// If the size overflows the address space.
     #[track_caller]
     pub fn ones_of(shape: impl AsRef<[usize]>, dtype: DType) -> Tensor {
-        unwrap(full(Aval::new(shape.as_ref(), dtype), 1.0))
+        unwrap(full(Aval::unchecked(shape.as_ref(), dtype), 1.0))
     }
 
     /// One number everywhere; `f64` becomes `F32`, and `i64` becomes `I32`, as [Numbers](crate#numbers) says.
@@ -226,7 +226,7 @@ fn everywhere(shape: &[usize], number: &Array) -> Tensor {
     let back = scalar_array(exact, dtype, false);
     // An i64 beyond 2^53 does not go through an f64.
     if back.bytes() == number.bytes() || exact.is_nan() {
-        return unwrap(full(Aval::new(shape, dtype), exact));
+        return unwrap(full(Aval::unchecked(shape, dtype), exact));
     }
     Tensor::from(number.clone()).broadcast_to(shape)
 }

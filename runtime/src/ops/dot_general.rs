@@ -71,7 +71,7 @@ impl Primitive for DotGeneral {
 
     fn flops(&self, args: &[&Aval], outs: &[&Aval]) -> u64 {
         let contracted: usize = self.0.contracting.0.iter().map(|&axis| args[0].shape[axis]).product();
-        2 * (outs[0].size() * contracted) as u64
+        2u64.saturating_mul(outs[0].size().saturating_mul(contracted) as u64)
     }
 
     fn infer(&self, args: &[&Aval]) -> Result<Outs<Aval>> {

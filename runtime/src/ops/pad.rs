@@ -99,7 +99,7 @@ impl Primitive for Pad {
         }
         // Each example has its own value: it takes the place of the padding of a mask.
         let logical = &x.shape()[usize::from(mapped[0])..];
-        let padding = bind1(self, [zeros_of(&Aval::new(logical, DType::Bool))?, true.into()])?;
+        let padding = bind1(self, [zeros_of(&Aval::unchecked(logical, DType::Bool))?, true.into()])?;
         let zero = x.like(0.0);
         let inside = if mapped[0] { batched(x, zero)? } else { pad_general(&x, zero, self.0.clone())? };
         let mut shape = Shape::from_elem(1, padding.rank() + 1);

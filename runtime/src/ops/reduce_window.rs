@@ -15,6 +15,7 @@ pub use crate::kernels::window::Reduction as WindowReduction;
 use crate::kernels::window::{self, Selection, WindowGeometry};
 use crate::primitive::{Args, Keeps, Outs, Prepared, Primitive, Saved};
 use crate::tensor::dtype::dispatch;
+use crate::tensor::memory;
 use crate::tensor::{Array, Aval, DType, Tensor};
 use crate::trace::{Axis, bind1};
 
@@ -128,7 +129,7 @@ impl Windowed {
             Kind::Spread => window::sum_gradient(geometry, data[0], out),
             Kind::Scatter(which) => window::select_and_scatter_add(geometry, which, data[0], data[1], out),
             Kind::Gather(which) => {
-                let mut indices = vec![0; out.len()];
+                let mut indices = memory::zeroed(out.len());
                 window::select_indices(geometry, which, data[0], &mut indices);
                 window::gather(&indices, data[1], out);
             }

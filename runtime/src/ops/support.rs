@@ -42,10 +42,8 @@ pub(crate) fn broadcast_shapes(op: &'static str, shapes: &[&[usize]]) -> Result<
 
 /// Refuses an output too large to address.
 pub(crate) fn addressable(op: &'static str, aval: Aval) -> Result<Aval> {
-    match aval.checked_size() {
-        Some(_) => Ok(aval),
-        None => Err(Error::shape(op, format!("{aval}"), "a size in bytes that fits the address space")),
-    }
+    aval.check_size(op)?;
+    Ok(aval)
 }
 
 /// The output of an elementwise operation whose arguments have one dtype.

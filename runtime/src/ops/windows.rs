@@ -6,6 +6,7 @@ use super::slice::strides_of;
 use crate::error::{Error, Result};
 use crate::kernels::list::List;
 use crate::kernels::strided::{OUTSIDE, Strided};
+use crate::tensor::memory;
 use crate::tensor::{Array, Aval, DType, Shape};
 
 /// What happens to a window that is not inside of the operand.
@@ -119,7 +120,7 @@ impl Windows {
     /// What the paired axes contribute to the starts.
     fn paired_starts(&self, strides: &[usize], index_axes: &[usize], count: usize) -> Vec<usize> {
         if self.paired.is_empty() || count == 0 {
-            return vec![0; count];
+            return memory::zeroed(count);
         }
         let step = |axis: usize| {
             let pair = self.indices_paired.iter().position(|&with| with == axis);
@@ -128,7 +129,7 @@ impl Windows {
         let dims: Vec<(usize, [isize; 1])> =
             index_axes.iter().enumerate().map(|(axis, &size)| (size, step(axis))).collect();
         let layout = Strided::new(dims.into_iter());
-        let mut starts = Vec::with_capacity(count);
+        let mut starts = memory::with_capacity(count);
         layout.rows(0, count / layout.row, &mut |_, [at]| {
             starts.extend((0..layout.row as isize).map(|j| (at + j * layout.step[0]) as usize));
         });

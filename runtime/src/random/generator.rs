@@ -6,7 +6,7 @@ use super::Key;
 use crate::error::Result;
 use crate::kernels::threefry;
 use crate::ops::unwrap;
-use crate::tensor::{Aval, DType, Element, Tensor};
+use crate::tensor::{Aval, DType, Element, Tensor, memory};
 
 /// A stream of random bits from a key, which `rand` and its like can draw from: Threefry in counter mode.
 ///
@@ -134,6 +134,9 @@ fn draw_all<T: Element>(
     mut draw: impl FnMut(&mut Generator) -> T,
 ) -> Result<Vec<T>> {
     let mut generator = Generator::new(key)?;
-    let size = crate::ops::addressable("from_fn", Aval::new(shape, T::DTYPE))?.size();
-    Ok((0..size).map(|_| draw(&mut generator)).collect())
+    let aval = crate::ops::addressable("from_fn", Aval::unchecked(shape, T::DTYPE))?;
+    let room = || Ok(memory::with_capacity(aval.size()));
+    let mut numbers = memory::or_error("from_fn", || aval.to_string(), room)?;
+    numbers.extend((0..aval.size()).map(|_| draw(&mut generator)));
+    Ok(numbers)
 }

@@ -32,22 +32,36 @@ const INLINE: usize = 16;
 
 impl Array {
     /// An array whose numbers are unspecified, to be written by a kernel.
+    ///
+    /// # Panics
+    /// If the size overflows the address space, or there is no memory for it.
+    #[track_caller]
     pub fn scratch(aval: Aval) -> Array {
         Array::with_buffer(aval, Buffer::scratch)
     }
 
     /// An array of zeros.
+    ///
+    /// # Panics
+    /// If the size overflows the address space, or there is no memory for it.
+    #[track_caller]
     pub fn zeros(aval: Aval) -> Array {
         Array::with_buffer(aval, Buffer::zeroed)
     }
 
+    #[track_caller]
     fn with_buffer(aval: Aval, buffer: impl FnOnce(usize) -> Buffer) -> Array {
-        let bytes = aval.size() * aval.dtype.size();
+        let Some(size) = aval.checked_size() else { panic!("{aval} is too large to address") };
+        let bytes = size * aval.dtype.size();
         let storage = if bytes <= INLINE { Storage::Inline([0; 2]) } else { Storage::Owned(buffer(bytes)) };
         Array(Arc::new(Numbers { aval, storage }))
     }
 
     /// An array whose numbers `fill` writes, all of them.
+    ///
+    /// # Panics
+    /// If `T` is not as wide as the dtype, the size overflows the address space, or there is no memory for it.
+    #[track_caller]
     pub fn build<T: Pod>(aval: Aval, fill: impl FnOnce(&mut [T])) -> Array {
         let mut array = Array::scratch(aval);
         if let Some(data) = array.unique() {
@@ -63,8 +77,17 @@ impl Array {
     }
 
     /// A copy of `data`, which must fill the shape.
+    ///
+    /// # Panics
+    /// If `T` is not the dtype's type, `data` does not fill the shape, or there is no memory for it.
+    #[track_caller]
     pub fn from_slice<T: Element>(aval: Aval, data: &[T]) -> Array {
-        debug_assert!(aval.dtype == T::DTYPE && aval.size() == data.len());
+        assert!(
+            aval.dtype == T::DTYPE && aval.checked_size() == Some(data.len()),
+            "{} numbers of {} for an array {aval}: give as many as it has elements, of its dtype",
+            data.len(),
+            T::DTYPE
+        );
         Array::build(aval, |out: &mut [T::Storage]| {
             for (out, value) in out.iter_mut().zip(data) {
                 *out = value.store();
@@ -131,12 +154,10 @@ impl Array {
     ///
     /// # Panics
     /// If the sizes in bytes differ.
+    #[track_caller]
     pub fn with_aval(mut self, aval: Aval) -> Array {
-        assert_eq!(
-            self.size() * self.dtype().size(),
-            aval.size() * aval.dtype.size(),
-            "another size in bytes"
-        );
+        let bytes = aval.checked_size().map(|size| size * aval.dtype.size());
+        assert_eq!(bytes, Some(self.size() * self.dtype().size()), "another size in bytes");
         if let Some(numbers) = Arc::get_mut(&mut self.0) {
             numbers.aval = aval;
             return self;

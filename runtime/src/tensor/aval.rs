@@ -28,8 +28,38 @@ impl Aval {
     pub const MAX_RANK: usize = 256;
 
     /// An abstract value with a strong dtype.
+    ///
+    /// # Panics
+    /// If the size in bytes does not fit the address space, see [`checked_size`](Aval::checked_size).
+    #[track_caller]
     pub fn new(shape: impl AsRef<[usize]>, dtype: DType) -> Aval {
+        match Aval::try_new(shape, dtype) {
+            Ok(aval) => aval,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// As [`new`](Aval::new).
+    ///
+    /// # Errors
+    /// If the size in bytes does not fit the address space.
+    pub fn try_new(shape: impl AsRef<[usize]>, dtype: DType) -> Result<Aval> {
+        let aval = Aval::unchecked(shape, dtype);
+        aval.check_size("Aval::new")?;
+        Ok(aval)
+    }
+
+    /// An abstract value whose size is checked later.
+    pub(crate) fn unchecked(shape: impl AsRef<[usize]>, dtype: DType) -> Aval {
         Aval { shape: shape.as_ref().into(), dtype, weak: false }
+    }
+
+    /// Refuses one too large to address.
+    pub(crate) fn check_size(&self, op: &'static str) -> Result<()> {
+        match self.checked_size() {
+            Some(_) => Ok(()),
+            None => Err(Error::shape(op, format!("{self}"), "a size in bytes that fits the address space")),
+        }
     }
 
     /// The same dtype with another shape.
@@ -73,11 +103,21 @@ impl Aval {
         self.size() * self.dtype.size()
     }
 
-    /// The number of elements, or `None` if that or the number of bytes does not fit a `usize`.
+    /// The number of elements, or `None` if that, or the number of bytes, does not fit the address space.
+    ///
+    /// Axes of size 0 do not make the others fit, as in NumPy: the distances between rows must be numbers, too.
+    ///
+    /// ```
+    /// use flaxen::{Aval, DType};
+    /// assert_eq!(Aval::try_new([2, 3], DType::F32)?.checked_size(), Some(6));
+    /// assert!(Aval::try_new([1 << 61, 8], DType::F32).is_err());
+    /// # Ok::<(), flaxen::Error>(())
+    /// ```
+    #[inline]
     pub fn checked_size(&self) -> Option<usize> {
-        let size = self.shape.iter().try_fold(1usize, |size, &n| size.checked_mul(n))?;
-        size.checked_mul(self.dtype.size()).filter(|&bytes| isize::try_from(bytes).is_ok())?;
-        Some(size)
+        let most = self.shape.iter().try_fold(1usize, |size, &n| size.checked_mul(n.max(1)))?;
+        most.checked_mul(self.dtype.size()).filter(|&bytes| isize::try_from(bytes).is_ok())?;
+        Some(if self.shape.contains(&0) { 0 } else { most })
     }
 }
 

@@ -6,6 +6,7 @@ mod convert;
 mod display;
 pub(crate) mod dtype;
 mod format;
+pub(crate) mod memory;
 mod ndarray;
 pub(crate) mod pool;
 pub(crate) mod untyped;
@@ -107,8 +108,11 @@ impl Tensor {
     /// # Errors
     /// [`Error::ElementType`] if `T` does not hold every number of the dtype; as [`Tensor::array`].
     pub fn to_vec<T: Element>(&self) -> Result<Vec<T>> {
-        let array = self.array_as::<T>()?;
-        Ok(array.data::<T::Storage>().iter().map(|&x| T::load(x)).collect())
+        let copy = || {
+            let array = self.array_as::<T>()?;
+            Ok(memory::collected(array.data::<T::Storage>().iter().map(|&x| T::load(x))))
+        };
+        memory::or_error("to_vec", || self.aval().to_string(), copy)
     }
 
     /// The only number of a tensor of one element, as the dtype's Rust type or a wider one of its kind.
@@ -136,7 +140,12 @@ impl Tensor {
     }
 
     /// A tensor that has a shape and a dtype but no numbers, as an argument of [`eval_shape`](crate::eval_shape).
+    ///
+    /// # Panics
+    /// If the size overflows the address space.
+    #[track_caller]
     pub fn abstract_value(aval: Aval) -> Tensor {
+        crate::ops::unwrap(aval.check_size("abstract_value"));
         Traced::Abstract { aval }.into()
     }
 
@@ -168,7 +177,7 @@ impl From<&Tensor> for Tensor {
 
 /// Refuses data that do not fill a shape.
 fn check_fills<T: Element>(op: &'static str, count: usize, shape: &[usize]) -> Result<()> {
-    let aval = Aval::new(shape, T::DTYPE);
+    let aval = Aval::unchecked(shape, T::DTYPE);
     aval.check_rank(op)?;
     if aval.checked_size() == Some(count) {
         return Ok(());

@@ -5,6 +5,8 @@ use std::sync::Mutex;
 
 use bytemuck::{Pod, Zeroable};
 
+use super::memory;
+
 /// One cache line, also one AVX-512 register: the unit and the alignment of all buffers.
 #[derive(Clone, Copy, Pod, Zeroable)]
 #[repr(C, align(64))]
@@ -43,7 +45,7 @@ impl Buffer {
     pub(crate) fn scratch(bytes: usize) -> Buffer {
         let (class, lines) = class(bytes);
         let pooled = waiting(class);
-        Buffer { lines: pooled.unwrap_or_else(|| bytemuck::zeroed_vec(lines)) }
+        Buffer { lines: pooled.unwrap_or_else(|| fresh(lines)) }
     }
 
     /// At least `bytes` bytes, all zero.
@@ -55,7 +57,7 @@ impl Buffer {
                 Buffer { lines }
             }
             // Fresh pages are zero already.
-            None => Buffer { lines: bytemuck::zeroed_vec(lines) },
+            None => Buffer { lines: fresh(lines) },
         }
     }
 
@@ -80,6 +82,14 @@ impl Drop for Buffer {
             pool.push(lines);
         }
     }
+}
+
+/// Memory of the system, all zero; if there is none, what waits in the pool is given back to it first.
+fn fresh(lines: usize) -> Vec<Line> {
+    bytemuck::try_zeroed_vec(lines).unwrap_or_else(|()| {
+        release_memory();
+        memory::zeroed(lines)
+    })
 }
 
 /// A buffer that waits to be used again.

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::dtype::{DType, Element};
-use super::{Array, Aval, Shape, Tensor};
+use super::{Array, Aval, Shape, Tensor, memory};
 use crate::error::{Error, Result};
 
 static WIDE: AtomicBool = AtomicBool::new(false);
@@ -49,11 +49,14 @@ pub(crate) fn bare<T: Element>(number: T) -> Tensor {
 
 /// Numbers of the dtype of their Rust type; an error if they have too many axes.
 pub(super) fn exact<T: Element>(shape: &[usize], numbers: impl Iterator<Item = T>) -> Result<Array> {
-    let aval = Aval::new(shape, T::DTYPE);
+    let aval = Aval::unchecked(shape, T::DTYPE);
     aval.check_rank("from")?;
-    Ok(Array::build(aval, |out: &mut [T::Storage]| {
+    let text = aval.clone();
+    let mut array = memory::or_error("from", || text.to_string(), || Ok(Array::scratch(aval)))?;
+    if let Some(out) = array.unique::<T::Storage>() {
         out.iter_mut().zip(numbers).for_each(|(out, x)| *out = x.store());
-    }))
+    }
+    Ok(array)
 }
 
 /// Numbers that nobody gave a dtype; an error if one does not fit that of untyped numbers, or as for [`exact`].

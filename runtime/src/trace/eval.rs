@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use crate::primitive::{Args, Outs, Primitive};
-use crate::tensor::{Repr, Tensor};
+use crate::tensor::{Aval, Repr, Tensor, memory};
 
 pub(super) fn process(primitive: &dyn Primitive, args: Args) -> Result<Outs> {
     let outs = super::infer(primitive, &args)?;
@@ -13,5 +13,12 @@ pub(super) fn process(primitive: &dyn Primitive, args: Args) -> Result<Outs> {
             Repr::Traced(_) => unreachable!("`bind` sends traced values to their trace"),
         })
         .collect();
-    Ok(primitive.eval(arrays, outs)?.into_iter().map(Tensor::from).collect())
+    let made = outs.clone();
+    let outs = memory::or_error(primitive.name(), || list(&made), || primitive.eval(arrays, outs))?;
+    Ok(outs.into_iter().map(Tensor::from).collect())
+}
+
+/// The outputs of an operation, for people.
+pub(crate) fn list(outs: &[Aval]) -> String {
+    outs.iter().map(Aval::to_string).collect::<Vec<_>>().join(" and ")
 }

@@ -8,7 +8,7 @@
 //!   own, and treats it as a constant; the outer tape, its parent, records the sum.
 
 pub(crate) mod batch;
-mod eval;
+pub(crate) mod eval;
 pub(crate) mod place;
 pub(crate) mod stage;
 pub(crate) mod tape;
@@ -156,11 +156,14 @@ pub(crate) fn bind_at(
     }
 }
 
-/// Shapes and dtypes of what a primitive makes of arguments.
+/// Shapes and dtypes of what a primitive makes of arguments, none of which is too large.
 fn infer(primitive: &dyn Primitive, args: &Args) -> Result<Outs<Aval>> {
     let avals: Args<&Aval> = args.iter().map(Tensor::aval).collect();
     let outs = primitive.infer(&avals)?;
-    outs.iter().try_for_each(|out| out.check_rank(primitive.name()))?;
+    for out in &outs {
+        out.check_rank(primitive.name())?;
+        out.check_size(primitive.name())?;
+    }
     Ok(outs)
 }
 

@@ -106,7 +106,7 @@ impl Header {
             return Err(wrong());
         };
         let (dtype, big_endian) = dtype(descr)?;
-        let aval = Aval::new(shape, dtype);
+        let aval = Aval::unchecked(shape, dtype);
         numbers::checked(&aval)?;
         Ok(Header { aval, big_endian, fortran })
     }

@@ -47,7 +47,7 @@ impl Entry {
     /// Shape and dtype, if tensors have that.
     pub(super) fn aval(&self, name: &str) -> Result<Aval, String> {
         match ours(self.dtype) {
-            Some(dtype) => Ok(Aval::new(&self.shape, dtype)),
+            Some(dtype) => Ok(Aval::unchecked(&self.shape, dtype)),
             None => Err(spoiled(&[self.flaw(name)], "convert it before saving")),
         }
     }

@@ -12,6 +12,7 @@ use super::forward::Places;
 use super::frame::{Band, Frames};
 use super::phase::Phase;
 use super::tile::{Dots, Forward};
+use crate::tensor::memory;
 
 /// Windows of the largest tile.
 const MOST_WINDOWS: usize = 12;
@@ -78,7 +79,7 @@ impl<'a, T: Number> Panels<'a, T> {
             return Self { data: rhs.into(), list, row: Some(geometry.cout), group: cout_each };
         }
         let taps = phase.kernel_indices(&geometry.kernel);
-        let mut data = Vec::with_capacity(offset * geometry.groups);
+        let mut data = memory::with_capacity(offset * geometry.groups);
         for g in 0..geometry.groups {
             for &Panel { first, used, vectors, .. } in &list {
                 for tap in &taps {
@@ -200,7 +201,7 @@ fn by_output_channel<T: Number>(geometry: &Geometry, phase: &Phase, rhs: &[T], l
     let (cin_each, cout_each) = (geometry.cin / groups, cout / groups);
     let padded = cin_each.next_multiple_of(lanes);
     let taps = phase.kernel_indices(&geometry.kernel);
-    let mut weights = Vec::with_capacity(groups * taps.len() * cout_each * padded);
+    let mut weights = memory::with_capacity(groups * taps.len() * cout_each * padded);
     for channel in 0..groups {
         for tap in &taps {
             for co in channel * cout_each..(channel + 1) * cout_each {

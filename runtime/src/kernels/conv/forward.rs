@@ -8,6 +8,7 @@ use super::block::{Output, for_each, windows};
 use super::patches::Patches;
 use super::phase::{Phase, phases};
 use super::{depthwise, direct};
+use crate::tensor::memory;
 
 /// Writes the convolution to `out` and calls `then` for all of it, piece by piece; the geometry has been checked against the
 /// slices.
@@ -86,7 +87,7 @@ fn by_products<T: Number<Acc = T>>(
             let target = if phase.whole {
                 out.from(first * cout)
             } else {
-                rows.resize(count * cout, T::ZERO);
+                memory::resize(rows, count * cout, T::ZERO);
                 rows.as_mut_ptr()
             };
             for g in 0..groups {

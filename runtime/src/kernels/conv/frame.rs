@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 use super::super::number::Number;
 use super::Geometry;
 use super::phase::{Axis, Phase};
+use crate::tensor::memory;
 
 /// Elements of a frame and windows of a band at most, where shapes allow: the outputs of a band and what they are made of
 /// stay in the second cache.
@@ -117,7 +118,7 @@ impl<'a, T: Number> Frames<'a, T> {
     fn copy(&self, starts: &[isize], outs: usize, buffer: &mut Vec<T>) {
         let size = self.steps[0] * self.sizes[0];
         if buffer.len() < size {
-            buffer.resize(size, T::ZERO);
+            memory::resize(buffer, size, T::ZERO);
         }
         let last = self.axes.len() - 1;
         let height = |d: usize| if d == self.cut { span(&self.axes[d], outs) } else { self.sizes[d] };

@@ -28,6 +28,7 @@ use super::number::{Number, narrow_all, narrow_then, widen_all};
 use super::scratch;
 use super::simd::Level;
 use super::transpose::transpose;
+use crate::tensor::memory;
 
 /// The shape of a convolution; one entry per spatial dimension in each list.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -252,7 +253,7 @@ fn weight_gradient_at<T: Number>(
 fn flip<T: Number>(geometry: &Geometry, rhs: &[T], flipped: &mut Vec<T>) {
     let groups = geometry.groups;
     let (cin_each, cout_each) = (geometry.cin / groups, geometry.cout / groups);
-    flipped.resize(rhs.len(), T::ZERO);
+    memory::resize(flipped, rhs.len(), T::ZERO);
     let tap = cin_each * geometry.cout;
     for (tap, out) in rhs.chunks_exact(tap).rev().zip(flipped.chunks_exact_mut(tap)) {
         transpose(tap, &[cin_each, groups, cout_each], &[2, 1, 0], out);

@@ -4,6 +4,7 @@ use super::super::matmul::View;
 use super::super::number::Number;
 use super::Geometry;
 use super::phase::{Axis, Phase};
+use crate::tensor::memory;
 
 /// Where the patches of a phase are read from.
 pub(super) struct Patches<'a, T> {
@@ -95,7 +96,7 @@ impl<'a, T: Number> Patches<'a, T> {
         }
         let depth = self.phase.taps() * channels.len();
         buffer.clear();
-        buffer.resize(count * depth, T::ZERO);
+        memory::resize(buffer, count * depth, T::ZERO);
         if self.cin == 1 {
             self.gather_by_tap(first, count, buffer);
             View { start: buffer.as_ptr(), row: 1, col: count as isize }

@@ -14,6 +14,7 @@ use super::frame::Frames;
 use super::patches::Patches;
 use super::phase::{Phase, phases};
 use super::tile::Weights;
+use crate::tensor::memory;
 
 /// Parts that the windows are summed in at most, and what their sums may take together in elements: they are written and
 /// read once more than those of a single part.
@@ -81,7 +82,7 @@ impl Parts<'_> {
         let work = geometry.batch * self.phase.outs() * self.phase.taps() * row;
         scratch::with(|all| {
             all.clear();
-            all.resize(parts * size, T::ZERO);
+            memory::resize(all, parts * size, T::ZERO);
             let output = Output::new(all);
             for_each(parts * self.slabs.len(), work, state, |state, index| {
                 let (part, slab) = (index / self.slabs.len(), index % self.slabs.len());

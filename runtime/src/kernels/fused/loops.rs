@@ -307,7 +307,7 @@ pub(super) unsafe fn with_rows<F: Two, const AT: usize, const FIRST: bool>(
 /// # Safety
 /// `from` points to `count` aligned elements that nobody writes meanwhile.
 pub(super) unsafe fn read<'a, T: Pod>(from: *const u8, count: usize) -> &'a [T] {
-    debug_assert!(from.cast::<T>().is_aligned());
+    assert!(from.cast::<T>().is_aligned(), "a block begins between two elements");
     // SAFETY: the caller vouches for it.
     unsafe { std::slice::from_raw_parts(from.cast(), count) }
 }
@@ -315,7 +315,7 @@ pub(super) unsafe fn read<'a, T: Pod>(from: *const u8, count: usize) -> &'a [T] 
 /// # Safety
 /// `to` points to `count` aligned elements that nobody else reads or writes meanwhile.
 pub(super) unsafe fn write<'a, T: Pod>(to: *mut u8, count: usize) -> &'a mut [T] {
-    debug_assert!(to.cast::<T>().is_aligned());
+    assert!(to.cast::<T>().is_aligned(), "a block begins between two elements");
     // SAFETY: the caller vouches for it.
     unsafe { std::slice::from_raw_parts_mut(to.cast(), count) }
 }

@@ -166,7 +166,7 @@ impl Plan {
         let cols = if self.parts.len() > 1 { usize::MAX } else { self.cols };
         let ahead = if self.is_far { Some((4 * self.tile) as i32) } else { None };
         let plan = Plan::with_tile(recipe, cols, self.asked, Loops::Assembled(ahead));
-        debug_assert_eq!(plan.tile, self.tile, "the same tiles");
+        assert_eq!(plan.tile, self.tile, "the same tiles");
         plan.pages.as_ref()?;
         let (parts, in_place) = (self.parts.clone(), self.in_place.clone());
         Some(Plan { size: self.size, is_far: self.is_far, parts, in_place, ..plan })

@@ -5,6 +5,7 @@
 //! there is LAPACK's own rounding.
 
 use super::Real;
+use crate::tensor::memory;
 
 /// How many columns of the orthogonal factor to compute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,11 +33,11 @@ pub fn qr<T: Real>(a: &[T], m: usize, n: usize, mode: QrMode, q: &mut [T], r: &m
     assert_eq!(q.len(), m * columns, "q is not {m}x{columns}");
     assert_eq!(r.len(), columns * n, "r is not {columns}x{n}");
 
-    let mut rest = a.to_vec();
-    let mut sums = vec![T::ZERO; 2 * n.max(columns)];
+    let mut rest = memory::collected(a.iter().copied());
+    let mut sums = memory::filled(T::ZERO, 2 * n.max(columns));
     // One reflection a row, whose first `j` entries are zero and not read.
-    let mut reflections = vec![T::ZERO; k * m];
-    let mut taus = vec![T::ZERO; k];
+    let mut reflections = memory::filled(T::ZERO, k * m);
+    let mut taus = memory::filled(T::ZERO, k);
     for (j, tau) in taus.iter_mut().enumerate() {
         let v = &mut reflections[j * m + j..(j + 1) * m];
         for (v, row) in v.iter_mut().zip(rest[j * n..].chunks_exact(n)) {

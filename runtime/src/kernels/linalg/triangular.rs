@@ -6,6 +6,7 @@
 
 use super::{Real, add_scaled, dot};
 use crate::kernels::threads;
+use crate::tensor::memory;
 
 /// On which side of the unknown the matrix stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,7 +64,7 @@ pub fn triangular_solve<T: Real>(
     }
     // Where in `b` entry `i` of system `s` is.
     let place = |i: usize, s: usize| if side == Side::Left { i * columns + s } else { s * columns + i };
-    let mut strips = vec![T::ZERO; systems.div_ceil(width) * width * n];
+    let mut strips = memory::filled(T::ZERO, systems.div_ceil(width) * width * n);
     for (number, strip) in strips.chunks_exact_mut(n * width).enumerate() {
         for (i, row) in strip.chunks_exact_mut(width).enumerate() {
             for (x, s) in row.iter_mut().zip(number * width..systems) {

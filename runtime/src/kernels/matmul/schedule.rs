@@ -7,6 +7,7 @@ use super::super::simd::Level;
 use super::super::threads;
 use super::block::FLAT;
 use super::{View, product, skinny};
+use crate::tensor::memory;
 
 /// A batch of products.
 pub(super) struct Job<'a, T> {
@@ -208,7 +209,7 @@ unsafe fn split_depth<T: Number<Acc = T>>(
     out: &mut [T],
 ) {
     let count = k.div_ceil(depth);
-    let mut parts = vec![T::ZERO; count * m * n];
+    let mut parts = memory::zeroed(count * m * n);
     let target = Output::new(&mut parts);
     // Neighbours change places every now and then: what a thread has read last may still be in its cache.
     let is_turned = TURNS.fetch_add(1, Ordering::Relaxed).count_ones() % 2 == 1;

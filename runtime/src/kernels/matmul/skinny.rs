@@ -6,6 +6,7 @@ use super::super::number::Number;
 use super::super::simd::Level;
 use super::super::{scratch, threads, transpose};
 use super::View;
+use crate::tensor::memory;
 
 /// Rows of the left matrix at most; `gemm` is as fast for more, and for a matrix of contiguous rows.
 const ROWS: usize = 48;
@@ -75,7 +76,7 @@ unsafe fn pack<T: Number>(matrix: View<T>, [rows, columns]: [usize; 2], width: u
         packed.clear();
     }
     if packed.len() < rows * width {
-        packed.resize(rows * width, T::ZERO);
+        memory::resize(packed, rows * width, T::ZERO);
     }
     let pitch = matrix.col as usize;
     // SAFETY: from the first element of the matrix to the last one.

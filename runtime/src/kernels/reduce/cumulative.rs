@@ -3,6 +3,7 @@
 use super::fold::{Fold, LogAddExp, LogSumExp, Max, Min, Prod, Sum};
 use crate::kernels::number::Number;
 use crate::kernels::threads;
+use crate::tensor::memory;
 
 /// From which end of the axis a cumulative operation starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,7 +91,7 @@ fn scan<T: Number, F: Fold<In = T, Acc = T::Acc, Out = T>>(
     }
     let slab = n * inner;
     threads::split(out, slab, 2 * slab, |first, out| {
-        let mut columns = vec![(F::IDENTITY, F::IDENTITY); inner];
+        let mut columns = memory::filled((F::IDENTITY, F::IDENTITY), inner);
         for (x, out) in x[first * slab..].chunks_exact(slab).zip(out.chunks_exact_mut(slab)) {
             columns.fill((F::IDENTITY, F::IDENTITY));
             for step in 0..n {

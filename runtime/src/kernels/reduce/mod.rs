@@ -23,6 +23,7 @@ use layout::{Groups, Visit, collapse};
 
 use super::number::Number;
 use super::threads;
+use crate::tensor::memory;
 
 /// Sums over `axes`; the sum of nothing is zero.
 ///
@@ -101,7 +102,7 @@ fn reduce<F: Fold>(x: &[F::In], shape: &[usize], axes: &[usize], out: &mut [F::O
     let rows = groups[0].size.div_ceil(pieces);
     let row = x.len() / groups[0].size;
     let pieces = groups[0].size.div_ceil(rows);
-    let mut partial = vec![F::IDENTITY; pieces * results];
+    let mut partial = memory::filled(F::IDENTITY, pieces * results);
     threads::split(&mut partial, results, rows * row, |first, partial| {
         for (i, partial) in partial.chunks_exact_mut(results).enumerate() {
             let begin = (first + i) * rows;

@@ -4,6 +4,7 @@
 //! depends on lengths alone.
 
 use super::fold::Fold;
+use crate::tensor::memory;
 
 /// Independent accumulators along a run; they hide the latency of an addition.
 pub(in crate::kernels) const LANES: usize = 16;
@@ -85,7 +86,7 @@ pub(super) fn fold_rows<F: Fold>(
         let middle = first + (last - first).div_ceil(2);
         fold_rows::<F>(x, first, middle, start, acc, spare);
         let mut other = spare.pop().unwrap_or_default();
-        other.resize(width, F::IDENTITY);
+        memory::resize(&mut other, width, F::IDENTITY);
         fold_rows::<F>(x, middle, last, start, &mut other, spare);
         combine_rows::<F>(acc, &other);
         spare.push(other);

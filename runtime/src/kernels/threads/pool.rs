@@ -5,11 +5,13 @@
 
 use std::any::Any;
 use std::cell::UnsafeCell;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
+
+use crate::tensor::memory;
 
 /// Threads at most, callers included.
 pub(super) const MOST: usize = 256;
@@ -179,7 +181,7 @@ impl Pool {
         let panic = self.panic.lock().unwrap_or_else(PoisonError::into_inner).take();
         self.taken.store(false, Ordering::Release);
         if let Some(panic) = panic {
-            resume_unwind(panic);
+            memory::take_over(panic);
         }
     }
 
@@ -262,6 +264,7 @@ impl Pool {
     fn work(&self, number: usize) {
         let worker = &self.workers[number];
         worker.thread.get_or_init(thread::current);
+        memory::hand_over_panics();
         let mut last = 0;
         let mut idle = Idle::default();
         loop {

@@ -5,6 +5,7 @@ use super::super::simd::{self, Kernel};
 use super::super::threads;
 use super::table::Table;
 use super::{Axis, Plan};
+use crate::tensor::memory;
 
 /// Reduces all slices; `neutral` is what `combine` leaves other elements unchanged by.
 pub(super) fn reduce<T: Number>(
@@ -128,7 +129,7 @@ fn reduce_slice<T: Number>(
         inner /= axis.size;
         let lines = before[..d].iter().map(|axis| axis.outs).product::<usize>();
         to.clear();
-        to.resize(lines * axis.outs * inner, neutral);
+        memory::resize(to, lines * axis.outs * inner, neutral);
         let source = if d == 0 { data } else { from.as_slice() };
         pass(axis, inner, combine, source, to);
         std::mem::swap(from, to);

@@ -1,6 +1,7 @@
 //! Which elements each window meets, the same for every slice.
 
 use super::{Axis, Plan};
+use crate::tensor::memory;
 
 /// Stands for padding in place of a row.
 pub(super) const PADDING: usize = usize::MAX;
@@ -36,7 +37,7 @@ impl Table {
             self.rows.extend_from_slice(before);
             return self.ends.push(self.rows.len());
         };
-        let mut rows = Vec::with_capacity(before.len() * line.window);
+        let mut rows = memory::with_capacity(before.len() * line.window);
         for elements in line.elements.chunks_exact(line.window) {
             rows.clear();
             for &start in before {

@@ -24,10 +24,11 @@ pub(super) fn cached<M: Module>(
     mask: Option<Tensor>,
 ) -> Result<Cached> {
     let is_there = module.has_variable("cache", "cached_key");
-    let zeros = |x: &Tensor| full(Aval::new(x.shape(), x.dtype()), 0.0);
+    let zeros = |x: &Tensor| full(Aval::unchecked(x.shape(), x.dtype()), 0.0);
     let cached_key = module.variable("cache", "cached_key", || zeros(&key))?;
     let cached_value = module.variable("cache", "cached_value", || zeros(&value))?;
-    let cache_index = module.variable("cache", "cache_index", || full(Aval::new([], DType::I32), 0.0))?;
+    let cache_index =
+        module.variable("cache", "cache_index", || full(Aval::unchecked([], DType::I32), 0.0))?;
     if !is_there {
         return Ok(Cached { key, value, mask });
     }

@@ -21,18 +21,18 @@ pub use variance_scaling::{
 
 /// Zeros.
 pub fn zeros() -> Initializer {
-    Initializer::new(|_, shape, dtype| full(Aval::new(shape, dtype), 0.0)).named("zeros")
+    Initializer::new(|_, shape, dtype| full(Aval::unchecked(shape, dtype), 0.0)).named("zeros")
 }
 
 /// Ones.
 pub fn ones() -> Initializer {
-    Initializer::new(|_, shape, dtype| full(Aval::new(shape, dtype), 1.0)).named("ones")
+    Initializer::new(|_, shape, dtype| full(Aval::unchecked(shape, dtype), 1.0)).named("ones")
 }
 
 /// One number everywhere.
 pub fn constant(value: impl Into<f64>) -> Initializer {
     let value = value.into();
-    Initializer::new(move |_, shape, dtype| full(Aval::new(shape, dtype), value))
+    Initializer::new(move |_, shape, dtype| full(Aval::unchecked(shape, dtype), value))
         .named(format!("constant({value:?})"))
 }
 

@@ -52,7 +52,7 @@ fn orthogonal_tensor(
         return Err(Error::argument(OP, format!("needs at least two axes, found shape {shape:?}")));
     }
     if shape.contains(&0) {
-        return full(Aval::new(shape, dtype), 0.0);
+        return full(Aval::unchecked(shape, dtype), 0.0);
     }
     let mut rest: Shape = shape.into();
     let columns = rest.remove(axis_of(OP, column_axis, shape.len())?);

@@ -179,8 +179,8 @@ impl Primitive for Convolution {
 
     fn flops(&self, _args: &[&Aval], _outs: &[&Aval]) -> u64 {
         let g = &self.geometry;
-        let taps: usize = g.kernel.iter().chain(&g.out_spatial).product();
-        2 * (g.batch * taps * g.cin / g.groups * g.cout) as u64
+        let sizes = g.kernel.iter().chain(&g.out_spatial).chain([&g.batch, &g.cout]);
+        sizes.fold(2 * (g.cin / g.groups) as u64, |flops, &size| flops.saturating_mul(size as u64))
     }
 
     fn infer(&self, args: &[&Aval]) -> Result<Outs<Aval>> {

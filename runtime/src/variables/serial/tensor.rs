@@ -269,7 +269,7 @@ impl<'de> DeserializeSeed<'de> for ReadContents {
 impl Contents {
     /// The tensor, or what is wrong.
     fn tensor(self, dtype: DType, shape: Vec<usize>) -> Result<Tensor, String> {
-        let aval = Aval::new(shape, dtype);
+        let aval = Aval::unchecked(shape, dtype);
         let wrong = |found: usize, unit: &str| format!("{found} {unit} for a tensor {aval}");
         aval.check_rank("deserialize").map_err(|error| error.to_string())?;
         let size = aval.checked_size().ok_or_else(|| format!("the shape {:?} is too large", aval.shape))?;

@@ -186,6 +186,21 @@
 //! Operators mean what they mean on JAX arrays: `/` divides integers as floats, `%` has the sign of the divisor.
 //! Arithmetic panics on shapes that do not fit, at the caller's line, and has `try_` twins that return an [`Error`];
 //! transforms, random keys and files always return `Result`.
+//! Sizes that cannot be addressed, and memory that is not there ([`Error::OutOfMemory`]), are errors in what returns `Result`,
+//! and panics that say so elsewhere.
+//!
+//! These have the same bits on every processor, one by one, fused and compiled:
+//!
+//! | what | gives |
+//! |---|---|
+//! | `F32` and `F64` to `F16` | the nearest number, ties to even, in one rounding, as NumPy; JAX on CPU rounds `F64` twice |
+//! | `F64` and integers to `BF16` | by way of `F32`, as JAX and `ml_dtypes` |
+//! | integers to `F16` | the nearest number |
+//! | the larger of 0 and -0 | 0 in either order, and the smaller is -0, in reductions, windows and updates too: `relu(-0)` is 0. JAX says so as well, but for some large sums by column |
+//! | the larger or the smaller of NaN and anything | the NaN without sign and payload |
+//! | signed integers `//` 0 | -2, but 0 // 0 is -1; the least number // -1 is itself |
+//! | unsigned integers `//` 0 | the largest number |
+//! | integers `%` 0, and `fmod` by 0 | 0 |
 //!
 //! # Threads
 //! Kernels use all cores from a certain size on, or as many threads as the variable `FLAXEN_NUM_THREADS` or [`set_num_threads`]

@@ -211,6 +211,7 @@
 extern crate self as flaxen;
 
 mod compile;
+mod domain;
 mod einsum;
 mod error;
 pub mod guide;

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use super::GradientTransformation;
 use super::finite::choose;
-use super::moments::{incremented, no_steps, same_shapes, zeros, zip};
+use super::moments::{fitted, incremented, no_steps, same_shapes, within, zeros, zip};
+use crate::domain::COUNT;
 use crate::error::Result;
 use crate::tensor::{DType, Tensor};
-use crate::tree::{Tree, leaves};
+use crate::tree::{self, Tree, leaves};
 use crate::variables::Dict;
 
 /// A transformation of the mean of several gradients; see [`multi_steps`].
@@ -18,6 +19,7 @@ pub struct MultiSteps<T> {
     every_k: Arc<Every>,
     use_grad_mean: bool,
     skip_not_finite: bool,
+    accumulator_dtype: Option<DType>,
 }
 
 type Every = dyn Fn(&Tensor) -> Result<Tensor> + Send + Sync;
@@ -31,13 +33,16 @@ pub struct MultiStepsState<S, P = Dict> {
     pub gradient_step: Tensor,
     /// The state of the transformation.
     pub inner_opt_state: S,
-    /// The mean, or the sum, of the gradients since the last step.
+    /// The mean, or the sum, of the gradients since the last step: `F32` for leaves of fewer bits, unless asked otherwise.
     pub acc_grads: P,
     /// How many gradients were left out in all, `I32`; None if none ever are.
     pub skip_state: Option<Tensor>,
 }
 
 /// Takes one step for every `every_k` gradients, with their mean; updates are zeros in between.
+///
+/// `every_k` is 1 or more, otherwise each update is an error. The mean is kept in `F32` at least: in `BF16` a sum of ones would
+/// end at 256.
 ///
 /// ```
 /// use flaxen::prelude::*;
@@ -60,6 +65,7 @@ pub fn multi_steps<T>(inner: T, every_k: i32) -> MultiSteps<T> {
         every_k: Arc::new(move |_| Ok(every_k.into())),
         use_grad_mean: true,
         skip_not_finite: false,
+        accumulator_dtype: None,
     }
 }
 
@@ -79,10 +85,29 @@ impl<T> MultiSteps<T> {
         MultiSteps { use_grad_mean: mean, ..self }
     }
 
+    /// The dtype of the mean or the sum; by default that of the leaf, but `F32` for `F16` and `BF16`.
+    #[must_use]
+    pub fn accumulator_dtype(self, dtype: DType) -> Self {
+        MultiSteps { accumulator_dtype: Some(dtype), ..self }
+    }
+
     /// Leaves gradients with NaN or infinities out; they do not count.
     #[must_use]
     pub fn skip_not_finite(self) -> Self {
         MultiSteps { skip_not_finite: true, ..self }
+    }
+}
+
+impl<T> MultiSteps<T> {
+    fn nothing<P: Tree>(&self, params: &P) -> P {
+        let zeros = |leaf: &Tensor| {
+            let dtype = match leaf.dtype() {
+                DType::F16 | DType::BF16 => DType::F32,
+                dtype => dtype,
+            };
+            Ok(Tensor::zeros_of(leaf.shape(), self.accumulator_dtype.unwrap_or(dtype)))
+        };
+        crate::ops::unwrap(tree::map(params, zeros))
     }
 }
 
@@ -100,21 +125,28 @@ impl<P: Tree + Clone, T: GradientTransformation<P>> GradientTransformation<P> fo
             mini_step: no_steps(),
             gradient_step: no_steps(),
             inner_opt_state: self.inner.init(params),
-            acc_grads: zeros(params, None),
+            acc_grads: self.nothing(params),
             skip_state: self.skip_not_finite.then(no_steps),
         }
     }
 
     fn update(&self, updates: &P, state: &Self::State, params: &P) -> Result<(P, Self::State)> {
         let k = (self.every_k)(&state.gradient_step)?.try_cast(DType::I32)?;
+        COUNT.check_number("multi_steps", "every_k", &k)?;
         let taken = (&state.mini_step + 1).cast(DType::F32);
         same_shapes("update", "a gradient", updates, &state.acc_grads)?;
         let [sum] = zip([&state.acc_grads, updates], |[sum, g]| {
-            let new = if self.use_grad_mean { sum + (g - sum) / taken.cast(g.dtype()) } else { sum + g };
-            Ok([new.try_cast(sum.dtype())?])
+            let g = g.try_cast(g.dtype().promote(sum.dtype()))?;
+            // The difference of a gradient and the mean may be larger than any number; its parts are not.
+            let part = |x: &Tensor| x / taken.cast(g.dtype());
+            let new = if self.use_grad_mean { sum + (part(&g) - part(sum)) } else { sum + &g };
+            let summands_finite = sum.try_is_finite()?.try_bitand(g.try_is_finite()?)?;
+            let new = summands_finite.try_select(within(&new, new.dtype())?, new)?;
+            Ok([fitted(&new, sum.dtype())?])
         })?;
+        let [mean] = zip([&sum, updates], |[sum, g]| Ok([fitted(sum, g.dtype())?]))?;
         let last = state.mini_step.try_eq(&k - 1)?;
-        let (full, inner) = self.inner.update(&sum, &state.inner_opt_state, params)?;
+        let (full, inner) = self.inner.update(&mean, &state.inner_opt_state, params)?;
         let none = zeros(&full, None);
         let next = MultiStepsState {
             mini_step: (&state.mini_step + 1) % &k,

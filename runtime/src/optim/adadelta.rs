@@ -1,11 +1,12 @@
 //! Adadelta.
 
 use super::GradientTransformation;
-use super::moments::{moving, zeros, zip};
+use super::moments::{may_vanish, moving, no_squares, over, zip_moments};
 use super::scale::{ScheduleState, scale_by_learning_rate};
 use super::schedule::Schedule;
 use super::settings::{alias, setters};
 use super::weight_decay::{AddDecayedWeights, add_decayed_weights, decaying};
+use crate::domain::{NOT_NEGATIVE, PROBABILITY};
 use crate::error::Result;
 use crate::tensor::{Tensor, bare};
 use crate::tree::Tree;
@@ -21,9 +22,9 @@ pub struct ScaleByAdadelta {
 /// What Adadelta remembers.
 #[derive(Clone, Debug, Tree)]
 pub struct ScaleByAdadeltaState<P = Dict> {
-    /// The moving average of the squares of gradients.
+    /// The moving average of the squares of gradients, `F32` for leaves of `F16`.
     pub e_g: P,
-    /// The moving average of the squares of updates.
+    /// The moving average of the squares of updates, `F32` for leaves of `F16`.
     pub e_x: P,
 }
 
@@ -38,13 +39,16 @@ impl<P: Tree + Clone> GradientTransformation<P> for ScaleByAdadelta {
     type State = ScaleByAdadeltaState<P>;
 
     fn init(&self, params: &P) -> ScaleByAdadeltaState<P> {
-        ScaleByAdadeltaState { e_g: zeros(params, None), e_x: zeros(params, None) }
+        ScaleByAdadeltaState { e_g: no_squares(params), e_x: no_squares(params) }
     }
 
     fn update(&self, updates: &P, state: &Self::State, _params: &P) -> Result<(P, Self::State)> {
-        let [updates, e_g, e_x] = zip([updates, &state.e_g, &state.e_x], |[g, e_g, e_x]| {
+        PROBABILITY.check_number("scale_by_adadelta", "rho", &self.rho)?;
+        NOT_NEGATIVE.check_number("scale_by_adadelta", "eps", &self.eps)?;
+        let [updates, e_g, e_x] = zip_moments([updates, &state.e_g, &state.e_x], 1, |[g, e_g, e_x]| {
             let e_g = moving(e_g, &g.square(), &self.rho);
-            let update = (e_x + &self.eps).sqrt() / (&e_g + &self.eps).sqrt() * g;
+            let (root, deviation) = ((e_x + &self.eps).sqrt(), (&e_g + &self.eps).sqrt());
+            let update = over(&root, &deviation, may_vanish(&self.eps))? * g;
             let e_x = moving(e_x, &update.square(), &self.rho);
             Ok([update, e_g, e_x])
         })?;
@@ -78,9 +82,9 @@ pub fn adadelta(learning_rate: impl Into<Schedule>) -> Adadelta {
 macro_rules! options {
     ($type:ident $(. $inner:ident)*) => {
         setters! { $type $(. $inner)* {
-            /// How much of the averages stays at each step.
+            /// How much of the averages stays at each step, from 0 to 1; 0.9 by default.
             rho: Tensor,
-            /// What is added below the roots.
+            /// What is added below the roots: at least 0; 10⁻⁶ by default.
             eps: Tensor,
         } }
     };

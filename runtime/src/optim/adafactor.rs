@@ -64,7 +64,7 @@ pub fn adafactor(learning_rate: impl Into<Schedule>) -> Adafactor {
 setters! { Adafactor.scale {
     /// How long the two longest axes of a leaf must be to be kept by rows and columns; 128 by default.
     min_dim_size_to_factor: usize,
-    /// How fast the decay approaches 1; 0.8 by default.
+    /// How fast the decay approaches 1: above 0; 0.8 by default.
     decay_rate: Tensor,
     /// Whether any leaf is kept by rows and columns, which is the default.
     factored: bool,
@@ -73,23 +73,23 @@ setters! { Adafactor.scale {
 setters! { Adafactor {
     /// Whether steps are in proportion to the root mean square of the parameter, which is the default.
     multiply_by_parameter_scale: bool,
-    /// The largest root mean square of an update, 1 by default; None for any.
+    /// The largest root mean square of an update, above 0, 1 by default; None for any.
     clipping_threshold: Option<Tensor>,
-    /// How much of the average of updates stays at each step; none by default.
+    /// How much of the average of updates stays at each step, from 0 to 1; none by default.
     momentum: Tensor => Some,
     /// The dtype of that average; `F32` by default.
     dtype_momentum: DType,
 } }
 
 impl Adafactor {
-    /// From which update on the decay counts; 0 by default.
+    /// From which update on the decay counts; 0 by default. Earlier ones are as the first.
     #[must_use]
     pub fn decay_offset(mut self, offset: i32) -> Adafactor {
         self.scale = self.scale.step_offset(offset);
         self
     }
 
-    /// What is added to squares; 10⁻³⁰ by default.
+    /// What is added to squares: at least 0; 10⁻³⁰ by default.
     #[must_use]
     pub fn eps(mut self, eps: impl TensorLike) -> Adafactor {
         self.scale = self.scale.epsilon(eps);

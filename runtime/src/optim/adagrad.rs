@@ -1,10 +1,11 @@
 //! Adagrad.
 
 use super::GradientTransformation;
-use super::moments::{filled, zip};
+use super::moments::{filled_squares, zip_moments};
 use super::scale::{ScheduleState, scale_by_learning_rate};
 use super::schedule::Schedule;
 use super::settings::{alias, setters};
+use crate::domain::NOT_NEGATIVE;
 use crate::error::Result;
 use crate::tensor::{Tensor, bare};
 use crate::tree::Tree;
@@ -20,7 +21,7 @@ pub struct ScaleByRss {
 /// What Adagrad remembers.
 #[derive(Clone, Debug, Tree)]
 pub struct ScaleByRssState<P = Dict> {
-    /// The sum of the squares of all gradients.
+    /// The sum of the squares of all gradients, `F32` for leaves of `F16`.
     pub sum_of_squares: P,
 }
 
@@ -35,11 +36,14 @@ impl<P: Tree + Clone> GradientTransformation<P> for ScaleByRss {
     type State = ScaleByRssState<P>;
 
     fn init(&self, params: &P) -> ScaleByRssState<P> {
-        ScaleByRssState { sum_of_squares: filled(params, &self.initial_accumulator_value, None) }
+        ScaleByRssState { sum_of_squares: filled_squares(params, &self.initial_accumulator_value) }
     }
 
     fn update(&self, updates: &P, state: &Self::State, _params: &P) -> Result<(P, Self::State)> {
-        let [updates, sum_of_squares] = zip([updates, &state.sum_of_squares], |[g, sum]| {
+        let op = "scale_by_rss";
+        NOT_NEGATIVE.check_number(op, "initial_accumulator_value", &self.initial_accumulator_value)?;
+        NOT_NEGATIVE.check_number(op, "eps", &self.eps)?;
+        let [updates, sum_of_squares] = zip_moments([updates, &state.sum_of_squares], 1, |[g, sum]| {
             let sum = sum + g.square();
             Ok([g * sum.gt(0.0).try_select((&sum + &self.eps).rsqrt(), 0.0)?, sum])
         })?;
@@ -67,9 +71,9 @@ pub fn adagrad(learning_rate: impl Into<Schedule>) -> Adagrad {
 macro_rules! options {
     ($type:ident $(. $inner:ident)*) => {
         setters! { $type $(. $inner)* {
-            /// Where the sum begins.
+            /// Where the sum begins: at least 0; 0.1 by default.
             initial_accumulator_value: Tensor,
-            /// What is added below the root.
+            /// What is added below the root: at least 0; 10⁻⁷ by default.
             eps: Tensor,
         } }
     };

@@ -1,11 +1,14 @@
 //! Adam and its relatives with decoupled weight decay and Nesterov's momentum.
 
 use super::GradientTransformation;
-use super::moments::{incremented, moving, no_steps, unbiased, zeros, zip};
+use super::moments::{
+    incremented, may_vanish, moving, no_squares, no_steps, over, unbiased, zeros, zip_moments,
+};
 use super::scale::{ScheduleState, scale_by_learning_rate};
 use super::schedule::Schedule;
 use super::settings::{alias, setters};
 use super::weight_decay::{AddDecayedWeights, add_decayed_weights, decaying};
+use crate::domain::{DECAY, NOT_NEGATIVE};
 use crate::error::Result;
 use crate::tensor::{DType, Tensor, bare};
 use crate::tree::Tree;
@@ -29,7 +32,7 @@ pub struct ScaleByAdamState<P = Dict> {
     pub count: Tensor,
     /// The moving average of gradients.
     pub mu: P,
-    /// The moving average of their squares.
+    /// The moving average of their squares, `F32` for leaves of `F16`.
     pub nu: P,
 }
 
@@ -50,11 +53,28 @@ pub fn scale_by_adam() -> ScaleByAdam {
 impl ScaleByAdam {
     /// The direction of the first moment, of its new average and the gradient.
     pub(super) fn direction(&self, g: &Tensor, mu: &Tensor, count: &Tensor) -> Tensor {
-        let unbiased = |x: &Tensor, count: &Tensor| unbiased(x, &self.b1, count);
+        if self.nesterov { self.half_ahead(g, mu, count) * 2.0 } else { unbiased(mu, &self.b1, count) }
+    }
+
+    /// Half of the direction with Nesterov's momentum: the whole may be larger than any number.
+    fn half_ahead(&self, g: &Tensor, mu: &Tensor, count: &Tensor) -> Tensor {
+        let ahead = unbiased(mu, &self.b1, &incremented(count)) * &self.b1;
+        ahead * 0.5 + unbiased(&(g * (1.0 - &self.b1)), &self.b1, count) * 0.5
+    }
+
+    /// The direction over a deviation.
+    pub(super) fn scaled(
+        &self,
+        g: &Tensor,
+        mu: &Tensor,
+        count: &Tensor,
+        deviation: &Tensor,
+    ) -> Result<Tensor> {
+        let may_be_zero = may_vanish(&self.eps) && may_vanish(&self.eps_root);
         if self.nesterov {
-            unbiased(mu, &incremented(count)) * &self.b1 + unbiased(g, count) * (1.0 - &self.b1)
+            over(&self.half_ahead(g, mu, count), &(deviation * 0.5), may_be_zero)
         } else {
-            unbiased(mu, count)
+            over(&unbiased(mu, &self.b1, count), deviation, may_be_zero)
         }
     }
 
@@ -64,11 +84,16 @@ impl ScaleByAdam {
     }
 
     pub(super) fn initial<P: Tree>(&self, params: &P) -> ScaleByAdamState<P> {
-        ScaleByAdamState { count: no_steps(), mu: zeros(params, self.mu_dtype), nu: zeros(params, None) }
+        ScaleByAdamState { count: no_steps(), mu: zeros(params, self.mu_dtype), nu: no_squares(params) }
     }
 
-    pub(super) fn stored_mu(&self, mu: Tensor) -> Tensor {
-        self.mu_dtype.map_or_else(|| mu.clone(), |dtype| mu.cast(dtype))
+    /// # Errors
+    /// If a setting is outside of its domain.
+    pub(super) fn check(&self, op: &'static str) -> Result<()> {
+        DECAY.check_number(op, "b1", &self.b1)?;
+        DECAY.check_number(op, "b2", &self.b2)?;
+        NOT_NEGATIVE.check_number(op, "eps", &self.eps)?;
+        NOT_NEGATIVE.check_number(op, "eps_root", &self.eps_root)
     }
 }
 
@@ -80,11 +105,11 @@ impl<P: Tree + Clone> GradientTransformation<P> for ScaleByAdam {
     }
 
     fn update(&self, updates: &P, state: &Self::State, _params: &P) -> Result<(P, Self::State)> {
+        self.check("scale_by_adam")?;
         let count = incremented(&state.count);
-        let [updates, mu, nu] = zip([updates, &state.mu, &state.nu], |[g, mu, nu]| {
+        let [updates, mu, nu] = zip_moments([updates, &state.mu, &state.nu], 2, |[g, mu, nu]| {
             let (mu, nu) = (moving(mu, g, &self.b1), moving(nu, &g.square(), &self.b2));
-            let update = self.direction(g, &mu, &count) / self.deviation(&nu, &count);
-            Ok([update, self.stored_mu(mu), nu])
+            Ok([self.scaled(g, &mu, &count, &self.deviation(&nu, &count))?, mu, nu])
         })?;
         Ok((updates, ScaleByAdamState { count, mu, nu }))
     }
@@ -94,13 +119,13 @@ impl<P: Tree + Clone> GradientTransformation<P> for ScaleByAdam {
 macro_rules! adam_setters {
     ($type:ident $(. $inner:ident)*) => {
         setters! { $type $(. $inner)* {
-            /// How much of the average of gradients stays at each step.
+            /// How much of the average of gradients stays at each step: at least 0 and below 1.
             b1: Tensor,
-            /// How much of the average of squares stays at each step.
+            /// How much of the average of squares stays at each step: at least 0 and below 1.
             b2: Tensor,
-            /// What is added to the denominator.
+            /// What is added to the denominator: at least 0; where the denominator is 0, the update is.
             eps: Tensor,
-            /// What is added below the root.
+            /// What is added below the root: at least 0.
             eps_root: Tensor,
         } }
     };

@@ -2,7 +2,7 @@
 
 use super::GradientTransformation;
 use super::adam::{ScaleByAdam, ScaleByAdamState, scale_by_adam};
-use super::moments::{incremented, moving, zip};
+use super::moments::{incremented, may_vanish, moving, over, unbiased, zip_moments};
 use super::scale::{ScheduleState, scale_by_learning_rate};
 use super::schedule::Schedule;
 use super::settings::{alias, setters};
@@ -33,10 +33,11 @@ impl<P: Tree + Clone> GradientTransformation<P> for ScaleByAdamax {
 
     fn update(&self, updates: &P, state: &Self::State, _params: &P) -> Result<(P, Self::State)> {
         let (adam, count) = (&self.adam, incremented(&state.count));
-        let [updates, mu, nu] = zip([updates, &state.mu, &state.nu], |[g, mu, nu]| {
+        adam.check("scale_by_adamax")?;
+        let [updates, mu, nu] = zip_moments([updates, &state.mu, &state.nu], 2, |[g, mu, nu]| {
             let mu = moving(mu, g, &adam.b1);
             let nu = (g.abs() + &adam.eps).try_maximum(nu * &adam.b2)?;
-            Ok([adam.direction(g, &mu, &count) / &nu, mu, nu])
+            Ok([over(&unbiased(&mu, &adam.b1, &count), &nu, may_vanish(&adam.eps))?, mu, nu])
         })?;
         Ok((updates, ScaleByAdamState { count, mu, nu }))
     }
@@ -74,11 +75,11 @@ pub fn adamaxw(learning_rate: impl Into<Schedule>) -> Adamax {
 macro_rules! options {
     ($type:ident $(. $inner:ident)*) => {
         setters! { $type $(. $inner)* {
-            /// How much of the average of gradients stays at each step.
+            /// How much of the average of gradients stays at each step: at least 0 and below 1.
             b1: Tensor,
-            /// How much of the largest gradient stays at each step.
+            /// How much of the largest gradient stays at each step: at least 0 and below 1.
             b2: Tensor,
-            /// What is added to the size of each gradient.
+            /// What is added to the size of each gradient: at least 0.
             eps: Tensor,
         } }
     };

@@ -2,7 +2,7 @@
 
 use super::GradientTransformation;
 use super::adam::{ScaleByAdam, adam_options, adam_setters, scale_by_adam};
-use super::moments::{incremented, moving, no_steps, unbiased, zeros, zip};
+use super::moments::{incremented, moving, no_squares, no_steps, unbiased, zeros, zip_moments};
 use super::scale::{ScheduleState, scale_by_learning_rate};
 use super::schedule::Schedule;
 use super::settings::{alias, setters};
@@ -24,7 +24,7 @@ pub struct ScaleByAmsgradState<P = Dict> {
     pub count: Tensor,
     /// The moving average of gradients.
     pub mu: P,
-    /// The moving average of their squares.
+    /// The moving average of their squares, `F32` for leaves of `F16`.
     pub nu: P,
     /// The largest `nu` there was.
     pub nu_max: P,
@@ -44,19 +44,19 @@ impl<P: Tree + Clone> GradientTransformation<P> for ScaleByAmsgrad {
     type State = ScaleByAmsgradState<P>;
 
     fn init(&self, params: &P) -> ScaleByAmsgradState<P> {
-        let zeros = |dtype| zeros(params, dtype);
-        let mu = zeros(self.adam.mu_dtype);
-        ScaleByAmsgradState { count: no_steps(), mu, nu: zeros(None), nu_max: zeros(None) }
+        let (mu, squares) = (zeros(params, self.adam.mu_dtype), || no_squares(params));
+        ScaleByAmsgradState { count: no_steps(), mu, nu: squares(), nu_max: squares() }
     }
 
     fn update(&self, updates: &P, state: &Self::State, _params: &P) -> Result<(P, Self::State)> {
         let (adam, count) = (&self.adam, incremented(&state.count));
+        adam.check("scale_by_amsgrad")?;
         let trees = [updates, &state.mu, &state.nu, &state.nu_max];
-        let [updates, mu, nu, nu_max] = zip(trees, |[g, mu, nu, nu_max]| {
+        let [updates, mu, nu, nu_max] = zip_moments(trees, 2, |[g, mu, nu, nu_max]| {
             let (mu, nu) = (moving(mu, g, &adam.b1), moving(nu, &g.square(), &adam.b2));
             let nu_max = nu_max.try_maximum(unbiased(&nu, &adam.b2, &count))?;
             let deviation = (&nu_max + &adam.eps_root).sqrt() + &adam.eps;
-            Ok([adam.direction(g, &mu, &count) / deviation, adam.stored_mu(mu), nu, nu_max])
+            Ok([adam.scaled(g, &mu, &count, &deviation)?, mu, nu, nu_max])
         })?;
         Ok((updates, ScaleByAmsgradState { count, mu, nu, nu_max }))
     }

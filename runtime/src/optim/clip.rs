@@ -1,13 +1,14 @@
 //! Updates kept small.
 
 use super::GradientTransformation;
-use super::moments::{beside, zip};
+use super::moments::{beside, fitted, widened, zip_moments};
 use super::settings::{setters, stateless};
-use super::trust_ratio::root_mean_square;
-use super::update::global_norm;
+use super::trust_ratio::{bounded, root_mean_square};
+use super::update::wide_norm;
+use crate::domain::{LIMIT, NOT_NEGATIVE};
 use crate::error::Result;
 use crate::ops::unwrap;
-use crate::tensor::{Tensor, TensorLike, bare};
+use crate::tensor::{DType, Tensor, TensorLike, bare};
 use crate::tree::Tree;
 
 /// Numbers up to a limit; see [`clip`].
@@ -16,12 +17,13 @@ pub struct Clip {
     max_delta: Tensor,
 }
 
-/// Each number kept between `−max_delta` and `max_delta`.
+/// Each number kept between `−max_delta` and `max_delta`, which is at least 0.
 pub fn clip(max_delta: impl TensorLike) -> Clip {
     Clip { max_delta: unwrap(max_delta.operand()) }
 }
 
 stateless!(Clip, |this, u, _p| {
+    LIMIT.check_number("clip", "max_delta", &this.max_delta)?;
     let limit = beside(&this.max_delta, u);
     u.try_clamp(-&limit, limit)?
 });
@@ -32,7 +34,7 @@ pub struct ClipByBlockRms {
     threshold: Tensor,
 }
 
-/// Each leaf scaled down, where its root mean square is above `threshold`, to have that.
+/// Each leaf scaled down, where its root mean square is above `threshold`, which is at least 0, to have that.
 ///
 /// Source: Shazeer and Stern, *Adafactor*, 2018.
 pub fn clip_by_block_rms(threshold: impl TensorLike) -> ClipByBlockRms {
@@ -40,7 +42,15 @@ pub fn clip_by_block_rms(threshold: impl TensorLike) -> ClipByBlockRms {
 }
 
 stateless!(ClipByBlockRms, |this, u, _p| {
-    u / (root_mean_square(u)? / &this.threshold).try_maximum(1.0)?.try_cast(u.dtype())?
+    LIMIT.check_number("clip_by_block_rms", "threshold", &this.threshold)?;
+    let size = root_mean_square(u)?;
+    // Of a leaf of zeros nothing is to be clipped, also to nothing.
+    let excess = size.try_gt(0.0)?.try_select(&size / &this.threshold, &size)?.try_maximum(1.0)?;
+    if u.dtype() == DType::F16 {
+        fitted(&(widened(u) / excess), u.dtype())?
+    } else {
+        u / excess.try_cast(u.dtype())?
+    }
 });
 
 /// All leaves together up to a length; see [`clip_by_global_norm`].
@@ -50,6 +60,9 @@ pub struct ClipByGlobalNorm {
 }
 
 /// All leaves scaled down by one factor, where their common norm is `max_norm` or more, to have that.
+///
+/// `max_norm` is at least 0; with 0, all updates are 0. Norms of leaves of `F16` are computed in `F32`, so that squares beyond
+/// its range count.
 ///
 /// Source: Pascanu et al., *On the difficulty of training recurrent neural networks*, 2013.
 pub fn clip_by_global_norm(max_norm: impl TensorLike) -> ClipByGlobalNorm {
@@ -62,9 +75,12 @@ impl<P: Tree + Clone> GradientTransformation<P> for ClipByGlobalNorm {
     fn init(&self, _params: &P) {}
 
     fn update(&self, updates: &P, _state: &(), _params: &P) -> Result<(P, ())> {
-        let norm = global_norm(updates)?;
+        LIMIT.check_number("clip_by_global_norm", "max_norm", &self.max_norm)?;
+        let norm = wide_norm(updates)?;
         let small = norm.try_lt(&self.max_norm)?;
-        let [updates] = zip([updates], |[u]| {
+        // A norm of 0 has no direction that could be kept.
+        let norm = norm.try_eq(0.0)?.try_select(1.0, norm)?;
+        let [updates] = zip_moments([updates], 1, |[u]| {
             let clipped = u / beside(&norm, u) * beside(&self.max_norm, u);
             Ok([small.try_select(u, clipped)?])
         })?;
@@ -90,14 +106,20 @@ pub fn adaptive_grad_clip(clipping: impl TensorLike) -> AdaptiveGradClip {
 }
 
 setters! { AdaptiveGradClip {
-    /// What the norm of parameters counts as at least.
+    /// What the norm of parameters counts as at least: at least 0; 10⁻³ by default.
     eps: Tensor,
 } }
 
 stateless!(AdaptiveGradClip, |this, u, p| {
-    let (found, limit) = (unit_norm(u)?, unit_norm(p)?.try_maximum(&this.eps)? * &this.clipping);
-    let clipped = u * (&limit / found.try_maximum(1e-6)?);
-    found.try_lt(&limit)?.try_select(u, clipped)?
+    LIMIT.check_number("adaptive_grad_clip", "clipping", &this.clipping)?;
+    NOT_NEGATIVE.check_number("adaptive_grad_clip", "eps", &this.eps)?;
+    let (wide, p) = (widened(u), widened(p));
+    let (found, limit) =
+        (unit_norm(&wide)?, bounded(&unit_norm(&p)?)?.try_maximum(&this.eps)? * &this.clipping);
+    let clipped = &wide * (&limit / found.try_maximum(1e-6)?);
+    // A limit beyond all numbers is none.
+    let small = found.try_lt(&limit)?.try_bitor(limit.try_is_inf()?)?;
+    fitted(&small.try_select(wide, clipped)?, u.dtype())?
 });
 
 /// The norm of each unit, in a shape that broadcasts.

@@ -1,8 +1,9 @@
 //! Moving averages of updates.
 
 use super::GradientTransformation;
-use super::moments::{incremented, moving, no_steps, unbiased, zeros, zip};
+use super::moments::{incremented, moving, no_steps, unbiased, zeros, zip_moments};
 use super::settings::setters;
+use crate::domain::{DECAY, PROBABILITY};
 use crate::error::Result;
 use crate::ops::unwrap;
 use crate::tensor::{DType, Tensor, TensorLike};
@@ -26,7 +27,8 @@ pub struct EmaState<P = Dict> {
     pub ema: P,
 }
 
-/// The moving average of updates, `e ← decay·e + (1 − decay)·u`, freed of its bias towards 0.
+/// The moving average of updates, `e ← decay·e + (1 − decay)·u`, freed of its bias towards 0; `decay` is at least 0 and
+/// below 1.
 pub fn ema(decay: impl TensorLike) -> Ema {
     Ema { decay: unwrap(decay.operand()), debias: true, accumulator_dtype: None }
 }
@@ -46,11 +48,14 @@ impl<P: Tree + Clone> GradientTransformation<P> for Ema {
     }
 
     fn update(&self, updates: &P, state: &EmaState<P>, _params: &P) -> Result<(P, EmaState<P>)> {
+        // An average without bias is divided by what `decay` leaves.
+        let decays = if self.debias { DECAY } else { PROBABILITY };
+        decays.check_number("ema", "decay", &self.decay)?;
         let count = incremented(&state.count);
-        let [updates, ema] = zip([updates, &state.ema], |[u, ema]| {
+        let [updates, ema] = zip_moments([updates, &state.ema], 2, |[u, ema]| {
             let next = moving(ema, u, &self.decay);
             let update = if self.debias { unbiased(&next, &self.decay, &count) } else { next.clone() };
-            Ok([update, next.try_cast(ema.dtype())?])
+            Ok([update, next])
         })?;
         Ok((updates, EmaState { count, ema }))
     }

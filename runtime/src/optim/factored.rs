@@ -1,8 +1,9 @@
 //! Second moments in the space of rows and columns.
 
 use super::GradientTransformation;
-use super::moments::{incremented, no_steps, zip_uneven};
+use super::moments::{incremented, may_vanish, no_steps, squares_dtype, within, zip_uneven_moments};
 use super::settings::setters;
+use crate::domain::{NOT_NEGATIVE, POSITIVE};
 use crate::error::Result;
 use crate::tensor::{DType, Tensor, bare};
 use crate::tree::{self, Tree};
@@ -23,7 +24,7 @@ pub struct ScaleByFactoredRms {
 pub struct FactoredState<P = Dict> {
     /// The number of updates so far, `I32`.
     pub count: Tensor,
-    /// The mean squares of rows: without the longest axis.
+    /// The mean squares of rows: without the longest axis. `F32` for leaves of `F16`, as are the others.
     pub v_row: P,
     /// The mean squares of columns: without the second longest axis.
     pub v_col: P,
@@ -50,13 +51,13 @@ pub fn scale_by_factored_rms() -> ScaleByFactoredRms {
 setters! { ScaleByFactoredRms {
     /// Whether any leaf is kept by rows and columns, which is the default.
     factored: bool,
-    /// How fast the decay approaches 1; 0.8 by default.
+    /// How fast the decay approaches 1: above 0; 0.8 by default.
     decay_rate: Tensor,
-    /// From which update on the decay counts; 0 by default.
+    /// From which update on the decay counts; 0 by default. Earlier ones are as the first.
     step_offset: i32,
     /// How long the two longest axes must be; 128 by default.
     min_dim_size_to_factor: usize,
-    /// What is added to squares; 10⁻³⁰ by default.
+    /// What is added to squares: at least 0; 10⁻³⁰ by default. Where the mean square is 0, the update is.
     epsilon: Tensor,
 } }
 
@@ -83,7 +84,8 @@ impl<P: Tree + Clone> GradientTransformation<P> for ScaleByFactoredRms {
 
     fn init(&self, params: &P) -> FactoredState<P> {
         let zeros = |shape: &dyn Fn(&[usize]) -> Vec<usize>| {
-            let zeros = |leaf: &Tensor| Ok(Tensor::zeros_of(shape(leaf.shape()), leaf.dtype()));
+            let zeros =
+                |leaf: &Tensor| Ok(Tensor::zeros_of(shape(leaf.shape()), squares_dtype(leaf.dtype())));
             crate::ops::unwrap(tree::map(params, zeros))
         };
         FactoredState {
@@ -95,25 +97,35 @@ impl<P: Tree + Clone> GradientTransformation<P> for ScaleByFactoredRms {
     }
 
     fn update(&self, updates: &P, state: &Self::State, _params: &P) -> Result<(P, Self::State)> {
-        let step = (&state.count - self.step_offset + 1).cast(DType::F32);
+        POSITIVE.check_number("scale_by_factored_rms", "decay_rate", &self.decay_rate)?;
+        NOT_NEGATIVE.check_number("scale_by_factored_rms", "epsilon", &self.epsilon)?;
+        let step = (&state.count - self.step_offset + 1).maximum(1).cast(DType::F32);
         let decay = 1.0 - step.try_pow(-&self.decay_rate)?;
         let moving = |average: &Tensor, x: Tensor| -> Result<Tensor> {
-            (average * &decay + x * (1.0 - &decay)).try_cast(average.dtype())
+            (within(average, average.dtype())? * &decay + x * (1.0 - &decay)).try_cast(average.dtype())
         };
         let trees = [updates, &state.v_row, &state.v_col, &state.v];
-        let [updates, v_row, v_col, v] = zip_uneven(trees, |[g, v_row, v_col, v]| {
+        let may_be_zero = may_vanish(&self.epsilon);
+        let one_over_root = |x: &Tensor| {
+            if may_be_zero { x.try_gt(0.0)?.try_select(x.rsqrt(), 0.0) } else { Ok(x.rsqrt()) }
+        };
+        let [updates, v_row, v_col, v] = zip_uneven_moments(trees, 1, |[g, v_row, v_col, v]| {
             let square = g.try_mul(g)? + &self.epsilon;
             let Some((d1, d0)) = self.axes(g.shape()) else {
                 let v = moving(v, square)?;
-                return Ok([g * v.rsqrt().try_cast(g.dtype())?, v_row.clone(), v_col.clone(), v]);
+                return Ok([g * one_over_root(&v)?.try_cast(g.dtype())?, v_row.clone(), v_col.clone(), v]);
             };
             let (d1, d0) = (d1 as isize, d0 as isize);
             let v_row = moving(v_row, square.try_mean_axes(d0)?)?;
             let v_col = moving(v_col, square.try_mean_axes(d1)?)?;
             let in_rows = if d1 > d0 { d1 - 1 } else { d1 };
-            let rows = (&v_row / v_row.try_mean_keep(in_rows)?).rsqrt().try_expand_dims([d0])?;
-            let columns = v_col.rsqrt().try_expand_dims([d1])?;
-            Ok([(g * rows * columns).try_cast(g.dtype())?, v_row, v_col, v.clone()])
+            let rows = one_over_root(&v_row)?.try_expand_dims([d0])?;
+            let columns = one_over_root(&v_col)?.try_expand_dims([d1])?;
+            // The quotient of a row and the mean of rows may be less than any number, or have no value at all: the product
+            // of their roots, in this order, stays within range.
+            let mean = v_row.try_mean_keep(in_rows)?.try_expand_dims([d0])?.sqrt();
+            let mean = within(&mean, mean.dtype())?;
+            Ok([(g * rows * columns * mean).try_cast(g.dtype())?, v_row, v_col, v.clone()])
         })?;
         Ok((updates, FactoredState { count: incremented(&state.count), v_row, v_col, v }))
     }

@@ -2,6 +2,7 @@
 
 use super::GradientTransformation;
 use super::moments::{incremented, no_steps, zeros};
+use crate::domain::NOT_NEGATIVE;
 use crate::error::Result;
 use crate::tensor::Tensor;
 use crate::tree::{Tree, leaves, zip_map};
@@ -27,7 +28,7 @@ pub struct ApplyIfFiniteState<S> {
 }
 
 /// Leaves a step out, with zeros for updates and the state as it was, where a gradient has NaN or infinities; after more than
-/// `max_consecutive_errors` of these in a row it takes them.
+/// `max_consecutive_errors`, which is at least 0, of these in a row it takes them.
 ///
 /// ```
 /// use flaxen::prelude::*;
@@ -56,6 +57,8 @@ impl<P: Tree + Clone, T: GradientTransformation<P>> GradientTransformation<P> fo
     }
 
     fn update(&self, updates: &P, state: &Self::State, params: &P) -> Result<(P, Self::State)> {
+        let errors = f64::from(self.max_consecutive_errors);
+        NOT_NEGATIVE.check("apply_if_finite", "max_consecutive_errors", errors)?;
         let finite = leaves(updates).into_iter().map(|u| u.try_is_finite()?.try_all());
         let finite = finite.reduce(|a, b| a?.try_bitand(b?)).unwrap_or_else(|| Ok(Tensor::full([], true)))?;
         let notfinite_count = finite.try_select(0, incremented(&state.notfinite_count))?;

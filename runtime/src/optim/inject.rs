@@ -36,6 +36,9 @@ pub struct InjectHyperparamsState<S> {
 ///
 /// `make` is given their present values by name. A schedule is evaluated at each update.
 ///
+/// The values are `F32`, whatever the dtype of the parameters. (optax 0.2.8 takes that of the parameters, in which a number
+/// such as 0.999 may be 1: with parameters of `BF16` its Adam then makes NaN.)
+///
 /// ```
 /// use flaxen::prelude::*;
 ///
@@ -71,12 +74,12 @@ impl<T> fmt::Debug for InjectHyperparams<T> {
 }
 
 impl<T> InjectHyperparams<T> {
-    /// The values for an update: of schedules at its number, of others as the state has them, or as they begin.
-    fn values(&self, count: &Tensor, state: Option<&Dict>) -> Result<BTreeMap<String, Tensor>> {
+    /// The values for an update: of schedules at its number, of others as the state has them.
+    fn values(&self, count: &Tensor, state: &Dict) -> Result<BTreeMap<String, Tensor>> {
         let value = |(name, schedule): (&String, &Schedule)| {
-            let value = match (schedule.number(), state) {
-                (Some(_), Some(state)) => state.tensor([name])?.clone(),
-                _ => schedule.at(count)?,
+            let value = match schedule.number() {
+                Some(_) => state.tensor([name])?.clone(),
+                None => schedule.at(count)?,
             };
             Ok((name.clone(), value.try_cast(DType::F32)?))
         };
@@ -93,13 +96,21 @@ impl<P: Tree, T: GradientTransformation<P>> GradientTransformation<P> for Inject
 
     fn init(&self, params: &P) -> Self::State {
         let count = no_steps();
-        let values = crate::ops::unwrap(self.values(&count, None));
+        // What a schedule refuses is an error of the first update.
+        let number = |schedule: &Schedule| match schedule.number() {
+            Some(number) => number.try_cast(DType::F32),
+            None => schedule.at(&count)?.try_cast(DType::F32),
+        };
+        let first = |(name, schedule): (&String, &Schedule)| {
+            (name.clone(), number(schedule).unwrap_or_else(|_| Tensor::zeros_of([], DType::F32)))
+        };
+        let values = self.hyperparams.iter().map(first).collect();
         let inner_state = (self.make)(&values).init(params);
         InjectHyperparamsState { count, hyperparams: dict(&values), inner_state }
     }
 
     fn update(&self, updates: &P, state: &Self::State, params: &P) -> Result<(P, Self::State)> {
-        let values = self.values(&state.count, Some(&state.hyperparams))?;
+        let values = self.values(&state.count, &state.hyperparams)?;
         let (updates, inner_state) = (self.make)(&values).update(updates, &state.inner_state, params)?;
         let count = incremented(&state.count);
         Ok((updates, InjectHyperparamsState { count, hyperparams: dict(&values), inner_state }))

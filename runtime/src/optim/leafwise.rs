@@ -1,9 +1,10 @@
 //! Transformations without memory, of each leaf by itself.
 
 use super::GradientTransformation;
-use super::moments::zip;
+use super::moments::{fitted, widened, zip};
 use super::settings::stateless;
-use super::trust_ratio::{norm, root_mean_square};
+use super::trust_ratio::{bounded, norm, root_mean_square};
+use crate::domain::NOT_NEGATIVE;
 use crate::error::Result;
 use crate::ops::unwrap;
 use crate::tensor::{DType, Tensor, TensorLike};
@@ -55,19 +56,21 @@ pub struct ScaleByParamBlock {
     root_mean_square: bool,
 }
 
-/// Each leaf times the norm of its parameter, which counts as at least `min_scale`.
+/// Each leaf times the norm of its parameter, which counts as at least `min_scale`, itself at least 0.
 pub fn scale_by_param_block_norm(min_scale: impl TensorLike) -> ScaleByParamBlock {
     ScaleByParamBlock { min_scale: unwrap(min_scale.operand()), root_mean_square: false }
 }
 
-/// Each leaf times the root mean square of its parameter, which counts as at least `min_scale`.
+/// Each leaf times the root mean square of its parameter, which counts as at least `min_scale`, itself at least 0.
 pub fn scale_by_param_block_rms(min_scale: impl TensorLike) -> ScaleByParamBlock {
     ScaleByParamBlock { min_scale: unwrap(min_scale.operand()), root_mean_square: true }
 }
 
 stateless!(ScaleByParamBlock, |this, u, p| {
+    NOT_NEGATIVE.check_number("scale_by_param_block", "min_scale", &this.min_scale)?;
     let size = if this.root_mean_square { root_mean_square(p)? } else { norm(p)? };
-    u * size.try_maximum(&this.min_scale)?
+    let size = bounded(&size.try_maximum(&this.min_scale)?)?;
+    if u.dtype() == DType::F16 { fitted(&(widened(u) * size), u.dtype())? } else { u * size }
 });
 
 /// Updates that keep parameters above 0; see [`keep_params_nonnegative`].

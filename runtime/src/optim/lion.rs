@@ -1,11 +1,12 @@
 //! Lion.
 
 use super::GradientTransformation;
-use super::moments::{incremented, moving, no_steps, zeros, zip};
+use super::moments::{incremented, moving, no_steps, zeros, zip_moments};
 use super::scale::{ScheduleState, scale_by_learning_rate};
 use super::schedule::Schedule;
 use super::settings::{alias, setters};
 use super::weight_decay::{AddDecayedWeights, add_decayed_weights, decaying};
+use crate::domain::PROBABILITY;
 use crate::error::Result;
 use crate::tensor::{DType, Tensor, bare};
 use crate::tree::Tree;
@@ -43,10 +44,10 @@ impl<P: Tree + Clone> GradientTransformation<P> for ScaleByLion {
     }
 
     fn update(&self, updates: &P, state: &Self::State, _params: &P) -> Result<(P, Self::State)> {
-        let [updates, mu] = zip([updates, &state.mu], |[g, mu]| {
-            let next = moving(mu, g, &self.b2);
-            let next = self.mu_dtype.map_or_else(|| next.clone(), |dtype| next.cast(dtype));
-            Ok([moving(mu, g, &self.b1).try_sign()?, next])
+        PROBABILITY.check_number("scale_by_lion", "b1", &self.b1)?;
+        PROBABILITY.check_number("scale_by_lion", "b2", &self.b2)?;
+        let [updates, mu] = zip_moments([updates, &state.mu], 2, |[g, mu]| {
+            Ok([moving(mu, g, &self.b1).try_sign()?, moving(mu, g, &self.b2)])
         })?;
         Ok((updates, ScaleByLionState { count: incremented(&state.count), mu }))
     }
@@ -75,9 +76,9 @@ pub fn lion(learning_rate: impl Into<Schedule>) -> Lion {
 macro_rules! options {
     ($type:ident $(. $inner:ident)*) => {
         setters! { $type $(. $inner)* {
-            /// How much of the update is momentum.
+            /// How much of the update is momentum, from 0 to 1; 0.9 by default.
             b1: Tensor,
-            /// How much of the momentum stays at each step.
+            /// How much of the momentum stays at each step, from 0 to 1; 0.99 by default.
             b2: Tensor,
             /// The dtype of the momentum; that of the parameters by default.
             mu_dtype: DType => Some,

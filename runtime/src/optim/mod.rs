@@ -26,7 +26,15 @@
 //! are `I32` tensors, and nothing depends on numbers but through tensors.
 //!
 //! A hyperparameter is a number or a tensor, so it may be a value of a transform; a learning rate may also be a
-//! [`Schedule`].
+//! [`Schedule`]. Each has a domain, which its page states: outside of it, every [`update`](GradientTransformation::update) is
+//! an error, and every [`Schedule::at`]. Values of a transform have no numbers that could be looked at.
+//!
+//! # Numbers beyond all bounds
+//! No transformation makes NaN of finite gradients, in no dtype; some of optax's do. A denominator of 0, which without an `eps`
+//! there is where all gradients were 0, makes an update of 0. The range of `F16` is too narrow for squares of gradients and for
+//! most `eps`: its leaves are computed in `F32`, squares are remembered in `F32`, and what is beyond its range becomes its
+//! largest number. In `BF16`, moments are remembered in `BF16` unless asked otherwise, as in optax; a decay of 0.999 is 1 there.
+//! [`multi_steps`] accumulates in `F32` at least.
 
 mod accumulate;
 mod adadelta;
@@ -155,7 +163,7 @@ pub trait GradientTransformation<P: Tree> {
     /// `updates` are gradients, or what an earlier transformation made of them.
     ///
     /// # Errors
-    /// If structures or shapes of the three differ.
+    /// If structures or shapes of the three differ, or a setting is outside of its domain.
     fn update(&self, updates: &P, state: &Self::State, params: &P) -> Result<(P, Self::State)>;
 
     /// This transformation behind a pointer, to be stored beside others of other types; its state is then a

@@ -2,6 +2,7 @@
 
 use std::array::from_fn;
 
+use crate::domain::concrete;
 use crate::error::{Error, Result};
 use crate::tensor::{DType, Tensor};
 use crate::tree::{self, Structure, Tree, leaves, leaves_with_path};
@@ -21,6 +22,101 @@ pub(super) fn zip<P: Tree, const N: usize, const M: usize>(
     zip_leaves(&structure, trees, f)
 }
 
+/// As [`zip`], of updates and what is remembered of them: the first results are updates, the others what is remembered next,
+/// in the dtypes it has.
+///
+/// The range of `F16` is too narrow for squares and for the small numbers that keep denominators from 0: its leaves are
+/// computed in `F32`. Updates then have the dtype of the first `alike` trees together, which are those that their dtype
+/// comes from; numbers beyond its range become the largest.
+pub(super) fn zip_moments<P: Tree, const N: usize, const M: usize>(
+    trees: [&P; N],
+    alike: usize,
+    f: impl FnMut([&Tensor; N]) -> Result<[Tensor; M]>,
+) -> Result<[P; M]> {
+    let structure = same_structure(DIFFERENT, &trees)?;
+    for other in &trees[1..] {
+        same_shapes("update", "a gradient", trees[0], *other)?;
+    }
+    zip_wide(&structure, trees, alike, f)
+}
+
+/// As [`zip_moments`], for trees whose leaves differ in shape.
+pub(super) fn zip_uneven_moments<P: Tree, const N: usize, const M: usize>(
+    trees: [&P; N],
+    alike: usize,
+    f: impl FnMut([&Tensor; N]) -> Result<[Tensor; M]>,
+) -> Result<[P; M]> {
+    zip_wide(&same_structure(DIFFERENT, &trees)?, trees, alike, f)
+}
+
+fn zip_wide<P: Tree, const N: usize, const M: usize>(
+    structure: &Structure,
+    trees: [&P; N],
+    alike: usize,
+    mut f: impl FnMut([&Tensor; N]) -> Result<[Tensor; M]>,
+) -> Result<[P; M]> {
+    zip_leaves(structure, trees, |leaves| {
+        let dtypes = leaves.map(Tensor::dtype);
+        let mut next = if dtypes.contains(&DType::F16) {
+            let wide = leaves.map(widened);
+            f(wide.each_ref())?
+        } else {
+            f(leaves)?
+        };
+        if dtypes[0] == DType::F16 {
+            let dtype = dtypes[1..alike].iter().fold(dtypes[0], |dtype, &other| dtype.promote(other));
+            next[0] = fitted(&next[0], dtype)?;
+        }
+        for (next, &dtype) in next.iter_mut().zip(&dtypes).skip(1) {
+            *next = fitted(next, dtype)?;
+        }
+        Ok(next)
+    })
+}
+
+/// `F16` as `F32`, others as they are.
+pub(super) fn widened(x: &Tensor) -> Tensor {
+    if x.dtype() == DType::F16 { x.cast(DType::F32) } else { x.clone() }
+}
+
+/// In a dtype; finite numbers beyond the range of one of half precision become its largest.
+pub(super) fn fitted(x: &Tensor, dtype: DType) -> Result<Tensor> {
+    if x.dtype() == dtype || !matches!(dtype, DType::F16 | DType::BF16) {
+        return x.try_cast(dtype);
+    }
+    x.try_is_finite()?.try_select(within(x, dtype)?, x)?.try_cast(dtype)
+}
+
+/// Numbers beyond the range of a dtype, infinities with them, become its largest.
+pub(super) fn within(x: &Tensor, dtype: DType) -> Result<Tensor> {
+    let largest = match dtype {
+        DType::F16 => half::f16::MAX.to_f64(),
+        DType::BF16 => half::bf16::MAX.to_f64(),
+        DType::F64 => f64::MAX,
+        _ => f32::MAX.into(),
+    };
+    x.try_clamp(x.like(-largest), x.like(largest))
+}
+
+/// The dtype that squares are remembered in: that of the leaf, but `F32` for `F16`, whose range they leave in both directions.
+pub(super) fn squares_dtype(dtype: DType) -> DType {
+    if dtype == DType::F16 { DType::F32 } else { dtype }
+}
+
+/// Whether what is added to a denominator may be 0, which a value of a transform may be.
+pub(super) fn may_vanish(small: &Tensor) -> bool {
+    concrete(small).is_none_or(|number| number as f32 == 0.0)
+}
+
+/// `x / denominator`, and 0 where the denominator is 0.
+pub(super) fn over(x: &Tensor, denominator: &Tensor, may_be_zero: bool) -> Result<Tensor> {
+    let ratio = x.try_div(denominator)?;
+    if !may_be_zero {
+        return Ok(ratio);
+    }
+    denominator.try_eq(0.0)?.try_select(0.0, ratio)
+}
+
 /// Whether what there is for each parameter has its shape; `params` may be other trees in the shapes of the parameters.
 pub(super) fn same_shapes<P: Tree>(op: &'static str, what: &str, found: &P, params: &P) -> Result<()> {
     for ((path, found), param) in leaves_with_path(found).iter().zip(leaves(params)) {
@@ -32,14 +128,6 @@ pub(super) fn same_shapes<P: Tree>(op: &'static str, what: &str, found: &P, para
         }
     }
     Ok(())
-}
-
-/// As [`zip`], for trees whose leaves differ in shape.
-pub(super) fn zip_uneven<P: Tree, const N: usize, const M: usize>(
-    trees: [&P; N],
-    f: impl FnMut([&Tensor; N]) -> Result<[Tensor; M]>,
-) -> Result<[P; M]> {
-    zip_leaves(&same_structure(DIFFERENT, &trees)?, trees, f)
 }
 
 /// The structure of trees that must all have it: of the first, which is the one that is new, and of those that were there.
@@ -90,6 +178,18 @@ pub(super) fn filled<P: Tree>(params: &P, value: &Tensor, dtype: Option<DType>) 
     crate::ops::unwrap(tree::map(params, fill))
 }
 
+/// [`filled`] in the dtypes that squares are remembered in.
+pub(super) fn filled_squares<P: Tree>(params: &P, value: &Tensor) -> P {
+    let fill = |leaf: &Tensor| value.try_cast(squares_dtype(leaf.dtype()))?.try_broadcast_to(leaf.shape());
+    crate::ops::unwrap(tree::map(params, fill))
+}
+
+/// Zeros in the shapes of a tree, in the dtypes that squares are remembered in.
+pub(super) fn no_squares<P: Tree>(params: &P) -> P {
+    let zeros = |leaf: &Tensor| Ok(Tensor::zeros_of(leaf.shape(), squares_dtype(leaf.dtype())));
+    crate::ops::unwrap(tree::map(params, zeros))
+}
+
 /// Zeros in the shapes of a tree.
 pub(super) fn zeros<P: Tree>(params: &P, dtype: Option<DType>) -> P {
     let zeros = |leaf: &Tensor| Ok(Tensor::zeros_of(leaf.shape(), dtype.unwrap_or(leaf.dtype())));
@@ -98,6 +198,10 @@ pub(super) fn zeros<P: Tree>(params: &P, dtype: Option<DType>) -> P {
 
 /// `decay·average + (1 − decay)·x`.
 pub(super) fn moving(average: &Tensor, x: &Tensor, decay: &Tensor) -> Tensor {
+    if concrete(decay) == Some(0.0) {
+        // Of an average beyond all numbers nothing stays, either.
+        return x * (1.0 - decay);
+    }
     x * (1.0 - decay) + average * decay
 }
 

@@ -1,10 +1,13 @@
 //! `NovoGrad`.
 
 use super::GradientTransformation;
-use super::moments::{incremented, moving, no_steps, zeros, zip_uneven};
+use super::moments::{
+    incremented, may_vanish, moving, no_steps, over, squares_dtype, zeros, zip_uneven_moments,
+};
 use super::scale::{ScheduleState, scale_by_learning_rate};
 use super::schedule::Schedule;
 use super::settings::{alias, setters};
+use crate::domain::{FINITE, NOT_NEGATIVE, PROBABILITY};
 use crate::error::Result;
 use crate::tensor::{DType, Tensor, bare};
 use crate::tree::{self, Tree};
@@ -28,7 +31,7 @@ pub struct ScaleByNovogradState<P = Dict> {
     pub count: Tensor,
     /// The decaying sum of scaled gradients.
     pub mu: P,
-    /// The moving average of squared norms: a scalar for each leaf.
+    /// The moving average of squared norms: a scalar for each leaf, `F32` for those of `F16`.
     pub nu: P,
 }
 
@@ -51,20 +54,28 @@ impl<P: Tree + Clone> GradientTransformation<P> for ScaleByNovograd {
     type State = ScaleByNovogradState<P>;
 
     fn init(&self, params: &P) -> ScaleByNovogradState<P> {
-        let scalars = tree::map(params, |leaf| Ok(Tensor::zeros_of([], leaf.dtype())));
+        let scalars = tree::map(params, |leaf| Ok(Tensor::zeros_of([], squares_dtype(leaf.dtype()))));
         let (mu, nu) = (zeros(params, self.mu_dtype), crate::ops::unwrap(scalars));
         ScaleByNovogradState { count: no_steps(), mu, nu }
     }
 
     fn update(&self, updates: &P, state: &Self::State, params: &P) -> Result<(P, Self::State)> {
         let first = state.count.try_eq(0)?;
-        let [updates, mu, nu] = zip_uneven([updates, params, &state.mu, &state.nu], |[g, p, mu, nu]| {
+        let op = "scale_by_novograd";
+        PROBABILITY.check_number(op, "b1", &self.b1)?;
+        PROBABILITY.check_number(op, "b2", &self.b2)?;
+        NOT_NEGATIVE.check_number(op, "eps", &self.eps)?;
+        NOT_NEGATIVE.check_number(op, "eps_root", &self.eps_root)?;
+        FINITE.check_number(op, "weight_decay", &self.weight_decay)?;
+        let may_be_zero = may_vanish(&self.eps) && may_vanish(&self.eps_root);
+        let trees = [updates, &state.mu, &state.nu, params];
+        let [updates, mu, nu] = zip_uneven_moments(trees, 2, |[g, mu, nu, p]| {
             let square = g.try_mul(g)?.try_sum()?;
             let nu = first.try_select(&square, moving(nu, &square, &self.b2))?;
-            let step = g / ((&nu + &self.eps_root).sqrt() + &self.eps) + p * &self.weight_decay;
+            let deviation = (&nu + &self.eps_root).sqrt() + &self.eps;
+            let step = over(g, &deviation, may_be_zero)? + p * &self.weight_decay;
             let mu = first.try_select(&step, mu.try_mul(&self.b1)?.try_add(&step)?)?;
-            let stored = self.mu_dtype.map_or_else(|| mu.clone(), |dtype| mu.cast(dtype));
-            Ok([mu, stored, nu])
+            Ok([mu.clone(), mu, nu])
         })?;
         Ok((updates, ScaleByNovogradState { count: incremented(&state.count), mu, nu }))
     }
@@ -90,13 +101,13 @@ pub fn novograd(learning_rate: impl Into<Schedule>) -> Novograd {
 macro_rules! options {
     ($type:ident $(. $inner:ident)*) => {
         setters! { $type $(. $inner)* {
-            /// How much of the sum stays at each step; 0.9 by default.
+            /// How much of the sum stays at each step, from 0 to 1; 0.9 by default.
             b1: Tensor,
-            /// How much of the average of norms stays at each step; 0.25 by default.
+            /// How much of the average of norms stays at each step, from 0 to 1; 0.25 by default.
             b2: Tensor,
-            /// What is added to the norm.
+            /// What is added to the norm: at least 0; where the sum is 0, the step is.
             eps: Tensor,
-            /// What is added below the root.
+            /// What is added below the root: at least 0.
             eps_root: Tensor,
             /// Which part of each parameter is added to the gradient; 0 by default.
             weight_decay: Tensor,

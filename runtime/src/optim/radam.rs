@@ -2,10 +2,11 @@
 
 use super::GradientTransformation;
 use super::adam::{ScaleByAdam, ScaleByAdamState, adam_setters, nesterov, scale_by_adam};
-use super::moments::{beside, incremented, moving, zip};
+use super::moments::{beside, incremented, moving, zip_moments};
 use super::scale::{ScheduleState, scale_by_learning_rate};
 use super::schedule::Schedule;
 use super::settings::{alias, setters};
+use crate::domain::FINITE;
 use crate::error::Result;
 use crate::tensor::{DType, Tensor, bare};
 use crate::tree::Tree;
@@ -29,7 +30,7 @@ adam_setters!(ScaleByRadam.adam);
 nesterov!(ScaleByRadam.adam);
 
 setters! { ScaleByRadam {
-    /// From which length of the average on the deviation is used.
+    /// From which length of the average on the deviation is used; 5 by default.
     threshold: Tensor,
 } }
 
@@ -42,20 +43,23 @@ impl<P: Tree + Clone> GradientTransformation<P> for ScaleByRadam {
 
     fn update(&self, updates: &P, state: &Self::State, _params: &P) -> Result<(P, Self::State)> {
         let (adam, count) = (&self.adam, incremented(&state.count));
+        adam.check("scale_by_radam")?;
+        FINITE.check_number("scale_by_radam", "threshold", &self.threshold)?;
         // The length of the average that an exponential one amounts to, now and at last.
         let last = 2.0 / (1.0 - &adam.b2) - 1.0;
         let steps = count.cast(DType::F32);
         let left = adam.b2.cast(DType::F32).pow(&steps);
         let now = &last - steps * 2.0 * &left / (1.0 - &left);
-        let certain = now.try_ge(&self.threshold)?;
         let ratio = (&now - 4.0) * (&now - 2.0) * &last / ((&last - 4.0) * (&last - 2.0) * &now);
+        // A threshold below 4 lets lengths pass for which there is no factor: its square is negative.
+        let certain = now.try_ge(&self.threshold)?.try_bitand(ratio.try_ge(0.0)?)?;
         let factor = certain.try_select(ratio, 1.0)?.sqrt();
 
-        let [updates, mu, nu] = zip([updates, &state.mu, &state.nu], |[g, mu, nu]| {
+        let [updates, mu, nu] = zip_moments([updates, &state.mu, &state.nu], 2, |[g, mu, nu]| {
             let (mu, nu) = (moving(mu, g, &adam.b1), moving(nu, &g.square(), &adam.b2));
-            let direction = adam.direction(g, &mu, &count);
-            let scaled = &direction * beside(&factor, &direction) / adam.deviation(&nu, &count);
-            Ok([certain.try_select(scaled, direction)?, mu, nu])
+            let scaled = adam.scaled(g, &mu, &count, &adam.deviation(&nu, &count))?;
+            let scaled = &scaled * beside(&factor, &scaled);
+            Ok([certain.try_select(scaled, adam.direction(g, &mu, &count))?, mu, nu])
         })?;
         Ok((updates, ScaleByAdamState { count, mu, nu }))
     }
@@ -79,7 +83,7 @@ adam_setters!(Radam.scale.adam);
 nesterov!(Radam.scale.adam);
 
 setters! { Radam.scale {
-    /// From which length of the average on the deviation is used.
+    /// From which length of the average on the deviation is used; 5 by default.
     threshold: Tensor,
 } }
 

@@ -1,11 +1,14 @@
 //! `RMSProp`.
 
 use super::GradientTransformation;
-use super::moments::{beside, bias, filled, incremented, moving, no_steps, zeros, zip};
+use super::moments::{
+    beside, bias, filled_squares, incremented, may_vanish, moving, no_steps, over, zeros, zip_moments,
+};
 use super::scale::{ScheduleState, scale_by_learning_rate};
 use super::schedule::Schedule;
 use super::settings::{alias, setters};
 use super::sgd::{Trace, TraceState, trace};
+use crate::domain::{DECAY, NOT_NEGATIVE};
 use crate::error::Result;
 use crate::tensor::{Tensor, bare};
 use crate::tree::Tree;
@@ -29,7 +32,7 @@ pub struct ScaleByRmsState<P = Dict> {
     pub count: Option<Tensor>,
     /// The moving average of gradients, if deviations are from it.
     pub mu: Option<P>,
-    /// The moving average of their squares.
+    /// The moving average of their squares, `F32` for leaves of `F16`.
     pub nu: P,
 }
 
@@ -52,6 +55,17 @@ pub fn scale_by_stddev() -> ScaleByRms {
     ScaleByRms { centered: true, ..scale_by_rms() }
 }
 
+impl ScaleByRms {
+    /// `v − m²`, which rounding makes negative where gradients hardly change: there its size, which is that of the rounding,
+    /// takes its place. Squares that are larger than any number have no difference: there it is as large as they are.
+    fn centered_variance(&self, mu: &Tensor, nu: &Tensor) -> Result<Tensor> {
+        let difference = nu - mu.square();
+        let least = if self.eps_in_sqrt { &difference + &self.eps } else { difference.clone() };
+        let variance = least.try_lt(0.0)?.try_select(difference.abs(), difference)?;
+        nu.try_is_inf()?.try_select(nu, variance)
+    }
+}
+
 impl<P: Tree + Clone> GradientTransformation<P> for ScaleByRms {
     type State = ScaleByRmsState<P>;
 
@@ -59,32 +73,38 @@ impl<P: Tree + Clone> GradientTransformation<P> for ScaleByRms {
         ScaleByRmsState {
             count: self.bias_correction.then(no_steps),
             mu: self.centered.then(|| zeros(params, None)),
-            nu: filled(params, &self.initial_scale, None),
+            nu: filled_squares(params, &self.initial_scale),
         }
     }
 
     fn update(&self, updates: &P, state: &Self::State, _params: &P) -> Result<(P, Self::State)> {
+        DECAY.check_number("scale_by_rms", "decay", &self.decay)?;
+        NOT_NEGATIVE.check_number("scale_by_rms", "eps", &self.eps)?;
+        NOT_NEGATIVE.check_number("scale_by_rms", "initial_scale", &self.initial_scale)?;
         let count = state.count.as_ref().map(incremented);
         // Divided, not multiplied by the reciprocal: of centred averages the difference counts, which is 0 at first.
         let bias = count.as_ref().map(|count| bias(&self.decay, count));
         let unbiased = |x: &Tensor| bias.as_ref().map_or_else(|| x.clone(), |bias| x / beside(bias, x));
-        let over_root = |g: &Tensor, variance: Tensor| {
-            if self.eps_in_sqrt {
-                g * (variance + &self.eps).rsqrt()
-            } else {
-                g / (variance.sqrt() + &self.eps)
+        let may_be_zero = may_vanish(&self.eps);
+        let over_root = |g: &Tensor, variance: &Tensor| -> Result<Tensor> {
+            if !self.eps_in_sqrt {
+                return over(g, &(variance.sqrt() + &self.eps), may_be_zero);
             }
+            let square = variance + &self.eps;
+            let scaled = g * square.rsqrt();
+            if may_be_zero { square.try_eq(0.0)?.try_select(0.0, scaled) } else { Ok(scaled) }
         };
         let Some(mu) = &state.mu else {
-            let [updates, nu] = zip([updates, &state.nu], |[g, nu]| {
+            let [updates, nu] = zip_moments([updates, &state.nu], 1, |[g, nu]| {
                 let nu = moving(nu, &g.square(), &self.decay);
-                Ok([over_root(g, unbiased(&nu)), nu])
+                Ok([over_root(g, &unbiased(&nu))?, nu])
             })?;
             return Ok((updates, ScaleByRmsState { count, mu: None, nu }));
         };
-        let [updates, mu, nu] = zip([updates, mu, &state.nu], |[g, mu, nu]| {
+        let [updates, mu, nu] = zip_moments([updates, mu, &state.nu], 2, |[g, mu, nu]| {
             let (mu, nu) = (moving(mu, g, &self.decay), moving(nu, &g.square(), &self.decay));
-            Ok([over_root(g, unbiased(&nu) - unbiased(&mu).square()), mu, nu])
+            let variance = self.centered_variance(&unbiased(&mu), &unbiased(&nu))?;
+            Ok([over_root(g, &variance)?, mu, nu])
         })?;
         Ok((updates, ScaleByRmsState { count, mu: Some(mu), nu }))
     }
@@ -120,11 +140,11 @@ pub fn rmsprop(learning_rate: impl Into<Schedule>) -> Rmsprop {
 macro_rules! options {
     ($type:ident $(. $inner:ident)*) => {
         setters! { $type $(. $inner)* {
-            /// How much of the averages stays at each step; 0.9 by default.
+            /// How much of the averages stays at each step: at least 0 and below 1; 0.9 by default.
             decay: Tensor,
-            /// What keeps the denominator above 0; 10⁻⁸ by default.
+            /// What keeps the denominator above 0: at least 0; 10⁻⁸ by default. Where the denominator is 0, the update is.
             eps: Tensor,
-            /// Where the average of squares begins; 0 by default.
+            /// Where the average of squares begins: at least 0, which is the default.
             initial_scale: Tensor,
             /// Whether `eps` is added below the root, which is the default, or outside.
             eps_in_sqrt: bool,

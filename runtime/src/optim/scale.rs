@@ -4,6 +4,7 @@ use super::GradientTransformation;
 use super::moments::{beside, incremented, no_steps, zip};
 use super::schedule::{Rate, Schedule};
 use super::settings::{setters, stateless};
+use crate::domain::FINITE;
 use crate::error::Result;
 use crate::ops::unwrap;
 use crate::tensor::{Tensor, TensorLike};
@@ -15,12 +16,15 @@ pub struct Scale {
     step_size: Tensor,
 }
 
-/// Updates times a number.
+/// Updates times a number, which is finite.
 pub fn scale(step_size: impl TensorLike) -> Scale {
     Scale { step_size: unwrap(step_size.operand()) }
 }
 
-stateless!(Scale, |this, u, _p| u * &this.step_size);
+stateless!(Scale, |this, u, _p| {
+    FINITE.check_number("scale", "step_size", &this.step_size)?;
+    u * &this.step_size
+});
 
 /// Updates times a schedule; see [`scale_by_schedule`].
 #[derive(Clone, Debug)]
@@ -35,7 +39,7 @@ pub struct ScaleByScheduleState {
     pub count: Tensor,
 }
 
-/// Updates times what a schedule says for their number, from 0.
+/// Updates times what a schedule says for their number, from 0; all that it says is finite.
 pub fn scale_by_schedule(schedule: impl Into<Schedule>) -> ScaleBySchedule {
     ScaleBySchedule { schedule: schedule.into() }
 }
@@ -49,6 +53,7 @@ impl<P: Tree + Clone> GradientTransformation<P> for ScaleBySchedule {
 
     fn update(&self, updates: &P, state: &ScaleByScheduleState, _params: &P) -> Result<(P, Self::State)> {
         let size = self.schedule.at(&state.count)?;
+        FINITE.check_number("scale_by_schedule", "schedule", &size)?;
         let [updates] = zip([updates], |[u]| Ok([u * beside(&size, u)]))?;
         Ok((updates, ScaleByScheduleState { count: incremented(&state.count) }))
     }
@@ -68,7 +73,7 @@ pub struct ScheduleState {
     pub count: Option<Tensor>,
 }
 
-/// Updates times a number or a schedule, and against the gradient.
+/// Updates times a number or a schedule, and against the gradient; a learning rate is finite.
 pub fn scale_by_learning_rate(learning_rate: impl Into<Schedule>) -> ScaleByLearningRate {
     ScaleByLearningRate { learning_rate: learning_rate.into(), flip_sign: true }
 }
@@ -107,6 +112,7 @@ impl<P: Tree + Clone> GradientTransformation<P> for ScaleByLearningRate {
 
     fn update(&self, updates: &P, state: &ScheduleState, _params: &P) -> Result<(P, ScheduleState)> {
         let (rate, state) = state.advance(&self.learning_rate)?;
+        FINITE.check_number("scale_by_learning_rate", "learning_rate", &rate)?;
         let rate = if self.flip_sign { -rate } else { rate };
         let [updates] = zip([updates], |[u]| Ok([u * beside(&rate, u)]))?;
         Ok((updates, state))

@@ -1,10 +1,11 @@
 //! Stochastic gradient descent, with and without momentum.
 
-use super::moments::{zeros, zip};
+use super::moments::{zeros, zip_moments};
 use super::scale::{ScheduleState, scale_by_learning_rate};
 use super::schedule::Schedule;
 use super::settings::{alias, setters};
 use super::{GradientTransformation, scale_by_sign};
+use crate::domain::FINITE;
 use crate::error::Result;
 use crate::ops::unwrap;
 use crate::tensor::{DType, Tensor, TensorLike};
@@ -46,10 +47,11 @@ impl<P: Tree + Clone> GradientTransformation<P> for Trace {
     }
 
     fn update(&self, updates: &P, state: &TraceState<P>, _params: &P) -> Result<(P, TraceState<P>)> {
-        let [updates, trace] = zip([updates, &state.trace], |[g, t]| {
+        FINITE.check_number("trace", "decay", &self.decay)?;
+        let [updates, trace] = zip_moments([updates, &state.trace], 2, |[g, t]| {
             let new = g + t * &self.decay;
             let update = if self.nesterov { g + &new * &self.decay } else { new.clone() };
-            Ok([update, new.try_cast(t.dtype())?])
+            Ok([update, new])
         })?;
         Ok((updates, TraceState { trace }))
     }

@@ -1,10 +1,11 @@
 //! SM3.
 
 use super::GradientTransformation;
-use super::moments::{moving, zeros, zip};
+use super::moments::{moving, squares_dtype, zeros, zip_moments};
 use super::regrouped::Regrouped;
 use super::scale::{Scale, scale};
 use super::settings::{alias, setters};
+use crate::domain::{NOT_NEGATIVE, PROBABILITY, concrete};
 use crate::error::{Error, Result};
 use crate::ops::unwrap;
 use crate::tensor::{Tensor, TensorLike, bare};
@@ -22,7 +23,7 @@ pub struct ScaleBySm3 {
 /// What SM3 remembers.
 #[derive(Clone, Debug, Tree)]
 pub struct ScaleBySm3State<P = Dict> {
-    /// For each leaf one vector per axis: bounds of the sums of squares.
+    /// For each leaf one vector per axis: bounds of the sums of squares, `F32` for leaves of `F16`.
     pub mu: Regrouped<P>,
     /// The moving average of updates.
     pub nu: P,
@@ -36,11 +37,11 @@ pub fn scale_by_sm3() -> ScaleBySm3 {
 }
 
 setters! { ScaleBySm3 {
-    /// How much of the average of updates stays at each step; 0.9 by default.
+    /// How much of the average of updates stays at each step, from 0 to 1; 0.9 by default.
     b1: Tensor,
-    /// How much of the sums stays at each step; 1 by default.
+    /// How much of the sums stays at each step, from 0 to 1; 1 by default.
     b2: Tensor,
-    /// What is added below the root; 10⁻⁸ by default.
+    /// What is added below the root: at least 0; 10⁻⁸ by default.
     eps: Tensor,
 } }
 
@@ -70,16 +71,19 @@ impl<P: Tree + Clone> GradientTransformation<P> for ScaleBySm3 {
     fn init(&self, params: &P) -> ScaleBySm3State<P> {
         let zero = |leaf: &Tensor, axis: usize| {
             let size: Vec<usize> = leaf.shape().get(axis).copied().into_iter().collect();
-            Tensor::zeros_of(size, leaf.dtype())
+            Tensor::zeros_of(size, squares_dtype(leaf.dtype()))
         };
         let mu = leaves(params).into_iter().map(|leaf| lists(leaf).map(|axis| zero(leaf, axis)).collect());
         ScaleBySm3State { mu: Regrouped::of_lists(params, mu.collect()), nu: zeros(params, None) }
     }
 
     fn update(&self, updates: &P, state: &Self::State, params: &P) -> Result<(P, Self::State)> {
-        let gains = if self.b2.item::<f64>() == Ok(1.0) { bare(1.0) } else { 1.0 - &self.b2 };
+        PROBABILITY.check_number("scale_by_sm3", "b1", &self.b1)?;
+        PROBABILITY.check_number("scale_by_sm3", "b2", &self.b2)?;
+        NOT_NEGATIVE.check_number("scale_by_sm3", "eps", &self.eps)?;
+        let gains = if concrete(&self.b2) == Some(1.0) { bare(1.0) } else { 1.0 - &self.b2 };
         let (mut kept, mut mu) = (state.mu.tensors().iter(), Vec::new());
-        let [updates, nu] = zip([updates, &state.nu], |[g, nu]| {
+        let [updates, nu] = zip_moments([updates, &state.nu], 2, |[g, nu]| {
             let missing = || Error::argument("sm3", "the state lacks a tensor per axis");
             let bounds = lists(g).map(|axis| along(kept.next().ok_or_else(missing)?, axis, g));
             let least = bounds.reduce(|a, b| a?.try_minimum(b?)).unwrap_or_else(|| Err(missing()))?;
@@ -111,7 +115,7 @@ pub fn sm3(learning_rate: impl TensorLike) -> Sm3 {
 }
 
 impl Sm3 {
-    /// How much of the average of updates stays at each step; 0.9 by default.
+    /// How much of the average of updates stays at each step, from 0 to 1; 0.9 by default.
     #[must_use]
     pub fn momentum(mut self, momentum: impl TensorLike) -> Sm3 {
         self.scale.b1 = unwrap(momentum.operand());

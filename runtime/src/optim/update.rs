@@ -1,6 +1,7 @@
 //! Functions of whole trees of parameters.
 
-use super::moments::{same_shapes, same_structure, zip};
+use super::moments::{same_shapes, same_structure, widened, zip};
+use crate::domain::{POSITIVE, PROBABILITY};
 use crate::error::Result;
 use crate::ops::unwrap;
 use crate::tensor::{DType, Tensor, TensorLike};
@@ -36,10 +37,23 @@ pub fn try_apply_updates<P: Tree>(params: &P, updates: &P) -> Result<P> {
 
 /// The Euclidean norm of all numbers of a tree together.
 ///
+/// The dtype is that of the leaves together. Squares of `F16` are computed in `F32`, so that only a norm beyond the range of
+/// `F16` is infinite.
+///
 /// # Errors
 /// If a leaf is a value of a transform that has returned.
 pub fn global_norm(tree: &impl Tree) -> Result<Tensor> {
-    let squares = leaves(tree).into_iter().map(|leaf| leaf.try_mul(leaf)?.try_sum());
+    let dtypes = leaves(tree).into_iter().map(Tensor::dtype).reduce(DType::promote);
+    wide_norm(tree)?.try_cast(dtypes.map_or(DType::F32, DType::to_inexact))
+}
+
+/// As [`global_norm`], in `F32` for `F16`.
+pub(super) fn wide_norm(tree: &impl Tree) -> Result<Tensor> {
+    let square = |leaf: &Tensor| {
+        let leaf = widened(leaf);
+        leaf.try_mul(&leaf)?.try_sum()
+    };
+    let squares = leaves(tree).into_iter().map(square);
     let sum = squares.reduce(|a, b| a?.try_add(b?)).unwrap_or_else(|| Ok(Tensor::zeros([])))?;
     sum.try_sqrt()
 }
@@ -47,10 +61,11 @@ pub fn global_norm(tree: &impl Tree) -> Result<Tensor> {
 /// `step_size·new + (1 − step_size)·old`: one step of Polyak averaging, for target networks and averaged weights.
 ///
 /// # Errors
-/// If structures or shapes differ.
+/// If structures or shapes differ, or `step_size` is not from 0 to 1.
 pub fn incremental_update<P: Tree>(new: &P, old: &P, step_size: impl TensorLike) -> Result<P> {
     let step_size = step_size.operand()?;
     step_size.check_open()?;
+    PROBABILITY.check_number("incremental_update", "step_size", &step_size)?;
     let rest = 1.0 - &step_size;
     let [mixed] =
         zip([new, old], |[new, old]| Ok([new.try_mul(&step_size)?.try_add(old.try_mul(&rest)?)?]))?;
@@ -60,8 +75,9 @@ pub fn incremental_update<P: Tree>(new: &P, old: &P, step_size: impl TensorLike)
 /// `new` at every `period`-th step, otherwise `old`.
 ///
 /// # Errors
-/// If structures or shapes differ.
+/// If structures or shapes differ, or the period is below 1.
 pub fn periodic_update<P: Tree>(new: &P, old: &P, steps: impl TensorLike, period: i32) -> Result<P> {
+    POSITIVE.check("periodic_update", "period", period.into())?;
     let due = (steps.operand()?.try_cast(DType::I32)? % period).try_eq(0)?;
     let [chosen] = zip([new, old], |[new, old]| Ok([due.try_select(new, old)?]))?;
     Ok(chosen)

@@ -2,11 +2,12 @@
 
 use super::GradientTransformation;
 use super::masked::Mask;
-use super::moments::{beside, zip};
+use super::moments::{beside, fitted, widened, zip};
 use super::scale::ScheduleState;
 use super::schedule::Schedule;
+use crate::domain::FINITE;
 use crate::error::Result;
-use crate::tensor::Tensor;
+use crate::tensor::{DType, Tensor};
 use crate::tree::Tree;
 
 /// Updates plus a part of their parameters; see [`add_decayed_weights`].
@@ -16,7 +17,7 @@ pub struct AddDecayedWeights {
     pub(super) mask: Mask,
 }
 
-/// `u + weight_decay·p`, where the weight decay is a number or a schedule.
+/// `u + weight_decay·p`, where the weight decay is a finite number or a schedule.
 pub fn add_decayed_weights(weight_decay: impl Into<Schedule>) -> AddDecayedWeights {
     AddDecayedWeights { weight_decay: weight_decay.into(), mask: Mask::default() }
 }
@@ -38,9 +39,15 @@ impl<P: Tree + Clone> GradientTransformation<P> for AddDecayedWeights {
 
     fn update(&self, updates: &P, state: &ScheduleState, params: &P) -> Result<(P, ScheduleState)> {
         let (decay, state) = state.advance(&self.weight_decay)?;
+        FINITE.check_number("add_decayed_weights", "weight_decay", &decay)?;
         let mut chosen = self.mask.of(params).into_iter();
         let [updates] = zip([updates, params], |[u, p]| {
-            Ok([if chosen.next() == Some(false) { u.clone() } else { u + p * beside(&decay, p) }])
+            if chosen.next() == Some(false) {
+                return Ok([u.clone()]);
+            }
+            let (wide, p) = (widened(u), widened(p));
+            let sum = wide + &p * beside(&decay, &p);
+            Ok([if u.dtype() == DType::F16 { fitted(&sum, u.dtype())? } else { sum }])
         })?;
         Ok((updates, state))
     }

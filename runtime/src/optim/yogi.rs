@@ -2,10 +2,11 @@
 
 use super::GradientTransformation;
 use super::adam::{ScaleByAdam, ScaleByAdamState, adam_setters, scale_by_adam};
-use super::moments::{filled, incremented, moving, no_steps, zip};
+use super::moments::{filled, filled_squares, incremented, moving, no_steps, zip_moments};
 use super::scale::{ScheduleState, scale_by_learning_rate};
 use super::schedule::Schedule;
 use super::settings::{alias, setters};
+use crate::domain::NOT_NEGATIVE;
 use crate::error::Result;
 use crate::tensor::{Tensor, bare};
 use crate::tree::Tree;
@@ -27,7 +28,7 @@ pub fn scale_by_yogi() -> ScaleByYogi {
 adam_setters!(ScaleByYogi.adam);
 
 setters! { ScaleByYogi {
-    /// Where both moments begin.
+    /// Where both moments begin: at least 0.
     initial_accumulator_value: Tensor,
 } }
 
@@ -35,17 +36,27 @@ impl<P: Tree + Clone> GradientTransformation<P> for ScaleByYogi {
     type State = ScaleByAdamState<P>;
 
     fn init(&self, params: &P) -> ScaleByAdamState<P> {
-        let initial = || filled(params, &self.initial_accumulator_value, None);
-        ScaleByAdamState { count: no_steps(), mu: initial(), nu: initial() }
+        let initial = &self.initial_accumulator_value;
+        let (mu, nu) = (filled(params, initial, None), filled_squares(params, initial));
+        ScaleByAdamState { count: no_steps(), mu, nu }
     }
 
     fn update(&self, updates: &P, state: &Self::State, _params: &P) -> Result<(P, Self::State)> {
         let (adam, count) = (&self.adam, incremented(&state.count));
-        let [updates, mu, nu] = zip([updates, &state.mu, &state.nu], |[g, mu, nu]| {
+        adam.check("scale_by_yogi")?;
+        NOT_NEGATIVE.check_number(
+            "scale_by_yogi",
+            "initial_accumulator_value",
+            &self.initial_accumulator_value,
+        )?;
+        let [updates, mu, nu] = zip_moments([updates, &state.mu, &state.nu], 2, |[g, mu, nu]| {
             let square = g.square();
             let mu = moving(mu, g, &adam.b1);
-            let nu = nu - (nu - &square).sign() * square * (1.0 - &adam.b2);
-            Ok([adam.direction(g, &mu, &count) / adam.deviation(&nu, &count), mu, nu])
+            let change = &square * (1.0 - &adam.b2);
+            // Not by the sign of the difference: of two squares beyond all numbers there is none.
+            let fallen = square.try_lt(nu)?.try_select(nu - &change, nu)?;
+            let nu = square.try_gt(nu)?.try_select(nu + change, fallen)?;
+            Ok([adam.scaled(g, &mu, &count, &adam.deviation(&nu, &count))?, mu, nu])
         })?;
         Ok((updates, ScaleByAdamState { count, mu, nu }))
     }
@@ -66,11 +77,11 @@ pub fn yogi(learning_rate: impl Into<Schedule>) -> Yogi {
 }
 
 setters! { Yogi.scale.adam {
-    /// How much of the average of gradients stays at each step.
+    /// How much of the average of gradients stays at each step: at least 0 and below 1.
     b1: Tensor,
-    /// How much of the second moment stays at each step.
+    /// How much of the second moment stays at each step: at least 0 and below 1.
     b2: Tensor,
-    /// What is added to the denominator.
+    /// What is added to the denominator: at least 0.
     eps: Tensor,
 } }
 

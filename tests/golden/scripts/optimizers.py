@@ -21,7 +21,7 @@ VERSIONS = {"jax": jax.__version__, "optax": optax.__version__}
 OPTIMIZERS = {
     "nadam": "nadam(0.01)",
     "nadamw": "nadamw(0.01, weight_decay=0.1)",
-    "radam": "radam(0.01, b2=0.9, threshold=2.0)",
+    "radam": "radam(0.01, b2=0.9, threshold=4.0)",
     "radam_default": "radam(0.01)",
     "adabelief": "adabelief(0.01)",
     "adabelief_nesterov": "adabelief(0.01, nesterov=True)",

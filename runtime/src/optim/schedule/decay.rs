@@ -1,6 +1,7 @@
 //! Schedules that go from one number to another.
 
 use super::{float, power, schedule};
+use crate::domain::{FINITE, NOT_NEGATIVE};
 use crate::error::{Error, Result};
 use crate::optim::settings::setters;
 use crate::tensor::Tensor;
@@ -17,7 +18,7 @@ pub struct Polynomial {
 
 /// From `init_value` to `end_value` in `transition_steps` updates: `(init − end)·(1 − t/steps)^power + end`.
 ///
-/// Without steps it stays at `init_value`.
+/// Values are finite, and `power` is at least 0. Without steps it stays at `init_value`.
 ///
 /// ```
 /// use flaxen::prelude::*;
@@ -36,7 +37,7 @@ pub fn linear_schedule(init_value: f64, end_value: f64, transition_steps: i32) -
 }
 
 setters! { Polynomial {
-    /// After how many updates the transition begins; 0 by default.
+    /// After how many updates the transition begins; 0 by default, and for negative numbers.
     transition_begin: i32,
 } }
 
@@ -44,10 +45,14 @@ schedule!(Polynomial);
 
 impl Polynomial {
     fn value(&self, count: &Tensor) -> Result<Tensor> {
+        let op = "polynomial_schedule";
+        FINITE.check(op, "init_value", self.init_value)?;
+        FINITE.check(op, "end_value", self.end_value)?;
+        NOT_NEGATIVE.check(op, "power", self.power)?;
         if self.transition_steps <= 0 {
             return Ok(Tensor::full([], self.init_value as f32));
         }
-        let passed = float(&(count - self.transition_begin).clamp(0, self.transition_steps));
+        let passed = float(&(count - self.transition_begin.max(0)).clamp(0, self.transition_steps));
         let left = 1.0 - passed / self.transition_steps;
         Ok(power(&left, self.power) * (self.init_value - self.end_value) + self.end_value)
     }
@@ -66,7 +71,7 @@ pub struct ExponentialDecay {
 
 /// `init_value·decay_rate^(t/transition_steps)`.
 ///
-/// Without steps, or with a rate of 0, it stays at `init_value`.
+/// Values are finite, and `decay_rate` is at least 0. Without steps, or with a rate of 0, it stays at `init_value`.
 ///
 /// ```
 /// use flaxen::prelude::*;
@@ -88,7 +93,7 @@ pub fn exponential_decay(init_value: f64, transition_steps: i32, decay_rate: f64
 }
 
 setters! { ExponentialDecay {
-    /// After how many updates the decay begins; 0 by default.
+    /// After how many updates the decay begins; 0 by default, and for negative numbers.
     transition_begin: i32,
     /// Whether it goes down by steps, each `transition_steps` long.
     staircase: bool,
@@ -100,11 +105,15 @@ schedule!(ExponentialDecay);
 
 impl ExponentialDecay {
     fn value(&self, count: &Tensor) -> Result<Tensor> {
+        let op = "exponential_decay";
+        FINITE.check(op, "init_value", self.init_value)?;
+        NOT_NEGATIVE.check(op, "decay_rate", self.decay_rate)?;
+        FINITE.check(op, "end_value", self.end_value.unwrap_or_default())?;
         let initial = Tensor::full([], self.init_value as f32);
         if self.transition_steps <= 0 || self.decay_rate == 0.0 {
             return Ok(initial);
         }
-        let passed = count - self.transition_begin;
+        let passed = count - self.transition_begin.max(0);
         let exponent = float(&passed) / self.transition_steps;
         let exponent = if self.staircase { exponent.floor() } else { exponent };
         let decayed = Tensor::full([], self.decay_rate as f32).pow(exponent) * self.init_value;
@@ -128,15 +137,17 @@ pub struct CosineDecay {
 
 /// `init_value·((1 − α)·(½ + ½·cos(π·t/decay_steps))^exponent + α)`, after `decay_steps` updates constant.
 ///
+/// Values are finite, and there is one step at least.
+///
 /// Source: Loshchilov and Hutter, *SGDR*, 2017.
 pub fn cosine_decay_schedule(init_value: f64, decay_steps: i32) -> CosineDecay {
     CosineDecay { init_value, decay_steps, alpha: 0.0, exponent: 1.0 }
 }
 
 setters! { CosineDecay {
-    /// The last number as a part of the first; 0 by default.
+    /// The last number as a part of the first: finite; 0 by default.
     alpha: f64,
-    /// The power of the wave; 1 by default.
+    /// The power of the wave: at least 0; 1 by default.
     exponent: f64,
 } }
 
@@ -148,6 +159,10 @@ impl CosineDecay {
             let message = format!("decays in {} steps: give a positive number", self.decay_steps);
             return Err(Error::argument("cosine_decay_schedule", message));
         }
+        let op = "cosine_decay_schedule";
+        FINITE.check(op, "init_value", self.init_value)?;
+        FINITE.check(op, "alpha", self.alpha)?;
+        NOT_NEGATIVE.check(op, "exponent", self.exponent)?;
         let passed = float(&count.minimum(self.decay_steps)) / self.decay_steps;
         let wave = ((passed * std::f64::consts::PI).cos() + 1.0) * 0.5;
         Ok((power(&wave, self.exponent) * (1.0 - self.alpha) + self.alpha) * self.init_value)

@@ -1,6 +1,7 @@
 //! Schedules one after the other.
 
 use super::{Schedule, WarmupCosineDecay};
+use crate::error::Error;
 
 /// Each schedule from its boundary on, where it begins to count from 0.
 ///
@@ -15,17 +16,17 @@ use super::{Schedule, WarmupCosineDecay};
 /// # Ok::<(), flaxen::Error>(())
 /// ```
 ///
-/// # Panics
-/// If the numbers do not fit.
-#[track_caller]
+/// If the numbers do not fit, every [`at`](Schedule::at) is an error.
 pub fn join_schedules(schedules: impl Into<Vec<Schedule>>, boundaries: &[i32]) -> Schedule {
     let (schedules, boundaries) = (schedules.into(), boundaries.to_vec());
-    assert_eq!(
-        schedules.len(),
-        boundaries.len() + 1,
-        "join_schedules: give one boundary between every two schedules"
-    );
     Schedule::new(move |count| {
+        if schedules.len() != boundaries.len() + 1 {
+            let (schedules, boundaries) = (schedules.len(), boundaries.len());
+            let message = format!(
+                "expects one boundary between every two schedules, found {schedules} schedules and {boundaries} boundaries"
+            );
+            return Err(Error::argument("join_schedules", message));
+        }
         let mut value = super::float(&schedules[0].at(count)?);
         for (schedule, &boundary) in schedules[1..].iter().zip(&boundaries) {
             let next = super::float(&schedule.at(count - boundary)?);
@@ -39,14 +40,16 @@ pub fn join_schedules(schedules: impl Into<Vec<Schedule>>, boundaries: &[i32]) -
 ///
 /// Source: Loshchilov and Hutter, *SGDR*, 2017.
 ///
-/// # Panics
-/// If there is no cycle.
-#[track_caller]
+/// If there is no cycle, every [`at`](Schedule::at) is an error.
 pub fn sgdr_schedule(cycles: impl Into<Vec<WarmupCosineDecay>>) -> Schedule {
     let cycles = cycles.into();
-    assert!(!cycles.is_empty(), "sgdr_schedule: give at least one cycle");
-    let ends = cycles.iter().scan(0, |end, cycle| {
-        *end += cycle.decay_steps();
+    if cycles.is_empty() {
+        return Schedule::new(|_| {
+            Err(Error::argument("sgdr_schedule", "expects one cycle at least, found none"))
+        });
+    }
+    let ends = cycles.iter().scan(0, |end: &mut i32, cycle| {
+        *end = end.saturating_add(cycle.decay_steps());
         Some(*end)
     });
     let boundaries: Vec<i32> = ends.take(cycles.len() - 1).collect();

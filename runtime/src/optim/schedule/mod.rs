@@ -22,6 +22,7 @@ pub use warmup::{
     warmup_exponential_decay_schedule,
 };
 
+use crate::domain::FINITE;
 use crate::error::Result;
 use crate::ops::unwrap;
 use crate::tensor::{DType, Tensor, TensorLike};
@@ -62,10 +63,13 @@ impl Schedule {
     /// The number after `count` updates.
     ///
     /// # Errors
-    /// What the function returns.
+    /// What the function returns; if the number is not finite.
     pub fn at(&self, count: impl TensorLike) -> Result<Tensor> {
         match &self.0 {
-            Rate::Number(number) => Ok(number.clone()),
+            Rate::Number(number) => {
+                FINITE.check_number("constant_schedule", "value", number)?;
+                Ok(number.clone())
+            }
             Rate::Function(f) => f(&count.operand()?),
         }
     }
@@ -103,7 +107,7 @@ impl From<&Schedule> for Schedule {
     }
 }
 
-/// The same number always; a plain number does as well.
+/// The same finite number always; a plain number does as well.
 pub fn constant_schedule(value: f64) -> Schedule {
     value.into()
 }
@@ -121,7 +125,7 @@ macro_rules! schedule {
             /// The number after `count` updates.
             ///
             /// # Errors
-            /// If the settings are contradictory.
+            /// If the settings are contradictory, or one is outside of its domain.
             pub fn at(&self, count: impl crate::TensorLike) -> crate::Result<crate::Tensor> {
                 self.value(&count.operand()?)
             }

@@ -3,11 +3,12 @@
 use std::f64::consts::PI;
 
 use super::{Schedule, float, schedule};
+use crate::domain::{FINITE, NOT_NEGATIVE, POSITIVE, PROBABILITY};
 use crate::error::{Error, Result};
 use crate::optim::settings::setters;
 use crate::tensor::Tensor;
 
-/// `init_value`, multiplied at each step of `boundaries_and_scales` by the number beside it.
+/// `init_value`, multiplied at each step of `boundaries_and_scales` by the number beside it, which is at least 0.
 ///
 /// ```
 /// use flaxen::prelude::*;
@@ -20,6 +21,7 @@ use crate::tensor::Tensor;
 pub fn piecewise_constant_schedule(init_value: f64, boundaries_and_scales: &[(i32, f64)]) -> Schedule {
     let pieces = boundaries_and_scales.to_vec();
     Schedule::new(move |count| {
+        check_pieces("piecewise_constant_schedule", init_value, &pieces)?;
         let mut value = Tensor::full([], init_value as f32);
         for &(boundary, scale) in &pieces {
             value = count.try_lt(boundary)?.try_select(&value, &value * scale)?;
@@ -38,7 +40,7 @@ pub enum Interpolation {
 }
 
 /// From `init_value` to its products with the numbers of `boundaries_and_scales`, each of which is reached at the step
-/// beside it; the products accumulate.
+/// beside it; the products accumulate. Steps and numbers are at least 0.
 pub fn piecewise_interpolate_schedule(
     interpolation: Interpolation,
     init_value: f64,
@@ -47,6 +49,7 @@ pub fn piecewise_interpolate_schedule(
     let mut pieces = boundaries_and_scales.to_vec();
     pieces.sort_by_key(|&(boundary, _)| boundary);
     Schedule::new(move |count| {
+        check_pieces("piecewise_interpolate_schedule", init_value, &pieces)?;
         let (mut begin, mut start) = (0, init_value);
         let mut value = Tensor::full([], init_value as f32);
         for &(boundary, scale) in &pieces {
@@ -61,6 +64,14 @@ pub fn piecewise_interpolate_schedule(
             (begin, start) = (boundary, end);
         }
         Ok(value)
+    })
+}
+
+fn check_pieces(op: &'static str, init_value: f64, pieces: &[(i32, f64)]) -> Result<()> {
+    FINITE.check(op, "init_value", init_value)?;
+    pieces.iter().try_for_each(|&(boundary, scale)| {
+        NOT_NEGATIVE.check(op, "a boundary", boundary.into())?;
+        NOT_NEGATIVE.check(op, "a scale", scale)
     })
 }
 
@@ -104,13 +115,13 @@ fn onecycle(interpolation: Interpolation, transition_steps: i32, peak_value: f64
 }
 
 setters! { Onecycle {
-    /// The part of the steps that the rise takes; 0.3 by default.
+    /// The part of the steps that the rise takes, from 0 to 1; 0.3 by default.
     pct_start: f64,
-    /// The part of the steps after which a linear cycle is back where it began; 0.85 by default.
+    /// The part of the steps after which a linear cycle is back where it began, from 0 to 1; 0.85 by default.
     pct_final: f64,
-    /// How much smaller than the peak the first number is; 25 by default.
+    /// How much smaller than the peak the first number is: above 0; 25 by default.
     div_factor: f64,
-    /// How much smaller than the first number the last is; 10⁴ by default.
+    /// How much smaller than the first number the last is: above 0; 10⁴ by default.
     final_div_factor: f64,
 } }
 
@@ -123,6 +134,11 @@ impl Onecycle {
             let message = format!("one cycle takes {steps} steps: give a positive number");
             return Err(Error::argument("onecycle_schedule", message));
         }
+        FINITE.check("onecycle_schedule", "peak_value", self.peak_value)?;
+        PROBABILITY.check("onecycle_schedule", "pct_start", self.pct_start)?;
+        PROBABILITY.check("onecycle_schedule", "pct_final", self.pct_final)?;
+        POSITIVE.check("onecycle_schedule", "div_factor", self.div_factor)?;
+        POSITIVE.check("onecycle_schedule", "final_div_factor", self.final_div_factor)?;
         let after = |part: f64| (part * f64::from(steps)) as i32;
         let up = (after(self.pct_start), self.div_factor);
         let pieces = match self.interpolation {

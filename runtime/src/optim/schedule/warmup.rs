@@ -4,6 +4,7 @@ use super::{
     CosineDecay, ExponentialDecay, Polynomial, Schedule, cosine_decay_schedule, exponential_decay,
     join_schedules, linear_schedule, schedule,
 };
+use crate::domain::{FINITE, NOT_NEGATIVE};
 use crate::error::{Error, Result};
 use crate::optim::settings::setters;
 use crate::tensor::Tensor;
@@ -25,7 +26,7 @@ pub struct WarmupCosineDecay {
 }
 
 /// A linear rise from `init_value` to `peak_value` in `warmup_steps` updates, then half a wave down to `end_value`;
-/// together they last for `decay_steps`.
+/// together they last for `decay_steps`. Values are finite, and steps are at least 0.
 ///
 /// ```
 /// use flaxen::prelude::*;
@@ -45,9 +46,9 @@ pub fn warmup_cosine_decay_schedule(
 }
 
 setters! { WarmupCosineDecay {
-    /// The last number; 0 by default.
+    /// The last number: finite; 0 by default.
     end_value: f64,
-    /// The power of the wave; 1 by default.
+    /// The power of the wave: at least 0; 1 by default.
     exponent: f64,
 } }
 
@@ -59,6 +60,8 @@ impl WarmupCosineDecay {
     }
 
     fn value(&self, count: &Tensor) -> Result<Tensor> {
+        NOT_NEGATIVE.check("warmup_cosine_decay_schedule", "warmup_steps", self.warmup_steps.into())?;
+        FINITE.check("warmup_cosine_decay_schedule", "end_value", self.end_value)?;
         if self.decay_steps <= self.warmup_steps {
             let message = format!(
                 "lasts for {} steps, of which {} are warm-up: give more `decay_steps`",
@@ -83,7 +86,7 @@ pub struct WarmupExponentialDecay {
     decay: ExponentialDecay,
 }
 
-/// A linear rise from `init_value` to `peak_value` in `warmup_steps` updates, then [`exponential_decay`].
+/// A linear rise from `init_value` to `peak_value` in `warmup_steps` updates, then [`exponential_decay`]; steps are at least 0.
 pub fn warmup_exponential_decay_schedule(
     init_value: f64,
     peak_value: f64,
@@ -118,6 +121,7 @@ impl WarmupExponentialDecay {
     }
 
     fn value(&self, count: &Tensor) -> Result<Tensor> {
+        NOT_NEGATIVE.check("warmup_exponential_decay_schedule", "warmup_steps", self.warmup_steps.into())?;
         rise_then(self.rise, self.decay.into(), self.warmup_steps, count)
     }
 }

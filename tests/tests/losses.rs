@@ -90,3 +90,156 @@ fn labels_beyond_the_classes_give_nan_and_negative_ones_count_from_the_end() {
 fn shapes_that_would_broadcast_panic_without_try() {
     let _ = huber_loss(&Tensor::zeros([2]), &Tensor::zeros([2, 2]), 1.0);
 }
+
+/// By the names of `tests/golden/scripts/loss_corners.py`; `of` makes a tensor of the case's dtype.
+fn of_loss_corners(name: &str, x: &Tensor, of: &dyn Fn(&[f32]) -> Tensor) -> Result<Tensor> {
+    const ONE_HOT: [f32; 3] = [0.0, 1.0, 0.0];
+    const IMPOSSIBLE: f32 = f32::NEG_INFINITY;
+    let with_label = |label: i32| try_softmax_cross_entropy_with_integer_labels(x, &Tensor::from(label));
+    match name {
+        "softmax ordinary" => try_softmax_cross_entropy(x, &of(&[0.25, 0.5, 0.25])),
+        "softmax huge" | "softmax ruled out" => try_softmax_cross_entropy(x, &of(&ONE_HOT)),
+        "softmax of labels" => try_softmax_cross_entropy(&of(&[1.0, -2.0, 0.5]), x),
+        "safe ordinary" => try_safe_softmax_cross_entropy(x, &of(&[0.25, 0.5, 0.25])),
+        "safe ruled out" | "safe impossible" => try_safe_softmax_cross_entropy(x, &of(&ONE_HOT)),
+        "safe of labels" => try_safe_softmax_cross_entropy(&of(&[1.0, -2.0, 0.5]), x),
+        "integer ruled out" | "integer huge" => with_label(1),
+        "integer beyond" => with_label(3),
+        "integer from the end" => with_label(-1),
+        "integer far from the end" => with_label(-4),
+        "binary" => try_sigmoid_binary_cross_entropy(x, &of(&[1.0, 0.0, 0.25, 1.0, 0.0])),
+        "binary certain" => try_sigmoid_binary_cross_entropy(x, &of(&[1.0, 0.0, 1.0, 0.0])),
+        "focal 0.5" => try_sigmoid_focal_loss(x, &of(&[1.0, 0.0, 1.0, 0.25]), None, 0.5),
+        "focal 0" => try_sigmoid_focal_loss(x, &of(&[1.0, 0.0, 1.0, 0.25]), None, 0.0),
+        "focal 1" => try_sigmoid_focal_loss(x, &of(&[1.0, 0.0, 1.0, 0.25]), None, 1.0),
+        "focal 2" => try_sigmoid_focal_loss(x, &of(&[1.0, 0.0, 1.0, 0.25]), Some(0.25), 2.0),
+        "focal certain" => try_sigmoid_focal_loss(x, &of(&[1.0, 0.0]), None, 0.5),
+        "poly" => try_poly_loss_cross_entropy(x, &of(&[0.25, 0.5, 0.125]), 2.0),
+        "poly ruled out" => try_poly_loss_cross_entropy(x, &of(&ONE_HOT), 2.0),
+        "cosine short" | "cosine zero" => try_cosine_similarity(x, &of(&[1.0, 2.0]), 1e-8),
+        "cosine of zero" => try_cosine_similarity(x, &of(&[0.0, 0.0]), 0.25),
+        "cosine ordinary" | "cosine large" => try_cosine_similarity(x, &of(&[1.0, 2.0]), 0.0),
+        "cosine within" => try_cosine_similarity(x, &of(&[0.25, 0.125]), 0.25),
+        "distance zero" => try_cosine_distance(x, &of(&[1.0, 2.0]), 1e-8),
+        "divergence" | "divergence impossible" | "divergence surprised" => {
+            try_kl_divergence(x, &of(&[0.5, 0.5, 0.0]))
+        }
+        "divergence of targets" => try_kl_divergence(&of(&[-1.0, -1.5, -3.0]), x),
+        "divergence below 0" => try_kl_divergence(x, &of(&[0.5, -0.5, 0.0])),
+        "logs" => try_kl_divergence_with_log_targets(x, &of(&[-0.5, -1.0, -2.0])),
+        "logs impossible" | "logs without a target" => {
+            try_kl_divergence_with_log_targets(x, &of(&[-0.5, -1.0, IMPOSSIBLE]))
+        }
+        "huber" => try_huber_loss(x, &of(&[0.0; 5]), 1.0),
+        "log_cosh" => try_log_cosh(x, &of(&[0.0; 5])),
+        "squared" => try_squared_error(x, &of(&[0.0; 3])),
+        "l2" => try_l2_loss(x, &of(&[0.0; 3])),
+        "hinge" => try_hinge_loss(x, &of(&[1.0, 1.0, -1.0])),
+        "perceptron" => try_perceptron_loss(x, &of(&[1.0, 1.0, -1.0])),
+        "smooth" => try_smooth_labels(x, 0.25),
+        other => panic!("the table has `{other}`, this test has not"),
+    }
+}
+
+/// Where optax has no number although there is one: the loss and the slope.
+fn better_than_optax(name: &str, dtype: DType) -> Option<(Vec<f64>, Vec<f64>)> {
+    let ln_2 = std::f64::consts::LN_2;
+    let logs = |log_t: f64, log_p: f64| log_t.exp() * (log_t - log_p);
+    let infinite = f64::INFINITY;
+    Some(match (name, dtype) {
+        ("softmax ruled out", _) => (vec![ln_2], vec![0.0, -0.5, 0.5]),
+        ("poly ruled out", _) => (vec![ln_2 + 1.0], vec![0.0, -1.0, 1.0]),
+        ("binary certain", _) => (vec![0.0, 0.0, infinite, infinite], vec![0.0, 0.0, -1.0, 1.0]),
+        ("focal certain", _) => (vec![0.0, 0.0], vec![0.0, 0.0]),
+        ("divergence impossible", _) => {
+            (vec![0.5 * (0.5f64.ln() + 1.0) + 0.5 * (0.5f64.ln() + 1.5)], vec![-0.5, -0.5, 0.0])
+        }
+        ("logs impossible" | "logs without a target", _) => {
+            (vec![logs(-0.5, -1.0) + logs(-1.0, -1.5)], vec![-(-0.5f64).exp(), -(-1.0f64).exp(), 0.0])
+        }
+        ("cosine short", DType::F16) => (vec![0.04476], vec![4472.0, 8944.0]),
+        ("cosine zero", DType::F16) => (vec![0.0], vec![4472.0, 8944.0]),
+        ("cosine large", DType::F16) => (vec![0.94868], vec![-5.27e-6, 5.27e-6]),
+        ("distance zero", DType::F16) => (vec![1.0], vec![-4472.0, -8944.0]),
+        _ => return None,
+    })
+}
+
+#[test]
+fn losses_and_their_slopes_at_corners_are_those_of_optax_or_better() {
+    let numbers =
+        |text: &str| -> Vec<f64> { text.split(' ').map(|number| number.parse().unwrap()).collect() };
+    let mut wrong = vec![];
+    for line in include_str!("../data/loss_corners.txt").lines() {
+        let fields: Vec<&str> = line.split(" | ").collect();
+        let (name, dtype) = (
+            fields[0],
+            match fields[1] {
+                "F64" => DType::F64,
+                "F32" => DType::F32,
+                "BF16" => DType::BF16,
+                _ => DType::F16,
+            },
+        );
+        let x = numbers(fields[2]);
+        let x = Tensor::try_from_vec_of(&x, [x.len()], dtype).unwrap();
+        let of = |values: &[f32]| Tensor::try_from_vec(values, [values.len()]).unwrap().cast(dtype);
+        let loss = of_loss_corners(name, &x, &of).unwrap();
+        let slope = grad(|x: &Tensor| Ok(of_loss_corners(name, x, &of)?.sum()))(&x).unwrap();
+        let (expected, expected_slope) =
+            better_than_optax(name, dtype).unwrap_or_else(|| (numbers(fields[4]), numbers(fields[5])));
+        let (relative, absolute) = match dtype {
+            DType::F64 => (1e-9, 1e-12),
+            DType::F32 => (1e-5, 1e-6),
+            DType::F16 => (4e-3, 1e-3),
+            _ => (2e-2, 1e-2),
+        };
+        let near = |found: &Tensor, expected: &[f64]| {
+            let found = found.cast(DType::F64).to_vec::<f64>().unwrap();
+            let near = |(x, y): (&f64, &f64)| {
+                x == y || (x.is_nan() && y.is_nan()) || (x - y).abs() <= absolute + relative * y.abs()
+            };
+            found.len() == expected.len() && found.iter().zip(expected).all(near)
+        };
+        let right =
+            near(&loss, &expected) && near(&slope, &expected_slope) && loss.dtype().name() == fields[3];
+        if !right {
+            wrong.push(format!("{name} {dtype}: {loss} {slope}, and not {expected:?} {expected_slope:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+type Domain<'a> = &'a dyn Fn(f64) -> bool;
+type Loss<'a> = &'a dyn Fn(f64) -> Result<Tensor>;
+
+#[test]
+fn numbers_of_losses_have_domains_and_are_refused_outside_of_them() {
+    let (x, y) = (Tensor::from([0.5f32, -1.0]), Tensor::from([1.0f32, 0.0]));
+    let not_negative = |x: f64| (0.0..1e300).contains(&x);
+    let probability = |x: f64| (0.0..=1.0).contains(&x);
+    let finite = |x: f64| x.abs() < 1e300;
+    let losses: [(&str, Loss<'_>, Domain<'_>); 7] = [
+        ("delta", &|delta| try_huber_loss(&x, &y, delta), &not_negative),
+        ("epsilon", &|epsilon| try_cosine_similarity(&x, &y, epsilon), &not_negative),
+        ("epsilon", &|epsilon| try_cosine_distance(&x, &y, epsilon), &not_negative),
+        ("gamma", &|gamma| try_sigmoid_focal_loss(&x, &y, None, gamma), &not_negative),
+        ("alpha", &|alpha| try_sigmoid_focal_loss(&x, &y, Some(alpha), 2.0), &probability),
+        ("epsilon", &|epsilon| try_poly_loss_cross_entropy(&x, &y, epsilon), &finite),
+        ("alpha", &|alpha| try_smooth_labels(&y, alpha), &probability),
+    ];
+    for (name, loss, accepts) in losses {
+        for number in [f64::NAN, f64::NEG_INFINITY, f64::MIN, -1.0, 0.0, 0.5, 1.0, f64::MAX, f64::INFINITY] {
+            match loss(number) {
+                Ok(loss) => {
+                    assert!(accepts(number), "{name} accepts {number}");
+                    assert!(!loss.is_nan().any().item::<bool>().unwrap(), "{name} {number}: {loss}");
+                }
+                Err(error) => {
+                    assert!(!accepts(number), "{error}");
+                    assert!(error.to_string().contains(&format!("`{name}`")), "{error}");
+                }
+            }
+        }
+    }
+}

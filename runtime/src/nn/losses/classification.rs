@@ -1,19 +1,38 @@
 //! Losses of classes.
 
 use super::{alike, float, loss};
-use crate::error::Error;
+use crate::domain::{FINITE, NOT_NEGATIVE, PROBABILITY};
+use crate::error::{Error, Result};
+use crate::tensor::Tensor;
+
+/// `y·log p`, and 0 where both are as small as can be: what is impossible and does not happen costs nothing.
+fn expected_log(labels: &Tensor, logs: &Tensor) -> Result<Tensor> {
+    let ruled_out = labels.try_eq(0.0)?.try_bitand(logs.try_eq(f32::NEG_INFINITY)?)?;
+    // Selected before the product, whose slope at an infinity is none.
+    ruled_out.try_select(logs.like(0.0), logs)?.try_mul(labels)
+}
 
 loss! {
     /// `−Σ y·log softmax(z)` over the last axis, of logits `z` and probabilities, or a one-hot class, `y`.
     ///
-    /// Shapes broadcast: `[batch, classes]` for both gives `[batch]`.
+    /// Shapes broadcast: `[batch, classes]` for both gives `[batch]`. A class that is ruled out, with a logit of −∞ and a label
+    /// of 0, adds nothing (optax's function of this name gives NaN then).
     ///
     /// Source: Goodfellow et al., *Deep Learning*, 2016.
     softmax_cross_entropy try_softmax_cross_entropy(logits: &crate::Tensor, labels: &crate::Tensor);
     "If the shapes do not broadcast, the logits are no floats, or there is no axis.";
     {
         float("softmax_cross_entropy", logits)?;
-        Ok(-logits.try_log_softmax(-1)?.try_mul(labels)?.try_sum_axes(-1)?)
+        Ok(-expected_log(labels, &logits.try_log_softmax(-1)?)?.try_sum_axes(-1)?)
+    }
+}
+
+loss! {
+    /// [`softmax_cross_entropy`], which is safe here, by the name that optax has for it.
+    safe_softmax_cross_entropy try_safe_softmax_cross_entropy(logits: &crate::Tensor, labels: &crate::Tensor);
+    "If the shapes do not broadcast, the logits are no floats, or there is no axis.";
+    {
+        try_softmax_cross_entropy(logits, labels)
     }
 }
 
@@ -22,6 +41,8 @@ loss! {
     ///
     /// Logits `[batch, classes]` and integer labels `[batch]` give `[batch]`. A label beyond the last class gives NaN, also under
     /// [`jit`](crate::jit()); negative ones count from the end.
+    ///
+    /// Classes may be ruled out by a logit of −∞.
     ///
     /// Source: Goodfellow et al., *Deep Learning*, 2016.
     softmax_cross_entropy_with_integer_labels try_softmax_cross_entropy_with_integer_labels(
@@ -52,6 +73,8 @@ loss! {
 loss! {
     /// `−y·log σ(z) − (1 − y)·log(1 − σ(z))` of each logit `z` and label `y`, which is 0, 1 or a probability.
     ///
+    /// Certain predictions, of infinite logits, cost 0 where they are right and ∞ where they are wrong.
+    ///
     /// Source: Goodfellow et al., *Deep Learning*, 2016.
     sigmoid_binary_cross_entropy try_sigmoid_binary_cross_entropy(
         logits: &crate::Tensor,
@@ -61,8 +84,8 @@ loss! {
     {
         float("sigmoid_binary_cross_entropy", logits)?;
         let labels = labels.try_cast(logits.dtype())?;
-        let yes = logits.try_log_sigmoid()?.try_mul(&labels)?;
-        let no = (-logits).try_log_sigmoid()?.try_mul(1.0 - &labels)?;
+        let yes = expected_log(&labels, &logits.try_log_sigmoid()?)?;
+        let no = expected_log(&(1.0 - &labels), &(-logits).try_log_sigmoid()?)?;
         Ok(-yes.try_add(no)?)
     }
 }
@@ -71,7 +94,8 @@ loss! {
     /// [`sigmoid_binary_cross_entropy`] times `(1 − p)^gamma`, with `p` the probability of the right answer, so that what is
     /// known already counts less; optax's `gamma` is 2 by default.
     ///
-    /// With `alpha`, ones count `alpha` and zeros `1 − alpha`.
+    /// `gamma` is at least 0. With `alpha`, from 0 to 1, ones count `alpha` and zeros `1 − alpha`. The weight is a power of
+    /// logarithms: its slope is finite where `p` is 1, also for a `gamma` below 1.
     ///
     /// Source: Lin et al., *Focal Loss for Dense Object Detection*, 2017.
     sigmoid_focal_loss try_sigmoid_focal_loss(
@@ -80,17 +104,32 @@ loss! {
         alpha: Option<f64>,
         gamma: f64
     );
-    "If the shapes do not broadcast, or the logits are no floats.";
+    "If the shapes do not broadcast, the logits are no floats, or a number is outside of its domain.";
     {
+        NOT_NEGATIVE.check("sigmoid_focal_loss", "gamma", gamma)?;
+        PROBABILITY.check("sigmoid_focal_loss", "alpha", alpha.unwrap_or_default())?;
         let entropy = try_sigmoid_binary_cross_entropy(logits, labels)?;
-        let (p, labels) = (logits.try_sigmoid()?, labels.try_cast(logits.dtype())?);
-        let right = p.try_mul(&labels)?.try_add((1.0 - &p).try_mul(1.0 - &labels)?)?;
-        let focused = entropy.try_mul((1.0 - right).try_pow(gamma)?)?;
+        let labels = labels.try_cast(logits.dtype())?;
+        let focused = if gamma == 0.0 {
+            entropy
+        } else {
+            entropy.try_mul((log_of_wrong(logits, &labels)? * gamma).try_exp()?)?
+        };
         match alpha {
             None => Ok(focused),
             Some(alpha) => focused.try_mul(&labels * alpha + (1.0 - &labels) * (1.0 - alpha)),
         }
     }
+}
+
+/// `log((1 − y)·σ(z) + y·σ(−z))`, the logarithm of the probability of the wrong answer.
+fn log_of_wrong(logits: &Tensor, labels: &Tensor) -> Result<Tensor> {
+    let (log_p, log_q) = (logits.try_log_sigmoid()?, (-logits).try_log_sigmoid()?);
+    let (yes, no) = (labels.try_eq(1.0)?, labels.try_eq(0.0)?);
+    // Labels between the two only: logarithms of 0 have no slope.
+    let between = yes.try_bitor(&no)?.try_select(labels.like(0.5), labels)?;
+    let mixed = (&log_p + (1.0 - &between).try_log()?).try_logaddexp(&log_q + between.try_log()?)?;
+    yes.try_select(log_q, no.try_select(log_p, mixed)?)
 }
 
 loss! {
@@ -118,7 +157,7 @@ loss! {
 }
 
 loss! {
-    /// [`softmax_cross_entropy`] plus `epsilon·(1 − Σ y·softmax(z))`; optax's `epsilon` is 2 by default.
+    /// [`softmax_cross_entropy`] plus `epsilon·Σ y·(1 − softmax(z))`; `epsilon` is finite, optax's is 2 by default.
     ///
     /// Source: Leng et al., *Poly Loss*, 2022.
     poly_loss_cross_entropy try_poly_loss_cross_entropy(
@@ -126,20 +165,24 @@ loss! {
         labels: &crate::Tensor,
         epsilon: f64
     );
-    "If the shapes do not broadcast, the logits are no floats, or there is no axis.";
+    "If the shapes do not broadcast, the logits are no floats, there is no axis, or `epsilon` is not finite.";
     {
-        let right = logits.try_softmax(-1)?.try_mul(labels)?.try_sum_axes(-1)?;
-        try_softmax_cross_entropy(logits, labels)?.try_add((1.0 - right) * epsilon)
+        FINITE.check("poly_loss_cross_entropy", "epsilon", epsilon)?;
+        let entropy = try_softmax_cross_entropy(logits, labels)?;
+        let wrong = (1.0 - logits.try_softmax(-1)?).try_mul(labels)?.try_sum_axes(-1)?;
+        entropy.try_add(wrong * epsilon)
     }
 }
 
 loss! {
-    /// `(1 − alpha)·y + alpha/classes`: a one-hot class, along the last axis, of which a part is given to all classes.
+    /// `(1 − alpha)·y + alpha/classes`: a one-hot class, along the last axis, of which a part, from 0 to 1, is given to all
+    /// classes.
     ///
     /// Source: Müller et al., *When does label smoothing help?*, 2019.
     smooth_labels try_smooth_labels(labels: &crate::Tensor, alpha: f64);
-    "If the labels are no floats, or have no axis.";
+    "If the labels are no floats, or have no axis; if `alpha` is not from 0 to 1.";
     {
+        PROBABILITY.check("smooth_labels", "alpha", alpha)?;
         float("smooth_labels", labels)?;
         let Some(&classes) = labels.shape().last() else {
             return Err(Error::shape("smooth_labels", "labels without axes", "one axis of classes at least"));

@@ -18,9 +18,10 @@ mod divergence;
 mod regression;
 
 pub use classification::{
-    hinge_loss, perceptron_loss, poly_loss_cross_entropy, sigmoid_binary_cross_entropy, sigmoid_focal_loss,
-    smooth_labels, softmax_cross_entropy, softmax_cross_entropy_with_integer_labels, try_hinge_loss,
-    try_perceptron_loss, try_poly_loss_cross_entropy, try_sigmoid_binary_cross_entropy,
+    hinge_loss, perceptron_loss, poly_loss_cross_entropy, safe_softmax_cross_entropy,
+    sigmoid_binary_cross_entropy, sigmoid_focal_loss, smooth_labels, softmax_cross_entropy,
+    softmax_cross_entropy_with_integer_labels, try_hinge_loss, try_perceptron_loss,
+    try_poly_loss_cross_entropy, try_safe_softmax_cross_entropy, try_sigmoid_binary_cross_entropy,
     try_sigmoid_focal_loss, try_smooth_labels, try_softmax_cross_entropy,
     try_softmax_cross_entropy_with_integer_labels,
 };

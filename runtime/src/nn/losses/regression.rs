@@ -1,6 +1,8 @@
 //! Losses of numbers.
 
 use super::{alike, float, loss};
+use crate::domain::NOT_NEGATIVE;
+use crate::tensor::DType;
 
 loss! {
     /// `(ŷ − y)²` of each number.
@@ -26,13 +28,14 @@ loss! {
 loss! {
     /// `½·d²` for differences `d` up to `delta`, then `delta·(|d| − ½·delta)`, which is the line that continues it.
     ///
-    /// optax's `delta` is 1 by default.
+    /// `delta` is finite and at least 0; optax's is 1 by default.
     ///
     /// Source: Huber, *Robust Estimation of a Location Parameter*, 1964.
     huber_loss try_huber_loss(predictions: &crate::Tensor, targets: &crate::Tensor, delta: f64);
-    "If the shapes differ, or the predictions are no floats.";
+    "If the shapes differ, the predictions are no floats, or `delta` is outside of its domain.";
     {
         alike("huber_loss", predictions, targets)?;
+        NOT_NEGATIVE.check("huber_loss", "delta", delta)?;
         let error = predictions.try_sub(targets)?.try_abs()?;
         let quadratic = error.try_minimum(delta)?;
         // Of this the slope is 0 within `delta`, so at 0 no slope of the magnitude is asked for.
@@ -56,24 +59,31 @@ loss! {
 }
 
 loss! {
-    /// The cosine of the angle between two vectors, `a·b / (max(‖a‖, epsilon)·max(‖b‖, epsilon))`, over the last axis.
+    /// The cosine of the angle between two vectors, `a·b / √(max(‖a‖², epsilon)·max(‖b‖², epsilon))`, over the last axis.
     ///
-    /// optax's `epsilon` is 0 by default.
+    /// `epsilon` is finite and at least 0; optax's is 0 by default, for which vectors of zeros have no angle: NaN. `F16` is
+    /// computed in `F32`, as squares and small numbers are beyond its range.
     cosine_similarity try_cosine_similarity(
         predictions: &crate::Tensor,
         targets: &crate::Tensor,
         epsilon: f64
     );
-    "If the shapes differ, the predictions are no floats, or there is no axis.";
+    "If the shapes differ, the predictions are no floats, there is no axis, or `epsilon` is outside of its domain.";
     {
         alike("cosine_similarity", predictions, targets)?;
         float("cosine_similarity", targets)?;
+        NOT_NEGATIVE.check("cosine_similarity", "epsilon", epsilon)?;
+        let dtype = predictions.dtype().promote(targets.dtype());
+        if dtype == DType::F16 {
+            let wide = |x: &crate::Tensor| x.try_cast(DType::F32);
+            return try_cosine_similarity(&wide(predictions)?, &wide(targets)?, epsilon)?.try_cast(dtype);
+        }
         let unit = |x: &crate::Tensor| -> crate::Result<crate::Tensor> {
             let square = x.try_mul(x)?.try_sum_keep(-1)?;
             // Where the vector is short the root has no finite slope, and is not looked at.
-            let long = square.try_gt(epsilon * epsilon)?;
-            let root = long.try_select(&square, 1.0)?.try_sqrt()?;
-            x.try_div(long.try_select(root, epsilon)?)
+            let long = square.try_gt(epsilon)?;
+            let root = long.try_select(&square, square.like(1.0))?.try_sqrt()?;
+            x.try_div(long.try_select(&root, root.like(epsilon.sqrt()))?)
         };
         unit(predictions)?.try_mul(unit(targets)?)?.try_sum_axes(-1)
     }
@@ -86,7 +96,7 @@ loss! {
         targets: &crate::Tensor,
         epsilon: f64
     );
-    "If the shapes differ, the predictions are no floats, or there is no axis.";
+    "If the shapes differ, the predictions are no floats, there is no axis, or `epsilon` is outside of its domain.";
     {
         Ok(1.0 - try_cosine_similarity(predictions, targets, epsilon)?)
     }

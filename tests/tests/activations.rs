@@ -1,7 +1,9 @@
 //! Activations beyond the golden cases.
 
 use flaxen::prelude::*;
+use flaxen_tests::jax;
 use flaxen_tests::loss::golden_loss;
+use serde_json::Value as Json;
 
 #[test]
 fn every_dtype_has_activations_of_its_own_or_of_single_precision() {
@@ -42,6 +44,9 @@ fn a_mask_hides_numbers_and_gradients_also_where_it_hides_everything() {
     let out = x.softmax_where(-1, &mask);
     let pair = Tensor::from([1.0f32, 2.0]).softmax(0).to_vec::<f32>().unwrap();
     assert_eq!(out.to_vec::<f32>().unwrap(), [pair[0], 0.0, pair[1], 0.0, 0.0, 0.0]);
+    let shown = Tensor::from([f32::NAN, 1.0, 2.0]).softmax_where(0, [true, true, false]);
+    let shown = shown.to_vec::<f32>().unwrap();
+    assert!(shown[0].is_nan() && shown[1].is_nan() && shown[2] == 0.0, "{shown:?}");
     let slope = grad(|x: &Tensor| golden_loss(&x.softmax_where(-1, &mask)))(&x).unwrap();
     assert!(slope.to_vec::<f32>().unwrap().iter().all(|x| x.is_finite()));
 }
@@ -64,4 +69,87 @@ fn what_has_no_meaning_is_an_error_that_says_so() {
     assert!(x.try_glu(-1).unwrap_err().to_string().contains("even"));
     assert!(Tensor::from([true]).try_gelu().unwrap_err().to_string().contains("cast"));
     assert!(x.try_softmax_where(-1, 1.0f32).is_err());
+}
+
+/// A function of the table over the whole line.
+fn special(name: &str, x: &Tensor) -> Tensor {
+    match name {
+        "exp" => x.exp(),
+        "exp2" => x.exp2(),
+        "expm1" => x.expm1(),
+        "log" => x.log(),
+        "log2" => x.log2(),
+        "log10" => x.log10(),
+        "log1p" => x.log1p(),
+        "sqrt" => x.sqrt(),
+        "rsqrt" => x.rsqrt(),
+        "cbrt" => x.cbrt(),
+        "sin" => x.sin(),
+        "cos" => x.cos(),
+        "tan" => x.tan(),
+        "asin" => x.asin(),
+        "acos" => x.acos(),
+        "atan" => x.atan(),
+        "sinh" => x.sinh(),
+        "cosh" => x.cosh(),
+        "tanh" => x.tanh(),
+        "asinh" => x.asinh(),
+        "acosh" => x.acosh(),
+        "atanh" => x.atanh(),
+        "logistic" => x.logistic(),
+        "erf" => x.erf(),
+        "erfc" => x.erfc(),
+        "erf_inv" => x.erf_inv(),
+        "lgamma" => x.lgamma(),
+        "digamma" => x.digamma(),
+        "softplus" => x.softplus(),
+        other => panic!("no function is called {other}"),
+    }
+}
+
+/// Whether a result has the kind, the sign and nearly the digits of the expected one.
+fn is_near(found: f64, expected: f64, ulp: f64, least: f64, units: f64) -> bool {
+    if expected.is_nan() || expected.is_infinite() || expected == 0.0 {
+        return found.is_nan() == expected.is_nan()
+            && (expected.is_nan()
+                || (found == expected && found.is_sign_negative() == expected.is_sign_negative()));
+    }
+    (found - expected).abs() <= units * ulp * expected.abs().max(least)
+}
+
+#[test]
+fn special_functions_are_right_over_the_whole_line() {
+    let mut wrong = Vec::new();
+    let table = jax::table("special_functions");
+    for (dtype, ulp, least) in [
+        (DType::F32, f64::from(f32::EPSILON), f64::from(f32::MIN_POSITIVE)),
+        (DType::F64, f64::EPSILON, f64::MIN_POSITIVE),
+    ] {
+        let rows = &table["tables"][dtype.short_name()];
+        let of = |bits: &[Json]| {
+            jax::from_bits(bits, dtype, &[bits.len()]).cast(DType::F64).to_vec::<f64>().unwrap()
+        };
+        let bits = rows["x"].as_array().expect("arguments");
+        let (tensor, x) = (jax::from_bits(bits, dtype, &[bits.len()]), of(bits));
+        for (name, values) in rows["values"].as_object().expect("functions") {
+            let values = values.as_array().expect("values");
+            let found = special(name, &tensor);
+            let staged = jit(|x: Tensor| Ok(special(name, &x))).call(tensor.clone()).unwrap();
+            assert_eq!(jax::bits(&staged), jax::bits(&found), "{name} {dtype}");
+            let found = found.cast(DType::F64).to_vec::<f64>().unwrap();
+            // The gamma function and its slope lose digits near their roots, where larger numbers cancel.
+            let cancels = matches!(name.as_str(), "lgamma" | "digamma") && dtype == DType::F64;
+            let (least, units) = if cancels { (1.0, 6.0) } else { (least, 2.6) };
+            for ((x, found), value) in x.iter().zip(found).zip(values) {
+                if value.is_null() {
+                    continue;
+                }
+                let expected = of(std::slice::from_ref(value))[0];
+                if !is_near(found, expected, ulp, least, units) {
+                    wrong.push(format!("{name}({x:e}) of {dtype} is {found:e}, not {expected:e}"));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}:\n{}", wrong.len(), wrong.join("\n"));
 }

@@ -172,6 +172,41 @@ fn integers_multiply_exactly() {
 }
 
 #[test]
+fn booleans_are_joined_by_or_and_and() {
+    // As JAX 0.10.2.
+    let b = Tensor::from([[true, false], [true, true]]);
+    for (subscripts, operands, expected) in [
+        ("ii", vec![&b], vec![true]),
+        ("ii->i", vec![&b], vec![true, true]),
+        ("ij->j", vec![&b], vec![true, true]),
+        ("ij,jk->ik", vec![&b, &b], vec![true, false, true, true]),
+        ("ij,ij->ij", vec![&b, &b], vec![true, false, true, true]),
+        ("ij->ji", vec![&b], vec![true, true, false, true]),
+    ] {
+        assert_eq!(einsum(subscripts, &operands).to_vec::<bool>().unwrap(), expected, "{subscripts}");
+    }
+    assert_eq!(b.diagonal().to_vec::<bool>().unwrap(), [true, true]);
+    assert_eq!(b.trace().item::<i32>().unwrap(), 2);
+    assert_eq!(b.matmul(&b).to_vec::<bool>().unwrap(), [true, false, true, true]);
+    let many = Tensor::ones_of([1, 300], DType::Bool);
+    assert!(many.matmul(&many.t()).item::<bool>().unwrap());
+}
+
+#[test]
+fn a_diagonal_has_the_bits_of_its_elements() {
+    let x = Tensor::from([[-0.0f32, f32::NAN], [1.0, -0.0]]);
+    assert!(x.diagonal().to_vec::<f32>().unwrap().iter().all(|x| x.to_bits() == (-0.0f32).to_bits()));
+    let cube = Tensor::arange(0.0f32, 18.0, 1.0).reshape([3, 2, 3]);
+    let each = |i, j| cube.index_axis(0, i).index_axis(0, j).index_axis(0, i).item::<f32>().unwrap();
+    let expected: Vec<f32> = (0..3).flat_map(|i| [each(i, 0), each(i, 1)]).collect();
+    assert_eq!(einsum("iji->ij", &[&cube]).to_vec::<f32>().unwrap(), expected);
+    assert_eq!(einsum("iji->ji", &[&cube]).t().to_vec::<f32>().unwrap(), expected);
+    let slope = grad(|x: &Tensor| x.diagonal().try_sum())(&Tensor::zeros([2, 2])).unwrap();
+    assert_eq!(slope.to_vec::<f32>().unwrap(), [1.0, 0.0, 0.0, 1.0]);
+    assert_eq!(Tensor::zeros([0, 0]).diagonal().shape(), [0]);
+}
+
+#[test]
 fn mistakes_name_the_shapes() {
     let (a, b) = (Tensor::ones([2, 3]), Tensor::ones([2, 3]));
     let text = a.try_matmul(&b).unwrap_err().to_string();

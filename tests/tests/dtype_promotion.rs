@@ -266,4 +266,6 @@ fn operations_that_a_dtype_does_not_have_say_so() {
     assert!(text(b.try_shl(&b)).contains("integers"));
     assert!(text(i.try_select(&f, &f)).contains("booleans"));
     assert!(text(f.try_bitcast(F64)).contains("one width"));
+    // A byte of 7 would be a boolean that is neither true nor false.
+    assert!(text(Tensor::from([7u8]).try_bitcast(DType::Bool)).contains("ne(0)"));
 }

@@ -3,7 +3,9 @@
 use std::cell::{Cell, RefCell};
 
 use flaxen::prelude::*;
+use flaxen_tests::jax;
 use flaxen_tests::numbers::{assert_close, product, scalar, tensor, tensor64, total, vector};
+use serde_json::Value as Json;
 
 #[test]
 fn gradients_have_the_structure_shapes_and_dtypes_of_the_argument() {
@@ -224,4 +226,174 @@ fn buffers_the_backward_pass_does_not_read_are_used_again() {
         Ok(f.sum_axes([0]))
     })(&big)
     .unwrap();
+}
+
+/// A function of the table of kinks.
+fn kinked(name: &str, parameter: Option<&str>, x: &[Tensor]) -> Result<Tensor> {
+    let float = || parameter.expect("a parameter").parse::<f64>().expect("a number");
+    let weighted = |x: Tensor| {
+        let weights: Vec<f32> = (0..x.shape()[1]).map(|i| 2f32.powi(i as i32)).collect();
+        x.try_mul(Tensor::from(weights))
+    };
+    if parameter == Some("weighted") {
+        return weighted(kinked(name, None, x)?);
+    }
+    let pooled = || x[0].reshape([x[0].shape()[0], 3, 1]);
+    match name {
+        "abs" => x[0].try_abs(),
+        "sign" => x[0].try_sign(),
+        "relu" => x[0].try_relu(),
+        "relu6" => x[0].try_relu6(),
+        "elu" => x[0].try_elu(1.0),
+        "celu" => x[0].try_celu(1.0),
+        "selu" => x[0].try_selu(),
+        "gelu" => x[0].try_gelu(),
+        "gelu_exact" => x[0].try_gelu_exact(),
+        "hard_tanh" => x[0].try_hard_tanh(),
+        "hard_sigmoid" => x[0].try_hard_sigmoid(),
+        "hard_silu" => x[0].try_hard_silu(),
+        "silu" => x[0].try_silu(),
+        "softplus" => x[0].try_softplus(),
+        "log_sigmoid" => x[0].try_log_sigmoid(),
+        "soft_sign" => x[0].try_soft_sign(),
+        "leaky_relu" => x[0].try_leaky_relu(0.25),
+        "sqrt" => x[0].try_sqrt(),
+        "rsqrt" => x[0].try_rsqrt(),
+        "cbrt" => x[0].try_cbrt(),
+        "floor" => x[0].try_floor(),
+        "round" => x[0].try_round(),
+        "trunc" => x[0].try_trunc(),
+        "ceil" => x[0].try_ceil(),
+        "log" => x[0].try_log(),
+        "log1p" => x[0].try_log1p(),
+        "log2" => x[0].try_log2(),
+        "log10" => x[0].try_log10(),
+        "exp" => x[0].try_exp(),
+        "exp2" => x[0].try_exp2(),
+        "expm1" => x[0].try_expm1(),
+        "asin" => x[0].try_asin(),
+        "acos" => x[0].try_acos(),
+        "atan" => x[0].try_atan(),
+        "asinh" => x[0].try_asinh(),
+        "acosh" => x[0].try_acosh(),
+        "atanh" => x[0].try_atanh(),
+        "tanh" => x[0].try_tanh(),
+        "sinh" => x[0].try_sinh(),
+        "cosh" => x[0].try_cosh(),
+        "sin" => x[0].try_sin(),
+        "cos" => x[0].try_cos(),
+        "tan" => x[0].try_tan(),
+        "logistic" => x[0].try_logistic(),
+        "erf" => x[0].try_erf(),
+        "erfc" => x[0].try_erfc(),
+        "erf_inv" => x[0].try_erf_inv(),
+        "lgamma" => x[0].try_lgamma(),
+        "digamma" => x[0].try_digamma(),
+        "square" => x[0].try_square(),
+        "reciprocal" => x[0].try_reciprocal(),
+        "powi" => x[0].try_powi(float() as i32),
+        "maximum" => x[0].try_maximum(&x[1]),
+        "minimum" => x[0].try_minimum(&x[1]),
+        "pow" => x[0].try_pow(&x[1]),
+        "atan2" => x[0].try_atan2(&x[1]),
+        "hypot" => x[0].try_hypot(&x[1]),
+        "logaddexp" => x[0].try_logaddexp(&x[1]),
+        "fmod" => x[0].try_fmod(&x[1]),
+        "remainder" => x[0].try_remainder(&x[1]),
+        "floor_divide" => x[0].try_floor_divide(&x[1]),
+        "div" => x[0].try_div(&x[1]),
+        "clip" => x[0].try_clip(&x[1], &x[2]),
+        "clip_low" => x[0].try_clip(&x[1], None),
+        "clip_high" => x[0].try_clip(None, &x[1]),
+        "clamp" => x[0].try_clamp(&x[1], &x[2]),
+        "select" => x[0].try_gt(0.0)?.try_select(&x[0], &x[1]),
+        "sum" => x[0].try_sum_axes(1),
+        "prod" => x[0].try_prod_axes(1),
+        "max" => x[0].try_max_axes(1),
+        "min" => x[0].try_min_axes(1),
+        "mean" => x[0].try_mean_axes(1),
+        "var" => x[0].try_var_axes(1, 0),
+        "std" => x[0].try_std_axes(1, 0),
+        "logsumexp" => x[0].try_logsumexp_axes(1),
+        "cumsum" => x[0].try_cumsum(1),
+        "cumprod" => x[0].try_cumprod(1),
+        "cummax" => x[0].try_cummax(1),
+        "cummin" => x[0].try_cummin(1),
+        "cumlogsumexp" => x[0].try_cumlogsumexp(1),
+        "cummax_reverse" => x[0].try_cummax_reverse(1),
+        "cummin_reverse" => x[0].try_cummin_reverse(1),
+        "cumlogsumexp_reverse" => x[0].try_cumlogsumexp_reverse(1),
+        "softmax" => weighted(x[0].try_softmax(1)?),
+        "log_softmax" => weighted(x[0].try_log_softmax(1)?),
+        "sort" => weighted(x[0].try_sort(1)?),
+        "sort_descending" => weighted(x[0].try_sort_descending(1)?),
+        "top_k" => weighted(x[0].try_top_k(2)?.0),
+        "max_pool" => max_pool(&pooled(), [2]).run(),
+        "min_pool" => flaxen::min_pool(&pooled(), [2]).run(),
+        "avg_pool" => avg_pool(&pooled(), [2]).run(),
+        "norm" => x[0].try_norm_axes(1, float()),
+        "index_max" => x[0].try_index_max(0, &x[1], &x[2]),
+        "index_min" => x[0].try_index_min(0, &x[1], &x[2]),
+        other => panic!("no function is called {other}"),
+    }
+}
+
+fn list(json: &Json) -> &[Json] {
+    json.as_array().expect("a list")
+}
+
+fn numbers_of(json: &Json) -> Vec<f32> {
+    let number = |x: &Json| x.as_f64().map_or_else(|| x.as_str().unwrap().parse().unwrap(), |x| x as f32);
+    list(json).iter().map(number).collect()
+}
+
+/// Where the slope of an element is not JAX's, as the page of `grad` says.
+fn is_ours(name: &str, what: &str, args: &[Tensor], i: usize) -> bool {
+    let args: Vec<Vec<f32>> = args.iter().map(floats).collect();
+    match name {
+        "digamma" => args[0][i] == f32::INFINITY,
+        "pow" => what == "slope 0" && args[1][i] == 0.0 && (args[0][i] == 0.0 || args[0][i].is_nan()),
+        "logaddexp" => args.iter().any(|x| x[i].is_infinite()) && !args.iter().any(|x| x[i].is_nan()),
+        "cumlogsumexp" | "cumlogsumexp_reverse" => args[0][i / 3 * 3..][..3].iter().any(|x| x.is_infinite()),
+        _ => false,
+    }
+}
+
+fn floats(x: &Tensor) -> Vec<f32> {
+    x.cast(DType::F32).to_vec().expect("numbers")
+}
+
+#[test]
+fn values_and_slopes_at_kinks_ties_zeros_and_infinities_are_those_of_jax() {
+    let same =
+        |a: f32, b: f32| a == b || (a.is_nan() && b.is_nan()) || (a - b).abs() <= 2e-5 * b.abs() + 1e-6;
+    let (mut wrong, mut ours) = (Vec::new(), 0);
+    for case in list(&jax::table("kinks")["cases"]) {
+        let name = case["name"].as_str().expect("a name");
+        let parameter = case["parameters"].get(0).map(|parameter| parameter.as_str().expect("a text"));
+        let arg = |arg: &Json| {
+            let shape = list(&arg["shape"]).iter().map(|size| size.as_u64().expect("a size") as usize);
+            let x = Tensor::from_vec(numbers_of(&arg["values"]), shape.collect::<Vec<_>>());
+            if arg["index"] == true { x.cast(DType::I32) } else { x }
+        };
+        let args: Vec<Tensor> = list(&case["args"]).iter().map(arg).collect();
+        let slopes = grad(|x: &Vec<Tensor>| kinked(name, parameter, x)?.try_sum())(&args).unwrap();
+        let slopes = slopes.iter().filter(|slope| slope.dtype() == DType::F32);
+        let value = kinked(name, parameter, &args).unwrap();
+        let found = std::iter::once(("value".to_owned(), floats(&value)))
+            .chain(slopes.enumerate().map(|(i, slope)| (format!("slope {i}"), floats(slope))));
+        let expected = std::iter::once(&case["value"]).chain(list(&case["slopes"])).map(numbers_of);
+        for ((what, found), expected) in found.zip(expected) {
+            assert_eq!(found.len(), expected.len(), "{what} of {name}");
+            for (i, (found, expected)) in found.into_iter().zip(expected).enumerate() {
+                if what != "value" && is_ours(name, &what, &args, i) {
+                    ours += 1;
+                    assert!(found.is_finite(), "{what} {i} of {name}");
+                } else if !same(found, expected) {
+                    wrong.push(format!("{what} {i} of {case}: {found}, not {expected}"));
+                }
+            }
+        }
+    }
+    assert!(ours > 0 && wrong.is_empty(), "{}:\n{}", wrong.len(), wrong.join("\n"));
 }

@@ -169,6 +169,12 @@ fn python_slices_count_from_the_end_and_stop_at_it() {
 }
 
 #[test]
+fn an_empty_part_of_a_part_is_compiled() {
+    let f = |x: Tensor| x.try_slice([1], [4], [2])?.try_slice([2], [2], [1]);
+    assert_eq!(jit(f).call(ramp(&[4])).unwrap().shape(), [0]);
+}
+
+#[test]
 fn every_dtype_is_moved_unchanged() {
     for dtype in DType::ALL {
         let x = Tensor::from([0.0f32, 1.0, 2.0, 3.0]).cast(dtype);
@@ -322,6 +328,9 @@ fn what_does_not_fit_is_an_error_that_says_why() {
         (Tensor::try_stack(&[x.clone(), ramp(&[3, 5])], 0), "one shape"),
         (x.try_pad([(1, 1)], 0.0), "triple for every axis"),
         (x.try_pad_interior([(-2, -2, 0), (0, 0, 0)], 0.0), "0 or more"),
+        (x.try_pad([(usize::MAX, 0), (0, 0)], 0.0), "address space"),
+        (x.try_pad_mode([(0, 0), (0, usize::MAX)], PadMode::Reflect), "address space"),
+        (x.try_pad_mode([(0, 0), (isize::MAX as usize, 0)], PadMode::Edge), "address space"),
         (x.try_take([0.0f32], 0), "integer"),
         (x.try_take_along_axis(i32s(&[0]), 0), "broadcast but for axis 0"),
         (x.try_gather_nd([[0i32, 0, 0]]), "no longer than the rank"),

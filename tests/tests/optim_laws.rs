@@ -251,6 +251,9 @@ fn what_does_not_fit_is_an_error_that_names_the_place() {
     assert!(error.contains("encoder/bias") && error.contains("[7]") && error.contains("[3]"), "{error}");
     let error = tx.update(&params().with("more", 1.0f32), &state, &params()).unwrap_err().to_string();
     assert!(error.contains("optimizer"), "{error}");
+    let never = optim::multi_steps(optim::adam(0.1), 0);
+    let error = never.update(&params(), &never.init(&params()), &params()).unwrap_err().to_string();
+    assert!(error.contains("multi_steps") && error.contains("every_k"), "{error}");
     let other = optim::adam(optim::linear_schedule(1.0, 0.0, 3));
     assert!(other.update(&params(), &state, &params()).is_err());
 }

@@ -5,7 +5,7 @@ use flaxen::{Pool, WindowOptions, WindowReduction};
 use flaxen_tests::laws::{Law, check, law};
 
 fn over(name: &str, shape: &'static [usize], options: &WindowOptions) -> Vec<Law> {
-    [WindowReduction::Sum, WindowReduction::Max, WindowReduction::Min]
+    [WindowReduction::Sum, WindowReduction::Product, WindowReduction::Max, WindowReduction::Min]
         .into_iter()
         .map(|reduction| {
             let options = options.clone();
@@ -65,7 +65,9 @@ fn pooling_keeps_the_laws() {
         law("avg_pool", x, |args| avg_pool(&args[0], [2, 2]).strides([2, 2]).run()),
         law("avg_pool of what is there", x, |args| {
             avg_pool(&args[0], [3, 2]).padding(Padding::Same).count_include_pad(false).run()
-        }),
+        })
+        // Counts are F32.
+        .dtypes([DType::F32]),
         law("max_pool", x, |args| max_pool(&args[0], [3, 3]).strides([2, 2]).padding(Padding::Same).run()),
         law("min_pool", x, |args| min_pool(&args[0], [2]).padding([(1, 0)]).run()),
     ]);
@@ -99,18 +101,30 @@ fn dtypes_follow_jax() {
     assert_eq!(pooled(DType::I32), (DType::F32, DType::I32));
     assert_eq!(pooled(DType::BF16), (DType::BF16, DType::BF16));
     assert_eq!(pooled(DType::F64), (DType::F64, DType::F64));
-    let count =
-        avg_pool(&Tensor::ones_of([1, 4, 2], DType::I32), [2]).count_include_pad(false).run().unwrap();
-    assert_eq!((count.dtype(), count.to_vec::<f32>().unwrap()), (DType::F32, vec![1.0; 6]));
+    // Divided by counts, which are F32.
+    for (dtype, expected) in [
+        (DType::I32, DType::F32),
+        (DType::BF16, DType::F32),
+        (DType::F16, DType::F32),
+        (DType::F64, DType::F64),
+    ] {
+        let x = Tensor::ones_of([1, 4, 2], dtype);
+        let mean = avg_pool(&x, [2]).count_include_pad(false).run().unwrap();
+        assert_eq!(mean.dtype(), expected);
+        assert_eq!(mean.cast(DType::F32).to_vec::<f32>().unwrap(), [1.0; 6]);
+    }
 }
 
 #[test]
-fn products_are_reduced_but_not_differentiated() {
-    let x = Tensor::from([2.0f32, 3.0, 4.0]);
+fn products_have_slopes_also_at_zeros() {
+    // As JAX's forward mode; its reverse mode has none.
+    let x = Tensor::from([2.0f32, 3.0, 0.0, 5.0]);
     let f = |x: &Tensor| x.try_reduce_window(&WindowOptions::new([2]), WindowReduction::Product);
-    assert_eq!(f(&x).unwrap().to_vec::<f32>().unwrap(), [6.0, 12.0]);
-    let error = grad(|x: &Tensor| f(x)?.try_sum())(&x).unwrap_err();
-    assert!(error.to_string().contains("`reduce_window_product` has no gradient"), "{error}");
+    assert_eq!(f(&x).unwrap().to_vec::<f32>().unwrap(), [6.0, 0.0, 0.0]);
+    let (_, along) = flaxen::jvp(f, &x, &Tensor::ones([4])).unwrap();
+    assert_eq!(along.to_vec::<f32>().unwrap(), [5.0, 3.0, 5.0]);
+    let slope = grad(|x: &Tensor| f(x)?.try_sum())(&x).unwrap();
+    assert_eq!(slope.to_vec::<f32>().unwrap(), [3.0, 2.0, 8.0, 0.0]);
 }
 
 #[test]

@@ -158,7 +158,7 @@ impl Tensor {
         let weights = mask.try_select(shifted.exp(), x.like(0.0))?;
         let total = weights.try_sum_keep(axis)?;
         let total = total.eq(total.like(0.0)).select(total.like(1.0), &total);
-        Ok(weights / total)
+        mask.try_select(weights / total, x.like(0.0))
     }
 
     /// `log(softmax(x))` along an axis, without underflow.

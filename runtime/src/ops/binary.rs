@@ -138,7 +138,7 @@ impl Primitive for Binary {
             }
             Pow => {
                 let zero = y().eq(0.0);
-                // 0⁰ has slope 0 in the base, and a zero base slope 0 in the exponent, as in JAX.
+                // 0⁰ has slope 0 in the base, where JAX has NaN, and a zero base slope 0 in the exponent.
                 let dx = wants[0].then(|| {
                     let power = x().pow(zero.select(y().like(1.0), y() - 1.0));
                     &ct * zero.select(y().like(0.0), y() * power)
@@ -147,13 +147,9 @@ impl Primitive for Binary {
                 [dx, dy]
             }
             Max | Min => {
-                // Half to each at a tie.
                 let out = saved.out(0);
-                let share = |this: &Tensor, other: &Tensor| {
-                    let won = other.eq(out).select(out.like(0.5), out.like(1.0));
-                    &ct * this.eq(out).select(won, out.like(0.0))
-                };
-                [wants[0].then(|| share(x(), y())), wants[1].then(|| share(y(), x()))]
+                let back = |this: &Tensor, other: &Tensor| &ct * share(this, other, out);
+                [wants[0].then(|| back(x(), y())), wants[1].then(|| back(y(), x()))]
             }
             Atan2 => {
                 let ct = ct / (x() * x() + y() * y());
@@ -213,6 +209,13 @@ impl Primitive for Binary {
             _ => None,
         }
     }
+}
+
+/// What one of two numbers has of the slope of the larger or smaller of them: half at a tie, nothing of NaN.
+#[track_caller]
+pub(super) fn share(this: &Tensor, other: &Tensor, out: &Tensor) -> Tensor {
+    let won = other.eq(out).select(out.like(0.5), out.like(1.0));
+    this.eq(out).select(won, out.like(0.0))
 }
 
 impl std::fmt::Debug for Binary {

@@ -125,8 +125,17 @@ impl Primitive for Bitcast {
     }
 
     fn infer(&self, args: &[&Aval]) -> Result<Outs<Aval>> {
+        let found = || format!("{} to {}", args[0].dtype, self.0);
+        if self.0 == DType::Bool && args[0].dtype != DType::Bool {
+            // A byte may be neither 0 nor 1, which no boolean is.
+            return Err(Error::dtype(
+                "bitcast",
+                found(),
+                "a dtype that any bits are numbers of (use `ne(0)`)",
+            ));
+        }
         if args[0].dtype.size() != self.0.size() {
-            let found = format!("{} to {}", args[0].dtype, self.0);
+            let found = found();
             return Err(Error::dtype("bitcast", found, "dtypes of one width"));
         }
         Ok(smallvec![args[0].with_dtype(self.0)])
@@ -245,7 +254,7 @@ impl Tensor {
     /// Reads the bytes of each element as another dtype of the same width.
     ///
     /// # Panics
-    /// If the dtypes differ in width.
+    /// If the dtypes differ in width, or other bytes are to become booleans.
     #[track_caller]
     pub fn bitcast(&self, dtype: DType) -> Tensor {
         unwrap(self.try_bitcast(dtype))
@@ -254,7 +263,7 @@ impl Tensor {
     /// As [`bitcast`](Tensor::bitcast).
     ///
     /// # Errors
-    /// If the dtypes differ in width.
+    /// If the dtypes differ in width, or other bytes are to become booleans.
     #[track_caller]
     pub fn try_bitcast(&self, dtype: DType) -> Result<Tensor> {
         bind1(&Bitcast(dtype), [self.clone()])

@@ -370,12 +370,18 @@ fn product<T: Number>(batch: &[usize], sizes: [usize; 3], lhs: &Side, rhs: &Side
 impl Tensor {
     /// Contracts any dimensions of two tensors of one dtype; see [`DotDimensions`].
     ///
-    /// `BF16` and `F16` are summed in `F32` and rounded once.
+    /// `BF16` and `F16` are summed in `F32` and rounded once. Of booleans it says where any pair is true.
     ///
     /// # Errors
     /// If dimensions are named twice or out of range, sizes or dtypes differ.
     #[track_caller]
     pub fn try_dot_general(&self, other: &Tensor, dimensions: DotDimensions) -> Result<Tensor> {
+        if (self.dtype(), other.dtype()) == (DType::Bool, DType::Bool) {
+            // Any of the pairs: a sum of ones, which may be rounded, but not to 0.
+            let product =
+                self.try_cast(DType::F32)?.try_dot_general(&other.try_cast(DType::F32)?, dimensions)?;
+            return product.try_ne(product.like(0.0));
+        }
         bind1(&DotGeneral(dimensions), [self.clone(), other.clone()])
     }
 

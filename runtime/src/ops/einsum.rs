@@ -1,8 +1,8 @@
 //! Products in the notation of sums: `einsum`, and what NumPy has names for.
 
 use super::dot_general::DotDimensions;
-use super::shape::permuted;
-use super::{axis_of, create, promoted, unwrap};
+use super::shape::{moved, permuted};
+use super::{axis_of, promoted, slice, unwrap};
 use crate::einsum::{self, Label, Plan};
 use crate::error::{Error, Result};
 use crate::tensor::{DType, Shape, Tensor, promote};
@@ -10,7 +10,8 @@ use crate::tensor::{DType, Shape, Tensor, promote};
 /// Sums products of the operands over the labels that the output does not have.
 ///
 /// The notation is that of `numpy.einsum`: `"bij,bjk->bik"`, implicit outputs, `...` and repeated labels included. Any
-/// number of operands; pairs are contracted in the order that needs the fewest operations.
+/// number of operands; pairs are contracted in the order that needs the fewest operations. Booleans are joined by "or" and
+/// "and" instead of sums and products.
 ///
 /// ```
 /// use flaxen::prelude::*;
@@ -77,7 +78,7 @@ fn prepare(tensor: &Tensor, operand: &einsum::Operand) -> Result<Tensor> {
         labels.remove(again);
     }
     let summed: Shape = (0..labels.len()).filter(|&axis| operand.sum.contains(&labels[axis])).collect();
-    super::reduce::sum_axes(&x, &summed)
+    total(&x, &summed)
 }
 
 fn repeated(labels: &[Label]) -> Option<(usize, usize)> {
@@ -86,12 +87,26 @@ fn repeated(labels: &[Label]) -> Option<(usize, usize)> {
     labels.iter().enumerate().find_map(later)
 }
 
-/// What two axes have in common, along the first; the second is gone.
+/// The sum, or of booleans whether any is true.
+#[track_caller]
+fn total(x: &Tensor, axes: &[usize]) -> Result<Tensor> {
+    if x.dtype() != DType::Bool || axes.is_empty() {
+        return super::reduce::sum_axes(x, axes);
+    }
+    x.try_any_axes(axes.iter().map(|&axis| axis as isize).collect::<Vec<_>>())
+}
+
+/// What two axes of one size have in common, along the first; the second is gone.
 #[track_caller]
 fn diagonal(x: &Tensor, first: usize, second: usize) -> Result<Tensor> {
-    let place = create::iota(x.shape(), DType::I32, first)?;
-    let on = place.try_eq(create::iota(x.shape(), DType::I32, second)?)?;
-    super::reduce::sum_axes(&on.try_select(x, x.like(0.0))?, &[second])
+    let (rank, size) = (x.rank(), x.shape()[first]);
+    let others = (0..rank).filter(|&axis| axis != first && axis != second);
+    let x = permuted(x, others.chain([first, second]).collect())?;
+    // In a row of all elements those on the diagonal have the same distance.
+    let mut shape: Shape = x.shape()[..rank - 2].into();
+    shape.push(size * size);
+    let diagonal = slice::every(&x.try_reshape(&shape)?, rank - 2, 0, size, size + 1)?;
+    permuted(&diagonal, moved(rank - 1, rank - 2, first - usize::from(second < first)))
 }
 
 /// The result's axes in the order of the output.
@@ -285,7 +300,7 @@ impl Tensor {
         }
     }
 
-    /// The sum of the diagonal of the last two axes.
+    /// The sum of the diagonal of the last two axes; booleans are counted as `I32`.
     ///
     /// # Panics
     /// If there are less than two axes, or they differ in size.
@@ -301,6 +316,6 @@ impl Tensor {
     #[track_caller]
     pub fn try_trace(&self) -> Result<Tensor> {
         let diagonal = self.try_diagonal().map_err(|error| error.called("trace"))?;
-        super::reduce::sum_axes(&diagonal, &[diagonal.rank() - 1])
+        super::reduce::sum_widened(&diagonal, &[diagonal.rank() - 1])
     }
 }

@@ -42,6 +42,7 @@ pub mod statistics;
 pub(crate) mod support;
 pub mod tile;
 pub mod unary;
+mod window_product;
 pub(crate) mod windows;
 
 pub(crate) use support::*;

@@ -132,6 +132,15 @@ pub(crate) fn pad_general(x: &Tensor, value: Tensor, around: Around) -> Result<T
     bind1(&Pad(around), [x.clone(), value])
 }
 
+/// Widths that only add.
+fn around(op: &'static str, x: &Tensor, widths: &[(usize, usize)]) -> Result<Around> {
+    let signed = |&(low, high): &(usize, usize)| Some((low.try_into().ok()?, high.try_into().ok()?, 0));
+    widths.iter().map(signed).collect::<Option<_>>().ok_or_else(|| {
+        let found = format!("{widths:?} of shape {:?}", x.shape());
+        Error::shape(op, found, "widths that fit the address space (`pad_interior` takes away, too)")
+    })
+}
+
 /// What [`Tensor::pad_mode`] puts around a tensor.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum PadMode {
@@ -158,7 +167,7 @@ impl Tensor {
     /// ```
     ///
     /// # Panics
-    /// If there is not one pair for every axis, or the value is not a scalar.
+    /// If there is not one pair for every axis, a width is too large to address, or the value is not a scalar.
     #[track_caller]
     pub fn pad(&self, widths: impl AsRef<[(usize, usize)]>, value: impl TensorLike) -> Tensor {
         unwrap(self.try_pad(widths, value))
@@ -167,11 +176,11 @@ impl Tensor {
     /// As [`pad`](Tensor::pad).
     ///
     /// # Errors
-    /// If there is not one pair for every axis, or the value is not a scalar.
+    /// If there is not one pair for every axis, a width is too large to address, or the value is not a scalar.
     #[track_caller]
     pub fn try_pad(&self, widths: impl AsRef<[(usize, usize)]>, value: impl TensorLike) -> Result<Tensor> {
-        let around = widths.as_ref().iter().map(|&(low, high)| (low as isize, high as isize, 0));
-        pad_general(self, convert(&value.operand()?, self.dtype(), self.aval().weak)?, around.collect())
+        let around = around("pad", self, widths.as_ref())?;
+        pad_general(self, convert(&value.operand()?, self.dtype(), self.aval().weak)?, around)
     }
 
     /// A value before, after and between the elements of each axis, as `lax.pad`; negative padding at the ends takes
@@ -213,7 +222,8 @@ impl Tensor {
     /// ```
     ///
     /// # Panics
-    /// If there is not one pair for every axis, or an axis without elements is to be continued.
+    /// If there is not one pair for every axis, a width is too large to address, or an axis without elements is to be
+    /// continued.
     #[track_caller]
     pub fn pad_mode(&self, widths: impl AsRef<[(usize, usize)]>, mode: PadMode) -> Tensor {
         unwrap(self.try_pad_mode(widths, mode))
@@ -222,13 +232,19 @@ impl Tensor {
     /// As [`pad_mode`](Tensor::pad_mode).
     ///
     /// # Errors
-    /// If there is not one pair for every axis, or an axis without elements is to be continued.
+    /// If there is not one pair for every axis, a width is too large to address, or an axis without elements is to be
+    /// continued.
     #[track_caller]
     pub fn try_pad_mode(&self, widths: impl AsRef<[(usize, usize)]>, mode: PadMode) -> Result<Tensor> {
         let widths = widths.as_ref();
         if mode == PadMode::Constant || widths.len() != self.rank() {
             return self.try_pad(widths, self.like(0.0)).map_err(|error| error.called("pad_mode"));
         }
+        let far = |(&size, &(low, high, _)): (&usize, &(isize, isize, usize))| {
+            size.saturating_add(low.unsigned_abs()).saturating_add(high.unsigned_abs())
+        };
+        let padded: Shape = self.shape().iter().zip(&around("pad_mode", self, widths)?).map(far).collect();
+        addressable("pad_mode", self.aval().with_shape(padded))?;
         let mut x = self.clone();
         for (axis, &(low, high)) in widths.iter().enumerate().filter(|(_, width)| **width != (0, 0)) {
             if x.shape()[axis] == 0 {

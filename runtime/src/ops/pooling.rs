@@ -2,6 +2,7 @@
 
 use super::padding::{Padding, ones_unless_given};
 use super::reduce_window::{WindowOptions, WindowReduction};
+use super::unary::inexact;
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
 
@@ -155,7 +156,8 @@ impl AvgPool {
 
     /// Sets whether padding counts as elements of a window that are 0; true by default.
     ///
-    /// If false, sums are divided by the number of elements that are not padding; a window without any gives NaN.
+    /// If false, sums are divided by the number of elements that are not padding; a window without any gives NaN. The
+    /// numbers are `F32`, so averages of halves are, too, as in Flax.
     pub fn count_include_pad(self, count: bool) -> AvgPool {
         AvgPool { count_include_pad: count, ..self }
     }
@@ -167,9 +169,9 @@ impl AvgPool {
     #[track_caller]
     pub fn run(self) -> Result<Tensor> {
         let AvgPool { pool, count_include_pad } = self;
-        let (rank, dtype) = (pool.x.rank(), pool.x.dtype().to_inexact());
+        let rank = pool.x.rank();
         let options = pool.options(rank)?;
-        let sum = pool.x.try_reduce_window(&options, WindowReduction::Sum)?.try_cast(dtype)?;
+        let sum = inexact(&pool.x.try_reduce_window(&options, WindowReduction::Sum)?)?;
         if count_include_pad {
             return sum.try_div(sum.like(pool.window.iter().product::<usize>() as f64));
         }
@@ -177,7 +179,6 @@ impl AvgPool {
         let mut shape = vec![1; rank];
         let spatial = rank - 1 - pool.window.len()..rank - 1;
         shape[spatial.clone()].copy_from_slice(&pool.x.shape()[spatial]);
-        let ones = Tensor::ones_of(shape, dtype);
-        sum.try_div(ones.try_reduce_window(&options, WindowReduction::Sum)?)
+        sum.try_div(Tensor::ones(shape).try_reduce_window(&options, WindowReduction::Sum)?)
     }
 }

@@ -2,13 +2,14 @@
 //!
 //! A sum and its transpose are each other's gradients. The gradient of an extreme goes to the element that was selected,
 //! and the gradient of that takes from there: two primitives, linear in what they move, that are each other's gradients.
+//! That of a product is made of the products of all other elements of its window.
 
 use std::sync::Arc;
 
 use smallvec::smallvec;
 
 use super::padding::{Padding, Sizes, ones_unless_given};
-use super::{addressable, batch_all, cotangent, only, unwrap};
+use super::{addressable, batch_all, cotangent, only, unwrap, window_product};
 use crate::error::{Error, Result};
 use crate::kernels::number::Number;
 pub use crate::kernels::window::Reduction as WindowReduction;
@@ -199,7 +200,7 @@ impl Primitive for Windowed {
 
     fn keeps(&self, _wants: &[bool]) -> Keeps {
         match self.kind {
-            Kind::Reduce(WindowReduction::Sum | WindowReduction::Product) | Kind::Spread => Keeps::NONE,
+            Kind::Reduce(WindowReduction::Sum) | Kind::Spread => Keeps::NONE,
             Kind::Reduce(_) | Kind::Scatter(_) | Kind::Gather(_) => Keeps::args([0]),
         }
     }
@@ -221,10 +222,9 @@ impl Primitive for Windowed {
             Kind::Reduce(WindowReduction::Min) => select(Selection::Smallest),
             Kind::Scatter(which) => moved(Kind::Gather(which)),
             Kind::Gather(which) => moved(Kind::Scatter(which)),
-            Kind::Reduce(WindowReduction::Product) => Err(Error::NotDifferentiable {
-                op: self.name(),
-                message: "multiply slices of the tensor, one for each element of the window, instead".into(),
-            }),
+            Kind::Reduce(WindowReduction::Product) => {
+                Ok(smallvec![Some(window_product::slope(&self.geometry, saved.arg(0), &ct)?)])
+            }
         }
     }
 
@@ -270,7 +270,7 @@ impl Tensor {
     ///
     /// A window in padding alone gives the neutral element: 0, 1, −∞ or +∞ (of integers, the smallest and largest).
     /// `BF16` and `F16` are added and multiplied in `F32` and rounded once. The gradient of an extreme goes whole to the
-    /// first of equals, in row-major order of the window; products have none.
+    /// first of equals, in row-major order of the window.
     ///
     /// # Panics
     /// If this is boolean, lists have not one entry per axis, or a step or window size is 0.

@@ -135,13 +135,18 @@ impl Primitive for Scatter {
                 (wants[0].then(erased).transpose()?, wants[2].then(survived).transpose()?)
             }
             Kind::Min | Kind::Max => {
-                // Shared equally by all that have the extreme value, the operand's element among them.
+                // Shared equally by all that have the extreme value, the operand's element among them; where that is NaN
+                // nobody has it. What no update has touched stays the operand's, be it NaN.
                 let (x, updates, out) = (saved.arg(0), saved.arg(2), saved.out(0));
                 let (one, zero) = (ct.like(1.0), ct.like(0.0));
-                let kept = x.try_eq(out)?.try_select(&one, &zero)?;
+                let add = |x: &Tensor, y: &Tensor| {
+                    scatter(Kind::Add, x, indices, y, self.windows.clone(), self.unique)
+                };
                 let won = updates.try_eq(read(out)?)?.try_select(&one, &zero)?;
-                let winners = scatter(Kind::Add, &kept, indices, &won, self.windows.clone(), self.unique)?;
-                let share = ct.try_div(winners)?;
+                let touches =
+                    add(&zero.try_broadcast_to(x.shape())?, &one.try_broadcast_to(updates.shape())?)?;
+                let kept = x.try_eq(out)?.try_bitor(touches.try_eq(&zero)?)?.try_select(&one, &zero)?;
+                let share = ct.try_div(add(&kept, &won)?.try_maximum(&one)?)?;
                 let dupdates = wants[2].then(|| read(&share)?.try_mul(&won)).transpose()?;
                 (wants[0].then(|| share.try_mul(&kept)).transpose()?, dupdates)
             }

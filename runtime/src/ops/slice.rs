@@ -86,8 +86,13 @@ impl Primitive for Slice {
         }
         let inner = args[0].made_by::<Slice>()?;
         let axes = 0..self.starts.len();
+        // Nothing at all may begin behind the end of the inner part, but not of the whole.
+        let start = |i: usize| match self.sizes[i] {
+            0 => 0,
+            _ => inner.starts[i] + self.starts[i] * inner.strides[i],
+        };
         let both = Slice {
-            starts: axes.clone().map(|i| inner.starts[i] + self.starts[i] * inner.strides[i]).collect(),
+            starts: axes.clone().map(start).collect(),
             sizes: self.sizes.clone(),
             strides: axes.map(|i| self.strides[i] * inner.strides[i]).collect(),
         };
@@ -212,7 +217,7 @@ pub(crate) fn part(x: &Tensor, axis: usize, start: usize, size: usize) -> Result
 }
 
 #[track_caller]
-fn every(x: &Tensor, axis: usize, start: usize, size: usize, stride: usize) -> Result<Tensor> {
+pub(crate) fn every(x: &Tensor, axis: usize, start: usize, size: usize, stride: usize) -> Result<Tensor> {
     if size == x.shape()[axis] && start == 0 {
         return Ok(x.clone());
     }

@@ -5,6 +5,7 @@ use smallvec::smallvec;
 use super::reduce::countable;
 use super::rows::put;
 use super::shape::{moved, permuted};
+use super::slice;
 use super::{axis_of, batch_all, cotangent, only, promoted, unpack, unwrap};
 use crate::error::{Error, Result};
 use crate::kernels::sort::{self, Bound, Order};
@@ -316,8 +317,6 @@ methods! {
     /// # Ok::<(), flaxen::Error>(())
     /// ```
     sort try_sort Sort Ascending;
-    /// The elements along an axis from the greatest to the least; NaN come first.
-    sort_descending try_sort_descending Sort Descending;
     /// Where along an axis the elements of the [sorted](Tensor::sort) tensor are, as `I32`; equal elements keep their
     /// order.
     argsort try_argsort ArgSort Ascending;
@@ -327,6 +326,28 @@ methods! {
 }
 
 impl Tensor {
+    /// The elements along an axis from the greatest to the least; NaN come first.
+    ///
+    /// It is the [sorted](Tensor::sort) tensor from its end, so that of equal elements the last comes first, and has the
+    /// first gradient; in [`argsort_descending`](Tensor::argsort_descending) they keep their order.
+    ///
+    /// # Panics
+    /// If there is no such axis.
+    #[track_caller]
+    pub fn sort_descending(&self, axis: isize) -> Tensor {
+        unwrap(self.try_sort_descending(axis))
+    }
+
+    /// As [`sort_descending`](Tensor::sort_descending).
+    ///
+    /// # Errors
+    /// If there is no such axis.
+    #[track_caller]
+    pub fn try_sort_descending(&self, axis: isize) -> Result<Tensor> {
+        let at = axis_of("sort_descending", axis, self.rank())?;
+        slice::reversed(&self.try_sort(axis)?, &[at])
+    }
+
     /// The `k` greatest elements along the last axis, greatest first, and where they are, as `I32`.
     ///
     /// Of equal elements the first comes first.

@@ -74,7 +74,8 @@ fn norm(x: &Tensor, axes: &[usize], order: f64) -> Result<Tensor> {
     }
     let size = x.try_abs()?;
     if order == f64::INFINITY {
-        reduce::max_axes(&size, axes)
+        // A tie with 0, as JAX's initial value: half of the slope where all are 0.
+        reduce::max_axes(&size, axes)?.try_maximum(size.like(0.0))
     } else if order == f64::NEG_INFINITY {
         reduce::min_axes(&size, axes)
     } else if order == 1.0 {

@@ -50,6 +50,23 @@ impl<Aux: Tree> Loss for (Tensor, Aux) {
 /// # Ok::<(), flaxen::Error>(())
 /// ```
 ///
+/// # Kinks
+/// Where a function has no slope, it has here the one that JAX 0.10.2 gives it: that of [`abs`](Tensor::abs) at 0 is 1, also
+/// at −0, and so that of the 1-norm; at a tie of [`maximum`](Tensor::maximum), [`minimum`](Tensor::minimum) and
+/// [`clip`](Tensor::clip) each gets half; [`max`](Tensor::max) and [`min`](Tensor::min) share equally among all that tie;
+/// [`relu`](Tensor::relu), [`relu6`](Tensor::relu6) and [`clamp`](Tensor::clamp) have 0 at their bounds, and roundings and
+/// [`sign`](Tensor::sign) everywhere; a sorted element takes its slope to where it was. These differ, where JAX's numbers are
+/// not slopes:
+///
+/// | function | at | here | JAX 0.10.2 | why |
+/// |---|---|---|---|---|
+/// | [`pow`](Tensor::pow), by the base | exponent 0, base 0 or NaN | 0 | NaN | `x⁰` is 1 for every `x` |
+/// | [`logaddexp`](Tensor::logaddexp) | a number `x` and +∞ | 0 and 1 | `eˣ` and 1 | the greater one decides |
+/// | [`logaddexp`](Tensor::logaddexp) | two equal infinities | ½ each | 1 each; NaN at −∞ | shares sum to 1 |
+/// | [`cumlogsumexp`](Tensor::cumlogsumexp) | infinities | as `logaddexp` | as `logaddexp` | as `logaddexp` |
+/// | [`digamma`](Tensor::digamma) | +∞ | 0 | NaN | the limit |
+/// | [`reduce_window`](Tensor::reduce_window), product | anywhere | the slope | an error | JAX has it in forward mode only |
+///
 /// # Errors
 /// The returned function returns what `f` returns, and [`Error::NotScalar`].
 pub fn grad<P, R, F>(f: F) -> impl Fn(&P) -> Result<P>

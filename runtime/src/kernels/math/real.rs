@@ -203,6 +203,12 @@ macro_rules! rounded {
     };
 }
 
+/// The inverse hyperbolic cosine; that of `libm` is a number for large negative arguments.
+#[inline]
+fn acosh(x: f64) -> f64 {
+    if x < 1.0 { f64::NAN } else { libm::acosh(x) }
+}
+
 impl Real for f32 {
     common!(f32);
 
@@ -234,7 +240,7 @@ impl Real for f32 {
         sinh => f64::sinh;
         cosh => f64::cosh;
         asinh => libm::asinh;
-        acosh => libm::acosh;
+        acosh => acosh;
         atanh => libm::atanh;
         lgamma => libm::lgamma;
         digamma => gamma::digamma;
@@ -281,7 +287,7 @@ impl Real for f64 {
         cosh => f64::cosh;
         tanh => f64::tanh;
         asinh => libm::asinh;
-        acosh => libm::acosh;
+        acosh => acosh;
         atanh => libm::atanh;
         erf => libm::erf;
         erfc => libm::erfc;

@@ -15,8 +15,10 @@ pub(super) fn keeps(op: Unary) -> Keeps {
         Relu => Keeps::OUT,
         Function(op) => match op {
             F::Sign | F::Floor | F::Ceil | F::Round | F::Trunc => Keeps::NONE,
-            F::Exp | F::Exp2 | F::Expm1 | F::Sqrt | F::Tan | F::Tanh | F::Logistic | F::ErfInv => Keeps::OUT,
-            F::Rsqrt | F::Cbrt => Keeps::ALL,
+            F::Exp | F::Exp2 | F::Expm1 | F::Sqrt | F::Tan | F::Tanh | F::Logistic | F::ErfInv | F::Cbrt => {
+                Keeps::OUT
+            }
+            F::Rsqrt => Keeps::ALL,
             _ => Keeps::ARGS,
         },
         _ => Keeps::NONE,
@@ -41,7 +43,11 @@ pub(super) fn of(op: Unary, saved: &Saved, ct: Tensor) -> Result<Option<Tensor>>
     let (x, y) = (|| saved.arg(0), || saved.out(0));
     Ok(Some(match op {
         F::Sign | F::Floor | F::Ceil | F::Round | F::Trunc => return Ok(None),
-        F::Abs => ct * x().sign(),
+        // 1 at 0, also at -0, as in JAX; what is not above is below.
+        F::Abs => {
+            let below = -&ct;
+            x().try_ge(x().like(0.0))?.try_select(ct, below)?
+        }
         F::Exp => ct * y(),
         F::Exp2 => ct * (y() * LN_2),
         F::Expm1 => ct * (y() + 1.0),
@@ -50,7 +56,8 @@ pub(super) fn of(op: Unary, saved: &Saved, ct: Tensor) -> Result<Option<Tensor>>
         F::Log1p => ct / (x() + 1.0),
         F::Sqrt => ct / (y() * 2.0),
         F::Rsqrt => ct * (-0.5 * (y() / x())),
-        F::Cbrt => ct * (y() / (3.0 * x())),
+        // Infinite at 0, and 0 at infinities.
+        F::Cbrt => ct * (y().powi(-2) / 3.0),
         F::Sin => ct * x().cos(),
         F::Cos => -(ct * x().sin()),
         F::Tan => ct * (1.0 + y() * y()),

@@ -1,8 +1,10 @@
 //! Cumulative sums, products, extremes and logarithms of sums of exponentials along an axis.
 //!
-//! All but sums have one rule. With `y` the output, `y_k = f(y_before, x_k)` makes the derivative a linear recurrence,
+//! Products and logarithms have one rule. With `y` the output, `y_k = f(y_before, x_k)` makes the derivative a linear recurrence,
 //! `dy_k = α_k · dy_before + β_k · dx_k`, and the gradient its transpose. No quotient is taken, so zeros, infinities and
 //! large exponents do no harm.
+
+mod extreme;
 
 use smallvec::smallvec;
 
@@ -89,12 +91,13 @@ impl Primitive for Cumulative {
                 let before = shifted(y, axis, direction, f64::NEG_INFINITY)?;
                 (weight(&before, y)?, weight(x, y)?)
             }
-            // Half to each at a tie, as `maximum`. NaN fills in for what is before the first: it ties with nothing.
             _ => {
-                let before = shifted(y, axis, direction, f64::NAN)?;
-                let won = x.try_eq(y)?.try_select(x.like(1.0), x.like(0.0))?;
-                let of_this = x.try_eq(before)?.try_select(x.like(0.5), won)?;
-                (of_this.like(1.0).try_sub(&of_this)?, of_this)
+                return Ok(smallvec![Some(extreme::slope(
+                    [x, y, &ct],
+                    self.kind == Kind::Max,
+                    axis,
+                    direction
+                )?)]);
             }
         };
         Ok(smallvec![Some(pulled_back(&of_before, &ct, axis, direction)?.try_mul(of_this)?)])
@@ -197,11 +200,12 @@ methods! {
     Prod cumprod try_cumprod cumprod_reverse try_cumprod_reverse;
     /// The maxima of the elements up to each, along an axis; NaN from the first NaN on.
     ///
-    /// Where an element equals the maximum before it, each gets half the gradient.
+    /// Of equal elements each has a share of the gradient, as if the maxima were taken in pairs of pairs (see JAX's
+    /// `associative_scan`): the maximum of four equal ones gives each of them a quarter. From the first NaN on there is none.
     Max cummax try_cummax cummax_reverse try_cummax_reverse;
     /// The minima of the elements up to each, along an axis; NaN from the first NaN on.
     ///
-    /// Where an element equals the minimum before it, each gets half the gradient.
+    /// Gradients are shared as those of [`cummax`](Tensor::cummax).
     Min cummin try_cummin cummin_reverse try_cummin_reverse;
     /// The logarithms of the sums of the exponentials up to each element, along an axis, without overflow.
     LogSumExp cumlogsumexp try_cumlogsumexp cumlogsumexp_reverse try_cumlogsumexp_reverse;

@@ -116,3 +116,19 @@ fn a_dict_passes_from_layer_to_layer_by_its_names() -> Result<()> {
     assert_eq!((pair.0.item::<f32>()?, pair.1.item::<f32>()?), (2.0, 1.0));
     Ok(())
 }
+
+/// As in Flax, whose table of one vector is not looked into.
+#[test]
+fn a_table_of_one_vector_gives_it_for_every_id() {
+    let (embed, ids) = (flaxen::nn::Embed::new(1, 3), Tensor::from([0i32, 5, -3]));
+    let (y, variables) = embed.init_with_output(key(0)).call(&ids).unwrap();
+    let row = variables.tensor("params/embedding").unwrap().to_vec::<f32>().unwrap();
+    assert_eq!(y.to_vec::<f32>().unwrap(), [row.clone(), row.clone(), row].concat());
+    let beyond = flaxen::nn::Embed::new(4, 2)
+        .init_with_output(key(0))
+        .call(&Tensor::from([0i32, 4, -1, -5]))
+        .unwrap()
+        .0;
+    let nan = beyond.is_nan().to_vec::<bool>().unwrap();
+    assert_eq!(nan, [false, false, true, true, false, false, true, true]);
+}

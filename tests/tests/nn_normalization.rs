@@ -213,3 +213,26 @@ fn models_with_normalised_weights_learn() -> Result<()> {
     assert!(losses[19] < losses[0], "{losses:?}");
     Ok(())
 }
+
+/// As in Flax: what `init` stores is what the layer was called with.
+#[test]
+fn init_stores_the_normalised_weights() {
+    use flaxen::nn::{SpectralNorm, WeightNorm};
+    let x = Tensor::ones([1, 4]);
+    let dense = || Dense::new(3).kernel_init(flaxen::init::normal(2.0));
+    let variables = WeightNorm::new(dense()).init(key(0)).call(&x).unwrap();
+    let kernel = variables.tensor("params/layer_instance/kernel").unwrap();
+    assert!(kernel.square().sum_axes(0).all_close(1.0f32, 1e-5, 0.0).unwrap(), "{kernel}");
+
+    let norm = SpectralNorm::new(dense()).n_steps(20usize);
+    let variables = norm.init(key(0)).run(|m| m.call(&x, true)).unwrap();
+    let kernel = variables.tensor("params/layer_instance/kernel").unwrap();
+    let products = kernel.t().dot(kernel);
+    let mut direction = Tensor::ones([3, 1]);
+    for _ in 0..100 {
+        direction = products.dot(&direction);
+        direction = &direction / direction.square().sum().sqrt();
+    }
+    let largest = products.dot(&direction).square().sum().sqrt().sqrt().item::<f32>().unwrap();
+    assert!((largest - 1.0).abs() < 1e-3, "the largest singular value is {largest}");
+}

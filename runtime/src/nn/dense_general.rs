@@ -6,6 +6,7 @@ use super::support::{add_bias, bias_param};
 use crate::error::{Error, Result};
 use crate::module::{Layer, Module};
 use crate::ops::dot_general::DotDimensions;
+use crate::ops::saturating_size;
 use crate::scope::Initializer;
 use crate::tensor::{DType, Shape, Tensor};
 use crate::variables::Value;
@@ -70,15 +71,14 @@ impl Layer for DenseGeneral {
         let batch = self.batch_axes(x.rank())?;
         let sizes = |axes: &[usize]| axes.iter().map(|&axis| x.shape()[axis]).collect::<Shape>();
         let (batch_sizes, inputs) = (sizes(&batch), sizes(&axes));
-        let (batch_size, units): (usize, usize) =
-            (batch_sizes.iter().product(), self.features.iter().product());
+        let (batch_size, units) = (saturating_size(&batch_sizes), saturating_size(&self.features));
 
         let kernel_shape = [&batch_sizes[..], &inputs, &self.features].concat();
-        let flat = [batch_size * inputs.iter().product::<usize>(), units];
+        let flat = [batch_size * saturating_size(&inputs), units];
         let kernel =
             self.param_of("kernel", flattened(&self.kernel_init, &flat), kernel_shape, self.param_dtype)?;
         let bias_shape = [&batch_sizes[..], &self.features].concat();
-        let flat = [batch_size * units];
+        let flat = [batch_size.saturating_mul(units)];
         let bias_init = self.use_bias.then(|| flattened(&self.bias_init, &flat));
         let bias = bias_param(self, bias_init, bias_shape, self.param_dtype)?;
 

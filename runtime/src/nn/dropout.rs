@@ -2,7 +2,8 @@
 
 use super::arguments::AxisList;
 use super::support::merge_param;
-use crate::error::{Error, Result};
+use crate::domain::PROBABILITY;
+use crate::error::Result;
 use crate::module::{Layer, Module};
 use crate::random::{self, Key};
 use crate::tensor::{Shape, Tensor};
@@ -69,10 +70,7 @@ impl Dropout {
 
     fn drop(&self, x: &Tensor, train: Option<bool>, key: Option<&Key>) -> Result<Tensor> {
         let deterministic = merge_param("deterministic", self.deterministic, train.map(|train| !train))?;
-        if !(0.0..=1.0).contains(&self.rate) {
-            let message = format!("expects a rate from 0 to 1, found {}", self.rate);
-            return Err(Error::argument("Dropout", message));
-        }
+        PROBABILITY.check(Self::NAME, "rate", self.rate)?;
         if self.rate == 0.0 || deterministic {
             return Ok(x.clone());
         }

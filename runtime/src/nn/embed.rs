@@ -12,7 +12,7 @@ use super::precision::layer_dtype;
 /// A table of vectors, of which an integer takes one: `y[..] = E[ids[..]]`.
 ///
 /// The input is integers of any shape, the output has their shape and the axis of features. Negative ids count from the
-/// end; an id outside of the table gives a vector of NaN.
+/// end; an id outside of the table gives a vector of NaN, but a table of one vector gives that one for every id, as in Flax.
 ///
 /// # Parameters
 /// - `embedding`: `[num_embeddings, features]`, normal with variance `1 / features`.

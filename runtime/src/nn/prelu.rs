@@ -1,5 +1,6 @@
 //! `PReLU`: a leaky rectifier that learns its slope.
 
+use crate::domain::FINITE;
 use crate::error::Result;
 use crate::module::{Layer, Module};
 use crate::tensor::{DType, Tensor};
@@ -28,7 +29,7 @@ pub struct PReLU {
     /// The dtype the slope begins with.
     #[module(default = DType::F32)]
     pub param_dtype: DType,
-    /// The slope for negative elements to begin with.
+    /// The slope for negative elements to begin with: finite.
     #[module(into, default = 0.01)]
     pub negative_slope_init: f64,
 }
@@ -36,6 +37,7 @@ pub struct PReLU {
 impl Layer for PReLU {
     #[compact]
     fn call(&self, x: &Tensor) -> Result<Tensor> {
+        FINITE.check(Self::NAME, "negative_slope_init", self.negative_slope_init)?;
         let start = init::constant(self.negative_slope_init);
         let slope = self.param_of("negative_slope", start, [], self.param_dtype)?.try_cast(x.dtype())?;
         x.try_ge(x.like(0.0))?.try_select(x, x.try_mul(slope)?)

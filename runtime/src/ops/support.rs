@@ -46,6 +46,11 @@ pub(crate) fn addressable(op: &'static str, aval: Aval) -> Result<Aval> {
     Ok(aval)
 }
 
+/// The number of elements of a shape that may be too large: then the largest number, which no tensor has.
+pub(crate) fn saturating_size(shape: &[usize]) -> usize {
+    shape.iter().fold(1, |size, &n| size.saturating_mul(n))
+}
+
 /// The output of an elementwise operation whose arguments have one dtype.
 pub(crate) fn infer_elementwise(op: &'static str, args: &[&Aval]) -> Result<Aval> {
     if let Some(other) = args.iter().find(|aval| aval.dtype != args[0].dtype) {

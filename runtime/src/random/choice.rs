@@ -4,7 +4,7 @@ use super::continuous::gumbel_numbers;
 use super::uniform::unit;
 use super::{Key, try_permutation, try_randint};
 use crate::error::{Error, Result};
-use crate::ops::{axis_of, promoted_inexact, unwrap};
+use crate::ops::{axis_of, promoted_inexact, saturating_size, unwrap};
 use crate::tensor::{DType, Shape, Tensor, TensorLike};
 
 /// Draws from a population, as `jax.random.choice`: with replacement and equal probabilities, unless said otherwise.
@@ -91,7 +91,7 @@ impl Choice {
     /// The numbers of the members drawn.
     #[track_caller]
     fn members(&self, key: &Key, n: usize, shape: &[usize]) -> Result<Tensor> {
-        let draws: usize = shape.iter().product();
+        let draws = saturating_size(shape);
         if draws == 0 {
             return Ok(Tensor::zeros_of(shape, DType::I32));
         }
@@ -116,6 +116,13 @@ impl Choice {
                 if weights.shape() != [n] {
                     let found = format!("weights of shape {:?} for a population of {n}", weights.shape());
                     return Err(Error::shape("choice", found, "one weight for each member"));
+                }
+                // Values of a transform have no numbers to look at.
+                if weights.array().is_ok() && !weights.try_ge(0.0)?.try_all()?.item::<bool>()? {
+                    return Err(Error::argument(
+                        "choice",
+                        "expects weights of at least 0, found negative ones or NaN",
+                    ));
                 }
                 if self.replace {
                     weighted(key, &weights, shape)

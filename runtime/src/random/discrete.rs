@@ -2,7 +2,8 @@
 
 use super::continuous::gumbel_numbers;
 use super::uniform::unit;
-use super::{Key, check_parameters, dtype_of_parameters, sampler};
+use super::{Key, check_bare, check_parameters, dtype_of_parameters, sampler};
+use crate::domain::PROBABILITY;
 use crate::error::{Error, Result};
 use crate::ops::random_below::random_below;
 use crate::ops::random_bits::{Draw, draw};
@@ -15,7 +16,7 @@ sampler! {
         draw(key.single("bits")?, Draw::Bits(width), shape.as_ref())
     }
 
-    /// Booleans that are true with probability `p`, which broadcasts to the shape.
+    /// Booleans that are true with probability `p`, which broadcasts to the shape; a bare number is from 0 to 1.
     ///
     /// They are `u < p` for `u` uniform in [0, 1) of the dtype of `p`, `F32` for a bare number.
     ///
@@ -33,6 +34,7 @@ sampler! {
             return Err(Error::dtype("bernoulli", p.dtype(), "a probability of a float dtype"));
         }
         check_parameters("bernoulli", shape, &[&p])?;
+        check_bare("bernoulli", "p", PROBABILITY, &p)?;
         let dtype = dtype_of_parameters([&p]);
         unit(key, shape, dtype)?.try_lt(convert(&p, dtype, false)?)
     }

@@ -51,6 +51,7 @@ pub use permutation::{
 };
 pub use uniform::{try_uniform, try_uniform_in, try_uniform_of, uniform, uniform_in, uniform_of};
 
+use crate::domain::Domain;
 use crate::error::{Error, Result};
 use crate::ops::broadcast_shapes;
 use crate::tensor::{DType, Tensor, promote};
@@ -91,6 +92,11 @@ use sampler;
 fn dtype_of_parameters<'a>(parameters: impl IntoIterator<Item = &'a Tensor>) -> DType {
     let (dtype, weak) = promote(parameters.into_iter().map(Tensor::aval));
     if weak { DType::F32 } else { dtype.to_inexact() }
+}
+
+/// A parameter that is a bare number has a domain; those of tensors are values, and samples are what JAX makes of them.
+fn check_bare(op: &'static str, name: &str, domain: Domain, parameter: &Tensor) -> Result<()> {
+    if parameter.aval().weak { domain.check_number(op, name, parameter) } else { Ok(()) }
 }
 
 /// Parameters must not make the sample larger than asked for.

@@ -1,7 +1,8 @@
 //! Normal distributions, by the inverse of the error function.
 
 use super::uniform::{between, between_constants};
-use super::{Key, check_parameters, dtype_of_parameters, sampler};
+use super::{Key, check_bare, check_parameters, dtype_of_parameters, sampler};
+use crate::domain::NUMBER;
 use crate::error::Result;
 use crate::ops::convert;
 use crate::ops::unary::sampled;
@@ -27,7 +28,8 @@ sampler! {
         standard(key, shape.as_ref(), dtype)
     }
 
-    /// Numbers of the standard normal distribution between `lower` and `upper`, both broadcast to the shape.
+    /// Numbers of the standard normal distribution between `lower` and `upper`, both broadcast to the shape; bare numbers may
+    /// be infinite, but not NaN.
     ///
     /// The dtype is that of the bounds, `F32` for bare numbers. The samples are `√2·erf⁻¹(u)` for `u` uniform between
     /// `erf(lower/√2)` and `erf(upper/√2)`, kept strictly inside of the bounds; but a bound of 0 may be met, because next to
@@ -41,6 +43,8 @@ sampler! {
         let (lower, upper) = (lower.operand()?, upper.operand()?);
         let dtype = dtype_of_parameters([&lower, &upper]);
         check_parameters("truncated_normal", shape.as_ref(), &[&lower, &upper])?;
+        check_bare("truncated_normal", "lower", NUMBER, &lower)?;
+        check_bare("truncated_normal", "upper", NUMBER, &upper)?;
         let (lower, upper) = (convert(&lower, dtype, false)?, convert(&upper, dtype, false)?);
         let scale = lower.like(std::f64::consts::SQRT_2);
         // A division by a constant is a product with its rounded reciprocal to XLA.

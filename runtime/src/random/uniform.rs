@@ -1,6 +1,7 @@
 //! Uniform floats.
 
-use super::{Key, check_parameters, dtype_of_parameters, sampler};
+use super::{Key, check_bare, check_parameters, dtype_of_parameters, sampler};
+use crate::domain::FINITE;
 use crate::error::Result;
 use crate::ops::random_bits::{Draw, draw};
 use crate::ops::{convert, scalar_array};
@@ -27,7 +28,8 @@ sampler! {
         unit(key, shape.as_ref(), dtype)
     }
 
-    /// Numbers from `low` (included) to `high` (excluded, up to rounding), both broadcast to the shape.
+    /// Numbers from `low` (included) to `high` (excluded, up to rounding), both broadcast to the shape; bare numbers are
+    /// finite. Where `high` is not above `low`, all are `low`.
     ///
     /// The dtype is that of the bounds, `F32` for bare numbers. The samples are `max(low, u·(high − low) + low)`, with one
     /// rounding of product and sum, and differentiable in the bounds.
@@ -39,6 +41,8 @@ sampler! {
     ) {
         let (low, high) = (low.operand()?, high.operand()?);
         let dtype = dtype_of_parameters([&low, &high]);
+        check_bare("uniform_in", "low", FINITE, &low)?;
+        check_bare("uniform_in", "high", FINITE, &high)?;
         between("uniform_in", key, shape.as_ref(), dtype, low, high)
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::Initial;
 use crate::error::Result;
 use crate::random::Key;
-use crate::tensor::DType;
+use crate::tensor::{Aval, DType};
 use crate::tree::Tree;
 use crate::variables::{Boxed, Metadata, Value};
 
@@ -63,6 +63,7 @@ impl Initializer {
     /// # Errors
     /// What the function returns.
     pub fn value(&self, key: &Key, shape: &[usize], dtype: DType) -> Result<Value> {
+        Aval::unchecked(shape, dtype).check_size("param")?;
         (self.function)(key, shape, dtype)
     }
 

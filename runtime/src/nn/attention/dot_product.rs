@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::domain::PROBABILITY;
 use crate::error::{Error, Result};
 use crate::nn::precision::compute_dtype;
 use crate::random::{self, Key};
@@ -25,7 +26,7 @@ pub struct AttentionWeights {
     pub bias: Option<Tensor>,
     /// False, or 0, where a query does not see a key; broadcasts to `[batch.., heads, queries, keys]`.
     pub mask: Option<Tensor>,
-    /// The probability that a weight is dropped, and the key it is drawn with.
+    /// The probability that a weight is dropped, from 0 to 1, and the key it is drawn with.
     pub dropout: Option<(f64, Key)>,
     /// Whether all examples and heads share one draw of dropout; true by default.
     pub broadcast_dropout: bool,
@@ -118,7 +119,7 @@ macro_rules! setters {
                 self
             }
 
-            /// Drops weights with a probability, and scales the others so that their mean stays.
+            /// Drops weights with a probability, from 0 to 1, and scales the others so that their mean stays.
             pub fn dropout(mut self, rate: f64, key: &Key) -> $ty {
                 self$(.$weights)?.dropout = Some((rate, key.clone()));
                 self
@@ -160,8 +161,12 @@ impl AttentionWeights {
     /// Computes the weights.
     ///
     /// # Errors
-    /// If queries and keys differ in rank, batch, heads or depth; if bias or mask does not broadcast to the weights.
+    /// If queries and keys differ in rank, batch, heads or depth; if bias or mask does not broadcast to the weights; if the rate
+    /// of dropout is no probability.
     pub fn run(self) -> Result<Tensor> {
+        if let Some((rate, _)) = &self.dropout {
+            PROBABILITY.check(Self::OP, "dropout", *rate)?;
+        }
         let dtype = compute_dtype(Self::OP, self.dtype, [&self.query, &self.key])?;
         let (query, key) = (self.query.try_cast(dtype)?, self.key.try_cast(dtype)?);
         let batch = heads(&query);
@@ -198,6 +203,9 @@ impl AttentionWeights {
     }
 
     fn dropped(&self, weights: &Tensor, rate: f64, key: &Key, dtype: DType) -> Result<Tensor> {
+        if rate == 1.0 {
+            return Ok(weights.zeros_like());
+        }
         let keep = 1.0 - rate;
         let mut shape = weights.shape().to_vec();
         if self.broadcast_dropout {

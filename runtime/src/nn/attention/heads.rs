@@ -2,6 +2,7 @@
 
 use super::cache::cached;
 use super::dot_product::{AttentionFn, dot_product_attention};
+use crate::domain::PROBABILITY;
 use crate::error::{Error, Result};
 use crate::module::{Layer, Module};
 use crate::nn::support::{features_of, merge_param};
@@ -109,6 +110,7 @@ impl MultiHead<'_> {
     /// The output for queries; submodules and variables are those of the module.
     pub fn attend<M: Module>(&self, module: &M, queries: &Tensor, call: Attend) -> Result<Tensor> {
         let Attend { keys, values, mask, train, dropout_key, sow_weights } = call;
+        PROBABILITY.check(M::NAME, "dropout_rate", self.dropout_rate)?;
         if keys.is_none() && values.is_some() {
             let message = "is given values without keys: give what both are made of as keys";
             return Err(Error::argument(M::NAME, message));

@@ -24,7 +24,7 @@ macro_rules! multi_head {
             /// Whether all examples and heads share one draw of dropout.
             #[module(default = true)]
             pub broadcast_dropout: bool,
-            /// The probability that a weight is dropped while training.
+            /// The probability that a weight is dropped while training, from 0 to 1.
             #[module(into, default = 0.0)]
             pub dropout_rate: f64,
             /// Whether no weights are dropped, for calls that do not say; none by default.
@@ -69,7 +69,7 @@ macro_rules! multi_head {
             /// The output for queries: `()` says self-attention without a mask, and [`Attend`] everything else.
             ///
             /// # Errors
-            /// If shapes do not fit; if there is a `dropout_rate` and nothing says whether the model trains, or both the
+            /// If shapes do not fit; if `dropout_rate` is no probability; if there is a `dropout_rate` and nothing says whether the model trains, or both the
             /// constructor and the call say it, or there is no random stream; if the cache is not mutable, or a call with a
             /// cache has more than one place.
             #[compact]

@@ -11,8 +11,9 @@ use crate::nn::arguments::{Constant, Sizes, Steps};
 use crate::nn::precision::layer_dtype;
 use crate::nn::support::{add_bias, bias_param};
 use crate::ops::dot_general::DotDimensions;
+use crate::ops::saturating_size;
 use crate::scope::Initializer;
-use crate::tensor::{DType, Tensor};
+use crate::tensor::{Aval, DType, Tensor};
 use crate::{ConvOptions, Padding, compact, init, module};
 
 /// As [`Conv`](super::Conv), with a kernel and a bias of its own for each place of the output.
@@ -109,7 +110,8 @@ impl ConvLocal {
         let kernel_dilation = self.kernel_dilation.list(Self::NAME, "kernel dilations", spatial)?;
         let (x, padding) = self.padding.apply(Self::NAME, x, &self.kernel_size, &kernel_dilation)?;
         let x = x.try_cast(x.dtype().to_inexact())?;
-        let (channels, size) = (x.shape()[spatial + 1], self.kernel_size.iter().product::<usize>());
+        let (channels, size) = (x.shape()[spatial + 1], saturating_size(&self.kernel_size));
+        Aval::unchecked([size, size.saturating_mul(channels)], x.dtype()).check_size(Self::NAME)?;
         // For each channel on its own, a kernel for each of its elements that sees it and nothing else.
         let identity = Tensor::try_arange(0, size as i64, 1)?.try_one_hot(size, -1, x.dtype())?;
         let kernel = identity.try_tile([1, channels])?;

@@ -92,7 +92,12 @@ impl ConvPadding {
         kernel: &[usize],
         dilation: &[usize],
     ) -> Result<(Tensor, Padding)> {
-        let dilated = || kernel.iter().zip(dilation).map(|(&k, &step)| k.saturating_sub(1) * step + 1);
+        let dilated = || {
+            kernel
+                .iter()
+                .zip(dilation)
+                .map(|(&k, &step)| k.saturating_sub(1).saturating_mul(step).saturating_add(1))
+        };
         let centred = || around(dilated().map(|k| ((k - 1) / 2, k / 2)));
         match self {
             ConvPadding::Zeros(padding) => Ok((x.clone(), padding.clone())),

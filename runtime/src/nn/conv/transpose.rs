@@ -100,7 +100,10 @@ impl Layer for ConvTranspose {
             .rhs_dilation(kernel_dilation);
         let mut y = x.try_cast(dtype)?.try_conv_general(kernel, &options)?;
         if self.padding == ConvPadding::Circular {
-            let periods = x.shape()[1..=spatial].iter().zip(&strides).map(|(&size, &stride)| size * stride);
+            let periods = x.shape()[1..=spatial]
+                .iter()
+                .zip(&strides)
+                .map(|(&size, &stride)| size.saturating_mul(stride));
             y = self.folded(&y, &periods.collect::<Vec<_>>())?;
         }
         batch.split(&add_bias(y, bias.as_ref())?)
@@ -110,18 +113,28 @@ impl Layer for ConvTranspose {
 impl ConvTranspose {
     /// What is put around the input with its zeros, as `jax.lax.conv_transpose` computes it.
     fn pairs(&self, strides: &[usize], dilation: &[usize]) -> Result<Vec<(isize, isize)>> {
-        let sizes = self.kernel_size.iter().zip(dilation).map(|(&k, &step)| k.saturating_sub(1) * step + 1);
+        let sizes = self
+            .kernel_size
+            .iter()
+            .zip(dilation)
+            .map(|(&k, &step)| k.saturating_sub(1).saturating_mul(step).saturating_add(1));
         let each = |pair: fn(usize, usize) -> (usize, usize)| -> Vec<(isize, isize)> {
             let pairs = sizes.clone().zip(strides).map(|(size, &stride)| pair(size, stride));
-            pairs.map(|(before, total)| (before as isize, total as isize - before as isize)).collect()
+            let signed = |n: usize| isize::try_from(n).unwrap_or(isize::MAX);
+            pairs
+                .map(|(before, total)| (signed(before), signed(total).saturating_sub(signed(before))))
+                .collect()
         };
         match &self.padding {
             ConvPadding::Zeros(Padding::Same) => Ok(each(|size, stride| {
-                let total = (size + stride).saturating_sub(2);
+                let total = size.saturating_add(stride).saturating_sub(2);
                 (if stride > size - 1 { size - 1 } else { total.div_ceil(2) }, total)
             })),
             ConvPadding::Zeros(Padding::Valid) | ConvPadding::Circular => Ok(each(|size, stride| {
-                (size - 1, (size + stride).saturating_sub(2) + size.saturating_sub(stride))
+                (
+                    size - 1,
+                    size.saturating_add(stride).saturating_sub(2).saturating_add(size.saturating_sub(stride)),
+                )
             })),
             ConvPadding::Zeros(Padding::Explicit(pairs)) => Ok(pairs.clone()),
             ConvPadding::All(all) => Ok(vec![(*all, *all); self.kernel_size.len()]),

@@ -6,7 +6,10 @@
 mod orthogonal;
 mod variance_scaling;
 
-use crate::error::Result;
+use std::cmp::Ordering;
+
+use crate::domain::{FINITE, NOT_NEGATIVE, NUMBER};
+use crate::error::{Error, Result};
 use crate::ops::create::full;
 use crate::random;
 use crate::scope::Initializer;
@@ -29,37 +32,52 @@ pub fn ones() -> Initializer {
     Initializer::new(|_, shape, dtype| full(Aval::unchecked(shape, dtype), 1.0)).named("ones")
 }
 
-/// One number everywhere.
+/// One number everywhere; it may be infinite, but not NaN.
 pub fn constant(value: impl Into<f64>) -> Initializer {
     let value = value.into();
-    Initializer::new(move |_, shape, dtype| full(Aval::unchecked(shape, dtype), value))
-        .named(format!("constant({value:?})"))
+    Initializer::new(move |_, shape, dtype| {
+        NUMBER.check("constant", "value", value)?;
+        full(Aval::unchecked(shape, dtype), value)
+    })
+    .named(format!("constant({value:?})"))
 }
 
-/// Normal with mean 0; Flax's default standard deviation is 0.01.
+/// Normal with mean 0; the standard deviation is finite and at least 0, 0.01 by Flax's default.
 pub fn normal(stddev: impl Into<f64>) -> Initializer {
     let stddev = stddev.into();
-    Initializer::new(move |key, shape, dtype| Ok(random::try_normal_of(key, shape, dtype)? * stddev))
-        .named(format!("normal({stddev:?})"))
+    Initializer::new(move |key, shape, dtype| {
+        NOT_NEGATIVE.check("normal", "stddev", stddev)?;
+        Ok(random::try_normal_of(key, shape, dtype)? * stddev)
+    })
+    .named(format!("normal({stddev:?})"))
 }
 
 /// Normal with mean 0, truncated to an interval given in standard deviations.
 ///
-/// Flax's defaults are 0.01, −2 and 2. The standard deviation is that before truncation.
+/// Flax's defaults are 0.01, −2 and 2. The standard deviation is that before truncation, finite and at least 0; `lower` is
+/// below `upper`.
 pub fn truncated_normal(stddev: impl Into<f64>, lower: impl Into<f64>, upper: impl Into<f64>) -> Initializer {
     let (stddev, lower, upper) = (stddev.into(), lower.into(), upper.into());
     Initializer::new(move |key, shape, dtype| {
+        NOT_NEGATIVE.check("truncated_normal", "stddev", stddev)?;
+        if !matches!(lower.partial_cmp(&upper), Some(Ordering::Less)) {
+            let message = format!("expects `lower` below `upper`, found {lower} and {upper}");
+            return Err(Error::argument("truncated_normal", message));
+        }
         let (lower, upper) = (number(lower, dtype)?, number(upper, dtype)?);
         Ok(random::try_truncated_normal(key, shape, lower, upper)? * stddev)
     })
     .named(format!("truncated_normal({stddev:?}, {lower:?}, {upper:?})"))
 }
 
-/// Uniform in [0, scale); Flax's default scale is 0.01.
+/// Uniform in [0, scale), or (scale, 0]; the scale is finite, 0.01 by Flax's default.
 pub fn uniform(scale: impl Into<f64>) -> Initializer {
     let scale = scale.into();
-    Initializer::new(move |key, shape, dtype| Ok(random::try_uniform_of(key, shape, dtype)? * scale))
-        .named(format!("uniform({scale:?})"))
+    Initializer::new(move |key, shape, dtype| {
+        FINITE.check("uniform", "scale", scale)?;
+        Ok(random::try_uniform_of(key, shape, dtype)? * scale)
+    })
+    .named(format!("uniform({scale:?})"))
 }
 
 /// Samples of any distribution of the `rand` ecosystem, such as those of `ndarray-rand`.

@@ -1,14 +1,15 @@
 //! Orthogonal initializers.
 
 use super::number;
+use crate::domain::FINITE;
 use crate::error::{Error, Result};
-use crate::ops::axis_of;
 use crate::ops::create::full;
+use crate::ops::{axis_of, saturating_size};
 use crate::random::{self, Key};
 use crate::scope::Initializer;
 use crate::tensor::{Aval, DType, Shape, Tensor};
 
-/// Matrices with orthonormal rows or columns, whichever are fewer, uniformly distributed; times `scale`.
+/// Matrices with orthonormal rows or columns, whichever are fewer, uniformly distributed; times `scale`, which is finite.
 ///
 /// Kernels of more axes are matrices whose columns lie along `column_axis`, −1 in Flax's default. They are `Q·sign(diag R)`
 /// of the QR decomposition of a normal matrix, computed in `F32` for halves.
@@ -48,6 +49,7 @@ fn orthogonal_tensor(
     column_axis: isize,
 ) -> Result<Tensor> {
     const OP: &str = "orthogonal";
+    FINITE.check(OP, "scale", scale)?;
     if shape.len() < 2 {
         return Err(Error::argument(OP, format!("needs at least two axes, found shape {shape:?}")));
     }
@@ -56,7 +58,7 @@ fn orthogonal_tensor(
     }
     let mut rest: Shape = shape.into();
     let columns = rest.remove(axis_of(OP, column_axis, shape.len())?);
-    let rows: usize = rest.iter().product();
+    let rows = saturating_size(&rest);
     let precise = if dtype == DType::F64 { DType::F64 } else { DType::F32 };
     let normal = random::try_normal_of(key, [rows.max(columns), rows.min(columns)], dtype)?;
     let (q, r) = normal.try_cast(precise)?.try_qr()?;

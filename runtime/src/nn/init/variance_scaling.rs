@@ -1,6 +1,7 @@
 //! Initializers whose variance depends on the numbers of a unit's inputs and outputs.
 
 use super::number;
+use crate::domain::NOT_NEGATIVE;
 use crate::error::{Error, Result};
 use crate::nn::arguments::AxisList;
 use crate::ops::axis_of;
@@ -52,7 +53,7 @@ pub enum Distribution {
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct VarianceScaling {
-    /// The variance times the number of units.
+    /// The variance times the number of units: finite and at least 0.
     pub scale: f64,
     /// Which number of units.
     pub mode: FanMode,
@@ -92,6 +93,7 @@ impl VarianceScaling {
     }
 
     fn tensor(&self, key: &Key, shape: &[usize], dtype: DType) -> Result<Tensor> {
+        NOT_NEGATIVE.check("variance_scaling", "scale", self.scale)?;
         let (inputs, outputs) = self.fans(shape)?;
         let units = match self.mode {
             FanMode::FanIn => inputs,
@@ -125,11 +127,11 @@ impl VarianceScaling {
             return Err(Error::argument(OP, message));
         }
         let size = |axes: &AxisList| -> Result<f64> {
-            let sizes = axes.0.iter().map(|&axis| Ok(shape[axis_of(OP, axis, shape.len())?]));
-            Ok(sizes.product::<Result<usize>>()? as f64)
+            let sizes = axes.0.iter().map(|&axis| Ok(shape[axis_of(OP, axis, shape.len())?] as f64));
+            sizes.product()
         };
         let (inputs, outputs) = (size(&self.in_axis)?, size(&self.out_axis)?);
-        let all = shape.iter().product::<usize>() as f64;
+        let all: f64 = shape.iter().map(|&size| size as f64).product();
         let field = all / inputs / outputs / size(&self.batch_axis)?;
         Ok((inputs * field, outputs * field))
     }

@@ -1,5 +1,6 @@
 //! `BatchNorm`: normalisation over the examples of a batch.
 
+use crate::domain::PROBABILITY;
 use crate::error::Result;
 use crate::module::{Layer, Module};
 use crate::nn::arguments::AxisList;
@@ -42,10 +43,10 @@ pub struct BatchNorm {
     /// The axes of features; the last one by default.
     #[module(into, default = AxisList::from(-1))]
     pub axis: AxisList,
-    /// The weight of the past in the running averages.
+    /// The weight of the past in the running averages, from 0 to 1.
     #[module(into, default = 0.99)]
     pub momentum: f64,
-    /// Keeps the divisor away from 0.
+    /// Keeps the divisor away from 0: at least 0 itself.
     #[module(into, default = 1e-5)]
     pub epsilon: f64,
     /// The dtype of the output; by default that of the mixture of input and parameters.
@@ -101,6 +102,7 @@ impl BatchNorm {
     fn normalize(&self, x: &Tensor, train: Option<bool>, mask: Option<&Tensor>) -> Result<Tensor> {
         let running =
             merge_param("use_running_average", self.use_running_average, train.map(|train| !train))?;
+        PROBABILITY.check(Self::NAME, "momentum", self.momentum)?;
         let features = self.axis.ascending(Self::NAME, x.rank())?;
         let reduced: Shape = (0..x.rank()).filter(|axis| !features.contains(axis)).collect();
         let sizes: Shape = features.iter().map(|&axis| x.shape()[axis]).collect();

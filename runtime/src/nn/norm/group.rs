@@ -34,7 +34,7 @@ pub struct GroupNorm {
     /// The number of channels in a group; needs `num_groups(None)`.
     #[module(default)]
     pub group_size: Option<usize>,
-    /// Keeps the divisor away from 0.
+    /// Keeps the divisor away from 0: at least 0 itself.
     #[module(into, default = 1e-6)]
     pub epsilon: f64,
     /// The dtype of the output; by default that of the mixture of input and parameters.

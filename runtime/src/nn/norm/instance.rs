@@ -27,7 +27,7 @@ use crate::{compact, init, module};
 /// Ulyanov, Vedaldi and Lempitsky, arXiv:1607.08022; as `flax.linen.InstanceNorm`.
 #[module]
 pub struct InstanceNorm {
-    /// Keeps the divisor away from 0.
+    /// Keeps the divisor away from 0: at least 0 itself.
     #[module(into, default = 1e-6)]
     pub epsilon: f64,
     /// The dtype of the output; by default that of the mixture of input and parameters.

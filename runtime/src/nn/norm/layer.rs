@@ -26,7 +26,7 @@ use crate::{compact, init, module};
 /// Ba, Kiros and Hinton, arXiv:1607.06450; as `flax.linen.LayerNorm`.
 #[module]
 pub struct LayerNorm {
-    /// Keeps the divisor away from 0.
+    /// Keeps the divisor away from 0: at least 0 itself.
     #[module(into, default = 1e-6)]
     pub epsilon: f64,
     /// The dtype of the output; by default that of the mixture of input and parameters.

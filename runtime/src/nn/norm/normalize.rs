@@ -1,6 +1,7 @@
 //! `(x − mean) / √(variance + ε) · scale + bias`, with learned scale and bias.
 
 use super::statistics::signed;
+use crate::domain::NOT_NEGATIVE;
 use crate::error::Result;
 use crate::module::Module;
 use crate::nn::precision::layer_dtype;
@@ -32,6 +33,7 @@ impl Normalization<'_> {
         mean: Option<&Tensor>,
         variance: &Tensor,
     ) -> Result<Tensor> {
+        NOT_NEGATIVE.check(self.op, "epsilon", self.epsilon)?;
         let sizes: Shape = self.features.iter().map(|&axis| x.shape()[axis]).collect();
         let mut spread = Shape::from_elem(1, x.rank());
         self.features.iter().for_each(|&axis| spread[axis] = x.shape()[axis]);

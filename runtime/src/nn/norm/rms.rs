@@ -27,7 +27,7 @@ use crate::{compact, init, module};
 /// Zhang and Sennrich, arXiv:1910.07467; as `flax.linen.RMSNorm`.
 #[module]
 pub struct RMSNorm {
-    /// Keeps the divisor away from 0.
+    /// Keeps the divisor away from 0: at least 0 itself.
     #[module(into, default = 1e-6)]
     pub epsilon: f64,
     /// The dtype of the output; by default that of the mixture of input and parameters.

@@ -1,5 +1,6 @@
 //! `SpectralNorm`: a layer with weights whose largest singular value is 1.
 
+use crate::domain::NOT_NEGATIVE;
 use crate::error::{Error, Result};
 use crate::module::{Layer, Module, with_mapped_params};
 use crate::nn::precision::compute_dtype;
@@ -14,7 +15,7 @@ use crate::{compact, module, random};
 /// as matrices with their last axis as columns.
 ///
 /// # Parameters and variables
-/// - Those of the layer, as it makes them.
+/// - Those of the layer. `init` stores the divided weights in place of those that the layer began with, as Flax does.
 /// - In the collection `collection_name`, for each matrix at a path: `NAME/PATH/u`, `[1, columns]`, normal to begin with, and
 ///   `NAME/PATH/sigma`, a scalar that begins as 1; `NAME` is the layer's name. These are names with slashes in them.
 ///
@@ -36,10 +37,10 @@ pub struct SpectralNorm<L: Module> {
     /// The layer.
     #[submodule]
     pub layer_instance: L,
-    /// How many steps of power iteration a call does; with 0, weights stay as they are.
+    /// How many steps of power iteration a call does, at most 10,000; with 0, weights stay as they are.
     #[module(default = 1)]
     pub n_steps: usize,
-    /// Keeps divisors away from 0.
+    /// Keeps divisors away from 0: at least 0 itself.
     #[module(into, default = 1e-12)]
     pub epsilon: f64,
     /// The dtype of the divided weights; by default that of the mixture of weights and variables.
@@ -78,6 +79,11 @@ impl<L: Module> SpectralNorm<L> {
     }
 
     fn normalized<T>(&self, update_stats: bool, f: impl Fn(&L) -> Result<T>) -> Result<T> {
+        NOT_NEGATIVE.check(Self::NAME, "epsilon", self.epsilon)?;
+        if self.n_steps > MOST_STEPS {
+            let message = format!("expects at most {MOST_STEPS} as `n_steps`, found {}", self.n_steps);
+            return Err(Error::argument(Self::NAME, message));
+        }
         let name = self.layer_instance.name().unwrap_or_default();
         let divide = |path: &Path, weights: &Tensor| {
             self.divided(weights, &format!("{name}/{}", path.join("/")), update_stats)
@@ -122,6 +128,9 @@ impl<L: Module> SpectralNorm<L> {
         matrix.try_div(divisor)?.try_reshape(weights.shape())?.try_cast(dtype)
     }
 }
+
+/// More than any matrix needs: each step is two products, and part of a compiled program.
+const MOST_STEPS: usize = 10_000;
 
 /// A vector of length 1.
 fn l2_normalized(x: &Tensor, epsilon: f64) -> Result<Tensor> {

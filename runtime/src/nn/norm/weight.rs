@@ -1,5 +1,6 @@
 //! `WeightNorm`: a layer with weights of length 1, and a learned scale.
 
+use crate::domain::NOT_NEGATIVE;
 use crate::error::Result;
 use crate::module::{Layer, Module, with_mapped_params};
 use crate::nn::arguments::{AxisList, Names};
@@ -13,7 +14,7 @@ use crate::{compact, init, module};
 /// Gives the weights of a layer a length of 1 for each feature, times a learned scale: `w / √(Σ w² + ε) · scale`.
 ///
 /// # Parameters
-/// - Those of the layer, as it makes them.
+/// - Those of the layer. `init` stores the normalised weights in place of those that the layer began with, as Flax does.
 /// - For each parameter at a path that the filter accepts: `NAME/PATH/scale`, the sizes of the axes that `feature_axes` names,
 ///   unless `use_scale` is false; `NAME` is the layer's name. These are names with slashes in them.
 ///
@@ -34,7 +35,7 @@ pub struct WeightNorm<L: Module> {
     /// The layer.
     #[submodule]
     pub layer_instance: L,
-    /// Keeps divisors away from 0.
+    /// Keeps divisors away from 0: at least 0 itself.
     #[module(into, default = 1e-12)]
     pub epsilon: f64,
     /// The dtype of the normalised weights; by default that of the mixture of weights and scale.
@@ -75,6 +76,7 @@ impl<L: Module> WeightNorm<L> {
     }
 
     fn normalized<T>(&self, f: impl Fn(&L) -> Result<T>) -> Result<T> {
+        NOT_NEGATIVE.check(Self::NAME, "epsilon", self.epsilon)?;
         let name = self.layer_instance.name().unwrap_or_default();
         let unit = |path: &Path, weights: &Tensor| self.unit(weights, &format!("{name}/{}", path.join("/")));
         with_mapped_params(&self.layer_instance, false, |params| map_with_path(params, unit), f)

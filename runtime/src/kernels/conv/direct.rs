@@ -7,15 +7,13 @@ use super::super::scratch;
 use super::super::simd::Level;
 use super::Geometry;
 use super::block::{Output, for_each, wanted};
-use super::engine::{Engine, MOST_DOTS, engine};
+use super::engine::{Engine, MOST_DOTS, MOST_WINDOWS, engine};
 use super::forward::Places;
 use super::frame::{Band, Frames};
 use super::phase::Phase;
 use super::tile::{Dots, Forward};
 use crate::tensor::memory;
 
-/// Windows of the largest tile.
-const MOST_WINDOWS: usize = 12;
 /// Channels of the largest tile.
 const MOST_CHANNELS: usize = 32;
 /// Windows that the packing of weights pays for.
@@ -152,7 +150,7 @@ fn tiles<T: Number>(
     band: &Band<T>,
     (places, out): (&Places, &Output<T>),
 ) {
-    let (groups, cout, m) = (geometry.groups, geometry.cout, engine.windows);
+    let (groups, cout, m) = (geometry.groups, geometry.cout, engine.height(band.count));
     let (cin_each, cout_each) = (geometry.cin / groups, cout / groups);
     let mut spare = [T::ZERO; MOST_WINDOWS * MOST_CHANNELS];
     for g in 0..groups {
@@ -174,16 +172,17 @@ fn tiles<T: Number>(
                     }
                 });
                 let job = Forward {
-                    windows: &windows[..m],
+                    windows: &windows[..count],
                     taps: &frames.taps,
                     cin: cin_each,
                     weights,
                     row: panels.row.unwrap_or(width),
-                    out: &targets[..m],
+                    out: &targets[..count],
+                    add: false,
                 };
                 // SAFETY: the frame has `cin_each` channels at every tap of its windows, the panel `width` weights for each
                 // tap and channel, and every target takes `width` numbers: either spare ones, or an output of this band.
-                unsafe { engine.forward[panel.vectors - 1](&job) };
+                unsafe { engine.forward[panel.vectors - 1][count - 1](&job) };
                 if !whole {
                     for (i, row) in spare.as_chunks::<MOST_CHANNELS>().0.iter().take(count).enumerate() {
                         // SAFETY: windows have outputs of their own.

@@ -5,11 +5,14 @@ use std::any::Any;
 use super::super::simd::Level;
 use super::tile::{Dots, Forward, Weights};
 
-/// Weights of a tile, the same where their inputs are neighbours, and output channels of dot products, at most.
+/// Windows of a tile, its weights, the same where their inputs are neighbours, and output channels of dot products, at most.
+pub(in super::super) const MOST_WINDOWS: usize = 12;
 pub(super) const MOST_WEIGHTS: usize = 9;
 pub(super) const MOST_NEIGHBOURS: usize = 14;
 pub(super) const MOST_DOTS: usize = 4;
 
+/// Sums up a tile of windows.
+pub(in super::super) type OfWindows<T> = unsafe fn(&Forward<'_, T>);
 /// Sums up a tile of weights.
 pub(in super::super) type OfWeights<T> = unsafe fn(&Weights<'_, T>);
 
@@ -18,10 +21,10 @@ pub(in super::super) type OfWeights<T> = unsafe fn(&Weights<'_, T>);
 pub(in super::super) struct Engine<T> {
     /// Numbers of a vector.
     pub lanes: usize,
-    /// Windows of a tile of [`Forward`].
+    /// Windows of a tile at most.
     pub windows: usize,
-    /// By vectors of output channels, less one.
-    pub forward: [unsafe fn(&Forward<'_, T>); 2],
+    /// By vectors of output channels and windows, each less one.
+    pub forward: [[OfWindows<T>; MOST_WINDOWS]; 2],
     /// Windows of each of `dots`.
     pub dot_windows: [usize; MOST_DOTS],
     /// By output channels, less one.
@@ -33,6 +36,13 @@ pub(in super::super) struct Engine<T> {
     /// The same for weights whose inputs follow each other.
     pub most_neighbours: usize,
     pub neighbours: [[OfWeights<T>; MOST_NEIGHBOURS]; 2],
+}
+
+impl<T> Engine<T> {
+    /// Windows of each tile where `count` are cut into as few tiles as can be, of nearly the same size.
+    pub fn height(&self, count: usize) -> usize {
+        count.div_ceil(count.div_ceil(self.windows).max(1)).max(1)
+    }
 }
 
 /// Returns the engine for a type on the best instruction set up to `level`, if there is one.
@@ -60,7 +70,7 @@ mod x86 {
     use std::arch::x86_64::{__m256, __m256d, __m512, __m512d};
 
     use super::super::tile::{self, Dots, Forward, Weights};
-    use super::{Engine, Level, MOST_NEIGHBOURS, MOST_WEIGHTS, OfWeights};
+    use super::{Engine, Level, MOST_NEIGHBOURS, MOST_WEIGHTS, MOST_WINDOWS, OfWeights, OfWindows};
 
     macro_rules! engine {
         ($name:ident, $vector:ty, $scalar:ty, $lanes:literal, $features:literal, $windows:literal, $dots:expr, $weights:expr, $neighbours:expr) => {
@@ -70,9 +80,9 @@ mod x86 {
                 const DOTS: [usize; 4] = $dots;
 
                 #[target_feature(enable = $features)]
-                unsafe fn forward<const N: usize>(job: &Forward<'_, $scalar>) {
+                unsafe fn forward<const M: usize, const N: usize>(job: &Forward<'_, $scalar>) {
                     // SAFETY: the same promises, and this function has the instruction set.
-                    unsafe { tile::forward::<$vector, $windows, N>(job) }
+                    unsafe { tile::forward::<$vector, M, N>(job) }
                 }
 
                 #[target_feature(enable = $features)]
@@ -91,6 +101,27 @@ mod x86 {
                 unsafe fn neighbours<const M: usize, const N: usize>(job: &Weights<'_, $scalar>) {
                     // SAFETY: the same promises, and this function has the instruction set.
                     unsafe { tile::neighbours::<$vector, M, N>(job) }
+                }
+
+                // A tile needs registers for its sums, for vectors of weights and for an input. Larger tiles are never asked for.
+                const fn tiles_of_windows<const N: usize>() -> [OfWindows<$scalar>; MOST_WINDOWS] {
+                    const fn cut(m: usize) -> usize {
+                        if m < $windows { m } else { $windows }
+                    }
+                    [
+                        forward::<{ cut(1) }, N>,
+                        forward::<{ cut(2) }, N>,
+                        forward::<{ cut(3) }, N>,
+                        forward::<{ cut(4) }, N>,
+                        forward::<{ cut(5) }, N>,
+                        forward::<{ cut(6) }, N>,
+                        forward::<{ cut(7) }, N>,
+                        forward::<{ cut(8) }, N>,
+                        forward::<{ cut(9) }, N>,
+                        forward::<{ cut(10) }, N>,
+                        forward::<{ cut(11) }, N>,
+                        forward::<{ cut(12) }, N>,
+                    ]
                 }
 
                 // A tile needs registers for its sums, for vectors of gradients and for an input; `weights` also needs a pointer for
@@ -137,7 +168,7 @@ mod x86 {
                 pub const ENGINE: Engine<$scalar> = Engine {
                     lanes: $lanes,
                     windows: $windows,
-                    forward: [forward::<1>, forward::<2>],
+                    forward: [tiles_of_windows::<1>(), tiles_of_windows::<2>()],
                     dot_windows: DOTS,
                     dots: [
                         dots::<{ DOTS[0] }, 1>,

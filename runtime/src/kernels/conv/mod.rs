@@ -6,9 +6,12 @@
 //! phases that read no inserted zeros. The numbers do not depend on how many threads there are.
 
 mod block;
+mod deep;
+mod deep_weight;
 mod depthwise;
 mod direct;
 mod engine;
+mod filter;
 mod forward;
 mod frame;
 mod patches;
@@ -21,14 +24,12 @@ mod tile;
 mod vector;
 mod weight;
 
-pub(super) use engine::{Engine, engine};
+pub(super) use engine::{Engine, MOST_WINDOWS, engine};
 pub(super) use tile::Forward;
 
 use super::number::{Number, narrow_all, narrow_then, widen_all};
-use super::scratch;
 use super::simd::Level;
-use super::transpose::transpose;
-use crate::tensor::memory;
+use filter::Filter;
 
 /// The shape of a convolution; one entry per spatial dimension in each list.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -199,7 +200,9 @@ fn forward_at<T: Number>(
     then: &(dyn Fn(usize, &mut [T]) + Sync),
 ) {
     let (lhs, rhs) = (widen_all(lhs), widen_all(rhs));
-    narrow_then(out, then, |out, then| forward::forward(level, geometry, &lhs, &rhs, out, then));
+    narrow_then(out, then, |out, then| {
+        forward::forward(level, geometry, &lhs, Filter::Plain(&rhs), out, then);
+    });
 }
 
 /// Writes the gradient with respect to the input of [`forward`] to `lhs_grad`.
@@ -223,9 +226,8 @@ fn input_gradient_at<T: Number>(
     }
     let (out_grad, rhs) = (widen_all(out_grad), widen_all(rhs));
     let reversed = geometry.reversed();
-    scratch::with(|flipped| {
-        flip(geometry, &rhs, flipped);
-        narrow_all(lhs_grad, |out| forward::forward(level, &reversed, &out_grad, flipped, out, &|_, _| ()));
+    narrow_all(lhs_grad, |out| {
+        forward::forward(level, &reversed, &out_grad, Filter::Reversed(&rhs), out, &|_, _| ());
     });
 }
 
@@ -247,15 +249,4 @@ fn weight_gradient_at<T: Number>(
     geometry.check(lhs.len(), rhs_grad.len(), out_grad.len());
     let (lhs, out_grad) = (widen_all(lhs), widen_all(out_grad));
     narrow_all(rhs_grad, |out| weight::weight_gradient(level, geometry, &lhs, &out_grad, out));
-}
-
-/// Reverses the taps of a kernel and swaps its input and output channels in each group.
-fn flip<T: Number>(geometry: &Geometry, rhs: &[T], flipped: &mut Vec<T>) {
-    let groups = geometry.groups;
-    let (cin_each, cout_each) = (geometry.cin / groups, geometry.cout / groups);
-    memory::resize(flipped, rhs.len(), T::ZERO);
-    let tap = cin_each * geometry.cout;
-    for (tap, out) in rhs.chunks_exact(tap).rev().zip(flipped.chunks_exact_mut(tap)) {
-        transpose(tap, &[cin_each, groups, cout_each], &[2, 1, 0], out);
-    }
 }

@@ -150,6 +150,6 @@ fn axes(geometry: &Geometry, d: usize) -> Vec<Axis> {
         .collect()
 }
 
-fn gcd(a: usize, b: usize) -> usize {
+pub(super) fn gcd(a: usize, b: usize) -> usize {
     if b == 0 { a } else { gcd(b, a % b) }
 }

@@ -162,6 +162,83 @@ fn convolutions_of_many_blocks_follow_the_definition() {
     );
 }
 
+/// A convolution over one dimension.
+fn line(
+    batch: usize,
+    size: usize,
+    kernel: usize,
+    [cin, cout, groups]: [usize; 3],
+    stride: usize,
+) -> Geometry {
+    let (low, high) = ((kernel as isize - 1) / 2, kernel as isize / 2);
+    with_out_sizes(Geometry {
+        batch,
+        in_spatial: vec![size],
+        kernel: vec![kernel],
+        out_spatial: vec![],
+        cin,
+        cout,
+        strides: vec![stride],
+        padding: vec![(low, high)],
+        lhs_dilation: vec![1],
+        rhs_dilation: vec![1],
+        groups,
+    })
+}
+
+#[test]
+fn convolutions_of_many_weights_follow_the_definition() {
+    // Sums beyond one block of channels, with a last block that is smaller, and a last panel of a few channels.
+    agrees::<f32>(&square(1, 4, 3, [130, 72, 1], 1), f64::INFINITY);
+    agrees::<f32>(&square(3, 3, 3, [114, 150, 1], 1), f64::INFINITY);
+    agrees::<f64>(&square(1, 3, 3, [120, 125, 1], 2), f64::INFINITY);
+    // Gradients of the input in phases, with a tap, two and four; and windows that read every other input.
+    agrees::<f32>(&square(2, 6, 3, [99, 160, 1], 2), f64::INFINITY);
+    agrees::<f32>(&square(2, 5, 1, [700, 200, 1], 2), f64::INFINITY);
+    agrees::<f32>(&square(1, 5, 1, [1030, 130, 1], 1), f64::INFINITY);
+    // Sums beyond one block of taps.
+    agrees::<f32>(&line(1, 12, 70, [20, 100, 1], 1), f64::INFINITY);
+    agrees::<f32>(&line(2, 9, 1500, [3, 33, 1], 3), f64::INFINITY);
+    // Groups, and what is put between inputs and between taps.
+    agrees::<f32>(&square(1, 4, 3, [140, 240, 2], 1), f64::INFINITY);
+    agrees::<bf16>(&square(1, 3, 3, [66, 131, 1], 1), f64::INFINITY);
+    let dilated =
+        Geometry { lhs_dilation: vec![2; 2], rhs_dilation: vec![3, 1], ..square(2, 4, 3, [80, 192, 1], 1) };
+    agrees::<f32>(&with_out_sizes(dilated), f64::INFINITY);
+    let spread =
+        Geometry { strides: vec![2, 4], rhs_dilation: vec![2; 2], ..square(2, 9, 3, [80, 192, 1], 1) };
+    agrees::<f32>(&with_out_sizes(spread), f64::INFINITY);
+    agrees::<i32>(&square(1, 3, 3, [130, 72, 1], 1), f64::INFINITY);
+}
+
+#[test]
+fn a_large_batch_gives_what_its_examples_give() {
+    let one = square(1, 16, 3, [64, 128, 1], 1);
+    let all = Geometry { batch: 9, ..one.clone() };
+    let (x, w, y) = (
+        numbers::<f32>(all.lhs_len(), 1),
+        numbers::<f32>(all.rhs_len(), 2),
+        numbers::<f32>(all.out_len(), 3),
+    );
+    let run = |g: &Geometry, x: &[f32], y: &[f32]| {
+        let mut all = [vec![1f32; y.len()], vec![1f32; x.len()], vec![1f32; w.len()]];
+        forward(g, x, &w, &mut all[0]);
+        input_gradient(g, y, &w, &mut all[1]);
+        weight_gradient(g, x, y, &mut all[2]);
+        all
+    };
+    let [out, lhs_grad, rhs_grad] = run(&all, &x, &y);
+    let mut sum = vec![0f32; w.len()];
+    let examples = x.chunks_exact(one.lhs_len()).zip(y.chunks_exact(one.out_len()));
+    for (i, (x, y)) in examples.enumerate() {
+        let [example, lhs_example, part] = run(&one, x, y);
+        assert!(example == out[i * one.out_len()..][..one.out_len()]);
+        assert!(lhs_example == lhs_grad[i * one.lhs_len()..][..one.lhs_len()]);
+        sum.iter_mut().zip(part).for_each(|(sum, x)| *sum += x);
+    }
+    assert!(sum == rhs_grad);
+}
+
 #[test]
 fn every_output_is_handed_on_once_in_whole_rows() {
     for g in [
@@ -169,6 +246,7 @@ fn every_output_is_handed_on_once_in_whole_rows() {
         square(2, 28, 3, [1, 3, 1], 1),
         square(2, 20, 1, [24, 24, 1], 1),
         square(4, 16, 3, [70, 70, 70], 1),
+        square(5, 4, 3, [72, 130, 1], 1),
         Geometry { lhs_dilation: vec![2; 2], out_spatial: vec![31; 2], ..square(2, 16, 3, [16, 16, 1], 1) },
     ] {
         let (x, w) = (numbers::<f32>(g.lhs_len(), 1), numbers::<f32>(g.rhs_len(), 2));
@@ -191,6 +269,8 @@ fn results_do_not_depend_on_the_number_of_threads() {
         square(9, 28, 3, [1, 32, 1], 1),
         square(9, 20, 3, [64, 64, 64], 1),
         square(6, 7, 3, [128, 128, 1], 1),
+        square(5, 7, 3, [60, 40, 1], 2),
+        line(3, 40, 64, [40, 33, 1], 1),
     ] {
         let (x, w, y) = (noise(g.lhs_len()), noise(g.rhs_len()), noise(g.out_len()));
         let run = |threads: usize| {

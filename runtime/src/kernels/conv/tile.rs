@@ -1,6 +1,6 @@
 //! Inner loops that keep their sums in registers, for each instruction set.
 
-use super::vector::Vector;
+use super::vector::{Vector, fetch};
 
 /// A few windows times a few vectors of output channels, summed over all taps and input channels.
 pub(in super::super) struct Forward<'a, T> {
@@ -11,8 +11,9 @@ pub(in super::super) struct Forward<'a, T> {
     /// A row for each tap and channel, `row` elements apart.
     pub weights: *const T,
     pub row: usize,
-    /// Where the channels of each window go.
+    /// Where the channels of each window go, or what they are added to.
     pub out: &'a [*mut T],
+    pub add: bool,
 }
 
 /// # Safety
@@ -27,6 +28,14 @@ pub(super) unsafe fn forward<V: Vector, const M: usize, const N: usize>(job: &Fo
     unsafe {
         let zero = V::splat(std::mem::zeroed());
         let mut sums = [[zero; N]; M];
+        // What is added to is not in the first cache, but will be by the time that it is needed.
+        if job.add {
+            for i in 0..M {
+                for v in 0..N {
+                    fetch(out[i].add(v * V::LANES));
+                }
+            }
+        }
         for &tap in job.taps {
             let mut at = tap;
             let end = tap + cin;
@@ -65,7 +74,11 @@ pub(super) unsafe fn forward<V: Vector, const M: usize, const N: usize>(job: &Fo
         }
         for i in 0..M {
             for v in 0..N {
-                sums[i][v].store(out[i].add(v * V::LANES));
+                let to = out[i].add(v * V::LANES);
+                if job.add {
+                    sums[i][v] = V::load(to).plus(sums[i][v]);
+                }
+                sums[i][v].store(to);
             }
         }
     }
@@ -131,9 +144,10 @@ pub(in super::super) struct Weights<'a, T> {
     /// Gradients of the output, a row for each window.
     pub gradient: *const T,
     pub gradient_row: usize,
-    /// What is added to: a row for each weight.
+    /// A row for each weight, which is added to or written.
     pub sums: *mut T,
     pub sums_row: usize,
+    pub add: bool,
 }
 
 /// # Safety
@@ -169,9 +183,12 @@ unsafe fn add_up<V: Vector, const M: usize, const N: usize>(
     // SAFETY: the caller's promise.
     unsafe {
         let mut sums = [[V::splat(std::mem::zeroed()); N]; M];
-        for i in 0..M {
-            for v in 0..N {
-                sums[i][v] = V::load(job.sums.add(i * job.sums_row + v * V::LANES));
+        let at = |i: usize, v: usize| job.sums.add(i * job.sums_row + v * V::LANES);
+        if job.add {
+            for i in 0..M {
+                for v in 0..N {
+                    fetch(at(i, v));
+                }
             }
         }
         let mut gradient = job.gradient;
@@ -190,7 +207,10 @@ unsafe fn add_up<V: Vector, const M: usize, const N: usize>(
         }
         for i in 0..M {
             for v in 0..N {
-                sums[i][v].store(job.sums.add(i * job.sums_row + v * V::LANES));
+                if job.add {
+                    sums[i][v] = V::load(at(i, v)).plus(sums[i][v]);
+                }
+                sums[i][v].store(at(i, v));
             }
         }
     }

@@ -13,28 +13,43 @@ pub(super) trait Vector: Copy {
     unsafe fn load_first(from: *const Self::Scalar, count: usize) -> Self;
     unsafe fn store(self, to: *mut Self::Scalar);
     unsafe fn times_plus(self, factor: Self, summand: Self) -> Self;
+    unsafe fn plus(self, other: Self) -> Self;
     /// The sum of all lanes, in an order of its own.
     unsafe fn sum(self) -> Self::Scalar;
+}
+
+/// Asks for the cache line at `from`, which may be anywhere, to be brought to the second cache.
+#[inline(always)]
+#[cfg_attr(
+    not(target_arch = "x86_64"),
+    allow(unused_variables, reason = "a hint that other machines do without")
+)]
+pub(super) fn fetch<T>(from: *const T) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a hint, which reads nothing that the program could see and cannot fail.
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T1 }>(from.cast());
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use std::arch::x86_64::{
         __m256, __m256d, __m256i, __m512, __m512d, _mm_add_pd, _mm_add_ps, _mm_add_sd, _mm_add_ss,
-        _mm_cvtsd_f64, _mm_cvtss_f32, _mm_movehdup_ps, _mm_movehl_ps, _mm_unpackhi_pd,
-        _mm256_castpd256_pd128, _mm256_castps256_ps128, _mm256_cmpgt_epi32, _mm256_cmpgt_epi64,
-        _mm256_extractf128_pd, _mm256_extractf128_ps, _mm256_fmadd_pd, _mm256_fmadd_ps, _mm256_loadu_pd,
-        _mm256_loadu_ps, _mm256_maskload_pd, _mm256_maskload_ps, _mm256_set1_epi32, _mm256_set1_epi64x,
-        _mm256_set1_pd, _mm256_set1_ps, _mm256_setr_epi32, _mm256_setr_epi64x, _mm256_storeu_pd,
-        _mm256_storeu_ps, _mm512_fmadd_pd, _mm512_fmadd_ps, _mm512_loadu_pd, _mm512_loadu_ps,
-        _mm512_maskz_loadu_pd, _mm512_maskz_loadu_ps, _mm512_reduce_add_pd, _mm512_reduce_add_ps,
-        _mm512_set1_pd, _mm512_set1_ps, _mm512_storeu_pd, _mm512_storeu_ps,
+        _mm_cvtsd_f64, _mm_cvtss_f32, _mm_movehdup_ps, _mm_movehl_ps, _mm_unpackhi_pd, _mm256_add_pd,
+        _mm256_add_ps, _mm256_castpd256_pd128, _mm256_castps256_ps128, _mm256_cmpgt_epi32,
+        _mm256_cmpgt_epi64, _mm256_extractf128_pd, _mm256_extractf128_ps, _mm256_fmadd_pd, _mm256_fmadd_ps,
+        _mm256_loadu_pd, _mm256_loadu_ps, _mm256_maskload_pd, _mm256_maskload_ps, _mm256_set1_epi32,
+        _mm256_set1_epi64x, _mm256_set1_pd, _mm256_set1_ps, _mm256_setr_epi32, _mm256_setr_epi64x,
+        _mm256_storeu_pd, _mm256_storeu_ps, _mm512_add_pd, _mm512_add_ps, _mm512_fmadd_pd, _mm512_fmadd_ps,
+        _mm512_loadu_pd, _mm512_loadu_ps, _mm512_maskz_loadu_pd, _mm512_maskz_loadu_ps, _mm512_reduce_add_pd,
+        _mm512_reduce_add_ps, _mm512_set1_pd, _mm512_set1_ps, _mm512_storeu_pd, _mm512_storeu_ps,
     };
 
     use super::Vector;
 
     macro_rules! vector {
-        ($vector:ty, $scalar:ty, $lanes:literal, $splat:ident, $load:ident, $store:ident, $fused:ident, $first:path, $sum:path) => {
+        ($vector:ty, $scalar:ty, $lanes:literal, $splat:ident, $load:ident, $store:ident, $fused:ident, $plus:ident, $first:path, $sum:path) => {
             impl Vector for $vector {
                 type Scalar = $scalar;
                 const LANES: usize = $lanes;
@@ -64,6 +79,11 @@ mod x86 {
                     unsafe { $fused(self, factor, summand) }
                 }
                 #[inline(always)]
+                unsafe fn plus(self, other: Self) -> Self {
+                    // SAFETY: the caller has the instruction set.
+                    unsafe { $plus(self, other) }
+                }
+                #[inline(always)]
                 unsafe fn sum(self) -> $scalar {
                     // SAFETY: the caller has the instruction set.
                     unsafe { $sum(self) }
@@ -80,6 +100,7 @@ mod x86 {
         _mm512_loadu_ps,
         _mm512_storeu_ps,
         _mm512_fmadd_ps,
+        _mm512_add_ps,
         first_ps_512,
         _mm512_reduce_add_ps
     );
@@ -91,6 +112,7 @@ mod x86 {
         _mm512_loadu_pd,
         _mm512_storeu_pd,
         _mm512_fmadd_pd,
+        _mm512_add_pd,
         first_pd_512,
         _mm512_reduce_add_pd
     );
@@ -102,6 +124,7 @@ mod x86 {
         _mm256_loadu_ps,
         _mm256_storeu_ps,
         _mm256_fmadd_ps,
+        _mm256_add_ps,
         first_ps_256,
         sum_ps_256
     );
@@ -113,6 +136,7 @@ mod x86 {
         _mm256_loadu_pd,
         _mm256_storeu_pd,
         _mm256_fmadd_pd,
+        _mm256_add_pd,
         first_pd_256,
         sum_pd_256
     );

@@ -7,13 +7,13 @@ use super::super::simd::{self, Level};
 use super::super::threads;
 use super::Geometry;
 use super::block::{Output, for_each, windows};
-use super::depthwise;
 use super::engine::{Engine, OfWeights, engine};
 use super::forward::Places;
 use super::frame::Frames;
 use super::patches::Patches;
 use super::phase::{Phase, phases};
 use super::tile::Weights;
+use super::{deep_weight, depthwise};
 use crate::tensor::memory;
 
 /// Parts that the windows are summed in at most, and what their sums may take together in elements: they are written and
@@ -35,10 +35,13 @@ pub(super) fn weight_gradient<T: Number<Acc = T>>(
     out_grad: &[T],
     rhs_grad: &mut [T],
 ) {
-    rhs_grad.fill(T::ZERO);
     if lhs.is_empty() || out_grad.is_empty() || rhs_grad.is_empty() {
-        return;
+        return rhs_grad.fill(T::ZERO);
     }
+    if let Some(engine) = deep_weight::applicable(level, geometry) {
+        return deep_weight::weight_gradient(geometry, &engine, lhs, out_grad, rhs_grad);
+    }
+    rhs_grad.fill(T::ZERO);
     for phase in phases(geometry).iter().filter(|phase| phase.taps() > 0) {
         if depthwise::applies(geometry) {
             by_channel(geometry, phase, lhs, out_grad, rhs_grad);
@@ -379,6 +382,7 @@ impl Tiles {
                         gradient_row: gradient.row.unwrap_or(vectors * engine.lanes),
                         sums: target.as_mut_ptr(),
                         sums_row: padded,
+                        add: true,
                     };
                     let of: &[OfWeights<T>] = if self.neighbours {
                         &engine.neighbours[vectors - 1]

@@ -1,7 +1,7 @@
 //! Products of a few rows with a large matrix of contiguous columns, which is read once: as many columns at a time as
 //! registers hold sums.
 
-use super::super::conv::{Engine, Forward, engine};
+use super::super::conv::{Engine, Forward, MOST_WINDOWS, engine};
 use super::super::number::Number;
 use super::super::simd::Level;
 use super::super::{scratch, threads, transpose};
@@ -10,8 +10,7 @@ use crate::tensor::memory;
 
 /// Rows of the left matrix at most; `gemm` is as fast for more, and for a matrix of contiguous rows.
 const ROWS: usize = 48;
-/// Windows and channels of the largest tile.
-const MOST_WINDOWS: usize = 12;
+/// Channels of the largest tile.
 const MOST_CHANNELS: usize = 32;
 
 /// Returns the inner loops for a product, if these are the best for it.
@@ -53,8 +52,9 @@ pub(super) unsafe fn product<T: Number>(
         scratch::with(|packed: &mut Vec<T>| {
             // SAFETY: the caller's promise for `used` columns.
             unsafe { pack(rhs.from(0, column), [k, used], width, packed) };
-            for first in (0..m).step_by(engine.windows) {
-                let (count, out) = (m - first, target.at(first * n + column));
+            let height = engine.height(m);
+            for first in (0..m).step_by(height) {
+                let (count, out) = (height.min(m - first), target.at(first * n + column));
                 // SAFETY: the caller's promise; `packed` has `k` rows of `width` elements, and panels are disjoint.
                 unsafe { rows(&engine, lhs.from(first, 0), (packed.as_ptr(), k), [count, used], (out, n)) };
             }
@@ -84,19 +84,19 @@ unsafe fn pack<T: Number>(matrix: View<T>, [rows, columns]: [usize; 2], width: u
     transpose::square(data, (rows, width), (columns, pitch), packed);
 }
 
-/// Some rows of a panel: as many as a tile has, or those that are left.
+/// Some rows of a panel, as many as a tile has at most.
 ///
 /// # Safety
-/// `lhs` has `left` readable rows of `depth` elements, `weights` has `depth` rows of two vectors each, and `out` has `left`
+/// `lhs` has `count` readable rows of `depth` elements, `weights` has `depth` rows of two vectors each, and `out` has `count`
 /// rows of `used` elements, `pitch` apart.
 unsafe fn rows<T: Number>(
     engine: &Engine<T>,
     lhs: View<T>,
     (weights, depth): (*const T, usize),
-    [left, used]: [usize; 2],
+    [count, used]: [usize; 2],
     (out, pitch): (*mut T, usize),
 ) {
-    let (width, count) = (2 * engine.lanes, left.min(engine.windows));
+    let width = 2 * engine.lanes;
     let mut spare = [T::ZERO; MOST_WINDOWS * MOST_CHANNELS];
     let spares = spare.as_mut_ptr();
     let windows: [_; MOST_WINDOWS] = std::array::from_fn(|i| lhs.from(i.min(count - 1), 0).start);
@@ -105,15 +105,16 @@ unsafe fn rows<T: Number>(
         if whole && i < count { out.wrapping_add(i * pitch) } else { spares.wrapping_add(i * MOST_CHANNELS) }
     });
     let job = Forward {
-        windows: &windows[..engine.windows],
+        windows: &windows[..count],
         taps: &[0],
         cin: depth,
         weights,
         row: width,
-        out: &targets[..engine.windows],
+        out: &targets[..count],
+        add: false,
     };
     // SAFETY: the caller's promise; targets take `width` numbers each, and are rows of the output or spare.
-    unsafe { engine.forward[1](&job) };
+    unsafe { engine.forward[1][count - 1](&job) };
     if !whole {
         for (i, row) in spare.as_chunks::<MOST_CHANNELS>().0.iter().take(count).enumerate() {
             // SAFETY: the caller's promise.

@@ -1,0 +1,199 @@
+//! Gradients with respect to many weights: each of them is summed over thousands of windows in a register before it is written,
+//! while a panel of gradients stays in the first cache.
+
+use std::ops::Range;
+
+use super::super::number::Number;
+use super::super::scratch;
+use super::super::simd::{self, Level};
+use super::Geometry;
+use super::block::{Output, for_each};
+use super::engine::{Engine, MOST_NEIGHBOURS, engine};
+use super::filter::CopyRows;
+use super::forward::Places;
+use super::frame::{Band, Frames};
+use super::phase::phases;
+use super::tile::Weights;
+use crate::tensor::memory;
+
+/// Weights of a group from which on they are many: sums of parts of the windows, side by side, would not stay in a cache.
+const MANY_WEIGHTS: usize = 1 << 17;
+/// Channels of a block of the input, about: the inputs of a tile are neighbours, and those of its windows lie close.
+const CHANNELS: usize = 56;
+/// Windows and elements of the frame of a band at most, where shapes allow: it stays in the second cache, mostly.
+const BAND: (usize, usize) = (384, 1 << 18);
+/// Windows that all weights of a tap are multiplied with before the next ones.
+const CHUNK: usize = 256;
+/// Channels of the largest tile.
+const MOST_CHANNELS: usize = 32;
+
+/// Returns the inner loops for a gradient of many weights: by sizes that do not depend on the batch.
+pub(super) fn applicable<T: Number>(level: Level, geometry: &Geometry) -> Option<Engine<T>> {
+    let (cin_each, cout_each) = (geometry.cin / geometry.groups, geometry.cout / geometry.groups);
+    let weights = geometry.kernel.iter().product::<usize>() * cin_each * cout_each;
+    let engine = engine::<T>(level)?;
+    (weights >= MANY_WEIGHTS && cout_each >= engine.lanes).then_some(engine)
+}
+
+/// Writes the gradient to `rhs_grad`; nothing is empty, and the geometry has been checked against the slices.
+pub(super) fn weight_gradient<T: Number>(
+    geometry: &Geometry,
+    engine: &Engine<T>,
+    lhs: &[T],
+    out_grad: &[T],
+    rhs_grad: &mut [T],
+) {
+    let phases = phases(geometry);
+    let written = phases.iter().all(|phase| phase.whole);
+    if !written {
+        rhs_grad.fill(T::ZERO);
+    }
+    let cin_each = geometry.cin / geometry.groups;
+    let most = engine.most_neighbours;
+    // Tiles of one height, and whole numbers of them in a block.
+    let height = cin_each.div_ceil(cin_each.div_ceil(most));
+    let block = (height * (CHANNELS / height).max(1)).min(cin_each);
+    let out = Output::new(rhs_grad);
+    for phase in phases.iter().filter(|phase| phase.taps() > 0) {
+        let frames = Frames::in_blocks(geometry, phase, lhs, block, BAND);
+        let places = Places::new(geometry, phase);
+        let taps = phase.kernel_indices(&geometry.kernel);
+        scratch::with(|buffer| {
+            scratch::with(|gradient| {
+                for index in 0..frames.bands() {
+                    let band = frames.band(index, buffer);
+                    let width = 2 * engine.lanes;
+                    pack(geometry, (&places, phase.whole), &band, width, out_grad, gradient);
+                    let add = !written || index > 0;
+                    let job =
+                        Job { geometry, engine, height, frames: &frames, band, gradient, add, out: &out };
+                    job.run(&taps);
+                }
+            });
+        });
+    }
+}
+
+/// Copies the gradients of the windows of a band, a panel of channels after the other, with zeros behind those of each group.
+fn pack<T: Number>(
+    geometry: &Geometry,
+    (places, is_whole): (&Places, bool),
+    band: &Band<T>,
+    width: usize,
+    out_grad: &[T],
+    packed: &mut Vec<T>,
+) {
+    let cout_each = geometry.cout / geometry.groups;
+    let panels = cout_each.div_ceil(width);
+    let size = geometry.groups * panels * band.count * width;
+    memory::resize(packed, packed.len().max(size), T::ZERO);
+    let output = Output::new(packed);
+    for_each(
+        geometry.groups * panels,
+        size,
+        || (),
+        |(), index| {
+            let (group, first) = (index / panels, index % panels * width);
+            let used = width.min(cout_each - first);
+            // SAFETY: panels do not overlap.
+            let panel = unsafe { output.slice(index * band.count * width, band.count * width) };
+            let from =
+                |window: usize| &out_grad[places.of(window) * geometry.cout + group * cout_each + first..];
+            let copy = |from: &[T], to: &mut [T]| {
+                simd::run(CopyRows { from, step: geometry.cout, count: used, to, width });
+            };
+            if is_whole {
+                copy(from(band.first), panel);
+            } else {
+                let rows = panel.chunks_exact_mut(width).enumerate();
+                rows.for_each(|(window, row)| copy(from(band.first + window), row));
+            }
+        },
+    );
+}
+
+/// What the windows of a band contribute.
+struct Job<'a, T> {
+    geometry: &'a Geometry,
+    engine: &'a Engine<T>,
+    /// Channels of a tile.
+    height: usize,
+    frames: &'a Frames<'a, T>,
+    band: Band<T>,
+    /// Gradients in panels.
+    gradient: &'a [T],
+    /// Whether there are sums already.
+    add: bool,
+    out: &'a Output<T>,
+}
+
+impl<T: Number> Job<'_, T> {
+    fn run(&self, taps: &[usize]) {
+        let Geometry { groups, cin, cout, .. } = *self.geometry;
+        let (cout_each, width) = (cout / groups, 2 * self.engine.lanes);
+        let panels = cout_each.div_ceil(width);
+        let work = self.band.count * taps.len() * cin / groups * cout;
+        for_each(
+            groups * panels * taps.len(),
+            work,
+            || (),
+            |(), index| {
+                let (panel, tap) = (index / taps.len(), index % taps.len());
+                let first = panel % panels * width;
+                let outputs = first..cout_each.min(first + width);
+                self.tap(panel, (panel / panels, outputs), (taps[tap], self.frames.taps[tap]));
+            },
+        );
+    }
+
+    /// The weights of a tap for a panel of output channels of a group.
+    fn tap(&self, panel: usize, (group, outputs): (usize, Range<usize>), (tap, place): (usize, usize)) {
+        let Geometry { groups, cin, cout, .. } = *self.geometry;
+        let (cin_each, cout_each, count) = (cin / groups, cout / groups, self.band.count);
+        let width = 2 * self.engine.lanes;
+        let gradient = &self.gradient[panel * count * width..][..count * width];
+        // A panel of few channels has a vector of zeros behind them, which need not be multiplied.
+        let vectors = if outputs.len() <= self.engine.lanes { 1 } else { 2 };
+        let whole = outputs.len() == vectors * self.engine.lanes;
+        let mut spare = [T::ZERO; MOST_NEIGHBOURS * MOST_CHANNELS];
+        let blocks = self.frames.blocks.len() / groups;
+        let each = count.div_ceil(count.div_ceil(CHUNK));
+        for start in (0..count).step_by(each) {
+            let windows = &self.frames.windows[start..count.min(start + each)];
+            let add = self.add || start > 0;
+            for index in group * blocks..(group + 1) * blocks {
+                let block = &self.frames.blocks[index];
+                let frame = self.band.frame.wrapping_add(index * self.frames.block_size() + place);
+                for channel in block.clone().step_by(self.height) {
+                    let weights = self.height.min(block.end - channel);
+                    let row = (tap * cin_each + channel - group * cin_each) * cout
+                        + group * cout_each
+                        + outputs.start;
+                    let places: [_; MOST_NEIGHBOURS] = std::array::from_fn(|i| channel - block.start + i);
+                    let job = Weights {
+                        frame,
+                        windows,
+                        places: &places[..weights],
+                        gradient: gradient[start * width..].as_ptr(),
+                        gradient_row: width,
+                        sums: if whole { self.out.from(row) } else { spare.as_mut_ptr() },
+                        sums_row: if whole { cout } else { MOST_CHANNELS },
+                        add: add && whole,
+                    };
+                    // SAFETY: a block of the frame has these channels at every tap of its windows, `gradient` two vectors for
+                    // each window, and the target takes whole vectors for each weight: spare ones, or this tap's in the output.
+                    unsafe { self.engine.neighbours[vectors - 1][weights - 1](&job) };
+                    if !whole {
+                        for (i, spare) in spare.chunks_exact(MOST_CHANNELS).take(weights).enumerate() {
+                            // SAFETY: these weights are no one else's.
+                            let sums = unsafe { self.out.slice(row + i * cout, outputs.len()) };
+                            for (sum, &x) in sums.iter_mut().zip(spare) {
+                                *sum = if add { sum.plus(x) } else { x };
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! The weights of a convolution, as they are given or reversed for a gradient.
+
+use std::ops::Range;
+
+use super::super::number::Number;
+use super::super::scratch;
+use super::super::simd::{self, Kernel};
+use super::super::transpose::{square, transpose};
+use super::Geometry;
+use crate::tensor::memory;
+
+/// Weights `[taps, cin / groups, cout]` of a convolution, or of the one whose [reverse](Geometry::reversed) it is: with the
+/// taps in reverse order, and input and output channels of each group swapped.
+#[derive(Clone, Copy)]
+pub(super) enum Filter<'a, T> {
+    Plain(&'a [T]),
+    Reversed(&'a [T]),
+}
+
+/// Some weights of a group.
+pub(super) struct Part<'a> {
+    pub group: usize,
+    pub taps: &'a [usize],
+    /// Channels of the input, and of the output, of the group.
+    pub channels: Range<usize>,
+    pub outputs: Range<usize>,
+}
+
+impl<T: Number> Filter<'_, T> {
+    pub fn is_empty(self) -> bool {
+        let (Filter::Plain(data) | Filter::Reversed(data)) = self;
+        data.is_empty()
+    }
+
+    /// Calls `f` with the weights as those of a convolution of this geometry.
+    pub fn with_plain(self, geometry: &Geometry, f: impl FnOnce(&[T])) {
+        let data = match self {
+            Filter::Plain(data) => return f(data),
+            Filter::Reversed(data) => data,
+        };
+        let groups = geometry.groups;
+        let (cin_each, cout_each) = (geometry.cin / groups, geometry.cout / groups);
+        scratch::with(|plain: &mut Vec<T>| {
+            memory::resize(plain, data.len(), T::ZERO);
+            let tap = cout_each * geometry.cin;
+            for (tap, out) in data.chunks_exact(tap).rev().zip(plain.chunks_exact_mut(tap)) {
+                transpose(tap, &[cout_each, groups, cin_each], &[2, 1, 0], out);
+            }
+            f(plain);
+        });
+    }
+
+    /// Copies weights to panels of `width` output channels, the last of which may be narrower; a panel has a row for each tap
+    /// and channel, with zeros behind the channels that there are, and starts `panel` elements behind the one before.
+    pub fn pack(
+        self,
+        geometry: &Geometry,
+        part: &Part<'_>,
+        (width, narrow): (usize, usize),
+        panel: usize,
+        packed: &mut [T],
+    ) {
+        let (cin_each, cout_each) = (geometry.cin / geometry.groups, geometry.cout / geometry.groups);
+        let channels = part.channels.len();
+        for (index, packed) in packed.chunks_mut(panel).take(part.outputs.len().div_ceil(width)).enumerate() {
+            let first = part.outputs.start + index * width;
+            let outputs = first..part.outputs.end.min(first + width);
+            let width = if outputs.len() <= narrow { narrow } else { width };
+            let taps = part.taps.iter().zip(packed.chunks_exact_mut(channels * width));
+            match self {
+                Filter::Plain(data) => {
+                    for (tap, to) in taps {
+                        let row = (tap * cin_each + part.channels.start) * geometry.cout;
+                        let from = &data[row + part.group * cout_each + outputs.start..];
+                        simd::run(CopyRows { from, step: geometry.cout, count: outputs.len(), to, width });
+                    }
+                }
+                Filter::Reversed(data) => {
+                    let last = data.len() / (cout_each * geometry.cin) - 1;
+                    for (tap, to) in taps {
+                        if outputs.len() < width {
+                            to.fill(T::ZERO);
+                        }
+                        let row = (last - tap) * cout_each + outputs.start;
+                        let from = row * geometry.cin + part.group * cin_each + part.channels.start;
+                        square(&data[from..], (channels, width), (outputs.len(), geometry.cin), to);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Copies the first `count` elements of rows that are `step` apart to rows of `width`, and writes zeros behind them.
+pub(super) struct CopyRows<'a, T> {
+    pub from: &'a [T],
+    pub step: usize,
+    pub count: usize,
+    pub to: &'a mut [T],
+    pub width: usize,
+}
+
+/// Elements that are copied at a time.
+const LANES: usize = 16;
+
+impl<T: Number> Kernel for CopyRows<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        for (to, from) in self.to.chunks_exact_mut(self.width).zip(self.from.chunks(self.step)) {
+            let (to, rest) = to.split_at_mut(self.count);
+            let (mut to, mut from) = (to.chunks_exact_mut(LANES), from[..self.count].chunks_exact(LANES));
+            for (to, from) in to.by_ref().zip(from.by_ref()) {
+                to.copy_from_slice(&from[..LANES]);
+            }
+            for (to, &from) in to.into_remainder().iter_mut().zip(from.remainder()) {
+                *to = from;
+            }
+            rest.fill(T::ZERO);
+        }
+    }
+}

@@ -26,6 +26,8 @@ pub(super) fn create(folder: &Path, private: bool) -> Result<NamedTempFile> {
         use std::os::unix::fs::PermissionsExt as _;
         builder.permissions(fs::Permissions::from_mode(if private { 0o600 } else { 0o666 }));
     }
+    #[cfg(not(unix))]
+    let _ = private;
     for _ in 0..ATTEMPTS {
         let file = builder.tempfile_in(folder)?;
         // Where files cannot be locked, none is ever taken for a leftover.
@@ -44,7 +46,9 @@ fn is_there(file: &NamedTempFile) -> bool {
         file.as_file().metadata().is_ok_and(|metadata| metadata.nlink() > 0)
     }
     #[cfg(not(unix))]
-    file.path().exists()
+    {
+        file.path().exists()
+    }
 }
 
 /// Removes what killed saves left in a folder, as far as this user may.

@@ -31,12 +31,12 @@
 //!
 //! A file appears whole or not at all: it is written under a temporary name (`.flaxen-….tmp`) in the same folder, flushed to the
 //! disk, and renamed; what a save that was killed left there, the next one in that folder removes. A file that is replaced keeps
-//! its mode, its group and, as far as this process may give files away, its owner; a symbolic link stays one, and what it points to
-//! is replaced. Only regular files are read or replaced: pipes, sockets, devices and folders are an error, and so is a file that
-//! may not be written. [`write`](fn@write) does the same for files of other kinds.
+//! its mode, its group and, as far as this process may give files away, its owner. A symbolic link stays one, and what it points
+//! to is replaced; other hard links keep the old file. Only regular files are read or replaced: pipes, sockets, devices and folders
+//! are an error, and so is a file that may not be written. [`write`](fn@write) does the same for files of other kinds.
 //!
-//! Files are not trusted: what is truncated, corrupt or contradictory is an [`Error::File`] that names the
-//! file and says what is wrong, and no more memory is taken than the file is long (for compressed npz: than its contents are).
+//! Files are not trusted: what is truncated, corrupt or contradictory is an [`Error::File`] that names the file and says what is
+//! wrong, and no more memory is taken than the file is long (for compressed npz: than its contents are).
 
 mod atomic;
 mod formats;

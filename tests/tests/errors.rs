@@ -3,8 +3,9 @@
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use flaxen::nn::DenseGeneral;
 use flaxen::prelude::*;
-use flaxen::{Array, Aval, Error, Shape, axis_size, eval_shape};
+use flaxen::{Array, Aval, Error, Shape, WindowOptions, WindowReduction, axis_size, eval_shape};
 use flaxen_tests::numbers::{scalar, total, vector};
 
 fn shape(sizes: &[usize]) -> Shape {
@@ -375,6 +376,7 @@ fn sizes_that_cannot_be_addressed_are_refused_where_they_are_made() {
     };
     let (one, pair) = (Tensor::from([1.0f32]), Tensor::from([1.0f32, 2.0]));
     let wide = |rows: usize, columns: usize| Tensor::zeros([rows, columns]);
+    let huge = |shape: &[usize]| Tensor::abstract_value(Aval::new(shape, DType::F32));
     refused("broadcast_to", one.try_broadcast_to([HALF, 8]));
     refused("broadcast_to bytes", one.try_broadcast_to([HALF]));
     refused("broadcast_to nothing", one.try_broadcast_to([HALF, 8, 0]));
@@ -395,6 +397,35 @@ fn sizes_that_cannot_be_addressed_are_refused_where_they_are_made() {
     refused("jit", jit(|x: Tensor| x.try_broadcast_to([HALF, 8])).call(one.clone()));
     refused("eval_shape", eval_shape(|x: Tensor| x.try_broadcast_to([HALF, 8]), &one));
     refused("Aval", Aval::try_new([HALF, 8], DType::F32).map(|_| one.clone()));
+    refused("stack", eval_shape(|x: Tensor| Tensor::try_stack(&vec![x; 40], 0), &huge(&[1 << 58])));
+    refused(
+        "take",
+        eval_shape(|x: Tensor| x.try_take(Tensor::zeros_of([1 << 20], DType::I32), 0), &huge(&[2, 1 << 50])),
+    );
+    refused("outer", eval_shape(|x: Tensor| flaxen::try_einsum("i,j->ij", &[&x, &x]), &huge(&[1 << 40])));
+    let wide_kernel = Tensor::ones([3, 2, 1 << 20]);
+    refused(
+        "conv",
+        eval_shape(
+            |x: Tensor| x.try_conv_general(&wide_kernel, &ConvOptions::new()),
+            &huge(&[1, 1 << 45, 2]),
+        ),
+    );
+    let around = Padding::Explicit(vec![(1 << 40, 0); 2]);
+    let window = WindowOptions::new([1, 1]).padding(around);
+    refused("window", wide(3, 3).try_reduce_window(&window, WindowReduction::Max));
+    let many = vmap(|x: Tensor| x.try_add(Tensor::ones([2]))).in_axes(None).axis_size(1 << 62);
+    refused("axis_size", many.call(pair.clone()));
+    for size in [1 << 62, usize::MAX] {
+        let error = Dense::new(size).init(key(0)).call(&Tensor::ones([1, 4])).err().unwrap().to_string();
+        assert!(error.contains("in `/` (Dense)") && error.contains("fits the address space"), "{error}");
+        let layer = DenseGeneral::new([size, 8]);
+        let error = layer.init(key(0)).call(&Tensor::ones([1, 4])).err().unwrap().to_string();
+        assert!(
+            error.contains("in `/` (DenseGeneral)") && error.contains("fits the address space"),
+            "{error}"
+        );
+    }
     let made = eval_shape(
         |x: Tensor| x.try_matmul(&x),
         &Tensor::abstract_value(Aval::new([1 << 30; 2], DType::F32)),

@@ -74,7 +74,7 @@ impl Layer for DenseGeneral {
         let (batch_size, units) = (saturating_size(&batch_sizes), saturating_size(&self.features));
 
         let kernel_shape = [&batch_sizes[..], &inputs, &self.features].concat();
-        let flat = [batch_size * saturating_size(&inputs), units];
+        let flat = [batch_size.saturating_mul(saturating_size(&inputs)), units];
         let kernel =
             self.param_of("kernel", flattened(&self.kernel_init, &flat), kernel_shape, self.param_dtype)?;
         let bias_shape = [&batch_sizes[..], &self.features].concat();

@@ -139,7 +139,7 @@ fn matrix(op: &'static str, x: &Tensor) -> Result<(usize, usize)> {
 /// Row and column numbers of a matrix, the rows moved up by `k`.
 #[track_caller]
 pub(super) fn numbers(rows: usize, columns: usize, k: isize) -> Result<(Tensor, Tensor)> {
-    Aval::unchecked([rows, columns], DType::I64).check_size("eye")?;
+    Aval::unchecked([rows, columns], DType::Bool).check_size("eye")?;
     let rows = create::iota([rows, 1], DType::I64, 0)?.try_add(k as i64)?;
     Ok((rows, create::iota([1, columns], DType::I64, 1)?))
 }

@@ -36,6 +36,7 @@ impl Initializer {
         function: impl Fn(&Key, &[usize], DType) -> R + Send + Sync + 'static,
     ) -> Initializer {
         let function = move |key: &Key, shape: &[usize], dtype| {
+            Aval::unchecked(shape, dtype).check_size("init")?;
             function(key, shape, dtype).value().and_then(|value| Value::try_of(&value))
         };
         Initializer { name: None, function: Arc::new(function) }

@@ -79,6 +79,35 @@ fn every_optimizer_reduces_a_quadratic_also_when_staged_and_staging_changes_noth
 }
 
 #[test]
+fn parameters_without_elements_and_no_parameters_change_nothing() {
+    let of_leaves = [
+        ("clip", optim::clip(0.1).boxed()),
+        ("clip_by_block_rms", optim::clip_by_block_rms(0.1).boxed()),
+        ("adaptive_grad_clip", optim::adaptive_grad_clip(0.1).boxed()),
+        ("ema", optim::ema(0.9).boxed()),
+    ];
+    for (name, tx) in optimizers().into_iter().chain(of_leaves) {
+        let some = params();
+        let more = params().with("none", Tensor::zeros([0, 3])).with("hollow", Tensor::zeros([3, 0, 4]));
+        let (mut state, mut state_of_more) = (tx.init(&some), tx.init(&more));
+        for _ in 0..2 {
+            let (updates, updates_of_more);
+            (updates, state) = tx.update(&some, &state, &some).unwrap();
+            (updates_of_more, state_of_more) = tx.update(&more, &state_of_more, &more).unwrap();
+            assert_eq!(updates_of_more.tensor("none").unwrap().shape(), [0, 3], "{name}");
+            assert_eq!(updates_of_more.tensor("hollow").unwrap().shape(), [3, 0, 4], "{name}");
+            for path in ["encoder/kernel", "encoder/bias", "scale"] {
+                let (a, b) = (updates.tensor(path).unwrap(), updates_of_more.tensor(path).unwrap());
+                assert!(a.all_close(b, 1e-6, 1e-7).unwrap(), "{name} {path}: {a} and {b}");
+            }
+        }
+        let nothing = Dict::new();
+        let updated = tx.update(&nothing, &tx.init(&nothing), &nothing);
+        assert_eq!(updated.map(|(updates, _)| updates), Ok(nothing), "{name}");
+    }
+}
+
+#[test]
 fn states_are_trees_that_can_be_mapped_and_taken_apart() {
     for (name, tx) in optimizers() {
         let state = tx.init(&params());

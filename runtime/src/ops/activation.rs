@@ -103,6 +103,11 @@ fn along(op: &'static str, x: &Tensor, axis: isize) -> Result<Tensor> {
     inexact(x)
 }
 
+/// Whether there is nothing along an axis, of which nothing is the largest.
+fn is_empty(x: &Tensor, axis: isize) -> bool {
+    axis_of("softmax", axis, x.rank()).is_ok_and(|axis| x.shape()[axis] == 0)
+}
+
 impl Tensor {
     /// Positive numbers with a sum of 1 along an axis, in proportion to `eˣ`.
     ///
@@ -127,6 +132,9 @@ impl Tensor {
     #[track_caller]
     pub fn try_softmax(&self, axis: isize) -> Result<Tensor> {
         let x = along("softmax", self, axis)?;
+        if is_empty(&x, axis) {
+            return Ok(x);
+        }
         let top = x.try_max_keep(axis)?.stop_gradient();
         let weights = (x - top).exp();
         let total = weights.try_sum_keep(axis)?;
@@ -152,6 +160,9 @@ impl Tensor {
     pub fn try_softmax_where(&self, axis: isize, mask: impl TensorLike) -> Result<Tensor> {
         let (x, mask) = (along("softmax_where", self, axis)?, mask.operand()?);
         let shown = mask.try_select(&x, x.like(f64::NEG_INFINITY))?;
+        if is_empty(&shown, axis) {
+            return Ok(shown);
+        }
         let top = shown.try_max_keep(axis)?.stop_gradient();
         // What the mask hides takes no part, not even as an infinity times 0 in the gradient.
         let shifted = mask.try_select(&x - top, x.like(0.0))?;
@@ -177,6 +188,9 @@ impl Tensor {
     #[track_caller]
     pub fn try_log_softmax(&self, axis: isize) -> Result<Tensor> {
         let x = along("log_softmax", self, axis)?;
+        if is_empty(&x, axis) {
+            return Ok(x);
+        }
         let shifted = &x - x.try_max_keep(axis)?.stop_gradient();
         let total = shifted.exp().try_sum_keep(axis)?.log();
         Ok(shifted - total)

@@ -8,7 +8,9 @@ use smallvec::smallvec;
 
 use super::scatter::{self, Kind};
 use super::windows::{Outside, Windows};
-use super::{addressable, axis_of, cotangent, only, scalar_array, unpack, unwrap, zeros_of};
+use super::{
+    addressable, axis_of, broadcast_shapes, cotangent, only, scalar_array, unpack, unwrap, zeros_of,
+};
 use crate::error::{Error, Result};
 use crate::kernels::strided;
 use crate::primitive::{Args, Keeps, Outs, Prepared, Primitive, Saved};
@@ -207,6 +209,13 @@ impl Tensor {
         let axis = axis_of("take_along_axis", axis, self.rank())?;
         let (windows, positions) =
             Windows::paired_along("take_along_axis", self.shape(), axis, indices.shape())?;
+        if self.shape()[axis] == 0 && indices.dtype().is_integer() {
+            // From an axis without elements JAX reads zeros.
+            let mut others: Shape = self.shape().into();
+            others[axis] = 1;
+            let shape = broadcast_shapes("take_along_axis", &[&others, indices.shape()])?;
+            return zeros_of(&self.aval().with_shape(shape));
+        }
         gather(self, &indices.try_reshape(&positions)?, windows)
     }
 

@@ -73,6 +73,11 @@ fn norm(x: &Tensor, axes: &[usize], order: f64) -> Result<Tensor> {
         return reduce::sum_axes(&x.try_mul(&x)?, axes)?.try_sqrt();
     }
     let size = x.try_abs()?;
+    if order.is_infinite() && reduced_size(x.shape(), axes) == 0 {
+        // The largest magnitude of none is 0, the smallest infinite.
+        let zero = reduce::sum_axes(&size, axes)?;
+        return if order > 0.0 { Ok(zero) } else { zero.try_sub(order) };
+    }
     if order == f64::INFINITY {
         // A tie with 0, as JAX's initial value: half of the slope where all are 0.
         reduce::max_axes(&size, axes)?.try_maximum(size.like(0.0))

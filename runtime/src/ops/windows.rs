@@ -53,9 +53,15 @@ impl Windows {
         let (Some((&depth, index_axes)), rank) = (indices.shape.split_last(), operand.rank()) else {
             return Err(Error::shape(op, "indices without axes", "a last axis that holds a position"));
         };
+        // Where there are no windows, none reaches outside, also not on an axis without elements.
+        let none = index_axes.contains(&0);
+        let inside = |axis: usize, dropped: bool| {
+            self.sizes[axis] <= operand.shape[axis] || (none && dropped && self.sizes[axis] == 1)
+        };
+        let dropped = |axis: &usize| self.collapsed.contains(axis) || self.paired.contains(axis);
         let fits = depth == self.indexed.len()
             && self.sizes.len() == rank
-            && self.sizes.iter().zip(&operand.shape).all(|(window, size)| window <= size)
+            && (0..rank).all(|axis| inside(axis, dropped(&axis)))
             && self.collapsed.iter().chain(&self.paired).all(|&axis| axis < rank && self.sizes[axis] == 1)
             && self.indexed.iter().all(|&axis| axis < rank)
             && self.paired.len() == self.indices_paired.len()

@@ -62,7 +62,12 @@ fn along(bound: &Tensor, axis: usize, leaf: &Tensor) -> Result<Tensor> {
 fn largest_along(x: &Tensor, axis: usize) -> Result<Tensor> {
     let others: Vec<isize> =
         (0..x.rank()).filter(|&other| other != axis).map(|other| other as isize).collect();
-    if others.is_empty() { Ok(x.clone()) } else { x.try_max_axes(others) }
+    match x.size() {
+        _ if others.is_empty() => Ok(x.clone()),
+        // Squares, of which the largest of none is 0.
+        0 => x.try_sum_axes(others),
+        _ => x.try_max_axes(others),
+    }
 }
 
 impl<P: Tree + Clone> GradientTransformation<P> for ScaleBySm3 {

@@ -70,6 +70,9 @@ impl Primitive for Qr {
         _wants: &[bool],
     ) -> Result<Args<Option<Tensor>>> {
         let (_, m, n) = matrix("qr", saved.arg_aval(0))?;
+        if saved.arg_aval(0).size() == 0 {
+            return Ok(smallvec![Some(zeros_of(saved.arg_aval(0))?)]);
+        }
         if m < n || (m > n && self.0 == QrMode::Full) {
             let message =
                 format!("that is known only for as many rows as columns, or more if reduced; found {m}x{n}");

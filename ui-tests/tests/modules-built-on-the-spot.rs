@@ -1,6 +1,7 @@
 //! Modules that are built where they are called get names by their order.
 // What the attribute rewrites may stand inside of macros, too, and types may be named like functions.
-#![allow(clippy::useless_vec, non_camel_case_types, uncommon_codepoints)]
+#![allow(non_camel_case_types, uncommon_codepoints)]
+#![allow(clippy::redundant_closure_call, clippy::redundant_pattern_matching, clippy::useless_vec)]
 
 use std::sync::Arc;
 

@@ -67,12 +67,18 @@ impl Adopt<'_> {
         let inner = Span::mixed_site().located_at(at);
         let this = located_at(self.this, at);
         let p = self.options.private(inner);
-        let arm = if makes_a_value(built) {
+        let is_value = makes_a_value(built);
+        let arm = if is_value {
             quote_spanned!(inner=> built => #p::Built(&built).__adopter()(#this, built))
         } else {
             quote_spanned!(inner=> built => #p::Built(built).__adopt(#this))
         };
-        let reference = (!makes_a_value(built)).then(|| quote_spanned!(at=> &));
+        let built = match built {
+            // A block that is matched upon is something to warn of.
+            Expr::Block(_) | Expr::Unsafe(_) => quote_spanned!(inner=> ::core::convert::identity(#built)),
+            _ => built.to_token_stream(),
+        };
+        let reference = (!is_value).then(|| quote_spanned!(at=> &));
         Expr::Verbatim(quote_spanned!(at=> match #reference #built { #arm }))
     }
 }

@@ -118,10 +118,6 @@ fn what_is_called_where_it_is_built_becomes_a_child() {
         quote!(self.block(3)),
         quote!((self.make)(3)),
         quote!(if a { Dense::new(3) } else { Dense::new(4) }),
-        quote!({
-            let features = 3;
-            Dense::new(features)
-        }),
         quote!(sequential![Dense::new(3), Tensor::relu]),
     ] {
         let after = child(built.clone());
@@ -132,6 +128,12 @@ fn what_is_called_where_it_is_built_becomes_a_child() {
             quote!(let y = async { (&#after).call(x) }; y),
         );
     }
+}
+
+#[test]
+fn a_block_is_not_matched_upon() {
+    let after = child(quote!(::core::convert::identity({ Dense::new(3) })));
+    assert_adopts(quote!(let y = { Dense::new(3) }.call(x)?; y), quote!(let y = #after.call(x)?; y));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Threads: shared functions, and threads inside transforms.
 
+use std::sync::Barrier;
 use std::thread;
 
 use flaxen::prelude::*;
@@ -33,6 +34,52 @@ fn two_threads_share_a_jitted_function() {
             });
         }
     });
+}
+
+#[test]
+fn threads_that_trace_one_function_at_once_keep_one_program() {
+    const THREADS: usize = 16;
+    for round in 0..8 {
+        let meeting = Barrier::new(THREADS);
+        // All of them are in the middle of tracing when they meet.
+        let f = jit(|x: Tensor| {
+            meeting.wait();
+            Ok(x.sin() * 2.0)
+        });
+        let f = if round % 2 == 0 { f } else { f.limit(1) };
+        thread::scope(|s| {
+            for i in 0..THREADS {
+                let f = &f;
+                s.spawn(move || {
+                    let x = scalar(i as f32);
+                    assert_same(&f.call(x.clone()).unwrap(), &(x.sin() * 2.0));
+                });
+            }
+        });
+        f.call(scalar(1.0)).unwrap();
+        let stats = f.stats();
+        assert_eq!((f.traces(), stats.programs), (1, 1));
+        assert_eq!((stats.traces, stats.hits, stats.evicted), (THREADS as u64, 1, 0));
+    }
+}
+
+#[test]
+fn threads_that_need_one_program_at_once_keep_one_however_they_meet() {
+    const THREADS: usize = 16;
+    for _ in 0..20 {
+        let (f, meeting) = (jit(|x: Tensor| Ok(x.cos())), Barrier::new(THREADS));
+        thread::scope(|s| {
+            for _ in 0..THREADS {
+                s.spawn(|| {
+                    meeting.wait();
+                    f.call(scalar(0.5)).unwrap();
+                });
+            }
+        });
+        let stats = f.stats();
+        assert_eq!((f.traces(), stats.programs, stats.evicted), (1, 1, 0));
+        assert_eq!(stats.traces + stats.hits, THREADS as u64);
+    }
 }
 
 #[test]

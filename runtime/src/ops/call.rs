@@ -143,8 +143,8 @@ impl Call {
                 backward: Call::with(graph, self.0.is_fused),
             })
         })?;
-        lock(&self.0.linear).insert(key, linear.clone());
-        Ok(linear)
+        // Of several threads that come here at once, all take what the first has kept.
+        Ok(lock(&self.0.linear).entry(key).or_insert(linear).clone())
     }
 
     /// The graph over a batch, with only some inputs mapped.
@@ -190,8 +190,7 @@ impl Call {
             assert!(captured.is_empty(), "a graph holds no traced values");
             Ok::<_, crate::Error>((Call::with(graph, self.0.is_fused), mapped))
         })?;
-        lock(&self.0.batched).insert(key, found.clone());
-        Ok(found)
+        Ok(lock(&self.0.batched).entry(key).or_insert(found).clone())
     }
 }
 
@@ -255,5 +254,36 @@ impl PartialEq for Call {
 impl std::fmt::Debug for Call {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("call")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Barrier;
+
+    use super::*;
+
+    #[test]
+    fn threads_that_derive_one_rule_at_once_get_the_same_programs() {
+        const THREADS: usize = 16;
+        let aval = Aval::new([3], crate::DType::F32);
+        let axis = Axis { name: None, size: 2 };
+        for _ in 0..10 {
+            let stage = Stage::new(None);
+            let x = stage.input(&aval);
+            let y = trace::run(Trace::Stage(stage.clone()), || x.try_sin()).unwrap();
+            let call = Call::new(stage.finish(&[y]).0);
+            let meeting = Barrier::new(THREADS);
+            let derive = || {
+                meeting.wait();
+                let Linear { forward, backward } = call.linear(&[true]).unwrap();
+                [forward, backward, call.batched(&[true], &axis).unwrap().0]
+            };
+            let found: Vec<[Call; 3]> = std::thread::scope(|scope| {
+                let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(derive)).collect();
+                threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+            });
+            assert!(found.iter().all(|calls| *calls == found[0]));
+        }
     }
 }

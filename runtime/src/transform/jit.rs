@@ -55,7 +55,7 @@ struct Counts {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct JitStats {
-    /// Times the function was traced.
+    /// Times the function was traced; threads that need the same program at once may each trace it, and one of them is kept.
     pub traces: u64,
     /// Calls that found a program.
     pub hits: u64,
@@ -294,14 +294,21 @@ where
         let staged = stage(&inputs, &avals, &self.f)?;
         let (captured, mut outs) = (staged.captured, staged.outs);
         let refills = Refills::new(&inputs, &mut outs);
-        let (call, used) = (Call::with(staged.graph, self.is_fused), AtomicU64::new(used));
-        let entry = Arc::new(Entry { used, key, inputs, avals, axes, call, captured, outs, refills });
+        let call = Call::with(staged.graph, self.is_fused);
+        let last = AtomicU64::new(used);
+        let entry = Arc::new(Entry { used: last, key, inputs, avals, axes, call, captured, outs, refills });
         let spent = start.elapsed().as_nanos() as u64;
         self.counts.compile_nanos.fetch_add(spent, Ordering::Relaxed);
         if self.counts.traces.fetch_add(1, Ordering::Relaxed) + 1 == SUSPICIOUS {
             warn_of_many::<F>();
         }
         let mut cache = self.cache.write().unwrap_or_else(PoisonError::into_inner);
+        // Threads may trace at once, as no lock is held meanwhile: all of them run what the first has kept.
+        let same = |kept: &&Arc<Entry>| kept.key == key && kept.fits(args, &entry.axes);
+        if let Some(kept) = cache.iter().find(same) {
+            kept.used.store(used, Ordering::Relaxed);
+            return Ok(kept.clone());
+        }
         if cache.len() >= self.limit
             && let Some(oldest) = (0..cache.len()).min_by_key(|&i| cache[i].used.load(Ordering::Relaxed))
         {

@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 use super::fuse::Fusion;
 use super::graph::{Eqn, Graph, Var};
 use crate::error::{Error, Result};
-use crate::kernels::fused::Source;
+use crate::kernels::fused::{Fused, Source};
 use crate::primitive::{Args, Outs, Prepared, Primitive};
 use crate::tensor::{Array, Aval};
 use crate::trace::Axis;
@@ -20,15 +20,10 @@ pub(crate) struct Epilogue(Arc<Body>);
 
 struct Body {
     product: Arc<dyn Primitive>,
-    /// The first so many arguments are the product's.
-    args: usize,
     /// What the product makes.
     made: Aval,
     fusion: Fusion,
-    /// Which input of the fusion that is; the others are the rest of the arguments.
-    input: usize,
-    /// In the memory of which result it arrives.
-    result: usize,
+    joint: Joint,
 }
 
 impl Graph {
@@ -71,11 +66,9 @@ impl Graph {
         let rest = reader.args.iter().enumerate().filter(|&(i, _)| i != input).map(|(_, &arg)| arg);
         let body = Body {
             product: product.primitive.clone(),
-            args: product.args.len(),
             made: aval.clone(),
             fusion,
-            input,
-            result,
+            joint: Joint { args: product.args.len(), input, result },
         };
         Some(Eqn {
             primitive: Arc::new(Epilogue(Arc::new(body))),
@@ -97,31 +90,47 @@ impl Epilogue {
 
     /// The product's kernel for arguments of these shapes.
     pub(super) fn prepare(&self, args: &[&Aval]) -> Option<Box<dyn Prepared>> {
-        self.0.product.prepare(&args[..self.0.args], &self.0.made)
+        self.0.product.prepare(&args[..self.0.joint.args], &self.0.made)
     }
 
+    pub(super) fn joint(&self) -> Joint {
+        self.0.joint
+    }
+}
+
+/// How a product and the fused kernel behind it share their arguments and results.
+#[derive(Clone, Copy)]
+pub(super) struct Joint {
+    /// The first so many arguments are the product's.
+    args: usize,
+    /// Which input of the fused kernel the product is; the others are the rest of the arguments.
+    input: usize,
+    /// In the memory of which result it arrives.
+    result: usize,
+}
+
+impl Joint {
     /// Runs both kernels, of the arguments of both.
-    pub(super) fn run(&self, kernel: &dyn Prepared, args: &[Source<'_>], results: &mut [&mut [u8]]) {
-        let (own, rest) = args.split_at(self.0.args);
+    pub fn run(self, fused: &Fused, product: &dyn Prepared, args: &[Source<'_>], results: &mut [&mut [u8]]) {
+        let (own, rest) = args.split_at(self.args);
         let own: SmallVec<[&[u8]; 4]> = own.iter().copied().map(Source::bytes).collect();
         let mut inputs: SmallVec<[Source<'_>; 16]> = rest.iter().copied().collect();
-        inputs.insert(self.0.input, Source::Result(self.0.result));
-        let fused = self.0.fusion.kernel();
-        fused.run_after(&inputs, results, self.0.result, &|out, then| kernel.run_then(&own, out, then));
+        inputs.insert(self.input, Source::Result(self.result));
+        fused.run_after(&inputs, results, self.result, &|out, then| product.run_then(&own, out, then));
     }
 
-    /// The argument that is an input of the fusion, if it is not the product.
-    fn arg_of(&self, input: usize) -> Option<usize> {
-        match input.cmp(&self.0.input) {
-            std::cmp::Ordering::Less => Some(self.0.args + input),
+    /// The argument that is an input of the fused kernel, if it is not the product.
+    fn arg_of(self, input: usize) -> Option<usize> {
+        match input.cmp(&self.input) {
+            std::cmp::Ordering::Less => Some(self.args + input),
             std::cmp::Ordering::Equal => None,
-            std::cmp::Ordering::Greater => Some(self.0.args + input - 1),
+            std::cmp::Ordering::Greater => Some(self.args + input - 1),
         }
     }
 
     /// Which argument's memory each result may be written to.
-    pub(super) fn in_place(&self) -> Vec<Option<usize>> {
-        self.0.fusion.in_place().iter().map(|pair| pair.and_then(|input| self.arg_of(input))).collect()
+    pub fn in_place(self, fused: &Fused) -> Vec<Option<usize>> {
+        fused.in_place().iter().map(|pair| pair.and_then(|input| self.arg_of(input))).collect()
     }
 }
 
@@ -151,13 +160,13 @@ impl Primitive for Epilogue {
     fn flops(&self, args: &[&Aval], _outs: &[&Aval]) -> u64 {
         self.0
             .product
-            .flops(&args[..self.0.args], &[&self.0.made])
+            .flops(&args[..self.0.joint.args], &[&self.0.made])
             .saturating_add(self.0.fusion.flops(&[], &[]))
     }
 }
 
 impl std::fmt::Debug for Epilogue {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:?}, then as %{} of {:?}", self.0.product, self.0.input, self.0.fusion)
+        write!(f, "{:?}, then as %{} of {:?}", self.0.product, self.0.joint.input, self.0.fusion)
     }
 }

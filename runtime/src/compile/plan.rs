@@ -7,7 +7,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::epilogue::Epilogue;
 use super::fuse::{Fusible, Fusion};
 use super::graph::{Eqn, Graph, Var};
-use super::program::{Action, Step};
+use super::program::{Action, Kind, Origin, Step};
 use crate::primitive::Args;
 use crate::tensor::Aval;
 
@@ -16,21 +16,41 @@ use crate::tensor::Aval;
 pub(super) enum Operand {
     /// An array; true at its last use, where it is moved out. Donation is nothing more than this, applied to an argument the
     /// caller gave away.
-    Slot(usize, bool),
+    Slot(u32, bool),
     /// Memory of the program, so many bytes of it.
-    Home(usize, usize),
-    Const(usize),
+    Home(u32, usize),
+    Const(u32),
 }
 
 /// Where a value is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Dest {
-    Slot(usize),
-    Home(usize, usize),
+    /// An array, and the number of what is known of it.
+    Slot(u32, u32),
+    Home(u32, usize),
+}
+
+/// A result of a step, and which argument's memory it may be written to.
+pub(super) struct Out {
+    pub dest: Dest,
+    pub pair: Option<u32>,
+}
+
+/// What steps read and write, step after step.
+#[derive(Default)]
+pub(super) struct Lists {
+    pub args: Vec<Operand>,
+    pub outs: Vec<Out>,
+    /// Slots of arguments that are not used again.
+    pub ends: Vec<u32>,
+    /// Of arrays that are made.
+    pub avals: Vec<Aval>,
 }
 
 pub(super) struct Plan {
     pub steps: Vec<Step>,
+    pub lists: Lists,
+    pub origins: Vec<Origin>,
     pub outs: Vec<Operand>,
     /// Bytes of each home.
     pub homes: Vec<usize>,
@@ -43,22 +63,24 @@ struct Planner<'a> {
     graph: &'a Graph,
     /// The last step that reads a value; results are read after all of them.
     last: FxHashMap<Var, usize>,
-    consts: FxHashMap<Var, usize>,
+    consts: FxHashMap<Var, u32>,
     /// By variable: the one whose array is read for it. A value that kernels alone read under another shape needs no array
     /// of that shape.
     bases: Vec<Var>,
     /// The last step that reads an array.
     last_array: FxHashMap<Var, usize>,
     /// Arrays have a slot each.
-    slots: FxHashMap<Var, usize>,
+    slots: FxHashMap<Var, u32>,
     at_home: Vec<bool>,
     /// Where values of homes are, and how many values under other shapes still share that.
-    home: FxHashMap<Var, usize>,
+    home: FxHashMap<Var, u32>,
     homes: Vec<usize>,
-    free: Vec<usize>,
+    free: Vec<u32>,
     /// Bytes of values in homes: now, and at most so far.
     alive: usize,
     needed: usize,
+    lists: Lists,
+    origins: Vec<Origin>,
 }
 
 impl Plan {
@@ -68,7 +90,7 @@ impl Plan {
         let mut planner = Planner {
             graph,
             last: FxHashMap::default(),
-            consts: graph.consts.iter().enumerate().map(|(i, (var, _))| (*var, i)).collect(),
+            consts: graph.consts.iter().enumerate().map(|(i, (var, _))| (*var, i as u32)).collect(),
             bases: bases(graph, &actions, &roots),
             last_array: FxHashMap::default(),
             slots: FxHashMap::default(),
@@ -78,6 +100,8 @@ impl Plan {
             free: Vec::new(),
             alive: 0,
             needed: 0,
+            lists: Lists::default(),
+            origins: Vec::new(),
         };
         // A value lasts as long as all its shapes.
         for (at, eqn) in graph.eqns.iter().enumerate() {
@@ -91,7 +115,7 @@ impl Plan {
         }
         planner.last_array.extend(graph.outs.iter().map(|&out| (out, usize::MAX)));
         for &input in &graph.inputs {
-            let next = planner.slots.len();
+            let next = planner.slots.len() as u32;
             planner.slots.insert(input, next);
         }
         let steps = graph.eqns.iter().zip(actions).enumerate();
@@ -106,20 +130,20 @@ impl Plan {
             });
         }
         outs.reverse();
-        let Planner { homes, needed, slots, .. } = planner;
-        Plan { steps, outs, homes, needed, slots: slots.len() }
+        let Planner { homes, needed, slots, lists, origins, .. } = planner;
+        Plan { steps, lists, origins, outs, homes, needed, slots: slots.len() }
     }
 }
 
 fn action(graph: &Graph, eqn: &Eqn) -> Action {
     let primitive = &eqn.primitive;
     if let Some(fusion) = eqn.primitive_as::<Fusion>() {
-        return Action::Fused(fusion.clone());
+        return Action::Fused(fusion.kernel().clone());
     }
     if let Some(epilogue) = eqn.primitive_as::<Epilogue>() {
         let args: Vec<&Aval> = eqn.args.iter().map(|&arg| graph.aval(arg)).collect();
         let Some(kernel) = epilogue.prepare(&args) else { unreachable!("it was made for such a kernel") };
-        return Action::Epilogue(epilogue.clone(), kernel);
+        return Action::Epilogue(epilogue.fusion().kernel().clone(), epilogue.joint(), kernel);
     }
     if eqn.outs.len() == 1 {
         if primitive.fusible() == Some(Fusible::Reshape) {
@@ -127,7 +151,7 @@ fn action(graph: &Graph, eqn: &Eqn) -> Action {
         }
         let args: Vec<&Aval> = eqn.args.iter().map(|&arg| graph.aval(arg)).collect();
         if let Some(kernel) = primitive.prepare(&args, graph.aval(eqn.outs[0])) {
-            return Action::Prepared(primitive.name(), kernel);
+            return Action::Prepared(kernel);
         }
     }
     Action::Eval(primitive.clone())
@@ -181,6 +205,18 @@ impl Planner<'_> {
         matches!(action, Action::Reshape) && is_elsewhere(eqn.outs[0])
     }
 
+    /// How a step is named.
+    fn kind(eqn: &Eqn, action: &Action) -> Kind {
+        if let Some(fusion) = eqn.primitive_as::<Fusion>() {
+            return Kind::Fused(fusion.clone());
+        }
+        match (eqn.primitive_as::<Epilogue>(), action) {
+            (Some(epilogue), _) => Kind::Epilogue(epilogue.clone()),
+            (None, Action::Reshape) => Kind::Reshape,
+            (None, _) => Kind::Other(eqn.primitive.clone()),
+        }
+    }
+
     fn bytes(&self, var: Var) -> usize {
         let aval = self.graph.aval(var);
         aval.size() * aval.dtype.size()
@@ -190,10 +226,10 @@ impl Planner<'_> {
         if self.is_nothing(eqn, &action) {
             return None;
         }
-        let mut args = Vec::with_capacity(eqn.args.len());
+        let first_arg = self.lists.args.len();
         let bases: Args<Var> = eqn.args.iter().map(|&arg| self.bases[arg.index()]).collect();
         for (i, (&arg, base)) in eqn.args.iter().zip(&bases).enumerate() {
-            args.push(match (self.consts.get(base), self.at_home[arg.index()]) {
+            let operand = match (self.consts.get(base), self.at_home[arg.index()]) {
                 (Some(&at), _) => Operand::Const(at),
                 (None, true) => Operand::Home(self.home[&roots[arg.index()]], self.bytes(arg)),
                 (None, false) => {
@@ -201,15 +237,16 @@ impl Planner<'_> {
                     let last = self.last_array[base] == at && !bases[i + 1..].contains(base);
                     Operand::Slot(self.slots[base], last)
                 }
-            });
+            };
+            self.lists.args.push(operand);
         }
         let mut ended: Vec<Var> = eqn.args.iter().map(|arg| roots[arg.index()]).collect();
         ended.retain(|var| self.home.contains_key(var) && self.last_of(*var, roots) == at);
         ended.sort_unstable();
         ended.dedup();
         let mut pairs: Vec<Option<usize>> = match &action {
-            Action::Fused(fusion) => fusion.in_place().to_vec(),
-            Action::Epilogue(epilogue, _) => epilogue.in_place(),
+            Action::Fused(kernel) => kernel.in_place().to_vec(),
+            Action::Epilogue(kernel, joint, _) => joint.in_place(kernel),
             _ => Vec::new(),
         };
         // What is read in two ways is not overwritten.
@@ -217,15 +254,19 @@ impl Planner<'_> {
         eqn.args.iter().for_each(|arg| *readings.entry(roots[arg.index()]).or_default() += 1);
         let is_single = |input: &usize| readings[&roots[eqn.args[*input].index()]] == 1;
         pairs.iter_mut().for_each(|pair| *pair = pair.filter(is_single));
-        let mut outs = Vec::with_capacity(eqn.outs.len());
+        let first_out = self.lists.outs.len();
         for (i, &out) in eqn.outs.iter().enumerate() {
+            let pair = pairs.get(i).copied().flatten();
+            let made = |dest| Out { dest, pair: pair.map(|input| input as u32) };
             if !self.at_home[out.index()] {
-                let next = self.slots.len();
-                outs.push(Dest::Slot(*self.slots.entry(out).or_insert(next)));
+                let next = self.slots.len() as u32;
+                let (slot, aval) = (*self.slots.entry(out).or_insert(next), self.lists.avals.len() as u32);
+                self.lists.outs.push(made(Dest::Slot(slot, aval)));
+                self.lists.avals.push(self.graph.aval(out).clone());
                 continue;
             }
             let bytes = self.bytes(out);
-            let pair = pairs.get(i).copied().flatten().map(|input| roots[eqn.args[input].index()]);
+            let pair = pair.map(|input| roots[eqn.args[input].index()]);
             let home = match pair.and_then(|var| ended.iter().position(|&other| other == var)) {
                 Some(found) => self.home[&ended.swap_remove(found)],
                 None => {
@@ -234,7 +275,7 @@ impl Planner<'_> {
                 }
             };
             self.home.insert(out, home);
-            outs.push(Dest::Home(home, bytes));
+            self.lists.outs.push(made(Dest::Home(home, bytes)));
         }
         self.needed = self.needed.max(self.alive);
         for var in ended {
@@ -248,21 +289,25 @@ impl Planner<'_> {
                 self.free.extend(self.home.get(out));
             }
         }
-        let avals: Vec<Aval> = eqn.outs.iter().map(|&out| self.graph.aval(out).clone()).collect();
         let moves = !matches!(action, Action::Reshape);
         let bytes =
             eqn.args.iter().chain(&eqn.outs).map(|&var| self.bytes(var) as u64).fold(0, u64::saturating_add);
-        Some(Step {
-            action,
-            ends: args.iter().filter_map(Operand::end).collect(),
-            args,
-            outs,
-            pairs,
-            avals,
+        self.origins.push(Origin {
+            kind: Planner::kind(eqn, &action),
             location: eqn.location,
             place: eqn.place.clone(),
             flops: self.graph.flops(at..at + 1),
             bytes: if moves { bytes } else { 0 },
+        });
+        let first_end = self.lists.ends.len();
+        let Lists { args, outs, ends, .. } = &mut self.lists;
+        ends.extend(args[first_arg..].iter().filter_map(Operand::end));
+        let range = |first: usize, last: usize| first as u32..last as u32;
+        Some(Step {
+            action,
+            args: range(first_arg, args.len()),
+            outs: range(first_out, outs.len()),
+            ends: range(first_end, ends.len()),
         })
     }
 
@@ -273,30 +318,42 @@ impl Planner<'_> {
     }
 
     /// The smallest free home that is large enough, or the largest, made larger, or a new one.
-    fn new_home(&mut self, bytes: usize) -> usize {
-        let fits = |&at: &usize| self.homes[self.free[at]] >= bytes;
-        let smallest = (0..self.free.len()).filter(fits).min_by_key(|&at| self.homes[self.free[at]]);
+    fn new_home(&mut self, bytes: usize) -> u32 {
+        let size = |at: usize| self.homes[self.free[at] as usize];
+        let fits = |&at: &usize| size(at) >= bytes;
+        let smallest = (0..self.free.len()).filter(fits).min_by_key(|&at| size(at));
         // Much too large a home is better left to others.
-        let found = smallest.filter(|&at| self.homes[self.free[at]] <= 4 * bytes.max(64)).or_else(|| {
-            (0..self.free.len()).filter(|at| !fits(at)).max_by_key(|&at| self.homes[self.free[at]])
-        });
+        let found = smallest
+            .filter(|&at| size(at) <= 4 * bytes.max(64))
+            .or_else(|| (0..self.free.len()).filter(|at| !fits(at)).max_by_key(|&at| size(at)));
         match found {
             Some(at) => {
                 let home = self.free.swap_remove(at);
-                self.homes[home] = self.homes[home].max(bytes);
+                let kept = &mut self.homes[home as usize];
+                *kept = bytes.max(*kept);
                 home
             }
             None => {
                 self.homes.push(bytes);
-                self.homes.len() - 1
+                self.homes.len() as u32 - 1
             }
+        }
+    }
+}
+
+impl Dest {
+    /// The number of what is known of an array.
+    pub fn aval(self) -> Option<u32> {
+        match self {
+            Dest::Slot(_, aval) => Some(aval),
+            Dest::Home(..) => None,
         }
     }
 }
 
 impl Operand {
     /// The slot whose array is used for the last time.
-    fn end(&self) -> Option<usize> {
+    fn end(&self) -> Option<u32> {
         match *self {
             Operand::Slot(at, true) => Some(at),
             _ => None,
@@ -317,7 +374,7 @@ impl fmt::Display for Operand {
 impl fmt::Display for Dest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Dest::Slot(at) => write!(f, "slot{at}"),
+            Dest::Slot(at, _) => write!(f, "slot{at}"),
             Dest::Home(at, bytes) => write!(f, "home{at}[{bytes}]"),
         }
     }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use comfy_table::{CellAlignment, ContentArrangement, Table, TableStyle};
 
 use super::graph::Graph;
-use super::program::{Action, Program};
+use super::program::{Kind, Program};
 use super::slices::Sliced;
 use crate::error::Result;
 use crate::tensor::Array;
@@ -45,7 +45,7 @@ pub struct ProfiledStep {
 impl Program {
     /// Runs the program several times and measures each step.
     pub(crate) fn profile(&self, args: &[Array], runs: usize) -> Result<Profile> {
-        let mut times = vec![Duration::MAX; self.steps.len()];
+        let mut times = vec![Duration::MAX; self.origins.len()];
         let mut total = Duration::MAX;
         for _ in 0..runs {
             let start = Instant::now();
@@ -58,30 +58,29 @@ impl Program {
             self.run_with(args.iter().cloned(), around, |outs| outs.for_each(drop))?;
             total = total.min(start.elapsed());
         }
-        let steps = self.steps.iter().zip(times).map(|(step, time)| ProfiledStep {
-            name: name(&step.action),
-            place: match &step.place {
+        let steps = self.origins.iter().zip(times).map(|(origin, time)| ProfiledStep {
+            name: name(&origin.kind),
+            place: match &origin.place {
                 Some(place) => place.to_string(),
-                None => step.location.to_string(),
+                None => origin.location.to_string(),
             },
             time,
-            flops: step.flops,
-            bytes: step.bytes,
+            flops: origin.flops,
+            bytes: origin.bytes,
         });
         let (kept_bytes, needed_bytes) = (self.kept_bytes(), self.needed_bytes());
         Ok(Profile { steps: steps.collect(), total, kept_bytes, needed_bytes, runs })
     }
 }
 
-fn name(action: &Action) -> String {
-    match action {
-        Action::Fused(fusion) => format!("fusion of {}", members(fusion.graph())),
-        Action::Epilogue(epilogue, _) => {
+fn name(kind: &Kind) -> String {
+    match kind {
+        Kind::Fused(fusion) => format!("fusion of {}", members(fusion.graph())),
+        Kind::Epilogue(epilogue) => {
             format!("{}, then {}", epilogue.product().name(), members(epilogue.fusion().graph()))
         }
-        Action::Prepared(name, _) => (*name).to_owned(),
-        Action::Reshape => "reshape".to_owned(),
-        Action::Eval(primitive) => match (&**primitive as &dyn std::any::Any).downcast_ref::<Sliced>() {
+        Kind::Reshape => "reshape".to_owned(),
+        Kind::Other(primitive) => match (&**primitive as &dyn std::any::Any).downcast_ref::<Sliced>() {
             Some(sliced) => format!("slices of {}", members(sliced.graph())),
             None => primitive.name().to_owned(),
         },

@@ -3,20 +3,24 @@
 //! Values that only fused and prepared kernels touch live in *homes*: memory that belongs to the program, shared by
 //! values whose lifetimes do not overlap, and kept between calls. All others are arrays, which are moved out of their slot
 //! at their last use, so that a kernel may write into them.
+//!
+//! A program may have thousands of steps, each of which takes a microsecond: what a run reads of them lies one behind the
+//! other in a few lists, and what it does not read lies elsewhere.
 
 use std::borrow::Cow;
 use std::cell::Cell;
+use std::ops::Range;
 use std::panic::Location;
 use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use super::epilogue::Epilogue;
+use super::epilogue::{Epilogue, Joint};
 use super::fuse::Fusion;
 use super::graph::Graph;
-use super::plan::{Dest, Operand, Plan};
+use super::plan::{Dest, Lists, Operand, Out, Plan};
 use crate::error::{Error, Result};
-use crate::kernels::fused::Source;
+use crate::kernels::fused::{Fused, Source};
 use crate::kernels::threads;
 use crate::primitive::{Args, Prepared, Primitive};
 use crate::spare::Spares;
@@ -30,7 +34,9 @@ const LARGE: u64 = 1 << 20;
 pub(crate) struct Program {
     inputs: usize,
     consts: Vec<Array>,
-    pub(super) steps: Vec<Step>,
+    steps: Vec<Step>,
+    lists: Lists,
+    pub(super) origins: Vec<Origin>,
     outs: Vec<Operand>,
     /// Bytes of each home.
     homes: Vec<usize>,
@@ -46,12 +52,12 @@ pub(crate) struct Program {
 struct Env {
     slots: Vec<Option<Array>>,
     homes: Vec<Option<Buffer>>,
-    lists: Lists,
+    room: Room,
 }
 
 /// Lists that a step fills; between steps they are empty, and nothing but memory.
 #[derive(Default)]
-struct Lists {
+struct Room {
     made: Vec<Made>,
     held: Vec<Option<usize>>,
     sources: Vec<Source<'static>>,
@@ -64,15 +70,17 @@ enum Made {
     Home(Buffer),
 }
 
+/// What a step does, and which parts of the program's lists are its own.
 pub(super) struct Step {
     pub action: Action,
-    pub args: Vec<Operand>,
-    pub outs: Vec<Dest>,
-    /// Which argument's memory each result may be written to.
-    pub pairs: Vec<Option<usize>>,
-    /// Slots of arguments that are not used again.
-    pub ends: Vec<usize>,
-    pub avals: Vec<Aval>,
+    pub args: Range<u32>,
+    pub outs: Range<u32>,
+    pub ends: Range<u32>,
+}
+
+/// What is known of a step besides what it does.
+pub(super) struct Origin {
+    pub kind: Kind,
     pub location: &'static Location<'static>,
     pub place: Option<Arc<str>>,
     pub flops: u64,
@@ -81,36 +89,44 @@ pub(super) struct Step {
 }
 
 pub(super) enum Action {
-    Fused(Fusion),
+    Fused(Arc<Fused>),
     /// A product whose kernel hands its pieces on to a fused one.
-    Epilogue(Epilogue, Box<dyn Prepared>),
-    /// With the name of its primitive.
-    Prepared(&'static str, Box<dyn Prepared>),
+    Epilogue(Arc<Fused>, Joint, Box<dyn Prepared>),
+    Prepared(Box<dyn Prepared>),
     /// The argument under another shape.
     Reshape,
     Eval(Arc<dyn Primitive>),
 }
 
-impl Action {
+/// What a step is called by.
+pub(super) enum Kind {
+    Fused(Fusion),
+    Epilogue(Epilogue),
+    Reshape,
+    Other(Arc<dyn Primitive>),
+}
+
+impl Kind {
     fn name(&self) -> Cow<'static, str> {
         match self {
-            Action::Fused(_) => "fusion".into(),
-            Action::Epilogue(epilogue, _) => format!("{}+fusion", epilogue.product().name()).into(),
-            Action::Prepared(name, _) => (*name).into(),
-            Action::Reshape => "reshape".into(),
-            Action::Eval(primitive) => primitive.name().into(),
+            Kind::Fused(_) => "fusion".into(),
+            Kind::Epilogue(epilogue) => format!("{}+fusion", epilogue.product().name()).into(),
+            Kind::Reshape => "reshape".into(),
+            Kind::Other(primitive) => primitive.name().into(),
         }
     }
 }
 
 impl Program {
     pub(crate) fn new(graph: &Graph) -> Program {
-        let Plan { steps, outs, homes, needed, slots } = Plan::new(graph);
-        let work = steps.iter().fold(0u64, |sum, step| sum.saturating_add(step.flops.max(step.bytes / 4)));
+        let Plan { steps, lists, origins, outs, homes, needed, slots } = Plan::new(graph);
+        let work = origins.iter().fold(0u64, |sum, step| sum.saturating_add(step.flops.max(step.bytes / 4)));
         Program {
             inputs: graph.inputs.len(),
             consts: graph.consts.iter().map(|(_, array)| array.clone()).collect(),
             steps,
+            lists,
+            origins,
             outs,
             homes,
             needed,
@@ -151,8 +167,8 @@ impl Program {
         finish: impl FnOnce(&mut dyn Iterator<Item = Array>) -> R,
     ) -> Result<R> {
         let at = Cell::new(None);
-        let what = || match at.get().map(|at: usize| &self.steps[at]) {
-            Some(step) => format!("{} ({})", eval::list(&step.avals), step.action.name()),
+        let what = || match at.get() {
+            Some(at) => format!("{} ({})", eval::list(&self.arrays(at)), self.origins[at].kind.name()),
             None => "the memory that a compiled program keeps".to_owned(),
         };
         let run = || {
@@ -164,7 +180,7 @@ impl Program {
             let awake = self.is_large.then(threads::awake);
             for (i, step) in self.steps.iter().enumerate() {
                 at.set(Some(i));
-                around(i, &mut || self.step(step, &mut env))?;
+                around(i, &mut || self.step(i, step, &mut env))?;
             }
             drop(awake);
             let result = finish(&mut self.outs.iter().map(|&out| self.take(&mut env.slots, out)));
@@ -174,21 +190,21 @@ impl Program {
             Ok(result)
         };
         memory::or_error("jit", what, run).map_err(|error| match (&error, at.get()) {
-            (Error::OutOfMemory { .. }, Some(at)) => error.at(self.steps[at].location),
+            (Error::OutOfMemory { .. }, Some(at)) => error.at(self.origins[at].location),
             _ => error,
         })
     }
 
     fn env(&self) -> Env {
         let homes = self.homes.iter().map(|&bytes| Some(Buffer::scratch(bytes))).collect();
-        Env { slots: vec![None; self.slots], homes, lists: Lists::default() }
+        Env { slots: vec![None; self.slots], homes, room: Room::default() }
     }
 
     fn take(&self, slots: &mut [Option<Array>], operand: Operand) -> Array {
         let array = match operand {
-            Operand::Const(at) => return self.consts[at].clone(),
-            Operand::Slot(at, true) => slots[at].take(),
-            Operand::Slot(at, false) => slots[at].clone(),
+            Operand::Const(at) => return self.consts[at as usize].clone(),
+            Operand::Slot(at, true) => slots[at as usize].take(),
+            Operand::Slot(at, false) => slots[at as usize].clone(),
             Operand::Home(..) => None,
         };
         array.unwrap_or_else(|| {
@@ -196,28 +212,28 @@ impl Program {
         })
     }
 
-    fn step(&self, step: &Step, env: &mut Env) -> Result<()> {
+    fn step(&self, number: usize, step: &Step, env: &mut Env) -> Result<()> {
+        let (args, outs) = (self.args(step), self.outs(step));
         match &step.action {
-            Action::Fused(fusion) => self.fused(step, env, |args, results| {
-                fusion.kernel().run(args, results);
+            Action::Fused(kernel) => self.fused(step, env, |args, results| kernel.run(args, results)),
+            Action::Epilogue(fused, joint, product) => self.fused(step, env, |args, results| {
+                joint.run(fused, &**product, args, results);
             }),
-            Action::Epilogue(epilogue, kernel) => self.fused(step, env, |args, results| {
-                epilogue.run(&**kernel, args, results);
-            }),
-            Action::Prepared(_, kernel) => self.prepared(&**kernel, step, env),
+            Action::Prepared(kernel) => self.prepared(&**kernel, step, env),
             Action::Reshape => {
-                let array = self.take(&mut env.slots, step.args[0]).with_aval(step.avals[0].clone());
-                if let Dest::Slot(at) = step.outs[0] {
-                    env.slots[at] = Some(array);
+                let array = self.take(&mut env.slots, args[0]);
+                if let Dest::Slot(at, aval) = outs[0].dest {
+                    env.slots[at as usize] = Some(array.with_aval(self.aval(aval).clone()));
                 }
             }
             Action::Eval(primitive) => {
-                let args: Args<Array> = step.args.iter().map(|&arg| self.take(&mut env.slots, arg)).collect();
-                let avals = step.avals.iter().cloned().collect();
-                let outs = primitive.eval(args, avals).map_err(|e| e.at(step.location))?;
-                for (dest, out) in step.outs.iter().zip(outs) {
-                    if let Dest::Slot(at) = dest {
-                        env.slots[*at] = Some(out);
+                let args: Args<Array> = args.iter().map(|&arg| self.take(&mut env.slots, arg)).collect();
+                let avals = outs.iter().filter_map(|out| out.dest.aval()).map(|aval| self.aval(aval).clone());
+                let made = primitive.eval(args, avals.collect());
+                let made = made.map_err(|e| e.at(self.origins[number].location))?;
+                for (out, made) in outs.iter().zip(made) {
+                    if let Dest::Slot(at, _) = out.dest {
+                        env.slots[at as usize] = Some(made);
                     }
                 }
             }
@@ -225,18 +241,43 @@ impl Program {
         Ok(())
     }
 
+    fn args(&self, step: &Step) -> &[Operand] {
+        &self.lists.args[step.args.start as usize..step.args.end as usize]
+    }
+
+    fn outs(&self, step: &Step) -> &[Out] {
+        &self.lists.outs[step.outs.start as usize..step.outs.end as usize]
+    }
+
+    fn aval(&self, number: u32) -> &Aval {
+        &self.lists.avals[number as usize]
+    }
+
+    /// What is known of the arrays that a step makes.
+    fn arrays(&self, step: usize) -> Vec<Aval> {
+        let avals = self.outs(&self.steps[step]).iter().filter_map(|out| out.dest.aval());
+        avals.map(|aval| self.aval(aval).clone()).collect()
+    }
+
+    /// Gives back the arrays that no later step reads.
+    fn end(&self, step: &Step, slots: &mut [Option<Array>]) {
+        let ends = &self.lists.ends[step.ends.start as usize..step.ends.end as usize];
+        ends.iter().for_each(|&at| slots[at as usize] = None);
+    }
+
     fn prepared(&self, kernel: &dyn Prepared, step: &Step, env: &mut Env) {
         let Env { slots, homes, .. } = env;
-        let (dest, aval) = (step.outs[0], &step.avals[0]);
+        let dest = self.outs(step)[0].dest;
         let mut made = match dest {
-            Dest::Slot(_) => Made::Array(Array::scratch(aval.clone())),
+            Dest::Slot(_, aval) => Made::Array(Array::scratch(self.aval(aval).clone())),
             Dest::Home(at, _) => Made::home(homes, at),
         };
-        let args: SmallVec<[&[u8]; 4]> = step.args.iter().map(|&arg| self.bytes(slots, homes, arg)).collect();
+        let args: SmallVec<[&[u8]; 4]> =
+            self.args(step).iter().map(|&arg| self.bytes(slots, homes, arg)).collect();
         kernel.run(&args, made.bytes(dest));
         drop(args);
         made.put(dest, slots, homes);
-        step.ends.iter().for_each(|&at| slots[at] = None);
+        self.end(step, slots);
     }
 
     fn bytes<'a>(
@@ -246,21 +287,22 @@ impl Program {
         operand: Operand,
     ) -> &'a [u8] {
         let bytes = match operand {
-            Operand::Const(at) => return self.consts[at].bytes(),
-            Operand::Slot(at, _) => slots[at].as_ref().map(Array::bytes),
-            Operand::Home(at, bytes) => homes[at].as_ref().map(|home| &home.slice::<u8>()[..bytes]),
+            Operand::Const(at) => return self.consts[at as usize].bytes(),
+            Operand::Slot(at, _) => slots[at as usize].as_ref().map(Array::bytes),
+            Operand::Home(at, bytes) => homes[at as usize].as_ref().map(|home| &home.slice::<u8>()[..bytes]),
         };
         bytes.unwrap_or_else(|| unreachable!("a value is made before it is used, and in no home of a result"))
     }
 
     /// Runs a kernel that writes to several results, each in new memory or in that of an argument.
     fn fused(&self, step: &Step, env: &mut Env, run: impl FnOnce(&[Source<'_>], &mut [&mut [u8]])) {
-        let Env { slots, homes, lists } = env;
-        let Lists { made, held, .. } = lists;
-        held.resize(step.args.len(), None);
-        for (i, (&dest, pair)) in step.outs.iter().zip(&step.pairs).enumerate() {
-            let arg = pair.map(|input| (input, step.args[input]));
-            made.push(match (dest, arg) {
+        let Env { slots, homes, room } = env;
+        let Room { made, held, .. } = room;
+        let (args, outs) = (self.args(step), self.outs(step));
+        held.resize(args.len(), None);
+        for (i, out) in outs.iter().enumerate() {
+            let arg = out.pair.map(|input| (input as usize, args[input as usize]));
+            made.push(match (out.dest, arg) {
                 (Dest::Home(at, _), _) => {
                     // The home of an argument that ends here may be the result's.
                     if let Some((input, Operand::Home(from, _))) = arg
@@ -270,36 +312,37 @@ impl Program {
                     }
                     Made::home(homes, at)
                 }
-                (Dest::Slot(_), Some((input, Operand::Slot(from, true)))) => {
-                    match slots[from].take_if(|array| array.may_be_overwritten(&step.avals[i])) {
+                (Dest::Slot(_, aval), Some((input, Operand::Slot(from, true)))) => {
+                    let aval = self.aval(aval);
+                    match slots[from as usize].take_if(|array| array.may_be_overwritten(aval)) {
                         Some(array) => {
                             held[input] = Some(i);
-                            Made::Array(array.redescribed(&step.avals[i]))
+                            Made::Array(array.redescribed(aval))
                         }
-                        None => Made::Array(Array::scratch(step.avals[i].clone())),
+                        None => Made::Array(Array::scratch(aval.clone())),
                     }
                 }
-                (Dest::Slot(_), _) => Made::Array(Array::scratch(step.avals[i].clone())),
+                (Dest::Slot(_, aval), _) => Made::Array(Array::scratch(self.aval(aval).clone())),
             });
         }
-        let mut sources = emptied(std::mem::take(&mut lists.sources));
-        sources.extend(step.args.iter().zip(&*held).map(|(&arg, held)| match held {
+        let mut sources = emptied(std::mem::take(&mut room.sources));
+        sources.extend(args.iter().zip(&*held).map(|(&arg, held)| match held {
             Some(result) => Source::Result(*result),
             None => Source::Bytes(self.bytes(slots, homes, arg)),
         }));
-        let mut results = emptied(std::mem::take(&mut lists.results));
-        results.extend(made.iter_mut().zip(&step.outs).map(|(made, &dest)| made.bytes(dest)));
+        let mut results = emptied(std::mem::take(&mut room.results));
+        results.extend(made.iter_mut().zip(outs).map(|(made, out)| made.bytes(out.dest)));
         run(&sources, &mut results);
-        (lists.sources, lists.results) = (emptied(sources), emptied(results));
+        (room.sources, room.results) = (emptied(sources), emptied(results));
         held.clear();
-        made.drain(..).zip(&step.outs).for_each(|(made, &dest)| made.put(dest, slots, homes));
-        step.ends.iter().for_each(|&at| slots[at] = None);
+        made.drain(..).zip(outs).for_each(|(made, out)| made.put(out.dest, slots, homes));
+        self.end(step, slots);
     }
 }
 
 impl Made {
-    fn home(homes: &mut [Option<Buffer>], at: usize) -> Made {
-        match homes[at].take() {
+    fn home(homes: &mut [Option<Buffer>], at: u32) -> Made {
+        match homes[at as usize].take() {
             Some(buffer) => Made::Home(buffer),
             None => unreachable!("results of one step have homes of their own"),
         }
@@ -309,15 +352,15 @@ impl Made {
         let bytes = match (self, dest) {
             (Made::Array(array), _) => array.unique_bytes(),
             (Made::Home(buffer), Dest::Home(_, bytes)) => Some(&mut buffer.slice_mut::<u8>()[..bytes]),
-            (Made::Home(_), Dest::Slot(_)) => None,
+            (Made::Home(_), Dest::Slot(..)) => None,
         };
         bytes.unwrap_or_else(|| unreachable!("a result is new, given away, or in a home of its own"))
     }
 
     fn put(self, dest: Dest, slots: &mut [Option<Array>], homes: &mut [Option<Buffer>]) {
         match (self, dest) {
-            (Made::Array(array), Dest::Slot(at)) => slots[at] = Some(array),
-            (Made::Home(buffer), Dest::Home(at, _)) => homes[at] = Some(buffer),
+            (Made::Array(array), Dest::Slot(at, _)) => slots[at as usize] = Some(array),
+            (Made::Home(buffer), Dest::Home(at, _)) => homes[at as usize] = Some(buffer),
             _ => unreachable!("arrays are made for slots, and homes are only borrowed"),
         }
     }
@@ -334,10 +377,10 @@ fn emptied<T, U>(mut list: Vec<T>) -> Vec<U> {
 /// For tests and reports: which values share memory.
 impl std::fmt::Display for Program {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        for step in &self.steps {
-            let name = step.action.name();
-            let args: Vec<String> = step.args.iter().map(Operand::to_string).collect();
-            let outs: Vec<String> = step.outs.iter().map(Dest::to_string).collect();
+        for (step, origin) in self.steps.iter().zip(&self.origins) {
+            let name = origin.kind.name();
+            let args: Vec<String> = self.args(step).iter().map(Operand::to_string).collect();
+            let outs: Vec<String> = self.outs(step).iter().map(|out| out.dest.to_string()).collect();
             writeln!(f, "{} = {name} {}", outs.join(" "), args.join(" "))?;
         }
         Ok(())

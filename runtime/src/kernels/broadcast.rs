@@ -5,7 +5,7 @@ use smallvec::SmallVec;
 /// How `N` dense arrays are read while one output is written row by row.
 ///
 /// Axes along which all arrays move alike are merged, so that most broadcasts are one or two loops.
-#[derive(Clone, PartialEq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Broadcast<const N: usize> {
     /// Elements of an innermost row.
     pub row: usize,

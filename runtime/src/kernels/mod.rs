@@ -10,6 +10,7 @@ pub mod cast;
 pub mod conv;
 pub mod elementwise;
 pub mod fused;
+mod interned;
 pub mod linalg;
 pub(crate) mod list;
 pub mod math;

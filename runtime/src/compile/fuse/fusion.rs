@@ -21,19 +21,12 @@ pub(crate) struct Fusion(Arc<Body>);
 struct Body {
     /// The equations, to be printed and counted.
     graph: Graph,
-    /// What is computed; of each array, if there are several.
-    recipe: Recipe,
-    kernel: Fused,
+    kernel: Arc<Fused>,
 }
 
 impl Fusion {
-    pub(crate) fn kernel(&self) -> &Fused {
+    pub(crate) fn kernel(&self) -> &Arc<Fused> {
         &self.0.kernel
-    }
-
-    /// Which argument's memory each result may be written to.
-    pub(crate) fn in_place(&self) -> &[Option<usize>] {
-        self.0.kernel.in_place()
     }
 
     pub(crate) fn graph(&self) -> &Graph {
@@ -41,7 +34,7 @@ impl Fusion {
     }
 
     pub(super) fn recipe(&self) -> &Recipe {
-        &self.0.recipe
+        self.0.kernel.recipe()
     }
 
     /// The same for an input that arrives piece by piece in the memory of a result, if that is possible: that result, and the
@@ -50,21 +43,19 @@ impl Fusion {
         if self.0.kernel.is_bundle() {
             return None;
         }
-        let (result, row) = self.0.recipe.epilogue(input)?;
-        let recipe = Recipe { over: Some((input, result)), ..self.0.recipe.clone() };
-        let kernel = Fused::new(&recipe);
-        let body = Body { graph: self.0.graph.clone(), recipe, kernel };
+        let (result, row) = self.recipe().epilogue(input)?;
+        let kernel = Fused::shared(Recipe { over: Some((input, result)), ..self.recipe().clone() });
+        let body = Body { graph: self.0.graph.clone(), kernel };
         Some((Fusion(Arc::new(body)), result, row))
     }
 
     /// Several fusions that resemble each other as one, whose inputs and results follow each other.
     pub(super) fn bundle(fusions: &[&Fusion]) -> Fusion {
-        let recipe = fusions[0].0.recipe.clone();
-        let sizes: Vec<usize> = fusions.iter().map(|fusion| fusion.0.recipe.size).collect();
+        let sizes = fusions.iter().map(|fusion| fusion.recipe().size).collect();
         let mut graph = Graph { avals: vec![], inputs: vec![], consts: vec![], eqns: vec![], outs: vec![] };
         fusions.iter().for_each(|fusion| graph.append(&fusion.0.graph));
-        let kernel = Fused::bundle(&recipe, &sizes);
-        Fusion(Arc::new(Body { graph, recipe, kernel }))
+        let kernel = Fused::bundle(fusions[0].recipe().clone(), sizes);
+        Fusion(Arc::new(Body { graph, kernel }))
     }
 }
 
@@ -250,8 +241,8 @@ impl<'a> Builder<'a> {
         let outs: Outs<Var> = outs.iter().map(|(var, _)| *var).collect();
         let graph = self.part(&args, members, &outs);
         let last = &self.graph.eqns[members[members.len() - 1]];
-        let kernel = Fused::new(&recipe);
-        let primitive = Arc::new(Fusion(Arc::new(Body { graph, recipe, kernel })));
+        let kernel = Fused::shared(recipe);
+        let primitive = Arc::new(Fusion(Arc::new(Body { graph, kernel })));
         Eqn { primitive, args, outs, location: last.location, place: last.place.clone() }
     }
 

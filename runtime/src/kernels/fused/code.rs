@@ -5,7 +5,7 @@ use crate::kernels::math::UnaryOp;
 /// A function of the elements of up to three arguments.
 ///
 /// Unless said otherwise all arguments and the result have one dtype.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Code {
     /// The element itself.
     Copy,
@@ -92,7 +92,7 @@ impl Code {
 }
 
 /// What many elements of a row, or of a column, become.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Folding {
     /// Their sum.
     Sum,

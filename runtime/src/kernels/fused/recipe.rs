@@ -10,7 +10,7 @@ use crate::tensor::DType;
 /// A fused computation over `size` elements in rows of `cols`.
 ///
 /// Values are numbered: the inputs first, then the result of each operation.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Recipe {
     /// Elements of the whole space.
     pub size: usize,
@@ -27,7 +27,7 @@ pub(crate) struct Recipe {
 }
 
 /// Where an input has the number that belongs to an element of the space.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Access {
     /// One number for all.
     One,
@@ -42,7 +42,7 @@ pub(crate) enum Access {
 }
 
 /// Whose memory a value is in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Owner {
     /// It belongs to the program, which uses it again.
     Program,
@@ -51,7 +51,7 @@ pub(crate) enum Owner {
 }
 
 /// How many numbers a value has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Extent {
     /// One for each element.
     Full,
@@ -63,7 +63,7 @@ pub(crate) enum Extent {
     Total,
 }
 
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Op {
     /// A function of elements; `from` is the dtype of the last argument.
     Map { code: Code, args: SmallVec<[usize; 3]>, from: DType, to: DType, extent: Extent },

@@ -1,6 +1,7 @@
 //! Runs the instructions of a plan over all tiles.
 
 use std::cell::Cell;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use smallvec::SmallVec;
@@ -10,6 +11,7 @@ use super::loops::{read, wide, write};
 use super::plan::{Input, Plan, Prologue};
 use super::recipe::{Access, Extent, Recipe};
 use super::tiles::{Ahead, Held, Span, Tile};
+use crate::kernels::interned::Interned;
 use crate::kernels::list::List;
 use crate::kernels::simd::{Kernel, Level};
 use crate::kernels::threads;
@@ -17,6 +19,7 @@ use crate::tensor::pool::Buffer;
 
 /// A fused kernel, ready to run.
 pub(crate) struct Fused {
+    recipe: Arc<Recipe>,
     plan: Plan,
     /// The plan with assembled loops.
     native: Option<Plan>,
@@ -72,24 +75,44 @@ thread_local! {
     static SCRATCH: Cell<Option<(u64, Buffer)>> = const { Cell::new(None) };
 }
 
+/// The kernels of all programs: what is computed, and the sizes of the arrays of a bundle.
+///
+/// A loop that is unrolled, or a model of many equal layers, is many times the same kernel. One that is shared is assembled
+/// once, and stays in the caches of instructions and data while the program goes from one step to the next.
+static KERNELS: Interned<(Arc<Recipe>, Box<[usize]>), Fused> = Interned::new();
+
 /// Numbers runs whose pieces come one after another.
 static RUNS: AtomicU64 = AtomicU64::new(1);
 
 impl Fused {
-    pub(crate) fn new(recipe: &Recipe) -> Fused {
-        Fused::with(Plan::new(recipe), recipe)
+    /// The kernel of a recipe: the same for all who hold one of an equal recipe.
+    pub(crate) fn shared(recipe: Recipe) -> Arc<Fused> {
+        KERNELS.get((Arc::new(recipe), Box::default()), |(recipe, _)| Fused::of(Plan::new(recipe), recipe))
     }
 
-    /// A kernel for several arrays, whose inputs and results follow each other, array by array.
+    /// A shared kernel for several arrays, whose inputs and results follow each other, array by array.
     ///
     /// Single numbers are the same for all arrays.
-    pub(crate) fn bundle(recipe: &Recipe, sizes: &[usize]) -> Fused {
-        Fused::with(Plan::bundle(recipe, sizes), recipe)
+    pub(crate) fn bundle(recipe: Recipe, sizes: Box<[usize]>) -> Arc<Fused> {
+        let make =
+            |(recipe, sizes): &(Arc<Recipe>, Box<[usize]>)| Fused::of(Plan::bundle(recipe, sizes), recipe);
+        KERNELS.get((Arc::new(recipe), sizes), make)
     }
 
-    fn with(plan: Plan, recipe: &Recipe) -> Fused {
+    /// A kernel of one's own.
+    #[cfg(test)]
+    pub(super) fn new(recipe: &Recipe) -> Fused {
+        Fused::of(Plan::new(recipe), &Arc::new(recipe.clone()))
+    }
+
+    fn of(plan: Plan, recipe: &Arc<Recipe>) -> Fused {
         let native = plan.native(recipe);
-        Fused { plan, native }
+        Fused { recipe: recipe.clone(), plan, native }
+    }
+
+    /// What is computed; of each array, if there are several.
+    pub(crate) fn recipe(&self) -> &Recipe {
+        &self.recipe
     }
 
     /// Leaves everything to the interpreter.

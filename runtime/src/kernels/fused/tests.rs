@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use super::*;
 use crate::kernels::math::UnaryOp;
 use crate::kernels::simd::Level;
@@ -321,4 +323,36 @@ fn assembled_loops_give_the_bits_of_the_interpreter() {
     }
     // Sines, and folds of the shortest and longest rows, have no loops.
     assert!(Level::best() < Level::Native || loops > 2 * others, "{loops} loops, {others} others");
+}
+
+/// `tanh(x + 1)` of so many elements.
+fn small(size: usize) -> Recipe {
+    Recipe {
+        size,
+        cols: size,
+        inputs: vec![(Access::Full, DType::F32), (Access::One, DType::F32)],
+        ops: vec![
+            map(Code::Add, &[0, 1], Extent::Full),
+            map(Code::Function(UnaryOp::Tanh), &[2], Extent::Full),
+        ],
+        outs: vec![(3, Owner::Program)],
+        dying: vec![None; 2],
+        over: None,
+    }
+}
+
+#[test]
+fn equal_recipes_share_a_kernel_as_long_as_somebody_holds_it() {
+    let first = Fused::shared(small(1234));
+    assert!(Arc::ptr_eq(&first, &Fused::shared(small(1234))));
+    assert!(!Arc::ptr_eq(&first, &Fused::shared(small(1235))));
+    let in_place = Recipe { dying: vec![Some(Owner::Program), None], ..small(1234) };
+    assert!(!Arc::ptr_eq(&first, &Fused::shared(in_place)));
+    let bundle = |sizes: &[usize]| Fused::bundle(small(1234), sizes.into());
+    let second = bundle(&[1234, 7]);
+    assert!(Arc::ptr_eq(&second, &bundle(&[1234, 7])));
+    assert!(!Arc::ptr_eq(&second, &bundle(&[1234, 8])) && !Arc::ptr_eq(&first, &second));
+    let gone = Arc::downgrade(&first);
+    drop(first);
+    assert!(gone.upgrade().is_none(), "its memory is given back");
 }

@@ -97,16 +97,21 @@ pub(super) fn square<T: Copy>(x: &[T], (size, pitch): (usize, usize), last: (usi
         return;
     }
     assert!(x.len() >= (last.0 - 1) * last.1 + size && out.len() >= (size - 1) * pitch + last.0);
+    #[cfg(target_arch = "x86_64")]
+    let in_registers = x86::tile(size_of::<T>(), Level::chosen());
     for i in (0..size).step_by(TILE) {
         for j in (0..last.0).step_by(TILE) {
             let (rows, columns) = (TILE.min(size - i), TILE.min(last.0 - j));
             #[cfg(target_arch = "x86_64")]
-            if size_of::<T>() == 4 && rows == TILE && columns == TILE && Level::chosen() >= Level::Avx2 {
+            if rows == TILE
+                && columns == TILE
+                && let Some(tile) = in_registers
+            {
                 let (from, to) =
                     (x[j * last.1 + i..].as_ptr().cast(), out[i * pitch + j..].as_mut_ptr().cast());
-                // SAFETY: the machine has AVX2, elements have four bytes, and all 16 rows on both sides are inside of the
-                // slices, as has been asserted.
-                unsafe { x86::tile(from, last.1, to, pitch) };
+                // SAFETY: the machine has the instruction set, elements have the width, and all 16 rows on both sides are
+                // inside of the slices, as has been asserted.
+                unsafe { tile(from, last.1, to, pitch) };
                 continue;
             }
             for di in 0..rows {
@@ -123,18 +128,106 @@ pub(super) fn square<T: Copy>(x: &[T], (size, pitch): (usize, usize), last: (usi
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use std::arch::x86_64::{
-        __m256, _mm256_loadu_ps, _mm256_permute2f128_ps, _mm256_shuffle_ps, _mm256_storeu_ps,
-        _mm256_unpackhi_ps, _mm256_unpacklo_ps,
+        __m256, __m512, __m512d, _mm256_loadu_ps, _mm256_permute2f128_ps, _mm256_shuffle_ps,
+        _mm256_storeu_ps, _mm256_unpackhi_ps, _mm256_unpacklo_ps, _mm512_castpd_ps, _mm512_castps_pd,
+        _mm512_loadu_pd, _mm512_loadu_ps, _mm512_setzero_pd, _mm512_setzero_ps, _mm512_shuffle_f32x4,
+        _mm512_shuffle_f64x2, _mm512_storeu_pd, _mm512_storeu_ps, _mm512_unpackhi_pd, _mm512_unpackhi_ps,
+        _mm512_unpacklo_pd, _mm512_unpacklo_ps,
     };
 
+    use super::super::simd::Level;
     use super::TILE;
 
-    /// Transposes a tile of elements of four bytes, eight by eight in registers.
+    /// Transposes a tile of `TILE` rows of as many elements, which are so many elements apart on either side.
+    type Tile = unsafe fn(from: *const u8, from_pitch: usize, to: *mut u8, to_pitch: usize);
+
+    /// The best way to transpose a tile of elements of so many bytes in registers.
+    pub(super) fn tile(width: usize, level: Level) -> Option<Tile> {
+        match (width, level) {
+            (4, Level::Avx512 | Level::Native) => Some(whole_lines),
+            (8, Level::Avx512 | Level::Native) => Some(eights),
+            (4, Level::Avx2) => Some(quarters),
+            _ => None,
+        }
+    }
+
+    /// Elements of four bytes, a cache line at a time on both sides: rows whose distance is a power of two would drive the
+    /// halves of each other's lines out of the cache.
     ///
     /// # Safety
-    /// The machine has AVX2; `TILE` rows of as many elements are readable and writable, `pitch` elements apart.
+    /// The machine has AVX-512; all rows are readable and writable.
+    #[target_feature(enable = "avx512f")]
+    unsafe fn whole_lines(from: *const u8, from_pitch: usize, to: *mut u8, to_pitch: usize) {
+        let (from, to): (*const f32, *mut f32) = (from.cast(), to.cast());
+        let mut rows: [__m512; TILE] = [_mm512_setzero_ps(); TILE];
+        for (r, row) in rows.iter_mut().enumerate() {
+            // SAFETY: a row of the tile.
+            *row = unsafe { _mm512_loadu_ps(from.add(r * from_pitch)) };
+        }
+        // Of four rows: the quarters of the registers hold one column each.
+        for four in rows.as_chunks_mut::<4>().0 {
+            let [a, b, c, d] = *four;
+            let low = |x, y| _mm512_castps_pd(_mm512_unpacklo_ps(x, y));
+            let high = |x, y| _mm512_castps_pd(_mm512_unpackhi_ps(x, y));
+            let (ab, ab_high, cd, cd_high) = (low(a, b), high(a, b), low(c, d), high(c, d));
+            *four = [
+                _mm512_castpd_ps(_mm512_unpacklo_pd(ab, cd)),
+                _mm512_castpd_ps(_mm512_unpackhi_pd(ab, cd)),
+                _mm512_castpd_ps(_mm512_unpacklo_pd(ab_high, cd_high)),
+                _mm512_castpd_ps(_mm512_unpackhi_pd(ab_high, cd_high)),
+            ];
+        }
+        for c in 0..4 {
+            let even = |x, y| _mm512_shuffle_f32x4::<0x88>(x, y);
+            let odd = |x, y| _mm512_shuffle_f32x4::<0xdd>(x, y);
+            let [w, x, y, z] = [rows[c], rows[4 + c], rows[8 + c], rows[12 + c]];
+            let (wx, wx_odd, yz, yz_odd) = (even(w, x), odd(w, x), even(y, z), odd(y, z));
+            let columns = [even(wx, yz), even(wx_odd, yz_odd), odd(wx, yz), odd(wx_odd, yz_odd)];
+            for (q, column) in columns.into_iter().enumerate() {
+                // SAFETY: a row of the result.
+                unsafe { _mm512_storeu_ps(to.add((4 * q + c) * to_pitch), column) };
+            }
+        }
+    }
+
+    /// Elements of eight bytes, eight by eight.
+    ///
+    /// # Safety
+    /// As [`whole_lines`].
+    #[target_feature(enable = "avx512f")]
+    unsafe fn eights(from: *const u8, from_pitch: usize, to: *mut u8, to_pitch: usize) {
+        let (from, to): (*const f64, *mut f64) = (from.cast(), to.cast());
+        for (i, j) in [(0, 0), (0, 8), (8, 0), (8, 8)] {
+            let mut rows: [__m512d; 8] = [_mm512_setzero_pd(); 8];
+            for (r, row) in rows.iter_mut().enumerate() {
+                // SAFETY: half a row of the tile.
+                *row = unsafe { _mm512_loadu_pd(from.add((j + r) * from_pitch + i)) };
+            }
+            for two in rows.as_chunks_mut::<2>().0 {
+                let [a, b] = *two;
+                *two = [_mm512_unpacklo_pd(a, b), _mm512_unpackhi_pd(a, b)];
+            }
+            for c in 0..2 {
+                let even = |x, y| _mm512_shuffle_f64x2::<0x88>(x, y);
+                let odd = |x, y| _mm512_shuffle_f64x2::<0xdd>(x, y);
+                let [w, x, y, z] = [rows[c], rows[2 + c], rows[4 + c], rows[6 + c]];
+                let (wx, wx_odd, yz, yz_odd) = (even(w, x), odd(w, x), even(y, z), odd(y, z));
+                let columns = [even(wx, yz), even(wx_odd, yz_odd), odd(wx, yz), odd(wx_odd, yz_odd)];
+                for (q, column) in columns.into_iter().enumerate() {
+                    // SAFETY: half a row of the result.
+                    unsafe { _mm512_storeu_pd(to.add((i + 2 * q + c) * to_pitch + j), column) };
+                }
+            }
+        }
+    }
+
+    /// Elements of four bytes, eight by eight.
+    ///
+    /// # Safety
+    /// The machine has AVX2; all rows are readable and writable.
     #[target_feature(enable = "avx2")]
-    pub(super) unsafe fn tile(from: *const f32, from_pitch: usize, to: *mut f32, to_pitch: usize) {
+    unsafe fn quarters(from: *const u8, from_pitch: usize, to: *mut u8, to_pitch: usize) {
+        let (from, to): (*const f32, *mut f32) = (from.cast(), to.cast());
         for i in (0..TILE).step_by(8) {
             for j in (0..TILE).step_by(8) {
                 // SAFETY: eight rows of eight elements inside of the tile.
@@ -211,15 +304,48 @@ mod tests {
         }
     }
 
-    #[test]
-    fn large_squares_with_gaps_are_transposed() {
+    fn square_with_gaps<T: From<u16> + Copy + PartialEq + std::fmt::Debug>() {
         let (rows, columns, pitch, out_pitch) = (37, 50, 53, 41);
-        let x: Vec<f32> = (0..rows * pitch).map(|i| i as f32).collect();
-        let mut out = vec![-1.0; columns * out_pitch];
+        let x: Vec<T> = (0..rows * pitch).map(|i| T::from(i as u16)).collect();
+        let mut out = vec![T::from(u16::MAX); columns * out_pitch];
         square(&x, (columns, out_pitch), (rows, pitch), &mut out);
         for (i, &y) in out.iter().enumerate() {
             let (column, row) = (i / out_pitch, i % out_pitch);
-            assert_eq!(y, if row < rows { x[row * pitch + column] } else { -1.0 });
+            assert_eq!(y, if row < rows { x[row * pitch + column] } else { T::from(u16::MAX) });
+        }
+    }
+
+    #[test]
+    fn large_squares_with_gaps_are_transposed() {
+        square_with_gaps::<u16>();
+        square_with_gaps::<f32>();
+        square_with_gaps::<f64>();
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[test]
+    fn tiles_are_transposed_at_every_level() {
+        let pitches = (19, 17);
+        for level in Level::available() {
+            let x: Vec<u32> = (0..TILE as u32 * 19).collect();
+            let mut out = vec![0u32; TILE * 17];
+            if let Some(tile) = x86::tile(4, level) {
+                // SAFETY: 16 rows with gaps on both sides, and a level of this machine.
+                unsafe { tile(x.as_ptr().cast(), pitches.0, out.as_mut_ptr().cast(), pitches.1) };
+                assert!(
+                    (0..TILE * TILE).all(|i| out[i / TILE * 17 + i % TILE] == x[i % TILE * 19 + i / TILE])
+                );
+                assert!((0..TILE).all(|i| out[i * 17 + TILE] == 0), "nothing is written between rows");
+            }
+            let x: Vec<u64> = (0..TILE as u64 * 19).collect();
+            let mut out = vec![0u64; TILE * 17];
+            if let Some(tile) = x86::tile(8, level) {
+                // SAFETY: as above.
+                unsafe { tile(x.as_ptr().cast(), pitches.0, out.as_mut_ptr().cast(), pitches.1) };
+                assert!(
+                    (0..TILE * TILE).all(|i| out[i / TILE * 17 + i % TILE] == x[i % TILE * 19 + i / TILE])
+                );
+            }
         }
     }
 }

@@ -26,6 +26,7 @@ mod weight;
 
 pub(super) use engine::{Engine, MOST_WINDOWS, engine};
 pub(super) use tile::Forward;
+pub(super) use vector::Vector;
 
 use super::number::{Number, narrow_all, narrow_then, widen_all};
 use super::simd::Level;

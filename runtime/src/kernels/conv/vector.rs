@@ -4,7 +4,7 @@
 ///
 /// # Safety
 /// All functions need the instruction set of the register, and memory for `LANES` numbers behind their pointers.
-pub(super) trait Vector: Copy {
+pub(in super::super) trait Vector: Copy {
     type Scalar: Copy + 'static;
     const LANES: usize;
     unsafe fn splat(x: Self::Scalar) -> Self;

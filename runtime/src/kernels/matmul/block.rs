@@ -3,7 +3,9 @@
 use std::any::TypeId;
 
 use super::super::number::Number;
-use super::{integer, tiny, vector};
+use super::super::simd::Level;
+use super::super::{scratch, transpose};
+use super::{integer, lines, tiny, vector};
 
 /// A matrix whose element `(i, j)` is at `start + i·row + j·col`, in memory that someone else keeps alive.
 #[derive(Clone, Copy, Debug)]
@@ -23,6 +25,11 @@ impl<T> View<T> {
     pub fn from(self, row: usize, col: usize) -> Self {
         let offset = row as isize * self.row + col as isize * self.col;
         Self { start: self.start.wrapping_offset(offset), ..self }
+    }
+
+    /// The transpose.
+    pub fn transposed(self) -> Self {
+        Self { row: self.col, col: self.row, ..self }
     }
 
     /// # Safety
@@ -63,41 +70,127 @@ pub(in super::super) unsafe fn product<T: Number<Acc = T>>(
     // SAFETY: all of these ask for what the caller promises; row 0 of `out` is `n` contiguous elements, and a single
     // column with `out_row == 1` is `m` contiguous ones.
     unsafe {
+        if !accumulate {
+            if let Some(tiles) = lines::applicable(Level::chosen(), [m, k, n], lhs, rhs) {
+                return lines::product(tiles, [m, k, n], lhs, rhs, out, out_row);
+            }
+            // A row-major matrix times a vector is a vector times a matrix of contiguous columns.
+            let (x, columns) = (View { row: 1, col: rhs.row, ..rhs }, lhs.transposed());
+            if n == 1
+                && out_row == 1
+                && let Some(tiles) = lines::applicable(Level::chosen(), [1, k, m], x, columns)
+            {
+                return lines::product(tiles, [1, k, m], x, columns, out, m);
+            }
+        }
         if m == 1 && (rhs.col == 1 || rhs.row == 1) {
             let line = std::slice::from_raw_parts_mut(out, n);
             return vector::product(k, View { row: lhs.col, ..lhs }, rhs, line, accumulate);
         }
         if n == 1 && out_row == 1 && (lhs.col == 1 || lhs.row == 1) {
             let column = std::slice::from_raw_parts_mut(out, m);
-            let transposed = View { row: lhs.col, col: lhs.row, ..lhs };
-            return vector::product(k, rhs, transposed, column, accumulate);
+            return vector::product(k, rhs, lhs.transposed(), column, accumulate);
         }
         if (m * k * n <= TINY || k <= FLAT) && rhs.col == 1 {
             tiny::product([m, k, n], lhs, rhs, out, out_row, accumulate);
-        } else if [TypeId::of::<f32>(), TypeId::of::<f64>()].contains(&TypeId::of::<T>()) {
-            gemm::gemm(
-                m,
-                n,
-                k,
-                out,
-                1,
-                out_row as isize,
-                accumulate,
-                lhs.start,
-                lhs.col,
-                lhs.row,
-                rhs.start,
-                rhs.col,
-                rhs.row,
-                T::ONE,
-                T::ONE,
-                false,
-                false,
-                false,
-                gemm::Parallelism::None,
-            );
-        } else {
+        } else if !is_float::<T>() {
             integer::product([m, k, n], lhs, rhs, out, out_row, accumulate);
+        } else if rhs.row == 1 && rhs.col > 1 {
+            by_rows([m, k, n], lhs, rhs, out, out_row, accumulate);
+        } else {
+            large([m, k, n], lhs, rhs, out, out_row, accumulate);
         }
     }
+}
+
+fn is_float<T: 'static>() -> bool {
+    [TypeId::of::<f32>(), TypeId::of::<f64>()].contains(&TypeId::of::<T>())
+}
+
+/// As [`product`], by `gemm`.
+///
+/// # Safety
+/// As [`product`], of `f32` or `f64`.
+unsafe fn large<T: Number<Acc = T>>(
+    [m, k, n]: [usize; 3],
+    lhs: View<T>,
+    rhs: View<T>,
+    out: *mut T,
+    out_row: usize,
+    accumulate: bool,
+) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        gemm::gemm(
+            m,
+            n,
+            k,
+            out,
+            1,
+            out_row as isize,
+            accumulate,
+            lhs.start,
+            lhs.col,
+            lhs.row,
+            rhs.start,
+            rhs.col,
+            rhs.row,
+            T::ONE,
+            T::ONE,
+            false,
+            false,
+            false,
+            gemm::Parallelism::None,
+        );
+    }
+}
+
+/// Rows and columns of a matrix that are rearranged at a time: they stay in the second cache.
+const DEPTH: usize = 512;
+const WIDTH: usize = 128;
+
+/// As [`product`], of a right matrix with contiguous columns, which is brought into the order of rows part by part. `gemm` takes
+/// up to three times as long as that for its own rearrangement, where columns are a power of two apart.
+///
+/// # Safety
+/// As [`product`], for an `rhs` with contiguous columns that are more than 1 apart.
+unsafe fn by_rows<T: Number<Acc = T>>(
+    [m, k, n]: [usize; 3],
+    lhs: View<T>,
+    rhs: View<T>,
+    out: *mut T,
+    out_row: usize,
+    accumulate: bool,
+) {
+    scratch::with(|part: &mut Vec<T>| {
+        for (j, p) in (0..n).step_by(WIDTH).flat_map(|j| (0..k).step_by(DEPTH).map(move |p| (j, p))) {
+            let (width, depth) = (WIDTH.min(n - j), DEPTH.min(k - p));
+            let (columns, pitch) = (rhs.from(p, j), rhs.col as usize);
+            if part.len() < width * depth {
+                part.resize(width * depth, T::ZERO);
+            }
+            // SAFETY: from the first element of these columns to the last one.
+            let data = unsafe { std::slice::from_raw_parts(columns.start, (width - 1) * pitch + depth) };
+            transpose::square(data, (depth, width), (width, pitch), part);
+            let rows = View { start: part.as_ptr(), row: width as isize, col: 1 };
+            let out = out.wrapping_add(j);
+            // SAFETY: a part of what the caller vouches for.
+            unsafe { product([m, depth, width], lhs.from(0, p), rows, out, out_row, accumulate || p > 0) };
+        }
+    });
+}
+
+/// Rows for which columns are read as fast as rows, and rows whose products take so long that a rearrangement does not matter.
+const FEW: usize = 8;
+const MANY: usize = 512;
+
+/// Whether [`product`] takes longer because the right matrix has contiguous columns; of the views, only the strides matter.
+pub(super) fn rearranges<T: Number<Acc = T>>(size: [usize; 3], lhs: View<T>, rhs: View<T>) -> bool {
+    let [m, _, n] = size;
+    let is_read_as_it_is = rhs.col == 1
+        || (m == 1 && rhs.row == 1)
+        || (n == 1 && lhs.col == 1)
+        || (is_float::<T>() && m >= MANY)
+        || (m <= FEW && lines::applicable(Level::best(), size, lhs, rhs).is_some());
+    !is_read_as_it_is
 }

@@ -6,6 +6,7 @@
 
 mod block;
 mod integer;
+mod lines;
 mod schedule;
 mod skinny;
 #[cfg(test)]
@@ -165,4 +166,11 @@ pub(crate) fn has_whole_rows<T: Number>(
     }
     let view = |(row, col)| View::<T::Acc> { start: std::ptr::null(), row, col };
     schedule::has_whole_rows(batch.iter().product(), size, view(lhs), view(rhs))
+}
+
+/// Whether a product rearranges its right matrix, or reads it out of order, because that has contiguous columns instead of
+/// rows: as much work as transposing it once would be. Of both matrices, the strides of rows and columns.
+pub(crate) fn rearranges<T: Number>(size: [usize; 3], lhs: (isize, isize), rhs: (isize, isize)) -> bool {
+    let view = |(row, col)| View::<T::Acc> { start: std::ptr::null(), row, col };
+    block::rearranges(size, view(lhs), view(rhs))
 }

@@ -6,7 +6,7 @@ use super::super::number::Number;
 use super::super::simd::Level;
 use super::super::threads;
 use super::block::FLAT;
-use super::{View, product, skinny};
+use super::{View, lines, product, skinny};
 use crate::tensor::memory;
 
 /// A batch of products.
@@ -160,7 +160,10 @@ fn way<T: Number>([m, k, n]: [usize; 3], lhs: View<T>, rhs: View<T>) -> Way {
         return Way::Deep(k.div_ceil(wanted.clamp(2, PARTS)));
     }
     let level = Level::chosen();
-    if skinny::applicable(level, [m, k, n], lhs, rhs).is_some() {
+    // The matrix is best read as it lies, or rearranged once for all rows, and not by every block.
+    if lines::applicable(level, [m, k, n], lhs, rhs).is_none()
+        && skinny::applicable(level, [m, k, n], lhs, rhs).is_some()
+    {
         return Way::Skinny(level);
     }
     // Every block of columns reads a row-major `lhs` as it is; every block of rows would pack `rhs` again.
@@ -183,7 +186,7 @@ pub(super) fn has_whole_rows<T: Number>(
         return true;
     }
     // Whatever level is chosen by then.
-    if skinny::is_shaped(m, lhs, rhs) {
+    if skinny::is_shaped(m, lhs, rhs) && !lines::is_shaped([m, k, n], lhs, rhs) {
         return false;
     }
     match way([m, k, n], lhs, rhs) {

@@ -110,6 +110,7 @@ fn large_products_are_cut_up_and_follow_the_definition() {
         [1, 2000, 900],
         [900, 2000, 1],
         [33, 250, 700],
+        [6, 200, 900],
         [800, 1, 900],
     ] {
         for kinds in [(0, 0), (0, 1), (1, 1), (2, 3)] {
@@ -117,18 +118,20 @@ fn large_products_are_cut_up_and_follow_the_definition() {
             agrees::<i32>(&[2], size, kinds, true, f64::INFINITY);
         }
     }
+    agrees_in_every_dtype(&[2], [3, 70, 9], (0, 1), true);
     agrees::<bf16>(&[3, 7], [40, 30, 50], (0, 1), true, f64::INFINITY);
     agrees::<f64>(&[70], [40, 30, 50], (1, 0), false, f64::INFINITY);
 }
 
 #[test]
 fn every_element_is_handed_on_once_within_rows_or_in_whole_rows() {
-    let cases: [(&[usize], [usize; 3]); 7] = [
+    let cases: [(&[usize], [usize; 3]); 8] = [
         (&[], [3, 4, 5]),
         (&[70], [40, 30, 50]),
         (&[2], [300, 200, 150]),
         (&[], [3, 100_000, 4]),
         (&[], [16, 300, 4000]),
+        (&[], [3, 300, 4000]),
         (&[2], [20, 300, 1700]),
         (&[3], [2, 0, 3]),
     ];
@@ -158,7 +161,7 @@ fn every_element_is_handed_on_once_within_rows_or_in_whole_rows() {
 #[test]
 fn results_do_not_depend_on_the_number_of_threads() {
     let noise = |count: usize| -> Vec<f32> { (0..count).map(|i| ((i * i) as f32 * 0.61).sin()).collect() };
-    for [m, k, n] in [[257, 129, 200], [16, 70_000, 24], [9, 300, 4000], [1, 900, 1100]] {
+    for [m, k, n] in [[257, 129, 200], [16, 70_000, 24], [9, 300, 4000], [30, 300, 1000], [1, 900, 1100]] {
         let (a, b) = (noise(m * k), noise(k * n));
         let run = |threads: usize| {
             let mut out = vec![0f32; m * n];

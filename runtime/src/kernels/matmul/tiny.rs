@@ -43,8 +43,11 @@ impl<T: Number> Kernel for Tiny<T> {
             self.rows::<ROWS>(i);
             i += ROWS;
         }
-        for i in i..m {
-            self.rows::<1>(i);
+        match m - i {
+            0 => {}
+            1 => self.rows::<1>(i),
+            2 => self.rows::<2>(i),
+            _ => self.rows::<3>(i),
         }
     }
 }

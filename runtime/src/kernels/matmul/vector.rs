@@ -75,8 +75,11 @@ impl<T: Number> Kernel for Rows<'_, T> {
     }
 }
 
-/// Partial sums of a dot product: enough for the latency of an addition in the widest vectors.
-const LANES: usize = 64;
+/// Partial sums of a dot product: enough for the latency of an addition in the widest vectors, in groups whose indices are all
+/// known when compiling, so that they stay in registers.
+const LANES: usize = GROUPS * GROUP;
+const GROUPS: usize = 4;
+const GROUP: usize = 16;
 
 /// The matrix in column-major order: a dot product per column.
 struct Dots<'a, T> {
@@ -100,23 +103,37 @@ impl<T: Number> Kernel for Dots<'_, T> {
 
 #[inline(always)]
 fn dot<T: Number>(x: &[T], y: &[T]) -> T {
-    let mut lanes = [T::ZERO; LANES];
+    let mut lanes = [[T::ZERO; GROUP]; GROUPS];
     let (xs, ys) = (x.chunks_exact(LANES), y.chunks_exact(LANES));
     let mut tail = T::ZERO;
     for (&a, &b) in xs.remainder().iter().zip(ys.remainder()) {
         tail = a.times_plus(b, tail);
     }
     for (a, b) in xs.zip(ys) {
-        for l in 0..LANES {
-            lanes[l] = a[l].times_plus(b[l], lanes[l]);
+        for (g, lanes) in lanes.iter_mut().enumerate() {
+            let (a, b) = (&a[g * GROUP..][..GROUP], &b[g * GROUP..][..GROUP]);
+            for l in 0..GROUP {
+                lanes[l] = a[l].times_plus(b[l], lanes[l]);
+            }
         }
     }
-    let mut width = LANES / 2;
-    while width > 0 {
-        for l in 0..width {
-            lanes[l] = lanes[l].plus(lanes[l + width]);
-        }
-        width /= 2;
+    let [a, b, c, d] = lanes;
+    let mut lanes = [T::ZERO; GROUP];
+    for l in 0..GROUP {
+        lanes[l] = a[l].plus(c[l]).plus(b[l].plus(d[l]));
     }
-    lanes[0].plus(tail)
+    let lanes: [T; 8] = halved(&lanes);
+    let lanes: [T; 4] = halved(&lanes);
+    let lanes: [T; 2] = halved(&lanes);
+    lanes[0].plus(lanes[1]).plus(tail)
+}
+
+/// The sums of both halves.
+#[inline(always)]
+fn halved<T: Number, const N: usize, const H: usize>(lanes: &[T; N]) -> [T; H] {
+    let mut sums = [T::ZERO; H];
+    for l in 0..H {
+        sums[l] = lanes[l].plus(lanes[l + H]);
+    }
+    sums
 }

@@ -91,6 +91,14 @@ pub trait Primitive: DynPrimitive + Debug + Send + Sync + 'static {
         None
     }
 
+    /// Whether it takes no longer to read what argument `i` is made from than the argument itself.
+    ///
+    /// A rewrite that reads beneath an argument ([`Operand::Inner`](crate::compile::Operand)) where that does take longer is for
+    /// arguments that nobody else needs ([`Known::is_shared`]): many readers would repeat what one step does for all.
+    fn reads_beneath(&self, _args: &[Known<'_>], _i: usize) -> bool {
+        false
+    }
+
     /// How it fits into a fused kernel, if it does.
     fn fusible(&self) -> Option<Fusible> {
         None

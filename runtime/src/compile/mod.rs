@@ -1,6 +1,6 @@
 //! Programs as data: the graph, its passes, and what runs it.
 //!
-//! `simplify → cse → dce` make a smaller [`Graph`], which transforms work on; `slices → fuse → bundle → epilogues` make one of few large
+//! `cse → simplify → cse → dce` make a smaller [`Graph`], which transforms work on; `slices → fuse → bundle → epilogues` make one of few large
 //! kernels, and a [`Program`] runs it many times. Each pass is a function `Graph → Graph` with a printed form.
 
 mod cse;
@@ -31,7 +31,8 @@ pub use simplify::{Known, Operand, Rewrite};
 impl Graph {
     /// All passes, in order.
     pub(crate) fn optimize(self) -> Graph {
-        self.simplify().cse().dce()
+        // Who else reads a value is seen only where equal values are one.
+        self.cse().simplify().cse().dce()
     }
 
     /// What a program runs: few large kernels.

@@ -195,3 +195,129 @@ fn what_others_read_or_examples_share_is_not_sliced() {
     let small = staged(|x| vec![pooled(&convolved(&x[0], &x[1], &x[2]))], &args).optimize();
     assert!(is_sliced(&small.clone().slices_from(0)) == has_engine() && !is_sliced(&small.slices()));
 }
+
+/// How often a primitive is left in a function.
+fn count(name: &str, f: impl Fn(&[Tensor]) -> Vec<Tensor>, args: &[Tensor]) -> usize {
+    staged(f, args).optimize().primitives().filter(|other| *other == name).count()
+}
+
+/// A state of so many rows, and a square weight.
+fn state_and_weight(rows: usize, dtype: DType) -> [Tensor; 2] {
+    [ramp(&[rows, 16]).cast(dtype), ramp(&[16, 16]).cast(dtype)]
+}
+
+/// Products of a state with a weight, one after another.
+fn products(steps: usize, h: &Tensor, w: &Tensor) -> Vec<Tensor> {
+    vec![(0..steps).fold(h.clone(), |h, _| h.dot(w))]
+}
+
+#[test]
+fn products_of_few_rows_transpose_a_weight_that_they_share_once() {
+    let transposes = |steps: usize, rows: usize, dtype: DType| {
+        count("transpose", |x| products(steps, &x[0], &x[1].t()), &state_and_weight(rows, dtype))
+    };
+    // One product rearranges the weight itself.
+    assert_eq!(transposes(1, 3, DType::F32), 0);
+    assert_eq!([2, 5, 40].map(|steps| transposes(steps, 3, DType::F32)), [1, 1, 1]);
+    assert_eq!(transposes(5, 100, DType::BF16), 1);
+    assert_eq!(transposes(5, 100, DType::I32), 1);
+    // A vector is multiplied with columns as fast, and many rows take so long that it does not matter.
+    assert_eq!([1, 600].map(|rows| transposes(5, rows, DType::F32)), [0, 0]);
+}
+
+#[test]
+fn a_weight_that_is_transposed_again_for_each_product_is_transposed_once() {
+    let f = |x: &[Tensor]| vec![(0..5).fold(x[0].clone(), |h, _| h.dot(&x[1].t()))];
+    assert_eq!(count("transpose", f, &state_and_weight(3, DType::F32)), 1);
+}
+
+#[test]
+fn products_that_need_no_transposed_weight_leave_it_to_those_that_do() {
+    let args = state_and_weight(3, DType::F32);
+    // The product of the gradient reads the weight as it is; that leaves one reader, which rearranges it itself.
+    let gradient = |x: &[Tensor]| {
+        let loss = |h: &Tensor| Ok(h.dot(&x[1].t()).square().sum());
+        vec![crate::grad(loss)(&x[0]).unwrap()]
+    };
+    assert_eq!(count("transpose", gradient, &args), 0);
+    let unrolled = |x: &[Tensor]| {
+        let loss = |h: &Tensor| Ok(products(4, h, &x[1].t())[0].square().sum());
+        vec![crate::grad(loss)(&x[0]).unwrap()]
+    };
+    assert_eq!(count("transpose", unrolled, &args), 1);
+}
+
+#[test]
+fn a_weight_that_is_a_result_as_well_is_transposed_for_all() {
+    let f = |x: &[Tensor]| {
+        let w = x[1].t();
+        vec![x[0].dot(&w), w]
+    };
+    let graph = staged(f, &state_and_weight(3, DType::F32)).optimize();
+    assert!(graph.to_string().contains("[contracting=[1]×[0]]"), "{graph}");
+}
+
+#[test]
+fn what_lies_apart_is_gathered_once_for_all_that_read_parts_of_it() {
+    let x = [ramp(&[12, 12])];
+    let text = |parts: isize| {
+        let f = |x: &[Tensor]| {
+            let even = x[0].slice([0, 0], [12, 12], [1, 2]);
+            (0..parts).map(|i| even.slice_axis(0, i, i + 6)).collect()
+        };
+        staged(f, &x).optimize().to_string()
+    };
+    let counts = |text: &str| [text.matches("slice[").count(), text.matches("strides=").count()];
+    assert_eq!([1, 3].map(|parts| counts(&text(parts))), [[1, 1], [4, 1]]);
+}
+
+#[test]
+fn transpositions_that_follow_a_shared_one_do_not_repeat_it() {
+    let x = [ramp(&[3, 4, 5])];
+    // Whole rows move behind the first transposition, numbers would without it.
+    let f = |x: &[Tensor]| {
+        let y = x[0].transpose([2, 1, 0]);
+        vec![
+            y.transpose([1, 0, 2]),
+            y.transpose([1, 0, 2]).tanh(),
+            y.transpose([0, 2, 1]),
+            y.transpose([2, 1, 0]),
+        ]
+    };
+    let graph = staged(f, &x).optimize();
+    let text = graph.to_string();
+    assert!(
+        text.contains("transpose[axes=[2, 1, 0]] a") && text.contains("transpose[axes=[1, 0, 2]] b"),
+        "{text}"
+    );
+    assert_eq!(graph.primitives().filter(|name| *name == "transpose").count(), 3, "{text}");
+    let once = |x: &[Tensor]| vec![x[0].transpose([2, 1, 0]).transpose([1, 0, 2])];
+    assert_eq!(count("transpose", once, &x), 1);
+}
+
+#[test]
+fn an_unrolled_loop_is_made_of_a_few_kernels() {
+    let kernels = |steps: usize| {
+        let f = move |x: &[Tensor]| {
+            let step = |h: Tensor| (h.dot(&x[1]) + 0.5).tanh() * 0.9 - h.square().mean();
+            vec![(0..steps).fold(x[0].clone(), |h, _| step(h))]
+        };
+        let graph = staged(f, &[ramp(&[4, 4]), ramp(&[4, 4])]).optimize().fused();
+        let mut found: Vec<*const _> = graph
+            .eqns
+            .iter()
+            .filter_map(|eqn| match eqn.primitive_as::<super::epilogue::Epilogue>() {
+                Some(epilogue) => Some(epilogue.fusion().kernel()),
+                None => eqn.primitive_as::<super::fuse::Fusion>().map(super::fuse::Fusion::kernel),
+            })
+            .map(std::sync::Arc::as_ptr)
+            .collect();
+        let all = found.len();
+        found.sort_unstable();
+        found.dedup();
+        assert!(all >= steps);
+        found.len()
+    };
+    assert_eq!(kernels(20), kernels(5));
+    assert!(kernels(20) < 8);
+}

@@ -27,6 +27,8 @@ struct View<'a> {
     eqns: &'a [Eqn],
     /// Variable → equation that makes it.
     made_by: &'a FxHashMap<Var, usize>,
+    /// By variable of the graph as it was: how many read it and do not read as well what it is made from.
+    needed: &'a [usize],
 }
 
 /// What may stand in place of an equation with one output.
@@ -70,6 +72,14 @@ impl<'a> Known<'a> {
         self.view.eqns[*self.view.made_by.get(&self.var)?].primitive_as()
     }
 
+    /// Whether it is computed anyway, for somebody else.
+    ///
+    /// Who may read what it is made from instead repeats the work that makes it; that pays for one reader, not for many. See
+    /// [`Primitive::reads_beneath`].
+    pub fn is_shared(&self) -> bool {
+        self.view.needed.get(self.var.index()).is_some_and(|&readers| readers > 1)
+    }
+
     /// The arguments of the equation that makes it.
     pub fn inner(&self) -> Vec<Known<'a>> {
         match self.view.made_by.get(&self.var) {
@@ -111,6 +121,7 @@ impl Graph {
         let mut consts: FxHashMap<Var, Array> = self.consts.iter().cloned().collect();
         let mut renamed: FxHashMap<Var, Var> = FxHashMap::default();
         let mut made_by: FxHashMap<Var, usize> = FxHashMap::default();
+        let needed = self.needed(&consts);
         let mut kept: Vec<Eqn> = Vec::with_capacity(self.eqns.len());
         for mut eqn in std::mem::take(&mut self.eqns) {
             for arg in &mut eqn.args {
@@ -118,7 +129,13 @@ impl Graph {
             }
             let mut replaced = None;
             for _ in 0..ROUNDS {
-                let view = View { avals: &self.avals, consts: &consts, eqns: &kept, made_by: &made_by };
+                let view = View {
+                    avals: &self.avals,
+                    consts: &consts,
+                    eqns: &kept,
+                    made_by: &made_by,
+                    needed: &needed,
+                };
                 let Some(rewrite) = eqn.primitive.simplify(&known(&eqn.args, &view)) else { break };
                 let mut steps = match rewrite {
                     Rewrite::Value(operand) => {
@@ -165,6 +182,22 @@ impl Graph {
             *out = *renamed.get(out).unwrap_or(out);
         }
         self
+    }
+
+    /// By variable: how many read it and do not read as well what it is made from.
+    fn needed(&self, consts: &FxHashMap<Var, Array>) -> Vec<usize> {
+        let mut needed = vec![0; self.avals.len()];
+        let makers = self.eqns.iter().enumerate();
+        let made_by = makers.flat_map(|(at, eqn)| eqn.outs.iter().map(move |&out| (out, at))).collect();
+        let view = View { avals: &self.avals, consts, eqns: &self.eqns, made_by: &made_by, needed: &[] };
+        for eqn in &self.eqns {
+            let args = known(&eqn.args, &view);
+            for (i, arg) in eqn.args.iter().enumerate() {
+                needed[arg.index()] += usize::from(!eqn.primitive.reads_beneath(&args, i));
+            }
+        }
+        self.outs.iter().for_each(|out| needed[out.index()] += 1);
+        needed
     }
 
     /// A new equation of one output, on the way to another one.

@@ -167,26 +167,28 @@ impl Primitive for DotGeneral {
         Ok((smallvec![permuted(&out, front)?], smallvec![true]))
     }
 
-    /// A transposed operand is contracted as it lies, if the order of what is left of it stays. A sum of one product is that
+    /// A transposed operand is contracted as it lies, if the order of what is left of it stays, and nobody else needs it or it
+    /// makes no difference. A sum of one product is that
     /// product, which a fused kernel computes along with what it is used for.
     fn simplify(&self, args: &[Known<'_>]) -> Option<Rewrite> {
         for side in 0..2 {
-            let Some(Transpose(axes)) = args[side].made_by::<Transpose>() else { continue };
-            let mut dimensions = self.0.clone();
-            let (contracting, batch) = match side {
-                0 => (&mut dimensions.contracting.0, &mut dimensions.batch.0),
-                _ => (&mut dimensions.contracting.1, &mut dimensions.batch.1),
-            };
-            let left = free(axes.len(), contracting, batch);
-            if !left.iter().map(|&axis| axes[axis]).is_sorted() {
+            let Some(beneath) = self.beneath(args, side) else { continue };
+            if args[side].is_shared() && !self.reads_beneath(args, side) {
                 continue;
             }
-            contracting.iter_mut().chain(batch).for_each(|axis| *axis = axes[*axis]);
             let mut operands: Args<Operand> = smallvec![Operand::Arg(0), Operand::Arg(1)];
             operands[side] = Operand::Inner(side, 0);
-            return Some(Rewrite::Apply(Arc::new(DotGeneral(dimensions)), operands));
+            return Some(Rewrite::Apply(Arc::new(beneath), operands));
         }
         self.outer(args)
+    }
+
+    fn reads_beneath(&self, args: &[Known<'_>], i: usize) -> bool {
+        let Some(beneath) = self.beneath(args, i) else { return false };
+        let operands = [args[0].aval(), args[1].aval()];
+        let mut others = operands;
+        others[i] = args[i].inner()[0].aval();
+        !beneath.rearranges(others) || self.rearranges(operands)
     }
 }
 
@@ -213,6 +215,32 @@ struct Order {
 }
 
 impl DotGeneral {
+    /// The same product of what is beneath a transposed operand, if the order of what is left of that stays.
+    fn beneath(&self, args: &[Known<'_>], side: usize) -> Option<DotGeneral> {
+        let Transpose(axes) = args[side].made_by::<Transpose>()?;
+        let mut dimensions = self.0.clone();
+        let (contracting, batch) = match side {
+            0 => (&mut dimensions.contracting.0, &mut dimensions.batch.0),
+            _ => (&mut dimensions.contracting.1, &mut dimensions.batch.1),
+        };
+        let left = free(axes.len(), contracting, batch);
+        if !left.iter().map(|&axis| axes[axis]).is_sorted() {
+            return None;
+        }
+        contracting.iter_mut().chain(batch).for_each(|axis| *axis = axes[*axis]);
+        Some(DotGeneral(dimensions))
+    }
+
+    /// Whether its kernel rearranges an operand that it would read as it is if that were transposed.
+    fn rearranges(&self, [lhs, rhs]: [&Aval; 2]) -> bool {
+        let (lb, rb) = &self.0.batch;
+        let Order { lf, lc, rc, rf, sizes, .. } = self.order(&lhs.shape, &rhs.shape);
+        let sides = (Lines::new(&lhs.shape, lb, &lf, &lc), Lines::new(&rhs.shape, rb, &rc, &rf));
+        let (Some(l), Some(r)) = sides else { return true };
+        let (l, r) = ((l.rows, l.columns), (r.rows, r.columns));
+        lhs.dtype != DType::Bool && dispatch!(lhs.dtype, T => matmul::rearranges::<T>(sizes, l, r))
+    }
+
     /// The product of each element of one operand with each of the other, if nothing is summed.
     fn outer(&self, args: &[Known<'_>]) -> Option<Rewrite> {
         let (lhs, rhs) = (args[0].aval(), args[1].aval());

@@ -152,6 +152,13 @@ impl Primitive for Reshape {
     }
 }
 
+impl Transpose {
+    /// Whether it is a reshape: axes of size 1 do not matter to the numbers.
+    fn moves_nothing(&self, shape: &[usize]) -> bool {
+        self.0.iter().filter(|&&axis| shape[axis] != 1).is_sorted()
+    }
+}
+
 impl Primitive for Transpose {
     fn name(&self) -> &'static str {
         "transpose"
@@ -174,9 +181,7 @@ impl Primitive for Transpose {
 
     fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
         let ([x], out) = (unpack(args), only(outs));
-        // Axes of size 1 do not matter to the numbers: then it is a reshape.
-        let moved = self.0.iter().filter(|&&axis| x.shape()[axis] != 1);
-        if moved.is_sorted() {
+        if self.moves_nothing(x.shape()) {
             return Ok(smallvec![x.with_aval(out)]);
         }
         let out = dispatch!(out.dtype, T => Array::build(out, |out: &mut [T]| {
@@ -186,8 +191,7 @@ impl Primitive for Transpose {
     }
 
     fn prepare(&self, args: &[&Aval], out: &Aval) -> Option<Box<dyn Prepared>> {
-        // Axes of size 1 alone move without the numbers.
-        if self.0.iter().filter(|&&axis| args[0].shape[axis] != 1).is_sorted() {
+        if self.moves_nothing(&args[0].shape) {
             return None;
         }
         let (shape, axes, dtype) = (args[0].shape.clone(), self.0.clone(), out.dtype);
@@ -226,13 +230,16 @@ impl Primitive for Transpose {
             return Some(Rewrite::Value(Operand::Arg(0)));
         }
         let shape = &args[0].aval().shape;
-        let moved = self.0.iter().filter(|&&axis| shape[axis] != 1);
-        if moved.is_sorted() {
+        if self.moves_nothing(shape) {
             let shape = self.0.iter().map(|&axis| shape[axis]).collect();
             return Some(Rewrite::Apply(std::sync::Arc::new(Reshape(shape)), smallvec![Operand::Arg(0)]));
         }
         let inner = args[0].made_by::<Transpose>()?;
         let both = Transpose(self.0.iter().map(|&axis| inner.0[axis]).collect());
+        // Two that undo each other are nothing at all; else a cheap one behind a costly one would become a costly one.
+        if args[0].is_shared() && !both.moves_nothing(&args[0].inner()[0].aval().shape) {
+            return None;
+        }
         Some(Rewrite::Apply(std::sync::Arc::new(both), smallvec![Operand::Inner(0, 0)]))
     }
 

@@ -85,6 +85,10 @@ impl Primitive for Slice {
             return Some(Rewrite::Value(Operand::Arg(0)));
         }
         let inner = args[0].made_by::<Slice>()?;
+        // Elements that lie apart are gathered once for all parts.
+        if args[0].is_shared() && inner.strides.iter().any(|&stride| stride != 1) {
+            return None;
+        }
         let axes = 0..self.starts.len();
         // Nothing at all may begin behind the end of the inner part, but not of the whole.
         let start = |i: usize| match self.sizes[i] {

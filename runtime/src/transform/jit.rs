@@ -46,6 +46,8 @@ pub type DynJit<'f, I, O> = Jit<Box<dyn Fn(I) -> Result<O> + Send + Sync + 'f>, 
 #[derive(Default)]
 struct Counts {
     calls: AtomicU64,
+    /// Calls that found no program.
+    misses: AtomicU64,
     traces: AtomicU64,
     compile_nanos: AtomicU64,
     evicted: AtomicU64,
@@ -201,10 +203,9 @@ where
     /// ```
     pub fn stats(&self) -> JitStats {
         let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
-        let traces = read(&self.counts.traces);
         JitStats {
-            traces,
-            hits: read(&self.counts.calls).saturating_sub(traces),
+            traces: read(&self.counts.traces),
+            hits: read(&self.counts.calls).saturating_sub(read(&self.counts.misses)),
             programs: self.traces(),
             evicted: read(&self.counts.evicted),
             compile_time: Duration::from_nanos(read(&self.counts.compile_nanos)),
@@ -289,6 +290,7 @@ where
     }
 
     fn trace(&self, args: &I, key: u64, axes: Vec<Axis>, used: u64) -> Result<Arc<Entry>> {
+        self.counts.misses.fetch_add(1, Ordering::Relaxed);
         let start = Instant::now();
         let (inputs, avals) = (Structure::of(args), avals(args));
         let staged = stage(&inputs, &avals, &self.f)?;

@@ -5,8 +5,8 @@ use quote::{ToTokens, quote_spanned};
 use syn::spanned::Spanned;
 use syn::visit_mut::{self, VisitMut};
 use syn::{
-    AngleBracketedGenericArguments, Block, Expr, ExprConst, ExprMethodCall, ExprRepeat, Item, Macro, Token,
-    Type, UnOp, parse2,
+    AngleBracketedGenericArguments, Block, Expr, ExprBlock, ExprConst, ExprMethodCall, ExprRepeat, Item,
+    Macro, Stmt, Token, Type, UnOp, parse2,
 };
 
 use super::arguments;
@@ -74,7 +74,13 @@ impl Adopt<'_> {
             quote_spanned!(inner=> built => #p::Built(built).__adopt(#this))
         };
         let built = match built {
-            // A block that is matched upon is something to warn of.
+            // A block of a single expression is that expression; any other, matched upon, is something to warn of.
+            Expr::Block(ExprBlock { block, label: None, attrs }) if attrs.is_empty() => {
+                match &block.stmts[..] {
+                    [Stmt::Expr(only, None)] => only.to_token_stream(),
+                    _ => quote_spanned!(inner=> ::core::convert::identity(#built)),
+                }
+            }
             Expr::Block(_) | Expr::Unsafe(_) => quote_spanned!(inner=> ::core::convert::identity(#built)),
             _ => built.to_token_stream(),
         };

@@ -132,8 +132,14 @@ fn what_is_called_where_it_is_built_becomes_a_child() {
 
 #[test]
 fn a_block_is_not_matched_upon() {
-    let after = child(quote!(::core::convert::identity({ Dense::new(3) })));
+    let after = child(quote!(Dense::new(3)));
     assert_adopts(quote!(let y = { Dense::new(3) }.call(x)?; y), quote!(let y = #after.call(x)?; y));
+    let block = quote!({
+        let features = 3;
+        Dense::new(features)
+    });
+    let after = child(quote!(::core::convert::identity(#block)));
+    assert_adopts(quote!(let y = #block.call(x)?; y), quote!(let y = #after.call(x)?; y));
 }
 
 #[test]

@@ -108,6 +108,12 @@ impl<T: Number> Kernel for CopyRows<'_, T> {
 
     #[inline(always)]
     fn run(self) {
+        match (self.count, self.width) {
+            (32, 32) => return self.run_whole::<32>(),
+            (16, 16) => return self.run_whole::<16>(),
+            (8, 8) => return self.run_whole::<8>(),
+            _ => {}
+        }
         for (to, from) in self.to.chunks_exact_mut(self.width).zip(self.from.chunks(self.step)) {
             let (to, rest) = to.split_at_mut(self.count);
             let (mut to, mut from) = (to.chunks_exact_mut(LANES), from[..self.count].chunks_exact(LANES));
@@ -117,7 +123,19 @@ impl<T: Number> Kernel for CopyRows<'_, T> {
             for (to, &from) in to.into_remainder().iter_mut().zip(from.remainder()) {
                 *to = from;
             }
-            rest.fill(T::ZERO);
+            if !rest.is_empty() {
+                rest.fill(T::ZERO);
+            }
+        }
+    }
+}
+
+impl<T: Number> CopyRows<'_, T> {
+    /// The same for whole rows of a length that the compiler knows.
+    #[inline(always)]
+    fn run_whole<const N: usize>(self) {
+        for (to, from) in self.to.chunks_exact_mut(N).zip(self.from.chunks(self.step)) {
+            to.copy_from_slice(&from[..N]);
         }
     }
 }

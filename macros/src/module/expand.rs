@@ -168,18 +168,20 @@ pub(super) struct Head<'a> {
     pub(super) ident: &'a Ident,
     pub(super) name: &'a str,
     pub(super) generics: &'a Generics,
+    pub(super) derives_hash: bool,
 }
 
 impl<'a> Head<'a> {
     pub(super) fn of(module: &'a Module<'_>, generics: &'a Generics) -> Head<'a> {
-        Head { krate: &module.krate, ident: &module.item.ident, name: &module.name, generics }
+        let (krate, derives_hash) = (&module.krate, module.derives.hash);
+        Head { krate, ident: &module.item.ident, name: &module.name, generics, derives_hash }
     }
 }
 
 /// The implementations of `Clone`, `PartialEq`, `Debug` and `Module`, except those that are there already.
 pub(super) fn traits(head: &Head<'_>, there: &[&str], bodies: &Bodies) -> TokenStream {
     let at = Span::mixed_site();
-    let Head { krate, ident, name, generics } = head;
+    let Head { krate, ident, name, generics, derives_hash } = head;
     let p = private(krate);
     let (impl_generics, ty_generics, where_clause) = generics.split_for_impl();
     let Bodies { clone, eq, debug, slot, attach, fields, setup, allow, .. } = bodies;
@@ -201,8 +203,9 @@ pub(super) fn traits(head: &Head<'_>, there: &[&str], bodies: &Bodies) -> TokenS
         ),
     ];
     let derived = derived.into_iter().filter(|(name, ..)| !there.contains(name)).map(|(name, path, body)| {
-        // Lints advise to derive `Eq`, too, where there seems to be a derive.
-        let derived = (name != "PartialEq").then(|| quote_spanned!(at=> #[automatically_derived]));
+        // Lints advise to derive `Eq`, too, where there seems to be a derive, and not to derive `Hash` where there is none.
+        let derived =
+            (name != "PartialEq" || *derives_hash).then(|| quote_spanned!(at=> #[automatically_derived]));
         quote_spanned! {at=>
             #derived
             #allow

@@ -51,7 +51,7 @@ pub(super) fn other(args: TokenStream, item: &Item, tokens: TokenStream) -> Toke
     let krate = options.krate.unwrap_or_else(|| parse_quote!(::flaxen));
     let name = options.name.unwrap_or_else(|| ident.unraw().to_string());
     let generics = owned(generics.clone());
-    let head = Head { krate: &krate, ident, name: &name, generics: &generics };
+    let head = Head { krate: &krate, ident, name: &name, generics: &generics, derives_hash: false };
     let mut all = without_attributes(tokens, &HELPERS);
     all.extend(traits(&head, &implemented(attrs), &stubs(0)));
     all.extend(errors.into_tokens());

@@ -85,6 +85,7 @@ pub(super) struct Derives {
     /// Traits that the macro implements, too; each is an error.
     pub(super) ours: Vec<&'static str>,
     pub(super) serde: bool,
+    pub(super) hash: bool,
 }
 
 pub(super) fn attributes(attrs: &[Attribute], errors: &mut Errors) -> Derives {
@@ -108,6 +109,7 @@ fn derive(attr: &Attribute, derives: &mut Derives, errors: &mut Errors) {
             errors.push(derive.error(format_args!("`#[module]` implements `{ours}` already: remove it")));
         }
         derives.serde |= last.ident == "Serialize" || last.ident == "Deserialize";
+        derives.hash |= last.ident == "Hash";
         Ok(())
     });
 }

@@ -7,7 +7,11 @@ use super::super::scratch;
 use super::super::simd::{self, Kernel};
 use super::super::transpose::{square, transpose};
 use super::Geometry;
+use super::vector::fetch;
 use crate::tensor::memory;
+
+/// Bytes of a cache line.
+const LINE: usize = 64;
 
 /// Weights `[taps, cin / groups, cout]` of a convolution, or of the one whose [reverse](Geometry::reversed) it is: with the
 /// taps in reverse order, and input and output channels of each group swapped.
@@ -77,12 +81,24 @@ impl<T: Number> Filter<'_, T> {
                 }
                 Filter::Reversed(data) => {
                     let last = data.len() / (cout_each * geometry.cin) - 1;
-                    for (tap, to) in taps {
+                    let start = |tap: usize| {
+                        let row = (last - tap) * cout_each + outputs.start;
+                        row * geometry.cin + part.group * cin_each + part.channels.start
+                    };
+                    for (index, (&tap, to)) in taps.enumerate() {
                         if outputs.len() < width {
                             to.fill(T::ZERO);
                         }
-                        let row = (last - tap) * cout_each + outputs.start;
-                        let from = row * geometry.cin + part.group * cin_each + part.channels.start;
+                        // The rows of the next tap are far away: no processor expects them.
+                        if let Some(&next) = part.taps.get(index + 1) {
+                            for row in 0..outputs.len() {
+                                let row = data.as_ptr().wrapping_add(start(next) + row * geometry.cin);
+                                (0..channels)
+                                    .step_by(LINE / size_of::<T>())
+                                    .for_each(|i| fetch(row.wrapping_add(i)));
+                            }
+                        }
+                        let from = start(tap);
                         square(&data[from..], (channels, width), (outputs.len(), geometry.cin), to);
                     }
                 }

@@ -397,3 +397,10 @@ fn values_and_slopes_at_kinks_ties_zeros_and_infinities_are_those_of_jax() {
     }
     assert!(ours > 0 && wrong.is_empty(), "{}:\n{}", wrong.len(), wrong.join("\n"));
 }
+
+#[test]
+fn the_slope_of_acosh_is_infinite_at_both_ones() -> Result<()> {
+    let slopes = grad(|x: &Tensor| Ok(x.acosh().sum()))(&Tensor::from([-1.0f32, 1.0, -2.0]))?;
+    assert_eq!(slopes.to_vec::<f32>()?, [f32::INFINITY, f32::INFINITY, 1.0 / 3f32.sqrt()]);
+    Ok(())
+}

@@ -237,3 +237,13 @@ fn norms_of_every_order_are_sums_of_powers() {
     assert_close(&x.norm_keep([0, 1], f64::NEG_INFINITY), &[1, 1], &[0.0]);
     assert_eq!(Tensor::from([3i32, 4]).norm().item::<f32>().unwrap(), 5.0);
 }
+
+#[test]
+fn a_variance_without_degrees_of_freedom_has_neither_a_number_nor_a_slope() -> Result<()> {
+    let x = Tensor::from([1.5f32]);
+    let var = |x: &Tensor| Ok(x.var_axes(0, 1));
+    assert!(var(&x)?.item::<f32>()?.is_nan());
+    assert_eq!(grad(var)(&x)?.to_vec::<f32>()?, [0.0]);
+    assert_eq!(jvp(var, &x, &Tensor::ones([1]))?.1.item::<f32>()?, 0.0);
+    Ok(())
+}

@@ -295,7 +295,7 @@ impl fmt::Debug for Tensor {
 /// assert_eq!(format!("{x}"), "[  1.5  -22.25]");
 /// assert_eq!(format!("{x:.1}"), "[  1.5 -22.2]");
 /// assert_eq!(format!("{:.3}", x.mean()), "-10.375");
-/// assert_eq!(format!("{x:.2e}"), "[ 1.50e0 -2.23e1]");
+/// assert_eq!(format!("{x:.1e}"), "[ 1.5e0 -2.2e1]");
 /// ```
 ///
 /// A value without numbers (under `jit` or `vmap`) is printed as what it is, and one of more than 64 axes by its dtype and shape.

@@ -69,7 +69,11 @@ pub(super) fn of(op: Unary, saved: &Saved, ct: Tensor) -> Result<Option<Tensor>>
         F::Tanh => ct * (1.0 - y() * y()),
         F::Asinh => ct * (x() * x() + 1.0).rsqrt(),
         // As two factors, because x² - 1 loses digits near 1.
-        F::Acosh => ct * ((x() - 1.0) * (x() + 1.0)).rsqrt(),
+        F::Acosh => {
+            // Of the magnitude: at −1 the product would be −0, and the slope −∞.
+            let magnitude = x().abs();
+            ct * ((&magnitude - 1.0) * (&magnitude + 1.0)).rsqrt()
+        }
         F::Atanh => ct / ((1.0 - x()) * (1.0 + x())),
         F::Logistic => ct * (y() * (1.0 - y())),
         F::Erf => ct * (2.0 / PI.sqrt() * (-(x() * x())).exp()),

@@ -3,6 +3,7 @@
 pub mod data;
 pub mod golden;
 pub mod jax;
+pub mod jax_programs;
 pub mod laws;
 pub mod loss;
 pub mod modules;

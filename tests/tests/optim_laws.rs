@@ -311,3 +311,14 @@ fn mistakes_in_gradients_are_told_by_parameter_and_shapes() {
     let alone = optim::try_apply_updates(&tensor(&[2]), &tensor(&[1])).unwrap_err().to_string();
     assert_eq!(alone, "`apply_updates` expects [2], the parameter's shape, found an update of shape [1]");
 }
+
+#[test]
+fn adam_is_as_exact_as_its_parameters() -> Result<()> {
+    // What optax computes under `jax_enable_x64`.
+    let (w, g) = (Tensor::of([2.0], DType::F64), Tensor::of([3.0], DType::F64));
+    let tx = optim::adam(0.1);
+    let (update, _) = tx.update(&g, &tx.init(&w), &w)?;
+    let update = update.to_vec::<f64>()?[0];
+    assert!((update + 0.099_999_999_666_666_67).abs() < 1e-15, "{update}");
+    Ok(())
+}

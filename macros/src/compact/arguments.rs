@@ -62,8 +62,14 @@ fn within(group: &Group, tokens: TokenStream) -> Group {
 /// Whether what follows has a `self` of its own, or none.
 fn begins_an_item(input: ParseStream<'_>) -> bool {
     let is_named = input.peek2(Ident);
-    is_named && (input.peek(Token![fn]) || input.peek(Token![mod]) || input.peek(Token![trait]))
-        || input.peek(Token![impl])
+    let has_name_alone = [
+        input.peek(Token![fn]),
+        input.peek(Token![mod]),
+        input.peek(Token![trait]),
+        input.peek(Token![const]),
+        input.peek(Token![static]),
+    ];
+    is_named && has_name_alone.contains(&true) || input.peek(Token![impl])
 }
 
 /// Passes an item on, up to its body's end.

@@ -200,6 +200,8 @@ fn what_is_not_built_on_the_spot_is_left_alone() {
         quote!([0; Size::new().call()]),
         quote!(foo::<{ Size::new().call() }>()),
         quote!(stringify!(Dense::new(3).call(x))),
+        quote!(thread_local! { static N: u32 = Foo::new().call(1); }),
+        quote!(items! { const N: u32 = Foo::new().call(1); }),
         quote!(items! { fn free() { Dense::new(3).call(x) } impl A { fn b() { Dense::new(3).call(x) } } }),
         quote!(
             fn free(x: &Tensor) -> Result<Tensor> {

@@ -205,14 +205,15 @@ pub(super) fn moving(average: &Tensor, x: &Tensor, decay: &Tensor) -> Tensor {
     x * (1.0 - decay) + average * decay
 }
 
-/// What a moving average that began at 0 has to be divided by: `1 − decay^count`.
-pub(super) fn bias(decay: &Tensor, count: &Tensor) -> Tensor {
-    1.0 - decay.cast(DType::F32).pow(count.cast(DType::F32))
+/// What a moving average that began at 0 has to be divided by: `1 − decay^count`, as exact as the average is.
+pub(super) fn bias(decay: &Tensor, count: &Tensor, average: DType) -> Tensor {
+    let dtype = if average == DType::F64 { DType::F64 } else { DType::F32 };
+    1.0 - decay.cast(dtype).pow(count.cast(dtype))
 }
 
 /// A moving average that began at 0, `count` steps later, without its bias: divided by `1 − decay^count`.
 pub(super) fn unbiased(average: &Tensor, decay: &Tensor, count: &Tensor) -> Tensor {
-    let bias = bias(decay, count);
+    let bias = bias(decay, count, average.dtype());
     match average.dtype() {
         // A division of each element takes most of the time of a whole update, and in these dtypes the quotient of the scalar
         // is exact enough.

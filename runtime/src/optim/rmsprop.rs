@@ -83,8 +83,10 @@ impl<P: Tree + Clone> GradientTransformation<P> for ScaleByRms {
         NOT_NEGATIVE.check_number("scale_by_rms", "initial_scale", &self.initial_scale)?;
         let count = state.count.as_ref().map(incremented);
         // Divided, not multiplied by the reciprocal: of centred averages the difference counts, which is 0 at first.
-        let bias = count.as_ref().map(|count| bias(&self.decay, count));
-        let unbiased = |x: &Tensor| bias.as_ref().map_or_else(|| x.clone(), |bias| x / beside(bias, x));
+        let unbiased = |x: &Tensor| match &count {
+            None => x.clone(),
+            Some(count) => x / beside(&bias(&self.decay, count, x.dtype()), x),
+        };
         let may_be_zero = may_vanish(&self.eps);
         let over_root = |g: &Tensor, variance: &Tensor| -> Result<Tensor> {
             if !self.eps_in_sqrt {

@@ -243,7 +243,6 @@ fn a_variance_without_degrees_of_freedom_has_neither_a_number_nor_a_slope() -> R
     let x = Tensor::from([1.5f32]);
     let var = |x: &Tensor| Ok(x.var_axes(0, 1));
     assert!(var(&x)?.item::<f32>()?.is_nan());
-    assert_eq!(grad(var)(&x)?.to_vec::<f32>()?, [0.0]);
-    assert_eq!(jvp(var, &x, &Tensor::ones([1]))?.1.item::<f32>()?, 0.0);
+    assert!(grad(var)(&x)?.to_vec::<f32>()?[0].is_nan());
     Ok(())
 }

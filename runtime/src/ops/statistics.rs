@@ -44,13 +44,8 @@ fn wide_var(x: &Tensor, axes: &[usize], ddof: usize) -> Result<Tensor> {
     let count = reduced_size(x.shape(), axes);
     let mean = sum_kept(x, axes)?.try_div(x.like(count as f64))?;
     let deviation = x.try_sub(mean)?;
-    let squares = reduce::sum_axes(&deviation.try_mul(&deviation)?, axes)?;
-    if count > ddof {
-        squares.try_div(x.like((count - ddof) as f64))
-    } else {
-        // As in JAX: without degrees of freedom there is neither a number nor a slope.
-        Ok(squares.try_div(x.like(f64::NAN))?.stop_gradient())
-    }
+    let left = if count > ddof { (count - ddof) as f64 } else { f64::NAN };
+    reduce::sum_axes(&deviation.try_mul(&deviation)?, axes)?.try_div(x.like(left))
 }
 
 #[track_caller]

@@ -140,9 +140,10 @@ impl fmt::Display for Error {
             ),
             Error::Unbound { module, action } => write!(
                 f,
-                "`{module}` {action}, but is part of no running model: call it where it is built, within a \
-                 `#[compact]` method, pass it to `self.child(..)` before, keep it in a `#[submodule]` or `#[setup]` \
-                 field, or run it with `init`, `apply` or `bind`"
+                "`{module}` {action}, but is part of no running model: call it where it is built, as the receiver \
+                 itself (not an argument, nor behind an index or a field), within a `#[compact]` method, pass it to \
+                 `self.child(..)` before, keep it in a `#[submodule]` or `#[setup]` field, or run it with `init`, \
+                 `apply` or `bind`"
             ),
             Error::NotCompact { module, path, made } => write!(
                 f,

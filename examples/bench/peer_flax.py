@@ -89,8 +89,8 @@ def make(case):
     tx = optax.adam(1e-8)
 
     def step(params, state, x, y):
-        value, slopes = jax.value_and_grad(loss)(params, x, y)
-        updates, state = tx.update(slopes, state, params)
+        value, grads = jax.value_and_grad(loss)(params, x, y)
+        updates, state = tx.update(grads, state, params)
         return optax.apply_updates(params, updates), state, value
 
     step = jax.jit(step, donate_argnums=(0, 1))

@@ -82,9 +82,9 @@
 //!     let predicted = model.apply(Variables::new().with("params", params)).call(&x)?;
 //!     Ok((predicted - &y).square().mean())
 //! };
-//! let (value, slopes) = value_and_grad(loss)(&params)?;
+//! let (value, grads) = value_and_grad(loss)(&params)?;
 //! // The gradient has the structure of the parameters.
-//! let stepped = tree::zip_map(&params, &slopes, |p, slope| Ok(p - slope * 0.05))?;
+//! let stepped = tree::zip_map(&params, &grads, |p, gradient| Ok(p - gradient * 0.05))?;
 //! assert!(loss(&stepped)?.item::<f32>()? < value.item::<f32>()?);
 //! # Ok::<(), flaxen::Error>(())
 //! ```
@@ -104,11 +104,11 @@
 //! let mut state = tx.init(&params);
 //!
 //! let step = jit(|(params, state, x, y): (Dict, AdamState, Tensor, Tensor)| {
-//!     let (loss, slopes) = value_and_grad(|params: &Dict| {
+//!     let (loss, grads) = value_and_grad(|params: &Dict| {
 //!         let predicted = model.apply(Variables::new().with("params", params)).call(&x)?;
 //!         Ok((predicted - &y).square().mean())
 //!     })(&params)?;
-//!     let (updates, state) = tx.update(&slopes, &state, &params)?;
+//!     let (updates, state) = tx.update(&grads, &state, &params)?;
 //!     Ok((optim::apply_updates(&params, &updates), state, loss))
 //! });
 //!

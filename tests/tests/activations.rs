@@ -47,8 +47,8 @@ fn a_mask_hides_numbers_and_gradients_also_where_it_hides_everything() {
     let shown = Tensor::from([f32::NAN, 1.0, 2.0]).softmax_where(0, [true, true, false]);
     let shown = shown.to_vec::<f32>().unwrap();
     assert!(shown[0].is_nan() && shown[1].is_nan() && shown[2] == 0.0, "{shown:?}");
-    let slope = grad(|x: &Tensor| golden_loss(&x.softmax_where(-1, &mask)))(&x).unwrap();
-    assert!(slope.to_vec::<f32>().unwrap().iter().all(|x| x.is_finite()));
+    let gradient = grad(|x: &Tensor| golden_loss(&x.softmax_where(-1, &mask)))(&x).unwrap();
+    assert!(gradient.to_vec::<f32>().unwrap().iter().all(|x| x.is_finite()));
 }
 
 #[test]
@@ -137,7 +137,7 @@ fn special_functions_are_right_over_the_whole_line() {
             let staged = jit(|x: Tensor| Ok(special(name, &x))).call(tensor.clone()).unwrap();
             assert_eq!(jax::bits(&staged), jax::bits(&found), "{name} {dtype}");
             let found = found.cast(DType::F64).to_vec::<f64>().unwrap();
-            // The gamma function and its slope lose digits near their roots, where larger numbers cancel.
+            // The gamma function and its gradient lose digits near their roots, where larger numbers cancel.
             let cancels = matches!(name.as_str(), "lgamma" | "digamma") && dtype == DType::F64;
             let (least, units) = if cancels { (1.0, 6.0) } else { (least, 2.6) };
             for ((x, found), value) in x.iter().zip(found).zip(values) {

@@ -83,8 +83,8 @@ fn a_training_step_allocates_two_numbers_its_loss_and_the_count_of_steps() {
             let out = tree::leaves(params).into_iter().fold(x.clone(), |x, p| x.dot(p).tanh());
             Ok(out.square().mean())
         };
-        let (value, slopes) = value_and_grad(loss)(&params)?;
-        let (updates, state) = tx.update(&slopes, &state, &params)?;
+        let (value, grads) = value_and_grad(loss)(&params)?;
+        let (updates, state) = tx.update(&grads, &state, &params)?;
         Ok((optim::apply_updates(&params, &updates), state, value))
     });
     let mut held = Some((params, state));

@@ -31,7 +31,7 @@ fn values_and_gradients_are_the_same() {
 }
 
 /// Of three sines the plain gradient computes three; the checkpointed one computes the two inner ones once more, for their
-/// slopes, behind a barrier, and the outermost not, because its value has no use.
+/// gradients, behind a barrier, and the outermost not, because its value has no use.
 #[test]
 fn the_backward_pass_computes_again_under_jit() {
     let plain = |x: Tensor| value_and_grad(loss)(&x).map(|(value, dx)| dx + value);

@@ -100,8 +100,11 @@ fn derivatives_are_those_of_finite_differences_to_second_order() {
         };
         let value = |h| f(&shifted(h)).unwrap().item::<f64>().unwrap();
         let df = grad(f);
-        let slope = along(&df(&at).unwrap());
-        assert!((slope - (value(step) - value(-step)) / (2.0 * step)).abs() < 1e-6, "{subscripts}: {slope}");
+        let gradient = along(&df(&at).unwrap());
+        assert!(
+            (gradient - (value(step) - value(-step)) / (2.0 * step)).abs() < 1e-6,
+            "{subscripts}: {gradient}"
+        );
         let (_, second) = jvp(&df, &at, &to).unwrap();
         let curve = along(&second);
         let expected =
@@ -201,8 +204,8 @@ fn a_diagonal_has_the_bits_of_its_elements() {
     let expected: Vec<f32> = (0..3).flat_map(|i| [each(i, 0), each(i, 1)]).collect();
     assert_eq!(einsum("iji->ij", &[&cube]).to_vec::<f32>().unwrap(), expected);
     assert_eq!(einsum("iji->ji", &[&cube]).t().to_vec::<f32>().unwrap(), expected);
-    let slope = grad(|x: &Tensor| x.diagonal().try_sum())(&Tensor::zeros([2, 2])).unwrap();
-    assert_eq!(slope.to_vec::<f32>().unwrap(), [1.0, 0.0, 0.0, 1.0]);
+    let gradient = grad(|x: &Tensor| x.diagonal().try_sum())(&Tensor::zeros([2, 2])).unwrap();
+    assert_eq!(gradient.to_vec::<f32>().unwrap(), [1.0, 0.0, 0.0, 1.0]);
     assert_eq!(Tensor::zeros([0, 0]).diagonal().shape(), [0]);
 }
 

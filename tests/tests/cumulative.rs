@@ -68,7 +68,7 @@ fn sums_of_exponentials_accumulate_without_overflow() {
     let y = x.cumlogsumexp(0).to_vec::<f32>().unwrap();
     assert_eq!(y[..2], [f32::NEG_INFINITY, 100.0]);
     assert!((y[2] - (100.0 + 2f32.ln())).abs() < 1e-3);
-    let slope = grad(|x: &Tensor| Ok((x.try_cumlogsumexp(0)? * vector(&[0.0, 0.0, 1.0])).sum()));
+    let gradient = grad(|x: &Tensor| Ok((x.try_cumlogsumexp(0)? * vector(&[0.0, 0.0, 1.0])).sum()));
     // −∞ times 0 is NaN in the weighted sum, but not on the way back.
-    assert_close(&slope(&x).unwrap(), &[3], &[0.0, 0.5, 0.5]);
+    assert_close(&gradient(&x).unwrap(), &[3], &[0.0, 0.5, 0.5]);
 }

@@ -285,8 +285,8 @@ fn an_update_of_adam_is_one_kernel_for_each_shape_and_one_for_its_counts() {
     let tx = optim::adam(1e-3);
     let params = Dict::new().with("w", Tensor::ones([20, 30])).with("b", Tensor::ones([30]));
     let state = tx.init(&params);
-    let step = jit(|(params, state, slopes): (Dict, AdamState, Dict)| {
-        let (updates, state) = tx.update(&slopes, &state, &params)?;
+    let step = jit(|(params, state, grads): (Dict, AdamState, Dict)| {
+        let (updates, state) = tx.update(&grads, &state, &params)?;
         Ok((optim::apply_updates(&params, &updates), state))
     });
     let program = step.program(&(params.clone(), state, params)).unwrap();

@@ -347,12 +347,12 @@ fn numbers_of(json: &Json) -> Vec<f32> {
     list(json).iter().map(number).collect()
 }
 
-/// Where the slope of an element is not JAX's, as the page of `grad` says.
+/// Where the gradient of an element is not JAX's, as the page of `grad` says.
 fn is_ours(name: &str, what: &str, args: &[Tensor], i: usize) -> bool {
     let args: Vec<Vec<f32>> = args.iter().map(floats).collect();
     match name {
         "digamma" => args[0][i] == f32::INFINITY,
-        "pow" => what == "slope 0" && args[1][i] == 0.0 && (args[0][i] == 0.0 || args[0][i].is_nan()),
+        "pow" => what == "gradient 0" && args[1][i] == 0.0 && (args[0][i] == 0.0 || args[0][i].is_nan()),
         "logaddexp" => args.iter().any(|x| x[i].is_infinite()) && !args.iter().any(|x| x[i].is_nan()),
         "cumlogsumexp" | "cumlogsumexp_reverse" => args[0][i / 3 * 3..][..3].iter().any(|x| x.is_infinite()),
         _ => false,
@@ -364,7 +364,7 @@ fn floats(x: &Tensor) -> Vec<f32> {
 }
 
 #[test]
-fn values_and_slopes_at_kinks_ties_zeros_and_infinities_are_those_of_jax() {
+fn values_and_gradients_at_kinks_ties_zeros_and_infinities_are_those_of_jax() {
     let same =
         |a: f32, b: f32| a == b || (a.is_nan() && b.is_nan()) || (a - b).abs() <= 2e-5 * b.abs() + 1e-6;
     let (mut wrong, mut ours) = (Vec::new(), 0);
@@ -377,12 +377,12 @@ fn values_and_slopes_at_kinks_ties_zeros_and_infinities_are_those_of_jax() {
             if arg["index"] == true { x.cast(DType::I32) } else { x }
         };
         let args: Vec<Tensor> = list(&case["args"]).iter().map(arg).collect();
-        let slopes = grad(|x: &Vec<Tensor>| kinked(name, parameter, x)?.try_sum())(&args).unwrap();
-        let slopes = slopes.iter().filter(|slope| slope.dtype() == DType::F32);
+        let grads = grad(|x: &Vec<Tensor>| kinked(name, parameter, x)?.try_sum())(&args).unwrap();
+        let grads = grads.iter().filter(|gradient| gradient.dtype() == DType::F32);
         let value = kinked(name, parameter, &args).unwrap();
         let found = std::iter::once(("value".to_owned(), floats(&value)))
-            .chain(slopes.enumerate().map(|(i, slope)| (format!("slope {i}"), floats(slope))));
-        let expected = std::iter::once(&case["value"]).chain(list(&case["slopes"])).map(numbers_of);
+            .chain(grads.enumerate().map(|(i, gradient)| (format!("gradient {i}"), floats(gradient))));
+        let expected = std::iter::once(&case["value"]).chain(list(&case["grads"])).map(numbers_of);
         for ((what, found), expected) in found.zip(expected) {
             assert_eq!(found.len(), expected.len(), "{what} of {name}");
             for (i, (found, expected)) in found.into_iter().zip(expected).enumerate() {
@@ -399,8 +399,8 @@ fn values_and_slopes_at_kinks_ties_zeros_and_infinities_are_those_of_jax() {
 }
 
 #[test]
-fn the_slope_of_acosh_is_infinite_at_both_ones() -> Result<()> {
-    let slopes = grad(|x: &Tensor| Ok(x.acosh().sum()))(&Tensor::from([-1.0f32, 1.0, -2.0]))?;
-    assert_eq!(slopes.to_vec::<f32>()?, [f32::INFINITY, f32::INFINITY, 1.0 / 3f32.sqrt()]);
+fn the_gradient_of_acosh_is_infinite_at_both_ones() -> Result<()> {
+    let grads = grad(|x: &Tensor| Ok(x.acosh().sum()))(&Tensor::from([-1.0f32, 1.0, -2.0]))?;
+    assert_eq!(grads.to_vec::<f32>()?, [f32::INFINITY, f32::INFINITY, 1.0 / 3f32.sqrt()]);
     Ok(())
 }

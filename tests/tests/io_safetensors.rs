@@ -112,11 +112,11 @@ fn a_run_that_is_interrupted_and_resumed_ends_as_one_that_is_not() {
         TrainState::create(params, optim::adam(0.05))
     };
     let step = jit(|(state, x, y): Step| {
-        let slopes = grad(|params: &Dict| {
+        let grads = grad(|params: &Dict| {
             let predicted = model.apply(Variables::new().with("params", params)).call(&x)?;
             Ok((predicted - &y).square().mean())
         })(&state.params)?;
-        state.apply_gradients(&slopes)
+        state.apply_gradients(&grads)
     });
     let run = |mut state: TrainState<Adam>, steps: usize| {
         for _ in 0..steps {

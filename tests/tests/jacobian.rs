@@ -100,7 +100,7 @@ fn the_hessian_of_a_network_matches_finite_differences_of_its_gradient() {
                 params[j] = numbers.tensor(DType::F64);
                 flat(&grad(f)(&params).unwrap())
             };
-            let slopes: Vec<f64> =
+            let derivatives: Vec<f64> =
                 moved(step).iter().zip(moved(-step)).map(|(a, b)| (a - b) / (2.0 * step)).collect();
             for found in [&eager, &compiled] {
                 let column: Vec<f64> = found
@@ -112,7 +112,7 @@ fn the_hessian_of_a_network_matches_finite_differences_of_its_gradient() {
                     .collect();
                 let count = column.len();
                 let found = Numbers { shape: vec![count], data: column };
-                let expected = Numbers { shape: vec![count], data: slopes.clone() };
+                let expected = Numbers { shape: vec![count], data: derivatives.clone() };
                 found
                     .close(&expected, 1e-7)
                     .unwrap_or_else(|message| panic!("leaf {j}, element {k}: {message}"));

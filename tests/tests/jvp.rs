@@ -8,10 +8,10 @@ fn the_tangent_is_the_directional_derivative() {
     let f = |x: &Tensor| Ok(x.sin() * x);
     let (y, dy) = jvp(f, &vector(&[0.3, 0.7]), &vector(&[1.0, -2.0])).unwrap();
     let values: Vec<f64> = [0.3f32, 0.7].iter().map(|x| f64::from(x.sin() * x)).collect();
-    let slopes: Vec<f64> =
+    let derivatives: Vec<f64> =
         [(0.3f32, 1.0), (0.7, -2.0)].iter().map(|(x, d)| f64::from((x.cos() * x + x.sin()) * d)).collect();
     assert_close(&y, &[2], &values);
-    assert_close(&dy, &[2], &slopes);
+    assert_close(&dy, &[2], &derivatives);
 }
 
 #[test]

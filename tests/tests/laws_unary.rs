@@ -83,11 +83,11 @@ fn steps_and_questions() {
         ("round", Tensor::try_round),
         ("trunc", Tensor::try_trunc),
         ("sign", Tensor::try_sign),
-        ("slope of is_finite", |x| x.try_is_finite()?.try_select(x, 0.0)),
-        ("slope of is_nan", |x| x.try_is_nan()?.try_select(0.0, x)),
-        ("slope of is_inf", |x| x.try_is_inf()?.try_select(0.0, x)),
-        ("slope of floor", |x| Ok(x * x.try_floor()?)),
-        ("slope of sign", |x| Ok(x * x.try_sign()?)),
+        ("gradient of is_finite", |x| x.try_is_finite()?.try_select(x, 0.0)),
+        ("gradient of is_nan", |x| x.try_is_nan()?.try_select(0.0, x)),
+        ("gradient of is_inf", |x| x.try_is_inf()?.try_select(0.0, x)),
+        ("gradient of floor", |x| Ok(x * x.try_floor()?)),
+        ("gradient of sign", |x| Ok(x * x.try_sign()?)),
     ];
     check(f.map(|(name, f)| {
         // Whole numbers are a quarter away.

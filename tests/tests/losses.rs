@@ -22,8 +22,8 @@ fn losses_of_large_numbers_are_finite() {
     assert!(finite(log_cosh(&high, &low)));
     assert!(finite(sigmoid_binary_cross_entropy(&high, &Tensor::from([0, 1]))));
     assert!(finite(softmax_cross_entropy_with_integer_labels(&high, &Tensor::from(1i32))));
-    let slope = grad(|x: &Tensor| Ok(cosine_similarity(x, &low, 1e-6)))(&Tensor::zeros([2])).unwrap();
-    assert!(finite(slope));
+    let gradient = grad(|x: &Tensor| Ok(cosine_similarity(x, &low, 1e-6)))(&Tensor::zeros([2])).unwrap();
+    assert!(finite(gradient));
 }
 
 #[test]
@@ -31,19 +31,19 @@ fn a_divergence_from_itself_is_zero_also_with_impossible_classes() {
     let p = Tensor::from([0.25f32, 0.75, 0.0]);
     let logs = Tensor::from([0.25f32.ln(), 0.75f32.ln(), -50.0]);
     assert_eq!(kl_divergence(&logs, &p).item::<f32>().unwrap(), 0.0);
-    let slope = grad(|logs: &Tensor| Ok(kl_divergence(logs, &p)))(&logs).unwrap();
-    assert_eq!(slope.to_vec::<f32>().unwrap(), [-0.25, -0.75, 0.0]);
+    let gradient = grad(|logs: &Tensor| Ok(kl_divergence(logs, &p)))(&logs).unwrap();
+    assert_eq!(gradient.to_vec::<f32>().unwrap(), [-0.25, -0.75, 0.0]);
     let both = kl_divergence_with_log_targets(&p.slice_axis(0, 0, 2).log(), &p.slice_axis(0, 0, 2).log());
     assert_eq!(both.item::<f32>().unwrap(), 0.0);
 }
 
 #[test]
-fn hubers_loss_meets_its_line_with_one_slope() {
+fn hubers_loss_meets_its_line_with_one_gradient() {
     let zero = Tensor::zeros_of([], DType::F64);
-    let slope =
+    let gradient =
         |at: f64| grad(|x: &Tensor| Ok(huber_loss(x, &zero, 0.5)))(&Tensor::of(at, DType::F64)).unwrap();
     for (at, expected) in [(0.0, 0.0), (0.25, 0.25), (-0.25, -0.25), (0.75, 0.5), (-9.0, -0.5)] {
-        assert_eq!(slope(at).item::<f64>().unwrap(), expected, "{at}");
+        assert_eq!(gradient(at).item::<f64>().unwrap(), expected, "{at}");
     }
 }
 
@@ -141,7 +141,7 @@ fn of_loss_corners(name: &str, x: &Tensor, of: &dyn Fn(&[f32]) -> Tensor) -> Res
     }
 }
 
-/// Where optax has no number although there is one: the loss and the slope.
+/// Where optax has no number although there is one: the loss and the gradient.
 fn better_than_optax(name: &str, dtype: DType) -> Option<(Vec<f64>, Vec<f64>)> {
     let ln_2 = std::f64::consts::LN_2;
     let logs = |log_t: f64, log_p: f64| log_t.exp() * (log_t - log_p);
@@ -166,7 +166,7 @@ fn better_than_optax(name: &str, dtype: DType) -> Option<(Vec<f64>, Vec<f64>)> {
 }
 
 #[test]
-fn losses_and_their_slopes_at_corners_are_those_of_optax_or_better() {
+fn losses_and_their_gradients_at_corners_are_those_of_optax_or_better() {
     let numbers =
         |text: &str| -> Vec<f64> { text.split(' ').map(|number| number.parse().unwrap()).collect() };
     let mut wrong = vec![];
@@ -185,8 +185,8 @@ fn losses_and_their_slopes_at_corners_are_those_of_optax_or_better() {
         let x = Tensor::try_from_vec_of(&x, [x.len()], dtype).unwrap();
         let of = |values: &[f32]| Tensor::try_from_vec(values, [values.len()]).unwrap().cast(dtype);
         let loss = of_loss_corners(name, &x, &of).unwrap();
-        let slope = grad(|x: &Tensor| Ok(of_loss_corners(name, x, &of)?.sum()))(&x).unwrap();
-        let (expected, expected_slope) =
+        let gradient = grad(|x: &Tensor| Ok(of_loss_corners(name, x, &of)?.sum()))(&x).unwrap();
+        let (expected, expected_gradient) =
             better_than_optax(name, dtype).unwrap_or_else(|| (numbers(fields[4]), numbers(fields[5])));
         let (relative, absolute) = match dtype {
             DType::F64 => (1e-9, 1e-12),
@@ -202,9 +202,11 @@ fn losses_and_their_slopes_at_corners_are_those_of_optax_or_better() {
             found.len() == expected.len() && found.iter().zip(expected).all(near)
         };
         let right =
-            near(&loss, &expected) && near(&slope, &expected_slope) && loss.dtype().name() == fields[3];
+            near(&loss, &expected) && near(&gradient, &expected_gradient) && loss.dtype().name() == fields[3];
         if !right {
-            wrong.push(format!("{name} {dtype}: {loss} {slope}, and not {expected:?} {expected_slope:?}"));
+            wrong.push(format!(
+                "{name} {dtype}: {loss} {gradient}, and not {expected:?} {expected_gradient:?}"
+            ));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));

@@ -173,9 +173,9 @@ fn a_bound_model_can_be_differentiated_through() -> Result<()> {
     let (model, x) = (Dense::new(2), Tensor::ones([3]));
     let variables = model.init(key(0)).call(&x)?;
     let bound = model.bind(&variables).module()?;
-    let slope = grad(|x: &Tensor| Ok(bound.call(x)?.sum()))(&x)?;
+    let gradient = grad(|x: &Tensor| Ok(bound.call(x)?.sum()))(&x)?;
     let expected = variables.tensor("params/kernel")?.sum_axes(1);
-    assert!((slope - expected).abs().max().item::<f32>()? < 1e-6);
+    assert!((gradient - expected).abs().max().item::<f32>()? < 1e-6);
     Ok(())
 }
 

@@ -150,10 +150,10 @@ fn gradients_flow_through_normalised_weights() -> Result<()> {
     let loss = |params: &Dict| Ok(norm.apply(variables.with("params", params)).call(&x)?.square().sum());
     let gradient = grad(loss)(variables.dict("params")?)?;
     // Along the kernel's own direction nothing changes.
-    let (kernel, slope) =
+    let (kernel, gradient) =
         (variables.tensor("params/layer_instance/kernel")?, gradient.tensor("layer_instance/kernel")?);
-    assert!((kernel * slope).sum_axes(0).abs().max().item::<f32>()? < 1e-4);
-    assert!(slope.abs().max().item::<f32>()? > 1e-3);
+    assert!((kernel * gradient).sum_axes(0).abs().max().item::<f32>()? < 1e-4);
+    assert!(gradient.abs().max().item::<f32>()? > 1e-3);
     Ok(())
 }
 

@@ -224,9 +224,9 @@ fn accumulation_leaves_out_what_is_not_finite() {
     let params = Tensor::from(0.0f32);
     let mut state = tx.init(&params);
     let mut steps = vec![];
-    for slope in [1.0f32, f32::NAN, 3.0] {
+    for gradient in [1.0f32, f32::NAN, 3.0] {
         let update;
-        (update, state) = tx.update(&Tensor::from(slope), &state, &params).unwrap();
+        (update, state) = tx.update(&Tensor::from(gradient), &state, &params).unwrap();
         steps.push(update.item::<f32>().unwrap());
     }
     assert_eq!(steps, [0.0, 0.0, -2.0]);

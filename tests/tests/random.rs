@@ -69,12 +69,12 @@ fn an_unmapped_key_gives_every_example_the_same_numbers() {
 #[test]
 fn gradients_flow_through_samples_to_what_scales_them() {
     let key = random::key(2);
-    let slope = grad(|scale: &Tensor| Ok((scale * random::normal(&random::key(2), [6])).sum()))(
+    let gradient = grad(|scale: &Tensor| Ok((scale * random::normal(&random::key(2), [6])).sum()))(
         &Tensor::from([1.5f32]).reshape([]),
     )
     .unwrap();
     let noise: f32 = floats(&random::normal(&key, [6])).iter().sum();
-    assert!((slope.item::<f32>().unwrap() - noise).abs() < 1e-5);
+    assert!((gradient.item::<f32>().unwrap() - noise).abs() < 1e-5);
 }
 
 #[test]

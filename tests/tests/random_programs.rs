@@ -168,11 +168,11 @@ fn gradients(program: &Program, inputs: &[Tensor], outs: &[Tensor], seen: &Seen)
         let outs: Vec<Numbers> = program.outs.iter().map(|&i| there.values[i].clone()).collect();
         Some(inner(&outs, &weights))
     };
-    let slope = |step: f64| -> Option<f64> {
+    let derivative = |step: f64| -> Option<f64> {
         Some((8.0 * (at(step)? - at(-step)?) - (at(2.0 * step)? - at(-2.0 * step)?)) / (12.0 * step))
     };
     // Where two steps disagree the program is too steep for differences.
-    let (Some(coarse), Some(fine)) = (slope(1e-4), slope(5e-5)) else { return Ok(()) };
+    let (Some(coarse), Some(fine)) = (derivative(1e-4), derivative(5e-5)) else { return Ok(()) };
     let found = inner(&eager, &direction);
     let trusted = 1e-6 * (1.0 + fine.abs());
     if (coarse - fine).abs() < trusted && (found - fine).abs() > 10.0 * trusted {

@@ -239,7 +239,7 @@ fn norms_of_every_order_are_sums_of_powers() {
 }
 
 #[test]
-fn a_variance_without_degrees_of_freedom_has_neither_a_number_nor_a_slope() -> Result<()> {
+fn a_variance_without_degrees_of_freedom_has_neither_a_number_nor_a_gradient() -> Result<()> {
     let x = Tensor::from([1.5f32]);
     let var = |x: &Tensor| Ok(x.var_axes(0, 1));
     assert!(var(&x)?.item::<f32>()?.is_nan());

@@ -104,10 +104,10 @@ impl ToF64 for Tensor {
 #[test]
 fn the_gradient_returns_to_where_each_element_was() {
     let x = vector(&[3.0, 1.0, 2.0]);
-    let slope = grad(|x: &Tensor| Ok((x.try_sort(0)? * vector(&[10.0, 20.0, 30.0])).sum()))(&x).unwrap();
-    assert_close(&slope, &[3], &[30.0, 10.0, 20.0]);
-    let slope = grad(|x: &Tensor| Ok((x.try_top_k(2)?.0 * vector(&[10.0, 20.0])).sum()))(&x).unwrap();
-    assert_close(&slope, &[3], &[10.0, 0.0, 20.0]);
+    let gradient = grad(|x: &Tensor| Ok((x.try_sort(0)? * vector(&[10.0, 20.0, 30.0])).sum()))(&x).unwrap();
+    assert_close(&gradient, &[3], &[30.0, 10.0, 20.0]);
+    let gradient = grad(|x: &Tensor| Ok((x.try_top_k(2)?.0 * vector(&[10.0, 20.0])).sum()))(&x).unwrap();
+    assert_close(&gradient, &[3], &[10.0, 0.0, 20.0]);
 }
 
 #[test]

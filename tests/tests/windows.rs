@@ -116,15 +116,15 @@ fn dtypes_follow_jax() {
 }
 
 #[test]
-fn products_have_slopes_also_at_zeros() {
+fn products_have_gradients_also_at_zeros() {
     // As JAX's forward mode; its reverse mode has none.
     let x = Tensor::from([2.0f32, 3.0, 0.0, 5.0]);
     let f = |x: &Tensor| x.try_reduce_window(&WindowOptions::new([2]), WindowReduction::Product);
     assert_eq!(f(&x).unwrap().to_vec::<f32>().unwrap(), [6.0, 0.0, 0.0]);
     let (_, along) = flaxen::jvp(f, &x, &Tensor::ones([4])).unwrap();
     assert_eq!(along.to_vec::<f32>().unwrap(), [5.0, 3.0, 5.0]);
-    let slope = grad(|x: &Tensor| f(x)?.try_sum())(&x).unwrap();
-    assert_eq!(slope.to_vec::<f32>().unwrap(), [3.0, 2.0, 8.0, 0.0]);
+    let gradient = grad(|x: &Tensor| f(x)?.try_sum())(&x).unwrap();
+    assert_eq!(gradient.to_vec::<f32>().unwrap(), [3.0, 2.0, 8.0, 0.0]);
 }
 
 #[test]

@@ -83,14 +83,14 @@ fn main() -> Result<()> {
         // There is no end of examples; the same key would be the same images and the same noise in every step.
         let [places, noise] = key.split();
         let images = spots(&places, BATCH);
-        let ((loss, divergence), slopes) = value_and_grad(|params: &Dict| {
+        let ((loss, divergence), grads) = value_and_grad(|params: &Dict| {
             let run = vae.apply(Variables::new().with("params", params)).rngs([("noise", noise.clone())]);
             let (logits, code) = run.run(|m| m.call(&images))?;
             let drawn = losses::sigmoid_binary_cross_entropy(&logits, &images).sum_axes(-1);
             let divergence = code.divergence();
             Ok(((drawn + &divergence).mean(), divergence.mean()))
         })(&params)?;
-        let (updates, state) = tx.update(&slopes, &state, &params)?;
+        let (updates, state) = tx.update(&grads, &state, &params)?;
         Ok((optim::apply_updates(&params, &updates), state, loss, divergence))
     });
     for count in 0..=STEPS {

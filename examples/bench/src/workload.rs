@@ -171,8 +171,8 @@ where
             let mut held = Some((params, state));
             let step = Arc::new(jit(move |(params, state, x, y): (Dict, AdamState, Tensor, Tensor)| {
                 let loss = |params: &Dict| loss(&apply(params, &x)?, &y, classes);
-                let (value, slopes) = value_and_grad(loss)(&params)?;
-                let (updates, state) = tx.update(&slopes, &state, &params)?;
+                let (value, grads) = value_and_grad(loss)(&params)?;
+                let (updates, state) = tx.update(&grads, &state, &params)?;
                 Ok((optim::apply_updates(&params, &updates), state, value))
             }));
             let (profiled, counted) = (step.clone(), step.clone());

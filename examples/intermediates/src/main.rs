@@ -77,8 +77,8 @@ fn main() -> Result<()> {
     nan_hunt(&cnn, &variables, &x)?;
     parts(&cnn, &variables, &x)?;
     sequential_prefix(&x)?;
-    let slopes = gradients(&cnn, &variables, &perturbations, &x)?;
-    draw(&cnn, &variables, &slopes, &x)
+    let grads = gradients(&cnn, &variables, &perturbations, &x)?;
+    draw(&cnn, &variables, &grads, &x)
 }
 
 /// What the model stores itself.
@@ -175,16 +175,16 @@ fn gradients(cnn: &Cnn, variables: &Variables, perturbations: &Dict, x: &Tensor)
     let at = (variables.dict("params")?.clone(), perturbations.clone());
     let (params, intermediate) = grad(loss)(&at)?;
     println!("\nGradients of a loss, their largest numbers:");
-    for slopes in [&params, &intermediate] {
-        for (path, slope) in tree::leaves_with_path(slopes) {
-            println!("  {:<44} {:.5}", path.join("/"), slope.abs().max().item::<f32>()?);
+    for grads in [&params, &intermediate] {
+        for (path, grad) in tree::leaves_with_path(grads) {
+            println!("  {:<44} {:.5}", path.join("/"), grad.abs().max().item::<f32>()?);
         }
     }
     Ok(intermediate)
 }
 
 /// Draws the channels of what the convolutions return, and of the gradient with respect to the first one.
-fn draw(cnn: &Cnn, variables: &Variables, slopes: &Dict, x: &Tensor) -> Result<()> {
+fn draw(cnn: &Cnn, variables: &Variables, grads: &Dict, x: &Tensor) -> Result<()> {
     let (_, seen) = cnn.apply(variables).capture_intermediates_if(|module, _| module.is::<Conv>()).call(x)?;
     let convolution = |name: &str| -> flaxen::Result<Tensor> {
         Ok(seen.at(["intermediates", "features", name, "__call__"])?[0].tensor()?.clone())
@@ -198,7 +198,7 @@ fn draw(cnn: &Cnn, variables: &Variables, slopes: &Dict, x: &Tensor) -> Result<(
         (
             "gradient",
             "the gradient of the loss with respect to the first one",
-            slopes.tensor("features/edges")?.clone(),
+            grads.tensor("features/edges")?.clone(),
         ),
     ] {
         let path = Path::new(FOLDER).join(name).with_extension("png");

@@ -127,12 +127,12 @@ impl Trainer {
 /// One step of training: the next state, the mean loss, and how many images were classified rightly.
 fn step(model: Cnn) -> Step {
     jit(Box::new(move |(state, images, labels): (State, Tensor, Tensor)| {
-        let ((loss, right), slopes) = value_and_grad(|params: &Dict| {
+        let ((loss, right), grads) = value_and_grad(|params: &Dict| {
             let logits = model.apply(Variables::new().with("params", params)).call(&images)?;
             let loss = softmax_cross_entropy_with_integer_labels(&logits, &labels).mean();
             Ok((loss, count_right(&logits, &labels)))
         })(&state.params)?;
-        Ok((state.apply_gradients(&slopes)?, loss, right))
+        Ok((state.apply_gradients(&grads)?, loss, right))
     }))
 }
 

@@ -48,8 +48,8 @@ fn main() -> Result<()> {
     let ys = xs.sin();
 
     let step = jit(|(model, xs, ys): (Mlp, Tensor, Tensor)| {
-        let (loss, slopes) = value_and_grad(|model: &Mlp| model.loss(&xs, &ys))(&model)?;
-        Ok((tree::zip_map(&model, &slopes, |param, slope| Ok(param - slope * LEARNING_RATE))?, loss))
+        let (loss, grads) = value_and_grad(|model: &Mlp| model.loss(&xs, &ys))(&model)?;
+        Ok((tree::zip_map(&model, &grads, |param, gradient| Ok(param - gradient * LEARNING_RATE))?, loss))
     });
 
     let mut model = Mlp { hidden: Dense::new(0, 1, 32), out: Dense::new(1, 32, 1) };

@@ -79,7 +79,7 @@ fn batch_norm() -> Result<()> {
     let mut opt_state = tx.init(&params);
 
     let step = jit(|(params, opt_state, state, xs, ys): (Dict, AdamState, Variables, Tensor, Tensor)| {
-        let ((loss, state), slopes) = value_and_grad(|params: &Dict| {
+        let ((loss, state), grads) = value_and_grad(|params: &Dict| {
             let of_example = vmap(|(x, y): (Tensor, Tensor)| {
                 let run = mlp.apply(state.with("params", params)).mutable("batch_stats");
                 let (predicted, state) = run.run(|m| m.call(&x, true))?;
@@ -90,7 +90,7 @@ fn batch_norm() -> Result<()> {
                 of_example.axis_name("batch").out_axes((0, None)).call((xs.clone(), ys.clone()))?;
             Ok((losses.mean(), state))
         })(&params)?;
-        let (updates, opt_state) = tx.update(&slopes, &opt_state, &params)?;
+        let (updates, opt_state) = tx.update(&grads, &opt_state, &params)?;
         Ok((optim::apply_updates(&params, &updates), opt_state, state, loss))
     });
 

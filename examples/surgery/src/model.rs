@@ -84,8 +84,8 @@ pub fn train<T: GradientTransformation<Dict>>(
     steps: usize,
 ) -> Result<(Dict, T::State)> {
     let step = jit(|(params, state): (Dict, T::State)| {
-        let slopes = grad(|params: &Dict| loss(model, params, task))(&params)?;
-        let (updates, state) = tx.update(&slopes, &state, &params)?;
+        let grads = grad(|params: &Dict| loss(model, params, task))(&params)?;
+        let (updates, state) = tx.update(&grads, &state, &params)?;
         Ok((optim::apply_updates(&params, &updates), state))
     });
     for _ in 0..steps {

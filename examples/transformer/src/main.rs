@@ -80,9 +80,9 @@ fn train(model: &Transformer, story: &Text, options: &Options, steps: i32) -> Re
     let tx = (optim::clip_by_global_norm(1.0), optim::adamw(rate).weight_decay(0.01));
     let mut state = tx.init(&params);
     let step = jit(|(params, state, dropout, pieces)| {
-        let (loss, slopes) =
+        let (loss, grads) =
             value_and_grad(|params: &Dict| loss(model, params, &pieces, Some(&dropout)))(&params)?;
-        let (updates, state) = tx.update(&slopes, &state, &params)?;
+        let (updates, state) = tx.update(&grads, &state, &params)?;
         Ok((optim::apply_updates(&params, &updates), state, loss))
     });
     let test_loss = jit(|(params, pieces): (Dict, Tensor)| loss(model, &params, &pieces, None));

@@ -91,8 +91,8 @@ fn convolutional_step(batch: usize) -> Program {
     let tx = optim::adam(1e-3);
     let state = GradientTransformation::init(&tx, &params);
     let step = jit(|(params, state, x, y): (Params, optim::AdamState<Params>, Tensor, Tensor)| {
-        let slopes = grad(|params: &Params| loss(params, &x, &y))(&params)?;
-        let (updates, state) = tx.update(&slopes, &state, &params)?;
+        let grads = grad(|params: &Params| loss(params, &x, &y))(&params)?;
+        let (updates, state) = tx.update(&grads, &state, &params)?;
         Ok((optim::apply_updates(&params, &updates), state))
     });
     let (x, y) = (Tensor::zeros([batch, 28, 28, 1]), Tensor::zeros_of([batch, 1], DType::I32));

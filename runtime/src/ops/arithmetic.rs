@@ -270,8 +270,8 @@ mod tests {
         let expected = Tensor::from([5.0f32, 5e30, 0.0, inf, 2.0]);
         assert!(found.all_close(expected, 1e-6, 0.0).unwrap(), "{found:?}");
         let (x, y) = (Tensor::of([3.0f64, 0.0], DType::F64), Tensor::of([4.0f64, 0.0], DType::F64));
-        let slope = list(&grad(|x: &Tensor| x.hypot(&y).try_sum())(&x).unwrap());
-        assert!((slope[0] - 0.6).abs() < 1e-12 && slope[1].is_finite(), "{slope:?}");
+        let gradient = list(&grad(|x: &Tensor| x.hypot(&y).try_sum())(&x).unwrap());
+        assert!((gradient[0] - 0.6).abs() < 1e-12 && gradient[1].is_finite(), "{gradient:?}");
     }
 
     #[test]

@@ -138,7 +138,7 @@ impl Primitive for Binary {
             }
             Pow => {
                 let zero = y().eq(0.0);
-                // 0⁰ has slope 0 in the base, where JAX has NaN, and a zero base slope 0 in the exponent.
+                // 0⁰ has derivative 0 in the base, where JAX has NaN, and a zero base derivative 0 in the exponent.
                 let dx = wants[0].then(|| {
                     let power = x().pow(zero.select(y().like(1.0), y() - 1.0));
                     &ct * zero.select(y().like(0.0), y() * power)
@@ -211,7 +211,7 @@ impl Primitive for Binary {
     }
 }
 
-/// What one of two numbers has of the slope of the larger or smaller of them: half at a tie, nothing of NaN.
+/// What one of two numbers has of the derivative of the larger or smaller of them: half at a tie, nothing of NaN.
 #[track_caller]
 pub(super) fn share(this: &Tensor, other: &Tensor, out: &Tensor) -> Tensor {
     let won = other.eq(out).select(out.like(0.5), out.like(1.0));

@@ -150,7 +150,7 @@ impl Primitive for Bitcast {
         Keeps::NONE
     }
 
-    // Bits have no slope.
+    // Bits have no gradient.
     fn vjp(
         &self,
         _saved: &Saved,

@@ -56,8 +56,8 @@ impl Primitive for LogAddExp {
         // Equal infinities differ by nothing.
         let tie = x.is_inf() & x.eq(y);
         let above = tie.try_select(ct.like(0.0), x - y)?;
-        let back = |i: usize, slope: &dyn Fn() -> Tensor| -> Result<Option<Tensor>> {
-            wants[i].then(|| sum_to(&ct * slope(), &saved.arg_aval(i).shape)).transpose()
+        let back = |i: usize, gradient: &dyn Fn() -> Tensor| -> Result<Option<Tensor>> {
+            wants[i].then(|| sum_to(&ct * gradient(), &saved.arg_aval(i).shape)).transpose()
         };
         Ok(smallvec![back(0, &|| above.logistic())?, back(1, &|| (-&above).logistic())?])
     }

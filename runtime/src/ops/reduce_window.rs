@@ -223,7 +223,7 @@ impl Primitive for Windowed {
             Kind::Scatter(which) => moved(Kind::Gather(which)),
             Kind::Gather(which) => moved(Kind::Scatter(which)),
             Kind::Reduce(WindowReduction::Product) => {
-                Ok(smallvec![Some(window_product::slope(&self.geometry, saved.arg(0), &ct)?)])
+                Ok(smallvec![Some(window_product::gradient(&self.geometry, saved.arg(0), &ct)?)])
             }
         }
     }

@@ -206,8 +206,8 @@ impl Tensor {
     /// let x = Tensor::from([-1.0f32, 0.0, 2.0]);
     /// assert_eq!(x.clip(0, 1).to_vec::<f32>()?, [0.0, 0.0, 1.0]);
     /// assert_eq!(x.clip(None, 1).to_vec::<f32>()?, [-1.0, 0.0, 1.0]);
-    /// let slope = grad(|x: &Tensor| x.clip(0, 1).try_sum())(&x)?;
-    /// assert_eq!(slope.to_vec::<f32>()?, [0.0, 0.5, 0.0]);
+    /// let gradient = grad(|x: &Tensor| x.clip(0, 1).try_sum())(&x)?;
+    /// assert_eq!(gradient.to_vec::<f32>()?, [0.0, 0.5, 0.0]);
     /// # Ok::<(), flaxen::Error>(())
     /// ```
     ///

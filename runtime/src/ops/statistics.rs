@@ -79,7 +79,7 @@ fn norm(x: &Tensor, axes: &[usize], order: f64) -> Result<Tensor> {
         return if order > 0.0 { Ok(zero) } else { zero.try_sub(order) };
     }
     if order == f64::INFINITY {
-        // A tie with 0, as JAX's initial value: half of the slope where all are 0.
+        // A tie with 0, as JAX's initial value: half of the derivative where all are 0.
         reduce::max_axes(&size, axes)?.try_maximum(size.like(0.0))
     } else if order == f64::NEG_INFINITY {
         reduce::min_axes(&size, axes)
@@ -111,7 +111,7 @@ reduction_methods! {
     var try_var var_axes try_var_axes var_keep try_var_keep (ddof: usize = 0) = var;
 
     "The standard deviation", "If this is a value of a transform that has returned.",
-    /// The square root of the [variance](Tensor::var); its slope is not finite where that is 0.
+    /// The square root of the [variance](Tensor::var); its derivative is not finite where that is 0.
     std try_std std_axes try_std_axes std_keep try_std_keep (ddof: usize = 0) = std;
 
     "The logarithm of the sum of exponentials", "If this is a value of a transform that has returned.",

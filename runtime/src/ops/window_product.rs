@@ -1,4 +1,4 @@
-//! The slope of the products of windows.
+//! The derivative of the products of windows.
 
 use smallvec::SmallVec;
 
@@ -13,9 +13,9 @@ type Around = SmallVec<[(isize, isize, usize); 4]>;
 
 /// The gradient of `x`, from that of the products: an element's share in a product is that of all others, also if it is 0.
 ///
-/// Written in slices, one for each element of the window, so that it has slopes of its own. Halves compute in `F32`.
+/// Written in slices, one for each element of the window, so that it has derivatives of its own. Halves compute in `F32`.
 #[track_caller]
-pub(super) fn slope(geometry: &WindowGeometry, x: &Tensor, ct: &Tensor) -> Result<Tensor> {
+pub(super) fn gradient(geometry: &WindowGeometry, x: &Tensor, ct: &Tensor) -> Result<Tensor> {
     let dtype = x.dtype();
     let wide = if dtype == DType::F64 { DType::F64 } else { DType::F32 };
     let (x, ct) = (convert(x, wide, false)?, convert(ct, wide, false)?);

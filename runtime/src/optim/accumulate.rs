@@ -51,9 +51,9 @@ pub struct MultiStepsState<S, P = Dict> {
 /// let params = Tensor::from(0.0f32);
 /// let mut state = tx.init(&params);
 /// let mut steps = vec![];
-/// for slope in [1.0f32, 3.0, 5.0, 7.0] {
+/// for gradient in [1.0f32, 3.0, 5.0, 7.0] {
 ///     let update;
-///     (update, state) = tx.update(&slope.into(), &state, &params)?;
+///     (update, state) = tx.update(&gradient.into(), &state, &params)?;
 ///     steps.push(update.item::<f32>()?);
 /// }
 /// assert_eq!(steps, [0.0, -2.0, 0.0, -6.0]);

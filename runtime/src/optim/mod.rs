@@ -9,10 +9,10 @@
 //! let tx = (optim::clip_by_global_norm(1.0), optim::adamw(optim::cosine_decay_schedule(0.1, 100)).weight_decay(0.01));
 //! let mut params = Dict::new().with("w", Tensor::from([3.0f32, -2.0]));
 //! let mut state = tx.init(&params);
-//! let slope = grad(|params: &Dict| Ok(params.tensor("w")?.square().sum()));
+//! let gradient = grad(|params: &Dict| Ok(params.tensor("w")?.square().sum()));
 //! for _ in 0..100 {
 //!     let updates;
-//!     (updates, state) = tx.update(&slope(&params)?, &state, &params)?;
+//!     (updates, state) = tx.update(&gradient(&params)?, &state, &params)?;
 //!     params = optim::apply_updates(&params, &updates);
 //! }
 //! assert!(params.tensor("w")?.abs().max().item::<f32>()? < 0.1);

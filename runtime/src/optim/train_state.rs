@@ -26,11 +26,11 @@ use crate::variables::Dict;
 /// let (params, _) = model.init(key(0)).call(&x)?.pop("params")?;
 /// let mut state = TrainState::create(params, optim::adam(0.1));
 /// let step = jit(|(state, x, y): (TrainState<Adam>, Tensor, Tensor)| {
-///     let slopes = grad(|params: &Dict| {
+///     let grads = grad(|params: &Dict| {
 ///         let predicted = model.apply(Variables::new().with("params", params)).call(&x)?;
 ///         Ok(losses::squared_error(&predicted, &y).mean())
 ///     })(&state.params)?;
-///     state.apply_gradients(&slopes)
+///     state.apply_gradients(&grads)
 /// });
 /// for _ in 0..3 {
 ///     state = step.call((state, x.clone(), y.clone()))?;

@@ -51,12 +51,12 @@ impl<Aux: Tree> Loss for (Tensor, Aux) {
 /// ```
 ///
 /// # Kinks
-/// Where a function has no slope, it has here the one that JAX 0.10.2 gives it: that of [`abs`](Tensor::abs) at 0 is 1, also
+/// Where a function has no derivative, it has here the one that JAX 0.10.2 gives it: that of [`abs`](Tensor::abs) at 0 is 1, also
 /// at −0, and so that of the 1-norm; at a tie of [`maximum`](Tensor::maximum), [`minimum`](Tensor::minimum) and
 /// [`clip`](Tensor::clip) each gets half; [`max`](Tensor::max) and [`min`](Tensor::min) share equally among all that tie;
 /// [`relu`](Tensor::relu), [`relu6`](Tensor::relu6) and [`clamp`](Tensor::clamp) have 0 at their bounds, and roundings and
-/// [`sign`](Tensor::sign) everywhere; a sorted element takes its slope to where it was. These differ, where JAX's numbers are
-/// not slopes:
+/// [`sign`](Tensor::sign) everywhere; a sorted element takes its gradient to where it was. These differ, where JAX's numbers are
+/// not derivatives:
 ///
 /// | function | at | here | JAX 0.10.2 | why |
 /// |---|---|---|---|---|
@@ -65,7 +65,7 @@ impl<Aux: Tree> Loss for (Tensor, Aux) {
 /// | [`logaddexp`](Tensor::logaddexp) | two equal infinities | ½ each | 1 each; NaN at −∞ | shares sum to 1 |
 /// | [`cumlogsumexp`](Tensor::cumlogsumexp) | infinities | as `logaddexp` | as `logaddexp` | as `logaddexp` |
 /// | [`digamma`](Tensor::digamma) | +∞ | 0 | NaN | the limit |
-/// | [`reduce_window`](Tensor::reduce_window), product | anywhere | the slope | an error | JAX has it in forward mode only |
+/// | [`reduce_window`](Tensor::reduce_window), product | anywhere | the derivative | an error | JAX has it in forward mode only |
 ///
 /// # Errors
 /// The returned function returns what `f` returns, and [`Error::NotScalar`].

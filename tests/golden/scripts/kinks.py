@@ -1,8 +1,8 @@
-"""Writes `kinks.json`: values and slopes of functions at kinks, ties, zeros, infinities and NaN, as JAX computes them.
+"""Writes `kinks.json`: values and grads of functions at kinks, ties, zeros, infinities and NaN, as JAX computes them.
 
     python kinks.py FOLDER
 
-Needs jax 0.10.2 and flax 0.12.8 on a CPU. A slope is that of the sum of the result, by each argument that is a float.
+Needs jax 0.10.2 and flax 0.12.8 on a CPU. A gradient is that of the sum of the result, by each argument that is a float.
 """
 
 import json
@@ -36,10 +36,10 @@ def case(name, f, *args, parameters=()):
     args = [jnp.asarray(x, jnp.float32 if np.asarray(x).dtype.kind == "f" else None) for x in args]
     floats = [i for i, x in enumerate(args) if x.dtype == jnp.float32]
     value = f(*args)
-    slopes = jax.grad(lambda *args: jnp.sum(f(*args)), argnums=floats)(*args)
+    grads = jax.grad(lambda *args: jnp.sum(f(*args)), argnums=floats)(*args)
     cases.append({"name": name, "parameters": [str(p) for p in parameters],
                   "args": [{"shape": list(x.shape), "values": flat(x), "index": i not in floats} for i, x in enumerate(args)],
-                  "value": flat(value), "slopes": [flat(s) for s in slopes]})
+                  "value": flat(value), "grads": [flat(s) for s in grads]})
 
 
 UNARY = {

@@ -1,8 +1,8 @@
-"""Losses and their slopes at their corners, computed by real optax.
+"""Losses and their gradients at their corners, computed by real optax.
 
     python tests/golden/scripts/loss_corners.py
 
-Each line is a case, a dtype, the argument that the slope is of, the loss, and the slope of the sum of losses.
+Each line is a case, a dtype, the argument that the gradient is of, the loss, and the gradient of the sum of losses.
 """
 
 from pathlib import Path
@@ -77,8 +77,8 @@ def main():
         for label, dtype in DTYPES.items():
             array = lambda values: jnp.asarray(values, dtype)
             f, x = make(array), array(argument)
-            loss, slope = f(x), jax.grad(lambda x: f(x).sum())(x)
-            lines.append(f"{name} | {label} | {text(x)} | {loss.dtype} | {text(loss)} | {text(slope)}\n")
+            loss, gradient = f(x), jax.grad(lambda x: f(x).sum())(x)
+            lines.append(f"{name} | {label} | {text(x)} | {loss.dtype} | {text(loss)} | {text(gradient)}\n")
     FILE.write_text("".join(lines))
 
 

@@ -1,4 +1,4 @@
-"""Random small programs, and what the real JAX 0.10.2 makes of them: values, slopes, tangents, batches.
+"""Random small programs, and what the real JAX 0.10.2 makes of them: values, gradients, tangents, batches.
 
     python random_programs.py SEED COUNT OUT.json [x64] [special]   makes new ones, in the form of tests/jax/programs.json
     python random_programs.py again tests/jax/programs.json [x64]   computes the results of a table anew

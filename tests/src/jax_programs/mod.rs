@@ -1,7 +1,7 @@
 //! Random programs that the real JAX ran, from the table `jax/programs.json`: what it computed, and how ours is compared with it.
 //!
 //! A program is a list of nodes, each an operation of inputs and of nodes before it. `golden/scripts/random_programs.py` makes
-//! them, and writes values, slopes and batches of what JAX made of them.
+//! them, and writes values, gradients and batches of what JAX made of them.
 
 mod compare;
 mod elementwise;

@@ -96,8 +96,8 @@ pub(super) fn vjp(law: &Law) -> Outcome {
         fits(&grads, &here)?;
         let grads = Numbers::of_all(&grads).map_err(say)?;
         let direction = point.direction(&mut data);
-        let slopes = point.difference(&direction, |x| point.call(x)).map_err(say)?;
-        let (found, expected) = (inner(&grads, &direction), inner(&ct, &slopes));
+        let differences = point.difference(&direction, |x| point.call(x)).map_err(say)?;
+        let (found, expected) = (inner(&grads, &direction), inner(&ct, &differences));
         scalar(found).close(&scalar(expected), law.tolerance)?;
     }
     Ok(())
@@ -146,15 +146,15 @@ pub(super) fn jacobian(law: &Law) -> Outcome {
             let mut direction: Vec<Numbers> =
                 point.x.iter().map(|x| Numbers::filled(&x.shape, 0.0)).collect();
             direction[a].data[i] = 1.0;
-            let slopes = point.difference(&direction, |x| point.call(x)).map_err(say)?;
+            let differences = point.difference(&direction, |x| point.call(x)).map_err(say)?;
             let mut row = 0;
-            for (slope, out) in slopes.into_iter().zip(&outs) {
+            for (difference, out) in differences.into_iter().zip(&outs) {
                 let found = rows[row..row + out.size()].iter().map(|row| row[at]).collect();
                 row += out.size();
                 if out.dtype().is_float() {
-                    let found = Numbers { shape: slope.shape.clone(), data: found };
+                    let found = Numbers { shape: difference.shape.clone(), data: found };
                     found
-                        .close(&slope, law.tolerance)
+                        .close(&difference, law.tolerance)
                         .map_err(|message| format!("by element {i} of argument {a}: {message}"))?;
                 }
             }
@@ -174,8 +174,8 @@ pub(super) fn jvp(law: &Law) -> Outcome {
     let floats: Vec<usize> = (0..outs.len()).filter(|&i| outs[i].dtype().is_float()).collect();
     let of_floats = |all: &[Numbers]| -> Vec<Numbers> { floats.iter().map(|&i| all[i].clone()).collect() };
     let tangents = Numbers::of_all(&tangents).map_err(say)?;
-    let slopes = point.difference(&direction, |x| point.call(x)).map_err(say)?;
-    all_close(&of_floats(&tangents), &of_floats(&slopes), law.tolerance)?;
+    let differences = point.difference(&direction, |x| point.call(x)).map_err(say)?;
+    all_close(&of_floats(&tangents), &of_floats(&differences), law.tolerance)?;
 
     let (_, pullback) = reverse_mode(|x: &Vec<Tensor>| point.call(x), &here).map_err(say)?;
     let ct = cotangents(&outs, &mut data);
@@ -193,14 +193,14 @@ pub(super) fn second_order(law: &Law) -> Outcome {
     let outs = point.call(&here).map_err(say)?;
     let weights = like(&cotangents(&outs, &mut data), &outs);
     let again = like(&point.direction(&mut data), &here);
-    let slope =
+    let first =
         |x: &[Tensor]| gradient(|x| (law.f)(x), &replaced(&point.args, &point.by, x), &point.by, &weights);
     // The scalar is the gradient along a random direction.
     let all: Vec<usize> = (0..here.len()).collect();
-    let found = gradient(slope, &here, &all, &again).map_err(say)?;
+    let found = gradient(first, &here, &all, &again).map_err(say)?;
     fits(&found, &here)?;
     let direction = point.direction(&mut data);
-    let expected = point.difference(&direction, slope).map_err(say)?;
+    let expected = point.difference(&direction, first).map_err(say)?;
     let again = Numbers::of_all(&again).map_err(say)?;
     let found = inner(&Numbers::of_all(&found).map_err(say)?, &direction);
     scalar(found).close(&scalar(inner(&expected, &again)), law.tolerance)

@@ -48,14 +48,14 @@ fn in_dtype(law: &Law, dtype: DType) -> Outcome {
         return Ok(());
     }
     let weights = like(&cotangents(&found, &mut Data::new(14)), &found);
-    let slope = |args: &[Tensor], weights: &[Tensor]| -> Result<Vec<Tensor>> {
+    let weighted = |args: &[Tensor], weights: &[Tensor]| -> Result<Vec<Tensor>> {
         gradient(|x| (law.f)(x), args, &by, weights)
     };
-    let found = slope(&low, &weights).map_err(say)?;
+    let found = weighted(&low, &weights).map_err(say)?;
     if let Some(wrong) = found.iter().find(|grad| grad.dtype() != dtype) {
         return Err(format!("a gradient is {}, not {dtype}", wrong.dtype()));
     }
-    let expected = slope(&high, &cast(&weights, DType::F64)).map_err(say)?;
+    let expected = weighted(&high, &cast(&weights, DType::F64)).map_err(say)?;
     all_close(&numbers(&found)?, &numbers(&expected)?, 4.0 * tolerance)
         .map_err(|message| format!("gradient: {message}"))
 }

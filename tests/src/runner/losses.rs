@@ -32,8 +32,8 @@ pub fn run(case: &Case) -> Verdict {
         compare(&format!("under jit, out/{name}"), staged, expected, case)?;
         let key = format!("grad/{name}");
         if case.has(&key) {
-            let slope = grad(|x: &Tensor| golden_loss(&loss(x)?))(&x)?;
-            compare(&key, slope, case.array(&key), case)?;
+            let gradient = grad(|x: &Tensor| golden_loss(&loss(x)?))(&x)?;
+            compare(&key, gradient, case.array(&key), case)?;
         }
     }
     Ok(String::new())

@@ -77,12 +77,12 @@ pub fn run(case: &Case) -> Verdict {
         let mut losses = Vec::new();
         for t in 0..steps {
             let keys: Vec<Key> = training.streams.iter().map(|(_, key)| key.fold_in(t as u32)).collect();
-            let (next, (loss, out, slopes, mutated)) = step(&state, &keys)?;
+            let (next, (loss, out, grads, mutated)) = step(&state, &keys)?;
             state = next;
             losses.push(loss);
             if t == 0 {
                 check("step0/out", arrays_of(&out))?;
-                check("step0/grads", arrays_of(&slopes))?;
+                check("step0/grads", arrays_of(&grads))?;
                 check("step0/mutated", arrays_of(&mutated))?;
             }
         }
@@ -113,7 +113,7 @@ pub fn run(case: &Case) -> Verdict {
 fn undetermined(case: &Case) -> Vec<String> {
     let largest = |array: &Tensor| numbers_of(array).into_iter().fold(0.0, |top: f64, x| top.max(x.abs()));
     let sizes: Vec<(String, f64)> =
-        case.group("step0/grads").into_iter().map(|(key, slopes)| (key, largest(&slopes))).collect();
+        case.group("step0/grads").into_iter().map(|(key, grads)| (key, largest(&grads))).collect();
     let top = sizes.iter().fold(0.0, |top: f64, (_, size)| top.max(*size));
     let is_rounding = |size: f64| size > 0.0 && size <= ROUNDING * top;
     sizes.into_iter().filter(|(_, size)| is_rounding(*size)).map(|(key, _)| key).collect()
@@ -129,13 +129,13 @@ impl Training {
             let (out, mutated) = self.model.apply(&variables, &run, &self.batch.arguments)?;
             Ok(((self.loss)(&out, &self.batch)?, (out, mutated)))
         };
-        let ((loss, (out, mutated)), slopes) = value_and_grad(loss)(params)?;
-        let (updates, opt_state) = self.tx.update(&slopes, opt_state, params)?;
+        let ((loss, (out, mutated)), grads) = value_and_grad(loss)(params)?;
+        let (updates, opt_state) = self.tx.update(&grads, opt_state, params)?;
         let params = optim::try_apply_updates(params, &updates)?;
         // What is stored in passing, such as intermediates, is not handed to the next step.
         let kept = rest.collections().filter_map(|name| Some((name, mutated.collection(name)?.clone())));
         let rest = rest.merge(&kept.collect());
-        Ok(((params, rest, opt_state), (loss, out, slopes, mutated)))
+        Ok(((params, rest, opt_state), (loss, out, grads, mutated)))
     }
 }
 

@@ -37,15 +37,15 @@ pub fn train(case: &Case) -> Result<()> {
     assert_initial(case, "init", &variables)?;
     let (mut params, mut state) = variables.pop("params")?;
     for step in 0..setting(case, "steps") {
-        let ((loss, new), slopes) = value_and_grad(|p: &Dict| {
+        let ((loss, new), grads) = value_and_grad(|p: &Dict| {
             let (y, state) = model.apply(state.with("params", p)).mutable("batch_stats").call(&x)?;
             Ok(((&x - y).square().sum(), state))
         })(&params)?;
-        params = tree::zip_map(&params, &slopes, |p, slope| Ok(p - slope * lr))?;
+        params = tree::zip_map(&params, &grads, |p, gradient| Ok(p - gradient * lr))?;
         state = new;
         let at = |name: &str| format!("steps/{step}/{name}");
         assert_array(case, &at("loss"), &loss);
-        assert_group(case, &at("grads"), &slopes);
+        assert_group(case, &at("grads"), &grads);
         assert_group(case, &at("params"), &params);
         assert_group(case, &at("state"), state.as_dict());
     }

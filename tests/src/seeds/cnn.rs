@@ -135,10 +135,10 @@ pub fn cnn(case: &Case) -> Result<()> {
     let loss = |(params, x): &(Dict, Tensor)| {
         golden_loss(&cnn.apply(Variables::new().with("params", params)).call(x)?)
     };
-    let (value, (param_slopes, input_slopes)) = value_and_grad(loss)(&(params, x))?;
+    let (value, (param_grads, input_grads)) = value_and_grad(loss)(&(params, x))?;
     assert_array(case, "loss", &value);
-    assert_group(case, "grad_params", &param_slopes);
-    assert_array(case, "grad_in/x", &input_slopes);
+    assert_group(case, "grad_params", &param_grads);
+    assert_array(case, "grad_in/x", &input_grads);
     Ok(())
 }
 

@@ -94,9 +94,9 @@ fn check(case: &Case, model: &impl Layer) -> Result<()> {
     if !case.group("grad_params").is_empty() {
         let (params, rest) = variables.pop("params")?;
         let loss = |p: &Dict| golden_loss(&model.apply(rest.with("params", p)).call(&x)?);
-        let (value, slopes) = value_and_grad(loss)(&params)?;
+        let (value, grads) = value_and_grad(loss)(&params)?;
         assert_array(case, "loss", &value);
-        assert_group(case, "grad_params", &slopes);
+        assert_group(case, "grad_params", &grads);
     }
     Ok(())
 }

@@ -48,14 +48,14 @@ pub fn train(case: &Case) -> Result<()> {
             let (losses, state) = f.axis_name("batch").out_axes((0, None)).call((xs.clone(), ys.clone()))?;
             Ok((losses.mean(), state))
         };
-        let ((loss, new), slopes) = value_and_grad(loss)(&params)?;
-        params = tree::zip_map(&params, &slopes, |p, slope| Ok(p - slope * number("lr")))?;
+        let ((loss, new), grads) = value_and_grad(loss)(&params)?;
+        params = tree::zip_map(&params, &grads, |p, gradient| Ok(p - gradient * number("lr")))?;
         state = new;
         let at = |name: &str| format!("steps/{step}/{name}");
         let is_recorded = |group: &str| !case.group(&at(group)).is_empty();
         assert_array(case, &at("loss"), &loss);
         if is_recorded("grads") {
-            assert_group(case, &at("grads"), &slopes);
+            assert_group(case, &at("grads"), &grads);
         }
         assert_group(case, &at("params"), &params);
         assert_group(case, &at("state"), state.as_dict());

@@ -39,9 +39,9 @@ pub fn perturb(case: &Case) -> Result<()> {
         let predicted = model.apply(&variables).call(&x)?;
         Ok((predicted - &y).square().mean())
     };
-    let (value, (slopes, intermediate)) = value_and_grad(loss)(&(params.clone(), perturbations))?;
+    let (value, (grads, intermediate)) = value_and_grad(loss)(&(params.clone(), perturbations))?;
     assert_array(case, "loss", &value);
-    assert_group(case, "param_grads", &slopes);
+    assert_group(case, "param_grads", &grads);
     assert_group(case, "intermediate_grads", &intermediate);
 
     let plain = Variables::new().with("params", &params);

@@ -39,8 +39,8 @@ pub fn surgery(case: &Case) -> Result<()> {
     state.0.nu = is_kernel.update(&state.0.nu, |nu: &Tensor| Ok(nu + 0.5))?;
     assert_adam(case, "opt_modified", &state.0);
 
-    let slopes: Dict = unflatten(case, "grads")?;
-    let (updates, state) = tx.update(&slopes, &state, &params)?;
+    let grads: Dict = unflatten(case, "grads")?;
+    let (updates, state) = tx.update(&grads, &state, &params)?;
     assert_group(case, "updates", &updates);
     assert_adam(case, "opt_after", &state.0);
     Ok(())

@@ -8,7 +8,7 @@ use crate::tensor::Tensor;
 /// `y·log p`, and 0 where both are as small as can be: what is impossible and does not happen costs nothing.
 fn expected_log(labels: &Tensor, logs: &Tensor) -> Result<Tensor> {
     let ruled_out = labels.try_eq(0.0)?.try_bitand(logs.try_eq(f32::NEG_INFINITY)?)?;
-    // Selected before the product, whose slope at an infinity is none.
+    // Selected before the product, whose derivative at an infinity is none.
     ruled_out.try_select(logs.like(0.0), logs)?.try_mul(labels)
 }
 
@@ -95,7 +95,7 @@ loss! {
     /// known already counts less; optax's `gamma` is 2 by default.
     ///
     /// `gamma` is at least 0. With `alpha`, from 0 to 1, ones count `alpha` and zeros `1 − alpha`. The weight is a power of
-    /// logarithms: its slope is finite where `p` is 1, also for a `gamma` below 1.
+    /// logarithms: its derivative is finite where `p` is 1, also for a `gamma` below 1.
     ///
     /// Source: Lin et al., *Focal Loss for Dense Object Detection*, 2017.
     sigmoid_focal_loss try_sigmoid_focal_loss(
@@ -126,7 +126,7 @@ loss! {
 fn log_of_wrong(logits: &Tensor, labels: &Tensor) -> Result<Tensor> {
     let (log_p, log_q) = (logits.try_log_sigmoid()?, (-logits).try_log_sigmoid()?);
     let (yes, no) = (labels.try_eq(1.0)?, labels.try_eq(0.0)?);
-    // Labels between the two only: logarithms of 0 have no slope.
+    // Labels between the two only: logarithms of 0 have no gradient.
     let between = yes.try_bitor(&no)?.try_select(labels.like(0.5), labels)?;
     let mixed = (&log_p + (1.0 - &between).try_log()?).try_logaddexp(&log_q + between.try_log()?)?;
     yes.try_select(log_q, no.try_select(log_p, mixed)?)

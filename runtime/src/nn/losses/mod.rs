@@ -65,7 +65,7 @@ macro_rules! loss {
 
 use loss;
 
-/// Floats are as they are; integers and booleans have no slope, which for predictions is a mistake.
+/// Floats are as they are; integers and booleans have no derivative, which for predictions is a mistake.
 fn float(op: &'static str, predictions: &Tensor) -> Result<()> {
     if predictions.dtype().is_float() {
         return Ok(());

@@ -15,7 +15,7 @@ loss! {
 }
 
 loss! {
-    /// `½·(ŷ − y)²` of each number, whose slope is the difference.
+    /// `½·(ŷ − y)²` of each number, whose derivative is the difference.
     ///
     /// Source: Bishop, *Pattern Recognition and Machine Learning*, 2006.
     l2_loss try_l2_loss(predictions: &crate::Tensor, targets: &crate::Tensor);
@@ -38,7 +38,7 @@ loss! {
         NOT_NEGATIVE.check("huber_loss", "delta", delta)?;
         let error = predictions.try_sub(targets)?.try_abs()?;
         let quadratic = error.try_minimum(delta)?;
-        // Of this the slope is 0 within `delta`, so at 0 no slope of the magnitude is asked for.
+        // Of this the derivative is 0 within `delta`, so at 0 no derivative of the magnitude is asked for.
         let linear = error.try_sub(&quadratic)?;
         (quadratic.try_square()? * 0.5).try_add(linear * delta)
     }
@@ -80,7 +80,7 @@ loss! {
         }
         let unit = |x: &crate::Tensor| -> crate::Result<crate::Tensor> {
             let square = x.try_mul(x)?.try_sum_keep(-1)?;
-            // Where the vector is short the root has no finite slope, and is not looked at.
+            // Where the vector is short the root has no finite derivative, and is not looked at.
             let long = square.try_gt(epsilon)?;
             let root = long.try_select(&square, square.like(1.0))?.try_sqrt()?;
             x.try_div(long.try_select(&root, root.like(epsilon.sqrt()))?)

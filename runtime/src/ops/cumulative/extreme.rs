@@ -1,8 +1,8 @@
-//! The slope of cumulative maxima and minima.
+//! The derivative of cumulative maxima and minima.
 //!
 //! Ties are shared as JAX shares them, which computes the maxima by a tree: the maxima of the pairs are scanned likewise,
 //! which gives those at odd places, and each of them and the element behind it give one at an even place. Every maximum of
-//! two on the way gives half of its slope to either at a tie, and none for NaN.
+//! two on the way gives half of its derivative to either at a tie, and none for NaN.
 
 use smallvec::SmallVec;
 
@@ -15,7 +15,7 @@ use crate::tensor::Tensor;
 
 /// The gradient of `x`, from its cumulative extremes `y` along an axis and their gradient.
 #[track_caller]
-pub(super) fn slope(
+pub(super) fn gradient(
     [x, y, ct]: [&Tensor; 3],
     largest: bool,
     axis: usize,
@@ -23,10 +23,10 @@ pub(super) fn slope(
 ) -> Result<Tensor> {
     let tree = Tree { largest, axis };
     if direction == Direction::Forward {
-        return tree.slope(x, y, ct);
+        return tree.gradient(x, y, ct);
     }
     let flipped = |x: &Tensor| slice::reversed(x, &[axis]);
-    flipped(&tree.slope(&flipped(x)?, &flipped(y)?, &flipped(ct)?)?)
+    flipped(&tree.gradient(&flipped(x)?, &flipped(y)?, &flipped(ct)?)?)
 }
 
 struct Tree {
@@ -62,7 +62,7 @@ impl Tree {
     }
 
     #[track_caller]
-    fn slope(&self, x: &Tensor, y: &Tensor, ct: &Tensor) -> Result<Tensor> {
+    fn gradient(&self, x: &Tensor, y: &Tensor, ct: &Tensor) -> Result<Tensor> {
         let size = self.size(x);
         if size < 2 {
             return Ok(ct.clone());
@@ -81,7 +81,7 @@ impl Tree {
         let ct_odd = self.every_second(ct, 1)?.try_add(self.spread(&to_before, 0, 0, pairs)?)?;
         // Those at odd places are the cumulative extremes of the pairs.
         let pair = if self.largest { left.try_maximum(&odd)? } else { left.try_minimum(&odd)? };
-        let ct_pair = self.slope(&pair, &at_odd, &ct_odd)?;
+        let ct_pair = self.gradient(&pair, &at_odd, &ct_odd)?;
         let to_left = ct_pair.try_mul(share(&left, &odd, &pair))?;
         let to_odd = ct_pair.try_mul(share(&odd, &left, &pair))?;
         let first = self.spread(&self.part(&ct_even, 0, 1)?, 0, 0, rest + 1)?;

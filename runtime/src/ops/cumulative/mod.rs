@@ -92,7 +92,7 @@ impl Primitive for Cumulative {
                 (weight(&before, y)?, weight(x, y)?)
             }
             _ => {
-                return Ok(smallvec![Some(extreme::slope(
+                return Ok(smallvec![Some(extreme::gradient(
                     [x, y, &ct],
                     self.kind == Kind::Max,
                     axis,

@@ -1,4 +1,4 @@
-//! The slopes of the functions of one argument.
+//! The derivatives of the functions of one argument.
 
 use std::f64::consts::{LN_2, PI};
 
@@ -8,7 +8,7 @@ use crate::kernels::math::UnaryOp;
 use crate::primitive::{Keeps, Saved};
 use crate::tensor::Tensor;
 
-/// What the slope is written in: of the argument and the result, whichever makes the shorter formula.
+/// What the derivative is written in: of the argument and the result, whichever makes the shorter formula.
 pub(super) fn keeps(op: Unary) -> Keeps {
     use UnaryOp as F;
     match op {
@@ -70,7 +70,7 @@ pub(super) fn of(op: Unary, saved: &Saved, ct: Tensor) -> Result<Option<Tensor>>
         F::Asinh => ct * (x() * x() + 1.0).rsqrt(),
         // As two factors, because x² - 1 loses digits near 1.
         F::Acosh => {
-            // Of the magnitude: at −1 the product would be −0, and the slope −∞.
+            // Of the magnitude: at −1 the product would be −0, and the derivative −∞.
             let magnitude = x().abs();
             ct * ((&magnitude - 1.0) * (&magnitude + 1.0)).rsqrt()
         }

@@ -11,7 +11,7 @@ use crate::primitive::{Args, Keeps, Outs, Primitive, Saved};
 use crate::tensor::{Array, Aval, DType, Tensor};
 use crate::trace::{Axis, bind1};
 
-/// A function of floats with the roundings of XLA on CPUs; the slope is that of the function.
+/// A function of floats with the roundings of XLA on CPUs; the derivative is that of the function.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Sampled(UnaryOp);
 

@@ -25,25 +25,25 @@ fn close(a: f64, b: f64, tolerance: f64) -> bool {
     (a - b).abs() <= tolerance * a.abs().max(b.abs()).max(1.0)
 }
 
-/// The slope of a sum of numbers, by central differences.
+/// The derivative of a sum of numbers, by central differences.
 fn difference(f: &dyn Fn(&Tensor) -> Result<Tensor>, at: f64) -> f64 {
     let step = 1e-6;
     let value = |x: f64| f(&Tensor::of([x], DType::F64)).unwrap().sum().item::<f64>().unwrap();
     (value(at + step) - value(at - step)) / (2.0 * step)
 }
 
-fn slope(f: impl Fn(&Tensor) -> Result<Tensor>) -> impl Fn(&Tensor) -> Result<Tensor> {
+fn gradient(f: impl Fn(&Tensor) -> Result<Tensor>) -> impl Fn(&Tensor) -> Result<Tensor> {
     grad(move |x: &Tensor| f(x)?.try_sum())
 }
 
 #[test]
-fn gradients_are_slopes() {
+fn gradients_are_derivatives() {
     for &op in UnaryOp::ALL {
         if op == UnaryOp::Trigamma {
             continue;
         }
         for x in domain(op) {
-            let found = f64s(&slope(apply(op))(&Tensor::of([x], DType::F64)).unwrap())[0];
+            let found = f64s(&gradient(apply(op))(&Tensor::of([x], DType::F64)).unwrap())[0];
             let expected = difference(&apply(op), x);
             assert!(close(found, expected, 1e-7), "{op:?} at {x}: {found}, not {expected}");
         }
@@ -51,14 +51,14 @@ fn gradients_are_slopes() {
 }
 
 #[test]
-fn gradients_of_gradients_are_slopes_of_gradients() {
+fn gradients_of_gradients_are_derivatives_of_gradients() {
     for &op in UnaryOp::ALL {
         if matches!(op, UnaryOp::Digamma | UnaryOp::Trigamma) {
             continue;
         }
         for x in domain(op) {
-            let found = f64s(&slope(slope(apply(op)))(&Tensor::of([x], DType::F64)).unwrap())[0];
-            let expected = difference(&slope(apply(op)), x);
+            let found = f64s(&gradient(gradient(apply(op)))(&Tensor::of([x], DType::F64)).unwrap())[0];
+            let expected = difference(&gradient(apply(op)), x);
             assert!(close(found, expected, 1e-6), "{op:?} at {x}: {found}, not {expected}");
         }
     }
@@ -67,19 +67,19 @@ fn gradients_of_gradients_are_slopes_of_gradients() {
 #[test]
 fn the_third_derivative_of_lgamma_is_refused_by_name() {
     let x = Tensor::of([2.0f64], DType::F64);
-    assert!(slope(Tensor::try_digamma)(&x).is_ok());
-    let error = slope(Tensor::try_trigamma)(&x).unwrap_err();
+    assert!(gradient(Tensor::try_digamma)(&x).is_ok());
+    let error = gradient(Tensor::try_trigamma)(&x).unwrap_err();
     assert!(error.to_string().contains("trigamma"), "{error}");
 }
 
 #[test]
-fn powers_have_the_slope_of_powers() {
+fn powers_have_the_gradient_of_powers() {
     for n in [-3, -1, 0, 1, 2, 3, 7] {
         for x in [-0.8f64, 0.45, 2.0] {
             let f = move |x: &Tensor| x.try_powi(n);
-            let found = f64s(&slope(f)(&Tensor::of([x], DType::F64)).unwrap())[0];
+            let found = f64s(&gradient(f)(&Tensor::of([x], DType::F64)).unwrap())[0];
             assert!(close(found, f64::from(n) * x.powi(n - 1), 1e-12), "{x}^{n}");
-            let twice = f64s(&slope(slope(f))(&Tensor::of([x], DType::F64)).unwrap())[0];
+            let twice = f64s(&gradient(gradient(f))(&Tensor::of([x], DType::F64)).unwrap())[0];
             let expected = f64::from(n) * f64::from(n - 1) * x.powi(n - 2);
             assert!(close(twice, expected, 1e-12), "{x}^{n}: {twice}, not {expected}");
         }
@@ -87,12 +87,12 @@ fn powers_have_the_slope_of_powers() {
 }
 
 #[test]
-fn forward_mode_is_the_slope_times_the_tangent() {
+fn forward_mode_is_the_gradient_times_the_tangent() {
     let x = Tensor::of([0.3f64, 0.6], DType::F64);
     let tangent = Tensor::of([2.0f64, -1.0], DType::F64);
     for f in [Tensor::exp, Tensor::tanh, Tensor::erf, Tensor::rsqrt, Tensor::lgamma] {
         let (_, found) = jvp(|x: &Tensor| Ok(f(x)), &x, &tangent).unwrap();
-        let expected = slope(move |x| Ok(f(x)))(&x).unwrap() * &tangent;
+        let expected = gradient(move |x| Ok(f(x)))(&x).unwrap() * &tangent;
         assert!(found.all_close(expected, 1e-12, 0.0).unwrap());
     }
 }
@@ -188,10 +188,10 @@ fn rounding_goes_to_the_even_one_of_two_and_has_no_gradient() {
     assert_eq!(x.round().to_vec::<f32>().unwrap(), [-2.0, -2.0, 0.0, 0.0, 2.0, 2.0]);
     assert_eq!(x.trunc().to_vec::<f32>().unwrap(), [-2.0, -1.0, 0.0, 0.0, 1.0, 2.0]);
     for f in [Tensor::floor, Tensor::ceil, Tensor::round, Tensor::trunc, Tensor::sign] {
-        assert_eq!(slope(move |x| Ok(f(x)))(&x).unwrap().to_vec::<f32>().unwrap(), [0.0; 6]);
+        assert_eq!(gradient(move |x| Ok(f(x)))(&x).unwrap().to_vec::<f32>().unwrap(), [0.0; 6]);
     }
     assert_eq!(
-        slope(Tensor::try_abs)(&Tensor::from([-2.0f32, 0.0, 3.0])).unwrap().to_vec::<f32>().unwrap(),
+        gradient(Tensor::try_abs)(&Tensor::from([-2.0f32, 0.0, 3.0])).unwrap().to_vec::<f32>().unwrap(),
         [-1.0, 1.0, 1.0]
     );
 }

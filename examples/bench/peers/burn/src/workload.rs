@@ -70,8 +70,8 @@ fn network<M: Network<IN, OUT> + 'static, const IN: usize, const OUT: usize>(
             Ok(())
         }),
         Mode::Gradient => Box::new(move || {
-            let slopes = loss(model.forward(x.clone())).backward();
-            GradientsParams::from_grads(slopes, &model);
+            let grads = loss(model.forward(x.clone())).backward();
+            GradientsParams::from_grads(grads, &model);
             Ok(())
         }),
         Mode::Train => {
@@ -79,9 +79,9 @@ fn network<M: Network<IN, OUT> + 'static, const IN: usize, const OUT: usize>(
             let mut held = Some(model);
             Box::new(move || {
                 let model = held.take().ok_or("a step before has failed")?;
-                let slopes = loss(model.forward(x.clone())).backward();
-                let slopes = GradientsParams::from_grads(slopes, &model);
-                held = Some(optimizer.step(1e-8, model, slopes));
+                let grads = loss(model.forward(x.clone())).backward();
+                let grads = GradientsParams::from_grads(grads, &model);
+                held = Some(optimizer.step(1e-8, model, grads));
                 Ok(())
             })
         }

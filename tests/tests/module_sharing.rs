@@ -1,4 +1,4 @@
-//! Modules given to other modules: who adopts them, and when they are one module or several.
+//! Modules given to other modules: who binds them, and when they are one module or several.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -119,7 +119,7 @@ impl Layer for Containers {
 }
 
 #[test]
-fn modules_in_containers_are_adopted_and_shared_ones_once() {
+fn modules_in_containers_are_bound_and_shared_ones_once() {
     let shared = Arc::new(dense(3));
     let list = vec![(shared.clone(), dense(3)), (shared.clone(), dense(3))];
     let map = BTreeMap::from([("own", Arc::new(dense(3))), ("shared", shared)]);
@@ -175,7 +175,7 @@ impl Layer for ClashOfFieldAndParam {
 }
 
 #[test]
-fn an_adopted_modules_name_is_taken() {
+fn a_bound_modules_name_is_taken() {
     let error = root_error(ClashOfFieldAndParam::new(dense(3)).init(key(0)).call(&x()));
     assert!(matches!(&error, Error::NameInUse { kind: "param", name, .. } if &**name == "both"), "{error}");
 }

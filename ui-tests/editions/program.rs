@@ -216,7 +216,7 @@ pub mod shadowed {
         /// Not the one of expansions.
         fn output(&self) {}
         /// Not the one of expansions.
-        fn adopt(&self) {}
+        fn bind_child(&self) {}
         /// Not the one of expansions.
         fn child(&self) {}
     }

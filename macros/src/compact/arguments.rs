@@ -6,7 +6,7 @@ use syn::parse::{ParseStream, Parser};
 use syn::visit_mut::VisitMut;
 use syn::{Expr, Ident, Macro, Result, Token};
 
-use super::adopt::Adopt;
+use super::bind_child::BindChildren;
 
 /// Macros whose arguments are text rather than program.
 const OF_TEXT: [&str; 4] = ["concat", "quote", "quote_spanned", "stringify"];
@@ -14,20 +14,20 @@ const OF_TEXT: [&str; 4] = ["concat", "quote", "quote_spanned", "stringify"];
 /// Visits all expressions of a macro call, with whatever else stands between them: patterns, guards, names.
 ///
 /// Without any module that is called where it is built, the arguments are what they were, token by token.
-pub(super) fn visit(mac: &mut Macro, adopt: &mut Adopt<'_>) {
+pub(super) fn visit(mac: &mut Macro, children: &mut BindChildren<'_>) {
     if mac.path.segments.last().is_some_and(|name| OF_TEXT.iter().any(|of_text| name.ident == of_text)) {
         return;
     }
-    let outer = std::mem::take(&mut adopt.adopted);
-    let visited = tokens(mac.tokens.clone(), adopt);
-    if adopt.adopted {
+    let outer = std::mem::take(&mut children.bound);
+    let visited = tokens(mac.tokens.clone(), children);
+    if children.bound {
         mac.tokens = visited;
     }
-    adopt.adopted |= outer;
+    children.bound |= outer;
 }
 
 /// From left to right, the longest expressions there are; where none begins, a token, and what is in its brackets.
-fn tokens(arguments: TokenStream, adopt: &mut Adopt<'_>) -> TokenStream {
+fn tokens(arguments: TokenStream, children: &mut BindChildren<'_>) -> TokenStream {
     let whole = arguments.clone();
     let parser = |input: ParseStream<'_>| {
         let mut visited = TokenStream::new();
@@ -39,12 +39,12 @@ fn tokens(arguments: TokenStream, adopt: &mut Adopt<'_>) -> TokenStream {
             let expression = input.fork();
             if let Ok(mut expr) = expression.parse::<Expr>() {
                 syn::parse::discouraged::Speculative::advance_to(input, &expression);
-                adopt.visit_expr_mut(&mut expr);
+                children.visit_expr_mut(&mut expr);
                 expr.to_tokens(&mut visited);
                 continue;
             }
             visited.extend([match input.parse()? {
-                TokenTree::Group(group) => within(&group, tokens(group.stream(), adopt)).into(),
+                TokenTree::Group(group) => within(&group, tokens(group.stream(), children)).into(),
                 other => other,
             }]);
         }

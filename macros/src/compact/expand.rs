@@ -5,7 +5,7 @@ use quote::{ToTokens, quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 
-use super::adopt;
+use super::bind_child;
 use super::model::{Checked, Input, Method, Options};
 use crate::tokens::has_ident;
 
@@ -24,10 +24,10 @@ pub(super) fn method(method: &Method, checked: &Checked<'_>, options: &Options) 
         (quote_spanned!(at=> mut __call), Some(quote_spanned!(at=> if __call.is_observed() { #(#inputs)* })))
     };
     let is_opaque = has_ident(ret.to_token_stream(), &|ident| ident == "impl");
-    let body = adopt::children(body, options, *receiver);
+    let body = bind_child::children(body, options, *receiver);
     // Nameless traits, so that nothing in the body means something else.
-    let probes =
-        (!is_opaque || observe.is_some() || body.adopts).then(|| quote_spanned!(at=> use #p::probes::*;));
+    let traits =
+        (!is_opaque || observe.is_some() || body.binds).then(|| quote_spanned!(at=> use #p::autoref::*;));
     let body = body.tokens;
     let on_ret = at.located_at(ret.span());
     let run = Ident::new("run", on_ret);
@@ -35,14 +35,14 @@ pub(super) fn method(method: &Method, checked: &Checked<'_>, options: &Options) 
         // A closure cannot say that it returns an `impl Trait`.
         quote_spanned!(at=> __call.#run(&#p::Output::opaque(), move || #body))
     } else {
-        let output = quote_spanned!(on_ret=> (&#p::ProbeReturn::<#ret>::NEW).__output());
+        let output = quote_spanned!(on_ret=> (&#p::AutorefReturn::<#ret>::NEW).__output());
         // What cannot be written to in the closure is what `&self` does not let change.
         let closure = quote_spanned!(at.located_at(receiver.span())=> move || -> #ret #body);
         quote_spanned!(at=> __call.#run(&#output, #closure))
     };
     quote_spanned! {at=>
         #(#attrs)* #vis #sig {
-            #probes
+            #traits
             let #call = #p::Call::#enter(#receiver, #name);
             #observe
             #end
@@ -57,6 +57,6 @@ fn observe(input: &Input<'_>, p: &TokenStream) -> TokenStream {
     let allow = name.starts_with('_').then(|| quote!(#[allow(clippy::used_underscore_binding)]));
     quote_spanned! {Span::mixed_site()=>
         #(#cfgs)* #allow
-        __call.input(#name, (&&&#p::Probe(&#ident)).__observe());
+        __call.input(#name, (&&&#p::Autoref(&#ident)).__observe());
     }
 }

@@ -1,7 +1,7 @@
 //! `#[compact]`.
 
-mod adopt;
 mod arguments;
+mod bind_child;
 mod expand;
 mod fallback;
 mod model;

@@ -22,14 +22,14 @@ fn body(body: TokenStream) -> String {
 }
 
 #[track_caller]
-fn assert_adopts(before: TokenStream, after: TokenStream) {
+fn assert_binds(before: TokenStream, after: TokenStream) {
     let after: syn::Block = syn::parse2(quote!({ #after })).unwrap();
     assert_eq!(body(before), quote!(#after).to_string());
 }
 
 /// The receiver of a call as a child, if its type says that it is a module.
 fn child(built: TokenStream) -> TokenStream {
-    quote!(match #built { built => ::flaxen::__private::Built(&built).__adopter()(self, built) })
+    quote!(match #built { built => ::flaxen::__private::Built(&built).__child_binder()(self, built) })
 }
 
 #[track_caller]
@@ -65,16 +65,16 @@ fn the_body_becomes_a_closure_and_named_parameters_are_observed() {
                 (y, _): (Tensor, f32),
                 f: impl Fn()
             ) -> Result<(Tensor, T)> {
-                use ::flaxen::__private::probes::*;
+                use ::flaxen::__private::autoref::*;
                 let mut __call = ::flaxen::__private::Call::enter(self, "call");
                 if __call.is_observed() {
-                    __call.input("x", (&&&::flaxen::__private::Probe(&x)).__observe());
+                    __call.input("x", (&&&::flaxen::__private::Autoref(&x)).__observe());
                     #[cfg(a)]
-                    __call.input("type", (&&&::flaxen::__private::Probe(&r#type)).__observe());
-                    __call.input("f", (&&&::flaxen::__private::Probe(&f)).__observe());
+                    __call.input("type", (&&&::flaxen::__private::Autoref(&r#type)).__observe());
+                    __call.input("f", (&&&::flaxen::__private::Autoref(&f)).__observe());
                 }
                 __call.run(
-                    &(&::flaxen::__private::ProbeReturn::<Result<(Tensor, T)> >::NEW).__output(),
+                    &(&::flaxen::__private::AutorefReturn::<Result<(Tensor, T)> >::NEW).__output(),
                     move || -> Result<(Tensor, T)> {
                         x += y;
                         Ok((x, r#type))
@@ -94,10 +94,10 @@ fn options_say_where_flaxen_is_and_that_the_method_is_a_scope() {
         },
         quote! {
             fn encode(self: &Self) -> crate::core::Result<impl Fn(f32) -> f32> {
-                use crate::core::__private::probes::*;
+                use crate::core::__private::autoref::*;
                 let __call = crate::core::__private::Call::enter_scope(self, "encode");
                 __call.run(&crate::core::__private::Output::opaque(), move || {
-                    match Dense::new(3) { built => crate::core::__private::Built(&built).__adopter()(self, built) }
+                    match Dense::new(3) { built => crate::core::__private::Built(&built).__child_binder()(self, built) }
                         .call(x)
                 })
             }
@@ -121,9 +121,9 @@ fn what_is_called_where_it_is_built_becomes_a_child() {
         quote!(sequential![Dense::new(3), Tensor::relu]),
     ] {
         let after = child(built.clone());
-        assert_adopts(quote!(let y = #built.call(x)?; y), quote!(let y = #after.call(x)?; y));
-        assert_adopts(quote!(let y = || (#built).call(x); y), quote!(let y = || #after.call(x); y));
-        assert_adopts(
+        assert_binds(quote!(let y = #built.call(x)?; y), quote!(let y = #after.call(x)?; y));
+        assert_binds(quote!(let y = || (#built).call(x); y), quote!(let y = || #after.call(x); y));
+        assert_binds(
             quote!(let y = async { (&#built).call(x) }; y),
             quote!(let y = async { (&#after).call(x) }; y),
         );
@@ -133,32 +133,32 @@ fn what_is_called_where_it_is_built_becomes_a_child() {
 #[test]
 fn a_block_is_not_matched_upon() {
     let after = child(quote!(Dense::new(3)));
-    assert_adopts(quote!(let y = { Dense::new(3) }.call(x)?; y), quote!(let y = #after.call(x)?; y));
+    assert_binds(quote!(let y = { Dense::new(3) }.call(x)?; y), quote!(let y = #after.call(x)?; y));
     let block = quote!({
         let features = 3;
         Dense::new(features)
     });
     let after = child(quote!(::core::convert::identity(#block)));
-    assert_adopts(quote!(let y = #block.call(x)?; y), quote!(let y = #after.call(x)?; y));
+    assert_binds(quote!(let y = #block.call(x)?; y), quote!(let y = #after.call(x)?; y));
 }
 
 #[test]
 fn what_a_macro_answers_with_may_be_a_place() {
-    assert_adopts(
+    assert_binds(
         quote!(let y = layer!(self, 3).call(x); y),
         quote!(
-            let y = match &layer!(self, 3) { built => ::flaxen::__private::Built(built).__adopt(self) }.call(x);
+            let y = match &layer!(self, 3) { built => ::flaxen::__private::Built(built).__bind_child(self) }.call(x);
             y
         ),
     );
 }
 
 #[test]
-fn calls_in_arguments_of_calls_are_adopted_from_the_inside() {
+fn calls_in_arguments_of_calls_are_bound_from_the_inside() {
     let (c, d) = (child(quote!(C::new(2))), child(quote!(D::new(3))));
     let a = child(quote!(A::new(B::new(1)).with(#c.call(x)?)));
     let y = child(quote!(#a.call(&#d.call(x)?)?));
-    assert_adopts(
+    assert_binds(
         quote!(A::new(B::new(1)).with(C::new(2).call(x)?).call(&D::new(3).call(x)?)?.call(y)),
         quote!(#y.call(y)),
     );
@@ -167,7 +167,7 @@ fn calls_in_arguments_of_calls_are_adopted_from_the_inside() {
 #[test]
 fn every_expression_in_the_arguments_of_a_macro_is_rewritten() {
     let dense = child(quote!(Dense::new(3)));
-    assert_adopts(
+    assert_binds(
         quote! {
             println!("{} {y}", Dense::new(3).call(x)?, y = 1);
             let a = vec![Dense::new(3).call(x)?; 2];

@@ -311,13 +311,13 @@ fn eq(module: &Module<'_>, p: &TokenStream) -> TokenStream {
 
 fn attach(module: &Module<'_>, p: &TokenStream) -> TokenStream {
     let at = Span::mixed_site();
-    let adopt = module.submodules().map(|field| {
+    let bindings = module.submodules().map(|field| {
         let (cfgs, key, value) = (&field.cfgs, &field.key, respanned(field));
-        let adopt = quote_spanned!(field.on_type=> #p::adopt(&self.__slot, &mut self.#value, #key));
-        quote_spanned!(at=> #(#cfgs)* #adopt;)
+        let binding = quote_spanned!(field.on_type=> #p::bind_child(&self.__slot, &mut self.#value, #key));
+        quote_spanned!(at=> #(#cfgs)* #binding;)
     });
     let defer = module.has_setup().then(|| quote_spanned!(at=> #p::defer(self);));
-    quote_spanned!(at=> self.__slot = slot; #(#adopt)* #defer)
+    quote_spanned!(at=> self.__slot = slot; #(#bindings)* #defer)
 }
 
 fn fields(module: &Module<'_>) -> TokenStream {

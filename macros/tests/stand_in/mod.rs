@@ -87,7 +87,7 @@ pub mod __private {
     impl SetupPass<'_> {
         pub fn field<T: Child>(&mut self, field: &Setup<T>, name: &str, make: impl FnOnce() -> Result<T>) {
             if let Ok(mut value) = make() {
-                value.adopt(self.0, name);
+                value.bind_child(self.0, name);
                 let _ = field.0.set(value);
             }
         }
@@ -104,33 +104,35 @@ pub mod __private {
     }
 
     pub trait Child {
-        fn adopt(&mut self, parent: &Slot, name: &str);
+        fn bind_child(&mut self, parent: &Slot, name: &str);
     }
 
     impl<M: Module> Child for M {
-        fn adopt(&mut self, parent: &Slot, name: &str) {
+        fn bind_child(&mut self, parent: &Slot, name: &str) {
             self.__attach(Slot(format!("{}/{name}", parent.0)));
         }
     }
 
     impl<C: Child> Child for Vec<C> {
-        fn adopt(&mut self, parent: &Slot, name: &str) {
-            self.iter_mut().enumerate().for_each(|(i, child)| child.adopt(parent, &format!("{name}_{i}")));
+        fn bind_child(&mut self, parent: &Slot, name: &str) {
+            self.iter_mut()
+                .enumerate()
+                .for_each(|(i, child)| child.bind_child(parent, &format!("{name}_{i}")));
         }
     }
 
     impl<C: Child> Child for Option<C> {
-        fn adopt(&mut self, parent: &Slot, name: &str) {
-            self.iter_mut().for_each(|child| child.adopt(parent, name));
+        fn bind_child(&mut self, parent: &Slot, name: &str) {
+            self.iter_mut().for_each(|child| child.bind_child(parent, name));
         }
     }
 
     impl Child for f32 {
-        fn adopt(&mut self, _: &Slot, _: &str) {}
+        fn bind_child(&mut self, _: &Slot, _: &str) {}
     }
 
-    pub fn adopt<C: Child>(parent: &Slot, field: &mut C, name: &str) {
-        field.adopt(parent, name);
+    pub fn bind_child<C: Child>(parent: &Slot, field: &mut C, name: &str) {
+        field.bind_child(parent, name);
     }
 
     pub type VisitFields<'v> = &'v mut dyn FnMut(&[(&'static str, &dyn Debug)]);
@@ -198,31 +200,31 @@ pub mod __private {
         }
     }
 
-    pub mod probes {
+    pub mod autoref {
         pub use super::{
-            AdoptModule as _, ObserveOpaque as _, ObserveTree as _, Returns as _, ReturnsOpaque as _,
+            BindModule as _, ObserveOpaque as _, ObserveTree as _, Returns as _, ReturnsOpaque as _,
         };
     }
 
     pub struct Built<'a, T>(pub &'a T);
 
-    pub trait AdoptModule<M> {
-        fn __adopter<P: Module>(self) -> fn(&P, M) -> M;
+    pub trait BindModule<M> {
+        fn __child_binder<P: Module>(self) -> fn(&P, M) -> M;
     }
 
-    impl<M: Module> AdoptModule<M> for Built<'_, M> {
-        fn __adopter<P: Module>(self) -> fn(&P, M) -> M {
+    impl<M: Module> BindModule<M> for Built<'_, M> {
+        fn __child_binder<P: Module>(self) -> fn(&P, M) -> M {
             P::child
         }
     }
 
-    pub struct Probe<'a, T: ?Sized>(pub &'a T);
+    pub struct Autoref<'a, T: ?Sized>(pub &'a T);
 
     pub trait ObserveTree {
         fn __observe(&self) -> Option<String>;
     }
 
-    impl ObserveTree for &&Probe<'_, f32> {
+    impl ObserveTree for &&Autoref<'_, f32> {
         fn __observe(&self) -> Option<String> {
             Some(self.0.to_string())
         }
@@ -232,23 +234,23 @@ pub mod __private {
         fn __observe(&self) -> Option<String>;
     }
 
-    impl<T: ?Sized> ObserveOpaque for Probe<'_, T> {
+    impl<T: ?Sized> ObserveOpaque for Autoref<'_, T> {
         fn __observe(&self) -> Option<String> {
             None
         }
     }
 
-    pub struct ProbeReturn<R>(PhantomData<R>);
+    pub struct AutorefReturn<R>(PhantomData<R>);
 
-    impl<R> ProbeReturn<R> {
-        pub const NEW: ProbeReturn<R> = ProbeReturn(PhantomData);
+    impl<R> AutorefReturn<R> {
+        pub const NEW: AutorefReturn<R> = AutorefReturn(PhantomData);
     }
 
     pub trait Returns<T> {
         fn __output(&self) -> Output<T>;
     }
 
-    impl<E> Returns<f32> for ProbeReturn<std::result::Result<f32, E>> {
+    impl<E> Returns<f32> for AutorefReturn<std::result::Result<f32, E>> {
         fn __output(&self) -> Output<f32> {
             Output(ToString::to_string)
         }
@@ -258,7 +260,7 @@ pub mod __private {
         fn __output(&self) -> Output<T>;
     }
 
-    impl<T, E> ReturnsOpaque<T> for &ProbeReturn<std::result::Result<T, E>> {
+    impl<T, E> ReturnsOpaque<T> for &AutorefReturn<std::result::Result<T, E>> {
         fn __output(&self) -> Output<T> {
             Output::opaque()
         }

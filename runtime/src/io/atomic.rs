@@ -21,7 +21,7 @@ pub(super) fn write(path: &Path, contents: impl FnOnce(&mut fs::File) -> Result<
     let mut file = leftovers::create(&folder, old.is_some())?;
     contents(file.as_file_mut())?;
     if let Some(old) = &old {
-        adopt(file.as_file(), old)?;
+        copy_access(file.as_file(), old)?;
     }
     file.as_file().sync_all()?;
     // That took its time.
@@ -65,7 +65,7 @@ fn old(target: &Path) -> Result<Option<Metadata>> {
 
 /// Makes a new file as accessible as the old one.
 #[cfg(unix)]
-fn adopt(file: &fs::File, old: &Metadata) -> Result<()> {
+fn copy_access(file: &fs::File, old: &Metadata) -> Result<()> {
     use std::os::unix::fs::{MetadataExt as _, fchown};
     let new = file.metadata()?;
     if (new.uid(), new.gid()) != (old.uid(), old.gid()) {
@@ -78,7 +78,7 @@ fn adopt(file: &fs::File, old: &Metadata) -> Result<()> {
 }
 
 #[cfg(not(unix))]
-fn adopt(_: &fs::File, _: &Metadata) -> Result<()> {
+fn copy_access(_: &fs::File, _: &Metadata) -> Result<()> {
     Ok(())
 }
 

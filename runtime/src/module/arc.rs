@@ -72,7 +72,7 @@ impl<M: Module> Module for Arc<M> {
         attached.__attach(slot);
         let original = std::mem::replace(self, Arc::new(attached));
         if let Some(session) = session {
-            session.adopt(original, self);
+            session.keep_bound(original, self);
         } else if is_copied {
             remember_copy(original, self);
         }
@@ -91,7 +91,7 @@ impl<M: Module> Module for Arc<M> {
     }
 
     fn __shared(&self, session: &Session) -> Option<Arc<M>> {
-        session.adopted(self)
+        session.bound(self)
     }
 
     fn __sharing(&self) -> Option<Box<dyn Any + Send + Sync>> {

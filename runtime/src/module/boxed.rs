@@ -9,7 +9,7 @@ use super::lambda::Function;
 use super::text::VisitFields;
 use super::{Layer, Module, Slot, TreeLayer};
 use crate::error::Result;
-use crate::scope::Initial;
+use crate::scope::IntoValue;
 use crate::tensor::Tensor;
 use crate::tree::Tree;
 use crate::variables::Value;
@@ -195,7 +195,7 @@ impl<L: TreeLayer> IntoLayer<IsTreeLayer> for L {
 impl<F, R> IntoLayer<IsFunction<R>> for F
 where
     F: Fn(&Tensor) -> R + Send + Sync + 'static,
-    R: Initial,
+    R: IntoValue,
 {
     fn into_layer(self) -> BoxedLayer {
         BoxedLayer(Box::new(Erased { module: Function::of_tensor(self), call: Function::call }))
@@ -206,7 +206,7 @@ impl<F, I, R> IntoLayer<IsTreeFunction<I, R>> for F
 where
     F: Fn(I) -> R + Send + Sync + 'static,
     I: Tree,
-    R: Initial,
+    R: IntoValue,
 {
     fn into_layer(self) -> BoxedLayer {
         BoxedLayer(Box::new(Erased { module: Function::of_tree(self), call: Function::call }))

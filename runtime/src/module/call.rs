@@ -3,8 +3,8 @@
 use std::any::Any;
 use std::sync::Arc;
 
+use super::autoref::{Observed, Output};
 use super::instance::{Capture, Entered, Instance};
-use super::probe::{Observed, Output};
 use super::{MethodCall, Module, ModuleInfo, Slot, intercept};
 use crate::error::{Error, Result};
 use crate::trace;

@@ -24,20 +24,20 @@ use crate::variables::{Dict, Value};
 )]
 pub trait Child {
     /// Makes what is not bound yet part of the module of a slot.
-    fn adopt(&mut self, parent: &Slot, name: &str);
+    fn bind_child(&mut self, parent: &Slot, name: &str);
 }
 
 /// Makes what a field holds part of the module of a slot.
-pub fn adopt<C: Child>(parent: &Slot, field: &mut C, name: &str) {
-    field.adopt(parent, name);
+pub fn bind_child<C: Child>(parent: &Slot, field: &mut C, name: &str) {
+    field.bind_child(parent, name);
 }
 
 impl<M: Module> Child for M {
-    fn adopt(&mut self, parent: &Slot, name: &str) {
+    fn bind_child(&mut self, parent: &Slot, name: &str) {
         if self.__slot().is_unbound() && parent.is_unbound() {
             return;
         }
-        bind_within(self, parent, |instance, class| instance.adopt_child(class, name));
+        bind_within(self, parent, |instance, class| instance.bind_child(class, name));
     }
 }
 
@@ -62,42 +62,42 @@ pub(super) fn bind_within<M: Module>(
 }
 
 impl<C: Child> Child for Option<C> {
-    fn adopt(&mut self, parent: &Slot, name: &str) {
-        self.iter_mut().for_each(|child| child.adopt(parent, name));
+    fn bind_child(&mut self, parent: &Slot, name: &str) {
+        self.iter_mut().for_each(|child| child.bind_child(parent, name));
     }
 }
 
 impl<C: Child> Child for Vec<C> {
-    fn adopt(&mut self, parent: &Slot, name: &str) {
-        adopt_all(self, parent, name);
+    fn bind_child(&mut self, parent: &Slot, name: &str) {
+        bind_all(self, parent, name);
     }
 }
 
 impl<C: Child, const N: usize> Child for [C; N] {
-    fn adopt(&mut self, parent: &Slot, name: &str) {
-        adopt_all(self, parent, name);
+    fn bind_child(&mut self, parent: &Slot, name: &str) {
+        bind_all(self, parent, name);
     }
 }
 
-fn adopt_all<C: Child>(children: &mut [C], parent: &Slot, name: &str) {
+fn bind_all<C: Child>(children: &mut [C], parent: &Slot, name: &str) {
     for (index, child) in children.iter_mut().enumerate() {
-        child.adopt(parent, &format!("{name}_{index}"));
+        child.bind_child(parent, &format!("{name}_{index}"));
     }
 }
 
 impl<K: ToString, C: Child> Child for BTreeMap<K, C> {
-    fn adopt(&mut self, parent: &Slot, name: &str) {
-        adopt_map(self.iter_mut(), parent, name);
+    fn bind_child(&mut self, parent: &Slot, name: &str) {
+        bind_map(self.iter_mut(), parent, name);
     }
 }
 
 impl<K: ToString, C: Child, S: BuildHasher> Child for HashMap<K, C, S> {
-    fn adopt(&mut self, parent: &Slot, name: &str) {
-        adopt_map(self.iter_mut(), parent, name);
+    fn bind_child(&mut self, parent: &Slot, name: &str) {
+        bind_map(self.iter_mut(), parent, name);
     }
 }
 
-fn adopt_map<'a, K: ToString + 'a, C: Child + 'a>(
+fn bind_map<'a, K: ToString + 'a, C: Child + 'a>(
     entries: impl Iterator<Item = (&'a K, &'a mut C)>,
     parent: &Slot,
     name: &str,
@@ -105,15 +105,15 @@ fn adopt_map<'a, K: ToString + 'a, C: Child + 'a>(
     let mut entries: Vec<_> = entries.map(|(key, child)| (key.to_string(), child)).collect();
     entries.sort_by(|(a, _), (b, _)| a.cmp(b));
     for (key, child) in entries {
-        child.adopt(parent, &format!("{name}_{key}"));
+        child.bind_child(parent, &format!("{name}_{key}"));
     }
 }
 
 macro_rules! tuples {
     ($(($($T:ident $index:tt)*))*) => {
         $(impl<$($T: Child),*> Child for ($($T,)*) {
-            fn adopt(&mut self, parent: &Slot, name: &str) {
-                $(self.$index.adopt(parent, &format!("{name}_{}", $index));)*
+            fn bind_child(&mut self, parent: &Slot, name: &str) {
+                $(self.$index.bind_child(parent, &format!("{name}_{}", $index));)*
             }
         })*
     };
@@ -133,7 +133,7 @@ tuples! {
 macro_rules! variables {
     ($($ty:ty;)*) => {
         $(impl Child for $ty {
-            fn adopt(&mut self, _parent: &Slot, _name: &str) {}
+            fn bind_child(&mut self, _parent: &Slot, _name: &str) {}
         })*
     };
 }
@@ -142,5 +142,5 @@ macro_rules! variables {
 variables! { Tensor; Dict; Value; (); }
 
 impl<T> Child for Variable<T> {
-    fn adopt(&mut self, _parent: &Slot, _name: &str) {}
+    fn bind_child(&mut self, _parent: &Slot, _name: &str) {}
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use super::ModuleInfo;
 use super::frames::Frames;
-use super::setup::Trigger;
+use super::setup::SetupOnce;
 use super::share::SharedNames;
 use super::tabulate::record::Recorder;
 use crate::error::{Error, Result};
@@ -28,11 +28,11 @@ type CaptureFilter = dyn Fn(&ModuleInfo<'_>, &str) -> bool + Send + Sync;
 pub struct Session {
     pub(crate) capture: Option<Capture>,
     pub recorder: Option<Arc<Recorder>>,
-    adopted: Mutex<HashMap<usize, Adopted>>,
+    shared: Mutex<HashMap<usize, Shared>>,
 }
 
 /// A shared module and what became of it; the original is kept, so that its address stays its own.
-struct Adopted {
+struct Shared {
     _original: Box<dyn Any + Send + Sync>,
     bound: Box<dyn Any + Send + Sync>,
 }
@@ -47,8 +47,8 @@ pub(crate) struct Instance {
     children: Mutex<Vec<Weak<Instance>>>,
     /// With the modules that use the same scope, if there are any.
     shared_names: Mutex<Option<Arc<SharedNames>>>,
-    /// Runs the module's setup; held by the module itself, which the trigger holds in turn.
-    pub trigger: OnceLock<Weak<dyn Trigger>>,
+    /// Runs the module's setup; held by the module itself, which it holds in turn.
+    pub setup: OnceLock<Weak<dyn SetupOnce>>,
 }
 
 impl Running for Instance {
@@ -74,16 +74,16 @@ impl Drop for Entered<'_> {
 
 impl Session {
     /// What became of a shared module in this run.
-    pub fn adopted<T: Send + Sync + 'static>(&self, original: &Arc<T>) -> Option<Arc<T>> {
-        let adopted = lock(&self.adopted);
-        let bound = &adopted.get(&Arc::as_ptr(original).addr())?.bound;
+    pub fn bound<T: Send + Sync + 'static>(&self, original: &Arc<T>) -> Option<Arc<T>> {
+        let shared = lock(&self.shared);
+        let bound = &shared.get(&Arc::as_ptr(original).addr())?.bound;
         bound.downcast_ref::<Weak<T>>()?.upgrade()
     }
 
-    pub fn adopt<T: Send + Sync + 'static>(&self, original: Arc<T>, bound: &Arc<T>) {
+    pub fn keep_bound<T: Send + Sync + 'static>(&self, original: Arc<T>, bound: &Arc<T>) {
         let address = Arc::as_ptr(&original).addr();
-        let adopted = Adopted { _original: Box::new(original), bound: Box::new(Arc::downgrade(bound)) };
-        lock(&self.adopted).insert(address, adopted);
+        let shared = Shared { _original: Box::new(original), bound: Box::new(Arc::downgrade(bound)) };
+        lock(&self.shared).insert(address, shared);
     }
 }
 
@@ -97,7 +97,7 @@ impl Instance {
             method_scopes: Mutex::default(),
             children: Mutex::default(),
             shared_names: Mutex::default(),
-            trigger: OnceLock::new(),
+            setup: OnceLock::new(),
         })
     }
 
@@ -153,8 +153,8 @@ impl Instance {
 
     /// Runs the module's setup, unless it has run or is running on this thread.
     pub fn ensure_setup(&self) -> Result<()> {
-        match self.trigger.get().and_then(Weak::upgrade) {
-            Some(trigger) => trigger.run(),
+        match self.setup.get().and_then(Weak::upgrade) {
+            Some(setup) => setup.run(),
             None => Ok(()),
         }
     }
@@ -245,7 +245,7 @@ impl Instance {
     }
 
     /// Makes a submodule of what a field holds.
-    pub fn adopt_child(&self, class: &'static str, name: &str) -> Result<Arc<Instance>> {
+    pub fn bind_child(&self, class: &'static str, name: &str) -> Result<Arc<Instance>> {
         let scope = self.scope();
         scope.reserve("submodule", name, None)?;
         Ok(self.place(class, &scope, name.into()))

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::sync::Arc;
 
 use super::ModuleInfo;
-use super::probe::Observed;
+use super::autoref::Observed;
 use crate::error::Result;
 
 /// A call of a compact method, as an interceptor sees it.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{Layer, Module, Slot};
 use crate::error::Result;
-use crate::scope::Initial;
+use crate::scope::IntoValue;
 use crate::tensor::Tensor;
 use crate::tree::Tree;
 use crate::variables::Value;
@@ -33,10 +33,10 @@ pub struct Lambda {
 pub fn lambda<F, R>(function: F) -> Lambda
 where
     F: Fn(&Tensor) -> R + Send + Sync + 'static,
-    R: Initial<Value = Tensor>,
+    R: IntoValue<Value = Tensor>,
 {
     let name = std::any::type_name::<F>();
-    Lambda { name, function: Arc::new(move |x| function(x).value()), slot: Slot::unbound() }
+    Lambda { name, function: Arc::new(move |x| function(x).into_value()), slot: Slot::unbound() }
 }
 
 /// A function is equal to itself and its clones.
@@ -82,8 +82,8 @@ pub(super) struct Function {
 }
 
 impl Function {
-    pub fn new<F, R: Initial>(call: impl Fn(&Value) -> Result<R> + Send + Sync + 'static) -> Function {
-        let function = move |x: &Value| Value::try_of(&call(x)?.value()?);
+    pub fn new<F, R: IntoValue>(call: impl Fn(&Value) -> Result<R> + Send + Sync + 'static) -> Function {
+        let function = move |x: &Value| Value::try_of(&call(x)?.into_value()?);
         Function { name: std::any::type_name::<F>(), of_value: Arc::new(function), slot: Slot::unbound() }
     }
 
@@ -91,7 +91,7 @@ impl Function {
     pub fn of_tensor<F, R>(function: F) -> Function
     where
         F: Fn(&Tensor) -> R + Send + Sync + 'static,
-        R: Initial,
+        R: IntoValue,
     {
         Function::new::<F, R>(move |x| Ok(function(x.tensor()?)))
     }
@@ -101,7 +101,7 @@ impl Function {
     where
         F: Fn(I) -> R + Send + Sync + 'static,
         I: Tree,
-        R: Initial,
+        R: IntoValue,
     {
         Function::new::<F, R>(move |x| Ok(function(x.to()?)))
     }

@@ -35,8 +35,9 @@
 //! # Ok::<(), flaxen::Error>(())
 //! ```
 
-mod adopter;
 mod arc;
+mod autoref;
+mod bind_child;
 mod boxed;
 mod call;
 mod child;
@@ -48,7 +49,6 @@ mod lambda;
 mod lazy;
 mod mapped;
 mod operators;
-mod probe;
 mod running;
 mod setup;
 mod share;
@@ -61,6 +61,7 @@ use std::borrow::Borrow;
 use std::collections::BTreeMap;
 use std::fmt;
 
+pub use autoref::Observed;
 pub use boxed::{BoxedLayer, IntoLayer};
 pub use child::Child;
 pub use info::ModuleInfo;
@@ -69,7 +70,6 @@ pub use intercept::{MethodCall, Next, intercept_methods};
 pub use lambda::{Lambda, lambda};
 pub use lazy::LazyInit;
 pub(crate) use mapped::with_mapped_params;
-pub use probe::Observed;
 pub use running::{Bind, ModelRun, Outcome, OutputAndVariables, OutputOnly, VariablesOnly};
 pub use setup::Setup;
 pub use slot::Slot;
@@ -77,7 +77,7 @@ pub use tabulate::{Summary, SummaryRow, Tabulate};
 
 use crate::error::Result;
 use crate::random::Key;
-use crate::scope::{Initial, Initializer, Rngs, Scope, Settings, Variable};
+use crate::scope::{Initializer, IntoValue, Rngs, Scope, Settings, Variable};
 use crate::tensor::{DType, Tensor};
 use crate::tree::Tree;
 use crate::variables::{Value, Variables};
@@ -87,22 +87,22 @@ use text::VisitFields;
 pub mod private {
     pub use flaxen_macros::module;
 
-    pub use super::adopter::Built;
+    pub use super::autoref::{Autoref, AutorefReturn, Output};
+    pub use super::bind_child::Built;
     pub use super::call::Call;
-    pub use super::child::{Child, adopt};
-    pub use super::probe::{Output, Probe, ProbeReturn};
+    pub use super::child::{Child, bind_child};
     pub use super::setup::{AnySetup, Setup, SetupPass, defer, rebuilt};
     pub use super::slot::Slot;
     pub use super::text::{IntoText, VisitFields, debug, is_equal};
 
     /// The traits that look at types: of arguments, of outputs, and of what is called.
-    pub mod probes {
-        pub use crate::module::adopter::{
-            AdoptBox as _, AdoptModule as _, AdoptNothing as _, LeaveInPlace as _,
-        };
-        pub use crate::module::probe::{
+    pub mod autoref {
+        pub use crate::module::autoref::{
             ObserveDebug as _, ObserveOpaque as _, ObserveRef as _, ObserveTree as _, Returns as _,
             ReturnsOpaque as _,
+        };
+        pub use crate::module::bind_child::{
+            BindBox as _, BindModule as _, BindNothing as _, LeaveInPlace as _,
         };
     }
 }
@@ -283,7 +283,7 @@ pub trait Module: Clone + fmt::Debug + PartialEq + Send + Sync + 'static {
     ///
     /// # Errors
     /// As [`param`](Module::param); shapes are compared leaf by leaf with those that `init` would make.
-    fn param_with<R: Initial>(&self, name: &str, init: impl FnOnce(&Key) -> R) -> Result<R::Value> {
+    fn param_with<R: IntoValue>(&self, name: &str, init: impl FnOnce(&Key) -> R) -> Result<R::Value> {
         reserve(self, "param", "params", name)?.param_with_unreserved(name, init)
     }
 
@@ -291,7 +291,7 @@ pub trait Module: Clone + fmt::Debug + PartialEq + Send + Sync + 'static {
     ///
     /// # Errors
     /// If it is neither there nor may be made, it is a tree of another type, the name is taken, or this is a plain method.
-    fn variable<R: Initial>(
+    fn variable<R: IntoValue>(
         &self,
         collection: &str,
         name: &str,
@@ -374,7 +374,7 @@ pub trait Module: Clone + fmt::Debug + PartialEq + Send + Sync + 'static {
     ///
     /// # Errors
     /// As [`sow`](Module::sow).
-    fn sow_with<T: Tree, R: Initial>(
+    fn sow_with<T: Tree, R: IntoValue>(
         &self,
         collection: &str,
         name: &str,

@@ -16,11 +16,11 @@ use crate::error::{Error, Result};
 /// The expression runs when the module is constructed, and again, lazily, once the module is part of a running model.
 pub struct Setup<T> {
     value: Arc<OnceLock<T>>,
-    trigger: Option<Arc<dyn Trigger>>,
+    setup: Option<Arc<dyn SetupOnce>>,
 }
 
-/// Runs the setup of a bound module.
-pub trait Trigger: Send + Sync {
+/// Runs the setup of a bound module, at most once.
+pub trait SetupOnce: Send + Sync {
     /// Runs the setup unless it has run, or is running on this thread.
     ///
     /// # Errors
@@ -33,11 +33,11 @@ pub trait AnySetup {
     /// Forgets the value.
     fn reset(&mut self);
     /// Lets reading the field run the setup.
-    fn run_by(&mut self, trigger: &Arc<dyn Trigger>);
+    fn set_up_by(&mut self, setup: &Arc<dyn SetupOnce>);
 }
 
 /// The module whose setup runs: the one that methods are called on shares its fields' values.
-struct Owner<M> {
+struct BoundSetup<M> {
     module: M,
     result: OnceLock<Result<()>>,
 }
@@ -51,14 +51,14 @@ pub struct SetupPass<'a> {
 impl<T> Setup<T> {
     /// A field whose expression has not run.
     pub fn unset() -> Setup<T> {
-        Setup { value: Arc::new(OnceLock::new()), trigger: None }
+        Setup { value: Arc::new(OnceLock::new()), setup: None }
     }
 
     /// The same field of a clone of the module.
     ///
     /// Not `Clone`: `self.field.clone()` is to be a clone of the value.
     pub fn share(this: &Setup<T>) -> Setup<T> {
-        Setup { value: this.value.clone(), trigger: this.trigger.clone() }
+        Setup { value: this.value.clone(), setup: this.setup.clone() }
     }
 }
 
@@ -67,8 +67,8 @@ impl<T> AnySetup for Setup<T> {
         *self = Setup::unset();
     }
 
-    fn run_by(&mut self, trigger: &Arc<dyn Trigger>) {
-        self.trigger = Some(trigger.clone());
+    fn set_up_by(&mut self, setup: &Arc<dyn SetupOnce>) {
+        self.setup = Some(setup.clone());
     }
 }
 
@@ -95,13 +95,13 @@ pub fn defer<M: Module>(module: &mut M) {
         evaluate_unbound(module);
         return;
     };
-    let owner: Arc<dyn Trigger> = Arc::new(Owner { module: module.clone(), result: OnceLock::new() });
+    let setup: Arc<dyn SetupOnce> = Arc::new(BoundSetup { module: module.clone(), result: OnceLock::new() });
     // A module is bound once per instance.
-    let _ = instance.trigger.set(Arc::downgrade(&owner));
-    module.__setups(&mut |field| field.run_by(&owner));
+    let _ = instance.setup.set(Arc::downgrade(&setup));
+    module.__setups(&mut |field| field.set_up_by(&setup));
 }
 
-impl<M: Module> Trigger for Owner<M> {
+impl<M: Module> SetupOnce for BoundSetup<M> {
     fn run(&self) -> Result<()> {
         let slot = self.module.__slot();
         let instance = slot.require(M::NAME, || "is set up".to_owned())?;
@@ -130,7 +130,7 @@ impl SetupPass<'_> {
         }
         match catch_failure(make) {
             Ok(mut value) => {
-                value.adopt(self.slot, name);
+                value.bind_child(self.slot, name);
                 // The field was reset before the pass.
                 let _ = field.value.set(value);
             }
@@ -148,7 +148,7 @@ impl<T> Deref for Setup<T> {
         if let Some(value) = self.value.get() {
             return value;
         }
-        let result = self.trigger.as_ref().map_or(Ok(()), |trigger| trigger.run());
+        let result = self.setup.as_ref().map_or(Ok(()), |setup| setup.run());
         match (self.value.get(), result) {
             (Some(value), _) => value,
             (None, Err(error)) => fail(error),

@@ -2,7 +2,7 @@
 
 use std::borrow::Borrow;
 
-use super::{Initial, Initializer, Scope, Variable};
+use super::{Initializer, IntoValue, Scope, Variable};
 use crate::error::{Error, Result};
 use crate::random::Key;
 use crate::tensor::{DType, Tensor};
@@ -62,18 +62,18 @@ impl Scope {
     ///
     /// # Errors
     /// As [`param`](Scope::param); shapes are compared leaf by leaf with those that `init` would make.
-    pub fn param_with<R: Initial>(&self, name: &str, init: impl FnOnce(&Key) -> R) -> Result<R::Value> {
+    pub fn param_with<R: IntoValue>(&self, name: &str, init: impl FnOnce(&Key) -> R) -> Result<R::Value> {
         self.reserve("param", name, Some("params"))?;
         self.param_with_unreserved(name, init)
     }
 
-    pub(crate) fn param_with_unreserved<R: Initial>(
+    pub(crate) fn param_with_unreserved<R: IntoValue>(
         &self,
         name: &str,
         init: impl FnOnce(&Key) -> R,
     ) -> Result<R::Value> {
         self.check_valid()?;
-        let make = |key: &Key| init(key).value().and_then(|value| Value::try_of(&value));
+        let make = |key: &Key| init(key).into_value().and_then(|value| Value::try_of(&value));
         let Some(value) = self.stored("params", name) else {
             return self.new_param(name, make)?.unboxed().to();
         };
@@ -107,7 +107,7 @@ impl Scope {
     ///
     /// # Errors
     /// If it is neither there nor may be made, it is a tree of another type, or the name is taken.
-    pub fn variable<R: Initial>(
+    pub fn variable<R: IntoValue>(
         &self,
         collection: &str,
         name: &str,
@@ -117,7 +117,7 @@ impl Scope {
         self.variable_unreserved(collection, name, init)
     }
 
-    pub(crate) fn variable_unreserved<R: Initial>(
+    pub(crate) fn variable_unreserved<R: IntoValue>(
         &self,
         collection: &str,
         name: &str,
@@ -129,7 +129,7 @@ impl Scope {
                 value.unboxed().to::<R::Value>()?;
             }
             None if self.is_mutable_collection(collection) => {
-                self.put(collection, name, Value::try_of(&init().value()?)?)?;
+                self.put(collection, name, Value::try_of(&init().into_value()?)?)?;
             }
             None => return Err(self.variable_not_found(collection, name)),
         }

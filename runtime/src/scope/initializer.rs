@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::Initial;
+use super::IntoValue;
 use crate::error::Result;
 use crate::random::Key;
 use crate::tensor::{Aval, DType};
@@ -32,12 +32,12 @@ pub struct Initializer {
 
 impl Initializer {
     /// An initializer from a closure of a key, a shape and a dtype.
-    pub fn new<R: Initial>(
+    pub fn new<R: IntoValue>(
         function: impl Fn(&Key, &[usize], DType) -> R + Send + Sync + 'static,
     ) -> Initializer {
         let function = move |key: &Key, shape: &[usize], dtype| {
             Aval::unchecked(shape, dtype).check_size("init")?;
-            function(key, shape, dtype).value().and_then(|value| Value::try_of(&value))
+            function(key, shape, dtype).into_value().and_then(|value| Value::try_of(&value))
         };
         Initializer { name: None, function: Arc::new(function) }
     }

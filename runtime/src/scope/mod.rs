@@ -23,8 +23,8 @@
 mod access;
 mod fork;
 mod functional;
-mod initial;
 mod initializer;
+mod into_value;
 mod lazy;
 mod reserved;
 mod rngs;
@@ -39,8 +39,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use smallvec::SmallVec;
 
 pub use functional::{Apply, ApplyMutable, Init, apply, init};
-pub use initial::Initial;
 pub use initializer::Initializer;
+pub use into_value::IntoValue;
 pub(crate) use lazy::lazily;
 pub use lazy::{LazyInit, lazy_init};
 pub(crate) use reserved::Reserved;

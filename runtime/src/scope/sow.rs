@@ -1,6 +1,6 @@
 //! Values stored on the way: `sow` and `perturb`.
 
-use super::{Initial, Scope};
+use super::{IntoValue, Scope};
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
@@ -30,7 +30,7 @@ impl Scope {
     ///
     /// # Errors
     /// If the name is taken, or a tree of another type is there.
-    pub fn sow_with<T: Tree, R: Initial>(
+    pub fn sow_with<T: Tree, R: IntoValue>(
         &self,
         collection: &str,
         name: &str,
@@ -40,7 +40,7 @@ impl Scope {
     ) -> Result<bool> {
         self.sow_value(collection, name, |old| {
             let old = match old {
-                None => init().value()?,
+                None => init().into_value()?,
                 Some(old) => old.to()?,
             };
             Value::try_of(&reduce(old, value))

@@ -202,10 +202,10 @@ enum Entry {
 }
 
 impl Child for Entry {
-    fn adopt(&mut self, parent: &Slot, name: &str) {
+    fn bind_child(&mut self, parent: &Slot, name: &str) {
         match self {
-            Entry::One(dense) => dense.adopt(parent, name),
-            Entry::Two(both) => both.adopt(parent, name),
+            Entry::One(dense) => dense.bind_child(parent, name),
+            Entry::Two(both) => both.bind_child(parent, name),
         }
     }
 }

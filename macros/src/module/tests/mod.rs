@@ -200,7 +200,7 @@ fn every_role_of_a_generic_module_is_expanded() {
                 #[inline]
                 fn __attach(&mut self, slot: crate::core::__private::Slot) {
                     self.__slot = slot;
-                    crate::core::__private::adopt(&self.__slot, &mut self.inner, "inner");
+                    crate::core::__private::bind_child(&self.__slot, &mut self.inner, "inner");
                     crate::core::__private::defer(self);
                 }
                 #[inline]
@@ -363,7 +363,7 @@ fn what_is_generated_for_a_field_is_configured_as_the_field() {
             #[cfg(c)]
             ("body", &self.body)
         ])),
-        quote!(#[cfg(c)] ::flaxen::__private::adopt(&self.__slot, &mut self.body, "body");),
+        quote!(#[cfg(c)] ::flaxen::__private::bind_child(&self.__slot, &mut self.body, "body");),
         quote!(#[cfg(d)] setup.field(&self.r#final, "final", || -> ::flaxen::Result<Dense> {
             let value: Dense = Dense::new(3);
             ::core::result::Result::Ok(value)

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use record::{Recorder, Row};
 
-use super::probe::Observed;
+use super::autoref::Observed;
 use super::running::{ModelRun, OutputOnly, VariablesOnly};
 use super::{Layer, Module};
 use crate::error::Result;

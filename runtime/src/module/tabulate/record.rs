@@ -4,8 +4,8 @@ use std::ops::Range;
 use std::sync::Mutex;
 
 use super::super::ModuleInfo;
+use super::super::autoref::Observed;
 use super::super::instance::lock;
-use super::super::probe::Observed;
 use crate::trace;
 
 /// The calls of a run, in the order in which they began.

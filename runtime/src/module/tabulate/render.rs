@@ -2,7 +2,7 @@
 
 use comfy_table::{Cell, CellAlignment, ContentArrangement, ContentLineStyle, LineStyle, Table, TableStyle};
 
-use super::super::probe::Observed;
+use super::super::autoref::Observed;
 use super::{Summary, SummaryRow, shown};
 use crate::tensor::{Aval, DType};
 use crate::variables::{Boxed, Value};

@@ -1,8 +1,9 @@
-//! What a `#[compact]` method tells of its arguments and its output, whatever their types are.
+//! Autoref-based specialization (D. Tolnay, 2019): what a `#[compact]` method tells of its arguments and its output, whatever
+//! their types are.
 //!
 //! Methods take and return any types, and those that are trees of tensors can be captured. Which ones are is decided at the
-//! call in the expansion, where the types are known: method lookup on a `&&&Probe` tries the implementations for `&&Probe`,
-//! `&&&Probe`, `&Probe` and `Probe` in this order, and takes the first that fits.
+//! call in the expansion, where the types are known: method lookup on a `&&&Autoref` tries the implementations for `&&Autoref`,
+//! `&&&Autoref`, `&Autoref` and `Autoref` in this order, and takes the first that fits.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -24,7 +25,7 @@ pub enum Observed {
 }
 
 /// An argument of a method.
-pub struct Probe<'a, T: ?Sized>(pub &'a T);
+pub struct Autoref<'a, T: ?Sized>(pub &'a T);
 
 /// Arguments that are trees.
 pub trait ObserveTree {
@@ -32,7 +33,7 @@ pub trait ObserveTree {
     fn __observe(&self) -> Observed;
 }
 
-impl<T: Tree> ObserveTree for &&Probe<'_, T> {
+impl<T: Tree> ObserveTree for &&Autoref<'_, T> {
     fn __observe(&self) -> Observed {
         Observed::Tree(Value::of(self.0))
     }
@@ -44,13 +45,13 @@ pub trait ObserveRef {
     fn __observe(&self) -> Observed;
 }
 
-impl<T: Tree> ObserveRef for &&&Probe<'_, &T> {
+impl<T: Tree> ObserveRef for &&&Autoref<'_, &T> {
     fn __observe(&self) -> Observed {
         Observed::Tree(Value::of(*self.0))
     }
 }
 
-impl<T: Tree> ObserveRef for &&&Probe<'_, Option<&T>> {
+impl<T: Tree> ObserveRef for &&&Autoref<'_, Option<&T>> {
     fn __observe(&self) -> Observed {
         match self.0 {
             Some(tree) => Observed::Tree(Value::of(*tree)),
@@ -59,7 +60,7 @@ impl<T: Tree> ObserveRef for &&&Probe<'_, Option<&T>> {
     }
 }
 
-impl<T: Tree> ObserveRef for &&&Probe<'_, &[T]> {
+impl<T: Tree> ObserveRef for &&&Autoref<'_, &[T]> {
     fn __observe(&self) -> Observed {
         Observed::Tree(self.0.iter().map(Value::of).collect::<Vec<_>>().into())
     }
@@ -71,7 +72,7 @@ pub trait ObserveDebug {
     fn __observe(&self) -> Observed;
 }
 
-impl<T: fmt::Debug + ?Sized> ObserveDebug for &Probe<'_, T> {
+impl<T: fmt::Debug + ?Sized> ObserveDebug for &Autoref<'_, T> {
     fn __observe(&self) -> Observed {
         Observed::Text(format!("{:?}", self.0))
     }
@@ -83,7 +84,7 @@ pub trait ObserveOpaque {
     fn __observe(&self) -> Observed;
 }
 
-impl<T: ?Sized> ObserveOpaque for Probe<'_, T> {
+impl<T: ?Sized> ObserveOpaque for Autoref<'_, T> {
     fn __observe(&self) -> Observed {
         Observed::Opaque(std::any::type_name::<T>())
     }
@@ -110,11 +111,11 @@ impl<T> Output<T> {
 }
 
 /// The return type of a method.
-pub struct ProbeReturn<R>(PhantomData<fn() -> R>);
+pub struct AutorefReturn<R>(PhantomData<fn() -> R>);
 
-impl<R> ProbeReturn<R> {
-    /// The probe.
-    pub const NEW: ProbeReturn<R> = ProbeReturn(PhantomData);
+impl<R> AutorefReturn<R> {
+    /// The one value.
+    pub const NEW: AutorefReturn<R> = AutorefReturn(PhantomData);
 }
 
 /// Return types whose output is a tree.
@@ -125,7 +126,7 @@ pub trait Returns {
     fn __output(&self) -> Output<Self::Out>;
 }
 
-impl<T: Tree, E> Returns for ProbeReturn<Result<T, E>> {
+impl<T: Tree, E> Returns for AutorefReturn<Result<T, E>> {
     type Out = T;
     fn __output(&self) -> Output<T> {
         Output { to_value: Some(Value::of), from_value: Some(Value::to) }
@@ -140,7 +141,7 @@ pub trait ReturnsOpaque {
     fn __output(&self) -> Output<Self::Out>;
 }
 
-impl<T, E> ReturnsOpaque for &ProbeReturn<Result<T, E>> {
+impl<T, E> ReturnsOpaque for &AutorefReturn<Result<T, E>> {
     type Out = T;
     fn __output(&self) -> Output<T> {
         Output::opaque()

@@ -13,35 +13,35 @@ use super::arguments;
 use super::model::Options;
 use crate::tokens::located_at;
 
-/// The body in which each `built.call(…)` is `adopted(self, built).call(…)`, where `built` is what makes a value: a call,
+/// The body in which each `built.call(…)` is `bind_child(self, built).call(…)`, where `built` is what makes a value: a call,
 /// with any setters and `?`, a block, a `match`. Whether the value is a module, its type says: what is none is left as it is.
 ///
 /// A body without any, or one that does not parse, is what it was, token by token.
 pub(super) fn children(body: &Group, options: &Options, this: Token![self]) -> Body {
     let tokens = TokenTree::from(body.clone()).into();
     let Ok(mut block) = parse2::<Block>(TokenStream::clone(&tokens)) else {
-        return Body { tokens, adopts: false };
+        return Body { tokens, binds: false };
     };
-    let mut adopt = Adopt { options, this, adopted: false };
-    adopt.visit_block_mut(&mut block);
-    let adopts = adopt.adopted;
-    Body { tokens: if adopts { block.into_token_stream() } else { tokens }, adopts }
+    let mut children = BindChildren { options, this, bound: false };
+    children.visit_block_mut(&mut block);
+    let binds = children.bound;
+    Body { tokens: if binds { block.into_token_stream() } else { tokens }, binds }
 }
 
 /// A method's body with its braces.
 pub(super) struct Body {
     pub(super) tokens: TokenStream,
-    /// Whether anything in it is adopted, if it is a module.
-    pub(super) adopts: bool,
+    /// Whether anything in it is bound, if it is a module.
+    pub(super) binds: bool,
 }
 
-pub(super) struct Adopt<'a> {
+pub(super) struct BindChildren<'a> {
     options: &'a Options,
     this: Token![self],
-    pub(super) adopted: bool,
+    pub(super) bound: bool,
 }
 
-impl Adopt<'_> {
+impl BindChildren<'_> {
     fn receiver(&mut self, receiver: &mut Expr) {
         match receiver {
             // Parentheses are needed around no `match`, and the compiler warns of them.
@@ -52,10 +52,10 @@ impl Adopt<'_> {
             Expr::Group(inner) => self.receiver(&mut inner.expr),
             Expr::Reference(inner) => self.receiver(&mut inner.expr),
             Expr::Paren(inner) => self.receiver(&mut inner.expr),
-            built if is_place(built) || is_adopted(built) => {}
+            built if is_place(built) || is_bound(built) => {}
             built => {
                 *built = self.child(built);
-                self.adopted = true;
+                self.bound = true;
             }
         }
     }
@@ -69,9 +69,9 @@ impl Adopt<'_> {
         let p = self.options.private(inner);
         let is_value = makes_a_value(built);
         let arm = if is_value {
-            quote_spanned!(inner=> built => #p::Built(&built).__adopter()(#this, built))
+            quote_spanned!(inner=> built => #p::Built(&built).__child_binder()(#this, built))
         } else {
-            quote_spanned!(inner=> built => #p::Built(built).__adopt(#this))
+            quote_spanned!(inner=> built => #p::Built(built).__bind_child(#this))
         };
         let built = match built {
             // A block of a single expression is that expression; any other, matched upon, is something to warn of.
@@ -89,7 +89,7 @@ impl Adopt<'_> {
     }
 }
 
-impl VisitMut for Adopt<'_> {
+impl VisitMut for BindChildren<'_> {
     fn visit_expr_method_call_mut(&mut self, call: &mut ExprMethodCall) {
         visit_mut::visit_expr_method_call_mut(self, call);
         if call.method == "call" {
@@ -136,7 +136,7 @@ fn is_place(expr: &Expr) -> bool {
 }
 
 /// Whether it is written whose child the module is.
-fn is_adopted(expr: &Expr) -> bool {
+fn is_bound(expr: &Expr) -> bool {
     let is_child = |name: &Ident| name == "child" || name == "child_named";
     match expr {
         Expr::MethodCall(call) => is_child(&call.method),

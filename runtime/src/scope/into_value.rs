@@ -8,7 +8,7 @@ use crate::tree::Tree;
     message = "a variable cannot be made from `{Self}`",
     note = "return a tensor, another tree of tensors (`#[derive(Tree)]`), or a `Result` of one"
 )]
-pub trait Initial {
+pub trait IntoValue {
     /// The type of the variable.
     type Value: Tree;
 
@@ -16,19 +16,19 @@ pub trait Initial {
     ///
     /// # Errors
     /// What the closure returned.
-    fn value(self) -> Result<Self::Value>;
+    fn into_value(self) -> Result<Self::Value>;
 }
 
-impl<T: Tree> Initial for T {
+impl<T: Tree> IntoValue for T {
     type Value = T;
-    fn value(self) -> Result<T> {
+    fn into_value(self) -> Result<T> {
         Ok(self)
     }
 }
 
-impl<T: Tree> Initial for Result<T, Error> {
+impl<T: Tree> IntoValue for Result<T, Error> {
     type Value = T;
-    fn value(self) -> Result<T> {
+    fn into_value(self) -> Result<T> {
         self
     }
 }

@@ -28,17 +28,23 @@ mod runtime {
             fn into_leaves(self, leaves: &mut Vec<Tensor>);
             fn build(from: &mut Builder<'_>) -> Result<Self>;
 
-            fn dismantle(self, remains: &mut Remains) {
-                self.into_leaves(&mut remains.0);
+            fn donate(self, donation: &mut Donation) {
+                self.into_leaves(&mut donation.0);
             }
         }
 
         #[derive(Default)]
-        pub struct Remains(Vec<Tensor>);
+        pub struct Donation(Vec<Tensor>);
+
+        #[derive(Clone, Copy, Debug, PartialEq)]
+        pub enum NodeKind {
+            Map(&'static str),
+            Struct(&'static str),
+        }
 
         pub enum Token<'a> {
             Leaf(&'a Tensor),
-            Node(&'static str, usize),
+            Node(NodeKind, usize),
             Key(&'a str),
             Static(&'a dyn Static),
         }
@@ -55,7 +61,7 @@ mod runtime {
 
         enum Part {
             Leaf,
-            Node(&'static str, usize),
+            Node(NodeKind, usize),
             Key(String),
             Static(Box<dyn Any>),
         }
@@ -71,15 +77,15 @@ mod runtime {
                 self.leaves.next().ok_or_else(|| "too few leaves".to_owned())
             }
 
-            pub fn node(&mut self) -> Result<(&'static str, usize)> {
-                let Some(Part::Node(name, count)) = self.parts.next() else {
+            pub fn node(&mut self) -> Result<(NodeKind, usize)> {
+                let Some(Part::Node(kind, count)) = self.parts.next() else {
                     return Err("not a node".to_owned());
                 };
-                Ok((name, count))
+                Ok((kind, count))
             }
 
-            pub fn expect(&mut self, name: &str, count: usize) -> Result<()> {
-                if self.node()? == (name, count) { Ok(()) } else { Err(format!("not {name}/{count}")) }
+            pub fn expect(&mut self, kind: NodeKind, count: usize) -> Result<()> {
+                if self.node()? == (kind, count) { Ok(()) } else { Err(format!("not {kind:?}/{count}")) }
             }
 
             pub fn key(&mut self) -> Result<String> {
@@ -101,7 +107,9 @@ mod runtime {
             tree.walk(&mut |token| {
                 words.push(match token {
                     Token::Leaf(Tensor(value)) => value.to_string(),
-                    Token::Node(name, count) => format!("{name}/{count}"),
+                    Token::Node(NodeKind::Map(name) | NodeKind::Struct(name), count) => {
+                        format!("{name}/{count}")
+                    }
                     Token::Key(key) => format!("{key}:"),
                     Token::Static(value) => format!("={value:?}"),
                 });
@@ -115,14 +123,14 @@ mod runtime {
             tree.walk(&mut |token| {
                 parts.push(match token {
                     Token::Leaf(_) => Part::Leaf,
-                    Token::Node(name, count) => Part::Node(name, count),
+                    Token::Node(kind, count) => Part::Node(kind, count),
                     Token::Key(key) => Part::Key(key.to_owned()),
                     Token::Static(value) => Part::Static(value.boxed()),
                 });
             });
-            let mut remains = Remains::default();
-            tree.dismantle(&mut remains);
-            let mut leaves = remains.0.into_iter().map(|Tensor(value)| Tensor(value + 1));
+            let mut donation = Donation::default();
+            tree.donate(&mut donation);
+            let mut leaves = donation.0.into_iter().map(|Tensor(value)| Tensor(value + 1));
             T::build(&mut Builder { parts: parts.into_iter(), leaves: &mut leaves }).unwrap()
         }
 
@@ -142,7 +150,7 @@ mod runtime {
 
         impl<T: Tree> Tree for BTreeMap<String, T> {
             fn walk<'a>(&'a self, visit: &mut dyn FnMut(Token<'a>)) {
-                visit(Token::Node("map", self.len()));
+                visit(Token::Node(NodeKind::Map("map"), self.len()));
                 for (key, child) in self {
                     visit(Token::Key(key));
                     child.walk(visit);
@@ -273,7 +281,7 @@ mod shadowing {
     impl Token {
         fn walk(&self) {}
         fn into_leaves(self) {}
-        fn dismantle(self) {}
+        fn donate(self) {}
         fn build() {}
     }
 

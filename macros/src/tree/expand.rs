@@ -14,37 +14,37 @@ pub(super) fn tree(tree: &Tree<'_>) -> TokenStream {
     let walks = tree.fields.iter().map(|field| walk(krate, field));
     let with_leaves = || tree.fields.iter().filter(|field| !field.is_static);
     let leaves = with_leaves().map(|field| into_leaves(krate, field));
-    let remains = with_leaves().map(|field| dismantle(krate, field));
+    let donation = with_leaves().map(|field| donate(krate, field));
     let builds = tree.fields.iter().map(|field| build(krate, field));
     let at = Span::mixed_site();
     let bodies = Bodies {
-        walk: quote_spanned!(at=> visit(#krate::tree::Token::Node(#name, #count)); #(#walks)*),
+        walk: quote_spanned!(at=> visit(#krate::tree::Token::Node(#krate::tree::NodeKind::Struct(#name), #count)); #(#walks)*),
         into_leaves: if with_leaves().next().is_none() {
             quote_spanned!(at=> let _ = leaves;)
         } else {
             quote_spanned!(at=> #(#leaves)*)
         },
-        dismantle: with_leaves().next().map(|_| quote_spanned!(at=> #(#remains)*)),
-        build: quote_spanned!(at=> from.expect(#name, #count)?; ::core::result::Result::Ok(Self { #(#builds),* })),
+        donate: with_leaves().next().map(|_| quote_spanned!(at=> #(#donation)*)),
+        build: quote_spanned!(at=> from.expect(#krate::tree::NodeKind::Struct(#name), #count)?; ::core::result::Result::Ok(Self { #(#builds),* })),
     };
     implementation(tree, &bound::with_bounds(tree), &bodies)
 }
 
-/// The bodies of the methods; their parameters are `visit`, `leaves`, `remains` and `from`.
+/// The bodies of the methods; their parameters are `visit`, `leaves`, `donation` and `from`.
 pub(super) struct Bodies {
     pub(super) walk: TokenStream,
     pub(super) into_leaves: TokenStream,
     /// None for what the trait does by itself.
-    pub(super) dismantle: Option<TokenStream>,
+    pub(super) donate: Option<TokenStream>,
     pub(super) build: TokenStream,
 }
 
 pub(super) fn implementation(tree: &Tree<'_>, generics: &Generics, bodies: &Bodies) -> TokenStream {
     let Tree { ident, krate, allowed, .. } = tree;
     let (impl_generics, ty_generics, where_clause) = generics.split_for_impl();
-    let Bodies { walk, into_leaves, dismantle, build } = bodies;
-    let dismantle = dismantle.iter().map(|body| {
-        quote_spanned!(Span::mixed_site()=> fn dismantle(self, remains: &mut #krate::tree::Remains) { #body })
+    let Bodies { walk, into_leaves, donate, build } = bodies;
+    let donate = donate.iter().map(|body| {
+        quote_spanned!(Span::mixed_site()=> fn donate(self, donation: &mut #krate::tree::Donation) { #body })
     });
     quote_spanned! {Span::mixed_site()=>
         #[automatically_derived]
@@ -56,7 +56,7 @@ pub(super) fn implementation(tree: &Tree<'_>, generics: &Generics, bodies: &Bodi
             fn into_leaves(self, leaves: &mut ::std::vec::Vec<#krate::Tensor>) {
                 #into_leaves
             }
-            #(#dismantle)*
+            #(#donate)*
             fn build(from: &mut #krate::tree::Builder<'_>) -> #krate::Result<Self> {
                 #build
             }
@@ -81,8 +81,8 @@ fn into_leaves(krate: &Path, Field { member, ty, .. }: &Field<'_>) -> TokenStrea
     quote_spanned!(Span::mixed_site()=> <#ty as #krate::tree::Tree>::into_leaves(self.#member, leaves);)
 }
 
-fn dismantle(krate: &Path, Field { member, ty, .. }: &Field<'_>) -> TokenStream {
-    quote_spanned!(Span::mixed_site()=> <#ty as #krate::tree::Tree>::dismantle(self.#member, remains);)
+fn donate(krate: &Path, Field { member, ty, .. }: &Field<'_>) -> TokenStream {
+    quote_spanned!(Span::mixed_site()=> <#ty as #krate::tree::Tree>::donate(self.#member, donation);)
 }
 
 fn build(krate: &Path, field: &Field<'_>) -> TokenStream {

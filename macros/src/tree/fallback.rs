@@ -13,7 +13,7 @@ pub(super) fn tree(tree: &Tree<'_>, errors: Errors) -> TokenStream {
     let bodies = Bodies {
         walk: quote_spanned!(at=> let _ = visit;),
         into_leaves: quote_spanned!(at=> let _ = leaves;),
-        dismantle: None,
+        donate: None,
         build: quote_spanned!(at=> let _ = from; ::core::unreachable!()),
     };
     let mut tokens = implementation(tree, tree.generics, &bodies);

@@ -23,7 +23,7 @@ fn named_fields_are_walked_and_built_in_order_with_their_names() {
             #[automatically_derived]
             impl<M> ::flaxen::tree::Tree for Adam<M> where M: ::flaxen::tree::Tree {
                 fn walk<'__a>(&'__a self, visit: &mut dyn ::core::ops::FnMut(::flaxen::tree::Token<'__a>)) {
-                    visit(::flaxen::tree::Token::Node("Adam", 3usize));
+                    visit(::flaxen::tree::Token::Node(::flaxen::tree::NodeKind::Struct("Adam"), 3usize));
                     visit(::flaxen::tree::Token::Key("count"));
                     <Tensor as ::flaxen::tree::Tree>::walk(&self.count, visit);
                     visit(::flaxen::tree::Token::Key("mu"));
@@ -35,12 +35,12 @@ fn named_fields_are_walked_and_built_in_order_with_their_names() {
                     <Tensor as ::flaxen::tree::Tree>::into_leaves(self.count, leaves);
                     <M as ::flaxen::tree::Tree>::into_leaves(self.mu, leaves);
                 }
-                fn dismantle(self, remains: &mut ::flaxen::tree::Remains) {
-                    <Tensor as ::flaxen::tree::Tree>::dismantle(self.count, remains);
-                    <M as ::flaxen::tree::Tree>::dismantle(self.mu, remains);
+                fn donate(self, donation: &mut ::flaxen::tree::Donation) {
+                    <Tensor as ::flaxen::tree::Tree>::donate(self.count, donation);
+                    <M as ::flaxen::tree::Tree>::donate(self.mu, donation);
                 }
                 fn build(from: &mut ::flaxen::tree::Builder<'_>) -> ::flaxen::Result<Self> {
-                    from.expect("Adam", 3usize)?;
+                    from.expect(::flaxen::tree::NodeKind::Struct("Adam"), 3usize)?;
                     ::core::result::Result::Ok(Self {
                         count: { from.key()?; <Tensor as ::flaxen::tree::Tree>::build(from)? },
                         mu: { from.key()?; <M as ::flaxen::tree::Tree>::build(from)? },
@@ -62,18 +62,18 @@ fn tuple_fields_have_no_keys() {
             #[automatically_derived]
             impl ::flaxen::tree::Tree for Scaled {
                 fn walk<'__a>(&'__a self, visit: &mut dyn ::core::ops::FnMut(::flaxen::tree::Token<'__a>)) {
-                    visit(::flaxen::tree::Token::Node("Scaled", 2usize));
+                    visit(::flaxen::tree::Token::Node(::flaxen::tree::NodeKind::Struct("Scaled"), 2usize));
                     <Tensor as ::flaxen::tree::Tree>::walk(&self.0, visit);
                     visit(::flaxen::tree::Token::Static(&self.1));
                 }
                 fn into_leaves(self, leaves: &mut ::std::vec::Vec<::flaxen::Tensor>) {
                     <Tensor as ::flaxen::tree::Tree>::into_leaves(self.0, leaves);
                 }
-                fn dismantle(self, remains: &mut ::flaxen::tree::Remains) {
-                    <Tensor as ::flaxen::tree::Tree>::dismantle(self.0, remains);
+                fn donate(self, donation: &mut ::flaxen::tree::Donation) {
+                    <Tensor as ::flaxen::tree::Tree>::donate(self.0, donation);
                 }
                 fn build(from: &mut ::flaxen::tree::Builder<'_>) -> ::flaxen::Result<Self> {
-                    from.expect("Scaled", 2usize)?;
+                    from.expect(::flaxen::tree::NodeKind::Struct("Scaled"), 2usize)?;
                     ::core::result::Result::Ok(Self { 0: <Tensor as ::flaxen::tree::Tree>::build(from)?, 1: from.fixed::<f32>()? })
                 }
             }
@@ -92,13 +92,13 @@ fn a_unit_struct_is_a_node_without_children_at_the_given_crate() {
             #[automatically_derived]
             impl crate::core::tree::Tree for Nothing {
                 fn walk<'__a>(&'__a self, visit: &mut dyn ::core::ops::FnMut(crate::core::tree::Token<'__a>)) {
-                    visit(crate::core::tree::Token::Node("Nothing", 0usize));
+                    visit(crate::core::tree::Token::Node(crate::core::tree::NodeKind::Struct("Nothing"), 0usize));
                 }
                 fn into_leaves(self, leaves: &mut ::std::vec::Vec<crate::core::Tensor>) {
                     let _ = leaves;
                 }
                 fn build(from: &mut crate::core::tree::Builder<'_>) -> crate::core::Result<Self> {
-                    from.expect("Nothing", 0usize)?;
+                    from.expect(crate::core::tree::NodeKind::Struct("Nothing"), 0usize)?;
                     ::core::result::Result::Ok(Self {})
                 }
             }
@@ -158,7 +158,7 @@ fn raw_identifiers_are_keys_without_their_prefix() {
             r#type: Tensor,
         }
     )));
-    assert!(expansion.contains(r#"Node ("Loop" , 1usize)"#), "{expansion}");
+    assert!(expansion.contains(r#"NodeKind :: Struct ("Loop") , 1usize)"#), "{expansion}");
     assert!(expansion.contains(r#"Key ("type")"#), "{expansion}");
     assert!(expansion.contains("& self . r#type"), "{expansion}");
 }

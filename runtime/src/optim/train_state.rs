@@ -9,7 +9,7 @@ use super::moments::{incremented, no_steps};
 use super::update::try_apply_updates;
 use crate::error::Result;
 use crate::tensor::Tensor;
-use crate::tree::{Builder, Remains, Token, Tree};
+use crate::tree::{Builder, Donation, NodeKind, Token, Tree};
 use crate::variables::Dict;
 
 /// Parameters, their optimizer, its state, and the number of steps: what a step of training takes and returns.
@@ -77,7 +77,7 @@ where
     T: GradientTransformation<P> + Send + Sync + 'static,
 {
     fn walk<'a>(&'a self, visit: &mut dyn FnMut(Token<'a>)) {
-        visit(Token::Node("TrainState", 4));
+        visit(Token::Node(NodeKind::Struct("TrainState"), 4));
         visit(Token::Key("step"));
         self.step.walk(visit);
         visit(Token::Key("params"));
@@ -94,14 +94,14 @@ where
         self.opt_state.into_leaves(leaves);
     }
 
-    fn dismantle(self, remains: &mut Remains) {
-        self.step.dismantle(remains);
-        self.params.dismantle(remains);
-        self.opt_state.dismantle(remains);
+    fn donate(self, donation: &mut Donation) {
+        self.step.donate(donation);
+        self.params.donate(donation);
+        self.opt_state.donate(donation);
     }
 
     fn build(from: &mut Builder<'_>) -> Result<Self> {
-        from.expect("TrainState", 4)?;
+        from.expect(NodeKind::Struct("TrainState"), 4)?;
         from.key()?;
         let step = from.leaf()?;
         from.key()?;

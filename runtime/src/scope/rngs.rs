@@ -8,7 +8,7 @@ use sha1::{Digest, Sha1};
 use crate::error::{Error, Result};
 use crate::random::Key;
 use crate::tensor::Tensor;
-use crate::tree::{Builder, Token, Tree};
+use crate::tree::{Builder, NodeKind, Token, Tree};
 
 /// The random keys of a run, one for each stream; a single key is that of the stream `params`.
 ///
@@ -163,7 +163,7 @@ impl<K: Into<Key>, const N: usize> From<[(&str, K); N]> for Rngs {
 
 impl Tree for Rngs {
     fn walk<'a>(&'a self, visit: &mut dyn FnMut(Token<'a>)) {
-        visit(Token::Node("Rngs", 2));
+        visit(Token::Node(NodeKind::Struct("Rngs"), 2));
         visit(Token::Static(&self.separated));
         self.keys.walk(visit);
     }
@@ -173,7 +173,7 @@ impl Tree for Rngs {
     }
 
     fn build(from: &mut Builder<'_>) -> Result<Rngs> {
-        from.expect("Rngs", 2)?;
+        from.expect(NodeKind::Struct("Rngs"), 2)?;
         Ok(Rngs { separated: from.fixed()?, keys: Tree::build(from)? })
     }
 }

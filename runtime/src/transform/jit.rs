@@ -13,7 +13,7 @@ use crate::primitive::Args;
 use crate::spare::Spares;
 use crate::tensor::{Array, Aval, Repr, Tensor};
 use crate::trace::{self, Axis, Trace};
-use crate::tree::{self, Refills, Remains, Structure, Tree};
+use crate::tree::{self, Donation, Reuses, Structure, Tree};
 
 /// A function that is traced once per structure, shapes and dtypes; see [`jit`].
 pub struct Jit<F, I, O> {
@@ -88,14 +88,14 @@ struct Entry {
     /// for as long as their trace lasts, and using them later is `Error::Leaked`.
     captured: Vec<Tensor>,
     outs: Structure,
-    /// Which dicts of the result are those of the argument.
-    refills: Refills,
+    /// Which containers of the result are those of the argument.
+    reuses: Reuses,
 }
 
-/// What a call runs, and what it takes its argument apart into.
+/// What a call runs, and what its argument donates.
 struct Recent {
     entry: Arc<Entry>,
-    remains: Remains,
+    donation: Donation,
 }
 
 /// Compiles a function: it is traced once for each structure, shapes and dtypes of its argument, simplified, and from then
@@ -151,17 +151,17 @@ where
     pub fn call(&self, args: I) -> Result<O> {
         let current = trace::current();
         let mut recent = self.recent(&args, current.as_ref())?;
-        let Recent { entry, remains } = &mut *recent;
-        args.dismantle(remains);
+        let Recent { entry, donation } = &mut *recent;
+        args.donate(donation);
         let concrete = |leaf: &Tensor| matches!(leaf.repr, Repr::Array(_));
-        let outs = if current.is_none() && entry.captured.is_empty() && remains.leaves.iter().all(concrete) {
-            entry.run(remains)
+        let outs = if current.is_none() && entry.captured.is_empty() && donation.leaves.iter().all(concrete) {
+            entry.run(donation)
         } else {
-            let all: Args = entry.captured.iter().cloned().chain(remains.leaves.drain(..)).collect();
+            let all: Args = entry.captured.iter().cloned().chain(donation.leaves.drain(..)).collect();
             trace::bind(&entry.call, all).map(|outs| entry.outs.build(outs))
         };
         // What the argument was in is freed, unless the result is in it now.
-        remains.clear();
+        donation.clear();
         self.recent.put(recent);
         outs
     }
@@ -269,7 +269,7 @@ where
                 recent.entry = entry;
                 recent
             }
-            None => Box::new(Recent { entry, remains: Remains::default() }),
+            None => Box::new(Recent { entry, donation: Donation::default() }),
         })
     }
 
@@ -295,10 +295,10 @@ where
         let (inputs, avals) = (Structure::of(args), avals(args));
         let staged = stage(&inputs, &avals, &self.f)?;
         let (captured, mut outs) = (staged.captured, staged.outs);
-        let refills = Refills::new(&inputs, &mut outs);
+        let reuses = Reuses::new(&inputs, &mut outs);
         let call = Call::with(staged.graph, self.is_fused);
         let last = AtomicU64::new(used);
-        let entry = Arc::new(Entry { used: last, key, inputs, avals, axes, call, captured, outs, refills });
+        let entry = Arc::new(Entry { used: last, key, inputs, avals, axes, call, captured, outs, reuses });
         let spent = start.elapsed().as_nanos() as u64;
         self.counts.compile_nanos.fetch_add(spent, Ordering::Relaxed);
         if self.counts.traces.fetch_add(1, Ordering::Relaxed) + 1 == SUSPICIOUS {
@@ -328,17 +328,17 @@ impl Entry {
     }
 
     /// Runs the program on leaves that are all arrays.
-    fn run<O: Tree>(&self, remains: &mut Remains) -> Result<O> {
-        // The list goes back when the program has all of them, and dicts are filled while it hands out its results.
-        let mut leaves = std::mem::take(&mut remains.leaves);
+    fn run<O: Tree>(&self, donation: &mut Donation) -> Result<O> {
+        // The list goes back when the program has all of them, and containers are filled while it hands out its results.
+        let mut leaves = std::mem::take(&mut donation.leaves);
         let arrays = leaves.drain(..).map(|leaf| match leaf.repr {
             Repr::Array(array) => array,
             Repr::Traced(_) => unreachable!("all of them are arrays"),
         });
         let outs = self.call.program().run_then(arrays, |outs| {
-            self.outs.rebuild(&mut outs.map(Tensor::from), remains, &self.refills)
+            self.outs.build_reusing(&mut outs.map(Tensor::from), donation, &self.reuses)
         })?;
-        remains.leaves = leaves;
+        donation.leaves = leaves;
         outs
     }
 }

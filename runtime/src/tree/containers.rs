@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Builder, Fixed, Remains, Static, Token, Tree};
+use super::{Builder, Donation, Fixed, NodeKind, Static, Token, Tree};
 use crate::error::Result;
 use crate::tensor::Tensor;
 
@@ -23,7 +23,7 @@ impl Tree for Tensor {
 
 impl<T: Tree> Tree for Vec<T> {
     fn walk<'a>(&'a self, visit: &mut dyn FnMut(Token<'a>)) {
-        visit(Token::Node("vec", self.len()));
+        visit(Token::Node(NodeKind::List("vec"), self.len()));
         self.iter().for_each(|child| child.walk(visit));
     }
 
@@ -31,8 +31,8 @@ impl<T: Tree> Tree for Vec<T> {
         self.into_iter().for_each(|child| child.into_leaves(leaves));
     }
 
-    fn dismantle(self, remains: &mut Remains) {
-        self.into_iter().for_each(|child| child.dismantle(remains));
+    fn donate(self, donation: &mut Donation) {
+        self.into_iter().for_each(|child| child.donate(donation));
     }
 
     fn build(from: &mut Builder<'_>) -> Result<Vec<T>> {
@@ -48,7 +48,7 @@ impl<T: Tree> Tree for Vec<T> {
 
 impl<T: Tree, const N: usize> Tree for [T; N] {
     fn walk<'a>(&'a self, visit: &mut dyn FnMut(Token<'a>)) {
-        visit(Token::Node("array", N));
+        visit(Token::Node(NodeKind::List("array"), N));
         self.iter().for_each(|child| child.walk(visit));
     }
 
@@ -56,8 +56,8 @@ impl<T: Tree, const N: usize> Tree for [T; N] {
         self.into_iter().for_each(|child| child.into_leaves(leaves));
     }
 
-    fn dismantle(self, remains: &mut Remains) {
-        self.into_iter().for_each(|child| child.dismantle(remains));
+    fn donate(self, donation: &mut Donation) {
+        self.into_iter().for_each(|child| child.donate(donation));
     }
 
     fn build(from: &mut Builder<'_>) -> Result<[T; N]> {
@@ -72,7 +72,7 @@ impl<T: Tree, const N: usize> Tree for [T; N] {
 
 impl<T: Tree> Tree for Option<T> {
     fn walk<'a>(&'a self, visit: &mut dyn FnMut(Token<'a>)) {
-        visit(Token::Node("option", usize::from(self.is_some())));
+        visit(Token::Node(NodeKind::Wrapper("option"), usize::from(self.is_some())));
         self.iter().for_each(|child| child.walk(visit));
     }
 
@@ -80,19 +80,19 @@ impl<T: Tree> Tree for Option<T> {
         self.into_iter().for_each(|child| child.into_leaves(leaves));
     }
 
-    fn dismantle(self, remains: &mut Remains) {
-        self.into_iter().for_each(|child| child.dismantle(remains));
+    fn donate(self, donation: &mut Donation) {
+        self.into_iter().for_each(|child| child.donate(donation));
     }
 
     fn build(from: &mut Builder<'_>) -> Result<Option<T>> {
-        let count = from.node_of("option")?;
+        let count = from.node_of(NodeKind::Wrapper("option"))?;
         (count == 1).then(|| T::build(from)).transpose()
     }
 }
 
 impl<T: Tree> Tree for Box<T> {
     fn walk<'a>(&'a self, visit: &mut dyn FnMut(Token<'a>)) {
-        visit(Token::Node("box", 1));
+        visit(Token::Node(NodeKind::Wrapper("box"), 1));
         (**self).walk(visit);
     }
 
@@ -100,12 +100,12 @@ impl<T: Tree> Tree for Box<T> {
         (*self).into_leaves(leaves);
     }
 
-    fn dismantle(self, remains: &mut Remains) {
-        (*self).dismantle(remains);
+    fn donate(self, donation: &mut Donation) {
+        (*self).donate(donation);
     }
 
     fn build(from: &mut Builder<'_>) -> Result<Box<T>> {
-        from.expect("box", 1)?;
+        from.expect(NodeKind::Wrapper("box"), 1)?;
         T::build(from).map(Box::new)
     }
 }
@@ -138,7 +138,7 @@ macro_rules! maps {
     ($($key:ty),*) => {
         $(impl<T: Tree> Tree for BTreeMap<$key, T> {
             fn walk<'a>(&'a self, visit: &mut dyn FnMut(Token<'a>)) {
-                visit(Token::Node("map", self.len()));
+                visit(Token::Node(NodeKind::Map("map"), self.len()));
                 for (key, child) in self {
                     visit(Token::Key(key.text()));
                     child.walk(visit);
@@ -149,8 +149,8 @@ macro_rules! maps {
                 self.into_values().for_each(|child| child.into_leaves(leaves));
             }
 
-            fn dismantle(self, remains: &mut Remains) {
-                self.into_values().for_each(|child| child.dismantle(remains));
+            fn donate(self, donation: &mut Donation) {
+                self.into_values().for_each(|child| child.donate(donation));
             }
 
             fn build(from: &mut Builder<'_>) -> Result<Self> {
@@ -181,7 +181,7 @@ macro_rules! tuples {
             #[allow(non_snake_case)]
             fn walk<'a>(&'a self, visit: &mut dyn FnMut(Token<'a>)) {
                 let ($($T,)*) = self;
-                visit(Token::Node("tuple", [$(stringify!($T)),*].len()));
+                visit(Token::Node(NodeKind::Tuple, [$(stringify!($T)),*].len()));
                 $($T.walk(visit);)*
             }
 
@@ -192,9 +192,9 @@ macro_rules! tuples {
             }
 
             #[allow(non_snake_case)]
-            fn dismantle(self, remains: &mut Remains) {
+            fn donate(self, donation: &mut Donation) {
                 let ($($T,)*) = self;
-                $($T.dismantle(remains);)*
+                $($T.donate(donation);)*
             }
 
             fn build(from: &mut Builder<'_>) -> Result<Self> {
@@ -222,7 +222,7 @@ tuples! {
 
 impl Tree for () {
     fn walk<'a>(&'a self, visit: &mut dyn FnMut(Token<'a>)) {
-        visit(Token::Node("tuple", 0));
+        visit(Token::Node(NodeKind::Tuple, 0));
     }
 
     fn into_leaves(self, _leaves: &mut Vec<Tensor>) {}

@@ -16,7 +16,7 @@ pub fn leaves(tree: &impl Tree) -> Vec<&Tensor> {
     leaves
 }
 
-/// The leaves with their places, in order.
+/// The leaves with their paths, in order.
 pub fn leaves_with_path(tree: &impl Tree) -> Vec<(Path, &Tensor)> {
     let (mut leaves, mut tracker) = (Vec::new(), Tracker::default());
     tree.walk(&mut |token| {
@@ -44,7 +44,7 @@ pub fn map<T: Tree>(tree: &T, f: impl FnMut(&Tensor) -> Result<Tensor>) -> Resul
     Ok(Structure::of(tree).build(new))
 }
 
-/// As [`map`], with the place of each leaf.
+/// As [`map`], with the path of each leaf.
 ///
 /// # Errors
 /// What `f` returns.

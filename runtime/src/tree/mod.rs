@@ -3,20 +3,22 @@
 //! Everything a transform takes or returns is a tree: a tensor, a tuple, an array, a `Vec`, an `Option`, a `Box`, a map, or
 //! a struct with `#[derive(Tree)]`.
 
+mod builder;
 mod containers;
 mod map;
 mod path;
-mod remains;
+mod reuse;
 mod structure;
 
+pub use builder::Builder;
 pub use flaxen_macros::Tree;
 pub use map::{count, leaves, leaves_with_path, map, map_with_path, zip_map};
 pub(crate) use path::Tracker;
 pub use path::{Path, Step};
-pub(crate) use remains::Refills;
 #[doc(hidden)]
-pub use remains::Remains;
-pub use structure::{Builder, Structure};
+pub use reuse::Donation;
+pub(crate) use reuse::{Reuse, Reuses};
+pub use structure::Structure;
 pub(crate) use structure::{Part, fingerprint, is_same};
 
 use crate::error::Result;
@@ -59,10 +61,10 @@ pub trait Tree: Sized {
     /// holds.
     fn into_leaves(self, leaves: &mut Vec<Tensor>);
 
-    /// As [`into_leaves`](Tree::into_leaves), and keeps emptied containers, to be filled again.
+    /// As [`into_leaves`](Tree::into_leaves), and donates the emptied containers, to be filled again.
     #[doc(hidden)]
-    fn dismantle(self, remains: &mut Remains) {
-        self.into_leaves(&mut remains.leaves);
+    fn donate(self, donation: &mut Donation) {
+        self.into_leaves(&mut donation.leaves);
     }
 
     /// Puts a value together from a structure and leaves, asking for the tokens in the order `walk` visits them.
@@ -77,11 +79,66 @@ pub enum Token<'a> {
     /// A tensor.
     Leaf(&'a Tensor),
     /// What it is, and how many children follow.
-    Node(&'static str, usize),
+    Node(NodeKind, usize),
     /// A key in front of its child.
     Key(&'a str),
     /// Data that is part of the structure.
     Static(&'a dyn Fixed),
+}
+
+/// What a node of a tree is, with the name it is printed by.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum NodeKind {
+    /// Children in order, each of a type of its own. Tuples and lists may be built from each other.
+    Tuple,
+    /// Children in order: an array or `Vec`.
+    List(&'static str),
+    /// Children by key. Maps may be built from each other.
+    Map(&'static str),
+    /// A map whose memory is donated with its leaves, and filled again.
+    #[doc(hidden)]
+    ReusedMap(&'static str),
+    /// What adds nothing to the path of its child: an `Option` or a `Box`.
+    Wrapper(&'static str),
+    /// A type of its own, with its fields.
+    Struct(&'static str),
+}
+
+impl NodeKind {
+    /// The name.
+    pub fn name(self) -> &'static str {
+        match self {
+            NodeKind::Tuple => "tuple",
+            NodeKind::List(name)
+            | NodeKind::Map(name)
+            | NodeKind::ReusedMap(name)
+            | NodeKind::Wrapper(name)
+            | NodeKind::Struct(name) => name,
+        }
+    }
+
+    pub(crate) fn is_sequence(self) -> bool {
+        matches!(self, NodeKind::Tuple | NodeKind::List(_))
+    }
+
+    pub(crate) fn is_map(self) -> bool {
+        matches!(self, NodeKind::Map(_) | NodeKind::ReusedMap(_))
+    }
+}
+
+impl PartialEq for NodeKind {
+    fn eq(&self, other: &NodeKind) -> bool {
+        std::mem::discriminant(self) == std::mem::discriminant(other) && is_same(self.name(), other.name())
+    }
+}
+
+impl Eq for NodeKind {}
+
+impl std::fmt::Display for NodeKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
 }
 
 /// Data that is part of a tree's structure: two trees fit only if it is equal.

@@ -1,8 +1,8 @@
-//! Where a leaf is.
+//! Key paths (JAX's `tree_util.KeyPath`): where a leaf is.
 
 use std::fmt;
 
-use super::Token;
+use super::{NodeKind, Token};
 
 /// One step down a tree.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -75,7 +75,7 @@ struct Open {
 }
 
 impl Tracker {
-    /// The place of the token that comes next.
+    /// The path of the token that comes next.
     pub(crate) fn path(&self) -> Path {
         let step = |open: &Open| match &open.key {
             Some(key) => Step::Key(key.clone()),
@@ -92,7 +92,7 @@ impl Tracker {
                 }
             }
             Token::Node(kind, count) if *count > 0 => {
-                let transparent = matches!(*kind, "option" | "box");
+                let transparent = matches!(kind, NodeKind::Wrapper(_));
                 self.open.push(Open { seen: 0, count: *count, transparent, key: None });
             }
             // A whole child: close the nodes it was the last of.

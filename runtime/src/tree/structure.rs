@@ -1,12 +1,11 @@
-//! What is left of a tree without its tensors.
+//! Tree definitions (JAX's `PyTreeDef`): what is left of a tree without its tensors.
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use super::{Fixed, Refills, Remains, Token, Tree};
-use crate::error::{Error, Result};
+use super::{Builder, Donation, Fixed, NodeKind, Reuses, Token, Tree};
+use crate::error::Result;
 use crate::tensor::{Aval, Tensor};
-use crate::variables::{Dict, too_deep};
 
 /// What is left of a tree without its tensors.
 pub struct Structure(pub(super) Vec<Part>);
@@ -15,20 +14,9 @@ pub struct Structure(pub(super) Vec<Part>);
 #[derive(Debug)]
 pub(crate) enum Part {
     Leaf,
-    Node(&'static str, usize),
+    Node(NodeKind, usize),
     Key(Arc<str>),
     Fixed(Box<dyn Fixed>),
-}
-
-/// Hands out the parts of a structure, and leaves, to [`Tree::build`].
-pub struct Builder<'a> {
-    all: &'a [Part],
-    parts: std::slice::Iter<'a, Part>,
-    leaves: &'a mut dyn Iterator<Item = Tensor>,
-    /// What containers can be made of.
-    remains: Option<(&'a mut Remains, &'a Refills)>,
-    /// Nested values that are being built.
-    depth: usize,
 }
 
 impl PartialEq for Part {
@@ -47,7 +35,7 @@ impl Clone for Part {
     fn clone(&self) -> Part {
         match self {
             Part::Leaf => Part::Leaf,
-            Part::Node(kind, count) => Part::Node(kind, *count),
+            Part::Node(kind, count) => Part::Node(*kind, *count),
             Part::Key(key) => Part::Key(key.clone()),
             Part::Fixed(value) => Part::Fixed((**value).boxed()),
         }
@@ -110,31 +98,28 @@ impl Structure {
         self.build_of(&mut leaves.into_iter(), None)
     }
 
-    /// As [`try_build`](Structure::try_build), with emptied containers.
-    pub(crate) fn rebuild<T: Tree>(
+    /// As [`try_build`](Structure::try_build), in the containers of a donation.
+    pub(crate) fn build_reusing<T: Tree>(
         &self,
         leaves: &mut dyn Iterator<Item = Tensor>,
-        remains: &mut Remains,
-        refills: &Refills,
+        donation: &mut Donation,
+        reuses: &Reuses,
     ) -> Result<T> {
-        self.build_of(leaves, Some((remains, refills)))
+        self.build_of(leaves, Some((donation, reuses)))
     }
 
     fn build_of<'a, T: Tree>(
         &'a self,
         leaves: &'a mut dyn Iterator<Item = Tensor>,
-        remains: Option<(&'a mut Remains, &'a Refills)>,
+        donation: Option<(&'a mut Donation, &'a Reuses)>,
     ) -> Result<T> {
-        let mut from = Builder { all: &self.0, parts: self.0.iter(), leaves, remains, depth: 0 };
+        let mut from = Builder::new(&self.0, leaves, donation);
         let tree = T::build(&mut from)?;
-        match from.parts.next() {
-            None => Ok(tree),
-            left => Err(mismatch("nothing more", left)),
-        }
+        from.finish().map(|()| tree)
     }
 
     /// The same without the nodes of a kind: each of them goes with the parts that follow it, `parts` in all.
-    pub(crate) fn without(&self, kind: &str, parts: usize) -> Structure {
+    pub(crate) fn without(&self, kind: NodeKind, parts: usize) -> Structure {
         let (mut kept, mut rest) = (Vec::with_capacity(self.0.len()), self.0.as_slice());
         while let Some((part, after)) = rest.split_first() {
             if matches!(part, Part::Node(k, _) if *k == kind) {
@@ -147,7 +132,7 @@ impl Structure {
         Structure(kept)
     }
 
-    /// The same with other parts in the place of each leaf, by its number.
+    /// The same with other parts instead of each leaf, by its number.
     pub(crate) fn replaced(&self, by: &mut dyn FnMut(usize) -> Vec<Part>) -> Structure {
         let (mut parts, mut leaf) = (Vec::with_capacity(self.0.len()), 0);
         for part in &self.0 {
@@ -175,7 +160,7 @@ impl Structure {
         for part in &self.0 {
             match part {
                 Part::Leaf => next_leaf().into_iter().for_each(|leaf| visit(Token::Leaf(leaf))),
-                Part::Node(kind, count) => visit(Token::Node(kind, *count)),
+                Part::Node(kind, count) => visit(Token::Node(*kind, *count)),
                 Part::Key(key) => visit(Token::Key(key)),
                 Part::Fixed(value) => visit(Token::Static(&**value)),
             }
@@ -205,7 +190,7 @@ impl Structure {
         same && parts.next().is_none()
     }
 
-    /// The first place where a tree differs, in words.
+    /// Where a tree differs first, in words.
     pub fn difference(&self, tree: &impl Tree) -> Option<String> {
         let mut parts = self.0.iter();
         let mut path = super::path::Tracker::default();
@@ -218,9 +203,9 @@ impl Structure {
             if !part.is_some_and(|part| part.matches(&token)) {
                 // The name of a child is a matter of the tree it is in.
                 let at = if let Token::Key(_) = token { path.path().parent() } else { path.path() };
-                let place = if at.is_empty() { String::new() } else { format!("at `{at}`: ") };
+                let position = if at.is_empty() { String::new() } else { format!("at `{at}`: ") };
                 let expected = part.map_or_else(|| "nothing more".to_owned(), Part::describe);
-                found = Some(format!("{place}expected {expected}, found {}", describe(&token)));
+                found = Some(format!("{position}expected {expected}, found {}", describe(&token)));
             }
             path.visit(&token);
         });
@@ -232,14 +217,14 @@ impl Part {
     fn matches(&self, token: &Token<'_>) -> bool {
         match (token, self) {
             (Token::Leaf(_), Part::Leaf) => true,
-            (Token::Node(kind, count), Part::Node(k, c)) => count == c && is_same(kind, k),
+            (Token::Node(kind, count), Part::Node(k, c)) => count == c && kind == k,
             (Token::Key(key), Part::Key(k)) => is_same(key, k),
             (Token::Static(value), Part::Fixed(v)) => value.same(&**v),
             _ => false,
         }
     }
 
-    fn describe(&self) -> String {
+    pub(super) fn describe(&self) -> String {
         match self {
             Part::Leaf => "a tensor".to_owned(),
             Part::Node(kind, count) => format!("a {kind} of {count}"),
@@ -263,178 +248,12 @@ pub(crate) fn is_same(a: &str, b: &str) -> bool {
     std::ptr::eq(a, b) || a == b
 }
 
-impl<'a> Builder<'a> {
-    /// The next leaf.
-    ///
-    /// # Errors
-    /// If the structure has something else here, or the leaves run short.
-    pub fn leaf(&mut self) -> Result<Tensor> {
-        match self.parts.next() {
-            Some(Part::Leaf) => self.leaves.next().ok_or_else(|| mismatch("one more leaf", None)),
-            other => Err(mismatch("a tensor", other)),
-        }
-    }
-
-    /// The next node: what it is and how many children follow.
-    ///
-    /// # Errors
-    /// If the structure has something else here.
-    pub fn node(&mut self) -> Result<(&'static str, usize)> {
-        match self.parts.next() {
-            Some(Part::Node(kind, count)) => Ok((kind, *count)),
-            other => Err(mismatch("a node", other)),
-        }
-    }
-
-    /// The next node, of a certain kind and number of children.
-    ///
-    /// # Errors
-    /// If the structure has something else here.
-    pub fn expect(&mut self, kind: &str, count: usize) -> Result<()> {
-        match self.parts.next() {
-            Some(Part::Node(k, c)) if *k == kind && *c == count => Ok(()),
-            other => Err(mismatch(&format!("a {kind} of {count}"), other)),
-        }
-    }
-
-    /// The number of children of the next node, of a certain kind.
-    pub(super) fn node_of(&mut self, kind: &str) -> Result<usize> {
-        match self.parts.next() {
-            Some(Part::Node(k, count)) if *k == kind => Ok(*count),
-            other => Err(mismatch(&format!("a {kind}"), other)),
-        }
-    }
-
-    /// The number of children of the next tuple, `Vec` or array, which may be built from each other.
-    pub(super) fn sequence(&mut self) -> Result<usize> {
-        match self.parts.next() {
-            Some(Part::Node("tuple" | "vec" | "array", count)) => Ok(*count),
-            other => Err(mismatch("a tuple, vec or array", other)),
-        }
-    }
-
-    pub(super) fn sequence_of(&mut self, expected: usize) -> Result<()> {
-        match self.parts.next() {
-            Some(Part::Node("tuple" | "vec" | "array", count)) if *count == expected => Ok(()),
-            other => Err(mismatch(&format!("a tuple, vec or array of {expected}"), other)),
-        }
-    }
-
-    /// The number of entries of the next map, which may be a `Dict`.
-    pub(crate) fn map(&mut self) -> Result<usize> {
-        match self.parts.next() {
-            Some(Part::Node("map" | "dict", count)) => Ok(*count),
-            other => Err(mismatch("a map", other)),
-        }
-    }
-
-    /// The next key.
-    ///
-    /// # Errors
-    /// If the structure has something else here.
-    pub fn key(&mut self) -> Result<&str> {
-        match self.parts.next() {
-            Some(Part::Key(key)) => Ok(key),
-            other => Err(mismatch("a key", other)),
-        }
-    }
-
-    /// The next key, not copied.
-    pub(crate) fn shared_key(&mut self) -> Result<&'a Arc<str>> {
-        match self.parts.next() {
-            Some(Part::Key(key)) => Ok(key),
-            other => Err(mismatch("a key", other)),
-        }
-    }
-
-    /// An emptied dict for the next child, if there is one; it most likely has the structure of that.
-    pub(crate) fn shell(&mut self) -> Option<Dict> {
-        let at = self.all.len() - self.parts.as_slice().len();
-        let (remains, refills) = self.remains.as_mut()?;
-        remains.shell(refills, at)
-    }
-
-    /// Puts the next leaf into an emptied place.
-    pub(crate) fn fill(&mut self, place: &mut Tensor) -> Result<()> {
-        let hollow = std::mem::replace(place, self.leaf()?);
-        if let Some((remains, _)) = &mut self.remains {
-            remains.keep_hollow(hollow);
-        }
-        Ok(())
-    }
-
-    /// The next piece of fixed data.
-    ///
-    /// # Errors
-    /// If the structure has something else here.
-    pub fn fixed<T: Fixed + Clone>(&mut self) -> Result<T> {
-        let part = self.parts.next();
-        if let Some(Part::Fixed(value)) = part
-            && let Some(value) = (&**value as &dyn std::any::Any).downcast_ref::<T>()
-        {
-            return Ok(value.clone());
-        }
-        Err(mismatch(&format!("a `{}`", std::any::type_name::<T>()), part))
-    }
-
-    /// The next piece of fixed data, whatever its type.
-    pub(crate) fn constant(&mut self) -> Result<Box<dyn Fixed>> {
-        match self.parts.next() {
-            Some(Part::Fixed(value)) => Ok((**value).boxed()),
-            other => Err(mismatch("fixed data", other)),
-        }
-    }
-
-    /// Begins a nested value, which [`leave`](Builder::leave) ends.
-    ///
-    /// # Errors
-    /// If it would be nested too deep.
-    pub(crate) fn enter(&mut self) -> Result<()> {
-        self.depth += 1;
-        if self.depth > Dict::MAX_DEPTH { Err(too_deep("build")) } else { Ok(()) }
-    }
-
-    pub(crate) fn leave(&mut self) {
-        self.depth -= 1;
-    }
-
-    /// What comes next, without taking it.
-    pub(crate) fn peek(&self) -> Option<&Part> {
-        self.parts.as_slice().first()
-    }
-
-    /// Takes the whole next child, whatever it is: its structure and its leaves.
-    pub(crate) fn subtree(&mut self) -> Result<(Structure, Vec<Tensor>)> {
-        let (mut parts, mut leaves, mut missing) = (Vec::new(), Vec::new(), 1);
-        while missing > 0 {
-            let part = self.parts.next().ok_or_else(|| mismatch("one more child", None))?;
-            match part {
-                Part::Node(_, count) => missing += count,
-                Part::Key(_) => missing += 1,
-                Part::Leaf => leaves.push(self.leaves.next().ok_or_else(|| mismatch("one more leaf", None))?),
-                Part::Fixed(_) => {}
-            }
-            missing -= 1;
-            parts.push(part.clone());
-        }
-        Ok((Structure(parts), leaves))
-    }
-}
-
-fn mismatch(expected: &str, found: Option<&Part>) -> Error {
-    let found = found.map_or_else(|| "nothing more".to_owned(), Part::describe);
-    Error::Structure {
-        context: "a tree is read as another type than it was written as",
-        message: format!("expected {expected}, found {found}"),
-    }
-}
-
 /// Structure, shapes and dtypes in one number.
 pub(crate) fn fingerprint(tree: &impl Tree) -> u64 {
     let mut hash = Fx(0);
     tree.walk(&mut |token| match token {
         Token::Leaf(leaf) => leaf.aval().hash(&mut hash),
-        Token::Node(kind, count) => (kind.len(), count).hash(&mut hash),
+        Token::Node(kind, count) => (kind.name().len(), count).hash(&mut hash),
         Token::Key(key) => key.hash(&mut hash),
         // Not every such value can be hashed; equal ones have equal hashes anyway.
         Token::Static(_) => 1u8.hash(&mut hash),

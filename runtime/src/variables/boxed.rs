@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use super::depth::enter;
 use super::keys::KeyPath;
 use super::value::Value;
 use crate::error::Result;
 use crate::tensor::Tensor;
-use crate::tree::{Builder, Fixed, Structure, Token, Tracker, Tree, leaves};
+use crate::tree::{Builder, Fixed, NodeKind, Structure, Token, Tracker, Tree, leaves};
 
 /// What is known of a value beside its numbers, such as the names of its axes.
 ///
@@ -34,7 +35,7 @@ pub struct Boxed {
 struct BoxedMetadata(Arc<dyn Metadata>);
 
 impl Boxed {
-    pub(super) const NODE: &str = "boxed";
+    pub(super) const NODE: NodeKind = NodeKind::Struct("boxed");
 
     /// Puts a value into a box.
     ///
@@ -117,7 +118,7 @@ impl Tree for Boxed {
         from.expect(Boxed::NODE, 2)?;
         let metadata = from.fixed()?;
         from.key()?;
-        from.enter()?;
+        enter(from)?;
         let value = Arc::new(Value::build(from)?);
         from.leave();
         Ok(Boxed { value, metadata })

@@ -6,7 +6,7 @@ use super::keys::KeyPath;
 use super::{Collections, Dict, Filter, Value};
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
-use crate::tree::{Builder, Remains, Token, Tree};
+use crate::tree::{Builder, Donation, Token, Tree};
 
 /// Everything a model reads and writes: a [`Dict`] for each collection, such as `params` and `batch_stats`.
 ///
@@ -207,8 +207,8 @@ impl Tree for Variables {
         self.0.into_leaves(leaves);
     }
 
-    fn dismantle(self, remains: &mut Remains) {
-        self.0.dismantle(remains);
+    fn donate(self, donation: &mut Donation) {
+        self.0.donate(donation);
     }
 
     fn build(from: &mut Builder<'_>) -> Result<Variables> {

@@ -5,6 +5,7 @@
 
 use super::{Dict, Value};
 use crate::error::{Error, Result};
+use crate::tree::Builder;
 
 impl Dict {
     /// So many dicts, tuples and boxes may be inside each other; a dict of tensors is one level.
@@ -45,6 +46,14 @@ impl Value {
         crate::ops::unwrap(self.check_inside(op, 1));
         self
     }
+}
+
+/// Begins a nested value that is built, which [`Builder::leave`] ends.
+///
+/// # Errors
+/// If it would be nested too deep.
+pub(super) fn enter(from: &mut Builder<'_>) -> Result<()> {
+    if from.enter() > Dict::MAX_DEPTH { Err(too_deep("build")) } else { Ok(()) }
 }
 
 pub(crate) fn too_deep(op: &'static str) -> Error {

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Entries;
+use super::depth::enter;
 use super::keys::{KeyPath, join};
 use super::value::Value;
 use crate::error::{Error, Result};
 use crate::ops::unwrap;
 use crate::tensor::Tensor;
-use crate::tree::{Builder, Part, Remains, Token, Tree, is_same};
+use crate::tree::{Builder, Donation, NodeKind, Part, Reuse, Token, Tree, is_same};
 
 /// An ordered nested map of values, which is what parameters and state are.
 ///
@@ -310,9 +311,12 @@ impl<K: Into<Arc<str>>, V: Into<Value>, const N: usize> From<[(K, V); N]> for Di
     }
 }
 
+/// What a dict is as a node of a tree.
+const KIND: NodeKind = NodeKind::ReusedMap("dict");
+
 impl Tree for Dict {
     fn walk<'a>(&'a self, visit: &mut dyn FnMut(Token<'a>)) {
-        visit(Token::Node("dict", self.len()));
+        visit(Token::Node(KIND, self.len()));
         for (key, value) in self.0.iter() {
             visit(Token::Key(key));
             value.walk(visit);
@@ -326,24 +330,24 @@ impl Tree for Dict {
         }
     }
 
-    fn dismantle(mut self, remains: &mut Remains) {
-        let first_leaf = remains.leaves.len();
+    fn donate(mut self, donation: &mut Donation) {
+        let first_leaf = donation.leaves.len();
         match Arc::get_mut(&mut self.0) {
-            Some(entries) => empty(entries, remains),
-            None => return self.into_leaves(&mut remains.leaves),
+            Some(entries) => empty(entries, donation),
+            None => return self.into_leaves(&mut donation.leaves),
         }
-        if remains.leaves.len() > first_leaf {
-            remains.keep(first_leaf, self);
+        if donation.leaves.len() > first_leaf {
+            donation.keep(first_leaf, self);
         }
     }
 
     fn build(from: &mut Builder<'_>) -> Result<Dict> {
-        if let Some(mut emptied) = from.shell() {
+        if let Some(mut emptied) = from.reuse::<Dict>() {
             fill(&mut emptied, from)?;
             return Ok(emptied);
         }
         let count = from.map()?;
-        from.enter()?;
+        enter(from)?;
         let entries = build(BTreeMap::new(), count, from)?;
         from.leave();
         Ok(Dict(Arc::new(entries)))
@@ -352,19 +356,31 @@ impl Tree for Dict {
 
 type Map = BTreeMap<Arc<str>, Value>;
 
+impl Reuse for Dict {
+    type Memory = Map;
+
+    fn into_memory(self) -> Arc<Map> {
+        self.0
+    }
+
+    fn from_memory(memory: Arc<Map>) -> Dict {
+        Dict(memory)
+    }
+}
+
 /// Takes all leaves out of a dict.
-fn empty(entries: &mut Map, remains: &mut Remains) {
+fn empty(entries: &mut Map, donation: &mut Donation) {
     for value in entries.values_mut() {
         match value {
-            Value::Tensor(tensor) => remains.take(tensor),
+            Value::Tensor(tensor) => donation.take(tensor),
             Value::Dict(dict) => match Arc::get_mut(&mut dict.0) {
-                Some(entries) => empty(entries, remains),
-                None => dict.clone().into_leaves(&mut remains.leaves),
+                Some(entries) => empty(entries, donation),
+                None => dict.clone().into_leaves(&mut donation.leaves),
             },
             Value::Static(_) => {}
             Value::Tuple(_) | Value::Boxed(_) | Value::Tree(_) => {
-                let hollow = Value::Tensor(remains.hollow());
-                std::mem::replace(value, hollow).into_leaves(&mut remains.leaves);
+                let placeholder = Value::Tensor(donation.placeholder());
+                std::mem::replace(value, placeholder).into_leaves(&mut donation.leaves);
             }
         }
     }
@@ -387,7 +403,7 @@ fn fill(dict: &mut Dict, from: &mut Builder<'_>) -> Result<()> {
         }
         match (value, from.peek()) {
             (Value::Tensor(tensor), Some(Part::Leaf)) => from.fill(tensor)?,
-            (Value::Dict(dict), Some(Part::Node("dict", _))) => fill(dict, from)?,
+            (Value::Dict(dict), Some(Part::Node(kind, _))) if *kind == KIND => fill(dict, from)?,
             (value, _) => *value = Value::build(from)?,
         }
     }

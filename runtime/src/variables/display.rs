@@ -6,7 +6,7 @@ use std::fmt::{self, Write};
 
 use super::{Boxed, Dict, Value, Variables};
 use crate::tensor::Tensor;
-use crate::tree::{Fixed, Token, Tree};
+use crate::tree::{Fixed, NodeKind, Token, Tree};
 
 /// The numbers of larger tensors are not printed.
 const FEW: usize = 8;
@@ -17,10 +17,12 @@ enum Node<'a> {
     Leaf(&'a Tensor),
     Fixed(&'a dyn Fixed),
     Inner(Inner<'a>),
+    /// What is too deep to be shown.
+    Elided,
 }
 
 struct Inner<'a> {
-    kind: &'static str,
+    kind: NodeKind,
     children: Vec<Child<'a>>,
     /// Whether it needs lines of its own when indented.
     tall: bool,
@@ -42,14 +44,14 @@ impl<'a> Child<'a> {
                 Some(Token::Static(value)) => break Node::Fixed(value),
                 Some(Token::Node(_, count)) if levels == 0 => {
                     skip(tokens, count);
-                    break Node::Inner(Inner::new("…", Vec::new()));
+                    break Node::Elided;
                 }
                 Some(Token::Node(kind, count)) => {
                     let children = (0..count).map(|_| Child::read(tokens, levels - 1)).collect();
                     break Node::Inner(Inner::new(kind, children));
                 }
                 // Only where a hand-written `Tree` announces more children than it visits.
-                None => break Node::Inner(Inner::new("…", Vec::new())),
+                None => break Node::Elided,
             }
         };
         Child { key, node }
@@ -69,7 +71,7 @@ fn skip(tokens: &mut std::vec::IntoIter<Token<'_>>, mut children: usize) {
 }
 
 impl<'a> Inner<'a> {
-    fn new(kind: &'static str, children: Vec<Child<'a>>) -> Inner<'a> {
+    fn new(kind: NodeKind, children: Vec<Child<'a>>) -> Inner<'a> {
         let tall = children.iter().any(|child| child.key.is_some() || child.node.is_tall());
         Inner { kind, children, tall }
     }
@@ -96,20 +98,21 @@ impl Node<'_> {
         match self {
             Node::Leaf(tensor) => print_tensor(tensor, layout, out),
             Node::Fixed(value) => write!(out, "{value:?}"),
+            Node::Elided => out.write_str("…"),
             Node::Inner(inner) => match (inner.kind, inner.children.as_slice()) {
-                ("dict" | "map", _) => print_list(inner, ["{", "}"], layout, out),
-                ("tuple", _) => print_list(inner, ["(", ")"], layout, out),
-                ("vec" | "array", _) => print_list(inner, ["[", "]"], layout, out),
-                ("option", []) => out.write_str("None"),
-                ("option" | "box", [child]) => child.node.print(layout, out),
-                (Boxed::NODE, [metadata, value]) => {
+                (NodeKind::Map(_) | NodeKind::ReusedMap(_), _) => print_list(inner, ["{", "}"], layout, out),
+                (NodeKind::Tuple, _) => print_list(inner, ["(", ")"], layout, out),
+                (NodeKind::List(_), _) => print_list(inner, ["[", "]"], layout, out),
+                (NodeKind::Wrapper(_), []) => out.write_str("None"),
+                (NodeKind::Wrapper(_), [child]) => child.node.print(layout, out),
+                (kind, [metadata, value]) if kind == Boxed::NODE => {
                     value.node.print(layout, out)?;
                     out.write_str(" in ")?;
                     metadata.node.print(layout, out)
                 }
-                (name, []) => out.write_str(name),
-                (name, [first, ..]) => {
-                    out.write_str(name)?;
+                (kind, []) => out.write_str(kind.name()),
+                (kind, [first, ..]) => {
+                    out.write_str(kind.name())?;
                     if first.key.is_some() {
                         print_list(inner, [" {", "}"], layout, out)
                     } else {
@@ -122,7 +125,7 @@ impl Node<'_> {
 
     fn is_tall(&self) -> bool {
         match self {
-            Node::Leaf(_) | Node::Fixed(_) => false,
+            Node::Leaf(_) | Node::Fixed(_) | Node::Elided => false,
             Node::Inner(inner) => inner.tall,
         }
     }

@@ -33,5 +33,6 @@ pub use keys::{KeyPath, Keys};
 pub use traverse::{Nested, Traversal};
 pub use value::{Composite, Constant, Value};
 
+#[cfg(feature = "serde")]
 pub(crate) use depth::too_deep;
 pub(crate) use keys::join;

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use super::depth::enter;
 use super::{Boxed, Dict};
 use crate::error::{Error, Result};
 use crate::tensor::{Repr, Tensor};
-use crate::tree::{Builder, Fixed, Part, Remains, Structure, Token, Tree, leaves};
+use crate::tree::{Builder, Donation, Fixed, NodeKind, Part, Structure, Token, Tree, leaves};
 
 /// What a name in a collection stands for: nearly always a tensor or a [`Dict`], but any tree of tensors can be stored.
 ///
@@ -188,7 +189,7 @@ impl Tree for Value {
             Value::Tensor(tensor) => visit(Token::Leaf(tensor)),
             Value::Dict(dict) => dict.walk(visit),
             Value::Tuple(values) => {
-                visit(Token::Node("tuple", values.len()));
+                visit(Token::Node(NodeKind::Tuple, values.len()));
                 values.iter().for_each(|value| value.walk(visit));
             }
             Value::Boxed(boxed) => boxed.walk(visit),
@@ -216,24 +217,24 @@ impl Tree for Value {
         }
     }
 
-    fn dismantle(self, remains: &mut Remains) {
+    fn donate(self, donation: &mut Donation) {
         match self {
-            Value::Dict(dict) => dict.dismantle(remains),
-            other => other.into_leaves(&mut remains.leaves),
+            Value::Dict(dict) => dict.donate(donation),
+            other => other.into_leaves(&mut donation.leaves),
         }
     }
 
     fn build(from: &mut Builder<'_>) -> Result<Value> {
         Ok(match from.peek() {
             Some(Part::Leaf) => Value::Tensor(from.leaf()?),
-            Some(Part::Node("dict" | "map", _)) => Value::Dict(Dict::build(from)?),
-            Some(Part::Node("tuple" | "vec" | "array", _)) => {
-                from.enter()?;
+            Some(Part::Node(kind, _)) if kind.is_map() => Value::Dict(Dict::build(from)?),
+            Some(Part::Node(kind, _)) if kind.is_sequence() => {
+                enter(from)?;
                 let values = Vec::build(from)?;
                 from.leave();
                 Value::Tuple(Arc::new(values))
             }
-            Some(Part::Node(Boxed::NODE, _)) => Value::Boxed(Boxed::build(from)?),
+            Some(Part::Node(kind, _)) if *kind == Boxed::NODE => Value::Boxed(Boxed::build(from)?),
             Some(Part::Fixed(_)) => Value::Static(Constant(from.constant()?.into())),
             _ => Value::Tree(Composite(Arc::new(from.subtree()?))),
         })

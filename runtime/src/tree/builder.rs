@@ -1,0 +1,200 @@
+//! The way back from a structure and leaves to a value (JAX's `tree_unflatten`).
+
+use std::sync::Arc;
+
+use super::{Donation, Fixed, NodeKind, Part, Reuse, Reuses, Structure};
+use crate::error::{Error, Result};
+use crate::tensor::Tensor;
+
+/// Hands out the parts of a structure, and leaves, to [`Tree::build`].
+pub struct Builder<'a> {
+    all: &'a [Part],
+    parts: std::slice::Iter<'a, Part>,
+    leaves: &'a mut dyn Iterator<Item = Tensor>,
+    /// Containers that can be filled again.
+    donation: Option<(&'a mut Donation, &'a Reuses)>,
+    /// Nested values that are being built.
+    depth: usize,
+}
+
+impl<'a> Builder<'a> {
+    pub(super) fn new(
+        parts: &'a [Part],
+        leaves: &'a mut dyn Iterator<Item = Tensor>,
+        donation: Option<(&'a mut Donation, &'a Reuses)>,
+    ) -> Builder<'a> {
+        Builder { all: parts, parts: parts.iter(), leaves, donation, depth: 0 }
+    }
+
+    /// Ends the tree.
+    ///
+    /// # Errors
+    /// If parts are left.
+    pub(super) fn finish(mut self) -> Result<()> {
+        match self.parts.next() {
+            None => Ok(()),
+            left => Err(mismatch("nothing more", left)),
+        }
+    }
+
+    /// The next leaf.
+    ///
+    /// # Errors
+    /// If the structure has something else here, or the leaves run short.
+    pub fn leaf(&mut self) -> Result<Tensor> {
+        match self.parts.next() {
+            Some(Part::Leaf) => self.leaves.next().ok_or_else(|| mismatch("one more leaf", None)),
+            other => Err(mismatch("a tensor", other)),
+        }
+    }
+
+    /// The next node: what it is and how many children follow.
+    ///
+    /// # Errors
+    /// If the structure has something else here.
+    pub fn node(&mut self) -> Result<(NodeKind, usize)> {
+        match self.parts.next() {
+            Some(Part::Node(kind, count)) => Ok((*kind, *count)),
+            other => Err(mismatch("a node", other)),
+        }
+    }
+
+    /// The next node, of a certain kind and number of children.
+    ///
+    /// # Errors
+    /// If the structure has something else here.
+    pub fn expect(&mut self, kind: NodeKind, count: usize) -> Result<()> {
+        match self.parts.next() {
+            Some(Part::Node(k, c)) if *k == kind && *c == count => Ok(()),
+            other => Err(mismatch(&format!("a {kind} of {count}"), other)),
+        }
+    }
+
+    /// The number of children of the next node, of a certain kind.
+    pub(super) fn node_of(&mut self, kind: NodeKind) -> Result<usize> {
+        match self.parts.next() {
+            Some(Part::Node(k, count)) if *k == kind => Ok(*count),
+            other => Err(mismatch(&format!("a {kind}"), other)),
+        }
+    }
+
+    /// The number of children of the next tuple, `Vec` or array, which may be built from each other.
+    pub(super) fn sequence(&mut self) -> Result<usize> {
+        match self.parts.next() {
+            Some(Part::Node(kind, count)) if kind.is_sequence() => Ok(*count),
+            other => Err(mismatch("a tuple, vec or array", other)),
+        }
+    }
+
+    pub(super) fn sequence_of(&mut self, expected: usize) -> Result<()> {
+        match self.parts.next() {
+            Some(Part::Node(kind, count)) if kind.is_sequence() && *count == expected => Ok(()),
+            other => Err(mismatch(&format!("a tuple, vec or array of {expected}"), other)),
+        }
+    }
+
+    /// The number of entries of the next map, of whatever type; they may be built from each other.
+    pub(crate) fn map(&mut self) -> Result<usize> {
+        match self.parts.next() {
+            Some(Part::Node(kind, count)) if kind.is_map() => Ok(*count),
+            other => Err(mismatch("a map", other)),
+        }
+    }
+
+    /// The next key.
+    ///
+    /// # Errors
+    /// If the structure has something else here.
+    pub fn key(&mut self) -> Result<&str> {
+        match self.parts.next() {
+            Some(Part::Key(key)) => Ok(key),
+            other => Err(mismatch("a key", other)),
+        }
+    }
+
+    /// The next key, not copied.
+    pub(crate) fn shared_key(&mut self) -> Result<&'a Arc<str>> {
+        match self.parts.next() {
+            Some(Part::Key(key)) => Ok(key),
+            other => Err(mismatch("a key", other)),
+        }
+    }
+
+    /// A donated container for the next child, if there is one; it most likely has the structure of that.
+    pub(crate) fn reuse<C: Reuse>(&mut self) -> Option<C> {
+        let at = self.all.len() - self.parts.as_slice().len();
+        let (donation, reuses) = self.donation.as_mut()?;
+        donation.container(reuses, at)
+    }
+
+    /// Puts the next leaf in place of a placeholder.
+    pub(crate) fn fill(&mut self, leaf: &mut Tensor) -> Result<()> {
+        let placeholder = std::mem::replace(leaf, self.leaf()?);
+        if let Some((donation, _)) = &mut self.donation {
+            donation.keep_placeholder(placeholder);
+        }
+        Ok(())
+    }
+
+    /// The next piece of fixed data.
+    ///
+    /// # Errors
+    /// If the structure has something else here.
+    pub fn fixed<T: Fixed + Clone>(&mut self) -> Result<T> {
+        let part = self.parts.next();
+        if let Some(Part::Fixed(value)) = part
+            && let Some(value) = (&**value as &dyn std::any::Any).downcast_ref::<T>()
+        {
+            return Ok(value.clone());
+        }
+        Err(mismatch(&format!("a `{}`", std::any::type_name::<T>()), part))
+    }
+
+    /// The next piece of fixed data, whatever its type.
+    pub(crate) fn constant(&mut self) -> Result<Box<dyn Fixed>> {
+        match self.parts.next() {
+            Some(Part::Fixed(value)) => Ok((**value).boxed()),
+            other => Err(mismatch("fixed data", other)),
+        }
+    }
+
+    /// Begins a nested value, which [`leave`](Builder::leave) ends: so many are inside each other now.
+    pub(crate) fn enter(&mut self) -> usize {
+        self.depth += 1;
+        self.depth
+    }
+
+    pub(crate) fn leave(&mut self) {
+        self.depth -= 1;
+    }
+
+    /// What comes next, without taking it.
+    pub(crate) fn peek(&self) -> Option<&Part> {
+        self.parts.as_slice().first()
+    }
+
+    /// Takes the whole next child, whatever it is: its structure and its leaves.
+    pub(crate) fn subtree(&mut self) -> Result<(Structure, Vec<Tensor>)> {
+        let (mut parts, mut leaves, mut missing) = (Vec::new(), Vec::new(), 1);
+        while missing > 0 {
+            let part = self.parts.next().ok_or_else(|| mismatch("one more child", None))?;
+            match part {
+                Part::Node(_, count) => missing += count,
+                Part::Key(_) => missing += 1,
+                Part::Leaf => leaves.push(self.leaves.next().ok_or_else(|| mismatch("one more leaf", None))?),
+                Part::Fixed(_) => {}
+            }
+            missing -= 1;
+            parts.push(part.clone());
+        }
+        Ok((Structure(parts), leaves))
+    }
+}
+
+fn mismatch(expected: &str, found: Option<&Part>) -> Error {
+    let found = found.map_or_else(|| "nothing more".to_owned(), Part::describe);
+    Error::Structure {
+        context: "a tree is read as another type than it was written as",
+        message: format!("expected {expected}, found {found}"),
+    }
+}

@@ -16,6 +16,7 @@ pub(crate) mod list;
 pub mod math;
 pub mod matmul;
 mod merge;
+mod microkernels;
 pub mod number;
 pub mod recurrence;
 pub mod reduce;

@@ -5,17 +5,16 @@
 
 use std::ops::Range;
 
+use super::super::microkernels::{MAX_COLUMNS, MAX_ROWS, Microkernels, OuterProduct};
 use super::super::number::Number;
 use super::super::scratch;
 use super::super::simd::Level;
 use super::Geometry;
 use super::block::{Output, for_each, wanted};
-use super::engine::{Engine, MOST_WINDOWS, engine};
 use super::filter::{Filter, Part};
 use super::forward::Places;
 use super::frame::{Band, Frames};
 use super::phase::Phase;
-use super::tile::Forward;
 use crate::tensor::memory;
 
 /// Weights of a group from which on they are many.
@@ -30,19 +29,17 @@ const PACKED: usize = 3 << 15;
 const TILES: usize = 12;
 /// Windows and elements of the frame of a band at most, where shapes allow.
 const BAND: (usize, usize) = (2048, 1 << 20);
-/// Channels of the largest tile.
-const MOST_CHANNELS: usize = 32;
 /// Windows that packing weights again pays for, at least.
 const FEW_WINDOWS: usize = 96;
 /// Elements of a piece that is handed on.
 const PIECE: usize = 1 << 14;
 
 /// Returns the inner loops for a convolution with many weights: by sizes that do not depend on the batch.
-pub(super) fn applicable<T: Number>(level: Level, geometry: &Geometry) -> Option<Engine<T>> {
+pub(super) fn applicable<T: Number>(level: Level, geometry: &Geometry) -> Option<&'static Microkernels<T>> {
     let (cin_each, cout_each) = (geometry.cin / geometry.groups, geometry.cout / geometry.groups);
     let weights = geometry.kernel.iter().product::<usize>() * cin_each * cout_each;
-    let engine = engine::<T>(level)?;
-    (weights >= MANY_WEIGHTS && cout_each >= engine.lanes).then_some(engine)
+    let micro = Microkernels::of(level)?;
+    (weights >= MANY_WEIGHTS && cout_each >= micro.lanes).then_some(micro)
 }
 
 /// Channels of a block for so many taps.
@@ -54,7 +51,7 @@ fn channels(taps: usize, cin_each: usize) -> usize {
 /// The outputs of a band.
 struct Job<'a, T> {
     geometry: &'a Geometry,
-    engine: &'a Engine<T>,
+    micro: &'a Microkernels<T>,
     filter: Filter<'a, T>,
     frames: &'a Frames<'a, T>,
     band: Band<T>,
@@ -73,7 +70,7 @@ struct Job<'a, T> {
 pub(super) fn forward<T: Number>(
     geometry: &Geometry,
     phase: &Phase,
-    engine: &Engine<T>,
+    micro: &Microkernels<T>,
     lhs: &[T],
     filter: Filter<'_, T>,
     out: &Output<T>,
@@ -89,7 +86,7 @@ pub(super) fn forward<T: Number>(
     let taps = phase.kernel_indices(&geometry.kernel);
     let block = channels(taps.len(), cin_each);
     let each = taps.len().div_ceil(taps.len().div_ceil((DEPTH / block).max(1)));
-    let width = 2 * engine.lanes;
+    let width = 2 * micro.lanes;
     let panel = each * block * width;
     let frames = Frames::in_blocks(geometry, phase, lhs, block, BAND);
     scratch::with(|buffer| {
@@ -100,7 +97,7 @@ pub(super) fn forward<T: Number>(
             let rows = (first..first + count).map(|window| places.of(window) * cout).collect();
             let job = Job {
                 geometry,
-                engine,
+                micro,
                 filter,
                 frames: &frames,
                 band,
@@ -173,13 +170,13 @@ impl<T: Number> Job<'_, T> {
                 outputs: outputs.clone(),
             }
         };
-        let height = self.engine.height(windows.len());
+        let height = self.micro.height(windows.len());
         scratch::with(|packed: &mut Vec<T>| {
             let size = packed.len().max(panels * self.panel);
             memory::resize(packed, size, T::ZERO);
             for step in 0..blocks * chunks {
                 let part = part(step);
-                self.filter.pack(self.geometry, &part, (self.width, self.engine.lanes), self.panel, packed);
+                self.filter.pack(self.geometry, &part, (self.width, self.micro.lanes), self.panel, packed);
                 let index = group * blocks + step / chunks;
                 let frame = self.band.frame.wrapping_add(index * self.frames.block_size());
                 let taps = step % chunks * self.each;
@@ -206,47 +203,46 @@ impl<T: Number> Job<'_, T> {
         (windows, height): (&Range<usize>, usize),
     ) {
         let &Block { frame, taps, channels, add } = block;
-        let vectors = if outputs.len() <= self.engine.lanes { 1 } else { 2 };
-        let width = vectors * self.engine.lanes;
+        let vectors = if outputs.len() <= self.micro.lanes { 1 } else { 2 };
+        let width = vectors * self.micro.lanes;
         assert!(packed.len() >= taps.len() * channels * width);
         let first = group * (self.geometry.cout / self.geometry.groups) + outputs.start;
-        let mut spare = [T::ZERO; MOST_WINDOWS * MOST_CHANNELS];
+        let mut spare = [T::ZERO; MAX_ROWS * MAX_COLUMNS];
         for start in windows.clone().step_by(height) {
             let count = height.min(windows.end - start);
             let places = &self.frames.windows[start..start + count];
             let rows = &self.rows[start..start + count];
-            let inputs: [_; MOST_WINDOWS] =
-                std::array::from_fn(|i| frame.wrapping_add(places[i.min(count - 1)]));
+            let inputs: [_; MAX_ROWS] = std::array::from_fn(|i| frame.wrapping_add(places[i.min(count - 1)]));
             let whole = outputs.len() == width;
             let spares = spare.as_mut_ptr();
-            let targets: [_; MOST_WINDOWS] = std::array::from_fn(|i| {
+            let targets: [_; MAX_ROWS] = std::array::from_fn(|i| {
                 if whole {
                     self.out.from(rows[i.min(count - 1)] + first)
                 } else {
-                    spares.wrapping_add(i * MOST_CHANNELS)
+                    spares.wrapping_add(i * MAX_COLUMNS)
                 }
             });
             // SAFETY: these windows and channels are no one else's, and not used while the slice lives.
             let row = |i: usize| unsafe { self.out.slice(rows[i] + first, outputs.len()) };
             if !whole && add {
-                for (i, spare) in spare.chunks_exact_mut(MOST_CHANNELS).take(count).enumerate() {
+                for (i, spare) in spare.chunks_exact_mut(MAX_COLUMNS).take(count).enumerate() {
                     spare[..outputs.len()].copy_from_slice(row(i));
                 }
             }
-            let job = Forward {
-                windows: &inputs[..count],
-                taps,
-                cin: channels,
-                weights: packed.as_ptr(),
-                row: width,
+            let job = OuterProduct {
+                rows: &inputs[..count],
+                segments: taps,
+                length: channels,
+                panel: packed.as_ptr(),
+                panel_row: width,
                 out: &targets[..count],
-                add,
+                accumulate: add,
             };
             // SAFETY: a block of the frame has `channels` numbers at every tap of its windows, the panel has `width` weights
             // for each tap and channel, and every target takes `width` numbers: spare ones, or outputs of this window.
-            unsafe { self.engine.forward[vectors - 1][count - 1](&job) };
+            unsafe { self.micro.outer_product[vectors - 1][count - 1](&job) };
             if !whole {
-                for (i, spare) in spare.chunks_exact(MOST_CHANNELS).take(count).enumerate() {
+                for (i, spare) in spare.chunks_exact(MAX_COLUMNS).take(count).enumerate() {
                     row(i).copy_from_slice(&spare[..outputs.len()]);
                 }
             }

@@ -3,17 +3,16 @@
 
 use std::ops::Range;
 
+use super::super::microkernels::{MAX_ADJACENT, MAX_COLUMNS, Microkernels, WeightGradient};
 use super::super::number::Number;
 use super::super::scratch;
 use super::super::simd::{self, Level};
 use super::Geometry;
 use super::block::{Output, for_each};
-use super::engine::{Engine, MOST_NEIGHBOURS, engine};
 use super::filter::CopyRows;
 use super::forward::Places;
 use super::frame::{Band, Frames};
 use super::phase::phases;
-use super::tile::Weights;
 use crate::tensor::memory;
 
 /// Weights of a group from which on they are many: sums of parts of the windows, side by side, would not stay in a cache.
@@ -24,21 +23,19 @@ const CHANNELS: usize = 56;
 const BAND: (usize, usize) = (384, 1 << 18);
 /// Windows that all weights of a tap are multiplied with before the next ones.
 const CHUNK: usize = 256;
-/// Channels of the largest tile.
-const MOST_CHANNELS: usize = 32;
 
 /// Returns the inner loops for a gradient of many weights: by sizes that do not depend on the batch.
-pub(super) fn applicable<T: Number>(level: Level, geometry: &Geometry) -> Option<Engine<T>> {
+pub(super) fn applicable<T: Number>(level: Level, geometry: &Geometry) -> Option<&'static Microkernels<T>> {
     let (cin_each, cout_each) = (geometry.cin / geometry.groups, geometry.cout / geometry.groups);
     let weights = geometry.kernel.iter().product::<usize>() * cin_each * cout_each;
-    let engine = engine::<T>(level)?;
-    (weights >= MANY_WEIGHTS && cout_each >= engine.lanes).then_some(engine)
+    let micro = Microkernels::of(level)?;
+    (weights >= MANY_WEIGHTS && cout_each >= micro.lanes).then_some(micro)
 }
 
 /// Writes the gradient to `rhs_grad`; nothing is empty, and the geometry has been checked against the slices.
 pub(super) fn weight_gradient<T: Number>(
     geometry: &Geometry,
-    engine: &Engine<T>,
+    micro: &Microkernels<T>,
     lhs: &[T],
     out_grad: &[T],
     rhs_grad: &mut [T],
@@ -49,7 +46,7 @@ pub(super) fn weight_gradient<T: Number>(
         rhs_grad.fill(T::ZERO);
     }
     let cin_each = geometry.cin / geometry.groups;
-    let most = engine.most_neighbours;
+    let most = micro.max_adjacent;
     // Tiles of one height, and whole numbers of them in a block.
     let height = cin_each.div_ceil(cin_each.div_ceil(most));
     let block = (height * (CHANNELS / height).max(1)).min(cin_each);
@@ -62,11 +59,11 @@ pub(super) fn weight_gradient<T: Number>(
             scratch::with(|gradient| {
                 for index in 0..frames.bands() {
                     let band = frames.band(index, buffer);
-                    let width = 2 * engine.lanes;
+                    let width = 2 * micro.lanes;
                     pack(geometry, (&places, phase.whole), &band, width, out_grad, gradient);
                     let add = !written || index > 0;
                     let job =
-                        Job { geometry, engine, height, frames: &frames, band, gradient, add, out: &out };
+                        Job { geometry, micro, height, frames: &frames, band, gradient, add, out: &out };
                     job.run(&taps);
                 }
             });
@@ -115,7 +112,7 @@ fn pack<T: Number>(
 /// What the windows of a band contribute.
 struct Job<'a, T> {
     geometry: &'a Geometry,
-    engine: &'a Engine<T>,
+    micro: &'a Microkernels<T>,
     /// Channels of a tile.
     height: usize,
     frames: &'a Frames<'a, T>,
@@ -130,7 +127,7 @@ struct Job<'a, T> {
 impl<T: Number> Job<'_, T> {
     fn run(&self, taps: &[usize]) {
         let Geometry { groups, cin, cout, .. } = *self.geometry;
-        let (cout_each, width) = (cout / groups, 2 * self.engine.lanes);
+        let (cout_each, width) = (cout / groups, 2 * self.micro.lanes);
         let panels = cout_each.div_ceil(width);
         let work = self.band.count * taps.len() * cin / groups * cout;
         for_each(
@@ -150,12 +147,12 @@ impl<T: Number> Job<'_, T> {
     fn tap(&self, panel: usize, (group, outputs): (usize, Range<usize>), (tap, place): (usize, usize)) {
         let Geometry { groups, cin, cout, .. } = *self.geometry;
         let (cin_each, cout_each, count) = (cin / groups, cout / groups, self.band.count);
-        let width = 2 * self.engine.lanes;
+        let width = 2 * self.micro.lanes;
         let gradient = &self.gradient[panel * count * width..][..count * width];
         // A panel of few channels has a vector of zeros behind them, which need not be multiplied.
-        let vectors = if outputs.len() <= self.engine.lanes { 1 } else { 2 };
-        let whole = outputs.len() == vectors * self.engine.lanes;
-        let mut spare = [T::ZERO; MOST_NEIGHBOURS * MOST_CHANNELS];
+        let vectors = if outputs.len() <= self.micro.lanes { 1 } else { 2 };
+        let whole = outputs.len() == vectors * self.micro.lanes;
+        let mut spare = [T::ZERO; MAX_ADJACENT * MAX_COLUMNS];
         let blocks = self.frames.blocks.len() / groups;
         let each = count.div_ceil(count.div_ceil(CHUNK));
         for start in (0..count).step_by(each) {
@@ -169,22 +166,22 @@ impl<T: Number> Job<'_, T> {
                     let row = (tap * cin_each + channel - group * cin_each) * cout
                         + group * cout_each
                         + outputs.start;
-                    let places: [_; MOST_NEIGHBOURS] = std::array::from_fn(|i| channel - block.start + i);
-                    let job = Weights {
-                        frame,
+                    let offsets: [_; MAX_ADJACENT] = std::array::from_fn(|i| channel - block.start + i);
+                    let job = WeightGradient {
+                        input: frame,
                         windows,
-                        places: &places[..weights],
+                        offsets: &offsets[..weights],
                         gradient: gradient[start * width..].as_ptr(),
                         gradient_row: width,
                         sums: if whole { self.out.from(row) } else { spare.as_mut_ptr() },
-                        sums_row: if whole { cout } else { MOST_CHANNELS },
-                        add: add && whole,
+                        sums_row: if whole { cout } else { MAX_COLUMNS },
+                        accumulate: add && whole,
                     };
                     // SAFETY: a block of the frame has these channels at every tap of its windows, `gradient` two vectors for
                     // each window, and the target takes whole vectors for each weight: spare ones, or this tap's in the output.
-                    unsafe { self.engine.neighbours[vectors - 1][weights - 1](&job) };
+                    unsafe { self.micro.adjacent_weight_gradient[vectors - 1][weights - 1](&job) };
                     if !whole {
-                        for (i, spare) in spare.chunks_exact(MOST_CHANNELS).take(weights).enumerate() {
+                        for (i, spare) in spare.chunks_exact(MAX_COLUMNS).take(weights).enumerate() {
                             // SAFETY: these weights are no one else's.
                             let sums = unsafe { self.out.slice(row + i * cout, outputs.len()) };
                             for (sum, &x) in sums.iter_mut().zip(spare) {

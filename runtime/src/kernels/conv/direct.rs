@@ -2,42 +2,41 @@
 
 use std::borrow::Cow;
 
+use super::super::microkernels::{
+    MAX_COLUMNS, MAX_DOT_COLUMNS, MAX_ROWS, Microkernels, OuterProduct, PackedDots,
+};
 use super::super::number::Number;
 use super::super::scratch;
 use super::super::simd::Level;
 use super::Geometry;
 use super::block::{Output, for_each, wanted};
-use super::engine::{Engine, MOST_DOTS, MOST_WINDOWS, engine};
 use super::forward::Places;
 use super::frame::{Band, Frames};
 use super::phase::Phase;
-use super::tile::{Dots, Forward};
 use crate::tensor::memory;
 
-/// Channels of the largest tile.
-const MOST_CHANNELS: usize = 32;
 /// Windows that the packing of weights pays for.
 const MANY_WINDOWS: usize = 256;
 
-/// How a phase is computed on an engine.
-pub(super) enum Way<T> {
+/// How a phase is computed on an micro.
+pub(super) enum Way<T: 'static> {
     /// Each product with as many output channels as a tile has.
-    Tiles(Engine<T>),
+    Tiles(&'static Microkernels<T>),
     /// A dot product for each of a few output channels.
-    Dots(Engine<T>),
+    Dots(&'static Microkernels<T>),
 }
 
 /// Returns how to compute a phase, unless lanes would be mostly empty or a plain product does as well.
 pub(super) fn applicable<T: Number>(level: Level, geometry: &Geometry, phase: &Phase) -> Option<Way<T>> {
     let (cin_each, cout_each) = (geometry.cin / geometry.groups, geometry.cout / geometry.groups);
-    let engine = engine::<T>(level)?;
+    let micro = Microkernels::of(level)?;
     if phase.is_identity() || phase.taps() == 0 {
         return None;
     }
-    if cout_each <= MOST_DOTS {
-        return (2 * cin_each >= engine.lanes).then_some(Way::Dots(engine));
+    if cout_each <= MAX_DOT_COLUMNS {
+        return (2 * cin_each >= micro.lanes).then_some(Way::Dots(micro));
     }
-    Some(Way::Tiles(engine))
+    Some(Way::Tiles(micro))
 }
 
 /// Where the weights of some output channels of a group are.
@@ -59,19 +58,19 @@ struct Panels<'a, T: Clone> {
 }
 
 impl<'a, T: Number> Panels<'a, T> {
-    fn new(geometry: &Geometry, phase: &Phase, rhs: &'a [T], engine: &Engine<T>) -> Self {
+    fn new(geometry: &Geometry, phase: &Phase, rhs: &'a [T], micro: &Microkernels<T>) -> Self {
         let (cin_each, cout_each) = (geometry.cin / geometry.groups, geometry.cout / geometry.groups);
         let depth = phase.taps() * cin_each;
         let (mut list, mut first, mut offset) = (Vec::new(), 0, 0);
         while first < cout_each {
             let left = cout_each - first;
-            let vectors = left.div_ceil(engine.lanes).min(2);
-            let used = left.min(vectors * engine.lanes);
+            let vectors = left.div_ceil(micro.lanes).min(2);
+            let used = left.min(vectors * micro.lanes);
             list.push(Panel { first, used, vectors, offset });
-            offset += depth * vectors * engine.lanes;
+            offset += depth * vectors * micro.lanes;
             first += used;
         }
-        let whole_vectors = cout_each.is_multiple_of(engine.lanes);
+        let whole_vectors = cout_each.is_multiple_of(micro.lanes);
         if phase.whole && whole_vectors && geometry.batch * phase.outs() < MANY_WINDOWS {
             list.iter_mut().for_each(|panel| panel.offset = panel.first);
             return Self { data: rhs.into(), list, row: Some(geometry.cout), group: cout_each };
@@ -84,7 +83,7 @@ impl<'a, T: Number> Panels<'a, T> {
                     for ci in 0..cin_each {
                         let row = (tap * cin_each + ci) * geometry.cout + g * cout_each + first;
                         data.extend_from_slice(&rhs[row..row + used]);
-                        data.resize(data.len() + vectors * engine.lanes - used, T::ZERO);
+                        data.resize(data.len() + vectors * micro.lanes - used, T::ZERO);
                     }
                 }
             }
@@ -126,36 +125,36 @@ pub(super) fn forward<T: Number>(
         );
     };
     match way {
-        Way::Tiles(engine) => {
-            let panels = Panels::new(geometry, phase, rhs, engine);
-            bands(&|band| tiles(geometry, engine, &frames, &panels, band, (&places, out)));
+        Way::Tiles(micro) => {
+            let panels = Panels::new(geometry, phase, rhs, micro);
+            bands(&|band| tiles(geometry, micro, &frames, &panels, band, (&places, out)));
         }
-        Way::Dots(engine) => {
-            let weights = by_output_channel(geometry, phase, rhs, engine.lanes);
-            bands(&|band| dots(geometry, engine, &frames, &weights, band, (&places, out)));
+        Way::Dots(micro) => {
+            let weights = by_output_channel(geometry, phase, rhs, micro.lanes);
+            bands(&|band| dots(geometry, micro, &frames, &weights, band, (&places, out)));
         }
     }
 }
 
 /// Where each of `count` windows from `first` on is; the last one fills up the rest.
-fn pointers<T>(band: &Band<T>, windows: &[usize], first: usize, count: usize) -> [*const T; MOST_WINDOWS] {
+fn pointers<T>(band: &Band<T>, windows: &[usize], first: usize, count: usize) -> [*const T; MAX_ROWS] {
     std::array::from_fn(|i| band.frame.wrapping_add(windows[first + i.min(count - 1)]))
 }
 
 fn tiles<T: Number>(
     geometry: &Geometry,
-    engine: &Engine<T>,
+    micro: &Microkernels<T>,
     frames: &Frames<'_, T>,
     panels: &Panels<'_, T>,
     band: &Band<T>,
     (places, out): (&Places, &Output<T>),
 ) {
-    let (groups, cout, m) = (geometry.groups, geometry.cout, engine.height(band.count));
+    let (groups, cout, m) = (geometry.groups, geometry.cout, micro.height(band.count));
     let (cin_each, cout_each) = (geometry.cin / groups, cout / groups);
-    let mut spare = [T::ZERO; MOST_WINDOWS * MOST_CHANNELS];
+    let mut spare = [T::ZERO; MAX_ROWS * MAX_COLUMNS];
     for g in 0..groups {
         for panel in &panels.list {
-            let width = panel.vectors * engine.lanes;
+            let width = panel.vectors * micro.lanes;
             let weights = panels.data[g * panels.group + panel.offset..].as_ptr();
             for first in (0..band.count).step_by(m) {
                 let count = m.min(band.count - first);
@@ -164,27 +163,23 @@ fn tiles<T: Number>(
                 let place = |i: usize| places.of(band.first + first + i) * cout + g * cout_each + panel.first;
                 let whole = panel.used == width;
                 let spares = spare.as_mut_ptr();
-                let targets: [_; MOST_WINDOWS] = std::array::from_fn(|i| {
-                    if i < count && whole {
-                        out.from(place(i))
-                    } else {
-                        spares.wrapping_add(i * MOST_CHANNELS)
-                    }
+                let targets: [_; MAX_ROWS] = std::array::from_fn(|i| {
+                    if i < count && whole { out.from(place(i)) } else { spares.wrapping_add(i * MAX_COLUMNS) }
                 });
-                let job = Forward {
-                    windows: &windows[..count],
-                    taps: &frames.taps,
-                    cin: cin_each,
-                    weights,
-                    row: panels.row.unwrap_or(width),
+                let job = OuterProduct {
+                    rows: &windows[..count],
+                    segments: &frames.taps,
+                    length: cin_each,
+                    panel: weights,
+                    panel_row: panels.row.unwrap_or(width),
                     out: &targets[..count],
-                    add: false,
+                    accumulate: false,
                 };
                 // SAFETY: the frame has `cin_each` channels at every tap of its windows, the panel `width` weights for each
                 // tap and channel, and every target takes `width` numbers: either spare ones, or an output of this band.
-                unsafe { engine.forward[panel.vectors - 1][count - 1](&job) };
+                unsafe { micro.outer_product[panel.vectors - 1][count - 1](&job) };
                 if !whole {
-                    for (i, row) in spare.as_chunks::<MOST_CHANNELS>().0.iter().take(count).enumerate() {
+                    for (i, row) in spare.as_chunks::<MAX_COLUMNS>().0.iter().take(count).enumerate() {
                         // SAFETY: windows have outputs of their own.
                         unsafe { out.slice(place(i), panel.used) }.copy_from_slice(&row[..panel.used]);
                     }
@@ -214,7 +209,7 @@ fn by_output_channel<T: Number>(geometry: &Geometry, phase: &Phase, rhs: &[T], l
 
 fn dots<T: Number>(
     geometry: &Geometry,
-    engine: &Engine<T>,
+    micro: &Microkernels<T>,
     frames: &Frames<'_, T>,
     weights: &[T],
     band: &Band<T>,
@@ -222,8 +217,8 @@ fn dots<T: Number>(
 ) {
     let (groups, cout) = (geometry.groups, geometry.cout);
     let (cin_each, cout_each) = (geometry.cin / groups, cout / groups);
-    let m = engine.dot_windows[cout_each - 1];
-    let mut spare = [T::ZERO; MOST_DOTS];
+    let m = micro.packed_dot_rows[cout_each - 1];
+    let mut spare = [T::ZERO; MAX_DOT_COLUMNS];
     for g in 0..groups {
         let weights = weights[g * (weights.len() / groups)..].as_ptr();
         for first in (0..band.count).step_by(m) {
@@ -231,20 +226,20 @@ fn dots<T: Number>(
             let windows =
                 pointers(band, &frames.windows, first, count).map(|window| window.wrapping_add(g * cin_each));
             let spare = spare.as_mut_ptr();
-            let targets: [_; MOST_WINDOWS] = std::array::from_fn(|i| {
+            let targets: [_; MAX_ROWS] = std::array::from_fn(|i| {
                 let place = || places.of(band.first + first + i) * cout + g * cout_each;
                 if i < count { out.from(place()) } else { spare }
             });
-            let job = Dots {
-                windows: &windows[..m],
-                taps: &frames.taps,
-                cin: cin_each,
-                weights,
+            let job = PackedDots {
+                rows: &windows[..m],
+                segments: &frames.taps,
+                length: cin_each,
+                columns: weights,
                 out: &targets[..m],
             };
             // SAFETY: the frame has `cin_each` channels at every tap of its windows, the group weights for each tap and
             // channel, and every target takes `cout_each` numbers.
-            unsafe { engine.dots[cout_each - 1](&job) };
+            unsafe { micro.packed_dots[cout_each - 1](&job) };
         }
     }
 }

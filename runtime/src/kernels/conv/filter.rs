@@ -7,7 +7,6 @@ use super::super::scratch;
 use super::super::simd::{self, Kernel};
 use super::super::transpose::{square, transpose};
 use super::Geometry;
-use super::vector::fetch;
 use crate::tensor::memory;
 
 /// Bytes of a cache line.
@@ -95,7 +94,7 @@ impl<T: Number> Filter<'_, T> {
                                 let row = data.as_ptr().wrapping_add(start(next) + row * geometry.cin);
                                 (0..channels)
                                     .step_by(LINE / size_of::<T>())
-                                    .for_each(|i| fetch(row.wrapping_add(i)));
+                                    .for_each(|i| simd::prefetch_l2(row.wrapping_add(i)));
                             }
                         }
                         let from = start(tap);

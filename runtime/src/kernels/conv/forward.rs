@@ -30,9 +30,9 @@ pub(super) fn forward<T: Number<Acc = T>>(
     }
     let output = Output::new(out);
     let phases = phases(geometry);
-    if let Some(engine) = deep::applicable(level, geometry) {
+    if let Some(micro) = deep::applicable(level, geometry) {
         for phase in &phases {
-            deep::forward(geometry, phase, &engine, lhs, filter, &output, then);
+            deep::forward(geometry, phase, &micro, lhs, filter, &output, then);
         }
     } else {
         filter.with_plain(geometry, |rhs| {

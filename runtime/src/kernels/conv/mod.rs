@@ -10,7 +10,6 @@ mod deep;
 mod deep_weight;
 mod depthwise;
 mod direct;
-mod engine;
 mod filter;
 mod forward;
 mod frame;
@@ -18,15 +17,7 @@ mod patches;
 mod phase;
 #[cfg(test)]
 mod tests;
-#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "other machines have no engine"))]
-mod tile;
-#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "other machines have no engine"))]
-mod vector;
 mod weight;
-
-pub(super) use engine::{Engine, MOST_WINDOWS, engine};
-pub(super) use tile::Forward;
-pub(super) use vector::Vector;
 
 use super::number::{Number, narrow_all, narrow_then, widen_all};
 use super::simd::Level;

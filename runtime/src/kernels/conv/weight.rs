@@ -1,18 +1,17 @@
 //! The gradient with respect to the kernel.
 
 use super::super::matmul::{View, product};
+use super::super::microkernels::{Microkernels, WeightGradient};
 use super::super::number::Number;
 use super::super::scratch;
 use super::super::simd::{self, Level};
 use super::super::threads;
 use super::Geometry;
 use super::block::{Output, for_each, windows};
-use super::engine::{Engine, OfWeights, engine};
 use super::forward::Places;
 use super::frame::Frames;
 use super::patches::Patches;
 use super::phase::{Phase, phases};
-use super::tile::Weights;
 use super::{deep_weight, depthwise};
 use crate::tensor::memory;
 
@@ -38,15 +37,15 @@ pub(super) fn weight_gradient<T: Number<Acc = T>>(
     if lhs.is_empty() || out_grad.is_empty() || rhs_grad.is_empty() {
         return rhs_grad.fill(T::ZERO);
     }
-    if let Some(engine) = deep_weight::applicable(level, geometry) {
-        return deep_weight::weight_gradient(geometry, &engine, lhs, out_grad, rhs_grad);
+    if let Some(micro) = deep_weight::applicable(level, geometry) {
+        return deep_weight::weight_gradient(geometry, &micro, lhs, out_grad, rhs_grad);
     }
     rhs_grad.fill(T::ZERO);
     for phase in phases(geometry).iter().filter(|phase| phase.taps() > 0) {
         if depthwise::applies(geometry) {
             by_channel(geometry, phase, lhs, out_grad, rhs_grad);
-        } else if let Some(engine) = engine::<T>(level).filter(|_| !phase.is_identity()) {
-            by_tiles(geometry, phase, &engine, lhs, out_grad, rhs_grad);
+        } else if let Some(micro) = Microkernels::of(level).filter(|_| !phase.is_identity()) {
+            by_tiles(geometry, phase, &micro, lhs, out_grad, rhs_grad);
         } else {
             by_products(geometry, phase, lhs, out_grad, rhs_grad);
         }
@@ -205,25 +204,25 @@ fn add_products<T: Number<Acc = T>>(
 fn by_tiles<T: Number<Acc = T>>(
     geometry: &Geometry,
     phase: &Phase,
-    engine: &Engine<T>,
+    micro: &Microkernels<T>,
     lhs: &[T],
     out_grad: &[T],
     rhs_grad: &mut [T],
 ) {
     let (groups, cout) = (geometry.groups, geometry.cout);
     let (cin_each, cout_each) = (geometry.cin / groups, cout / groups);
-    let padded = cout_each.next_multiple_of(engine.lanes);
+    let padded = cout_each.next_multiple_of(micro.lanes);
     let (frames, places) = (Frames::new(geometry, phase, lhs, 1), Places::new(geometry, phase));
-    let tiles = Tiles::new(geometry, engine, &frames.taps);
+    let tiles = Tiles::new(geometry, micro, &frames.taps);
     let tap_size = groups * cin_each * padded;
     let size = phase.taps() * tap_size;
     let slabs = tiles.slabs(parts(size), groups);
     let ends = slabs.iter().map(|slab| tiles.parts[slab.end - 1].end * groups * padded).collect();
     let parts = Parts { geometry, phase, units: frames.bands(), step: 1, size, slabs: ends };
     let in_place = phase.whole && padded == cout_each;
-    let repacked = !in_place || (cout > 2 * engine.lanes && tiles.parts.len() >= MANY_TILES);
+    let repacked = !in_place || (cout > 2 * micro.lanes && tiles.parts.len() >= MANY_TILES);
     let sum = |(): &mut (), bands: std::ops::Range<usize>, slab: usize, sums: &mut [T]| {
-        let shape = Shape { geometry, engine, padded, tiles: slabs[slab].clone() };
+        let shape = Shape { geometry, micro, padded, tiles: slabs[slab].clone() };
         for index in bands {
             scratch::with(|buffer| {
                 scratch::with(|rows| {
@@ -237,7 +236,7 @@ fn by_tiles<T: Number<Acc = T>>(
                                 geometry,
                                 &places,
                                 first..first + windows.len(),
-                                (padded, 2 * engine.lanes),
+                                (padded, 2 * micro.lanes),
                                 out_grad,
                                 rows,
                             );
@@ -303,7 +302,7 @@ fn repack<T: Number>(
 /// What tiles are summed up for.
 struct Shape<'a, T> {
     geometry: &'a Geometry,
-    engine: &'a Engine<T>,
+    micro: &'a Microkernels<T>,
     /// Channels of a group in whole vectors.
     padded: usize,
     /// Which tiles.
@@ -321,7 +320,7 @@ struct Tiles {
 }
 
 impl Tiles {
-    fn new<T>(geometry: &Geometry, engine: &Engine<T>, taps: &[usize]) -> Self {
+    fn new<T>(geometry: &Geometry, micro: &Microkernels<T>, taps: &[usize]) -> Self {
         let cin_each = geometry.cin / geometry.groups;
         let places: Vec<usize> = taps.iter().flat_map(|tap| (0..cin_each).map(move |ci| tap + ci)).collect();
         // A tile's weights may be of several taps where sums of those follow each other.
@@ -339,7 +338,7 @@ impl Tiles {
                 })
                 .collect()
         };
-        let (any, rows) = (cut(together, engine.most_weights), cut(row, engine.most_neighbours));
+        let (any, rows) = (cut(together, micro.max_weights), cut(row, micro.max_adjacent));
         let neighbours = rows.len() <= any.len() && rows.iter().all(|part| follows(&places[part.clone()]));
         Self { parts: if neighbours { rows } else { any }, places, neighbours }
     }
@@ -362,32 +361,32 @@ impl Tiles {
         gradient: &Gradient<'_, T>,
         sums: &mut [T],
     ) {
-        let &Shape { geometry, engine, padded, .. } = shape;
+        let &Shape { geometry, micro, padded, .. } = shape;
         let groups = geometry.groups;
         let cin_each = geometry.cin / groups;
         let parts = &self.parts[shape.tiles.clone()];
         let start = parts[0].start * groups;
         for g in 0..groups {
-            for channel in (0..padded).step_by(2 * engine.lanes) {
-                let vectors = ((padded - channel) / engine.lanes).min(2);
+            for channel in (0..padded).step_by(2 * micro.lanes) {
+                let vectors = ((padded - channel) / micro.lanes).min(2);
                 let first = (g * padded + channel) * if gradient.row.is_some() { 1 } else { windows.len() };
                 for part in parts {
                     let row = (part.start / cin_each * groups + g) * cin_each + part.start % cin_each;
                     let target = &mut sums[(row - start) * padded + channel..];
-                    let job = Weights {
-                        frame: frame.wrapping_add(g * cin_each),
+                    let job = WeightGradient {
+                        input: frame.wrapping_add(g * cin_each),
                         windows,
-                        places: &self.places[part.clone()],
+                        offsets: &self.places[part.clone()],
                         gradient: gradient.data[first..].as_ptr(),
-                        gradient_row: gradient.row.unwrap_or(vectors * engine.lanes),
+                        gradient_row: gradient.row.unwrap_or(vectors * micro.lanes),
                         sums: target.as_mut_ptr(),
                         sums_row: padded,
-                        add: true,
+                        accumulate: true,
                     };
-                    let of: &[OfWeights<T>] = if self.neighbours {
-                        &engine.neighbours[vectors - 1]
+                    let of = if self.neighbours {
+                        micro.adjacent_weight_gradient[vectors - 1].as_slice()
                     } else {
-                        &engine.weights[vectors - 1]
+                        micro.weight_gradient[vectors - 1].as_slice()
                     };
                     // SAFETY: the frame has an input at the place of each weight in its windows, `gradient` whole vectors
                     // from these channels on for each of them, and `sums` for each weight; `neighbours` has been checked.

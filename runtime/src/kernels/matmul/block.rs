@@ -5,7 +5,7 @@ use std::any::TypeId;
 use super::super::number::Number;
 use super::super::simd::Level;
 use super::super::{scratch, transpose};
-use super::{integer, lines, tiny, vector};
+use super::{dot, integer, tiny, vector};
 
 /// A matrix whose element `(i, j)` is at `start + i·row + j·col`, in memory that someone else keeps alive.
 #[derive(Clone, Copy, Debug)]
@@ -71,16 +71,16 @@ pub(in super::super) unsafe fn product<T: Number<Acc = T>>(
     // column with `out_row == 1` is `m` contiguous ones.
     unsafe {
         if !accumulate {
-            if let Some(tiles) = lines::applicable(Level::chosen(), [m, k, n], lhs, rhs) {
-                return lines::product(tiles, [m, k, n], lhs, rhs, out, out_row);
+            if let Some(micro) = dot::applicable(Level::chosen(), [m, k, n], lhs, rhs) {
+                return dot::product(micro, [m, k, n], lhs, rhs, out, out_row);
             }
             // A row-major matrix times a vector is a vector times a matrix of contiguous columns.
             let (x, columns) = (View { row: 1, col: rhs.row, ..rhs }, lhs.transposed());
             if n == 1
                 && out_row == 1
-                && let Some(tiles) = lines::applicable(Level::chosen(), [1, k, m], x, columns)
+                && let Some(micro) = dot::applicable(Level::chosen(), [1, k, m], x, columns)
             {
-                return lines::product(tiles, [1, k, m], x, columns, out, m);
+                return dot::product(micro, [1, k, m], x, columns, out, m);
             }
         }
         if m == 1 && (rhs.col == 1 || rhs.row == 1) {
@@ -191,6 +191,6 @@ pub(super) fn rearranges<T: Number<Acc = T>>(size: [usize; 3], lhs: View<T>, rhs
         || (m == 1 && rhs.row == 1)
         || (n == 1 && lhs.col == 1)
         || (is_float::<T>() && m >= MANY)
-        || (m <= FEW && lines::applicable(Level::best(), size, lhs, rhs).is_some());
+        || (m <= FEW && dot::applicable(Level::best(), size, lhs, rhs).is_some());
     !is_read_as_it_is
 }

@@ -5,8 +5,8 @@
 //! the number of threads, and so do the results.
 
 mod block;
+mod dot;
 mod integer;
-mod lines;
 mod schedule;
 mod skinny;
 #[cfg(test)]

@@ -6,7 +6,7 @@ use super::super::number::Number;
 use super::super::simd::Level;
 use super::super::threads;
 use super::block::FLAT;
-use super::{View, lines, product, skinny};
+use super::{View, dot, product, skinny};
 use crate::tensor::memory;
 
 /// A batch of products.
@@ -161,7 +161,7 @@ fn way<T: Number>([m, k, n]: [usize; 3], lhs: View<T>, rhs: View<T>) -> Way {
     }
     let level = Level::chosen();
     // The matrix is best read as it lies, or rearranged once for all rows, and not by every block.
-    if lines::applicable(level, [m, k, n], lhs, rhs).is_none()
+    if dot::applicable(level, [m, k, n], lhs, rhs).is_none()
         && skinny::applicable(level, [m, k, n], lhs, rhs).is_some()
     {
         return Way::Skinny(level);
@@ -186,7 +186,7 @@ pub(super) fn has_whole_rows<T: Number>(
         return true;
     }
     // Whatever level is chosen by then.
-    if skinny::is_shaped(m, lhs, rhs) && !lines::is_shaped([m, k, n], lhs, rhs) {
+    if skinny::is_shaped(m, lhs, rhs) && !dot::is_shaped([m, k, n], lhs, rhs) {
         return false;
     }
     match way([m, k, n], lhs, rhs) {

@@ -1,7 +1,7 @@
 //! Products of a few rows with a large matrix of contiguous columns, which is read once: as many columns at a time as
 //! registers hold sums.
 
-use super::super::conv::{Engine, Forward, MOST_WINDOWS, engine};
+use super::super::microkernels::{MAX_COLUMNS, MAX_ROWS, Microkernels, OuterProduct};
 use super::super::number::Number;
 use super::super::simd::Level;
 use super::super::{scratch, threads, transpose};
@@ -10,8 +10,6 @@ use crate::tensor::memory;
 
 /// Rows of the left matrix at most; `gemm` is as fast for more, and for a matrix of contiguous rows.
 const ROWS: usize = 48;
-/// Channels of the largest tile.
-const MOST_CHANNELS: usize = 32;
 
 /// Returns the inner loops for a product, if these are the best for it.
 pub(super) fn applicable<T: Number>(
@@ -19,9 +17,9 @@ pub(super) fn applicable<T: Number>(
     [m, k, n]: [usize; 3],
     lhs: View<T>,
     rhs: View<T>,
-) -> Option<Engine<T>> {
-    let engine = engine::<T>(level)?;
-    (is_shaped(m, lhs, rhs) && k > 0 && n >= 2 * engine.lanes).then_some(engine)
+) -> Option<&'static Microkernels<T>> {
+    let micro = Microkernels::of(level)?;
+    (is_shaped(m, lhs, rhs) && k > 0 && n >= 2 * micro.lanes).then_some(micro)
 }
 
 /// Whether the rows of a product are few, and both operands lie as they should.
@@ -41,10 +39,10 @@ pub(super) unsafe fn product<T: Number>(
     out: &mut [T],
     then: &(dyn Fn(usize, &mut [T]) + Sync),
 ) {
-    let Some(engine) = applicable(level, [m, k, n], lhs, rhs) else {
+    let Some(micro) = applicable(level, [m, k, n], lhs, rhs) else {
         unreachable!("the product was found to fit")
     };
-    let width = 2 * engine.lanes;
+    let width = 2 * micro.lanes;
     let target = super::schedule::Output::new(out);
     threads::parallel(n.div_ceil(width), &|panel| {
         let column = panel * width;
@@ -52,11 +50,11 @@ pub(super) unsafe fn product<T: Number>(
         scratch::with(|packed: &mut Vec<T>| {
             // SAFETY: the caller's promise for `used` columns.
             unsafe { pack(rhs.from(0, column), [k, used], width, packed) };
-            let height = engine.height(m);
+            let height = micro.height(m);
             for first in (0..m).step_by(height) {
                 let (count, out) = (height.min(m - first), target.at(first * n + column));
                 // SAFETY: the caller's promise; `packed` has `k` rows of `width` elements, and panels are disjoint.
-                unsafe { rows(&engine, lhs.from(first, 0), (packed.as_ptr(), k), [count, used], (out, n)) };
+                unsafe { rows(micro, lhs.from(first, 0), (packed.as_ptr(), k), [count, used], (out, n)) };
             }
             for i in 0..m {
                 let first = i * n + column;
@@ -87,36 +85,36 @@ unsafe fn pack<T: Number>(matrix: View<T>, [rows, columns]: [usize; 2], width: u
 /// Some rows of a panel, as many as a tile has at most.
 ///
 /// # Safety
-/// `lhs` has `count` readable rows of `depth` elements, `weights` has `depth` rows of two vectors each, and `out` has `count`
+/// `lhs` has `count` readable rows of `depth` elements, `panel` has `depth` rows of two vectors each, and `out` has `count`
 /// rows of `used` elements, `pitch` apart.
 unsafe fn rows<T: Number>(
-    engine: &Engine<T>,
+    micro: &Microkernels<T>,
     lhs: View<T>,
-    (weights, depth): (*const T, usize),
+    (panel, depth): (*const T, usize),
     [count, used]: [usize; 2],
     (out, pitch): (*mut T, usize),
 ) {
-    let width = 2 * engine.lanes;
-    let mut spare = [T::ZERO; MOST_WINDOWS * MOST_CHANNELS];
+    let width = 2 * micro.lanes;
+    let mut spare = [T::ZERO; MAX_ROWS * MAX_COLUMNS];
     let spares = spare.as_mut_ptr();
-    let windows: [_; MOST_WINDOWS] = std::array::from_fn(|i| lhs.from(i.min(count - 1), 0).start);
+    let starts: [_; MAX_ROWS] = std::array::from_fn(|i| lhs.from(i.min(count - 1), 0).start);
     let whole = used == width;
-    let targets: [_; MOST_WINDOWS] = std::array::from_fn(|i| {
-        if whole && i < count { out.wrapping_add(i * pitch) } else { spares.wrapping_add(i * MOST_CHANNELS) }
+    let targets: [_; MAX_ROWS] = std::array::from_fn(|i| {
+        if whole && i < count { out.wrapping_add(i * pitch) } else { spares.wrapping_add(i * MAX_COLUMNS) }
     });
-    let job = Forward {
-        windows: &windows[..count],
-        taps: &[0],
-        cin: depth,
-        weights,
-        row: width,
+    let job = OuterProduct {
+        rows: &starts[..count],
+        segments: &[0],
+        length: depth,
+        panel,
+        panel_row: width,
         out: &targets[..count],
-        add: false,
+        accumulate: false,
     };
     // SAFETY: the caller's promise; targets take `width` numbers each, and are rows of the output or spare.
-    unsafe { engine.forward[1][count - 1](&job) };
+    unsafe { micro.outer_product[1][count - 1](&job) };
     if !whole {
-        for (i, row) in spare.as_chunks::<MOST_CHANNELS>().0.iter().take(count).enumerate() {
+        for (i, row) in spare.as_chunks::<MAX_COLUMNS>().0.iter().take(count).enumerate() {
             // SAFETY: the caller's promise.
             let out = unsafe { std::slice::from_raw_parts_mut(out.wrapping_add(i * pitch), used) };
             out.copy_from_slice(&row[..used]);

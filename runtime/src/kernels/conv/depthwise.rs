@@ -1,12 +1,13 @@
-//! Convolutions of every channel by itself, where a matrix product would be one column wide.
+//! Depthwise convolution: every channel by itself, where a matrix product would be one column wide.
 
 use super::super::number::Number;
 use super::super::simd::{self, Kernel};
+use super::super::threads::DisjointSlice;
 use super::Geometry;
-use super::block::{Output, for_each};
-use super::forward::Places;
+use super::blocking::for_each;
+use super::forward::OutputPositions;
 use super::patches::Patches;
-use super::phase::Phase;
+use super::polyphase::PolyphasePart;
 
 /// Windows that a thread takes at a time, for a thousand channels.
 const BLOCK: usize = 1 << 14;
@@ -17,7 +18,7 @@ pub(super) fn applies(geometry: &Geometry) -> bool {
 }
 
 /// Calls `visit(window, taps)` for windows `first..first + count`; `taps` are where each one's patch is in the input, and
-/// which tap of the phase it meets.
+/// which tap of the polyphase part it meets.
 fn visit_windows<T: Number>(
     patches: &Patches<'_, T>,
     first: usize,
@@ -29,11 +30,11 @@ fn visit_windows<T: Number>(
     patches.rows(first, count, |windows, starts, q| {
         for (i, window) in windows.enumerate() {
             taps.clear();
-            let (inside, place) = axis.inside(q + i);
+            let (inside, index) = axis.inside(q + i);
             for (outer, start) in starts.iter().enumerate() {
                 let Some(start) = start else { continue };
                 for (k, j) in inside.clone().enumerate() {
-                    let from = start + (place + k * axis.dilation) * patches.cin;
+                    let from = start + (index + k * axis.dilation) * patches.cin;
                     taps.push((from, outer * axis.taps + j));
                 }
             }
@@ -42,34 +43,34 @@ fn visit_windows<T: Number>(
     });
 }
 
-/// The kernel row of each tap of the phase.
-fn kernel_rows(geometry: &Geometry, phase: &Phase) -> Vec<usize> {
-    phase.kernel_indices(&geometry.kernel).iter().map(|tap| tap * geometry.cout).collect()
+/// The kernel row of each tap of the polyphase part.
+fn kernel_rows(geometry: &Geometry, part: &PolyphasePart) -> Vec<usize> {
+    part.kernel_indices(&geometry.kernel).iter().map(|tap| tap * geometry.cout).collect()
 }
 
 pub(super) fn forward<T: Number<Acc = T>>(
     geometry: &Geometry,
-    phase: &Phase,
+    part: &PolyphasePart,
     lhs: &[T],
     rhs: &[T],
-    out: &Output<T>,
+    out: &DisjointSlice<'_, T>,
     then: &(dyn Fn(usize, &mut [T]) + Sync),
 ) {
     let (cin, cout) = (geometry.cin, geometry.cout);
-    let patches = Patches::new(geometry, phase, lhs);
-    let (places, rows) = (Places::new(geometry, phase), kernel_rows(geometry, phase));
-    let (total, block) = (geometry.batch * phase.outs(), (BLOCK / cout).max(16));
-    for_each(total.div_ceil(block), total * phase.taps() * cout, Vec::new, |pairs: &mut Vec<_>, index| {
+    let patches = Patches::new(geometry, part, lhs);
+    let (positions, rows) = (OutputPositions::new(geometry, part), kernel_rows(geometry, part));
+    let (total, block) = (geometry.batch * part.outs(), (BLOCK / cout).max(16));
+    for_each(total.div_ceil(block), total * part.taps() * cout, Vec::new, |pairs: &mut Vec<_>, index| {
         let first = index * block;
         let count = block.min(total - first);
         visit_windows(&patches, first, count, |window, taps| {
             pairs.clear();
             pairs.extend(taps.iter().map(|&(from, tap)| (&lhs[from..][..cin], &rhs[rows[tap]..][..cout])));
             // SAFETY: windows have outputs of their own.
-            let out = unsafe { out.slice(places.of(window) * cout, cout) };
+            let out = unsafe { out.slice(positions.of(window) * cout, cout) };
             simd::run(Window { taps: pairs, out });
         });
-        if phase.whole {
+        if part.whole {
             // SAFETY: as above.
             then(first * cout, unsafe { out.slice(first * cout, count * cout) });
         }
@@ -131,18 +132,18 @@ fn add_products<T: Number>(x: &[T], w: &[T], out: &mut [T]) {
     }
 }
 
-/// Adds the kernel gradient over windows `first..first + count` to `sums`, which has a row of `cout` for each tap of the phase.
+/// Adds the kernel gradient over windows `first..first + count` to `sums`, which has a row of `cout` for each tap of the polyphase part.
 pub(super) fn add_weight_gradient<T: Number<Acc = T>>(
     geometry: &Geometry,
     patches: &Patches<'_, T>,
     out_grad: &[T],
-    places: &Places,
+    positions: &OutputPositions,
     (first, count): (usize, usize),
     sums: &mut [T],
 ) {
     let (cin, cout) = (geometry.cin, geometry.cout);
     visit_windows(patches, first, count, |window, taps| {
-        let gradient = &out_grad[places.of(window) * cout..][..cout];
+        let gradient = &out_grad[positions.of(window) * cout..][..cout];
         for &(from, tap) in taps {
             let (x, sum) = (&patches.input[from..][..cin], &mut sums[tap * cout..][..cout]);
             simd::run(AddProducts { x, gradient, sum });

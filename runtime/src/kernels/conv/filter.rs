@@ -1,4 +1,4 @@
-//! The weights of a convolution, as they are given or reversed for a gradient.
+//! The weights of a convolution, as they are given or reversed for a gradient, and how they are packed into panels.
 
 use std::ops::Range;
 
@@ -20,8 +20,8 @@ pub(super) enum Filter<'a, T> {
     Reversed(&'a [T]),
 }
 
-/// Some weights of a group.
-pub(super) struct Part<'a> {
+/// Some weights of a group: a block of the right matrix, in the words of a matrix product.
+pub(super) struct FilterBlock<'a> {
     pub group: usize,
     pub taps: &'a [usize],
     /// Channels of the input, and of the output, of the group.
@@ -58,23 +58,24 @@ impl<T: Number> Filter<'_, T> {
     pub fn pack(
         self,
         geometry: &Geometry,
-        part: &Part<'_>,
+        block: &FilterBlock<'_>,
         (width, narrow): (usize, usize),
         panel: usize,
         packed: &mut [T],
     ) {
         let (cin_each, cout_each) = (geometry.cin / geometry.groups, geometry.cout / geometry.groups);
-        let channels = part.channels.len();
-        for (index, packed) in packed.chunks_mut(panel).take(part.outputs.len().div_ceil(width)).enumerate() {
-            let first = part.outputs.start + index * width;
-            let outputs = first..part.outputs.end.min(first + width);
+        let channels = block.channels.len();
+        for (index, packed) in packed.chunks_mut(panel).take(block.outputs.len().div_ceil(width)).enumerate()
+        {
+            let first = block.outputs.start + index * width;
+            let outputs = first..block.outputs.end.min(first + width);
             let width = if outputs.len() <= narrow { narrow } else { width };
-            let taps = part.taps.iter().zip(packed.chunks_exact_mut(channels * width));
+            let taps = block.taps.iter().zip(packed.chunks_exact_mut(channels * width));
             match self {
                 Filter::Plain(data) => {
                     for (tap, to) in taps {
-                        let row = (tap * cin_each + part.channels.start) * geometry.cout;
-                        let from = &data[row + part.group * cout_each + outputs.start..];
+                        let row = (tap * cin_each + block.channels.start) * geometry.cout;
+                        let from = &data[row + block.group * cout_each + outputs.start..];
                         simd::run(CopyRows { from, step: geometry.cout, count: outputs.len(), to, width });
                     }
                 }
@@ -82,14 +83,14 @@ impl<T: Number> Filter<'_, T> {
                     let last = data.len() / (cout_each * geometry.cin) - 1;
                     let start = |tap: usize| {
                         let row = (last - tap) * cout_each + outputs.start;
-                        row * geometry.cin + part.group * cin_each + part.channels.start
+                        row * geometry.cin + block.group * cin_each + block.channels.start
                     };
                     for (index, (&tap, to)) in taps.enumerate() {
                         if outputs.len() < width {
                             to.fill(T::ZERO);
                         }
                         // The rows of the next tap are far away: no processor expects them.
-                        if let Some(&next) = part.taps.get(index + 1) {
+                        if let Some(&next) = block.taps.get(index + 1) {
                             for row in 0..outputs.len() {
                                 let row = data.as_ptr().wrapping_add(start(next) + row * geometry.cin);
                                 (0..channels)

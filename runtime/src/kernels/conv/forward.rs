@@ -1,14 +1,16 @@
-//! The convolution itself.
+//! The convolution itself: each polyphase part in the way that suits its shape, or as im2col, the matrix product of patches and
+//! kernel (see [`patches`](super::patches)).
 
 use super::super::matmul::{View, product};
 use super::super::number::Number;
 use super::super::simd::Level;
+use super::super::threads::DisjointSlice;
 use super::Geometry;
-use super::block::{Output, for_each, windows};
+use super::blocking::{for_each, windows};
 use super::filter::Filter;
 use super::patches::Patches;
-use super::phase::{Phase, phases};
-use super::{deep, depthwise, direct};
+use super::polyphase::{PolyphasePart, polyphase_parts};
+use super::{depthwise, direct, k_blocked};
 use crate::tensor::memory;
 
 /// Writes the convolution to `out` and calls `then` for all of it, piece by piece; the geometry has been checked against the
@@ -28,80 +30,80 @@ pub(super) fn forward<T: Number<Acc = T>>(
         out.fill(T::ZERO);
         return then(0, out);
     }
-    let output = Output::new(out);
-    let phases = phases(geometry);
-    if let Some(micro) = deep::applicable(level, geometry) {
-        for phase in &phases {
-            deep::forward(geometry, phase, &micro, lhs, filter, &output, then);
+    let output = DisjointSlice::new(out);
+    let parts = polyphase_parts(geometry);
+    if let Some(micro) = k_blocked::applicable(level, geometry) {
+        for part in &parts {
+            k_blocked::forward(geometry, part, micro, lhs, filter, &output, then);
         }
     } else {
         filter.with_plain(geometry, |rhs| {
-            for phase in &phases {
+            for part in &parts {
                 if depthwise::applies(geometry) {
-                    depthwise::forward(geometry, phase, lhs, rhs, &output, then);
-                } else if let Some(way) = direct::applicable(level, geometry, phase) {
-                    direct::forward(geometry, phase, &way, lhs, rhs, &output, then);
+                    depthwise::forward(geometry, part, lhs, rhs, &output, then);
+                } else if let Some(method) = direct::applicable(level, geometry, part) {
+                    direct::forward(geometry, part, &method, lhs, rhs, &output, then);
                 } else {
-                    by_products(geometry, phase, lhs, rhs, &output, then);
+                    by_products(geometry, part, lhs, rhs, &output, then);
                 }
             }
         });
     }
-    if !phases.iter().all(|phase| phase.whole) {
+    if !parts.iter().all(|part| part.whole) {
         then(0, out);
     }
 }
 
 /// Whether each output is summed in the same order whatever the size of the batch: `gemm` chooses by all of its sizes.
 pub(super) fn is_same_in_any_batch(level: Level, geometry: &Geometry) -> bool {
-    let is_deep = deep::applicable::<f32>(level, geometry).is_some()
-        && deep::applicable::<f64>(level, geometry).is_some();
+    let is_k_blocked = k_blocked::applicable::<f32>(level, geometry).is_some()
+        && k_blocked::applicable::<f64>(level, geometry).is_some();
     depthwise::applies(geometry)
-        || is_deep
-        || phases(geometry).iter().all(|phase| {
-            direct::applicable::<f32>(level, geometry, phase).is_some()
-                && direct::applicable::<f64>(level, geometry, phase).is_some()
+        || is_k_blocked
+        || polyphase_parts(geometry).iter().all(|part| {
+            direct::applicable::<f32>(level, geometry, part).is_some()
+                && direct::applicable::<f64>(level, geometry, part).is_some()
         })
 }
 
 /// Terms of a sum that are multiplied at a time, about, where there are more than twice as many.
-const LONG: usize = 1024;
+const KC: usize = 1024;
 
 /// Gathers blocks of patches and multiplies them with the kernel, group by group.
 fn by_products<T: Number<Acc = T>>(
     geometry: &Geometry,
-    phase: &Phase,
+    part: &PolyphasePart,
     lhs: &[T],
     rhs: &[T],
-    out: &Output<T>,
+    out: &DisjointSlice<'_, T>,
     then: &(dyn Fn(usize, &mut [T]) + Sync),
 ) {
     let (groups, cin, cout) = (geometry.groups, geometry.cin, geometry.cout);
     let (cin_each, cout_each) = (cin / groups, cout / groups);
-    let patches = Patches::new(geometry, phase, lhs);
+    let patches = Patches::new(geometry, part, lhs);
     let picked: Vec<T>;
-    let weights = if phase.whole {
+    let weights = if part.whole {
         rhs
     } else {
-        let taps = phase.kernel_indices(&geometry.kernel);
+        let taps = part.kernel_indices(&geometry.kernel);
         picked =
             taps.iter().flat_map(|tap| &rhs[tap * cin_each * cout..][..cin_each * cout]).copied().collect();
         &picked
     };
-    let places = Places::new(geometry, phase);
-    let (taps, depth) = (phase.taps(), phase.taps() * cin_each);
+    let positions = OutputPositions::new(geometry, part);
+    let (taps, depth) = (part.taps(), part.taps() * cin_each);
     // Of a long sum, some channels at a time: blocks of few windows would have the weights packed again and again.
-    let step = if depth > 2 * LONG { (LONG / taps).clamp(1, cin_each) } else { cin_each };
-    let (total, block) = (geometry.batch * phase.outs(), windows(taps * step));
+    let step = if depth > 2 * KC { (KC / taps).clamp(1, cin_each) } else { cin_each };
+    let (total, block) = (geometry.batch * part.outs(), windows(taps * step));
     let work = total * depth * cout;
     for_each(
         total.div_ceil(block),
         work,
         Default::default,
-        |(buffer, rows, part): &mut (Vec<T>, Vec<T>, Vec<T>), index| {
+        |(buffer, rows, packed): &mut (Vec<T>, Vec<T>, Vec<T>), index| {
             let first = index * block;
             let count = block.min(total - first);
-            let target = if phase.whole {
+            let target = if part.whole {
                 out.from(first * cout)
             } else {
                 memory::resize(rows, count * cout, T::ZERO);
@@ -120,13 +122,13 @@ fn by_products<T: Number<Acc = T>>(
                         View { start: weights.as_ptr(), row: cout as isize, col: 1 }
                             .from(start, g * cout_each)
                     } else {
-                        part.clear();
+                        packed.clear();
                         for tap in weights.chunks_exact(cin_each * cout) {
                             let rows = &tap[channels.start * cout..channels.end * cout];
                             rows.chunks_exact(cout)
-                                .for_each(|row| part.extend_from_slice(&row[g * cout_each..][..cout_each]));
+                                .for_each(|row| packed.extend_from_slice(&row[g * cout_each..][..cout_each]));
                         }
-                        View { start: part.as_ptr(), row: cout_each as isize, col: 1 }
+                        View { start: packed.as_ptr(), row: cout_each as isize, col: 1 }
                     };
                     let size = [count, taps * channels.len(), cout_each];
                     // SAFETY: `matrix` has a row for each window and `kernel` one for each tap and channel of the group; the
@@ -137,29 +139,29 @@ fn by_products<T: Number<Acc = T>>(
                     }
                 }
             }
-            if phase.whole {
+            if part.whole {
                 // SAFETY: windows have outputs of their own.
                 then(first * cout, unsafe { out.slice(first * cout, count * cout) });
             } else {
                 for (i, row) in rows.chunks_exact(cout).take(count).enumerate() {
                     // SAFETY: windows have outputs of their own.
-                    unsafe { out.slice(places.of(first + i) * cout, cout) }.copy_from_slice(row);
+                    unsafe { out.slice(positions.of(first + i) * cout, cout) }.copy_from_slice(row);
                 }
             }
         },
     );
 }
 
-/// Which output each window of a phase is.
-pub(super) struct Places {
-    /// By window of an example; empty if a window's number is its output's.
+/// Which output each window of a polyphase part is.
+pub(super) struct OutputPositions {
+    /// By window of an example; empty if a window's index is its output's.
     indices: Vec<usize>,
     example: usize,
 }
 
-impl Places {
-    pub fn new(geometry: &Geometry, phase: &Phase) -> Self {
-        let indices = if phase.whole { Vec::new() } else { phase.out_indices(&geometry.out_spatial) };
+impl OutputPositions {
+    pub fn new(geometry: &Geometry, part: &PolyphasePart) -> Self {
+        let indices = if part.whole { Vec::new() } else { part.out_indices(&geometry.out_spatial) };
         Self { indices, example: geometry.out_spatial.iter().product() }
     }
 

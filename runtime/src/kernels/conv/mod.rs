@@ -3,18 +3,18 @@
 //! Layouts are fixed: inputs are `[batch, spatial.., cin]`, kernels `[kernel.., cin / groups, cout]`, outputs
 //! `[batch, out.., cout]`. Nothing the size of all patches is ever in memory: blocks of them are gathered where a matrix
 //! product finds them in the cache. A dilated input (a transposed convolution, the gradient of a strided one) is cut into
-//! phases that read no inserted zeros. The numbers do not depend on how many threads there are.
+//! polyphase parts that read no inserted zeros. Results do not depend on how many threads there are.
 
-mod block;
-mod deep;
-mod deep_weight;
+mod blocking;
 mod depthwise;
 mod direct;
 mod filter;
 mod forward;
-mod frame;
+mod halo;
+mod k_blocked;
+mod k_blocked_weight;
 mod patches;
-mod phase;
+mod polyphase;
 #[cfg(test)]
 mod tests;
 mod weight;

@@ -1,14 +1,16 @@
-//! Gathering the patches that windows see, so that a convolution is a matrix product.
+//! im2col: gathers the patches that windows see, a block of windows at a time, so that a convolution is a matrix product.
+//!
+//! Source: K. Chellapilla, S. Puri and P. Simard, "High performance convolutional neural networks for document processing" (2006).
 
 use super::super::matmul::View;
 use super::super::number::Number;
 use super::Geometry;
-use super::phase::{Axis, Phase};
+use super::polyphase::{PartAxis, PolyphasePart};
 use crate::tensor::memory;
 
-/// Where the patches of a phase are read from.
+/// Where the patches of a polyphase part are read from.
 pub(super) struct Patches<'a, T> {
-    pub phase: &'a Phase,
+    pub part: &'a PolyphasePart,
     pub input: &'a [T],
     pub cin: usize,
     /// Input elements of one example, and windows of one.
@@ -22,24 +24,24 @@ pub(super) struct Patches<'a, T> {
 type Starts = Vec<Option<usize>>;
 
 impl<'a, T: Number> Patches<'a, T> {
-    pub fn new(geometry: &Geometry, phase: &'a Phase, input: &'a [T]) -> Self {
+    pub fn new(geometry: &Geometry, part: &'a PolyphasePart, input: &'a [T]) -> Self {
         let mut steps = vec![geometry.cin; geometry.in_spatial.len()];
         for d in (1..steps.len()).rev() {
             steps[d - 1] = steps[d] * geometry.in_spatial[d];
         }
         let example = geometry.in_spatial.iter().product::<usize>() * geometry.cin;
-        Self { phase, input, cin: geometry.cin, example, windows: phase.outs(), steps }
+        Self { part, input, cin: geometry.cin, example, windows: part.outs(), steps }
     }
 
     /// Calls `visit(windows, starts, q)` for each row of the windows `first..first + count` of all examples: `windows` are
-    /// numbered from `first`, the first of them is window `q` along the last dimension.
+    /// counted from `first`, the first of them is window `q` along the last dimension.
     pub fn rows(
         &self,
         first: usize,
         count: usize,
         mut visit: impl FnMut(std::ops::Range<usize>, &[Option<usize>], usize),
     ) {
-        let width = self.phase.axes.last().map_or(1, |axis| axis.outs);
+        let width = self.part.axes.last().map_or(1, |axis| axis.outs);
         let (mut window, end) = (first, first + count);
         let mut starts = Vec::new();
         while window < end {
@@ -54,17 +56,17 @@ impl<'a, T: Number> Patches<'a, T> {
     fn starts(&self, row: usize, rows: usize, starts: &mut Starts) {
         starts.clear();
         starts.push(Some(row / rows * self.example));
-        let outer = &self.phase.axes[..self.phase.axes.len().saturating_sub(1)];
+        let outer = &self.part.axes[..self.part.axes.len().saturating_sub(1)];
         let mut below = rows;
         let mut rest = row % rows;
         for (axis, &step) in outer.iter().zip(&self.steps) {
             below /= axis.outs;
             let q = rest / below;
             rest %= below;
-            let (inside, place) = axis.inside(q);
+            let (inside, index) = axis.inside(q);
             let tap = |start: Option<usize>, j: usize| {
-                let place = place + j.wrapping_sub(inside.start).wrapping_mul(axis.dilation);
-                start.filter(|_| inside.contains(&j)).map(|start| start + place * step)
+                let index = index + j.wrapping_sub(inside.start).wrapping_mul(axis.dilation);
+                start.filter(|_| inside.contains(&j)).map(|start| start + index * step)
             };
             let before = std::mem::take(starts);
             starts.extend(
@@ -77,8 +79,8 @@ impl<'a, T: Number> Patches<'a, T> {
     }
 
     /// The last axis; for no spatial dimension at all, one window with one tap.
-    pub fn last(&self) -> Axis {
-        self.phase.axes.last().copied().unwrap_or(Axis::plain(1))
+    pub fn last(&self) -> PartAxis {
+        self.part.axes.last().copied().unwrap_or(PartAxis::plain(1))
     }
 
     /// Returns the patches of windows `first..first + count` as a matrix with a row per window and a column per tap and
@@ -90,11 +92,11 @@ impl<'a, T: Number> Patches<'a, T> {
         channels: std::ops::Range<usize>,
         buffer: &mut Vec<T>,
     ) -> View<T> {
-        if self.phase.is_identity() {
+        if self.part.is_identity() {
             let start = self.input[first * self.cin + channels.start..].as_ptr();
             return View { start, row: self.cin as isize, col: 1 };
         }
-        let depth = self.phase.taps() * channels.len();
+        let depth = self.part.taps() * channels.len();
         buffer.clear();
         memory::resize(buffer, count * depth, T::ZERO);
         if self.cin == 1 {
@@ -115,11 +117,11 @@ impl<'a, T: Number> Patches<'a, T> {
         buffer: &mut [T],
     ) {
         let (axis, cin, each) = (self.last(), self.cin, channels.len());
-        let depth = self.phase.taps() * each;
+        let depth = self.part.taps() * each;
         let runs = each == cin && axis.dilation == 1;
         self.rows(first, count, |windows, starts, q| {
             for (i, window) in windows.enumerate() {
-                let (inside, place) = axis.inside(q + i);
+                let (inside, index) = axis.inside(q + i);
                 if inside.is_empty() {
                     continue;
                 }
@@ -127,14 +129,14 @@ impl<'a, T: Number> Patches<'a, T> {
                 for (taps, start) in patch.chunks_exact_mut(axis.taps * each).zip(starts) {
                     let Some(start) = start else { continue };
                     if runs {
-                        let source = &self.input[start + place * cin..][..inside.len() * cin];
+                        let source = &self.input[start + index * cin..][..inside.len() * cin];
                         taps[inside.start * each..inside.end * each].copy_from_slice(source);
                         continue;
                     }
                     for (k, tap) in
                         taps[inside.start * each..inside.end * each].chunks_exact_mut(each).enumerate()
                     {
-                        let from = start + (place + k * axis.dilation) * cin + channels.start;
+                        let from = start + (index + k * axis.dilation) * cin + channels.start;
                         tap.copy_from_slice(&self.input[from..][..each]);
                     }
                 }
@@ -150,9 +152,9 @@ impl<'a, T: Number> Patches<'a, T> {
                 let Some(start) = *start else { continue };
                 for j in 0..axis.taps {
                     let row = &mut buffer[(outer * axis.taps + j) * count..][windows.clone()];
-                    let place = axis.origin + (q * axis.stride + j * axis.dilation) as isize;
-                    let skip = if place < 0 { place.unsigned_abs().div_ceil(axis.stride) } else { 0 };
-                    let from = place + (skip * axis.stride) as isize;
+                    let index = axis.origin + (q * axis.stride + j * axis.dilation) as isize;
+                    let skip = if index < 0 { index.unsigned_abs().div_ceil(axis.stride) } else { 0 };
+                    let from = index + (skip * axis.stride) as isize;
                     if skip >= row.len() || from >= axis.size as isize {
                         continue;
                     }

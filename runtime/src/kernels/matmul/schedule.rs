@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::super::number::Number;
 use super::super::simd::Level;
-use super::super::threads;
+use super::super::threads::{self, DisjointSlice};
 use super::block::FLAT;
 use super::{View, dot, product, skinny};
 use crate::tensor::memory;
@@ -89,22 +89,6 @@ impl<T> Job<'_, T> {
     }
 }
 
-/// The output of a job, which threads write disjoint blocks of.
-pub(super) struct Output<T>(*mut T);
-
-// SAFETY: threads write through it to blocks that do not overlap.
-unsafe impl<T: Send> Sync for Output<T> {}
-
-impl<T> Output<T> {
-    pub fn new(out: &mut [T]) -> Self {
-        Self(out.as_mut_ptr())
-    }
-
-    pub fn at(&self, index: usize) -> *mut T {
-        self.0.wrapping_add(index)
-    }
-}
-
 /// One large product.
 ///
 /// # Safety
@@ -127,17 +111,17 @@ unsafe fn one<T: Number<Acc = T>>(
         Way::Blocks(rows, cols) => (rows, cols),
     };
     let (down, across) = (m.div_ceil(rows), n.div_ceil(cols));
-    let target = Output::new(out);
+    let target = DisjointSlice::new(out);
     threads::parallel(down * across, &|block| {
         let (i, j) = (block / across * rows, block % across * cols);
         let size = [rows.min(m - i), k, cols.min(n - j)];
         // SAFETY: a block of the matrices that the caller vouches for; blocks of `out` are disjoint.
-        unsafe { product(size, lhs.from(i, 0), rhs.from(0, j), target.at(i * n + j), n, false) };
+        unsafe { product(size, lhs.from(i, 0), rhs.from(0, j), target.from(i * n + j), n, false) };
         let (pieces, length) = if size[2] == n { (1, size[0] * n) } else { (size[0], size[2]) };
         for piece in 0..pieces {
             let first = (i + piece) * n + j;
             // SAFETY: part of this block, which is no other's: rows of it, or all of them where they follow each other.
-            then(first, unsafe { std::slice::from_raw_parts_mut(target.at(first), length) });
+            then(first, unsafe { target.slice(first, length) });
         }
     });
 }
@@ -213,7 +197,7 @@ unsafe fn split_depth<T: Number<Acc = T>>(
 ) {
     let count = k.div_ceil(depth);
     let mut parts = memory::zeroed(count * m * n);
-    let target = Output::new(&mut parts);
+    let target = DisjointSlice::new(&mut parts);
     // Neighbours change places every now and then: what a thread has read last may still be in its cache.
     let is_turned = TURNS.fetch_add(1, Ordering::Relaxed).count_ones() % 2 == 1;
     let turned = usize::from(is_turned && count.is_multiple_of(2));
@@ -222,7 +206,7 @@ unsafe fn split_depth<T: Number<Acc = T>>(
         let p = part * depth;
         // SAFETY: a part of the matrices that the caller vouches for; parts have outputs of their own.
         unsafe {
-            let out = target.at(part * m * n);
+            let out = target.from(part * m * n);
             product([m, depth.min(k - p), n], lhs.from(0, p), rhs.from(p, 0), out, n, false);
         }
     });

@@ -4,7 +4,8 @@
 use super::super::microkernels::{MAX_COLUMNS, MAX_ROWS, Microkernels, OuterProduct};
 use super::super::number::Number;
 use super::super::simd::Level;
-use super::super::{scratch, threads, transpose};
+use super::super::threads::{self, DisjointSlice};
+use super::super::{scratch, transpose};
 use super::View;
 use crate::tensor::memory;
 
@@ -43,7 +44,7 @@ pub(super) unsafe fn product<T: Number>(
         unreachable!("the product was found to fit")
     };
     let width = 2 * micro.lanes;
-    let target = super::schedule::Output::new(out);
+    let target = DisjointSlice::new(out);
     threads::parallel(n.div_ceil(width), &|panel| {
         let column = panel * width;
         let used = width.min(n - column);
@@ -52,14 +53,14 @@ pub(super) unsafe fn product<T: Number>(
             unsafe { pack(rhs.from(0, column), [k, used], width, packed) };
             let height = micro.height(m);
             for first in (0..m).step_by(height) {
-                let (count, out) = (height.min(m - first), target.at(first * n + column));
+                let (count, out) = (height.min(m - first), target.from(first * n + column));
                 // SAFETY: the caller's promise; `packed` has `k` rows of `width` elements, and panels are disjoint.
                 unsafe { rows(micro, lhs.from(first, 0), (packed.as_ptr(), k), [count, used], (out, n)) };
             }
             for i in 0..m {
                 let first = i * n + column;
                 // SAFETY: a part of this panel.
-                then(first, unsafe { std::slice::from_raw_parts_mut(target.at(first), used) });
+                then(first, unsafe { target.slice(first, used) });
             }
         });
     });

@@ -30,6 +30,9 @@ pub(super) const MAX_ADJACENT: usize = 14;
 pub(super) const MAX_DOT_COLUMNS: usize = 4;
 pub(super) const MAX_DOT_ROWS: usize = 6;
 
+type OuterProductKernel<T> = unsafe fn(&OuterProduct<'_, T>);
+type WeightGradientKernel<T> = unsafe fn(&WeightGradient<'_, T>);
+
 /// The micro-kernels for one type on one instruction set.
 #[derive(Debug)]
 pub(super) struct Microkernels<T> {
@@ -38,7 +41,7 @@ pub(super) struct Microkernels<T> {
     /// Rows of a tile at most.
     pub max_rows: usize,
     /// By vectors of a panel and rows, each less one.
-    pub outer_product: [[unsafe fn(&OuterProduct<'_, T>); MAX_ROWS]; 2],
+    pub outer_product: [[OuterProductKernel<T>; MAX_ROWS]; 2],
     /// Rows of each of `packed_dots`.
     pub packed_dot_rows: [usize; MAX_DOT_COLUMNS],
     /// By columns, less one.
@@ -51,10 +54,10 @@ pub(super) struct Microkernels<T> {
     /// Weights of a tile at most.
     pub max_weights: usize,
     /// By vectors of output channels and weights, each less one.
-    pub weight_gradient: [[unsafe fn(&WeightGradient<'_, T>); MAX_WEIGHTS]; 2],
+    pub weight_gradient: [[WeightGradientKernel<T>; MAX_WEIGHTS]; 2],
     /// The same for weights with adjacent inputs.
     pub max_adjacent: usize,
-    pub adjacent_weight_gradient: [[unsafe fn(&WeightGradient<'_, T>); MAX_ADJACENT]; 2],
+    pub adjacent_weight_gradient: [[WeightGradientKernel<T>; MAX_ADJACENT]; 2],
 }
 
 impl<T: 'static> Microkernels<T> {

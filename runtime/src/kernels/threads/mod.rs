@@ -7,8 +7,10 @@
 //! There are as many threads as cores, or as `FLAXEN_NUM_THREADS` says, or [`set_count`]. A kernel that is called by a part
 //! of another one, or while another thread's kernel has the workers, runs on the thread that calls it.
 
+mod disjoint;
 mod pool;
 
+pub(super) use disjoint::DisjointSlice;
 use pool::Pool;
 
 static POOL: Pool = Pool::new();
@@ -103,21 +105,13 @@ pub fn chunks<T: Send>(out: &mut [T], size: usize, f: impl Fn(usize, &mut [T]) +
 
 fn chunks_dyn<T: Send>(out: &mut [T], size: usize, f: &(dyn Fn(usize, &mut [T]) + Sync)) {
     assert!(size > 0, "chunks of no elements");
-    let (length, start) = (out.len(), Shared(out.as_mut_ptr()));
-    let start = &start;
+    let (length, out) = (out.len(), DisjointSlice::new(out));
     parallel(length.div_ceil(size), &|i| {
         let first = i * size;
         // SAFETY: a part of `out` that no other index has; each index is taken once.
-        let chunk = unsafe { std::slice::from_raw_parts_mut(start.0.add(first), size.min(length - first)) };
-        f(i, chunk);
+        f(i, unsafe { out.slice(first, size.min(length - first)) });
     });
 }
-
-/// Where threads find chunks that do not overlap.
-struct Shared<T>(*mut T);
-
-// SAFETY: each chunk behind it is used by one thread.
-unsafe impl<T: Send> Sync for Shared<T> {}
 
 /// Calls `f` with each number below `count`, on any thread, in any order.
 pub fn parallel(count: usize, f: &(dyn Fn(usize) + Sync)) {

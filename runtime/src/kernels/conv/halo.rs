@@ -1,75 +1,79 @@
-//! The part of an input that a band of windows reads, as one block in which every window meets every tap.
+//! Halo tiles: what a strip of windows reads of the input, as one block in which every window meets every tap.
+//!
+//! A tile has what its windows share with those of the next strips (the halo), zeros where padding is, and nothing that no window
+//! reads. Inner loops over it need no bounds: `windows[i] + taps[t]` is always inside.
 
 use std::cmp::Ordering;
 use std::ops::Range;
 
 use super::super::number::Number;
 use super::super::simd;
+use super::super::threads::DisjointSlice;
 use super::Geometry;
-use super::block::{Output, for_each};
+use super::blocking::for_each;
 use super::filter::CopyRows;
-use super::phase::{Axis, Phase, gcd};
+use super::polyphase::{PartAxis, PolyphasePart, gcd};
 use crate::tensor::memory;
 
-/// Elements of a frame and windows of a band at most, where shapes allow: the outputs of a band and what they are made of
-/// stay in the second cache.
+/// Elements of a halo tile and windows of a strip at most, where shapes allow: the outputs of a strip and what they are made of
+/// stay in L2.
 const ELEMENTS: usize = 1 << 16;
 const WINDOWS: usize = 512;
-/// Pieces that the rows of a frame in blocks are copied in at most.
-const PIECES: usize = 64;
-/// Windows of a band at least, where more bands are wanted.
-const FEW_WINDOWS: usize = 48;
+/// Pieces that the rows of a halo tile in blocks are copied in at most.
+const MAX_PIECES: usize = 64;
+/// Windows of a strip at least, where more strips are wanted.
+const MIN_WINDOWS: usize = 48;
 
-/// How the windows of a phase are cut into bands, and where in the frame of a band its windows and taps are.
-pub(super) struct Frames<'a, T> {
+/// How the windows of a polyphase part are cut into strips, and where in the halo tile of a strip its windows and taps are.
+pub(super) struct HaloTiles<'a, T> {
     input: &'a [T],
     /// The batch and then the spatial dimensions.
-    axes: Vec<Axis>,
-    /// The axis that is cut; a band has one window along those before it and all windows along those behind.
+    axes: Vec<PartAxis>,
+    /// The axis that is cut; a strip has one window along those before it and all windows along those behind.
     cut: usize,
-    /// Windows along the cut axis in a band, but for the last one.
+    /// Windows along the cut axis in a strip, but for the last one.
     each: usize,
-    /// Whether no window reaches outside of the input, which then is the frame.
+    /// Whether no window reaches outside of the input, which then is the halo tile.
     in_place: bool,
-    /// Channels that lie together in a frame, all places of some of them before the next ones; `block` at most.
+    /// Channels that lie together in a halo tile, all positions of some of them before the next ones; `block` at most.
     pub blocks: Vec<Range<usize>>,
     block: usize,
-    /// How far apart the inputs are that a frame has along each axis: none that no window reads.
+    /// How far apart the inputs are that a halo tile has along each axis: none that no window reads.
     gaps: Vec<usize>,
-    /// Distance between neighbours along each axis, in the input and in a frame.
+    /// Distance between neighbours along each axis, in the input and in a halo tile.
     input_steps: Vec<usize>,
     steps: Vec<usize>,
-    /// Sizes of a frame.
+    /// Sizes of a halo tile.
     sizes: Vec<usize>,
-    /// Where each window of a band is, from where its frame starts.
+    /// Where each window of a strip is, from where its halo tile starts.
     pub windows: Vec<usize>,
     /// Where each tap is, from where its window is.
     pub taps: Vec<usize>,
 }
 
-/// Windows that follow each other, and their frame.
-pub(super) struct Band<T> {
+/// Windows that follow each other, and their halo tile.
+pub(super) struct Strip<T> {
     pub first: usize,
     pub count: usize,
-    pub frame: *const T,
+    pub halo: *const T,
 }
 
-// SAFETY: a band is a shared reference to plain numbers; whoever reads through it vouches for its extent.
-unsafe impl<T: Sync> Sync for Band<T> {}
+// SAFETY: a strip is a shared reference to plain values; whoever reads through it vouches for its extent.
+unsafe impl<T: Sync> Sync for Strip<T> {}
 
-impl<'a, T: Number> Frames<'a, T> {
-    /// The phase has at least one window and one tap. Of few windows there are still about as many bands as `wanted`.
-    pub fn new(geometry: &Geometry, phase: &Phase, input: &'a [T], wanted: usize) -> Self {
-        let windows = geometry.batch * phase.outs();
-        let most = windows.div_ceil(wanted).clamp(FEW_WINDOWS, WINDOWS);
+impl<'a, T: Number> HaloTiles<'a, T> {
+    /// The polyphase part has at least one window and one tap. Of few windows there are still about as many strips as `wanted`.
+    pub fn new(geometry: &Geometry, part: &PolyphasePart, input: &'a [T], wanted: usize) -> Self {
+        let windows = geometry.batch * part.outs();
+        let most = windows.div_ceil(wanted).clamp(MIN_WINDOWS, WINDOWS);
         let all = std::iter::once(0..geometry.cin).collect();
-        Self::with_blocks(geometry, phase, input, (geometry.cin, all), (most, ELEMENTS))
+        Self::with_blocks(geometry, part, input, (geometry.cin, all), (most, ELEMENTS))
     }
 
-    /// The same for frames in blocks of so many channels of a group, in order, and for bands of so many windows and elements.
+    /// The same for halo tiles in blocks of so many channels of a group, in order, and for strips of so many windows and elements.
     pub fn in_blocks(
         geometry: &Geometry,
-        phase: &Phase,
+        part: &PolyphasePart,
         input: &'a [T],
         block: usize,
         most: (usize, usize),
@@ -79,18 +83,18 @@ impl<'a, T: Number> Frames<'a, T> {
             let (first, end) = (g * cin_each, (g + 1) * cin_each);
             (first..end).step_by(block).map(move |channel| channel..end.min(channel + block))
         });
-        Self::with_blocks(geometry, phase, input, (block, blocks.collect()), most)
+        Self::with_blocks(geometry, part, input, (block, blocks.collect()), most)
     }
 
     fn with_blocks(
         geometry: &Geometry,
-        phase: &Phase,
+        part: &PolyphasePart,
         input: &'a [T],
         (block, blocks): (usize, Vec<Range<usize>>),
         most: (usize, usize),
     ) -> Self {
-        let batch = Axis::plain(geometry.batch);
-        let axes: Vec<Axis> = [batch].into_iter().chain(phase.axes.iter().copied()).collect();
+        let batch = PartAxis::plain(geometry.batch);
+        let axes: Vec<PartAxis> = [batch].into_iter().chain(part.axes.iter().copied()).collect();
         let in_place = blocks.len() == 1
             && axes
                 .iter()
@@ -113,14 +117,14 @@ impl<'a, T: Number> Frames<'a, T> {
         };
         let sizes: Vec<usize> = (0..axes.len()).map(|d| extent(d, outs(d))).collect();
         let steps = if in_place { input_steps.clone() } else { products(&sizes, block) };
-        let places = |count: &dyn Fn(usize) -> usize, step: &dyn Fn(usize) -> usize| {
-            (0..axes.len()).fold(vec![0], |places: Vec<usize>, d| {
+        let offsets = |count: &dyn Fn(usize) -> usize, step: &dyn Fn(usize) -> usize| {
+            (0..axes.len()).fold(vec![0], |offsets: Vec<usize>, d| {
                 let inner = (0..count(d)).map(|i| i * step(d));
-                places.iter().flat_map(|place| inner.clone().map(move |inner| place + inner)).collect()
+                offsets.iter().flat_map(|offset| inner.clone().map(move |inner| offset + inner)).collect()
             })
         };
-        let windows = places(&outs, &|d| axes[d].stride / gaps[d] * steps[d]);
-        let taps = places(&|d| axes[d].taps, &|d| axes[d].dilation / gaps[d] * steps[d]);
+        let windows = offsets(&outs, &|d| axes[d].stride / gaps[d] * steps[d]);
+        let taps = offsets(&|d| axes[d].taps, &|d| axes[d].dilation / gaps[d] * steps[d]);
         Self {
             input,
             axes,
@@ -138,21 +142,22 @@ impl<'a, T: Number> Frames<'a, T> {
         }
     }
 
-    /// Elements of a block of a frame, from the start of which the next one starts.
+    /// Elements of a block of a halo tile, from the start of which the next one starts.
     pub fn block_size(&self) -> usize {
         self.steps[0] * self.sizes[0]
     }
 
-    /// How many bands there are.
-    pub fn bands(&self) -> usize {
+    /// How many strips there are.
+    pub fn strips(&self) -> usize {
         let before: usize = self.axes[..self.cut].iter().map(|axis| axis.outs).product();
         before * self.axes[self.cut].outs.div_ceil(self.each)
     }
 
-    /// Makes the frame of a band ready, in `buffer` if need be.
+    /// Returns a strip with its halo tile, which is copied to `buffer` unless the input itself serves.
     ///
-    /// Reading `windows[i] + taps[t] + c` elements behind the frame is inside it for `i < count` and `c < cin`.
-    pub fn band(&self, index: usize, buffer: &mut Vec<T>) -> Band<T> {
+    /// Reading `windows[i] + taps[t] + c` elements behind the halo tile is inside it for `i < count` and `c < cin`.
+    pub fn strip(&self, index: usize, buffer: &mut Vec<T>) -> Strip<T> {
+        // Strips are counted in row-major order: over the axes before the cut one, each of one window, and then along that.
         let axis = &self.axes[self.cut];
         let per_line = axis.outs.div_ceil(self.each);
         let (line, out) = (index / per_line, index % per_line * self.each);
@@ -166,7 +171,7 @@ impl<'a, T: Number> Frames<'a, T> {
         }
         let per_out = self.windows.len() / self.each;
         let (first, count) = ((line * axis.outs + out) * per_out, outs * per_out);
-        let frame = if self.in_place {
+        let halo = if self.in_place {
             let offset: usize =
                 starts.iter().zip(&self.input_steps).map(|(&i, step)| i as usize * step).sum();
             self.input[offset..].as_ptr()
@@ -174,7 +179,7 @@ impl<'a, T: Number> Frames<'a, T> {
             self.copy(&starts, outs, buffer);
             buffer.as_ptr()
         };
-        Band { first, count, frame }
+        Strip { first, count, halo }
     }
 
     /// Copies the box at `starts`, of `outs` windows along the cut axis, and writes zeros where it is outside of the input.
@@ -188,11 +193,11 @@ impl<'a, T: Number> Frames<'a, T> {
             if d == self.cut { (span(&self.axes[d], outs) - 1) / self.gaps[d] + 1 } else { self.sizes[d] }
         };
         let rows = (0..last).map(height).product();
-        let output = Output::new(buffer);
+        let output = DisjointSlice::new(buffer);
         if self.blocks.len() == 1 {
             return self.copy_rows(starts, &height, 0..rows, &output);
         }
-        let each = rows.div_ceil(PIECES);
+        let each = rows.div_ceil(MAX_PIECES);
         for_each(
             rows.div_ceil(each),
             size,
@@ -209,7 +214,7 @@ impl<'a, T: Number> Frames<'a, T> {
         starts: &[isize],
         height: &(dyn Fn(usize) -> usize + Sync),
         rows: Range<usize>,
-        buffer: &Output<T>,
+        buffer: &DisjointSlice<'_, T>,
     ) {
         let last = self.axes.len() - 1;
         let (width, start, gap, block) = (height(last), starts[last], self.gaps[last], self.block);
@@ -227,13 +232,13 @@ impl<'a, T: Number> Frames<'a, T> {
         for _ in rows {
             let (mut from, mut to, mut inside) = (0, 0, skip < end);
             for (d, &i) in index.iter().enumerate() {
-                let place = starts[d] + (i * self.gaps[d]) as isize;
-                inside &= place >= 0 && (place as usize) < self.axes[d].size;
-                from = (from as isize + place * self.input_steps[d] as isize) as usize;
+                let input = starts[d] + (i * self.gaps[d]) as isize;
+                inside &= input >= 0 && (input as usize) < self.axes[d].size;
+                from = (from as isize + input * self.input_steps[d] as isize) as usize;
                 to += i * self.steps[d];
             }
             for (index, channels) in self.blocks.iter().enumerate() {
-                // SAFETY: rows and blocks have places of their own.
+                // SAFETY: rows and blocks do not overlap.
                 let row = unsafe { buffer.slice(index * self.block_size() + to, width * block) };
                 if !inside {
                     row.fill(T::ZERO);
@@ -261,22 +266,22 @@ impl<'a, T: Number> Frames<'a, T> {
     }
 }
 
-/// What `outs` windows along an axis reach over.
-fn span(axis: &Axis, outs: usize) -> usize {
+/// How many inputs `outs` windows along an axis span.
+fn span(axis: &PartAxis, outs: usize) -> usize {
     outs.saturating_sub(1) * axis.stride + axis.taps.saturating_sub(1) * axis.dilation + 1
 }
 
 /// How far apart the inputs are that windows along an axis read.
-fn gap(axis: &Axis) -> usize {
+fn gap(axis: &PartAxis) -> usize {
     let stride = if axis.outs > 1 { axis.stride } else { 0 };
     let dilation = if axis.taps > 1 { axis.dilation } else { 0 };
     gcd(stride, dilation).max(1)
 }
 
-/// The first axis along which a band of some windows, `most` of all, and its frame are small enough, and how many windows
+/// The first axis along which a strip of some windows, `most` of all, and its halo tile are small enough, and how many windows
 /// that is.
 fn cut(
-    axes: &[Axis],
+    axes: &[PartAxis],
     extent: impl Fn(usize, usize) -> usize,
     cin: usize,
     (most, elements): (usize, usize),

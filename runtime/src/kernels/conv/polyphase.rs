@@ -1,15 +1,17 @@
-//! A convolution over a dilated input as several over the input itself.
+//! Polyphase decomposition: a convolution over a dilated input (a transposed one) as several over the input itself.
 //!
 //! Windows that start at the same remainder modulo the input dilation meet input elements, rather than inserted zeros, with
-//! the same taps. So these windows and these taps make a convolution without input dilation: a phase. Without input
-//! dilation there is one phase.
+//! the same taps. So these windows and these taps make a convolution without input dilation: a polyphase part. Without input
+//! dilation there is one part.
+//!
+//! Source: P. P. Vaidyanathan, "Multirate systems and filter banks" (1993), §4.3, for each spatial dimension by itself.
 
 use super::Geometry;
 
-/// One spatial dimension of a phase: window `q` of `outs` is output `first_out + q·out_step`; its tap `j` of `taps` is
+/// One spatial dimension of a polyphase part: window `q` of `outs` is output `first_out + q·out_step`; its tap `j` of `taps` is
 /// kernel element `first_tap + j·tap_step` and reads input `origin + q·stride + j·dilation`, if there is one.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Axis {
+pub(super) struct PartAxis {
     pub size: usize,
     pub outs: usize,
     pub first_out: usize,
@@ -22,7 +24,7 @@ pub(super) struct Axis {
     pub dilation: usize,
 }
 
-impl Axis {
+impl PartAxis {
     /// One tap at each of `size` windows: what a batch is.
     pub fn plain(size: usize) -> Self {
         Self {
@@ -61,13 +63,13 @@ impl Axis {
 
 /// A convolution without input dilation over some windows and taps of another.
 #[derive(Debug)]
-pub(super) struct Phase {
-    pub axes: Vec<Axis>,
+pub(super) struct PolyphasePart {
+    pub axes: Vec<PartAxis>,
     /// Whether these are all windows and all taps.
     pub whole: bool,
 }
 
-impl Phase {
+impl PolyphasePart {
     /// Windows of one example.
     pub fn outs(&self) -> usize {
         self.axes.iter().map(|axis| axis.outs).product()
@@ -78,9 +80,9 @@ impl Phase {
         self.axes.iter().map(|axis| axis.taps).product()
     }
 
-    /// Whether each window reads just the input element at its own place.
+    /// Whether each window reads just the input element at its own position.
     pub fn is_identity(&self) -> bool {
-        self.whole && self.axes.iter().all(Axis::is_identity)
+        self.whole && self.axes.iter().all(PartAxis::is_identity)
     }
 
     /// The row-major index of each tap in the kernel of the convolution.
@@ -104,27 +106,29 @@ impl Phase {
     }
 }
 
-/// Returns the phases of a convolution; those without windows are left out.
-pub(super) fn phases(geometry: &Geometry) -> Vec<Phase> {
-    let mut phases = vec![Phase { axes: Vec::new(), whole: true }];
+/// Returns the polyphase parts of a convolution; those without windows are left out.
+pub(super) fn polyphase_parts(geometry: &Geometry) -> Vec<PolyphasePart> {
+    let mut parts = vec![PolyphasePart { axes: Vec::new(), whole: true }];
     for d in 0..geometry.kernel.len() {
         let axes = axes(geometry, d);
-        phases = phases
+        parts = parts
             .iter()
-            .flat_map(|phase| {
-                axes.iter().map(|&axis| Phase {
-                    axes: phase.axes.iter().copied().chain([axis]).collect(),
-                    whole: phase.whole && axes.len() == 1 && axis.taps == geometry.kernel[d],
+            .flat_map(|part| {
+                axes.iter().map(|&axis| PolyphasePart {
+                    axes: part.axes.iter().copied().chain([axis]).collect(),
+                    whole: part.whole && axes.len() == 1 && axis.taps == geometry.kernel[d],
                 })
             })
             .collect();
     }
-    phases
+    parts
 }
 
-fn axes(geometry: &Geometry, d: usize) -> Vec<Axis> {
+fn axes(geometry: &Geometry, d: usize) -> Vec<PartAxis> {
     let (inserted, stride, dilation) =
         (geometry.lhs_dilation[d], geometry.strides[d], geometry.rhs_dilation[d]);
+    // Windows repeat their remainder modulo `inserted` every `out_step`, taps every `tap_step`; a window has at most one first
+    // tap that meets an input element, and reads from there on without the inserted zeros.
     let out_step = inserted / gcd(inserted, stride);
     let tap_step = inserted / gcd(inserted, dilation);
     let (low, _) = geometry.padding[d];
@@ -134,7 +138,7 @@ fn axes(geometry: &Geometry, d: usize) -> Vec<Axis> {
             let hits = |&tap: &usize| position(first_out, tap).rem_euclid(inserted as isize) == 0;
             let first_tap = (0..tap_step.min(geometry.kernel[d])).find(hits);
             let tap = first_tap.unwrap_or(0);
-            Axis {
+            PartAxis {
                 size: geometry.in_spatial[d],
                 outs: (geometry.out_spatial[d] - first_out).div_ceil(out_step),
                 first_out,

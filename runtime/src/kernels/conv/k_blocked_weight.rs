@@ -1,5 +1,7 @@
-//! Gradients with respect to many weights: each of them is summed over thousands of windows in a register before it is written,
-//! while a panel of gradients stays in the first cache.
+//! The gradient with respect to many weights, K-blocked over windows (the `k` of this product): each weight is summed over
+//! hundreds of windows in a register before it is written, while a panel of gradients of the output stays in L1.
+//!
+//! Source: K. Goto and R. A. van de Geijn, as for [`k_blocked`](super::k_blocked); panels of gradients are the packed right matrix.
 
 use std::ops::Range;
 
@@ -7,29 +9,30 @@ use super::super::microkernels::{MAX_ADJACENT, MAX_COLUMNS, Microkernels, Weight
 use super::super::number::Number;
 use super::super::scratch;
 use super::super::simd::{self, Level};
+use super::super::threads::DisjointSlice;
 use super::Geometry;
-use super::block::{Output, for_each};
+use super::blocking::for_each;
 use super::filter::CopyRows;
-use super::forward::Places;
-use super::frame::{Band, Frames};
-use super::phase::phases;
+use super::forward::OutputPositions;
+use super::halo::{HaloTiles, Strip};
+use super::polyphase::polyphase_parts;
 use crate::tensor::memory;
 
-/// Weights of a group from which on they are many: sums of parts of the windows, side by side, would not stay in a cache.
-const MANY_WEIGHTS: usize = 1 << 17;
+/// Weights of a group from which on they are many: partial sums over windows, side by side, would not stay in a cache.
+const MIN_WEIGHTS: usize = 1 << 17;
 /// Channels of a block of the input, about: the inputs of a tile are neighbours, and those of its windows lie close.
-const CHANNELS: usize = 56;
-/// Windows and elements of the frame of a band at most, where shapes allow: it stays in the second cache, mostly.
-const BAND: (usize, usize) = (384, 1 << 18);
+const MC_CHANNELS: usize = 56;
+/// Windows and elements of the halo tile of a strip at most, where shapes allow: it stays in L2, mostly.
+const STRIP: (usize, usize) = (384, 1 << 18);
 /// Windows that all weights of a tap are multiplied with before the next ones.
-const CHUNK: usize = 256;
+const KC_WINDOWS: usize = 256;
 
-/// Returns the inner loops for a gradient of many weights: by sizes that do not depend on the batch.
+/// Returns the micro-kernels for a gradient of many weights: by sizes that do not depend on the batch.
 pub(super) fn applicable<T: Number>(level: Level, geometry: &Geometry) -> Option<&'static Microkernels<T>> {
     let (cin_each, cout_each) = (geometry.cin / geometry.groups, geometry.cout / geometry.groups);
     let weights = geometry.kernel.iter().product::<usize>() * cin_each * cout_each;
     let micro = Microkernels::of(level)?;
-    (weights >= MANY_WEIGHTS && cout_each >= micro.lanes).then_some(micro)
+    (weights >= MIN_WEIGHTS && cout_each >= micro.lanes).then_some(micro)
 }
 
 /// Writes the gradient to `rhs_grad`; nothing is empty, and the geometry has been checked against the slices.
@@ -40,8 +43,8 @@ pub(super) fn weight_gradient<T: Number>(
     out_grad: &[T],
     rhs_grad: &mut [T],
 ) {
-    let phases = phases(geometry);
-    let written = phases.iter().all(|phase| phase.whole);
+    let parts = polyphase_parts(geometry);
+    let written = parts.iter().all(|part| part.whole);
     if !written {
         rhs_grad.fill(T::ZERO);
     }
@@ -49,21 +52,29 @@ pub(super) fn weight_gradient<T: Number>(
     let most = micro.max_adjacent;
     // Tiles of one height, and whole numbers of them in a block.
     let height = cin_each.div_ceil(cin_each.div_ceil(most));
-    let block = (height * (CHANNELS / height).max(1)).min(cin_each);
-    let out = Output::new(rhs_grad);
-    for phase in phases.iter().filter(|phase| phase.taps() > 0) {
-        let frames = Frames::in_blocks(geometry, phase, lhs, block, BAND);
-        let places = Places::new(geometry, phase);
-        let taps = phase.kernel_indices(&geometry.kernel);
+    let block = (height * (MC_CHANNELS / height).max(1)).min(cin_each);
+    let out = DisjointSlice::new(rhs_grad);
+    for part in parts.iter().filter(|part| part.taps() > 0) {
+        let halos = HaloTiles::in_blocks(geometry, part, lhs, block, STRIP);
+        let positions = OutputPositions::new(geometry, part);
+        let taps = part.kernel_indices(&geometry.kernel);
         scratch::with(|buffer| {
             scratch::with(|gradient| {
-                for index in 0..frames.bands() {
-                    let band = frames.band(index, buffer);
+                for index in 0..halos.strips() {
+                    let strip = halos.strip(index, buffer);
                     let width = 2 * micro.lanes;
-                    pack(geometry, (&places, phase.whole), &band, width, out_grad, gradient);
+                    pack(geometry, (&positions, part.whole), &strip, width, out_grad, gradient);
                     let add = !written || index > 0;
-                    let job =
-                        Job { geometry, micro, height, frames: &frames, band, gradient, add, out: &out };
+                    let job = StripGradient {
+                        geometry,
+                        micro,
+                        height,
+                        halos: &halos,
+                        strip,
+                        gradient,
+                        add,
+                        out: &out,
+                    };
                     job.run(&taps);
                 }
             });
@@ -71,20 +82,20 @@ pub(super) fn weight_gradient<T: Number>(
     }
 }
 
-/// Copies the gradients of the windows of a band, a panel of channels after the other, with zeros behind those of each group.
+/// Copies the gradients of the windows of a strip, a panel of channels after the other, with zeros behind those of each group.
 fn pack<T: Number>(
     geometry: &Geometry,
-    (places, is_whole): (&Places, bool),
-    band: &Band<T>,
+    (positions, is_whole): (&OutputPositions, bool),
+    strip: &Strip<T>,
     width: usize,
     out_grad: &[T],
     packed: &mut Vec<T>,
 ) {
     let cout_each = geometry.cout / geometry.groups;
     let panels = cout_each.div_ceil(width);
-    let size = geometry.groups * panels * band.count * width;
+    let size = geometry.groups * panels * strip.count * width;
     memory::resize(packed, packed.len().max(size), T::ZERO);
-    let output = Output::new(packed);
+    let output = DisjointSlice::new(packed);
     for_each(
         geometry.groups * panels,
         size,
@@ -93,43 +104,43 @@ fn pack<T: Number>(
             let (group, first) = (index / panels, index % panels * width);
             let used = width.min(cout_each - first);
             // SAFETY: panels do not overlap.
-            let panel = unsafe { output.slice(index * band.count * width, band.count * width) };
+            let panel = unsafe { output.slice(index * strip.count * width, strip.count * width) };
             let from =
-                |window: usize| &out_grad[places.of(window) * geometry.cout + group * cout_each + first..];
+                |window: usize| &out_grad[positions.of(window) * geometry.cout + group * cout_each + first..];
             let copy = |from: &[T], to: &mut [T]| {
                 simd::run(CopyRows { from, step: geometry.cout, count: used, to, width });
             };
             if is_whole {
-                copy(from(band.first), panel);
+                copy(from(strip.first), panel);
             } else {
                 let rows = panel.chunks_exact_mut(width).enumerate();
-                rows.for_each(|(window, row)| copy(from(band.first + window), row));
+                rows.for_each(|(window, row)| copy(from(strip.first + window), row));
             }
         },
     );
 }
 
-/// What the windows of a band contribute.
-struct Job<'a, T> {
+/// What the windows of a strip add to the gradient.
+struct StripGradient<'a, T> {
     geometry: &'a Geometry,
     micro: &'a Microkernels<T>,
     /// Channels of a tile.
     height: usize,
-    frames: &'a Frames<'a, T>,
-    band: Band<T>,
+    halos: &'a HaloTiles<'a, T>,
+    strip: Strip<T>,
     /// Gradients in panels.
     gradient: &'a [T],
     /// Whether there are sums already.
     add: bool,
-    out: &'a Output<T>,
+    out: &'a DisjointSlice<'a, T>,
 }
 
-impl<T: Number> Job<'_, T> {
+impl<T: Number> StripGradient<'_, T> {
     fn run(&self, taps: &[usize]) {
         let Geometry { groups, cin, cout, .. } = *self.geometry;
         let (cout_each, width) = (cout / groups, 2 * self.micro.lanes);
         let panels = cout_each.div_ceil(width);
-        let work = self.band.count * taps.len() * cin / groups * cout;
+        let work = self.strip.count * taps.len() * cin / groups * cout;
         for_each(
             groups * panels * taps.len(),
             work,
@@ -138,29 +149,30 @@ impl<T: Number> Job<'_, T> {
                 let (panel, tap) = (index / taps.len(), index % taps.len());
                 let first = panel % panels * width;
                 let outputs = first..cout_each.min(first + width);
-                self.tap(panel, (panel / panels, outputs), (taps[tap], self.frames.taps[tap]));
+                self.tap(panel, (panel / panels, outputs), (taps[tap], self.halos.taps[tap]));
             },
         );
     }
 
     /// The weights of a tap for a panel of output channels of a group.
-    fn tap(&self, panel: usize, (group, outputs): (usize, Range<usize>), (tap, place): (usize, usize)) {
+    fn tap(&self, panel: usize, (group, outputs): (usize, Range<usize>), (tap, offset): (usize, usize)) {
         let Geometry { groups, cin, cout, .. } = *self.geometry;
-        let (cin_each, cout_each, count) = (cin / groups, cout / groups, self.band.count);
+        let (cin_each, cout_each, count) = (cin / groups, cout / groups, self.strip.count);
         let width = 2 * self.micro.lanes;
         let gradient = &self.gradient[panel * count * width..][..count * width];
         // A panel of few channels has a vector of zeros behind them, which need not be multiplied.
         let vectors = if outputs.len() <= self.micro.lanes { 1 } else { 2 };
         let whole = outputs.len() == vectors * self.micro.lanes;
-        let mut spare = [T::ZERO; MAX_ADJACENT * MAX_COLUMNS];
-        let blocks = self.frames.blocks.len() / groups;
-        let each = count.div_ceil(count.div_ceil(CHUNK));
+        let mut edge = [T::ZERO; MAX_ADJACENT * MAX_COLUMNS];
+        // Around the micro-kernel, from the outside: windows in blocks of `KC_WINDOWS`, blocks of channels, tiles of their weights.
+        let blocks = self.halos.blocks.len() / groups;
+        let each = count.div_ceil(count.div_ceil(KC_WINDOWS));
         for start in (0..count).step_by(each) {
-            let windows = &self.frames.windows[start..count.min(start + each)];
+            let windows = &self.halos.windows[start..count.min(start + each)];
             let add = self.add || start > 0;
             for index in group * blocks..(group + 1) * blocks {
-                let block = &self.frames.blocks[index];
-                let frame = self.band.frame.wrapping_add(index * self.frames.block_size() + place);
+                let block = &self.halos.blocks[index];
+                let halo = self.strip.halo.wrapping_add(index * self.halos.block_size() + offset);
                 for channel in block.clone().step_by(self.height) {
                     let weights = self.height.min(block.end - channel);
                     let row = (tap * cin_each + channel - group * cin_each) * cout
@@ -168,23 +180,23 @@ impl<T: Number> Job<'_, T> {
                         + outputs.start;
                     let offsets: [_; MAX_ADJACENT] = std::array::from_fn(|i| channel - block.start + i);
                     let job = WeightGradient {
-                        input: frame,
+                        input: halo,
                         windows,
                         offsets: &offsets[..weights],
                         gradient: gradient[start * width..].as_ptr(),
                         gradient_row: width,
-                        sums: if whole { self.out.from(row) } else { spare.as_mut_ptr() },
+                        sums: if whole { self.out.from(row) } else { edge.as_mut_ptr() },
                         sums_row: if whole { cout } else { MAX_COLUMNS },
                         accumulate: add && whole,
                     };
-                    // SAFETY: a block of the frame has these channels at every tap of its windows, `gradient` two vectors for
-                    // each window, and the target takes whole vectors for each weight: spare ones, or this tap's in the output.
+                    // SAFETY: a block of the halo tile has these channels at every tap of its windows, `gradient` two vectors for
+                    // each window, and the target takes whole vectors for each weight: those of the edge tile, or this tap's in the output.
                     unsafe { self.micro.adjacent_weight_gradient[vectors - 1][weights - 1](&job) };
                     if !whole {
-                        for (i, spare) in spare.chunks_exact(MAX_COLUMNS).take(weights).enumerate() {
+                        for (i, edge) in edge.chunks_exact(MAX_COLUMNS).take(weights).enumerate() {
                             // SAFETY: these weights are no one else's.
                             let sums = unsafe { self.out.slice(row + i * cout, outputs.len()) };
-                            for (sum, &x) in sums.iter_mut().zip(spare) {
+                            for (sum, &x) in sums.iter_mut().zip(edge) {
                                 *sum = if add { sum.plus(x) } else { x };
                             }
                         }

@@ -1,9 +1,9 @@
-//! How the windows of a phase are cut into blocks: by shapes alone where sums go across windows, never by the number of
-//! threads there.
+//! Cache blocking: how the windows of a polyphase part are cut into blocks, by shapes alone where sums go across windows, never by
+//! the number of threads there.
 
 use super::super::threads;
 
-/// Elements of a block of patches: with its part of the output it stays in the second cache.
+/// Elements of a block of patches: with its rows of the output it stays in L2.
 const PATCHES: usize = 1 << 16;
 /// Multiplications that take as long as a scalar operation that goes through memory.
 const PER_OPERATION: usize = 4;
@@ -35,32 +35,5 @@ pub(super) fn for_each<S>(
             let mut state = state();
             (piece * each..count.min((piece + 1) * each)).for_each(|index| work(&mut state, index));
         });
-    }
-}
-
-/// An output that threads write disjoint parts of.
-pub(super) struct Output<T>(*mut T, usize);
-
-// SAFETY: threads write through it to parts that do not overlap.
-unsafe impl<T: Send> Sync for Output<T> {}
-
-impl<T> Output<T> {
-    pub fn new(out: &mut [T]) -> Self {
-        Self(out.as_mut_ptr(), out.len())
-    }
-
-    /// A pointer to the element at `index`, for as many elements as follow it.
-    pub fn from(&self, index: usize) -> *mut T {
-        assert!(index <= self.1);
-        self.0.wrapping_add(index)
-    }
-
-    /// # Safety
-    /// While the slice lives, no one else touches these elements.
-    #[allow(clippy::mut_from_ref, reason = "the point of this type")]
-    pub unsafe fn slice(&self, index: usize, length: usize) -> &mut [T] {
-        assert!(index + length <= self.1);
-        // SAFETY: inside the output, and nobody else's by the caller's promise.
-        unsafe { std::slice::from_raw_parts_mut(self.from(index), length) }
     }
 }

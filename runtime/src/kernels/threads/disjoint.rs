@@ -1,0 +1,34 @@
+//! A slice that threads write disjoint parts of.
+
+use std::marker::PhantomData;
+
+/// A slice whose elements are handed out without a borrow: each part by itself, to whichever thread writes it.
+pub(in crate::kernels) struct DisjointSlice<'a, T> {
+    start: *mut T,
+    length: usize,
+    slice: PhantomData<&'a mut [T]>,
+}
+
+// SAFETY: elements are reached through `slice` and pointers alone, whose users promise that parts do not overlap.
+unsafe impl<T: Send> Sync for DisjointSlice<'_, T> {}
+
+impl<'a, T> DisjointSlice<'a, T> {
+    pub fn new(slice: &'a mut [T]) -> Self {
+        Self { start: slice.as_mut_ptr(), length: slice.len(), slice: PhantomData }
+    }
+
+    /// A pointer to the element at `index`, for as many elements as follow it.
+    pub fn from(&self, index: usize) -> *mut T {
+        assert!(index <= self.length);
+        self.start.wrapping_add(index)
+    }
+
+    /// # Safety
+    /// While the slice lives, no one else touches these elements.
+    #[allow(clippy::mut_from_ref, reason = "the point of this type")]
+    pub unsafe fn slice(&self, index: usize, length: usize) -> &mut [T] {
+        assert!(index + length <= self.length);
+        // SAFETY: inside the slice, and nobody else's by the caller's promise.
+        unsafe { std::slice::from_raw_parts_mut(self.from(index), length) }
+    }
+}

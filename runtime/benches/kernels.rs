@@ -4,7 +4,7 @@
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
 use flaxen::kernels::conv::{self, Geometry};
-use flaxen::kernels::matmul::{Operand, matmul};
+use flaxen::kernels::matmul::{MatrixBatch, matmul};
 use flaxen::kernels::transpose::transpose;
 use flaxen::kernels::window::{self, Reduction, Selection, WindowGeometry};
 
@@ -137,7 +137,7 @@ const PRODUCTS: [[usize; 3]; 8] = [
 #[divan::bench(args = PRODUCTS)]
 fn product(bencher: Bencher<'_, '_>, [m, k, n]: [usize; 3]) {
     let (a, b, mut c) = (numbers(m * k), numbers(k * n), vec![0.0; m * n]);
-    let (lhs, rhs) = (Operand::row_major(&a, k), Operand::row_major(&b, n));
+    let (lhs, rhs) = (MatrixBatch::row_major(&a, k), MatrixBatch::row_major(&b, n));
     bencher.counter(ItemsCount::new(2 * m * k * n)).bench_local(|| {
         matmul(&[], [m, k, n], black_box(&lhs), &rhs, &mut c);
     });

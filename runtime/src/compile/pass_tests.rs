@@ -216,7 +216,7 @@ fn products_of_few_rows_transpose_a_weight_that_they_share_once() {
     let transposes = |steps: usize, rows: usize, dtype: DType| {
         count("transpose", |x| products(steps, &x[0], &x[1].t()), &state_and_weight(rows, dtype))
     };
-    // One product rearranges the weight itself.
+    // One product packs the weight itself.
     assert_eq!(transposes(1, 3, DType::F32), 0);
     assert_eq!([2, 5, 40].map(|steps| transposes(steps, 3, DType::F32)), [1, 1, 1]);
     assert_eq!(transposes(5, 100, DType::BF16), 1);
@@ -234,7 +234,7 @@ fn a_weight_that_is_transposed_again_for_each_product_is_transposed_once() {
 #[test]
 fn products_that_need_no_transposed_weight_leave_it_to_those_that_do() {
     let args = state_and_weight(3, DType::F32);
-    // The product of the gradient reads the weight as it is; that leaves one reader, which rearranges it itself.
+    // The product of the gradient reads the weight as it is; that leaves one reader, which packs it itself.
     let gradient = |x: &[Tensor]| {
         let loss = |h: &Tensor| Ok(h.dot(&x[1].t()).square().sum());
         vec![crate::grad(loss)(&x[0]).unwrap()]

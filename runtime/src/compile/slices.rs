@@ -21,7 +21,7 @@ const SLICE: usize = 1 << 19;
 const LEAST_SLICES: usize = 8;
 /// Bytes of the largest value between kernels, for all examples, from which on slices pay: less stays in the cache anyway.
 const LARGE: usize = 1 << 21;
-/// Bytes of what is the same for all examples: kernels may rearrange it for each slice.
+/// Bytes of what is the same for all examples: kernels may repack it for each slice.
 const SHARED: usize = 1 << 18;
 
 /// A chain, compiled for a slice.

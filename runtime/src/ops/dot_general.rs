@@ -188,7 +188,7 @@ impl Primitive for DotGeneral {
         let operands = [args[0].aval(), args[1].aval()];
         let mut others = operands;
         others[i] = args[i].inner()[0].aval();
-        !beneath.rearranges(others) || self.rearranges(operands)
+        !beneath.repacks(others) || self.repacks(operands)
     }
 }
 
@@ -231,14 +231,14 @@ impl DotGeneral {
         Some(DotGeneral(dimensions))
     }
 
-    /// Whether its kernel rearranges an operand that it would read as it is if that were transposed.
-    fn rearranges(&self, [lhs, rhs]: [&Aval; 2]) -> bool {
+    /// Whether its kernel repacks an operand that it would read as it is if that were transposed.
+    fn repacks(&self, [lhs, rhs]: [&Aval; 2]) -> bool {
         let (lb, rb) = &self.0.batch;
         let Order { lf, lc, rc, rf, sizes, .. } = self.order(&lhs.shape, &rhs.shape);
         let sides = (Lines::new(&lhs.shape, lb, &lf, &lc), Lines::new(&rhs.shape, rb, &rc, &rf));
         let (Some(l), Some(r)) = sides else { return true };
         let (l, r) = ((l.rows, l.columns), (r.rows, r.columns));
-        lhs.dtype != DType::Bool && dispatch!(lhs.dtype, T => matmul::rearranges::<T>(sizes, l, r))
+        lhs.dtype != DType::Bool && dispatch!(lhs.dtype, T => matmul::repacks::<T>(sizes, l, r))
     }
 
     /// The product of each element of one operand with each of the other, if nothing is summed.
@@ -296,8 +296,8 @@ impl Lines {
         Some(Lines { rows: stride(shape, rows)? as isize, columns: stride(shape, columns)? as isize, batch })
     }
 
-    fn operand<'a, T: Number>(&'a self, data: &'a [T]) -> matmul::Operand<'a, T> {
-        matmul::Operand {
+    fn operand<'a, T: Number>(&'a self, data: &'a [T]) -> matmul::MatrixBatch<'a, T> {
+        matmul::MatrixBatch {
             data,
             offset: 0,
             row_stride: self.rows,
@@ -369,7 +369,7 @@ impl Side {
         Side::new(copy, b, r, c)
     }
 
-    fn operand<T: Number>(&self) -> matmul::Operand<'_, T> {
+    fn operand<T: Number>(&self) -> matmul::MatrixBatch<'_, T> {
         self.lines.operand(self.array.data())
     }
 }

@@ -1,7 +1,7 @@
 //! The convolution itself: each polyphase part in the way that suits its shape, or as im2col, the matrix product of patches and
 //! kernel (see [`patches`](super::patches)).
 
-use super::super::matmul::{View, product};
+use super::super::matmul::{MatrixView, product};
 use super::super::number::Number;
 use super::super::simd::Level;
 use super::super::threads::DisjointSlice;
@@ -119,7 +119,7 @@ fn by_products<T: Number<Acc = T>>(
                         buffer,
                     );
                     let kernel = if channels.len() == cin_each || taps == 1 {
-                        View { start: weights.as_ptr(), row: cout as isize, col: 1 }
+                        MatrixView { start: weights.as_ptr(), row: cout as isize, col: 1 }
                             .from(start, g * cout_each)
                     } else {
                         packed.clear();
@@ -128,7 +128,7 @@ fn by_products<T: Number<Acc = T>>(
                             rows.chunks_exact(cout)
                                 .for_each(|row| packed.extend_from_slice(&row[g * cout_each..][..cout_each]));
                         }
-                        View { start: packed.as_ptr(), row: cout_each as isize, col: 1 }
+                        MatrixView { start: packed.as_ptr(), row: cout_each as isize, col: 1 }
                     };
                     let size = [count, taps * channels.len(), cout_each];
                     // SAFETY: `matrix` has a row for each window and `kernel` one for each tap and channel of the group; the

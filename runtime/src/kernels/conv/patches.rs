@@ -2,7 +2,7 @@
 //!
 //! Source: K. Chellapilla, S. Puri and P. Simard, "High performance convolutional neural networks for document processing" (2006).
 
-use super::super::matmul::View;
+use super::super::matmul::MatrixView;
 use super::super::number::Number;
 use super::Geometry;
 use super::polyphase::{PartAxis, PolyphasePart};
@@ -91,20 +91,20 @@ impl<'a, T: Number> Patches<'a, T> {
         count: usize,
         channels: std::ops::Range<usize>,
         buffer: &mut Vec<T>,
-    ) -> View<T> {
+    ) -> MatrixView<T> {
         if self.part.is_identity() {
             let start = self.input[first * self.cin + channels.start..].as_ptr();
-            return View { start, row: self.cin as isize, col: 1 };
+            return MatrixView { start, row: self.cin as isize, col: 1 };
         }
         let depth = self.part.taps() * channels.len();
         buffer.clear();
         memory::resize(buffer, count * depth, T::ZERO);
         if self.cin == 1 {
             self.gather_by_tap(first, count, buffer);
-            View { start: buffer.as_ptr(), row: 1, col: count as isize }
+            MatrixView { start: buffer.as_ptr(), row: 1, col: count as isize }
         } else {
             self.gather_by_window(first, count, channels, buffer);
-            View { start: buffer.as_ptr(), row: depth as isize, col: 1 }
+            MatrixView { start: buffer.as_ptr(), row: depth as isize, col: 1 }
         }
     }
 

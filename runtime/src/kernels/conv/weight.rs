@@ -2,7 +2,7 @@
 //! computed in parallel and then added up in order. What computes a partial sum is chosen by shape: one channel at a time,
 //! register tiles of weights over a halo tile, or a matrix product with patches.
 
-use super::super::matmul::{View, product};
+use super::super::matmul::{MatrixView, product};
 use super::super::microkernels::{Microkernels, WeightGradient};
 use super::super::number::Number;
 use super::super::scratch;
@@ -191,8 +191,9 @@ fn add_products<T: Number<Acc = T>>(
     assert!(gradient.len() >= count * cout);
     for g in 0..geometry.groups {
         let matrix = patches.matrix(first, count, g * cin_each..(g + 1) * cin_each, buffer);
-        let transposed = View { row: matrix.col, col: matrix.row, ..matrix };
-        let gradient = View { start: gradient.as_ptr(), row: cout as isize, col: 1 }.from(0, g * cout_each);
+        let transposed = MatrixView { row: matrix.col, col: matrix.row, ..matrix };
+        let gradient =
+            MatrixView { start: gradient.as_ptr(), row: cout as isize, col: 1 }.from(0, g * cout_each);
         // SAFETY: `matrix` and `gradient` have a row for each window; `sums` has one for each tap and channel of a group.
         unsafe {
             let target = sums.as_mut_ptr().add(g * cout_each);

@@ -1,29 +1,29 @@
-//! Products of a few rows with a matrix of contiguous columns, each element a dot product: several rows and columns at a
-//! time, so that each number that is loaded is used several times. The matrix is read once, as it lies; what other ways
-//! rearrange is as much as they compute, if rows are few.
+//! Products in inner-product form, of few rows with a matrix of contiguous columns: each element is a dot product, several rows
+//! and columns at a time, so that each value that is loaded is used several times. The matrix is read once, as it lies; packing
+//! it would cost as much as multiplying it, if rows are few.
 
 use super::super::microkernels::{Dots, MAX_DOT_ROWS, Microkernels};
 use super::super::number::Number;
 use super::super::simd::Level;
-use super::View;
+use super::MatrixView;
 
 /// Terms of a sum for each row, at least: adding up the lanes of a sum takes as long as that many terms, and is done for each
-/// row, where a matrix is rearranged once for all of them.
-const TERMS: usize = 8;
-/// Numbers of the columns that all rows are multiplied with, one after another: they stay in the nearest cache.
-const NEAR: usize = 1 << 12;
+/// row, where a matrix is packed once for all of them.
+const MIN_TERMS: usize = 8;
+/// Elements of the columns that all rows are multiplied with, one after another: they stay in L1.
+const L1_ELEMENTS: usize = 1 << 12;
 
-/// Whether these loops are the best for a product, where there are any.
-pub(super) fn is_shaped<T>([m, k, _]: [usize; 3], lhs: View<T>, rhs: View<T>) -> bool {
-    k >= TERMS * m && lhs.col == 1 && rhs.row == 1 && rhs.col != 1
+/// Whether these micro-kernels are the best for a product, where there are any.
+pub(super) fn is_shaped<T>([m, k, _]: [usize; 3], lhs: MatrixView<T>, rhs: MatrixView<T>) -> bool {
+    k >= MIN_TERMS * m && lhs.col == 1 && rhs.row == 1 && rhs.col != 1
 }
 
-/// The inner loops for a product, if these are the best for it.
+/// The micro-kernels for a product, if these are the best for it.
 pub(super) fn applicable<T: Number>(
     level: Level,
     size: [usize; 3],
-    lhs: View<T>,
-    rhs: View<T>,
+    lhs: MatrixView<T>,
+    rhs: MatrixView<T>,
 ) -> Option<&'static Microkernels<T>> {
     is_shaped(size, lhs, rhs).then(|| Microkernels::of(level)).flatten()
 }
@@ -36,15 +36,15 @@ pub(super) fn applicable<T: Number>(
 pub(super) unsafe fn product<T: Number>(
     micro: &Microkernels<T>,
     [m, k, n]: [usize; 3],
-    lhs: View<T>,
-    rhs: View<T>,
+    lhs: MatrixView<T>,
+    rhs: MatrixView<T>,
     out: *mut T,
     out_row: usize,
 ) {
     let mut j = 0;
     while j < n {
         let left = (n - j) / micro.dot_columns;
-        let (columns, count, loops) = match left.min((NEAR / (k * micro.dot_columns)).max(1)) {
+        let (columns, count, loops) = match left.min((L1_ELEMENTS / (k * micro.dot_columns)).max(1)) {
             0 => (1, n - j, &micro.single_column_dots),
             count => (micro.dot_columns, count, &micro.dots),
         };
@@ -81,8 +81,8 @@ mod tests {
         let pitch = k + gap;
         let (lhs, rhs) = (numbers((m - 1) * pitch + k, 7), numbers((n - 1) * pitch + k, 3));
         let mut out = vec![T::from_f64(0.5); (m - 1) * (n + 1) + n];
-        let left = View { start: lhs.as_ptr(), row: pitch as isize, col: 1 };
-        let right = View { start: rhs.as_ptr(), row: 1, col: pitch as isize };
+        let left = MatrixView { start: lhs.as_ptr(), row: pitch as isize, col: 1 };
+        let right = MatrixView { start: rhs.as_ptr(), row: 1, col: pitch as isize };
         // SAFETY: the slices end where the last row or column does, and the level is one of this machine.
         unsafe { product(micro, [m, k, n], left, right, out.as_mut_ptr(), n + 1) };
         for (index, &y) in out.iter().enumerate() {

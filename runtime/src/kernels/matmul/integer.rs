@@ -1,12 +1,12 @@
-//! Matrix products of integers: blocked, wrapping, with contiguous inner loops.
+//! Matrix products of integers, which wrap: a packed block of the right matrix at a time, and rows of it scaled and added (AXPY).
 
 use super::super::number::Number;
 use super::super::simd::{self, Kernel};
-use super::View;
+use super::MatrixView;
 
-/// Rows and columns of the block of `rhs` that is worked on at a time: it stays in the second cache.
-const DEPTH: usize = 128;
-const WIDTH: usize = 512;
+/// Rows and columns of the block of `rhs` that is packed at a time: it stays in L2.
+const KC: usize = 128;
+const NC: usize = 512;
 
 /// Computes `out = lhs · rhs`, or adds it to `out`.
 ///
@@ -14,17 +14,17 @@ const WIDTH: usize = 512;
 /// As [`super::product`].
 pub(super) unsafe fn product<T: Number>(
     [m, k, n]: [usize; 3],
-    lhs: View<T>,
-    rhs: View<T>,
+    lhs: MatrixView<T>,
+    rhs: MatrixView<T>,
     out: *mut T,
     out_row: usize,
     accumulate: bool,
 ) {
     let mut packed = Vec::new();
-    for j in (0..n).step_by(WIDTH) {
-        let width = WIDTH.min(n - j);
-        for p in (0..k).step_by(DEPTH) {
-            let depth = DEPTH.min(k - p);
+    for j in (0..n).step_by(NC) {
+        let width = NC.min(n - j);
+        for p in (0..k).step_by(KC) {
+            let depth = KC.min(k - p);
             packed.clear();
             for q in 0..depth {
                 // SAFETY: `p + q < k` and `j + c < n`.
@@ -36,25 +36,25 @@ pub(super) unsafe fn product<T: Number>(
                 if p == 0 && !accumulate {
                     row.fill(T::ZERO);
                 }
-                let mut factors = [T::ZERO; DEPTH];
+                let mut factors = [T::ZERO; KC];
                 for (q, factor) in factors[..depth].iter_mut().enumerate() {
                     // SAFETY: `i < m` and `p + q < k`.
                     *factor = unsafe { lhs.at(i, p + q) };
                 }
-                simd::run(AddRows { factors: &factors[..depth], rows: &packed, out: row });
+                simd::run(AddScaledRows { factors: &factors[..depth], rows: &packed, out: row });
             }
         }
     }
 }
 
 /// Adds each of `rows`, scaled by its factor, to `out`.
-struct AddRows<'a, T> {
+struct AddScaledRows<'a, T> {
     factors: &'a [T],
     rows: &'a [T],
     out: &'a mut [T],
 }
 
-impl<T: Number> Kernel for AddRows<'_, T> {
+impl<T: Number> Kernel for AddScaledRows<'_, T> {
     type Output = ();
 
     #[inline(always)]

@@ -1,20 +1,21 @@
-//! Strided, batched matrix products.
+//! Strided, batched matrix products (GEMM).
 //!
-//! `f32` and `f64` go to the `gemm` crate, products with a vector and integers to loops of our own; `bf16` and `f16`
+//! `m`, `k` and `n` are the rows of the left matrix, the terms of each sum, and the columns of the right matrix. Most products of
+//! `f32` and `f64` go to the `gemm` crate; those with a vector (GEMV), with few rows, small ones and integers to loops of our own; `bf16` and `f16`
 //! are computed in `f32` and rounded once at the end. How the work is cut into blocks depends on shapes only, never on
 //! the number of threads, and so do the results.
 
-mod block;
 mod dot;
+mod gemv;
 mod integer;
-mod schedule;
+mod partition;
+mod product;
 mod skinny;
+mod small;
 #[cfg(test)]
 mod tests;
-mod tiny;
-mod vector;
 
-pub(super) use block::{View, product};
+pub(super) use product::{MatrixView, product};
 
 use super::number::{Number, narrow_then, widen_all};
 
@@ -23,7 +24,7 @@ use super::number::{Number, narrow_then, widen_all};
 /// Element `(i, j)` of the matrix with batch index `b` is `data[offset + b·batch_strides + i·row_stride + j·col_stride]`;
 /// any stride may be zero (broadcast) or negative (reversed), and a transposed matrix is one with its strides swapped.
 #[derive(Clone, Copy, Debug)]
-pub struct Operand<'a, T> {
+pub struct MatrixBatch<'a, T> {
     /// The elements.
     pub data: &'a [T],
     /// Where the first element of the first matrix is.
@@ -36,7 +37,7 @@ pub struct Operand<'a, T> {
     pub batch_strides: &'a [isize],
 }
 
-impl<'a, T> Operand<'a, T> {
+impl<'a, T> MatrixBatch<'a, T> {
     /// Describes one matrix of `cols` columns in row-major order.
     pub fn row_major(data: &'a [T], cols: usize) -> Self {
         Self { data, offset: 0, row_stride: cols as isize, col_stride: 1, batch_strides: &[] }
@@ -77,17 +78,17 @@ impl<'a, T> Operand<'a, T> {
 ///
 /// # Examples
 /// ```
-/// use flaxen::kernels::matmul::{Operand, matmul};
+/// use flaxen::kernels::matmul::{MatrixBatch, matmul};
 /// let (a, b) = ([1.0f32, 2.0, 3.0, 4.0], [5.0, 6.0]);
 /// let mut out = [0.0; 2];
-/// matmul(&[], [2, 2, 1], &Operand::row_major(&a, 2), &Operand::row_major(&b, 1), &mut out);
+/// matmul(&[], [2, 2, 1], &MatrixBatch::row_major(&a, 2), &MatrixBatch::row_major(&b, 1), &mut out);
 /// assert_eq!(out, [17.0, 39.0]);
 /// ```
 pub fn matmul<T: Number>(
     batch: &[usize],
     size: [usize; 3],
-    lhs: &Operand<'_, T>,
-    rhs: &Operand<'_, T>,
+    lhs: &MatrixBatch<'_, T>,
+    rhs: &MatrixBatch<'_, T>,
     out: &mut [T],
 ) {
     matmul_then(batch, size, lhs, rhs, out, &|_, _| ());
@@ -103,7 +104,7 @@ pub fn matmul<T: Number>(
 ///
 /// # Examples
 /// ```
-/// use flaxen::kernels::matmul::{Operand, matmul_then};
+/// use flaxen::kernels::matmul::{MatrixBatch, matmul_then};
 /// let (a, b, bias) = ([1.0f32, 2.0, 3.0, 4.0], [5.0, 6.0, 7.0, -8.0], [1.0, 2.0]);
 /// let mut out = [0.0; 4];
 /// let then = |first: usize, piece: &mut [f32]| {
@@ -111,14 +112,14 @@ pub fn matmul<T: Number>(
 ///         *y = (*y + bias[(first + i) % 2]).max(0.0);
 ///     }
 /// };
-/// matmul_then(&[], [2, 2, 2], &Operand::row_major(&a, 2), &Operand::row_major(&b, 2), &mut out, &then);
+/// matmul_then(&[], [2, 2, 2], &MatrixBatch::row_major(&a, 2), &MatrixBatch::row_major(&b, 2), &mut out, &then);
 /// assert_eq!(out, [20.0, 0.0, 44.0, 0.0]);
 /// ```
 pub fn matmul_then<T: Number>(
     batch: &[usize],
     [m, k, n]: [usize; 3],
-    lhs: &Operand<'_, T>,
-    rhs: &Operand<'_, T>,
+    lhs: &MatrixBatch<'_, T>,
+    rhs: &MatrixBatch<'_, T>,
     out: &mut [T],
     then: &(dyn Fn(usize, &mut [T]) + Sync),
 ) {
@@ -134,12 +135,12 @@ pub fn matmul_then<T: Number>(
     let wide_left = widen_all(&lhs.data[left.clone()]);
     let wide_right = widen_all(&rhs.data[right.clone()]);
     // Each range holds every element that the strides reach, so the views below stay inside it.
-    let view = |data: &[T::Acc], operand: &Operand<'_, T>, start: usize| View {
+    let view = |data: &[T::Acc], operand: &MatrixBatch<'_, T>, start: usize| MatrixView {
         start: data[operand.offset - start..].as_ptr(),
         row: operand.row_stride,
         col: operand.col_stride,
     };
-    let job = schedule::Job {
+    let job = partition::ProductBatch {
         size: [m, k, n],
         batch,
         lhs: view(&wide_left, lhs, left.start),
@@ -150,7 +151,7 @@ pub fn matmul_then<T: Number>(
     narrow_then(out, then, |wide, then| {
         // SAFETY: `range` has checked both operands for all batch indices, rows and columns, and `out` has one element
         // per batch index, row and column.
-        unsafe { schedule::run(&job, wide, then) }
+        unsafe { partition::run(&job, wide, then) }
     });
 }
 
@@ -164,13 +165,12 @@ pub(crate) fn has_whole_rows<T: Number>(
     if size.contains(&0) {
         return true;
     }
-    let view = |(row, col)| View::<T::Acc> { start: std::ptr::null(), row, col };
-    schedule::has_whole_rows(batch.iter().product(), size, view(lhs), view(rhs))
+    let view = |(row, col)| MatrixView::<T::Acc> { start: std::ptr::null(), row, col };
+    partition::has_whole_rows(batch.iter().product(), size, view(lhs), view(rhs))
 }
 
-/// Whether a product rearranges its right matrix, or reads it out of order, because that has contiguous columns instead of
-/// rows: as much work as transposing it once would be. Of both matrices, the strides of rows and columns.
-pub(crate) fn rearranges<T: Number>(size: [usize; 3], lhs: (isize, isize), rhs: (isize, isize)) -> bool {
-    let view = |(row, col)| View::<T::Acc> { start: std::ptr::null(), row, col };
-    block::rearranges(size, view(lhs), view(rhs))
+/// Whether a product repacks its right matrix, or reads it out of order, because that has contiguous columns instead of rows: as much work as transposing it once would be. Of both matrices, the strides of rows and columns.
+pub(crate) fn repacks<T: Number>(size: [usize; 3], lhs: (isize, isize), rhs: (isize, isize)) -> bool {
+    let view = |(row, col)| MatrixView::<T::Acc> { start: std::ptr::null(), row, col };
+    product::repacks(size, view(lhs), view(rhs))
 }

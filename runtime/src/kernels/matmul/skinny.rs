@@ -1,30 +1,30 @@
-//! Products of a few rows with a large matrix of contiguous columns, which is read once: as many columns at a time as
-//! registers hold sums.
+//! Tall-skinny products, of a few rows with a large matrix of contiguous columns, which is read once: each thread packs a panel
+//! of as many columns as a register tile has, by transposing it, and multiplies all rows with it.
 
 use super::super::microkernels::{MAX_COLUMNS, MAX_ROWS, Microkernels, OuterProduct};
 use super::super::number::Number;
 use super::super::simd::Level;
 use super::super::threads::{self, DisjointSlice};
 use super::super::{scratch, transpose};
-use super::View;
+use super::MatrixView;
 use crate::tensor::memory;
 
 /// Rows of the left matrix at most; `gemm` is as fast for more, and for a matrix of contiguous rows.
 const ROWS: usize = 48;
 
-/// Returns the inner loops for a product, if these are the best for it.
+/// Returns the micro-kernels for a product, if these are the best for it.
 pub(super) fn applicable<T: Number>(
     level: Level,
     [m, k, n]: [usize; 3],
-    lhs: View<T>,
-    rhs: View<T>,
+    lhs: MatrixView<T>,
+    rhs: MatrixView<T>,
 ) -> Option<&'static Microkernels<T>> {
     let micro = Microkernels::of(level)?;
     (is_shaped(m, lhs, rhs) && k > 0 && n >= 2 * micro.lanes).then_some(micro)
 }
 
 /// Whether the rows of a product are few, and both operands lie as they should.
-pub(super) fn is_shaped<T>(m: usize, lhs: View<T>, rhs: View<T>) -> bool {
+pub(super) fn is_shaped<T>(m: usize, lhs: MatrixView<T>, rhs: MatrixView<T>) -> bool {
     (2..=ROWS).contains(&m) && lhs.col == 1 && rhs.row == 1 && rhs.col > 1
 }
 
@@ -35,8 +35,8 @@ pub(super) fn is_shaped<T>(m: usize, lhs: View<T>, rhs: View<T>) -> bool {
 pub(super) unsafe fn product<T: Number>(
     level: Level,
     [m, k, n]: [usize; 3],
-    lhs: View<T>,
-    rhs: View<T>,
+    lhs: MatrixView<T>,
+    rhs: MatrixView<T>,
     out: &mut [T],
     then: &(dyn Fn(usize, &mut [T]) + Sync),
 ) {
@@ -70,7 +70,12 @@ pub(super) unsafe fn product<T: Number>(
 ///
 /// # Safety
 /// `matrix` is a readable `rows × columns` matrix with contiguous columns.
-unsafe fn pack<T: Number>(matrix: View<T>, [rows, columns]: [usize; 2], width: usize, packed: &mut Vec<T>) {
+unsafe fn pack<T: Number>(
+    matrix: MatrixView<T>,
+    [rows, columns]: [usize; 2],
+    width: usize,
+    packed: &mut Vec<T>,
+) {
     if columns < width {
         packed.clear();
     }
@@ -90,18 +95,19 @@ unsafe fn pack<T: Number>(matrix: View<T>, [rows, columns]: [usize; 2], width: u
 /// rows of `used` elements, `pitch` apart.
 unsafe fn rows<T: Number>(
     micro: &Microkernels<T>,
-    lhs: View<T>,
+    lhs: MatrixView<T>,
     (panel, depth): (*const T, usize),
     [count, used]: [usize; 2],
     (out, pitch): (*mut T, usize),
 ) {
     let width = 2 * micro.lanes;
-    let mut spare = [T::ZERO; MAX_ROWS * MAX_COLUMNS];
-    let spares = spare.as_mut_ptr();
+    let mut edge = [T::ZERO; MAX_ROWS * MAX_COLUMNS];
+    let edges = edge.as_mut_ptr();
     let starts: [_; MAX_ROWS] = std::array::from_fn(|i| lhs.from(i.min(count - 1), 0).start);
+    // A tile at the edge of the output is computed whole in a buffer, of which the part that exists is copied.
     let whole = used == width;
     let targets: [_; MAX_ROWS] = std::array::from_fn(|i| {
-        if whole && i < count { out.wrapping_add(i * pitch) } else { spares.wrapping_add(i * MAX_COLUMNS) }
+        if whole && i < count { out.wrapping_add(i * pitch) } else { edges.wrapping_add(i * MAX_COLUMNS) }
     });
     let job = OuterProduct {
         rows: &starts[..count],
@@ -112,10 +118,10 @@ unsafe fn rows<T: Number>(
         out: &targets[..count],
         accumulate: false,
     };
-    // SAFETY: the caller's promise; targets take `width` numbers each, and are rows of the output or spare.
+    // SAFETY: the caller's promise; targets take `width` elements each, and are rows of the output or of the edge tile.
     unsafe { micro.outer_product[1][count - 1](&job) };
     if !whole {
-        for (i, row) in spare.as_chunks::<MAX_COLUMNS>().0.iter().take(count).enumerate() {
+        for (i, row) in edge.as_chunks::<MAX_COLUMNS>().0.iter().take(count).enumerate() {
             // SAFETY: the caller's promise.
             let out = unsafe { std::slice::from_raw_parts_mut(out.wrapping_add(i * pitch), used) };
             out.copy_from_slice(&row[..used]);

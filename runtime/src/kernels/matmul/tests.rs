@@ -12,10 +12,10 @@ fn numbers<T: Number>(count: usize, seed: usize) -> Vec<T> {
 fn expected<T: Number>(
     batch: &[usize],
     [m, k, n]: [usize; 3],
-    lhs: &Operand<'_, T>,
-    rhs: &Operand<'_, T>,
+    lhs: &MatrixBatch<'_, T>,
+    rhs: &MatrixBatch<'_, T>,
 ) -> Vec<f64> {
-    let at = |o: &Operand<'_, T>, b: usize, i: usize, j: usize| {
+    let at = |o: &MatrixBatch<'_, T>, b: usize, i: usize, j: usize| {
         let (mut index, mut rest) = (o.offset as isize, b);
         for (&size, &stride) in batch.iter().zip(o.batch_strides).rev() {
             index += (rest % size) as isize * stride;
@@ -63,11 +63,11 @@ fn agrees<T: Number>(
     let count = batch.iter().product::<usize>();
     let (offset, row_stride, col_stride, span) = layout(kinds.0, m, k);
     let (data, batch_strides) = (numbers::<T>(span * count, 1), strides(span));
-    let lhs = Operand { data: &data, offset, row_stride, col_stride, batch_strides: &batch_strides };
+    let lhs = MatrixBatch { data: &data, offset, row_stride, col_stride, batch_strides: &batch_strides };
     let (offset, row_stride, col_stride, span) = layout(kinds.1, k, n);
     let data = numbers::<T>(span * count, 2);
     let batch_strides = if shared_rhs { vec![0; batch.len()] } else { strides(span) };
-    let rhs = Operand { data: &data, offset, row_stride, col_stride, batch_strides: &batch_strides };
+    let rhs = MatrixBatch { data: &data, offset, row_stride, col_stride, batch_strides: &batch_strides };
     let mut out = vec![T::ONE; count * m * n];
     matmul(batch, [m, k, n], &lhs, &rhs, &mut out);
     let expected = expected(batch, [m, k, n], &lhs, &rhs);
@@ -139,10 +139,11 @@ fn every_element_is_handed_on_once_within_rows_or_in_whole_rows() {
         let count: usize = batch.iter().product();
         let (a, b) = (numbers::<f32>(count * m * k, 1), numbers::<f32>(k * n, 2));
         let strides = vec![(m * k) as isize; batch.len()];
-        let lhs = Operand { batch_strides: &strides, ..Operand::row_major(&a, k) };
+        let lhs = MatrixBatch { batch_strides: &strides, ..MatrixBatch::row_major(&a, k) };
         let shared = vec![0; batch.len()];
-        let rows_follow = Operand { batch_strides: &shared, ..Operand::row_major(&b, n) };
-        let columns_follow = Operand { batch_strides: &shared, ..Operand::row_major(&b, k).transposed() };
+        let rows_follow = MatrixBatch { batch_strides: &shared, ..MatrixBatch::row_major(&b, n) };
+        let columns_follow =
+            MatrixBatch { batch_strides: &shared, ..MatrixBatch::row_major(&b, k).transposed() };
         for rhs in [rows_follow, columns_follow] {
             let (mut plain, mut handed) = (vec![0f32; count * m * n], vec![0f32; count * m * n]);
             matmul(batch, [m, k, n], &lhs, &rhs, &mut plain);
@@ -167,9 +168,9 @@ fn results_do_not_depend_on_the_number_of_threads() {
             let mut out = vec![0f32; m * n];
             crate::set_num_threads(threads);
             let mut transposed = out.clone();
-            let (lhs, rhs) = (Operand::row_major(&a, k), Operand::row_major(&b, n));
+            let (lhs, rhs) = (MatrixBatch::row_major(&a, k), MatrixBatch::row_major(&b, n));
             matmul(&[], [m, k, n], &lhs, &rhs, &mut out);
-            let rhs = Operand::row_major(&b, k).transposed();
+            let rhs = MatrixBatch::row_major(&b, k).transposed();
             matmul(&[], [m, k, n], &lhs, &rhs, &mut transposed);
             (out, transposed)
         };
@@ -183,7 +184,7 @@ fn halves_are_rounded_once_at_the_end() {
     let lhs: Vec<bf16> = (0..2 * k).map(|i| if i % k == 0 { one } else { small }).collect();
     let rhs = vec![one; 2 * k];
     let mut out = [bf16::ZERO; 4];
-    matmul(&[], [2, k, 2], &Operand::row_major(&lhs, k), &Operand::row_major(&rhs, 2), &mut out);
+    matmul(&[], [2, k, 2], &MatrixBatch::row_major(&lhs, k), &MatrixBatch::row_major(&rhs, 2), &mut out);
     assert_eq!(out, [bf16::from_f32(1.0 + 511.0 / 512.0); 4]);
 }
 
@@ -191,6 +192,6 @@ fn halves_are_rounded_once_at_the_end() {
 #[should_panic(expected = "reaches from 0 to 5 in 5 elements")]
 fn an_operand_must_be_inside_its_slice() {
     let data = [0f32; 5];
-    let operand = Operand::row_major(&data, 3);
+    let operand = MatrixBatch::row_major(&data, 3);
     matmul(&[], [2, 3, 2], &operand, &operand.transposed(), &mut [0.0; 4]);
 }

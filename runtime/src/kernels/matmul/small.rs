@@ -1,8 +1,8 @@
-//! Products so small that calling and packing would cost more than multiplying.
+//! Small products, for which calling and packing would cost more than multiplying: unpacked register tiles.
 
 use super::super::number::Number;
 use super::super::simd::{self, Kernel};
-use super::View;
+use super::MatrixView;
 
 /// Computes `out = lhs · rhs`, or adds it to `out`.
 ///
@@ -10,29 +10,29 @@ use super::View;
 /// As [`super::product`], for an `rhs` with contiguous rows.
 pub(super) unsafe fn product<T: Number>(
     size: [usize; 3],
-    lhs: View<T>,
-    rhs: View<T>,
+    lhs: MatrixView<T>,
+    rhs: MatrixView<T>,
     out: *mut T,
     out_row: usize,
     accumulate: bool,
 ) {
-    simd::run(Tiny { size, lhs, rhs, out, out_row, accumulate });
+    simd::run(SmallProduct { size, lhs, rhs, out, out_row, accumulate });
 }
 
 /// Rows and columns whose sums stay in registers.
 const ROWS: usize = 4;
 const LANES: usize = 16;
 
-struct Tiny<T> {
+struct SmallProduct<T> {
     size: [usize; 3],
-    lhs: View<T>,
-    rhs: View<T>,
+    lhs: MatrixView<T>,
+    rhs: MatrixView<T>,
     out: *mut T,
     out_row: usize,
     accumulate: bool,
 }
 
-impl<T: Number> Kernel for Tiny<T> {
+impl<T: Number> Kernel for SmallProduct<T> {
     type Output = ();
 
     #[inline(always)]
@@ -52,7 +52,7 @@ impl<T: Number> Kernel for Tiny<T> {
     }
 }
 
-impl<T: Number> Tiny<T> {
+impl<T: Number> SmallProduct<T> {
     /// Rows `i..i + R` of the result.
     #[inline(always)]
     fn rows<const R: usize>(&self, i: usize) {
@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tiny_products_follow_the_definition_at_every_level() {
+    fn small_products_follow_the_definition_at_every_level() {
         for [m, k, n] in [[1, 1, 1], [4, 3, 16], [7, 5, 23], [9, 16, 4], [3, 2, 37]] {
             let lhs: Vec<f32> = (0..m * k).map(|i| (i % 5) as f32).collect();
             let rhs: Vec<f32> = (0..k * n).map(|i| (i % 7) as f32).collect();
@@ -113,10 +113,10 @@ mod tests {
                     let mut out = vec![2.0; m * n];
                     simd::run_at(
                         level,
-                        Tiny {
+                        SmallProduct {
                             size: [m, k, n],
-                            lhs: View { start: lhs.as_ptr(), row: k as isize, col: 1 },
-                            rhs: View { start: rhs.as_ptr(), row: n as isize, col: 1 },
+                            lhs: MatrixView { start: lhs.as_ptr(), row: k as isize, col: 1 },
+                            rhs: MatrixView { start: rhs.as_ptr(), row: n as isize, col: 1 },
                             out: out.as_mut_ptr(),
                             out_row: n,
                             accumulate,

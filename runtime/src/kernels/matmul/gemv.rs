@@ -1,8 +1,8 @@
-//! A vector times a matrix, at the speed of memory, for matrices in either order.
+//! GEMV: a vector times a matrix, at the speed of memory, for matrices in either order.
 
 use super::super::number::Number;
 use super::super::simd::{self, Kernel};
-use super::View;
+use super::MatrixView;
 
 /// Computes `out[j] = Σ_p x[p] · matrix[p, j]`, or adds it to `out`; `x` is the first column of its view.
 ///
@@ -10,8 +10,8 @@ use super::View;
 /// `x` is readable for `k` rows, `matrix` is a readable `k × out.len()` matrix, and one of its strides is 1.
 pub(super) unsafe fn product<T: Number<Acc = T>>(
     k: usize,
-    x: View<T>,
-    matrix: View<T>,
+    x: MatrixView<T>,
+    matrix: MatrixView<T>,
     out: &mut [T],
     accumulate: bool,
 ) {
@@ -27,23 +27,23 @@ pub(super) unsafe fn product<T: Number<Acc = T>>(
         &copy
     };
     if matrix.col == 1 {
-        simd::run(Rows { x, matrix, out });
+        simd::run(AxpyGemv { x, matrix, out });
     } else {
-        simd::run(Dots { x, matrix, out });
+        simd::run(DotGemv { x, matrix, out });
     }
 }
 
-/// Columns that are added up at a time: they stay in the first cache while the rows stream by.
+/// Columns that are added up at a time: they stay in L1 while the rows stream by.
 const COLUMNS: usize = 2048;
 
-/// The matrix in row-major order: a sum of scaled rows, four at a time.
-struct Rows<'a, T> {
+/// The matrix in row-major order: a sum of scaled rows (AXPY), four at a time.
+struct AxpyGemv<'a, T> {
     x: &'a [T],
-    matrix: View<T>,
+    matrix: MatrixView<T>,
     out: &'a mut [T],
 }
 
-impl<T: Number> Kernel for Rows<'_, T> {
+impl<T: Number> Kernel for AxpyGemv<'_, T> {
     type Output = ();
 
     #[inline(always)]
@@ -82,13 +82,13 @@ const GROUPS: usize = 4;
 const GROUP: usize = 16;
 
 /// The matrix in column-major order: a dot product per column.
-struct Dots<'a, T> {
+struct DotGemv<'a, T> {
     x: &'a [T],
-    matrix: View<T>,
+    matrix: MatrixView<T>,
     out: &'a mut [T],
 }
 
-impl<T: Number> Kernel for Dots<'_, T> {
+impl<T: Number> Kernel for DotGemv<'_, T> {
     type Output = ();
 
     #[inline(always)]

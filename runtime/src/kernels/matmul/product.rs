@@ -1,26 +1,26 @@
-//! One product of two matrices on one thread.
+//! One product of two matrices on one thread: the choice of an algorithm by shape and layout.
 
 use std::any::TypeId;
 
 use super::super::number::Number;
 use super::super::simd::Level;
 use super::super::{scratch, transpose};
-use super::{dot, integer, tiny, vector};
+use super::{dot, gemv, integer, small};
 
 /// A matrix whose element `(i, j)` is at `start + i·row + j·col`, in memory that someone else keeps alive.
 #[derive(Clone, Copy, Debug)]
-pub(in super::super) struct View<T> {
+pub(in super::super) struct MatrixView<T> {
     pub start: *const T,
     pub row: isize,
     pub col: isize,
 }
 
-// SAFETY: a view is a shared reference to plain numbers; whoever reads through it vouches for its extent.
-unsafe impl<T: Sync> Send for View<T> {}
+// SAFETY: a view is a shared reference to plain values; whoever reads through it vouches for its extent.
+unsafe impl<T: Sync> Send for MatrixView<T> {}
 // SAFETY: as above.
-unsafe impl<T: Sync> Sync for View<T> {}
+unsafe impl<T: Sync> Sync for MatrixView<T> {}
 
-impl<T> View<T> {
+impl<T> MatrixView<T> {
     /// The same matrix from element `(row, col)` on.
     pub fn from(self, row: usize, col: usize) -> Self {
         let offset = row as isize * self.row + col as isize * self.col;
@@ -45,9 +45,9 @@ impl<T> View<T> {
 }
 
 /// Products of no more multiplications than this are not worth a call of `gemm`, which packs its operands.
-const TINY: usize = 4096;
+const SMALL: usize = 4096;
 /// Sums of no more terms than this write more than they compute, in any size.
-pub(super) const FLAT: usize = 8;
+pub(super) const SHORT_K: usize = 8;
 
 /// Computes `out = lhs · rhs`, or adds it to `out` if `accumulate`; rows of `out` are `out_row` apart.
 ///
@@ -58,8 +58,8 @@ pub(super) const FLAT: usize = 8;
 /// else touches meanwhile.
 pub(in super::super) unsafe fn product<T: Number<Acc = T>>(
     [m, k, n]: [usize; 3],
-    lhs: View<T>,
-    rhs: View<T>,
+    lhs: MatrixView<T>,
+    rhs: MatrixView<T>,
     out: *mut T,
     out_row: usize,
     accumulate: bool,
@@ -75,7 +75,7 @@ pub(in super::super) unsafe fn product<T: Number<Acc = T>>(
                 return dot::product(micro, [m, k, n], lhs, rhs, out, out_row);
             }
             // A row-major matrix times a vector is a vector times a matrix of contiguous columns.
-            let (x, columns) = (View { row: 1, col: rhs.row, ..rhs }, lhs.transposed());
+            let (x, columns) = (MatrixView { row: 1, col: rhs.row, ..rhs }, lhs.transposed());
             if n == 1
                 && out_row == 1
                 && let Some(micro) = dot::applicable(Level::chosen(), [1, k, m], x, columns)
@@ -85,20 +85,20 @@ pub(in super::super) unsafe fn product<T: Number<Acc = T>>(
         }
         if m == 1 && (rhs.col == 1 || rhs.row == 1) {
             let line = std::slice::from_raw_parts_mut(out, n);
-            return vector::product(k, View { row: lhs.col, ..lhs }, rhs, line, accumulate);
+            return gemv::product(k, MatrixView { row: lhs.col, ..lhs }, rhs, line, accumulate);
         }
         if n == 1 && out_row == 1 && (lhs.col == 1 || lhs.row == 1) {
             let column = std::slice::from_raw_parts_mut(out, m);
-            return vector::product(k, rhs, lhs.transposed(), column, accumulate);
+            return gemv::product(k, rhs, lhs.transposed(), column, accumulate);
         }
-        if (m * k * n <= TINY || k <= FLAT) && rhs.col == 1 {
-            tiny::product([m, k, n], lhs, rhs, out, out_row, accumulate);
+        if (m * k * n <= SMALL || k <= SHORT_K) && rhs.col == 1 {
+            small::product([m, k, n], lhs, rhs, out, out_row, accumulate);
         } else if !is_float::<T>() {
             integer::product([m, k, n], lhs, rhs, out, out_row, accumulate);
         } else if rhs.row == 1 && rhs.col > 1 {
-            by_rows([m, k, n], lhs, rhs, out, out_row, accumulate);
+            by_transposed_blocks([m, k, n], lhs, rhs, out, out_row, accumulate);
         } else {
-            large([m, k, n], lhs, rhs, out, out_row, accumulate);
+            by_gemm([m, k, n], lhs, rhs, out, out_row, accumulate);
         }
     }
 }
@@ -111,10 +111,10 @@ fn is_float<T: 'static>() -> bool {
 ///
 /// # Safety
 /// As [`product`], of `f32` or `f64`.
-unsafe fn large<T: Number<Acc = T>>(
+unsafe fn by_gemm<T: Number<Acc = T>>(
     [m, k, n]: [usize; 3],
-    lhs: View<T>,
-    rhs: View<T>,
+    lhs: MatrixView<T>,
+    rhs: MatrixView<T>,
     out: *mut T,
     out_row: usize,
     accumulate: bool,
@@ -145,34 +145,34 @@ unsafe fn large<T: Number<Acc = T>>(
     }
 }
 
-/// Rows and columns of a matrix that are rearranged at a time: they stay in the second cache.
-const DEPTH: usize = 512;
-const WIDTH: usize = 128;
+/// Rows and columns of a block of the right matrix that is transposed at a time: it stays in L2.
+const KC: usize = 512;
+const NC: usize = 128;
 
-/// As [`product`], of a right matrix with contiguous columns, which is brought into the order of rows part by part. `gemm` takes
-/// up to three times as long as that for its own rearrangement, where columns are a power of two apart.
+/// As [`product`], of a right matrix with contiguous columns, which is transposed block by block. `gemm` takes up to three times
+/// as long as that for its own packing, where columns are a power of two apart.
 ///
 /// # Safety
 /// As [`product`], for an `rhs` with contiguous columns that are more than 1 apart.
-unsafe fn by_rows<T: Number<Acc = T>>(
+unsafe fn by_transposed_blocks<T: Number<Acc = T>>(
     [m, k, n]: [usize; 3],
-    lhs: View<T>,
-    rhs: View<T>,
+    lhs: MatrixView<T>,
+    rhs: MatrixView<T>,
     out: *mut T,
     out_row: usize,
     accumulate: bool,
 ) {
-    scratch::with(|part: &mut Vec<T>| {
-        for (j, p) in (0..n).step_by(WIDTH).flat_map(|j| (0..k).step_by(DEPTH).map(move |p| (j, p))) {
-            let (width, depth) = (WIDTH.min(n - j), DEPTH.min(k - p));
+    scratch::with(|packed: &mut Vec<T>| {
+        for (j, p) in (0..n).step_by(NC).flat_map(|j| (0..k).step_by(KC).map(move |p| (j, p))) {
+            let (width, depth) = (NC.min(n - j), KC.min(k - p));
             let (columns, pitch) = (rhs.from(p, j), rhs.col as usize);
-            if part.len() < width * depth {
-                part.resize(width * depth, T::ZERO);
+            if packed.len() < width * depth {
+                packed.resize(width * depth, T::ZERO);
             }
             // SAFETY: from the first element of these columns to the last one.
             let data = unsafe { std::slice::from_raw_parts(columns.start, (width - 1) * pitch + depth) };
-            transpose::square(data, (depth, width), (width, pitch), part);
-            let rows = View { start: part.as_ptr(), row: width as isize, col: 1 };
+            transpose::square(data, (depth, width), (width, pitch), packed);
+            let rows = MatrixView { start: packed.as_ptr(), row: width as isize, col: 1 };
             let out = out.wrapping_add(j);
             // SAFETY: a part of what the caller vouches for.
             unsafe { product([m, depth, width], lhs.from(0, p), rows, out, out_row, accumulate || p > 0) };
@@ -180,17 +180,17 @@ unsafe fn by_rows<T: Number<Acc = T>>(
     });
 }
 
-/// Rows for which columns are read as fast as rows, and rows whose products take so long that a rearrangement does not matter.
-const FEW: usize = 8;
-const MANY: usize = 512;
+/// Rows up to which columns are read as fast as rows, and rows from which on products take so long that packing does not matter.
+const FEW_ROWS: usize = 8;
+const MANY_ROWS: usize = 512;
 
 /// Whether [`product`] takes longer because the right matrix has contiguous columns; of the views, only the strides matter.
-pub(super) fn rearranges<T: Number<Acc = T>>(size: [usize; 3], lhs: View<T>, rhs: View<T>) -> bool {
+pub(super) fn repacks<T: Number<Acc = T>>(size: [usize; 3], lhs: MatrixView<T>, rhs: MatrixView<T>) -> bool {
     let [m, _, n] = size;
     let is_read_as_it_is = rhs.col == 1
         || (m == 1 && rhs.row == 1)
         || (n == 1 && lhs.col == 1)
-        || (is_float::<T>() && m >= MANY)
-        || (m <= FEW && dot::applicable(Level::best(), size, lhs, rhs).is_some());
+        || (is_float::<T>() && m >= MANY_ROWS)
+        || (m <= FEW_ROWS && dot::applicable(Level::best(), size, lhs, rhs).is_some());
     !is_read_as_it_is
 }

@@ -99,7 +99,7 @@ fuzz_target!(|input: Input| {
             Rule::Layer(number, heads) => state.layer(&name, kind(*number, *heads)),
             Rule::Flattened(shape) => state.flattened(&name, sizes(shape)),
             Rule::Unflattened(shape) => state.unflattened(&name, sizes(shape)),
-            Rule::Rename(place) => state.rename(&name, place),
+            Rule::Rename(path) => state.rename(&name, path),
             Rule::Ignore => state.ignore(&name),
             Rule::Keep => state.keep(&name),
         };

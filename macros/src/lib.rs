@@ -54,7 +54,7 @@ pub fn derive_tree(input: TokenStream) -> TokenStream {
     tree::derive(input.into()).into()
 }
 
-/// Makes a struct a module: a configuration with a constructor, setters, and a place among other modules.
+/// Makes a struct a module: a configuration with a constructor, setters, and a path among other modules.
 ///
 /// The fields stay what they are. Beside them, the struct gets `new`, which takes its required fields in their order,
 /// a setter for each field with a default, `Clone`, `Debug` and `PartialEq` of its configuration, and `Module`, whose
@@ -116,7 +116,7 @@ pub fn derive_tree(input: TokenStream) -> TokenStream {
 /// - `#[module(crate = path)]`: where Flaxen is, if it is not `::flaxen`.
 ///
 /// # Derives
-/// Other derives stand *below* the attribute; one above it would not know of the hidden field that places the module.
+/// Other derives stand *below* the attribute; one above it would not know of the hidden field that binds the module.
 /// `Clone`, `Debug` and `PartialEq` are implemented already. With serde's `Serialize` and `Deserialize`, the hidden
 /// field and the setup fields are skipped; those are built again when the module is bound.
 ///

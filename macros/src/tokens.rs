@@ -39,7 +39,7 @@ pub(crate) fn ungrouped(ty: &Type) -> &Type {
     }
 }
 
-/// An identifier of the user's, at its place, as one of the expansion's own: the compiler then knows that lints about it are
+/// An identifier of the user's, with its span, as one of the expansion's own: the compiler then knows that lints about it are
 /// not for the user. Names of items mean what they meant; a variable's would not.
 pub(crate) fn generated(ident: &Ident) -> Ident {
     let mut ident = ident.clone();
@@ -68,7 +68,7 @@ pub(crate) fn keyword(item: TokenStream) -> Span {
     start.parse2(item).unwrap_or_else(|_| Span::call_site())
 }
 
-/// Moves tokens to another place, while they keep meaning what they mean.
+/// Moves tokens to another span, while they keep meaning what they mean.
 pub(crate) fn located_at(tokens: impl ToTokens, at: Span) -> TokenStream {
     let tokens = tokens.to_token_stream().into_iter().map(|mut token| {
         token.set_span(token.span().located_at(at));

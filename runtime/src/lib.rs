@@ -149,7 +149,7 @@
 //! - [`Module`], [`Layer`] and the attributes [`module`](macro@module) and [`compact`]: models. [`mod@module`] says how they work.
 //! - [`nn`]: layers, and [`init`] for how their parameters begin.
 //! - [`losses`], and [`optim`]: optimizers, schedules, and the state of training.
-//! - [`Dict`], [`Variables`]: parameters and state; [`variables`] has the tools for them. [`Scope`]: the place of a module.
+//! - [`Dict`], [`Variables`]: parameters and state; [`variables`] has the tools for them. [`Scope`]: the path of a module, and what it may read and write there.
 //! - [`io`]: variables and training states in files, and the weights of PyTorch models.
 //! - [`Tensor`]: dynamic shape and dtype, NumPy's broadcasting, JAX's promotion; in and out through `ndarray`.
 //! - [`grad`], [`value_and_grad`], [`vjp`], [`jvp`], [`jacrev`], [`jacfwd`], [`hessian`]: derivatives, of any order.

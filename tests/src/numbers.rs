@@ -102,7 +102,7 @@ impl Numbers {
     }
 }
 
-/// The place of a row-major position.
+/// The indices of a row-major position.
 fn unravel(mut flat: usize, shape: &[usize]) -> Vec<usize> {
     let mut at = vec![0; shape.len()];
     for (at, &size) in at.iter_mut().zip(shape).rev() {

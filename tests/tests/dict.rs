@@ -297,7 +297,7 @@ fn whatever_becomes_a_tensor_or_a_tuple_becomes_a_value() {
 }
 
 #[test]
-fn a_place_that_is_something_else_is_an_error_that_says_so() {
+fn a_path_to_something_else_is_an_error_that_says_so() {
     let dict = sample().with("s", vec![scalar(1.)]);
     for (path, expected) in [("c", "found a tensor i32[]"), ("s", "found a tuple of 1")] {
         let error = dict.dict(path).unwrap_err().to_string();

@@ -84,12 +84,12 @@ fn names_with_the_separator_in_them_are_kept_apart_by_lists_of_names() {
     assert_eq!(dict.flatten("/").into_keys().collect::<Vec<_>>(), ["u/v/w", "u/x"]);
     let twice = dict.with(["u", "v", "w"], 3i32);
     let error = twice.try_flatten("/").unwrap_err().to_string();
-    assert!(error.contains("two places are written `u/v/w`"), "{error}");
+    assert!(error.contains("two paths are written `u/v/w`"), "{error}");
     assert_eq!(twice.try_flatten(".").unwrap().len(), 3);
 }
 
 #[test]
-fn conflicting_places_are_errors_in_any_order() {
+fn conflicting_paths_are_errors_in_any_order() {
     let inside = |flat: [(&str, i32); 3]| Dict::unflatten(flat).unwrap_err().to_string();
     let expected = "`unflatten`: `a` has a value, so there cannot be a `a/b` inside it";
     assert_eq!(inside([("a", 1), ("a/b", 2), ("c", 3)]), expected);
@@ -97,7 +97,7 @@ fn conflicting_places_are_errors_in_any_order() {
     assert_eq!(inside([("a", 1), ("b", 2), ("a", 1)]), "`unflatten`: `a` is given twice");
     let dicts = [("a", Value::from(Dict::new())), ("a/b", 1i32.into())];
     assert_eq!(Dict::unflatten(dicts).unwrap_err().to_string(), expected);
-    assert!(Dict::unflatten([("", 1i32)]).is_err(), "an empty place");
+    assert!(Dict::unflatten([("", 1i32)]).is_err(), "an empty path");
     assert!(
         Dict::unflatten_separated("", [("ab", 1i32)]).unwrap_err().to_string().contains("separator is empty")
     );

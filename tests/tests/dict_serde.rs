@@ -148,7 +148,7 @@ fn variables_are_fields_of_the_users_own_types() {
 }
 
 #[test]
-fn a_tensor_that_does_not_fit_its_shape_is_an_error_with_its_place() {
+fn a_tensor_that_does_not_fit_its_shape_is_an_error_with_its_path() {
     let with = |tensor: &str| {
         format!(r#"{{"Dense_0": {{"dict": {{"h": {{"tuple": [{{"tensor": {tensor}}}]}}}}}}}}"#)
     };
@@ -227,7 +227,7 @@ fn as_bytes(data: &[u8]) -> impl Serialize {
 }
 
 #[test]
-fn what_could_not_be_read_back_is_refused_with_its_place() {
+fn what_could_not_be_read_back_is_refused_with_its_path() {
     #[derive(Clone, Debug, PartialEq)]
     struct Mine;
     impl Metadata for Mine {}

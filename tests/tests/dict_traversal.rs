@@ -64,7 +64,7 @@ fn a_traversal_changes_what_its_filter_accepts() {
 }
 
 #[test]
-fn a_traversal_names_places_with_a_leading_slash() {
+fn a_traversal_names_paths_with_a_leading_slash() {
     let everything = Traversal::new(|_, _| true);
     let paths: Vec<String> = everything.iter(&model()).map(|(path, _)| path).collect();
     assert_eq!(serde_json::json!(paths), golden("model_param_traversal_paths"));
@@ -106,7 +106,7 @@ fn surgery_works_under_jit_and_grad() {
 }
 
 #[test]
-fn a_value_is_updated_at_its_place() {
+fn a_value_is_updated_at_its_path() {
     let updated = model().update("Dense_0/kernel", |x| Ok(x.tensor()? + 1)).unwrap();
     assert_eq!(updated, model().with("Dense_0/kernel", 2i32));
     assert!(matches!(model().update("Dense_1/kernel", |x| Ok(x.clone())), Err(Error::KeyNotFound { .. })));

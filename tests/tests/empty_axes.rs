@@ -340,15 +340,15 @@ fn faults(entry: &Json) -> Vec<String> {
         Err(error) => faults.push(format!("jit: {error}")),
     }
     if let Some(expected) = entry["grads"].as_array() {
-        let (floats, places): (Vec<Tensor>, Vec<usize>) = args
+        let (floats, positions): (Vec<Tensor>, Vec<usize>) = args
             .iter()
             .enumerate()
             .filter(|(_, x)| x.dtype().is_float())
-            .map(|(place, x)| (x.clone(), place))
+            .map(|(position, x)| (x.clone(), position))
             .unzip();
         let loss = |floats: &Vec<Tensor>| {
             let mut all = args.clone();
-            floats.iter().zip(&places).for_each(|(x, &place)| all[place] = x.clone());
+            floats.iter().zip(&positions).for_each(|(x, &position)| all[position] = x.clone());
             let outs = compute(name, &all)?;
             let outs = outs.iter().filter(|x| x.dtype().is_float());
             outs.map(Tensor::try_sum).reduce(|a, b| a?.try_add(b?)).expect("a float")

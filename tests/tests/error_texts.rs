@@ -95,8 +95,8 @@ fn recommended(text: &str) -> Vec<Vec<&str>> {
 
 #[test]
 fn what_texts_recommend_exists() {
-    let (mut recommendations, mut code, mut places) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
-    places.extend(["Self", "flaxen"].map(str::to_owned));
+    let (mut recommendations, mut code, mut owners) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
+    owners.extend(["Self", "flaxen"].map(str::to_owned));
     for source in sources() {
         let (texts, rest) = texts(&source);
         // A text for people has words.
@@ -105,7 +105,7 @@ fn what_texts_recommend_exists() {
             rest.split(|c: char| !is_of_a_name(c)).filter(|word| !word.is_empty()).collect();
         for pair in words.windows(2) {
             if ["struct", "enum", "trait", "mod", "type"].contains(&pair[0]) {
-                places.insert(pair[1].to_owned());
+                owners.insert(pair[1].to_owned());
             }
             let is_definition =
                 ["fn", "pub", "struct", "trait", "mod", "macro_rules", "type"].contains(&pair[0]);
@@ -123,8 +123,8 @@ fn what_texts_recommend_exists() {
         }
     }
     let exists = |parts: &[&str]| {
-        let Some((last, place)) = parts.split_last() else { return true };
-        OF_OTHERS.contains(last) || code.contains(*last) && place.iter().all(|part| places.contains(*part))
+        let Some((last, owner)) = parts.split_last() else { return true };
+        OF_OTHERS.contains(last) || code.contains(*last) && owner.iter().all(|part| owners.contains(*part))
     };
     let all =
         recommendations.iter().flat_map(|text| recommended(text).into_iter().map(move |parts| (text, parts)));

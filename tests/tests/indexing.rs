@@ -293,9 +293,9 @@ fn large_copies_on_threads_are_the_small_ones() {
     assert_eq!(at(&joined, 2 * columns, 650, columns + 5), number(650, 5));
     let padded = x.pad([(3, 4), (5, 6)], -1.0);
     assert_eq!(at(&padded, columns + 11, 653, 10), number(650, 5));
-    let places = Tensor::arange(0i32, rows as i32, 1).flip([0]);
-    assert_eq!(list(&x.take(&places, 0)), list(&x.flip([0])));
-    let twice = x.index_add(0, &places, x.flip([0]));
+    let indices = Tensor::arange(0i32, rows as i32, 1).flip([0]);
+    assert_eq!(list(&x.take(&indices, 0)), list(&x.flip([0])));
+    let twice = x.index_add(0, &indices, x.flip([0]));
     assert_eq!(list(&twice), list(&(&x * 2.0)));
 }
 

@@ -115,8 +115,8 @@ fn names_that_are_no_names_are_refused() {
         assert!(message.contains("the name \""), "{message}");
     }
     let mut bytes = file(&format!("{{{}}}", entry("abc", "F32", "[1]", 0, 4)), 4);
-    let place = bytes.windows(3).position(|window| window == b"abc").unwrap();
-    bytes[place] = 0xff;
+    let position = bytes.windows(3).position(|window| window == b"abc").unwrap();
+    bytes[position] = 0xff;
     assert!(refused(bytes).contains("not UTF-8"));
     let lone = file(&format!("{{{}}}", entry("\\ud800", "F32", "[1]", 0, 4)), 4);
     assert!(refused(lone).contains("not valid"));
@@ -167,9 +167,9 @@ proptest! {
         cut in prop::option::of(any::<prop::sample::Index>()),
     ) {
         let mut bytes = valid();
-        for (place, byte) in edits {
-            let place = place.index(bytes.len());
-            bytes[place] = byte;
+        for (position, byte) in edits {
+            let position = position.index(bytes.len());
+            bytes[position] = byte;
         }
         if let Some(cut) = cut {
             bytes.truncate(cut.index(bytes.len()));

@@ -119,7 +119,7 @@ fn refused(bytes: &[u8]) -> String {
     }
 }
 
-/// Every place of a text of the same length replaced.
+/// Every position of a text of the same length replaced.
 fn replaced(bytes: &[u8], old: &[u8], new: &[u8]) -> Vec<u8> {
     assert_eq!(old.len(), new.len());
     let mut bytes = bytes.to_vec();
@@ -167,9 +167,9 @@ proptest! {
         compressed in any::<bool>(),
     ) {
         let mut bytes = std::fs::read(numpys(if compressed { "compressed.npz" } else { "plain.npz" })).unwrap();
-        for (place, byte) in edits {
-            let place = place.index(bytes.len());
-            bytes[place] = byte;
+        for (position, byte) in edits {
+            let position = position.index(bytes.len());
+            bytes[position] = byte;
         }
         let _ = npz::from_bytes(&bytes).map(|dict| format!("{dict:?}"));
     }

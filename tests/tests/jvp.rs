@@ -78,7 +78,7 @@ fn tangents_and_cotangents_are_dual() {
 }
 
 #[test]
-fn tangents_that_do_not_fit_are_errors_with_the_place() {
+fn tangents_that_do_not_fit_are_errors_with_the_path() {
     let f = |(a, _): &(Tensor, Tensor)| Ok(a.clone());
     let error = jvp(f, &(scalar(1.), scalar(1.)), &(scalar(1.), vector(&[1.]))).unwrap_err().to_string();
     assert!(error.contains("`1`"), "{error}");

@@ -234,7 +234,7 @@ fn the_largest_and_the_smallest_of_zeros_have_the_signs_that_they_have_in_jax() 
                 let zeros: Vec<f64> = (0..size).map(|i| if i % 2 == 0 { first } else { -first }).collect();
                 let x = Tensor::from(&zeros).cast(dtype);
                 let columns = x.reshape([size, 1]).broadcast_to([size, 5]);
-                let place = format!("{dtype} {size} {first}");
+                let case = format!("{dtype} {size} {first}");
                 let all = |x: &Tensor, columns: &Tensor| {
                     let window = WindowOptions::new([2, 1]);
                     let rows = columns.t();
@@ -253,8 +253,8 @@ fn the_largest_and_the_smallest_of_zeros_have_the_signs_that_they_have_in_jax() 
                 for (largest, smallest) in
                     all(&x, &columns).into_iter().chain(compiled.call((x.clone(), columns.clone())).unwrap())
                 {
-                    assert!(!signs(&largest).contains('-'), "{place} {largest:?}");
-                    assert!(!signs(&smallest).contains('+'), "{place} {smallest:?}");
+                    assert!(!signs(&largest).contains('-'), "{case} {largest:?}");
+                    assert!(!signs(&smallest).contains('+'), "{case} {smallest:?}");
                 }
             }
         }
@@ -263,13 +263,13 @@ fn the_largest_and_the_smallest_of_zeros_have_the_signs_that_they_have_in_jax() 
 
 #[test]
 fn updates_by_the_larger_and_the_smaller_know_the_signs_of_zeros() {
-    let places = Tensor::from([0, 0, 1, 1, 2, 2, 3]);
+    let indices = Tensor::from([0, 0, 1, 1, 2, 2, 3]);
     for dtype in [DType::F32, DType::F64, DType::F16, DType::BF16] {
         let values = Tensor::from([0.0, -0.0, -0.0, 0.0, -0.0, -0.0, 0.0]).cast(dtype);
         let all = |zero: f64| Tensor::from([zero; 4]).cast(dtype);
-        // jnp.full(4, zero).at[places].max(values) and min of JAX 0.10.2.
-        assert_eq!(signs(&all(-0.0).index_max(0, &places, &values)), "++-+", "{dtype}");
-        assert_eq!(signs(&all(0.0).index_max(0, &places, &values)), "++++", "{dtype}");
-        assert_eq!(signs(&all(0.0).index_min(0, &places, &values)), "---+", "{dtype}");
+        // jnp.full(4, zero).at[indices].max(values) and min of JAX 0.10.2.
+        assert_eq!(signs(&all(-0.0).index_max(0, &indices, &values)), "++-+", "{dtype}");
+        assert_eq!(signs(&all(0.0).index_max(0, &indices, &values)), "++++", "{dtype}");
+        assert_eq!(signs(&all(0.0).index_min(0, &indices, &values)), "---+", "{dtype}");
     }
 }

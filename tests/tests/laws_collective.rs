@@ -34,7 +34,7 @@ fn gathering_the_examples() {
 }
 
 #[test]
-fn the_place_of_an_example() {
+fn the_index_of_an_example() {
     check([over_axis("axis_index", &[3, 2], |x| Ok(x + axis_index("i")?))]);
 }
 

@@ -184,8 +184,8 @@ fn submodules_of_a_method_that_is_a_scope_are_below_its_name_and_all_else_is_the
 #[test]
 fn a_methods_scope_is_part_of_the_keys_of_its_submodules() -> Result<()> {
     let variables = Scopes::new().init(key(0)).call(&x())?;
-    let place = [PathPart::Name("up"), PathPart::Name("Dense_0"), PathPart::Number(1)];
-    let kernel = init::lecun_normal().tensor(&fold_in_path(&key(0), place, false)?, &[3, 3], DType::F32)?;
+    let path = [PathPart::Name("up"), PathPart::Name("Dense_0"), PathPart::Number(1)];
+    let kernel = init::lecun_normal().tensor(&fold_in_path(&key(0), path, false)?, &[3, 3], DType::F32)?;
     assert_eq!(numbers(variables.tensor("params/up/Dense_0/kernel")?), numbers(&kernel));
     Ok(())
 }

@@ -12,8 +12,8 @@ thread_local! {
 }
 
 fn log(module: &impl Module, what: &str) {
-    let place = module.path().map_or_else(|_| "unbound".to_owned(), |path| format!("/{}", path.join("/")));
-    LOG.with_borrow_mut(|log| log.push(format!("{place} {what}")));
+    let path = module.path().map_or_else(|_| "unbound".to_owned(), |path| format!("/{}", path.join("/")));
+    LOG.with_borrow_mut(|log| log.push(format!("{path} {what}")));
 }
 
 /// What was logged while `f` ran.

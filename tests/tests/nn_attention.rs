@@ -41,7 +41,7 @@ fn weights_dropped_by_one_draw_are_the_same_in_all_examples_and_heads() -> Resul
 }
 
 #[test]
-fn decoding_place_by_place_is_causal_attention() -> Result<()> {
+fn decoding_position_by_position_is_causal_attention() -> Result<()> {
     let x = random::normal(&key(1), [2, 5, 8]);
     let decoder = MultiHeadDotProductAttention::new(2).decode(true);
     let mut variables = decoder.init(key(0)).call(&x)?;
@@ -54,13 +54,13 @@ fn decoding_place_by_place_is_causal_attention() -> Result<()> {
         let (y, cache) = decoder.apply(&variables).mutable("cache").call(&x)?;
         Ok((y, variables.merge(&cache)))
     });
-    let mut places = Vec::new();
-    for place in 0..5 {
+    let mut positions = Vec::new();
+    for position in 0..5 {
         let y;
-        (y, variables) = step.call((variables, x.slice_axis(1, place, place + 1)))?;
-        places.push(y);
+        (y, variables) = step.call((variables, x.slice_axis(1, position, position + 1)))?;
+        positions.push(y);
     }
-    assert!(Tensor::concatenate(&places, 1).all_close(expected, 1e-5, 1e-5)?);
+    assert!(Tensor::concatenate(&positions, 1).all_close(expected, 1e-5, 1e-5)?);
     assert_eq!(variables.tensor("cache/cache_index")?.item::<i32>()?, 5);
     Ok(())
 }

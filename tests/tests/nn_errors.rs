@@ -240,11 +240,11 @@ fn attention_inputs_that_do_not_fit() {
 }
 
 #[test]
-fn more_than_one_place_for_a_cache() -> Result<()> {
+fn more_than_one_position_for_a_cache() -> Result<()> {
     let attention = MultiHeadDotProductAttention::new(2).decode(true);
     let variables = attention.init(key(0)).call(&Tensor::ones([1, 5, 4]))?;
     let error = attention.apply(&variables).mutable("cache").call(&Tensor::ones([1, 2, 4])).unwrap_err();
-    for part in ["one place", "[1, 2, 2, 2]", "[1, 5, 2, 2]"] {
+    for part in ["one position", "[1, 2, 2, 2]", "[1, 5, 2, 2]"] {
         assert!(error.to_string().contains(part), "{error}");
     }
     Ok(())

@@ -67,7 +67,7 @@ fn sums_are_in_the_preferred_dtype() -> Result<()> {
 }
 
 #[test]
-fn around_a_circle_every_place_sees_as_much() -> Result<()> {
+fn around_a_circle_every_position_sees_as_much() -> Result<()> {
     let ones = init::ones;
     for rank in 1..=3 {
         let shape = [&[1][..], &vec![5; rank], &[2]].concat();
@@ -91,12 +91,12 @@ fn a_local_convolution_with_one_kernel_everywhere_is_a_convolution() -> Result<(
     let conv = Conv::new(4, [3, 2]).strides([2, 1]).kernel_dilation([1, 2]);
     let (expected, variables) = conv.init_with_output(key(0)).call(&x)?;
     let kernel = variables.tensor("params/kernel")?;
-    let places = expected.shape()[1..3].to_vec();
+    let positions = expected.shape()[1..3].to_vec();
     // Channels come first in the patches of a local convolution.
     let flat = kernel.reshape([6, 3, 4]).swap_axes(0, 1).reshape([18, 4]);
-    let kernels = flat.broadcast_to([&places[..], &[18, 4]].concat());
+    let kernels = flat.broadcast_to([&positions[..], &[18, 4]].concat());
     let params =
-        Dict::new().with("kernel", kernels).with("bias", Tensor::zeros([&places[..], &[4]].concat()));
+        Dict::new().with("kernel", kernels).with("bias", Tensor::zeros([&positions[..], &[4]].concat()));
     let local = ConvLocal::new(4, [3, 2]).strides([2, 1]).kernel_dilation([1, 2]);
     close(&local.apply(Variables::from([("params", params)])).call(&x)?, &expected)
 }

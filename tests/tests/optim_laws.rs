@@ -148,9 +148,9 @@ fn a_mask_leaves_other_updates_as_they_are_bit_by_bit() {
     assert_eq!(leaves(&state).len(), 3, "the count and two moments of one leaf");
     assert!(state.inner_state.0.mu.get("encoder/kernel").is_some());
     let (updates, _) = tx.update(&grads, &state, &params).unwrap();
-    for place in ["encoder/bias", "scale"] {
-        let (found, expected) = (updates.tensor(place).unwrap(), grads.tensor(place).unwrap());
-        assert_eq!(difference(found, expected), None, "{place}");
+    for path in ["encoder/bias", "scale"] {
+        let (found, expected) = (updates.tensor(path).unwrap(), grads.tensor(path).unwrap());
+        assert_eq!(difference(found, expected), None, "{path}");
     }
     assert!(
         difference(updates.tensor("encoder/kernel").unwrap(), grads.tensor("encoder/kernel").unwrap())
@@ -170,8 +170,8 @@ fn frozen_parameters_stay_bit_by_bit_in_either_way_of_freezing() {
         for _ in 0..3 {
             (new, state) = step(&tx, &new, &state).unwrap();
         }
-        for place in ["encoder/kernel", "encoder/bias"] {
-            assert_eq!(difference(new.tensor(place).unwrap(), params().tensor(place).unwrap()), None);
+        for path in ["encoder/kernel", "encoder/bias"] {
+            assert_eq!(difference(new.tensor(path).unwrap(), params().tensor(path).unwrap()), None);
         }
         assert!(new.tensor("scale").unwrap().item::<f32>().unwrap() < 2.0);
     }
@@ -183,10 +183,10 @@ fn labels_give_each_leaf_what_its_transformation_alone_would() {
     let tx = optim::multi_transform([("fast", optim::adam(0.5)), ("slow", optim::adam(0.01))], label);
     let grads = grad(quadratic)(&params()).unwrap();
     let (updates, _) = tx.update(&grads, &tx.init(&params()), &params()).unwrap();
-    for (rate, place) in [(0.5, "encoder/bias"), (0.01, "encoder/kernel"), (0.01, "scale")] {
+    for (rate, path) in [(0.5, "encoder/bias"), (0.01, "encoder/kernel"), (0.01, "scale")] {
         let alone = optim::adam(rate);
         let (expected, _) = alone.update(&grads, &alone.init(&params()), &params()).unwrap();
-        assert_eq!(difference(updates.tensor(place).unwrap(), expected.tensor(place).unwrap()), None);
+        assert_eq!(difference(updates.tensor(path).unwrap(), expected.tensor(path).unwrap()), None);
     }
     let unknown = optim::multi_transform([("fast", optim::adam(0.5))], label);
     let error = unknown.update(&grads, &unknown.init(&params()), &params()).unwrap_err().to_string();
@@ -272,7 +272,7 @@ fn half_precision_parameters_keep_their_dtype_and_so_does_their_state() {
 }
 
 #[test]
-fn what_does_not_fit_is_an_error_that_names_the_place() {
+fn what_does_not_fit_is_an_error_that_names_the_path() {
     let tx = optim::adam(0.1);
     let state = tx.init(&params());
     let wrong = params().with("encoder/bias", Tensor::zeros([7]));
@@ -301,9 +301,9 @@ fn mistakes_in_gradients_are_told_by_parameter_and_shapes() {
     let apply = |updates: &Dict| optim::try_apply_updates(&params, updates).unwrap_err().to_string();
 
     let expected = "expects [2, 3], the parameter's shape, found";
-    let place = "of shape [2, 4] for the parameter `Dense_0/kernel`";
-    assert_eq!(update(&wider), format!("`update` {expected} a gradient {place}"));
-    assert_eq!(apply(&wider), format!("`apply_updates` {expected} an update {place}"));
+    let of = "of shape [2, 4] for the parameter `Dense_0/kernel`";
+    assert_eq!(update(&wider), format!("`update` {expected} a gradient {of}"));
+    assert_eq!(apply(&wider), format!("`apply_updates` {expected} an update {of}"));
     assert!(update(&fewer).ends_with(": `Dense_0/bias` is missing"), "{}", update(&fewer));
     assert_eq!(apply(&fewer), "the updates differ from the parameters: `Dense_0/bias` is missing");
     assert!(update(&more).ends_with(": there is no parameter `Dense_1/bias`"), "{}", update(&more));

@@ -264,7 +264,7 @@ fn a_scope_is_of_no_use_after_its_run() -> Result<()> {
 }
 
 #[test]
-fn scopes_know_their_place() -> Result<()> {
+fn scopes_know_their_path() -> Result<()> {
     scope::init(key(0)).run(|root| {
         let leaf = root.child("a")?.child("b")?;
         assert_eq!((root.name(), leaf.name()), (None, Some("b")));

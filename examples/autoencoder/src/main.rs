@@ -1,6 +1,6 @@
 //! A variational autoencoder: modules as fields, several methods, random streams.
 //!
-//! Images of a spot at some place are squeezed into two numbers and drawn again from them. The model is made of two others,
+//! Images of a spot at some position are squeezed into two numbers and drawn again from them. The model is made of two others,
 //! which are passed to its constructor, and has a method for each thing one does with it; the noise it is trained with comes
 //! from a random stream of its own. Afterwards the program walks through the space of the two numbers.
 //!
@@ -81,8 +81,8 @@ fn main() -> Result<()> {
     let mut state = tx.init(&params);
     let step = jit(|(params, state, key): (Dict, AdamState, random::Key)| {
         // There is no end of examples; the same key would be the same images and the same noise in every step.
-        let [places, noise] = key.split();
-        let images = spots(&places, BATCH);
+        let [positions, noise] = key.split();
+        let images = spots(&positions, BATCH);
         let ((loss, divergence), grads) = value_and_grad(|params: &Dict| {
             let run = vae.apply(Variables::new().with("params", params)).rngs([("noise", noise.clone())]);
             let (logits, code) = run.run(|m| m.call(&images))?;
@@ -112,8 +112,9 @@ fn main() -> Result<()> {
     println!("{}\n{}", row(&images)?, row(&drawn)?);
 
     println!("A walk through the numbers, from -2 to 2:");
-    let places: Vec<[f32; LATENT]> = (0..25).map(|i| [(i % 5) as f32 - 2.0, (i / 5) as f32 - 2.0]).collect();
-    let walk = Tensor::from_vec(places.concat(), [25, LATENT]);
+    let positions: Vec<[f32; LATENT]> =
+        (0..25).map(|i| [(i % 5) as f32 - 2.0, (i / 5) as f32 - 2.0]).collect();
+    let walk = Tensor::from_vec(positions.concat(), [25, LATENT]);
     let drawn = vae.apply(&variables).run(|m| m.decode(&walk))?.sigmoid();
     for images in drawn.split(5, 0) {
         println!("{}", row(&images)?);
@@ -121,11 +122,11 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// Images of a spot each, at a random place: `[count, SIDE · SIDE]`, from 0 to 1.
+/// Images of a spot each, at a random position: `[count, SIDE · SIDE]`, from 0 to 1.
 fn spots(key: &random::Key, count: usize) -> Tensor {
     let centers = random::uniform(key, [count, 2, 1]) * (SIDE - 1) as f32;
-    let places = Tensor::arange(0f32, SIDE as f32, 1.0);
-    let near = (-((places - centers).square() * 0.4)).exp();
+    let positions = Tensor::arange(0f32, SIDE as f32, 1.0);
+    let near = (-((positions - centers).square() * 0.4)).exp();
     // Rows times columns.
     let (y, x) = (near.slice_axis(1, 0, 1).transpose([0, 2, 1]), near.slice_axis(1, 1, 2));
     (y * x).reshape([count, SIDE * SIDE])

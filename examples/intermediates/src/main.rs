@@ -2,7 +2,7 @@
 //!
 //! - values that the model stores itself, by `sow`;
 //! - what any layer returned, captured from outside, all of it or by a filter;
-//! - the place where a NaN comes from;
+//! - the layer that a NaN comes from;
 //! - gradients with respect to values in the middle, by `perturb`;
 //! - a part of a model: a method, a submodule, the first layers of a list.
 //!

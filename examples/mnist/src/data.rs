@@ -41,22 +41,22 @@ impl Digits {
         self.labels.size()
     }
 
-    /// Those at the given places, `I32[..]`: images as numbers from 0 to 1, and labels.
-    pub fn batch(&self, places: &Tensor) -> (Tensor, Tensor) {
-        let images = self.images.take(places, 0).cast(DType::F32) / f32::from(self.white);
-        (images, self.labels.take(places, 0))
+    /// Those at the given indices, `I32[..]`: images as numbers from 0 to 1, and labels.
+    pub fn batch(&self, indices: &Tensor) -> (Tensor, Tensor) {
+        let images = self.images.take(indices, 0).cast(DType::F32) / f32::from(self.white);
+        (images, self.labels.take(indices, 0))
     }
 
-    /// The places from `start` on, at most `count` of them.
-    pub fn places(&self, start: usize, count: usize) -> Tensor {
+    /// The indices from `start` on, at most `count` of them.
+    pub fn indices(&self, start: usize, count: usize) -> Tensor {
         Tensor::arange(start as i32, self.len().min(start + count) as i32, 1)
     }
 
-    fn at(&self, places: &[i32]) -> Digits {
-        let places = Tensor::from(places);
+    fn at(&self, indices: &[i32]) -> Digits {
+        let indices = Tensor::from(indices);
         Digits {
-            images: self.images.take(&places, 0),
-            labels: self.labels.take(&places, 0),
+            images: self.images.take(&indices, 0),
+            labels: self.labels.take(&indices, 0),
             white: self.white,
         }
     }
@@ -91,7 +91,7 @@ pub fn embedded(split: Split, seed: u64) -> Result<Dataset> {
     GzDecoder::new(DIGITS).read_to_string(&mut text).context("the embedded digits")?;
     let all = parse(&text).context("the embedded digits")?;
     let count = all.len();
-    let (name, places) = match split {
+    let (name, indices) = match split {
         Split::Ordered => ("ordered", (0..count as i32).collect()),
         Split::Shuffled => {
             // The others of the three keys are for the training.
@@ -99,7 +99,7 @@ pub fn embedded(split: Split, seed: u64) -> Result<Dataset> {
             ("shuffled", random::permutation(&order, count).to_vec::<i32>()?)
         }
     };
-    let (train, test) = places.split_at(count - TEST_COUNT);
+    let (train, test) = indices.split_at(count - TEST_COUNT);
     let name = format!("UCI digits, {name} split");
     Ok(Dataset { name, train: all.at(train), test: all.at(test) })
 }

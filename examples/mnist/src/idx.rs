@@ -50,7 +50,7 @@ pub fn labels(path: &Path) -> Result<Tensor> {
     let read = || {
         let ([_], labels) = read::<1>(path, "labels")?;
         if let Some(at) = labels.iter().position(|&label| label > 9) {
-            bail!("the label {} at place {at} is no digit from 0 to 9", labels[at]);
+            bail!("the label {} at index {at} is no digit from 0 to 9", labels[at]);
         }
         Ok(Tensor::from(labels.into_iter().map(i32::from).collect::<Vec<i32>>()))
     };

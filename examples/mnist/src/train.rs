@@ -77,7 +77,7 @@ impl Trainer {
     /// The training before its first step.
     pub fn new(settings: Settings, data: &Dataset) -> Result<Trainer> {
         let model = Cnn::new();
-        let (image, _) = data.train.batch(&data.train.places(0, 1));
+        let (image, _) = data.train.batch(&data.train.indices(0, 1));
         // The first of the three keys shuffles data.
         let [_, initial, _] = key(settings.seed).split();
         let (params, _) = model.init(initial).call(&image)?.pop("params")?;
@@ -96,12 +96,12 @@ impl Trainer {
         let order = random::permutation(&orders.fold_in(self.history.len() as u32), digits.len());
         let (mut mean, mut state) = (Mean::default(), self.state.clone());
         for start in (0..digits.len()).step_by(batch_size) {
-            let places = order.slice_axis(0, start as isize, (start + batch_size) as isize);
-            let (images, labels) = digits.batch(&places);
+            let indices = order.slice_axis(0, start as isize, (start + batch_size) as isize);
+            let (images, labels) = digits.batch(&indices);
             // By value: the step writes the new parameters into the memory of the old ones.
             let (loss, right);
             (state, loss, right) = self.step.call((state, images, labels))?;
-            watch(mean.add(&loss, &right, places.size())?);
+            watch(mean.add(&loss, &right, indices.size())?);
         }
         self.state = state;
         let (test, _) = self.test(&data.test)?;
@@ -114,7 +114,7 @@ impl Trainer {
     pub fn test(&self, digits: &Digits) -> Result<(Score, Vec<i32>)> {
         let (mut mean, mut found) = (Mean::default(), Vec::new());
         for start in (0..digits.len()).step_by(TEST_BATCH) {
-            let (images, labels) = digits.batch(&digits.places(start, TEST_BATCH));
+            let (images, labels) = digits.batch(&digits.indices(start, TEST_BATCH));
             let count = labels.size();
             let (loss, right, classes) = self.test.call((self.state.params.clone(), images, labels))?;
             mean.add(&loss, &right, count)?;

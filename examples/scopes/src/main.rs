@@ -1,6 +1,6 @@
 //! Where modules are, what they are called, and what they share.
 //!
-//! A module that runs has a scope: its place in the model, under which its variables are. This program prints the scopes
+//! A module that runs has a scope: its path in the model, under which its variables are. This program prints the scopes
 //! of a list of modules, and shows how names come about, and that two calls of one module share its parameters while two
 //! modules of equal configuration do not.
 
@@ -109,7 +109,7 @@ fn main() -> Result<()> {
     println!("{field:?} on {}", of_field.dict("params")?);
     println!("{:?}", field.apply(&of_field).call(&x)?.to_vec::<f32>()?);
 
-    println!("\nMistakes name the place and what to do:");
+    println!("\nMistakes name the path and what to do:");
     for result in [
         Collision::new().init(key(0)).call(&x).map(|_| ()),
         Dense::new(2).call(&x).map(|_| ()),

@@ -60,7 +60,7 @@ impl Task {
         Task { x, y }
     }
 
-    /// The second task's function at places that were not trained on.
+    /// The second task's function at points that were not trained on.
     pub fn unseen() -> Task {
         let x = random::normal(&key(12), [256, 3]);
         let sum = x.sum_keep(1);

@@ -65,7 +65,7 @@ fn main() -> Result<()> {
     write(&model, &params, &story, prompt, &options, options.length.unwrap_or(length))
 }
 
-/// Trains on pieces from random places of the story, but for its end.
+/// Trains on pieces from random positions of the story, but for its end.
 fn train(model: &Transformer, story: &Text, options: &Options, steps: i32) -> Result<Dict> {
     let batch_size = options.batch_size.unwrap_or(if options.quick { 2 } else { 16 });
     let [initial, batches, dropout, tests, _] = key(options.seed).split();

@@ -3,7 +3,7 @@
 use flaxen::nn::{Attend, Embed, MultiHeadDotProductAttention, make_causal_mask};
 use flaxen::prelude::*;
 
-/// What one place of a text learns from those before it, then what it makes of that by itself.
+/// What one position of a text learns from those before it, then what it makes of that by itself.
 #[module]
 struct Block {
     heads: usize,
@@ -45,9 +45,9 @@ pub struct Transformer {
 impl Transformer {
     #[compact]
     pub fn call(&self, tokens: &Tensor, train: bool) -> Result<Tensor> {
-        let places = self.param("places", init::normal(0.02), [self.context, self.features])?;
+        let positions = self.param("positions", init::normal(0.02), [self.context, self.features])?;
         let embed = self.child(Embed::new(self.vocabulary, self.features));
-        let mut x = embed.call(tokens)? + places.slice_axis(0, 0, tokens.shape()[1] as isize);
+        let mut x = embed.call(tokens)? + positions.slice_axis(0, 0, tokens.shape()[1] as isize);
         let mask = make_causal_mask(tokens)?;
         for _ in 0..self.layers {
             x = Block::new(self.heads, self.dropout).call(&x, &mask, train)?;

@@ -45,7 +45,7 @@ impl Text {
     }
 }
 
-/// Pieces of a text from random places, `I32[count, length]`.
+/// Pieces of a text from random positions, `I32[count, length]`.
 pub fn pieces(text: &Tensor, key: &random::Key, count: usize, length: usize) -> Tensor {
     let starts = random::randint(key, [count, 1], 0, (text.size() - length + 1) as i32);
     text.take(starts + Tensor::arange(0i32, length as i32, 1), 0)

@@ -148,7 +148,7 @@ fn is_bound(expr: &Expr) -> bool {
     }
 }
 
-/// Whether a macro's value may be taken; that of another may be a place, which has to stay.
+/// Whether a macro's value may be taken; that of another may be a place expression, which has to stay.
 fn makes_a_value(expr: &Expr) -> bool {
     let Expr::Macro(expr) = expr else { return true };
     expr.mac.path.segments.last().is_some_and(|name| name.ident == "sequential")

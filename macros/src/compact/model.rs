@@ -38,7 +38,7 @@ impl Options {
         Options { krate, name_scope }
     }
 
-    /// Where Flaxen is, written at a place in the user's code or the expansion.
+    /// Where Flaxen is, written with a span of the user's code or the expansion.
     pub(super) fn krate(&self, at: Span) -> TokenStream {
         match &self.krate {
             Some(path) => located_at(path, at),

@@ -126,7 +126,7 @@ pub enum Error {
     },
     /// There is no entry of that name in a dict.
     KeyNotFound {
-        /// The place asked for.
+        /// The path asked for.
         path: String,
         /// The deepest dict on the way that is there.
         parent: String,

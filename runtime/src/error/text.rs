@@ -81,9 +81,9 @@ impl fmt::Display for Error {
             Error::NotDifferentiable { op, message } => write!(f, "`{op}` has no gradient: {message}"),
             Error::Structure { context, message } => write!(f, "{context}: {message}"),
             Error::KeyNotFound { path, parent, available } => {
-                let place =
+                let inside =
                     if parent.is_empty() { "at the top".to_owned() } else { format!("in `{parent}`") };
-                write!(f, "there is no `{path}`: {place} there is {}", list(available))
+                write!(f, "there is no `{path}`: {inside} there is {}", list(available))
             }
             Error::CollectionNotFound { collection, name, path } => write!(
                 f,

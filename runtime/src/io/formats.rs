@@ -9,7 +9,7 @@ pub(super) const ARCHIVE: &str = "it is a zip archive, but neither of NumPy nor 
 
 /// What a file of another format is and what to do with it, if its first bytes tell.
 pub(super) fn foreign(bytes: &[u8]) -> Option<&'static str> {
-    let at = |place: usize, magic: &[u8]| bytes.get(place..).is_some_and(|rest| rest.starts_with(magic));
+    let at = |offset: usize, magic: &[u8]| bytes.get(offset..).is_some_and(|rest| rest.starts_with(magic));
     let text = bytes.trim_ascii_start();
     Some(match bytes {
         [] => "it is empty",
@@ -39,7 +39,7 @@ pub(super) fn foreign(bytes: &[u8]) -> Option<&'static str> {
         }
         _ if at(257, b"ustar") => "it is a tar archive: unpack it first",
         _ if at(0, b"version https://git-lfs") => {
-            "it is what Git keeps in the place of a large file: fetch the file itself with `git lfs pull`"
+            "it is what Git keeps in place of a large file: fetch the file itself with `git lfs pull`"
         }
         _ if text.starts_with(b"<") => "it is a page of the web, or XML: download the file itself",
         _ if text.starts_with(b"{") && contains(text, b"\"weight_map\"") => {

@@ -64,12 +64,12 @@ pub(super) fn check(name: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Whether no tensor's place is inside another one's.
-pub(super) fn check_places<'a>(places: impl Iterator<Item = &'a [String]>) -> Result<(), String> {
-    let mut places: Vec<_> = places.collect();
-    places.sort_unstable();
-    // A place that is the beginning of any other is the beginning of the one that follows it in this order.
-    match places.windows(2).find(|pair| pair[1].starts_with(pair[0])) {
+/// Whether no tensor's path is inside another one's.
+pub(super) fn check_paths<'a>(paths: impl Iterator<Item = &'a [String]>) -> Result<(), String> {
+    let mut paths: Vec<_> = paths.collect();
+    paths.sort_unstable();
+    // A path that is the beginning of any other is the beginning of the one that follows it in this order.
+    match paths.windows(2).find(|pair| pair[1].starts_with(pair[0])) {
         None => Ok(()),
         Some(pair) if pair[0] == pair[1] => Err(format!("the name `{}` is given twice", join(pair[0]))),
         Some(pair) => {
@@ -79,9 +79,9 @@ pub(super) fn check_places<'a>(places: impl Iterator<Item = &'a [String]>) -> Re
     }
 }
 
-/// The dict of tensors by place, of which none is inside another one.
+/// The dict of tensors by path, of which none is inside another one.
 pub(super) fn nested(tensors: impl IntoIterator<Item = (Vec<String>, Tensor)>) -> crate::error::Result<Dict> {
-    Dict::unflatten(tensors.into_iter().map(|(place, tensor)| (place, Value::from(tensor))))
+    Dict::unflatten(tensors.into_iter().map(|(path, tensor)| (path, Value::from(tensor))))
 }
 
 /// A few names as text, for messages.

@@ -22,7 +22,7 @@ impl Source {
         }
     }
 
-    /// Fills `bytes` from a place on.
+    /// Fills `bytes` from an offset on.
     pub(super) fn read(&self, start: u64, bytes: &mut [u8]) -> Result<()> {
         match self {
             Source::File(file) => {

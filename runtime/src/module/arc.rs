@@ -12,7 +12,7 @@ use super::{Layer, Module, Slot};
 use crate::error::Result;
 use crate::tensor::Tensor;
 
-/// Clones of an `Arc` are one module: wherever it is in a model, it has one set of variables, named by the place that is
+/// Clones of an `Arc` are one module: wherever it is in a model, it has one set of variables, named by the path that is
 /// bound first.
 ///
 /// ```

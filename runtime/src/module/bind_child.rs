@@ -18,7 +18,7 @@ pub trait BindModule {
     type Module;
     /// What makes the module a child; one that is a child already stays what it is.
     fn __child_binder<P: Module>(self) -> ChildBinder<P, Self::Module>;
-    /// As a child, the clone of a module at a place from which nothing can be taken.
+    /// As a child, the clone of a module that cannot be moved out of a place expression.
     fn __bind_child<P: Module>(self, parent: &P) -> Self::Module;
 }
 
@@ -59,7 +59,7 @@ impl<T> BindNothing<T> for Built<'_, T> {
     }
 }
 
-/// All else at a place from which nothing can be taken.
+/// All else that cannot be moved out of a place expression.
 pub trait LeaveInPlace<'a, T: ?Sized> {
     /// The value as it is.
     fn __bind_child<P>(&self, parent: &P) -> &'a T;

@@ -241,17 +241,17 @@ impl Instance {
             }
         };
         let scope = self.reserve("submodule", &name, None, || format!("the submodule `{class}`"))?;
-        Ok(self.place(class, &scope, name))
+        Ok(self.add_child(class, &scope, name))
     }
 
     /// Makes a submodule of what a field holds.
     pub fn bind_child(&self, class: &'static str, name: &str) -> Result<Arc<Instance>> {
         let scope = self.scope();
         scope.reserve("submodule", name, None)?;
-        Ok(self.place(class, &scope, name.into()))
+        Ok(self.add_child(class, &scope, name.into()))
     }
 
-    fn place(&self, class: &'static str, scope: &Scope, name: Arc<str>) -> Arc<Instance> {
+    fn add_child(&self, class: &'static str, scope: &Scope, name: Arc<str>) -> Arc<Instance> {
         let child = Instance::new(scope.child_unreserved(name), class, self.session.clone());
         lock(&self.children).push(Arc::downgrade(&child));
         child

@@ -52,7 +52,7 @@ impl fmt::Debug for Lambda {
     }
 }
 
-/// Called wherever it is: it has no variables that a place would be needed for.
+/// Called wherever it is: it has no variables that a path would be needed for.
 impl Module for Lambda {
     const NAME: &'static str = "Lambda";
 

@@ -401,7 +401,7 @@ pub trait Module: Clone + fmt::Debug + PartialEq + Send + Sync + 'static {
         free_for_sowing(self, collection, name)?.perturb_in(collection, name, value)
     }
 
-    /// The place in the running model.
+    /// What the module is in the running model.
     ///
     /// # Errors
     /// If the module is not bound.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::instance::Instance;
 use crate::error::{Error, Result};
 
-/// The place of a module in a running model, if it has one; the hidden field of every module.
+/// What a module is in a running model, if it is part of one; the hidden field of every module.
 ///
 /// Two modules are equal whatever their slots are.
 #[derive(Clone, Default)]

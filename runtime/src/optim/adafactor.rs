@@ -111,7 +111,7 @@ impl Adafactor {
         self
     }
 
-    /// Which parameters decay, by their place and themselves, once there is a weight decay; all by default.
+    /// Which parameters decay, by their path and themselves, once there is a weight decay; all by default.
     #[must_use]
     pub fn weight_decay_mask(
         mut self,

@@ -92,7 +92,7 @@ impl Lars {
         self
     }
 
-    /// Which updates are scaled by their parameters, by the place and the parameter; all by default.
+    /// Which updates are scaled by their parameters, by the path and the parameter; all by default.
     #[must_use]
     pub fn trust_ratio_mask(mut self, mask: impl Fn(&str, &Tensor) -> bool + Send + Sync + 'static) -> Lars {
         self.ratio.mask = Mask::new(mask);

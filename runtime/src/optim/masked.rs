@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::tensor::Tensor;
 use crate::tree::{Structure, Tree, leaves, leaves_with_path};
 
-/// Which leaves something is for, by their places and themselves; all by default.
+/// Which leaves something is for, by their paths and themselves; all by default.
 #[derive(Clone, Default)]
 pub(super) struct Mask(Option<Arc<Predicate>>);
 
@@ -53,10 +53,10 @@ pub struct MaskedState<S> {
     pub inner_state: S,
 }
 
-/// Transforms the leaves for which `mask` of their place and parameter is true; **all other updates stay as they are**,
+/// Transforms the leaves for which `mask` of their path and parameter is true; **all other updates stay as they are**,
 /// so gradients stay gradients. To leave parameters alone, use [`freeze`].
 ///
-/// Places are written with `/`: `Dense_0/kernel`.
+/// Paths are written with `/`: `Dense_0/kernel`.
 ///
 /// ```
 /// use flaxen::prelude::*;
@@ -78,7 +78,7 @@ pub fn masked<T>(
 /// Zeros instead of the updates that [`freeze`] is for.
 pub type Freeze = MaskedTransformation<SetToZero>;
 
-/// No updates for the leaves for which `frozen` of their place and parameter is true: their parameters stay, bit by bit.
+/// No updates for the leaves for which `frozen` of their path and parameter is true: their parameters stay, bit by bit.
 ///
 /// It comes last in a chain.
 ///

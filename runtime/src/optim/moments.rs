@@ -10,7 +10,7 @@ use crate::tree::{self, Structure, Tree, leaves, leaves_with_path};
 /// What is said of trees that differ.
 const DIFFERENT: &str = "the gradients differ from the parameters or from the state of the optimizer";
 
-/// The trees whose leaves `f` gives for the leaves of some trees in the same places; all must have the same shapes.
+/// The trees whose leaves `f` gives for the leaves of some trees at the same paths; all must have the same shapes.
 pub(super) fn zip<P: Tree, const N: usize, const M: usize>(
     trees: [&P; N],
     f: impl FnMut([&Tensor; N]) -> Result<[Tensor; M]>,
@@ -122,8 +122,8 @@ pub(super) fn same_shapes<P: Tree>(op: &'static str, what: &str, found: &P, para
     for ((path, found), param) in leaves_with_path(found).iter().zip(leaves(params)) {
         if found.shape() != param.shape() {
             let path = path.join("/");
-            let place = if path.is_empty() { path } else { format!(" for the parameter `{path}`") };
-            let found = format!("{what} of shape {:?}{place}", found.shape());
+            let of = if path.is_empty() { path } else { format!(" for the parameter `{path}`") };
+            let found = format!("{what} of shape {:?}{of}", found.shape());
             return Err(Error::shape(op, found, format!("{:?}, the parameter's shape", param.shape())));
         }
     }

@@ -30,7 +30,7 @@ pub struct MultiTransformState<S = Value> {
     pub inner_states: BTreeMap<String, MaskedState<S>>,
 }
 
-/// Transforms each leaf by what its label says; the label is a function of the leaf's place, written with `/`, and of its
+/// Transforms each leaf by what its label says; the label is a function of the leaf's path, written with `/`, and of its
 /// parameter.
 ///
 /// Transformations of different types are [`boxed`](GradientTransformation::boxed).

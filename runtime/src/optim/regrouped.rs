@@ -1,4 +1,4 @@
-//! Trees with another number of tensors in the place of each leaf.
+//! Trees with another number of tensors instead of each leaf.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -11,7 +11,7 @@ use crate::variables::Dict;
 /// A tree of the form of `P`, in which each leaf has become any number of tensors: none where a mask leaves it out, or
 /// one per axis.
 ///
-/// The functions of [`tree`](crate::tree) see the tensors in their places; [`get`](Regrouped::get) finds one.
+/// The functions of [`tree`](crate::tree) see the tensors at their paths; [`get`](Regrouped::get) finds one.
 pub struct Regrouped<P = Dict> {
     structure: Structure,
     leaves: Vec<Tensor>,
@@ -51,9 +51,9 @@ impl<P: Tree> Regrouped<P> {
         &self.leaves
     }
 
-    /// The tensor at a place, its steps joined by `/`.
+    /// The tensor at a path, its steps joined by `/`.
     pub fn get(&self, path: &str) -> Option<&Tensor> {
-        leaves_with_path(self).into_iter().find(|(place, _)| place.join("/") == path).map(|(_, leaf)| leaf)
+        leaves_with_path(self).into_iter().find(|(found, _)| found.join("/") == path).map(|(_, leaf)| leaf)
     }
 }
 

@@ -2,7 +2,7 @@
 
 /// Setters of a struct's fields, or of the fields of one of its fields; a path behind the type wraps the value.
 macro_rules! setters {
-    (@all $type:ident $place:tt $($(#[$doc:meta])* $field:ident: $value:ident $(<$of:ident>)? $(=> $wrap:path)?,)*) => {
+    (@all $type:ident $within:tt $($(#[$doc:meta])* $field:ident: $value:ident $(<$of:ident>)? $(=> $wrap:path)?,)*) => {
         impl $type {
             $(
                 $(#[$doc])*
@@ -10,7 +10,7 @@ macro_rules! setters {
                 #[track_caller]
                 pub fn $field(mut self, $field: setters!(@argument $value $(<$of>)?)) -> Self {
                     let value = $($wrap)?(setters!(@value $value $field));
-                    setters!(@set self $place $field value);
+                    setters!(@set self $within $field value);
                     self
                 }
             )*

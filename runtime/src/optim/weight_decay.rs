@@ -23,7 +23,7 @@ pub fn add_decayed_weights(weight_decay: impl Into<Schedule>) -> AddDecayedWeigh
 }
 
 impl AddDecayedWeights {
-    /// Which parameters decay, by their place and themselves; all by default.
+    /// Which parameters decay, by their path and themselves; all by default.
     #[must_use]
     pub fn mask(self, mask: impl Fn(&str, &Tensor) -> bool + Send + Sync + 'static) -> AddDecayedWeights {
         AddDecayedWeights { mask: Mask::new(mask), ..self }
@@ -64,7 +64,7 @@ macro_rules! decaying {
                 self
             }
 
-            /// Which parameters decay, by their place, as in `Dense_0/kernel`, and themselves; all by default.
+            /// Which parameters decay, by their path, as in `Dense_0/kernel`, and themselves; all by default.
             #[must_use]
             pub fn $mask(
                 mut self,

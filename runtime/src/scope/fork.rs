@@ -8,7 +8,7 @@ use super::{Inner, Scope};
 use crate::error::Result;
 use crate::variables::Dict;
 
-/// A run apart from another one, at the place of one of its scopes.
+/// A run apart from another one, within one of its scopes.
 ///
 /// It begins with the variables of the other run, draws from the same random streams, and ends when it goes out of scope.
 pub(crate) struct Fork {

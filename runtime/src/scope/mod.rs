@@ -52,7 +52,7 @@ pub use variable::Variable;
 use crate::error::{Error, Result};
 use crate::random::Key;
 
-/// A place in a running model: the name it has there, and the variables and random keys of that place.
+/// Where in a running model code is: the path there, and its variables and random keys.
 ///
 /// Cheap to clone; a clone is the same scope. It is of use until the `init` or `apply` it belongs to returns.
 #[derive(Clone)]

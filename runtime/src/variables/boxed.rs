@@ -169,18 +169,18 @@ pub fn unbox<T: Tree>(tree: &T) -> Result<T> {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PartitionSpec(pub Vec<Option<String>>);
 
-/// How the values of a tree are partitioned, by their places.
+/// How the values of a tree are partitioned, by their paths.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PartitionSpecs(BTreeMap<Vec<String>, Option<PartitionSpec>>);
 
 impl PartitionSpecs {
-    /// The specification of the value at a place; None for values that have none, and where there is no value.
+    /// The specification of the value at a path; None for values that have none, and where there is no value.
     pub fn get(&self, path: impl KeyPath) -> Option<&PartitionSpec> {
         let names: Vec<String> = path.keys().iter().map(|name| name.clone().into_owned()).collect();
         self.0.get(&names)?.as_ref()
     }
 
-    /// The places of all values with their specifications, in order.
+    /// The paths of all values with their specifications, in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&[String], Option<&PartitionSpec>)> {
         self.0.iter().map(|(path, spec)| (path.as_slice(), spec.as_ref()))
     }
@@ -204,24 +204,24 @@ impl PartitionSpecs {
 pub fn partition_spec(tree: &impl Tree) -> PartitionSpecs {
     let mut specs = BTreeMap::new();
     let mut tracker = Tracker::default();
-    // The children still to come in the outermost box around the token, and its place until its metadata has come.
+    // The children still to come in the outermost box around the token, and its path until its metadata has come.
     let (mut in_box, mut opened) = (0, None);
     tree.walk(&mut |token| {
-        let place = || tracker.path().keys().iter().map(|name| name.clone().into_owned()).collect::<Vec<_>>();
+        let path = || tracker.path().keys().iter().map(|name| name.clone().into_owned()).collect::<Vec<_>>();
         match &token {
             Token::Node(_, count) if in_box > 0 => in_box = in_box + count - 1,
-            Token::Node(kind, count) if *kind == Boxed::NODE => (in_box, opened) = (*count, Some(place())),
+            Token::Node(kind, count) if *kind == Boxed::NODE => (in_box, opened) = (*count, Some(path())),
             Token::Static(data) if in_box > 0 => {
                 in_box -= 1;
-                if let Some(place) = opened.take() {
+                if let Some(path) = opened.take() {
                     let metadata = (*data as &dyn Any).downcast_ref::<BoxedMetadata>();
                     let names = metadata.and_then(|metadata| metadata.0.axis_names());
-                    specs.insert(place, names.map(PartitionSpec));
+                    specs.insert(path, names.map(PartitionSpec));
                 }
             }
             Token::Leaf(_) if in_box > 0 => in_box -= 1,
-            Token::Leaf(_) => drop(specs.insert(place(), Some(PartitionSpec::default()))),
-            Token::Static(_) => drop(specs.insert(place(), None)),
+            Token::Leaf(_) => drop(specs.insert(path(), Some(PartitionSpec::default()))),
+            Token::Static(_) => drop(specs.insert(path(), None)),
             Token::Node(..) | Token::Key(_) => {}
         }
         tracker.visit(&token);

@@ -53,17 +53,17 @@ impl Variables {
         self.0.find(&[name])?.as_dict()
     }
 
-    /// The value at a place, the collection first: `params/Dense_0/kernel`.
+    /// The value at a path, the collection first: `params/Dense_0/kernel`.
     pub fn get(&self, path: impl KeyPath) -> Option<&Value> {
         self.0.get(path)
     }
 
-    /// Whether there is a value at a place.
+    /// Whether there is a value at a path.
     pub fn contains(&self, path: impl KeyPath) -> bool {
         self.0.contains(path)
     }
 
-    /// The value at a place.
+    /// The value at a path.
     ///
     /// # Errors
     /// If there is none.
@@ -71,7 +71,7 @@ impl Variables {
         self.0.at(path)
     }
 
-    /// The tensor at a place.
+    /// The tensor at a path.
     ///
     /// # Errors
     /// If there is none, or it is something else.
@@ -79,7 +79,7 @@ impl Variables {
         self.0.tensor(path)
     }
 
-    /// The dict at a place; a collection, or a submodule's part of one.
+    /// The dict at a path; a collection, or a submodule's part of one.
     ///
     /// # Errors
     /// If there is none, or it is something else.

@@ -65,7 +65,7 @@ impl Dict {
         self.0.values()
     }
 
-    /// The value at a place, if there is one.
+    /// The value at a path, if there is one.
     pub fn get(&self, path: impl KeyPath) -> Option<&Value> {
         self.find(&path.keys())
     }
@@ -84,12 +84,12 @@ impl Dict {
         dict.0.get(last.as_ref())
     }
 
-    /// Whether there is a value at a place.
+    /// Whether there is a value at a path.
     pub fn contains(&self, path: impl KeyPath) -> bool {
         self.get(path).is_some()
     }
 
-    /// The value at a place.
+    /// The value at a path.
     ///
     /// # Errors
     /// If there is none; the message says how far the path goes and what is there.
@@ -98,7 +98,7 @@ impl Dict {
         self.find(&keys).ok_or_else(|| self.missing(&keys))
     }
 
-    /// The tensor at a place.
+    /// The tensor at a path.
     ///
     /// # Errors
     /// If there is none, or it is something else.
@@ -108,7 +108,7 @@ impl Dict {
         value.as_tensor().ok_or_else(|| wrong(&join(&keys), "a tensor", value))
     }
 
-    /// The dict at a place.
+    /// The dict at a path.
     ///
     /// # Errors
     /// If there is none, or it is something else.
@@ -240,12 +240,12 @@ impl Dict {
 
 fn wrong(path: &str, expected: &'static str, found: &Value) -> Error {
     Error::Structure {
-        context: "a dict is read at a place where something else is",
+        context: "a dict is read at a path where something else is",
         message: format!("expected {expected} at `{path}`, found {}", found.kind()),
     }
 }
 
-/// The value at a place.
+/// The value at a path.
 ///
 /// # Panics
 /// If there is none; [`Dict::at`] returns an error instead.
@@ -257,7 +257,7 @@ impl std::ops::Index<&str> for Dict {
     }
 }
 
-/// The value at a place of a dict.
+/// The value at a path of a dict.
 ///
 /// # Panics
 /// If there is none, or this is no dict.

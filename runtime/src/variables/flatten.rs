@@ -1,4 +1,4 @@
-//! Nested dicts as flat maps from places to values, and back.
+//! Nested dicts as flat maps from paths to values, and back.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use crate::ops::unwrap;
 
 type IsLeaf<'f> = Box<dyn Fn(&[&str], &Dict) -> bool + 'f>;
 
-/// How a nested dict becomes a flat map from places to values.
+/// How a nested dict becomes a flat map from paths to values.
 ///
 /// Only dicts are entered: tuples, boxes and other trees are values. Empty dicts are left out unless they are asked for.
 ///
@@ -31,7 +31,7 @@ pub struct Flatten<'f> {
     is_leaf: Option<IsLeaf<'f>>,
 }
 
-/// A [`Flatten`] whose places are texts.
+/// A [`Flatten`] whose paths are texts.
 pub struct JoinedFlatten<'f> {
     flatten: Flatten<'f>,
     separator: String,
@@ -49,7 +49,7 @@ impl<'f> Flatten<'f> {
         Flatten { keep_empty_nodes: true, ..self }
     }
 
-    /// Takes those dicts below the top as values for which `f` of their place and themselves is true.
+    /// Takes those dicts below the top as values for which `f` of their path and themselves is true.
     #[must_use]
     pub fn is_leaf(self, f: impl Fn(&[&str], &Dict) -> bool + 'f) -> Flatten<'f> {
         Flatten { is_leaf: Some(Box::new(f)), ..self }
@@ -69,7 +69,7 @@ impl<'f> Flatten<'f> {
         flat
     }
 
-    /// Visits the values in order of their places.
+    /// Visits the values in order of their paths.
     pub(super) fn visit<'d>(
         &self,
         dict: &'d Dict,
@@ -96,21 +96,21 @@ impl JoinedFlatten<'_> {
     /// The values by the names on the way to them, joined.
     ///
     /// # Errors
-    /// If two places have the same text, because names contain the separator.
+    /// If two paths have the same text, because names contain the separator.
     pub fn run(&self, dict: &Dict) -> Result<BTreeMap<String, Value>> {
         let (mut flat, mut twice) = (BTreeMap::new(), None);
         self.flatten.visit(dict, &mut Vec::new(), &mut |path, value| {
-            let place = path.join(&self.separator);
-            if flat.insert(place.clone(), value.clone()).is_some() {
-                twice = Some(place);
+            let text = path.join(&self.separator);
+            if flat.insert(text.clone(), value.clone()).is_some() {
+                twice = Some(text);
             }
         });
         match twice {
             None => Ok(flat),
-            Some(place) => Err(Error::argument(
+            Some(text) => Err(Error::argument(
                 "flatten",
                 format!(
-                    "two places are written `{place}`, as names contain `{}`: take another separator, or none",
+                    "two paths are written `{text}`, as names contain `{}`: take another separator, or none",
                     self.separator
                 ),
             )),
@@ -143,7 +143,7 @@ impl Dict {
     /// As [`flatten`](Dict::flatten).
     ///
     /// # Errors
-    /// If two places have the same text, because names contain the separator.
+    /// If two paths have the same text, because names contain the separator.
     pub fn try_flatten(&self, separator: &str) -> Result<BTreeMap<String, Value>> {
         Flatten::new().separator(separator).run(self)
     }
@@ -153,11 +153,11 @@ impl Dict {
         Flatten::new().run(self)
     }
 
-    /// The nested dict of values by place: the inverse of [`flatten_keys`](Dict::flatten_keys), and of
+    /// The nested dict of values by path: the inverse of [`flatten_keys`](Dict::flatten_keys), and of
     /// [`flatten`](Dict::flatten) with the separator `/`.
     ///
     /// # Errors
-    /// If a place is empty, is given twice, or lies inside another one's value.
+    /// If a path is empty, is given twice, or lies inside another one's value.
     pub fn unflatten<P: KeyPath, V: Into<Value>>(flat: impl IntoIterator<Item = (P, V)>) -> Result<Dict> {
         let owned = |path: P| path.keys().iter().map(|name| name.clone().into_owned()).collect();
         nested(flat.into_iter().map(|(path, value)| (owned(path), value.into())).collect())
@@ -167,7 +167,7 @@ impl Dict {
     /// contains it.
     ///
     /// # Errors
-    /// If the separator is empty; if a place is given twice, or lies inside another one's value.
+    /// If the separator is empty; if a path is given twice, or lies inside another one's value.
     pub fn unflatten_separated<P: AsRef<str>, V: Into<Value>>(
         separator: &str,
         flat: impl IntoIterator<Item = (P, V)>,
@@ -184,19 +184,19 @@ impl Dict {
 
 fn nested(mut flat: Vec<(Vec<String>, Value)>) -> Result<Dict> {
     flat.sort_by(|(a, _), (b, _)| a.cmp(b));
-    // A place that is the beginning of any other is the beginning of the one that follows it in this order.
+    // A path that is the beginning of any other is the beginning of the one that follows it in this order.
     for pair in flat.windows(2) {
-        let (place, next) = (&pair[0].0, &pair[1].0);
-        if place == next {
-            return Err(Error::argument("unflatten", format!("`{}` is given twice", join(place))));
+        let (path, next) = (&pair[0].0, &pair[1].0);
+        if path == next {
+            return Err(Error::argument("unflatten", format!("`{}` is given twice", join(path))));
         }
-        if next.starts_with(place) {
-            let (place, next) = (join(place), join(next));
-            let message = format!("`{place}` has a value, so there cannot be a `{next}` inside it");
+        if next.starts_with(path) {
+            let (path, next) = (join(path), join(next));
+            let message = format!("`{path}` has a value, so there cannot be a `{next}` inside it");
             return Err(Error::argument("unflatten", message));
         }
     }
     let mut dict = Dict::new();
-    flat.into_iter().try_for_each(|(place, value)| dict.insert(&place, value))?;
+    flat.into_iter().try_for_each(|(path, value)| dict.insert(&path, value))?;
     Ok(dict)
 }

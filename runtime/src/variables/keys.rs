@@ -7,9 +7,9 @@ use crate::tree::{Path, Step};
 /// The names from the top of a dict down to an entry.
 pub type Keys<'a> = SmallVec<[std::borrow::Cow<'a, str>; 6]>;
 
-/// A place in a [`Dict`](super::Dict): a text with `/` between the names, or the names one by one.
+/// A path in a [`Dict`](super::Dict): a text with `/` between the names, or the names one by one.
 ///
-/// Names may contain a `/` themselves (those of `WeightNorm` do); such places are given as an array or slice of names.
+/// Names may contain a `/` themselves (those of `WeightNorm` do); such paths are given as an array or slice of names.
 ///
 /// ```
 /// use flaxen::prelude::*;
@@ -70,7 +70,7 @@ impl<P: KeyPath + ?Sized> KeyPath for &P {
     }
 }
 
-/// A place as text, for messages.
+/// A path as text, for messages.
 pub(crate) fn join(keys: &[impl AsRef<str>]) -> String {
     keys.iter().map(AsRef::as_ref).collect::<Vec<_>>().join("/")
 }

@@ -6,7 +6,7 @@
 //! With the feature `serde` they are `Serialize` and `Deserialize`, as are tensors and dtypes. A dict is a map, and each of
 //! its values says whether it is a `tensor`, `dict`, `tuple` or `partitioned`. A tensor is its `dtype`, `shape` and `data`: a
 //! flat list of numbers in formats for people, little-endian bytes in others. What could not be given its type back is
-//! refused, with its place: data without tensors, boxes with metadata of the user's own, and other trees. (Formats have limits of
+//! refused, with its path: data without tensors, boxes with metadata of the user's own, and other trees. (Formats have limits of
 //! their own: `serde_json` reads 128 lists and maps inside each other, which is 63 dicts.)
 
 mod boxed;

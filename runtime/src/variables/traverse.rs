@@ -39,7 +39,7 @@ impl Dict {
         map_values(self, &mut Vec::new(), &mut |path, value| Ok(f(path, value)?.into()))
     }
 
-    /// The dict with the value at a place replaced by `f` of it.
+    /// The dict with the value at a path replaced by `f` of it.
     ///
     /// ```
     /// use flaxen::prelude::*;
@@ -82,7 +82,7 @@ impl Variables {
         self.0.map_with_path(f).map(Variables)
     }
 
-    /// The variables with the value at a place, the collection first, replaced by `f` of it.
+    /// The variables with the value at a path, the collection first, replaced by `f` of it.
     ///
     /// # Errors
     /// If there is no value; what `f` returns; if a collection is replaced by something that is no dict.
@@ -113,9 +113,9 @@ fn map_values<'d>(
     Dict::of(mapped)
 }
 
-/// Some of the values of a dict, chosen by their places; Flax's `ModelParamTraversal`.
+/// Some of the values of a dict, chosen by their paths; Flax's `ModelParamTraversal`.
 ///
-/// The filter is asked about every value that is no dict. It is given the place as text with a leading `/`, so that
+/// The filter is asked about every value that is no dict. It is given the path as text with a leading `/`, so that
 /// `ends_with("/kernel")` means the whole name.
 ///
 /// ```
@@ -140,13 +140,13 @@ impl<F: Fn(&str, &Value) -> bool> Traversal<F> {
         Traversal { filter }
     }
 
-    /// The accepted values with their places, in order.
+    /// The accepted values with their paths, in order.
     pub fn iter<'d, T: Nested>(&self, tree: &'d T) -> impl ExactSizeIterator<Item = (String, &'d Value)> {
         let mut accepted = Vec::new();
         Flatten::new().visit(tree.nested(), &mut Vec::new(), &mut |path, value| {
-            let place = text(path);
-            if (self.filter)(&place, value) {
-                accepted.push((place, value));
+            let path = text(path);
+            if (self.filter)(&path, value) {
+                accepted.push((path, value));
             }
         });
         accepted.into_iter()
@@ -191,7 +191,7 @@ impl Nested for Dict {
     }
 }
 
-/// Values are replaced by values in their places, so that collections stay dicts.
+/// Values are replaced by values at their paths, so that collections stay dicts.
 impl Nested for Variables {
     fn nested(&self) -> &Dict {
         &self.0

@@ -187,9 +187,9 @@ impl<'a> Node<'a> {
             ("argsort", true) => x.try_argsort_descending(axis()),
             ("searchsorted", false) => x.try_searchsorted(&a[1]),
             ("searchsorted", true) => x.try_searchsorted_right(&a[1]),
-            (_, places) => {
+            (_, indices) => {
                 let (values, at) = x.try_top_k(self.size("k"))?;
-                Ok(if places { at } else { values })
+                Ok(if indices { at } else { values })
             }
         }
     }

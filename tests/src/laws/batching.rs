@@ -35,33 +35,33 @@ fn mixed(examples: &[Vec<Tensor>], mapped: &[bool], k: usize) -> Vec<Tensor> {
 
 /// Where the batch axis is put.
 #[derive(Clone, Copy, Debug)]
-enum Place {
+enum Position {
     Front,
     Last,
     LastFromTheEnd,
 }
 
-impl Place {
+impl Position {
     fn axis(self, rank: usize) -> isize {
         match self {
-            Place::Front => 0,
-            Place::Last => rank as isize,
-            Place::LastFromTheEnd => -1,
+            Position::Front => 0,
+            Position::Last => rank as isize,
+            Position::LastFromTheEnd => -1,
         }
     }
 
     fn position(self, rank: usize) -> usize {
-        if matches!(self, Place::Front) { 0 } else { rank }
+        if matches!(self, Position::Front) { 0 } else { rank }
     }
 }
 
 pub(super) fn subsets(law: &Law) -> Outcome {
     let examples = examples(law, EXAMPLES);
     let count = examples[0].len();
-    let places = [
-        (Place::Front, Place::Front),
-        (Place::LastFromTheEnd, Place::Last),
-        (Place::Last, Place::LastFromTheEnd),
+    let positions = [
+        (Position::Front, Position::Front),
+        (Position::LastFromTheEnd, Position::Last),
+        (Position::Last, Position::LastFromTheEnd),
     ];
     for bits in 1..1u32 << count {
         let mapped: Vec<bool> = (0..count).map(|i| bits >> i & 1 == 1).collect();
@@ -69,10 +69,10 @@ pub(super) fn subsets(law: &Law) -> Outcome {
             .map(|k| (law.f)(&mixed(&examples, &mapped, k)))
             .collect::<Result<_>>()
             .map_err(say)?;
-        for (into, out_of) in places {
-            let place = |i: usize| into.position(examples[0][i].rank());
+        for (into, out_of) in positions {
+            let at = |i: usize| into.position(examples[0][i].rank());
             let args: Vec<Tensor> = (0..count)
-                .map(|i| if mapped[i] { stacked(&examples, i, place(i)) } else { Ok(examples[0][i].clone()) })
+                .map(|i| if mapped[i] { stacked(&examples, i, at(i)) } else { Ok(examples[0][i].clone()) })
                 .collect::<Result<_>>()
                 .map_err(say)?;
             let axis = |i: usize| mapped[i].then(|| into.axis(examples[0][i].rank()));

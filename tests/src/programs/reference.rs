@@ -53,29 +53,29 @@ pub(super) fn broadcast(x: &[usize], y: &[usize]) -> Option<Vec<usize>> {
         .collect()
 }
 
-/// The element of `x` that stands at a place of a shape it broadcasts to.
-fn element(x: &Numbers, place: &[usize]) -> f64 {
-    let skipped = place.len() - x.shape.len();
+/// The element of `x` that stands at an index of a shape it broadcasts to.
+fn element(x: &Numbers, index: &[usize]) -> f64 {
+    let skipped = index.len() - x.shape.len();
     let mut at = 0;
-    for (&size, &i) in x.shape.iter().zip(&place[skipped..]) {
+    for (&size, &i) in x.shape.iter().zip(&index[skipped..]) {
         at = at * size + if size == 1 { 0 } else { i };
     }
     x.data[at]
 }
 
-/// Every place of a shape, row-major.
-fn places(shape: &[usize]) -> Vec<Vec<usize>> {
-    let mut places = vec![vec![]];
+/// Every index of a shape, row-major.
+fn indices(shape: &[usize]) -> Vec<Vec<usize>> {
+    let mut indices = vec![vec![]];
     for &size in shape {
-        places =
-            places.iter().flat_map(|place| (0..size).map(move |i| [&place[..], &[i]].concat())).collect();
+        indices =
+            indices.iter().flat_map(|index| (0..size).map(move |i| [&index[..], &[i]].concat())).collect();
     }
-    places
+    indices
 }
 
 fn build(shape: &[usize], f: impl FnMut(&[usize]) -> f64) -> Numbers {
     let mut f = f;
-    Numbers { shape: shape.to_vec(), data: places(shape).iter().map(|place| f(place)).collect() }
+    Numbers { shape: shape.to_vec(), data: indices(shape).iter().map(|index| f(index)).collect() }
 }
 
 fn map(x: &Numbers, f: impl Fn(f64) -> f64) -> Option<Numbers> {
@@ -84,7 +84,7 @@ fn map(x: &Numbers, f: impl Fn(f64) -> f64) -> Option<Numbers> {
 
 fn zip(x: &Numbers, y: &Numbers, mut f: impl FnMut(f64, f64) -> f64) -> Option<Numbers> {
     let shape = broadcast(&x.shape, &y.shape)?;
-    Some(build(&shape, |place| f(element(x, place), element(y, place))))
+    Some(build(&shape, |index| f(element(x, index), element(y, index))))
 }
 
 fn reduce(x: &Numbers, axes: &[isize], start: f64, mut f: impl FnMut(f64, f64) -> f64) -> Numbers {
@@ -92,9 +92,9 @@ fn reduce(x: &Numbers, axes: &[isize], start: f64, mut f: impl FnMut(f64, f64) -
     let kept: Vec<usize> = (0..x.shape.len()).filter(|axis| !gone.contains(axis)).collect();
     let shape: Vec<usize> = kept.iter().map(|&axis| x.shape[axis]).collect();
     let mut out = Numbers::filled(&shape, start);
-    for place in places(&x.shape) {
-        let at = kept.iter().fold(0, |at, &axis| at * x.shape[axis] + place[axis]);
-        out.data[at] = f(out.data[at], element(x, &place));
+    for index in indices(&x.shape) {
+        let at = kept.iter().fold(0, |at, &axis| at * x.shape[axis] + index[axis]);
+        out.data[at] = f(out.data[at], element(x, &index));
     }
     out
 }
@@ -130,7 +130,7 @@ fn compute(op: &Op, args: &[&Numbers], choices: &mut Vec<bool>) -> Option<Number
         Op::Less => zip(x, y, |x, y| f64::from(u8::from(larger(y, x)))),
         Op::Select => {
             let shape = broadcast(&broadcast(&x.shape, &args[1].shape)?, &y.shape)?;
-            Some(build(&shape, |place| element(if element(x, place) == 0.0 { y } else { args[1] }, place)))
+            Some(build(&shape, |index| element(if element(x, index) == 0.0 { y } else { args[1] }, index)))
         }
         Op::Clamp(low, high) => {
             let mut data = Vec::with_capacity(x.data.len());
@@ -157,13 +157,13 @@ fn compute(op: &Op, args: &[&Numbers], choices: &mut Vec<bool>) -> Option<Number
         Op::Max(axes) => Some(reduce(x, axes, f64::MIN, |max, x| if larger(x, max) { x } else { max })),
         Op::Cumsum(axis) => {
             let axis = positive(*axis, x.shape.len());
-            Some(build(&x.shape, |place| {
-                let mut place = place.to_vec();
-                let last = place[axis];
+            Some(build(&x.shape, |index| {
+                let mut index = index.to_vec();
+                let last = index[axis];
                 (0..=last)
                     .map(|i| {
-                        place[axis] = i;
-                        element(x, &place)
+                        index[axis] = i;
+                        element(x, &index)
                     })
                     .sum()
             }))
@@ -172,23 +172,23 @@ fn compute(op: &Op, args: &[&Numbers], choices: &mut Vec<bool>) -> Option<Number
             let axis = positive(*axis, x.shape.len());
             let mut shape = x.shape.clone();
             shape[axis] = (to - from).unsigned_abs().div_ceil(step.unsigned_abs());
-            Some(build(&shape, |place| {
-                let mut place = place.to_vec();
-                place[axis] = (from + place[axis] as isize * step) as usize;
-                element(x, &place)
+            Some(build(&shape, |index| {
+                let mut index = index.to_vec();
+                index[axis] = (from + index[axis] as isize * step) as usize;
+                element(x, &index)
             }))
         }
         Op::Concat(axis) => {
             let axis = positive(*axis, x.shape.len());
             let mut shape = x.shape.clone();
             shape[axis] += y.shape[axis];
-            Some(build(&shape, |place| {
-                let mut place = place.to_vec();
-                match place[axis].checked_sub(x.shape[axis]) {
-                    None => element(x, &place),
+            Some(build(&shape, |index| {
+                let mut index = index.to_vec();
+                match index[axis].checked_sub(x.shape[axis]) {
+                    None => element(x, &index),
                     Some(i) => {
-                        place[axis] = i;
-                        element(y, &place)
+                        index[axis] = i;
+                        element(y, &index)
                     }
                 }
             }))
@@ -204,19 +204,19 @@ fn compute(op: &Op, args: &[&Numbers], choices: &mut Vec<bool>) -> Option<Number
         Op::Transpose(axes) => {
             let axes: Vec<usize> = axes.iter().map(|&axis| positive(axis, x.shape.len())).collect();
             let shape: Vec<usize> = axes.iter().map(|&axis| x.shape[axis]).collect();
-            Some(build(&shape, |place| {
+            Some(build(&shape, |index| {
                 let mut from = vec![0; axes.len()];
-                for (&axis, &i) in axes.iter().zip(place) {
+                for (&axis, &i) in axes.iter().zip(index) {
                     from[axis] = i;
                 }
                 element(x, &from)
             }))
         }
-        Op::Broadcast(shape) => Some(build(shape, |place| element(x, place))),
+        Op::Broadcast(shape) => Some(build(shape, |index| element(x, index))),
         Op::Matmul => {
             let inner = x.shape[1];
-            Some(build(&[x.shape[0], y.shape[1]], |place| {
-                (0..inner).map(|k| element(x, &[place[0], k]) * element(y, &[k, place[1]])).sum()
+            Some(build(&[x.shape[0], y.shape[1]], |index| {
+                (0..inner).map(|k| element(x, &[index[0], k]) * element(y, &[k, index[1]])).sum()
             }))
         }
     };

@@ -161,16 +161,16 @@ impl Parser<'_> {
 }
 
 impl Call {
-    /// The argument of a name, or at its place in the function's list of parameters.
-    pub fn get(&self, name: &str, place: usize, short: &[&str]) -> Option<&Term> {
+    /// The argument of a name, or at its position in the function's list of parameters.
+    pub fn get(&self, name: &str, position: usize, short: &[&str]) -> Option<&Term> {
         let called = |other: &str| other == name || short.contains(&other);
         if let Some((found, term)) = self.named.iter().find(|(other, _)| called(other)) {
             self.read.borrow_mut().insert(found.clone());
             return Some(term);
         }
         let plain = self.positional.iter().filter(|term| !matches!(term, Term::Call(call) if call.is_flag()));
-        let found = plain.clone().nth(place)?;
-        self.read.borrow_mut().insert(format!("#{place}"));
+        let found = plain.clone().nth(position)?;
+        self.read.borrow_mut().insert(format!("#{position}"));
         Some(found)
     }
 
@@ -192,8 +192,8 @@ impl Call {
 
     /// All arguments without a name.
     pub fn positional(&self) -> &[Term] {
-        for place in 0..self.positional.len() {
-            self.read.borrow_mut().insert(format!("#{place}"));
+        for position in 0..self.positional.len() {
+            self.read.borrow_mut().insert(format!("#{position}"));
         }
         &self.positional
     }
@@ -206,13 +206,13 @@ impl Call {
     /// Checks that no argument was left out of account.
     pub fn finish(&self) -> Result<(), Stop> {
         let read = self.read.borrow();
-        let mut place = 0;
+        let mut position = 0;
         for term in &self.positional {
             let known = match term {
                 Term::Call(call) if call.is_flag() => read.contains(&call.name),
                 _ => {
-                    place += 1;
-                    read.contains(&format!("#{}", place - 1))
+                    position += 1;
+                    read.contains(&format!("#{}", position - 1))
                 }
             };
             if !known {

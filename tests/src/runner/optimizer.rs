@@ -86,12 +86,12 @@ fn short(name: &str) -> &'static [&'static str] {
 
 /// What an argument may be.
 trait Argument: Sized {
-    fn read(call: &Call, name: &str, place: usize) -> Result<Option<Self>, Stop>;
+    fn read(call: &Call, name: &str, position: usize) -> Result<Option<Self>, Stop>;
 }
 
 impl Argument for f64 {
-    fn read(call: &Call, name: &str, place: usize) -> Result<Option<f64>, Stop> {
-        match call.get(name, place, short(name)) {
+    fn read(call: &Call, name: &str, position: usize) -> Result<Option<f64>, Stop> {
+        match call.get(name, position, short(name)) {
             None => Ok(None),
             Some(Term::Number(number)) => Ok(Some(*number)),
             Some(other) => Err(Stop::Unsupported(format!("`{name}` is {other:?}"))),
@@ -100,20 +100,20 @@ impl Argument for f64 {
 }
 
 impl Argument for Tensor {
-    fn read(call: &Call, name: &str, place: usize) -> Result<Option<Tensor>, Stop> {
-        Ok(f64::read(call, name, place)?.map(Tensor::from))
+    fn read(call: &Call, name: &str, position: usize) -> Result<Option<Tensor>, Stop> {
+        Ok(f64::read(call, name, position)?.map(Tensor::from))
     }
 }
 
 impl Argument for usize {
-    fn read(call: &Call, name: &str, place: usize) -> Result<Option<usize>, Stop> {
-        Ok(f64::read(call, name, place)?.map(|n| n as usize))
+    fn read(call: &Call, name: &str, position: usize) -> Result<Option<usize>, Stop> {
+        Ok(f64::read(call, name, position)?.map(|n| n as usize))
     }
 }
 
 impl Argument for i32 {
-    fn read(call: &Call, name: &str, place: usize) -> Result<Option<i32>, Stop> {
-        Ok(f64::read(call, name, place)?.map(|n| n as i32))
+    fn read(call: &Call, name: &str, position: usize) -> Result<Option<i32>, Stop> {
+        Ok(f64::read(call, name, position)?.map(|n| n as i32))
     }
 }
 
@@ -124,12 +124,12 @@ impl Argument for bool {
 }
 
 impl Argument for Schedule {
-    fn read(call: &Call, name: &str, place: usize) -> Result<Option<Schedule>, Stop> {
-        call.get(name, place, short(name)).map(schedule).transpose()
+    fn read(call: &Call, name: &str, position: usize) -> Result<Option<Schedule>, Stop> {
+        call.get(name, position, short(name)).map(schedule).transpose()
     }
 }
 
-/// A boolean by its place in the list is not written in texts.
+/// A boolean by its position in the list is not written in texts.
 const NAMED: usize = usize::MAX;
 
 fn required<T: Argument>(call: &Call, name: &str) -> Result<T, Stop> {
@@ -137,11 +137,11 @@ fn required<T: Argument>(call: &Call, name: &str) -> Result<T, Stop> {
     T::read(call, name, 0)?.ok_or_else(missing)
 }
 
-/// A transformation with the arguments that are given; numbers are places in the list of parameters.
+/// A transformation with the arguments that are given; numbers are positions in the list of parameters.
 macro_rules! with {
-    ($tx:expr, $call:expr; $($setter:ident $place:literal: $type:ty),* $(,)?) => {{
+    ($tx:expr, $call:expr; $($setter:ident $position:literal: $type:ty),* $(,)?) => {{
         let mut tx = $tx;
-        $(if let Some(value) = <$type>::read($call, stringify!($setter), $place)? {
+        $(if let Some(value) = <$type>::read($call, stringify!($setter), $position)? {
             tx = tx.$setter(value);
         })*
         Ok(tx.boxed())

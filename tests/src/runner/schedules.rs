@@ -23,28 +23,28 @@ pub fn schedule(term: &Term) -> Result<Schedule, Stop> {
     }
 }
 
-fn number(call: &Call, name: &str, place: usize, short: &[&str]) -> Result<f64, Stop> {
-    optional(call, name, place, short)?
+fn number(call: &Call, name: &str, position: usize, short: &[&str]) -> Result<f64, Stop> {
+    optional(call, name, position, short)?
         .ok_or_else(|| Stop::Unsupported(format!("`{}` without `{name}`", call.name)))
 }
 
-fn optional(call: &Call, name: &str, place: usize, short: &[&str]) -> Result<Option<f64>, Stop> {
-    match call.get(name, place, short) {
+fn optional(call: &Call, name: &str, position: usize, short: &[&str]) -> Result<Option<f64>, Stop> {
+    match call.get(name, position, short) {
         None => Ok(None),
         Some(Term::Number(number)) => Ok(Some(*number)),
         Some(other) => Err(Stop::Unsupported(format!("`{name}` is {other:?}"))),
     }
 }
 
-fn steps(call: &Call, name: &str, place: usize, short: &[&str]) -> Result<i32, Stop> {
-    Ok(number(call, name, place, short)? as i32)
+fn steps(call: &Call, name: &str, position: usize, short: &[&str]) -> Result<i32, Stop> {
+    Ok(number(call, name, position, short)? as i32)
 }
 
 /// Applies the arguments that are given.
 macro_rules! with {
-    ($schedule:expr, $call:expr; $($setter:ident: $type:ty = $name:literal $place:literal $short:expr;)*) => {{
+    ($schedule:expr, $call:expr; $($setter:ident: $type:ty = $name:literal $position:literal $short:expr;)*) => {{
         let mut schedule = $schedule;
-        $(if let Some(value) = optional($call, $name, $place, &$short)? {
+        $(if let Some(value) = optional($call, $name, $position, &$short)? {
             schedule = schedule.$setter(value as $type);
         })*
         schedule
@@ -180,19 +180,19 @@ fn cycle(call: &Call) -> Result<(i32, f64), Stop> {
     Ok((steps(call, "transition_steps", 0, &["steps"])?, number(call, "peak_value", 1, &["peak"])?))
 }
 
-fn list<'a>(call: &'a Call, name: &str, place: usize) -> Result<&'a [Term], Stop> {
-    match call.get(name, place, &[]) {
+fn list<'a>(call: &'a Call, name: &str, position: usize) -> Result<&'a [Term], Stop> {
+    match call.get(name, position, &[]) {
         Some(Term::List(items)) => Ok(items),
         other => Err(Stop::Unsupported(format!("`{name}` is {other:?}"))),
     }
 }
 
-fn pieces(call: &Call, place: usize) -> Result<Vec<(i32, f64)>, Stop> {
+fn pieces(call: &Call, position: usize) -> Result<Vec<(i32, f64)>, Stop> {
     let piece = |pair: &(Term, Term)| match pair {
         (Term::Number(boundary), Term::Number(scale)) => Ok((*boundary as i32, *scale)),
         other => Err(Stop::Unsupported(format!("a piece {other:?}"))),
     };
-    match call.get("boundaries_and_scales", place, &[]) {
+    match call.get("boundaries_and_scales", position, &[]) {
         Some(Term::Map(pieces)) => pieces.iter().map(piece).collect(),
         other => Err(Stop::Unsupported(format!("pieces are {other:?}"))),
     }

@@ -113,7 +113,7 @@ fn difference(scenario: &Json, found: Result<Json>) -> Option<String> {
     }
 }
 
-/// Shapes in the place of tensors.
+/// Shapes instead of tensors.
 pub fn shapes(dict: &Dict) -> Json {
     let shape = |value: &Value| match value {
         Value::Dict(dict) => shapes(dict),

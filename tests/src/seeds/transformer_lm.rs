@@ -27,7 +27,7 @@ impl TransformerBlock {
     }
 }
 
-/// Blocks over embeddings of tokens and places.
+/// Blocks over embeddings of tokens and positions.
 #[module]
 pub struct TinyLm {
     /// How many tokens there are.
@@ -38,19 +38,19 @@ pub struct TinyLm {
     pub layers: usize,
     /// The heads of each block.
     pub heads: usize,
-    /// How many places there are at most.
+    /// How many positions there are at most.
     pub max_len: usize,
     /// The probability that a number is dropped.
     pub dropout: f64,
 }
 
 impl TinyLm {
-    /// The logits of each place's next token, `[batch, length, vocab]`, from ids `[batch, length]`.
+    /// The logits of each position's next token, `[batch, length, vocab]`, from ids `[batch, length]`.
     #[compact]
     pub fn call(&self, ids: &Tensor, train: bool) -> Result<Tensor> {
         let embed = self.child(Embed::new(self.vocab, self.dim));
-        let places = self.param("pos", init::normal(0.02), [self.max_len, self.dim])?;
-        let mut x = embed.call(ids)? + places.try_slice_axis(0, 0, ids.shape()[1] as isize)?;
+        let positions = self.param("pos", init::normal(0.02), [self.max_len, self.dim])?;
+        let mut x = embed.call(ids)? + positions.try_slice_axis(0, 0, ids.shape()[1] as isize)?;
         let mask = make_causal_mask(ids)?;
         for i in 0..self.layers {
             let block = TransformerBlock::new(self.heads, self.dim * 2, self.dropout);

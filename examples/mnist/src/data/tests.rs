@@ -38,7 +38,7 @@ fn a_shuffled_split_has_each_digit_once_and_depends_on_the_seed() -> Result<()> 
 #[test]
 fn batches_are_numbers_from_0_to_1() -> Result<()> {
     let data = embedded(Split::Ordered, 0)?;
-    let (images, labels) = data.train.batch(&data.train.places(1430, 64));
+    let (images, labels) = data.train.batch(&data.train.indices(1430, 64));
     assert_eq!((images.shape(), labels.shape()), (&[7, 8, 8, 1][..], &[7][..]));
     let (least, most) = (images.min().item::<f32>()?, images.max().item::<f32>()?);
     assert_eq!((least, most), (0.0, 1.0));
@@ -86,7 +86,7 @@ fn the_files_of_mnist_are_a_data_set() -> Result<()> {
     assert_eq!(data.train.images.shape(), [5, 28, 28, 1]);
     assert_eq!((data.train.len(), data.test.len()), (5, 2));
     assert_eq!(data.test.labels.to_vec::<i32>()?, [7, 7]);
-    let (images, _) = data.test.batch(&data.test.places(0, 1));
+    let (images, _) = data.test.batch(&data.test.indices(0, 1));
     assert_eq!(images.max().item::<f32>()?, 7.0 / 255.0);
     Ok(())
 }

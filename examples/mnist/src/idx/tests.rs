@@ -97,7 +97,7 @@ fn bytes_behind_the_end_are_an_error() {
 #[test]
 fn labels_beyond_9_are_errors() {
     let text = label_error(&idx(&[3], &[0, 10, 2]));
-    assert!(text.contains("the label 10 at place 1 is no digit"), "{text}");
+    assert!(text.contains("the label 10 at index 1 is no digit"), "{text}");
 }
 
 #[test]

@@ -121,7 +121,7 @@ pub(super) fn dict<R: Read + Seek>(path: &str, archive: &Archive<R>) -> Result<D
     let tensors = archive.tensors().map_err(wrong)?.into_iter();
     let tensors = tensors.map(|(name, tensor)| (name.split('/').map(str::to_owned).collect(), tensor));
     let tensors: Vec<(Vec<String>, _)> = tensors.collect();
-    names::check_places(tensors.iter().map(|(place, _)| place.as_slice())).map_err(wrong)?;
+    names::check_paths(tensors.iter().map(|(path, _)| path.as_slice())).map_err(wrong)?;
     names::nested(tensors)
 }
 

@@ -89,7 +89,7 @@ pub fn restore<T: Tree>(path: impl AsRef<Path>, template: &T) -> Result<T> {
     File::open(path)?.restore(template)
 }
 
-/// In the place of a file's name, for messages.
+/// Instead of a file's name, for messages.
 const BYTES: &str = "(bytes)";
 
 fn to_file(path: &Path, tree: &impl Tree, compressed: bool) -> Result<()> {

@@ -139,18 +139,18 @@ impl File {
         self.read_all(self.header.entries.iter().map(|(name, entry)| (name, entry, 0)))
     }
 
-    /// Reads the tensors below a place as a dict: `params/Dense_0` has `kernel` and `bias`.
+    /// Reads the tensors below a path as a dict: `params/Dense_0` has `kernel` and `bias`.
     ///
     /// # Errors
-    /// If there is nothing below that place; as [`dict`](File::dict).
-    pub fn subtree(&self, place: &str) -> Result<Dict> {
+    /// If there is nothing below that path; as [`dict`](File::dict).
+    pub fn subtree(&self, path: &str) -> Result<Dict> {
         let below = self.header.entries.iter().filter_map(|(name, entry)| {
             let depth =
-                (1..entry.keys.len()).find(|&depth| crate::variables::join(&entry.keys[..depth]) == place)?;
+                (1..entry.keys.len()).find(|&depth| crate::variables::join(&entry.keys[..depth]) == path)?;
             Some((name, entry, depth))
         });
         let dict = self.read_all(below)?;
-        if dict.is_empty() { Err(self.missing(place)) } else { Ok(dict) }
+        if dict.is_empty() { Err(self.missing(path)) } else { Ok(dict) }
     }
 
     /// Reads a tree of the structure of a template; see [`restore`](super::restore).
@@ -161,12 +161,12 @@ impl File {
         restore(self, "", template).map_err(|message| self.wrong(message))
     }
 
-    /// As [`restore`](File::restore), of what is below a place only: `params` of a training state, for instance.
+    /// As [`restore`](File::restore), of what is below a path only: `params` of a training state, for instance.
     ///
     /// # Errors
     /// As [`restore`](File::restore).
-    pub fn restore_part<T: Tree>(&self, place: &str, template: &T) -> Result<T> {
-        restore(self, place, template).map_err(|message| self.wrong(message))
+    pub fn restore_part<T: Tree>(&self, path: &str, template: &T) -> Result<T> {
+        restore(self, path, template).map_err(|message| self.wrong(message))
     }
 
     fn read_all<'a>(&self, entries: impl Iterator<Item = (&'a String, &'a Entry, usize)>) -> Result<Dict> {

@@ -38,7 +38,7 @@ pub(super) struct Entry {
     pub(super) keys: Vec<String>,
     pub(super) shape: Vec<usize>,
     pub(super) dtype: Dtype,
-    /// The place in the file, and the length in bytes.
+    /// The offset in the file, and the length in bytes.
     pub(super) start: u64,
     pub(super) len: usize,
 }
@@ -169,7 +169,7 @@ impl Raw {
             let start = begin + info.data_offsets.0 as u64;
             entries.insert(name, Entry { keys, shape: info.shape, dtype: info.dtype, start, len });
         }
-        names::check_places(entries.values().map(|entry| entry.keys.as_slice()))?;
+        names::check_paths(entries.values().map(|entry| entry.keys.as_slice()))?;
         Ok(Header { metadata, entries })
     }
 }

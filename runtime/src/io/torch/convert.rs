@@ -2,7 +2,7 @@
 
 use super::StateDict;
 use super::features;
-use super::layout::{Kind, Placed};
+use super::layout::{Converted, Kind};
 use super::rules::Rules;
 use crate::error::Error;
 use crate::io::names;
@@ -25,12 +25,12 @@ impl StateDict {
         }
         for (name, tensor) in &self.tensors {
             let at = |message: String| format!("`{name}`: {message}");
-            match self.placed(name, tensor, &mut rules).map_err(at)? {
+            match self.converted(name, tensor, &mut rules).map_err(at)? {
                 None => unknown.push(name.clone()),
-                Some(placed) => {
-                    for Placed { place, tensor } in placed {
-                        names::check(&join(&place)).map_err(at)?;
-                        tensors.push((place, self.cast_float(tensor)?));
+                Some(converted) => {
+                    for Converted { path, tensor } in converted {
+                        names::check(&join(&path)).map_err(at)?;
+                        tensors.push((path, self.cast_float(tensor)?));
                     }
                 }
             }
@@ -50,25 +50,25 @@ impl StateDict {
                 names::list(&all)
             ));
         }
-        names::check_places(tensors.iter().map(|(place, _)| place.as_slice()))?;
+        names::check_paths(tensors.iter().map(|(path, _)| path.as_slice()))?;
         let dict = names::nested(tensors).map_err(|error| error.to_string())?;
         dict.try_into().map_err(|error: Error| error.to_string())
     }
 
-    /// Our tensors of one of PyTorch's with their whole places; none if no rule is for it.
-    fn placed(
+    /// Our tensors of one of PyTorch's with their whole paths; none if no rule is for it.
+    fn converted(
         &self,
         name: &str,
         tensor: &Tensor,
         rules: &mut Rules<'_>,
-    ) -> Result<Option<Vec<Placed>>, String> {
+    ) -> Result<Option<Vec<Converted>>, String> {
         let (module, own) = name.rsplit_once('.').unwrap_or(("", name));
         if rules.ignores(name) {
             return Ok(Some(vec![]));
         }
         if rules.keeps(name) {
-            let place = [vec!["params".to_owned()], rules.place(module), vec![own.to_owned()]].concat();
-            return Ok(Some(vec![Placed { place, tensor: tensor.clone() }]));
+            let path = [vec!["params".to_owned()], rules.path(module), vec![own.to_owned()]].concat();
+            return Ok(Some(vec![Converted { path, tensor: tensor.clone() }]));
         }
         // The output of attention is a module of its own in PyTorch.
         let (above, last) = module.rsplit_once('.').unwrap_or(("", module));
@@ -80,12 +80,12 @@ impl StateDict {
         };
         let Some(kind) = kind else { return Ok(None) };
         features::check(kind, &own, tensor, &|own| self.of(module, own))?;
-        let Some(mut placed) = kind.place(&own, tensor, rules.order(module))? else { return Ok(None) };
-        for Placed { place, .. } in &mut placed {
+        let Some(mut converted) = kind.convert(&own, tensor, rules.order(module))? else { return Ok(None) };
+        for Converted { path, .. } in &mut converted {
             // Behind the collection.
-            place.splice(1..1, rules.place(module));
+            path.splice(1..1, rules.path(module));
         }
-        Ok(Some(placed))
+        Ok(Some(converted))
     }
 
     fn cast_float(&self, tensor: Tensor) -> Result<Tensor, String> {

@@ -33,9 +33,9 @@ pub enum Kind {
     },
 }
 
-/// A tensor of ours, and its place: the collection, then names.
-pub(super) struct Placed {
-    pub(super) place: Vec<String>,
+/// A tensor of ours, and its path: the collection, then names.
+pub(super) struct Converted {
+    pub(super) path: Vec<String>,
     pub(super) tensor: Tensor,
 }
 
@@ -46,12 +46,12 @@ pub(super) enum Order {
     Outputs(Vec<usize>),
 }
 
-type Placement = Result<Option<Vec<Placed>>, String>;
+type Conversion = Result<Option<Vec<Converted>>, String>;
 
 impl Kind {
     /// Our tensors of one of PyTorch's; none if this kind of layer has no such tensor.
-    pub(super) fn place(self, own: &str, tensor: &Tensor, order: Option<&Order>) -> Placement {
-        let params = |name: &str, tensor: Tensor| Ok(Some(vec![placed(["params", name], tensor)]));
+    pub(super) fn convert(self, own: &str, tensor: &Tensor, order: Option<&Order>) -> Conversion {
+        let params = |name: &str, tensor: Tensor| Ok(Some(vec![converted(["params", name], tensor)]));
         let same = |name: &str| params(name, tensor.clone());
         let rank = |found: usize, wanted: std::ops::RangeInclusive<usize>| {
             if wanted.contains(&found) {
@@ -85,10 +85,10 @@ impl Kind {
                 )
             }
             (Kind::BatchNorm, "running_mean") => {
-                Ok(Some(vec![placed(["batch_stats", "mean"], tensor.clone())]))
+                Ok(Some(vec![converted(["batch_stats", "mean"], tensor.clone())]))
             }
             (Kind::BatchNorm, "running_var") => {
-                Ok(Some(vec![placed(["batch_stats", "var"], tensor.clone())]))
+                Ok(Some(vec![converted(["batch_stats", "var"], tensor.clone())]))
             }
             (Kind::BatchNorm, "num_batches_tracked") => Ok(Some(vec![])),
             (Kind::BatchNorm | Kind::Norm, "weight") => same("scale"),
@@ -109,8 +109,8 @@ impl Kind {
     }
 }
 
-fn placed<const N: usize>(place: [&str; N], tensor: Tensor) -> Placed {
-    Placed { place: place.map(str::to_owned).to_vec(), tensor }
+fn converted<const N: usize>(path: [&str; N], tensor: Tensor) -> Converted {
+    Converted { path: path.map(str::to_owned).to_vec(), tensor }
 }
 
 /// `[a, b, k..]` to `[k.., ends..]`, where the ends are axes 0 and 1 in the given order.
@@ -144,7 +144,7 @@ fn image(tensor: &Tensor, axis: usize, shape: &[usize]) -> Result<FlaxenResult<T
 }
 
 /// Queries, keys and values, which PyTorch keeps below each other, and the output.
-fn attention(heads: usize, own: &str, tensor: &Tensor) -> Placement {
+fn attention(heads: usize, own: &str, tensor: &Tensor) -> Conversion {
     let shape = tensor.shape();
     let wrong = || format!("it has shape {shape:?}, which is none of an attention of {heads} heads");
     let divides = |features: usize| heads > 0 && features.is_multiple_of(heads);
@@ -163,7 +163,7 @@ fn attention(heads: usize, own: &str, tensor: &Tensor) -> Placement {
             let part = |(module, part): (&str, Tensor)| {
                 let part = part.try_reshape([&[heads, features / heads], rest].concat());
                 let part = if rest.is_empty() { part } else { part.and_then(|x| x.try_move_axis(-1, 0)) };
-                Ok(placed(["params", module, name], text(part)?))
+                Ok(converted(["params", module, name], text(part)?))
             };
             ["query", "key", "value"]
                 .into_iter()
@@ -174,10 +174,10 @@ fn attention(heads: usize, own: &str, tensor: &Tensor) -> Placement {
         }
         ("out_proj.weight", &[outputs, inputs]) if divides(inputs) => {
             let kernel = tensor.t().try_reshape([heads, inputs / heads, outputs]);
-            Ok(Some(vec![placed(["params", "out", "kernel"], text(kernel)?)]))
+            Ok(Some(vec![converted(["params", "out", "kernel"], text(kernel)?)]))
         }
         ("out_proj.weight", _) => Err(wrong()),
-        ("out_proj.bias", _) => Ok(Some(vec![placed(["params", "out", "bias"], tensor.clone())])),
+        ("out_proj.bias", _) => Ok(Some(vec![converted(["params", "out", "bias"], tensor.clone())])),
         _ => Ok(None),
     }
 }

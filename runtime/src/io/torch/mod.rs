@@ -135,12 +135,12 @@ impl StateDict {
         self.rule(module, What::Order(Order::Outputs(shape.as_ref().to_vec())))
     }
 
-    /// Gives a module, with all in it, another place: `("features.0", "encoder/Conv_0")`. An empty place is the top.
+    /// Gives a module, with all in it, another path: `("features.0", "encoder/Conv_0")`. An empty path is the top.
     ///
     /// Of several rules for parts of one name the longest counts; without one, dots become slashes.
-    pub fn rename(self, module: &str, place: &str) -> StateDict {
-        let place = place.split('/').filter(|part| !part.is_empty()).map(str::to_owned).collect();
-        self.rule(module, What::Rename(place))
+    pub fn rename(self, module: &str, path: &str) -> StateDict {
+        let path = path.split('/').filter(|part| !part.is_empty()).map(str::to_owned).collect();
+        self.rule(module, What::Rename(path))
     }
 
     /// Leaves out a tensor, or a module with all in it. (`num_batches_tracked` is always left out.)
@@ -163,7 +163,7 @@ impl StateDict {
     /// # Errors
     /// If no rule says what becomes of a tensor, or a rule is about nothing that is there, with a list of those; if a tensor's
     /// shape is not one of its layer, or the shapes of weight and bias do not fit each other, as those of a transposed convolution
-    /// in groups; if two tensors get one place; if a tensor that is not left out is of a dtype that no tensor has here.
+    /// in groups; if two tensors get one path; if a tensor that is not left out is of a dtype that no tensor has here.
     pub fn variables(&self) -> Result<Variables> {
         self.convert().map_err(|message| Error::file(&self.path, message))
     }

@@ -66,10 +66,10 @@ impl<'a> Rules<'a> {
     }
 
     /// Where a module is in our model.
-    pub(super) fn place(&mut self, module: &str) -> Vec<String> {
-        let place = |what: &'a What| if let What::Rename(place) = what { Some(place) } else { None };
-        let renamed = self.find(|pattern| pattern.covers(module), place);
-        let (len, begin) = renamed.map_or((0, &[][..]), |(len, place)| (len, place.as_slice()));
+    pub(super) fn path(&mut self, module: &str) -> Vec<String> {
+        let path = |what: &'a What| if let What::Rename(path) = what { Some(path) } else { None };
+        let renamed = self.find(|pattern| pattern.covers(module), path);
+        let (len, begin) = renamed.map_or((0, &[][..]), |(len, path)| (len, path.as_slice()));
         let rest = module.split('.').filter(|part| !part.is_empty()).skip(len).map(str::to_owned);
         begin.iter().cloned().chain(rest).collect()
     }

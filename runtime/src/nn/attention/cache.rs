@@ -1,4 +1,4 @@
-//! The cache of keys and values by which a decoder sees one place at a time.
+//! The cache of keys and values by which a decoder sees one position at a time.
 
 use super::masks::combine_masks;
 use crate::error::{Error, Result};
@@ -13,7 +13,7 @@ pub(super) struct Cached {
     pub mask: Option<Tensor>,
 }
 
-/// Writes one place into the cache, and returns all of it with a mask of what was written up to now.
+/// Writes one position into the cache, and returns all of it with a mask of what was written up to now.
 ///
 /// The first call makes the cache, of the length of its keys, and uses it not yet.
 pub(super) fn cached<M: Module>(
@@ -35,22 +35,25 @@ pub(super) fn cached<M: Module>(
 
     let (keys, values, index) = (cached_key.try_get()?, cached_value.try_get()?, cache_index.try_get()?);
     let mut one: Shape = keys.shape().into();
-    let place = one.len() - 3;
-    one[place] = 1;
+    let axis = one.len() - 3;
+    one[axis] = 1;
     if query.shape() != &one[..] {
-        let expected =
-            format!("one place at a time, queries {:?}, as the cache has keys {:?}", &one[..], keys.shape());
+        let expected = format!(
+            "one position at a time, queries {:?}, as the cache has keys {:?}",
+            &one[..],
+            keys.shape()
+        );
         return Err(Error::shape(M::NAME, format!("queries {:?}", query.shape()), expected));
     }
-    let key = keys.try_dynamic_update_axis(place as isize, &index, key)?;
-    let value = values.try_dynamic_update_axis(place as isize, &index, value)?;
+    let key = keys.try_dynamic_update_axis(axis as isize, &index, key)?;
+    let value = values.try_dynamic_update_axis(axis as isize, &index, value)?;
     cached_key.set(key.clone())?;
     cached_value.set(value.clone())?;
     cache_index.set(index.try_add(index.like(1.0))?)?;
 
-    let length = keys.shape()[place];
+    let length = keys.shape()[axis];
     let seen = iota([length], DType::I32, 0)?.try_le(&index)?;
-    let shape: Shape = keys.shape()[..place].iter().copied().chain([1, 1, length]).collect();
+    let shape: Shape = keys.shape()[..axis].iter().copied().chain([1, 1, length]).collect();
     let mask = combine_masks([mask.as_ref(), Some(&seen.try_broadcast_to(shape)?)])?;
     Ok(Cached { key, value, mask })
 }

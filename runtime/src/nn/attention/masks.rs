@@ -48,7 +48,7 @@ pub fn make_attention_mask_with(
     mask.try_expand_dims((0..extra_batch_dims as isize).collect::<Vec<_>>())?.try_cast(dtype)
 }
 
-/// The mask by which each place sees itself and those before: `[.., 1, length, length]` from any `[.., length]`, as `F32`.
+/// The mask by which each position sees itself and those before: `[.., 1, length, length]` from any `[.., length]`, as `F32`.
 ///
 /// ```
 /// use flaxen::prelude::*;
@@ -66,8 +66,8 @@ pub fn make_causal_mask(x: &Tensor) -> Result<Tensor> {
     let Some(last) = x.rank().checked_sub(1) else {
         return Err(Error::shape("make_causal_mask", x.aval().to_string(), "an input `[.., length]`"));
     };
-    let places = iota(x.shape(), DType::I32, last)?;
-    make_attention_mask_with(&places, &places, |query, key| query.try_ge(key), 0, DType::F32)
+    let positions = iota(x.shape(), DType::I32, last)?;
+    make_attention_mask_with(&positions, &positions, |query, key| query.try_ge(key), 0, DType::F32)
 }
 
 /// The mask that is true where all masks are, as `F32`; None if there are none.

@@ -54,7 +54,7 @@ macro_rules! multi_head {
             /// What computes attention; by default [`DotProductAttention::run`](crate::nn::DotProductAttention::run).
             #[module(default)]
             pub attention_fn: Option<AttentionFn>,
-            /// Whether keys and values are cached, so that each call sees one place.
+            /// Whether keys and values are cached, so that each call sees one position.
             #[module(default = false)]
             pub decode: bool,
             /// Whether queries and keys are normalised (arXiv:2302.05442).
@@ -71,7 +71,7 @@ macro_rules! multi_head {
             /// # Errors
             /// If shapes do not fit; if `dropout_rate` is no probability; if there is a `dropout_rate` and nothing says whether the model trains, or both the
             /// constructor and the call say it, or there is no random stream; if the cache is not mutable, or a call with a
-            /// cache has more than one place.
+            /// cache has more than one position.
             #[compact]
             pub fn call(&self, queries: &Tensor, call: impl Into<Attend>) -> Result<Tensor> {
                 self.heads().attend(self, queries, call.into())

@@ -1,4 +1,4 @@
-//! `Conv`: convolution with one kernel for all places.
+//! `Conv`: convolution with one kernel for all positions.
 
 use super::batch::BatchAxes;
 use super::padding::ConvPadding;

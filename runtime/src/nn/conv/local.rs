@@ -1,4 +1,4 @@
-//! `ConvLocal`: a convolution with a kernel for each place.
+//! `ConvLocal`: a convolution with a kernel for each position.
 
 use smallvec::smallvec;
 
@@ -16,7 +16,7 @@ use crate::scope::Initializer;
 use crate::tensor::{Aval, DType, Tensor};
 use crate::{ConvOptions, Padding, compact, init, module};
 
-/// As [`Conv`](super::Conv), with a kernel and a bias of its own for each place of the output.
+/// As [`Conv`](super::Conv), with a kernel and a bias of its own for each position of the output.
 ///
 /// The input is `[batch.., spatial.., channels]` with as many spatial axes as `kernel_size` has entries, and any number of
 /// batch axes, also none. The output is `[batch.., spatial.., features]`.
@@ -82,29 +82,29 @@ impl Layer for ConvLocal {
         let spatial = self.kernel_size.len();
         let (x, batch) = BatchAxes::merge(Self::NAME, x, spatial)?;
         let patches = self.patches(&x)?;
-        let (examples, places) = (patches.shape()[0], &patches.shape()[1..=spatial]);
+        let (examples, positions) = (patches.shape()[0], &patches.shape()[1..=spatial]);
         let inputs = patches.shape()[spatial + 1];
-        let kernel_shape = [places, &[inputs, self.features]].concat();
+        let kernel_shape = [positions, &[inputs, self.features]].concat();
         let kernel = self.param_of("kernel", &self.kernel_init, kernel_shape, self.param_dtype)?;
         let kernel = masked(Self::NAME, kernel, self.mask.as_ref())?;
-        let bias_shape = [places, &[self.features]].concat();
+        let bias_shape = [positions, &[self.features]].concat();
         let bias_init = self.use_bias.then_some(&self.bias_init);
         let bias = bias_param(self, bias_init, bias_shape, self.param_dtype)?;
 
         let dtype = layer_dtype(Self::NAME, self.dtype, &x, [&kernel].into_iter().chain(&bias))?;
-        let count: usize = places.iter().product();
+        let count: usize = positions.iter().product();
         let flat_patches = patches.try_cast(dtype)?.try_reshape([examples, count, inputs])?;
         let flat_kernel = kernel.try_cast(dtype)?.try_reshape([count, inputs, self.features])?;
         let dimensions =
             DotDimensions { contracting: (smallvec![2], smallvec![1]), batch: (smallvec![1], smallvec![0]) };
         let y = flat_patches.try_dot_general(&flat_kernel, dimensions)?.try_move_axis(0, 1)?;
-        let y = y.try_reshape([&[examples], places, &[self.features]].concat())?;
+        let y = y.try_reshape([&[examples], positions, &[self.features]].concat())?;
         batch.split(&add_bias(y, bias.as_ref())?)
     }
 }
 
 impl ConvLocal {
-    /// What each place of the output sees: `[batch, spatial.., channels · kernel size]`.
+    /// What each position of the output sees: `[batch, spatial.., channels · kernel size]`.
     fn patches(&self, x: &Tensor) -> Result<Tensor> {
         let spatial = self.kernel_size.len();
         let kernel_dilation = self.kernel_dilation.list(Self::NAME, "kernel dilations", spatial)?;

@@ -148,7 +148,7 @@ impl ConvTranspose {
         }
     }
 
-    /// The sum of all that a period apart falls onto one place.
+    /// The sum of all that a period apart falls onto one position.
     fn folded(&self, y: &Tensor, periods: &[usize]) -> Result<Tensor> {
         if periods.contains(&0) {
             return Ok(y.clone());

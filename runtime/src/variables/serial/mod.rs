@@ -1,14 +1,14 @@
 //! Variables in the formats of `serde`.
 //!
-//! Readers and writers carry the place they are at along, as errors of `serde` do not have one. No format is asked what comes
+//! Readers and writers carry the location they are at along, as errors of `serde` do not have one. No format is asked what comes
 //! next except for the numbers of a tensor in formats for people, so that formats which cannot tell work, too.
 
-mod place;
+mod location;
 mod read;
 mod tensor;
 mod write;
 
-use place::{At, Place};
+use location::{At, Location};
 
 /// The variants of a value, in order of their indices.
 const KINDS: &[&str] = &["tensor", "dict", "tuple", "partitioned"];

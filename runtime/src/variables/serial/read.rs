@@ -9,15 +9,15 @@ use serde::de::{
     DeserializeSeed, Deserializer, EnumAccess, Error, MapAccess, SeqAccess, VariantAccess, Visitor,
 };
 
-use super::{At, KINDS, Place, VALUE};
+use super::{At, KINDS, Location, VALUE};
 use crate::tensor::Tensor;
 use crate::variables::{Boxed, Dict, Partitioned, Value, Variables, too_deep};
 
-/// What is to be read at a place.
+/// What is to be read at a location.
 type Read<'a, T> = At<'a, PhantomData<T>>;
 
-pub(super) fn read<'a, T>(place: &'a Place<'a>) -> Read<'a, T> {
-    At { place, it: PhantomData }
+pub(super) fn read<'a, T>(location: &'a Location<'a>) -> Read<'a, T> {
+    At { location, it: PhantomData }
 }
 
 impl<'de> Deserialize<'de> for Variables {
@@ -28,13 +28,13 @@ impl<'de> Deserialize<'de> for Variables {
 
 impl<'de> Deserialize<'de> for Dict {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Dict, D::Error> {
-        read::<Dict>(&Place::Top).deserialize(deserializer)
+        read::<Dict>(&Location::Top).deserialize(deserializer)
     }
 }
 
 impl<'de> Deserialize<'de> for Value {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Value, D::Error> {
-        read::<Value>(&Place::Top).deserialize(deserializer)
+        read::<Value>(&Location::Top).deserialize(deserializer)
     }
 }
 
@@ -55,10 +55,10 @@ impl<'de> Visitor<'de> for Read<'_, Dict> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Dict, A::Error> {
         let mut dict = Dict::new();
         while let Some(key) = map.next_key::<String>()? {
-            let place = Place::Key(self.place, &key);
-            let value = map.next_value_seed(read::<Value>(&place))?;
+            let location = Location::Key(self.location, &key);
+            let value = map.next_value_seed(read::<Value>(&location))?;
             if dict.find(&[&key]).is_some() {
-                return Err(A::Error::custom(place.message("the name is given twice")));
+                return Err(A::Error::custom(location.message("the name is given twice")));
             }
             dict.extend([(key, value)]);
         }
@@ -86,7 +86,7 @@ impl<'de> Visitor<'de> for Read<'_, Values> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
         let mut values = Vec::new();
         while let Some(value) =
-            seq.next_element_seed(read::<Value>(&Place::Index(self.place, values.len())))?
+            seq.next_element_seed(read::<Value>(&Location::Index(self.location, values.len())))?
         {
             values.push(value);
         }
@@ -103,7 +103,7 @@ impl<'de> Visitor<'de> for Read<'_, Boxed> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Boxed, A::Error> {
         let names = seq.next_element()?.ok_or_else(|| A::Error::invalid_length(0, &"2 elements"))?;
-        let value = seq.next_element_seed(read::<Value>(&Place::Inside(self.place)))?;
+        let value = seq.next_element_seed(read::<Value>(&Location::Inside(self.location)))?;
         let value = value.ok_or_else(|| A::Error::invalid_length(1, &"2 elements"))?;
         Ok(Boxed::new(value, Partitioned { names }))
     }
@@ -126,14 +126,14 @@ impl<'de> Visitor<'de> for Read<'_, Value> {
     fn visit_enum<A: EnumAccess<'de>>(self, data: A) -> Result<Value, A::Error> {
         let (kind, contents) = data.variant_seed(OneOf { names: KINDS, kind: "variant" })?;
         // Formats have limits of their own, or none.
-        if kind > 0 && self.place.depth() >= Dict::MAX_DEPTH {
+        if kind > 0 && self.location.depth() >= Dict::MAX_DEPTH {
             return Err(A::Error::custom(too_deep("deserialize")));
         }
         Ok(match kind {
-            0 => Value::Tensor(contents.newtype_variant_seed(read::<Tensor>(self.place))?),
-            1 => Value::Dict(contents.newtype_variant_seed(read::<Dict>(self.place))?),
-            2 => contents.newtype_variant_seed(read::<Values>(self.place))?,
-            _ => Value::Boxed(contents.tuple_variant(2, read::<Boxed>(self.place))?),
+            0 => Value::Tensor(contents.newtype_variant_seed(read::<Tensor>(self.location))?),
+            1 => Value::Dict(contents.newtype_variant_seed(read::<Dict>(self.location))?),
+            2 => contents.newtype_variant_seed(read::<Values>(self.location))?,
+            _ => Value::Boxed(contents.tuple_variant(2, read::<Boxed>(self.location))?),
         })
     }
 }

@@ -9,7 +9,7 @@ use serde::ser::{Error as _, Serialize, SerializeStruct as _, Serializer};
 use serde::{Deserialize, de};
 
 use super::read::{OneOf, read};
-use super::{At, Place};
+use super::{At, Location};
 use crate::kernels::rounding;
 use crate::tensor::dtype::dispatch;
 use crate::tensor::{Array, Aval, DType, Tensor};
@@ -54,19 +54,19 @@ impl Visitor<'_> for Name {
 /// feature for that, `float_roundtrip`.
 impl Serialize for Tensor {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        At { place: &Place::Top, it: self }.serialize(serializer)
+        At { location: &Location::Top, it: self }.serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for Tensor {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Tensor, D::Error> {
-        read::<Tensor>(&Place::Top).deserialize(deserializer)
+        read::<Tensor>(&Location::Top).deserialize(deserializer)
     }
 }
 
 impl Serialize for At<'_, &Tensor> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let array = self.it.array().map_err(|error| S::Error::custom(self.place.message(error)))?;
+        let array = self.it.array().map_err(|error| S::Error::custom(self.location.message(error)))?;
         let for_people = serializer.is_human_readable();
         let mut tensor = serializer.serialize_struct("Tensor", FIELDS.len())?;
         tensor.serialize_field(FIELDS[0], &array.dtype())?;
@@ -312,9 +312,9 @@ fn fill<T: bytemuck::Pod>(
     Ok(Array::build(aval, |out: &mut [T]| out.copy_from_slice(&converted)).into())
 }
 
-/// A tensor at a place, once it is known which kind of format it is in.
+/// A tensor at a location, once it is known which kind of format it is in.
 struct ReadTensor<'a> {
-    place: &'a Place<'a>,
+    location: &'a Location<'a>,
     contents: ReadContents,
 }
 
@@ -322,7 +322,7 @@ impl<'de> DeserializeSeed<'de> for At<'_, std::marker::PhantomData<Tensor>> {
     type Value = Tensor;
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Tensor, D::Error> {
         let contents = ReadContents { for_people: deserializer.is_human_readable() };
-        deserializer.deserialize_struct("Tensor", FIELDS, ReadTensor { place: self.place, contents })
+        deserializer.deserialize_struct("Tensor", FIELDS, ReadTensor { location: self.location, contents })
     }
 }
 
@@ -338,7 +338,7 @@ impl<'de> Visitor<'de> for ReadTensor<'_> {
         let dtype = seq.next_element()?.ok_or_else(|| short(0))?;
         let shape = seq.next_element()?.ok_or_else(|| short(1))?;
         let contents = seq.next_element_seed(self.contents)?.ok_or_else(|| short(2))?;
-        contents.tensor(dtype, shape).map_err(|message| A::Error::custom(self.place.message(message)))
+        contents.tensor(dtype, shape).map_err(|message| A::Error::custom(self.location.message(message)))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Tensor, A::Error> {
@@ -353,11 +353,12 @@ impl<'de> Visitor<'de> for ReadTensor<'_> {
                 return Err(A::Error::duplicate_field(FIELDS[field]));
             }
         }
-        let missing =
-            |i: usize| A::Error::custom(self.place.message(format!("the field `{}` is missing", FIELDS[i])));
+        let missing = |i: usize| {
+            A::Error::custom(self.location.message(format!("the field `{}` is missing", FIELDS[i])))
+        };
         let dtype = dtype.ok_or_else(|| missing(0))?;
         let shape = shape.ok_or_else(|| missing(1))?;
         let contents = contents.ok_or_else(|| missing(2))?;
-        contents.tensor(dtype, shape).map_err(|message| A::Error::custom(self.place.message(message)))
+        contents.tensor(dtype, shape).map_err(|message| A::Error::custom(self.location.message(message)))
     }
 }

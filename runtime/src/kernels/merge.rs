@@ -1,20 +1,23 @@
 //! Sorting one long slice on all threads: parts are sorted apart, and then merged by twos.
 
+use super::scratch::Scratch;
 use super::threads;
 use crate::tensor::memory;
 
 /// Sorts keys of which equal ones are alike.
-pub(super) fn sort<K: Ord + Copy + Send + Sync>(keys: &mut [K]) {
+pub(super) fn sort<K: Ord + Copy + Send + Sync + 'static>(keys: &mut [K]) {
     sort_in_parts(keys, (2 * threads::count()).next_power_of_two());
 }
 
-fn sort_in_parts<K: Ord + Copy + Send + Sync>(keys: &mut [K], parts: usize) {
+fn sort_in_parts<K: Ord + Copy + Send + Sync + 'static>(keys: &mut [K], parts: usize) {
     let size = keys.len().div_ceil(parts);
     if size < 2 || parts < 2 {
         return keys.sort_unstable();
     }
     threads::chunks(keys, size, |_, part| part.sort_unstable());
-    let mut copy = memory::collected(keys.iter().copied());
+    let mut copy = Scratch::empty();
+    memory::reserve(&mut copy, keys.len());
+    copy.extend_from_slice(keys);
     let (mut from, mut to) = (&mut *keys, &mut copy[..]);
     let (mut run, mut is_swapped) = (size, false);
     while run < from.len() {

@@ -2,6 +2,7 @@
 
 use super::number::Number;
 use super::reduce::Direction;
+use super::scratch::Scratch;
 use super::threads;
 use crate::tensor::memory;
 
@@ -37,7 +38,8 @@ pub fn recurrence<T: Number>(
     let place = |step: usize| if direction == Direction::Forward { step } else { n - 1 - step };
     let factor_at = |step: usize| place(if factor == Factor::Own { step } else { step - 1 });
     threads::split(out, slab, 4 * slab, |first, out| {
-        let mut states = memory::zeroed::<T::Acc>(inner);
+        let mut states = Scratch::empty();
+        memory::resize(&mut states, inner, T::Acc::ZERO);
         for (i, out) in out.chunks_exact_mut(slab).enumerate() {
             let (a, b) = (&a[(first + i) * slab..][..slab], &b[(first + i) * slab..][..slab]);
             if inner == 1 {

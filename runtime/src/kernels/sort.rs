@@ -6,13 +6,14 @@
 use half::{bf16, f16};
 
 use super::number::Number;
+use super::scratch::Scratch;
 use super::{merge, threads};
 use crate::tensor::memory;
 
 /// An unsigned integer that numbers are compared by.
-pub trait Key: Ord + Copy + Send + Sync {
+pub trait Key: Ord + Copy + Send + Sync + 'static {
     /// A key with a position, ordered by key and then by position.
-    type Ranked: Ord + Copy + Send + Sync;
+    type Ranked: Ord + Copy + Send + Sync + 'static;
 
     /// Returns the key whose order is the opposite.
     fn opposite(self) -> Self;
@@ -149,14 +150,14 @@ pub fn sort<T: Sortable>(x: &mut [T], row: usize, order: Order) {
     check_rows(x.len(), row);
     let whole = x.len() == row && row >= LONG;
     threads::split(x, row, cost(row), |_, x| {
-        let (mut keys, mut ranked, mut copy) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut keys, mut ranked, mut copy) = (Scratch::empty(), Scratch::empty(), Scratch::empty());
         for row in x.chunks_exact_mut(row) {
             // Without -0.0 and NaN equal elements look alike, and their positions, which cost time, show nowhere.
             if row.iter().all(|x| x.key() == x.total_key()) {
                 keys.clear();
                 keys.extend(row.iter().map(|x| x.total_key()));
                 sort_keys(&mut keys, whole);
-                for (x, &key) in row.iter_mut().zip(&keys) {
+                for (x, &key) in row.iter_mut().zip(keys.iter()) {
                     *x = T::from_total_key(key);
                 }
             } else {
@@ -165,7 +166,7 @@ pub fn sort<T: Sortable>(x: &mut [T], row: usize, order: Order) {
                 sort_keys(&mut ranked, whole);
                 copy.clear();
                 copy.extend_from_slice(row);
-                for (x, &ranked) in row.iter_mut().zip(&ranked) {
+                for (x, &ranked) in row.iter_mut().zip(ranked.iter()) {
                     *x = copy[T::Key::position(ranked) as usize];
                 }
             }
@@ -179,7 +180,7 @@ pub fn sort<T: Sortable>(x: &mut [T], row: usize, order: Order) {
 /// Sorts keys of which equal ones are alike, on all threads if it is all there is to sort.
 ///
 /// All dtypes share the few instances of this function that there are, which keeps the library small.
-fn sort_keys<K: Ord + Copy + Send + Sync>(keys: &mut [K], whole: bool) {
+fn sort_keys<K: Ord + Copy + Send + Sync + 'static>(keys: &mut [K], whole: bool) {
     if whole {
         merge::sort(keys);
     } else {
@@ -201,7 +202,8 @@ pub fn argsort<T: Sortable>(x: &[T], row: usize, order: Order, out: &mut [i32]) 
     check_rows(x.len(), row);
     let whole = x.len() == row && row >= LONG;
     threads::split(out, row, cost(row), |first, out| {
-        let mut ranked = memory::with_capacity(row);
+        let mut ranked = Scratch::empty();
+        memory::reserve(&mut ranked, row);
         for (x, out) in x[first * row..].chunks_exact(row).zip(out.chunks_exact_mut(row)) {
             ranked.clear();
             ranked.extend(x.iter().zip(0..).map(|(x, i)| match order {
@@ -209,7 +211,7 @@ pub fn argsort<T: Sortable>(x: &[T], row: usize, order: Order, out: &mut [i32]) 
                 Order::Descending => x.key().opposite().ranked(i),
             }));
             sort_keys(&mut ranked, whole);
-            for (out, &ranked) in out.iter_mut().zip(&ranked) {
+            for (out, &ranked) in out.iter_mut().zip(ranked.iter()) {
                 *out = T::Key::position(ranked);
             }
         }
@@ -247,7 +249,8 @@ pub fn top_k<T: Sortable>(x: &[T], row: usize, k: usize, values: &mut [T], posit
     check_rows(x.len(), row);
     assert_eq!(positions.len(), x.len() / row * k, "{k} results a row");
     threads::split(positions, k, 4 * row, |first, positions| {
-        let mut ranked = memory::with_capacity(row);
+        let mut ranked = Scratch::empty();
+        memory::reserve(&mut ranked, row);
         for (x, positions) in x[first * row..].chunks_exact(row).zip(positions.chunks_exact_mut(k)) {
             ranked.clear();
             ranked.extend(x.iter().zip(0..).map(|(x, i)| x.total_key().opposite().ranked(i)));
@@ -255,7 +258,7 @@ pub fn top_k<T: Sortable>(x: &[T], row: usize, k: usize, values: &mut [T], posit
                 ranked.select_nth_unstable(k - 1);
             }
             ranked[..k].sort_unstable();
-            for (position, &ranked) in positions.iter_mut().zip(&ranked) {
+            for (position, &ranked) in positions.iter_mut().zip(ranked.iter()) {
                 *position = T::Key::position(ranked);
             }
         }

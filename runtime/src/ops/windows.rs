@@ -4,7 +4,7 @@ use smallvec::SmallVec;
 
 use super::slice::strides_of;
 use crate::error::{Error, Result};
-use crate::kernels::list::List;
+use crate::kernels::scratch::Scratch;
 use crate::kernels::strided::{OUTSIDE, Strided};
 use crate::tensor::memory;
 use crate::tensor::{Array, Aval, DType, Shape};
@@ -237,7 +237,7 @@ impl Windows {
 }
 
 /// The starts of windows.
-pub(crate) type Positions = List<usize>;
+pub(crate) type Positions = Scratch<usize>;
 
 /// What is known of the starts of windows before the indices are.
 pub(crate) struct Starts {

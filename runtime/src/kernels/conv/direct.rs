@@ -4,13 +4,11 @@
 //! Registers are blocked over windows and output channels as in E. Georganas et al., "Anatomy of high-performance deep learning
 //! convolutions on SIMD architectures" (SC 2018).
 
-use std::borrow::Cow;
-
 use super::super::microkernels::{
     MAX_COLUMNS, MAX_DOT_COLUMNS, MAX_ROWS, Microkernels, OuterProduct, PackedDots,
 };
 use super::super::number::Number;
-use super::super::scratch;
+use super::super::scratch::Scratch;
 use super::super::simd::Level;
 use super::super::threads::DisjointSlice;
 use super::Geometry;
@@ -58,8 +56,8 @@ struct Panel {
 }
 
 /// Weights of a polyphase part in panels of a tile's channels, padded with zeros.
-struct Panels<'a, T: Clone> {
-    data: Cow<'a, [T]>,
+struct Panels<'a, T> {
+    data: &'a [T],
     list: Vec<Panel>,
     /// Distance between the weights of neighbouring channels of the input, and between groups.
     row: Option<usize>,
@@ -67,7 +65,14 @@ struct Panels<'a, T: Clone> {
 }
 
 impl<'a, T: Number> Panels<'a, T> {
-    fn new(geometry: &Geometry, part: &PolyphasePart, rhs: &'a [T], micro: &Microkernels<T>) -> Self {
+    /// The weights are copied to `packed`, unless they are used where they are.
+    fn new(
+        geometry: &Geometry,
+        part: &PolyphasePart,
+        rhs: &'a [T],
+        micro: &Microkernels<T>,
+        packed: &'a mut Vec<T>,
+    ) -> Self {
         let (cin_each, cout_each) = (geometry.cin / geometry.groups, geometry.cout / geometry.groups);
         let depth = part.taps() * cin_each;
         let (mut list, mut first, mut offset) = (Vec::new(), 0, 0);
@@ -82,22 +87,23 @@ impl<'a, T: Number> Panels<'a, T> {
         let whole_vectors = cout_each.is_multiple_of(micro.lanes);
         if part.whole && whole_vectors && geometry.batch * part.outs() < MIN_PACKED_WINDOWS {
             list.iter_mut().for_each(|panel| panel.offset = panel.first);
-            return Self { data: rhs.into(), list, row: Some(geometry.cout), group: cout_each };
+            return Self { data: rhs, list, row: Some(geometry.cout), group: cout_each };
         }
         let taps = part.kernel_indices(&geometry.kernel);
-        let mut data = memory::with_capacity(offset * geometry.groups);
+        packed.clear();
+        memory::reserve(packed, offset * geometry.groups);
         for g in 0..geometry.groups {
             for &Panel { first, used, vectors, .. } in &list {
                 for tap in &taps {
                     for ci in 0..cin_each {
                         let row = (tap * cin_each + ci) * geometry.cout + g * cout_each + first;
-                        data.extend_from_slice(&rhs[row..row + used]);
-                        data.resize(data.len() + vectors * micro.lanes - used, T::ZERO);
+                        packed.extend_from_slice(&rhs[row..row + used]);
+                        packed.resize(packed.len() + vectors * micro.lanes - used, T::ZERO);
                     }
                 }
             }
         }
-        Self { data: data.into(), list, row: None, group: offset }
+        Self { data: packed, list, row: None, group: offset }
     }
 }
 
@@ -122,22 +128,20 @@ pub(super) fn forward<T: Number>(
             work,
             || (),
             |(), index| {
-                scratch::with(|buffer| {
-                    let strip = halos.strip(index, buffer);
-                    each(&strip);
-                    if part.whole {
-                        // SAFETY: the windows of a strip are no other's.
-                        then(strip.first * cout, unsafe {
-                            out.slice(strip.first * cout, strip.count * cout)
-                        });
-                    }
-                });
+                let mut buffer = Scratch::new();
+                let strip = halos.strip(index, &mut buffer);
+                each(&strip);
+                if part.whole {
+                    // SAFETY: the windows of a strip are no other's.
+                    then(strip.first * cout, unsafe { out.slice(strip.first * cout, strip.count * cout) });
+                }
             },
         );
     };
     match method {
         Method::OuterProduct(micro) => {
-            let panels = Panels::new(geometry, part, rhs, micro);
+            let mut packed = Scratch::new();
+            let panels = Panels::new(geometry, part, rhs, micro, &mut packed);
             strips(&|strip| tiles(geometry, micro, &halos, &panels, strip, (&positions, out)));
         }
         Method::Dots(micro) => {
@@ -212,17 +216,19 @@ fn by_output_channel<T: Number>(
     part: &PolyphasePart,
     rhs: &[T],
     lanes: usize,
-) -> Vec<T> {
+) -> Scratch<T> {
     let (groups, cout) = (geometry.groups, geometry.cout);
     let (cin_each, cout_each) = (geometry.cin / groups, cout / groups);
     let padded = cin_each.next_multiple_of(lanes);
     let taps = part.kernel_indices(&geometry.kernel);
-    let mut weights = memory::with_capacity(groups * taps.len() * cout_each * padded);
+    let mut weights = Scratch::empty();
+    memory::reserve(&mut weights, groups * taps.len() * cout_each * padded);
     for channel in 0..groups {
         for tap in &taps {
             for co in channel * cout_each..(channel + 1) * cout_each {
                 weights.extend((0..cin_each).map(|ci| rhs[(tap * cin_each + ci) * cout + co]));
-                weights.resize(weights.len() + padded - cin_each, T::ZERO);
+                let end = weights.len() + padded - cin_each;
+                weights.resize(end, T::ZERO);
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::super::number::Number;
-use super::super::scratch;
+use super::super::scratch::Scratch;
 use super::super::simd::{self, Kernel};
 use super::super::transpose::{square, transpose};
 use super::Geometry;
@@ -43,14 +43,13 @@ impl<T: Number> Filter<'_, T> {
         };
         let groups = geometry.groups;
         let (cin_each, cout_each) = (geometry.cin / groups, geometry.cout / groups);
-        scratch::with(|plain: &mut Vec<T>| {
-            memory::resize(plain, data.len(), T::ZERO);
-            let tap = cout_each * geometry.cin;
-            for (tap, out) in data.chunks_exact(tap).rev().zip(plain.chunks_exact_mut(tap)) {
-                transpose(tap, &[cout_each, groups, cin_each], &[2, 1, 0], out);
-            }
-            f(plain);
-        });
+        let mut plain = Scratch::<T>::new();
+        memory::resize(&mut plain, data.len(), T::ZERO);
+        let tap = cout_each * geometry.cin;
+        for (tap, out) in data.chunks_exact(tap).rev().zip(plain.chunks_exact_mut(tap)) {
+            transpose(tap, &[cout_each, groups, cin_each], &[2, 1, 0], out);
+        }
+        f(&plain);
     }
 
     /// Copies weights to panels of `width` output channels, the last of which may be narrower; a panel has a row for each tap

@@ -3,6 +3,7 @@
 
 use super::super::matmul::{MatrixView, product};
 use super::super::number::Number;
+use super::super::scratch::Scratch;
 use super::super::simd::Level;
 use super::super::threads::DisjointSlice;
 use super::Geometry;
@@ -100,7 +101,7 @@ fn by_products<T: Number<Acc = T>>(
         total.div_ceil(block),
         work,
         Default::default,
-        |(buffer, rows, packed): &mut (Vec<T>, Vec<T>, Vec<T>), index| {
+        |(buffer, rows, packed): &mut (Scratch<T>, Scratch<T>, Scratch<T>), index| {
             let first = index * block;
             let count = block.min(total - first);
             let target = if part.whole {

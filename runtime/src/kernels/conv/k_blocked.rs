@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use super::super::microkernels::{MAX_COLUMNS, MAX_ROWS, Microkernels, OuterProduct};
 use super::super::number::Number;
-use super::super::scratch;
+use super::super::scratch::Scratch;
 use super::super::simd::Level;
 use super::super::threads::DisjointSlice;
 use super::Geometry;
@@ -92,59 +92,58 @@ pub(super) fn forward<T: Number>(
     let width = 2 * micro.lanes;
     let panel = each * block * width;
     let halos = HaloTiles::in_blocks(geometry, part, lhs, block, STRIP);
-    scratch::with(|buffer| {
-        for index in 0..halos.strips() {
-            let strip = halos.strip(index, buffer);
-            let (first, count) = (strip.first, strip.count);
-            let work = count * taps.len() * cin_each * cout;
-            let rows = (first..first + count).map(|window| positions.of(window) * cout).collect();
-            let job = StripConvolution {
-                geometry,
-                micro,
-                filter,
-                halos: &halos,
-                strip,
-                taps: taps.clone(),
-                each,
-                width,
-                panel,
-                rows,
-                out,
-            };
-            // Work is shared out over groups, panels of output channels and ranges of windows, in this order: threads have of
-            // their own, and only where there are too few of those, several pack the same weights for windows of their own.
-            let all = cout_each.div_ceil(width);
-            let panels = (KC_NC / panel).clamp(1, all.div_ceil(wanted(work)));
-            let panels = all.div_ceil(all.div_ceil(panels));
-            let shares = cout_each.div_ceil(panels * width);
-            let ranges = wanted(work).div_ceil(groups * shares).min(count.div_ceil(MIN_WINDOWS));
-            let windows = count.div_ceil(ranges);
+    let mut buffer = Scratch::new();
+    for index in 0..halos.strips() {
+        let strip = halos.strip(index, &mut buffer);
+        let (first, count) = (strip.first, strip.count);
+        let work = count * taps.len() * cin_each * cout;
+        let rows = (first..first + count).map(|window| positions.of(window) * cout).collect();
+        let job = StripConvolution {
+            geometry,
+            micro,
+            filter,
+            halos: &halos,
+            strip,
+            taps: taps.clone(),
+            each,
+            width,
+            panel,
+            rows,
+            out,
+        };
+        // Work is shared out over groups, panels of output channels and ranges of windows, in this order: threads have of
+        // their own, and only where there are too few of those, several pack the same weights for windows of their own.
+        let all = cout_each.div_ceil(width);
+        let panels = (KC_NC / panel).clamp(1, all.div_ceil(wanted(work)));
+        let panels = all.div_ceil(all.div_ceil(panels));
+        let shares = cout_each.div_ceil(panels * width);
+        let ranges = wanted(work).div_ceil(groups * shares).min(count.div_ceil(MIN_WINDOWS));
+        let windows = count.div_ceil(ranges);
+        for_each(
+            groups * shares * ranges,
+            work,
+            || (),
+            |(), index| {
+                let (share, range) = (index / ranges, index % ranges);
+                let (group, start) = (share / shares, share % shares * panels * width);
+                let outputs = start..cout_each.min(start + panels * width);
+                job.run(group, &outputs, &(range * windows..count.min((range + 1) * windows)));
+            },
+        );
+        if part.whole {
+            let piece = (PIECE / cout).max(1);
             for_each(
-                groups * shares * ranges,
-                work,
+                count.div_ceil(piece),
+                count * cout,
                 || (),
                 |(), index| {
-                    let (share, range) = (index / ranges, index % ranges);
-                    let (group, start) = (share / shares, share % shares * panels * width);
-                    let outputs = start..cout_each.min(start + panels * width);
-                    job.run(group, &outputs, &(range * windows..count.min((range + 1) * windows)));
+                    let (start, windows) = (first + index * piece, piece.min(count - index * piece));
+                    // SAFETY: pieces do not overlap, and nothing else is written any more.
+                    then(start * cout, unsafe { out.slice(start * cout, windows * cout) });
                 },
             );
-            if part.whole {
-                let piece = (PIECE / cout).max(1);
-                for_each(
-                    count.div_ceil(piece),
-                    count * cout,
-                    || (),
-                    |(), index| {
-                        let (start, windows) = (first + index * piece, piece.min(count - index * piece));
-                        // SAFETY: pieces do not overlap, and nothing else is written any more.
-                        then(start * cout, unsafe { out.slice(start * cout, windows * cout) });
-                    },
-                );
-            }
         }
-    });
+    }
 }
 
 /// Some taps and channels of the windows of a strip.
@@ -175,33 +174,32 @@ impl<T: Number> StripConvolution<'_, T> {
             }
         };
         let height = self.micro.height(windows.len());
-        scratch::with(|packed: &mut Vec<T>| {
-            let size = packed.len().max(panels * self.panel);
-            memory::resize(packed, size, T::ZERO);
-            for step in 0..blocks * chunks {
-                let filter_block = filter_block(step);
-                self.filter.pack(
-                    self.geometry,
-                    &filter_block,
-                    (self.width, self.micro.lanes),
-                    self.panel,
-                    packed,
-                );
-                let index = group * blocks + step / chunks;
-                let halo = self.strip.halo.wrapping_add(index * self.halos.block_size());
-                let taps = step % chunks * self.each;
-                let taps = &self.halos.taps[taps..taps + filter_block.taps.len()];
-                let block = KBlock { halo, taps, channels: filter_block.channels.len(), add: step > 0 };
-                for start in windows.clone().step_by(height * MC_TILES) {
-                    let windows = start..windows.end.min(start + height * MC_TILES);
-                    for (panel, packed) in packed.chunks_exact(self.panel).take(panels).enumerate() {
-                        let first = outputs.start + panel * self.width;
-                        let outputs = first..outputs.end.min(first + self.width);
-                        self.tiles(&block, packed, (group, outputs), (&windows, height));
-                    }
+        let mut packed = Scratch::<T>::new();
+        let size = packed.len().max(panels * self.panel);
+        memory::resize(&mut packed, size, T::ZERO);
+        for step in 0..blocks * chunks {
+            let filter_block = filter_block(step);
+            self.filter.pack(
+                self.geometry,
+                &filter_block,
+                (self.width, self.micro.lanes),
+                self.panel,
+                &mut packed,
+            );
+            let index = group * blocks + step / chunks;
+            let halo = self.strip.halo.wrapping_add(index * self.halos.block_size());
+            let taps = step % chunks * self.each;
+            let taps = &self.halos.taps[taps..taps + filter_block.taps.len()];
+            let block = KBlock { halo, taps, channels: filter_block.channels.len(), add: step > 0 };
+            for start in windows.clone().step_by(height * MC_TILES) {
+                let windows = start..windows.end.min(start + height * MC_TILES);
+                for (panel, packed) in packed.chunks_exact(self.panel).take(panels).enumerate() {
+                    let first = outputs.start + panel * self.width;
+                    let outputs = first..outputs.end.min(first + self.width);
+                    self.tiles(&block, packed, (group, outputs), (&windows, height));
                 }
             }
-        });
+        }
     }
 
     /// Multiplies a block with a panel of weights, in some windows, so many in a tile.

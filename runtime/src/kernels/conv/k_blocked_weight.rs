@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use super::super::microkernels::{MAX_ADJACENT, MAX_COLUMNS, Microkernels, WeightGradient};
 use super::super::number::Number;
-use super::super::scratch;
+use super::super::scratch::Scratch;
 use super::super::simd::{self, Level};
 use super::super::threads::DisjointSlice;
 use super::Geometry;
@@ -58,27 +58,25 @@ pub(super) fn weight_gradient<T: Number>(
         let halos = HaloTiles::in_blocks(geometry, part, lhs, block, STRIP);
         let positions = OutputPositions::new(geometry, part);
         let taps = part.kernel_indices(&geometry.kernel);
-        scratch::with(|buffer| {
-            scratch::with(|gradient| {
-                for index in 0..halos.strips() {
-                    let strip = halos.strip(index, buffer);
-                    let width = 2 * micro.lanes;
-                    pack(geometry, (&positions, part.whole), &strip, width, out_grad, gradient);
-                    let add = !written || index > 0;
-                    let job = StripGradient {
-                        geometry,
-                        micro,
-                        height,
-                        halos: &halos,
-                        strip,
-                        gradient,
-                        add,
-                        out: &out,
-                    };
-                    job.run(&taps);
-                }
-            });
-        });
+        let mut buffer = Scratch::new();
+        let mut gradient = Scratch::new();
+        for index in 0..halos.strips() {
+            let strip = halos.strip(index, &mut buffer);
+            let width = 2 * micro.lanes;
+            pack(geometry, (&positions, part.whole), &strip, width, out_grad, &mut gradient);
+            let add = !written || index > 0;
+            let job = StripGradient {
+                geometry,
+                micro,
+                height,
+                halos: &halos,
+                strip,
+                gradient: &gradient,
+                add,
+                out: &out,
+            };
+            job.run(&taps);
+        }
     }
 }
 

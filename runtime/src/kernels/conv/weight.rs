@@ -5,7 +5,7 @@
 use super::super::matmul::{MatrixView, product};
 use super::super::microkernels::{Microkernels, WeightGradient};
 use super::super::number::Number;
-use super::super::scratch;
+use super::super::scratch::Scratch;
 use super::super::simd::{self, Level};
 use super::super::threads::{self, DisjointSlice};
 use super::Geometry;
@@ -84,29 +84,28 @@ impl PartialSums<'_> {
         let per_partial = steps.div_ceil(partials) * self.step;
         let partials = self.units.div_ceil(per_partial);
         let work = geometry.batch * self.part.outs() * self.part.taps() * row;
-        scratch::with(|all| {
-            all.clear();
-            memory::resize(all, partials * size, T::ZERO);
-            let output = DisjointSlice::new(all);
-            for_each(partials * self.slabs.len(), work, state, |state, index| {
-                let (partial, slab) = (index / self.slabs.len(), index % self.slabs.len());
-                let start = if slab == 0 { 0 } else { self.slabs[slab - 1] };
-                // SAFETY: every range has sums of its own, and slabs end where the next ones start.
-                let sums = unsafe { output.slice(partial * size + start, self.slabs[slab] - start) };
-                sum(state, partial * per_partial..self.units.min((partial + 1) * per_partial), slab, sums);
-            });
-            let taps = self.part.kernel_indices(&geometry.kernel);
-            let add = |tap: usize, out: &mut [T]| {
-                if let Some(own) = taps.iter().position(|&t| t == tap) {
-                    all.chunks_exact(size).for_each(|partial| finish(partial, own, out));
-                }
-            };
-            if threads::worth(partials * size) {
-                threads::chunks(rhs_grad, row, add);
-            } else {
-                rhs_grad.chunks_exact_mut(row).enumerate().for_each(|(tap, out)| add(tap, out));
-            }
+        let mut all = Scratch::new();
+        all.clear();
+        memory::resize(&mut all, partials * size, T::ZERO);
+        let output = DisjointSlice::new(&mut all);
+        for_each(partials * self.slabs.len(), work, state, |state, index| {
+            let (partial, slab) = (index / self.slabs.len(), index % self.slabs.len());
+            let start = if slab == 0 { 0 } else { self.slabs[slab - 1] };
+            // SAFETY: every range has sums of its own, and slabs end where the next ones start.
+            let sums = unsafe { output.slice(partial * size + start, self.slabs[slab] - start) };
+            sum(state, partial * per_partial..self.units.min((partial + 1) * per_partial), slab, sums);
         });
+        let taps = self.part.kernel_indices(&geometry.kernel);
+        let add = |tap: usize, out: &mut [T]| {
+            if let Some(own) = taps.iter().position(|&t| t == tap) {
+                all.chunks_exact(size).for_each(|partial| finish(partial, own, out));
+            }
+        };
+        if threads::worth(partials * size) {
+            threads::chunks(rhs_grad, row, add);
+        } else {
+            rhs_grad.chunks_exact_mut(row).enumerate().for_each(|(tap, out)| add(tap, out));
+        }
     }
 }
 
@@ -158,21 +157,23 @@ fn by_products<T: Number<Acc = T>>(
     let step = windows(size / cout);
     let units = geometry.batch * part.outs();
     let partials = PartialSums { geometry, part, units, step, size, slabs: vec![size] };
-    let sum =
-        |(buffer, rows): &mut (Vec<T>, Vec<T>), range: std::ops::Range<usize>, _: usize, sums: &mut [T]| {
-            for first in range.clone().step_by(step) {
-                let count = step.min(range.end - first);
-                let gradient = if part.whole {
-                    &out_grad[first * cout..]
-                } else {
-                    rows.clear();
-                    let positions = (first..first + count).map(|window| positions.of(window) * cout);
-                    positions.for_each(|position| rows.extend_from_slice(&out_grad[position..][..cout]));
-                    rows.as_slice()
-                };
-                add_products(geometry, &patches, gradient, (first, count), buffer, sums);
-            }
-        };
+    let sum = |(buffer, rows): &mut (Scratch<T>, Scratch<T>),
+               range: std::ops::Range<usize>,
+               _: usize,
+               sums: &mut [T]| {
+        for first in range.clone().step_by(step) {
+            let count = step.min(range.end - first);
+            let gradient = if part.whole {
+                &out_grad[first * cout..]
+            } else {
+                rows.clear();
+                let positions = (first..first + count).map(|window| positions.of(window) * cout);
+                positions.for_each(|position| rows.extend_from_slice(&out_grad[position..][..cout]));
+                rows.as_slice()
+            };
+            add_products(geometry, &patches, gradient, (first, count), buffer, sums);
+        }
+    };
     partials.run(Default::default, sum, add_tap, rhs_grad);
 }
 
@@ -227,33 +228,28 @@ fn by_tiles<T: Number<Acc = T>>(
     let sum = |(): &mut (), strips: std::ops::Range<usize>, slab: usize, sums: &mut [T]| {
         let shape = TileShape { geometry, micro, padded, tiles: slabs[slab].clone() };
         for index in strips {
-            scratch::with(|buffer| {
-                scratch::with(|rows| {
-                    let strip = halos.strip(index, buffer);
-                    let each = strip.count.div_ceil(strip.count.div_ceil(KC_WINDOWS));
-                    for first in (0..strip.count).step_by(each) {
-                        let windows = &halos.windows[first..strip.count.min(first + each)];
-                        let first = strip.first + first;
-                        let gradient = if repacked {
-                            repack(
-                                geometry,
-                                &positions,
-                                first..first + windows.len(),
-                                (padded, 2 * micro.lanes),
-                                out_grad,
-                                rows,
-                            );
-                            Gradient { data: rows, row: None }
-                        } else {
-                            Gradient {
-                                data: &out_grad[first * cout..][..windows.len() * cout],
-                                row: Some(cout),
-                            }
-                        };
-                        tiles.add(&shape, (strip.halo, windows), &gradient, sums);
-                    }
-                });
-            });
+            let mut buffer = Scratch::new();
+            let mut rows = Scratch::new();
+            let strip = halos.strip(index, &mut buffer);
+            let each = strip.count.div_ceil(strip.count.div_ceil(KC_WINDOWS));
+            for first in (0..strip.count).step_by(each) {
+                let windows = &halos.windows[first..strip.count.min(first + each)];
+                let first = strip.first + first;
+                let gradient = if repacked {
+                    repack(
+                        geometry,
+                        &positions,
+                        first..first + windows.len(),
+                        (padded, 2 * micro.lanes),
+                        out_grad,
+                        &mut rows,
+                    );
+                    Gradient { data: &rows, row: None }
+                } else {
+                    Gradient { data: &out_grad[first * cout..][..windows.len() * cout], row: Some(cout) }
+                };
+                tiles.add(&shape, (strip.halo, windows), &gradient, sums);
+            }
         }
     };
     let finish = |partial: &[T], tap: usize, out: &mut [T]| {

@@ -12,7 +12,7 @@ use super::plan::{Input, Plan, Prologue};
 use super::recipe::{Access, Extent, Recipe};
 use super::tiles::{Ahead, Held, Span, Tile};
 use crate::kernels::interned::Interned;
-use crate::kernels::list::List;
+use crate::kernels::scratch::Scratch;
 use crate::kernels::simd::{Kernel, Level};
 use crate::kernels::threads;
 use crate::tensor::pool::Buffer;
@@ -48,8 +48,8 @@ impl<'a> Source<'a> {
 
 /// Pointers to inputs, results and accumulators.
 struct Memory {
-    inputs: List<*const u8>,
-    outs: List<*mut u8>,
+    inputs: Scratch<*const u8>,
+    outs: Scratch<*mut u8>,
 }
 
 // SAFETY: inputs are only read, tiles of results are disjoint, and each piece has accumulators of its own.
@@ -196,8 +196,8 @@ impl Plan {
                 assert_eq!(out.len(), count * described.width, "bytes of a result");
             }
         }
-        let outs: List<*mut u8> = outs.iter_mut().map(|out| out.as_mut_ptr()).collect();
-        let mut pointers = List::default();
+        let outs: Scratch<*mut u8> = outs.iter_mut().map(|out| out.as_mut_ptr()).collect();
+        let mut pointers = Scratch::empty();
         for (number, part) in plan.parts.iter().enumerate() {
             let first = number * plan.inputs.len();
             for (i, described) in plan.inputs.iter().enumerate() {

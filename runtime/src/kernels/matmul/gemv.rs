@@ -1,6 +1,7 @@
 //! GEMV: a vector times a matrix, at the speed of memory, for matrices in either order.
 
 use super::super::number::Number;
+use super::super::scratch::Scratch;
 use super::super::simd::{self, Kernel};
 use super::MatrixView;
 
@@ -19,7 +20,7 @@ pub(super) unsafe fn product<T: Number<Acc = T>>(
         out.fill(T::ZERO);
     }
     // SAFETY: `x` has `k` rows; only contiguous ones are taken as a slice.
-    let copy: Vec<T>;
+    let copy: Scratch<T>;
     let x = if x.row == 1 {
         unsafe { std::slice::from_raw_parts(x.start, k) }
     } else {

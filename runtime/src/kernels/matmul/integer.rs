@@ -1,6 +1,7 @@
 //! Matrix products of integers, which wrap: a packed block of the right matrix at a time, and rows of it scaled and added (AXPY).
 
 use super::super::number::Number;
+use super::super::scratch::Scratch;
 use super::super::simd::{self, Kernel};
 use super::MatrixView;
 
@@ -20,7 +21,7 @@ pub(super) unsafe fn product<T: Number>(
     out_row: usize,
     accumulate: bool,
 ) {
-    let mut packed = Vec::new();
+    let mut packed = Scratch::empty();
     for j in (0..n).step_by(NC) {
         let width = NC.min(n - j);
         for p in (0..k).step_by(KC) {

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::super::number::Number;
+use super::super::scratch::Scratch;
 use super::super::simd::Level;
 use super::super::threads::{self, DisjointSlice};
 use super::product::SHORT_K;
@@ -199,7 +200,8 @@ unsafe fn split_k<T: Number<Acc = T>>(
     out: &mut [T],
 ) {
     let count = k.div_ceil(depth);
-    let mut parts = memory::zeroed(count * m * n);
+    let mut parts = Scratch::new();
+    memory::resize(&mut parts, count * m * n, T::ZERO);
     let target = DisjointSlice::new(&mut parts);
     // Adjacent parts trade threads every now and then: what a thread has read last may still be in its cache.
     let is_turned = TURNS.fetch_add(1, Ordering::Relaxed).count_ones() % 2 == 1;

@@ -3,8 +3,9 @@
 use std::any::TypeId;
 
 use super::super::number::Number;
+use super::super::scratch::Scratch;
 use super::super::simd::Level;
-use super::super::{scratch, transpose};
+use super::super::transpose;
 use super::{dot, gemv, integer, small};
 
 /// A matrix whose element `(i, j)` is at `start + i·row + j·col`, in memory that someone else keeps alive.
@@ -162,22 +163,21 @@ unsafe fn by_transposed_blocks<T: Number<Acc = T>>(
     out_row: usize,
     accumulate: bool,
 ) {
-    scratch::with(|packed: &mut Vec<T>| {
-        for (j, p) in (0..n).step_by(NC).flat_map(|j| (0..k).step_by(KC).map(move |p| (j, p))) {
-            let (width, depth) = (NC.min(n - j), KC.min(k - p));
-            let (columns, pitch) = (rhs.from(p, j), rhs.col as usize);
-            if packed.len() < width * depth {
-                packed.resize(width * depth, T::ZERO);
-            }
-            // SAFETY: from the first element of these columns to the last one.
-            let data = unsafe { std::slice::from_raw_parts(columns.start, (width - 1) * pitch + depth) };
-            transpose::square(data, (depth, width), (width, pitch), packed);
-            let rows = MatrixView { start: packed.as_ptr(), row: width as isize, col: 1 };
-            let out = out.wrapping_add(j);
-            // SAFETY: a part of what the caller vouches for.
-            unsafe { product([m, depth, width], lhs.from(0, p), rows, out, out_row, accumulate || p > 0) };
+    let mut packed = Scratch::<T>::new();
+    for (j, p) in (0..n).step_by(NC).flat_map(|j| (0..k).step_by(KC).map(move |p| (j, p))) {
+        let (width, depth) = (NC.min(n - j), KC.min(k - p));
+        let (columns, pitch) = (rhs.from(p, j), rhs.col as usize);
+        if packed.len() < width * depth {
+            packed.resize(width * depth, T::ZERO);
         }
-    });
+        // SAFETY: from the first element of these columns to the last one.
+        let data = unsafe { std::slice::from_raw_parts(columns.start, (width - 1) * pitch + depth) };
+        transpose::square(data, (depth, width), (width, pitch), &mut packed);
+        let rows = MatrixView { start: packed.as_ptr(), row: width as isize, col: 1 };
+        let out = out.wrapping_add(j);
+        // SAFETY: a part of what the caller vouches for.
+        unsafe { product([m, depth, width], lhs.from(0, p), rows, out, out_row, accumulate || p > 0) };
+    }
 }
 
 /// Rows up to which columns are read as fast as rows, and rows from which on products take so long that packing does not matter.

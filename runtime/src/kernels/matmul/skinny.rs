@@ -3,9 +3,10 @@
 
 use super::super::microkernels::{MAX_COLUMNS, MAX_ROWS, Microkernels, OuterProduct};
 use super::super::number::Number;
+use super::super::scratch::Scratch;
 use super::super::simd::Level;
 use super::super::threads::{self, DisjointSlice};
-use super::super::{scratch, transpose};
+use super::super::transpose;
 use super::MatrixView;
 use crate::tensor::memory;
 
@@ -48,21 +49,20 @@ pub(super) unsafe fn product<T: Number>(
     threads::parallel(n.div_ceil(width), &|panel| {
         let column = panel * width;
         let used = width.min(n - column);
-        scratch::with(|packed: &mut Vec<T>| {
-            // SAFETY: the caller's promise for `used` columns.
-            unsafe { pack(rhs.from(0, column), [k, used], width, packed) };
-            let height = micro.height(m);
-            for first in (0..m).step_by(height) {
-                let (count, out) = (height.min(m - first), target.from(first * n + column));
-                // SAFETY: the caller's promise; `packed` has `k` rows of `width` elements, and panels are disjoint.
-                unsafe { rows(micro, lhs.from(first, 0), (packed.as_ptr(), k), [count, used], (out, n)) };
-            }
-            for i in 0..m {
-                let first = i * n + column;
-                // SAFETY: a part of this panel.
-                then(first, unsafe { target.slice(first, used) });
-            }
-        });
+        let mut packed = Scratch::<T>::new();
+        // SAFETY: the caller's promise for `used` columns.
+        unsafe { pack(rhs.from(0, column), [k, used], width, &mut packed) };
+        let height = micro.height(m);
+        for first in (0..m).step_by(height) {
+            let (count, out) = (height.min(m - first), target.from(first * n + column));
+            // SAFETY: the caller's promise; `packed` has `k` rows of `width` elements, and panels are disjoint.
+            unsafe { rows(micro, lhs.from(first, 0), (packed.as_ptr(), k), [count, used], (out, n)) };
+        }
+        for i in 0..m {
+            let first = i * n + column;
+            // SAFETY: a part of this panel.
+            then(first, unsafe { target.slice(first, used) });
+        }
     });
 }
 

@@ -2,6 +2,7 @@
 
 use super::fold::{Fold, LogAddExp, LogSumExp, Max, Min, Prod, Sum};
 use crate::kernels::number::Number;
+use crate::kernels::scratch::Scratch;
 use crate::kernels::threads;
 use crate::tensor::memory;
 
@@ -91,14 +92,15 @@ fn scan<T: Number, F: Fold<In = T, Acc = T::Acc, Out = T>>(
     }
     let slab = n * inner;
     threads::split(out, slab, 2 * slab, |first, out| {
-        let mut columns = memory::filled((F::IDENTITY, F::IDENTITY), inner);
+        let mut columns = Scratch::empty();
+        memory::resize(&mut columns, inner, (F::IDENTITY, F::IDENTITY));
         for (x, out) in x[first * slab..].chunks_exact(slab).zip(out.chunks_exact_mut(slab)) {
             columns.fill((F::IDENTITY, F::IDENTITY));
             for step in 0..n {
                 let i = if direction == Direction::Forward { step } else { n - 1 - step };
                 let row = i * inner..(i + 1) * inner;
                 if step % BLOCK == 0 {
-                    for (before, block) in &mut columns {
+                    for (before, block) in columns.iter_mut() {
                         *before = F::combine(*before, *block);
                         *block = F::IDENTITY;
                     }

@@ -7,7 +7,7 @@ use crate::kernels::number::Number;
 /// An associative operation that folds many numbers into one.
 pub(in crate::kernels) trait Fold {
     type In: Copy + Sync;
-    type Acc: Copy + Send + Sync;
+    type Acc: Copy + Send + Sync + 'static;
     type Out: Copy + Send;
 
     const IDENTITY: Self::Acc;

@@ -22,6 +22,7 @@ pub(super) use runs::{BLOCK, LANES, combine_rows, fold_run};
 use layout::{Groups, Visit, collapse};
 
 use super::number::Number;
+use super::scratch::Scratch;
 use super::threads;
 use crate::tensor::memory;
 
@@ -102,7 +103,8 @@ fn reduce<F: Fold>(x: &[F::In], shape: &[usize], axes: &[usize], out: &mut [F::O
     let rows = groups[0].size.div_ceil(pieces);
     let row = x.len() / groups[0].size;
     let pieces = groups[0].size.div_ceil(rows);
-    let mut partial = memory::filled(F::IDENTITY, pieces * results);
+    let mut partial = Scratch::empty();
+    memory::resize(&mut partial, pieces * results, F::IDENTITY);
     threads::split(&mut partial, results, rows * row, |first, partial| {
         for (i, partial) in partial.chunks_exact_mut(results).enumerate() {
             let begin = (first + i) * rows;
@@ -169,20 +171,12 @@ fn fold_axes<F: Fold, O: Send>(
     let rows = visit.reduced.count();
     threads::split(out, 1, work, |first, out| {
         let mut acc = [F::IDENTITY; TILE];
-        let mut spare = Vec::new();
         let mut done = 0;
         while done < out.len() {
             let column = (first + done) % width;
             let tile = TILE.min(width - column).min(out.len() - done);
             let base = visit.kept.offset((first + done) / width) + column;
-            runs::fold_rows::<F>(
-                x,
-                0,
-                rows,
-                &|i| base + visit.reduced.offset(i),
-                &mut acc[..tile],
-                &mut spare,
-            );
+            runs::fold_rows::<F>(x, 0, rows, &|i| base + visit.reduced.offset(i), &mut acc[..tile]);
             for (out, &acc) in out[done..done + tile].iter_mut().zip(&acc) {
                 *out = finish(acc);
             }

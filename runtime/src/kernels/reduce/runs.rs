@@ -4,6 +4,7 @@
 //! depends on lengths alone.
 
 use super::fold::Fold;
+use crate::kernels::scratch::Scratch;
 use crate::tensor::memory;
 
 /// Independent accumulators along a run; they hide the latency of an addition.
@@ -70,26 +71,22 @@ fn fold_block<F: Fold>(block: &[F::In]) -> F::Acc {
 }
 
 /// Folds the rows that start at `start(first), …, start(last - 1)` element by element into `acc`.
-///
-/// `spare` holds accumulators to reuse; it may be empty.
 pub(super) fn fold_rows<F: Fold>(
     x: &[F::In],
     first: usize,
     last: usize,
     start: &impl Fn(usize) -> usize,
     acc: &mut [F::Acc],
-    spare: &mut Vec<Vec<F::Acc>>,
 ) {
     let width = acc.len();
     let row = |i: usize| &x[start(i)..][..width];
     if last - first > ROWS {
         let middle = first + (last - first).div_ceil(2);
-        fold_rows::<F>(x, first, middle, start, acc, spare);
-        let mut other = spare.pop().unwrap_or_default();
+        fold_rows::<F>(x, first, middle, start, acc);
+        let mut other = Scratch::new();
         memory::resize(&mut other, width, F::IDENTITY);
-        fold_rows::<F>(x, middle, last, start, &mut other, spare);
+        fold_rows::<F>(x, middle, last, start, &mut other);
         combine_rows::<F>(acc, &other);
-        spare.push(other);
         return;
     }
     for (acc, &x) in acc.iter_mut().zip(row(first)) {
@@ -128,7 +125,7 @@ pub(super) fn fold_narrow_rows<F: Fold>(x: &[F::In], width: usize) -> [F::Acc; N
     let mut acc = [F::IDENTITY; NARROW];
     if wide_rows > 0 {
         let mut wide_acc = [F::IDENTITY; WIDE];
-        fold_rows::<F>(x, 0, wide_rows, &|i| i * wide, &mut wide_acc[..wide], &mut Vec::new());
+        fold_rows::<F>(x, 0, wide_rows, &|i| i * wide, &mut wide_acc[..wide]);
         for row in wide_acc[..wide].chunks_exact(width) {
             combine_rows::<F>(&mut acc, row);
         }

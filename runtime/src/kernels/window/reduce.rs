@@ -1,6 +1,7 @@
 //! A reduction over windows: each window at once, or where windows overlap much one dimension after the other.
 
 use super::super::number::Number;
+use super::super::scratch::Scratch;
 use super::super::simd::{self, Kernel};
 use super::super::threads;
 use super::table::Table;
@@ -27,7 +28,7 @@ pub(super) fn reduce<T: Number>(
     }
     let passes = plan.axes.iter().map(|axis| axis.window).sum::<usize>();
     threads::split(out, out_slice, slice.max(out_slice) * passes, |first, outs| {
-        let mut buffers = (Vec::new(), Vec::new());
+        let mut buffers = (Scratch::empty(), Scratch::empty());
         for (i, out) in outs.chunks_exact_mut(out_slice).enumerate() {
             let data = &data[(first + i) * slice..][..slice];
             reduce_slice(plan, neutral, combine, data, out, &mut buffers);
@@ -121,7 +122,7 @@ fn reduce_slice<T: Number>(
     combine: impl Fn(T, T) -> T + Copy + Send + Sync,
     data: &[T],
     out: &mut [T],
-    (from, to): &mut (Vec<T>, Vec<T>),
+    (from, to): &mut (Scratch<T>, Scratch<T>),
 ) {
     let (last, before) = plan.axes.split_last().expect("a dimension with windows");
     let mut inner = plan.slice();

@@ -210,9 +210,9 @@
 // What the macros expand to names `::flaxen`, in here as in any other crate.
 extern crate self as flaxen;
 
-mod compile;
-mod domain;
-mod einsum;
+mod array;
+mod backend;
+pub mod core;
 mod error;
 pub mod guide;
 #[cfg(feature = "io")]
@@ -220,14 +220,12 @@ pub mod io;
 pub mod kernels;
 pub mod module;
 pub mod nn;
+mod numpy;
 mod ops;
 pub mod optim;
-pub mod primitive;
 pub mod random;
+pub mod scalar;
 pub mod scope;
-mod spare;
-mod tensor;
-mod trace;
 mod transform;
 pub mod tree;
 pub mod variables;
@@ -237,24 +235,24 @@ pub use module::{Layer, Module};
 pub use nn::init;
 pub use nn::losses;
 
-pub use compile::{Fusible, Graph, Known, Operand, Profile, ProfiledStep, Rewrite, Var};
+pub use array::{Array, Aval, DType, Element, Shape, release_memory};
+pub use core::tensor::enable_f64;
+pub use core::{Axis, Handle, Profile, Tensor, TensorLike, trace_handle};
 pub use error::{Error, Result};
 pub use kernels::linalg::{Side, Triangle};
 pub use kernels::threads::{count as num_threads, set_count as set_num_threads};
+pub use numpy::einsum::{einsum, try_einsum};
+pub use numpy::operators::Scalar;
+pub use numpy::pooling::{AvgPool, Pool, avg_pool, max_pool, min_pool};
 pub use ops::axes::IntoAxes;
 pub use ops::collective::{axis_index, axis_size};
 pub use ops::conv::{ConvLayout, ConvOptions};
 pub use ops::dot_general::DotDimensions;
-pub use ops::einsum::{einsum, try_einsum};
-pub use ops::operators::Scalar;
 pub use ops::pad::PadMode;
 pub use ops::padding::Padding;
-pub use ops::pooling::{AvgPool, Pool, avg_pool, max_pool, min_pool};
 pub use ops::reduce_window::{WindowOptions, WindowReduction};
 pub use ops::select::ClipBound;
 pub use scope::{Initializer, Rngs, Scope, Variable};
-pub use tensor::{Array, Aval, DType, Element, Shape, Tensor, TensorLike, enable_f64, release_memory};
-pub use trace::{Axis, Handle, bind, bind1, trace_handle};
 pub use transform::{
     Axes, CustomVjp, DynJit, Jacobian, Jit, JitStats, Loss, Vmap, checkpoint, custom_vjp, eval_shape, grad,
     hessian, jacfwd, jacrev, jit, jvp, value_and_grad, vjp, vmap,
@@ -273,6 +271,7 @@ pub mod prelude {
     pub use crate::module::{Layer, Module};
     pub use crate::nn::losses::{self, softmax_cross_entropy, softmax_cross_entropy_with_integer_labels};
     pub use crate::nn::{self, BatchNorm, Conv, Dense, Dropout, LayerNorm, Sequential, init};
+    pub use crate::numpy::einsum::einsum;
     pub use crate::optim::{self, AdamState, GradientTransformation, TrainState};
     pub use crate::random::{self, key};
     pub use crate::scope::{Initializer, Rngs, Scope, Variable};
@@ -280,8 +279,8 @@ pub mod prelude {
     pub use crate::variables::{DenyList, Dict, Filter, Value, Variables};
     pub use crate::{
         Aval, ConvOptions, DType, DynJit, Error, Jit, Padding, Result, Tensor, TensorLike, avg_pool,
-        axis_index, checkpoint, custom_vjp, einsum, grad, hessian, jacfwd, jacrev, jit, jvp, max_pool,
-        min_pool, value_and_grad, vjp, vmap,
+        axis_index, checkpoint, custom_vjp, grad, hessian, jacfwd, jacrev, jit, jvp, max_pool, min_pool,
+        value_and_grad, vjp, vmap,
     };
     pub use crate::{compact, module, sequential};
 }

@@ -201,9 +201,9 @@ fn out_axes_none_needs_a_value_shared_by_the_examples() {
 #[test]
 fn grad_wants_a_float_scalar() {
     let not_scalar = grad(|x: &Tensor| Ok(x * 2.0))(&vector(&[1.])).unwrap_err();
-    assert_eq!(not_scalar, Error::NotScalar { shape: shape(&[1]), dtype: DType::F32 });
+    assert_eq!(not_scalar, Error::NotScalar { shape: shape(&[1]), dtype: "float32" });
     let not_float = grad(|x: &Tensor| Ok(x.cast(DType::I32)))(&scalar(1.)).unwrap_err();
-    assert_eq!(not_float, Error::NotScalar { shape: shape(&[]), dtype: DType::I32 });
+    assert_eq!(not_float, Error::NotScalar { shape: shape(&[]), dtype: "int32" });
     assert!(not_float.to_string().contains("int32"));
 }
 
@@ -277,7 +277,7 @@ fn errors_of_other_libraries_pass_through_transforms() {
 #[test]
 fn reading_another_type_or_number_of_elements() {
     let x = vector(&[1., 2.]);
-    assert_eq!(x.to_vec::<i32>().unwrap_err(), Error::ElementType { found: DType::F32, asked: DType::I32 });
+    assert_eq!(x.to_vec::<i32>().unwrap_err(), Error::ElementType { found: "float32", asked: "int32" });
     assert_eq!(x.item::<f32>().unwrap_err(), Error::NotOneElement { shape: shape(&[2]) });
     assert!(Tensor::try_from_vec([1f32, 2.0], [3]).is_err());
     assert!(Tensor::try_from_vec([1f32], [usize::MAX, usize::MAX]).is_err());

@@ -1,11 +1,17 @@
 //! The one error type: a variant per mistake.
 
+pub(crate) mod running;
 mod text;
+
+pub(crate) use running::unwrap;
 
 use std::fmt;
 use std::panic::Location;
 
-use crate::tensor::{DType, Shape};
+use smallvec::SmallVec;
+
+/// The sizes of axes, as plain values: errors stand on nothing.
+type Shape = SmallVec<[usize; 4]>;
 
 /// What the framework's functions return.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -76,15 +82,15 @@ pub enum Error {
     NotScalar {
         /// The loss's shape.
         shape: Shape,
-        /// The loss's dtype.
-        dtype: DType,
+        /// The name of the loss's dtype.
+        dtype: &'static str,
     },
     /// `item` or `to_vec` asked for another type than the tensor has.
     ElementType {
-        /// The tensor's dtype.
-        found: DType,
-        /// The dtype asked for.
-        asked: DType,
+        /// The name of the tensor's dtype.
+        found: &'static str,
+        /// The name of the dtype asked for.
+        asked: &'static str,
     },
     /// `item` was called on a tensor of more or less than one element.
     NotOneElement {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::tensor::Tensor;
+use crate::core::Tensor;
 use crate::tree::{Tree, leaves_with_path};
 use crate::variables::{Dict, KeyPath, Value, join};
 

@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use crate::tensor::{Array, Aval, DType, Tensor, memory};
+use crate::array::{Array, Aval, DType, memory};
+use crate::core::Tensor;
 
 /// A tensor whose little-endian numbers `fill` writes, or what is wrong.
 pub(super) fn tensor(

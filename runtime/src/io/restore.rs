@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::names::{list, named};
-use crate::tensor::{Aval, Tensor};
+use crate::array::Aval;
+use crate::core::Tensor;
 use crate::tree::{Structure, Tree, count, leaves};
 
 /// Named tensors of which shapes and dtypes are known before they are read.

@@ -2,7 +2,7 @@
 
 use super::scratch::Scratch;
 use super::threads;
-use crate::tensor::memory;
+use crate::array::memory;
 
 /// Sorts keys of which equal ones are alike.
 pub(super) fn sort<K: Ord + Copy + Send + Sync + 'static>(keys: &mut [K]) {

@@ -1,10 +1,10 @@
 //! Linear recurrences along one axis, and the shift that their derivatives need.
 
-use super::number::Number;
 use super::reduce::Direction;
 use super::scratch::Scratch;
 use super::threads;
-use crate::tensor::memory;
+use crate::array::memory;
+use crate::scalar::number::Number;
 
 /// Whose factor multiplies the state on its way to an element.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

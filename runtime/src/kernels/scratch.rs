@@ -25,7 +25,10 @@ thread_local! {
 }
 
 /// A vector whose memory the next one on this thread has again.
-#[allow(clippy::box_collection, reason = "the box comes from the pool and goes back to it, without an allocation")]
+#[allow(
+    clippy::box_collection,
+    reason = "the box comes from the pool and goes back to it, without an allocation"
+)]
 pub(crate) struct Scratch<T: Copy + 'static>(Option<Box<Vec<T>>>);
 
 impl<T: Copy + 'static> Scratch<T> {

@@ -5,10 +5,10 @@
 
 use half::{bf16, f16};
 
-use super::number::Number;
 use super::scratch::Scratch;
 use super::{merge, threads};
-use crate::tensor::memory;
+use crate::array::memory;
+use crate::scalar::number::Number;
 
 /// An unsigned integer that numbers are compared by.
 pub trait Key: Ord + Copy + Send + Sync + 'static {

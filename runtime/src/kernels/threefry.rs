@@ -8,7 +8,7 @@
 
 use super::simd::{self, Kernel};
 use super::threads;
-use crate::tensor::memory;
+use crate::array::memory;
 
 /// The words that a key and the parity constant are permuted into, and the rotations of the rounds.
 const PARITY: u32 = 0x1BD1_1BDA;

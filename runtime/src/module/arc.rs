@@ -9,8 +9,8 @@ use super::instance::Session;
 use super::setup::{AnySetup, SetupPass};
 use super::text::VisitFields;
 use super::{Layer, Module, Slot};
+use crate::core::Tensor;
 use crate::error::Result;
-use crate::tensor::Tensor;
 
 /// Clones of an `Arc` are one module: wherever it is in a model, it has one set of variables, named by the path that is
 /// bound first.

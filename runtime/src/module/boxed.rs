@@ -8,9 +8,9 @@ use super::instance::Session;
 use super::lambda::Function;
 use super::text::VisitFields;
 use super::{Layer, Module, Slot, TreeLayer};
+use crate::core::Tensor;
 use crate::error::Result;
 use crate::scope::IntoValue;
-use crate::tensor::Tensor;
 use crate::tree::Tree;
 use crate::variables::Value;
 

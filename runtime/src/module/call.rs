@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::autoref::{Observed, Output};
 use super::instance::{Capture, Entered, Instance};
 use super::{MethodCall, Module, ModuleInfo, Slot, intercept};
+use crate::core::trace;
 use crate::error::{Error, Result};
-use crate::trace;
 
 /// A call of a compact method, from its entry to its end.
 pub struct Call<'m> {
@@ -87,7 +87,7 @@ impl<'m> Call<'m> {
             Err(error) => return Err(error.clone().into()),
         };
         let entered = self.enter_method(instance)?;
-        let place = trace::place::enter_module(instance.clone());
+        let place = trace::name_stack::enter_module(instance.clone());
         let row = instance.session.recorder.as_ref().map(|recorder| recorder.enter());
         let result = if self.is_intercepted {
             self.run_intercepted(instance, output, body)

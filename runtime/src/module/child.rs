@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use super::instance::Instance;
 use super::{Module, Slot};
+use crate::core::Tensor;
 use crate::error::Result;
 use crate::scope::Variable;
-use crate::tensor::Tensor;
 use crate::variables::{Dict, Value};
 
 /// What a `#[submodule]` or `#[setup]` field may hold.

@@ -9,9 +9,9 @@ use super::frames::Frames;
 use super::setup::SetupOnce;
 use super::share::SharedNames;
 use super::tabulate::record::Recorder;
+use crate::error::running::Running;
 use crate::error::{Error, Result};
 use crate::scope::Scope;
-use crate::trace::place::Running;
 
 /// Which calls to capture.
 pub enum Capture {

@@ -4,9 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::{Layer, Module, Slot};
+use crate::core::Tensor;
 use crate::error::Result;
 use crate::scope::IntoValue;
-use crate::tensor::Tensor;
 use crate::tree::Tree;
 use crate::variables::Value;
 

@@ -2,9 +2,9 @@
 
 use super::running::{ModelRun, VariablesOnly};
 use super::{Layer, Module};
+use crate::core::Tensor;
 use crate::error::Result;
 use crate::scope::{Rngs, Settings, lazily};
-use crate::tensor::Tensor;
 use crate::variables::{Filter, Variables};
 
 /// An `init` to come on inputs of which only shapes and dtypes are known, by [`Module::lazy_init`].

@@ -75,10 +75,11 @@ pub use setup::Setup;
 pub use slot::Slot;
 pub use tabulate::{Summary, SummaryRow, Tabulate};
 
+use crate::array::DType;
+use crate::core::Tensor;
 use crate::error::Result;
 use crate::random::Key;
 use crate::scope::{Initializer, IntoValue, Rngs, Scope, Settings, Variable};
-use crate::tensor::{DType, Tensor};
 use crate::tree::Tree;
 use crate::variables::{Value, Variables};
 use text::VisitFields;

@@ -3,8 +3,9 @@
 use std::ops;
 
 use super::Setup;
-use crate::ops::operators::Scalar;
-use crate::tensor::{Aval, Tensor};
+use crate::array::Aval;
+use crate::core::Tensor;
+use crate::numpy::operators::Scalar;
 
 /// A setup field stands to the right of an operator as its tensor does.
 impl Scalar for &Setup<Tensor> {

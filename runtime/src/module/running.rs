@@ -6,9 +6,9 @@ use std::sync::Arc;
 use super::instance::{Capture, Instance, Session};
 use super::setup::catch_failure;
 use super::{Layer, Module, ModuleInfo, Slot};
+use crate::core::Tensor;
 use crate::error::Result;
 use crate::scope::{Rngs, Settings};
-use crate::tensor::Tensor;
 use crate::variables::{Filter, Variables};
 
 /// What a run returns; see [`OutputOnly`], [`OutputAndVariables`] and [`VariablesOnly`].

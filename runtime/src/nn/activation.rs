@@ -1,6 +1,6 @@
 //! Activations as functions, for those who write `relu(&x)`; each is the method of its name.
 
-use crate::tensor::Tensor;
+use crate::core::Tensor;
 
 macro_rules! functions {
     ($($method:ident($($parameter:ident: $type:ty),*);)*) => {

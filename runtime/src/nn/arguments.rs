@@ -2,9 +2,10 @@
 
 use std::fmt;
 
+use crate::array::Shape;
+use crate::core::Tensor;
 use crate::error::{Error, Result};
 use crate::ops::axes_of;
-use crate::tensor::{Shape, Tensor};
 
 macro_rules! from_lists {
     ($ty:ident($number:ty) = $list:path) => {

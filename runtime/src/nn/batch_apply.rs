@@ -1,7 +1,8 @@
 //! `batch_apply`: several batch axes as one.
 
+use crate::array::Shape;
+use crate::core::Tensor;
 use crate::error::{Error, Result};
-use crate::tensor::{Shape, Tensor};
 use crate::tree::{self, Tree};
 
 /// Merges the first `num_dims` axes of all arguments, calls `f`, and splits the first axis of all outputs into them again.

@@ -2,10 +2,11 @@
 
 use super::precision::layer_dtype;
 use super::support::{add_bias, bias_param, features_of};
+use crate::array::DType;
+use crate::core::Tensor;
 use crate::error::Result;
 use crate::module::{Layer, Module};
 use crate::scope::Initializer;
-use crate::tensor::{DType, Tensor};
 use crate::{compact, init, module};
 
 /// A linear layer over the last axis: `y = x·W + b`.

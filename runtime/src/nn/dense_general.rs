@@ -3,12 +3,13 @@
 use super::arguments::{AxisList, Sizes};
 use super::precision::layer_dtype;
 use super::support::{add_bias, bias_param};
+use crate::array::{DType, Shape};
+use crate::core::Tensor;
 use crate::error::{Error, Result};
 use crate::module::{Layer, Module};
 use crate::ops::dot_general::DotDimensions;
 use crate::ops::saturating_size;
 use crate::scope::Initializer;
-use crate::tensor::{DType, Shape, Tensor};
 use crate::variables::Value;
 use crate::{compact, init, module};
 

@@ -2,11 +2,12 @@
 
 use super::arguments::AxisList;
 use super::support::merge_param;
-use crate::domain::PROBABILITY;
+use crate::array::Shape;
+use crate::core::Tensor;
+use crate::core::domain::PROBABILITY;
 use crate::error::Result;
 use crate::module::{Layer, Module};
 use crate::random::{self, Key};
-use crate::tensor::{Shape, Tensor};
 use crate::{compact, module};
 
 /// Sets elements to 0 at random while training, and scales the others so that the mean stays.

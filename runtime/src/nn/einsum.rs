@@ -3,10 +3,11 @@
 use super::arguments::Sizes;
 use super::precision::layer_dtype;
 use super::support::{add_bias, bias_param, merge_param};
+use crate::array::DType;
+use crate::core::Tensor;
 use crate::error::{Error, Result};
 use crate::module::{Layer, Module};
 use crate::scope::Initializer;
-use crate::tensor::{DType, Tensor};
 use crate::{compact, init, module, try_einsum};
 
 /// A linear layer by an einsum equation of the input and a kernel: `y = einsum(equation, x, W) + b`.

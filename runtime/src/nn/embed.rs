@@ -1,10 +1,11 @@
 //! `Embed`: vectors for integers.
 
+use crate::array::DType;
+use crate::core::Tensor;
 use crate::error::{Error, Result};
 use crate::init::{Distribution, FanMode, VarianceScaling};
 use crate::module::{Layer, Module};
 use crate::scope::Initializer;
-use crate::tensor::{DType, Tensor};
 use crate::{compact, module};
 
 use super::precision::layer_dtype;

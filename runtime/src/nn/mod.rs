@@ -34,7 +34,7 @@ mod prelu;
 mod sequential;
 mod support;
 
-pub use crate::ops::pooling::{AvgPool, Pool, avg_pool, max_pool, min_pool, pool};
+pub use crate::numpy::pooling::{AvgPool, Pool, avg_pool, max_pool, min_pool, pool};
 pub use activation::{
     celu, elu, gelu, gelu_exact, glu, hard_sigmoid, hard_silu, hard_swish, hard_tanh, leaky_relu,
     log_sigmoid, log_softmax, one_hot, relu, relu6, selu, sigmoid, silu, soft_sign, softmax, softplus,

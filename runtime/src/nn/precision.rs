@@ -1,7 +1,9 @@
 //! Which dtype a layer computes in.
 
+use crate::array::{DType, promote};
+use crate::core::Tensor;
+use crate::core::tensor::f64_is_enabled;
 use crate::error::{Error, Result};
-use crate::tensor::{DType, Tensor, f64_is_enabled, promote};
 
 /// The dtype that was asked for, or that of the mixture of all tensors, which is a float in any case.
 pub(super) fn compute_dtype<'a>(

@@ -1,9 +1,10 @@
 //! `PReLU`: a leaky rectifier that learns its slope.
 
-use crate::domain::FINITE;
+use crate::array::DType;
+use crate::core::Tensor;
+use crate::core::domain::FINITE;
 use crate::error::Result;
 use crate::module::{Layer, Module};
-use crate::tensor::{DType, Tensor};
 use crate::{compact, init, module};
 
 /// `y = x` where that is not negative, else `a·x`, with one learned `a` for all elements.

@@ -1,8 +1,8 @@
 //! `Sequential`: layers one after the other.
 
+use crate::core::Tensor;
 use crate::error::{Error, Result};
 use crate::module::{BoxedLayer, IntoLayer, Layer};
-use crate::tensor::Tensor;
 use crate::tree::Tree;
 use crate::variables::Value;
 use crate::{compact, module};

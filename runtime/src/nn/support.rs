@@ -2,10 +2,11 @@
 
 use std::borrow::Borrow;
 
+use crate::array::DType;
+use crate::core::Tensor;
 use crate::error::{Error, Result};
 use crate::module::Module;
 use crate::scope::Initializer;
-use crate::tensor::{DType, Tensor};
 
 /// The value of an option that is given either to a layer's constructor or to its call.
 ///

@@ -1,8 +1,9 @@
 //! The axes an operation works over, as its caller writes them.
 
 use super::axes_of;
+use crate::array::Shape;
+use crate::core::Tensor;
 use crate::error::Result;
-use crate::tensor::{Shape, Tensor};
 
 /// One axis, or several: `0`, `-1`, `[0, 1]`, a slice or a `Vec`. Negative ones count from the end.
 ///
@@ -85,7 +86,7 @@ macro_rules! reduction_methods {
             #[doc = $fails]
             #[track_caller]
             pub fn $all(&self) -> $crate::Tensor {
-                $crate::ops::unwrap(self.$try_all())
+                $crate::error::unwrap(self.$try_all())
             }
 
             #[doc = concat!("As [`", stringify!($all), "`](crate::Tensor::", stringify!($all), ").")]
@@ -106,7 +107,7 @@ macro_rules! reduction_methods {
             #[doc = $fails]
             #[track_caller]
             pub fn $some(&self, axes: impl $crate::ops::axes::IntoAxes $(, $arg: $type)*) -> $crate::Tensor {
-                $crate::ops::unwrap(self.$try_some(axes $(, $arg)*))
+                $crate::error::unwrap(self.$try_some(axes $(, $arg)*))
             }
 
             #[doc = concat!("As [`", stringify!($some), "`](crate::Tensor::", stringify!($some), ").")]
@@ -132,7 +133,7 @@ macro_rules! reduction_methods {
             #[doc = $fails]
             #[track_caller]
             pub fn $keep(&self, axes: impl $crate::ops::axes::IntoAxes $(, $arg: $type)*) -> $crate::Tensor {
-                $crate::ops::unwrap(self.$try_keep(axes $(, $arg)*))
+                $crate::error::unwrap(self.$try_keep(axes $(, $arg)*))
             }
 
             #[doc = concat!("As [`", stringify!($keep), "`](crate::Tensor::", stringify!($keep), ").")]

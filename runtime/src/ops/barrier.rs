@@ -1,9 +1,11 @@
 //! A wall for the compiler: what is behind it is not merged with an equal computation elsewhere.
 
+use crate::array::{Array, Aval};
+use crate::core::Tensor;
+use crate::core::primitive::{Args, Keeps, Outs, Primitive, Saved};
+use crate::core::trace;
+use crate::core::trace::Axis;
 use crate::error::Result;
-use crate::primitive::{Args, Keeps, Outs, Primitive, Saved};
-use crate::tensor::{Array, Aval, Tensor};
-use crate::trace::{self, Axis};
 
 /// Its arguments, unchanged. `checkpoint` puts it in front of what it computes a second time.
 #[derive(Clone)]

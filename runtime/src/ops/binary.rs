@@ -2,20 +2,22 @@
 
 use smallvec::smallvec;
 
-use super::{
-    align, convert, cotangent, infer_elementwise, only, promoted, promoted_inexact, sum_to, unpack, unwrap,
-};
-use crate::compile::{Fusible, Known, Operand, Rewrite};
+use crate::array::dtype::dispatch;
+use crate::array::{Array, Aval, DType};
+use crate::core::cpu::Fusible;
+use crate::core::primitive::{Args, Keeps, Outs, Primitive, Saved};
+use crate::core::rewrite::{Known, Operand, Rewrite};
+use crate::core::trace::{Axis, bind1};
+use crate::core::{Tensor, TensorLike};
+use crate::error::unwrap;
 use crate::error::{Error, Result};
-use crate::kernels::arith::Arith;
-use crate::kernels::bits::Bits;
-use crate::kernels::broadcast::Broadcast;
-use crate::kernels::elementwise;
-use crate::kernels::fused::Code;
-use crate::primitive::{Args, Keeps, Outs, Primitive, Saved};
-use crate::tensor::dtype::dispatch;
-use crate::tensor::{Array, Aval, DType, Tensor, TensorLike};
-use crate::trace::{Axis, bind1};
+use crate::kernels::arrays;
+use crate::ops::{
+    align, convert, cotangent, infer_elementwise, only, promoted, promoted_inexact, sum_to, unpack,
+};
+use crate::scalar::arith::Arith;
+use crate::scalar::bits::Bits;
+use crate::scalar::op::Code;
 
 /// Arguments and output have one dtype.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -96,8 +98,8 @@ impl Primitive for Binary {
         let ([x, y], out) = (unpack(args), only(outs));
         Ok(smallvec![match (out.dtype, self) {
             // Booleans are bytes of 0 and 1, so their sum is "or" and their product "and".
-            (DType::Bool, Add | Max | Or) => run::<u8>(x, y, out, 1, |x, y| x | y),
-            (DType::Bool, Mul | Min | And) => run::<u8>(x, y, out, 1, |x, y| x & y),
+            (DType::Bool, Add | Max | Or) => arrays::zip::<u8>(x, y, out, 1, |x, y| x | y),
+            (DType::Bool, Mul | Min | And) => arrays::zip::<u8>(x, y, out, 1, |x, y| x & y),
             (DType::U8 | DType::Bool, And | Or | Xor | ShiftLeft | ShiftRight) => self.bits::<u8>(x, y, out),
             (DType::U32, And | Or | Xor | ShiftLeft | ShiftRight) => self.bits::<u32>(x, y, out),
             (DType::I32, And | Or | Xor | ShiftLeft | ShiftRight) => self.bits::<i32>(x, y, out),
@@ -227,58 +229,28 @@ impl std::fmt::Debug for Binary {
 impl Binary {
     fn arithmetic<T: Arith>(self, x: Array, y: Array, out: Aval) -> Array {
         match self {
-            Add => run(x, y, out, 1, T::plus),
-            Sub => run(x, y, out, 1, T::minus),
-            Mul => run(x, y, out, 1, T::times),
-            Div => run(x, y, out, 4, T::over),
-            Max => run(x, y, out, 1, T::larger),
-            Min => run(x, y, out, 1, T::smaller),
-            Rem => run(x, y, out, 16, T::modulo),
-            Pow => run(x, y, out, 32, T::power),
-            Atan2 => run(x, y, out, 32, T::angle),
+            Add => arrays::zip(x, y, out, 1, T::plus),
+            Sub => arrays::zip(x, y, out, 1, T::minus),
+            Mul => arrays::zip(x, y, out, 1, T::times),
+            Div => arrays::zip(x, y, out, 4, T::over),
+            Max => arrays::zip(x, y, out, 1, T::larger),
+            Min => arrays::zip(x, y, out, 1, T::smaller),
+            Rem => arrays::zip(x, y, out, 16, T::modulo),
+            Pow => arrays::zip(x, y, out, 32, T::power),
+            Atan2 => arrays::zip(x, y, out, 32, T::angle),
             _ => unreachable!("`infer` refuses bits of floats"),
         }
     }
 
     fn bits<T: Bits>(self, x: Array, y: Array, out: Aval) -> Array {
         match self {
-            And => run(x, y, out, 1, |x: T, y| x & y),
-            Or => run(x, y, out, 1, |x: T, y| x | y),
-            Xor => run(x, y, out, 1, |x: T, y| x ^ y),
-            ShiftLeft => run(x, y, out, 1, T::left),
-            _ => run(x, y, out, 1, T::right),
+            And => arrays::zip(x, y, out, 1, |x: T, y| x & y),
+            Or => arrays::zip(x, y, out, 1, |x: T, y| x | y),
+            Xor => arrays::zip(x, y, out, 1, |x: T, y| x ^ y),
+            ShiftLeft => arrays::zip(x, y, out, 1, T::left),
+            _ => arrays::zip(x, y, out, 1, T::right),
         }
     }
-}
-
-/// Writes into an argument nobody else holds, if it has the shape of the result.
-fn run<T: bytemuck::Pod + Send + Sync>(
-    mut x: Array,
-    mut y: Array,
-    out: Aval,
-    work: usize,
-    f: impl Fn(T, T) -> T + Sync,
-) -> Array {
-    // A pair of scalars needs no walk, which would take longer than the arithmetic.
-    if let ([x], [y]) = (x.data::<T>(), y.data::<T>()) {
-        let value = f(*x, *y);
-        return Array::build(out, |out: &mut [T]| out[0] = value);
-    }
-    if x.shape() == &out.shape[..]
-        && let Some(data) = x.unique::<T>()
-    {
-        elementwise::zip_in_place(&Broadcast::new(&out.shape, [y.shape()]), data, y.data::<T>(), work, f);
-        return x.with_aval(out);
-    }
-    if y.shape() == &out.shape[..]
-        && let Some(data) = y.unique::<T>()
-    {
-        let layout = Broadcast::new(&out.shape, [x.shape()]);
-        elementwise::zip_in_place(&layout, data, x.data::<T>(), work, |y, x| f(x, y));
-        return y.with_aval(out);
-    }
-    let layout = Broadcast::new(&out.shape, [x.shape(), y.shape()]);
-    Array::build(out, |out| elementwise::zip(&layout, (x.data::<T>(), y.data::<T>()), out, work, f))
 }
 
 #[track_caller]
@@ -361,9 +333,4 @@ methods! {
 #[track_caller]
 pub(crate) fn owned(op: Binary, x: Tensor, y: Tensor) -> Tensor {
     unwrap(apply(op, x, y))
-}
-
-/// A sum that may be written into either operand.
-pub(crate) fn accumulate(sum: Tensor, term: Tensor) -> Result<Tensor> {
-    apply(Add, sum, term)
 }

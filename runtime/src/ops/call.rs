@@ -4,14 +4,17 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{batch_all, convert, prepend, zeros_of};
-use crate::compile::{Graph, Profile, Program};
+use crate::array::{Array, Aval};
+use crate::backend::cpu::Program;
+use crate::core::Tensor;
+use crate::core::primitive::{Args, Outs, Primitive, Pullback};
+use crate::core::trace;
+use crate::core::trace::batch::Batch;
+use crate::core::trace::stage::Stage;
+use crate::core::trace::tape::Tape;
+use crate::core::trace::{Axis, Trace};
+use crate::core::{Graph, Profile};
 use crate::error::Result;
-use crate::primitive::{Args, Outs, Primitive, Pullback};
-use crate::tensor::{Array, Aval, Tensor};
-use crate::trace::batch::Batch;
-use crate::trace::stage::Stage;
-use crate::trace::tape::Tape;
-use crate::trace::{self, Axis, Trace};
 
 /// A staged function: an optimised graph and its program.
 #[derive(Clone)]

@@ -2,16 +2,17 @@
 
 use smallvec::smallvec;
 
-use super::{convert, cotangent, only, unpack, unwrap};
-use crate::compile::{Fusible, Known, Operand, Rewrite};
+use crate::array::{Array, Aval, DType};
+use crate::core::Tensor;
+use crate::core::cpu::Fusible;
+use crate::core::primitive::{Args, Keeps, Outs, Primitive, Saved};
+use crate::core::rewrite::{Known, Operand, Rewrite};
+use crate::core::trace::{Axis, bind1};
+use crate::error::unwrap;
 use crate::error::{Error, Result};
-use crate::kernels::cast::CastTo;
-use crate::kernels::elementwise;
-use crate::kernels::fused::Code;
-use crate::primitive::{Args, Keeps, Outs, Primitive, Saved};
-use crate::tensor::dtype::dispatch;
-use crate::tensor::{Array, Aval, DType, Tensor};
-use crate::trace::{Axis, bind1};
+use crate::kernels::arrays;
+use crate::ops::{convert, cotangent, only, unpack};
+use crate::scalar::op::Code;
 
 #[derive(Clone, PartialEq)]
 struct Cast {
@@ -30,7 +31,7 @@ impl Primitive for Cast {
 
     fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
         let [x] = unpack(args);
-        Ok(smallvec![kernel(&x, only(outs))])
+        Ok(smallvec![arrays::convert_into(&x, only(outs))])
     }
 
     fn fusible(&self) -> Option<Fusible> {
@@ -65,45 +66,6 @@ impl std::fmt::Debug for Cast {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "cast[dtype={}]", self.dtype.short_name())
     }
-}
-
-fn kernel(x: &Array, out: Aval) -> Array {
-    let from = x.dtype();
-    match out.dtype {
-        DType::Bool => dispatch!(from, A => {
-            let zero = A::default();
-            Array::build(out, |out: &mut [u8]| elementwise::map(x.data::<A>(), out, 1, |x| u8::from(x != zero)))
-        }),
-        DType::U8 => convert_to::<u8>(x, out),
-        DType::U32 => convert_to::<u32>(x, out),
-        DType::I32 => convert_to::<i32>(x, out),
-        DType::I64 => convert_to::<i64>(x, out),
-        DType::F16 => convert_to::<half::f16>(x, out),
-        DType::BF16 => convert_to::<half::bf16>(x, out),
-        DType::F32 => convert_to::<f32>(x, out),
-        DType::F64 => convert_to::<f64>(x, out),
-    }
-}
-
-fn convert_to<B: bytemuck::Pod + Send>(x: &Array, out: Aval) -> Array
-where
-    u8: CastTo<B>,
-    u32: CastTo<B>,
-    i32: CastTo<B>,
-    i64: CastTo<B>,
-    half::f16: CastTo<B>,
-    half::bf16: CastTo<B>,
-    f32: CastTo<B>,
-    f64: CastTo<B>,
-{
-    dispatch!(x.dtype(), A => {
-        Array::build(out, |out: &mut [B]| elementwise::map(x.data::<A>(), out, 1, CastTo::<B>::cast))
-    })
-}
-
-/// A cast of one concrete number.
-pub(crate) fn scalar(x: &Array, dtype: DType, weak: bool) -> Array {
-    kernel(x, Aval { shape: x.aval().shape.clone(), dtype, weak })
 }
 
 #[track_caller]

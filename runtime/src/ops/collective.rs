@@ -5,10 +5,12 @@ use std::sync::Arc;
 use smallvec::smallvec;
 
 use super::{cotangent, prepend};
+use crate::array::{Array, Aval, DType, Shape};
+use crate::core::Tensor;
+use crate::core::primitive::{Args, Keeps, Outs, Primitive, Saved};
+use crate::core::trace;
+use crate::core::trace::{Axis, bind1};
 use crate::error::{Error, Result};
-use crate::primitive::{Args, Keeps, Outs, Primitive, Saved};
-use crate::tensor::{Array, Aval, DType, Shape, Tensor};
-use crate::trace::{self, Axis, bind1};
 
 #[derive(Clone, Copy, PartialEq)]
 enum Kind {

@@ -2,16 +2,18 @@
 
 use smallvec::smallvec;
 
-use super::{align, infer_elementwise, only, promoted, unpack, unwrap};
-use crate::compile::Fusible;
+use crate::array::dtype::dispatch;
+use crate::array::{Array, Aval, DType};
+use crate::core::cpu::Fusible;
+use crate::core::primitive::{Args, Keeps, Outs, Primitive, Saved};
+use crate::core::trace::{Axis, bind1};
+use crate::core::{Tensor, TensorLike};
 use crate::error::Result;
+use crate::error::unwrap;
 use crate::kernels::broadcast::Broadcast;
 use crate::kernels::elementwise;
-use crate::kernels::fused::Code;
-use crate::primitive::{Args, Keeps, Outs, Primitive, Saved};
-use crate::tensor::dtype::dispatch;
-use crate::tensor::{Array, Aval, DType, Tensor, TensorLike};
-use crate::trace::{Axis, bind1};
+use crate::ops::{align, infer_elementwise, only, promoted, unpack};
+use crate::scalar::op::Code;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Compare {

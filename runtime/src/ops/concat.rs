@@ -2,14 +2,16 @@
 
 use smallvec::smallvec;
 
-use super::{addressable, axis_of, batch_all, cotangent, only, slice, unpack, unwrap, zeros_of};
-use crate::compile::{Known, Operand, Rewrite};
+use crate::array::dtype::dispatch_width;
+use crate::array::{Array, Aval, Shape, promote};
+use crate::core::Tensor;
+use crate::core::primitive::{Args, Keeps, Outs, Primitive, Saved};
+use crate::core::rewrite::{Known, Operand, Rewrite};
+use crate::core::trace::{Axis, bind, bind1};
+use crate::error::unwrap;
 use crate::error::{Error, Result};
 use crate::kernels::threads;
-use crate::primitive::{Args, Keeps, Outs, Primitive, Saved};
-use crate::tensor::dtype::dispatch_width;
-use crate::tensor::{Array, Aval, Shape, Tensor, promote};
-use crate::trace::{Axis, bind, bind1};
+use crate::ops::{addressable, axis_of, batch_all, cotangent, only, slice, unpack, zeros_of};
 
 /// The arguments one behind another along an axis.
 #[derive(Clone, PartialEq)]

@@ -2,15 +2,17 @@
 
 use smallvec::smallvec;
 
-use super::{addressable, only, scalar_array, unwrap};
-use crate::compile::Known;
+use crate::array::dtype::dispatch;
+use crate::array::{Array, Aval, DType};
+use crate::core::Tensor;
+use crate::core::cpu::Prepared;
+use crate::core::primitive::{Args, Outs, Primitive};
+use crate::core::rewrite::Known;
+use crate::core::trace::{Axis, bind1};
 use crate::error::{Error, Result};
-use crate::kernels::number::Number;
 use crate::kernels::threads;
-use crate::primitive::{Args, Outs, Prepared, Primitive};
-use crate::tensor::dtype::dispatch;
-use crate::tensor::{Array, Aval, DType, Element, Tensor, untyped_number};
-use crate::trace::{Axis, bind1};
+use crate::ops::{addressable, only, scalar_array};
+use crate::scalar::number::Number;
 
 #[derive(Clone)]
 struct Full {
@@ -137,96 +139,4 @@ pub(crate) fn full(aval: Aval, value: f64) -> Result<Tensor> {
 #[track_caller]
 pub(crate) fn iota(shape: impl AsRef<[usize]>, dtype: DType, axis: usize) -> Result<Tensor> {
     bind1(&Iota { aval: Aval::unchecked(shape, dtype), axis }, [])
-}
-
-impl Tensor {
-    /// Zeros of dtype `F32`.
-    ///
-    /// # Panics
-    /// If the size overflows the address space.
-    #[track_caller]
-    pub fn zeros(shape: impl AsRef<[usize]>) -> Tensor {
-        Tensor::zeros_of(shape, DType::F32)
-    }
-
-    /// Zeros of a dtype.
-    ///
-    /// # Panics
-    /// If the size overflows the address space.
-    #[track_caller]
-    pub fn zeros_of(shape: impl AsRef<[usize]>, dtype: DType) -> Tensor {
-        unwrap(full(Aval::unchecked(shape.as_ref(), dtype), 0.0))
-    }
-
-    /// Ones of dtype `F32`.
-    ///
-    /// # Panics
-    /// If the size overflows the address space.
-    #[track_caller]
-    pub fn ones(shape: impl AsRef<[usize]>) -> Tensor {
-        Tensor::ones_of(shape, DType::F32)
-    }
-
-    /// Ones of a dtype.
-    ///
-    /// # Panics
-    /// If the size overflows the address space.
-    #[track_caller]
-    pub fn ones_of(shape: impl AsRef<[usize]>, dtype: DType) -> Tensor {
-        unwrap(full(Aval::unchecked(shape.as_ref(), dtype), 1.0))
-    }
-
-    /// One number everywhere; `f64` becomes `F32`, and `i64` becomes `I32`, as [Numbers](crate#numbers) says.
-    ///
-    /// # Panics
-    /// If the size overflows the address space, or an `i64` does not fit `I32`.
-    #[track_caller]
-    pub fn full<T: Element>(shape: impl AsRef<[usize]>, value: T) -> Tensor {
-        everywhere(shape.as_ref(), &unwrap(untyped_number(value)))
-    }
-
-    /// One number everywhere, of a dtype.
-    ///
-    /// ```
-    /// use flaxen::prelude::*;
-    /// assert_eq!(Tensor::full_of([2], 0.1, DType::F64).to_vec::<f64>()?, [0.1, 0.1]);
-    /// # Ok::<(), flaxen::Error>(())
-    /// ```
-    ///
-    /// # Panics
-    /// If the size overflows the address space.
-    #[track_caller]
-    pub fn full_of<T: Element>(shape: impl AsRef<[usize]>, value: T, dtype: DType) -> Tensor {
-        everywhere(shape.as_ref(), &super::cast::scalar(&Array::scalar(value, false), dtype, false))
-    }
-
-    /// Zeros of the shape and dtype of another tensor.
-    ///
-    /// # Panics
-    /// If the other is a value of a transform that has returned.
-    #[track_caller]
-    pub fn zeros_like(&self) -> Tensor {
-        Tensor::zeros_of(self.shape(), self.dtype())
-    }
-
-    /// Ones of the shape and dtype of another tensor.
-    ///
-    /// # Panics
-    /// If the other is a value of a transform that has returned.
-    #[track_caller]
-    pub fn ones_like(&self) -> Tensor {
-        Tensor::ones_of(self.shape(), self.dtype())
-    }
-}
-
-#[track_caller]
-fn everywhere(shape: &[usize], number: &Array) -> Tensor {
-    let dtype = number.dtype();
-    let exact = super::cast::scalar(number, DType::F64, false).data::<f64>()[0];
-    let back = scalar_array(exact, dtype, false);
-    // An i64 beyond 2^53 does not go through an f64.
-    if back.bytes() == number.bytes() || exact.is_nan() {
-        return unwrap(full(Aval::unchecked(shape, dtype), exact));
-    }
-    Tensor::from(number.clone()).broadcast_to(shape)
 }

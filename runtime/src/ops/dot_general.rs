@@ -7,14 +7,16 @@ use smallvec::smallvec;
 use super::binary::Binary;
 use super::shape::{Reshape, Transpose, moved, permuted};
 use super::{addressable, cotangent, only, unpack};
-use crate::compile::{Known, Operand, Rewrite};
+use crate::array::dtype::dispatch;
+use crate::array::{Array, Aval, DType, Shape};
+use crate::core::Tensor;
+use crate::core::cpu::Prepared;
+use crate::core::primitive::{Args, Keeps, Outs, Primitive, Saved};
+use crate::core::rewrite::{Known, Operand, Rewrite};
+use crate::core::trace::{Axis, bind1};
 use crate::error::{Error, Result};
 use crate::kernels::matmul::{self, matmul, matmul_then};
-use crate::kernels::number::Number;
-use crate::primitive::{Args, Keeps, Outs, Prepared, Primitive, Saved};
-use crate::tensor::dtype::dispatch;
-use crate::tensor::{Array, Aval, DType, Shape, Tensor};
-use crate::trace::{Axis, bind1};
+use crate::scalar::number::Number;
 
 /// Which dimensions of two operands belong together, pairwise in order.
 ///
@@ -419,6 +421,6 @@ impl Tensor {
     /// If dimensions are named twice or out of range, sizes or dtypes differ.
     #[track_caller]
     pub fn dot_general(&self, other: &Tensor, dimensions: DotDimensions) -> Tensor {
-        super::unwrap(self.try_dot_general(other, dimensions))
+        crate::error::unwrap(self.try_dot_general(other, dimensions))
     }
 }

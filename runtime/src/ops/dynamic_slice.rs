@@ -8,13 +8,15 @@ use super::gather::gather;
 use super::scatter::{self, Kind};
 use super::slice::{strides_of, walked};
 use super::windows::{Outside, Windows};
-use super::{axis_of, batch_all, cotangent, only, prepend, unwrap, zeros_of};
+use crate::array::dtype::dispatch_width;
+use crate::array::{Array, Aval, DType, Shape};
+use crate::core::primitive::{Args, Keeps, Outs, Primitive, Saved};
+use crate::core::trace::{Axis, bind1};
+use crate::core::{Tensor, TensorLike};
+use crate::error::unwrap;
 use crate::error::{Error, Result};
 use crate::kernels::strided::{self, Strided};
-use crate::primitive::{Args, Keeps, Outs, Primitive, Saved};
-use crate::tensor::dtype::dispatch_width;
-use crate::tensor::{Array, Aval, DType, Shape, Tensor, TensorLike};
-use crate::trace::{Axis, bind1};
+use crate::ops::{axis_of, batch_all, cotangent, only, prepend, zeros_of};
 
 /// A part of these sizes; the arguments behind the tensor are its starts, one per axis.
 #[derive(Clone, PartialEq)]

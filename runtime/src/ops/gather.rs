@@ -8,15 +8,16 @@ use smallvec::smallvec;
 
 use super::scatter::{self, Kind};
 use super::windows::{Outside, Windows};
-use super::{
-    addressable, axis_of, broadcast_shapes, cotangent, only, scalar_array, unpack, unwrap, zeros_of,
-};
+use crate::array::dtype::dispatch_width;
+use crate::array::{Array, Aval, DType, Shape};
+use crate::core::cpu::Prepared;
+use crate::core::primitive::{Args, Keeps, Outs, Primitive, Saved};
+use crate::core::trace::{Axis, bind1};
+use crate::core::{Tensor, TensorLike};
+use crate::error::unwrap;
 use crate::error::{Error, Result};
 use crate::kernels::strided;
-use crate::primitive::{Args, Keeps, Outs, Prepared, Primitive, Saved};
-use crate::tensor::dtype::dispatch_width;
-use crate::tensor::{Array, Aval, DType, Shape, Tensor, TensorLike};
-use crate::trace::{Axis, bind1};
+use crate::ops::{addressable, axis_of, broadcast_shapes, cotangent, only, scalar_array, unpack, zeros_of};
 
 /// Copies windows of the first argument, where the second says.
 #[derive(Clone, PartialEq)]

@@ -3,17 +3,19 @@
 use half::{bf16, f16};
 use smallvec::smallvec;
 
-use super::{align, cotangent, infer_elementwise, only, promoted_inexact, sum_to, unpack, unwrap};
-use crate::compile::Fusible;
+use crate::array::{Array, Aval, DType};
+use crate::core::cpu::Fusible;
+use crate::core::primitive::{Args, Keeps, Outs, Primitive, Saved};
+use crate::core::trace::{Axis, bind1};
+use crate::core::{Tensor, TensorLike};
+use crate::error::unwrap;
 use crate::error::{Error, Result};
 use crate::kernels::broadcast::Broadcast;
 use crate::kernels::elementwise;
-use crate::kernels::fused::Code;
-use crate::kernels::math::log_add_exp as scalar;
-use crate::kernels::number::Number;
-use crate::primitive::{Args, Keeps, Outs, Primitive, Saved};
-use crate::tensor::{Array, Aval, DType, Tensor, TensorLike};
-use crate::trace::{Axis, bind1};
+use crate::ops::{align, cotangent, infer_elementwise, only, promoted_inexact, sum_to, unpack};
+use crate::scalar::math::log_add_exp as scalar;
+use crate::scalar::number::Number;
+use crate::scalar::op::Code;
 
 /// `max(x, y) + log1p(exp(-|x - y|))`.
 // A primitive, because a composition would have the wrong second derivative at ties: that of `max` and `|x|` is 0.

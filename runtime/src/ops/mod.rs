@@ -1,7 +1,5 @@
 //! The primitives, one family a file: struct, rules, methods.
 
-pub mod activation;
-pub mod arithmetic;
 pub(crate) mod axes;
 pub mod barrier;
 pub mod binary;
@@ -12,20 +10,16 @@ pub mod compare;
 pub mod concat;
 pub mod conv;
 pub mod create;
-pub mod create_range;
 pub mod cumulative;
 pub mod dot_general;
 pub mod dynamic_slice;
-pub mod einsum;
 pub mod fma;
 pub(crate) mod gather;
 pub mod linalg;
 pub mod logaddexp;
 pub mod next_after;
-pub mod operators;
 pub mod pad;
 pub mod padding;
-pub mod pooling;
 pub(crate) mod random_below;
 pub(crate) mod random_bits;
 pub(crate) mod random_order;
@@ -38,9 +32,7 @@ pub mod select;
 pub mod shape;
 pub mod slice;
 pub mod sort;
-pub mod statistics;
 pub(crate) mod support;
-pub mod tile;
 pub mod unary;
 mod window_product;
 pub(crate) mod windows;

@@ -4,13 +4,15 @@ use half::{bf16, f16};
 use smallvec::smallvec;
 
 use super::random_bits::no_gradient;
-use super::{only, unpack, unwrap};
+use crate::array::dtype::dispatch_float;
+use crate::array::{Array, Aval};
+use crate::core::Tensor;
+use crate::core::primitive::{Args, Keeps, Outs, Primitive, Saved};
+use crate::core::trace::{Axis, bind1};
+use crate::error::unwrap;
 use crate::error::{Error, Result};
 use crate::kernels::elementwise;
-use crate::primitive::{Args, Keeps, Outs, Primitive, Saved};
-use crate::tensor::dtype::dispatch_float;
-use crate::tensor::{Array, Aval, Tensor};
-use crate::trace::{Axis, bind1};
+use crate::ops::{only, unpack};
 
 #[derive(Clone, Copy, PartialEq, Debug)]
 enum NextAfter {

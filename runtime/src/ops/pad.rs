@@ -2,14 +2,16 @@
 
 use smallvec::{SmallVec, smallvec};
 
-use super::{addressable, convert, cotangent, only, reduce, slice, unpack, unwrap, zeros_of};
-use crate::compile::{Known, Operand, Rewrite};
+use crate::array::dtype::dispatch_width;
+use crate::array::{Array, Aval, DType, Shape};
+use crate::core::primitive::{Args, Keeps, Outs, Primitive, Saved};
+use crate::core::rewrite::{Known, Operand, Rewrite};
+use crate::core::trace::{Axis, bind1};
+use crate::core::{Tensor, TensorLike};
+use crate::error::unwrap;
 use crate::error::{Error, Result};
 use crate::kernels::strided;
-use crate::primitive::{Args, Keeps, Outs, Primitive, Saved};
-use crate::tensor::dtype::dispatch_width;
-use crate::tensor::{Array, Aval, DType, Shape, Tensor, TensorLike};
-use crate::trace::{Axis, bind1};
+use crate::ops::{addressable, convert, cotangent, only, reduce, slice, unpack, zeros_of};
 
 /// Per axis: padding before, after, and between two elements; negative padding takes away.
 type Around = SmallVec<[(isize, isize, usize); 4]>;

@@ -112,7 +112,7 @@ impl Sizes<'_> {
 }
 
 /// A list with an entry per dimension: an empty one stands for all 1.
-pub(super) fn ones_unless_given(list: &[usize], rank: usize) -> Vec<usize> {
+pub(crate) fn ones_unless_given(list: &[usize], rank: usize) -> Vec<usize> {
     if list.is_empty() { vec![1; rank] } else { list.into() }
 }
 

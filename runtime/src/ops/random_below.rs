@@ -4,12 +4,13 @@ use smallvec::smallvec;
 
 use super::random_bits::no_gradient;
 use super::{align, infer_elementwise, only, unpack};
+use crate::array::{Array, Aval, DType};
+use crate::core::Tensor;
+use crate::core::primitive::{Args, Keeps, Outs, Primitive, Saved};
+use crate::core::trace::{Axis, bind1};
 use crate::error::{Error, Result};
 use crate::kernels::broadcast::Broadcast;
 use crate::kernels::elementwise;
-use crate::primitive::{Args, Keeps, Outs, Primitive, Saved};
-use crate::tensor::{Array, Aval, DType, Tensor};
-use crate::trace::{Axis, bind1};
 
 /// High bits and low bits, as one number, modulo the span; a span of 0 stands for all numbers of the width.
 ///

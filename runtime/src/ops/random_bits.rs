@@ -4,13 +4,14 @@ use bytemuck::Pod;
 use smallvec::smallvec;
 
 use super::{addressable, batch_all, only, unpack};
+use crate::array::dtype::dispatch_float;
+use crate::array::{Array, Aval, DType, Shape};
+use crate::core::Tensor;
+use crate::core::primitive::{Args, Keeps, Outs, Primitive, Saved};
+use crate::core::trace::{Axis, bind1};
 use crate::error::{Error, Result};
 use crate::kernels::threads;
 use crate::kernels::threefry::{self, Bits};
-use crate::primitive::{Args, Keeps, Outs, Primitive, Saved};
-use crate::tensor::dtype::dispatch_float;
-use crate::tensor::{Array, Aval, DType, Shape, Tensor};
-use crate::trace::{Axis, bind1};
 
 /// The rough cost of one element, in the units of [`threads::split`].
 const COST: usize = 8;

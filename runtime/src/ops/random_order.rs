@@ -4,13 +4,14 @@ use smallvec::smallvec;
 
 use super::random_bits::{keys, no_gradient, words};
 use super::{addressable, only, unpack};
+use crate::array::memory;
+use crate::array::{Array, Aval, DType, Shape};
+use crate::core::Tensor;
+use crate::core::primitive::{Args, Keeps, Outs, Primitive, Saved};
+use crate::core::trace::{Axis, bind1};
 use crate::error::{Error, Result};
 use crate::kernels::sort::{Order, argsort};
 use crate::kernels::{threefry, transpose};
-use crate::primitive::{Args, Keeps, Outs, Primitive, Saved};
-use crate::tensor::memory;
-use crate::tensor::{Array, Aval, DType, Shape, Tensor};
-use crate::trace::{Axis, bind1};
 
 /// For each key, a random order of the positions along `axis` of `shape`, another one in each lane; the axis goes last.
 #[derive(Clone, PartialEq)]

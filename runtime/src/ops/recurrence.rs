@@ -3,13 +3,14 @@
 use smallvec::smallvec;
 
 use super::{batch_all, cotangent, only, unpack};
+use crate::array::dtype::{dispatch, dispatch_float};
+use crate::array::{Array, Aval};
+use crate::core::Tensor;
+use crate::core::primitive::{Args, Keeps, Outs, Primitive, Saved};
+use crate::core::trace::{Axis, bind1};
 use crate::error::{Error, Result};
 use crate::kernels::recurrence::{self, Factor};
 use crate::kernels::reduce::Direction;
-use crate::primitive::{Args, Keeps, Outs, Primitive, Saved};
-use crate::tensor::dtype::{dispatch, dispatch_float};
-use crate::tensor::{Array, Aval, Tensor};
-use crate::trace::{Axis, bind1};
 
 /// From factors and summands `(a, b)` to the states `s_i = b_i + a · s_before`.
 #[derive(Clone, Copy, PartialEq)]

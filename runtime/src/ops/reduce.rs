@@ -3,15 +3,18 @@
 use smallvec::smallvec;
 
 use super::axes::{kept_shape, reduced_size, reduction_methods};
-use super::{axis_of, cotangent, only, unpack, unwrap};
-use crate::compile::{Fusible, Known};
+use crate::array::dtype::dispatch;
+use crate::array::{Array, Aval, DType, Shape};
+use crate::core::Tensor;
+use crate::core::cpu::Fusible;
+use crate::core::primitive::{Args, Keeps, Outs, Primitive, Saved};
+use crate::core::rewrite::Known;
+use crate::core::trace::{Axis, bind1};
+use crate::error::unwrap;
 use crate::error::{Error, Result};
-use crate::kernels::fused::Folding;
 use crate::kernels::reduce;
-use crate::primitive::{Args, Keeps, Outs, Primitive, Saved};
-use crate::tensor::dtype::dispatch;
-use crate::tensor::{Array, Aval, DType, Shape, Tensor};
-use crate::trace::{Axis, bind1};
+use crate::ops::{axis_of, cotangent, only, unpack};
+use crate::scalar::op::Folding;
 
 /// Over ascending axes, which the output is without.
 #[derive(Clone, PartialEq)]

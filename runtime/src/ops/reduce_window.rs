@@ -9,16 +9,19 @@ use std::sync::Arc;
 use smallvec::smallvec;
 
 use super::padding::{Padding, Sizes, ones_unless_given};
-use super::{addressable, batch_all, cotangent, only, unwrap, window_product};
+use crate::array::dtype::dispatch;
+use crate::array::memory;
+use crate::array::{Array, Aval, DType};
+use crate::core::Tensor;
+use crate::core::cpu::Prepared;
+use crate::core::primitive::{Args, Keeps, Outs, Primitive, Saved};
+use crate::core::trace::{Axis, bind1};
+use crate::error::unwrap;
 use crate::error::{Error, Result};
-use crate::kernels::number::Number;
 pub use crate::kernels::window::Reduction as WindowReduction;
 use crate::kernels::window::{self, Selection, WindowGeometry};
-use crate::primitive::{Args, Keeps, Outs, Prepared, Primitive, Saved};
-use crate::tensor::dtype::dispatch;
-use crate::tensor::memory;
-use crate::tensor::{Array, Aval, DType, Tensor};
-use crate::trace::{Axis, bind1};
+use crate::ops::{addressable, batch_all, cotangent, only, window_product};
+use crate::scalar::number::Number;
 
 /// How windows go over a tensor; an entry per axis in each list, and an empty one stands for all 1.
 ///
@@ -242,7 +245,7 @@ impl Primitive for Windowed {
             ones.insert(0, 1);
         }
         let args = batch_all(axis.size, args, mapped)?;
-        let outs = crate::trace::bind(&batched, args)?;
+        let outs = crate::core::trace::bind(&batched, args)?;
         Ok((outs, smallvec![true]))
     }
 }

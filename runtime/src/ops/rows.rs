@@ -3,12 +3,13 @@
 use smallvec::smallvec;
 
 use super::{batch_all, cotangent, only, unpack};
+use crate::array::dtype::dispatch;
+use crate::array::{Array, Aval, DType, Shape};
+use crate::core::Tensor;
+use crate::core::primitive::{Args, Keeps, Outs, Primitive, Saved};
+use crate::core::trace::{Axis, bind1};
 use crate::error::{Error, Result};
 use crate::kernels::rows;
-use crate::primitive::{Args, Keeps, Outs, Primitive, Saved};
-use crate::tensor::dtype::dispatch;
-use crate::tensor::{Array, Aval, DType, Shape, Tensor};
-use crate::trace::{Axis, bind1};
 
 /// From rows and positions to the elements there.
 #[derive(Clone, PartialEq, Debug)]

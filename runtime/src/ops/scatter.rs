@@ -9,15 +9,19 @@ use smallvec::smallvec;
 
 use super::gather::{gather, positions};
 use super::windows::{Outside, Windows};
-use super::{axis_of, batch_all, convert, cotangent, create, only, unpack, unwrap, zeros_of};
+use crate::array::dtype::{dispatch, dispatch_width};
+use crate::array::{Array, Aval, DType, Shape};
+use crate::core::cpu::Prepared;
+use crate::core::primitive::{Args, Keeps, Outs, Primitive, Saved};
+use crate::core::trace::{Axis, bind1};
+use crate::core::{Tensor, TensorLike};
+use crate::error::unwrap;
 use crate::error::{Error, Result};
-use crate::kernels::number::{Number, narrow_all, widen_all};
+use crate::kernels::halves::{narrow_all, widen_all};
 use crate::kernels::strided::{self, Strided};
 use crate::kernels::threads;
-use crate::primitive::{Args, Keeps, Outs, Prepared, Primitive, Saved};
-use crate::tensor::dtype::{dispatch, dispatch_width};
-use crate::tensor::{Array, Aval, DType, Shape, Tensor, TensorLike};
-use crate::trace::{Axis, bind1};
+use crate::ops::{axis_of, batch_all, convert, cotangent, create, only, unpack, zeros_of};
+use crate::scalar::number::Number;
 
 /// How an update and what is there become one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

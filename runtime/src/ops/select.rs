@@ -2,19 +2,22 @@
 
 use smallvec::smallvec;
 
-use super::{
-    align, broadcast_shapes, convert, cotangent, infer_elementwise, only, promoted, sum_to, unpack, unwrap,
-};
-use crate::compile::{Fusible, Known, Operand, Rewrite};
+use crate::array::dtype::dispatch;
+use crate::array::{Array, Aval, DType};
+use crate::core::cpu::Fusible;
+use crate::core::primitive::{Args, Keeps, Outs, Primitive, Saved};
+use crate::core::rewrite::{Known, Operand, Rewrite};
+use crate::core::trace::{Axis, bind1};
+use crate::core::{Tensor, TensorLike};
+use crate::error::unwrap;
 use crate::error::{Error, Result};
 use crate::kernels::broadcast::Broadcast;
 use crate::kernels::elementwise;
-use crate::kernels::fused::Code;
-use crate::kernels::number::Number;
-use crate::primitive::{Args, Keeps, Outs, Primitive, Saved};
-use crate::tensor::dtype::dispatch;
-use crate::tensor::{Array, Aval, DType, Tensor, TensorLike};
-use crate::trace::{Axis, bind1};
+use crate::ops::{
+    align, broadcast_shapes, convert, cotangent, infer_elementwise, only, promoted, sum_to, unpack,
+};
+use crate::scalar::number::Number;
+use crate::scalar::op::Code;
 
 #[derive(Clone, PartialEq)]
 struct Select;

@@ -4,18 +4,20 @@ use std::sync::Arc;
 
 use smallvec::smallvec;
 
-use super::{
-    addressable, axes_of, axis_of, broadcast_shapes, cotangent, only, prepend, sum_to, unpack, unwrap,
-};
-use crate::compile::{Fusible, Known, Operand, Rewrite};
+use crate::array::dtype::dispatch;
+use crate::array::{Array, Aval, Shape};
+use crate::core::Tensor;
+use crate::core::cpu::Fusible;
+use crate::core::cpu::Prepared;
+use crate::core::primitive::{Args, Keeps, Outs, Primitive, Saved};
+use crate::core::rewrite::{Known, Operand, Rewrite};
+use crate::core::trace::{Axis, bind1};
+use crate::error::unwrap;
 use crate::error::{Error, Result};
 use crate::kernels::broadcast::Broadcast;
-use crate::kernels::fused::Code;
 use crate::kernels::{elementwise, transpose};
-use crate::primitive::{Args, Keeps, Outs, Prepared, Primitive, Saved};
-use crate::tensor::dtype::dispatch;
-use crate::tensor::{Array, Aval, Shape, Tensor};
-use crate::trace::{Axis, bind1};
+use crate::ops::{addressable, axes_of, axis_of, broadcast_shapes, cotangent, only, prepend, sum_to, unpack};
+use crate::scalar::op::Code;
 
 #[derive(Clone, PartialEq)]
 struct Broadcasted(Shape);

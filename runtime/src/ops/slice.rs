@@ -2,14 +2,16 @@
 
 use smallvec::smallvec;
 
-use super::{axes_of, axis_of, cotangent, only, pad, unpack, unwrap};
-use crate::compile::{Known, Operand, Rewrite};
+use crate::array::dtype::dispatch_width;
+use crate::array::{Array, Aval, Shape};
+use crate::core::Tensor;
+use crate::core::primitive::{Args, Keeps, Outs, Primitive, Saved};
+use crate::core::rewrite::{Known, Operand, Rewrite};
+use crate::core::trace::{Axis, bind1};
+use crate::error::unwrap;
 use crate::error::{Error, Result};
 use crate::kernels::strided::{self, Strided};
-use crate::primitive::{Args, Keeps, Outs, Primitive, Saved};
-use crate::tensor::dtype::dispatch_width;
-use crate::tensor::{Array, Aval, Shape, Tensor};
-use crate::trace::{Axis, bind1};
+use crate::ops::{axes_of, axis_of, cotangent, only, pad, unpack};
 
 /// Per axis, `sizes` elements from `starts` on, every `strides`-th.
 #[derive(Clone, PartialEq)]

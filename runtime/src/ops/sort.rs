@@ -6,13 +6,15 @@ use super::reduce::countable;
 use super::rows::put;
 use super::shape::{moved, permuted};
 use super::slice;
-use super::{axis_of, batch_all, cotangent, only, promoted, unpack, unwrap};
+use crate::array::dtype::dispatch;
+use crate::array::{Array, Aval, DType};
+use crate::core::primitive::{Args, Keeps, Outs, Primitive, Pullback, Saved};
+use crate::core::trace::{Axis, bind, bind1};
+use crate::core::{Tensor, TensorLike};
+use crate::error::unwrap;
 use crate::error::{Error, Result};
 use crate::kernels::sort::{self, Bound, Order};
-use crate::primitive::{Args, Keeps, Outs, Primitive, Pullback, Saved};
-use crate::tensor::dtype::dispatch;
-use crate::tensor::{Array, Aval, DType, Tensor, TensorLike};
-use crate::trace::{Axis, bind, bind1};
+use crate::ops::{axis_of, batch_all, cotangent, only, promoted, unpack};
 
 /// The sorted values. Without a gradient the positions, which cost time, are not asked for.
 #[derive(Clone, PartialEq)]

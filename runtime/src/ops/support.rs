@@ -1,18 +1,10 @@
 //! What the rules of many primitives share.
 
+use crate::array::{Array, Aval, DType, Shape, promote};
+use crate::core::Tensor;
+use crate::core::primitive::{Args, Outs};
+use crate::core::tensor::Repr;
 use crate::error::{Error, Result};
-use crate::primitive::{Args, Outs};
-use crate::tensor::{Array, Aval, DType, Repr, Shape, Tensor, promote};
-use crate::trace::place;
-
-/// Arithmetic panics where its fallible twin returns an error; in a model, with the module's path.
-#[track_caller]
-pub(crate) fn unwrap<T>(result: Result<T>) -> T {
-    match result {
-        Ok(value) => value,
-        Err(error) => panic!("{}", place::in_module(error)),
-    }
-}
 
 /// The shape all shapes broadcast to.
 pub(crate) fn broadcast_shapes(op: &'static str, shapes: &[&[usize]]) -> Result<Shape> {
@@ -129,7 +121,9 @@ pub(crate) fn holds(dtype: DType, number: i64) -> bool {
 pub(crate) fn convert_wrapping(tensor: &Tensor, dtype: DType, weak: bool) -> Result<Tensor> {
     match &tensor.repr {
         _ if tensor.dtype() == dtype => Ok(tensor.clone()),
-        Repr::Array(array) if array.is_scalar() => Ok(super::cast::scalar(array, dtype, weak).into()),
+        Repr::Array(array) if array.is_scalar() => {
+            Ok(crate::kernels::arrays::convert(array, dtype, weak).into())
+        }
         _ => super::cast::cast_to(tensor, dtype, weak),
     }
 }
@@ -238,5 +232,5 @@ pub(crate) fn axes_of(op: &'static str, axes: &[isize], rank: usize) -> Result<S
 
 /// An array of one number of a dtype.
 pub(crate) fn scalar_array(value: f64, dtype: DType, weak: bool) -> Array {
-    super::cast::scalar(&Array::scalar(value, true), dtype, weak)
+    crate::kernels::arrays::convert(&Array::scalar(value, true), dtype, weak)
 }

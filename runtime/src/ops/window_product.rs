@@ -5,9 +5,10 @@ use smallvec::SmallVec;
 use super::convert;
 use super::cumulative::product_of_others;
 use super::pad::pad_general;
+use crate::array::{DType, Shape};
+use crate::core::Tensor;
 use crate::error::Result;
 use crate::kernels::window::WindowGeometry;
-use crate::tensor::{DType, Shape, Tensor};
 
 type Around = SmallVec<[(isize, isize, usize); 4]>;
 

@@ -3,11 +3,11 @@
 use smallvec::SmallVec;
 
 use super::slice::strides_of;
+use crate::array::memory;
+use crate::array::{Array, Aval, DType, Shape};
 use crate::error::{Error, Result};
 use crate::kernels::scratch::Scratch;
 use crate::kernels::strided::{OUTSIDE, Strided};
-use crate::tensor::memory;
-use crate::tensor::{Array, Aval, DType, Shape};
 
 /// What happens to a window that is not inside of the operand.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use super::GradientTransformation;
 use super::finite::choose;
 use super::moments::{fitted, incremented, no_steps, same_shapes, within, zeros, zip};
-use crate::domain::COUNT;
+use crate::array::DType;
+use crate::core::Tensor;
+use crate::core::domain::COUNT;
 use crate::error::Result;
-use crate::tensor::{DType, Tensor};
 use crate::tree::{self, Tree, leaves};
 use crate::variables::Dict;
 
@@ -107,7 +108,7 @@ impl<T> MultiSteps<T> {
             };
             Ok(Tensor::zeros_of(leaf.shape(), self.accumulator_dtype.unwrap_or(dtype)))
         };
-        crate::ops::unwrap(tree::map(params, zeros))
+        crate::error::unwrap(tree::map(params, zeros))
     }
 }
 

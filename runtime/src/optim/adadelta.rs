@@ -6,9 +6,10 @@ use super::scale::{ScheduleState, scale_by_learning_rate};
 use super::schedule::Schedule;
 use super::settings::{alias, setters};
 use super::weight_decay::{AddDecayedWeights, add_decayed_weights, decaying};
-use crate::domain::{NOT_NEGATIVE, PROBABILITY};
+use crate::core::Tensor;
+use crate::core::domain::{NOT_NEGATIVE, PROBABILITY};
+use crate::core::tensor::bare;
 use crate::error::Result;
-use crate::tensor::{Tensor, bare};
 use crate::tree::Tree;
 use crate::variables::Dict;
 

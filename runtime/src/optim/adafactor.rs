@@ -8,7 +8,9 @@ use super::scale::{ScaleByLearningRate, ScheduleState, scale, scale_by_learning_
 use super::schedule::Schedule;
 use super::settings::{alias, setters};
 use super::weight_decay::{AddDecayedWeights, add_decayed_weights};
-use crate::tensor::{DType, Tensor, TensorLike, bare};
+use crate::array::DType;
+use crate::core::tensor::bare;
+use crate::core::{Tensor, TensorLike};
 use crate::variables::Dict;
 
 /// Adafactor; see [`adafactor`].

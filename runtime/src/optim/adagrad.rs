@@ -5,9 +5,10 @@ use super::moments::{filled_squares, zip_moments};
 use super::scale::{ScheduleState, scale_by_learning_rate};
 use super::schedule::Schedule;
 use super::settings::{alias, setters};
-use crate::domain::NOT_NEGATIVE;
+use crate::core::Tensor;
+use crate::core::domain::NOT_NEGATIVE;
+use crate::core::tensor::bare;
 use crate::error::Result;
-use crate::tensor::{Tensor, bare};
 use crate::tree::Tree;
 use crate::variables::Dict;
 

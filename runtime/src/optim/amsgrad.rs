@@ -6,8 +6,8 @@ use super::moments::{incremented, moving, no_squares, no_steps, unbiased, zeros,
 use super::scale::{ScheduleState, scale_by_learning_rate};
 use super::schedule::Schedule;
 use super::settings::{alias, setters};
+use crate::core::Tensor;
 use crate::error::Result;
-use crate::tensor::Tensor;
 use crate::tree::Tree;
 use crate::variables::Dict;
 

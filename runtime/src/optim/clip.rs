@@ -5,10 +5,12 @@ use super::moments::{beside, fitted, widened, zip_moments};
 use super::settings::{setters, stateless};
 use super::trust_ratio::{bounded, root_mean_square};
 use super::update::wide_norm;
-use crate::domain::{LIMIT, NOT_NEGATIVE};
+use crate::array::DType;
+use crate::core::domain::{LIMIT, NOT_NEGATIVE};
+use crate::core::tensor::bare;
+use crate::core::{Tensor, TensorLike};
 use crate::error::Result;
-use crate::ops::unwrap;
-use crate::tensor::{DType, Tensor, TensorLike, bare};
+use crate::error::unwrap;
 use crate::tree::Tree;
 
 /// Numbers up to a limit; see [`clip`].

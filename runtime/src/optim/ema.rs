@@ -3,10 +3,11 @@
 use super::GradientTransformation;
 use super::moments::{incremented, moving, no_steps, unbiased, zeros, zip_moments};
 use super::settings::setters;
-use crate::domain::{DECAY, PROBABILITY};
+use crate::array::DType;
+use crate::core::domain::{DECAY, PROBABILITY};
+use crate::core::{Tensor, TensorLike};
 use crate::error::Result;
-use crate::ops::unwrap;
-use crate::tensor::{DType, Tensor, TensorLike};
+use crate::error::unwrap;
 use crate::tree::Tree;
 use crate::variables::Dict;
 

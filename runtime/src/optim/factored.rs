@@ -3,9 +3,11 @@
 use super::GradientTransformation;
 use super::moments::{incremented, may_vanish, no_steps, squares_dtype, within, zip_uneven_moments};
 use super::settings::setters;
-use crate::domain::{NOT_NEGATIVE, POSITIVE};
+use crate::array::DType;
+use crate::core::Tensor;
+use crate::core::domain::{NOT_NEGATIVE, POSITIVE};
+use crate::core::tensor::bare;
 use crate::error::Result;
-use crate::tensor::{DType, Tensor, bare};
 use crate::tree::{self, Tree};
 use crate::variables::Dict;
 
@@ -86,7 +88,7 @@ impl<P: Tree + Clone> GradientTransformation<P> for ScaleByFactoredRms {
         let zeros = |shape: &dyn Fn(&[usize]) -> Vec<usize>| {
             let zeros =
                 |leaf: &Tensor| Ok(Tensor::zeros_of(shape(leaf.shape()), squares_dtype(leaf.dtype())));
-            crate::ops::unwrap(tree::map(params, zeros))
+            crate::error::unwrap(tree::map(params, zeros))
         };
         FactoredState {
             count: no_steps(),

@@ -2,9 +2,9 @@
 
 use super::GradientTransformation;
 use super::moments::{incremented, no_steps, zeros};
-use crate::domain::NOT_NEGATIVE;
+use crate::core::Tensor;
+use crate::core::domain::NOT_NEGATIVE;
 use crate::error::Result;
-use crate::tensor::Tensor;
 use crate::tree::{Tree, leaves, zip_map};
 
 /// A transformation that skips what is not finite; see [`apply_if_finite`].

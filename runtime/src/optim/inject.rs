@@ -7,8 +7,9 @@ use std::sync::Arc;
 use super::GradientTransformation;
 use super::moments::{incremented, no_steps};
 use super::schedule::Schedule;
+use crate::array::DType;
+use crate::core::Tensor;
 use crate::error::Result;
-use crate::tensor::{DType, Tensor};
 use crate::tree::Tree;
 use crate::variables::Dict;
 

@@ -8,8 +8,8 @@ use super::settings::{alias, setters};
 use super::sgd::{Trace, TraceState, trace};
 use super::trust_ratio::{ScaleByTrustRatio, scale_by_trust_ratio};
 use super::weight_decay::{AddDecayedWeights, add_decayed_weights, decaying};
-use crate::ops::unwrap;
-use crate::tensor::{Tensor, TensorLike};
+use crate::core::{Tensor, TensorLike};
+use crate::error::unwrap;
 use crate::variables::Dict;
 
 /// LAMB; see [`lamb`].

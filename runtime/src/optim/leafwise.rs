@@ -4,10 +4,11 @@ use super::GradientTransformation;
 use super::moments::{fitted, widened, zip};
 use super::settings::stateless;
 use super::trust_ratio::{bounded, norm, root_mean_square};
-use crate::domain::NOT_NEGATIVE;
+use crate::array::DType;
+use crate::core::domain::NOT_NEGATIVE;
+use crate::core::{Tensor, TensorLike};
 use crate::error::Result;
-use crate::ops::unwrap;
-use crate::tensor::{DType, Tensor, TensorLike};
+use crate::error::unwrap;
 use crate::tree::{self, Tree};
 use crate::variables::Dict;
 
@@ -105,7 +106,7 @@ impl<P: Tree + Clone> GradientTransformation<P> for ZeroNans {
 
     fn init(&self, params: &P) -> ZeroNansState<P> {
         let none = tree::map(params, |_| Ok(Tensor::zeros_of([], DType::Bool)));
-        ZeroNansState { found_nan: crate::ops::unwrap(none) }
+        ZeroNansState { found_nan: crate::error::unwrap(none) }
     }
 
     fn update(&self, updates: &P, _state: &ZeroNansState<P>, _params: &P) -> Result<(P, ZeroNansState<P>)> {

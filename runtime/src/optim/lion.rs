@@ -6,9 +6,11 @@ use super::scale::{ScheduleState, scale_by_learning_rate};
 use super::schedule::Schedule;
 use super::settings::{alias, setters};
 use super::weight_decay::{AddDecayedWeights, add_decayed_weights, decaying};
-use crate::domain::PROBABILITY;
+use crate::array::DType;
+use crate::core::Tensor;
+use crate::core::domain::PROBABILITY;
+use crate::core::tensor::bare;
 use crate::error::Result;
-use crate::tensor::{DType, Tensor, bare};
 use crate::tree::Tree;
 use crate::variables::Dict;
 

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::moments::zip;
 use super::regrouped::{Masked, Regrouped};
 use super::{GradientTransformation, SetToZero, set_to_zero};
+use crate::core::Tensor;
 use crate::error::Result;
-use crate::tensor::Tensor;
 use crate::tree::{Structure, Tree, leaves, leaves_with_path};
 
 /// Which leaves something is for, by their paths and themselves; all by default.

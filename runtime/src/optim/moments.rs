@@ -2,9 +2,10 @@
 
 use std::array::from_fn;
 
-use crate::domain::concrete;
+use crate::array::DType;
+use crate::core::Tensor;
+use crate::core::domain::concrete;
 use crate::error::{Error, Result};
-use crate::tensor::{DType, Tensor};
 use crate::tree::{self, Structure, Tree, leaves, leaves_with_path};
 
 /// What is said of trees that differ.
@@ -175,25 +176,25 @@ pub(super) fn filled<P: Tree>(params: &P, value: &Tensor, dtype: Option<DType>) 
         let value = value.try_cast(dtype.unwrap_or(leaf.dtype()))?;
         value.try_broadcast_to(leaf.shape())
     };
-    crate::ops::unwrap(tree::map(params, fill))
+    crate::error::unwrap(tree::map(params, fill))
 }
 
 /// [`filled`] in the dtypes that squares are remembered in.
 pub(super) fn filled_squares<P: Tree>(params: &P, value: &Tensor) -> P {
     let fill = |leaf: &Tensor| value.try_cast(squares_dtype(leaf.dtype()))?.try_broadcast_to(leaf.shape());
-    crate::ops::unwrap(tree::map(params, fill))
+    crate::error::unwrap(tree::map(params, fill))
 }
 
 /// Zeros in the shapes of a tree, in the dtypes that squares are remembered in.
 pub(super) fn no_squares<P: Tree>(params: &P) -> P {
     let zeros = |leaf: &Tensor| Ok(Tensor::zeros_of(leaf.shape(), squares_dtype(leaf.dtype())));
-    crate::ops::unwrap(tree::map(params, zeros))
+    crate::error::unwrap(tree::map(params, zeros))
 }
 
 /// Zeros in the shapes of a tree.
 pub(super) fn zeros<P: Tree>(params: &P, dtype: Option<DType>) -> P {
     let zeros = |leaf: &Tensor| Ok(Tensor::zeros_of(leaf.shape(), dtype.unwrap_or(leaf.dtype())));
-    crate::ops::unwrap(tree::map(params, zeros))
+    crate::error::unwrap(tree::map(params, zeros))
 }
 
 /// `decay·average + (1 − decay)·x`.

@@ -7,9 +7,11 @@ use super::moments::{
 use super::scale::{ScheduleState, scale_by_learning_rate};
 use super::schedule::Schedule;
 use super::settings::{alias, setters};
-use crate::domain::{FINITE, NOT_NEGATIVE, PROBABILITY};
+use crate::array::DType;
+use crate::core::Tensor;
+use crate::core::domain::{FINITE, NOT_NEGATIVE, PROBABILITY};
+use crate::core::tensor::bare;
 use crate::error::Result;
-use crate::tensor::{DType, Tensor, bare};
 use crate::tree::{self, Tree};
 use crate::variables::Dict;
 
@@ -55,7 +57,7 @@ impl<P: Tree + Clone> GradientTransformation<P> for ScaleByNovograd {
 
     fn init(&self, params: &P) -> ScaleByNovogradState<P> {
         let scalars = tree::map(params, |leaf| Ok(Tensor::zeros_of([], squares_dtype(leaf.dtype()))));
-        let (mu, nu) = (zeros(params, self.mu_dtype), crate::ops::unwrap(scalars));
+        let (mu, nu) = (zeros(params, self.mu_dtype), crate::error::unwrap(scalars));
         ScaleByNovogradState { count: no_steps(), mu, nu }
     }
 

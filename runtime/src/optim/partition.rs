@@ -9,8 +9,8 @@ use super::GradientTransformation;
 use super::masked::{MaskedState, update_some};
 use super::moments::zip;
 use super::regrouped::{Masked, Regrouped};
+use crate::core::Tensor;
 use crate::error::{Error, Result};
-use crate::tensor::Tensor;
 use crate::tree::{Tree, leaves_with_path};
 use crate::variables::Value;
 

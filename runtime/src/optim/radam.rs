@@ -6,9 +6,11 @@ use super::moments::{beside, incremented, moving, zip_moments};
 use super::scale::{ScheduleState, scale_by_learning_rate};
 use super::schedule::Schedule;
 use super::settings::{alias, setters};
-use crate::domain::FINITE;
+use crate::array::DType;
+use crate::core::Tensor;
+use crate::core::domain::FINITE;
+use crate::core::tensor::bare;
 use crate::error::Result;
-use crate::tensor::{DType, Tensor, bare};
 use crate::tree::Tree;
 
 /// Updates in units of their deviation, once that is known well enough; see [`scale_by_radam`].

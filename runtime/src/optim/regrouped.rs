@@ -3,8 +3,8 @@
 use std::fmt;
 use std::marker::PhantomData;
 
+use crate::core::Tensor;
 use crate::error::Result;
-use crate::tensor::Tensor;
 use crate::tree::{Builder, NodeKind, Part, Structure, Token, Tree, leaves, leaves_with_path};
 use crate::variables::Dict;
 

@@ -4,10 +4,10 @@ use super::GradientTransformation;
 use super::moments::{beside, incremented, no_steps, zip};
 use super::schedule::{Rate, Schedule};
 use super::settings::{setters, stateless};
-use crate::domain::FINITE;
+use crate::core::domain::FINITE;
+use crate::core::{Tensor, TensorLike};
 use crate::error::Result;
-use crate::ops::unwrap;
-use crate::tensor::{Tensor, TensorLike};
+use crate::error::unwrap;
 use crate::tree::Tree;
 
 /// Updates times a number; see [`scale`].

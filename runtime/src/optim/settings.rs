@@ -16,10 +16,10 @@ macro_rules! setters {
             )*
         }
     };
-    (@argument Tensor) => { impl $crate::tensor::TensorLike };
+    (@argument Tensor) => { impl $crate::core::TensorLike };
     (@argument DType) => { impl Into<$crate::DType> };
     (@argument $value:ty) => { impl Into<$value> };
-    (@value Tensor $argument:ident) => { $crate::ops::unwrap($crate::tensor::TensorLike::operand($argument)) };
+    (@value Tensor $argument:ident) => { $crate::error::unwrap($crate::core::TensorLike::operand($argument)) };
     (@value $value:ident $argument:ident) => { $argument.into() };
     (@set $this:ident [$($inner:ident)*] $field:ident $new:ident) => {
         $this$(.$inner)*.$field = $new

@@ -5,10 +5,11 @@ use super::scale::{ScheduleState, scale_by_learning_rate};
 use super::schedule::Schedule;
 use super::settings::{alias, setters};
 use super::{GradientTransformation, scale_by_sign};
-use crate::domain::FINITE;
+use crate::array::DType;
+use crate::core::domain::FINITE;
+use crate::core::{Tensor, TensorLike};
 use crate::error::Result;
-use crate::ops::unwrap;
-use crate::tensor::{DType, Tensor, TensorLike};
+use crate::error::unwrap;
 use crate::tree::Tree;
 use crate::variables::Dict;
 

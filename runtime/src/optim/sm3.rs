@@ -5,10 +5,11 @@ use super::moments::{moving, squares_dtype, zeros, zip_moments};
 use super::regrouped::Regrouped;
 use super::scale::{Scale, scale};
 use super::settings::{alias, setters};
-use crate::domain::{NOT_NEGATIVE, PROBABILITY, concrete};
+use crate::core::domain::{NOT_NEGATIVE, PROBABILITY, concrete};
+use crate::core::tensor::bare;
+use crate::core::{Tensor, TensorLike};
+use crate::error::unwrap;
 use crate::error::{Error, Result};
-use crate::ops::unwrap;
-use crate::tensor::{Tensor, TensorLike, bare};
 use crate::tree::{Tree, leaves};
 use crate::variables::Dict;
 

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use super::GradientTransformation;
 use super::moments::{incremented, no_steps};
 use super::update::try_apply_updates;
+use crate::core::Tensor;
 use crate::error::Result;
-use crate::tensor::Tensor;
 use crate::tree::{Builder, Donation, NodeKind, Token, Tree};
 use crate::variables::Dict;
 

@@ -4,9 +4,10 @@ use super::masked::Mask;
 use super::moments::{fitted, widened, within, zip};
 use super::settings::setters;
 use super::{GradientTransformation, update};
-use crate::domain::{FINITE, NOT_NEGATIVE};
+use crate::core::Tensor;
+use crate::core::domain::{FINITE, NOT_NEGATIVE};
+use crate::core::tensor::bare;
 use crate::error::Result;
-use crate::tensor::{Tensor, bare};
 use crate::tree::Tree;
 
 /// Updates in proportion to their parameters; see [`scale_by_trust_ratio`].

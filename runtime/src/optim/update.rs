@@ -1,10 +1,11 @@
 //! Functions of whole trees of parameters.
 
 use super::moments::{same_shapes, same_structure, widened, zip};
-use crate::domain::{POSITIVE, PROBABILITY};
+use crate::array::DType;
+use crate::core::domain::{POSITIVE, PROBABILITY};
+use crate::core::{Tensor, TensorLike};
 use crate::error::Result;
-use crate::ops::unwrap;
-use crate::tensor::{DType, Tensor, TensorLike};
+use crate::error::unwrap;
 use crate::tree::{Tree, leaves};
 
 /// The parameters plus the updates, in the dtypes of the parameters.

@@ -5,9 +5,10 @@ use super::masked::Mask;
 use super::moments::{beside, fitted, widened, zip};
 use super::scale::ScheduleState;
 use super::schedule::Schedule;
-use crate::domain::FINITE;
+use crate::array::DType;
+use crate::core::Tensor;
+use crate::core::domain::FINITE;
 use crate::error::Result;
-use crate::tensor::{DType, Tensor};
 use crate::tree::Tree;
 
 /// Updates plus a part of their parameters; see [`add_decayed_weights`].

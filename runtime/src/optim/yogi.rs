@@ -6,9 +6,10 @@ use super::moments::{filled, filled_squares, incremented, moving, no_steps, zip_
 use super::scale::{ScheduleState, scale_by_learning_rate};
 use super::schedule::Schedule;
 use super::settings::{alias, setters};
-use crate::domain::NOT_NEGATIVE;
+use crate::core::Tensor;
+use crate::core::domain::NOT_NEGATIVE;
+use crate::core::tensor::bare;
 use crate::error::Result;
-use crate::tensor::{Tensor, bare};
 use crate::tree::Tree;
 
 /// Updates in units of a deviation that changes by steps of one size; see [`scale_by_yogi`].

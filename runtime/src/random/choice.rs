@@ -3,9 +3,11 @@
 use super::continuous::gumbel_numbers;
 use super::uniform::unit;
 use super::{Key, try_permutation, try_randint};
+use crate::array::{DType, Shape};
+use crate::core::{Tensor, TensorLike};
+use crate::error::unwrap;
 use crate::error::{Error, Result};
-use crate::ops::{axis_of, promoted_inexact, saturating_size, unwrap};
-use crate::tensor::{DType, Shape, Tensor, TensorLike};
+use crate::ops::{axis_of, promoted_inexact, saturating_size};
 
 /// Draws from a population, as `jax.random.choice`: with replacement and equal probabilities, unless said otherwise.
 ///

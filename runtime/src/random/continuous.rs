@@ -3,9 +3,10 @@
 use super::normal::{above_minus_one, least_normal};
 use super::uniform::{between_constants, unit};
 use super::{Key, sampler};
+use crate::array::DType;
+use crate::core::Tensor;
 use crate::error::Result;
 use crate::ops::unary::sampled;
-use crate::tensor::{DType, Tensor};
 
 sampler! {
     /// Numbers of the standard Gumbel distribution, `F32` of a shape: `−log(−log(u))`.

@@ -3,12 +3,13 @@
 use super::continuous::gumbel_numbers;
 use super::uniform::unit;
 use super::{Key, check_bare, check_parameters, dtype_of_parameters, sampler};
-use crate::domain::PROBABILITY;
+use crate::array::{DType, Shape};
+use crate::core::domain::PROBABILITY;
+use crate::core::{Tensor, TensorLike};
 use crate::error::{Error, Result};
 use crate::ops::random_below::random_below;
 use crate::ops::random_bits::{Draw, draw};
 use crate::ops::{axis_of, convert};
-use crate::tensor::{DType, Shape, Tensor, TensorLike};
 
 sampler! {
     /// Integers of `width` random bits: 8 as `U8`, 16 and 32 as `U32`, and 64 as the `I64` of these bits.
@@ -170,5 +171,5 @@ fn integers(key: &Key, shape: &[usize], low: Tensor, high: Tensor, dtype: DType)
 }
 
 fn constant(value: i64) -> Tensor {
-    crate::tensor::Array::scalar(value, false).into()
+    crate::array::Array::scalar(value, false).into()
 }

@@ -3,10 +3,11 @@
 use rand_core::RngCore;
 
 use super::Key;
+use crate::array::{Aval, DType, Element, memory};
+use crate::core::Tensor;
 use crate::error::Result;
+use crate::error::unwrap;
 use crate::kernels::threefry;
-use crate::ops::unwrap;
-use crate::tensor::{Aval, DType, Element, Tensor, memory};
 
 /// A stream of random bits from a key, which `rand` and its like can draw from: Threefry in counter mode.
 ///

@@ -1,8 +1,10 @@
 //! Keys, from which all randomness comes.
 
+use crate::array::DType;
+use crate::core::{Tensor, TensorLike};
+use crate::error::unwrap;
 use crate::error::{Error, Result};
-use crate::ops::{convert_wrapping, random_bits, unwrap};
-use crate::tensor::{DType, Tensor, TensorLike};
+use crate::ops::{convert_wrapping, random_bits};
 use crate::tree::{Builder, Token, Tree};
 
 /// What random numbers are made from: two words, or an array of such pairs.

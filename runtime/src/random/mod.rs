@@ -51,10 +51,11 @@ pub use permutation::{
 };
 pub use uniform::{try_uniform, try_uniform_in, try_uniform_of, uniform, uniform_in, uniform_of};
 
-use crate::domain::Domain;
+use crate::array::{DType, promote};
+use crate::core::Tensor;
+use crate::core::domain::Domain;
 use crate::error::{Error, Result};
 use crate::ops::broadcast_shapes;
-use crate::tensor::{DType, Tensor, promote};
 
 /// Defines a function that panics and its fallible twin, which have one body.
 macro_rules! sampler {
@@ -68,7 +69,7 @@ macro_rules! sampler {
         #[doc = concat!("Where [`", stringify!($try_name), "`] returns an error.")]
         #[track_caller]
         pub fn $name($($arg: $type),*) -> $crate::Tensor {
-            $crate::ops::unwrap($try_name($($arg),*))
+            $crate::error::unwrap($try_name($($arg),*))
         }
 
         #[doc = concat!("As [`", stringify!($name), "`].")]

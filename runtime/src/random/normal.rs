@@ -2,11 +2,12 @@
 
 use super::uniform::{between, between_constants};
 use super::{Key, check_bare, check_parameters, dtype_of_parameters, sampler};
-use crate::domain::NUMBER;
+use crate::array::DType;
+use crate::core::domain::NUMBER;
+use crate::core::{Tensor, TensorLike};
 use crate::error::Result;
 use crate::ops::convert;
 use crate::ops::unary::sampled;
-use crate::tensor::{DType, Tensor, TensorLike};
 
 sampler! {
     /// Numbers of the standard normal distribution, `F32` of a shape.

@@ -1,9 +1,9 @@
 //! Random orders.
 
 use super::{Key, sampler};
+use crate::core::TensorLike;
 use crate::ops::axis_of;
 use crate::ops::random_order::random_order;
-use crate::tensor::TensorLike;
 
 sampler! {
     /// The numbers 0, 1, …, `n − 1` in random order, all orders equally likely: `I32[n]`.

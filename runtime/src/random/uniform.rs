@@ -1,11 +1,12 @@
 //! Uniform floats.
 
 use super::{Key, check_bare, check_parameters, dtype_of_parameters, sampler};
-use crate::domain::FINITE;
+use crate::array::DType;
+use crate::core::domain::FINITE;
+use crate::core::{Tensor, TensorLike};
 use crate::error::Result;
 use crate::ops::random_bits::{Draw, draw};
 use crate::ops::{convert, scalar_array};
-use crate::tensor::{DType, Tensor, TensorLike};
 
 sampler! {
     /// Numbers of [0, 1), `F32` of a shape.

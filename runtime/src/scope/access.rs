@@ -3,9 +3,10 @@
 use std::borrow::Borrow;
 
 use super::{Initializer, IntoValue, Scope, Variable};
+use crate::array::DType;
+use crate::core::Tensor;
 use crate::error::{Error, Result};
 use crate::random::Key;
-use crate::tensor::{DType, Tensor};
 use crate::transform::eval_shape;
 use crate::tree::Tree;
 use crate::variables::{Dict, Value, Variables};

@@ -4,9 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::IntoValue;
+use crate::array::{Aval, DType};
 use crate::error::Result;
 use crate::random::Key;
-use crate::tensor::{Aval, DType};
 use crate::tree::Tree;
 use crate::variables::{Boxed, Metadata, Value};
 

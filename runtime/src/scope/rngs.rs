@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use sha1::{Digest, Sha1};
 
+use crate::core::Tensor;
 use crate::error::{Error, Result};
 use crate::random::Key;
-use crate::tensor::Tensor;
 use crate::tree::{Builder, NodeKind, Token, Tree};
 
 /// The random keys of a run, one for each stream; a single key is that of the stream `params`.

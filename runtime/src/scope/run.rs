@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{Rngs, Scope};
+use crate::core::trace::Level;
 use crate::error::{Error, Result};
-use crate::trace::Level;
 use crate::variables::{DenyList, Dict, Filter, Value, Variables};
 
 /// What a run starts from.

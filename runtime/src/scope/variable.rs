@@ -5,9 +5,9 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use super::Scope;
+use crate::core::Tensor;
 use crate::error::Result;
-use crate::ops::unwrap;
-use crate::tensor::Tensor;
+use crate::error::unwrap;
 use crate::tree::Tree;
 use crate::variables::Value;
 

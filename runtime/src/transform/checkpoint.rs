@@ -3,12 +3,13 @@
 use smallvec::SmallVec;
 
 use super::stage::{avals, stage};
+use crate::array::{Array, Aval};
+use crate::core::primitive::{Args, Outs, Primitive, Pullback};
+use crate::core::trace;
+use crate::core::trace::Axis;
 use crate::error::Result;
 use crate::ops::barrier::barrier;
 use crate::ops::call::Call;
-use crate::primitive::{Args, Outs, Primitive, Pullback};
-use crate::tensor::{Array, Aval};
-use crate::trace::{self, Axis};
 use crate::tree::{self, Structure, Tree};
 
 /// A function that keeps only its arguments for the backward pass, and computes what it needs in between once more.

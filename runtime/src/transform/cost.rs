@@ -4,9 +4,9 @@ use std::ops::Range;
 
 use super::stage::{avals, stage};
 use super::vjp;
-use crate::compile::Graph;
+use crate::core::Graph;
+use crate::core::Tensor;
 use crate::error::Result;
-use crate::tensor::Tensor;
 use crate::tree::{Structure, Tree};
 
 /// The graph of a function, as it was written.

@@ -4,12 +4,15 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use super::stage::{Staged, avals, stage};
+use crate::array::{Array, Aval};
+use crate::core::Tensor;
+use crate::core::primitive::{Args, Outs, Primitive, Pullback};
+use crate::core::tensor::Repr;
+use crate::core::trace;
+use crate::core::trace::Axis;
 use crate::error::{Error, Result};
 use crate::ops::call::Call;
 use crate::ops::{batch_all, convert, zeros_of};
-use crate::primitive::{Args, Outs, Primitive, Pullback};
-use crate::tensor::{Array, Aval, Repr, Tensor};
-use crate::trace::{self, Axis};
 use crate::tree::{self, Structure, Tree};
 
 /// A function with a gradient of one's own; see [`custom_vjp`].

@@ -1,8 +1,8 @@
 //! Shapes without numbers.
 
 use super::stage::{avals, stage};
+use crate::core::Tensor;
 use crate::error::Result;
-use crate::tensor::Tensor;
 use crate::tree::{Structure, Tree};
 
 /// Shapes and dtypes of what a function returns, without computing it.

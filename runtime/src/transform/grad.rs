@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use crate::core::Tensor;
+use crate::core::trace;
+use crate::core::trace::Trace;
+use crate::core::trace::tape::Tape;
 use crate::error::{Error, Result};
 use crate::ops::{convert, zeros_of};
-use crate::tensor::Tensor;
-use crate::trace::tape::Tape;
-use crate::trace::{self, Trace};
 use crate::tree::{self, Structure, Tree};
 
 /// What a differentiated function returns: a scalar, or a scalar and whatever else it computed.
@@ -102,7 +103,7 @@ where
         let (tape, out) = record(&f, params)?;
         let loss = out.loss();
         if loss.rank() != 0 || !loss.dtype().is_float() {
-            return Err(Error::NotScalar { shape: loss.shape().into(), dtype: loss.dtype() });
+            return Err(Error::NotScalar { shape: loss.shape().into(), dtype: loss.dtype().name() });
         }
         let (primal, id) = tape.open(loss.clone());
         let seeds = id.map(|id| (id, primal.like(1.0))).into_iter().collect();

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{jvp, vjp, vmap};
+use crate::array::{Aval, Shape};
+use crate::core::Tensor;
 use crate::error::{Error, Result};
 use crate::ops::{create, zeros_of};
-use crate::tensor::{Aval, Shape, Tensor};
 use crate::tree::{self, Structure, Tree};
 
 /// A result of a function of `P`, and the type of its derivative: the same tree with a `P` for every leaf.

@@ -6,13 +6,16 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use super::stage::{avals, stage};
-use crate::compile::{Graph, Profile};
+use crate::array::object_pool::Spares;
+use crate::array::{Array, Aval};
+use crate::core::Tensor;
+use crate::core::primitive::Args;
+use crate::core::tensor::Repr;
+use crate::core::trace;
+use crate::core::trace::{Axis, Trace};
+use crate::core::{Graph, Profile};
 use crate::error::Result;
 use crate::ops::call::Call;
-use crate::primitive::Args;
-use crate::spare::Spares;
-use crate::tensor::{Array, Aval, Repr, Tensor};
-use crate::trace::{self, Axis, Trace};
 use crate::tree::{self, Donation, Reuses, Structure, Tree};
 
 /// A function that is traced once per structure, shapes and dtypes; see [`jit`].

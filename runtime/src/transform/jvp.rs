@@ -1,10 +1,11 @@
 //! Forward mode as the pullback of a pullback.
 
+use crate::core::Tensor;
+use crate::core::trace;
+use crate::core::trace::Trace;
+use crate::core::trace::tape::Tape;
 use crate::error::{Error, Result};
 use crate::ops::{convert, zeros_of};
-use crate::tensor::Tensor;
-use crate::trace::tape::Tape;
-use crate::trace::{self, Trace};
 use crate::tree::{self, Structure, Tree};
 
 use super::grad::record;

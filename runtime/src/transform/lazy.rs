@@ -1,10 +1,12 @@
 //! Staging what may depend on inputs without numbers, and computing what does not.
 
-use crate::compile::Graph;
+use crate::core::Graph;
+use crate::core::Tensor;
+use crate::core::tensor::Repr;
+use crate::core::trace;
+use crate::core::trace::stage::Stage;
+use crate::core::trace::{Trace, Traced};
 use crate::error::Result;
-use crate::tensor::{Repr, Tensor};
-use crate::trace::stage::Stage;
-use crate::trace::{self, Trace, Traced};
 
 /// The tensors, or the indices of those that depend on the numbers of an abstract value.
 pub(crate) type Computed = Result<Vec<Tensor>, Vec<usize>>;

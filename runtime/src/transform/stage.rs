@@ -1,10 +1,12 @@
 //! Staging a typed function: what `jit`, `checkpoint`, `custom_vjp` and `eval_shape` share.
 
-use crate::compile::Graph;
+use crate::array::Aval;
+use crate::core::Graph;
+use crate::core::Tensor;
+use crate::core::trace;
+use crate::core::trace::Trace;
+use crate::core::trace::stage::Stage;
 use crate::error::Result;
-use crate::tensor::{Aval, Tensor};
-use crate::trace::stage::Stage;
-use crate::trace::{self, Trace};
 use crate::tree::{self, Structure, Tree};
 
 /// A staged function.

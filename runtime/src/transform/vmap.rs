@@ -4,9 +4,10 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use super::axes::Axes;
+use crate::core::trace;
+use crate::core::trace::batch::Batch;
+use crate::core::trace::{Axis, Trace};
 use crate::error::{Error, Result};
-use crate::trace::batch::Batch;
-use crate::trace::{self, Axis, Trace};
 use crate::tree::{self, Structure, Tree};
 
 /// A function over a new axis; see [`vmap`].

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{Donation, Fixed, NodeKind, Part, Reuse, Reuses, Structure};
+use crate::core::Tensor;
 use crate::error::{Error, Result};
-use crate::tensor::Tensor;
 
 /// Hands out the parts of a structure, and leaves, to [`Tree::build`].
 pub struct Builder<'a> {

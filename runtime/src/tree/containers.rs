@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Builder, Donation, Fixed, NodeKind, Static, Token, Tree};
+use crate::core::Tensor;
 use crate::error::Result;
-use crate::tensor::Tensor;
 
 impl Tree for Tensor {
     fn walk<'a>(&'a self, visit: &mut dyn FnMut(Token<'a>)) {

@@ -2,8 +2,8 @@
 
 use super::path::Tracker;
 use super::{Path, Structure, Token, Tree};
+use crate::core::Tensor;
 use crate::error::{Error, Result};
-use crate::tensor::Tensor;
 
 /// The leaves, in order.
 pub fn leaves(tree: &impl Tree) -> Vec<&Tensor> {

@@ -21,8 +21,8 @@ pub(crate) use reuse::{Reuse, Reuses};
 pub use structure::Structure;
 pub(crate) use structure::{Part, fingerprint, is_same};
 
+use crate::core::Tensor;
 use crate::error::Result;
-use crate::tensor::Tensor;
 
 /// A value made of tensors, that can be taken apart and put together again.
 ///

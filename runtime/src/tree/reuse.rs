@@ -9,7 +9,8 @@ use std::ops::Range;
 use std::sync::{Arc, LazyLock};
 
 use super::{NodeKind, Part, Structure, Tree};
-use crate::tensor::{Array, Tensor};
+use crate::array::Array;
+use crate::core::Tensor;
 
 /// Containers among which one of equal structure is looked for.
 const NEAR: usize = 16;

@@ -4,8 +4,9 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use super::{Builder, Donation, Fixed, NodeKind, Reuses, Token, Tree};
+use crate::array::Aval;
+use crate::core::Tensor;
 use crate::error::Result;
-use crate::tensor::{Aval, Tensor};
 
 /// What is left of a tree without its tensors.
 pub struct Structure(pub(super) Vec<Part>);
@@ -87,7 +88,7 @@ impl Structure {
     /// If `leaves` runs short, or `T` is another type of tree than the one this structure is of.
     #[track_caller]
     pub fn build<T: Tree>(&self, leaves: impl IntoIterator<Item = Tensor>) -> T {
-        crate::ops::unwrap(self.try_build(leaves))
+        crate::error::unwrap(self.try_build(leaves))
     }
 
     /// As [`build`](Structure::build).

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use super::depth::enter;
 use super::keys::KeyPath;
 use super::value::Value;
+use crate::core::Tensor;
 use crate::error::Result;
-use crate::tensor::Tensor;
 use crate::tree::{Builder, Fixed, NodeKind, Structure, Token, Tracker, Tree, leaves};
 
 /// What is known of a value beside its numbers, such as the names of its axes.

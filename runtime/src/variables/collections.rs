@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::keys::KeyPath;
 use super::{Collections, Dict, Filter, Value};
+use crate::core::Tensor;
 use crate::error::{Error, Result};
-use crate::tensor::Tensor;
 use crate::tree::{Builder, Donation, Token, Tree};
 
 /// Everything a model reads and writes: a [`Dict`] for each collection, such as `params` and `batch_stats`.

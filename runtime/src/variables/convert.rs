@@ -6,7 +6,8 @@ use std::sync::Arc;
 use ndarray::{ArrayBase, Data, Dimension};
 
 use super::{Boxed, Dict, Value, Variables};
-use crate::tensor::{Element, Tensor};
+use crate::array::Element;
+use crate::core::Tensor;
 
 /// Whatever becomes a tensor becomes a value that is one.
 macro_rules! through_tensor {

@@ -43,7 +43,7 @@ impl Value {
     /// If it would be nested too deep.
     #[track_caller]
     pub(super) fn checked_inside(self, op: &'static str) -> Value {
-        crate::ops::unwrap(self.check_inside(op, 1));
+        crate::error::unwrap(self.check_inside(op, 1));
         self
     }
 }

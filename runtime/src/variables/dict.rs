@@ -7,9 +7,9 @@ use super::Entries;
 use super::depth::enter;
 use super::keys::{KeyPath, join};
 use super::value::Value;
+use crate::core::Tensor;
+use crate::error::unwrap;
 use crate::error::{Error, Result};
-use crate::ops::unwrap;
-use crate::tensor::Tensor;
 use crate::tree::{Builder, Donation, NodeKind, Part, Reuse, Token, Tree, is_same};
 
 /// An ordered nested map of values, which is what parameters and state are.

@@ -5,7 +5,7 @@
 use std::fmt::{self, Write};
 
 use super::{Boxed, Dict, Value, Variables};
-use crate::tensor::Tensor;
+use crate::core::Tensor;
 use crate::tree::{Fixed, NodeKind, Token, Tree};
 
 /// The numbers of larger tensors are not printed.

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::keys::{KeyPath, join};
 use super::{Dict, Value};
+use crate::error::unwrap;
 use crate::error::{Error, Result};
-use crate::ops::unwrap;
 
 type IsLeaf<'f> = Box<dyn Fn(&[&str], &Dict) -> bool + 'f>;
 

@@ -3,8 +3,8 @@
 use super::flatten::Flatten;
 use super::keys::KeyPath;
 use super::{Dict, Value, Variables};
+use crate::core::Tensor;
 use crate::error::Result;
-use crate::tensor::Tensor;
 use crate::tree;
 
 impl Dict {

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use super::depth::enter;
 use super::{Boxed, Dict};
+use crate::core::Tensor;
+use crate::core::tensor::Repr;
 use crate::error::{Error, Result};
-use crate::tensor::{Repr, Tensor};
 use crate::tree::{Builder, Donation, Fixed, NodeKind, Part, Structure, Token, Tree, leaves};
 
 /// What a name in a collection stands for: nearly always a tensor or a [`Dict`], but any tree of tensors can be stored.
@@ -54,7 +55,7 @@ impl Value {
     /// If dicts, tuples and boxes would be nested deeper than [`Dict::MAX_DEPTH`].
     #[track_caller]
     pub fn of<T: Tree>(tree: &T) -> Value {
-        crate::ops::unwrap(Value::try_of(tree))
+        crate::error::unwrap(Value::try_of(tree))
     }
 
     /// As [`of`](Value::of).

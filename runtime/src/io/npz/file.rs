@@ -6,8 +6,9 @@ use std::path::Path;
 use super::super::restore::restore;
 use super::super::{names, regular};
 use super::read::Archive;
+use crate::array::Aval;
+use crate::core::Tensor;
 use crate::error::{Error, Result};
-use crate::tensor::{Aval, Tensor};
 use crate::tree::Tree;
 use crate::variables::Dict;
 

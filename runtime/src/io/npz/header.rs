@@ -5,7 +5,7 @@
 use std::io::Read;
 
 use super::super::numbers;
-use crate::tensor::{Aval, DType};
+use crate::array::{Aval, DType};
 
 const MAGIC: &[u8] = b"\x93NUMPY";
 /// NumPy itself refuses longer ones by default; ours have no more than a rank's worth of numbers.

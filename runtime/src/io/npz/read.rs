@@ -9,7 +9,8 @@ use zip::{CompressionMethod, ZipArchive};
 use super::super::restore::{Stored, some};
 use super::super::{formats, names, numbers};
 use super::header::Header;
-use crate::tensor::{Aval, DType, Tensor};
+use crate::array::{Aval, DType};
+use crate::core::Tensor;
 
 /// Deflated bytes become at most so many times as many.
 const INFLATION: u64 = 1032;

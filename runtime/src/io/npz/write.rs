@@ -8,7 +8,8 @@ use zip::{CompressionMethod, ZipWriter};
 use super::super::names::named;
 use super::super::numbers;
 use super::header::Header;
-use crate::tensor::{DType, Tensor};
+use crate::array::DType;
+use crate::core::Tensor;
 use crate::tree::Tree;
 
 /// An array about to be written.

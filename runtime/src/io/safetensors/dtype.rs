@@ -2,7 +2,7 @@
 
 use ::safetensors::Dtype;
 
-use crate::tensor::DType;
+use crate::array::DType;
 
 pub(super) fn ours(dtype: Dtype) -> Option<DType> {
     DType::ALL.into_iter().find(|&ours| theirs(ours) == dtype)

@@ -13,8 +13,9 @@ use super::super::restore::{Stored, restore};
 use super::super::source::Source;
 use super::super::{numbers, regular};
 use super::header::{Entry, Header, spoiled};
+use crate::array::{Aval, Element};
+use crate::core::Tensor;
 use crate::error::{Error, Result};
-use crate::tensor::{Aval, Element, Tensor};
 use crate::tree::Tree;
 use crate::variables::Dict;
 
@@ -67,7 +68,7 @@ impl File {
     }
 
     /// Where it is, for messages.
-    pub(in crate::io) fn path(&self) -> &str {
+    pub(crate) fn path(&self) -> &str {
         &self.path
     }
 
@@ -118,7 +119,7 @@ impl File {
         let entry = self.entry(name)?;
         let aval = entry.aval(name).map_err(|message| self.wrong(message))?;
         if aval.dtype != T::DTYPE {
-            return Err(Error::ElementType { found: aval.dtype, asked: T::DTYPE });
+            return Err(Error::ElementType { found: aval.dtype.name(), asked: T::DTYPE.name() });
         }
         let bytes = self.source.slice(entry.start, entry.len);
         let bytes = bytes
@@ -191,7 +192,7 @@ impl File {
     }
 
     /// What is wrong with a tensor, if its shape and dtype tell.
-    pub(in crate::io) fn flaw(&self, name: &str) -> Option<String> {
+    pub(crate) fn flaw(&self, name: &str) -> Option<String> {
         Header::flaws(self.header.entries.get_key_value(name).into_iter()).pop()
     }
 

@@ -13,7 +13,7 @@ use super::super::restore::some;
 use super::super::source::Source;
 use super::super::{formats, names};
 use super::dtype::ours;
-use crate::tensor::{Aval, DType};
+use crate::array::{Aval, DType};
 use crate::variables::join;
 
 /// As in the reference implementation.
@@ -58,7 +58,7 @@ impl Entry {
 }
 
 /// What is wrong with tensors of dtypes that tensors do not have, and what to do.
-pub(in crate::io) fn spoiled(flaws: &[String], what_to_do: &str) -> String {
+pub(crate) fn spoiled(flaws: &[String], what_to_do: &str) -> String {
     let known = DType::ALL.map(DType::name).join(", ");
     format!("{}; tensors are of {known}: {what_to_do}", some(flaws))
 }

@@ -10,8 +10,8 @@ use super::super::names::{Named, named};
 use super::super::{numbers, write_with};
 use super::dtype::theirs;
 use super::header::{METADATA, RESERVED, Written};
+use crate::array::Array;
 use crate::error::{Error, Result};
-use crate::tensor::Array;
 use crate::tree::Tree;
 
 /// How a tree is saved: with texts beside it.

@@ -4,10 +4,10 @@ use super::StateDict;
 use super::features;
 use super::layout::{Converted, Kind};
 use super::rules::Rules;
+use crate::core::Tensor;
 use crate::error::Error;
 use crate::io::names;
 use crate::io::safetensors::spoiled;
-use crate::tensor::Tensor;
 use crate::variables::{Variables, join};
 
 impl StateDict {

@@ -1,7 +1,7 @@
 //! Whether the tensors of a layer fit each other.
 
 use super::layout::Kind;
-use crate::tensor::Tensor;
+use crate::core::Tensor;
 
 /// Compares what has a number for each feature, such as a bias, with the weight beside it, or says what is wrong.
 pub(super) fn check<'a>(

@@ -1,7 +1,7 @@
 //! What becomes of each tensor of a layer.
 
+use crate::core::Tensor;
 use crate::error::Result as FlaxenResult;
-use crate::tensor::Tensor;
 
 /// What a module of PyTorch is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

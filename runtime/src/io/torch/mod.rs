@@ -46,8 +46,9 @@ pub use layout::Kind;
 use super::names;
 use super::restore::{Tensors, restore};
 use super::safetensors::File;
+use crate::array::DType;
+use crate::core::Tensor;
 use crate::error::{Error, Result};
-use crate::tensor::{DType, Tensor};
 use crate::variables::Variables;
 
 /// The tensors of a PyTorch model, and what is said about them.

@@ -1,6 +1,5 @@
 //! Depthwise convolution: every channel by itself, where a matrix product would be one column wide.
 
-use super::super::number::Number;
 use super::super::simd::{self, Kernel};
 use super::super::threads::DisjointSlice;
 use super::Geometry;
@@ -8,6 +7,7 @@ use super::blocking::for_each;
 use super::forward::OutputPositions;
 use super::patches::Patches;
 use super::polyphase::PolyphasePart;
+use crate::scalar::number::Number;
 
 /// Windows that a thread takes at a time, for a thousand channels.
 const BLOCK: usize = 1 << 14;

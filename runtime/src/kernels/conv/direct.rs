@@ -7,7 +7,6 @@
 use super::super::microkernels::{
     MAX_COLUMNS, MAX_DOT_COLUMNS, MAX_ROWS, Microkernels, OuterProduct, PackedDots,
 };
-use super::super::number::Number;
 use super::super::scratch::Scratch;
 use super::super::simd::Level;
 use super::super::threads::DisjointSlice;
@@ -16,7 +15,8 @@ use super::blocking::{for_each, wanted};
 use super::forward::OutputPositions;
 use super::halo::{HaloTiles, Strip};
 use super::polyphase::PolyphasePart;
-use crate::tensor::memory;
+use crate::array::memory;
+use crate::scalar::number::Number;
 
 /// Windows that the packing of weights pays for.
 const MIN_PACKED_WINDOWS: usize = 256;

@@ -2,12 +2,12 @@
 
 use std::ops::Range;
 
-use super::super::number::Number;
 use super::super::scratch::Scratch;
 use super::super::simd::{self, Kernel};
 use super::super::transpose::{square, transpose};
 use super::Geometry;
-use crate::tensor::memory;
+use crate::array::memory;
+use crate::scalar::number::Number;
 
 /// Bytes of a cache line.
 const LINE: usize = 64;

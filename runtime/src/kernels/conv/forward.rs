@@ -2,7 +2,6 @@
 //! kernel (see [`patches`](super::patches)).
 
 use super::super::matmul::{MatrixView, product};
-use super::super::number::Number;
 use super::super::scratch::Scratch;
 use super::super::simd::Level;
 use super::super::threads::DisjointSlice;
@@ -12,7 +11,8 @@ use super::filter::Filter;
 use super::patches::Patches;
 use super::polyphase::{PolyphasePart, polyphase_parts};
 use super::{depthwise, direct, k_blocked};
-use crate::tensor::memory;
+use crate::array::memory;
+use crate::scalar::number::Number;
 
 /// Writes the convolution to `out` and calls `then` for all of it, piece by piece; the geometry has been checked against the
 /// slices.

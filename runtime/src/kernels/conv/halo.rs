@@ -6,14 +6,14 @@
 use std::cmp::Ordering;
 use std::ops::Range;
 
-use super::super::number::Number;
 use super::super::simd;
 use super::super::threads::DisjointSlice;
 use super::Geometry;
 use super::blocking::for_each;
 use super::filter::CopyRows;
 use super::polyphase::{PartAxis, PolyphasePart, gcd};
-use crate::tensor::memory;
+use crate::array::memory;
+use crate::scalar::number::Number;
 
 /// Elements of a halo tile and windows of a strip at most, where shapes allow: the outputs of a strip and what they are made of
 /// stay in L2.

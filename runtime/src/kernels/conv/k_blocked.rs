@@ -8,7 +8,6 @@
 use std::ops::Range;
 
 use super::super::microkernels::{MAX_COLUMNS, MAX_ROWS, Microkernels, OuterProduct};
-use super::super::number::Number;
 use super::super::scratch::Scratch;
 use super::super::simd::Level;
 use super::super::threads::DisjointSlice;
@@ -18,7 +17,8 @@ use super::filter::{Filter, FilterBlock};
 use super::forward::OutputPositions;
 use super::halo::{HaloTiles, Strip};
 use super::polyphase::PolyphasePart;
-use crate::tensor::memory;
+use crate::array::memory;
+use crate::scalar::number::Number;
 
 /// Weights of a group from which on blocking pays.
 const MIN_WEIGHTS: usize = 1 << 16;

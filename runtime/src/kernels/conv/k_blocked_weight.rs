@@ -6,7 +6,6 @@
 use std::ops::Range;
 
 use super::super::microkernels::{MAX_ADJACENT, MAX_COLUMNS, Microkernels, WeightGradient};
-use super::super::number::Number;
 use super::super::scratch::Scratch;
 use super::super::simd::{self, Level};
 use super::super::threads::DisjointSlice;
@@ -16,7 +15,8 @@ use super::filter::CopyRows;
 use super::forward::OutputPositions;
 use super::halo::{HaloTiles, Strip};
 use super::polyphase::polyphase_parts;
-use crate::tensor::memory;
+use crate::array::memory;
+use crate::scalar::number::Number;
 
 /// Weights of a group from which on they are many: partial sums over windows, side by side, would not stay in a cache.
 const MIN_WEIGHTS: usize = 1 << 17;

@@ -19,8 +19,9 @@ mod polyphase;
 mod tests;
 mod weight;
 
-use super::number::{Number, narrow_all, narrow_then, widen_all};
 use super::simd::Level;
+use crate::kernels::halves::{narrow_all, narrow_then, widen_all};
+use crate::scalar::number::Number;
 use filter::Filter;
 
 /// The shape of a convolution; one entry per spatial dimension in each list.

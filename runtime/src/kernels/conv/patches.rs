@@ -3,10 +3,10 @@
 //! Source: K. Chellapilla, S. Puri and P. Simard, "High performance convolutional neural networks for document processing" (2006).
 
 use super::super::matmul::MatrixView;
-use super::super::number::Number;
 use super::Geometry;
 use super::polyphase::{PartAxis, PolyphasePart};
-use crate::tensor::memory;
+use crate::array::memory;
+use crate::scalar::number::Number;
 
 /// Where the patches of a polyphase part are read from.
 pub(super) struct Patches<'a, T> {

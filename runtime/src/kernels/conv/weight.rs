@@ -4,7 +4,6 @@
 
 use super::super::matmul::{MatrixView, product};
 use super::super::microkernels::{Microkernels, WeightGradient};
-use super::super::number::Number;
 use super::super::scratch::Scratch;
 use super::super::simd::{self, Level};
 use super::super::threads::{self, DisjointSlice};
@@ -15,7 +14,8 @@ use super::halo::HaloTiles;
 use super::patches::Patches;
 use super::polyphase::{PolyphasePart, polyphase_parts};
 use super::{depthwise, k_blocked_weight};
-use crate::tensor::memory;
+use crate::array::memory;
+use crate::scalar::number::Number;
 
 /// Ranges that windows are cut into at most, and elements of their partial sums together: these are written and read once more
 /// than those of a single range.

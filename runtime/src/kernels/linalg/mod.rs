@@ -13,7 +13,7 @@ pub use cholesky::{NotPositiveDefinite, cholesky};
 pub use qr::{QrMode, qr};
 pub use triangular::{Side, Triangle, triangular_solve};
 
-use super::number::Number;
+use crate::scalar::number::Number;
 
 /// A float type that matrices can be factorised in: `f32` or `f64`.
 pub trait Real:

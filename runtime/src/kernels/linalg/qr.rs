@@ -5,7 +5,7 @@
 //! there is LAPACK's own rounding.
 
 use super::Real;
-use crate::tensor::memory;
+use crate::array::memory;
 
 /// How many columns of the orthogonal factor to compute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,8 +5,8 @@
 //! differs in packing only.
 
 use super::{Real, add_scaled, dot};
+use crate::array::memory;
 use crate::kernels::threads;
-use crate::tensor::memory;
 
 /// On which side of the unknown the matrix stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

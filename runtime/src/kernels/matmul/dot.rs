@@ -3,9 +3,9 @@
 //! it would cost as much as multiplying it, if rows are few.
 
 use super::super::microkernels::{Dots, MAX_DOT_ROWS, Microkernels};
-use super::super::number::Number;
 use super::super::simd::Level;
 use super::MatrixView;
+use crate::scalar::number::Number;
 
 /// Terms of a sum for each row, at least: adding up the lanes of a sum takes as long as that many terms, and is done for each
 /// row, where a matrix is packed once for all of them.

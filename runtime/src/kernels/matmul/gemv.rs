@@ -1,9 +1,9 @@
 //! GEMV: a vector times a matrix, at the speed of memory, for matrices in either order.
 
-use super::super::number::Number;
 use super::super::scratch::Scratch;
 use super::super::simd::{self, Kernel};
 use super::MatrixView;
+use crate::scalar::number::Number;
 
 /// Computes `out[j] = Σ_p x[p] · matrix[p, j]`, or adds it to `out`; `x` is the first column of its view.
 ///

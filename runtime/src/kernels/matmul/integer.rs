@@ -1,9 +1,9 @@
 //! Matrix products of integers, which wrap: a packed block of the right matrix at a time, and rows of it scaled and added (AXPY).
 
-use super::super::number::Number;
 use super::super::scratch::Scratch;
 use super::super::simd::{self, Kernel};
 use super::MatrixView;
+use crate::scalar::number::Number;
 
 /// Rows and columns of the block of `rhs` that is packed at a time: it stays in L2.
 const KC: usize = 128;

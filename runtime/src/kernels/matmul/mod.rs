@@ -17,7 +17,8 @@ mod tests;
 
 pub(super) use product::{MatrixView, product};
 
-use super::number::{Number, narrow_then, widen_all};
+use crate::kernels::halves::{narrow_then, widen_all};
+use crate::scalar::number::Number;
 
 /// One side of a matrix product: a batch of matrices somewhere in a slice.
 ///

@@ -2,13 +2,13 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::super::number::Number;
 use super::super::scratch::Scratch;
 use super::super::simd::Level;
 use super::super::threads::{self, DisjointSlice};
 use super::product::SHORT_K;
 use super::{MatrixView, dot, product, skinny};
-use crate::tensor::memory;
+use crate::array::memory;
+use crate::scalar::number::Number;
 
 /// A batch of products.
 pub(super) struct ProductBatch<'a, T> {

@@ -2,11 +2,11 @@
 
 use std::any::TypeId;
 
-use super::super::number::Number;
 use super::super::scratch::Scratch;
 use super::super::simd::Level;
 use super::super::transpose;
 use super::{dot, gemv, integer, small};
+use crate::scalar::number::Number;
 
 /// A matrix whose element `(i, j)` is at `start + i·row + j·col`, in memory that someone else keeps alive.
 #[derive(Clone, Copy, Debug)]

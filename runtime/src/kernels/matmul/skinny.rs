@@ -2,13 +2,13 @@
 //! of as many columns as a register tile has, by transposing it, and multiplies all rows with it.
 
 use super::super::microkernels::{MAX_COLUMNS, MAX_ROWS, Microkernels, OuterProduct};
-use super::super::number::Number;
 use super::super::scratch::Scratch;
 use super::super::simd::Level;
 use super::super::threads::{self, DisjointSlice};
 use super::super::transpose;
 use super::MatrixView;
-use crate::tensor::memory;
+use crate::array::memory;
+use crate::scalar::number::Number;
 
 /// Rows of the left matrix at most; `gemm` is as fast for more, and for a matrix of contiguous rows.
 const ROWS: usize = 48;

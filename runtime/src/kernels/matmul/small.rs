@@ -1,8 +1,8 @@
 //! Small products, for which calling and packing would cost more than multiplying: unpacked register tiles.
 
-use super::super::number::Number;
 use super::super::simd::{self, Kernel};
 use super::MatrixView;
+use crate::scalar::number::Number;
 
 /// Computes `out = lhs · rhs`, or adds it to `out`.
 ///

@@ -2,8 +2,8 @@
 
 use super::fold::{Fold, Max, Min};
 use super::runs::fold_run;
-use crate::kernels::number::Number;
 use crate::kernels::threads;
+use crate::scalar::number::Number;
 
 /// Finds where along `axis` the first maximum is; the first NaN counts as one.
 ///

@@ -1,10 +1,10 @@
 //! Cumulative operations along one axis.
 
 use super::fold::{Fold, LogAddExp, LogSumExp, Max, Min, Prod, Sum};
-use crate::kernels::number::Number;
+use crate::array::memory;
 use crate::kernels::scratch::Scratch;
 use crate::kernels::threads;
-use crate::tensor::memory;
+use crate::scalar::number::Number;
 
 /// From which end of the axis a cumulative operation starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,10 +2,10 @@
 
 use std::marker::PhantomData;
 
-use crate::kernels::number::Number;
+use crate::scalar::number::Number;
 
 /// An associative operation that folds many numbers into one.
-pub(in crate::kernels) trait Fold {
+pub(crate) trait Fold {
     type In: Copy + Sync;
     type Acc: Copy + Send + Sync + 'static;
     type Out: Copy + Send;
@@ -19,7 +19,7 @@ pub(in crate::kernels) trait Fold {
 macro_rules! number_fold {
     ($(#[$doc:meta])* $name:ident, $identity:ident, $combine:ident) => {
         $(#[$doc])*
-        pub(in crate::kernels) struct $name<T>(PhantomData<T>);
+        pub(crate) struct $name<T>(PhantomData<T>);
 
         impl<T: Number> Fold for $name<T> {
             type In = T;
@@ -63,7 +63,7 @@ number_fold!(
 macro_rules! bool_fold {
     ($(#[$doc:meta])* $name:ident, $identity:literal, $combine:tt) => {
         $(#[$doc])*
-        pub(in crate::kernels) struct $name;
+        pub(crate) struct $name;
 
         impl Fold for $name {
             type In = u8;
@@ -118,7 +118,7 @@ macro_rules! log_add_exp {
 log_add_exp!(f32 f64);
 
 /// The logarithm of the sum of exponentials.
-pub(in crate::kernels) struct LogSumExp<T>(PhantomData<T>);
+pub(crate) struct LogSumExp<T>(PhantomData<T>);
 
 impl<T: Number<Acc: LogAddExp>> Fold for LogSumExp<T> {
     type In = T;

@@ -4,12 +4,12 @@ use smallvec::SmallVec;
 
 /// Neighbouring axes that are all kept or all reduced, as one axis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Group {
+pub(crate) struct Group {
     pub size: usize,
     pub reduced: bool,
 }
 
-pub(super) type Groups = SmallVec<[Group; 6]>;
+pub(crate) type Groups = SmallVec<[Group; 6]>;
 
 /// Merges neighbouring axes of the same kind and drops axes of size one.
 ///
@@ -17,7 +17,7 @@ pub(super) type Groups = SmallVec<[Group; 6]>;
 ///
 /// # Panics
 /// If an axis is out of range or named twice.
-pub(super) fn collapse(shape: &[usize], axes: &[usize]) -> Groups {
+pub(crate) fn collapse(shape: &[usize], axes: &[usize]) -> Groups {
     for (i, &axis) in axes.iter().enumerate() {
         assert!(axis < shape.len(), "axis {axis} of an array of {} axes", shape.len());
         assert!(!axes[..i].contains(&axis), "axis {axis} is named twice");
@@ -45,7 +45,7 @@ struct Level {
 
 /// Several axes, walked in row-major order.
 #[derive(Debug, Default)]
-pub(super) struct Levels(SmallVec<[Level; 3]>);
+pub(crate) struct Levels(SmallVec<[Level; 3]>);
 
 impl Levels {
     /// How many index tuples there are.
@@ -76,7 +76,7 @@ impl Levels {
 /// The array consists of contiguous runs of `run` elements. A run is reduced to one number if `run_reduced`, and is a
 /// row of that many kept numbers otherwise.
 #[derive(Debug)]
-pub(super) struct Visit {
+pub(crate) struct Visit {
     pub kept: Levels,
     pub reduced: Levels,
     pub run: usize,

@@ -16,15 +16,15 @@ pub use cumulative::{Direction, cum_log_sum_exp, cum_max, cum_min, cum_prod, cum
 pub use fold::LogAddExp;
 
 use fold::{All, Any};
-pub(super) use fold::{Fold, Max, Min, Prod, Sum};
-pub(super) use runs::{BLOCK, LANES, combine_rows, fold_run};
+pub(crate) use fold::{Fold, Max, Min, Prod, Sum};
+pub(crate) use runs::{BLOCK, LANES, combine_rows, fold_run};
 
 use layout::{Groups, Visit, collapse};
 
-use super::number::Number;
 use super::scratch::Scratch;
 use super::threads;
-use crate::tensor::memory;
+use crate::array::memory;
+use crate::scalar::number::Number;
 
 /// Sums over `axes`; the sum of nothing is zero.
 ///

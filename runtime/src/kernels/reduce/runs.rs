@@ -4,13 +4,13 @@
 //! depends on lengths alone.
 
 use super::fold::Fold;
+use crate::array::memory;
 use crate::kernels::scratch::Scratch;
-use crate::tensor::memory;
 
 /// Independent accumulators along a run; they hide the latency of an addition.
-pub(in crate::kernels) const LANES: usize = 16;
+pub(crate) const LANES: usize = 16;
 /// Elements that are folded into lanes before results are combined pairwise.
-pub(in crate::kernels) const BLOCK: usize = 512;
+pub(crate) const BLOCK: usize = 512;
 /// Rows that are folded one after the other before results are combined pairwise.
 const ROWS: usize = 32;
 /// Rows narrower than this are folded several at a time.
@@ -36,7 +36,7 @@ pub(super) fn pairwise<V>(
 
 /// Folds a contiguous run into one number.
 #[inline(always)]
-pub(in crate::kernels) fn fold_run<F: Fold>(run: &[F::In]) -> F::Acc {
+pub(crate) fn fold_run<F: Fold>(run: &[F::In]) -> F::Acc {
     if run.len() < LANES {
         return run.iter().fold(F::IDENTITY, |acc, &x| F::combine(acc, F::lift(x)));
     }
@@ -110,7 +110,7 @@ pub(super) fn fold_rows<F: Fold>(
 }
 
 /// Combines `other` into `acc` element by element.
-pub(in crate::kernels) fn combine_rows<F: Fold>(acc: &mut [F::Acc], other: &[F::Acc]) {
+pub(crate) fn combine_rows<F: Fold>(acc: &mut [F::Acc], other: &[F::Acc]) {
     for (acc, &other) in acc.iter_mut().zip(other) {
         *acc = F::combine(*acc, other);
     }

@@ -87,7 +87,7 @@ fn split_dyn<T: Send>(out: &mut [T], unit: usize, work: usize, f: &(dyn Fn(usize
 }
 
 /// Returns into how many pieces to cut so many scalar operations: 1 if threads are not worth it.
-pub(super) fn pieces(work: usize) -> usize {
+pub(crate) fn pieces(work: usize) -> usize {
     if !worth(work) {
         return 1;
     }

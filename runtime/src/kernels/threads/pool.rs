@@ -11,7 +11,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
-use crate::tensor::memory;
+use crate::array::memory;
 
 /// Threads at most, callers included.
 pub(super) const MOST: usize = 256;

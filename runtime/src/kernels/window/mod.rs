@@ -11,7 +11,8 @@ mod tests;
 
 pub use select::{gather, scatter_add, select_and_scatter_add, select_indices};
 
-use super::number::{Number, narrow_all, widen_all};
+use crate::kernels::halves::{narrow_all, widen_all};
+use crate::scalar::number::Number;
 
 /// The shape of a reduction over windows; one entry per dimension in each list.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,12 +1,12 @@
 //! A reduction over windows: each window at once, or where windows overlap much one dimension after the other.
 
-use super::super::number::Number;
 use super::super::scratch::Scratch;
 use super::super::simd::{self, Kernel};
 use super::super::threads;
 use super::table::Table;
 use super::{Axis, Plan};
-use crate::tensor::memory;
+use crate::array::memory;
+use crate::scalar::number::Number;
 
 /// Reduces all slices; `neutral` is what `combine` leaves other elements unchanged by.
 pub(super) fn reduce<T: Number>(

@@ -1,10 +1,11 @@
 //! Which element of each window is the largest or smallest, and the gradients that go to it.
 
-use super::super::number::{Number, narrow_all, widen_all};
 use super::super::simd::{self, Kernel};
 use super::super::threads;
 use super::table::{PADDING, Table};
 use super::{Selection, WindowGeometry};
+use crate::kernels::halves::{narrow_all, widen_all};
+use crate::scalar::number::Number;
 
 /// Writes the flat index in `data` of the element that is selected from each window to `out`; -1 where it is padding.
 ///

@@ -1,7 +1,7 @@
 //! Which elements each window meets, the same for every slice.
 
 use super::{Axis, Plan};
-use crate::tensor::memory;
+use crate::array::memory;
 
 /// Stands for padding in place of a row.
 pub(super) const PADDING: usize = usize::MAX;

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use super::super::ModuleInfo;
 use super::super::autoref::Observed;
 use super::super::instance::lock;
-use crate::trace;
+use crate::core::trace;
 
 /// The calls of a run, in the order in which they began.
 #[derive(Default)]

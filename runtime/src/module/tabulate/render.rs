@@ -4,7 +4,7 @@ use comfy_table::{Cell, CellAlignment, ContentArrangement, ContentLineStyle, Lin
 
 use super::super::autoref::Observed;
 use super::{Summary, SummaryRow, shown};
-use crate::tensor::{Aval, DType};
+use crate::array::{Aval, DType};
 use crate::variables::{Boxed, Value};
 
 /// A heavy frame around the header, as Flax's tables have it.

@@ -1,10 +1,11 @@
 //! The cache of keys and values by which a decoder sees one position at a time.
 
 use super::masks::combine_masks;
+use crate::array::{Aval, DType, Shape};
+use crate::core::Tensor;
 use crate::error::{Error, Result};
 use crate::module::Module;
 use crate::ops::create::{full, iota};
-use crate::tensor::{Aval, DType, Shape, Tensor};
 
 /// Keys, values and mask after the cache.
 pub(super) struct Cached {

@@ -3,12 +3,13 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::domain::PROBABILITY;
+use crate::array::DType;
+use crate::core::Tensor;
+use crate::core::domain::PROBABILITY;
 use crate::error::{Error, Result};
 use crate::nn::precision::compute_dtype;
 use crate::random::{self, Key};
 use crate::scope::Scope;
-use crate::tensor::{DType, Tensor};
 use crate::try_einsum;
 
 /// The weights of keys for queries, `softmax(q·kᵀ / √depth)` along the keys, about to be computed.

@@ -2,14 +2,15 @@
 
 use super::cache::cached;
 use super::dot_product::{AttentionFn, dot_product_attention};
-use crate::domain::PROBABILITY;
+use crate::array::DType;
+use crate::core::Tensor;
+use crate::core::domain::PROBABILITY;
 use crate::error::{Error, Result};
 use crate::module::{Layer, Module};
 use crate::nn::support::{features_of, merge_param};
 use crate::nn::{DenseGeneral, LayerNorm};
 use crate::random::Key;
 use crate::scope::Initializer;
-use crate::tensor::{DType, Tensor};
 
 /// What multi-head attention is called with beside queries; all of it may be left out.
 ///

@@ -1,8 +1,9 @@
 //! Masks: which queries see which keys.
 
+use crate::array::DType;
+use crate::core::Tensor;
 use crate::error::{Error, Result};
 use crate::ops::create::iota;
-use crate::tensor::{DType, Tensor};
 
 /// The mask of queries and keys that both count: `[.., 1, queries, keys]` from `[.., queries]` and `[.., keys]`, as `F32`.
 ///

@@ -2,10 +2,11 @@
 
 use super::dot_product::AttentionFn;
 use super::heads::{Attend, MultiHead};
+use crate::array::DType;
+use crate::core::Tensor;
 use crate::error::Result;
 use crate::module::Layer;
 use crate::scope::Initializer;
-use crate::tensor::{DType, Tensor};
 use crate::{compact, init, module};
 
 macro_rules! multi_head {

@@ -1,7 +1,8 @@
 //! Any number of batch axes as one.
 
+use crate::array::Shape;
+use crate::core::Tensor;
 use crate::error::{Error, Result};
-use crate::tensor::{Shape, Tensor};
 
 /// The batch axes an input had before they became one.
 pub(super) struct BatchAxes(Shape);

@@ -2,13 +2,14 @@
 
 use super::batch::BatchAxes;
 use super::padding::ConvPadding;
+use crate::array::{DType, Shape};
+use crate::core::Tensor;
 use crate::error::{Error, Result};
 use crate::module::{Layer, Module};
 use crate::nn::arguments::{Constant, Sizes, Steps};
 use crate::nn::precision::layer_dtype;
 use crate::nn::support::{add_bias, bias_param};
 use crate::scope::Initializer;
-use crate::tensor::{DType, Shape, Tensor};
 use crate::{ConvOptions, Padding, compact, init, module};
 
 /// A convolution over any number of spatial axes: `y[p] = Σ_k x[p·stride + k·dilation]·W[k] + b`.

@@ -5,6 +5,8 @@ use smallvec::smallvec;
 use super::batch::BatchAxes;
 use super::layer::masked;
 use super::padding::ConvPadding;
+use crate::array::{Aval, DType};
+use crate::core::Tensor;
 use crate::error::Result;
 use crate::module::{Layer, Module};
 use crate::nn::arguments::{Constant, Sizes, Steps};
@@ -13,7 +15,6 @@ use crate::nn::support::{add_bias, bias_param};
 use crate::ops::dot_general::DotDimensions;
 use crate::ops::saturating_size;
 use crate::scope::Initializer;
-use crate::tensor::{Aval, DType, Tensor};
 use crate::{ConvOptions, Padding, compact, init, module};
 
 /// As [`Conv`](super::Conv), with a kernel and a bias of its own for each position of the output.

@@ -1,9 +1,9 @@
 //! `ConvPadding`: what layers put around their input.
 
 use crate::Padding;
+use crate::core::Tensor;
 use crate::error::{Error, Result};
 use crate::ops::pad::PadMode;
-use crate::tensor::Tensor;
 
 /// What a convolutional layer puts around the spatial axes of its input.
 ///

@@ -3,13 +3,14 @@
 use super::batch::BatchAxes;
 use super::layer::masked;
 use super::padding::{ConvPadding, unknown};
+use crate::array::DType;
+use crate::core::Tensor;
 use crate::error::{Error, Result};
 use crate::module::{Layer, Module};
 use crate::nn::arguments::{Constant, Sizes, Steps};
 use crate::nn::precision::layer_dtype;
 use crate::nn::support::{add_bias, bias_param};
 use crate::scope::Initializer;
-use crate::tensor::{DType, Tensor};
 use crate::{ConvOptions, Padding, compact, init, module};
 
 /// A transposed convolution over any number of spatial axes: a convolution of the input with zeros between its elements.

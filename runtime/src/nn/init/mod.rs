@@ -8,12 +8,14 @@ mod variance_scaling;
 
 use std::cmp::Ordering;
 
-use crate::domain::{FINITE, NOT_NEGATIVE, NUMBER};
+use crate::array::{Aval, DType, Element};
+use crate::core::Tensor;
+use crate::core::domain::{FINITE, NOT_NEGATIVE, NUMBER};
+use crate::core::tensor::bare;
 use crate::error::{Error, Result};
 use crate::ops::create::full;
 use crate::random;
 use crate::scope::Initializer;
-use crate::tensor::{Aval, DType, Element, Tensor, bare};
 
 pub use orthogonal::{delta_orthogonal, orthogonal};
 pub use variance_scaling::{

@@ -1,13 +1,14 @@
 //! Orthogonal initializers.
 
 use super::number;
-use crate::domain::FINITE;
+use crate::array::{Aval, DType, Shape};
+use crate::core::Tensor;
+use crate::core::domain::FINITE;
 use crate::error::{Error, Result};
 use crate::ops::create::full;
 use crate::ops::{axis_of, saturating_size};
 use crate::random::{self, Key};
 use crate::scope::Initializer;
-use crate::tensor::{Aval, DType, Shape, Tensor};
 
 /// Matrices with orthonormal rows or columns, whichever are fewer, uniformly distributed; times `scale`, which is finite.
 ///

@@ -1,13 +1,14 @@
 //! Initializers whose variance depends on the numbers of a unit's inputs and outputs.
 
 use super::number;
-use crate::domain::NOT_NEGATIVE;
+use crate::array::DType;
+use crate::core::Tensor;
+use crate::core::domain::NOT_NEGATIVE;
 use crate::error::{Error, Result};
 use crate::nn::arguments::AxisList;
 use crate::ops::axis_of;
 use crate::random::{self, Key};
 use crate::scope::Initializer;
-use crate::tensor::{DType, Tensor};
 
 /// The standard deviation of the normal distribution truncated to [−2, 2].
 const TRUNCATED_STDDEV: f64 = 0.87962566103423978;

@@ -1,9 +1,9 @@
 //! Losses of classes.
 
 use super::{alike, float, loss};
-use crate::domain::{FINITE, NOT_NEGATIVE, PROBABILITY};
+use crate::core::Tensor;
+use crate::core::domain::{FINITE, NOT_NEGATIVE, PROBABILITY};
 use crate::error::{Error, Result};
-use crate::tensor::Tensor;
 
 /// `y·log p`, and 0 where both are as small as can be: what is impossible and does not happen costs nothing.
 fn expected_log(labels: &Tensor, logs: &Tensor) -> Result<Tensor> {

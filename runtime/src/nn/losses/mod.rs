@@ -33,8 +33,8 @@ pub use regression::{
     try_cosine_similarity, try_huber_loss, try_l2_loss, try_log_cosh, try_squared_error,
 };
 
+use crate::core::Tensor;
 use crate::error::{Error, Result};
-use crate::tensor::Tensor;
 
 /// A loss and its fallible twin: the documentation, the arguments, what is wrong with those it refuses, and the formula.
 macro_rules! loss {
@@ -49,7 +49,7 @@ macro_rules! loss {
         #[doc = $wrong]
         #[track_caller]
         pub fn $name($($argument: $type),*) -> crate::Tensor {
-            crate::ops::unwrap($try_name($($argument),*))
+            crate::error::unwrap($try_name($($argument),*))
         }
 
         #[doc = concat!("As [`", stringify!($name), "`].")]

@@ -1,8 +1,8 @@
 //! Losses of numbers.
 
 use super::{alike, float, loss};
-use crate::domain::NOT_NEGATIVE;
-use crate::tensor::DType;
+use crate::array::DType;
+use crate::core::domain::NOT_NEGATIVE;
 
 loss! {
     /// `(ŷ − y)²` of each number.

@@ -1,12 +1,13 @@
 //! `BatchNorm`: normalisation over the examples of a batch.
 
-use crate::domain::PROBABILITY;
+use crate::array::{DType, Shape};
+use crate::core::Tensor;
+use crate::core::domain::PROBABILITY;
 use crate::error::Result;
 use crate::module::{Layer, Module};
 use crate::nn::arguments::AxisList;
 use crate::nn::support::merge_param;
 use crate::scope::Initializer;
-use crate::tensor::{DType, Shape, Tensor};
 use crate::{compact, init, module};
 
 /// Normalises each feature over all other axes: `y = (x − mean) / √(variance + ε) · scale + bias`.

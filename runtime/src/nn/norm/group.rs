@@ -1,10 +1,11 @@
 //! `GroupNorm`: normalisation over groups of channels.
 
+use crate::array::{DType, Shape};
+use crate::core::Tensor;
 use crate::error::{Error, Result};
 use crate::module::{Layer, Module};
 use crate::nn::arguments::AxisList;
 use crate::scope::Initializer;
-use crate::tensor::{DType, Shape, Tensor};
 use crate::{compact, init, module};
 
 /// Normalises groups of channels of each example: `y = (x − mean) / √(variance + ε) · scale + bias`.

@@ -1,10 +1,11 @@
 //! `LayerNorm`: normalisation over the features of each example.
 
+use crate::array::DType;
+use crate::core::Tensor;
 use crate::error::Result;
 use crate::module::{Layer, Module};
 use crate::nn::arguments::AxisList;
 use crate::scope::Initializer;
-use crate::tensor::{DType, Tensor};
 use crate::{compact, init, module};
 
 /// Normalises each example over its features: `y = (x − mean) / √(variance + ε) · scale + bias`.

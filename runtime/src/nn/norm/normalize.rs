@@ -1,12 +1,13 @@
 //! `(x − mean) / √(variance + ε) · scale + bias`, with learned scale and bias.
 
 use super::statistics::signed;
-use crate::domain::NOT_NEGATIVE;
+use crate::array::{DType, Shape};
+use crate::core::Tensor;
+use crate::core::domain::NOT_NEGATIVE;
 use crate::error::Result;
 use crate::module::Module;
 use crate::nn::precision::layer_dtype;
 use crate::scope::Initializer;
-use crate::tensor::{DType, Shape, Tensor};
 
 /// What follows after mean and variance.
 pub(super) struct Normalization<'a> {

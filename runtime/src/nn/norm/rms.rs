@@ -1,10 +1,11 @@
 //! `RMSNorm`: division by the root of the mean square.
 
+use crate::array::DType;
+use crate::core::Tensor;
 use crate::error::Result;
 use crate::module::{Layer, Module};
 use crate::nn::arguments::AxisList;
 use crate::scope::Initializer;
-use crate::tensor::{DType, Tensor};
 use crate::{compact, init, module};
 
 /// Divides each example by the root of its mean square: `y = x / √(mean(x²) + ε) · scale`.

@@ -1,10 +1,11 @@
 //! `SpectralNorm`: a layer with weights whose largest singular value is 1.
 
-use crate::domain::NOT_NEGATIVE;
+use crate::array::DType;
+use crate::core::Tensor;
+use crate::core::domain::NOT_NEGATIVE;
 use crate::error::{Error, Result};
 use crate::module::{Layer, Module, with_mapped_params};
 use crate::nn::precision::compute_dtype;
-use crate::tensor::{DType, Tensor};
 use crate::tree::{Path, map_with_path};
 use crate::{compact, module, random};
 

@@ -1,7 +1,8 @@
 //! Means and variances.
 
+use crate::array::DType;
+use crate::core::Tensor;
 use crate::error::{Error, Result};
-use crate::tensor::{DType, Tensor};
 
 /// How mean and variance are computed.
 pub(super) struct Statistics<'a> {

@@ -1,13 +1,14 @@
 //! `WeightNorm`: a layer with weights of length 1, and a learned scale.
 
-use crate::domain::NOT_NEGATIVE;
+use crate::array::{DType, Shape};
+use crate::core::Tensor;
+use crate::core::domain::NOT_NEGATIVE;
 use crate::error::Result;
 use crate::module::{Layer, Module, with_mapped_params};
 use crate::nn::arguments::{AxisList, Names};
 use crate::nn::norm::statistics::signed;
 use crate::nn::precision::compute_dtype;
 use crate::scope::Initializer;
-use crate::tensor::{DType, Shape, Tensor};
 use crate::tree::{Path, map_with_path};
 use crate::{compact, init, module};
 

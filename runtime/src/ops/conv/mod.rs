@@ -6,11 +6,12 @@ use primitive::{Convolution, Role};
 
 use super::padding::{Padding, Sizes, ones_unless_given};
 use super::shape::permuted;
-use super::unwrap;
+use crate::array::{Aval, Shape};
+use crate::core::trace::bind1;
+use crate::core::{Tensor, TensorLike};
+use crate::error::unwrap;
 use crate::error::{Error, Result};
 use crate::kernels::conv::Geometry;
-use crate::tensor::{Aval, Shape, Tensor, TensorLike};
-use crate::trace::bind1;
 
 /// In which order the axes of input, kernel and output of a convolution are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]

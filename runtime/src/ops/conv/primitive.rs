@@ -8,15 +8,17 @@ use std::sync::Arc;
 
 use smallvec::smallvec;
 
+use crate::array::dtype::dispatch;
+use crate::array::{Array, Aval, DType, Shape};
+use crate::core::Tensor;
+use crate::core::cpu::Prepared;
+use crate::core::primitive::{Args, Keeps, Outs, Primitive, Saved};
+use crate::core::trace::{Axis, bind1};
 use crate::error::{Error, Result};
 use crate::kernels::conv::{self, Geometry};
-use crate::kernels::number::Number;
 use crate::ops::shape::{moved, permuted};
 use crate::ops::{addressable, cotangent, only, prepend, unpack, zeros_of};
-use crate::primitive::{Args, Keeps, Outs, Prepared, Primitive, Saved};
-use crate::tensor::dtype::dispatch;
-use crate::tensor::{Array, Aval, DType, Shape, Tensor};
-use crate::trace::{Axis, bind1};
+use crate::scalar::number::Number;
 
 /// The operands of the trilinear form. A primitive takes two, in this order, and gives the third.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

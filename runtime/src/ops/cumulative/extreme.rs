@@ -6,12 +6,12 @@
 
 use smallvec::SmallVec;
 
+use crate::core::Tensor;
 use crate::error::Result;
 use crate::kernels::reduce::Direction;
 use crate::ops::binary::share;
 use crate::ops::pad::pad_general;
 use crate::ops::slice;
-use crate::tensor::Tensor;
 
 /// The gradient of `x`, from its cumulative extremes `y` along an axis and their gradient.
 #[track_caller]

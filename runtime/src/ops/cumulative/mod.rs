@@ -9,13 +9,15 @@ mod extreme;
 use smallvec::smallvec;
 
 use super::recurrence::{opposite, pulled_back, shifted};
-use super::{axis_of, cotangent, only, unpack, unwrap};
+use crate::array::dtype::{dispatch, dispatch_float};
+use crate::array::{Array, Aval, DType};
+use crate::core::Tensor;
+use crate::core::primitive::{Args, Keeps, Outs, Primitive, Saved};
+use crate::core::trace::{Axis, bind1};
+use crate::error::unwrap;
 use crate::error::{Error, Result};
 use crate::kernels::reduce::{self, Direction};
-use crate::primitive::{Args, Keeps, Outs, Primitive, Saved};
-use crate::tensor::dtype::{dispatch, dispatch_float};
-use crate::tensor::{Array, Aval, DType, Tensor};
-use crate::trace::{Axis, bind1};
+use crate::ops::{axis_of, cotangent, only, unpack};
 
 #[derive(Clone, Copy, PartialEq)]
 struct Cumulative {

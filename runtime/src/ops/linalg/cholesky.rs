@@ -4,14 +4,16 @@ use smallvec::smallvec;
 
 use super::triangular::solve;
 use super::{below, dispatch_real, lower, square, transposed};
+use crate::array::{Array, Aval};
+use crate::core::Tensor;
+use crate::core::primitive::{Args, Keeps, Outs, Primitive, Saved};
+use crate::core::trace::{Axis, bind1};
 use crate::error::Result;
+use crate::error::unwrap;
 use crate::kernels::linalg::{self, Side, Triangle};
-use crate::kernels::number::Number;
 use crate::kernels::threads;
-use crate::ops::{convert, cotangent, only, unpack, unwrap};
-use crate::primitive::{Args, Keeps, Outs, Primitive, Saved};
-use crate::tensor::{Array, Aval, Tensor};
-use crate::trace::{Axis, bind1};
+use crate::ops::{convert, cotangent, only, unpack};
+use crate::scalar::number::Number;
 
 /// Of a symmetric matrix, of which the lower triangle is read.
 #[derive(Clone, PartialEq, Debug)]

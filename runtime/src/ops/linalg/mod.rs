@@ -5,8 +5,9 @@ mod qr;
 mod triangular;
 
 use super::create::iota;
+use crate::array::{Aval, DType, Shape};
+use crate::core::Tensor;
 use crate::error::{Error, Result};
-use crate::tensor::{Aval, DType, Shape, Tensor};
 
 /// Runs an expression with `$t` bound to the storage type of a dtype that matrices can be factorised in.
 macro_rules! dispatch_real {

@@ -4,14 +4,16 @@ use smallvec::smallvec;
 
 use super::triangular::solve;
 use super::{dispatch_real, lower, matrix, transposed, with_matrix};
+use crate::array::{Array, Aval};
+use crate::core::Tensor;
+use crate::core::primitive::{Args, Keeps, Outs, Primitive, Saved};
+use crate::core::trace::{Axis, bind};
+use crate::error::unwrap;
 use crate::error::{Error, Result};
 use crate::kernels::linalg::{self, QrMode, Side, Triangle};
-use crate::kernels::number::Number;
 use crate::kernels::threads;
-use crate::ops::{convert, unpack, unwrap, zeros_of};
-use crate::primitive::{Args, Keeps, Outs, Primitive, Saved};
-use crate::tensor::{Array, Aval, Tensor};
-use crate::trace::{Axis, bind};
+use crate::ops::{convert, unpack, zeros_of};
+use crate::scalar::number::Number;
 
 #[derive(Clone, PartialEq)]
 struct Qr(QrMode);

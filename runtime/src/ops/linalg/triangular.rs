@@ -3,13 +3,15 @@
 use smallvec::smallvec;
 
 use super::{dispatch_real, lower, matrix, square, transposed, upper, with_matrix};
+use crate::array::{Array, Aval};
+use crate::core::Tensor;
+use crate::core::primitive::{Args, Keeps, Outs, Primitive, Saved};
+use crate::core::trace::{Axis, bind1};
+use crate::error::unwrap;
 use crate::error::{Error, Result};
 use crate::kernels::linalg::{self, Side, Triangle};
 use crate::kernels::threads;
-use crate::ops::{batch_all, broadcast_shapes, cotangent, only, promoted_inexact, unpack, unwrap};
-use crate::primitive::{Args, Keeps, Outs, Primitive, Saved};
-use crate::tensor::{Array, Aval, Tensor};
-use crate::trace::{Axis, bind1};
+use crate::ops::{batch_all, broadcast_shapes, cotangent, only, promoted_inexact, unpack};
 
 /// From `a` and `b` to the `x` with `op(a) · x = b` or `x · op(a) = b`.
 #[derive(Clone, Copy, PartialEq)]

@@ -3,13 +3,14 @@
 use half::{bf16, f16};
 
 use super::Unary;
+use crate::array::dtype::{dispatch, dispatch_float};
+use crate::array::{Array, Aval, DType};
 use crate::kernels::elementwise;
-use crate::kernels::math::{self, UnaryOp};
-use crate::kernels::number::Number;
-use crate::kernels::rounding::Half;
-use crate::kernels::signed::Signed;
-use crate::tensor::dtype::{dispatch, dispatch_float};
-use crate::tensor::{Array, Aval, DType};
+use crate::kernels::halves::Half;
+use crate::kernels::{halves, unary};
+use crate::scalar::number::Number;
+use crate::scalar::op::UnaryOp;
+use crate::scalar::signed::Signed;
 
 pub(super) fn run(op: Unary, x: Array, out: Aval) -> Array {
     match (op, x.dtype()) {
@@ -60,10 +61,10 @@ macro_rules! float {
         impl Float for $t {
             fn function(op: UnaryOp, mut x: Array, out: Aval) -> Array {
                 if let Some(data) = x.unique::<$t>() {
-                    math::unary_in_place(op, data);
+                    unary::unary_in_place(op, data);
                     return x.with_aval(out);
                 }
-                Array::build(out, |out| math::unary(op, x.data::<$t>(), out))
+                Array::build(out, |out| unary::unary(op, x.data::<$t>(), out))
             }
 
             fn integer_power(mut x: Array, exponent: i32, out: Aval) -> Array {
@@ -74,10 +75,10 @@ macro_rules! float {
                     _ => {}
                 }
                 if let Some(data) = x.unique::<$t>() {
-                    math::integer_power_in_place(data, exponent);
+                    unary::integer_power_in_place(data, exponent);
                     return x.with_aval(out);
                 }
-                Array::build(out, |out| math::integer_power(x.data::<$t>(), exponent, out))
+                Array::build(out, |out| unary::integer_power(x.data::<$t>(), exponent, out))
             }
         }
     )* };
@@ -89,11 +90,11 @@ macro_rules! half_float {
     ($($t:ty)*) => { $(
         impl Float for $t {
             fn function(op: UnaryOp, x: Array, out: Aval) -> Array {
-                through_f32::<$t>(x, out, op.cost(), |block| math::unary_in_place(op, block))
+                through_f32::<$t>(x, out, op.cost(), |block| unary::unary_in_place(op, block))
             }
 
             fn integer_power(x: Array, exponent: i32, out: Aval) -> Array {
-                through_f32::<$t>(x, out, 2, |block| math::integer_power_in_place(block, exponent))
+                through_f32::<$t>(x, out, 2, |block| unary::integer_power_in_place(block, exponent))
             }
         }
     )* };
@@ -103,8 +104,8 @@ half_float! { f16 bf16 }
 
 fn through_f32<H: Half>(mut x: Array, out: Aval, work: usize, f: impl Fn(&mut [f32]) + Sync) -> Array {
     if let Some(data) = x.unique::<H>() {
-        math::through_f32_in_place(data, work, f);
+        halves::through_f32_in_place(data, work, f);
         return x.with_aval(out);
     }
-    Array::build(out, |out| math::through_f32(x.data::<H>(), out, work, f))
+    Array::build(out, |out| halves::through_f32(x.data::<H>(), out, work, f))
 }

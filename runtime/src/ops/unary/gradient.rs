@@ -3,10 +3,10 @@
 use std::f64::consts::{LN_2, PI};
 
 use super::Unary::{self, Function, Neg, Relu};
+use crate::core::Tensor;
+use crate::core::primitive::{Keeps, Saved};
 use crate::error::{Error, Result};
-use crate::kernels::math::UnaryOp;
-use crate::primitive::{Keeps, Saved};
-use crate::tensor::Tensor;
+use crate::scalar::op::UnaryOp;
 
 /// What the derivative is written in: of the argument and the result, whichever makes the shorter formula.
 pub(super) fn keeps(op: Unary) -> Keeps {

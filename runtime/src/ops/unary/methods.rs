@@ -3,11 +3,13 @@
 use std::ops;
 
 use super::Unary;
+use crate::array::DType;
+use crate::core::Tensor;
+use crate::core::trace::bind1;
 use crate::error::Result;
-use crate::kernels::math::UnaryOp;
-use crate::ops::{convert, unwrap};
-use crate::tensor::{DType, Tensor};
-use crate::trace::bind1;
+use crate::error::unwrap;
+use crate::ops::convert;
+use crate::scalar::op::UnaryOp;
 
 /// Integers and booleans as `F32`.
 pub(crate) fn inexact(x: &Tensor) -> Result<Tensor> {

@@ -15,13 +15,15 @@ use smallvec::smallvec;
 pub(crate) use methods::inexact;
 
 use super::{cotangent, only, unpack};
-use crate::compile::{Fusible, Known, Operand, Rewrite};
+use crate::array::{Array, Aval, DType};
+use crate::core::Tensor;
+use crate::core::cpu::Fusible;
+use crate::core::primitive::{Args, Keeps, Outs, Primitive, Saved};
+use crate::core::rewrite::{Known, Operand, Rewrite};
+use crate::core::trace::{Axis, bind1};
 use crate::error::{Error, Result};
-use crate::kernels::fused::Code;
-use crate::kernels::math::UnaryOp;
-use crate::primitive::{Args, Keeps, Outs, Primitive, Saved};
-use crate::tensor::{Array, Aval, DType, Tensor};
-use crate::trace::{Axis, bind1};
+use crate::scalar::op::Code;
+use crate::scalar::op::UnaryOp;
 
 /// Argument and output have one dtype, but for the questions, which give booleans.
 #[derive(Clone, Copy, PartialEq, Eq)]

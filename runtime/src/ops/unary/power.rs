@@ -3,14 +3,17 @@
 use smallvec::smallvec;
 
 use super::eval::{Float, map};
-use crate::compile::{Fusible, Known, Operand, Rewrite};
+use crate::array::dtype::dispatch_float;
+use crate::array::{Array, Aval, DType};
+use crate::core::Tensor;
+use crate::core::cpu::Fusible;
+use crate::core::primitive::{Args, Keeps, Outs, Primitive, Saved};
+use crate::core::rewrite::{Known, Operand, Rewrite};
+use crate::core::trace::{Axis, bind1};
+use crate::error::unwrap;
 use crate::error::{Error, Result};
-use crate::kernels::fused::Code;
-use crate::ops::{convert, cotangent, only, unpack, unwrap};
-use crate::primitive::{Args, Keeps, Outs, Primitive, Saved};
-use crate::tensor::dtype::dispatch_float;
-use crate::tensor::{Array, Aval, DType, Tensor};
-use crate::trace::{Axis, bind1};
+use crate::ops::{convert, cotangent, only, unpack};
+use crate::scalar::op::Code;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct IntegerPower(pub(crate) i32);

@@ -3,13 +3,15 @@
 use smallvec::smallvec;
 
 use super::{Unary, gradient};
+use crate::array::{Array, Aval, DType};
+use crate::core::Tensor;
+use crate::core::primitive::{Args, Keeps, Outs, Primitive, Saved};
+use crate::core::trace::{Axis, bind1};
 use crate::error::{Error, Result};
 use crate::kernels::elementwise;
-use crate::kernels::math::{UnaryOp, sampling};
 use crate::ops::{convert, cotangent, only, unpack};
-use crate::primitive::{Args, Keeps, Outs, Primitive, Saved};
-use crate::tensor::{Array, Aval, DType, Tensor};
-use crate::trace::{Axis, bind1};
+use crate::scalar::math::sampling;
+use crate::scalar::op::UnaryOp;
 
 /// A function of floats with the roundings of XLA on CPUs; the derivative is that of the function.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -1,8 +1,8 @@
 //! Laws of the functions of one argument, for every one of them.
 
 use super::*;
+use crate::core::{Graph, bind1 as bind};
 use crate::prelude::*;
-use crate::{Graph, bind1 as bind};
 
 /// Where each function is smooth and finite.
 fn domain(op: UnaryOp) -> [f64; 4] {

@@ -1,10 +1,10 @@
 //! Schedules that go from one number to another.
 
 use super::{float, power, schedule};
-use crate::domain::{FINITE, NOT_NEGATIVE};
+use crate::core::Tensor;
+use crate::core::domain::{FINITE, NOT_NEGATIVE};
 use crate::error::{Error, Result};
 use crate::optim::settings::setters;
-use crate::tensor::Tensor;
 
 /// From one number to another along a power; see [`polynomial_schedule`].
 #[derive(Clone, Copy, Debug)]

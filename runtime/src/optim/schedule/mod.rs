@@ -22,10 +22,11 @@ pub use warmup::{
     warmup_exponential_decay_schedule,
 };
 
-use crate::domain::FINITE;
+use crate::array::DType;
+use crate::core::domain::FINITE;
+use crate::core::{Tensor, TensorLike};
 use crate::error::Result;
-use crate::ops::unwrap;
-use crate::tensor::{DType, Tensor, TensorLike};
+use crate::error::unwrap;
 
 /// A number that depends on how many updates there were, or that does not.
 ///

@@ -3,10 +3,10 @@
 use std::f64::consts::PI;
 
 use super::{Schedule, float, schedule};
-use crate::domain::{FINITE, NOT_NEGATIVE, POSITIVE, PROBABILITY};
+use crate::core::Tensor;
+use crate::core::domain::{FINITE, NOT_NEGATIVE, POSITIVE, PROBABILITY};
 use crate::error::{Error, Result};
 use crate::optim::settings::setters;
-use crate::tensor::Tensor;
 
 /// `init_value`, multiplied at each step of `boundaries_and_scales` by the number beside it, which is at least 0.
 ///

@@ -4,10 +4,10 @@ use super::{
     CosineDecay, ExponentialDecay, Polynomial, Schedule, cosine_decay_schedule, exponential_decay,
     join_schedules, linear_schedule, schedule,
 };
-use crate::domain::{FINITE, NOT_NEGATIVE};
+use crate::core::Tensor;
+use crate::core::domain::{FINITE, NOT_NEGATIVE};
 use crate::error::{Error, Result};
 use crate::optim::settings::setters;
-use crate::tensor::Tensor;
 
 /// A linear rise from `init_value` to `peak_value` in `warmup_steps` updates, then constant.
 pub fn warmup_constant_schedule(init_value: f64, peak_value: f64, warmup_steps: i32) -> Polynomial {

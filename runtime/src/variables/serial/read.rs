@@ -10,7 +10,7 @@ use serde::de::{
 };
 
 use super::{At, KINDS, Location, VALUE};
-use crate::tensor::Tensor;
+use crate::core::Tensor;
 use crate::variables::{Boxed, Dict, Partitioned, Value, Variables, too_deep};
 
 /// What is to be read at a location.

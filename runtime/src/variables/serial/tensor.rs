@@ -10,9 +10,10 @@ use serde::{Deserialize, de};
 
 use super::read::{OneOf, read};
 use super::{At, Location};
-use crate::kernels::rounding;
-use crate::tensor::dtype::dispatch;
-use crate::tensor::{Array, Aval, DType, Tensor};
+use crate::array::dtype::dispatch;
+use crate::array::{Array, Aval, DType};
+use crate::core::Tensor;
+use crate::scalar::rounding;
 
 const FIELDS: &[&str] = &["dtype", "shape", "data"];
 /// Floats that text formats have no numbers for.

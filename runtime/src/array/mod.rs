@@ -1,0 +1,14 @@
+//! Arrays without transforms: dtypes, shapes, and memory for elements. Kernels and files need no more of tensors than this.
+
+mod aval;
+pub(crate) mod dtype;
+pub(crate) mod memory;
+pub(crate) mod object_pool;
+pub(crate) mod pool;
+mod storage;
+
+pub(crate) use aval::promote;
+pub use aval::{Aval, Shape};
+pub use dtype::{DType, Element};
+pub use pool::release_memory;
+pub use storage::Array;

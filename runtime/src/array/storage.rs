@@ -1,0 +1,226 @@
+//! `Array`: concrete numbers, dense and row-major.
+
+use std::sync::Arc;
+
+use bytemuck::Pod;
+
+use super::aval::Aval;
+use super::dtype::{DType, Element};
+use super::pool::Buffer;
+
+/// Dense, row-major numbers, shared by reference count.
+///
+/// One pointer wide, because an op moves its arguments about ten times. Reshaping shares the buffer. This is what kernels
+/// take and return; users see it as [`Tensor`](crate::Tensor).
+#[derive(Clone)]
+pub struct Array(Arc<Numbers>);
+
+struct Numbers {
+    aval: Aval,
+    storage: Storage,
+}
+
+enum Storage {
+    /// Up to 16 bytes: scalars need no buffer.
+    Inline([u64; 2]),
+    Owned(Buffer),
+    /// The memory of an array that has some of its own, under another description.
+    Of(Array),
+}
+
+const INLINE: usize = 16;
+
+impl Array {
+    /// An array whose numbers are unspecified, to be written by a kernel.
+    ///
+    /// # Panics
+    /// If the size overflows the address space, or there is no memory for it.
+    #[track_caller]
+    pub fn scratch(aval: Aval) -> Array {
+        Array::with_buffer(aval, Buffer::scratch)
+    }
+
+    /// An array of zeros.
+    ///
+    /// # Panics
+    /// If the size overflows the address space, or there is no memory for it.
+    #[track_caller]
+    pub fn zeros(aval: Aval) -> Array {
+        Array::with_buffer(aval, Buffer::zeroed)
+    }
+
+    #[track_caller]
+    fn with_buffer(aval: Aval, buffer: impl FnOnce(usize) -> Buffer) -> Array {
+        let Some(size) = aval.checked_size() else { panic!("{aval} is too large to address") };
+        let bytes = size * aval.dtype.size();
+        let storage = if bytes <= INLINE { Storage::Inline([0; 2]) } else { Storage::Owned(buffer(bytes)) };
+        Array(Arc::new(Numbers { aval, storage }))
+    }
+
+    /// An array whose numbers `fill` writes, all of them.
+    ///
+    /// # Panics
+    /// If `T` is not as wide as the dtype, the size overflows the address space, or there is no memory for it.
+    #[track_caller]
+    pub fn build<T: Pod>(aval: Aval, fill: impl FnOnce(&mut [T])) -> Array {
+        let mut array = Array::scratch(aval);
+        if let Some(data) = array.unique() {
+            fill(data);
+        }
+        array
+    }
+
+    /// One number.
+    pub fn scalar<T: Element>(value: T, weak: bool) -> Array {
+        let aval = Aval { shape: super::Shape::new(), dtype: T::DTYPE, weak };
+        Array::build(aval, |data: &mut [T::Storage]| data[0] = value.store())
+    }
+
+    /// A copy of `data`, which must fill the shape.
+    ///
+    /// # Panics
+    /// If `T` is not the dtype's type, `data` does not fill the shape, or there is no memory for it.
+    #[track_caller]
+    pub fn from_slice<T: Element>(aval: Aval, data: &[T]) -> Array {
+        assert!(
+            aval.dtype == T::DTYPE && aval.checked_size() == Some(data.len()),
+            "{} numbers of {} for an array {aval}: give as many as it has elements, of its dtype",
+            data.len(),
+            T::DTYPE
+        );
+        Array::build(aval, |out: &mut [T::Storage]| {
+            for (out, value) in out.iter_mut().zip(data) {
+                *out = value.store();
+            }
+        })
+    }
+
+    /// Shape and dtype.
+    pub fn aval(&self) -> &Aval {
+        &self.0.aval
+    }
+
+    /// Sizes of the axes.
+    pub fn shape(&self) -> &[usize] {
+        &self.0.aval.shape
+    }
+
+    /// Type of the elements.
+    pub fn dtype(&self) -> DType {
+        self.0.aval.dtype
+    }
+
+    /// The number of elements.
+    pub fn size(&self) -> usize {
+        self.0.aval.size()
+    }
+
+    /// True for one element without axes.
+    pub fn is_scalar(&self) -> bool {
+        self.0.aval.shape.is_empty()
+    }
+
+    /// The numbers as their storage type: `u8` for `Bool`.
+    ///
+    /// # Panics
+    /// If `T` is not as wide as the dtype.
+    pub fn data<T: Pod>(&self) -> &[T] {
+        assert_eq!(size_of::<T>(), self.dtype().size(), "data of {} read as another type", self.dtype());
+        bytemuck::cast_slice(self.bytes())
+    }
+
+    /// The numbers for writing, if nobody else holds them.
+    ///
+    /// # Panics
+    /// If `T` is not as wide as the dtype.
+    pub fn unique<T: Pod>(&mut self) -> Option<&mut [T]> {
+        assert_eq!(size_of::<T>(), self.dtype().size(), "data of {} written as another type", self.dtype());
+        self.unique_bytes().map(bytemuck::cast_slice_mut)
+    }
+
+    /// The raw bytes for writing, if nobody else holds them.
+    pub(crate) fn unique_bytes(&mut self) -> Option<&mut [u8]> {
+        let numbers = Arc::get_mut(&mut self.0)?;
+        let bytes = numbers.aval.size() * numbers.aval.dtype.size();
+        numbers.storage.unique_bytes().map(|all| &mut all[..bytes])
+    }
+
+    /// The raw bytes, little-endian on the machines we run on.
+    pub fn bytes(&self) -> &[u8] {
+        &self.0.storage.bytes()[..self.size() * self.dtype().size()]
+    }
+
+    /// The same numbers under another shape, or another dtype of the same width: nothing is copied.
+    ///
+    /// # Panics
+    /// If the sizes in bytes differ.
+    #[track_caller]
+    pub fn with_aval(mut self, aval: Aval) -> Array {
+        let bytes = aval.checked_size().map(|size| size * aval.dtype.size());
+        assert_eq!(bytes, Some(self.size() * self.dtype().size()), "another size in bytes");
+        if let Some(numbers) = Arc::get_mut(&mut self.0) {
+            numbers.aval = aval;
+            return self;
+        }
+        let storage = match &self.0.storage {
+            Storage::Inline(words) => Storage::Inline(*words),
+            Storage::Owned(_) => Storage::Of(self.clone()),
+            Storage::Of(owner) => Storage::Of(owner.clone()),
+        };
+        Array(Arc::new(Numbers { aval, storage }))
+    }
+
+    /// This array under a new description, to be overwritten in place, if its size fits and nobody else holds it.
+    ///
+    /// # Errors
+    /// Otherwise this array as it was, and a new one to write into.
+    pub fn reuse(self, aval: Aval) -> Result<Array, (Array, Array)> {
+        if self.may_be_overwritten(&aval) {
+            Ok(self.redescribed(&aval))
+        } else {
+            Err((self, Array::scratch(aval)))
+        }
+    }
+
+    /// Whether it can be overwritten under this description.
+    pub(crate) fn may_be_overwritten(&self, aval: &Aval) -> bool {
+        self.dtype().size() == aval.dtype.size() && self.size() == aval.size() && !self.is_shared()
+    }
+
+    /// This array under another description of the same size.
+    pub(crate) fn redescribed(self, aval: &Aval) -> Array {
+        if self.aval().is(aval) { self } else { self.with_aval(aval.clone()) }
+    }
+
+    /// Whether somebody else holds the numbers.
+    ///
+    /// If not, nobody else can come to hold them, as there is nobody to get them from; this only reads counts, which
+    /// takes a fraction of the time of [`unique_bytes`](Array::unique_bytes).
+    pub(crate) fn is_shared(&self) -> bool {
+        let is_shared = |numbers: &Arc<Numbers>| Arc::strong_count(numbers) > 1;
+        is_shared(&self.0) || matches!(&self.0.storage, Storage::Of(owner) if is_shared(&owner.0))
+    }
+
+    /// Where the numbers are, to see reuse and donation.
+    pub fn address(&self) -> usize {
+        self.bytes().as_ptr().addr()
+    }
+}
+
+impl Storage {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Storage::Inline(words) => bytemuck::cast_slice(words),
+            Storage::Owned(buffer) => buffer.slice(),
+            Storage::Of(owner) => owner.0.storage.bytes(),
+        }
+    }
+
+    fn unique_bytes(&mut self) -> Option<&mut [u8]> {
+        match self {
+            Storage::Inline(words) => Some(bytemuck::cast_slice_mut(words)),
+            Storage::Owned(buffer) => Some(buffer.slice_mut()),
+            Storage::Of(owner) => Arc::get_mut(&mut owner.0)?.storage.unique_bytes(),
+        }
+    }
+}

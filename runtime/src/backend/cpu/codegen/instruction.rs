@@ -1,0 +1,104 @@
+//! What is done with a tile, step by step.
+
+use crate::array::DType;
+use crate::backend::cpu::codegen::assembler::Native;
+use crate::backend::cpu::codegen::interpreter::fold::FoldRows;
+use crate::backend::cpu::codegen::interpreter::loops::Block;
+use crate::scalar::op::{Code, Folding};
+
+/// The place of a value of a tile: inputs come first, then results, then slots.
+pub(super) type Place = u16;
+
+pub(super) struct Instruction {
+    pub action: Action,
+    pub args: [Place; 3],
+    pub out: Place,
+    /// Whether it handles a number for each row, not for each element.
+    pub by_rows: bool,
+}
+
+pub(super) enum Action {
+    Map(Map),
+    /// Repeats the number of each row along the row.
+    Expand(usize),
+    /// Reads an input that is broadcast in another way.
+    Gather,
+    /// Folds each row, by a loop for a folding and a dtype.
+    Rows(FoldRows, Folding, DType),
+    /// Adds to the accumulators of a root.
+    Root(usize),
+    /// Many of the others at once.
+    Native(Native),
+}
+
+/// A function of elements: its loop, the parameter of that, and what the loop is for.
+pub(super) struct Map {
+    pub block: Block,
+    pub parameter: i32,
+    pub code: Code,
+    /// The dtype of the last argument, and of the result.
+    pub from: DType,
+    pub to: DType,
+    pub side: Side,
+}
+
+/// Whether a number stands for many elements of an argument.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Side {
+    None,
+    /// One for all elements of this argument.
+    Number(usize),
+    /// One for all elements of a row of this argument.
+    Row(usize),
+}
+
+impl Map {
+    /// How many arguments it has.
+    pub fn args(&self) -> usize {
+        match self.code {
+            Code::Select | Code::Clamp | Code::MulAdd => 3,
+            Code::Add
+            | Code::Sub
+            | Code::Mul
+            | Code::Div
+            | Code::Rem
+            | Code::Pow
+            | Code::Max
+            | Code::Min
+            | Code::Atan2
+            | Code::And
+            | Code::Or
+            | Code::Xor
+            | Code::ShiftLeft
+            | Code::ShiftRight
+            | Code::LogAddExp
+            | Code::Eq
+            | Code::Ne
+            | Code::Lt
+            | Code::Le
+            | Code::Gt
+            | Code::Ge => 2,
+            _ => 1,
+        }
+    }
+}
+
+impl Instruction {
+    /// The places that are read.
+    pub fn reads(&self) -> &[Place] {
+        match &self.action {
+            Action::Map(map) => &self.args[..map.args()],
+            Action::Native(native) => &native.reads,
+            _ => &self.args[..1],
+        }
+    }
+
+    /// The places that are written.
+    pub fn writes(&self) -> &[Place] {
+        match &self.action {
+            Action::Root(_) => &[],
+            Action::Native(native) => &native.writes,
+            _ => std::slice::from_ref(&self.out),
+        }
+    }
+}

@@ -1,0 +1,402 @@
+//! Which loop computes which code for which dtype.
+
+use half::{bf16, f16};
+
+use super::halves::{half_compare, half_function, half_power, half_three, half_two};
+use super::loops::{
+    Angle, Block, Both, Chosen, Clamped, Converted, Cube, Direction, Either, Equal, Finite, Fused, Infinite,
+    Larger, Left, Less, LessOrEqual, LogSum, Magnitude, Minus, Modulo, Nan, Negated, NotZero, OneOf, Over,
+    Plus, Positive, Raised, Reciprocal, Right, Smaller, Square, Times, TimesPlus, Unequal, one, read,
+    swapped, three, two, with_number, with_rows, write,
+};
+use crate::array::DType;
+use crate::array::DType::{BF16, Bool, F16, F32, F64, I32, I64, U8, U32};
+use crate::kernels::unary::integer_power;
+use crate::scalar::math::Real;
+use crate::scalar::op::Code;
+use crate::scalar::op::UnaryOp;
+
+/// A loop and its parameter.
+pub(crate) type Entry = (Block, i32);
+
+/// The loop of a code whose last argument is of dtype `from` and whose result is of dtype `to`.
+///
+/// None if there is no such operation.
+pub(crate) fn entry(code: Code, from: DType, to: DType) -> Option<Entry> {
+    let block = match code {
+        Code::Function(UnaryOp::Abs) => signed(from, Sign::Magnitude)?,
+        Code::Function(UnaryOp::Sign) => signed(from, Sign::Direction)?,
+        Code::Function(op) => {
+            let at = UnaryOp::ALL.iter().position(|&other| other == op)?;
+            let block: Block = match from {
+                F32 => function::<f32>,
+                F64 => function::<f64>,
+                F16 => half_function::<f16>,
+                BF16 => half_function::<bf16>,
+                _ => return None,
+            };
+            return Some((block, at as i32));
+        }
+        Code::Power(exponent) => return Some((power(from, exponent)?, exponent)),
+        Code::Copy => copy(from.size()),
+        Code::Cast => cast(from, to)?,
+        Code::Neg => signed(from, Sign::Negated)?,
+        Code::Relu => signed(from, Sign::Positive)?,
+        Code::IsFinite => signed(from, Sign::Finite)?,
+        Code::IsNan => signed(from, Sign::Nan)?,
+        Code::IsInf => signed(from, Sign::Infinite)?,
+        Code::Not => return Some((not(from)?, i32::from(from != Bool))),
+        Code::Select => match from.size() {
+            1 => three::<Chosen<u8>>,
+            2 => three::<Chosen<u16>>,
+            4 => three::<Chosen<u32>>,
+            _ => three::<Chosen<u64>>,
+        },
+        Code::Clamp => clamp(from)?,
+        Code::MulAdd => mul_add(from)?,
+        Code::LogAddExp => match from {
+            F32 => two::<LogSum<f32>>,
+            F64 => two::<LogSum<f64>>,
+            F16 => half_two::<f16, LogSum<f32>>,
+            BF16 => half_two::<bf16, LogSum<f32>>,
+            _ => return None,
+        },
+        Code::Eq | Code::Ne | Code::Lt | Code::Le | Code::Gt | Code::Ge => compare(code, from),
+        Code::And | Code::Or | Code::Xor | Code::ShiftLeft | Code::ShiftRight => bits(code, from)?,
+        // Booleans are bytes of 0 and 1, so their sum is "or" and their product "and".
+        Code::Add | Code::Max if from == Bool => two::<Either<u8>>,
+        Code::Mul | Code::Min if from == Bool => two::<Both<u8>>,
+        _ => arithmetic(code, from)?,
+    };
+    Some((block, 0))
+}
+
+/// The loops of a code for a single number, or one for each row, at the first argument and at the second.
+pub(crate) struct Mixed {
+    pub number: [Block; 2],
+    pub rows: [Block; 2],
+}
+
+/// Those of the commonest functions.
+pub(crate) fn mixed(code: Code, dtype: DType) -> Option<Mixed> {
+    macro_rules! of {
+        ($f:ident) => {
+            Mixed {
+                number: [with_number::<$f<f32>, 0, true>, with_number::<$f<f32>, 1, false>],
+                rows: [with_rows::<$f<f32>, 0, true>, with_rows::<$f<f32>, 1, false>],
+            }
+        };
+        (swapped $f:ident) => {
+            Mixed {
+                number: [with_number::<$f<f32>, 0, false>, with_number::<$f<f32>, 1, true>],
+                rows: [with_rows::<$f<f32>, 0, false>, with_rows::<$f<f32>, 1, true>],
+            }
+        };
+    }
+    if dtype != F32 {
+        return None;
+    }
+    Some(match code {
+        Code::Add => of!(Plus),
+        Code::Sub => of!(Minus),
+        Code::Mul => of!(Times),
+        Code::Div => of!(Over),
+        Code::Max => of!(Larger),
+        Code::Min => of!(Smaller),
+        Code::Lt => of!(Less),
+        Code::Le => of!(LessOrEqual),
+        Code::Gt => of!(swapped Less),
+        Code::Ge => of!(swapped LessOrEqual),
+        _ => return None,
+    })
+}
+
+enum Sign {
+    Negated,
+    Magnitude,
+    Direction,
+    Positive,
+    Finite,
+    Nan,
+    Infinite,
+}
+
+macro_rules! each_number {
+    ($dtype:expr, $t:ident => $body:expr) => {
+        crate::array::dtype::dispatch!($dtype, $t => $body)
+    };
+}
+
+fn signed(dtype: DType, what: Sign) -> Option<Block> {
+    Some(each_number!(dtype, T => match what {
+        Sign::Negated => one::<Negated<T>> as Block,
+        Sign::Magnitude => one::<Magnitude<T>>,
+        Sign::Direction => one::<Direction<T>>,
+        Sign::Positive => one::<Positive<T>>,
+        Sign::Finite => one::<Finite<T>>,
+        Sign::Nan => one::<Nan<T>>,
+        Sign::Infinite => one::<Infinite<T>>,
+    }))
+}
+
+fn compare(code: Code, dtype: DType) -> Block {
+    macro_rules! of {
+        ($t:ty) => {
+            match code {
+                Code::Eq => two::<Equal<$t>> as Block,
+                Code::Ne => two::<Unequal<$t>>,
+                Code::Lt => two::<Less<$t>>,
+                Code::Le => two::<LessOrEqual<$t>>,
+                Code::Gt => swapped::<Less<$t>>,
+                _ => swapped::<LessOrEqual<$t>>,
+            }
+        };
+    }
+    macro_rules! of_half {
+        ($t:ty) => {
+            match code {
+                Code::Eq => half_compare::<$t, Equal<f32>, false> as Block,
+                Code::Ne => half_compare::<$t, Unequal<f32>, false>,
+                Code::Lt => half_compare::<$t, Less<f32>, false>,
+                Code::Le => half_compare::<$t, LessOrEqual<f32>, false>,
+                Code::Gt => half_compare::<$t, Less<f32>, true>,
+                _ => half_compare::<$t, LessOrEqual<f32>, true>,
+            }
+        };
+    }
+    match dtype {
+        Bool | U8 => of!(u8),
+        U32 => of!(u32),
+        I32 => of!(i32),
+        I64 => of!(i64),
+        F32 => of!(f32),
+        F64 => of!(f64),
+        F16 => of_half!(f16),
+        BF16 => of_half!(bf16),
+    }
+}
+
+fn arithmetic(code: Code, dtype: DType) -> Option<Block> {
+    macro_rules! of {
+        ($t:ty) => {
+            match code {
+                Code::Add => two::<Plus<$t>> as Block,
+                Code::Sub => two::<Minus<$t>>,
+                Code::Mul => two::<Times<$t>>,
+                Code::Div => two::<Over<$t>>,
+                Code::Rem => two::<Modulo<$t>>,
+                Code::Pow => two::<Raised<$t>>,
+                Code::Max => two::<Larger<$t>>,
+                Code::Min => two::<Smaller<$t>>,
+                Code::Atan2 if dtype.is_float() => two::<Angle<$t>>,
+                _ => return None,
+            }
+        };
+    }
+    macro_rules! of_half {
+        ($t:ty) => {
+            match code {
+                Code::Add => half_two::<$t, Plus<f32>> as Block,
+                Code::Sub => half_two::<$t, Minus<f32>>,
+                Code::Mul => half_two::<$t, Times<f32>>,
+                Code::Div => half_two::<$t, Over<f32>>,
+                Code::Rem => half_two::<$t, Modulo<f32>>,
+                Code::Pow => half_two::<$t, Raised<f32>>,
+                Code::Max => half_two::<$t, Larger<f32>>,
+                Code::Min => half_two::<$t, Smaller<f32>>,
+                Code::Atan2 => half_two::<$t, Angle<f32>>,
+                _ => return None,
+            }
+        };
+    }
+    Some(match dtype {
+        Bool => return None,
+        U8 => of!(u8),
+        U32 => of!(u32),
+        I32 => of!(i32),
+        I64 => of!(i64),
+        F32 => of!(f32),
+        F64 => of!(f64),
+        F16 => of_half!(f16),
+        BF16 => of_half!(bf16),
+    })
+}
+
+fn bits(code: Code, dtype: DType) -> Option<Block> {
+    macro_rules! of {
+        ($t:ty) => {
+            match code {
+                Code::And => two::<Both<$t>> as Block,
+                Code::Or => two::<Either<$t>>,
+                Code::Xor => two::<OneOf<$t>>,
+                Code::ShiftLeft => two::<Left<$t>>,
+                _ => two::<Right<$t>>,
+            }
+        };
+    }
+    Some(match dtype {
+        Bool | U8 => of!(u8),
+        U32 => of!(u32),
+        I32 => of!(i32),
+        I64 => of!(i64),
+        _ => return None,
+    })
+}
+
+fn cast(from: DType, to: DType) -> Option<Block> {
+    macro_rules! to {
+        ($b:ty) => {
+            each_number!(from, A => one::<Converted<A, $b>> as Block)
+        };
+    }
+    Some(match to {
+        Bool => each_number!(from, A => one::<NotZero<A>> as Block),
+        _ if from == to => copy(to.size()),
+        U8 => to!(u8),
+        U32 => to!(u32),
+        I32 => to!(i32),
+        I64 => to!(i64),
+        F16 => to!(f16),
+        BF16 => to!(bf16),
+        F32 => to!(f32),
+        F64 => to!(f64),
+    })
+}
+
+fn clamp(dtype: DType) -> Option<Block> {
+    Some(match dtype {
+        Bool => return None,
+        U8 => three::<Clamped<u8>>,
+        U32 => three::<Clamped<u32>>,
+        I32 => three::<Clamped<i32>>,
+        I64 => three::<Clamped<i64>>,
+        F32 => three::<Clamped<f32>>,
+        F64 => three::<Clamped<f64>>,
+        F16 => half_three::<f16, Clamped<f32>>,
+        BF16 => half_three::<bf16, Clamped<f32>>,
+    })
+}
+
+fn mul_add(dtype: DType) -> Option<Block> {
+    Some(match dtype {
+        Bool => return None,
+        U8 => three::<TimesPlus<u8>>,
+        U32 => three::<TimesPlus<u32>>,
+        I32 => three::<TimesPlus<i32>>,
+        I64 => three::<TimesPlus<i64>>,
+        F32 => three::<Fused<f32>>,
+        F64 => three::<Fused<f64>>,
+        // A product of two halves is exact in f32.
+        F16 => half_three::<f16, TimesPlus<f32>>,
+        BF16 => half_three::<bf16, TimesPlus<f32>>,
+    })
+}
+
+fn power(dtype: DType, exponent: i32) -> Option<Block> {
+    macro_rules! of {
+        ($t:ty) => {
+            match exponent {
+                -1 => one::<Reciprocal<$t>> as Block,
+                2 => one::<Square<$t>>,
+                3 => one::<Cube<$t>>,
+                _ => powers::<$t>,
+            }
+        };
+    }
+    Some(match dtype {
+        Bool => return None,
+        U8 => whole_powers::<u8>,
+        U32 => whole_powers::<u32>,
+        I32 => whole_powers::<i32>,
+        I64 => whole_powers::<i64>,
+        F32 => of!(f32),
+        F64 => of!(f64),
+        F16 => half_power::<f16>,
+        BF16 => half_power::<bf16>,
+    })
+}
+
+fn not(dtype: DType) -> Option<Block> {
+    Some(match dtype.size() {
+        _ if dtype.is_float() => return None,
+        1 => inverted::<1>,
+        4 => inverted::<4>,
+        _ => inverted::<8>,
+    })
+}
+
+/// Copies elements of a width.
+pub(crate) fn copy(width: usize) -> Block {
+    match width {
+        1 => copied::<1>,
+        2 => copied::<2>,
+        4 => copied::<4>,
+        _ => copied::<8>,
+    }
+}
+
+/// # Safety
+/// As [`Block`].
+unsafe fn copied<const WIDTH: usize>(args: [*const u8; 3], out: *mut u8, count: usize, _parameter: i32) {
+    // SAFETY: the caller vouches for both.
+    unsafe { std::ptr::copy_nonoverlapping(args[0], out, count * WIDTH) }
+}
+
+/// All bits, or with the parameter 0 the lowest one.
+///
+/// # Safety
+/// As [`Block`].
+unsafe fn inverted<const WIDTH: usize>(args: [*const u8; 3], out: *mut u8, count: usize, parameter: i32) {
+    let mask = if parameter == 0 { 1 } else { u8::MAX };
+    // SAFETY: the caller vouches for both.
+    let (x, out) = unsafe { (read::<u8>(args[0], count * WIDTH), write::<u8>(out, count * WIDTH)) };
+    out.iter_mut().zip(x).for_each(|(out, x)| *out = x ^ mask);
+}
+
+/// The function with this number in [`UnaryOp::ALL`].
+///
+/// # Safety
+/// As [`Block`].
+unsafe fn function<T: Real + bytemuck::Pod>(
+    args: [*const u8; 3],
+    out: *mut u8,
+    count: usize,
+    parameter: i32,
+) {
+    // SAFETY: the caller vouches for both.
+    let (x, out) = unsafe { (read::<T>(args[0], count), write::<T>(out, count)) };
+    UnaryOp::ALL[parameter as usize].map_piece(x, out);
+}
+
+/// # Safety
+/// As [`Block`].
+unsafe fn powers<T: Real + bytemuck::Pod>(args: [*const u8; 3], out: *mut u8, count: usize, parameter: i32) {
+    // SAFETY: the caller vouches for both.
+    let (x, out) = unsafe { (read::<T>(args[0], count), write::<T>(out, count)) };
+    integer_power(x, parameter, out);
+}
+
+/// Integers, whose powers wrap around.
+trait Whole: bytemuck::Pod {
+    fn raised(self, exponent: u32) -> Self;
+}
+
+macro_rules! whole {
+    ($($t:ty)*) => { $(
+        impl Whole for $t {
+            fn raised(self, exponent: u32) -> $t {
+                self.wrapping_pow(exponent)
+            }
+        }
+    )* };
+}
+
+whole! { u8 u32 i32 i64 }
+
+/// # Safety
+/// As [`Block`].
+unsafe fn whole_powers<T: Whole>(args: [*const u8; 3], out: *mut u8, count: usize, parameter: i32) {
+    // SAFETY: the caller vouches for both.
+    let (x, out) = unsafe { (read::<T>(args[0], count), write::<T>(out, count)) };
+    out.iter_mut().zip(x).for_each(|(out, x)| *out = x.raised(parameter.unsigned_abs()));
+}

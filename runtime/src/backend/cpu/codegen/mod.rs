@@ -1,0 +1,40 @@
+//! Many elementwise operations and reductions in one pass over memory.
+//!
+//! A `Recipe` says what is computed of each element; `Fused` runs it over tiles that stay in the nearest cache: one
+//! indirect call for each operation and tile, vectorised loops within. Elementwise operations perform the very roundings
+//! they perform one by one. Tiles, and the order in which reductions combine them, depend on shapes alone, so results do not depend
+//! on the number of threads.
+
+// Only code that is inlined into a function with target features is compiled for them.
+#![allow(clippy::inline_always)]
+#![allow(unsafe_code)]
+
+mod assembler;
+// Some of it is for assembled loops alone, of which other processors have none.
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
+mod instruction;
+mod interned;
+mod interpreter;
+mod plan;
+mod run;
+mod spec;
+#[cfg(test)]
+mod tests;
+mod tiling;
+
+pub(crate) use plan::{LONGEST_ROW, access};
+pub(crate) use run::{Fused, Source};
+pub(crate) use spec::{Access, Extent, Op, Owner, Recipe, supports};
+
+use crate::kernels::simd::Level;
+
+#[cfg(not(debug_assertions))]
+fn level() -> Level {
+    Level::chosen()
+}
+
+#[cfg(debug_assertions)]
+#[allow(dead_code)]
+fn level() -> Level {
+    Level::Portable
+}

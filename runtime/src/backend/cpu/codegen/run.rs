@@ -1,0 +1,501 @@
+//! Runs the instructions of a plan over all tiles.
+
+use std::cell::Cell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use smallvec::SmallVec;
+
+use super::instruction::Action;
+use super::interpreter::loops::{read, wide, write};
+use super::plan::{Input, Plan, Prologue};
+use super::spec::{Access, Extent, Recipe};
+use super::tiling::{Ahead, Held, Span, Tile};
+use crate::array::pool::Buffer;
+use crate::backend::cpu::codegen::interned::Interned;
+use crate::kernels::scratch::Scratch;
+use crate::kernels::simd::{Kernel, Level};
+use crate::kernels::threads;
+
+/// A fused kernel, ready to run.
+pub(crate) struct Fused {
+    recipe: Arc<Recipe>,
+    plan: Plan,
+    /// The plan with assembled loops.
+    native: Option<Plan>,
+}
+
+/// What is to be done with each piece of an output that is complete: the number of bytes before it, and the piece.
+type Then<'a> = &'a (dyn Fn(usize, &mut [u8]) + Sync);
+
+/// Where an input's numbers are.
+#[derive(Clone, Copy)]
+pub(crate) enum Source<'a> {
+    Bytes(&'a [u8]),
+    /// In the memory of this result, which [`Fused::in_place`] has paired with it.
+    Result(usize),
+}
+
+impl<'a> Source<'a> {
+    /// The numbers of an input that no result overwrites.
+    pub(crate) fn bytes(self) -> &'a [u8] {
+        match self {
+            Source::Bytes(bytes) => bytes,
+            Source::Result(_) => unreachable!("this input has memory of its own"),
+        }
+    }
+}
+
+/// Pointers to inputs, results and accumulators.
+struct Memory {
+    inputs: Scratch<*const u8>,
+    outs: Scratch<*mut u8>,
+}
+
+// SAFETY: inputs are only read, tiles of results are disjoint, and each piece has accumulators of its own.
+unsafe impl Sync for Memory {}
+
+/// Accumulators of all pieces.
+struct Partial(*mut u8);
+
+// SAFETY: each piece has accumulators of its own.
+unsafe impl Sync for Partial {}
+
+/// The least number of elements, as a power of two, that a piece of a reduction has.
+const PIECE_BITS: u32 = 15;
+/// Rows of a tile that are summed by themselves.
+const MANY_ROWS: usize = 8;
+/// Tiles whose sums are added up before they are added to the sums of others.
+const RECENT: usize = 32;
+/// The most pieces that a reduction is cut into.
+const MOST_PIECES: usize = 64;
+
+thread_local! {
+    /// Slots, kept between runs; and the run of pieces whose prologue they hold, 0 for none.
+    static SCRATCH: Cell<Option<(u64, Buffer)>> = const { Cell::new(None) };
+}
+
+/// The kernels of all programs: what is computed, and the sizes of the arrays of a bundle.
+///
+/// A loop that is unrolled, or a model of many equal layers, is many times the same kernel. One that is shared is assembled
+/// once, and stays in the caches of instructions and data while the program goes from one step to the next.
+static KERNELS: Interned<(Arc<Recipe>, Box<[usize]>), Fused> = Interned::new();
+
+/// Numbers runs whose pieces come one after another.
+static RUNS: AtomicU64 = AtomicU64::new(1);
+
+impl Fused {
+    /// The kernel of a recipe: the same for all who hold one of an equal recipe.
+    pub(crate) fn shared(recipe: Recipe) -> Arc<Fused> {
+        KERNELS.get((Arc::new(recipe), Box::default()), |(recipe, _)| Fused::of(Plan::new(recipe), recipe))
+    }
+
+    /// A shared kernel for several arrays, whose inputs and results follow each other, array by array.
+    ///
+    /// Single numbers are the same for all arrays.
+    pub(crate) fn bundle(recipe: Recipe, sizes: Box<[usize]>) -> Arc<Fused> {
+        let make =
+            |(recipe, sizes): &(Arc<Recipe>, Box<[usize]>)| Fused::of(Plan::bundle(recipe, sizes), recipe);
+        KERNELS.get((Arc::new(recipe), sizes), make)
+    }
+
+    /// A kernel of one's own.
+    #[cfg(test)]
+    pub(super) fn new(recipe: &Recipe) -> Fused {
+        Fused::of(Plan::new(recipe), &Arc::new(recipe.clone()))
+    }
+
+    fn of(plan: Plan, recipe: &Arc<Recipe>) -> Fused {
+        let native = plan.native(recipe);
+        Fused { recipe: recipe.clone(), plan, native }
+    }
+
+    /// What is computed; of each array, if there are several.
+    pub(crate) fn recipe(&self) -> &Recipe {
+        &self.recipe
+    }
+
+    /// Leaves everything to the interpreter.
+    #[cfg(test)]
+    pub(super) fn interpreted(self) -> Fused {
+        Fused { native: None, ..self }
+    }
+
+    /// How many loops were assembled, and how many instructions are left to the interpreter.
+    #[cfg(test)]
+    pub(super) fn assembled(&self) -> (usize, usize) {
+        let body = self.native.as_ref().map_or(&self.plan.body, |plan| &plan.body);
+        let loops = body.iter().filter(|step| matches!(step.action, Action::Native(_))).count();
+        (loops, body.len() - loops)
+    }
+
+    /// The plan for the chosen instruction set.
+    fn plan(&self) -> &Plan {
+        self.native.as_ref().filter(|_| Level::chosen() == Level::Native).unwrap_or(&self.plan)
+    }
+
+    /// Whether it computes several arrays.
+    pub(crate) fn is_bundle(&self) -> bool {
+        self.plan.parts.len() > 1
+    }
+
+    /// Which input's memory each result may be written to.
+    pub(crate) fn in_place(&self) -> &[Option<usize>] {
+        &self.plan.in_place
+    }
+
+    /// Computes all results.
+    ///
+    /// # Panics
+    /// If inputs or results differ in number or size from those of the recipe, or a result is said to hold an input that
+    /// it was not paired with.
+    pub(crate) fn run(&self, inputs: &[Source<'_>], outs: &mut [&mut [u8]]) {
+        let plan = self.plan();
+        plan.run(&plan.memory(inputs, outs));
+    }
+
+    /// As [`run`](Fused::run), with an input that arrives in the memory of a result: `product` writes it there, and calls
+    /// what it is given for each piece that is complete, with the piece and the number of bytes before it. Pieces are
+    /// whole rows if the recipe needs that.
+    ///
+    /// # Panics
+    /// As [`run`](Fused::run).
+    pub(crate) fn run_after(
+        &self,
+        inputs: &[Source<'_>],
+        outs: &mut [&mut [u8]],
+        result: usize,
+        product: &dyn Fn(&mut [u8], Then<'_>),
+    ) {
+        let plan = self.plan();
+        let memory = plan.memory(inputs, outs);
+        let Some(input) = plan.in_place[result] else { unreachable!("the input arrives in this result") };
+        let width = plan.outs[result].width;
+        let run = RUNS.fetch_add(1, Ordering::Relaxed);
+        product(outs[result], &|before, piece| {
+            let (first, count) = (before / width, piece.len() / width);
+            assert!(first + count <= plan.size, "a piece of the result");
+            let is_whole = first % plan.cols == 0 && count % plan.cols == 0;
+            assert!(is_whole || !plan.has_folds, "whole rows");
+            let held = Held { input, result, first, at: piece.as_mut_ptr(), run };
+            // SAFETY: `memory` has checked all arrays; pieces are disjoint, so nobody else writes to these elements.
+            unsafe { plan.piece(&memory, Span::Elements(first..first + count, &held), None) };
+        });
+    }
+}
+
+impl Plan {
+    fn memory(&self, inputs: &[Source<'_>], outs: &mut [&mut [u8]]) -> Memory {
+        let plan = self;
+        let parts = plan.parts.len();
+        assert_eq!(inputs.len(), parts * plan.inputs.len(), "number of inputs");
+        assert_eq!(outs.len(), parts * plan.outs.len(), "number of results");
+        for (part, outs) in plan.parts.iter().zip(outs.chunks(plan.outs.len().max(1))) {
+            for (out, described) in outs.iter().zip(&plan.outs) {
+                let count = if described.extent == Extent::Full { part.size } else { described.count };
+                assert_eq!(out.len(), count * described.width, "bytes of a result");
+            }
+        }
+        let outs: Scratch<*mut u8> = outs.iter_mut().map(|out| out.as_mut_ptr()).collect();
+        let mut pointers = Scratch::empty();
+        for (number, part) in plan.parts.iter().enumerate() {
+            let first = number * plan.inputs.len();
+            for (i, described) in plan.inputs.iter().enumerate() {
+                pointers.push(match inputs[first + i] {
+                    Source::Bytes(bytes) => {
+                        let is_full = matches!(described.access, Access::Full);
+                        let count = if is_full { part.size } else { described.count };
+                        assert!(bytes.len() >= count * described.width, "bytes of an input");
+                        bytes.as_ptr()
+                    }
+                    Source::Result(out) => {
+                        assert_eq!(plan.in_place[out], Some(first + i), "a result is paired with one input");
+                        outs[out].cast_const()
+                    }
+                });
+            }
+        }
+        Memory { inputs: pointers, outs }
+    }
+
+    fn run(&self, memory: &Memory) {
+        let plan = self;
+        let tiles = plan.tiles();
+        let work = plan.size * plan.work;
+        if plan.roots.is_empty() {
+            // Whether there are threads at all takes longer to find out than a small kernel takes.
+            let pieces = threads::pieces(work).min(tiles);
+            if pieces < 2 {
+                // SAFETY: `run` has checked all arrays, and nobody else writes to them.
+                return unsafe { self.piece(memory, Span::Tiles(0..tiles), None) };
+            }
+            let each = tiles.div_ceil(pieces);
+            return threads::parallel(tiles.div_ceil(each), &|i| {
+                // SAFETY: as above; pieces are disjoint.
+                unsafe { self.piece(memory, Span::Tiles(i * each..((i + 1) * each).min(tiles)), None) }
+            });
+        }
+        // How a reduction is cut depends on shapes alone.
+        let pieces = (plan.size >> PIECE_BITS).clamp(1, MOST_PIECES).min(tiles.max(1));
+        let each = tiles.div_ceil(pieces).max(1);
+        let pieces = tiles.div_ceil(each).max(1);
+        if pieces == 1 {
+            // SAFETY: as above.
+            return unsafe { self.piece(memory, Span::Tiles(0..tiles), None) };
+        }
+        let mut partial = Buffer::scratch(pieces * plan.root_bytes);
+        let partial = Partial(partial.slice_mut::<u8>().as_mut_ptr());
+        let whole = &partial;
+        let piece = |i: usize| {
+            // SAFETY: there are `pieces` times `root_bytes` bytes.
+            let own = unsafe { whole.0.add(i * plan.root_bytes) };
+            // SAFETY: as above.
+            unsafe { self.piece(memory, Span::Tiles(i * each..((i + 1) * each).min(tiles)), Some(own)) }
+        };
+        if threads::worth(work) {
+            threads::parallel(pieces, &piece);
+        } else {
+            (0..pieces).for_each(piece);
+        }
+        for root in &plan.roots {
+            let at = |i: usize| {
+                // SAFETY: the accumulators of piece `i`.
+                unsafe { whole.0.add(i * plan.root_bytes + root.offset) }
+            };
+            let mut step = 1;
+            while step < pieces {
+                for i in (0..pieces - step).step_by(2 * step) {
+                    // SAFETY: two different pieces, both of them finished.
+                    unsafe { (root.fold.merge)(at(i + step), root.cols, at(i)) };
+                }
+                step *= 2;
+            }
+            // SAFETY: `run` has checked that the result has room for as many numbers as there are accumulators.
+            unsafe { (root.fold.finish)(at(0), root.cols, memory.outs[root.out]) };
+        }
+    }
+
+    /// Computes some elements, leaving what is known at the end only in the accumulators at `partial`; without those, the
+    /// tiles are all there are.
+    ///
+    /// # Safety
+    /// All arrays have the sizes that the plan says, nobody else writes to these elements or
+    /// accumulators; elements outside of tiles are whole rows if anything is computed by rows.
+    unsafe fn piece(&self, memory: &Memory, span: Span<'_>, partial: Option<*mut u8>) {
+        let plan = self;
+        let bytes = plan.bytes + plan.root_bytes;
+        let mut scratch = SCRATCH.take().filter(|(_, buffer)| buffer.slice::<u8>().len() >= bytes);
+        let (holds, buffer) = scratch.get_or_insert_with(|| (0, Buffer::scratch(bytes)));
+        let run = match &span {
+            Span::Tiles(_) => 0,
+            Span::Elements(_, held) => held.run,
+        };
+        let is_ready = run != 0 && *holds == run;
+        *holds = run;
+        let base = buffer.slice_mut::<u8>().as_mut_ptr();
+        // SAFETY: there is room for accumulators behind the slots.
+        let own = partial.unwrap_or(unsafe { base.add(plan.bytes) });
+        let (inputs, outs) = (plan.inputs.len(), plan.outs.len());
+        let mut places: SmallVec<[*mut u8; 48]> = SmallVec::new();
+        places.extend(memory.inputs[..inputs].iter().map(|pointer| pointer.cast_mut()));
+        places.extend(memory.outs[..outs].iter().copied());
+        // SAFETY: each slot begins inside the buffer, which has `plan.bytes` bytes.
+        places.extend(plan.slots.iter().map(|&offset| unsafe { base.add(offset) }));
+        for (kind, input, place) in plan.prologue.iter().filter(|_| !is_ready) {
+            let (width, to) = (plan.inputs[*input].width, places[*place as usize]);
+            // SAFETY: a slot has room for a tile; the input has one number, or one for each column.
+            unsafe {
+                match kind {
+                    Prologue::Splat => expand(width, memory.inputs[*input], 1, plan.largest(), to),
+                    Prologue::Repeat => repeat(width, memory.inputs[*input], plan.cols, plan.tile_rows, to),
+                }
+            }
+        }
+        for root in &plan.roots {
+            // SAFETY: the accumulators of this piece.
+            unsafe {
+                (root.fold.clear)(own.add(root.offset), root.cols);
+                (root.fold.clear)(own.add(root.recent), root.cols);
+            }
+        }
+        let mut done = 0;
+        let mut next = plan.next(&span, 0, None);
+        while let Some((part, tile)) = next {
+            for (i, input) in plan.inputs.iter().enumerate() {
+                let at = match input.access {
+                    Access::Full => tile.first,
+                    Access::Rows => tile.row,
+                    Access::Columns => tile.column,
+                    Access::One | Access::Strided(_) => continue,
+                };
+                places[i] = match &span {
+                    // SAFETY: the tile lies inside the piece that is held.
+                    Span::Elements(_, held) if held.input == i => unsafe { held.element(at, input.width) },
+                    // SAFETY: the tile's first element is inside the array.
+                    _ => unsafe { memory.inputs[part * inputs + i].add(at * input.width).cast_mut() },
+                };
+            }
+            for (i, out) in plan.outs.iter().enumerate() {
+                let at = match out.extent {
+                    Extent::Full => tile.first,
+                    Extent::Row => tile.row,
+                    Extent::Column | Extent::Total => continue,
+                };
+                places[inputs + i] = match &span {
+                    // SAFETY: as above.
+                    Span::Elements(_, held) if held.result == i => unsafe { held.element(at, out.width) },
+                    // SAFETY: as above.
+                    _ => unsafe { memory.outs[part * outs + i].add(at * out.width) },
+                };
+            }
+            if let Span::Elements(..) = span {
+                // A tile may begin within a row then.
+                for (kind, input, place) in &plan.prologue {
+                    if let Prologue::Repeat = kind {
+                        let offset = plan.slots[*place as usize - inputs - outs];
+                        // SAFETY: the slot has a number for each column.
+                        places[*place as usize] =
+                            unsafe { base.add(offset + tile.column * plan.inputs[*input].width) };
+                    }
+                }
+            }
+            let held = match &span {
+                Span::Tiles(_) => None,
+                Span::Elements(_, held) => Some(held.input),
+            };
+            let mut ahead = Ahead::new(plan, &memory.inputs, part, &tile, held);
+            // SAFETY: places hold what the plan says.
+            unsafe { self.tile(&tile, &places, own, &mut ahead) };
+            next = plan.next(&span, part, Some(&tile));
+            done += 1;
+            if done % RECENT == 0 || next.is_none() {
+                for root in &plan.roots {
+                    // SAFETY: the accumulators of this piece.
+                    unsafe {
+                        (root.fold.merge)(own.add(root.recent), root.cols, own.add(root.offset));
+                        (root.fold.clear)(own.add(root.recent), root.cols);
+                    }
+                }
+            }
+        }
+        if partial.is_none() {
+            for root in &plan.roots {
+                // SAFETY: the result has room for as many numbers as there are accumulators.
+                unsafe { (root.fold.finish)(own.add(root.offset), root.cols, memory.outs[root.out]) };
+            }
+        }
+        SCRATCH.set(scratch);
+    }
+
+    /// Computes one tile.
+    ///
+    /// # Safety
+    /// Each place has room for the numbers of a tile, and accumulators are those of this piece.
+    unsafe fn tile(&self, tile: &Tile, places: &[*mut u8], partial: *mut u8, ahead: &mut Ahead) {
+        let plan = self;
+        for instruction in &plan.body {
+            ahead.ask();
+            let count = if instruction.by_rows { tile.rows } else { tile.count };
+            let out = places[instruction.out as usize];
+            let arg = instruction.args.map(|place| places[place as usize].cast_const());
+            // SAFETY: places hold numbers of the types that the plan chose the loops for, and no result lies where an
+            // argument does.
+            unsafe {
+                match &instruction.action {
+                    Action::Map(map) => (map.block)(arg, out, count, map.parameter),
+                    Action::Expand(width) => expand(*width, arg[0], tile.rows, tile.count / tile.rows, out),
+                    Action::Gather => {
+                        let input = instruction.args[0] as usize;
+                        gather(&plan.inputs[input], arg[0], tile.first, count, out);
+                    }
+                    Action::Rows(fold, ..) => fold(arg[0], tile.rows, plan.cols, out),
+                    Action::Native(native) => {
+                        let rows = if native.has_rows { tile.rows } else { 1 };
+                        native.run(places, rows, count / rows);
+                    }
+                    Action::Root(root) => {
+                        let root = &plan.roots[*root];
+                        let (rows, cols) =
+                            if root.is_total { (tile.count, 1) } else { (tile.rows, tile.count / tile.rows) };
+                        let recent = partial.add(root.recent + tile.column * root.fold.width);
+                        let recent = if root.is_total { partial.add(root.recent) } else { recent };
+                        if rows < MANY_ROWS {
+                            (root.fold.add)(arg[0], rows, cols, recent);
+                        } else {
+                            let own = partial.add(root.tile);
+                            (root.fold.clear)(own, cols);
+                            (root.fold.add)(arg[0], rows, cols, own);
+                            (root.fold.merge)(own, cols, recent);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Repeats each of `rows` numbers `cols` times.
+///
+/// # Safety
+/// `from` points to `rows` aligned numbers of this width, `to` to room for all.
+unsafe fn expand(width: usize, from: *const u8, rows: usize, cols: usize, to: *mut u8) {
+    // SAFETY: the caller vouches for both.
+    unsafe {
+        match width {
+            1 => wide(Expand(read::<u8>(from, rows), cols, write::<u8>(to, rows * cols))),
+            2 => wide(Expand(read::<u16>(from, rows), cols, write::<u16>(to, rows * cols))),
+            4 => wide(Expand(read::<u32>(from, rows), cols, write::<u32>(to, rows * cols))),
+            _ => wide(Expand(read::<u64>(from, rows), cols, write::<u64>(to, rows * cols))),
+        }
+    }
+}
+
+struct Expand<'a, T>(&'a [T], usize, &'a mut [T]);
+
+impl<T: Copy> Kernel for Expand<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        if self.1 == 0 {
+            return;
+        }
+        for (&x, out) in self.0.iter().zip(self.2.chunks_exact_mut(self.1)) {
+            out.fill(x);
+        }
+    }
+}
+
+/// Repeats `cols` numbers `rows` times.
+///
+/// # Safety
+/// `from` points to `cols` numbers of this width, `to` to room for all.
+unsafe fn repeat(width: usize, from: *const u8, cols: usize, rows: usize, to: *mut u8) {
+    for row in 0..rows {
+        // SAFETY: the caller vouches for both.
+        unsafe { std::ptr::copy_nonoverlapping(from, to.add(row * cols * width), cols * width) };
+    }
+}
+
+/// Reads elements `first..first + count` of an array that is broadcast.
+///
+/// # Safety
+/// `from` points to the whole array, `to` to room for the elements.
+unsafe fn gather(input: &Input, from: *const u8, first: usize, count: usize, to: *mut u8) {
+    let Access::Strided(layout) = &input.access else { unreachable!("only these are gathered") };
+    let (step, row, _) = layout.pattern();
+    let (begin, end) = (first / row, (first + count).div_ceil(row));
+    layout.rows(begin, end - begin, &mut |start, [at]| {
+        let start = begin * row + start;
+        let (low, high) = (start.max(first), (start + row).min(first + count));
+        // SAFETY: the row lies inside the array, and the part between `low` and `high` inside the result.
+        unsafe {
+            let from = from.add((at + (low - start) * step) * input.width);
+            let to = to.add((low - first) * input.width);
+            if step == 0 {
+                expand(input.width, from, 1, high - low, to);
+            } else {
+                std::ptr::copy_nonoverlapping(from, to, (high - low) * input.width);
+            }
+        }
+    });
+}

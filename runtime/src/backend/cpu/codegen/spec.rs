@@ -1,0 +1,157 @@
+//! What a fused kernel computes, and how it reads its inputs.
+
+use smallvec::SmallVec;
+
+use crate::array::DType;
+use crate::backend::cpu::codegen::interpreter::table;
+use crate::kernels::broadcast::Broadcast;
+use crate::scalar::op::{Code, Folding};
+
+/// A fused computation over `size` elements in rows of `cols`.
+///
+/// Values are numbered: the inputs first, then the result of each operation.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Recipe {
+    /// Elements of the whole space.
+    pub size: usize,
+    /// Elements of a row; all of them, where nothing happens along rows.
+    pub cols: usize,
+    pub inputs: Vec<(Access, DType)>,
+    pub ops: Vec<Op>,
+    /// The values that are results, each once, and none of them an input; and whose memory theirs is.
+    pub outs: Vec<(usize, Owner)>,
+    /// By input: whose memory its is, if that may become the memory of a result of the same owner.
+    pub dying: Vec<Option<Owner>>,
+    /// An input that arrives in the memory of a result, whoever owns that.
+    pub over: Option<(usize, usize)>,
+}
+
+/// Where an input has the number that belongs to an element of the space.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Access {
+    /// One number for all.
+    One,
+    /// A number for each.
+    Full,
+    /// A number for each row.
+    Rows,
+    /// A number for each column.
+    Columns,
+    /// Any other broadcast.
+    Strided(Broadcast<1>),
+}
+
+/// Whose memory a value is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Owner {
+    /// It belongs to the program, which uses it again.
+    Program,
+    /// It comes from the caller, or goes to them.
+    Caller,
+}
+
+/// How many numbers a value has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Extent {
+    /// One for each element.
+    Full,
+    /// One for each row.
+    Row,
+    /// One for each column, known at the end.
+    Column,
+    /// One, known at the end.
+    Total,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Op {
+    /// A function of elements; `from` is the dtype of the last argument.
+    Map { code: Code, args: SmallVec<[usize; 3]>, from: DType, to: DType, extent: Extent },
+    /// All elements of each row (`Row`), of each column (`Column`), or all there are (`Total`).
+    Fold { folding: Folding, arg: usize, dtype: DType, extent: Extent },
+}
+
+impl Recipe {
+    /// The first result that the numbers of an input may be overwritten with, piece by piece as they arrive, if the recipe can
+    /// be computed of pieces at all; and the elements a piece has to be whole rows of, if so.
+    pub fn epilogue(&self, input: usize) -> Option<(usize, Option<usize>)> {
+        let (access, dtype) = &self.inputs[input];
+        let is_partial = |op: &Op| matches!(op.extent(), Extent::Column | Extent::Total);
+        if !matches!(access, Access::Full) || self.ops.iter().any(is_partial) {
+            return None;
+        }
+        let op = |value: usize| &self.ops[value - self.inputs.len()];
+        let fits = |op: &Op| op.extent() == Extent::Full && op.dtype().size() == dtype.size();
+        let result = self.outs.iter().position(|&(value, _)| fits(op(value)))?;
+        let by_rows = self.ops.iter().any(|op| op.extent() == Extent::Row);
+        Some((result, by_rows.then_some(self.cols)))
+    }
+
+    /// Whether arrays of other sizes can be computed along, by the same operations with the same single numbers.
+    pub fn is_elementwise(&self) -> bool {
+        self.inputs.iter().all(|(access, _)| matches!(access, Access::One | Access::Full))
+            && self.ops.iter().all(|op| matches!(op, Op::Map { extent: Extent::Full, .. }))
+            && self.over.is_none()
+    }
+
+    /// Whether another recipe performs the same operations, on arrays of any size.
+    pub fn resembles(&self, other: &Recipe) -> bool {
+        let same_op = |(a, b): (&Op, &Op)| match (a, b) {
+            (
+                Op::Map { code, args, from, to, extent },
+                Op::Map { code: other, args: arguments, from: source, to: target, extent: space },
+            ) => code == other && args == arguments && from == source && to == target && extent == space,
+            _ => false,
+        };
+        self.inputs.len() == other.inputs.len()
+            && self.ops.len() == other.ops.len()
+            && self.outs == other.outs
+            && self.dying == other.dying
+            && (self.inputs.iter().zip(&other.inputs)).all(|(a, b)| a.1 == b.1 && a.0.is(&b.0))
+            && self.ops.iter().zip(&other.ops).all(same_op)
+    }
+}
+
+impl Access {
+    /// Whether two accesses of one array read the same numbers in the same order.
+    pub fn is(&self, other: &Access) -> bool {
+        match (self, other) {
+            (Access::Strided(a), Access::Strided(b)) => a == b,
+            _ => std::mem::discriminant(self) == std::mem::discriminant(other),
+        }
+    }
+}
+
+impl Op {
+    pub(super) fn dtype(&self) -> DType {
+        match self {
+            Op::Map { to, .. } => *to,
+            Op::Fold { dtype, .. } => *dtype,
+        }
+    }
+
+    pub(super) fn extent(&self) -> Extent {
+        match self {
+            Op::Map { extent, .. } | Op::Fold { extent, .. } => *extent,
+        }
+    }
+
+    pub(super) fn args(&self) -> &[usize] {
+        match self {
+            Op::Map { args, .. } => args,
+            Op::Fold { arg, .. } => std::slice::from_ref(arg),
+        }
+    }
+
+    pub(super) fn cost(&self) -> usize {
+        match self {
+            Op::Map { code, .. } => code.cost(),
+            Op::Fold { .. } => 1,
+        }
+    }
+}
+
+/// Whether there is a loop for a code: of a last argument of dtype `from` to a result of dtype `to`.
+pub(crate) fn supports(code: Code, from: DType, to: DType) -> bool {
+    table::entry(code, from, to).is_some()
+}

@@ -1,0 +1,359 @@
+use std::sync::Arc;
+
+use super::*;
+use crate::array::DType;
+use crate::kernels::simd::Level;
+use crate::scalar::op::UnaryOp;
+use crate::scalar::op::{Code, Folding};
+
+fn bytes(x: &[f32]) -> &[u8] {
+    bytemuck::cast_slice(x)
+}
+
+fn ramp(size: usize) -> Vec<f32> {
+    (0..size).map(|i| (i * 7 % 13) as f32 - 6.0).collect()
+}
+
+fn map(code: Code, args: &[usize], extent: Extent) -> Op {
+    Op::Map { code, args: args.into(), from: DType::F32, to: DType::F32, extent }
+}
+
+fn fold(folding: Folding, arg: usize, extent: Extent) -> Op {
+    Op::Fold { folding, arg, dtype: DType::F32, extent }
+}
+
+/// `x · row + column`, its sums over rows, over columns and of everything; and each less the largest of its row.
+fn everything(rows: usize, cols: usize) {
+    let (x, by_row, by_column) = (ramp(rows * cols), ramp(rows), ramp(cols));
+    let kernel = Fused::new(&Recipe {
+        size: rows * cols,
+        cols,
+        inputs: vec![
+            (Access::Full, DType::F32),
+            (access(&[rows, cols], &[rows, 1], cols), DType::F32),
+            (access(&[rows, cols], &[cols], cols), DType::F32),
+        ],
+        ops: vec![
+            map(Code::Mul, &[0, 1], Extent::Full),
+            map(Code::Add, &[3, 2], Extent::Full),
+            fold(Folding::Sum, 4, Extent::Row),
+            fold(Folding::Sum, 4, Extent::Column),
+            fold(Folding::Sum, 4, Extent::Total),
+            fold(Folding::Max, 4, Extent::Row),
+            map(Code::Sub, &[4, 8], Extent::Full),
+        ],
+        outs: [5, 6, 7, 9].map(|value| (value, Owner::Program)).to_vec(),
+        dying: vec![None; 3],
+        over: None,
+    });
+    let (mut row, mut column, mut total, mut out) =
+        (vec![0f32; rows], vec![0f32; cols], [0f32], vec![0f32; rows * cols]);
+    let mut outs: [&mut [u8]; 4] = [
+        bytemuck::cast_slice_mut(&mut row),
+        bytemuck::cast_slice_mut(&mut column),
+        bytemuck::cast_slice_mut(&mut total),
+        bytemuck::cast_slice_mut(&mut out),
+    ];
+    kernel.run(&[&x, &by_row, &by_column].map(|x| Source::Bytes(bytes(x))), &mut outs);
+    let at = |i: usize, j: usize| x[i * cols + j] * by_row[i] + by_column[j];
+    let by_rows: Vec<f32> = (0..rows).map(|i| (0..cols).map(|j| at(i, j)).sum()).collect();
+    let by_columns: Vec<f32> = (0..cols).map(|j| (0..rows).map(|i| at(i, j)).sum()).collect();
+    assert_eq!((row, column), (by_rows.clone(), by_columns), "{rows}×{cols}");
+    assert_eq!(total[0], by_rows.iter().sum::<f32>());
+    for i in 0..rows {
+        let largest = (0..cols).map(|j| at(i, j)).fold(f32::MIN, f32::max);
+        assert!((0..cols).all(|j| out[i * cols + j] == at(i, j) - largest), "{rows}×{cols} row {i}");
+    }
+}
+
+#[test]
+fn rows_columns_and_totals_agree_with_loops_in_all_kinds_of_tiles() {
+    for (rows, cols) in [(1, 2), (2, 3), (3, 2), (5, 100), (7, 511), (4, 513), (2, 3000), (500, 3), (1, 40)] {
+        everything(rows, cols);
+    }
+}
+
+#[test]
+fn any_other_broadcast_is_read_element_by_element() {
+    let shape = [3, 4, 200];
+    for other in [[3, 1, 200], [1, 4, 1], [3, 1, 1]] {
+        let (x, y) = (ramp(2400), ramp(other.iter().product()));
+        let kernel = Fused::new(&Recipe {
+            size: 2400,
+            cols: 2400,
+            inputs: vec![(Access::Full, DType::F32), (access(&shape, &other, 2400), DType::F32)],
+            ops: vec![map(Code::Add, &[0, 1], Extent::Full)],
+            outs: vec![(2, Owner::Program)],
+            dying: vec![None; 2],
+            over: None,
+        });
+        let mut out = vec![0f32; 2400];
+        kernel.run(
+            &[Source::Bytes(bytes(&x)), Source::Bytes(bytes(&y))],
+            &mut [bytemuck::cast_slice_mut(&mut out)],
+        );
+        for (flat, &found) in out.iter().enumerate() {
+            let (i, j, k) = (flat / 800, flat / 200 % 4, flat % 200);
+            let at = |index: usize, axis: usize| if other[axis] == 1 { 0 } else { index };
+            let position = (at(i, 0) * other[1] + at(j, 1)) * other[2] + at(k, 2);
+            assert_eq!(found, x[flat] + y[position], "{other:?} at {flat}");
+        }
+    }
+}
+
+#[test]
+fn a_result_may_take_the_memory_of_an_input_that_the_same_operation_reads() {
+    let kernel = Fused::new(&Recipe {
+        size: 1000,
+        cols: 1000,
+        inputs: vec![(Access::Full, DType::F32), (Access::One, DType::F32)],
+        ops: vec![map(Code::Mul, &[0, 1], Extent::Full), map(Code::Sub, &[0, 2], Extent::Full)],
+        outs: vec![(3, Owner::Caller)],
+        dying: vec![Some(Owner::Caller); 2],
+        over: None,
+    });
+    assert_eq!(kernel.in_place(), [Some(0)]);
+    let (mut x, half) = (ramp(1000), [0.5f32]);
+    let expected: Vec<f32> = x.iter().map(|x| x - x * 0.5).collect();
+    let sources = [Source::Result(0), Source::Bytes(bytes(&half))];
+    kernel.run(&sources, &mut [bytemuck::cast_slice_mut(&mut x)]);
+    assert_eq!(x, expected);
+}
+
+#[test]
+fn there_is_no_loop_for_what_a_dtype_does_not_have() {
+    assert!(!supports(Code::Function(crate::scalar::op::UnaryOp::Exp), DType::I32, DType::I32));
+    assert!(!supports(Code::Xor, DType::F32, DType::F32) && !supports(Code::Clamp, DType::Bool, DType::Bool));
+    assert!(
+        supports(Code::Cast, DType::F16, DType::Bool) && supports(Code::Select, DType::Bool, DType::Bool)
+    );
+}
+
+/// Numbers from a seed, one after another.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (self.0 >> 33) as usize % sides
+    }
+}
+
+/// A recipe of up to 40 operations over numbers and truth values, and of folds of rows.
+fn random_recipe(dice: &mut Dice, rows: usize, cols: usize) -> Recipe {
+    const ONE: [Code; 24] = [
+        Code::Neg,
+        Code::Relu,
+        Code::Copy,
+        Code::Power(-1),
+        Code::Power(2),
+        Code::Power(3),
+        Code::Function(UnaryOp::Abs),
+        Code::Function(UnaryOp::Sign),
+        Code::Function(UnaryOp::Exp),
+        Code::Function(UnaryOp::Exp2),
+        Code::Function(UnaryOp::Expm1),
+        Code::Function(UnaryOp::Log),
+        Code::Function(UnaryOp::Log2),
+        Code::Function(UnaryOp::Log1p),
+        Code::Function(UnaryOp::Sqrt),
+        Code::Function(UnaryOp::Rsqrt),
+        Code::Function(UnaryOp::Tanh),
+        Code::Function(UnaryOp::Logistic),
+        Code::Function(UnaryOp::Erf),
+        Code::Function(UnaryOp::Floor),
+        Code::Function(UnaryOp::Ceil),
+        Code::Function(UnaryOp::Round),
+        Code::Function(UnaryOp::Trunc),
+        Code::Function(UnaryOp::Sin),
+    ];
+    const TWO: [Code; 6] = [Code::Add, Code::Sub, Code::Mul, Code::Div, Code::Max, Code::Min];
+    const RELATIONS: [Code; 6] = [Code::Eq, Code::Ne, Code::Lt, Code::Le, Code::Gt, Code::Ge];
+    const CLASSES: [Code; 4] = [Code::IsNan, Code::IsInf, Code::IsFinite, Code::Cast];
+    const LOGIC: [Code; 4] = [Code::And, Code::Or, Code::Xor, Code::Not];
+    const FOLDINGS: [Folding; 4] = [Folding::Sum, Folding::Prod, Folding::Max, Folding::Min];
+    let mut inputs = vec![(Access::Full, DType::F32), (Access::Full, DType::Bool)];
+    let shapes: [&[usize]; 4] = [&[rows, cols], &[rows, 1], &[cols], &[1]];
+    inputs.extend((0..dice.roll(5)).map(|_| (access(&[rows, cols], shapes[dice.roll(4)], cols), DType::F32)));
+    // Values for each element, and for each row.
+    let mut numbers: Vec<(usize, Extent)> = Vec::new();
+    let mut truths = vec![1];
+    for (value, (access, dtype)) in inputs.iter().enumerate() {
+        if *dtype == DType::F32 {
+            let extent = if matches!(access, Access::Rows) { Extent::Row } else { Extent::Full };
+            numbers.push((value, extent));
+        }
+    }
+    let mut ops: Vec<Op> = Vec::new();
+    for _ in 0..2 + dice.roll(40) {
+        let value = inputs.len() + ops.len();
+        // Recent values more often, so that chains grow.
+        let mut pick = |from: &[(usize, Extent)]| {
+            let recent = from.len().saturating_sub(6);
+            if dice.roll(3) == 0 {
+                from[dice.roll(from.len())]
+            } else {
+                from[recent + dice.roll(from.len() - recent)]
+            }
+        };
+        let (x, y, z) = (pick(&numbers), pick(&numbers), pick(&numbers));
+        let all_rows = |args: &[(usize, Extent)]| {
+            if args.iter().all(|&(_, extent)| extent == Extent::Row) { Extent::Row } else { Extent::Full }
+        };
+        let map = |code: Code, args: &[usize], from: DType, to: DType, extent: Extent| Op::Map {
+            code,
+            args: args.into(),
+            from,
+            to,
+            extent,
+        };
+        let f32s = DType::F32;
+        let truth = truths[dice.roll(truths.len())];
+        let other = truths[dice.roll(truths.len())];
+        let op = match dice.roll(12) {
+            0..4 => {
+                let extent = all_rows(&[x, y]);
+                map(TWO[dice.roll(6)], &[x.0, y.0], f32s, f32s, extent)
+            }
+            4..6 => map(ONE[dice.roll(ONE.len())], &[x.0], f32s, f32s, x.1),
+            6 => map(Code::MulAdd, &[x.0, y.0, z.0], f32s, f32s, all_rows(&[x, y, z])),
+            7 => map(Code::Clamp, &[x.0, y.0, z.0], f32s, f32s, all_rows(&[x, y, z])),
+            8 => map(Code::Select, &[truth, x.0, y.0], f32s, f32s, Extent::Full),
+            9 => match dice.roll(4) {
+                0 => map(CLASSES[dice.roll(4)], &[x.0], f32s, DType::Bool, Extent::Full),
+                1 => {
+                    let code = LOGIC[dice.roll(4)];
+                    let args = [truth, other];
+                    let args = if code == Code::Not { &args[..1] } else { &args };
+                    map(code, args, DType::Bool, DType::Bool, Extent::Full)
+                }
+                2 => map(Code::Cast, &[truth], DType::Bool, f32s, Extent::Full),
+                _ => map(RELATIONS[dice.roll(6)], &[x.0, y.0], f32s, DType::Bool, Extent::Full),
+            },
+            _ if x.1 == Extent::Full => fold(FOLDINGS[dice.roll(4)], x.0, Extent::Row),
+            _ => map(Code::Add, &[x.0, y.0], f32s, f32s, all_rows(&[x, y])),
+        };
+        if op.dtype() == DType::Bool {
+            truths.push(value);
+        } else {
+            numbers.push((value, op.extent()));
+        }
+        ops.push(op);
+    }
+    // What nobody reads is a result, and so are some others.
+    let is_read = |value: usize| ops.iter().any(|op| op.args().contains(&value));
+    let values = inputs.len()..inputs.len() + ops.len();
+    let outs: Vec<usize> = values.filter(|&value| !is_read(value) || dice.roll(5) == 0).collect();
+    Recipe {
+        size: rows * cols,
+        cols,
+        dying: (0..inputs.len()).map(|_| (dice.roll(2) == 0).then_some(Owner::Caller)).collect(),
+        inputs,
+        outs: outs.into_iter().map(|value| (value, Owner::Caller)).collect(),
+        ops,
+        over: None,
+    }
+}
+
+/// The bytes of all results, where each NaN is the same one: which of two an operation hands on is not said.
+fn results(kernel: &Fused, recipe: &Recipe, inputs: &[Vec<u8>], rows: usize, cols: usize) -> Vec<Vec<u8>> {
+    let pairs = kernel.in_place().to_vec();
+    let mut outs: Vec<Vec<u8>> = (recipe.outs.iter().zip(&pairs))
+        .map(|(&(value, _), pair)| {
+            let op = &recipe.ops[value - recipe.inputs.len()];
+            let count = if op.extent() == Extent::Row { rows } else { rows * cols };
+            pair.map_or_else(|| vec![0; count * op.dtype().size()], |input| inputs[input].clone())
+        })
+        .collect();
+    let source = |(i, bytes): (usize, &'_ Vec<u8>)| match pairs.iter().position(|&pair| pair == Some(i)) {
+        Some(out) => Err(out),
+        None => Ok(bytes.clone()),
+    };
+    let kept: Vec<Result<Vec<u8>, usize>> = inputs.iter().enumerate().map(source).collect();
+    let sources: Vec<Source<'_>> = (kept.iter())
+        .map(|kept| match kept {
+            Ok(bytes) => Source::Bytes(bytes),
+            Err(out) => Source::Result(*out),
+        })
+        .collect();
+    let mut slices: Vec<&mut [u8]> = outs.iter_mut().map(Vec::as_mut_slice).collect();
+    kernel.run(&sources, &mut slices);
+    for (out, &(value, _)) in outs.iter_mut().zip(&recipe.outs) {
+        if recipe.ops[value - recipe.inputs.len()].dtype() == DType::F32 {
+            for x in bytemuck::cast_slice_mut::<u8, f32>(out).iter_mut().filter(|x| x.is_nan()) {
+                *x = f32::NAN;
+            }
+        }
+    }
+    outs
+}
+
+const RARE: [f32; 6] = [0.0, -0.0, f32::INFINITY, f32::NEG_INFINITY, f32::NAN, 1e-40];
+
+#[test]
+fn assembled_loops_give_the_bits_of_the_interpreter() {
+    let mut dice = Dice(7);
+    let (mut loops, mut others) = (0, 0);
+    for case in 0..400 {
+        let (rows, cols) = (1 + dice.roll(40), [1, 3, 15, 16, 17, 64, 100, 130, 600][dice.roll(9)]);
+        let recipe = random_recipe(&mut dice, rows, cols);
+        let inputs: Vec<Vec<u8>> = (recipe.inputs.iter())
+            .map(|(access, dtype)| {
+                let count = match access {
+                    Access::One => 1,
+                    Access::Full => rows * cols,
+                    Access::Rows => rows,
+                    _ => cols,
+                };
+                let number = |dice: &mut Dice| match dice.roll(20) {
+                    0 => RARE[dice.roll(6)],
+                    _ => (dice.roll(4001) as f32 - 2000.0) / 300.0,
+                };
+                match dtype {
+                    DType::Bool => (0..count).map(|_| dice.roll(2) as u8).collect(),
+                    _ => (0..count).flat_map(|_| number(&mut dice).to_ne_bytes()).collect(),
+                }
+            })
+            .collect();
+        let kernel = Fused::new(&recipe);
+        loops += kernel.assembled().0;
+        others += kernel.assembled().1;
+        let assembled = results(&kernel, &recipe, &inputs, rows, cols);
+        let interpreted = results(&Fused::new(&recipe).interpreted(), &recipe, &inputs, rows, cols);
+        assert!(assembled == interpreted, "case {case}: {rows}×{cols}");
+    }
+    // Sines, and folds of the shortest and longest rows, have no loops.
+    assert!(Level::best() < Level::Native || loops > 2 * others, "{loops} loops, {others} others");
+}
+
+/// `tanh(x + 1)` of so many elements.
+fn small(size: usize) -> Recipe {
+    Recipe {
+        size,
+        cols: size,
+        inputs: vec![(Access::Full, DType::F32), (Access::One, DType::F32)],
+        ops: vec![
+            map(Code::Add, &[0, 1], Extent::Full),
+            map(Code::Function(UnaryOp::Tanh), &[2], Extent::Full),
+        ],
+        outs: vec![(3, Owner::Program)],
+        dying: vec![None; 2],
+        over: None,
+    }
+}
+
+#[test]
+fn equal_recipes_share_a_kernel_as_long_as_somebody_holds_it() {
+    let first = Fused::shared(small(1234));
+    assert!(Arc::ptr_eq(&first, &Fused::shared(small(1234))));
+    assert!(!Arc::ptr_eq(&first, &Fused::shared(small(1235))));
+    let in_place = Recipe { dying: vec![Some(Owner::Program), None], ..small(1234) };
+    assert!(!Arc::ptr_eq(&first, &Fused::shared(in_place)));
+    let bundle = |sizes: &[usize]| Fused::bundle(small(1234), sizes.into());
+    let second = bundle(&[1234, 7]);
+    assert!(Arc::ptr_eq(&second, &bundle(&[1234, 7])));
+    assert!(!Arc::ptr_eq(&second, &bundle(&[1234, 8])) && !Arc::ptr_eq(&first, &second));
+    let gone = Arc::downgrade(&first);
+    drop(first);
+    assert!(gone.upgrade().is_none(), "its memory is given back");
+}

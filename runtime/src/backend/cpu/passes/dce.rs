@@ -1,0 +1,25 @@
+//! Drops equations and constants nobody uses.
+
+use crate::core::Graph;
+
+impl Graph {
+    pub(crate) fn dce(mut self) -> Graph {
+        let mut live = vec![false; self.avals.len()];
+        for out in &self.outs {
+            live[out.index()] = true;
+        }
+        let mut kept = Vec::with_capacity(self.eqns.len());
+        for eqn in self.eqns.into_iter().rev() {
+            if eqn.outs.iter().any(|out| live[out.index()]) {
+                for arg in &eqn.args {
+                    live[arg.index()] = true;
+                }
+                kept.push(eqn);
+            }
+        }
+        kept.reverse();
+        self.eqns = kept;
+        self.consts.retain(|(var, _)| live[var.index()]);
+        self
+    }
+}

@@ -1,0 +1,397 @@
+//! A group of equations as one primitive.
+
+use std::sync::Arc;
+
+use rustc_hash::{FxHashMap, FxHashSet};
+use smallvec::SmallVec;
+
+use super::group::Group;
+use super::role::{Role, role};
+use crate::array::{Array, Aval, DType};
+use crate::backend::cpu::codegen::{Access, Extent, Fused, Op, Owner, Recipe, Source, access};
+use crate::core::primitive::{Args, Outs, Primitive};
+use crate::core::trace::Axis;
+use crate::core::{Eqn, Graph, Var};
+use crate::error::{Error, Result};
+use crate::scalar::op::Code;
+
+/// Several equations in one kernel.
+#[derive(Clone)]
+pub(crate) struct Fusion(Arc<Body>);
+
+struct Body {
+    /// The equations, to be printed and counted.
+    graph: Graph,
+    kernel: Arc<Fused>,
+}
+
+impl Fusion {
+    pub(crate) fn kernel(&self) -> &Arc<Fused> {
+        &self.0.kernel
+    }
+
+    pub(crate) fn graph(&self) -> &Graph {
+        &self.0.graph
+    }
+
+    pub(super) fn recipe(&self) -> &Recipe {
+        self.0.kernel.recipe()
+    }
+
+    /// The same for an input that arrives piece by piece in the memory of a result, if that is possible: that result, and the
+    /// elements a piece has to be whole rows of, if it has to.
+    pub(crate) fn after(&self, input: usize) -> Option<(Fusion, usize, Option<usize>)> {
+        if self.0.kernel.is_bundle() {
+            return None;
+        }
+        let (result, row) = self.recipe().epilogue(input)?;
+        let kernel = Fused::shared(Recipe { over: Some((input, result)), ..self.recipe().clone() });
+        let body = Body { graph: self.0.graph.clone(), kernel };
+        Some((Fusion(Arc::new(body)), result, row))
+    }
+
+    /// Several fusions that resemble each other as one, whose inputs and results follow each other.
+    pub(super) fn bundle(fusions: &[&Fusion]) -> Fusion {
+        let sizes = fusions.iter().map(|fusion| fusion.recipe().size).collect();
+        let mut graph = Graph { avals: vec![], inputs: vec![], consts: vec![], eqns: vec![], outs: vec![] };
+        fusions.iter().for_each(|fusion| graph.append(&fusion.0.graph));
+        let kernel = Fused::bundle(fusions[0].recipe().clone(), sizes);
+        Fusion(Arc::new(Body { graph, kernel }))
+    }
+}
+
+impl PartialEq for Fusion {
+    fn eq(&self, other: &Fusion) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Primitive for Fusion {
+    fn name(&self) -> &'static str {
+        "fusion"
+    }
+
+    fn infer(&self, _args: &[&Aval]) -> Result<Outs<Aval>> {
+        Ok(self.0.graph.outs.iter().map(|&var| self.0.graph.aval(var).clone()).collect())
+    }
+
+    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
+        let mut args: SmallVec<[Option<Array>; 8]> = args.into_iter().map(Some).collect();
+        let mut sources: SmallVec<[Option<usize>; 8]> = SmallVec::from_elem(None, args.len());
+        let mut results: Outs<Array> = Outs::new();
+        for (i, (aval, pair)) in outs.into_iter().zip(self.0.kernel.in_place()).enumerate() {
+            let Some((input, array)) = pair.and_then(|input| Some((input, args[input].take()?))) else {
+                results.push(Array::scratch(aval));
+                continue;
+            };
+            match array.reuse(aval) {
+                Ok(array) => {
+                    sources[input] = Some(i);
+                    results.push(array);
+                }
+                Err((array, fresh)) => {
+                    args[input] = Some(array);
+                    results.push(fresh);
+                }
+            }
+        }
+        let sources: SmallVec<[Source<'_>; 16]> = (args.iter().zip(&sources))
+            .map(|(arg, source)| match (arg, source) {
+                (_, Some(result)) => Source::Result(*result),
+                (Some(arg), None) => Source::Bytes(arg.bytes()),
+                (None, None) => unreachable!("what was taken is a result's memory"),
+            })
+            .collect();
+        let mut memory: SmallVec<[&mut [u8]; 8]> = SmallVec::new();
+        for result in &mut results {
+            match result.unique_bytes() {
+                Some(bytes) => memory.push(bytes),
+                None => unreachable!("results are new or were given away"),
+            }
+        }
+        self.0.kernel.run(&sources, &mut memory);
+        drop(memory);
+        Ok(results)
+    }
+
+    fn batch(&self, _axis: &Axis, _args: Args, _mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
+        Err(Error::msg("a fused kernel is made after all transforms"))
+    }
+
+    fn flops(&self, _args: &[&Aval], _outs: &[&Aval]) -> u64 {
+        self.0.graph.flops(0..self.0.graph.len())
+    }
+}
+
+/// The equations in braces, one a line.
+impl std::fmt::Debug for Fusion {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let text = self.0.graph.to_string();
+        write!(f, "fusion {}", text.replace('\n', "\n    "))
+    }
+}
+
+/// Makes equations of groups.
+pub(super) struct Builder<'a> {
+    graph: &'a Graph,
+    pub avals: Vec<Aval>,
+    pub consts: Vec<(Var, Array)>,
+    /// Values that are one number by their creation: that number, and its constant once it is needed.
+    numbers: FxHashMap<Var, (f64, Option<Var>)>,
+    /// Constants of one number.
+    scalars: FxHashMap<Var, Array>,
+    /// What callers give, and what they get.
+    given: FxHashSet<Var>,
+    taken: FxHashSet<Var>,
+}
+
+/// The kernel of one group while it is put together.
+struct Draft<'a> {
+    graph: &'a Graph,
+    cols: usize,
+    /// What is read from outside: the variable, how, and of which dtype.
+    inputs: Vec<(Var, Access, DType)>,
+    /// Operations, whose arguments are inputs, or operations counted from `FIRST`.
+    ops: Vec<Op>,
+    values: FxHashMap<Var, usize>,
+}
+
+/// Operations are numbered from here until all inputs are known.
+const FIRST: usize = 1 << 32;
+
+impl<'a> Builder<'a> {
+    pub fn new(graph: &'a Graph) -> Builder<'a> {
+        let created = graph.eqns.iter().filter(|eqn| eqn.args.is_empty() && eqn.outs.len() == 1);
+        let numbers =
+            created.filter_map(|eqn| Some((eqn.outs[0], (eqn.primitive.uniform(&[])?, None)))).collect();
+        let scalars = graph.consts.iter().filter(|(_, array)| array.is_scalar()).cloned().collect();
+        Builder {
+            graph,
+            avals: graph.avals.clone(),
+            consts: graph.consts.clone(),
+            numbers,
+            scalars,
+            given: graph.inputs.iter().copied().collect(),
+            taken: graph.outs.iter().copied().collect(),
+        }
+    }
+
+    pub fn fusion(
+        &mut self,
+        group: &Group,
+        members: &[usize],
+        dies: &dyn Fn(Var) -> bool,
+        is_read_after: &dyn Fn(Var) -> bool,
+    ) -> Eqn {
+        let graph = self.graph;
+        let mut draft = Draft {
+            graph,
+            cols: group.cols.unwrap_or_else(|| natural_cols(graph, group, members)),
+            inputs: Vec::new(),
+            ops: Vec::new(),
+            values: FxHashMap::default(),
+        };
+        for &member in members {
+            self.member(&mut draft, group, member);
+        }
+        let mut outs: Vec<(Var, usize)> = Vec::new();
+        for &member in members {
+            let var = graph.eqns[member].outs[0];
+            if !is_read_after(var) {
+                continue;
+            }
+            let mut value = draft.values[&var];
+            if outs.iter().any(|&(_, other)| other == value) {
+                let (dtype, extent) = (graph.aval(var).dtype, group.values[&var]);
+                value = draft.map(Code::Copy, [value].into_iter().collect(), dtype, dtype, extent);
+            }
+            outs.push((var, value));
+        }
+        let Draft { cols, inputs, ops, .. } = draft;
+        let count = inputs.len();
+        let number = |value: usize| if value >= FIRST { value - FIRST + count } else { value };
+        let ops = ops
+            .into_iter()
+            .map(|op| match op {
+                Op::Map { code, args, from, to, extent } => {
+                    Op::Map { code, args: args.into_iter().map(number).collect(), from, to, extent }
+                }
+                Op::Fold { folding, arg, dtype, extent } => {
+                    Op::Fold { folding, arg: number(arg), dtype, extent }
+                }
+            })
+            .collect();
+        // One array read in two ways is not overwritten.
+        let once = |var: Var| inputs.iter().filter(|(other, ..)| *other == var).count() == 1;
+        let recipe = Recipe {
+            size: group.size,
+            cols,
+            dying: inputs
+                .iter()
+                .map(|(var, access, _)| {
+                    let may_end = matches!(access, Access::Full) && dies(*var) && once(*var);
+                    may_end.then(|| owner(&self.given, *var))
+                })
+                .collect(),
+            inputs: inputs.iter().map(|(_, access, dtype)| (access.clone(), *dtype)).collect(),
+            ops,
+            outs: outs.iter().map(|&(var, value)| (number(value), owner(&self.taken, var))).collect(),
+            over: None,
+        };
+        let args: Args<Var> = inputs.iter().map(|(var, ..)| *var).collect();
+        let outs: Outs<Var> = outs.iter().map(|(var, _)| *var).collect();
+        let graph = self.part(&args, members, &outs);
+        let last = &self.graph.eqns[members[members.len() - 1]];
+        let kernel = Fused::shared(recipe);
+        let primitive = Arc::new(Fusion(Arc::new(Body { graph, kernel })));
+        Eqn { primitive, args, outs, location: last.location, place: last.place.clone() }
+    }
+
+    fn member(&mut self, draft: &mut Draft<'_>, group: &Group, member: usize) {
+        let graph = self.graph;
+        let eqn = &graph.eqns[member];
+        let out = eqn.outs[0];
+        let extent = group.values[&out];
+        let Some(role) = role(graph, eqn) else { unreachable!("a member of a group has a role") };
+        let value = match role {
+            Role::Reshape => draft.values[&eqn.args[0]],
+            Role::Map(code) => {
+                let args = eqn.args.iter().map(|&arg| self.operand(draft, eqn, arg, extent)).collect();
+                let from = graph.aval(eqn.args[eqn.args.len() - 1]).dtype;
+                draft.map(code, args, from, graph.aval(out).dtype, extent)
+            }
+            Role::Rows(folding, _) | Role::Columns(folding, _) | Role::Total(folding) => {
+                let dtype = graph.aval(out).dtype;
+                let arg = match draft.values.get(&eqn.args[0]) {
+                    Some(&value) => value,
+                    None => draft.input(eqn.args[0], Access::Full),
+                };
+                draft.ops.push(Op::Fold { folding, arg, dtype, extent });
+                FIRST + draft.ops.len() - 1
+            }
+        };
+        draft.values.insert(out, value);
+    }
+
+    fn operand(&mut self, draft: &mut Draft<'_>, eqn: &Eqn, arg: Var, extent: Extent) -> usize {
+        if let Some(&value) = draft.values.get(&arg) {
+            return value;
+        }
+        if let Some(number) = self.number(arg) {
+            return draft.input_of(number, Access::One, self.avals[number.index()].dtype);
+        }
+        let (out, shape) = (&self.graph.aval(eqn.outs[0]).shape, &self.graph.aval(arg).shape);
+        let access = match extent {
+            Extent::Row => match access(out, shape, usize::MAX) {
+                Access::Full => Access::Rows,
+                other => other,
+            },
+            _ => access(out, shape, draft.cols),
+        };
+        draft.input(arg, access)
+    }
+
+    /// A constant of this one number, for a value that is the same everywhere by its creation.
+    fn number(&mut self, var: Var) -> Option<Var> {
+        let (value, constant) = self.numbers.get_mut(&var)?;
+        if constant.is_none() {
+            let array = crate::ops::scalar_array(*value, self.graph.aval(var).dtype, false);
+            let number = Var(self.avals.len() as u32);
+            self.avals.push(array.aval().clone());
+            self.consts.push((number, array.clone()));
+            self.scalars.insert(number, array);
+            *constant = Some(number);
+        }
+        *constant
+    }
+
+    /// The members as a graph with variables of its own.
+    fn part(&self, args: &[Var], members: &[usize], outs: &[Var]) -> Graph {
+        let mut avals = Vec::new();
+        let mut names: FxHashMap<Var, Var> = FxHashMap::default();
+        let mut name = |var: Var| {
+            *names.entry(var).or_insert_with(|| {
+                avals.push(self.avals[var.index()].clone());
+                Var(avals.len() as u32 - 1)
+            })
+        };
+        let inputs =
+            args.iter().filter(|arg| !self.scalars.contains_key(arg)).map(|&arg| name(arg)).collect();
+        let scalar = |arg: &Var| Some((name(*arg), self.scalars.get(arg)?.clone()));
+        let consts = args.iter().filter_map(scalar).collect();
+        let eqns = members
+            .iter()
+            .map(|&member| {
+                let eqn = &self.graph.eqns[member];
+                let read =
+                    |&arg: &Var| name(self.numbers.get(&arg).and_then(|&(_, number)| number).unwrap_or(arg));
+                let args = eqn.args.iter().map(read).collect();
+                let outs = eqn.outs.iter().map(|&out| name(out)).collect();
+                Eqn {
+                    primitive: eqn.primitive.clone(),
+                    args,
+                    outs,
+                    location: eqn.location,
+                    place: eqn.place.clone(),
+                }
+            })
+            .collect();
+        let outs = outs.iter().map(|&out| name(out)).collect();
+        Graph { avals, inputs, consts, eqns, outs }
+    }
+}
+
+impl Draft<'_> {
+    fn map(
+        &mut self,
+        code: Code,
+        args: SmallVec<[usize; 3]>,
+        from: DType,
+        to: DType,
+        extent: Extent,
+    ) -> usize {
+        self.ops.push(Op::Map { code, args, from, to, extent });
+        FIRST + self.ops.len() - 1
+    }
+
+    fn input(&mut self, var: Var, access: Access) -> usize {
+        let dtype = self.graph.aval(var).dtype;
+        self.input_of(var, access, dtype)
+    }
+
+    fn input_of(&mut self, var: Var, access: Access, dtype: DType) -> usize {
+        let same = |other: &(Var, Access, DType)| other.0 == var && other.1.is(&access);
+        if let Some(at) = self.inputs.iter().position(same) {
+            return at;
+        }
+        self.inputs.push((var, access, dtype));
+        self.inputs.len() - 1
+    }
+}
+
+fn owner(callers: &FxHashSet<Var>, var: Var) -> Owner {
+    if callers.contains(&var) { Owner::Caller } else { Owner::Program }
+}
+
+/// The length of a row under which most broadcasts are simple.
+fn natural_cols(graph: &Graph, group: &Group, members: &[usize]) -> usize {
+    let mut votes: Vec<(usize, usize)> = Vec::new();
+    for &member in members {
+        let eqn = &graph.eqns[member];
+        for &arg in eqn.args.iter().filter(|arg| !group.values.contains_key(arg)) {
+            let Access::Strided(layout) = access(&graph.aval(eqn.outs[0]).shape, &graph.aval(arg).shape, 0)
+            else {
+                continue;
+            };
+            let (_, row, between) = layout.pattern();
+            if !matches!(between, Some(0 | 1)) {
+                continue;
+            }
+            match votes.iter_mut().find(|(_, cols)| *cols == row) {
+                Some((count, _)) => *count += 1,
+                None => votes.push((1, row)),
+            }
+        }
+    }
+    votes.into_iter().max().map_or(group.size, |(_, cols)| cols)
+}

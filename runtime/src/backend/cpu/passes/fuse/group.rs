@@ -1,0 +1,450 @@
+//! Which equations run together.
+
+use std::cell::RefCell;
+
+use rustc_hash::FxHashMap;
+
+use super::role::{Role, role};
+use crate::backend::cpu::codegen::{Access, Extent, LONGEST_ROW, access};
+use crate::core::{Eqn, Graph, Var};
+
+/// Equations of one kernel; the registers of a tile have to stay in the nearest cache.
+const LARGEST: usize = 64;
+/// Elements of a reduction that is a fused kernel by itself.
+const SMALL: usize = 1 << 12;
+/// Groups looked at for a way around, before a merger is given up.
+const PATIENCE: usize = 200;
+/// Readers of a group that are too many to look at.
+const MANY: usize = 256;
+
+/// Equations that share one space of elements.
+#[derive(Debug)]
+pub(super) struct Group {
+    pub members: Vec<usize>,
+    /// Elements of the space.
+    pub size: usize,
+    /// Elements of a row, if anything depends on it.
+    pub cols: Option<usize>,
+    /// What the members make.
+    pub values: FxHashMap<Var, Extent>,
+    /// More than that of any group it reads from.
+    level: usize,
+    /// How often its members' values are read, by others or by themselves.
+    readers: usize,
+}
+
+pub(super) struct Groups {
+    all: Vec<Group>,
+    /// By equation.
+    group_of: Vec<usize>,
+    roles: Vec<Option<Role>>,
+}
+
+struct Search<'a> {
+    graph: &'a Graph,
+    /// By variable.
+    made_by: Vec<Option<usize>>,
+    read_by: Vec<Vec<usize>>,
+    found: Groups,
+    above: RefCell<Seen>,
+    below: RefCell<Seen>,
+}
+
+/// What an equation would be in a group.
+struct Place {
+    extent: Extent,
+    cols: Option<usize>,
+}
+
+impl Group {
+    fn of(equation: usize, readers: usize) -> Group {
+        Group {
+            members: vec![equation],
+            size: 0,
+            cols: None,
+            values: FxHashMap::default(),
+            level: 0,
+            readers,
+        }
+    }
+}
+
+impl Groups {
+    pub fn of(graph: &Graph) -> Groups {
+        let roles = graph.eqns.iter().map(|eqn| role(graph, eqn)).collect();
+        let found = Groups { all: Vec::new(), group_of: Vec::new(), roles };
+        let mut made_by = vec![None; graph.avals.len()];
+        let mut read_by: Vec<Vec<usize>> = vec![Vec::new(); graph.avals.len()];
+        for (i, eqn) in graph.eqns.iter().enumerate() {
+            eqn.outs.iter().for_each(|out| made_by[out.index()] = Some(i));
+            eqn.args.iter().for_each(|arg| read_by[arg.index()].push(i));
+        }
+        let (above, below) = (RefCell::default(), RefCell::default());
+        let mut search = Search { graph, made_by, read_by, found, above, below };
+        for at in 0..graph.eqns.len() {
+            search.place(at);
+        }
+        search.found.drop_loose_reshapes(graph);
+        search.found
+    }
+
+    /// The group of an equation.
+    pub fn at(&self, equation: usize) -> &Group {
+        &self.all[self.group_of[equation]]
+    }
+
+    /// Whether it is a kernel also by itself, which runs in the program's own memory: not a large reduction, for which there are
+    /// kernels that know more layouts.
+    pub fn is_kernel(&self, equation: usize) -> bool {
+        match self.roles[equation] {
+            Some(Role::Map(_)) => true,
+            Some(Role::Rows(..) | Role::Columns(..) | Role::Total(_)) => {
+                (1..=SMALL).contains(&self.at(equation).size)
+            }
+            Some(Role::Reshape) | None => false,
+        }
+    }
+
+    pub fn index(&self, equation: usize) -> usize {
+        self.group_of[equation]
+    }
+
+    /// A reshape that no other member reads costs nothing outside, where it may be read under any shape.
+    fn drop_loose_reshapes(&mut self, graph: &Graph) {
+        for at in (0..graph.eqns.len()).rev() {
+            if !matches!(self.roles[at], Some(Role::Reshape)) || self.at(at).members.len() < 2 {
+                continue;
+            }
+            let out = graph.eqns[at].outs[0];
+            let group = self.group_of[at];
+            if self.all[group].members.iter().any(|&other| graph.eqns[other].args.contains(&out)) {
+                continue;
+            }
+            self.all[group].members.retain(|&other| other != at);
+            self.all[group].values.remove(&out);
+            self.group_of[at] = self.all.len();
+            self.all.push(Group::of(at, 0));
+        }
+    }
+}
+
+impl Search<'_> {
+    fn place(&mut self, at: usize) {
+        let graph = self.graph;
+        let eqn = &graph.eqns[at];
+        let mut home = None;
+        for &arg in &eqn.args {
+            let Some(other) = self.maker(arg) else { continue };
+            if home == Some(other) {
+                continue;
+            }
+            let Some(place) = self.fits(at, other) else { continue };
+            match home {
+                None if self.has_no_way_around(other, None, &eqn.args) => {
+                    self.join(at, other, &place);
+                    home = Some(other);
+                }
+                Some(home_group) if self.may_merge(home_group, other) => {
+                    home = Some(self.merge(home_group, other));
+                }
+                _ => {}
+            }
+        }
+        let home = home.unwrap_or_else(|| {
+            let group = self.alone(at);
+            self.found.group_of.push(self.found.all.len());
+            self.found.all.push(group);
+            self.found.all.len() - 1
+        });
+        let makers = eqn.args.iter().filter_map(|&arg| self.maker(arg));
+        let below = makers.filter(|&group| group != home).map(|group| self.found.all[group].level + 1).max();
+        let own = &mut self.found.all[home].level;
+        *own = (*own).max(below.unwrap_or(0));
+        self.raise_readers(home);
+    }
+
+    /// Restores the order of levels behind a group.
+    fn raise_readers(&mut self, group: usize) {
+        let mut open = vec![group];
+        while let Some(group) = open.pop() {
+            let level = self.found.all[group].level;
+            for member in self.found.all[group].members.clone() {
+                for out in &self.graph.eqns[member].outs {
+                    for &reader in &self.read_by[out.index()] {
+                        let Some(&other) = self.found.group_of.get(reader) else { break };
+                        if other != group && self.found.all[other].level <= level {
+                            self.found.all[other].level = level + 1;
+                            open.push(other);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn count_readers(&self, equation: usize) -> usize {
+        self.graph.eqns[equation].outs.iter().map(|out| self.read_by[out.index()].len()).sum()
+    }
+
+    fn alone(&self, at: usize) -> Group {
+        let eqn = &self.graph.eqns[at];
+        let mut group = Group::of(at, self.count_readers(at));
+        let size = |var: Var| self.graph.aval(var).size();
+        let extent = match self.found.roles[at] {
+            Some(Role::Map(_)) => {
+                group.size = size(eqn.outs[0]);
+                Extent::Full
+            }
+            Some(Role::Rows(_, cols)) if cols <= LONGEST_ROW => {
+                (group.size, group.cols) = (size(eqn.args[0]), Some(cols));
+                Extent::Row
+            }
+            Some(Role::Columns(_, cols)) => {
+                (group.size, group.cols) = (size(eqn.args[0]), Some(cols));
+                Extent::Column
+            }
+            Some(Role::Total(_)) => {
+                group.size = size(eqn.args[0]);
+                if group.size <= LONGEST_ROW {
+                    group.cols = Some(group.size);
+                    Extent::Row
+                } else {
+                    Extent::Total
+                }
+            }
+            _ => return group,
+        };
+        group.values.insert(eqn.outs[0], extent);
+        group
+    }
+
+    /// What the equation would be in the group, leaving aside what lies between.
+    fn fits(&self, at: usize, group: usize) -> Option<Place> {
+        let (eqn, group) = (&self.graph.eqns[at], &self.found.all[group]);
+        if group.size == 0 || group.members.len() >= LARGEST {
+            return None;
+        }
+        let size = |var: Var| self.graph.aval(var).size();
+        let extent_of = |var: Var| group.values.get(&var).copied();
+        match self.found.roles[at]? {
+            Role::Reshape => match extent_of(eqn.args[0])? {
+                extent @ (Extent::Full | Extent::Row) => Some(Place { extent, cols: group.cols }),
+                Extent::Column | Extent::Total => None,
+            },
+            Role::Map(_) => {
+                let out = eqn.outs[0];
+                if size(out) == group.size && eqn.args.iter().all(|&arg| self.is_seen_by_all(eqn, arg, group))
+                {
+                    return Some(Place { extent: Extent::Full, cols: group.cols });
+                }
+                let rows = group.size / group.cols?;
+                let by_row = |&arg: &Var| match extent_of(arg) {
+                    Some(extent) => extent == Extent::Row,
+                    None => matches!(self.access(eqn, arg, usize::MAX), Access::One | Access::Full),
+                };
+                (size(out) == rows && eqn.args.iter().all(by_row))
+                    .then_some(Place { extent: Extent::Row, cols: group.cols })
+            }
+            Role::Rows(_, cols) => {
+                let fits = extent_of(eqn.args[0])? == Extent::Full
+                    && cols <= LONGEST_ROW
+                    && group.cols.is_none_or(|own| own == cols);
+                fits.then_some(Place { extent: Extent::Row, cols: Some(cols) })
+            }
+            Role::Columns(_, cols) => {
+                let fits =
+                    extent_of(eqn.args[0])? == Extent::Full && group.cols.is_none_or(|own| own == cols);
+                fits.then_some(Place { extent: Extent::Column, cols: Some(cols) })
+            }
+            Role::Total(_) => match (extent_of(eqn.args[0])?, group.cols) {
+                (Extent::Full, None) if group.size <= LONGEST_ROW => {
+                    Some(Place { extent: Extent::Row, cols: Some(group.size) })
+                }
+                (Extent::Full, Some(cols)) if cols == group.size => {
+                    Some(Place { extent: Extent::Row, cols: group.cols })
+                }
+                (Extent::Full, cols) => Some(Place { extent: Extent::Total, cols }),
+                _ => None,
+            },
+        }
+    }
+
+    /// Whether an argument has a number for each element of the group.
+    fn is_seen_by_all(&self, eqn: &Eqn, arg: Var, group: &Group) -> bool {
+        match group.values.get(&arg) {
+            None => true,
+            Some(Extent::Full) => self.graph.aval(arg).size() == group.size,
+            Some(Extent::Row) => {
+                let cols = group.cols.unwrap_or(usize::MAX);
+                let access = self.access(eqn, arg, cols);
+                matches!(access, Access::Rows) || (group.size == cols && matches!(access, Access::One))
+            }
+            Some(Extent::Column | Extent::Total) => false,
+        }
+    }
+
+    fn access(&self, eqn: &Eqn, arg: Var, cols: usize) -> Access {
+        access(&self.graph.aval(eqn.outs[0]).shape, &self.graph.aval(arg).shape, cols)
+    }
+
+    fn join(&mut self, at: usize, group: usize, place: &Place) {
+        self.found.group_of.push(group);
+        let readers = self.count_readers(at);
+        let group = &mut self.found.all[group];
+        group.members.push(at);
+        group.readers += readers;
+        group.cols = place.cols;
+        group.values.insert(self.graph.eqns[at].outs[0], place.extent);
+    }
+
+    fn may_merge(&self, a: usize, b: usize) -> bool {
+        let (one, other) = (&self.found.all[a], &self.found.all[b]);
+        if one.size != other.size || one.members.len() + other.members.len() > LARGEST {
+            return false;
+        }
+        if let (Some(x), Some(y)) = (one.cols, other.cols)
+            && x != y
+        {
+            return false;
+        }
+        let cols = one.cols.or(other.cols);
+        // What a member of one reads of the other must have a number for each of its elements.
+        let reads = |reader: &Group, made: &Group| {
+            reader.members.iter().all(|&member| {
+                let eqn = &self.graph.eqns[member];
+                let own = match reader.values.get(&eqn.outs[0]) {
+                    Some(Extent::Row) if matches!(self.found.roles[member], Some(Role::Map(_))) => {
+                        Extent::Row
+                    }
+                    _ => Extent::Full,
+                };
+                eqn.args.iter().all(|&arg| match (made.values.get(&arg), own) {
+                    (None, _) | (Some(Extent::Row), Extent::Row) => true,
+                    (Some(Extent::Full), Extent::Full) => self.graph.aval(arg).size() == reader.size,
+                    (Some(Extent::Row), Extent::Full)
+                        if matches!(self.found.roles[member], Some(Role::Map(_))) =>
+                    {
+                        matches!(self.access(eqn, arg, cols.unwrap_or(usize::MAX)), Access::Rows)
+                    }
+                    _ => false,
+                })
+            })
+        };
+        let outside = |group: usize, other: usize| {
+            let members = self.found.all[group].members.iter();
+            let args: Vec<Var> = members.flat_map(|&i| self.graph.eqns[i].args.iter().copied()).collect();
+            self.has_no_way_around(other, Some(group), &args)
+        };
+        reads(one, other) && reads(other, one) && outside(a, b) && outside(b, a)
+    }
+
+    fn merge(&mut self, a: usize, b: usize) -> usize {
+        let (into, from) = (a.min(b), a.max(b));
+        let group = &mut self.found.all[from];
+        let members = std::mem::take(&mut group.members);
+        let values = std::mem::take(&mut group.values);
+        let (cols, level, readers) = (group.cols, group.level, group.readers);
+        group.size = 0;
+        members.iter().for_each(|&member| self.found.group_of[member] = into);
+        let group = &mut self.found.all[into];
+        group.members.extend(members);
+        group.members.sort_unstable();
+        group.values.extend(values);
+        group.cols = group.cols.or(cols);
+        group.level = group.level.max(level);
+        group.readers += readers;
+        self.raise_readers(into);
+        into
+    }
+
+    /// Whether none of the values, read by a group or a new equation, depends on `group` through equations of others.
+    ///
+    /// It is looked for from both sides in turn, so that it takes no longer than from the side that has less behind it: a
+    /// value may depend on everything before, and a group may be read by everything behind it.
+    fn has_no_way_around(&self, group: usize, reader: Option<usize>, values: &[Var]) -> bool {
+        let groups = &self.found.all;
+        let is_other = |other: usize| other != group && Some(other) != reader;
+        let (mut above, mut below) = (self.above.borrow_mut(), self.below.borrow_mut());
+        above.begin(groups.len());
+        below.begin(groups.len());
+        let lowest = groups[group].level;
+        // Groups that a value comes from, and those that read from `group`, as far as their levels allow for a way.
+        let mut up: Vec<usize> = Vec::new();
+        let mut highest = lowest;
+        for maker in values.iter().filter_map(|&value| self.maker(value)) {
+            if is_other(maker) && groups[maker].level > lowest && above.insert(maker) {
+                highest = highest.max(groups[maker].level);
+                up.push(maker);
+            }
+        }
+        let mut down = vec![group];
+        let mut looked_at = 0;
+        while let Some(next) = up.pop() {
+            looked_at += 1;
+            if looked_at > PATIENCE {
+                return false;
+            }
+            for &member in &groups[next].members {
+                for maker in self.graph.eqns[member].args.iter().filter_map(|&arg| self.maker(arg)) {
+                    if maker == group || below.contains(maker) {
+                        return false;
+                    }
+                    if is_other(maker) && groups[maker].level > lowest && above.insert(maker) {
+                        up.push(maker);
+                    }
+                }
+            }
+            let Some(next) = down.pop() else { return true };
+            if groups[next].readers > MANY {
+                down.push(next);
+                continue;
+            }
+            for &member in &groups[next].members {
+                for reader in self.readers(member) {
+                    if above.contains(reader) {
+                        return false;
+                    }
+                    if is_other(reader) && groups[reader].level <= highest && below.insert(reader) {
+                        down.push(reader);
+                    }
+                }
+            }
+        }
+        true
+    }
+
+    /// The group that makes a value.
+    fn maker(&self, value: Var) -> Option<usize> {
+        self.found.group_of.get(self.made_by[value.index()]?).copied()
+    }
+
+    /// The groups that read what an equation makes.
+    fn readers(&self, equation: usize) -> impl Iterator<Item = usize> {
+        let outs = self.graph.eqns[equation].outs.iter();
+        let readers = outs.flat_map(|out| &self.read_by[out.index()]);
+        readers.filter_map(|&reader| self.found.group_of.get(reader).copied())
+    }
+}
+
+/// Groups that a search has come across; the next search begins without clearing.
+#[derive(Default)]
+struct Seen {
+    search: usize,
+    /// By group: the last search that has seen it.
+    last: Vec<usize>,
+}
+
+impl Seen {
+    fn begin(&mut self, groups: usize) {
+        self.search += 1;
+        self.last.resize(groups, 0);
+    }
+
+    fn contains(&self, group: usize) -> bool {
+        self.last[group] == self.search
+    }
+
+    fn insert(&mut self, group: usize) -> bool {
+        std::mem::replace(&mut self.last[group], self.search) != self.search
+    }
+}

@@ -1,0 +1,46 @@
+//! Gathers elementwise operations and reductions into kernels that pass over memory once.
+
+mod fusion;
+mod group;
+mod horizontal;
+mod order;
+mod role;
+
+use rustc_hash::FxHashMap;
+
+use crate::core::{Eqn, Graph, Var};
+use fusion::Builder;
+pub(crate) use fusion::Fusion;
+use group::Groups;
+
+impl Graph {
+    /// Replaces groups of equations by one equation each.
+    #[must_use]
+    pub(crate) fn fuse(self) -> Graph {
+        let groups = Groups::of(&self);
+        let order = order::sorted(&self, &groups);
+        let mut last_use: FxHashMap<Var, usize> = FxHashMap::default();
+        for (at, members) in order.iter().enumerate() {
+            last_use.extend(members.iter().flat_map(|&i| &self.eqns[i].args).map(|&arg| (arg, at)));
+        }
+        let kept = self.outs.iter().chain(self.consts.iter().map(|(var, _)| var));
+        last_use.extend(kept.map(|&var| (var, usize::MAX)));
+        let mut builder = Builder::new(&self);
+        let mut eqns: Vec<Eqn> = Vec::with_capacity(order.len());
+        for (at, members) in order.iter().enumerate() {
+            match &members[..] {
+                [single] if !groups.is_kernel(*single) => eqns.push(self.eqns[*single].clone()),
+                members => {
+                    let group = groups.at(members[0]);
+                    let dies = |var: Var| last_use.get(&var) == Some(&at);
+                    let is_read_after = |var: Var| last_use.get(&var).is_some_and(|&last| last > at);
+                    eqns.push(builder.fusion(group, members, &dies, &is_read_after));
+                }
+            }
+        }
+        let Builder { avals, consts, .. } = builder;
+        let fused = Graph { avals, consts, inputs: self.inputs, eqns, outs: self.outs };
+        // What only groups read as a number is not computed any more.
+        fused.dce()
+    }
+}

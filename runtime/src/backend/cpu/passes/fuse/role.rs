@@ -1,0 +1,49 @@
+//! What an equation can be in a fused kernel.
+
+use crate::array::Aval;
+use crate::backend::cpu::codegen::supports;
+use crate::core::cpu::Fusible;
+use crate::scalar::op::{Code, Folding};
+
+use crate::core::{Eqn, Graph};
+
+/// What an equation does, seen as rows and columns.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Role {
+    Map(Code),
+    /// Folds rows of `cols` elements.
+    Rows(Folding, usize),
+    /// Folds columns, of which there are so many.
+    Columns(Folding, usize),
+    /// Folds everything to one number.
+    Total(Folding),
+    Reshape,
+}
+
+pub(super) fn role(graph: &Graph, eqn: &Eqn) -> Option<Role> {
+    let out = graph.aval(*eqn.outs.first().filter(|_| eqn.outs.len() == 1)?);
+    match eqn.primitive.fusible()? {
+        Fusible::Reshape => Some(Role::Reshape),
+        Fusible::Elementwise(code) => {
+            let from = graph.aval(*eqn.args.last()?).dtype;
+            (out.size() > 0 && supports(code, from, out.dtype)).then_some(Role::Map(code))
+        }
+        Fusible::Reduce(folding, axes) => reduction(folding, &axes, graph.aval(eqn.args[0])),
+    }
+}
+
+fn reduction(folding: Folding, axes: &[usize], arg: &Aval) -> Option<Role> {
+    let reduced: Vec<bool> =
+        (0..arg.rank()).filter(|&a| arg.shape[a] != 1).map(|a| axes.contains(&a)).collect();
+    let count: usize = axes.iter().map(|&axis| arg.shape[axis]).product();
+    if arg.size() == 0 || count < 2 {
+        return None;
+    }
+    if reduced.iter().all(|&is| is) {
+        return Some(Role::Total(folding));
+    }
+    if reduced.is_sorted() {
+        return Some(Role::Rows(folding, count));
+    }
+    reduced.is_sorted_by(|a, b| a >= b).then(|| Role::Columns(folding, arg.size() / count))
+}

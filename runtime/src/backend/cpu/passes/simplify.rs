@@ -1,0 +1,140 @@
+//! Algebra: what each primitive says may stand in its place, and arithmetic on constants.
+
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+
+use crate::array::{Array, Aval};
+use crate::core::add_any::AddAny;
+use crate::core::primitive::{Args, Outs, Primitive};
+use crate::core::rewrite::{Operand, Rewrite, View, known};
+use crate::core::{Eqn, Graph, Var};
+use crate::ops::binary::Binary;
+
+/// Constants of up to this many elements together are computed at compile time.
+const FOLDED: usize = 64;
+
+/// Rewrites of one equation after another; a longer chain is left as it is.
+const ROUNDS: usize = 16;
+
+impl Graph {
+    pub(crate) fn simplify(mut self) -> Graph {
+        let mut consts: FxHashMap<Var, Array> = self.consts.iter().cloned().collect();
+        let mut renamed: FxHashMap<Var, Var> = FxHashMap::default();
+        let mut made_by: FxHashMap<Var, usize> = FxHashMap::default();
+        let needed = self.needed(&consts);
+        let mut kept: Vec<Eqn> = Vec::with_capacity(self.eqns.len());
+        for mut eqn in std::mem::take(&mut self.eqns) {
+            for arg in &mut eqn.args {
+                *arg = *renamed.get(arg).unwrap_or(arg);
+            }
+            // Sums of gradients become additions, for which there are more rules.
+            if eqn.primitive_as::<AddAny>().is_some() {
+                eqn.primitive = Arc::new(Binary::Add);
+            }
+            let mut replaced = None;
+            for _ in 0..ROUNDS {
+                let view = View {
+                    avals: &self.avals,
+                    consts: &consts,
+                    eqns: &kept,
+                    made_by: &made_by,
+                    needed: &needed,
+                };
+                let Some(rewrite) = eqn.primitive.simplify(&known(&eqn.args, &view)) else { break };
+                let mut steps = match rewrite {
+                    Rewrite::Value(operand) => {
+                        replaced = Some(value(operand, &eqn, &kept, &made_by, &[]));
+                        break;
+                    }
+                    Rewrite::Apply(primitive, args) => vec![(primitive, args)],
+                    Rewrite::Steps(steps) => steps,
+                };
+                let Some((primitive, args)) = steps.pop() else { break };
+                let mut made: Vec<Var> = Vec::new();
+                for (primitive, args) in steps {
+                    let args = args.into_iter().map(|arg| value(arg, &eqn, &kept, &made_by, &made)).collect();
+                    let step = self.step(primitive, args, &eqn);
+                    made_by.extend(step.outs.iter().map(|&out| (out, kept.len())));
+                    made.push(step.outs[0]);
+                    kept.push(step);
+                }
+                let args = args.into_iter().map(|arg| value(arg, &eqn, &kept, &made_by, &made)).collect();
+                eqn = Eqn { primitive, args, ..eqn };
+            }
+            // A weak value does not stand for a strong one: it would take on the dtype of what it meets next.
+            let as_weak = |var: &Var| self.avals[var.index()].weak == self.avals[eqn.outs[0].index()].weak;
+            if let Some(var) = replaced.filter(as_weak) {
+                let (new, old) = (&self.avals[var.index()], &self.avals[eqn.outs[0].index()]);
+                assert!(new.shape == old.shape && new.dtype == old.dtype, "{new} in place of {old}");
+                renamed.insert(eqn.outs[0], var);
+                continue;
+            }
+            if let Some(folded) = fold(&eqn, &self.avals, &consts) {
+                for (var, array) in eqn.outs.iter().zip(folded) {
+                    self.consts.push((*var, array.clone()));
+                    consts.insert(*var, array);
+                }
+                continue;
+            }
+            for out in &eqn.outs {
+                made_by.insert(*out, kept.len());
+            }
+            kept.push(eqn);
+        }
+        self.eqns = kept;
+        for out in &mut self.outs {
+            *out = *renamed.get(out).unwrap_or(out);
+        }
+        self
+    }
+
+    /// By variable: how many read it and do not read as well what it is made from.
+    fn needed(&self, consts: &FxHashMap<Var, Array>) -> Vec<usize> {
+        let mut needed = vec![0; self.avals.len()];
+        let makers = self.eqns.iter().enumerate();
+        let made_by = makers.flat_map(|(at, eqn)| eqn.outs.iter().map(move |&out| (out, at))).collect();
+        let view = View { avals: &self.avals, consts, eqns: &self.eqns, made_by: &made_by, needed: &[] };
+        for eqn in &self.eqns {
+            let args = known(&eqn.args, &view);
+            for (i, arg) in eqn.args.iter().enumerate() {
+                needed[arg.index()] += usize::from(!eqn.primitive.reads_beneath(&args, i));
+            }
+        }
+        self.outs.iter().for_each(|out| needed[out.index()] += 1);
+        needed
+    }
+
+    /// A new equation of one output, on the way to another one.
+    fn step(&mut self, primitive: Arc<dyn Primitive>, args: Args<Var>, to: &Eqn) -> Eqn {
+        let inferred = primitive.infer(&args.iter().map(|&arg| self.aval(arg)).collect::<Args<_>>());
+        let out = match inferred {
+            Ok(mut outs) if outs.len() == 1 => outs.remove(0),
+            other => unreachable!("a rewrite fits the shapes it is made for: {other:?}"),
+        };
+        self.avals.push(out);
+        let outs = [Var(self.avals.len() as u32 - 1)].into_iter().collect();
+        Eqn { primitive, args, outs, location: to.location, place: to.place.clone() }
+    }
+}
+
+fn value(operand: Operand, eqn: &Eqn, kept: &[Eqn], made_by: &FxHashMap<Var, usize>, steps: &[Var]) -> Var {
+    match operand {
+        Operand::Arg(i) => eqn.args[i],
+        Operand::Inner(i, j) => kept[made_by[&eqn.args[i]]].args[j],
+        Operand::Step(i) => steps[i],
+    }
+}
+
+/// The outputs of a small equation on constants.
+fn fold(eqn: &Eqn, avals: &[Aval], consts: &FxHashMap<Var, Array>) -> Option<Outs<Array>> {
+    let args: Option<Args<Array>> = eqn.args.iter().map(|var| consts.get(var).cloned()).collect();
+    let args = args.filter(|args| !args.is_empty() && eqn.primitive.collectives().is_empty())?;
+    let outs: Outs<Aval> = eqn.outs.iter().map(|var| avals[var.index()].clone()).collect();
+    let size = args.iter().map(Array::aval).chain(&outs).map(Aval::size).fold(0, usize::saturating_add);
+    if size > FOLDED {
+        return None;
+    }
+    // An equation that fails is left to fail when it runs.
+    eqn.primitive.eval(args, outs).ok()
+}

@@ -1,0 +1,334 @@
+//! Chains of kernels that each work example by example, run for a few examples at a time: what is between a convolution and
+//! the pooling behind it never leaves the cache, and threads meet once for the whole chain.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use smallvec::smallvec;
+
+use crate::array::{Array, Aval};
+use crate::backend::cpu::Program;
+use crate::core::cpu::Fusible;
+use crate::core::primitive::{Args, Outs, Primitive};
+use crate::core::trace::Axis;
+use crate::core::{Eqn, Graph, Var};
+use crate::error::{Error, Result};
+use crate::kernels::threads;
+
+/// Bytes of the largest value between the kernels of a slice: it and its neighbours fit into the second cache.
+const SLICE: usize = 1 << 19;
+/// Slices at least, and two for each thread.
+const LEAST_SLICES: usize = 8;
+/// Bytes of the largest value between kernels, for all examples, from which on slices pay: less stays in the cache anyway.
+const LARGE: usize = 1 << 21;
+/// Bytes of what is the same for all examples: kernels may repack it for each slice.
+const SHARED: usize = 1 << 18;
+
+/// A chain, compiled for a slice.
+#[derive(Clone)]
+pub(crate) struct Sliced(Arc<Body>);
+
+struct Body {
+    each: usize,
+    /// For so many examples, with those as the first input.
+    slice: Program,
+    /// For the examples that are left.
+    rest: Option<Program>,
+    graph: Graph,
+    flops: u64,
+}
+
+/// Equations that follow each other, and what they are for a slice.
+struct Chain {
+    eqns: Vec<usize>,
+    /// The value that is cut.
+    input: Var,
+    examples: usize,
+    each: usize,
+}
+
+impl Graph {
+    /// Joins chains from one kernel to another that makes less of what is between them, where nobody else reads that.
+    #[must_use]
+    pub(crate) fn slices(self) -> Graph {
+        self.slices_from(LARGE)
+    }
+
+    /// The same where the largest value between kernels has so many bytes or more.
+    #[must_use]
+    pub(crate) fn slices_from(mut self, large: usize) -> Graph {
+        let mut readers: HashMap<Var, Vec<usize>> = HashMap::new();
+        for (at, eqn) in self.eqns.iter().enumerate() {
+            eqn.args.iter().for_each(|&arg| readers.entry(arg).or_default().push(at));
+        }
+        self.outs.iter().for_each(|&out| readers.entry(out).or_default().push(usize::MAX));
+        let makers: HashMap<Var, usize> = self
+            .eqns
+            .iter()
+            .enumerate()
+            .flat_map(|(at, eqn)| eqn.outs.iter().map(move |&out| (out, at)))
+            .collect();
+        let mut gone = vec![false; self.eqns.len()];
+        for at in 0..self.eqns.len() {
+            if gone[at] {
+                continue;
+            }
+            let Some(chain) = self.chain(at, large, &readers, &makers) else { continue };
+            let Some(joined) = self.sliced(&chain, &makers) else { continue };
+            let Some((&last, before)) = chain.eqns.split_last() else { continue };
+            before.iter().for_each(|&at| gone[at] = true);
+            self.eqns[last] = joined;
+        }
+        if gone.contains(&true) { self.without(&gone).dce() } else { self }
+    }
+
+    /// The chain that begins with an equation, if there is one and it is worth it.
+    fn chain(
+        &self,
+        first: usize,
+        large: usize,
+        readers: &HashMap<Var, Vec<usize>>,
+        makers: &HashMap<Var, usize>,
+    ) -> Option<Chain> {
+        let eqn = &self.eqns[first];
+        if !is_kernel(eqn) {
+            return None;
+        }
+        let (input, mut value) = (eqn.args[0], *eqn.outs.first()?);
+        let examples = *self.aval(input).shape.first()?;
+        let (mut eqns, mut kept, mut kernels) = (vec![first], 0, 1);
+        let (mut shared, mut largest, mut largest_kept) =
+            (self.shared(eqn, input), self.aval(value).bytes(), 0);
+        // Each value is the only one that its reader does not share between examples.
+        while let Some(&[reader]) = readers.get(&value).map(|readers| &readers[..]) {
+            let Some(eqn) = self.eqns.get(reader).filter(|eqn| eqn.outs.len() == 1) else { break };
+            let is_kernel = is_kernel(eqn) && eqn.args[0] == value;
+            if !is_kernel && !self.is_map(eqn, value, makers) {
+                break;
+            }
+            if is_kernel {
+                shared += self.shared(eqn, value);
+            }
+            let shrinks = is_kernel && self.aval(eqn.outs[0]).size() < self.aval(value).size();
+            let follows = !is_kernel && kept == eqns.len();
+            value = eqn.outs[0];
+            eqns.push(reader);
+            kernels += is_kernel as usize;
+            if (shrinks && kernels > 1) || follows {
+                (kept, largest_kept) = (eqns.len(), largest);
+            }
+            largest = largest.max(self.aval(value).bytes());
+        }
+        if kept == 0 || shared > SHARED || largest_kept < large {
+            return None;
+        }
+        eqns.truncate(kept);
+        let most = SLICE / (largest_kept / examples).max(1);
+        let slices = LEAST_SLICES.max(2 * threads::count());
+        let each = most.min(examples / slices).max(1);
+        (examples >= slices).then_some(Chain { eqns, input, examples, each })
+    }
+
+    /// Bytes of the arguments of an equation but for one.
+    fn shared(&self, eqn: &Eqn, cut: Var) -> usize {
+        let shared = eqn.args.iter().filter(|&&arg| arg != cut).map(|&arg| self.aval(arg).bytes());
+        shared.fold(0, usize::saturating_add)
+    }
+
+    /// Whether an equation computes each element from that of `value` and from what is the same for all examples.
+    fn is_map(&self, eqn: &Eqn, value: Var, makers: &HashMap<Var, usize>) -> bool {
+        let out = self.aval(eqn.outs[0]);
+        matches!(eqn.primitive.fusible(), Some(Fusible::Elementwise(_)))
+            && out.shape == self.aval(value).shape
+            && eqn.args.iter().all(|&arg| {
+                arg == value || self.is_shared(arg, out) || self.spread(arg, out, makers).is_some()
+            })
+    }
+
+    /// Whether all examples of an operation with this result have the same of an argument.
+    fn is_shared(&self, arg: Var, out: &Aval) -> bool {
+        let shape = &self.aval(arg).shape;
+        shape.len() < out.rank() || shape[0] == 1
+    }
+
+    /// The equation that makes an argument by repeating something for each example.
+    fn spread(&self, arg: Var, out: &Aval, makers: &HashMap<Var, usize>) -> Option<&Eqn> {
+        let eqn = &self.eqns[*makers.get(&arg)?];
+        eqn.primitive.for_examples(1)?;
+        let is_spread = matches!(eqn.primitive.fusible(), Some(Fusible::Elementwise(_)));
+        (is_spread && self.is_shared(eqn.args[0], out)).then_some(eqn)
+    }
+
+    /// A chain as one equation.
+    fn sliced(&self, chain: &Chain, makers: &HashMap<Var, usize>) -> Option<Eqn> {
+        let last = &self.eqns[*chain.eqns.last()?];
+        let (graph, args) = self.cut(chain, chain.each, makers)?;
+        let rest = match chain.examples % chain.each {
+            0 => None,
+            rest => Some(Program::new(&self.cut(chain, rest, makers)?.0.fused())),
+        };
+        let flops = chain.eqns.iter().map(|&at| self.flops(at..at + 1)).fold(0, u64::saturating_add);
+        let slice = Program::new(&graph.clone().fused());
+        let body = Body { each: chain.each, slice, rest, graph, flops };
+        Some(Eqn { primitive: Arc::new(Sliced(Arc::new(body))), args: args.into(), ..last.clone() })
+    }
+
+    /// The graph of a chain for so many examples, and what its inputs are here.
+    fn cut(&self, chain: &Chain, count: usize, makers: &HashMap<Var, usize>) -> Option<(Graph, Vec<Var>)> {
+        let mut part =
+            Part { of: self, count, graph: Graph::empty(), known: HashMap::new(), args: Vec::new() };
+        let input = part.of.aval(chain.input);
+        let mut shape = input.shape.clone();
+        shape[0] = count;
+        part.input(chain.input, input.with_shape(shape));
+        for &at in &chain.eqns {
+            let eqn = &self.eqns[at];
+            for &arg in &eqn.args {
+                if part.known.contains_key(&arg) {
+                    continue;
+                }
+                match self.spread(arg, self.aval(eqn.outs[0]), makers) {
+                    Some(spread) if !self.is_shared(arg, self.aval(eqn.outs[0])) => {
+                        part.shared(spread.args[0]);
+                        part.equation(spread)?;
+                    }
+                    _ => part.shared(arg),
+                }
+            }
+            part.equation(eqn)?;
+        }
+        let out = self.eqns[*chain.eqns.last()?].outs[0];
+        part.graph.outs.push(part.known[&out]);
+        Some((part.graph, part.args))
+    }
+}
+
+/// Whether an equation works example by example, and is more than an element-wise operation.
+fn is_kernel(eqn: &Eqn) -> bool {
+    eqn.outs.len() == 1 && eqn.primitive.fusible().is_none() && eqn.primitive.for_examples(1).is_some()
+}
+
+/// A graph for a slice, while it is made.
+struct Part<'a> {
+    of: &'a Graph,
+    count: usize,
+    graph: Graph,
+    /// By variable of the whole graph.
+    known: HashMap<Var, Var>,
+    args: Vec<Var>,
+}
+
+impl Part<'_> {
+    fn variable(&mut self, var: Var, aval: Aval) -> Var {
+        let new = Var(self.graph.avals.len() as u32);
+        self.graph.avals.push(aval);
+        self.known.insert(var, new);
+        new
+    }
+
+    fn input(&mut self, var: Var, aval: Aval) {
+        let new = self.variable(var, aval);
+        self.graph.inputs.push(new);
+        self.args.push(var);
+    }
+
+    /// What is the same for all slices; a captured number is part of the formula.
+    fn shared(&mut self, var: Var) {
+        let aval = self.of.aval(var).clone();
+        if self.known.contains_key(&var) {
+            return;
+        }
+        match self.of.consts.iter().find(|(const_, _)| *const_ == var) {
+            Some((_, array)) if aval.shape.is_empty() => {
+                let new = self.variable(var, aval);
+                self.graph.consts.push((new, array.clone()));
+            }
+            _ => self.input(var, aval),
+        }
+    }
+
+    /// The equation for a slice; none if it is not what the chain takes it for.
+    fn equation(&mut self, eqn: &Eqn) -> Option<()> {
+        let primitive = eqn.primitive.for_examples(self.count).unwrap_or_else(|| eqn.primitive.clone());
+        let args: Args<Var> = eqn.args.iter().map(|arg| self.known[arg]).collect();
+        let inferred = {
+            let avals: Args<&Aval> = args.iter().map(|&arg| self.graph.aval(arg)).collect();
+            primitive.infer(&avals).ok()?
+        };
+        let [made] = &inferred[..] else { return None };
+        let whole = self.of.aval(eqn.outs[0]);
+        if made.shape.first() != Some(&self.count) || made.shape[1..] != whole.shape[1..] {
+            return None;
+        }
+        let out = self.variable(eqn.outs[0], made.clone());
+        self.graph.eqns.push(Eqn { primitive, args, outs: smallvec![out], ..eqn.clone() });
+        Some(())
+    }
+}
+
+impl Sliced {
+    /// What happens to a slice.
+    pub(crate) fn graph(&self) -> &Graph {
+        &self.0.graph
+    }
+}
+
+impl Primitive for Sliced {
+    fn name(&self) -> &'static str {
+        "sliced"
+    }
+
+    fn infer(&self, _args: &[&Aval]) -> Result<Outs<Aval>> {
+        Err(Error::msg("slices are made after all shapes are known"))
+    }
+
+    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
+        let body = &*self.0;
+        let (whole, shared) = (&args[0], &args[1..]);
+        let examples = whole.shape()[0];
+        let mut out = Array::scratch(outs[0].clone());
+        let failed: Mutex<Option<Error>> = Mutex::new(None);
+        let (from, to) = (whole.bytes().len() / examples, outs[0].bytes() / examples);
+        let Some(bytes) = out.unique_bytes() else { unreachable!("a new array is nobody else's") };
+        threads::chunks(bytes, body.each * to, |i, piece| {
+            let count = piece.len() / to;
+            let program = if count == body.each { Some(&body.slice) } else { body.rest.as_ref() };
+            let Some(program) = program else { unreachable!("examples are left only if there is a rest") };
+            let mut shape = whole.aval().shape.clone();
+            shape[0] = count;
+            let mut slice = Array::scratch(whole.aval().with_shape(shape));
+            if let Some(bytes) = slice.unique_bytes() {
+                bytes.copy_from_slice(&whole.bytes()[i * body.each * from..][..count * from]);
+            }
+            match program.run([slice].into_iter().chain(shared.iter().cloned())) {
+                Ok(outs) => piece.copy_from_slice(outs[0].bytes()),
+                Err(error) => *failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error),
+            }
+        });
+        match failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            Some(error) => Err(error),
+            None => Ok(smallvec![out]),
+        }
+    }
+
+    fn batch(&self, _axis: &Axis, _args: Args, _mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
+        Err(Error::msg("slices are made after all transforms"))
+    }
+
+    fn flops(&self, _args: &[&Aval], _outs: &[&Aval]) -> u64 {
+        self.0.flops
+    }
+}
+
+impl PartialEq for Sliced {
+    fn eq(&self, other: &Sliced) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl std::fmt::Debug for Sliced {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let text = self.0.graph.to_string();
+        write!(f, "by {} examples {}", self.0.each, text.replace('\n', "\n    "))
+    }
+}

@@ -1,0 +1,112 @@
+use super::Program;
+use crate::core::Tensor;
+use crate::error::Result;
+use crate::nn::avg_pool;
+use crate::optim::{self, GradientTransformation};
+use crate::transform::grad;
+use crate::transform::jit;
+use crate::{ConvOptions, DType, Padding};
+
+fn plan(f: impl Fn(Tensor) -> Result<Tensor>, x: &Tensor) -> String {
+    Program::new(&jit(f).graph(x).unwrap().fused()).to_string()
+}
+
+#[test]
+fn values_between_kernels_live_in_homes_that_are_used_again() {
+    let text = plan(
+        |x| {
+            let y = (x.dot(&x) + 1.0).tanh();
+            let z = (y.dot(&x) * 2.0).exp();
+            Ok(z.dot(&x) - &x)
+        },
+        &Tensor::zeros([4, 4]),
+    );
+    assert_eq!(
+        text,
+        "\
+home0[64] = dot_general+fusion slot0 slot0 const0
+home1[64] = dot_general+fusion home0[64] slot0 const1
+slot1 = dot_general+fusion home1[64] slot0 slot0!
+"
+    );
+}
+
+#[test]
+fn a_result_is_written_over_an_argument_that_is_given_away() {
+    let program =
+        Program::new(&jit(|x: Tensor| Ok(x * 2.0 + 1.0)).graph(&Tensor::zeros([8])).unwrap().fused());
+    assert_eq!(program.to_string(), "slot1 = fusion slot0! const0 const1\n");
+    let x: crate::Array = crate::Array::zeros(crate::Aval::new([8], crate::DType::F32));
+    let address = x.address();
+    let out = program.run([x]).unwrap();
+    assert_eq!((out[0].address(), out[0].data::<f32>()), (address, &[1.0f32; 8][..]));
+    assert_eq!(program.kept_bytes(), 0);
+}
+
+#[test]
+fn a_value_under_another_shape_stays_at_home() {
+    let text = plan(
+        |x| {
+            let y = x.dot(&x).reshape([2, 8]);
+            y.t().reshape([4, 4]).try_dot(&x)
+        },
+        &Tensor::zeros([4, 4]),
+    );
+    assert_eq!(
+        text,
+        "\
+home0[64] = dot_general slot0 slot0
+home1[64] = transpose home0[64]
+slot1 = dot_general home1[64] slot0!
+"
+    );
+}
+
+#[test]
+fn a_deep_program_needs_as_much_memory_as_a_shallow_one() {
+    let bytes = |depth: usize| {
+        let f = |x: Tensor| Ok((0..depth).fold(x.clone(), |y, _| (y.dot(&x) + 1.0).tanh()));
+        Program::new(&jit(f).graph(&Tensor::zeros([16, 16])).unwrap().fused()).kept_bytes()
+    };
+    assert_eq!(bytes(3), bytes(60));
+}
+
+/// A step of training of two convolutions with pooling and two dense layers, with Adam.
+fn convolutional_step(batch: usize) -> Program {
+    type Params = Vec<Tensor>;
+    let shapes: [&[usize]; 8] =
+        [&[3, 3, 1, 32], &[32], &[3, 3, 32, 64], &[64], &[3136, 256], &[256], &[256, 10], &[10]];
+    let params: Params = shapes.iter().map(|shape| Tensor::zeros(shape)).collect();
+    let loss = |p: &Params, x: &Tensor, y: &Tensor| -> Result<Tensor> {
+        let mut x = x.clone();
+        for layer in 0..2 {
+            let options = ConvOptions::new().padding(Padding::Same);
+            x = (x.try_conv_general(&p[2 * layer], &options)? + &p[2 * layer + 1]).relu();
+            x = avg_pool(&x, [2, 2]).strides([2, 2]).run()?;
+        }
+        let x = (x.flatten(1).dot(&p[4]) + &p[5]).relu();
+        let x = (x.dot(&p[6]) + &p[7]).log_softmax(-1);
+        Ok(-x.try_take_along_axis(y, 1)?.mean())
+    };
+    let tx = optim::adam(1e-3);
+    let state = GradientTransformation::init(&tx, &params);
+    let step = jit(|(params, state, x, y): (Params, optim::AdamState<Params>, Tensor, Tensor)| {
+        let grads = grad(|params: &Params| loss(params, &x, &y))(&params)?;
+        let (updates, state) = tx.update(&grads, &state, &params)?;
+        Ok((optim::apply_updates(&params, &updates), state))
+    });
+    let (x, y) = (Tensor::zeros([batch, 28, 28, 1]), Tensor::zeros_of([batch, 1], DType::I32));
+    Program::new(&step.graph(&(params, state, x, y)).unwrap().fused())
+}
+
+#[test]
+fn a_step_of_training_keeps_little_more_memory_than_its_values_need_at_once() {
+    for batch in [1, 32, 128] {
+        let program = convolutional_step(batch);
+        let (kept, needed) = (program.kept_bytes(), program.needed_bytes());
+        assert!(
+            needed > 0 && kept * 10 <= needed * 13,
+            "batch {batch}: {kept} bytes for {needed}\n{program}"
+        );
+    }
+}

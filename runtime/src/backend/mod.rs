@@ -1,0 +1,3 @@
+//! What runs graphs.
+
+pub(crate) mod cpu;

@@ -1,0 +1,68 @@
+//! `add_any`: the sum of two gradients of one value.
+//!
+//! Gradients are accumulated by the tape, which stands below all other operations; JAX's `add_any` is there for the same reason.
+//! Compiled, it is an addition like any other.
+
+use smallvec::smallvec;
+
+use super::Tensor;
+use super::cpu::Fusible;
+use super::primitive::{Args, Keeps, Outs, Primitive, Saved};
+use super::trace::{Axis, bind1};
+use crate::array::dtype::dispatch_float;
+use crate::array::{Array, Aval, Shape};
+use crate::error::{Error, Result};
+use crate::kernels::arrays;
+use crate::scalar::number::Number;
+use crate::scalar::op::Code;
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct AddAny;
+
+/// The sum of two gradients of one value, written into either, if nobody else holds it.
+pub(crate) fn add_any(x: Tensor, y: Tensor) -> Result<Tensor> {
+    bind1(&AddAny, [x, y])
+}
+
+impl Primitive for AddAny {
+    fn name(&self) -> &'static str {
+        "add_any"
+    }
+
+    fn infer(&self, args: &[&Aval]) -> Result<Outs<Aval>> {
+        let (x, y) = (args[0], args[1]);
+        if x.shape != y.shape || x.dtype != y.dtype || !x.dtype.is_float() {
+            return Err(Error::shape("add_any", format!("{x} and {y}"), "two gradients of one value"));
+        }
+        Ok(smallvec![Aval { weak: x.weak && y.weak, ..x.clone() }])
+    }
+
+    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
+        let (mut args, mut outs) = (args.into_iter(), outs.into_iter());
+        let (Some(x), Some(y), Some(out)) = (args.next(), args.next(), outs.next()) else {
+            unreachable!("two arguments and one output")
+        };
+        Ok(smallvec![dispatch_float!(out.dtype, T => arrays::zip(x, y, out, 1, <T as Number>::plus))])
+    }
+
+    fn keeps(&self, _wants: &[bool]) -> Keeps {
+        Keeps::NONE
+    }
+
+    fn vjp(&self, _saved: &Saved, cts: Outs<Option<Tensor>>, wants: &[bool]) -> Result<Args<Option<Tensor>>> {
+        Ok(wants.iter().map(|&wanted| cts[0].clone().filter(|_| wanted)).collect())
+    }
+
+    fn batch(&self, axis: &Axis, args: Args, mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
+        let whole = |(arg, &mapped): (Tensor, &bool)| {
+            let shape = || std::iter::once(axis.size).chain(arg.shape().iter().copied()).collect::<Shape>();
+            if mapped { Ok(arg) } else { arg.try_broadcast_to(shape()) }
+        };
+        let args: Args = args.into_iter().zip(mapped).map(whole).collect::<Result<_>>()?;
+        Ok((smallvec![bind1(self, args)?], smallvec![true]))
+    }
+
+    fn fusible(&self) -> Option<Fusible> {
+        Some(Fusible::Elementwise(Code::Add))
+    }
+}

@@ -1,0 +1,40 @@
+//! What the CPU asks a primitive for.
+
+use crate::array::Shape;
+use crate::scalar::op::{Code, Folding};
+
+/// How a primitive fits into a fused kernel.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Fusible {
+    /// It computes each element from those of its arguments, all of which broadcast to the output.
+    Elementwise(Code),
+    /// It folds the elements along ascending axes.
+    Reduce(Folding, Shape),
+    /// Its output is its argument, element by element in row-major order, under another shape.
+    Reshape,
+}
+
+/// A kernel whose shapes are known.
+pub trait Prepared: Send + Sync {
+    /// Computes the output, all of it, from the numbers of the arguments.
+    fn run(&self, args: &[&[u8]], out: &mut [u8]);
+
+    /// As [`run`](Prepared::run), and calls `then` with each piece of the output as soon as nothing reads or writes it any
+    /// more, and the number of bytes before it. Pieces cover the output and do not overlap; `then` changes them, and may be
+    /// called from several threads.
+    fn run_then(&self, args: &[&[u8]], out: &mut [u8], then: &(dyn Fn(usize, &mut [u8]) + Sync)) {
+        self.run(args, out);
+        then(0, out);
+    }
+
+    /// Elements that pieces are whole rows of, 1 if they may be any; none if the output is finished all at once.
+    fn piece(&self) -> Option<usize> {
+        None
+    }
+}
+
+impl<F: Fn(&[&[u8]], &mut [u8]) + Send + Sync> Prepared for F {
+    fn run(&self, args: &[&[u8]], out: &mut [u8]) {
+        self(args, out);
+    }
+}

@@ -1,0 +1,130 @@
+//! Equations in single-assignment form.
+
+use std::panic::Location;
+use std::sync::Arc;
+
+use crate::array::{Array, Aval};
+use crate::core::Tensor;
+use crate::core::primitive::{Args, Outs, Primitive};
+use crate::core::trace;
+use crate::error::Result;
+
+/// A variable of a [`Graph`]: its number.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct Var(pub(crate) u32);
+
+/// A staged function: inputs, captured numbers, equations in order, outputs.
+#[derive(Clone)]
+pub struct Graph {
+    /// By variable.
+    pub(crate) avals: Vec<Aval>,
+    pub(crate) inputs: Vec<Var>,
+    /// Captured numbers. Captured *traced* values become inputs instead (see `Stage::finish`).
+    pub(crate) consts: Vec<(Var, Array)>,
+    pub(crate) eqns: Vec<Eqn>,
+    pub(crate) outs: Vec<Var>,
+}
+
+#[derive(Clone)]
+pub(crate) struct Eqn {
+    pub(crate) primitive: Arc<dyn Primitive>,
+    pub(crate) args: Args<Var>,
+    pub(crate) outs: Outs<Var>,
+    /// The line of the program that staged it.
+    pub(crate) location: &'static Location<'static>,
+    /// The path of the module it was staged in.
+    pub(crate) place: Option<Arc<str>>,
+}
+
+impl Eqn {
+    /// Its primitive as its own type.
+    pub(crate) fn primitive_as<P: Primitive>(&self) -> Option<&P> {
+        (&*self.primitive as &dyn std::any::Any).downcast_ref()
+    }
+}
+
+impl Var {
+    pub(crate) fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+impl Graph {
+    pub(crate) fn empty() -> Graph {
+        Graph {
+            avals: Vec::new(),
+            inputs: Vec::new(),
+            consts: Vec::new(),
+            eqns: Vec::new(),
+            outs: Vec::new(),
+        }
+    }
+
+    /// Applies every equation in the current trace: this one function makes every transform work on graphs.
+    pub(crate) fn interpret(&self, args: impl IntoIterator<Item = Tensor>) -> Result<Vec<Tensor>> {
+        let mut env: Vec<Option<Tensor>> = vec![None; self.avals.len()];
+        for (var, arg) in self.inputs.iter().zip(args) {
+            env[var.index()] = Some(arg);
+        }
+        for (var, array) in &self.consts {
+            env[var.index()] = Some(array.clone().into());
+        }
+        for eqn in &self.eqns {
+            let args = eqn.args.iter().map(|&var| defined(&env, var)).collect();
+            let _place = trace::name_stack::enter(eqn.place.clone());
+            let outs = trace::bind_at(&*eqn.primitive, args, eqn.location).map_err(|e| e.at(eqn.location))?;
+            for (var, out) in eqn.outs.iter().zip(outs) {
+                env[var.index()] = Some(out);
+            }
+        }
+        Ok(self.outs.iter().map(|&var| defined(&env, var)).collect())
+    }
+
+    pub(crate) fn aval(&self, var: Var) -> &Aval {
+        &self.avals[var.index()]
+    }
+
+    /// Adds another graph beside this one: its inputs, equations and outputs behind these.
+    pub(crate) fn append(&mut self, other: &Graph) {
+        let first = self.avals.len() as u32;
+        let moved = |var: &Var| Var(var.0 + first);
+        self.avals.extend(other.avals.iter().cloned());
+        self.inputs.extend(other.inputs.iter().map(moved));
+        self.consts.extend(other.consts.iter().map(|(var, array)| (moved(var), array.clone())));
+        self.outs.extend(other.outs.iter().map(moved));
+        self.eqns.extend(other.eqns.iter().map(|eqn| Eqn {
+            args: eqn.args.iter().map(moved).collect(),
+            outs: eqn.outs.iter().map(moved).collect(),
+            ..eqn.clone()
+        }));
+    }
+
+    /// Drops the equations that are `gone`, by their places.
+    pub(crate) fn without(mut self, gone: &[bool]) -> Graph {
+        let mut gone = gone.iter();
+        self.eqns.retain(|_| gone.next() == Some(&false));
+        self
+    }
+
+    /// The number of equations.
+    pub fn len(&self) -> usize {
+        self.eqns.len()
+    }
+
+    /// True for a graph without equations.
+    pub fn is_empty(&self) -> bool {
+        self.eqns.is_empty()
+    }
+
+    /// The names of the primitives, in order.
+    pub fn primitives(&self) -> impl Iterator<Item = &'static str> {
+        self.eqns.iter().map(|eqn| eqn.primitive.name())
+    }
+}
+
+fn defined(env: &[Option<Tensor>], var: Var) -> Tensor {
+    match &env[var.index()] {
+        Some(tensor) => tensor.clone(),
+        None => unreachable!("{var} is defined before it is used"),
+    }
+}

@@ -1,0 +1,181 @@
+//! Loops over `bf16` and `f16`: widened to f32, computed there, a block at a time, and rounded once.
+
+use std::any::TypeId;
+use std::borrow::Cow;
+
+use half::slice::HalfFloatSliceExt;
+use half::{bf16, f16};
+
+use super::simd::{self, Kernel};
+use super::threads;
+use crate::array::memory;
+use crate::scalar::number::Number;
+use crate::scalar::rounding::{bf16_of_f32, f32_of_bf16};
+
+/// `bf16` or `f16`.
+pub trait Half: Number<Acc = f32> {
+    /// Rounds all of `wide`.
+    ///
+    /// # Panics
+    /// If the lengths differ.
+    fn narrow_slice(wide: &[f32], out: &mut [Self]);
+
+    /// Converts all of `halves`, exactly.
+    ///
+    /// # Panics
+    /// If the lengths differ.
+    fn widen_slice(halves: &[Self], out: &mut [f32]);
+}
+
+impl Half for f16 {
+    // Processors have an instruction.
+    fn narrow_slice(wide: &[f32], out: &mut [f16]) {
+        out.convert_from_f32_slice(wide);
+    }
+
+    fn widen_slice(halves: &[f16], out: &mut [f32]) {
+        halves.convert_to_f32_slice(out);
+    }
+}
+
+impl Half for bf16 {
+    fn narrow_slice(wide: &[f32], out: &mut [bf16]) {
+        assert_eq!(wide.len(), out.len(), "numbers and halves differ in length");
+        simd::run(Narrow(wide, out));
+    }
+
+    fn widen_slice(halves: &[bf16], out: &mut [f32]) {
+        assert_eq!(halves.len(), out.len(), "halves and numbers differ in length");
+        simd::run(Widen(halves, out));
+    }
+}
+
+pub(crate) struct Narrow<'a>(pub &'a [f32], pub &'a mut [bf16]);
+
+impl Kernel for Narrow<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        self.1.iter_mut().zip(self.0).for_each(|(out, &x)| *out = bf16_of_f32(x));
+    }
+}
+
+struct Widen<'a>(&'a [bf16], &'a mut [f32]);
+
+impl Kernel for Widen<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        self.1.iter_mut().zip(self.0).for_each(|(out, &x)| *out = f32_of_bf16(x));
+    }
+}
+
+/// Returns the elements in the type that sums are carried in; converts only `bf16` and `f16`.
+pub fn widen_all<T: Number>(data: &[T]) -> Cow<'_, [T::Acc]> {
+    if TypeId::of::<T>() == TypeId::of::<T::Acc>() {
+        return Cow::Borrowed(bytemuck::cast_slice(data));
+    }
+    let mut wide = memory::zeroed(data.len());
+    threads::split(&mut wide, 1, 1, |first, piece| {
+        let data = &data[first..][..piece.len()];
+        if TypeId::of::<T>() == TypeId::of::<f16>() {
+            f16::widen_slice(bytemuck::cast_slice(data), bytemuck::cast_slice_mut(piece));
+        } else {
+            bf16::widen_slice(bytemuck::cast_slice(data), bytemuck::cast_slice_mut(piece));
+        }
+    });
+    Cow::Owned(wide)
+}
+
+/// Lets `compute` fill a slice of the type that sums are carried in, and rounds it into `out`.
+///
+/// For types that carry their own sums, that slice is `out` itself, with what is in it; else it is zeros.
+pub fn narrow_all<T: Number>(out: &mut [T], compute: impl FnOnce(&mut [T::Acc])) {
+    if TypeId::of::<T>() == TypeId::of::<T::Acc>() {
+        return compute(bytemuck::cast_slice_mut(out));
+    }
+    let mut wide = memory::zeroed(out.len());
+    compute(&mut wide);
+    threads::split(out, 1, 1, |first, piece| {
+        let wide = &wide[first..][..piece.len()];
+        if TypeId::of::<T>() == TypeId::of::<f16>() {
+            f16::narrow_slice(bytemuck::cast_slice(wide), bytemuck::cast_slice_mut(piece));
+        } else {
+            bf16::narrow_slice(bytemuck::cast_slice(wide), bytemuck::cast_slice_mut(piece));
+        }
+    });
+}
+
+/// As [`narrow_all`]; `compute` is given what calls `then(first, piece)` for pieces of `out` that are finished, and calls it
+/// for all of them.
+pub(crate) fn narrow_then<T: Number>(
+    out: &mut [T],
+    then: &(dyn Fn(usize, &mut [T]) + Sync),
+    compute: impl FnOnce(&mut [T::Acc], &(dyn Fn(usize, &mut [T::Acc]) + Sync)),
+) {
+    if TypeId::of::<T>() == TypeId::of::<T::Acc>() {
+        return compute(bytemuck::cast_slice_mut(out), &|first, piece| {
+            then(first, bytemuck::cast_slice_mut(piece));
+        });
+    }
+    narrow_all(out, |wide| compute(wide, &|_, _| ()));
+    then(0, out);
+}
+
+/// Elements that are widened together; they stay in the innermost cache.
+const BLOCK: usize = 512;
+
+/// Widens `input` block by block, lets `f` replace the numbers, and rounds them to `out`.
+///
+/// `work` is the rough cost of one element, in the units of [`threads::split`].
+///
+/// # Panics
+/// If the lengths differ.
+pub fn through_f32<H: Half>(input: &[H], out: &mut [H], work: usize, f: impl Fn(&mut [f32]) + Sync) {
+    assert_eq!(input.len(), out.len(), "input and output of a function of halves differ in length");
+    threads::split(out, 1, work, |first, out| {
+        let mut block = [0.0; BLOCK];
+        for (out, input) in out.chunks_mut(BLOCK).zip(input[first..].chunks(BLOCK)) {
+            let block = &mut block[..out.len()];
+            H::widen_slice(&input[..out.len()], block);
+            f(block);
+            H::narrow_slice(block, out);
+        }
+    });
+}
+
+/// As [`through_f32`], in place.
+pub fn through_f32_in_place<H: Half>(values: &mut [H], work: usize, f: impl Fn(&mut [f32]) + Sync) {
+    threads::split(values, 1, work, |_, values| {
+        let mut block = [0.0; BLOCK];
+        for values in values.chunks_mut(BLOCK) {
+            let block = &mut block[..values.len()];
+            H::widen_slice(values, block);
+            f(block);
+            H::narrow_slice(block, values);
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use half::{bf16, f16};
+
+    #[test]
+    fn every_half_is_widened_and_rounded_once() {
+        let all: Vec<u16> = (0..=u16::MAX).collect();
+        let halves: Vec<f16> = all.iter().map(|&bits| f16::from_bits(bits)).filter(|x| !x.is_nan()).collect();
+        let brains: Vec<bf16> =
+            all.iter().map(|&bits| bf16::from_bits(bits)).filter(|x| !x.is_nan()).collect();
+        let third = |block: &mut [f32]| block.iter_mut().for_each(|x| *x /= 3.0);
+        let mut out = vec![f16::ZERO; halves.len()];
+        through_f32(&halves, &mut out, 100, third);
+        assert!(halves.iter().zip(&out).all(|(x, y)| *y == f16::from_f32(x.to_f32() / 3.0)));
+        let mut out = brains.clone();
+        through_f32_in_place(&mut out, 1, third);
+        assert!(brains.iter().zip(&out).all(|(x, y)| *y == bf16::from_f32(x.to_f32() / 3.0)));
+    }
+}

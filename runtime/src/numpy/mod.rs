@@ -1,0 +1,11 @@
+//! Methods of tensors that are composed of primitives, as NumPy has them: `numpy` to the `lax` that `ops` is.
+
+pub mod activation;
+pub mod arithmetic;
+pub mod create;
+pub mod create_range;
+pub mod einsum;
+pub mod operators;
+pub mod pooling;
+pub mod statistics;
+pub mod tile;

@@ -1,0 +1,184 @@
+//! Pooling: reductions over windows of the spatial axes.
+
+use crate::core::Tensor;
+use crate::error::{Error, Result};
+use crate::ops::padding::{Padding, ones_unless_given};
+use crate::ops::reduce_window::{WindowOptions, WindowReduction};
+use crate::ops::unary::inexact;
+
+/// The average of each window of the spatial axes of `x`, `[batch.., spatial.., channels]`.
+///
+/// There is one spatial axis per entry of `window`, and any number of batch axes, also none. Strides are 1 and nothing is
+/// padded unless said otherwise. Integers are averaged as `F32`.
+///
+/// ```
+/// use flaxen::prelude::*;
+/// let x = Tensor::ones([8, 28, 28, 3]);
+/// let y = avg_pool(&x, [2, 2]).strides([2, 2]).run()?;
+/// assert_eq!(y.shape(), [8, 14, 14, 3]);
+/// # Ok::<(), flaxen::Error>(())
+/// ```
+pub fn avg_pool(x: &Tensor, window: impl AsRef<[usize]>) -> AvgPool {
+    AvgPool { pool: Pool::new("avg_pool", x, window.as_ref()), count_include_pad: true }
+}
+
+/// The maximum of each window of the spatial axes of `x`, `[batch.., spatial.., channels]`.
+///
+/// There is one spatial axis per entry of `window`, and any number of batch axes, also none. Strides are 1 and nothing is
+/// padded unless said otherwise; padding never wins against an element. At a tie the first element of the window, in
+/// row-major order, has the gradient.
+///
+/// ```
+/// use flaxen::prelude::*;
+/// let x = Tensor::from([[1.0f32], [5.0], [2.0]]);
+/// assert_eq!(max_pool(&x, [2]).run()?.to_vec::<f32>()?, [5.0, 5.0]);
+/// # Ok::<(), flaxen::Error>(())
+/// ```
+pub fn max_pool(x: &Tensor, window: impl AsRef<[usize]>) -> Pool {
+    Pool { reduction: WindowReduction::Max, ..Pool::new("max_pool", x, window.as_ref()) }
+}
+
+/// The minimum of each window of the spatial axes of `x`, as [`max_pool`] takes the maximum.
+///
+/// ```
+/// use flaxen::prelude::*;
+/// let x = Tensor::from([[1.0f32], [5.0], [2.0]]);
+/// assert_eq!(min_pool(&x, [2]).run()?.to_vec::<f32>()?, [1.0, 2.0]);
+/// # Ok::<(), flaxen::Error>(())
+/// ```
+pub fn min_pool(x: &Tensor, window: impl AsRef<[usize]>) -> Pool {
+    Pool { reduction: WindowReduction::Min, ..Pool::new("min_pool", x, window.as_ref()) }
+}
+
+/// Any reduction of each window of the spatial axes of `x`, `[batch.., spatial.., channels]`, as [`max_pool`] takes the
+/// maximum.
+///
+/// ```
+/// use flaxen::prelude::*;
+/// use flaxen::WindowReduction;
+/// let x = Tensor::from([[1.0f32], [5.0], [2.0]]);
+/// assert_eq!(nn::pool(&x, [2], WindowReduction::Sum).run()?.to_vec::<f32>()?, [6.0, 7.0]);
+/// # Ok::<(), flaxen::Error>(())
+/// ```
+pub fn pool(x: &Tensor, window: impl AsRef<[usize]>, reduction: WindowReduction) -> Pool {
+    Pool { reduction, ..Pool::new("pool", x, window.as_ref()) }
+}
+
+/// A pooling about to be run; see [`max_pool`], [`min_pool`] and [`pool`].
+#[derive(Clone, Debug)]
+#[must_use = "nothing is computed before `run`"]
+pub struct Pool {
+    op: &'static str,
+    x: Tensor,
+    window: Vec<usize>,
+    strides: Vec<usize>,
+    padding: Padding,
+    reduction: WindowReduction,
+}
+
+impl Pool {
+    fn new(op: &'static str, x: &Tensor, window: &[usize]) -> Pool {
+        let reduction = WindowReduction::Sum;
+        Pool {
+            op,
+            x: x.clone(),
+            window: window.into(),
+            strides: Vec::new(),
+            padding: Padding::Valid,
+            reduction,
+        }
+    }
+
+    /// Sets the steps between windows, one per spatial axis; all 1 by default.
+    pub fn strides(self, strides: impl AsRef<[usize]>) -> Pool {
+        Pool { strides: strides.as_ref().into(), ..self }
+    }
+
+    /// Sets what is put around the spatial axes; nothing by default.
+    pub fn padding(self, padding: impl Into<Padding>) -> Pool {
+        Pool { padding: padding.into(), ..self }
+    }
+
+    /// Computes the pooling.
+    ///
+    /// # Errors
+    /// If `x` has fewer axes than the window's and one for channels, or a list has not one entry per spatial axis.
+    #[track_caller]
+    pub fn run(self) -> Result<Tensor> {
+        let options = self.options(self.x.rank())?;
+        self.x.try_reduce_window(&options, self.reduction)
+    }
+
+    fn options(&self, rank: usize) -> Result<WindowOptions> {
+        let spatial = self.window.len();
+        if rank < spatial + 1 {
+            let expected =
+                format!("{spatial} spatial axes for the window {:?}, and one of channels", self.window);
+            return Err(Error::shape(self.op, self.x.aval().to_string(), expected));
+        }
+        let strides = ones_unless_given(&self.strides, spatial);
+        let pairs = if let Padding::Explicit(pairs) = &self.padding { pairs.len() } else { spatial };
+        for (what, count) in [("strides", strides.len()), ("pairs of padding", pairs)] {
+            if count != spatial {
+                let message =
+                    format!("{count} {what} for the window {:?}: give one per spatial axis", self.window);
+                return Err(Error::argument(self.op, message));
+            }
+        }
+        let batch = rank - spatial - 1;
+        let around = |list: &[usize]| [&vec![1; batch][..], list, &[1]].concat();
+        let padding = match &self.padding {
+            Padding::Explicit(pairs) => [&vec![(0, 0); batch][..], pairs, &[(0, 0)]].concat().into(),
+            padding => padding.clone(),
+        };
+        Ok(WindowOptions::new(around(&self.window)).strides(around(&strides)).padding(padding))
+    }
+}
+
+/// An averaging about to be run; see [`avg_pool`].
+#[derive(Clone, Debug)]
+#[must_use = "nothing is computed before `run`"]
+pub struct AvgPool {
+    pool: Pool,
+    count_include_pad: bool,
+}
+
+impl AvgPool {
+    /// Sets the steps between windows, one per spatial axis; all 1 by default.
+    pub fn strides(self, strides: impl AsRef<[usize]>) -> AvgPool {
+        AvgPool { pool: self.pool.strides(strides), ..self }
+    }
+
+    /// Sets what is put around the spatial axes; nothing by default.
+    pub fn padding(self, padding: impl Into<Padding>) -> AvgPool {
+        AvgPool { pool: self.pool.padding(padding), ..self }
+    }
+
+    /// Sets whether padding counts as elements of a window that are 0; true by default.
+    ///
+    /// If false, sums are divided by the number of elements that are not padding; a window without any gives NaN. The
+    /// numbers are `F32`, so averages of halves are, too, as in Flax.
+    pub fn count_include_pad(self, count: bool) -> AvgPool {
+        AvgPool { count_include_pad: count, ..self }
+    }
+
+    /// Computes the pooling.
+    ///
+    /// # Errors
+    /// As [`Pool::run`].
+    #[track_caller]
+    pub fn run(self) -> Result<Tensor> {
+        let AvgPool { pool, count_include_pad } = self;
+        let rank = pool.x.rank();
+        let options = pool.options(rank)?;
+        let sum = inexact(&pool.x.try_reduce_window(&options, WindowReduction::Sum)?)?;
+        if count_include_pad {
+            return sum.try_div(sum.like(pool.window.iter().product::<usize>() as f64));
+        }
+        // Examples and channels have the same counts.
+        let mut shape = vec![1; rank];
+        let spatial = rank - 1 - pool.window.len()..rank - 1;
+        shape[spatial.clone()].copy_from_slice(&pool.x.shape()[spatial]);
+        sum.try_div(Tensor::ones(shape).try_reduce_window(&options, WindowReduction::Sum)?)
+    }
+}

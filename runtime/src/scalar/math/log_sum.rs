@@ -1,0 +1,12 @@
+//! The logarithm of a sum of two exponentials.
+
+use super::Real;
+use crate::scalar::number::Number;
+
+/// Returns `log(exp(x) + exp(y))` as `max(x, y) + log1p(exp(-|x - y|))`.
+#[inline(always)]
+pub fn log_add_exp<T: Real + Number>(x: T, y: T) -> T {
+    // Equal infinities differ by nothing, and NaN is passed on by the difference.
+    let distance = if x == y { T::ZERO } else { Real::abs(x - y) };
+    x.larger(y) + Real::log1p(Real::exp(-distance))
+}

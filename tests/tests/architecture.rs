@@ -1,0 +1,187 @@
+//! The rooms of `runtime/src` stand on each other as CONTRIBUTING.md lists them.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Imports that are still to go.
+const EXCEPTIONS: [&str; 1] = ["ops/call.rs"];
+
+const LONGEST_FILE: usize = 600;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// The rooms in the order of CONTRIBUTING.md's table, its only copy.
+fn rooms() -> Vec<String> {
+    let text = fs::read_to_string(root().join("CONTRIBUTING.md")).unwrap();
+    let room = |line: &str| Some(line.strip_prefix("| `runtime/src/")?.split_once("/`")?.0.to_owned());
+    text.lines().filter_map(room).collect()
+}
+
+fn rust_files(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(rust_files(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    files
+}
+
+/// The code of a file, line by line, without comments, and without unit tests, which may use whatever there is.
+fn code(text: &str) -> Vec<(usize, &str)> {
+    let mut lines = Vec::new();
+    let mut is_test = false;
+    for (at, line) in text.lines().enumerate() {
+        // Formatted as it is, a module of tests ends at the next brace in the first column.
+        if line == "#[cfg(test)]" && text.lines().nth(at + 1).is_some_and(|next| next.ends_with('{')) {
+            is_test = true;
+        }
+        if !is_test {
+            lines.push((at + 1, line.split("//").next().unwrap_or_default()));
+        }
+        if line == "}" {
+            is_test = false;
+        }
+    }
+    lines
+}
+
+/// What follows each `crate::` of a piece of code: the names of rooms, or of items at the root.
+fn imports(code: &str) -> Vec<String> {
+    let name = |text: &str| text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
+    let mut found = Vec::new();
+    for (at, _) in code.match_indices("crate::") {
+        if code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_') {
+            continue;
+        }
+        let rest = &code[at + "crate::".len()..];
+        match rest.strip_prefix('{') {
+            None => found.push(name(rest)),
+            Some(list) => {
+                let mut depth = 0;
+                let mut item = String::new();
+                for c in list.chars() {
+                    match c {
+                        '{' => depth += 1,
+                        '}' if depth == 0 => break,
+                        '}' => depth -= 1,
+                        ',' if depth == 0 => found.push(name(std::mem::take(&mut item).trim())),
+                        _ if depth == 0 => item.push(c),
+                        _ => {}
+                    }
+                }
+                found.push(name(item.trim()));
+            }
+        }
+    }
+    found.retain(|name| !name.is_empty());
+    found
+}
+
+/// The rooms that items at the crate's root come from: `pub use nn::init` makes `crate::init` mean `nn`.
+fn reexports(lib: &str) -> HashMap<String, String> {
+    let mut rooms = HashMap::new();
+    for statement in
+        lib.split("pub use ").skip(1).filter_map(|rest| rest.split_once(';')).map(|(use_, _)| use_)
+    {
+        let Some((room, items)) = statement.split_once("::") else { continue };
+        for item in items.split(|c: char| !(c.is_alphanumeric() || c == '_')).filter(|item| !item.is_empty())
+        {
+            rooms.entry(item.to_owned()).or_insert_with(|| room.to_owned());
+        }
+    }
+    rooms
+}
+
+#[test]
+fn every_folder_is_a_room_of_the_list() {
+    let mut folders: Vec<String> = fs::read_dir(root().join("runtime/src"))
+        .unwrap()
+        .map(|entry| entry.unwrap())
+        .filter(|entry| entry.path().is_dir())
+        .map(|entry| entry.file_name().into_string().unwrap())
+        .collect();
+    let mut rooms = rooms();
+    folders.sort();
+    rooms.sort();
+    assert_eq!(folders, rooms);
+}
+
+#[test]
+fn a_room_imports_only_rooms_that_stand_before_it() {
+    let (rooms, source) = (rooms(), root().join("runtime/src"));
+    let order: HashMap<&str, usize> = rooms.iter().enumerate().map(|(i, room)| (room.as_str(), i)).collect();
+    let reexports = reexports(&fs::read_to_string(source.join("lib.rs")).unwrap());
+    let mut upwards = Vec::new();
+    let mut imported = 0;
+    for room in &rooms {
+        for path in rust_files(&source.join(room)) {
+            let text = fs::read_to_string(&path).unwrap();
+            // Files of tests are declared so by their parents; by their names they are known here.
+            let name = path.file_stem().unwrap().to_str().unwrap();
+            if name == "tests" || name.ends_with("_tests") {
+                continue;
+            }
+            let code = code(&text);
+            // An import may go over several lines, so the code is read as one text.
+            let (mut whole, mut starts) = (String::new(), Vec::new());
+            for (number, line) in code {
+                starts.push((whole.len(), number));
+                whole.push_str(line);
+                whole.push('\n');
+            }
+            for (at, _) in whole.match_indices("crate::") {
+                let end = whole[at..].find(';').map_or(whole.len(), |end| at + end);
+                let line =
+                    starts.iter().rev().find(|(start, _)| *start <= at).map_or(0, |(_, number)| *number);
+                let statement = &whole[at..end];
+                let first = statement
+                    .match_indices("crate::")
+                    .nth(1)
+                    .map_or(statement, |(next, _)| &statement[..next]);
+                for name in imports(first) {
+                    let target = reexports.get(&name).map_or(name.as_str(), String::as_str);
+                    let target = if order.contains_key(name.as_str()) { name.as_str() } else { target };
+                    let Some(&stands) = order.get(target) else { continue };
+                    imported += 1;
+                    if stands > order[room.as_str()] && !EXCEPTIONS.iter().any(|file| path.ends_with(file)) {
+                        let file = path.strip_prefix(root()).unwrap_or(&path).display().to_string();
+                        upwards.push(format!(
+                            "{file}:{line}: `{room}` imports `{target}`, which stands after it"
+                        ));
+                    }
+                }
+            }
+        }
+    }
+    assert!(imported > 1000, "imports are found: {imported}");
+    assert!(upwards.is_empty(), "{}", upwards.join("\n"));
+}
+
+#[test]
+fn no_file_is_longer_than_a_reader_can_hold() {
+    let long: Vec<String> = rust_files(&root().join("runtime/src"))
+        .into_iter()
+        .map(|path| (fs::read_to_string(&path).unwrap().lines().count(), path))
+        .filter(|(lines, _)| *lines > LONGEST_FILE)
+        .map(|(lines, path)| {
+            format!("{}:{}: more than {LONGEST_FILE} lines: {lines}", path.display(), LONGEST_FILE + 1)
+        })
+        .collect();
+    assert!(long.is_empty(), "{}", long.join("\n"));
+}
+
+#[test]
+fn imports_are_read_in_all_their_forms() {
+    assert_eq!(imports("use crate::tree;"), ["tree"]);
+    assert_eq!(imports("use crate::{tree::{self, Tree}, ops, Tensor};"), ["tree", "ops", "Tensor"]);
+    assert_eq!(imports("let x = crate::ops::full(crate::Aval::new());"), ["ops", "Aval"]);
+    assert_eq!(imports("use flaxen_crate::x;"), [""; 0]);
+}

@@ -126,7 +126,7 @@ impl<'m> Call<'m> {
         };
         // Flax's names: its method of this purpose is `__call__`, and a method that is a scope is a module of its own.
         let (scope, name) = match self.method {
-            method if self.is_scope => (instance.scope().child_unreserved(method.into()), "__call__"),
+            method if self.is_scope => (instance.scope().reentered_child(method)?, "__call__"),
             "call" => (instance.scope(), "__call__"),
             method => (instance.scope(), method),
         };

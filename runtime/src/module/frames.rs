@@ -6,11 +6,15 @@ use std::thread::{self, ThreadId};
 
 use smallvec::SmallVec;
 
-use crate::scope::{Reserved, Scope};
+use crate::scope::Scope;
 
 /// The running methods of one module, thread by thread: one bound model may be called from several threads at once.
 #[derive(Default)]
-pub(super) struct Frames(SmallVec<[ThreadFrames; 1]>);
+pub(super) struct Frames {
+    threads: SmallVec<[ThreadFrames; 1]>,
+    /// The frames that have begun so far.
+    count: u64,
+}
 
 struct ThreadFrames {
     thread: ThreadId,
@@ -27,7 +31,8 @@ pub(super) struct Frame {
     /// The scope of a method that is a scope of its own.
     pub scope: Option<Scope>,
     counters: SmallVec<[(&'static str, usize); 4]>,
-    pub reserved: Reserved,
+    /// Its number in the module, by which it takes names.
+    pub number: u64,
     /// Shared modules that are submodules for as long as the frame lasts.
     pub kept: Vec<Box<dyn Any + Send + Sync>>,
 }
@@ -50,75 +55,73 @@ impl Frames {
 
     fn mine(&mut self) -> Option<&mut ThreadFrames> {
         let thread = thread::current().id();
-        self.0.iter_mut().find(|frames| frames.thread == thread)
+        self.threads.iter_mut().find(|frames| frames.thread == thread)
     }
 
     fn mine_or_new(&mut self) -> &mut ThreadFrames {
         let thread = thread::current().id();
-        let index = self.0.iter().position(|frames| frames.thread == thread).unwrap_or_else(|| {
-            self.0.push(ThreadFrames { thread, frames: SmallVec::new(), methods: SmallVec::new() });
-            self.0.len() - 1
+        let index = self.threads.iter().position(|frames| frames.thread == thread).unwrap_or_else(|| {
+            self.threads.push(ThreadFrames { thread, frames: SmallVec::new(), methods: SmallVec::new() });
+            self.threads.len() - 1
         });
-        &mut self.0[index]
+        &mut self.threads[index]
     }
 
     pub fn enter_compact(&mut self) {
-        self.mine_or_new().enter(None);
+        let frame = self.frame(false, None);
+        self.mine_or_new().enter(frame, None);
     }
 
     pub fn enter_setup(&mut self) {
+        let frame = self.frame(true, None);
         let mine = self.mine_or_new();
-        mine.frames.push(Frame::new(true, None));
+        mine.frames.push(frame);
         mine.methods.push(None);
     }
 
     pub fn enter_scope(&mut self, scope: Scope) {
-        self.mine_or_new().enter(Some(Frame::new(false, Some(scope))));
+        let (own, of_method) = (self.frame(false, None), self.frame(false, Some(scope)));
+        self.mine_or_new().enter(own, Some(of_method));
+    }
+
+    fn frame(&mut self, in_setup: bool, scope: Option<Scope>) -> Frame {
+        self.count += 1;
+        let (number, depth) = (self.count, 1);
+        Frame { depth, in_setup, scope, counters: SmallVec::new(), number, kept: Vec::new() }
     }
 
     /// Ends the innermost method; the next call of the module gives out the same names again.
     ///
-    /// Returns the frames that ended, for the caller to drop outside of locks.
-    pub fn exit(&mut self) -> [Option<Frame>; 2] {
-        let Some(mine) = self.mine() else { return [None, None] };
+    /// Returns the frames that ended, for the caller to drop outside of locks, and the number of the one whose names are free.
+    pub fn exit(&mut self) -> ([Option<Frame>; 2], Option<u64>) {
+        let Some(mine) = self.mine() else { return ([None, None], None) };
         let of_method = mine.methods.pop().flatten();
-        let mut own = None;
+        let (mut own, mut released) = (None, None);
         if let Some(frame) = mine.frames.last_mut() {
             frame.depth -= 1;
-            if of_method.is_none() {
-                frame.reserved = Reserved::default();
+            if of_method.is_none() || frame.depth == 0 {
+                released = Some(frame.number);
             }
             if frame.depth == 0 {
                 own = mine.frames.pop();
             }
         }
-        self.0.retain(|frames| !frames.methods.is_empty());
-        [of_method, own]
+        self.threads.retain(|frames| !frames.methods.is_empty());
+        ([of_method, own], released)
     }
 }
 
 impl ThreadFrames {
-    fn enter(&mut self, of_method: Option<Frame>) {
+    fn enter(&mut self, new: Frame, of_method: Option<Frame>) {
         match self.frames.last_mut() {
             Some(frame) => frame.depth += 1,
-            None => self.frames.push(Frame::new(false, None)),
+            None => self.frames.push(new),
         }
         self.methods.push(of_method);
     }
 }
 
 impl Frame {
-    fn new(in_setup: bool, scope: Option<Scope>) -> Frame {
-        Frame {
-            depth: 1,
-            in_setup,
-            scope,
-            counters: SmallVec::new(),
-            reserved: Reserved::default(),
-            kept: Vec::new(),
-        }
-    }
-
     /// `Dense_0`, `Dense_1`, …
     pub fn next_name(&mut self, class: &'static str) -> Arc<str> {
         let index = match self.counters.iter_mut().find(|(name, _)| *name == class) {

@@ -7,11 +7,10 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use super::ModuleInfo;
 use super::frames::Frames;
 use super::setup::SetupOnce;
-use super::share::SharedNames;
 use super::tabulate::record::Recorder;
 use crate::error::running::Running;
 use crate::error::{Error, Result};
-use crate::scope::Scope;
+use crate::scope::{Lasts, ModuleId, Name, Scope, Taker};
 
 /// Which calls to capture.
 pub enum Capture {
@@ -43,10 +42,9 @@ pub(crate) struct Instance {
     class: &'static str,
     pub session: Arc<Session>,
     frames: Mutex<Frames>,
-    method_scopes: Mutex<Vec<&'static str>>,
     children: Mutex<Vec<Weak<Instance>>>,
-    /// With the modules that use the same scope, if there are any.
-    shared_names: Mutex<Option<Arc<SharedNames>>>,
+    /// What it is known by where it takes names.
+    id: Arc<()>,
     /// Runs the module's setup; held by the module itself, which it holds in turn.
     pub setup: OnceLock<Weak<dyn SetupOnce>>,
 }
@@ -67,7 +65,10 @@ pub(crate) struct Entered<'a>(&'a Instance);
 impl Drop for Entered<'_> {
     fn drop(&mut self) {
         // What the frame kept may have code of the user's to run when it is dropped.
-        let ended = lock(&self.0.frames).exit();
+        let (ended, released) = lock(&self.0.frames).exit();
+        if let Some(method) = released {
+            self.0.scope().release(&ModuleId::of(&self.0.id), method);
+        }
         drop(ended);
     }
 }
@@ -94,9 +95,8 @@ impl Instance {
             class,
             session,
             frames: Mutex::default(),
-            method_scopes: Mutex::default(),
             children: Mutex::default(),
-            shared_names: Mutex::default(),
+            id: Arc::default(),
             setup: OnceLock::new(),
         })
     }
@@ -137,17 +137,8 @@ impl Instance {
 
     /// Enters a method that is a scope of its own.
     pub fn enter_scope(&self, method: &'static str) -> Result<Entered<'_>> {
-        let scope = self.scope();
-        let mut known = lock(&self.method_scopes);
-        if !known.contains(&method) {
-            if lock(&self.frames).own().is_some_and(|frame| frame.reserved.takes(method, None)) {
-                return Err(scope.name_in_use("method scope", method));
-            }
-            scope.reserve("method scope", method, None)?;
-            known.push(method);
-        }
-        let scope = scope.child_unreserved(method.into());
-        lock(&self.frames).enter_scope(scope);
+        let name = self.scope().take("method scope", method, None, self.taker(Lasts::Reentered))?;
+        lock(&self.frames).enter_scope(name.child());
         Ok(Entered(self))
     }
 
@@ -159,14 +150,14 @@ impl Instance {
         }
     }
 
-    /// Takes a name for something made in a compact method or in the setup; returns the scope it is to be in.
-    pub fn reserve(
-        self: &Arc<Self>,
+    /// Takes a name for something made in a compact method or in the setup.
+    pub fn take(
+        &self,
         kind: &'static str,
-        name: &Arc<str>,
+        name: Arc<str>,
         collection: Option<&str>,
         made: impl FnOnce() -> String,
-    ) -> Result<Scope> {
+    ) -> Result<Name> {
         // Only submodules are in the scope of a method: variables are the module's own.
         let is_submodule = collection.is_none();
         let scope = if is_submodule { self.scope_of_submodules() } else { self.scope() };
@@ -179,43 +170,14 @@ impl Instance {
                 made: made().into(),
             });
         };
-        let is_taken = frame.reserved.takes(name, collection)
-            || scope.is_reserved(name, collection)
-            || (frame.scope.is_none() && !self.claim(name, collection));
-        if is_taken {
-            return Err(scope.name_in_use(kind, name));
-        }
-        if frame.in_setup {
-            scope.reserve(kind, name, collection)?;
-            return Ok(scope);
-        }
-        frame.reserved.add(name.clone(), collection);
-        Ok(scope)
+        let lasts = if frame.in_setup { Lasts::AsScope } else { Lasts::AsMethod };
+        scope.take(kind, name, collection, Taker::module(ModuleId::of(&self.id), Some(frame.number), lasts))
     }
 
-    /// Takes a name among the modules that use the same scope; false if another one has it.
-    fn claim(self: &Arc<Self>, name: &str, collection: Option<&str>) -> bool {
-        self.shared_names().is_none_or(|names| names.claim(self, name, collection))
-    }
-
-    /// The names of the modules that use the same scope.
-    pub fn shared_names(&self) -> Option<Arc<SharedNames>> {
-        lock(&self.shared_names).clone()
-    }
-
-    /// Joins modules that use the same scope, from now on.
-    pub fn share_names(&self, names: Arc<SharedNames>) {
-        *lock(&self.shared_names) = Some(names);
-    }
-
-    /// Takes the names that running methods have taken among the modules that use the same scope.
-    pub fn claim_running_names(self: &Arc<Self>) -> Result<()> {
-        let running = lock(&self.frames).own().map(|frame| frame.reserved.clone()).unwrap_or_default();
-        match running.iter().find(|(name, collection)| !self.claim(name, *collection)) {
-            None => Ok(()),
-            Some((name, None)) => Err(self.scope().name_in_use("submodule", name)),
-            Some((name, Some(_))) => Err(self.scope().name_in_use("variable", name)),
-        }
+    /// Who takes a name for the module's own method that runs on this thread.
+    pub fn taker(&self, lasts: Lasts) -> Taker {
+        let method = lock(&self.frames).own().map(|frame| frame.number);
+        Taker::module(ModuleId::of(&self.id), method, lasts)
     }
 
     /// Keeps a shared module alive until the running method ends, so that it is the same one when it is met again.
@@ -225,34 +187,27 @@ impl Instance {
         }
     }
 
-    /// Whether a running method has taken a name.
-    pub fn is_reserved_by_method(&self, name: &str, collection: &str) -> bool {
-        lock(&self.frames).own().is_some_and(|frame| frame.reserved.takes(name, Some(collection)))
-    }
-
     /// Makes a submodule, named by the caller or by its class and a number.
-    pub fn make_child(self: &Arc<Self>, class: &'static str, name: Option<&str>) -> Result<Arc<Instance>> {
+    pub fn make_child(&self, class: &'static str, name: Option<&str>) -> Result<Arc<Instance>> {
         let name = match name {
             Some(name) => name.into(),
             None => {
                 let next = lock(&self.frames).of_submodules().map(|frame| frame.next_name(class));
-                // Outside of a compact method `reserve` refuses, whatever the name is.
+                // Outside of a compact method no name is given, whatever it is.
                 next.unwrap_or_else(|| class.into())
             }
         };
-        let scope = self.reserve("submodule", &name, None, || format!("the submodule `{class}`"))?;
-        Ok(self.add_child(class, &scope, name))
+        let name = self.take("submodule", name, None, || format!("the submodule `{class}`"))?;
+        Ok(self.add_child(class, name))
     }
 
     /// Makes a submodule of what a field holds.
     pub fn bind_child(&self, class: &'static str, name: &str) -> Result<Arc<Instance>> {
-        let scope = self.scope();
-        scope.reserve("submodule", name, None)?;
-        Ok(self.add_child(class, &scope, name.into()))
+        Ok(self.add_child(class, self.scope().take("submodule", name, None, Taker::SCOPE)?))
     }
 
-    fn add_child(&self, class: &'static str, scope: &Scope, name: Arc<str>) -> Arc<Instance> {
-        let child = Instance::new(scope.child_unreserved(name), class, self.session.clone());
+    fn add_child(&self, class: &'static str, name: Name) -> Arc<Instance> {
+        let child = Instance::new(name.child(), class, self.session.clone());
         lock(&self.children).push(Arc::downgrade(&child));
         child
     }
@@ -274,8 +229,7 @@ impl Instance {
             } else if its.parent() == Some(&left)
                 && let Some(name) = its.name()
             {
-                scope.reserve("submodule", name, None)?;
-                child.move_to(&scope.child_unreserved(name.into()))?;
+                child.move_to(&scope.take("submodule", name, None, Taker::SCOPE)?.child())?;
             }
         }
         Ok(())

@@ -79,7 +79,7 @@ use crate::array::DType;
 use crate::core::Tensor;
 use crate::error::Result;
 use crate::random::Key;
-use crate::scope::{Initializer, IntoValue, Rngs, Scope, Settings, Variable};
+use crate::scope::{Initializer, IntoValue, Lasts, Name, Rngs, Scope, Settings, Variable};
 use crate::tree::Tree;
 use crate::variables::{Value, Variables};
 use text::VisitFields;
@@ -276,8 +276,7 @@ pub trait Module: Clone + fmt::Debug + PartialEq + Send + Sync + 'static {
         shape: impl AsRef<[usize]>,
         dtype: DType,
     ) -> Result<Tensor> {
-        let scope = reserve(self, "param", "params", name)?;
-        scope.param_unreserved(name, init.borrow(), shape.as_ref(), dtype)
+        take(self, "param", "params", name)?.param(init.borrow(), shape.as_ref(), dtype)
     }
 
     /// A parameter that is any tree of tensors, made by a function of a key.
@@ -285,7 +284,7 @@ pub trait Module: Clone + fmt::Debug + PartialEq + Send + Sync + 'static {
     /// # Errors
     /// As [`param`](Module::param); shapes are compared leaf by leaf with those that `init` would make.
     fn param_with<R: IntoValue>(&self, name: &str, init: impl FnOnce(&Key) -> R) -> Result<R::Value> {
-        reserve(self, "param", "params", name)?.param_with_unreserved(name, init)
+        take(self, "param", "params", name)?.param_with(init)
     }
 
     /// A handle on a variable, made by `init` if it is not there and its collection is mutable.
@@ -298,7 +297,7 @@ pub trait Module: Clone + fmt::Debug + PartialEq + Send + Sync + 'static {
         name: &str,
         init: impl FnOnce() -> R,
     ) -> Result<Variable<R::Value>> {
-        reserve(self, "variable", collection, name)?.variable_unreserved(collection, name, init)
+        take(self, "variable", collection, name)?.variable(collection, init)
     }
 
     /// A handle on a variable that is there already.
@@ -306,7 +305,7 @@ pub trait Module: Clone + fmt::Debug + PartialEq + Send + Sync + 'static {
     /// # Errors
     /// If it is not, it is a tree of another type, the name is taken, or this is a plain method.
     fn existing_variable<T: Tree>(&self, collection: &str, name: &str) -> Result<Variable<T>> {
-        reserve(self, "variable", collection, name)?.existing_variable_unreserved(collection, name)
+        take(self, "variable", collection, name)?.existing_variable(collection)
     }
 
     /// Whether a variable is there; before [`variable`](Module::variable) it tells the first run from later ones.
@@ -557,11 +556,11 @@ fn make_child<M: Module>(slot: &Slot, mut module: M, name: Option<&str>) -> M {
     module
 }
 
-/// Takes the name of a parameter or variable; returns the scope it is to be in.
-fn reserve<M: Module>(module: &M, kind: &'static str, collection: &str, name: &str) -> Result<Scope> {
+/// Takes the name of a parameter or variable.
+fn take<M: Module>(module: &M, kind: &'static str, collection: &str, name: &str) -> Result<Name> {
     let action = || format!("is asked for the {kind} `{name}`");
     let instance = module.__slot().require(M::NAME, action)?;
-    instance.reserve(kind, &name.into(), Some(collection), || format!("the {kind} `{name}`"))
+    instance.take(kind, name.into(), Some(collection), || format!("the {kind} `{name}`"))
 }
 
 /// Sowing takes its name only when the first value is stored, and may happen in any method.
@@ -570,7 +569,7 @@ fn free_for_sowing<M: Module>(module: &M, collection: &str, name: &str) -> Resul
     let scope = instance.scope();
     if scope.is_mutable_collection(collection)
         && !scope.has_variable(collection, name)
-        && instance.is_reserved_by_method(name, collection)
+        && scope.is_taken(name, Some(collection), &instance.taker(Lasts::AsScope))
     {
         return Err(scope.name_in_use("sown value", name));
     }

@@ -2,7 +2,7 @@
 
 use std::borrow::Borrow;
 
-use super::{Initializer, IntoValue, Scope, Variable};
+use super::{Initializer, IntoValue, Name, Scope, Taker, Variable};
 use crate::array::DType;
 use crate::core::Tensor;
 use crate::error::{Error, Result};
@@ -36,27 +36,8 @@ impl Scope {
         shape: impl AsRef<[usize]>,
         dtype: DType,
     ) -> Result<Tensor> {
-        self.reserve("param", name, Some("params"))?;
-        self.param_unreserved(name, init.borrow(), shape.as_ref(), dtype)
-    }
-
-    pub(crate) fn param_unreserved(
-        &self,
-        name: &str,
-        init: &Initializer,
-        shape: &[usize],
-        dtype: DType,
-    ) -> Result<Tensor> {
-        self.check_valid()?;
-        let value = match self.stored("params", name) {
-            Some(value) => value,
-            None => self.new_param(name, |key| init.value(key, shape, dtype))?,
-        };
-        let param = value.as_tensor().ok_or_else(|| self.wrong_kind("params", name, "a tensor", &value))?;
-        if param.shape() != shape {
-            return Err(self.param_shape(name, format!("{:?}", param.shape()), format!("{shape:?}")));
-        }
-        Ok(param.clone())
+        let name = self.take("param", name, Some("params"), Taker::SCOPE)?;
+        name.param(init.borrow(), shape.as_ref(), dtype)
     }
 
     /// A parameter that is any tree of tensors, made by a function of a key.
@@ -64,27 +45,7 @@ impl Scope {
     /// # Errors
     /// As [`param`](Scope::param); shapes are compared leaf by leaf with those that `init` would make.
     pub fn param_with<R: IntoValue>(&self, name: &str, init: impl FnOnce(&Key) -> R) -> Result<R::Value> {
-        self.reserve("param", name, Some("params"))?;
-        self.param_with_unreserved(name, init)
-    }
-
-    pub(crate) fn param_with_unreserved<R: IntoValue>(
-        &self,
-        name: &str,
-        init: impl FnOnce(&Key) -> R,
-    ) -> Result<R::Value> {
-        self.check_valid()?;
-        let make = |key: &Key| init(key).into_value().and_then(|value| Value::try_of(&value));
-        let Some(value) = self.stored("params", name) else {
-            return self.new_param(name, make)?.unboxed().to();
-        };
-        let dummy = crate::random::key(0);
-        let expected = eval_shape(|key: Key| make(&key), &dummy)?;
-        let (found, expected) = (super::initializer::shapes(&value), super::initializer::shapes(&expected));
-        if found != expected {
-            return Err(self.param_shape(name, format!("{found:?}"), format!("{expected:?}")));
-        }
-        value.unboxed().to()
+        self.take("param", name, Some("params"), Taker::SCOPE)?.param_with(init)
     }
 
     fn new_param(&self, name: &str, init: impl FnOnce(&Key) -> Result<Value>) -> Result<Value> {
@@ -114,27 +75,7 @@ impl Scope {
         name: &str,
         init: impl FnOnce() -> R,
     ) -> Result<Variable<R::Value>> {
-        self.reserve("variable", name, Some(collection))?;
-        self.variable_unreserved(collection, name, init)
-    }
-
-    pub(crate) fn variable_unreserved<R: IntoValue>(
-        &self,
-        collection: &str,
-        name: &str,
-        init: impl FnOnce() -> R,
-    ) -> Result<Variable<R::Value>> {
-        self.check_valid()?;
-        match self.stored(collection, name) {
-            Some(value) => {
-                value.unboxed().to::<R::Value>()?;
-            }
-            None if self.is_mutable_collection(collection) => {
-                self.put(collection, name, Value::try_of(&init().into_value()?)?)?;
-            }
-            None => return Err(self.variable_not_found(collection, name)),
-        }
-        Ok(Variable::new(self, collection, name))
+        self.take("variable", name, Some(collection), Taker::SCOPE)?.variable(collection, init)
     }
 
     /// A handle on a variable that is there already.
@@ -142,19 +83,7 @@ impl Scope {
     /// # Errors
     /// If it is not, it is a tree of another type, or the name is taken.
     pub fn existing_variable<T: Tree>(&self, collection: &str, name: &str) -> Result<Variable<T>> {
-        self.reserve("variable", name, Some(collection))?;
-        self.existing_variable_unreserved(collection, name)
-    }
-
-    pub(crate) fn existing_variable_unreserved<T: Tree>(
-        &self,
-        collection: &str,
-        name: &str,
-    ) -> Result<Variable<T>> {
-        self.check_valid()?;
-        let value = self.stored(collection, name).ok_or_else(|| self.variable_not_found(collection, name))?;
-        value.unboxed().to::<T>()?;
-        Ok(Variable::new(self, collection, name))
+        self.take("variable", name, Some(collection), Taker::SCOPE)?.existing_variable(collection)
     }
 
     /// Whether a variable is there.
@@ -254,5 +183,66 @@ impl Scope {
     fn names_here(&self, collection: &str) -> Vec<String> {
         let here = self.0.run.subtree(collection, &self.0.path);
         here.as_ref().map(Dict::keys).into_iter().flatten().map(str::to_owned).collect()
+    }
+}
+
+/// What a name that was taken may stand for.
+impl Name {
+    pub(crate) fn param(&self, init: &Initializer, shape: &[usize], dtype: DType) -> Result<Tensor> {
+        let Name { scope, name } = self;
+        scope.check_valid()?;
+        let value = match scope.stored("params", name) {
+            Some(value) => value,
+            None => scope.new_param(name, |key| init.value(key, shape, dtype))?,
+        };
+        let param = value.as_tensor().ok_or_else(|| scope.wrong_kind("params", name, "a tensor", &value))?;
+        if param.shape() != shape {
+            return Err(scope.param_shape(name, format!("{:?}", param.shape()), format!("{shape:?}")));
+        }
+        Ok(param.clone())
+    }
+
+    pub(crate) fn param_with<R: IntoValue>(&self, init: impl FnOnce(&Key) -> R) -> Result<R::Value> {
+        let Name { scope, name } = self;
+        scope.check_valid()?;
+        let make = |key: &Key| init(key).into_value().and_then(|value| Value::try_of(&value));
+        let Some(value) = scope.stored("params", name) else {
+            return scope.new_param(name, make)?.unboxed().to();
+        };
+        let dummy = crate::random::key(0);
+        let expected = eval_shape(|key: Key| make(&key), &dummy)?;
+        let (found, expected) = (super::initializer::shapes(&value), super::initializer::shapes(&expected));
+        if found != expected {
+            return Err(scope.param_shape(name, format!("{found:?}"), format!("{expected:?}")));
+        }
+        value.unboxed().to()
+    }
+
+    pub(crate) fn variable<R: IntoValue>(
+        &self,
+        collection: &str,
+        init: impl FnOnce() -> R,
+    ) -> Result<Variable<R::Value>> {
+        let Name { scope, name } = self;
+        scope.check_valid()?;
+        match scope.stored(collection, name) {
+            Some(value) => {
+                value.unboxed().to::<R::Value>()?;
+            }
+            None if scope.is_mutable_collection(collection) => {
+                scope.put(collection, name, Value::try_of(&init().into_value()?)?)?;
+            }
+            None => return Err(scope.variable_not_found(collection, name)),
+        }
+        Ok(Variable::new(scope, collection, name))
+    }
+
+    pub(crate) fn existing_variable<T: Tree>(&self, collection: &str) -> Result<Variable<T>> {
+        let Name { scope, name } = self;
+        scope.check_valid()?;
+        let value =
+            scope.stored(collection, name).ok_or_else(|| scope.variable_not_found(collection, name))?;
+        value.unboxed().to::<T>()?;
+        Ok(Variable::new(scope, collection, name))
     }
 }

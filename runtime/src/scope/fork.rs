@@ -37,7 +37,7 @@ impl Scope {
             path: self.0.path.clone(),
             rngs: self.0.rngs.clone(),
             counters: self.0.counters.clone(),
-            reserved: Mutex::default(),
+            names: Mutex::default(),
         }));
         Ok((Fork { run, origin: self.clone() }, scope))
     }

@@ -26,7 +26,7 @@ mod functional;
 mod initializer;
 mod into_value;
 mod lazy;
-mod reserved;
+mod names;
 mod rngs;
 mod run;
 mod sow;
@@ -43,7 +43,8 @@ pub use initializer::Initializer;
 pub use into_value::IntoValue;
 pub(crate) use lazy::lazily;
 pub use lazy::{LazyInit, lazy_init};
-pub(crate) use reserved::Reserved;
+use names::Names;
+pub(crate) use names::{Lasts, ModuleId, Name, Taker};
 pub use rngs::{PathPart, Rngs, fold_in_path};
 use run::Run;
 pub(crate) use run::Settings;
@@ -64,7 +65,7 @@ struct Inner {
     path: Arc<[Arc<str>]>,
     rngs: Arc<Rngs>,
     counters: Arc<Counters>,
-    reserved: Mutex<Reserved>,
+    names: Mutex<Names>,
 }
 
 /// How often each stream was drawn from.
@@ -85,7 +86,7 @@ impl Scope {
             path: Arc::new([]),
             rngs,
             counters: Arc::default(),
-            reserved: Mutex::default(),
+            names: Mutex::default(),
         }))
     }
 
@@ -134,8 +135,7 @@ impl Scope {
     /// If the name is taken; if the run has ended.
     pub fn child(&self, name: &str) -> Result<Scope> {
         self.check_valid()?;
-        self.reserve("submodule", name, None)?;
-        Ok(self.child_unreserved(name.into()))
+        Ok(self.take("submodule", name, None, Taker::SCOPE)?.child())
     }
 
     /// A scope within this one, whether it was entered before or not; its random streams go on where they were left.
@@ -144,38 +144,7 @@ impl Scope {
     /// If the run has ended.
     pub fn reentered_child(&self, name: &str) -> Result<Scope> {
         self.check_valid()?;
-        Ok(self.child_unreserved(name.into()))
-    }
-
-    /// As [`child`](Scope::child), for whoever keeps track of names itself.
-    pub(crate) fn child_unreserved(&self, name: Arc<str>) -> Scope {
-        let counters = lock(&self.0.counters.children).entry(name.clone()).or_default().clone();
-        Scope(Arc::new(Inner {
-            run: self.0.run.clone(),
-            parent: Some(self.clone()),
-            path: self.0.path.iter().cloned().chain([name]).collect(),
-            rngs: self.0.rngs.clone(),
-            counters,
-            reserved: Mutex::default(),
-        }))
-    }
-
-    /// Takes a name for a variable of a collection, or for a submodule (None).
-    pub(crate) fn reserve(&self, kind: &'static str, name: &str, collection: Option<&str>) -> Result<()> {
-        let mut reserved = lock(&self.0.reserved);
-        if reserved.takes(name, collection) {
-            return Err(self.name_in_use(kind, name));
-        }
-        reserved.add(name.into(), collection);
-        Ok(())
-    }
-
-    pub(crate) fn is_reserved(&self, name: &str, collection: Option<&str>) -> bool {
-        lock(&self.0.reserved).takes(name, collection)
-    }
-
-    pub(crate) fn name_in_use(&self, kind: &'static str, name: &str) -> Error {
-        Error::NameInUse { kind, name: name.into(), path: self.path_text().into() }
+        Ok(Name { scope: self.clone(), name: name.into() }.child())
     }
 
     pub(crate) fn check_valid(&self) -> Result<()> {
@@ -217,6 +186,22 @@ impl Scope {
 
     pub(crate) fn is_same_run(&self, other: &Scope) -> bool {
         Arc::ptr_eq(&self.0.run, &other.0.run)
+    }
+}
+
+impl Name {
+    /// The scope of this name.
+    pub(crate) fn child(self) -> Scope {
+        let Name { scope: parent, name } = self;
+        let counters = lock(&parent.0.counters.children).entry(name.clone()).or_default().clone();
+        Scope(Arc::new(Inner {
+            run: parent.0.run.clone(),
+            path: parent.0.path.iter().cloned().chain([name]).collect(),
+            rngs: parent.0.rngs.clone(),
+            counters,
+            names: Mutex::default(),
+            parent: Some(parent),
+        }))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Values stored on the way: `sow` and `perturb`.
 
-use super::{IntoValue, Scope};
+use super::{IntoValue, Scope, Taker};
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
@@ -59,7 +59,7 @@ impl Scope {
         }
         let old = self.stored(collection, name);
         if old.is_none() {
-            self.reserve("sown value", name, Some(collection))?;
+            self.take("sown value", name, Some(collection), Taker::SCOPE)?;
         }
         self.put(collection, name, next(old)?)?;
         Ok(true)
@@ -74,7 +74,7 @@ impl Scope {
     pub fn perturb_in<T: Tree>(&self, collection: &str, name: &str, value: &T) -> Result<T> {
         self.check_valid()?;
         if self.is_mutable_collection(collection) && !self.has_variable(collection, name) {
-            self.reserve("perturbation", name, Some(collection))?;
+            self.take("perturbation", name, Some(collection), Taker::SCOPE)?;
             let zeros = tree::map(value, |x| Ok(x.zeros_like()))?;
             self.put(collection, name, Value::try_of(&zeros)?)?;
         }

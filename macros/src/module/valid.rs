@@ -6,14 +6,13 @@ use syn::{Attribute, Generics};
 
 use crate::errors::Errors;
 
-/// What a module has methods for, some of which are hidden; a setter of that name would hide the method.
-const RESERVED: [&str; 42] = [
+/// What a module has methods for: a setter of that name would hide the method.
+pub(super) const RESERVED: [&str; 39] = [
     "apply",
     "bind",
     "call",
     "child",
     "child_named",
-    "class_name",
     "clone",
     "copy",
     "eq",
@@ -35,12 +34,10 @@ const RESERVED: [&str; 42] = [
     "param",
     "param_of",
     "param_with",
-    "parent",
     "path",
     "perturb",
     "perturb_in",
     "put_variable",
-    "repr",
     "scope",
     "share_scope",
     "sow",

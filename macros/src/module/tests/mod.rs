@@ -3,6 +3,7 @@
 mod attributes;
 mod bounds;
 mod mistakes;
+mod reserved;
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};

@@ -118,7 +118,7 @@ fn max_pool_gradient(bencher: Bencher<'_, '_>, shape: Pool) {
     let (g, x, y) = pool(shape);
     let mut grad = x.clone();
     bencher.bench_local(|| {
-        window::select_and_scatter_add(&g, Selection::Largest, black_box(&x), &y, &mut grad);
+        window::select_and_scatter_add(&g, Selection::Max, black_box(&x), &y, &mut grad);
     });
 }
 

@@ -1,4 +1,4 @@
-//! Walking several arrays of different shapes as if broadcast to one.
+//! Broadcasting: walks several arrays of different shapes as if they had the shape of one, by strides of zero.
 
 use smallvec::SmallVec;
 

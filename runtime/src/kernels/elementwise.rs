@@ -1,7 +1,8 @@
 //! Loops over elements, with broadcasting: every closure becomes its own vectorised loop.
 //!
-//! Each row, or piece of one, runs under [`simd::run`](super::simd::run) as a whole. What lies between there and the innermost loop is a struct
-//! with `#[inline(always)]` and not a closure, because only then is the loop compiled for the wide instruction sets.
+//! Each row, or piece of one, runs under [`simd::run`](super::simd::run) as a whole. What lies between there and the innermost
+//! loop is a struct with `#[inline(always)]` and not a closure, because only then is the loop compiled for the wide instruction
+//! sets.
 
 use super::broadcast::Broadcast;
 use super::simd::Kernel;
@@ -289,7 +290,7 @@ mod tests {
 
     const SHAPES: [&[usize]; 6] = [&[3, 5, 37], &[37], &[3, 1, 37], &[5, 1], &[], &[3, 1, 1]];
 
-    fn numbers(shape: &[usize], from: i32) -> Vec<i32> {
+    fn values(shape: &[usize], from: i32) -> Vec<i32> {
         (0..shape.iter().product::<usize>() as i32).map(|i| from + i).collect()
     }
 
@@ -298,7 +299,7 @@ mod tests {
         let out_shape = SHAPES[0];
         for a in SHAPES {
             for b in SHAPES {
-                let (x, y) = (numbers(a, 1), numbers(b, 1000));
+                let (x, y) = (values(a, 1), values(b, 1000));
                 let mut out = vec![0; 3 * 5 * 37];
                 zip(&Broadcast::new(out_shape, [a, b]), (&x, &y), &mut out, 1, |x, y| x - 3 * y);
                 let expected = |at| x[read(out_shape, a, at)] - 3 * y[read(out_shape, b, at)];
@@ -319,7 +320,7 @@ mod tests {
         for a in SHAPES {
             for b in SHAPES {
                 for c in SHAPES {
-                    let (x, y, z) = (numbers(a, 1), numbers(b, 1000), numbers(c, -500));
+                    let (x, y, z) = (values(a, 1), values(b, 1000), values(c, -500));
                     let mut out = vec![0; 3 * 5 * 37];
                     zip3(&Broadcast::new(out_shape, [a, b, c]), (&x, &y, &z), &mut out, 1, f);
                     let at = |shape, at| read(out_shape, shape, at);

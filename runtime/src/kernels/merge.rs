@@ -1,4 +1,7 @@
-//! Sorting one long slice on all threads: parts are sorted apart, and then merged by twos.
+//! Parallel merge sort of one long slice: parts are sorted apart, and then merged pair by pair.
+//!
+//! Threads merge disjoint pieces of one pair by finding where a piece starts in either part with a binary search along the
+//! merge path: S. Odeh, O. Green, Z. Mwassi, O. Shmueli and Y. Birk, "Merge path: parallel merging made simple" (2012).
 
 use super::scratch::Scratch;
 use super::threads;
@@ -23,10 +26,10 @@ fn sort_in_parts<K: Ord + Copy + Send + Sync + 'static>(keys: &mut [K], parts: u
     while run < from.len() {
         let runs = &*from;
         threads::chunks(to, size, |part, out| {
-            let place = part * size;
-            let pair = &runs[place / (2 * run) * (2 * run)..];
+            let start = part * size;
+            let pair = &runs[start / (2 * run) * (2 * run)..];
             let (left, right) = pair[..pair.len().min(2 * run)].split_at(run.min(pair.len()));
-            merge(left, right, place % (2 * run), out);
+            merge(left, right, start % (2 * run), out);
         });
         (from, to) = (to, from);
         (run, is_swapped) = (2 * run, !is_swapped);
@@ -36,9 +39,9 @@ fn sort_in_parts<K: Ord + Copy + Send + Sync + 'static>(keys: &mut [K], parts: u
     }
 }
 
-/// Writes as many elements of the merged slices as `out` has, from the one numbered `first` on.
+/// Writes as many elements of the merged slices as `out` has, from index `first` on.
 fn merge<K: Ord + Copy>(left: &[K], right: &[K], first: usize, out: &mut [K]) {
-    let mut i = taken(left, right, first);
+    let mut i = merge_path(left, right, first);
     let mut j = first - i;
     for out in out {
         let is_left = j == right.len() || (i < left.len() && left[i] <= right[j]);
@@ -48,8 +51,8 @@ fn merge<K: Ord + Copy>(left: &[K], right: &[K], first: usize, out: &mut [K]) {
     }
 }
 
-/// How many of the first `count` merged elements are of `left`.
-fn taken<K: Ord>(left: &[K], right: &[K], count: usize) -> usize {
+/// How many of the first `count` merged elements are of `left`: where the merge path crosses that diagonal.
+fn merge_path<K: Ord>(left: &[K], right: &[K], count: usize) -> usize {
     let (mut low, mut high) = (count.saturating_sub(right.len()), count.min(left.len()));
     while low < high {
         let middle = low.midpoint(high);

@@ -1,4 +1,4 @@
-//! Linear recurrences along one axis, and the shift that their derivatives need.
+//! First-order linear recurrences (scans) along one axis, step by step, and the shift that their derivatives need.
 
 use super::reduce::Direction;
 use super::scratch::Scratch;
@@ -35,31 +35,32 @@ pub fn recurrence<T: Number>(
         return;
     }
     let slab = n * inner;
-    let place = |step: usize| if direction == Direction::Forward { step } else { n - 1 - step };
-    let factor_at = |step: usize| place(if factor == Factor::Own { step } else { step - 1 });
+    let index = |step: usize| if direction == Direction::Forward { step } else { n - 1 - step };
+    let factor_at = |step: usize| index(if factor == Factor::Own { step } else { step - 1 });
     threads::split(out, slab, 4 * slab, |first, out| {
         let mut states = Scratch::empty();
         memory::resize(&mut states, inner, T::Acc::ZERO);
         for (i, out) in out.chunks_exact_mut(slab).enumerate() {
             let (a, b) = (&a[(first + i) * slab..][..slab], &b[(first + i) * slab..][..slab]);
             if inner == 1 {
-                let mut state = b[place(0)].widen();
-                out[place(0)] = b[place(0)];
+                let mut state = b[index(0)].widen();
+                out[index(0)] = b[index(0)];
                 for step in 1..n {
-                    state = a[factor_at(step)].widen().times_plus(state, b[place(step)].widen());
-                    out[place(step)] = T::narrow(state);
+                    state = a[factor_at(step)].widen().times_plus(state, b[index(step)].widen());
+                    out[index(step)] = T::narrow(state);
                 }
                 continue;
             }
+            // Rows of the axis one after another, with a state for each column.
             let row = |i: usize| i * inner..(i + 1) * inner;
-            for (state, &b) in states.iter_mut().zip(&b[row(place(0))]) {
+            for (state, &b) in states.iter_mut().zip(&b[row(index(0))]) {
                 *state = b.widen();
             }
-            out[row(place(0))].copy_from_slice(&b[row(place(0))]);
+            out[row(index(0))].copy_from_slice(&b[row(index(0))]);
             for step in 1..n {
-                let (a, b) = (&a[row(factor_at(step))], &b[row(place(step))]);
+                let (a, b) = (&a[row(factor_at(step))], &b[row(index(step))]);
                 for (((state, &a), &b), out) in
-                    states.iter_mut().zip(a).zip(b).zip(&mut out[row(place(step))])
+                    states.iter_mut().zip(a).zip(b).zip(&mut out[row(index(step))])
                 {
                     *state = a.widen().times_plus(*state, b.widen());
                     *out = T::narrow(*state);
@@ -69,8 +70,8 @@ pub fn recurrence<T: Number>(
     });
 }
 
-/// Moves the elements by one along `axis`: forward, element `i` becomes what element `i - 1` was. The place that is
-/// left gets `fill`.
+/// Moves the elements by one along `axis`: forward, element `i` becomes what element `i - 1` was. The one that is left
+/// gets `fill`.
 ///
 /// # Panics
 /// As [`recurrence`].
@@ -111,19 +112,19 @@ mod tests {
     fn states_are_carried_along_the_axis_in_both_directions() {
         let (a, b) = ([9.0, 2.0, 3.0], [1.0, 10.0, 100.0]);
         for (inner, shape) in [(1, vec![2, 3]), (2, vec![2, 3, 2])] {
-            let spread = |x: [f64; 3]| {
+            let broadcast = |x: [f64; 3]| {
                 let row: Vec<f64> = x.iter().flat_map(|&x| vec![x; inner]).collect();
                 [row.clone(), row].concat()
             };
             let run = |direction, factor| {
                 let mut out = vec![0.0; 6 * inner];
-                recurrence((&spread(a), &spread(b)), &shape, 1, (direction, factor), &mut out);
+                recurrence((&broadcast(a), &broadcast(b)), &shape, 1, (direction, factor), &mut out);
                 out
             };
-            assert_eq!(run(Direction::Forward, Factor::Own), spread([1.0, 12.0, 136.0]));
-            assert_eq!(run(Direction::Forward, Factor::Before), spread([1.0, 19.0, 138.0]));
-            assert_eq!(run(Direction::Reverse, Factor::Own), spread([1891.0, 210.0, 100.0]));
-            assert_eq!(run(Direction::Reverse, Factor::Before), spread([621.0, 310.0, 100.0]));
+            assert_eq!(run(Direction::Forward, Factor::Own), broadcast([1.0, 12.0, 136.0]));
+            assert_eq!(run(Direction::Forward, Factor::Before), broadcast([1.0, 19.0, 138.0]));
+            assert_eq!(run(Direction::Reverse, Factor::Own), broadcast([1891.0, 210.0, 100.0]));
+            assert_eq!(run(Direction::Reverse, Factor::Before), broadcast([621.0, 310.0, 100.0]));
         }
     }
 

@@ -1,4 +1,4 @@
-//! Elements at positions along contiguous rows.
+//! Gathers and scatters along contiguous rows (NumPy's `take_along_axis` and `put_along_axis`).
 
 use bytemuck::Pod;
 

@@ -1,17 +1,21 @@
 //! Sorting, ranking and searching along contiguous rows.
 //!
-//! Numbers are mapped to unsigned integers of the same order, so that every comparison is one of integers. The order
-//! of floats is that of `jax.lax.sort`: all NaN are equal and last, and `-0.0` equals `0.0`.
+//! Elements are mapped to unsigned integers of the same order (that of floats by flipping the sign bit, or all bits of what is
+//! negative, as for IEEE 754's total order), so that every comparison is one of integers. The order of floats is that of
+//! `jax.lax.sort`: all NaN are equal and last, and `-0.0` equals `0.0`.
+//!
+//! Rows are sorted by the standard library's unstable sort; stability comes from positions that are compared after the keys. The
+//! greatest `k` are found by quickselect (C. A. R. Hoare, "Algorithm 65: Find", 1961) and then sorted.
 
 use half::{bf16, f16};
 
 use super::scratch::Scratch;
-use super::{merge, threads};
+use super::{merge, rows, threads};
 use crate::array::memory;
 use crate::scalar::number::Number;
 
-/// An unsigned integer that numbers are compared by.
-pub trait Key: Ord + Copy + Send + Sync + 'static {
+/// An unsigned integer that elements are compared by.
+pub trait SortKey: Ord + Copy + Send + Sync + 'static {
     /// A key with a position, ordered by key and then by position.
     type Ranked: Ord + Copy + Send + Sync + 'static;
 
@@ -23,7 +27,7 @@ pub trait Key: Ord + Copy + Send + Sync + 'static {
     fn position(ranked: Self::Ranked) -> i32;
 }
 
-impl Key for u32 {
+impl SortKey for u32 {
     type Ranked = u64;
 
     #[inline]
@@ -40,7 +44,7 @@ impl Key for u32 {
     }
 }
 
-impl Key for u64 {
+impl SortKey for u64 {
     type Ranked = (u64, u32);
 
     #[inline]
@@ -57,23 +61,23 @@ impl Key for u64 {
     }
 }
 
-/// A number type that can be sorted.
+/// A dtype that can be sorted.
 pub trait Sortable: Number {
-    /// What numbers of this type are compared by.
-    type Key: Key;
+    /// What elements of this type are compared by.
+    type SortKey: SortKey;
 
     /// Returns the key of the sorting order: NaN are equal and last, zeros are equal.
-    fn key(self) -> Self::Key;
+    fn key(self) -> Self::SortKey;
     /// Returns the key of IEEE 754's total order, which tells zeros and NaN of either sign apart.
-    fn total_key(self) -> Self::Key;
-    /// Returns the number with this [`total_key`](Self::total_key).
-    fn from_total_key(key: Self::Key) -> Self;
+    fn total_key(self) -> Self::SortKey;
+    /// Returns the element with this [`total_key`](Self::total_key).
+    fn from_total_key(key: Self::SortKey) -> Self;
 }
 
 macro_rules! sortable_float {
     ($($t:ty, $bits:ty, $key:ty;)*) => { $(
         impl Sortable for $t {
-            type Key = $key;
+            type SortKey = $key;
 
             #[inline]
             fn key(self) -> $key {
@@ -105,7 +109,7 @@ sortable_float!(f32, u32, u32; f64, u64, u64; bf16, u16, u32; f16, u16, u32;);
 macro_rules! sortable_integer {
     ($($t:ty, $key:ty;)*) => { $(
         impl Sortable for $t {
-            type Key = $key;
+            type SortKey = $key;
 
             #[inline]
             fn key(self) -> $key {
@@ -126,7 +130,7 @@ sortable_integer!(i32, u32; i64, u64; u32, u32; u8, u32;);
 
 /// Which end comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Order {
+pub enum SortOrder {
     /// From the least to the greatest, NaN last.
     Ascending,
     /// From the greatest to the least, NaN first.
@@ -143,7 +147,7 @@ const LONG: usize = 1 << 15;
 ///
 /// # Panics
 /// If `x` is not a whole number of rows.
-pub fn sort<T: Sortable>(x: &mut [T], row: usize, order: Order) {
+pub fn sort<T: Sortable>(x: &mut [T], row: usize, order: SortOrder) {
     if x.is_empty() {
         return;
     }
@@ -167,10 +171,10 @@ pub fn sort<T: Sortable>(x: &mut [T], row: usize, order: Order) {
                 copy.clear();
                 copy.extend_from_slice(row);
                 for (x, &ranked) in row.iter_mut().zip(ranked.iter()) {
-                    *x = copy[T::Key::position(ranked) as usize];
+                    *x = copy[T::SortKey::position(ranked) as usize];
                 }
             }
-            if order == Order::Descending {
+            if order == SortOrder::Descending {
                 row.reverse();
             }
         }
@@ -194,7 +198,7 @@ fn sort_keys<K: Ord + Copy + Send + Sync + 'static>(keys: &mut [K], whole: bool)
 ///
 /// # Panics
 /// If `x` and `out` differ in length, are not a whole number of rows, or rows are longer than an `i32` counts.
-pub fn argsort<T: Sortable>(x: &[T], row: usize, order: Order, out: &mut [i32]) {
+pub fn argsort<T: Sortable>(x: &[T], row: usize, order: SortOrder, out: &mut [i32]) {
     assert_eq!(x.len(), out.len(), "elements and positions");
     if x.is_empty() {
         return;
@@ -207,12 +211,12 @@ pub fn argsort<T: Sortable>(x: &[T], row: usize, order: Order, out: &mut [i32]) 
         for (x, out) in x[first * row..].chunks_exact(row).zip(out.chunks_exact_mut(row)) {
             ranked.clear();
             ranked.extend(x.iter().zip(0..).map(|(x, i)| match order {
-                Order::Ascending => x.key().ranked(i),
-                Order::Descending => x.key().opposite().ranked(i),
+                SortOrder::Ascending => x.key().ranked(i),
+                SortOrder::Descending => x.key().opposite().ranked(i),
             }));
             sort_keys(&mut ranked, whole);
             for (out, &ranked) in out.iter_mut().zip(ranked.iter()) {
-                *out = T::Key::position(ranked);
+                *out = T::SortKey::position(ranked);
             }
         }
     });
@@ -225,12 +229,12 @@ pub fn argsort<T: Sortable>(x: &[T], row: usize, order: Order, out: &mut [i32]) 
 pub fn sort_with_positions<T: Sortable>(
     x: &[T],
     row: usize,
-    order: Order,
+    order: SortOrder,
     values: &mut [T],
     positions: &mut [i32],
 ) {
     argsort(x, row, order, positions);
-    gather(x, row, positions, row, values);
+    rows::take(x, row, positions, row, values);
 }
 
 /// Finds the `k` greatest elements of each row of `row` elements, greatest first, as `jax.lax.top_k` does.
@@ -259,11 +263,11 @@ pub fn top_k<T: Sortable>(x: &[T], row: usize, k: usize, values: &mut [T], posit
             }
             ranked[..k].sort_unstable();
             for (position, &ranked) in positions.iter_mut().zip(ranked.iter()) {
-                *position = T::Key::position(ranked);
+                *position = T::SortKey::position(ranked);
             }
         }
     });
-    gather(x, row, positions, k, values);
+    rows::take(x, row, positions, k, values);
 }
 
 /// On which side of equal elements a query belongs.
@@ -316,20 +320,6 @@ fn cost(row: usize) -> usize {
     2 * row * (row.ilog2() as usize + 1)
 }
 
-/// Copies the elements at `positions`, of which every row of `x` has `per_row`.
-fn gather<T: Sortable>(x: &[T], row: usize, positions: &[i32], per_row: usize, out: &mut [T]) {
-    assert_eq!(positions.len(), out.len(), "positions and values");
-    threads::split(out, per_row, per_row, |first, out| {
-        let positions = positions[first * per_row..].chunks_exact(per_row);
-        let rows = x[first * row..].chunks_exact(row);
-        for ((x, positions), out) in rows.zip(positions).zip(out.chunks_exact_mut(per_row)) {
-            for (out, &position) in out.iter_mut().zip(positions) {
-                *out = x[position as usize];
-            }
-        }
-    });
-}
-
 #[cfg(test)]
 mod tests {
     use std::cmp::Ordering;
@@ -353,11 +343,11 @@ mod tests {
     fn orders_are_stable_and_complete<T: Sortable>(x: &[f64]) -> Result<(), TestCaseError> {
         let x: Vec<T> = x.iter().map(|&x| T::from_f64(x)).collect();
         let n = x.len();
-        for order in [Order::Ascending, Order::Descending] {
+        for order in [SortOrder::Ascending, SortOrder::Descending] {
             let mut want: Vec<usize> = (0..n).collect();
             want.sort_by(|&i, &j| match order {
-                Order::Ascending => compare(x[i], x[j]),
-                Order::Descending => compare(x[j], x[i]),
+                SortOrder::Ascending => compare(x[i], x[j]),
+                SortOrder::Descending => compare(x[j], x[i]),
             });
             let (mut values, mut positions) = (x.clone(), vec![0; n]);
             sort_with_positions(&x, n, order, &mut values, &mut positions);
@@ -388,15 +378,15 @@ mod tests {
         #[test]
         fn integers_of_any_size_are_sorted_as_the_standard_library_does(x: Vec<i64>, y: Vec<i32>, z: Vec<u32>) {
             let (mut a, mut b) = (x.clone(), x);
-            sort(&mut a, b.len(), Order::Ascending);
+            sort(&mut a, b.len(), SortOrder::Ascending);
             b.sort_unstable();
             prop_assert_eq!(a, b);
             let (mut a, mut b) = (y.clone(), y);
-            sort(&mut a, b.len(), Order::Descending);
+            sort(&mut a, b.len(), SortOrder::Descending);
             b.sort_unstable_by(|a, b| b.cmp(a));
             prop_assert_eq!(a, b);
             let (mut a, mut b) = (z.clone(), z);
-            sort(&mut a, b.len(), Order::Ascending);
+            sort(&mut a, b.len(), SortOrder::Ascending);
             b.sort_unstable();
             prop_assert_eq!(a, b);
         }
@@ -416,7 +406,7 @@ mod tests {
         #[test]
         fn queries_go_between_smaller_and_greater_elements(mut x in floats(), queries in floats()) {
             let n = x.len();
-            sort(&mut x, n, Order::Ascending);
+            sort(&mut x, n, SortOrder::Ascending);
             let (mut left, mut right) = (vec![9; queries.len()], vec![9; queries.len()]);
             search_sorted(&x, n, &queries, queries.len(), Bound::Left, &mut left);
             search_sorted(&x, n, &queries, queries.len(), Bound::Right, &mut right);
@@ -437,9 +427,9 @@ mod tests {
         let (rows, row, k) = (300, 257, 5);
         let x = scattered(rows * row);
         let mut positions = vec![0; x.len()];
-        argsort(&x, row, Order::Ascending, &mut positions);
+        argsort(&x, row, SortOrder::Ascending, &mut positions);
         let mut sorted = x.clone();
-        sort(&mut sorted, row, Order::Ascending);
+        sort(&mut sorted, row, SortOrder::Ascending);
         let (mut values, mut top) = (vec![0.0; rows * k], vec![0; rows * k]);
         top_k(&x, row, k, &mut values, &mut top);
         let mut found = vec![0; rows * k];
@@ -459,10 +449,10 @@ mod tests {
         let mut want: Vec<i32> = (0..x.len() as i32).collect();
         want.sort_by(|&i, &j| x[i as usize].total_cmp(&x[j as usize]));
         let (mut values, mut positions) = (x.clone(), vec![0; x.len()]);
-        sort_with_positions(&x, x.len(), Order::Ascending, &mut values, &mut positions);
+        sort_with_positions(&x, x.len(), SortOrder::Ascending, &mut values, &mut positions);
         assert!(positions == want && values.is_sorted());
         let mut sorted = x.clone();
-        sort(&mut sorted, x.len(), Order::Ascending);
+        sort(&mut sorted, x.len(), SortOrder::Ascending);
         assert!(sorted == values);
     }
 

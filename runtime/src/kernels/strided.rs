@@ -1,4 +1,4 @@
-//! Walking several arrays along arbitrary strides, and copying what lies on them: slices, reversals, gathers, scatters.
+//! Strided walks over several arrays, and copies of what lies on them: slices, reversals, gathers, scatters, padding.
 
 use smallvec::SmallVec;
 
@@ -173,7 +173,7 @@ fn whole_rows(layout: &Strided<2>, starts: &[usize], size: usize) -> bool {
         && starts.iter().all(|&start| start == OUTSIDE || start.is_multiple_of(row))
 }
 
-/// Spreads `x` over `out`: per axis its size, elements of padding before it, and elements of padding between two.
+/// Copies `x` into `out`, padded: per axis its size, elements of padding before it, and elements of padding between two.
 ///
 /// Negative padding takes away. `shape` is that of `out`.
 pub fn pad<T: Copy + Send + Sync>(
@@ -218,7 +218,7 @@ impl PadAxis {
     }
 }
 
-/// Writes the blocks of `axis` from number `from` on.
+/// Writes the blocks of `axis` from index `from` on.
 fn pad_axis<T: Copy>(
     x: &[T],
     axis: PadAxis,

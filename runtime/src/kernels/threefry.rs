@@ -34,7 +34,7 @@ pub fn block(key: [u32; 2], counter: [u32; 2]) -> [u32; 2] {
     [a, b]
 }
 
-/// Returns the key for a word of data, for instance the number of a layer or of a step.
+/// Returns the key for a word of data, for instance the index of a layer or of a step.
 pub fn fold_in(key: [u32; 2], data: u32) -> [u32; 2] {
     block(key, [0, data])
 }
@@ -47,19 +47,19 @@ pub fn split(key: [u32; 2], n: usize) -> Vec<[u32; 2]> {
 }
 
 /// Describes what becomes of a block: an unsigned integer of random bits, or the next key.
-pub trait Bits: Copy + Send {
+pub trait FromBlock: Copy + Send {
     /// Converts the two words of a block.
     fn from_block(block: [u32; 2]) -> Self;
 }
 
-impl Bits for [u32; 2] {
+impl FromBlock for [u32; 2] {
     #[inline(always)]
     fn from_block(block: [u32; 2]) -> Self {
         block
     }
 }
 
-impl Bits for u64 {
+impl FromBlock for u64 {
     #[inline(always)]
     fn from_block([a, b]: [u32; 2]) -> Self {
         u64::from(a) << 32 | u64::from(b)
@@ -69,7 +69,7 @@ impl Bits for u64 {
 macro_rules! from_exclusive_or {
     ($($type:ty)*) => {
         $(
-            impl Bits for $type {
+            impl FromBlock for $type {
                 #[inline(always)]
                 fn from_block([a, b]: [u32; 2]) -> Self {
                     (a ^ b) as $type
@@ -92,11 +92,11 @@ from_exclusive_or!(u8 u16 u32);
 /// bits([0, 42], 3, &mut part);
 /// assert_eq!(whole[3..], part);
 /// ```
-pub fn bits<B: Bits>(key: [u32; 2], first_index: u64, out: &mut [B]) {
+pub fn bits<B: FromBlock>(key: [u32; 2], first_index: u64, out: &mut [B]) {
     fill(key, first_index, out);
 }
 
-fn fill<B: Bits>(key: [u32; 2], first_index: u64, out: &mut [B]) {
+fn fill<B: FromBlock>(key: [u32; 2], first_index: u64, out: &mut [B]) {
     threads::split(out, 1, COST, |first, out| {
         let mut index = first_index.wrapping_add(first as u64);
         let mut rest = out;
@@ -120,7 +120,7 @@ struct Run<'a, B> {
     out: &'a mut [B],
 }
 
-impl<B: Bits> Kernel for Run<'_, B> {
+impl<B: FromBlock> Kernel for Run<'_, B> {
     type Output = ();
 
     #[inline(always)]

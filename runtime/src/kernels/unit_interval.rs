@@ -4,16 +4,16 @@
 
 use half::{bf16, f16};
 
-use super::threefry::Bits;
+use super::threefry::FromBlock;
 
-impl Bits for f32 {
+impl FromBlock for f32 {
     #[inline(always)]
     fn from_block(block: [u32; 2]) -> f32 {
         f32::from_bits(u32::from_block(block) >> 9 | 1f32.to_bits()) - 1.0
     }
 }
 
-impl Bits for f64 {
+impl FromBlock for f64 {
     #[inline(always)]
     fn from_block(block: [u32; 2]) -> f64 {
         f64::from_bits(u64::from_block(block) >> 12 | 1f64.to_bits()) - 1.0
@@ -21,7 +21,7 @@ impl Bits for f64 {
 }
 
 /// From 8 bits, of which the mantissa has room for 7.
-impl Bits for bf16 {
+impl FromBlock for bf16 {
     #[inline(always)]
     fn from_block(block: [u32; 2]) -> bf16 {
         let x = f32::from(u8::from_block(block) >> 1) / 128.0;
@@ -30,7 +30,7 @@ impl Bits for bf16 {
 }
 
 /// From 16 bits, of which the mantissa has room for 10.
-impl Bits for f16 {
+impl FromBlock for f16 {
     #[inline(always)]
     fn from_block(block: [u32; 2]) -> f16 {
         let x = f32::from(u16::from_block(block) >> 6) / 1024.0;

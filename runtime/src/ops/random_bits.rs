@@ -11,7 +11,7 @@ use crate::core::primitive::{Args, Keeps, Outs, Primitive, Saved};
 use crate::core::trace::{Axis, bind1};
 use crate::error::{Error, Result};
 use crate::kernels::threads;
-use crate::kernels::threefry::{self, Bits};
+use crate::kernels::threefry::{self, FromBlock};
 
 /// The rough cost of one element, in the units of [`threads::split`].
 const COST: usize = 8;
@@ -117,7 +117,7 @@ impl std::fmt::Debug for RandomBits {
 #[repr(transparent)]
 struct Low16(u32);
 
-impl Bits for Low16 {
+impl FromBlock for Low16 {
     #[inline]
     fn from_block(block: [u32; 2]) -> Low16 {
         Low16(u32::from(u16::from_block(block)))
@@ -130,7 +130,7 @@ pub(super) fn words(key: &Array) -> &[[u32; 2]] {
 }
 
 /// `size` elements for each key.
-fn fill<T: Bits + Pod>(key: &Array, size: usize, out: Aval) -> Array {
+fn fill<T: FromBlock + Pod>(key: &Array, size: usize, out: Aval) -> Array {
     Array::build(out, |out: &mut [T]| rows(words(key), size, out, |key, row| threefry::bits(key, 0, row)))
 }
 

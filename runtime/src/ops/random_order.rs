@@ -10,7 +10,7 @@ use crate::core::Tensor;
 use crate::core::primitive::{Args, Keeps, Outs, Primitive, Saved};
 use crate::core::trace::{Axis, bind1};
 use crate::error::{Error, Result};
-use crate::kernels::sort::{Order, argsort};
+use crate::kernels::sort::{SortOrder, argsort};
 use crate::kernels::{threefry, transpose};
 
 /// For each key, a random order of the positions along `axis` of `shape`, another one in each lane; the axis goes last.
@@ -74,7 +74,7 @@ impl RandomOrder {
                 transpose::transpose(&bits, &[outer, length, inner], &[0, 2, 1], &mut lanes);
                 &lanes
             };
-            argsort(bits, length, Order::Ascending, &mut order);
+            argsort(bits, length, SortOrder::Ascending, &mut order);
             before.copy_from_slice(out);
             for ((out, before), order) in
                 out.chunks_mut(length).zip(before.chunks(length)).zip(order.chunks(length))

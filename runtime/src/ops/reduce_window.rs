@@ -221,8 +221,8 @@ impl Primitive for Windowed {
         match self.kind {
             Kind::Reduce(WindowReduction::Sum) => Ok(smallvec![Some(bind1(&self.with(Kind::Spread), [ct])?)]),
             Kind::Spread => Ok(smallvec![Some(bind1(&self.with(Kind::Reduce(WindowReduction::Sum)), [ct])?)]),
-            Kind::Reduce(WindowReduction::Max) => select(Selection::Largest),
-            Kind::Reduce(WindowReduction::Min) => select(Selection::Smallest),
+            Kind::Reduce(WindowReduction::Max) => select(Selection::Max),
+            Kind::Reduce(WindowReduction::Min) => select(Selection::Min),
             Kind::Scatter(which) => moved(Kind::Gather(which)),
             Kind::Gather(which) => moved(Kind::Scatter(which)),
             Kind::Reduce(WindowReduction::Product) => {

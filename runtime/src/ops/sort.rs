@@ -13,20 +13,20 @@ use crate::core::trace::{Axis, bind, bind1};
 use crate::core::{Tensor, TensorLike};
 use crate::error::unwrap;
 use crate::error::{Error, Result};
-use crate::kernels::sort::{self, Bound, Order};
+use crate::kernels::sort::{self, Bound, SortOrder};
 use crate::ops::{axis_of, batch_all, cotangent, only, promoted, unpack};
 
 /// The sorted values. Without a gradient the positions, which cost time, are not asked for.
 #[derive(Clone, PartialEq)]
-struct Sort(Order);
+struct Sort(SortOrder);
 
 /// The sorted values, and where each of them was.
 #[derive(Clone, PartialEq)]
-struct SortPairs(Order);
+struct SortPairs(SortOrder);
 
 /// Where each of the sorted values was.
 #[derive(Clone, PartialEq)]
-struct ArgSort(Order);
+struct ArgSort(SortOrder);
 
 fn check_rows(op: &'static str, x: &Aval) -> Result<()> {
     match x.rank() {
@@ -267,7 +267,7 @@ fn build_pair<T: bytemuck::Pod>(outs: Outs<Aval>, fill: impl FnOnce(&mut [T], &m
 }
 
 #[track_caller]
-fn pairs(order: Order, args: Args) -> Result<[Tensor; 2]> {
+fn pairs(order: SortOrder, args: Args) -> Result<[Tensor; 2]> {
     Ok(unpack(bind(&SortPairs(order), args)?.into_iter().collect()))
 }
 
@@ -302,7 +302,7 @@ macro_rules! methods {
             /// If there is no such axis.
             #[track_caller]
             pub fn $try_plain(&self, axis: isize) -> Result<Tensor> {
-                along(stringify!($plain), &$type(Order::$order), self, axis)
+                along(stringify!($plain), &$type(SortOrder::$order), self, axis)
             }
         )* }
     };

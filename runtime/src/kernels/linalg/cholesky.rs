@@ -1,8 +1,8 @@
-//! Cholesky factorisation.
+//! Cholesky factorisation, row by row: the Cholesky–Banachiewicz algorithm.
 
 use std::fmt;
 
-use super::{Real, dot};
+use super::{LinalgFloat, dot};
 
 /// A matrix has no Cholesky factor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +28,7 @@ impl std::error::Error for NotPositiveDefinite {}
 ///
 /// # Panics
 /// If a slice is not of length `n²`.
-pub fn cholesky<T: Real>(a: &[T], n: usize, l: &mut [T]) -> Result<(), NotPositiveDefinite> {
+pub fn cholesky<T: LinalgFloat>(a: &[T], n: usize, l: &mut [T]) -> Result<(), NotPositiveDefinite> {
     assert!(a.len() == n * n && l.len() == n * n, "matrices are not {n}x{n}");
     for i in 0..n {
         let (above, row) = l.split_at_mut(i * n);
@@ -52,7 +52,7 @@ mod tests {
     use super::super::testing::{largest_difference, noise, product, transposed};
     use super::*;
 
-    fn product_is_the_matrix<T: Real>(tolerance: f64) {
+    fn product_is_the_matrix<T: LinalgFloat>(tolerance: f64) {
         for n in [0, 1, 2, 5, 16, 33, 80] {
             let b = noise::<T>(n as u64, n * n);
             let mut a: Vec<T> =

@@ -16,7 +16,7 @@ pub use triangular::{Side, Triangle, triangular_solve};
 use crate::scalar::number::Number;
 
 /// A float type that matrices can be factorised in: `f32` or `f64`.
-pub trait Real:
+pub trait LinalgFloat:
     Number
     + Add<Output = Self>
     + Sub<Output = Self>
@@ -39,7 +39,7 @@ pub trait Real:
     fn norm(xs: &[Self]) -> Self;
 }
 
-impl Real for f32 {
+impl LinalgFloat for f32 {
     const TINY: Self = f32::MIN_POSITIVE;
 
     fn sqrt(self) -> Self {
@@ -61,7 +61,7 @@ impl Real for f32 {
     }
 }
 
-impl Real for f64 {
+impl LinalgFloat for f64 {
     const TINY: Self = f64::MIN_POSITIVE;
 
     fn sqrt(self) -> Self {
@@ -82,11 +82,12 @@ impl Real for f64 {
         if plain.is_finite() && (plain > 1e-280 || plain == 0.0 && xs.iter().all(|&x| x == 0.0)) {
             return plain.sqrt();
         }
-        let largest = xs.iter().fold(0.0, |a, &x| Number::larger(a, x.abs()));
-        if largest == 0.0 || !largest.is_finite() {
-            return largest;
+        // Scaled by the greatest magnitude, as LAPACK does, where squares would overflow or vanish.
+        let max = xs.iter().fold(0.0, |a, &x| Number::larger(a, x.abs()));
+        if max == 0.0 || !max.is_finite() {
+            return max;
         }
-        largest * xs.iter().map(|&x| (x / largest) * (x / largest)).sum::<f64>().sqrt()
+        max * xs.iter().map(|&x| (x / max) * (x / max)).sum::<f64>().sqrt()
     }
 }
 
@@ -94,7 +95,7 @@ impl Real for f64 {
 const LANES: usize = 16;
 
 /// Returns the dot product, summed in lanes whose order does not depend on the machine.
-pub(super) fn dot<T: Real>(x: &[T], y: &[T]) -> T {
+pub(super) fn dot<T: LinalgFloat>(x: &[T], y: &[T]) -> T {
     let n = x.len().min(y.len());
     let (x_blocks, x_rest) = x[..n].as_chunks::<LANES>();
     let (y_blocks, y_rest) = y[..n].as_chunks::<LANES>();
@@ -118,7 +119,7 @@ pub(super) fn dot<T: Real>(x: &[T], y: &[T]) -> T {
 }
 
 /// Adds `factor · x` to `y`.
-pub(super) fn add_scaled<T: Real>(y: &mut [T], factor: T, x: &[T]) {
+pub(super) fn add_scaled<T: LinalgFloat>(y: &mut [T], factor: T, x: &[T]) {
     for (y, &x) in y.iter_mut().zip(x) {
         *y = *y + factor * x;
     }
@@ -128,8 +129,8 @@ pub(super) fn add_scaled<T: Real>(y: &mut [T], factor: T, x: &[T]) {
 pub(super) mod testing {
     use super::*;
 
-    /// Returns reproducible numbers in (-1, 1).
-    pub fn noise<T: Real>(seed: u64, n: usize) -> Vec<T> {
+    /// Returns reproducible values in (-1, 1).
+    pub fn noise<T: LinalgFloat>(seed: u64, n: usize) -> Vec<T> {
         let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
         let mut next = || {
             state ^= state << 13;
@@ -144,7 +145,7 @@ pub(super) mod testing {
     }
 
     /// Returns `a · b` for `a` of shape `[m, k]` and `b` of shape `[k, n]`.
-    pub fn product<T: Real>(a: &[T], b: &[T], m: usize, k: usize, n: usize) -> Vec<f64> {
+    pub fn product<T: LinalgFloat>(a: &[T], b: &[T], m: usize, k: usize, n: usize) -> Vec<f64> {
         let mut c = vec![0.0; m * n];
         for i in 0..m {
             for p in 0..k {
@@ -160,7 +161,7 @@ pub(super) mod testing {
         (0..n * m).map(|i| a[i % m * n + i / m]).collect()
     }
 
-    pub fn largest_difference<T: Real>(a: &[f64], b: &[T]) -> f64 {
+    pub fn largest_difference<T: LinalgFloat>(a: &[f64], b: &[T]) -> f64 {
         assert_eq!(a.len(), b.len());
         a.iter().zip(b).map(|(a, b)| (a - b.to_f64()).abs()).fold(0.0, f64::max)
     }
@@ -183,11 +184,11 @@ mod tests {
     #[test]
     fn norms_neither_overflow_nor_underflow() {
         for scale in [1e-300, 1e-160, 1.0, 1e160, 1e300] {
-            let norm = Real::norm(&[3.0 * scale, -4.0 * scale]);
+            let norm = LinalgFloat::norm(&[3.0 * scale, -4.0 * scale]);
             assert!((norm / scale - 5.0).abs() < 1e-14, "{norm:e} at {scale:e}");
         }
-        assert_eq!(<f64 as Real>::norm(&[0.0, 0.0]), 0.0);
-        assert_eq!(<f32 as Real>::norm(&[3e30, 4e30]), 5e30);
-        assert!(<f64 as Real>::norm(&[f64::NAN, 1.0]).is_nan());
+        assert_eq!(<f64 as LinalgFloat>::norm(&[0.0, 0.0]), 0.0);
+        assert_eq!(<f32 as LinalgFloat>::norm(&[3e30, 4e30]), 5e30);
+        assert!(<f64 as LinalgFloat>::norm(&[f64::NAN, 1.0]).is_nan());
     }
 }

@@ -1,10 +1,10 @@
-//! QR factorisation by Householder reflections.
+//! QR factorisation by Householder reflections, unblocked (G. H. Golub and C. F. Van Loan, "Matrix computations", §5.2).
 //!
 //! The order of operations and the fused updates are those of LAPACK's `geqr2` and `org2r`. In `f32` this agrees
 //! better with `jax.numpy.linalg.qr` than a factorisation in `f64` rounded at the end, because what separates the two
 //! there is LAPACK's own rounding.
 
-use super::Real;
+use super::LinalgFloat;
 use crate::array::memory;
 
 /// How many columns of the orthogonal factor to compute.
@@ -26,7 +26,7 @@ const BLOCK: usize = 16;
 ///
 /// # Panics
 /// If a slice has not the length that its shape says.
-pub fn qr<T: Real>(a: &[T], m: usize, n: usize, mode: QrMode, q: &mut [T], r: &mut [T]) {
+pub fn qr<T: LinalgFloat>(a: &[T], m: usize, n: usize, mode: QrMode, q: &mut [T], r: &mut [T]) {
     let k = m.min(n);
     let columns = if mode == QrMode::Full { m } else { k };
     assert_eq!(a.len(), m * n, "a is not {m}x{n}");
@@ -54,6 +54,7 @@ pub fn qr<T: Real>(a: &[T], m: usize, n: usize, mode: QrMode, q: &mut [T], r: &m
         row[i..].copy_from_slice(&rest[i * n + i..(i + 1) * n]);
     }
 
+    // Reflections are applied to the identity from the last one back, so that each meets only the columns that it changes.
     q.fill(T::ZERO);
     for i in k..columns {
         q[i * columns + i] = T::ONE;
@@ -71,16 +72,17 @@ pub fn qr<T: Real>(a: &[T], m: usize, n: usize, mode: QrMode, q: &mut [T], r: &m
 /// Turns a column into the vector `v` of the reflection `I - τ v vᵀ` with `v₀ = 1` that maps it onto the first axis.
 ///
 /// Returns `τ` and where on that axis the column goes.
-fn reflection<T: Real>(v: &mut [T]) -> (T, T) {
+fn reflection<T: LinalgFloat>(v: &mut [T]) -> (T, T) {
     let first = v[0];
     let norm = T::norm(&v[1..]);
     v[0] = T::ONE;
     if norm == T::ZERO {
         return (T::ZERO, first);
     }
-    let (larger, smaller) = if first.abs() > norm { (first.abs(), norm) } else { (norm, first.abs()) };
-    let ratio = smaller / larger;
-    let image = -(larger * (T::ONE + ratio * ratio).sqrt()).copysign(first);
+    // The hypotenuse without overflow: the greater leg times the root of one plus the squared ratio.
+    let (max, min) = if first.abs() > norm { (first.abs(), norm) } else { (norm, first.abs()) };
+    let ratio = min / max;
+    let image = -(max * (T::ONE + ratio * ratio).sqrt()).copysign(first);
     let distance = first - image;
     if distance.abs() < T::TINY {
         v[1..].iter_mut().for_each(|v| *v = *v / distance);
@@ -92,7 +94,7 @@ fn reflection<T: Real>(v: &mut [T]) -> (T, T) {
 }
 
 /// Applies `I - τ v vᵀ` from the left to the columns from `from` on of the rows of `matrix`, one row per entry of `v`.
-fn reflect<T: Real>(matrix: &mut [T], width: usize, from: usize, v: &[T], tau: T, sums: &mut [T]) {
+fn reflect<T: LinalgFloat>(matrix: &mut [T], width: usize, from: usize, v: &[T], tau: T, sums: &mut [T]) {
     if from >= width || tau == T::ZERO {
         return;
     }
@@ -120,7 +122,7 @@ mod tests {
     use super::super::testing::{largest_difference, noise, product, transposed};
     use super::*;
 
-    fn laws_hold<T: Real>(tolerance: f64) {
+    fn laws_hold<T: LinalgFloat>(tolerance: f64) {
         for (m, n) in [(1, 1), (3, 3), (6, 4), (4, 6), (1, 5), (5, 1), (40, 17), (17, 40), (96, 96)] {
             let a = noise::<T>((m * 100 + n) as u64, m * n);
             for mode in [QrMode::Reduced, QrMode::Full] {

@@ -1,10 +1,10 @@
-//! Triangular systems with many right-hand sides.
+//! Triangular systems with many right-hand sides, by forward and back substitution.
 //!
 //! Right-hand sides are packed into strips of a few columns that stay in the cache while the matrix streams past;
 //! strips are independent, so threads take one each. A system from the right is the transposed one from the left and
 //! differs in packing only.
 
-use super::{Real, add_scaled, dot};
+use super::{LinalgFloat, add_scaled, dot};
 use crate::array::memory;
 use crate::kernels::threads;
 
@@ -40,7 +40,7 @@ const FEW: usize = 8;
 ///
 /// # Panics
 /// If a slice has not the length that its shape says.
-pub fn triangular_solve<T: Real>(
+pub fn triangular_solve<T: LinalgFloat>(
     a: &[T],
     b: &mut [T],
     rows: usize,
@@ -63,12 +63,12 @@ pub fn triangular_solve<T: Real>(
         });
     }
     // Where in `b` entry `i` of system `s` is.
-    let place = |i: usize, s: usize| if side == Side::Left { i * columns + s } else { s * columns + i };
+    let index = |i: usize, s: usize| if side == Side::Left { i * columns + s } else { s * columns + i };
     let mut strips = memory::filled(T::ZERO, systems.div_ceil(width) * width * n);
     for (number, strip) in strips.chunks_exact_mut(n * width).enumerate() {
         for (i, row) in strip.chunks_exact_mut(width).enumerate() {
             for (x, s) in row.iter_mut().zip(number * width..systems) {
-                *x = b[place(i, s)];
+                *x = b[index(i, s)];
             }
         }
     }
@@ -84,7 +84,7 @@ pub fn triangular_solve<T: Real>(
     for (number, strip) in strips.chunks_exact(n * width).enumerate() {
         for (i, row) in strip.chunks_exact(width).enumerate() {
             for (&x, s) in row.iter().zip(number * width..systems) {
-                b[place(i, s)] = x;
+                b[index(i, s)] = x;
             }
         }
     }
@@ -100,7 +100,7 @@ fn in_order(n: usize, triangle: Triangle, mut f: impl FnMut(usize)) {
 }
 
 /// Solves for one right-hand side, reading the matrix along its rows whether it is transposed or not.
-fn solve_vector<T: Real>(a: &[T], x: &mut [T], triangle: Triangle) {
+fn solve_vector<T: LinalgFloat>(a: &[T], x: &mut [T], triangle: Triangle) {
     let n = x.len();
     in_order(n, triangle, |i| {
         let row = &a[i * n..(i + 1) * n];
@@ -120,7 +120,7 @@ fn solve_vector<T: Real>(a: &[T], x: &mut [T], triangle: Triangle) {
 }
 
 /// Solves for `width` right-hand sides, the columns of `x`.
-fn solve_strip<T: Real>(a: &[T], x: &mut [T], width: usize, triangle: Triangle) {
+fn solve_strip<T: LinalgFloat>(a: &[T], x: &mut [T], width: usize, triangle: Triangle) {
     let n = x.len() / width;
     in_order(n, triangle, |i| {
         let diagonal = a[i * n + i];
@@ -160,7 +160,7 @@ mod tests {
     use super::*;
 
     /// Returns the full matrix that `triangle` makes of `a`.
-    fn operator<T: Real>(a: &[T], n: usize, triangle: Triangle) -> Vec<T> {
+    fn operator<T: LinalgFloat>(a: &[T], n: usize, triangle: Triangle) -> Vec<T> {
         let full: Vec<T> = (0..n * n)
             .map(|at| match (at / n, at % n) {
                 (i, j) if i == j && triangle.unit_diagonal => T::ONE,
@@ -171,7 +171,7 @@ mod tests {
         if triangle.transpose { transposed(&full, n, n) } else { full }
     }
 
-    fn residuals_vanish<T: Real>(tolerance: f64) {
+    fn residuals_vanish<T: LinalgFloat>(tolerance: f64) {
         for (n, systems) in [(1, 1), (4, 1), (5, 3), (7, 9), (33, 64), (40, 65), (20, 200)] {
             let mut a = noise::<T>(n as u64, n * n);
             for i in 0..n {

@@ -22,7 +22,7 @@ pub fn arg_min<T: Number>(x: &[T], shape: &[usize], axis: usize, out: &mut [i32]
     arg_extreme::<T, Min<T>>(x, shape, axis, out, |x, best| x < best);
 }
 
-/// Columns that are searched at a time, so that the best so far stay in the nearest cache.
+/// Columns that are searched at a time, so that the best so far stay in L1.
 const TILE: usize = 1024;
 
 fn arg_extreme<T: Number, F: Fold<In = T, Acc = T::Acc, Out = T>>(
@@ -57,6 +57,7 @@ fn arg_extreme<T: Number, F: Fold<In = T, Acc = T::Acc, Out = T>>(
             }
         });
     }
+    // A tile of columns at a time. Selections instead of branches: a NaN wins over what is none, and nothing wins over a NaN.
     threads::split(out, 1, 2 * n, |first, out| {
         let mut best = [T::ZERO; TILE];
         let mut done = 0;

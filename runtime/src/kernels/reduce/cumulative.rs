@@ -1,4 +1,5 @@
-//! Cumulative operations along one axis.
+//! Cumulative operations (prefix sums, scans) along one axis, blocked: the elements of a block are accumulated from nothing and
+//! combined with the total of all blocks before.
 
 use super::fold::{Fold, LogAddExp, LogSumExp, Max, Min, Prod, Sum};
 use crate::array::memory;
@@ -63,7 +64,7 @@ pub fn cum_log_sum_exp<T: Number<Acc: LogAddExp>>(
 
 /// Elements that are accumulated from nothing before they are added to what came before.
 ///
-/// The error of a sum of n numbers then grows with `n / BLOCK + BLOCK` instead of n.
+/// The error of a sum of n elements then grows with `n / BLOCK + BLOCK` instead of n.
 const BLOCK: usize = 128;
 
 fn scan<T: Number, F: Fold<In = T, Acc = T::Acc, Out = T>>(
@@ -90,6 +91,7 @@ fn scan<T: Number, F: Fold<In = T, Acc = T::Acc, Out = T>>(
             }
         });
     }
+    // Rows of the axis one after another, with a total of the blocks before and one of this block for each column.
     let slab = n * inner;
     threads::split(out, slab, 2 * slab, |first, out| {
         let mut columns = Scratch::empty();

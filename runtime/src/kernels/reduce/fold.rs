@@ -1,10 +1,10 @@
-//! What is accumulated: one associative operation with a neutral element each.
+//! Monoids to reduce with: an associative operation and its neutral element each.
 
 use std::marker::PhantomData;
 
 use crate::scalar::number::Number;
 
-/// An associative operation that folds many numbers into one.
+/// A monoid, with what is done to an element before and to the result after.
 pub(crate) trait Fold {
     type In: Copy + Sync;
     type Acc: Copy + Send + Sync + 'static;

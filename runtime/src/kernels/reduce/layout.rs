@@ -4,12 +4,12 @@ use smallvec::SmallVec;
 
 /// Neighbouring axes that are all kept or all reduced, as one axis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Group {
+pub(crate) struct AxisGroup {
     pub size: usize,
     pub reduced: bool,
 }
 
-pub(crate) type Groups = SmallVec<[Group; 6]>;
+pub(crate) type AxisGroups = SmallVec<[AxisGroup; 6]>;
 
 /// Merges neighbouring axes of the same kind and drops axes of size one.
 ///
@@ -17,12 +17,12 @@ pub(crate) type Groups = SmallVec<[Group; 6]>;
 ///
 /// # Panics
 /// If an axis is out of range or named twice.
-pub(crate) fn collapse(shape: &[usize], axes: &[usize]) -> Groups {
+pub(crate) fn merge_axes(shape: &[usize], axes: &[usize]) -> AxisGroups {
     for (i, &axis) in axes.iter().enumerate() {
         assert!(axis < shape.len(), "axis {axis} of an array of {} axes", shape.len());
         assert!(!axes[..i].contains(&axis), "axis {axis} is named twice");
     }
-    let mut groups = Groups::new();
+    let mut groups = AxisGroups::new();
     for (axis, &size) in shape.iter().enumerate() {
         if size == 1 {
             continue;
@@ -30,7 +30,7 @@ pub(crate) fn collapse(shape: &[usize], axes: &[usize]) -> Groups {
         let reduced = axes.contains(&axis);
         match groups.last_mut() {
             Some(last) if last.reduced == reduced => last.size *= size,
-            _ => groups.push(Group { size, reduced }),
+            _ => groups.push(AxisGroup { size, reduced }),
         }
     }
     groups
@@ -38,19 +38,19 @@ pub(crate) fn collapse(shape: &[usize], axes: &[usize]) -> Groups {
 
 /// An axis to step along: how often, and how far each time.
 #[derive(Clone, Copy, Debug)]
-struct Level {
+struct Loop {
     size: usize,
     stride: usize,
 }
 
 /// Several axes, walked in row-major order.
 #[derive(Debug, Default)]
-pub(crate) struct Levels(SmallVec<[Level; 3]>);
+pub(crate) struct LoopNest(SmallVec<[Loop; 3]>);
 
-impl Levels {
+impl LoopNest {
     /// How many index tuples there are.
     pub fn count(&self) -> usize {
-        self.0.iter().map(|level| level.size).product()
+        self.0.iter().map(|axis| axis.size).product()
     }
 
     /// Where the index tuple with this number is.
@@ -58,12 +58,12 @@ impl Levels {
     pub fn offset(&self, mut number: usize) -> usize {
         match self.0.as_slice() {
             [] => 0,
-            [level] => number * level.stride,
-            levels => {
+            [axis] => number * axis.stride,
+            loops => {
                 let mut offset = 0;
-                for level in levels.iter().rev() {
-                    offset += number % level.size * level.stride;
-                    number /= level.size;
+                for axis in loops.iter().rev() {
+                    offset += number % axis.size * axis.stride;
+                    number /= axis.size;
                 }
                 offset
             }
@@ -76,37 +76,37 @@ impl Levels {
 /// The array consists of contiguous runs of `run` elements. A run is reduced to one number if `run_reduced`, and is a
 /// row of that many kept numbers otherwise.
 #[derive(Debug)]
-pub(crate) struct Visit {
-    pub kept: Levels,
-    pub reduced: Levels,
+pub(crate) struct Traversal {
+    pub kept: LoopNest,
+    pub reduced: LoopNest,
     pub run: usize,
     pub run_reduced: bool,
 }
 
-impl Visit {
-    pub fn new(groups: &[Group]) -> Self {
+impl Traversal {
+    pub fn new(groups: &[AxisGroup]) -> Self {
         let (last, outer) =
-            groups.split_last().map_or((Group { size: 1, reduced: false }, groups), |(l, o)| (*l, o));
-        let mut visit = Self {
-            kept: Levels::default(),
-            reduced: Levels::default(),
+            groups.split_last().map_or((AxisGroup { size: 1, reduced: false }, groups), |(l, o)| (*l, o));
+        let mut traversal = Self {
+            kept: LoopNest::default(),
+            reduced: LoopNest::default(),
             run: last.size,
             run_reduced: last.reduced,
         };
         let mut stride = last.size;
         for group in outer.iter().rev() {
-            let levels = if group.reduced { &mut visit.reduced } else { &mut visit.kept };
-            levels.0.insert(0, Level { size: group.size, stride });
+            let loops = if group.reduced { &mut traversal.reduced } else { &mut traversal.kept };
+            loops.0.insert(0, Loop { size: group.size, stride });
             stride *= group.size;
         }
-        visit
+        traversal
     }
 
     /// Takes the innermost reduced axis out, if rows are adjacent along it; returns its size.
     pub fn take_adjacent_rows(&mut self) -> Option<usize> {
         match self.reduced.0.last() {
-            Some(level) if !self.run_reduced && level.stride == self.run => {
-                let size = level.size;
+            Some(axis) if !self.run_reduced && axis.stride == self.run => {
+                let size = axis.size;
                 self.reduced.0.pop();
                 Some(size)
             }
@@ -120,7 +120,7 @@ mod tests {
     use super::*;
 
     fn kinds(shape: &[usize], axes: &[usize]) -> Vec<(usize, bool)> {
-        collapse(shape, axes).iter().map(|g| (g.size, g.reduced)).collect()
+        merge_axes(shape, axes).iter().map(|g| (g.size, g.reduced)).collect()
     }
 
     #[test]
@@ -134,15 +134,15 @@ mod tests {
 
     #[test]
     fn levels_walk_in_row_major_order() {
-        let visit = Visit::new(&collapse(&[2, 3, 4, 5, 6], &[1, 3]));
-        assert_eq!((visit.kept.count(), visit.reduced.count(), visit.run), (8, 15, 6));
-        assert_eq!(visit.kept.offset(5), 360 + 30);
-        assert_eq!(visit.reduced.offset(7), 120 + 2 * 6);
+        let traversal = Traversal::new(&merge_axes(&[2, 3, 4, 5, 6], &[1, 3]));
+        assert_eq!((traversal.kept.count(), traversal.reduced.count(), traversal.run), (8, 15, 6));
+        assert_eq!(traversal.kept.offset(5), 360 + 30);
+        assert_eq!(traversal.reduced.offset(7), 120 + 2 * 6);
     }
 
     #[test]
     #[should_panic(expected = "named twice")]
     fn an_axis_named_twice_is_refused() {
-        collapse(&[2, 3], &[1, 1]);
+        merge_axes(&[2, 3], &[1, 1]);
     }
 }

@@ -1,9 +1,9 @@
 //! Reductions and cumulative operations over axes of dense row-major arrays.
 //!
 //! Neighbouring axes of the same kind are merged first, which leaves a few alternating groups; then either runs
-//! are folded along themselves or rows are folded element by element, whichever is contiguous. Sums are pairwise, and
-//! every order is fixed by the shape, so results do not depend on the number of threads. `bf16` and `f16` are
-//! accumulated in `f32` and rounded once.
+//! are folded along themselves or rows are folded element by element, whichever is contiguous. Sums are pairwise above
+//! blocks (N. J. Higham, "The accuracy of floating point summation", 1993), and every order is fixed by the shape, so
+//! results do not depend on the number of threads. `bf16` and `f16` are accumulated in `f32` and rounded once.
 
 mod arg;
 mod cumulative;
@@ -19,7 +19,7 @@ use fold::{All, Any};
 pub(crate) use fold::{Fold, Max, Min, Prod, Sum};
 pub(crate) use runs::{BLOCK, LANES, combine_rows, fold_run};
 
-use layout::{Groups, Visit, collapse};
+use layout::{AxisGroups, Traversal, merge_axes};
 
 use super::scratch::Scratch;
 use super::threads;
@@ -74,26 +74,27 @@ pub fn all(x: &[u8], shape: &[usize], axes: &[usize], out: &mut [u8]) {
     reduce::<All>(x, shape, axes, out);
 }
 
-/// Columns that are folded at a time, so that accumulators stay in the nearest cache.
+/// Columns that are folded at a time, so that accumulators stay in L1.
 const TILE: usize = 1024;
 /// With as many results as this, there is enough to share out among threads without cutting reductions to pieces.
-const MANY: usize = 4096;
-/// The least number of elements, as a power of two, that a piece of a reduction has.
+const MANY_RESULTS: usize = 4096;
+/// Elements, as a power of two, that a piece of a reduction has at least.
 const PIECE_BITS: u32 = 15;
 /// The most pieces that a reduction is cut into.
-const MOST_PIECES: usize = 64;
+const MAX_PIECES: usize = 64;
 
 fn reduce<F: Fold>(x: &[F::In], shape: &[usize], axes: &[usize], out: &mut [F::Out]) {
-    let groups = collapse(shape, axes);
+    let groups = merge_axes(shape, axes);
     let results: usize = groups.iter().filter(|g| !g.reduced).map(|g| g.size).product();
     assert_eq!(x.len(), shape.iter().product::<usize>(), "array and shape differ in size");
     assert_eq!(out.len(), results, "results and shape differ in size");
     if x.is_empty() {
         return out.fill(F::finish(F::IDENTITY));
     }
+    // A reduction along the outermost axis to few results is cut into pieces, whose results are combined pairwise at the end.
     let pieces = match groups.first() {
-        Some(first) if first.reduced && results < MANY => {
-            MOST_PIECES.min(first.size).min(x.len() >> PIECE_BITS).min(x.len() / (8 * results))
+        Some(first) if first.reduced && results < MANY_RESULTS => {
+            MAX_PIECES.min(first.size).min(x.len() >> PIECE_BITS).min(x.len() / (8 * results))
         }
         _ => 1,
     };
@@ -122,15 +123,16 @@ fn reduce<F: Fold>(x: &[F::In], shape: &[usize], axes: &[usize], out: &mut [F::O
 /// Folds the reduced groups of a non-empty array; each of `out` is made in one go.
 fn fold_axes<F: Fold, O: Send>(
     x: &[F::In],
-    groups: Groups,
+    groups: AxisGroups,
     out: &mut [O],
     finish: impl Fn(F::Acc) -> O + Sync + Send,
 ) {
-    let mut visit = Visit::new(&groups);
+    let mut traversal = Traversal::new(&groups);
     let work = x.len() / out.len();
-    let width = visit.run;
-    if visit.run_reduced {
-        let runs = visit.reduced.count();
+    let width = traversal.run;
+    // Three ways, by what is contiguous: runs that are reduced, narrow rows that are adjacent, and rows in tiles of columns.
+    if traversal.run_reduced {
+        let runs = traversal.reduced.count();
         if runs == 1 {
             return threads::split(out, 1, work, |first, out| {
                 for (run, out) in x[first * width..].chunks_exact(width).zip(out) {
@@ -140,21 +142,21 @@ fn fold_axes<F: Fold, O: Send>(
         }
         return threads::split(out, 1, work, |first, out| {
             for (i, out) in out.iter_mut().enumerate() {
-                let base = visit.kept.offset(first + i);
-                let run = |i| runs::fold_run::<F>(&x[base + visit.reduced.offset(i)..][..width]);
+                let base = traversal.kept.offset(first + i);
+                let run = |i| runs::fold_run::<F>(&x[base + traversal.reduced.offset(i)..][..width]);
                 *out = finish(runs::pairwise(0, runs, 8, &run, &F::combine));
             }
         });
     }
     if width < runs::NARROW
-        && let Some(rows) = visit.take_adjacent_rows()
+        && let Some(rows) = traversal.take_adjacent_rows()
     {
-        let slabs = visit.reduced.count();
+        let slabs = traversal.reduced.count();
         return threads::split(out, width, work * width, |first, out| {
             for (i, out) in out.chunks_exact_mut(width).enumerate() {
-                let base = visit.kept.offset(first + i);
+                let base = traversal.kept.offset(first + i);
                 let slab = |i| {
-                    let x = &x[base + visit.reduced.offset(i)..][..rows * width];
+                    let x = &x[base + traversal.reduced.offset(i)..][..rows * width];
                     runs::fold_narrow_rows::<F>(x, width)
                 };
                 let combine = |mut acc: [F::Acc; runs::NARROW], other: [F::Acc; runs::NARROW]| {
@@ -168,15 +170,15 @@ fn fold_axes<F: Fold, O: Send>(
             }
         });
     }
-    let rows = visit.reduced.count();
+    let rows = traversal.reduced.count();
     threads::split(out, 1, work, |first, out| {
         let mut acc = [F::IDENTITY; TILE];
         let mut done = 0;
         while done < out.len() {
             let column = (first + done) % width;
             let tile = TILE.min(width - column).min(out.len() - done);
-            let base = visit.kept.offset((first + done) / width) + column;
-            runs::fold_rows::<F>(x, 0, rows, &|i| base + visit.reduced.offset(i), &mut acc[..tile]);
+            let base = traversal.kept.offset((first + done) / width) + column;
+            runs::fold_rows::<F>(x, 0, rows, &|i| base + traversal.reduced.offset(i), &mut acc[..tile]);
             for (out, &acc) in out[done..done + tile].iter_mut().zip(&acc) {
                 *out = finish(acc);
             }

@@ -1,7 +1,7 @@
-//! Folding contiguous runs: along one, or many of them element by element.
+//! Pairwise summation, and other folds in the same order: along one contiguous run, or many of them element by element.
 //!
-//! Everything is combined pairwise above a block, so that the error of a sum of n numbers grows with log n. The order
-//! depends on lengths alone.
+//! Blocks are folded one element after the other, in lanes, and their results as a balanced tree, so that the error of a sum of n
+//! elements grows with log n (N. J. Higham, "The accuracy of floating point summation", 1993). The order depends on lengths alone.
 
 use super::fold::Fold;
 use crate::array::memory;
@@ -34,7 +34,7 @@ pub(super) fn pairwise<V>(
     combine(pairwise(first, middle, stretch, leaf, combine), pairwise(middle, last, stretch, leaf, combine))
 }
 
-/// Folds a contiguous run into one number.
+/// Folds a contiguous run into one value.
 #[inline(always)]
 pub(crate) fn fold_run<F: Fold>(run: &[F::In]) -> F::Acc {
     if run.len() < LANES {
@@ -80,6 +80,7 @@ pub(super) fn fold_rows<F: Fold>(
 ) {
     let width = acc.len();
     let row = |i: usize| &x[start(i)..][..width];
+    // The same balanced tree as for runs, but of whole rows.
     if last - first > ROWS {
         let middle = first + (last - first).div_ceil(2);
         fold_rows::<F>(x, first, middle, start, acc);
@@ -92,6 +93,7 @@ pub(super) fn fold_rows<F: Fold>(
     for (acc, &x) in acc.iter_mut().zip(row(first)) {
         *acc = F::lift(x);
     }
+    // Four rows at a time, so that the accumulators are read and written once for four.
     let mut i = first + 1;
     while i + 4 <= last {
         let (x0, x1, x2, x3) = (row(i), row(i + 1), row(i + 2), row(i + 3));

@@ -49,13 +49,13 @@ pub struct Awake(());
 
 /// Wakes the threads, and keeps them awake for kernels that follow each other.
 pub fn awake() -> Awake {
-    POOL.arouse();
+    POOL.keep_awake();
     Awake(())
 }
 
 impl Drop for Awake {
     fn drop(&mut self) {
-        POOL.relax();
+        POOL.let_sleep();
     }
 }
 

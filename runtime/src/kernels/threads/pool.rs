@@ -1,4 +1,8 @@
-//! Threads that stay, and share the indices of one job at a time with whoever gives it to them.
+//! A thread pool that runs one parallel loop at a time, together with whoever gives it.
+//!
+//! Indices are dealt out in contiguous shares, and who has finished its own takes single indices from others: a simple form of
+//! affinity scheduling (E. P. Markatos et al., "Using processor affinity in loop scheduling on shared-memory multiprocessors",
+//! 1992). Sleeping workers are woken along a binary tree.
 //!
 //! Handing a job to a thread that spins costs about a microsecond, waking one that sleeps a hundred times that. So
 //! workers spin for a while after a job, and for as long as somebody says that more is to come.
@@ -14,7 +18,7 @@ use std::time::{Duration, Instant};
 use crate::array::memory;
 
 /// Threads at most, callers included.
-pub(super) const MOST: usize = 256;
+pub(super) const MAX_THREADS: usize = 256;
 
 /// How long a worker without work spins before it sleeps.
 const SPIN: Duration = Duration::from_micros(50);
@@ -23,7 +27,7 @@ const SPIN_AWAKE: Duration = Duration::from_millis(2);
 /// Turns of a spinning thread between two looks at the clock, after which others may have its core for a moment.
 const TURNS: u32 = 64;
 /// If so much time passes between two looks, somebody else needs the core, and had it: whoever spins there only loses its
-/// place in the queue.
+/// turn in the queue.
 const INTERRUPTION: Duration = Duration::from_micros(100);
 
 /// Parts of [`Pool::state`]: how many workers are at the job, whether its caller sleeps until they are gone, whether more
@@ -52,7 +56,7 @@ impl Job {
 
 /// On cache lines of its own (two, because they are fetched in pairs).
 #[repr(align(128))]
-struct Apart<T>(T);
+struct CachePadded<T>(T);
 
 struct Worker {
     sleeps: AtomicBool,
@@ -60,10 +64,10 @@ struct Worker {
 }
 
 pub(super) struct Pool {
-    state: Apart<AtomicUsize>,
+    state: CachePadded<AtomicUsize>,
     /// The index that is taken next of each share: the caller's, and then that of each worker. Who has finished its own takes
     /// from others, so most indices meet the same thread, and what it has in its cache, in every job.
-    next: [Apart<AtomicUsize>; MOST],
+    next: [CachePadded<AtomicUsize>; MAX_THREADS],
     job: UnsafeCell<Option<Job>>,
     /// Workers with a number below this one take part in the job.
     wanted: AtomicUsize,
@@ -77,7 +81,7 @@ pub(super) struct Pool {
     panic: Mutex<Option<Box<dyn Any + Send>>>,
     /// The last caller that slept.
     caller: Mutex<Option<Thread>>,
-    workers: [Worker; MOST - 1],
+    workers: [Worker; MAX_THREADS - 1],
 }
 
 // SAFETY: a job is written by the caller that has the pool while it is closed and nobody is inside, and read by those
@@ -90,8 +94,8 @@ impl Pool {
     #[allow(clippy::large_stack_arrays, reason = "a pool is a static")]
     pub const fn new() -> Pool {
         Pool {
-            state: Apart(AtomicUsize::new(0)),
-            next: [const { Apart(AtomicUsize::new(0)) }; MOST],
+            state: CachePadded(AtomicUsize::new(0)),
+            next: [const { CachePadded(AtomicUsize::new(0)) }; MAX_THREADS],
             job: UnsafeCell::new(None),
             wanted: AtomicUsize::new(0),
             taken: AtomicBool::new(false),
@@ -100,14 +104,15 @@ impl Pool {
             started: AtomicUsize::new(0),
             panic: Mutex::new(None),
             caller: Mutex::new(None),
-            workers: [const { Worker { sleeps: AtomicBool::new(false), thread: OnceLock::new() } }; MOST - 1],
+            workers: [const { Worker { sleeps: AtomicBool::new(false), thread: OnceLock::new() } };
+                MAX_THREADS - 1],
         }
     }
 
     /// Sets how many threads take part in a job, the caller included; 0 means as many as there are unless told otherwise.
     pub fn set_threads(&self, threads: usize) {
-        let threads = if threads == 0 { usual() } else { threads };
-        self.threads.store(threads.min(MOST), Ordering::Relaxed);
+        let threads = if threads == 0 { default_count() } else { threads };
+        self.threads.store(threads.min(MAX_THREADS), Ordering::Relaxed);
     }
 
     pub fn threads(&self) -> usize {
@@ -119,10 +124,10 @@ impl Pool {
 
     #[cold]
     fn decide(&self) -> usize {
-        let usual = usual();
+        let default_count = default_count();
         // Whoever has set another number meanwhile is right.
-        match self.threads.compare_exchange(0, usual, Ordering::Relaxed, Ordering::Relaxed) {
-            Ok(_) => usual,
+        match self.threads.compare_exchange(0, default_count, Ordering::Relaxed, Ordering::Relaxed) {
+            Ok(_) => default_count,
             Err(set) => set,
         }
     }
@@ -134,8 +139,8 @@ impl Pool {
             && !self.workers[0].sleeps.load(Ordering::Relaxed)
     }
 
-    /// Makes workers wait for jobs without sleeping, until [`Pool::relax`] has been called as often.
-    pub fn arouse(&'static self) {
+    /// Makes workers wait for jobs without sleeping, until [`Pool::let_sleep`] has been called as often.
+    pub fn keep_awake(&'static self) {
         self.awake.fetch_add(1, Ordering::SeqCst);
         let helpers = self.threads() - 1;
         if helpers > 0
@@ -149,7 +154,7 @@ impl Pool {
         }
     }
 
-    pub fn relax(&self) {
+    pub fn let_sleep(&self) {
         self.awake.fetch_sub(1, Ordering::Relaxed);
     }
 
@@ -176,7 +181,7 @@ impl Pool {
         let last = self.state.0.load(Ordering::Relaxed);
         self.state.0.store(last.wrapping_add(JOB) | OPEN, Ordering::SeqCst);
         self.wake(0);
-        self.take_part(job, 0);
+        self.participate(job, 0);
         self.close();
         let panic = self.panic.lock().unwrap_or_else(PoisonError::into_inner).take();
         self.taken.store(false, Ordering::Release);
@@ -211,7 +216,7 @@ impl Pool {
     }
 
     /// Takes indices of a share, and then of the others, until there are no more; whatever panics is kept for the caller.
-    fn take_part(&self, job: Job, own: usize) {
+    fn participate(&self, job: Job, own: usize) {
         // SAFETY: the caller of `run` waits until everybody has left the job.
         let task = unsafe { &*job.task };
         let result = catch_unwind(AssertUnwindSafe(|| {
@@ -278,7 +283,7 @@ impl Pool {
                     last = state / JOB;
                     // SAFETY: this thread is inside of an open job, so it stays until this thread leaves.
                     if let Some(job) = unsafe { *self.job.get() } {
-                        self.take_part(job, number + 1);
+                        self.participate(job, number + 1);
                     }
                     self.leave();
                     idle = Idle::default();
@@ -290,7 +295,8 @@ impl Pool {
                 continue;
             }
             worker.sleeps.store(true, Ordering::SeqCst);
-            // Whoever opens a job looks for sleepers afterwards, so one of the two sees the other.
+            // Whoever opens a job looks for sleepers afterwards, so one of the two sees the other (as in Dekker's algorithm, which
+            // needs sequential consistency).
             if self.state.0.load(Ordering::SeqCst) == state {
                 thread::park();
             }
@@ -308,10 +314,10 @@ impl Pool {
 }
 
 /// How many threads there are to use: what the environment says, or one for each core.
-fn usual() -> usize {
+fn default_count() -> usize {
     let named = std::env::var("FLAXEN_NUM_THREADS").ok().and_then(|value| value.trim().parse().ok());
     let cores = || thread::available_parallelism().map_or(1, usize::from);
-    named.filter(|&threads| threads > 0).unwrap_or_else(cores).min(MOST)
+    named.filter(|&threads| threads > 0).unwrap_or_else(cores).min(MAX_THREADS)
 }
 
 /// How long a thread has been waiting.

@@ -52,9 +52,9 @@ fn jobs_share_threads_that_are_awake_asleep_or_kept_awake() {
     while pool.is_awake() {
         thread::sleep(SPIN);
     }
-    pool.arouse();
+    pool.keep_awake();
     meet(pool);
-    pool.relax();
+    pool.let_sleep();
 }
 
 #[test]
@@ -170,8 +170,8 @@ fn the_number_of_threads_may_change_between_jobs() {
         assert!(widest(threads) <= threads);
         assert_eq!(pool.threads(), threads);
     }
-    pool.set_threads(MOST + 1);
-    assert_eq!(pool.threads(), MOST);
+    pool.set_threads(MAX_THREADS + 1);
+    assert_eq!(pool.threads(), MAX_THREADS);
     pool.set_threads(0);
     assert!(pool.threads() > 0);
 }

@@ -1,7 +1,7 @@
 //! Reductions over windows of an array of any rank (pooling), and their gradients.
 //!
-//! Sums, products and extremes over a box are taken at once or, where boxes overlap much, one dimension after the other,
-//! slice by slice so that what is between stays in the cache. Which element an extreme is, and so its gradient, follows JAX: the first of equals in row-major order.
+//! Sums, products and extremes over a box are taken at once or, where boxes overlap much, one dimension after the other (a box is
+//! separable), slice by slice so that what is between stays in the cache. Which element an extreme is, and so its gradient, follows JAX: the first of equals in row-major order.
 
 mod reduce;
 mod select;
@@ -23,7 +23,7 @@ pub struct WindowGeometry {
     pub window: Vec<usize>,
     /// Steps between windows.
     pub strides: Vec<usize>,
-    /// Neutral elements in front of and behind the dilated array; negative numbers crop it.
+    /// Neutral elements in front of and behind the dilated array; negative ones crop it.
     pub padding: Vec<(isize, isize)>,
     /// Steps between elements of the array; greater than 1 inserts neutral elements.
     pub base_dilation: Vec<usize>,
@@ -48,9 +48,9 @@ pub enum Reduction {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Selection {
     /// The first of the largest.
-    Largest,
+    Max,
     /// The first of the smallest.
-    Smallest,
+    Min,
 }
 
 impl WindowGeometry {
@@ -59,12 +59,12 @@ impl WindowGeometry {
         (0..self.shape.len()).map(|d| self.axis(d).outs).collect()
     }
 
-    fn axis(&self, d: usize) -> Axis {
+    fn axis(&self, d: usize) -> WindowAxis {
         let (low, high) = self.padding[d];
         let padded = dilated(self.shape[d], self.base_dilation[d]) + low + high;
         let room = padded - dilated(self.window[d], self.window_dilation[d]);
         let stride = self.strides[d];
-        Axis {
+        WindowAxis {
             size: self.shape[d],
             outs: if room < 0 { 0 } else { room as usize / stride + 1 },
             window: self.window[d],
@@ -75,7 +75,7 @@ impl WindowGeometry {
         }
     }
 
-    fn check(&self, data: usize, out: usize) -> Plan {
+    fn check(&self, data: usize, out: usize) -> WindowPlan {
         let rank = self.shape.len();
         let lengths = [
             self.window.len(),
@@ -90,7 +90,7 @@ impl WindowGeometry {
             steps.iter().all(|steps| !steps.contains(&0)),
             "windows, strides and dilations are at least 1"
         );
-        let mut axes: Vec<Axis> = (0..rank).map(|d| self.axis(d)).collect();
+        let mut axes: Vec<WindowAxis> = (0..rank).map(|d| self.axis(d)).collect();
         let elements: [usize; 2] =
             [axes.iter().map(|axis| axis.size).product(), axes.iter().map(|axis| axis.outs).product()];
         assert_eq!([data, out], elements, "elements");
@@ -98,7 +98,7 @@ impl WindowGeometry {
         axes.drain(..outer);
         let trailing = axes.iter().rev().take_while(|axis| axis.is_identity()).count();
         let inner = axes.drain(axes.len() - trailing..).map(|axis| axis.size).product();
-        Plan { axes, inner }
+        WindowPlan { axes, inner }
     }
 
     /// Returns the geometry of the transposed sum: strides and base dilation change places, as for convolutions.
@@ -127,7 +127,7 @@ fn dilated(size: usize, dilation: usize) -> isize {
 
 /// One dimension: element `t` of window `o` is at `(o·stride + t·dilation - low) / base`, if that is a whole number.
 #[derive(Clone, Copy, Debug)]
-struct Axis {
+struct WindowAxis {
     size: usize,
     outs: usize,
     window: usize,
@@ -137,7 +137,7 @@ struct Axis {
     dilation: usize,
 }
 
-impl Axis {
+impl WindowAxis {
     fn is_identity(&self) -> bool {
         self.window == 1 && self.stride == 1 && self.base == 1 && self.low == 0 && self.outs == self.size
     }
@@ -145,24 +145,24 @@ impl Axis {
     /// The element that is at `tap` of window `out`, unless that is padding.
     #[inline(always)]
     fn element(&self, out: usize, tap: usize) -> Option<usize> {
-        let place = (out * self.stride + tap * self.dilation) as isize - self.low;
+        let position = (out * self.stride + tap * self.dilation) as isize - self.low;
         if self.base == 1 {
-            return (place >= 0 && place < self.size as isize).then_some(place as usize);
+            return (position >= 0 && position < self.size as isize).then_some(position as usize);
         }
         let base = self.base as isize;
-        (place >= 0 && place % base == 0 && place / base < self.size as isize)
-            .then_some((place / base) as usize)
+        (position >= 0 && position % base == 0 && position / base < self.size as isize)
+            .then_some((position / base) as usize)
     }
 }
 
 /// A reduction of the slices along the first dimensions on their own, each `[axes.., inner]` with windows over the axes alone.
 #[derive(Debug)]
-struct Plan {
-    axes: Vec<Axis>,
+struct WindowPlan {
+    axes: Vec<WindowAxis>,
     inner: usize,
 }
 
-impl Plan {
+impl WindowPlan {
     fn slice(&self) -> usize {
         self.axes.iter().map(|axis| axis.size).product::<usize>() * self.inner
     }

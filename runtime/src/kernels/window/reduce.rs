@@ -1,16 +1,16 @@
-//! A reduction over windows: each window at once, or where windows overlap much one dimension after the other.
+//! Separable reduction over windows: each window at once, or where windows overlap much one dimension after the other.
 
 use super::super::scratch::Scratch;
 use super::super::simd::{self, Kernel};
 use super::super::threads;
-use super::table::Table;
-use super::{Axis, Plan};
+use super::table::WindowTable;
+use super::{WindowAxis, WindowPlan};
 use crate::array::memory;
 use crate::scalar::number::Number;
 
 /// Reduces all slices; `neutral` is what `combine` leaves other elements unchanged by.
 pub(super) fn reduce<T: Number>(
-    plan: &Plan,
+    plan: &WindowPlan,
     neutral: T,
     combine: impl Fn(T, T) -> T + Copy + Send + Sync,
     data: &[T],
@@ -38,7 +38,7 @@ pub(super) fn reduce<T: Number>(
 
 /// Whether reading all elements of each window costs less than intermediate results, which are also written: a pass over
 /// memory counts for more than a read from the cache.
-fn at_once(plan: &Plan) -> bool {
+fn at_once(plan: &WindowPlan) -> bool {
     let direct = plan.axes.iter().map(|axis| axis.outs * axis.window).product::<usize>();
     let (mut before, mut behind) = (1, plan.axes.iter().map(|axis| axis.size).product::<usize>());
     let by_dimension = plan.axes.iter().map(|axis| {
@@ -51,13 +51,13 @@ fn at_once(plan: &Plan) -> bool {
 }
 
 fn reduce_at_once<T: Number>(
-    plan: &Plan,
+    plan: &WindowPlan,
     neutral: T,
     combine: impl Fn(T, T) -> T + Copy + Send + Sync,
     data: &[T],
     out: &mut [T],
 ) {
-    let (table, slice, inner) = (Table::inside(plan), plan.slice(), plan.inner);
+    let (table, slice, inner) = (WindowTable::inside(plan), plan.slice(), plan.inner);
     // Each tap is also a read from somewhere else.
     threads::split(out, inner, 2 * inner * plan.taps(), |first, out| {
         simd::run(Windows { table: &table, slice, inner, neutral, combine, data, first, out });
@@ -69,7 +69,7 @@ const LANES: usize = 32;
 
 /// Windows from `first` on, all elements of each at once.
 struct Windows<'a, T, F> {
-    table: &'a Table,
+    table: &'a WindowTable,
     slice: usize,
     inner: usize,
     neutral: T,
@@ -117,7 +117,7 @@ impl<T: Number, F: Fn(T, T) -> T> Kernel for Windows<'_, T, F> {
 }
 
 fn reduce_slice<T: Number>(
-    plan: &Plan,
+    plan: &WindowPlan,
     neutral: T,
     combine: impl Fn(T, T) -> T + Copy + Send + Sync,
     data: &[T],
@@ -141,7 +141,7 @@ fn reduce_slice<T: Number>(
 
 /// Combines windows along one dimension of `[lines, axis, inner]` into `out`, which holds the neutral element.
 fn pass<T: Number>(
-    axis: &Axis,
+    axis: &WindowAxis,
     inner: usize,
     combine: impl Fn(T, T) -> T + Copy + Send + Sync,
     data: &[T],
@@ -151,7 +151,7 @@ fn pass<T: Number>(
     if inner == 1 {
         threads::split(out, outs, outs * axis.window, |first, lines| {
             let data = &data[first * size..];
-            simd::run(Lines { axis, combine, data, out: lines });
+            simd::run(WindowsAlongLines { axis, combine, data, out: lines });
         });
     } else if inner > 1 {
         threads::split(out, inner, inner * axis.window, |first, rows| {
@@ -159,7 +159,7 @@ fn pass<T: Number>(
                 let (line, o) = ((first + i) / axis.outs, (first + i) % axis.outs);
                 let line = &data[line * size..][..size];
                 for x in (0..axis.window).filter_map(|tap| axis.element(o, tap)) {
-                    simd::run(Rows { combine, data: &line[x * inner..][..inner], out: row });
+                    simd::run(CombineRows { combine, data: &line[x * inner..][..inner], out: row });
                 }
             }
         });
@@ -167,13 +167,13 @@ fn pass<T: Number>(
 }
 
 /// One contiguous row combined into another.
-struct Rows<'a, T, F> {
+struct CombineRows<'a, T, F> {
     combine: F,
     data: &'a [T],
     out: &'a mut [T],
 }
 
-impl<T: Number, F: Fn(T, T) -> T> Kernel for Rows<'_, T, F> {
+impl<T: Number, F: Fn(T, T) -> T> Kernel for CombineRows<'_, T, F> {
     type Output = ();
 
     #[inline(always)]
@@ -185,14 +185,14 @@ impl<T: Number, F: Fn(T, T) -> T> Kernel for Rows<'_, T, F> {
 }
 
 /// Lines whose windows lie along the line itself.
-struct Lines<'a, T, F> {
-    axis: &'a Axis,
+struct WindowsAlongLines<'a, T, F> {
+    axis: &'a WindowAxis,
     combine: F,
     data: &'a [T],
     out: &'a mut [T],
 }
 
-impl<T: Number, F: Fn(T, T) -> T> Kernel for Lines<'_, T, F> {
+impl<T: Number, F: Fn(T, T) -> T> Kernel for WindowsAlongLines<'_, T, F> {
     type Output = ();
 
     #[inline(always)]
@@ -209,9 +209,9 @@ impl<T: Number, F: Fn(T, T) -> T> Kernel for Lines<'_, T, F> {
                     }
                     continue;
                 }
-                let place = (tap * axis.dilation) as isize - axis.low;
-                let skip = if place < 0 { place.unsigned_abs().div_ceil(axis.stride) } else { 0 };
-                let from = (place + (skip * axis.stride) as isize) as usize;
+                let position = (tap * axis.dilation) as isize - axis.low;
+                let skip = if position < 0 { position.unsigned_abs().div_ceil(axis.stride) } else { 0 };
+                let from = (position + (skip * axis.stride) as isize) as usize;
                 if skip >= out.len() || from >= data.len() {
                     continue;
                 }

@@ -1,8 +1,9 @@
-//! Which element of each window is the largest or smallest, and the gradients that go to it.
+//! Select-and-scatter: which element of each window is the largest or smallest, and the gradients that go to it (XLA's
+//! `SelectAndScatter`).
 
 use super::super::simd::{self, Kernel};
 use super::super::threads;
-use super::table::{PADDING, Table};
+use super::table::{PADDING, WindowTable};
 use super::{Selection, WindowGeometry};
 use crate::kernels::halves::{narrow_all, widen_all};
 use crate::scalar::number::Number;
@@ -24,7 +25,7 @@ pub fn select_indices<T: Number>(
     if out.is_empty() {
         return;
     }
-    let (slice, table) = (plan.slice(), Table::all(&plan));
+    let (slice, table) = (plan.slice(), WindowTable::all(&plan));
     threads::split(out, plan.out_slice(), plan.out_slice() * plan.taps(), |first, outs| {
         for (i, out) in outs.chunks_exact_mut(plan.out_slice()).enumerate() {
             let start = (first + i) * slice;
@@ -37,11 +38,11 @@ pub fn select_indices<T: Number>(
                 }
             };
             match selection {
-                Selection::Largest => {
-                    simd::run(Visit { select, padding: T::LOWEST, keep: |x, y| x >= y, see });
+                Selection::Max => {
+                    simd::run(VisitSelected { select, padding: T::LOWEST, keep: |x, y| x >= y, see });
                 }
-                Selection::Smallest => {
-                    simd::run(Visit { select, padding: T::HIGHEST, keep: |x, y| x <= y, see });
+                Selection::Min => {
+                    simd::run(VisitSelected { select, padding: T::HIGHEST, keep: |x, y| x <= y, see });
                 }
             }
         }
@@ -72,14 +73,15 @@ pub fn select_and_scatter_add<T: Number>(
         if out_grad.is_empty() {
             return;
         }
-        let table = Table::all(&plan);
+        // Windows of a slice may overlap: one thread adds all of them, in order.
+        let table = WindowTable::all(&plan);
         threads::split(grad, slice, out_slice * plan.taps(), |first, grads| {
             for (i, grad) in grads.chunks_exact_mut(slice).enumerate() {
                 let data = &data[(first + i) * slice..][..slice];
                 let out_grad = &out_grad[(first + i) * out_slice..][..out_slice];
                 let select = Select { table: &table, inner: plan.inner, data };
                 match selection {
-                    Selection::Largest => {
+                    Selection::Max => {
                         simd::run(Scatter {
                             select,
                             padding: T::LOWEST,
@@ -88,7 +90,7 @@ pub fn select_and_scatter_add<T: Number>(
                             grad,
                         });
                     }
-                    Selection::Smallest => {
+                    Selection::Min => {
                         simd::run(Scatter {
                             select,
                             padding: T::HIGHEST,
@@ -138,7 +140,7 @@ const LANES: usize = 32;
 
 /// The windows of a slice.
 struct Select<'a, T> {
-    table: &'a Table,
+    table: &'a WindowTable,
     inner: usize,
     data: &'a [T],
 }
@@ -175,14 +177,16 @@ impl<T: Number> Select<'_, T> {
 }
 
 /// Calls `see(window, c, rows, which)` for each window and elements from `c` on.
-struct Visit<'a, T, K, S> {
+struct VisitSelected<'a, T, K, S> {
     select: Select<'a, T>,
     padding: T,
     keep: K,
     see: S,
 }
 
-impl<T: Number, K: Fn(T, T) -> bool, S: FnMut(usize, usize, &[usize], &[u32])> Kernel for Visit<'_, T, K, S> {
+impl<T: Number, K: Fn(T, T) -> bool, S: FnMut(usize, usize, &[usize], &[u32])> Kernel
+    for VisitSelected<'_, T, K, S>
+{
     type Output = ();
 
     #[inline(always)]

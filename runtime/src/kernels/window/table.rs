@@ -1,49 +1,49 @@
-//! Which elements each window meets, the same for every slice.
+//! A look-up table of the elements that each window meets, the same for every slice.
 
-use super::{Axis, Plan};
+use super::{WindowAxis, WindowPlan};
 use crate::array::memory;
 
-/// Stands for padding in place of a row.
+/// Stands for padding instead of a row.
 pub(super) const PADDING: usize = usize::MAX;
 
-/// The elements of each window of a slice in row-major order, as numbers of rows of `inner` elements.
+/// The elements of each window of a slice in row-major order, as indices of rows of `inner` elements.
 #[derive(Debug)]
-pub(super) struct Table {
+pub(super) struct WindowTable {
     rows: Vec<usize>,
     ends: Vec<usize>,
 }
 
-impl Table {
+impl WindowTable {
     /// Elements that are there.
-    pub fn inside(plan: &Plan) -> Self {
+    pub fn inside(plan: &WindowPlan) -> Self {
         Self::new(plan, |row| row != PADDING)
     }
 
     /// All taps of every window; padding is [`PADDING`].
-    pub fn all(plan: &Plan) -> Self {
+    pub fn all(plan: &WindowPlan) -> Self {
         Self::new(plan, |_| true)
     }
 
-    fn new(plan: &Plan, wanted: impl Fn(usize) -> bool) -> Self {
-        let lines: Vec<Line> = plan.axes.iter().map(Line::new).collect();
+    fn new(plan: &WindowPlan, wanted: impl Fn(usize) -> bool) -> Self {
+        let axes: Vec<AxisTaps> = plan.axes.iter().map(AxisTaps::new).collect();
         let mut table = Self { rows: Vec::new(), ends: Vec::new() };
-        table.extend(&lines, &[0], &wanted);
+        table.extend(&axes, &[0], &wanted);
         table
     }
 
-    /// Adds the windows along `lines` whose elements along the dimensions before are `before`.
-    fn extend(&mut self, lines: &[Line], before: &[usize], wanted: &impl Fn(usize) -> bool) {
-        let Some((line, behind)) = lines.split_first() else {
+    /// Adds the windows along `axes` whose elements along the dimensions before are `before`.
+    fn extend(&mut self, axes: &[AxisTaps], before: &[usize], wanted: &impl Fn(usize) -> bool) {
+        let Some((axis, behind)) = axes.split_first() else {
             self.rows.extend_from_slice(before);
             return self.ends.push(self.rows.len());
         };
-        let mut rows = memory::with_capacity(before.len() * line.window);
-        for elements in line.elements.chunks_exact(line.window) {
+        let mut rows = memory::with_capacity(before.len() * axis.window);
+        for elements in axis.elements.chunks_exact(axis.window) {
             rows.clear();
             for &start in before {
                 let row = |&element: &usize| match (start, element) {
                     (PADDING, _) | (_, PADDING) => PADDING,
-                    _ => start * line.size + element,
+                    _ => start * axis.size + element,
                 };
                 rows.extend(elements.iter().map(row).filter(|&row| wanted(row)));
             }
@@ -65,15 +65,15 @@ impl Table {
 }
 
 /// What the windows along one dimension meet.
-struct Line {
+struct AxisTaps {
     size: usize,
     window: usize,
     /// By window and tap.
     elements: Vec<usize>,
 }
 
-impl Line {
-    fn new(axis: &Axis) -> Self {
+impl AxisTaps {
+    fn new(axis: &WindowAxis) -> Self {
         let element = |out| (0..axis.window).map(move |tap| axis.element(out, tap).unwrap_or(PADDING));
         Self { size: axis.size, window: axis.window, elements: (0..axis.outs).flat_map(element).collect() }
     }

@@ -55,8 +55,8 @@ fn agrees<T: Number>(g: &WindowGeometry) {
     }
     assert_eq!(grad, expected.iter().map(|&x| T::narrow(x)).collect::<Vec<_>>(), "{g:?}");
 
-    for (selection, padding) in [(Selection::Largest, T::LOWEST), (Selection::Smallest, T::HIGHEST)] {
-        let keep = |x: T, y: T| if selection == Selection::Largest { x >= y } else { x <= y };
+    for (selection, padding) in [(Selection::Max, T::LOWEST), (Selection::Min, T::HIGHEST)] {
+        let keep = |x: T, y: T| if selection == Selection::Max { x >= y } else { x <= y };
         let selected = windows.iter().map(|window| {
             let value = |i: Option<usize>| i.map_or(padding, |i| x[i]);
             window.iter().copied().reduce(|a, b| if keep(value(a), value(b)) { a } else { b }).flatten()
@@ -171,7 +171,7 @@ fn the_gradient_of_a_maximum_follows_jax_for_nan_and_infinity() {
     ];
     for (x, expected) in cases {
         let mut grad = [0.0; 4];
-        select_and_scatter_add(&line(), Selection::Largest, &x, &[1.0, 2.0, 3.0, 4.0], &mut grad);
+        select_and_scatter_add(&line(), Selection::Max, &x, &[1.0, 2.0, 3.0, 4.0], &mut grad);
         assert_eq!(grad, expected, "{x:?}");
     }
 }

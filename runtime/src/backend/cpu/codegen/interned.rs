@@ -1,4 +1,4 @@
-//! What is made once for equal descriptions, and shared by everybody who holds it.
+//! Hash consing (interning) with weak references: a thing is made once for equal descriptions, and shared by whoever holds it.
 
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -9,9 +9,9 @@ use rustc_hash::{FxBuildHasher, FxHashMap};
 const FEW: usize = 64;
 
 /// Things by their descriptions, for as long as somebody holds them.
-pub(crate) struct Interned<K, V>(Mutex<Table<K, V>>);
+pub(crate) struct Interned<K, V>(Mutex<Entries<K, V>>);
 
-struct Table<K, V> {
+struct Entries<K, V> {
     known: FxHashMap<K, Weak<V>>,
     /// With so many entries, those that nobody holds are dropped.
     full: usize,
@@ -19,7 +19,7 @@ struct Table<K, V> {
 
 impl<K: Hash + Eq, V> Interned<K, V> {
     pub const fn new() -> Interned<K, V> {
-        Interned(Mutex::new(Table { known: FxHashMap::with_hasher(FxBuildHasher), full: FEW }))
+        Interned(Mutex::new(Entries { known: FxHashMap::with_hasher(FxBuildHasher), full: FEW }))
     }
 
     /// The thing that belongs to a description, made if nobody holds it.
@@ -43,12 +43,12 @@ impl<K: Hash + Eq, V> Interned<K, V> {
     }
 
     // Nothing under the lock panics half-way.
-    fn table(&self) -> MutexGuard<'_, Table<K, V>> {
+    fn table(&self) -> MutexGuard<'_, Entries<K, V>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl<K: Hash + Eq, V> Table<K, V> {
+impl<K: Hash + Eq, V> Entries<K, V> {
     fn find(&self, key: &K) -> Option<Arc<V>> {
         self.known.get(key)?.upgrade()
     }

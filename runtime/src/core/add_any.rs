@@ -7,7 +7,7 @@ use smallvec::smallvec;
 
 use super::Tensor;
 use super::cpu::Fusible;
-use super::primitive::{Args, Keeps, Outs, Primitive, Saved};
+use super::primitive::{Args, Cotangents, Grads, Outs, Primitive, ResidualMask, Residuals};
 use super::trace::{Axis, bind1};
 use crate::array::dtype::dispatch_float;
 use crate::array::{Array, Aval, Shape};
@@ -45,12 +45,12 @@ impl Primitive for AddAny {
         Ok(smallvec![dispatch_float!(out.dtype, T => arrays::zip(x, y, out, 1, <T as Number>::plus))])
     }
 
-    fn keeps(&self, _wants: &[bool]) -> Keeps {
-        Keeps::NONE
+    fn residuals(&self, _needs_grad: &[bool]) -> ResidualMask {
+        ResidualMask::NONE
     }
 
-    fn vjp(&self, _saved: &Saved, cts: Outs<Option<Tensor>>, wants: &[bool]) -> Result<Args<Option<Tensor>>> {
-        Ok(wants.iter().map(|&wanted| cts[0].clone().filter(|_| wanted)).collect())
+    fn vjp(&self, _residuals: &Residuals, cts: Cotangents, needs_grad: &[bool]) -> Result<Grads> {
+        Ok(needs_grad.iter().map(|&needed| cts[0].clone().filter(|_| needed)).collect())
     }
 
     fn batch(&self, axis: &Axis, args: Args, mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {

@@ -15,25 +15,25 @@ pub enum Fusible {
 }
 
 /// A kernel whose shapes are known.
-pub trait Prepared: Send + Sync {
+pub trait Kernel: Send + Sync {
     /// Computes the output, all of it, from the numbers of the arguments.
     fn run(&self, args: &[&[u8]], out: &mut [u8]);
 
-    /// As [`run`](Prepared::run), and calls `then` with each piece of the output as soon as nothing reads or writes it any
+    /// As [`run`](Kernel::run), and calls `then` with each piece of the output as soon as nothing reads or writes it any
     /// more, and the number of bytes before it. Pieces cover the output and do not overlap; `then` changes them, and may be
     /// called from several threads.
-    fn run_then(&self, args: &[&[u8]], out: &mut [u8], then: &(dyn Fn(usize, &mut [u8]) + Sync)) {
+    fn run_with_epilogue(&self, args: &[&[u8]], out: &mut [u8], then: &(dyn Fn(usize, &mut [u8]) + Sync)) {
         self.run(args, out);
         then(0, out);
     }
 
     /// Elements that pieces are whole rows of, 1 if they may be any; none if the output is finished all at once.
-    fn piece(&self) -> Option<usize> {
+    fn tile(&self) -> Option<usize> {
         None
     }
 }
 
-impl<F: Fn(&[&[u8]], &mut [u8]) + Send + Sync> Prepared for F {
+impl<F: Fn(&[&[u8]], &mut [u8]) + Send + Sync> Kernel for F {
     fn run(&self, args: &[&[u8]], out: &mut [u8]) {
         self(args, out);
     }

@@ -15,10 +15,10 @@ pub mod rewrite;
 pub(crate) mod tensor;
 pub(crate) mod trace;
 
-pub use cpu::{Fusible, Prepared};
+pub use cpu::{Fusible, Kernel};
 pub(crate) use graph::Eqn;
 pub use graph::{Graph, Var};
 pub use profile::{Profile, ProfiledStep};
-pub use rewrite::{Known, Operand, Rewrite};
+pub use rewrite::{Match, Operand, Rewrite};
 pub use tensor::{Tensor, TensorLike};
 pub use trace::{Axis, Handle, bind, bind1, trace_handle};

@@ -9,8 +9,8 @@ use smallvec::SmallVec;
 use crate::array::{Array, Aval};
 use crate::core::Graph;
 use crate::core::Tensor;
-use crate::core::cpu::{Fusible, Prepared};
-use crate::core::rewrite::{Known, Rewrite};
+use crate::core::cpu::{Fusible, Kernel};
+use crate::core::rewrite::{Match, Rewrite};
 use crate::core::trace;
 use crate::core::trace::Axis;
 use crate::error::{Error, Result};
@@ -21,8 +21,14 @@ pub type Args<T = Tensor> = SmallVec<[T; 3]>;
 /// The outputs of a primitive: mostly one.
 pub type Outs<T = Tensor> = SmallVec<[T; 1]>;
 
-/// From the gradients of the outputs (None: zero) to the gradients of the inputs (None: zero or not wanted).
-pub type Pullback = Box<dyn Fn(Outs<Option<Tensor>>) -> Result<Args<Option<Tensor>>> + Send + Sync>;
+/// The gradients of the outputs; None for zero.
+pub type Cotangents = Outs<Option<Tensor>>;
+
+/// The gradients of the arguments; None for zero, or where none is needed.
+pub type Grads = Args<Option<Tensor>>;
+
+/// From the gradients of the outputs to those of the arguments.
+pub type Pullback = Box<dyn Fn(Cotangents) -> Result<Grads> + Send + Sync>;
 
 /// An operation and everything the interpreters need to know of it.
 ///
@@ -38,23 +44,18 @@ pub trait Primitive: DynPrimitive + Debug + Send + Sync + 'static {
     /// The kernel. The arguments are owned: it may write into one whose buffer nobody else holds.
     fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>>;
 
-    /// Which arguments and outputs [`vjp`](Primitive::vjp) reads the numbers of, given which gradients are wanted.
+    /// Which arguments and outputs [`vjp`](Primitive::vjp) reads the numbers of, given which gradients are needed.
     ///
     /// The others are not kept for the backward pass, and their buffers may be reused by this very operation.
-    fn keeps(&self, _wants: &[bool]) -> Keeps {
-        Keeps::ALL
+    fn residuals(&self, _needs_grad: &[bool]) -> ResidualMask {
+        ResidualMask::ALL
     }
 
     /// The gradients of the arguments, from those of the outputs.
     ///
-    /// `cts` has an entry per output, None for zero, and at least one that is not; `wants` says which gradients are
+    /// `cts` has an entry per output, None for zero, and at least one that is not; `needs_grad` says which gradients are
     /// used. A cotangent has the shape and dtype of what it is the gradient of.
-    fn vjp(
-        &self,
-        _saved: &Saved,
-        _cts: Outs<Option<Tensor>>,
-        _wants: &[bool],
-    ) -> Result<Args<Option<Tensor>>> {
+    fn vjp(&self, _residuals: &Residuals, _cts: Cotangents, _needs_grad: &[bool]) -> Result<Grads> {
         Err(Error::NotDifferentiable { op: self.name(), message: String::new() })
     }
 
@@ -62,15 +63,15 @@ pub trait Primitive: DynPrimitive + Debug + Send + Sync + 'static {
     fn batch(&self, axis: &Axis, args: Args, mapped: &[bool]) -> Result<(Outs, Outs<bool>)>;
 
     /// Forward pass and pullback at once; overridden where a primitive is not "bind, then `vjp`".
-    fn linearize(&self, args: Args, wants: &[bool]) -> Result<(Outs, Pullback)> {
-        let keeps = self.keeps(wants);
-        let args_kept = args.iter().enumerate().map(|(i, arg)| Kept::new(arg, keeps.arg(i))).collect();
+    fn vjp_fwd(&self, args: Args, needs_grad: &[bool]) -> Result<(Outs, Pullback)> {
+        let mask = self.residuals(needs_grad);
+        let args_kept = args.iter().enumerate().map(|(i, arg)| Residual::new(arg, mask.arg(i))).collect();
         let primitive = self.to_arc();
         let outs = trace::bind(self.as_dyn(), args)?;
-        let outs_kept = outs.iter().enumerate().map(|(i, out)| Kept::new(out, keeps.out(i))).collect();
-        let saved = Saved { args: args_kept, outs: outs_kept };
-        let wants: Args<bool> = wants.into();
-        Ok((outs, Box::new(move |cts| primitive.vjp(&saved, cts, &wants))))
+        let outs_kept = outs.iter().enumerate().map(|(i, out)| Residual::new(out, mask.out(i))).collect();
+        let residuals = Residuals { args: args_kept, outs: outs_kept };
+        let needs_grad: Args<bool> = needs_grad.into();
+        Ok((outs, Box::new(move |cts| primitive.vjp(&residuals, cts, &needs_grad))))
     }
 
     /// The floating-point operations of one application: one for each element of the outputs, unless a primitive knows
@@ -90,15 +91,15 @@ pub trait Primitive: DynPrimitive + Debug + Send + Sync + 'static {
     }
 
     /// What may stand in place of this equation, given what is known of its arguments.
-    fn simplify(&self, _args: &[Known<'_>]) -> Option<Rewrite> {
+    fn simplify(&self, _args: &[Match<'_>]) -> Option<Rewrite> {
         None
     }
 
     /// Whether it takes no longer to read what argument `i` is made from than the argument itself.
     ///
     /// A rewrite that reads beneath an argument ([`Operand::Inner`](crate::core::rewrite::Operand)) where that does take longer is for
-    /// arguments that nobody else needs ([`Known::is_shared`]): many readers would repeat what one step does for all.
-    fn reads_beneath(&self, _args: &[Known<'_>], _i: usize) -> bool {
+    /// arguments that nobody else needs ([`Match::is_shared`]): many readers would repeat what one step does for all.
+    fn reads_beneath(&self, _args: &[Match<'_>], _i: usize) -> bool {
         false
     }
 
@@ -110,7 +111,7 @@ pub trait Primitive: DynPrimitive + Debug + Send + Sync + 'static {
     /// The kernel for arguments and an output of these shapes, if it reads and writes nothing but their numbers.
     ///
     /// What depends on shapes alone is found out once, here, and not at every run.
-    fn prepare(&self, _args: &[&Aval], _out: &Aval) -> Option<Box<dyn Prepared>> {
+    fn specialize(&self, _args: &[&Aval], _out: &Aval) -> Option<Box<dyn Kernel>> {
         None
     }
 
@@ -118,34 +119,34 @@ pub trait Primitive: DynPrimitive + Debug + Send + Sync + 'static {
     /// it computes each example of the output from that of the first argument, and from the other arguments, and gives the
     /// same bits for any number of them. Operations that
     /// do so whatever shapes they meet need no such rule.
-    fn for_examples(&self, _count: usize) -> Option<Arc<dyn Primitive>> {
+    fn with_batch_size(&self, _count: usize) -> Option<Arc<dyn Primitive>> {
         None
     }
 
     /// The number all elements of the output have, if the arguments say so.
-    fn uniform(&self, _args: &[Known<'_>]) -> Option<f64> {
+    fn splat(&self, _args: &[Match<'_>]) -> Option<f64> {
         None
     }
 }
 
 /// Which numbers a backward rule reads: bit `i` for argument or output `i`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Keeps {
+pub struct ResidualMask {
     /// Arguments.
     pub args: u32,
     /// Outputs.
     pub outs: u32,
 }
 
-impl Keeps {
+impl ResidualMask {
     /// Every argument and output.
-    pub const ALL: Keeps = Keeps { args: u32::MAX, outs: u32::MAX };
+    pub const ALL: ResidualMask = ResidualMask { args: u32::MAX, outs: u32::MAX };
     /// Shapes and dtypes only, which are always there.
-    pub const NONE: Keeps = Keeps { args: 0, outs: 0 };
+    pub const NONE: ResidualMask = ResidualMask { args: 0, outs: 0 };
 
     /// The numbers of these arguments.
-    pub fn args(which: impl IntoIterator<Item = usize>) -> Keeps {
-        Keeps { args: which.into_iter().fold(0, |bits, i| bits | 1 << i), outs: 0 }
+    pub fn args(which: impl IntoIterator<Item = usize>) -> ResidualMask {
+        ResidualMask { args: which.into_iter().fold(0, |bits, i| bits | 1 << i), outs: 0 }
     }
 
     /// Whether argument `i` is kept; the last bit speaks for all beyond.
@@ -158,50 +159,52 @@ impl Keeps {
     }
 
     /// The numbers of the first output only.
-    pub const OUT: Keeps = Keeps { args: 0, outs: 1 };
+    pub const OUT: ResidualMask = ResidualMask { args: 0, outs: 1 };
 
     /// All arguments and no outputs.
-    pub const ARGS: Keeps = Keeps { args: u32::MAX, outs: 0 };
+    pub const ARGS: ResidualMask = ResidualMask { args: u32::MAX, outs: 0 };
 }
 
 /// What a backward rule sees of the forward pass.
-pub struct Saved {
-    args: Args<Kept>,
-    outs: Outs<Kept>,
+pub struct Residuals {
+    args: Args<Residual>,
+    outs: Outs<Residual>,
 }
 
-enum Kept {
+enum Residual {
     Value(Tensor),
     Aval(Aval),
 }
 
-impl Kept {
-    fn new(tensor: &Tensor, value: bool) -> Kept {
-        if value { Kept::Value(tensor.clone()) } else { Kept::Aval(tensor.aval().clone()) }
+impl Residual {
+    fn new(tensor: &Tensor, value: bool) -> Residual {
+        if value { Residual::Value(tensor.clone()) } else { Residual::Aval(tensor.aval().clone()) }
     }
 
     fn value(&self) -> &Tensor {
         match self {
-            Kept::Value(tensor) => tensor,
-            Kept::Aval(aval) => panic!("a backward rule reads {aval}, which its `keeps` does not mention"),
+            Residual::Value(tensor) => tensor,
+            Residual::Aval(aval) => {
+                panic!("a backward rule reads {aval}, which its `residuals` does not mention")
+            }
         }
     }
 
     fn aval(&self) -> &Aval {
         match self {
-            Kept::Value(tensor) => tensor.aval(),
-            Kept::Aval(aval) => aval,
+            Residual::Value(tensor) => tensor.aval(),
+            Residual::Aval(aval) => aval,
         }
     }
 }
 
-impl Saved {
-    /// Argument `i`, which [`Primitive::keeps`] must have named.
+impl Residuals {
+    /// Argument `i`, which [`Primitive::residuals`] must have named.
     pub fn arg(&self, i: usize) -> &Tensor {
         self.args[i].value()
     }
 
-    /// Output `i`, which [`Primitive::keeps`] must have named.
+    /// Output `i`, which [`Primitive::residuals`] must have named.
     pub fn out(&self, i: usize) -> &Tensor {
         self.outs[i].value()
     }

@@ -9,7 +9,7 @@ use crate::core::primitive::{Args, Primitive};
 use crate::core::{Eqn, Var};
 
 /// What is known of an argument when its equation is simplified.
-pub struct Known<'a> {
+pub struct Match<'a> {
     var: Var,
     view: &'a View<'a>,
 }
@@ -46,19 +46,19 @@ pub enum Operand {
     Step(usize),
 }
 
-impl<'a> Known<'a> {
+impl<'a> Match<'a> {
     /// Shape and dtype.
     pub fn aval(&self) -> &'a Aval {
         &self.view.avals[self.var.index()]
     }
 
     /// The number all its elements have, where that is known.
-    pub fn uniform(&self) -> Option<f64> {
+    pub fn splat(&self) -> Option<f64> {
         if let Some(array) = self.view.consts.get(&self.var) {
-            return uniform(array);
+            return splat(array);
         }
         let eqn = &self.view.eqns[*self.view.made_by.get(&self.var)?];
-        eqn.primitive.uniform(&known(&eqn.args, self.view))
+        eqn.primitive.splat(&known(&eqn.args, self.view))
     }
 
     /// The primitive that makes it, as its own type.
@@ -75,7 +75,7 @@ impl<'a> Known<'a> {
     }
 
     /// The arguments of the equation that makes it.
-    pub fn inner(&self) -> Vec<Known<'a>> {
+    pub fn inner(&self) -> Vec<Match<'a>> {
         match self.view.made_by.get(&self.var) {
             Some(&at) => known(&self.view.eqns[at].args, self.view),
             None => Vec::new(),
@@ -83,17 +83,17 @@ impl<'a> Known<'a> {
     }
 
     /// Whether two arguments are one value.
-    pub fn is(&self, other: &Known<'_>) -> bool {
+    pub fn is(&self, other: &Match<'_>) -> bool {
         self.var == other.var
     }
 }
 
-pub(crate) fn known<'a>(vars: &[Var], view: &'a View<'a>) -> Vec<Known<'a>> {
-    vars.iter().map(|&var| Known { var, view }).collect()
+pub(crate) fn known<'a>(vars: &[Var], view: &'a View<'a>) -> Vec<Match<'a>> {
+    vars.iter().map(|&var| Match { var, view }).collect()
 }
 
 /// The single number of a one-element array, if an `f64` can hold it.
-fn uniform(array: &Array) -> Option<f64> {
+fn splat(array: &Array) -> Option<f64> {
     use crate::array::DType;
     if array.size() != 1 {
         return None;

@@ -2,7 +2,7 @@
 
 use crate::array::{Array, Aval};
 use crate::core::Tensor;
-use crate::core::primitive::{Args, Keeps, Outs, Primitive, Saved};
+use crate::core::primitive::{Args, Cotangents, Grads, Outs, Primitive, ResidualMask, Residuals};
 use crate::core::trace;
 use crate::core::trace::Axis;
 use crate::error::Result;
@@ -35,16 +35,11 @@ impl Primitive for Barrier {
         Ok(args.into_iter().collect())
     }
 
-    fn keeps(&self, _wants: &[bool]) -> Keeps {
-        Keeps::NONE
+    fn residuals(&self, _needs_grad: &[bool]) -> ResidualMask {
+        ResidualMask::NONE
     }
 
-    fn vjp(
-        &self,
-        _saved: &Saved,
-        cts: Outs<Option<Tensor>>,
-        _wants: &[bool],
-    ) -> Result<Args<Option<Tensor>>> {
+    fn vjp(&self, _residuals: &Residuals, cts: Cotangents, _needs_grad: &[bool]) -> Result<Grads> {
         Ok(cts.into_iter().collect())
     }
 

@@ -5,8 +5,8 @@ use smallvec::smallvec;
 use crate::array::dtype::dispatch;
 use crate::array::{Array, Aval, DType};
 use crate::core::cpu::Fusible;
-use crate::core::primitive::{Args, Keeps, Outs, Primitive, Saved};
-use crate::core::rewrite::{Known, Operand, Rewrite};
+use crate::core::primitive::{Args, Cotangents, Grads, Outs, Primitive, ResidualMask, Residuals};
+use crate::core::rewrite::{Match, Operand, Rewrite};
 use crate::core::trace::{Axis, bind1};
 use crate::core::{Tensor, TensorLike};
 use crate::error::unwrap;
@@ -108,59 +108,60 @@ impl Primitive for Binary {
         }])
     }
 
-    fn keeps(&self, wants: &[bool]) -> Keeps {
+    fn residuals(&self, needs_grad: &[bool]) -> ResidualMask {
         match self {
             // The other factor, where it has a use.
-            Mul => Keeps::args((0..2).filter(|i| wants[1 - i])),
-            Div if wants[1] => Keeps { args: 0b10, outs: 1 },
-            Div => Keeps::args([1]),
-            Pow if wants[1] => Keeps::ALL,
-            Rem | Pow | Atan2 => Keeps::ARGS,
-            Max | Min => Keeps::ALL,
-            _ => Keeps::NONE,
+            Mul => ResidualMask::args((0..2).filter(|i| needs_grad[1 - i])),
+            Div if needs_grad[1] => ResidualMask { args: 0b10, outs: 1 },
+            Div => ResidualMask::args([1]),
+            Pow if needs_grad[1] => ResidualMask::ALL,
+            Rem | Pow | Atan2 => ResidualMask::ARGS,
+            Max | Min => ResidualMask::ALL,
+            _ => ResidualMask::NONE,
         }
     }
 
-    fn vjp(&self, saved: &Saved, cts: Outs<Option<Tensor>>, wants: &[bool]) -> Result<Args<Option<Tensor>>> {
+    fn vjp(&self, residuals: &Residuals, cts: Cotangents, needs_grad: &[bool]) -> Result<Grads> {
         let ct = cotangent(cts);
-        let (x, y) = (|| saved.arg(0), || saved.arg(1));
+        let (x, y) = (|| residuals.arg(0), || residuals.arg(1));
         let [dx, dy] = match self {
-            Add => [wants[0].then(|| ct.clone()), wants[1].then_some(ct)],
-            Sub => [wants[0].then(|| ct.clone()), wants[1].then(|| -ct)],
-            Mul => [wants[0].then(|| &ct * y()), wants[1].then(|| ct * x())],
+            Add => [needs_grad[0].then(|| ct.clone()), needs_grad[1].then_some(ct)],
+            Sub => [needs_grad[0].then(|| ct.clone()), needs_grad[1].then(|| -ct)],
+            Mul => [needs_grad[0].then(|| &ct * y()), needs_grad[1].then(|| ct * x())],
             Div => {
                 let dx = ct / y();
-                let dy = wants[1].then(|| -(&dx * saved.out(0)));
-                [wants[0].then_some(dx), dy]
+                let dy = needs_grad[1].then(|| -(&dx * residuals.out(0)));
+                [needs_grad[0].then_some(dx), dy]
             }
             Rem => {
                 let whole = || bind1(&Div, [x().clone(), y().clone()]).map(|quotient| quotient.trunc());
-                let dy = if wants[1] { Some(-(&ct * whole()?)) } else { None };
-                [wants[0].then_some(ct), dy]
+                let dy = if needs_grad[1] { Some(-(&ct * whole()?)) } else { None };
+                [needs_grad[0].then_some(ct), dy]
             }
             Pow => {
                 let zero = y().eq(0.0);
                 // 0⁰ has derivative 0 in the base, where JAX has NaN, and a zero base derivative 0 in the exponent.
-                let dx = wants[0].then(|| {
+                let dx = needs_grad[0].then(|| {
                     let power = x().pow(zero.select(y().like(1.0), y() - 1.0));
                     &ct * zero.select(y().like(0.0), y() * power)
                 });
-                let dy = wants[1].then(|| &ct * saved.out(0) * x().eq(0.0).select(x().like(1.0), x()).log());
+                let dy = needs_grad[1]
+                    .then(|| &ct * residuals.out(0) * x().eq(0.0).select(x().like(1.0), x()).log());
                 [dx, dy]
             }
             Max | Min => {
-                let out = saved.out(0);
+                let out = residuals.out(0);
                 let back = |this: &Tensor, other: &Tensor| &ct * share(this, other, out);
-                [wants[0].then(|| back(x(), y())), wants[1].then(|| back(y(), x()))]
+                [needs_grad[0].then(|| back(x(), y())), needs_grad[1].then(|| back(y(), x()))]
             }
             Atan2 => {
                 let ct = ct / (x() * x() + y() * y());
-                [wants[0].then(|| &ct * y()), wants[1].then(|| -(&ct * x()))]
+                [needs_grad[0].then(|| &ct * y()), needs_grad[1].then(|| -(&ct * x()))]
             }
             And | Or | Xor | ShiftLeft | ShiftRight => [None, None],
         };
         let back =
-            |ct: Option<Tensor>, i: usize| ct.map(|ct| sum_to(ct, &saved.arg_aval(i).shape)).transpose();
+            |ct: Option<Tensor>, i: usize| ct.map(|ct| sum_to(ct, &residuals.arg_aval(i).shape)).transpose();
         Ok(smallvec![back(dx, 0)?, back(dy, 1)?])
     }
 
@@ -187,26 +188,25 @@ impl Primitive for Binary {
         }))
     }
 
-    fn simplify(&self, args: &[Known<'_>]) -> Option<Rewrite> {
+    fn simplify(&self, args: &[Match<'_>]) -> Option<Rewrite> {
         let (x, y) = (&args[0], &args[1]);
         // Only where the other operand alone has the shape of the result. Adding 0.0 to -0.0 gives 0.0, so a float sum
         // with zero stays; a difference does not change its sign.
-        let keeps_shape = |kept: &Known<'_>, other: &Known<'_>| {
+        let keeps_shape = |kept: &Match<'_>, other: &Match<'_>| {
             let (kept, other) = (&kept.aval().shape, &other.aval().shape);
             super::broadcast_shapes("simplify", &[kept, other]).is_ok_and(|shape| shape == *kept)
         };
         let neutral = |unit: f64| {
-            if y.uniform() == Some(unit) && keeps_shape(x, y) {
+            if y.splat() == Some(unit) && keeps_shape(x, y) {
                 return Some(Rewrite::Value(Operand::Arg(0)));
             }
             let swaps = matches!(self, Add | Mul);
-            (swaps && x.uniform() == Some(unit) && keeps_shape(y, x))
-                .then_some(Rewrite::Value(Operand::Arg(1)))
+            (swaps && x.splat() == Some(unit) && keeps_shape(y, x)).then_some(Rewrite::Value(Operand::Arg(1)))
         };
         let is_float = x.aval().dtype.is_float();
         match self {
             Add if !is_float => neutral(0.0),
-            Sub if y.uniform().is_some_and(|y| y.to_bits() == 0) => neutral(0.0),
+            Sub if y.splat().is_some_and(|y| y.to_bits() == 0) => neutral(0.0),
             Mul | Div | Pow if x.aval().dtype != DType::Bool => neutral(1.0),
             _ => None,
         }

@@ -25,12 +25,12 @@ struct Compiled {
     is_fused: bool,
     program: Program,
     collectives: Vec<Arc<str>>,
-    linear: Mutex<HashMap<LinearKey, Linear>>,
+    vjp: Mutex<HashMap<VjpKey, VjpCalls>>,
     batched: Mutex<HashMap<BatchedKey, Batched>>,
 }
 
-/// Which gradients are wanted, and which named axes there are while the rules run.
-type LinearKey = (Vec<bool>, Vec<Axis>);
+/// Which gradients are needed, and which named axes there are while the rules run.
+type VjpKey = (Vec<bool>, Vec<Axis>);
 
 /// Which inputs are mapped, over which axis, and whether all outputs are to be.
 type BatchedKey = (Vec<bool>, Axis, bool);
@@ -40,7 +40,7 @@ type Batched = (Call, Vec<bool>);
 
 /// `forward` returns the outputs and then what `backward` needs before the cotangents.
 #[derive(Clone)]
-struct Linear {
+struct VjpCalls {
     forward: Call,
     backward: Call,
 }
@@ -70,7 +70,7 @@ impl Call {
             is_fused,
             program,
             collectives,
-            linear: Mutex::default(),
+            vjp: Mutex::default(),
             batched: Mutex::default(),
         }))
     }
@@ -98,26 +98,26 @@ impl Call {
 
     /// Differentiates the graph into two: what the backward stage captures from the forward stage is exactly the
     /// residuals.
-    fn linear(&self, wants: &[bool]) -> Result<Linear> {
-        let key = (wants.to_vec(), trace::axes(trace::current().as_ref()));
-        if let Some(linear) = lock(&self.0.linear).get(&key) {
-            return Ok(linear.clone());
+    fn vjp(&self, needs_grad: &[bool]) -> Result<VjpCalls> {
+        let key = (needs_grad.to_vec(), trace::axes(trace::current().as_ref()));
+        if let Some(vjp) = lock(&self.0.vjp).get(&key) {
+            return Ok(vjp.clone());
         }
         let graph = &self.0.graph;
         let forward = Stage::new(trace::current());
         let forward_trace = Trace::Stage(forward.clone());
-        let linear = trace::run(forward_trace.clone(), || {
+        let vjp = trace::run(forward_trace.clone(), || {
             let tape = Tape::new(Some(forward_trace.clone()));
             let args: Vec<Tensor> = graph
                 .inputs
                 .iter()
-                .zip(wants)
-                .map(|(&var, &wanted)| {
+                .zip(needs_grad)
+                .map(|(&var, &needed)| {
                     let input = forward.input(graph.aval(var));
-                    if wanted { tape.watch(input) } else { input }
+                    if needed { tape.watch(input) } else { input }
                 })
                 .collect();
-            let watched = wants.iter().filter(|&&wanted| wanted).count();
+            let watched = needs_grad.iter().filter(|&&needed| needed).count();
             let outs = trace::run(Trace::Tape(tape.clone()), || graph.interpret(args))?;
             let (mut outs, ids): (Vec<Tensor>, Vec<Option<usize>>) =
                 outs.into_iter().map(|out| tape.open(out)).unzip();
@@ -127,7 +127,7 @@ impl Call {
             let (graph, residuals) = trace::run(Trace::Stage(backward.clone()), || {
                 let seeds: Vec<_> = ids.iter().zip(cts).filter_map(|(id, ct)| Some(((*id)?, ct))).collect();
                 let grads = tape.finish().run_once(seeds, watched)?;
-                let inputs = graph.inputs.iter().zip(wants).filter(|(_, wanted)| **wanted);
+                let inputs = graph.inputs.iter().zip(needs_grad).filter(|(_, needed)| **needed);
                 let grads: Vec<Tensor> = grads
                     .into_iter()
                     .zip(inputs)
@@ -141,13 +141,13 @@ impl Call {
             outs.extend(residuals);
             let (forward, captured) = forward.finish(&outs);
             assert!(captured.is_empty(), "a graph holds no traced values");
-            Ok::<_, crate::Error>(Linear {
+            Ok::<_, crate::Error>(VjpCalls {
                 forward: Call::with(forward, self.0.is_fused),
                 backward: Call::with(graph, self.0.is_fused),
             })
         })?;
         // Of several threads that come here at once, all take what the first has kept.
-        Ok(lock(&self.0.linear).entry(key).or_insert(linear).clone())
+        Ok(lock(&self.0.vjp).entry(key).or_insert(vjp).clone())
     }
 
     /// The graph over a batch, with only some inputs mapped.
@@ -214,12 +214,12 @@ impl Primitive for Call {
         Ok(self.run(args)?.into())
     }
 
-    fn linearize(&self, args: Args, wants: &[bool]) -> Result<(Outs, Pullback)> {
-        let Linear { forward, backward } = self.linear(wants)?;
+    fn vjp_fwd(&self, args: Args, needs_grad: &[bool]) -> Result<(Outs, Pullback)> {
+        let VjpCalls { forward, backward } = self.vjp(needs_grad)?;
         let mut outs = trace::bind(&forward, args)?;
         let residuals: Args = outs.drain(self.0.graph.outs.len()..).collect();
         let avals: Outs<Aval> = self.infer(&[])?;
-        let wants: Args<bool> = wants.into();
+        let needs_grad: Args<bool> = needs_grad.into();
         let pullback: Pullback = Box::new(move |cts| {
             let mut args = residuals.clone();
             for (ct, aval) in cts.into_iter().zip(&avals) {
@@ -229,7 +229,7 @@ impl Primitive for Call {
                 });
             }
             let mut grads = trace::bind(&backward, args)?.into_iter();
-            Ok(wants.iter().map(|&wanted| if wanted { grads.next() } else { None }).collect())
+            Ok(needs_grad.iter().map(|&needed| if needed { grads.next() } else { None }).collect())
         });
         Ok((outs, pullback))
     }
@@ -279,7 +279,7 @@ mod tests {
             let meeting = Barrier::new(THREADS);
             let derive = || {
                 meeting.wait();
-                let Linear { forward, backward } = call.linear(&[true]).unwrap();
+                let VjpCalls { forward, backward } = call.vjp(&[true]).unwrap();
                 [forward, backward, call.batched(&[true], &axis).unwrap().0]
             };
             let found: Vec<[Call; 3]> = std::thread::scope(|scope| {

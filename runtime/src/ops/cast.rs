@@ -5,8 +5,8 @@ use smallvec::smallvec;
 use crate::array::{Array, Aval, DType};
 use crate::core::Tensor;
 use crate::core::cpu::Fusible;
-use crate::core::primitive::{Args, Keeps, Outs, Primitive, Saved};
-use crate::core::rewrite::{Known, Operand, Rewrite};
+use crate::core::primitive::{Args, Cotangents, Grads, Outs, Primitive, ResidualMask, Residuals};
+use crate::core::rewrite::{Match, Operand, Rewrite};
 use crate::core::trace::{Axis, bind1};
 use crate::error::unwrap;
 use crate::error::{Error, Result};
@@ -38,27 +38,27 @@ impl Primitive for Cast {
         Some(Fusible::Elementwise(Code::Cast))
     }
 
-    fn keeps(&self, _wants: &[bool]) -> Keeps {
-        Keeps::NONE
+    fn residuals(&self, _needs_grad: &[bool]) -> ResidualMask {
+        ResidualMask::NONE
     }
 
-    fn vjp(&self, saved: &Saved, cts: Outs<Option<Tensor>>, _wants: &[bool]) -> Result<Args<Option<Tensor>>> {
-        Ok(smallvec![Some(convert(&cotangent(cts), saved.arg_aval(0).dtype, false)?)])
+    fn vjp(&self, residuals: &Residuals, cts: Cotangents, _needs_grad: &[bool]) -> Result<Grads> {
+        Ok(smallvec![Some(convert(&cotangent(cts), residuals.arg_aval(0).dtype, false)?)])
     }
 
     fn batch(&self, _axis: &Axis, args: Args, mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
         Ok((smallvec![bind1(self, args)?], mapped.into()))
     }
 
-    fn simplify(&self, args: &[Known<'_>]) -> Option<Rewrite> {
+    fn simplify(&self, args: &[Match<'_>]) -> Option<Rewrite> {
         (args[0].aval().dtype == self.dtype).then_some(Rewrite::Value(Operand::Arg(0)))
     }
 
-    fn uniform(&self, args: &[Known<'_>]) -> Option<f64> {
+    fn splat(&self, args: &[Match<'_>]) -> Option<f64> {
         // Only where the number is the same in both.
         let exact =
             self.dtype == DType::F64 || (self.dtype == DType::F32 && args[0].aval().dtype != DType::F64);
-        args[0].uniform().filter(|_| exact)
+        args[0].splat().filter(|_| exact)
     }
 }
 
@@ -108,17 +108,12 @@ impl Primitive for Bitcast {
         Ok(smallvec![x.with_aval(only(outs))])
     }
 
-    fn keeps(&self, _wants: &[bool]) -> Keeps {
-        Keeps::NONE
+    fn residuals(&self, _needs_grad: &[bool]) -> ResidualMask {
+        ResidualMask::NONE
     }
 
     // Bits have no gradient.
-    fn vjp(
-        &self,
-        _saved: &Saved,
-        _cts: Outs<Option<Tensor>>,
-        _wants: &[bool],
-    ) -> Result<Args<Option<Tensor>>> {
+    fn vjp(&self, _residuals: &Residuals, _cts: Cotangents, _needs_grad: &[bool]) -> Result<Grads> {
         Ok(smallvec![None])
     }
 
@@ -159,16 +154,11 @@ impl Primitive for StopGradient {
         Some(Fusible::Reshape)
     }
 
-    fn keeps(&self, _wants: &[bool]) -> Keeps {
-        Keeps::NONE
+    fn residuals(&self, _needs_grad: &[bool]) -> ResidualMask {
+        ResidualMask::NONE
     }
 
-    fn vjp(
-        &self,
-        _saved: &Saved,
-        _cts: Outs<Option<Tensor>>,
-        _wants: &[bool],
-    ) -> Result<Args<Option<Tensor>>> {
+    fn vjp(&self, _residuals: &Residuals, _cts: Cotangents, _needs_grad: &[bool]) -> Result<Grads> {
         Ok(smallvec![None])
     }
 

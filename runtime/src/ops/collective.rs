@@ -7,7 +7,7 @@ use smallvec::smallvec;
 use super::{cotangent, prepend};
 use crate::array::{Array, Aval, DType, Shape};
 use crate::core::Tensor;
-use crate::core::primitive::{Args, Keeps, Outs, Primitive, Saved};
+use crate::core::primitive::{Args, Cotangents, Grads, Outs, Primitive, ResidualMask, Residuals};
 use crate::core::trace;
 use crate::core::trace::{Axis, bind1};
 use crate::error::{Error, Result};
@@ -63,19 +63,19 @@ impl Primitive for Collective {
         Err(Error::UnboundAxis { axis: self.name.to_string(), bound: Vec::new() })
     }
 
-    fn keeps(&self, _wants: &[bool]) -> Keeps {
-        if matches!(self.kind, Kind::Max | Kind::Min) { Keeps::ALL } else { Keeps::NONE }
+    fn residuals(&self, _needs_grad: &[bool]) -> ResidualMask {
+        if matches!(self.kind, Kind::Max | Kind::Min) { ResidualMask::ALL } else { ResidualMask::NONE }
     }
 
     // Every example's loss flows back to every example: the transpose of a sum over examples is a sum over examples.
-    fn vjp(&self, saved: &Saved, cts: Outs<Option<Tensor>>, _wants: &[bool]) -> Result<Args<Option<Tensor>>> {
+    fn vjp(&self, residuals: &Residuals, cts: Cotangents, _needs_grad: &[bool]) -> Result<Grads> {
         let ct = cotangent(cts);
         let dx = match self.kind {
             Kind::Sum => ct.psum(&self.name)?,
             Kind::Mean => ct.pmean(&self.name)?,
             // Shared equally by the examples that have the extreme value, as the reductions do.
             Kind::Max | Kind::Min => {
-                let won = saved.arg(0).try_eq(saved.out(0))?.cast(ct.dtype());
+                let won = residuals.arg(0).try_eq(residuals.out(0))?.cast(ct.dtype());
                 ct.psum(&self.name)? * &won / won.psum(&self.name)?
             }
             // The part of this example, from all of them.

@@ -5,7 +5,7 @@ use smallvec::smallvec;
 use crate::array::dtype::dispatch;
 use crate::array::{Array, Aval, DType};
 use crate::core::cpu::Fusible;
-use crate::core::primitive::{Args, Keeps, Outs, Primitive, Saved};
+use crate::core::primitive::{Args, Cotangents, Grads, Outs, Primitive, ResidualMask, Residuals};
 use crate::core::trace::{Axis, bind1};
 use crate::core::{Tensor, TensorLike};
 use crate::error::Result;
@@ -64,16 +64,11 @@ impl Primitive for Compare {
         }))
     }
 
-    fn keeps(&self, _wants: &[bool]) -> Keeps {
-        Keeps::NONE
+    fn residuals(&self, _needs_grad: &[bool]) -> ResidualMask {
+        ResidualMask::NONE
     }
 
-    fn vjp(
-        &self,
-        _saved: &Saved,
-        _cts: Outs<Option<Tensor>>,
-        _wants: &[bool],
-    ) -> Result<Args<Option<Tensor>>> {
+    fn vjp(&self, _residuals: &Residuals, _cts: Cotangents, _needs_grad: &[bool]) -> Result<Grads> {
         Ok(smallvec![None, None])
     }
 

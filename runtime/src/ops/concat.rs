@@ -5,8 +5,8 @@ use smallvec::smallvec;
 use crate::array::dtype::dispatch_width;
 use crate::array::{Array, Aval, Shape, promote};
 use crate::core::Tensor;
-use crate::core::primitive::{Args, Keeps, Outs, Primitive, Saved};
-use crate::core::rewrite::{Known, Operand, Rewrite};
+use crate::core::primitive::{Args, Cotangents, Grads, Outs, Primitive, ResidualMask, Residuals};
+use crate::core::rewrite::{Match, Operand, Rewrite};
 use crate::core::trace::{Axis, bind, bind1};
 use crate::error::unwrap;
 use crate::error::{Error, Result};
@@ -81,26 +81,26 @@ impl Primitive for Concatenate {
         }))])
     }
 
-    fn keeps(&self, _wants: &[bool]) -> Keeps {
-        Keeps::NONE
+    fn residuals(&self, _needs_grad: &[bool]) -> ResidualMask {
+        ResidualMask::NONE
     }
 
-    fn vjp(&self, saved: &Saved, cts: Outs<Option<Tensor>>, wants: &[bool]) -> Result<Args<Option<Tensor>>> {
+    fn vjp(&self, residuals: &Residuals, cts: Cotangents, needs_grad: &[bool]) -> Result<Grads> {
         let ct = cotangent(cts);
-        let sizes: Shape = (0..saved.arg_count()).map(|i| saved.arg_aval(i).shape[self.0]).collect();
-        if wants.iter().filter(|&&wanted| wanted).count() == 1 {
+        let sizes: Shape = (0..residuals.arg_count()).map(|i| residuals.arg_aval(i).shape[self.0]).collect();
+        if needs_grad.iter().filter(|&&needed| needed).count() == 1 {
             let mut at = 0;
             return sizes
                 .iter()
-                .zip(wants)
-                .map(|(&size, &wanted)| {
+                .zip(needs_grad)
+                .map(|(&size, &needed)| {
                     at += size;
-                    wanted.then(|| slice::part(&ct, self.0, at - size, size)).transpose()
+                    needed.then(|| slice::part(&ct, self.0, at - size, size)).transpose()
                 })
                 .collect();
         }
         let parts = parts(&ct, self.0, sizes)?;
-        Ok(parts.into_iter().zip(wants).map(|(part, &wanted)| wanted.then_some(part)).collect())
+        Ok(parts.into_iter().zip(needs_grad).map(|(part, &needed)| needed.then_some(part)).collect())
     }
 
     fn batch(&self, axis: &Axis, args: Args, mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
@@ -108,13 +108,13 @@ impl Primitive for Concatenate {
         Ok((smallvec![bind1(&Concatenate(self.0 + 1), args)?], smallvec![true]))
     }
 
-    fn simplify(&self, args: &[Known<'_>]) -> Option<Rewrite> {
+    fn simplify(&self, args: &[Match<'_>]) -> Option<Rewrite> {
         (args.len() == 1).then_some(Rewrite::Value(Operand::Arg(0)))
     }
 
-    fn uniform(&self, args: &[Known<'_>]) -> Option<f64> {
-        let first = args.first()?.uniform()?;
-        let alike = |arg: &Known<'_>| arg.uniform().map(f64::to_bits) == Some(first.to_bits());
+    fn splat(&self, args: &[Match<'_>]) -> Option<f64> {
+        let first = args.first()?.splat()?;
+        let alike = |arg: &Match<'_>| arg.splat().map(f64::to_bits) == Some(first.to_bits());
         args.iter().all(alike).then_some(first)
     }
 }
@@ -168,14 +168,14 @@ impl Primitive for Split {
         Ok(outs.into_iter().map(part).collect())
     }
 
-    fn keeps(&self, _wants: &[bool]) -> Keeps {
-        Keeps::NONE
+    fn residuals(&self, _needs_grad: &[bool]) -> ResidualMask {
+        ResidualMask::NONE
     }
 
-    fn vjp(&self, saved: &Saved, cts: Outs<Option<Tensor>>, _wants: &[bool]) -> Result<Args<Option<Tensor>>> {
+    fn vjp(&self, residuals: &Residuals, cts: Cotangents, _needs_grad: &[bool]) -> Result<Grads> {
         let cts = cts.into_iter().enumerate().map(|(i, ct)| match ct {
             Some(ct) => Ok(ct),
-            None => zeros_of(saved.out_aval(i)),
+            None => zeros_of(residuals.out_aval(i)),
         });
         let cts: Args = cts.collect::<Result<_>>()?;
         Ok(smallvec![Some(bind1(&Concatenate(self.axis), cts)?)])

@@ -5,9 +5,9 @@ use smallvec::smallvec;
 use crate::array::dtype::dispatch;
 use crate::array::{Array, Aval, DType};
 use crate::core::Tensor;
-use crate::core::cpu::Prepared;
+use crate::core::cpu::Kernel;
 use crate::core::primitive::{Args, Outs, Primitive};
-use crate::core::rewrite::Known;
+use crate::core::rewrite::Match;
 use crate::core::trace::{Axis, bind1};
 use crate::error::{Error, Result};
 use crate::kernels::threads;
@@ -52,7 +52,7 @@ impl Primitive for Full {
         })])
     }
 
-    fn prepare(&self, _args: &[&Aval], out: &Aval) -> Option<Box<dyn Prepared>> {
+    fn specialize(&self, _args: &[&Aval], out: &Aval) -> Option<Box<dyn Kernel>> {
         let one = scalar_array(self.value, out.dtype, false);
         Some(dispatch!(out.dtype, T => {
             let value = one.data::<T>()[0];
@@ -67,7 +67,7 @@ impl Primitive for Full {
         Ok((smallvec![bind1(self, args)?], smallvec![false]))
     }
 
-    fn uniform(&self, _args: &[Known<'_>]) -> Option<f64> {
+    fn splat(&self, _args: &[Match<'_>]) -> Option<f64> {
         Some(self.value)
     }
 }

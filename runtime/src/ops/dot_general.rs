@@ -10,9 +10,9 @@ use super::{addressable, cotangent, only, unpack};
 use crate::array::dtype::dispatch;
 use crate::array::{Array, Aval, DType, Shape};
 use crate::core::Tensor;
-use crate::core::cpu::Prepared;
-use crate::core::primitive::{Args, Keeps, Outs, Primitive, Saved};
-use crate::core::rewrite::{Known, Operand, Rewrite};
+use crate::core::cpu::Kernel;
+use crate::core::primitive::{Args, Cotangents, Grads, Outs, Primitive, ResidualMask, Residuals};
+use crate::core::rewrite::{Match, Operand, Rewrite};
 use crate::core::trace::{Axis, bind1};
 use crate::error::{Error, Result};
 use crate::kernels::matmul::{self, matmul, matmul_then};
@@ -102,7 +102,7 @@ impl Primitive for DotGeneral {
         }])
     }
 
-    fn prepare(&self, args: &[&Aval], out: &Aval) -> Option<Box<dyn Prepared>> {
+    fn specialize(&self, args: &[&Aval], out: &Aval) -> Option<Box<dyn Kernel>> {
         let (lhs, rhs) = (&args[0].shape[..], &args[1].shape[..]);
         let Order { lf, lc, rc, rf, sizes, batch } = self.order(lhs, rhs);
         let (lb, rb) = &self.0.batch;
@@ -110,32 +110,32 @@ impl Primitive for DotGeneral {
         Some(Box::new(Product { sizes, batch, sides: [left, right], dtype: out.dtype }))
     }
 
-    fn keeps(&self, wants: &[bool]) -> Keeps {
-        Keeps::args((0..2).filter(|i| wants[1 - i]))
+    fn residuals(&self, needs_grad: &[bool]) -> ResidualMask {
+        ResidualMask::args((0..2).filter(|i| needs_grad[1 - i]))
     }
 
-    fn vjp(&self, saved: &Saved, cts: Outs<Option<Tensor>>, wants: &[bool]) -> Result<Args<Option<Tensor>>> {
+    fn vjp(&self, residuals: &Residuals, cts: Cotangents, needs_grad: &[bool]) -> Result<Grads> {
         let ct = cotangent(cts);
         let ((lc, rc), (lb, rb)) = (&self.0.contracting, &self.0.batch);
-        let (lhs_rank, rhs_rank) = (saved.arg_aval(0).rank(), saved.arg_aval(1).rank());
+        let (lhs_rank, rhs_rank) = (residuals.arg_aval(0).rank(), residuals.arg_aval(1).rank());
         let (lf, rf) = (free(lhs_rank, lc, lb), free(rhs_rank, rc, rb));
         let batch: Shape = (0..lb.len()).collect();
         let from_left: Shape = (lb.len()..lb.len() + lf.len()).collect();
         let from_right: Shape = (lb.len() + lf.len()..ct.rank()).collect();
 
-        let dl = if wants[0] {
+        let dl = if needs_grad[0] {
             let dimensions =
                 DotDimensions { contracting: (from_right, rf.clone()), batch: (batch.clone(), rb.clone()) };
-            let out = ct.try_dot_general(saved.arg(1), dimensions)?;
+            let out = ct.try_dot_general(residuals.arg(1), dimensions)?;
             // Now: batch, free dimensions of the left, contracted dimensions in the order of the right.
             let contracted = paired(rc, lc);
             Some(restore(&out, lb.iter().chain(&lf).chain(&contracted))?)
         } else {
             None
         };
-        let dr = if wants[1] {
+        let dr = if needs_grad[1] {
             let dimensions = DotDimensions { contracting: (lf, from_left), batch: (lb.clone(), batch) };
-            let out = saved.arg(0).try_dot_general(&ct, dimensions)?;
+            let out = residuals.arg(0).try_dot_general(&ct, dimensions)?;
             // Now: batch, contracted dimensions in the order of the left, free dimensions of the right.
             let contracted = paired(lc, rc);
             Some(restore(&out, rb.iter().chain(&contracted).chain(&rf))?)
@@ -172,7 +172,7 @@ impl Primitive for DotGeneral {
     /// A transposed operand is contracted as it lies, if the order of what is left of it stays, and nobody else needs it or it
     /// makes no difference. A sum of one product is that
     /// product, which a fused kernel computes along with what it is used for.
-    fn simplify(&self, args: &[Known<'_>]) -> Option<Rewrite> {
+    fn simplify(&self, args: &[Match<'_>]) -> Option<Rewrite> {
         for side in 0..2 {
             let Some(beneath) = self.beneath(args, side) else { continue };
             if args[side].is_shared() && !self.reads_beneath(args, side) {
@@ -185,7 +185,7 @@ impl Primitive for DotGeneral {
         self.outer(args)
     }
 
-    fn reads_beneath(&self, args: &[Known<'_>], i: usize) -> bool {
+    fn reads_beneath(&self, args: &[Match<'_>], i: usize) -> bool {
         let Some(beneath) = self.beneath(args, i) else { return false };
         let operands = [args[0].aval(), args[1].aval()];
         let mut others = operands;
@@ -218,7 +218,7 @@ struct Order {
 
 impl DotGeneral {
     /// The same product of what is beneath a transposed operand, if the order of what is left of that stays.
-    fn beneath(&self, args: &[Known<'_>], side: usize) -> Option<DotGeneral> {
+    fn beneath(&self, args: &[Match<'_>], side: usize) -> Option<DotGeneral> {
         let Transpose(axes) = args[side].made_by::<Transpose>()?;
         let mut dimensions = self.0.clone();
         let (contracting, batch) = match side {
@@ -244,7 +244,7 @@ impl DotGeneral {
     }
 
     /// The product of each element of one operand with each of the other, if nothing is summed.
-    fn outer(&self, args: &[Known<'_>]) -> Option<Rewrite> {
+    fn outer(&self, args: &[Match<'_>]) -> Option<Rewrite> {
         let (lhs, rhs) = (args[0].aval(), args[1].aval());
         let ((lc, rc), (lb, rb)) = (&self.0.contracting, &self.0.batch);
         let (lf, rf) = (free(lhs.rank(), lc, lb), free(rhs.rank(), rc, rb));
@@ -309,12 +309,12 @@ impl Lines {
     }
 }
 
-impl Prepared for Product {
+impl Kernel for Product {
     fn run(&self, args: &[&[u8]], out: &mut [u8]) {
-        self.run_then(args, out, &|_, _| ());
+        self.run_with_epilogue(args, out, &|_, _| ());
     }
 
-    fn run_then(&self, args: &[&[u8]], out: &mut [u8], then: &(dyn Fn(usize, &mut [u8]) + Sync)) {
+    fn run_with_epilogue(&self, args: &[&[u8]], out: &mut [u8], then: &(dyn Fn(usize, &mut [u8]) + Sync)) {
         dispatch!(self.dtype, T => {
             let [x, y] = [0, 1].map(|i| self.sides[i].operand::<T>(bytemuck::cast_slice(args[i])));
             let then = |first: usize, piece: &mut [T]| then(first * size_of::<T>(), bytemuck::cast_slice_mut(piece));
@@ -322,7 +322,7 @@ impl Prepared for Product {
         });
     }
 
-    fn piece(&self) -> Option<usize> {
+    fn tile(&self) -> Option<usize> {
         // Parts of rows are too short to be worth a call of their own.
         let [lhs, rhs] = &self.sides;
         let (lhs, rhs) = ((lhs.rows, lhs.columns), (rhs.rows, rhs.columns));

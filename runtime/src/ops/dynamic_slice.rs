@@ -10,7 +10,7 @@ use super::slice::{strides_of, walked};
 use super::windows::{Outside, Windows};
 use crate::array::dtype::dispatch_width;
 use crate::array::{Array, Aval, DType, Shape};
-use crate::core::primitive::{Args, Keeps, Outs, Primitive, Saved};
+use crate::core::primitive::{Args, Cotangents, Grads, Outs, Primitive, ResidualMask, Residuals};
 use crate::core::trace::{Axis, bind1};
 use crate::core::{Tensor, TensorLike};
 use crate::error::unwrap;
@@ -43,15 +43,15 @@ impl Primitive for DynamicSlice {
         Ok(smallvec![walked(x, start, strides.iter().map(|&stride| [stride as isize]), out)])
     }
 
-    fn keeps(&self, _wants: &[bool]) -> Keeps {
-        Keeps::args(1..=self.0.len())
+    fn residuals(&self, _needs_grad: &[bool]) -> ResidualMask {
+        ResidualMask::args(1..=self.0.len())
     }
 
-    fn vjp(&self, saved: &Saved, cts: Outs<Option<Tensor>>, wants: &[bool]) -> Result<Args<Option<Tensor>>> {
-        let mut grads = smallvec![None; wants.len()];
-        if wants[0] {
-            let starts = (1..=self.0.len()).map(|i| saved.arg(i).clone());
-            let args = [zeros_of(saved.arg_aval(0))?, cotangent(cts)].into_iter().chain(starts);
+    fn vjp(&self, residuals: &Residuals, cts: Cotangents, needs_grad: &[bool]) -> Result<Grads> {
+        let mut grads = smallvec![None; needs_grad.len()];
+        if needs_grad[0] {
+            let starts = (1..=self.0.len()).map(|i| residuals.arg(i).clone());
+            let args = [zeros_of(residuals.arg_aval(0))?, cotangent(cts)].into_iter().chain(starts);
             grads[0] = Some(bind1(&DynamicUpdateSlice, args)?);
         }
         Ok(grads)
@@ -112,19 +112,19 @@ impl Primitive for DynamicUpdateSlice {
         }))])
     }
 
-    fn keeps(&self, wants: &[bool]) -> Keeps {
-        Keeps::args(2..wants.len())
+    fn residuals(&self, needs_grad: &[bool]) -> ResidualMask {
+        ResidualMask::args(2..needs_grad.len())
     }
 
-    fn vjp(&self, saved: &Saved, cts: Outs<Option<Tensor>>, wants: &[bool]) -> Result<Args<Option<Tensor>>> {
-        let (ct, update) = (cotangent(cts), saved.arg_aval(1));
-        let starts = || (2..saved.arg_count()).map(|i| saved.arg(i).clone());
-        let mut grads: Args<Option<Tensor>> = smallvec![None; wants.len()];
-        if wants[1] {
+    fn vjp(&self, residuals: &Residuals, cts: Cotangents, needs_grad: &[bool]) -> Result<Grads> {
+        let (ct, update) = (cotangent(cts), residuals.arg_aval(1));
+        let starts = || (2..residuals.arg_count()).map(|i| residuals.arg(i).clone());
+        let mut grads: Grads = smallvec![None; needs_grad.len()];
+        if needs_grad[1] {
             let slice = DynamicSlice(update.shape.clone());
             grads[1] = Some(bind1(&slice, std::iter::once(ct.clone()).chain(starts()))?);
         }
-        if wants[0] {
+        if needs_grad[0] {
             grads[0] = Some(bind1(self, [ct, zeros_of(update)?].into_iter().chain(starts()))?);
         }
         Ok(grads)

@@ -7,8 +7,8 @@ use smallvec::smallvec;
 use super::binary::Binary;
 use crate::array::{Array, Aval, DType};
 use crate::core::cpu::Fusible;
-use crate::core::primitive::{Args, Keeps, Outs, Primitive, Saved};
-use crate::core::rewrite::{Known, Operand, Rewrite};
+use crate::core::primitive::{Args, Cotangents, Grads, Outs, Primitive, ResidualMask, Residuals};
+use crate::core::rewrite::{Match, Operand, Rewrite};
 use crate::core::trace::{Axis, bind1};
 use crate::core::{Tensor, TensorLike};
 use crate::error::unwrap;
@@ -54,18 +54,18 @@ impl Primitive for MulAdd {
         Some(Fusible::Elementwise(Code::MulAdd))
     }
 
-    fn keeps(&self, wants: &[bool]) -> Keeps {
-        Keeps::args((0..2).filter(|i| wants[1 - i]))
+    fn residuals(&self, needs_grad: &[bool]) -> ResidualMask {
+        ResidualMask::args((0..2).filter(|i| needs_grad[1 - i]))
     }
 
-    fn vjp(&self, saved: &Saved, cts: Outs<Option<Tensor>>, wants: &[bool]) -> Result<Args<Option<Tensor>>> {
+    fn vjp(&self, residuals: &Residuals, cts: Cotangents, needs_grad: &[bool]) -> Result<Grads> {
         let ct = cotangent(cts);
         let back = |i: usize, ct: &dyn Fn() -> Tensor| -> Result<Option<Tensor>> {
-            wants[i].then(|| sum_to(ct(), &saved.arg_aval(i).shape)).transpose()
+            needs_grad[i].then(|| sum_to(ct(), &residuals.arg_aval(i).shape)).transpose()
         };
         Ok(smallvec![
-            back(0, &|| &ct * saved.arg(1))?,
-            back(1, &|| &ct * saved.arg(0))?,
+            back(0, &|| &ct * residuals.arg(1))?,
+            back(1, &|| &ct * residuals.arg(0))?,
             back(2, &|| ct.clone())?,
         ])
     }
@@ -74,9 +74,9 @@ impl Primitive for MulAdd {
         Ok((smallvec![bind1(self, align(args, mapped)?)?], smallvec![true]))
     }
 
-    fn simplify(&self, args: &[Known<'_>]) -> Option<Rewrite> {
+    fn simplify(&self, args: &[Match<'_>]) -> Option<Rewrite> {
         // A factor of one leaves a sum, which rounds once as well.
-        let factor = (0..2).find(|&i| args[i].uniform() == Some(1.0))?;
+        let factor = (0..2).find(|&i| args[i].splat() == Some(1.0))?;
         let shape = |i: usize| &args[i].aval().shape[..];
         let sum = broadcast_shapes("mul_add", &[shape(1 - factor), shape(2)]).ok()?;
         let all = broadcast_shapes("mul_add", &[shape(0), shape(1), shape(2)]).ok()?;

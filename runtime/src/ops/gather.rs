@@ -10,8 +10,8 @@ use super::scatter::{self, Kind};
 use super::windows::{Outside, Windows};
 use crate::array::dtype::dispatch_width;
 use crate::array::{Array, Aval, DType, Shape};
-use crate::core::cpu::Prepared;
-use crate::core::primitive::{Args, Keeps, Outs, Primitive, Saved};
+use crate::core::cpu::Kernel;
+use crate::core::primitive::{Args, Cotangents, Grads, Outs, Primitive, ResidualMask, Residuals};
 use crate::core::trace::{Axis, bind1};
 use crate::core::{Tensor, TensorLike};
 use crate::error::unwrap;
@@ -50,7 +50,7 @@ impl Primitive for Gather {
         }))])
     }
 
-    fn prepare(&self, args: &[&Aval], out: &Aval) -> Option<Box<dyn Prepared>> {
+    fn specialize(&self, args: &[&Aval], out: &Aval) -> Option<Box<dyn Kernel>> {
         if out.size() == 0 {
             return None;
         }
@@ -66,17 +66,23 @@ impl Primitive for Gather {
         }))
     }
 
-    fn keeps(&self, _wants: &[bool]) -> Keeps {
-        Keeps::args([1])
+    fn residuals(&self, _needs_grad: &[bool]) -> ResidualMask {
+        ResidualMask::args([1])
     }
 
-    fn vjp(&self, saved: &Saved, cts: Outs<Option<Tensor>>, wants: &[bool]) -> Result<Args<Option<Tensor>>> {
-        if !wants[0] {
+    fn vjp(&self, residuals: &Residuals, cts: Cotangents, needs_grad: &[bool]) -> Result<Grads> {
+        if !needs_grad[0] {
             return Ok(smallvec![None, None]);
         }
-        let zeros = zeros_of(saved.arg_aval(0))?;
-        let dx =
-            scatter::scatter(Kind::Add, &zeros, saved.arg(1), &cotangent(cts), self.0.transposed(), false)?;
+        let zeros = zeros_of(residuals.arg_aval(0))?;
+        let dx = scatter::scatter(
+            Kind::Add,
+            &zeros,
+            residuals.arg(1),
+            &cotangent(cts),
+            self.0.transposed(),
+            false,
+        )?;
         Ok(smallvec![Some(dx), None])
     }
 

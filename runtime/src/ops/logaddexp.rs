@@ -5,7 +5,7 @@ use smallvec::smallvec;
 
 use crate::array::{Array, Aval, DType};
 use crate::core::cpu::Fusible;
-use crate::core::primitive::{Args, Keeps, Outs, Primitive, Saved};
+use crate::core::primitive::{Args, Cotangents, Grads, Outs, Primitive, ResidualMask, Residuals};
 use crate::core::trace::{Axis, bind1};
 use crate::core::{Tensor, TensorLike};
 use crate::error::unwrap;
@@ -49,17 +49,17 @@ impl Primitive for LogAddExp {
         Some(Fusible::Elementwise(Code::LogAddExp))
     }
 
-    fn keeps(&self, _wants: &[bool]) -> Keeps {
-        Keeps::ARGS
+    fn residuals(&self, _needs_grad: &[bool]) -> ResidualMask {
+        ResidualMask::ARGS
     }
 
-    fn vjp(&self, saved: &Saved, cts: Outs<Option<Tensor>>, wants: &[bool]) -> Result<Args<Option<Tensor>>> {
-        let (ct, x, y) = (cotangent(cts), saved.arg(0), saved.arg(1));
+    fn vjp(&self, residuals: &Residuals, cts: Cotangents, needs_grad: &[bool]) -> Result<Grads> {
+        let (ct, x, y) = (cotangent(cts), residuals.arg(0), residuals.arg(1));
         // Equal infinities differ by nothing.
         let tie = x.is_inf() & x.eq(y);
         let above = tie.try_select(ct.like(0.0), x - y)?;
         let back = |i: usize, gradient: &dyn Fn() -> Tensor| -> Result<Option<Tensor>> {
-            wants[i].then(|| sum_to(&ct * gradient(), &saved.arg_aval(i).shape)).transpose()
+            needs_grad[i].then(|| sum_to(&ct * gradient(), &residuals.arg_aval(i).shape)).transpose()
         };
         Ok(smallvec![back(0, &|| above.logistic())?, back(1, &|| (-&above).logistic())?])
     }

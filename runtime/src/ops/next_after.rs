@@ -7,7 +7,7 @@ use super::random_bits::no_gradient;
 use crate::array::dtype::dispatch_float;
 use crate::array::{Array, Aval};
 use crate::core::Tensor;
-use crate::core::primitive::{Args, Keeps, Outs, Primitive, Saved};
+use crate::core::primitive::{Args, Cotangents, Grads, Outs, Primitive, ResidualMask, Residuals};
 use crate::core::trace::{Axis, bind1};
 use crate::error::unwrap;
 use crate::error::{Error, Result};

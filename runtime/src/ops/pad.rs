@@ -4,8 +4,8 @@ use smallvec::{SmallVec, smallvec};
 
 use crate::array::dtype::dispatch_width;
 use crate::array::{Array, Aval, DType, Shape};
-use crate::core::primitive::{Args, Keeps, Outs, Primitive, Saved};
-use crate::core::rewrite::{Known, Operand, Rewrite};
+use crate::core::primitive::{Args, Cotangents, Grads, Outs, Primitive, ResidualMask, Residuals};
+use crate::core::rewrite::{Match, Operand, Rewrite};
 use crate::core::trace::{Axis, bind1};
 use crate::core::{Tensor, TensorLike};
 use crate::error::unwrap;
@@ -64,13 +64,13 @@ impl Primitive for Pad {
         }))])
     }
 
-    fn keeps(&self, _wants: &[bool]) -> Keeps {
-        Keeps::NONE
+    fn residuals(&self, _needs_grad: &[bool]) -> ResidualMask {
+        ResidualMask::NONE
     }
 
-    fn vjp(&self, saved: &Saved, cts: Outs<Option<Tensor>>, wants: &[bool]) -> Result<Args<Option<Tensor>>> {
-        let (ct, x) = (cotangent(cts), saved.arg_aval(0));
-        let dvalue = if wants[1] {
+    fn vjp(&self, residuals: &Residuals, cts: Cotangents, needs_grad: &[bool]) -> Result<Grads> {
+        let (ct, x) = (cotangent(cts), residuals.arg_aval(0));
+        let dvalue = if needs_grad[1] {
             let inside = zeros_of(&x.with_dtype(DType::Bool))?;
             let padding = bind1(self, [inside, true.into()])?;
             let all: Shape = (0..ct.rank()).collect();
@@ -78,7 +78,7 @@ impl Primitive for Pad {
         } else {
             None
         };
-        let dx = if wants[0] {
+        let dx = if needs_grad[0] {
             let undone = self.0.iter().map(|&(low, high, _)| (-low, -high, 0)).collect();
             let zero = ct.like(0.0);
             let spread = pad_general(&ct, zero, undone)?;
@@ -109,13 +109,13 @@ impl Primitive for Pad {
         Ok((smallvec![padding.try_select(value.try_reshape(&shape)?, inside)?], smallvec![true]))
     }
 
-    fn simplify(&self, _args: &[Known<'_>]) -> Option<Rewrite> {
+    fn simplify(&self, _args: &[Match<'_>]) -> Option<Rewrite> {
         let plain = self.0.iter().all(|&around| around == (0, 0, 0));
         plain.then_some(Rewrite::Value(Operand::Arg(0)))
     }
 
-    fn uniform(&self, args: &[Known<'_>]) -> Option<f64> {
-        args[0].uniform().filter(|&x| args[1].uniform().map(f64::to_bits) == Some(x.to_bits()))
+    fn splat(&self, args: &[Match<'_>]) -> Option<f64> {
+        args[0].splat().filter(|&x| args[1].splat().map(f64::to_bits) == Some(x.to_bits()))
     }
 }
 

@@ -6,7 +6,7 @@ use super::random_bits::no_gradient;
 use super::{align, infer_elementwise, only, unpack};
 use crate::array::{Array, Aval, DType};
 use crate::core::Tensor;
-use crate::core::primitive::{Args, Keeps, Outs, Primitive, Saved};
+use crate::core::primitive::{Args, Cotangents, Grads, Outs, Primitive, ResidualMask, Residuals};
 use crate::core::trace::{Axis, bind1};
 use crate::error::{Error, Result};
 use crate::kernels::broadcast::Broadcast;

@@ -7,7 +7,7 @@ use super::{addressable, batch_all, only, unpack};
 use crate::array::dtype::dispatch_float;
 use crate::array::{Array, Aval, DType, Shape};
 use crate::core::Tensor;
-use crate::core::primitive::{Args, Keeps, Outs, Primitive, Saved};
+use crate::core::primitive::{Args, Cotangents, Grads, Outs, Primitive, ResidualMask, Residuals};
 use crate::core::trace::{Axis, bind1};
 use crate::error::{Error, Result};
 use crate::kernels::threads;
@@ -43,17 +43,12 @@ pub(super) fn keys<'a>(op: &'static str, aval: &'a Aval) -> Result<&'a [usize]> 
 /// Integers have no gradient, and random floats do not depend smoothly on their key.
 macro_rules! no_gradient {
     () => {
-        fn keeps(&self, _wants: &[bool]) -> Keeps {
-            Keeps::NONE
+        fn residuals(&self, _needs_grad: &[bool]) -> ResidualMask {
+            ResidualMask::NONE
         }
 
-        fn vjp(
-            &self,
-            saved: &Saved,
-            _cts: Outs<Option<Tensor>>,
-            _wants: &[bool],
-        ) -> Result<Args<Option<Tensor>>> {
-            Ok((0..saved.arg_count()).map(|_| None).collect())
+        fn vjp(&self, residuals: &Residuals, _cts: Cotangents, _needs_grad: &[bool]) -> Result<Grads> {
+            Ok((0..residuals.arg_count()).map(|_| None).collect())
         }
     };
 }

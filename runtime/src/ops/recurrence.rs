@@ -6,7 +6,7 @@ use super::{batch_all, cotangent, only, unpack};
 use crate::array::dtype::{dispatch, dispatch_float};
 use crate::array::{Array, Aval};
 use crate::core::Tensor;
-use crate::core::primitive::{Args, Keeps, Outs, Primitive, Saved};
+use crate::core::primitive::{Args, Cotangents, Grads, Outs, Primitive, ResidualMask, Residuals};
 use crate::core::trace::{Axis, bind1};
 use crate::error::{Error, Result};
 use crate::kernels::recurrence::{self, Factor};
@@ -66,23 +66,23 @@ impl Primitive for Recurrence {
         }))])
     }
 
-    fn keeps(&self, wants: &[bool]) -> Keeps {
-        Keeps { args: 1, outs: u32::from(wants[0]) }
+    fn residuals(&self, needs_grad: &[bool]) -> ResidualMask {
+        ResidualMask { args: 1, outs: u32::from(needs_grad[0]) }
     }
 
-    fn vjp(&self, saved: &Saved, cts: Outs<Option<Tensor>>, wants: &[bool]) -> Result<Args<Option<Tensor>>> {
-        let db = bind1(&self.transposed(), [saved.arg(0).clone(), cotangent(cts)])?;
-        let da = if wants[0] {
+    fn vjp(&self, residuals: &Residuals, cts: Cotangents, needs_grad: &[bool]) -> Result<Grads> {
+        let db = bind1(&self.transposed(), [residuals.arg(0).clone(), cotangent(cts)])?;
+        let da = if needs_grad[0] {
             Some(match self.factor {
-                Factor::Own => shifted(saved.out(0), self.axis, self.direction, 0.0)?.try_mul(&db)?,
+                Factor::Own => shifted(residuals.out(0), self.axis, self.direction, 0.0)?.try_mul(&db)?,
                 Factor::Before => {
-                    shifted(&db, self.axis, opposite(self.direction), 0.0)?.try_mul(saved.out(0))?
+                    shifted(&db, self.axis, opposite(self.direction), 0.0)?.try_mul(residuals.out(0))?
                 }
             })
         } else {
             None
         };
-        Ok(smallvec![da, wants[1].then_some(db)])
+        Ok(smallvec![da, needs_grad[1].then_some(db)])
     }
 
     fn batch(&self, axis: &Axis, args: Args, mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
@@ -144,16 +144,11 @@ impl Primitive for Shift {
         }))])
     }
 
-    fn keeps(&self, _wants: &[bool]) -> Keeps {
-        Keeps::NONE
+    fn residuals(&self, _needs_grad: &[bool]) -> ResidualMask {
+        ResidualMask::NONE
     }
 
-    fn vjp(
-        &self,
-        _saved: &Saved,
-        cts: Outs<Option<Tensor>>,
-        _wants: &[bool],
-    ) -> Result<Args<Option<Tensor>>> {
+    fn vjp(&self, _residuals: &Residuals, cts: Cotangents, _needs_grad: &[bool]) -> Result<Grads> {
         Ok(smallvec![Some(shifted(&cotangent(cts), self.axis, opposite(self.direction), 0.0)?)])
     }
 

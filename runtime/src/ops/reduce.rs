@@ -7,8 +7,8 @@ use crate::array::dtype::dispatch;
 use crate::array::{Array, Aval, DType, Shape};
 use crate::core::Tensor;
 use crate::core::cpu::Fusible;
-use crate::core::primitive::{Args, Keeps, Outs, Primitive, Saved};
-use crate::core::rewrite::Known;
+use crate::core::primitive::{Args, Cotangents, Grads, Outs, Primitive, ResidualMask, Residuals};
+use crate::core::rewrite::Match;
 use crate::core::trace::{Axis, bind1};
 use crate::error::unwrap;
 use crate::error::{Error, Result};
@@ -99,24 +99,25 @@ impl Primitive for Reduce {
         Some(Fusible::Reduce(folding, self.axes.clone()))
     }
 
-    fn keeps(&self, _wants: &[bool]) -> Keeps {
+    fn residuals(&self, _needs_grad: &[bool]) -> ResidualMask {
         match self.kind {
-            Kind::Prod => Keeps::ARGS,
-            Kind::Max | Kind::Min => Keeps::ALL,
-            Kind::Sum | Kind::Any | Kind::All => Keeps::NONE,
+            Kind::Prod => ResidualMask::ARGS,
+            Kind::Max | Kind::Min => ResidualMask::ALL,
+            Kind::Sum | Kind::Any | Kind::All => ResidualMask::NONE,
         }
     }
 
-    fn vjp(&self, saved: &Saved, cts: Outs<Option<Tensor>>, _wants: &[bool]) -> Result<Args<Option<Tensor>>> {
-        let shape = &saved.arg_aval(0).shape;
+    fn vjp(&self, residuals: &Residuals, cts: Cotangents, _needs_grad: &[bool]) -> Result<Grads> {
+        let shape = &residuals.arg_aval(0).shape;
         let kept = kept_shape(shape, &self.axes);
         let ct = cotangent(cts).try_reshape(&kept)?;
         let dx = match self.kind {
             Kind::Sum => ct.try_broadcast_to(shape)?,
-            Kind::Prod => ct.try_mul(product_of_others(saved.arg(0), &self.axes)?)?,
+            Kind::Prod => ct.try_mul(product_of_others(residuals.arg(0), &self.axes)?)?,
             // Shared equally by all that have the extreme value.
             Kind::Max | Kind::Min => {
-                let won = saved.arg(0).try_eq(saved.out(0).try_reshape(&kept)?)?.try_cast(ct.dtype())?;
+                let won =
+                    residuals.arg(0).try_eq(residuals.out(0).try_reshape(&kept)?)?.try_cast(ct.dtype())?;
                 let winners = sum_axes(&won, &self.axes)?.try_reshape(&kept)?;
                 ct.try_div(winners)?.try_mul(won)?
             }
@@ -130,8 +131,8 @@ impl Primitive for Reduce {
         Ok((smallvec![bind1(&Reduce { kind: self.kind, axes }, args)?], mapped.into()))
     }
 
-    fn uniform(&self, args: &[Known<'_>]) -> Option<f64> {
-        let value = args[0].uniform()?;
+    fn splat(&self, args: &[Match<'_>]) -> Option<f64> {
+        let value = args[0].splat()?;
         match self.kind {
             Kind::Sum => (value == 0.0).then_some(0.0),
             Kind::Prod => (value == 1.0).then_some(value),
@@ -204,16 +205,11 @@ impl Primitive for ArgExtreme {
         }))])
     }
 
-    fn keeps(&self, _wants: &[bool]) -> Keeps {
-        Keeps::NONE
+    fn residuals(&self, _needs_grad: &[bool]) -> ResidualMask {
+        ResidualMask::NONE
     }
 
-    fn vjp(
-        &self,
-        _saved: &Saved,
-        _cts: Outs<Option<Tensor>>,
-        _wants: &[bool],
-    ) -> Result<Args<Option<Tensor>>> {
+    fn vjp(&self, _residuals: &Residuals, _cts: Cotangents, _needs_grad: &[bool]) -> Result<Grads> {
         Ok(smallvec![None])
     }
 

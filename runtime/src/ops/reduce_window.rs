@@ -13,8 +13,8 @@ use crate::array::dtype::dispatch;
 use crate::array::memory;
 use crate::array::{Array, Aval, DType};
 use crate::core::Tensor;
-use crate::core::cpu::Prepared;
-use crate::core::primitive::{Args, Keeps, Outs, Primitive, Saved};
+use crate::core::cpu::Kernel;
+use crate::core::primitive::{Args, Cotangents, Grads, Outs, Primitive, ResidualMask, Residuals};
 use crate::core::trace::{Axis, bind1};
 use crate::error::unwrap;
 use crate::error::{Error, Result};
@@ -182,7 +182,7 @@ impl Primitive for Windowed {
         }))])
     }
 
-    fn prepare(&self, _args: &[&Aval], out: &Aval) -> Option<Box<dyn Prepared>> {
+    fn specialize(&self, _args: &[&Aval], out: &Aval) -> Option<Box<dyn Kernel>> {
         let (this, dtype) = (self.clone(), out.dtype);
         Some(Box::new(move |args: &[&[u8]], out: &mut [u8]| {
             dispatch!(dtype, T => {
@@ -192,7 +192,7 @@ impl Primitive for Windowed {
         }))
     }
 
-    fn for_examples(&self, count: usize) -> Option<Arc<dyn Primitive>> {
+    fn with_batch_size(&self, count: usize) -> Option<Arc<dyn Primitive>> {
         let g = &self.geometry;
         let steps = [&g.window, &g.strides, &g.base_dilation, &g.window_dilation];
         let is_apart = g.padding.first() == Some(&(0, 0)) && steps.iter().all(|steps| steps[0] == 1);
@@ -201,22 +201,22 @@ impl Primitive for Windowed {
         (is_apart && matches!(self.kind, Kind::Reduce(_))).then(|| Arc::new(own) as Arc<dyn Primitive>)
     }
 
-    fn keeps(&self, _wants: &[bool]) -> Keeps {
+    fn residuals(&self, _needs_grad: &[bool]) -> ResidualMask {
         match self.kind {
-            Kind::Reduce(WindowReduction::Sum) | Kind::Spread => Keeps::NONE,
-            Kind::Reduce(_) | Kind::Scatter(_) | Kind::Gather(_) => Keeps::args([0]),
+            Kind::Reduce(WindowReduction::Sum) | Kind::Spread => ResidualMask::NONE,
+            Kind::Reduce(_) | Kind::Scatter(_) | Kind::Gather(_) => ResidualMask::args([0]),
         }
     }
 
-    fn vjp(&self, saved: &Saved, cts: Outs<Option<Tensor>>, wants: &[bool]) -> Result<Args<Option<Tensor>>> {
+    fn vjp(&self, residuals: &Residuals, cts: Cotangents, needs_grad: &[bool]) -> Result<Grads> {
         let ct = cotangent(cts);
-        let selecting = |kind: Kind, ct: Tensor| bind1(&self.with(kind), [saved.arg(0).clone(), ct]);
-        let select = |which: Selection| -> Result<Args<Option<Tensor>>> {
+        let selecting = |kind: Kind, ct: Tensor| bind1(&self.with(kind), [residuals.arg(0).clone(), ct]);
+        let select = |which: Selection| -> Result<Grads> {
             Ok(smallvec![Some(selecting(Kind::Scatter(which), ct.clone())?)])
         };
         // Which element is selected does not change with small changes of the first argument.
-        let moved = |kind: Kind| -> Result<Args<Option<Tensor>>> {
-            Ok(smallvec![None, if wants[1] { Some(selecting(kind, ct.clone())?) } else { None }])
+        let moved = |kind: Kind| -> Result<Grads> {
+            Ok(smallvec![None, if needs_grad[1] { Some(selecting(kind, ct.clone())?) } else { None }])
         };
         match self.kind {
             Kind::Reduce(WindowReduction::Sum) => Ok(smallvec![Some(bind1(&self.with(Kind::Spread), [ct])?)]),
@@ -226,7 +226,7 @@ impl Primitive for Windowed {
             Kind::Scatter(which) => moved(Kind::Gather(which)),
             Kind::Gather(which) => moved(Kind::Scatter(which)),
             Kind::Reduce(WindowReduction::Product) => {
-                Ok(smallvec![Some(window_product::gradient(&self.geometry, saved.arg(0), &ct)?)])
+                Ok(smallvec![Some(window_product::gradient(&self.geometry, residuals.arg(0), &ct)?)])
             }
         }
     }

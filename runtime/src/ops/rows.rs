@@ -6,7 +6,7 @@ use super::{batch_all, cotangent, only, unpack};
 use crate::array::dtype::dispatch;
 use crate::array::{Array, Aval, DType, Shape};
 use crate::core::Tensor;
-use crate::core::primitive::{Args, Keeps, Outs, Primitive, Saved};
+use crate::core::primitive::{Args, Cotangents, Grads, Outs, Primitive, ResidualMask, Residuals};
 use crate::core::trace::{Axis, bind1};
 use crate::error::{Error, Result};
 use crate::kernels::rows;
@@ -60,12 +60,12 @@ impl Primitive for TakeRows {
         }))])
     }
 
-    fn keeps(&self, _wants: &[bool]) -> Keeps {
-        Keeps::args([1])
+    fn residuals(&self, _needs_grad: &[bool]) -> ResidualMask {
+        ResidualMask::args([1])
     }
 
-    fn vjp(&self, saved: &Saved, cts: Outs<Option<Tensor>>, _wants: &[bool]) -> Result<Args<Option<Tensor>>> {
-        Ok(smallvec![Some(put(&cotangent(cts), saved.arg(1), last(&saved.arg_aval(0).shape))?), None])
+    fn vjp(&self, residuals: &Residuals, cts: Cotangents, _needs_grad: &[bool]) -> Result<Grads> {
+        Ok(smallvec![Some(put(&cotangent(cts), residuals.arg(1), last(&residuals.arg_aval(0).shape))?), None])
     }
 
     fn batch(&self, axis: &Axis, args: Args, mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
@@ -94,12 +94,12 @@ impl Primitive for PutRows {
         }))])
     }
 
-    fn keeps(&self, _wants: &[bool]) -> Keeps {
-        Keeps::args([1])
+    fn residuals(&self, _needs_grad: &[bool]) -> ResidualMask {
+        ResidualMask::args([1])
     }
 
-    fn vjp(&self, saved: &Saved, cts: Outs<Option<Tensor>>, _wants: &[bool]) -> Result<Args<Option<Tensor>>> {
-        Ok(smallvec![Some(take(&cotangent(cts), saved.arg(1))?), None])
+    fn vjp(&self, residuals: &Residuals, cts: Cotangents, _needs_grad: &[bool]) -> Result<Grads> {
+        Ok(smallvec![Some(take(&cotangent(cts), residuals.arg(1))?), None])
     }
 
     fn batch(&self, axis: &Axis, args: Args, mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {

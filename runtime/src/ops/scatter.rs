@@ -11,8 +11,8 @@ use super::gather::{gather, positions};
 use super::windows::{Outside, Windows};
 use crate::array::dtype::{dispatch, dispatch_width};
 use crate::array::{Array, Aval, DType, Shape};
-use crate::core::cpu::Prepared;
-use crate::core::primitive::{Args, Keeps, Outs, Primitive, Saved};
+use crate::core::cpu::Kernel;
+use crate::core::primitive::{Args, Cotangents, Grads, Outs, Primitive, ResidualMask, Residuals};
 use crate::core::trace::{Axis, bind1};
 use crate::core::{Tensor, TensorLike};
 use crate::error::unwrap;
@@ -91,7 +91,7 @@ impl Primitive for Scatter {
     }
 
     /// Small sums: a large operand is better overwritten than copied.
-    fn prepare(&self, args: &[&Aval], out: &Aval) -> Option<Box<dyn Prepared>> {
+    fn specialize(&self, args: &[&Aval], out: &Aval) -> Option<Box<dyn Kernel>> {
         let is_sum = self.kind == Kind::Add && out.dtype != DType::Bool && out.dtype.size() > 2;
         if !is_sum || !(1..=COPIED).contains(&out.size()) || args[2].size() == 0 {
             return None;
@@ -110,38 +110,38 @@ impl Primitive for Scatter {
         }))
     }
 
-    fn keeps(&self, _wants: &[bool]) -> Keeps {
+    fn residuals(&self, _needs_grad: &[bool]) -> ResidualMask {
         match self.kind {
-            Kind::Set | Kind::Add => Keeps::args([1]),
-            Kind::Min | Kind::Max => Keeps::ALL,
+            Kind::Set | Kind::Add => ResidualMask::args([1]),
+            Kind::Min | Kind::Max => ResidualMask::ALL,
         }
     }
 
-    fn vjp(&self, saved: &Saved, cts: Outs<Option<Tensor>>, wants: &[bool]) -> Result<Args<Option<Tensor>>> {
-        let (ct, indices) = (cotangent(cts), saved.arg(1));
+    fn vjp(&self, residuals: &Residuals, cts: Cotangents, needs_grad: &[bool]) -> Result<Grads> {
+        let (ct, indices) = (cotangent(cts), residuals.arg(1));
         let read = |x: &Tensor| gather(x, indices, self.windows.transposed());
         let (dx, dupdates) = match self.kind {
             Kind::Add => {
-                let dupdates = wants[2].then(|| read(&ct)).transpose()?;
-                (wants[0].then_some(ct), dupdates)
+                let dupdates = needs_grad[2].then(|| read(&ct)).transpose()?;
+                (needs_grad[0].then_some(ct), dupdates)
             }
             Kind::Set => {
                 let erased = || {
-                    let nothing = zeros_of(&saved.arg_aval(2).with_dtype(ct.dtype()))?;
+                    let nothing = zeros_of(&residuals.arg_aval(2).with_dtype(ct.dtype()))?;
                     bind1(self, [ct.clone(), indices.clone(), nothing])
                 };
                 let survived = || {
                     if self.unique {
                         return read(&ct);
                     }
-                    self.last(saved)?.try_select(read(&ct)?, ct.like(0.0))
+                    self.last(residuals)?.try_select(read(&ct)?, ct.like(0.0))
                 };
-                (wants[0].then(erased).transpose()?, wants[2].then(survived).transpose()?)
+                (needs_grad[0].then(erased).transpose()?, needs_grad[2].then(survived).transpose()?)
             }
             Kind::Min | Kind::Max => {
                 // Shared equally by all that have the extreme value, the operand's element among them; where that is NaN
                 // nobody has it. What no update has touched stays the operand's, be it NaN.
-                let (x, updates, out) = (saved.arg(0), saved.arg(2), saved.out(0));
+                let (x, updates, out) = (residuals.arg(0), residuals.arg(2), residuals.out(0));
                 let (one, zero) = (ct.like(1.0), ct.like(0.0));
                 let add = |x: &Tensor, y: &Tensor| {
                     scatter(Kind::Add, x, indices, y, self.windows.clone(), self.unique)
@@ -151,8 +151,8 @@ impl Primitive for Scatter {
                     add(&zero.try_broadcast_to(x.shape())?, &one.try_broadcast_to(updates.shape())?)?;
                 let kept = x.try_eq(out)?.try_bitor(touches.try_eq(&zero)?)?.try_select(&one, &zero)?;
                 let share = ct.try_div(add(&kept, &won)?.try_maximum(&one)?)?;
-                let dupdates = wants[2].then(|| read(&share)?.try_mul(&won)).transpose()?;
-                (wants[0].then(|| share.try_mul(&kept)).transpose()?, dupdates)
+                let dupdates = needs_grad[2].then(|| read(&share)?.try_mul(&won)).transpose()?;
+                (needs_grad[0].then(|| share.try_mul(&kept)).transpose()?, dupdates)
             }
         };
         Ok(smallvec![dx, None, dupdates])
@@ -167,12 +167,12 @@ impl Primitive for Scatter {
 
 impl Scatter {
     /// Which updates no later one has overwritten.
-    fn last(&self, saved: &Saved) -> Result<Tensor> {
-        let (indices, shape) = (saved.arg(1), &saved.arg_aval(2).shape);
-        let size = saved.arg_aval(2).size();
+    fn last(&self, residuals: &Residuals) -> Result<Tensor> {
+        let (indices, shape) = (residuals.arg(1), &residuals.arg_aval(2).shape);
+        let size = residuals.arg_aval(2).size();
         let dtype = if i32::try_from(size).is_ok() { DType::I32 } else { DType::I64 };
         let numbers = create::iota([size], dtype, 0)?.try_reshape(shape)?;
-        let blank = zeros_of(&saved.arg_aval(0).with_dtype(dtype))?;
+        let blank = zeros_of(&residuals.arg_aval(0).with_dtype(dtype))?;
         let written = bind1(self, [blank, indices.clone(), numbers.clone()])?;
         gather(&written, indices, self.windows.transposed())?.try_eq(numbers)
     }

@@ -5,8 +5,8 @@ use smallvec::smallvec;
 use crate::array::dtype::dispatch;
 use crate::array::{Array, Aval, DType};
 use crate::core::cpu::Fusible;
-use crate::core::primitive::{Args, Keeps, Outs, Primitive, Saved};
-use crate::core::rewrite::{Known, Operand, Rewrite};
+use crate::core::primitive::{Args, Cotangents, Grads, Outs, Primitive, ResidualMask, Residuals};
+use crate::core::rewrite::{Match, Operand, Rewrite};
 use crate::core::trace::{Axis, bind1};
 use crate::core::{Tensor, TensorLike};
 use crate::error::unwrap;
@@ -50,15 +50,15 @@ impl Primitive for Select {
         Some(Fusible::Elementwise(Code::Select))
     }
 
-    fn keeps(&self, _wants: &[bool]) -> Keeps {
-        Keeps::args([0])
+    fn residuals(&self, _needs_grad: &[bool]) -> ResidualMask {
+        ResidualMask::args([0])
     }
 
-    fn vjp(&self, saved: &Saved, cts: Outs<Option<Tensor>>, wants: &[bool]) -> Result<Args<Option<Tensor>>> {
-        let (ct, c) = (cotangent(cts), saved.arg(0));
+    fn vjp(&self, residuals: &Residuals, cts: Cotangents, needs_grad: &[bool]) -> Result<Grads> {
+        let (ct, c) = (cotangent(cts), residuals.arg(0));
         let zero = ct.like(0.0);
         let side = |i: usize, x: &Tensor, y: &Tensor| -> Result<Option<Tensor>> {
-            wants[i].then(|| sum_to(c.try_select(x, y)?, &saved.arg_aval(i).shape)).transpose()
+            needs_grad[i].then(|| sum_to(c.try_select(x, y)?, &residuals.arg_aval(i).shape)).transpose()
         };
         Ok(smallvec![None, side(1, &ct, &zero)?, side(2, &zero, &ct)?])
     }
@@ -67,8 +67,8 @@ impl Primitive for Select {
         Ok((smallvec![bind1(self, align(args, mapped)?)?], smallvec![true]))
     }
 
-    fn simplify(&self, args: &[Known<'_>]) -> Option<Rewrite> {
-        let chosen = if args[0].uniform()? == 0.0 { 2 } else { 1 };
+    fn simplify(&self, args: &[Match<'_>]) -> Option<Rewrite> {
+        let chosen = if args[0].splat()? == 0.0 { 2 } else { 1 };
         let shapes = [&args[0].aval().shape[..], &args[1].aval().shape, &args[2].aval().shape];
         let out = broadcast_shapes("select", &shapes).ok()?;
         (args[chosen].aval().shape == out).then_some(Rewrite::Value(Operand::Arg(chosen)))
@@ -110,15 +110,17 @@ impl Primitive for Clamp {
         Some(Fusible::Elementwise(Code::Clamp))
     }
 
-    fn keeps(&self, _wants: &[bool]) -> Keeps {
-        Keeps::ARGS
+    fn residuals(&self, _needs_grad: &[bool]) -> ResidualMask {
+        ResidualMask::ARGS
     }
 
-    fn vjp(&self, saved: &Saved, cts: Outs<Option<Tensor>>, wants: &[bool]) -> Result<Args<Option<Tensor>>> {
-        let (ct, low, x, high) = (cotangent(cts), saved.arg(0), saved.arg(1), saved.arg(2));
+    fn vjp(&self, residuals: &Residuals, cts: Cotangents, needs_grad: &[bool]) -> Result<Grads> {
+        let (ct, low, x, high) = (cotangent(cts), residuals.arg(0), residuals.arg(1), residuals.arg(2));
         let zero = ct.like(0.0);
         let side = |i: usize, here: &dyn Fn() -> Tensor| -> Result<Option<Tensor>> {
-            wants[i].then(|| sum_to(here().try_select(&ct, &zero)?, &saved.arg_aval(i).shape)).transpose()
+            needs_grad[i]
+                .then(|| sum_to(here().try_select(&ct, &zero)?, &residuals.arg_aval(i).shape))
+                .transpose()
         };
         Ok(smallvec![
             side(0, &|| low.gt(x) & low.lt(high))?,

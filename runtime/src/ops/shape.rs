@@ -8,9 +8,9 @@ use crate::array::dtype::dispatch;
 use crate::array::{Array, Aval, Shape};
 use crate::core::Tensor;
 use crate::core::cpu::Fusible;
-use crate::core::cpu::Prepared;
-use crate::core::primitive::{Args, Keeps, Outs, Primitive, Saved};
-use crate::core::rewrite::{Known, Operand, Rewrite};
+use crate::core::cpu::Kernel;
+use crate::core::primitive::{Args, Cotangents, Grads, Outs, Primitive, ResidualMask, Residuals};
+use crate::core::rewrite::{Match, Operand, Rewrite};
 use crate::core::trace::{Axis, bind1};
 use crate::error::unwrap;
 use crate::error::{Error, Result};
@@ -64,18 +64,18 @@ impl Primitive for Broadcasted {
         Some(Fusible::Elementwise(Code::Copy))
     }
 
-    fn for_examples(&self, count: usize) -> Option<Arc<dyn Primitive>> {
+    fn with_batch_size(&self, count: usize) -> Option<Arc<dyn Primitive>> {
         let mut shape = self.0.clone();
         *shape.first_mut()? = count;
         Some(Arc::new(Broadcasted(shape)))
     }
 
-    fn keeps(&self, _wants: &[bool]) -> Keeps {
-        Keeps::NONE
+    fn residuals(&self, _needs_grad: &[bool]) -> ResidualMask {
+        ResidualMask::NONE
     }
 
-    fn vjp(&self, saved: &Saved, cts: Outs<Option<Tensor>>, _wants: &[bool]) -> Result<Args<Option<Tensor>>> {
-        Ok(smallvec![Some(sum_to(cotangent(cts), &saved.arg_aval(0).shape)?)])
+    fn vjp(&self, residuals: &Residuals, cts: Cotangents, _needs_grad: &[bool]) -> Result<Grads> {
+        Ok(smallvec![Some(sum_to(cotangent(cts), &residuals.arg_aval(0).shape)?)])
     }
 
     fn batch(&self, axis: &Axis, args: Args, mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
@@ -89,7 +89,7 @@ impl Primitive for Broadcasted {
         Ok((smallvec![args[0].try_reshape(&inner)?.try_broadcast_to(&shape)?], mapped.into()))
     }
 
-    fn simplify(&self, args: &[Known<'_>]) -> Option<Rewrite> {
+    fn simplify(&self, args: &[Match<'_>]) -> Option<Rewrite> {
         if args[0].aval().shape == self.0 {
             return Some(Rewrite::Value(Operand::Arg(0)));
         }
@@ -97,8 +97,8 @@ impl Primitive for Broadcasted {
         Some(Rewrite::Apply(std::sync::Arc::new(self.clone()), smallvec![Operand::Inner(0, 0)]))
     }
 
-    fn uniform(&self, args: &[Known<'_>]) -> Option<f64> {
-        args[0].uniform()
+    fn splat(&self, args: &[Match<'_>]) -> Option<f64> {
+        args[0].splat()
     }
 }
 
@@ -129,19 +129,19 @@ impl Primitive for Reshape {
         Some(Fusible::Reshape)
     }
 
-    fn keeps(&self, _wants: &[bool]) -> Keeps {
-        Keeps::NONE
+    fn residuals(&self, _needs_grad: &[bool]) -> ResidualMask {
+        ResidualMask::NONE
     }
 
-    fn vjp(&self, saved: &Saved, cts: Outs<Option<Tensor>>, _wants: &[bool]) -> Result<Args<Option<Tensor>>> {
-        Ok(smallvec![Some(cotangent(cts).try_reshape(&saved.arg_aval(0).shape)?)])
+    fn vjp(&self, residuals: &Residuals, cts: Cotangents, _needs_grad: &[bool]) -> Result<Grads> {
+        Ok(smallvec![Some(cotangent(cts).try_reshape(&residuals.arg_aval(0).shape)?)])
     }
 
     fn batch(&self, axis: &Axis, args: Args, mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
         Ok((smallvec![bind1(&Reshape(prepend(axis.size, &self.0)), args)?], mapped.into()))
     }
 
-    fn simplify(&self, args: &[Known<'_>]) -> Option<Rewrite> {
+    fn simplify(&self, args: &[Match<'_>]) -> Option<Rewrite> {
         if args[0].aval().shape == self.0 {
             return Some(Rewrite::Value(Operand::Arg(0)));
         }
@@ -149,8 +149,8 @@ impl Primitive for Reshape {
         Some(Rewrite::Apply(std::sync::Arc::new(self.clone()), smallvec![Operand::Inner(0, 0)]))
     }
 
-    fn uniform(&self, args: &[Known<'_>]) -> Option<f64> {
-        args[0].uniform()
+    fn splat(&self, args: &[Match<'_>]) -> Option<f64> {
+        args[0].splat()
     }
 }
 
@@ -192,7 +192,7 @@ impl Primitive for Transpose {
         Ok(smallvec![out])
     }
 
-    fn prepare(&self, args: &[&Aval], out: &Aval) -> Option<Box<dyn Prepared>> {
+    fn specialize(&self, args: &[&Aval], out: &Aval) -> Option<Box<dyn Kernel>> {
         if self.moves_nothing(&args[0].shape) {
             return None;
         }
@@ -205,16 +205,11 @@ impl Primitive for Transpose {
         }))
     }
 
-    fn keeps(&self, _wants: &[bool]) -> Keeps {
-        Keeps::NONE
+    fn residuals(&self, _needs_grad: &[bool]) -> ResidualMask {
+        ResidualMask::NONE
     }
 
-    fn vjp(
-        &self,
-        _saved: &Saved,
-        cts: Outs<Option<Tensor>>,
-        _wants: &[bool],
-    ) -> Result<Args<Option<Tensor>>> {
+    fn vjp(&self, _residuals: &Residuals, cts: Cotangents, _needs_grad: &[bool]) -> Result<Grads> {
         let mut inverse = Shape::from_elem(0, self.0.len());
         for (i, &axis) in self.0.iter().enumerate() {
             inverse[axis] = i;
@@ -227,7 +222,7 @@ impl Primitive for Transpose {
         Ok((smallvec![bind1(&Transpose(axes), args)?], mapped.into()))
     }
 
-    fn simplify(&self, args: &[Known<'_>]) -> Option<Rewrite> {
+    fn simplify(&self, args: &[Match<'_>]) -> Option<Rewrite> {
         if self.0.iter().copied().eq(0..self.0.len()) {
             return Some(Rewrite::Value(Operand::Arg(0)));
         }
@@ -245,8 +240,8 @@ impl Primitive for Transpose {
         Some(Rewrite::Apply(std::sync::Arc::new(both), smallvec![Operand::Inner(0, 0)]))
     }
 
-    fn uniform(&self, args: &[Known<'_>]) -> Option<f64> {
-        args[0].uniform()
+    fn splat(&self, args: &[Match<'_>]) -> Option<f64> {
+        args[0].splat()
     }
 }
 

@@ -5,8 +5,8 @@ use smallvec::smallvec;
 use crate::array::dtype::dispatch_width;
 use crate::array::{Array, Aval, Shape};
 use crate::core::Tensor;
-use crate::core::primitive::{Args, Keeps, Outs, Primitive, Saved};
-use crate::core::rewrite::{Known, Operand, Rewrite};
+use crate::core::primitive::{Args, Cotangents, Grads, Outs, Primitive, ResidualMask, Residuals};
+use crate::core::rewrite::{Match, Operand, Rewrite};
 use crate::core::trace::{Axis, bind1};
 use crate::error::unwrap;
 use crate::error::{Error, Result};
@@ -56,13 +56,13 @@ impl Primitive for Slice {
         Ok(smallvec![walked(&x, start, steps, out)])
     }
 
-    fn keeps(&self, _wants: &[bool]) -> Keeps {
-        Keeps::NONE
+    fn residuals(&self, _needs_grad: &[bool]) -> ResidualMask {
+        ResidualMask::NONE
     }
 
-    fn vjp(&self, saved: &Saved, cts: Outs<Option<Tensor>>, _wants: &[bool]) -> Result<Args<Option<Tensor>>> {
+    fn vjp(&self, residuals: &Residuals, cts: Cotangents, _needs_grad: &[bool]) -> Result<Grads> {
         let ct = cotangent(cts);
-        let shape = &saved.arg_aval(0).shape;
+        let shape = &residuals.arg_aval(0).shape;
         let around = (0..shape.len()).map(|axis| {
             let (start, size, stride) = (self.starts[axis], self.sizes[axis], self.strides[axis]);
             let span = if size == 0 { 0 } else { (size - 1) * stride + 1 };
@@ -82,7 +82,7 @@ impl Primitive for Slice {
         Ok((smallvec![bind1(&batched, args)?], mapped.into()))
     }
 
-    fn simplify(&self, args: &[Known<'_>]) -> Option<Rewrite> {
+    fn simplify(&self, args: &[Match<'_>]) -> Option<Rewrite> {
         if args[0].aval().shape == self.sizes {
             return Some(Rewrite::Value(Operand::Arg(0)));
         }
@@ -105,8 +105,8 @@ impl Primitive for Slice {
         Some(Rewrite::Apply(std::sync::Arc::new(both), smallvec![Operand::Inner(0, 0)]))
     }
 
-    fn uniform(&self, args: &[Known<'_>]) -> Option<f64> {
-        args[0].uniform()
+    fn splat(&self, args: &[Match<'_>]) -> Option<f64> {
+        args[0].splat()
     }
 }
 
@@ -155,16 +155,11 @@ impl Primitive for Rev {
         Ok(smallvec![walked(&x, start, steps, out)])
     }
 
-    fn keeps(&self, _wants: &[bool]) -> Keeps {
-        Keeps::NONE
+    fn residuals(&self, _needs_grad: &[bool]) -> ResidualMask {
+        ResidualMask::NONE
     }
 
-    fn vjp(
-        &self,
-        _saved: &Saved,
-        cts: Outs<Option<Tensor>>,
-        _wants: &[bool],
-    ) -> Result<Args<Option<Tensor>>> {
+    fn vjp(&self, _residuals: &Residuals, cts: Cotangents, _needs_grad: &[bool]) -> Result<Grads> {
         Ok(smallvec![Some(bind1(self, [cotangent(cts)])?)])
     }
 
@@ -173,15 +168,15 @@ impl Primitive for Rev {
         Ok((smallvec![bind1(&Rev(axes), args)?], mapped.into()))
     }
 
-    fn simplify(&self, args: &[Known<'_>]) -> Option<Rewrite> {
+    fn simplify(&self, args: &[Match<'_>]) -> Option<Rewrite> {
         if self.0.iter().all(|&axis| args[0].aval().shape[axis] <= 1) {
             return Some(Rewrite::Value(Operand::Arg(0)));
         }
         (args[0].made_by::<Rev>()? == self).then_some(Rewrite::Value(Operand::Inner(0, 0)))
     }
 
-    fn uniform(&self, args: &[Known<'_>]) -> Option<f64> {
-        args[0].uniform()
+    fn splat(&self, args: &[Match<'_>]) -> Option<f64> {
+        args[0].splat()
     }
 }
 

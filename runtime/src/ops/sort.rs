@@ -8,7 +8,7 @@ use super::shape::{moved, permuted};
 use super::slice;
 use crate::array::dtype::dispatch;
 use crate::array::{Array, Aval, DType};
-use crate::core::primitive::{Args, Keeps, Outs, Primitive, Pullback, Saved};
+use crate::core::primitive::{Args, Cotangents, Grads, Outs, Primitive, Pullback, ResidualMask, Residuals};
 use crate::core::trace::{Axis, bind, bind1};
 use crate::core::{Tensor, TensorLike};
 use crate::error::unwrap;
@@ -65,10 +65,9 @@ impl Primitive for Sort {
         })])
     }
 
-    fn linearize(&self, args: Args, _wants: &[bool]) -> Result<(Outs, Pullback)> {
+    fn vjp_fwd(&self, args: Args, _needs_grad: &[bool]) -> Result<(Outs, Pullback)> {
         let [values, positions] = pairs(self.0, args)?;
-        let pullback =
-            { move |cts: Outs<Option<Tensor>>| Ok(smallvec![Some(unsorted(&cotangent(cts), &positions)?)]) };
+        let pullback = { move |cts: Cotangents| Ok(smallvec![Some(unsorted(&cotangent(cts), &positions)?)]) };
         Ok((smallvec![values], Box::new(pullback)))
     }
 
@@ -94,12 +93,12 @@ impl Primitive for SortPairs {
         })))
     }
 
-    fn keeps(&self, _wants: &[bool]) -> Keeps {
-        Keeps { args: 0, outs: 0b10 }
+    fn residuals(&self, _needs_grad: &[bool]) -> ResidualMask {
+        ResidualMask { args: 0, outs: 0b10 }
     }
 
-    fn vjp(&self, saved: &Saved, cts: Outs<Option<Tensor>>, _wants: &[bool]) -> Result<Args<Option<Tensor>>> {
-        let dx = cts[0].as_ref().map(|ct| unsorted(ct, saved.out(1))).transpose()?;
+    fn vjp(&self, residuals: &Residuals, cts: Cotangents, _needs_grad: &[bool]) -> Result<Grads> {
+        let dx = cts[0].as_ref().map(|ct| unsorted(ct, residuals.out(1))).transpose()?;
         Ok(smallvec![dx])
     }
 
@@ -125,16 +124,11 @@ impl Primitive for ArgSort {
         }))])
     }
 
-    fn keeps(&self, _wants: &[bool]) -> Keeps {
-        Keeps::NONE
+    fn residuals(&self, _needs_grad: &[bool]) -> ResidualMask {
+        ResidualMask::NONE
     }
 
-    fn vjp(
-        &self,
-        _saved: &Saved,
-        _cts: Outs<Option<Tensor>>,
-        _wants: &[bool],
-    ) -> Result<Args<Option<Tensor>>> {
+    fn vjp(&self, _residuals: &Residuals, _cts: Cotangents, _needs_grad: &[bool]) -> Result<Grads> {
         Ok(smallvec![None])
     }
 
@@ -174,13 +168,13 @@ impl Primitive for TopK {
         })))
     }
 
-    fn keeps(&self, _wants: &[bool]) -> Keeps {
-        Keeps { args: 0, outs: 0b10 }
+    fn residuals(&self, _needs_grad: &[bool]) -> ResidualMask {
+        ResidualMask { args: 0, outs: 0b10 }
     }
 
-    fn vjp(&self, saved: &Saved, cts: Outs<Option<Tensor>>, _wants: &[bool]) -> Result<Args<Option<Tensor>>> {
-        let size = saved.arg_aval(0).shape.last().copied().unwrap_or(1);
-        let dx = cts[0].as_ref().map(|ct| put(ct, saved.out(1), size)).transpose()?;
+    fn vjp(&self, residuals: &Residuals, cts: Cotangents, _needs_grad: &[bool]) -> Result<Grads> {
+        let size = residuals.arg_aval(0).shape.last().copied().unwrap_or(1);
+        let dx = cts[0].as_ref().map(|ct| put(ct, residuals.out(1), size)).transpose()?;
         Ok(smallvec![dx])
     }
 
@@ -223,16 +217,11 @@ impl Primitive for SearchSorted {
         }))])
     }
 
-    fn keeps(&self, _wants: &[bool]) -> Keeps {
-        Keeps::NONE
+    fn residuals(&self, _needs_grad: &[bool]) -> ResidualMask {
+        ResidualMask::NONE
     }
 
-    fn vjp(
-        &self,
-        _saved: &Saved,
-        _cts: Outs<Option<Tensor>>,
-        _wants: &[bool],
-    ) -> Result<Args<Option<Tensor>>> {
+    fn vjp(&self, _residuals: &Residuals, _cts: Cotangents, _needs_grad: &[bool]) -> Result<Grads> {
         Ok(smallvec![None, None])
     }
 

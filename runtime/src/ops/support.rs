@@ -2,7 +2,7 @@
 
 use crate::array::{Array, Aval, DType, Shape, promote};
 use crate::core::Tensor;
-use crate::core::primitive::{Args, Outs};
+use crate::core::primitive::{Args, Cotangents, Outs};
 use crate::core::tensor::Repr;
 use crate::error::{Error, Result};
 
@@ -170,7 +170,7 @@ pub(crate) fn only<T>(mut outs: Outs<T>) -> T {
 }
 
 /// The cotangent of the only output of a primitive: the tape calls a pullback only if there is one.
-pub(crate) fn cotangent(cts: Outs<Option<Tensor>>) -> Tensor {
+pub(crate) fn cotangent(cts: Cotangents) -> Tensor {
     match only(cts) {
         Some(ct) => ct,
         None => unreachable!("a pullback is called with a cotangent"),

@@ -59,13 +59,13 @@ impl Primitive for Checkpoint {
         self.0.eval(args, outs)
     }
 
-    fn linearize(&self, args: Args, wants: &[bool]) -> Result<(Outs, Pullback)> {
+    fn vjp_fwd(&self, args: Args, needs_grad: &[bool]) -> Result<(Outs, Pullback)> {
         let outs = trace::bind(&self.0, args.clone())?;
-        let (call, wants) = (self.0.clone(), SmallVec::<[bool; 3]>::from_slice(wants));
+        let (call, needs_grad) = (self.0.clone(), SmallVec::<[bool; 3]>::from_slice(needs_grad));
         let pullback: Pullback = Box::new(move |cts| {
             // Behind a barrier, or the compiler would find the first computation and keep its values.
             let args = barrier(args.to_vec())?;
-            let (_, pullback) = call.linearize(args.into(), &wants)?;
+            let (_, pullback) = call.vjp_fwd(args.into(), &needs_grad)?;
             pullback(cts)
         });
         Ok((outs, pullback))

@@ -164,12 +164,12 @@ impl Primitive for Custom {
         self.primal.eval(args, outs)
     }
 
-    fn linearize(&self, args: Args, wants: &[bool]) -> Result<(Outs, Pullback)> {
+    fn vjp_fwd(&self, args: Args, needs_grad: &[bool]) -> Result<(Outs, Pullback)> {
         let avals: Args<Aval> = args.iter().map(|arg| arg.aval().clone()).collect();
         let mut outs = trace::bind(&self.forward, args)?;
         let out_avals: Outs<Aval> = self.primal.infer(&[])?;
         let residuals: Args = outs.drain(out_avals.len()..).collect();
-        let (backward, wants) = (self.backward.clone(), Args::<bool>::from_slice(wants));
+        let (backward, needs_grad) = (self.backward.clone(), Args::<bool>::from_slice(needs_grad));
         let pullback: Pullback = Box::new(move |cts| {
             let mut args = residuals.clone();
             for (ct, aval) in cts.into_iter().zip(&out_avals) {
@@ -179,10 +179,10 @@ impl Primitive for Custom {
                 });
             }
             let grads = trace::bind(&backward, args)?;
-            let wanted = |((grad, &wanted), aval): ((Tensor, &bool), &Aval)| {
-                if wanted { convert(&grad, aval.dtype, false).map(Some) } else { Ok(None) }
+            let needed = |((grad, &needed), aval): ((Tensor, &bool), &Aval)| {
+                if needed { convert(&grad, aval.dtype, false).map(Some) } else { Ok(None) }
             };
-            grads.into_iter().zip(&wants).zip(&avals).map(wanted).collect()
+            grads.into_iter().zip(&needs_grad).zip(&avals).map(needed).collect()
         });
         Ok((outs, pullback))
     }

@@ -6,7 +6,7 @@ use super::{Donation, Fixed, NodeKind, Part, Reuse, Reuses, Structure};
 use crate::core::Tensor;
 use crate::error::{Error, Result};
 
-/// Hands out the parts of a structure, and leaves, to [`Tree::build`].
+/// Hands out the parts of a structure, and leaves, to [`Tree::build`](super::Tree::build).
 pub struct Builder<'a> {
     all: &'a [Part],
     parts: std::slice::Iter<'a, Part>,

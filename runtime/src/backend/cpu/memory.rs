@@ -143,7 +143,7 @@ fn action(graph: &Graph, eqn: &Eqn) -> Action {
     }
     if let Some(epilogue) = eqn.primitive_as::<Epilogue>() {
         let args: Vec<&Aval> = eqn.args.iter().map(|&arg| graph.aval(arg)).collect();
-        let Some(kernel) = epilogue.prepare(&args) else { unreachable!("it was made for such a kernel") };
+        let Some(kernel) = epilogue.specialize(&args) else { unreachable!("it was made for such a kernel") };
         return Action::Epilogue(epilogue.fusion().kernel().clone(), epilogue.joint(), kernel);
     }
     if eqn.outs.len() == 1 {
@@ -151,8 +151,8 @@ fn action(graph: &Graph, eqn: &Eqn) -> Action {
             return Action::Reshape;
         }
         let args: Vec<&Aval> = eqn.args.iter().map(|&arg| graph.aval(arg)).collect();
-        if let Some(kernel) = primitive.prepare(&args, graph.aval(eqn.outs[0])) {
-            return Action::Prepared(kernel);
+        if let Some(kernel) = primitive.specialize(&args, graph.aval(eqn.outs[0])) {
+            return Action::Kernel(kernel);
         }
     }
     Action::Eval(primitive.clone())
@@ -175,7 +175,7 @@ fn at_home(graph: &Graph, actions: &[Action], roots: &[Var]) -> Vec<bool> {
     let mut seen = vec![false; graph.avals.len()];
     for (eqn, action) in graph.eqns.iter().zip(actions) {
         match action {
-            Action::Fused(_) | Action::Epilogue(..) | Action::Prepared(..) => {
+            Action::Fused(_) | Action::Epilogue(..) | Action::Kernel(..) => {
                 eqn.outs.iter().for_each(|out| made[out.index()] = true);
             }
             Action::Reshape => {}

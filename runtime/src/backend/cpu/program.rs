@@ -23,7 +23,7 @@ use crate::backend::cpu::memory::{Dest, Lists, Operand, Out, Plan};
 use crate::backend::cpu::passes::epilogue::{Epilogue, Joint};
 use crate::backend::cpu::passes::fuse::Fusion;
 use crate::core::Graph;
-use crate::core::cpu::Prepared;
+use crate::core::cpu::Kernel;
 use crate::core::primitive::{Args, Primitive};
 use crate::core::trace::eval;
 use crate::error::{Error, Result};
@@ -92,8 +92,8 @@ pub(crate) struct Origin {
 pub(crate) enum Action {
     Fused(Arc<Fused>),
     /// A product whose kernel hands its pieces on to a fused one.
-    Epilogue(Arc<Fused>, Joint, Box<dyn Prepared>),
-    Prepared(Box<dyn Prepared>),
+    Epilogue(Arc<Fused>, Joint, Box<dyn Kernel>),
+    Kernel(Box<dyn Kernel>),
     /// The argument under another shape.
     Reshape,
     Eval(Arc<dyn Primitive>),
@@ -220,7 +220,7 @@ impl Program {
             Action::Epilogue(fused, joint, product) => self.fused(step, env, |args, results| {
                 joint.run(fused, &**product, args, results);
             }),
-            Action::Prepared(kernel) => self.prepared(&**kernel, step, env),
+            Action::Kernel(kernel) => self.kernel(&**kernel, step, env),
             Action::Reshape => {
                 let array = self.take(&mut env.slots, args[0]);
                 if let Dest::Slot(at, aval) = outs[0].dest {
@@ -266,7 +266,7 @@ impl Program {
         ends.iter().for_each(|&at| slots[at as usize] = None);
     }
 
-    fn prepared(&self, kernel: &dyn Prepared, step: &Step, env: &mut Env) {
+    fn kernel(&self, kernel: &dyn Kernel, step: &Step, env: &mut Env) {
         let Env { slots, homes, .. } = env;
         let dest = self.outs(step)[0].dest;
         let mut made = match dest {

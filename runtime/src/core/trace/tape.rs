@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::{Frame, Trace, Traced, enter};
 use crate::core::Tensor;
 use crate::core::add_any::add_any;
-use crate::core::primitive::{Args, Outs, Primitive, Pullback};
+use crate::core::primitive::{Args, Cotangents, Outs, Primitive, Pullback};
 use crate::core::tensor::Repr;
 use crate::error::Result;
 
@@ -83,8 +83,8 @@ impl Tape {
             if inputs.iter().all(Option::is_none) {
                 return super::bind_at(primitive, primals, location);
             }
-            let wants: Args<bool> = inputs.iter().map(Option::is_some).collect();
-            let (outs, pullback) = primitive.linearize(primals, &wants)?;
+            let needs_grad: Args<bool> = inputs.iter().map(Option::is_some).collect();
+            let (outs, pullback) = primitive.vjp_fwd(primals, &needs_grad)?;
             if outs.iter().all(|out| !out.dtype().is_float()) {
                 return Ok(outs);
             }
@@ -157,7 +157,7 @@ impl Backward {
 
 impl Node {
     fn pull(&self, cts: &mut [Option<Tensor>]) -> Result<()> {
-        let outs: Outs<Option<Tensor>> =
+        let outs: Cotangents =
             cts[self.first..self.first + self.count].iter_mut().map(Option::take).collect();
         if outs.iter().all(Option::is_none) {
             return Ok(());

@@ -11,8 +11,8 @@ use smallvec::smallvec;
 use crate::array::dtype::dispatch;
 use crate::array::{Array, Aval, DType, Shape};
 use crate::core::Tensor;
-use crate::core::cpu::Prepared;
-use crate::core::primitive::{Args, Keeps, Outs, Primitive, Saved};
+use crate::core::cpu;
+use crate::core::primitive::{Args, Cotangents, Grads, Outs, Primitive, ResidualMask, Residuals};
 use crate::core::trace::{Axis, bind1};
 use crate::error::{Error, Result};
 use crate::kernels::conv::{self, Geometry};
@@ -139,12 +139,12 @@ impl Convolution {
 /// The kernels for operands of a dtype.
 struct Kernels(Convolution, DType);
 
-impl Prepared for Kernels {
+impl cpu::Kernel for Kernels {
     fn run(&self, args: &[&[u8]], out: &mut [u8]) {
-        self.run_then(args, out, &|_, _| ());
+        self.run_with_epilogue(args, out, &|_, _| ());
     }
 
-    fn run_then(&self, args: &[&[u8]], out: &mut [u8], then: &(dyn Fn(usize, &mut [u8]) + Sync)) {
+    fn run_with_epilogue(&self, args: &[&[u8]], out: &mut [u8], then: &(dyn Fn(usize, &mut [u8]) + Sync)) {
         dispatch!(self.1, T => {
             let [a, b] = [args[0], args[1]].map(bytemuck::cast_slice);
             let then = |first: usize, piece: &mut [T]| then(first * size_of::<T>(), bytemuck::cast_slice_mut(piece));
@@ -152,7 +152,7 @@ impl Prepared for Kernels {
         });
     }
 
-    fn piece(&self) -> Option<usize> {
+    fn tile(&self) -> Option<usize> {
         (self.0.gives == Output).then_some(self.0.geometry.cout)
     }
 }
@@ -210,30 +210,30 @@ impl Primitive for Convolution {
         }])
     }
 
-    fn prepare(&self, _args: &[&Aval], out: &Aval) -> Option<Box<dyn Prepared>> {
-        (out.dtype != DType::Bool).then(|| Box::new(Kernels(self.clone(), out.dtype)) as Box<dyn Prepared>)
+    fn specialize(&self, _args: &[&Aval], out: &Aval) -> Option<Box<dyn cpu::Kernel>> {
+        (out.dtype != DType::Bool).then(|| Box::new(Kernels(self.clone(), out.dtype)) as Box<dyn cpu::Kernel>)
     }
 
-    fn for_examples(&self, count: usize) -> Option<Arc<dyn Primitive>> {
+    fn with_batch_size(&self, count: usize) -> Option<Arc<dyn Primitive>> {
         let geometry = Geometry { batch: count, ..self.geometry.clone() };
         (self.gives == Output && self.geometry.is_same_in_any_batch())
             .then(|| Arc::new(Convolution { gives: Output, geometry }) as Arc<dyn Primitive>)
     }
 
-    fn keeps(&self, wants: &[bool]) -> Keeps {
-        Keeps::args((0..2).filter(|i| wants[1 - i]))
+    fn residuals(&self, needs_grad: &[bool]) -> ResidualMask {
+        ResidualMask::args((0..2).filter(|i| needs_grad[1 - i]))
     }
 
-    fn vjp(&self, saved: &Saved, cts: Outs<Option<Tensor>>, wants: &[bool]) -> Result<Args<Option<Tensor>>> {
+    fn vjp(&self, residuals: &Residuals, cts: Cotangents, needs_grad: &[bool]) -> Result<Grads> {
         let ct = cotangent(cts);
         let takes = self.takes();
         let gradient = |i: usize| {
-            if !wants[i] {
+            if !needs_grad[i] {
                 return Ok(None);
             }
             let primitive = Convolution { gives: takes[i], geometry: self.geometry.clone() };
             let operands =
-                primitive.takes().map(|role| if role == self.gives { &ct } else { saved.arg(1 - i) });
+                primitive.takes().map(|role| if role == self.gives { &ct } else { residuals.arg(1 - i) });
             bind1(&primitive, operands.map(Tensor::clone)).map(Some)
         };
         Ok(smallvec![gradient(0)?, gradient(1)?])

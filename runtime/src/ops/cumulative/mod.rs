@@ -12,7 +12,7 @@ use super::recurrence::{opposite, pulled_back, shifted};
 use crate::array::dtype::{dispatch, dispatch_float};
 use crate::array::{Array, Aval, DType};
 use crate::core::Tensor;
-use crate::core::primitive::{Args, Keeps, Outs, Primitive, Saved};
+use crate::core::primitive::{Args, Cotangents, Grads, Outs, Primitive, ResidualMask, Residuals};
 use crate::core::trace::{Axis, bind1};
 use crate::error::unwrap;
 use crate::error::{Error, Result};
@@ -76,17 +76,17 @@ impl Primitive for Cumulative {
         }])
     }
 
-    fn keeps(&self, _wants: &[bool]) -> Keeps {
-        if self.kind == Kind::Sum { Keeps::NONE } else { Keeps::ALL }
+    fn residuals(&self, _needs_grad: &[bool]) -> ResidualMask {
+        if self.kind == Kind::Sum { ResidualMask::NONE } else { ResidualMask::ALL }
     }
 
-    fn vjp(&self, saved: &Saved, cts: Outs<Option<Tensor>>, _wants: &[bool]) -> Result<Args<Option<Tensor>>> {
+    fn vjp(&self, residuals: &Residuals, cts: Cotangents, _needs_grad: &[bool]) -> Result<Grads> {
         let (ct, axis, direction) = (cotangent(cts), self.axis, self.direction);
         if self.kind == Kind::Sum {
             let back = Cumulative { direction: opposite(direction), ..*self };
             return Ok(smallvec![Some(bind1(&back, [ct])?)]);
         }
-        let (x, y) = (saved.arg(0), saved.out(0));
+        let (x, y) = (residuals.arg(0), residuals.out(0));
         let (of_before, of_this) = match self.kind {
             Kind::Prod => (x.clone(), shifted(y, axis, direction, 1.0)?),
             Kind::LogSumExp => {

@@ -6,7 +6,7 @@ use super::triangular::solve;
 use super::{below, dispatch_real, lower, square, transposed};
 use crate::array::{Array, Aval};
 use crate::core::Tensor;
-use crate::core::primitive::{Args, Keeps, Outs, Primitive, Saved};
+use crate::core::primitive::{Args, Cotangents, Grads, Outs, Primitive, ResidualMask, Residuals};
 use crate::core::trace::{Axis, bind1};
 use crate::error::Result;
 use crate::error::unwrap;
@@ -44,14 +44,14 @@ impl Primitive for Cholesky {
         }))])
     }
 
-    fn keeps(&self, _wants: &[bool]) -> Keeps {
-        Keeps::OUT
+    fn residuals(&self, _needs_grad: &[bool]) -> ResidualMask {
+        ResidualMask::OUT
     }
 
     // Iain Murray, "Differentiation of the Cholesky decomposition" (2016), section 3.3: with Φ the lower triangle whose
     // diagonal is halved, the gradient is L⁻ᵀ · Φ(Lᵀ · ct) · L⁻¹.
-    fn vjp(&self, saved: &Saved, cts: Outs<Option<Tensor>>, _wants: &[bool]) -> Result<Args<Option<Tensor>>> {
-        let l = saved.out(0);
+    fn vjp(&self, residuals: &Residuals, cts: Cotangents, _needs_grad: &[bool]) -> Result<Grads> {
+        let l = residuals.out(0);
         let product = transposed(l)?.try_matmul(&lower(&cotangent(cts), false)?)?;
         let weight = below(&product, true)?.try_select(product.like(1.0), product.like(0.5))?;
         let phi = lower(&product, false)?.try_mul(weight)?;

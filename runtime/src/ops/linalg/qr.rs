@@ -6,7 +6,7 @@ use super::triangular::solve;
 use super::{dispatch_real, lower, matrix, transposed, with_matrix};
 use crate::array::{Array, Aval};
 use crate::core::Tensor;
-use crate::core::primitive::{Args, Keeps, Outs, Primitive, Saved};
+use crate::core::primitive::{Args, Cotangents, Grads, Outs, Primitive, ResidualMask, Residuals};
 use crate::core::trace::{Axis, bind};
 use crate::error::unwrap;
 use crate::error::{Error, Result};
@@ -59,29 +59,24 @@ impl Primitive for Qr {
         Ok(factors)
     }
 
-    fn keeps(&self, _wants: &[bool]) -> Keeps {
-        Keeps { args: 0, outs: 0b11 }
+    fn residuals(&self, _needs_grad: &[bool]) -> ResidualMask {
+        ResidualMask { args: 0, outs: 0b11 }
     }
 
     // Walter and Lehmann, "Algorithmic differentiation of linear algebra functions" (2018): with
     // m = r·ctᵣᵀ - ct_qᵀ·q and its lower triangle mirrored, the gradient is (ct_q + q·mirrored(m)) · r⁻ᵀ.
-    fn vjp(
-        &self,
-        saved: &Saved,
-        mut cts: Outs<Option<Tensor>>,
-        _wants: &[bool],
-    ) -> Result<Args<Option<Tensor>>> {
-        let (_, m, n) = matrix("qr", saved.arg_aval(0))?;
-        if saved.arg_aval(0).size() == 0 {
-            return Ok(smallvec![Some(zeros_of(saved.arg_aval(0))?)]);
+    fn vjp(&self, residuals: &Residuals, mut cts: Cotangents, _needs_grad: &[bool]) -> Result<Grads> {
+        let (_, m, n) = matrix("qr", residuals.arg_aval(0))?;
+        if residuals.arg_aval(0).size() == 0 {
+            return Ok(smallvec![Some(zeros_of(residuals.arg_aval(0))?)]);
         }
         if m < n || (m > n && self.0 == QrMode::Full) {
             let message =
                 format!("that is known only for as many rows as columns, or more if reduced; found {m}x{n}");
             return Err(Error::NotDifferentiable { op: "qr", message });
         }
-        let (q, r) = (saved.out(0), saved.out(1));
-        let mut ct = |i: usize| cts[i].take().map_or_else(|| zeros_of(saved.out_aval(i)), Ok);
+        let (q, r) = (residuals.out(0), residuals.out(1));
+        let mut ct = |i: usize| cts[i].take().map_or_else(|| zeros_of(residuals.out_aval(i)), Ok);
         let (ct_q, ct_r) = (ct(0)?, ct(1)?);
         let ct_r = super::upper(&ct_r, false)?;
         let product = r.try_matmul(&transposed(&ct_r)?)?.try_sub(transposed(&ct_q)?.try_matmul(q)?)?;

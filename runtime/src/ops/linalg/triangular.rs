@@ -5,7 +5,7 @@ use smallvec::smallvec;
 use super::{dispatch_real, lower, matrix, square, transposed, upper, with_matrix};
 use crate::array::{Array, Aval};
 use crate::core::Tensor;
-use crate::core::primitive::{Args, Keeps, Outs, Primitive, Saved};
+use crate::core::primitive::{Args, Cotangents, Grads, Outs, Primitive, ResidualMask, Residuals};
 use crate::core::trace::{Axis, bind1};
 use crate::error::unwrap;
 use crate::error::{Error, Result};
@@ -71,16 +71,18 @@ impl Primitive for TriangularSolve {
         })])
     }
 
-    fn keeps(&self, wants: &[bool]) -> Keeps {
-        Keeps { args: 1, outs: u32::from(wants[0]) }
+    fn residuals(&self, needs_grad: &[bool]) -> ResidualMask {
+        ResidualMask { args: 1, outs: u32::from(needs_grad[0]) }
     }
 
-    fn vjp(&self, saved: &Saved, cts: Outs<Option<Tensor>>, wants: &[bool]) -> Result<Args<Option<Tensor>>> {
+    fn vjp(&self, residuals: &Residuals, cts: Cotangents, needs_grad: &[bool]) -> Result<Grads> {
         let triangle = Triangle { transpose: !self.triangle.transpose, ..self.triangle };
-        let db =
-            bind1(&TriangularSolve { side: self.side, triangle }, [saved.arg(0).clone(), cotangent(cts)])?;
-        let da = if wants[0] {
-            let x = saved.out(0);
+        let db = bind1(
+            &TriangularSolve { side: self.side, triangle },
+            [residuals.arg(0).clone(), cotangent(cts)],
+        )?;
+        let da = if needs_grad[0] {
+            let x = residuals.out(0);
             // -db·xᵀ, or -xᵀ·db from the right; and the transpose of that where `op` is a transposition.
             let da = match (self.side, self.triangle.transpose) {
                 (Side::Left, false) => db.try_matmul(&transposed(x)?)?,
@@ -93,7 +95,7 @@ impl Primitive for TriangularSolve {
         } else {
             None
         };
-        Ok(smallvec![da, wants[1].then_some(db)])
+        Ok(smallvec![da, needs_grad[1].then_some(db)])
     }
 
     fn batch(&self, axis: &Axis, args: Args, mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {

@@ -4,29 +4,29 @@ use std::f64::consts::{LN_2, PI};
 
 use super::Unary::{self, Function, Neg, Relu};
 use crate::core::Tensor;
-use crate::core::primitive::{Keeps, Saved};
+use crate::core::primitive::{ResidualMask, Residuals};
 use crate::error::{Error, Result};
 use crate::scalar::op::UnaryOp;
 
 /// What the derivative is written in: of the argument and the result, whichever makes the shorter formula.
-pub(super) fn keeps(op: Unary) -> Keeps {
+pub(super) fn residuals(op: Unary) -> ResidualMask {
     use UnaryOp as F;
     match op {
-        Relu => Keeps::OUT,
+        Relu => ResidualMask::OUT,
         Function(op) => match op {
-            F::Sign | F::Floor | F::Ceil | F::Round | F::Trunc => Keeps::NONE,
+            F::Sign | F::Floor | F::Ceil | F::Round | F::Trunc => ResidualMask::NONE,
             F::Exp | F::Exp2 | F::Expm1 | F::Sqrt | F::Tan | F::Tanh | F::Logistic | F::ErfInv | F::Cbrt => {
-                Keeps::OUT
+                ResidualMask::OUT
             }
-            F::Rsqrt => Keeps::ALL,
-            _ => Keeps::ARGS,
+            F::Rsqrt => ResidualMask::ALL,
+            _ => ResidualMask::ARGS,
         },
-        _ => Keeps::NONE,
+        _ => ResidualMask::NONE,
     }
 }
 
 /// The gradient of the argument; None where the function is flat, or not of floats.
-pub(super) fn of(op: Unary, saved: &Saved, ct: Tensor) -> Result<Option<Tensor>> {
+pub(super) fn of(op: Unary, residuals: &Residuals, ct: Tensor) -> Result<Option<Tensor>> {
     use UnaryOp as F;
     let op = match op {
         Neg => return Ok(Some(-ct)),
@@ -34,13 +34,13 @@ pub(super) fn of(op: Unary, saved: &Saved, ct: Tensor) -> Result<Option<Tensor>>
         Relu => {
             return {
                 let zero = ct.like(0.0);
-                saved.out(0).try_gt(&zero)?.try_select(&ct, &zero).map(Some)
+                residuals.out(0).try_gt(&zero)?.try_select(&ct, &zero).map(Some)
             };
         }
         Function(op) => op,
         _ => return Ok(None),
     };
-    let (x, y) = (|| saved.arg(0), || saved.out(0));
+    let (x, y) = (|| residuals.arg(0), || residuals.out(0));
     Ok(Some(match op {
         F::Sign | F::Floor | F::Ceil | F::Round | F::Trunc => return Ok(None),
         // 1 at 0, also at -0, as in JAX; what is not above is below.

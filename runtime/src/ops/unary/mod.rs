@@ -16,10 +16,9 @@ pub(crate) use methods::inexact;
 
 use super::{cotangent, only, unpack};
 use crate::array::{Array, Aval, DType};
-use crate::core::Tensor;
 use crate::core::cpu::Fusible;
-use crate::core::primitive::{Args, Keeps, Outs, Primitive, Saved};
-use crate::core::rewrite::{Known, Operand, Rewrite};
+use crate::core::primitive::{Args, Cotangents, Grads, Outs, Primitive, ResidualMask, Residuals};
+use crate::core::rewrite::{Match, Operand, Rewrite};
 use crate::core::trace::{Axis, bind1};
 use crate::error::{Error, Result};
 use crate::scalar::op::Code;
@@ -93,12 +92,12 @@ impl Primitive for Unary {
         Ok(smallvec![eval::run(*self, x, out)])
     }
 
-    fn keeps(&self, _wants: &[bool]) -> Keeps {
-        gradient::keeps(*self)
+    fn residuals(&self, _needs_grad: &[bool]) -> ResidualMask {
+        gradient::residuals(*self)
     }
 
-    fn vjp(&self, saved: &Saved, cts: Outs<Option<Tensor>>, _wants: &[bool]) -> Result<Args<Option<Tensor>>> {
-        Ok(smallvec![gradient::of(*self, saved, cotangent(cts))?])
+    fn vjp(&self, residuals: &Residuals, cts: Cotangents, _needs_grad: &[bool]) -> Result<Grads> {
+        Ok(smallvec![gradient::of(*self, residuals, cotangent(cts))?])
     }
 
     fn batch(&self, _axis: &Axis, args: Args, mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
@@ -117,7 +116,7 @@ impl Primitive for Unary {
         }))
     }
 
-    fn simplify(&self, args: &[Known<'_>]) -> Option<Rewrite> {
+    fn simplify(&self, args: &[Match<'_>]) -> Option<Rewrite> {
         let inner = *args[0].made_by::<Unary>()?;
         match (*self, inner) {
             (Neg, Neg) | (Not, Not) => Some(Rewrite::Value(Operand::Inner(0, 0))),
@@ -132,7 +131,7 @@ impl Primitive for Unary {
         }
     }
 
-    fn uniform(&self, args: &[Known<'_>]) -> Option<f64> {
+    fn splat(&self, args: &[Match<'_>]) -> Option<f64> {
         // Only where every dtype computes the same number.
         let exact: fn(f64) -> f64 = match self {
             Neg => |x| -x,
@@ -143,7 +142,7 @@ impl Primitive for Unary {
             Function(UnaryOp::Trunc) => f64::trunc,
             _ => return None,
         };
-        args[0].uniform().filter(|_| args[0].aval().dtype.is_float()).map(exact)
+        args[0].splat().filter(|_| args[0].aval().dtype.is_float()).map(exact)
     }
 }
 

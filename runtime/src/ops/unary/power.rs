@@ -7,8 +7,8 @@ use crate::array::dtype::dispatch_float;
 use crate::array::{Array, Aval, DType};
 use crate::core::Tensor;
 use crate::core::cpu::Fusible;
-use crate::core::primitive::{Args, Keeps, Outs, Primitive, Saved};
-use crate::core::rewrite::{Known, Operand, Rewrite};
+use crate::core::primitive::{Args, Cotangents, Grads, Outs, Primitive, ResidualMask, Residuals};
+use crate::core::rewrite::{Match, Operand, Rewrite};
 use crate::core::trace::{Axis, bind1};
 use crate::error::unwrap;
 use crate::error::{Error, Result};
@@ -47,18 +47,18 @@ impl Primitive for IntegerPower {
         }])
     }
 
-    fn keeps(&self, _wants: &[bool]) -> Keeps {
-        if matches!(self.0, 0 | 1) { Keeps::NONE } else { Keeps::ARGS }
+    fn residuals(&self, _needs_grad: &[bool]) -> ResidualMask {
+        if matches!(self.0, 0 | 1) { ResidualMask::NONE } else { ResidualMask::ARGS }
     }
 
-    fn vjp(&self, saved: &Saved, cts: Outs<Option<Tensor>>, _wants: &[bool]) -> Result<Args<Option<Tensor>>> {
+    fn vjp(&self, residuals: &Residuals, cts: Cotangents, _needs_grad: &[bool]) -> Result<Grads> {
         let ct = cotangent(cts);
         Ok(smallvec![match self.0 {
             0 => None,
             1 => Some(ct),
-            2 => Some(ct * (saved.arg(0) * 2.0)),
+            2 => Some(ct * (residuals.arg(0) * 2.0)),
             n => {
-                let x = saved.arg(0);
+                let x = residuals.arg(0);
                 let power = match n.checked_sub(1) {
                     Some(less) => x.try_powi(less)?,
                     None => x.try_powi(n)? / x,
@@ -76,11 +76,11 @@ impl Primitive for IntegerPower {
         Some(Fusible::Elementwise(Code::Power(self.0)))
     }
 
-    fn simplify(&self, _args: &[Known<'_>]) -> Option<Rewrite> {
+    fn simplify(&self, _args: &[Match<'_>]) -> Option<Rewrite> {
         (self.0 == 1).then_some(Rewrite::Value(Operand::Arg(0)))
     }
 
-    fn uniform(&self, _args: &[Known<'_>]) -> Option<f64> {
+    fn splat(&self, _args: &[Match<'_>]) -> Option<f64> {
         (self.0 == 0).then_some(1.0)
     }
 }

@@ -5,7 +5,7 @@ use smallvec::smallvec;
 use super::{Unary, gradient};
 use crate::array::{Array, Aval, DType};
 use crate::core::Tensor;
-use crate::core::primitive::{Args, Keeps, Outs, Primitive, Saved};
+use crate::core::primitive::{Args, Cotangents, Grads, Outs, Primitive, ResidualMask, Residuals};
 use crate::core::trace::{Axis, bind1};
 use crate::error::{Error, Result};
 use crate::kernels::elementwise;
@@ -49,12 +49,12 @@ impl Primitive for Sampled {
         }])
     }
 
-    fn keeps(&self, _wants: &[bool]) -> Keeps {
-        gradient::keeps(Unary::Function(self.0))
+    fn residuals(&self, _needs_grad: &[bool]) -> ResidualMask {
+        gradient::residuals(Unary::Function(self.0))
     }
 
-    fn vjp(&self, saved: &Saved, cts: Outs<Option<Tensor>>, _wants: &[bool]) -> Result<Args<Option<Tensor>>> {
-        Ok(smallvec![gradient::of(Unary::Function(self.0), saved, cotangent(cts))?])
+    fn vjp(&self, residuals: &Residuals, cts: Cotangents, _needs_grad: &[bool]) -> Result<Grads> {
+        Ok(smallvec![gradient::of(Unary::Function(self.0), residuals, cotangent(cts))?])
     }
 
     fn batch(&self, _axis: &Axis, args: Args, mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {

@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 use super::fuse::Fusion;
 use crate::array::{Array, Aval};
 use crate::backend::cpu::codegen::{Fused, Source};
-use crate::core::cpu::Prepared;
+use crate::core::cpu::Kernel;
 use crate::core::primitive::{Args, Outs, Primitive};
 use crate::core::trace::Axis;
 use crate::core::{Eqn, Graph, Var};
@@ -56,7 +56,7 @@ impl Graph {
         let aval = self.aval(out);
         let fusion = reader.primitive_as::<Fusion>()?;
         let args: Args<&Aval> = product.args.iter().map(|&arg| self.aval(arg)).collect();
-        let row = product.primitive.prepare(&args, aval)?.piece()?;
+        let row = product.primitive.specialize(&args, aval)?.tile()?;
         let input = reader.args.iter().position(|&arg| arg == out)?;
         let (fusion, result, needed) = fusion.after(input)?;
         if reader.args.iter().filter(|&&arg| arg == out).count() > 1
@@ -90,8 +90,8 @@ impl Epilogue {
     }
 
     /// The product's kernel for arguments of these shapes.
-    pub(crate) fn prepare(&self, args: &[&Aval]) -> Option<Box<dyn Prepared>> {
-        self.0.product.prepare(&args[..self.0.joint.args], &self.0.made)
+    pub(crate) fn specialize(&self, args: &[&Aval]) -> Option<Box<dyn Kernel>> {
+        self.0.product.specialize(&args[..self.0.joint.args], &self.0.made)
     }
 
     pub(crate) fn joint(&self) -> Joint {
@@ -112,12 +112,14 @@ pub(crate) struct Joint {
 
 impl Joint {
     /// Runs both kernels, of the arguments of both.
-    pub fn run(self, fused: &Fused, product: &dyn Prepared, args: &[Source<'_>], results: &mut [&mut [u8]]) {
+    pub fn run(self, fused: &Fused, product: &dyn Kernel, args: &[Source<'_>], results: &mut [&mut [u8]]) {
         let (own, rest) = args.split_at(self.args);
         let own: SmallVec<[&[u8]; 4]> = own.iter().copied().map(Source::bytes).collect();
         let mut inputs: SmallVec<[Source<'_>; 16]> = rest.iter().copied().collect();
         inputs.insert(self.input, Source::Result(self.result));
-        fused.run_after(&inputs, results, self.result, &|out, then| product.run_then(&own, out, then));
+        fused.run_after(&inputs, results, self.result, &|out, then| {
+            product.run_with_epilogue(&own, out, then);
+        });
     }
 
     /// The argument that is an input of the fused kernel, if it is not the product.

@@ -154,7 +154,7 @@ impl Graph {
     /// The equation that makes an argument by repeating something for each example.
     fn spread(&self, arg: Var, out: &Aval, makers: &HashMap<Var, usize>) -> Option<&Eqn> {
         let eqn = &self.eqns[*makers.get(&arg)?];
-        eqn.primitive.for_examples(1)?;
+        eqn.primitive.with_batch_size(1)?;
         let is_spread = matches!(eqn.primitive.fusible(), Some(Fusible::Elementwise(_)));
         (is_spread && self.is_shared(eqn.args[0], out)).then_some(eqn)
     }
@@ -205,7 +205,7 @@ impl Graph {
 
 /// Whether an equation works example by example, and is more than an element-wise operation.
 fn is_kernel(eqn: &Eqn) -> bool {
-    eqn.outs.len() == 1 && eqn.primitive.fusible().is_none() && eqn.primitive.for_examples(1).is_some()
+    eqn.outs.len() == 1 && eqn.primitive.fusible().is_none() && eqn.primitive.with_batch_size(1).is_some()
 }
 
 /// A graph for a slice, while it is made.
@@ -249,7 +249,7 @@ impl Part<'_> {
 
     /// The equation for a slice; none if it is not what the chain takes it for.
     fn equation(&mut self, eqn: &Eqn) -> Option<()> {
-        let primitive = eqn.primitive.for_examples(self.count).unwrap_or_else(|| eqn.primitive.clone());
+        let primitive = eqn.primitive.with_batch_size(self.count).unwrap_or_else(|| eqn.primitive.clone());
         let args: Args<Var> = eqn.args.iter().map(|arg| self.known[arg]).collect();
         let inferred = {
             let avals: Args<&Aval> = args.iter().map(|&arg| self.graph.aval(arg)).collect();

@@ -163,7 +163,7 @@ impl<'a> Builder<'a> {
     pub fn new(graph: &'a Graph) -> Builder<'a> {
         let created = graph.eqns.iter().filter(|eqn| eqn.args.is_empty() && eqn.outs.len() == 1);
         let numbers =
-            created.filter_map(|eqn| Some((eqn.outs[0], (eqn.primitive.uniform(&[])?, None)))).collect();
+            created.filter_map(|eqn| Some((eqn.outs[0], (eqn.primitive.splat(&[])?, None)))).collect();
         let scalars = graph.consts.iter().filter(|(_, array)| array.is_scalar()).cloned().collect();
         Builder {
             graph,

@@ -1,4 +1,4 @@
-//! Safetensors files: whole ones, and a header and numbers with the right length in front.
+//! Safetensors files: whole ones, and a header and values with the right length in front.
 
 #![no_main]
 
@@ -7,7 +7,7 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
     read(bytes.to_vec());
-    // JSON has no byte 255, so that is where the numbers begin.
+    // JSON has no byte 255, so that is where the values begin.
     let header = bytes.iter().position(|&byte| byte == 0xff).unwrap_or(bytes.len());
     let numbers = bytes.get(header + 1..).unwrap_or_default();
     read([&(header as u64).to_le_bytes(), &bytes[..header], numbers].concat());

@@ -35,7 +35,7 @@
 //!
 //! # Its variables
 //!
-//! The model holds no numbers. [`init`](Module::init) makes its parameters from a random key and an example of its input, and returns
+//! The model holds no values. [`init`](Module::init) makes its parameters from a random key and an example of its input, and returns
 //! them: a [`Dict`] for each collection, named by the submodules. [`apply`](Module::apply) takes them.
 //!
 //! ```
@@ -65,7 +65,7 @@
 //! # Ok::<(), flaxen::Error>(())
 //! ```
 //!
-//! The same key gives the numbers that Flax gives.
+//! The same key gives the values that Flax gives.
 //!
 //! # A loss and its gradient
 //!
@@ -155,8 +155,8 @@
 //! - [`grad`], [`value_and_grad`], [`vjp`], [`jvp`], [`jacrev`], [`jacfwd`], [`hessian`]: derivatives, of any order.
 //! - [`vmap`](vmap()): a function of one example over a whole batch, with named axes to talk over.
 //! - [`jit`](jit()): traced once, simplified, run many times; the graph can be printed.
-//! - [`checkpoint`], [`custom_vjp`], [`eval_shape`]: less memory, gradients of one's own, shapes without numbers.
-//! - [`random`]: the numbers of `jax.random` for the same seed, bit for bit.
+//! - [`checkpoint`], [`custom_vjp`], [`eval_shape`]: less memory, gradients of one's own, shapes without values.
+//! - [`random`]: the samples of `jax.random` for the same seed, bit for bit.
 //! - [`tree`]: everything a transform takes or returns is a tree of tensors; [`Tree`](macro@Tree) makes structs trees.
 //!
 //! All of them compose, in any order and to any depth.

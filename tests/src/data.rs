@@ -41,13 +41,13 @@ impl Data {
         (0..count).map(|_| low + (high - low) * self.unit()).collect()
     }
 
-    /// `F64` numbers in `low..high`.
+    /// `F64` values in `low..high`.
     pub fn floats(&mut self, shape: impl AsRef<[usize]>, low: f64, high: f64) -> Tensor {
         let shape = shape.as_ref();
         Tensor::from_vec_of(self.list(shape.iter().product(), low, high), shape, DType::F64)
     }
 
-    /// `F64` numbers in `low..high` that are far apart, in random order: for functions with kinks where two are equal.
+    /// `F64` values in `low..high` that are far apart, in random order: for functions with kinks where two are equal.
     pub fn distinct(&mut self, shape: impl AsRef<[usize]>, low: f64, high: f64) -> Tensor {
         let shape = shape.as_ref();
         let count: usize = shape.iter().product();
@@ -61,7 +61,7 @@ impl Data {
         Tensor::from_vec_of(list, shape, DType::F64)
     }
 
-    /// `F64` numbers with an absolute value in `low..high` and either sign: for functions with a kink or pole at 0.
+    /// `F64` values with an absolute value in `low..high` and either sign: for functions with a kink or pole at 0.
     pub fn away_from_zero(&mut self, shape: impl AsRef<[usize]>, low: f64, high: f64) -> Tensor {
         let shape = shape.as_ref();
         let mut list = self.list(shape.iter().product(), low, high);

@@ -289,7 +289,7 @@ pub fn assert_same(what: &str, found: &Tensor, expected: &Tensor) {
     }
 }
 
-/// Asserts equal shapes and dtypes, and numbers within a tolerance.
+/// Asserts equal shapes and dtypes, and values within a tolerance.
 ///
 /// # Panics
 /// If they differ: names the case and the worst difference.
@@ -312,7 +312,7 @@ pub fn assert_near(what: &str, found: &Tensor, expected: &Tensor, tolerance: Tol
     }
 }
 
-/// The numbers of any dtype; `I64` beyond 2⁵³ are rounded.
+/// The values of any dtype; `I64` beyond 2⁵³ are rounded.
 ///
 /// # Panics
 /// If the tensor is a value of a transform.

@@ -26,7 +26,7 @@ pub fn dtype(name: &str) -> DType {
 /// The bits of every element, row-major.
 ///
 /// # Panics
-/// If the tensor has no numbers.
+/// If the tensor has no values.
 pub fn bits(x: &Tensor) -> Vec<u64> {
     macro_rules! each {
         ($type:ty, $bits:expr) => {

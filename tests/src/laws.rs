@@ -209,7 +209,7 @@ fn cotangents(outs: &[Tensor], data: &mut Data) -> Vec<Numbers> {
     outs.iter().map(one).collect()
 }
 
-/// The numbers as tensors of the dtypes of others.
+/// The values as tensors of the dtypes of others.
 fn like(numbers: &[Numbers], others: &[Tensor]) -> Vec<Tensor> {
     numbers.iter().zip(others).map(|(numbers, other)| numbers.tensor(other.dtype())).collect()
 }

@@ -8,13 +8,13 @@ pub fn paths(variables: &Variables, collection: &str) -> Vec<String> {
     leaves.into_iter().map(|(path, _)| path.join("/")).collect()
 }
 
-/// The numbers of a tensor.
+/// The values of a tensor.
 ///
 /// # Panics
 /// If they are no `F32`.
 #[track_caller]
 pub fn numbers(tensor: &Tensor) -> Vec<f32> {
-    tensor.to_vec().expect("numbers of the dtype F32")
+    tensor.to_vec().expect("values of the dtype F32")
 }
 
 /// The error of a call that should fail, without the module it happened in.

@@ -2,29 +2,29 @@
 
 use flaxen::{DType, Result, Tensor};
 
-/// A shape and its numbers, row-major.
+/// A shape and its values, row-major.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Numbers {
     /// Sizes of the axes.
     pub shape: Vec<usize>,
-    /// The numbers; booleans are 0 and 1.
+    /// The values; booleans are 0 and 1.
     pub data: Vec<f64>,
 }
 
 impl Numbers {
-    /// The numbers of a concrete tensor of any dtype.
+    /// The values of a concrete tensor of any dtype.
     ///
     /// # Errors
-    /// If the tensor has no numbers.
+    /// If the tensor has no values.
     pub fn of(tensor: &Tensor) -> Result<Numbers> {
         let tensor = Tensor::from(tensor.array()?.clone());
         Ok(Numbers { shape: tensor.shape().to_vec(), data: tensor.cast(DType::F64).to_vec::<f64>()? })
     }
 
-    /// The numbers of several tensors.
+    /// The values of several tensors.
     ///
     /// # Errors
-    /// If one has no numbers.
+    /// If one has no values.
     pub fn of_all(tensors: &[Tensor]) -> Result<Vec<Numbers>> {
         tensors.iter().map(Numbers::of).collect()
     }
@@ -131,7 +131,7 @@ pub fn all_close(found: &[Numbers], expected: &[Numbers], tolerance: f64) -> Res
     Ok(())
 }
 
-/// Asserts that a tensor has this shape and, up to rounding in its dtype, these numbers.
+/// Asserts that a tensor has this shape and, up to rounding in its dtype, these values.
 ///
 /// # Panics
 /// If not, with the worst element.

@@ -72,7 +72,7 @@ pub enum Op {
     Matmul,
 }
 
-/// An operation and the numbers of the values it takes.
+/// An operation and the indices of the values it takes.
 #[derive(Clone, Debug)]
 pub struct Step {
     /// What is done.

@@ -43,7 +43,7 @@ fn a_state_that_is_given_away_comes_back_in_the_memory_it_was_in() {
 
 #[test]
 fn results_that_are_new_cost_one_allocation_each() {
-    // The numbers are in memory that earlier results have given back.
+    // The values are in memory that earlier results have given back.
     let f = jit(|xs: Vec<Tensor>| Ok(xs.into_iter().map(|x| x * 0.5).collect::<Vec<_>>()));
     let held = twenty([4, 4]);
     assert_eq!(warm(&f, || held.clone()), 20 + 1, "twenty tensors, and the list of them");
@@ -97,5 +97,5 @@ fn a_training_step_allocates_two_numbers_its_loss_and_the_count_of_steps() {
         let (params, state, _) = result.unwrap().unwrap();
         held = Some((params, state));
     }
-    assert_eq!(counted, 2, "arrays are written over, single numbers are made anew");
+    assert_eq!(counted, 2, "arrays are written over, single values are made anew");
 }

@@ -1,4 +1,4 @@
-//! `checkpoint`: less memory, more computation, the same numbers.
+//! `checkpoint`: less memory, more computation, the same values.
 
 use flaxen::prelude::*;
 use flaxen_tests::numbers::{assert_close, assert_same, scalar, tensor, vector};

@@ -242,7 +242,7 @@ fn small_tensors_print_their_numbers_and_large_ones_what_they_are() {
         )
     );
     let seen = jit(|dict: Dict| {
-        assert_eq!(dict.to_string(), "{\n    b: f32[2],\n}", "a traced value has no numbers");
+        assert_eq!(dict.to_string(), "{\n    b: f32[2],\n}", "a traced value has no elements");
         Ok(dict)
     });
     seen.call(Dict::from([("b", [1f32, 2.])])).unwrap();

@@ -153,7 +153,7 @@ fn a_tensor_that_does_not_fit_its_shape_is_an_error_with_its_path() {
         format!(r#"{{"Dense_0": {{"dict": {{"h": {{"tuple": [{{"tensor": {tensor}}}]}}}}}}}}"#)
     };
     let wrong = [
-        (r#"{"dtype": "float32", "shape": [2, 2], "data": [1, 2, 3]}"#, "3 numbers for a tensor f32[2,2]"),
+        (r#"{"dtype": "float32", "shape": [2, 2], "data": [1, 2, 3]}"#, "3 elements for a tensor f32[2,2]"),
         (r#"{"dtype": "int32", "shape": [1], "data": [1.5]}"#, "element 0 is 1.5, which is no int32"),
         (r#"{"dtype": "uint8", "shape": [2], "data": [1, 256]}"#, "element 1 is 256, which is no uint8"),
         (r#"{"dtype": "uint32", "shape": [1], "data": [-1]}"#, "element 0 is -1, which is no uint32"),
@@ -170,7 +170,7 @@ fn a_tensor_that_does_not_fit_its_shape_is_an_error_with_its_path() {
         is_refused(&with(tensor), expected);
     }
     let alone = read::<Tensor>(wrong[0].0).unwrap_err();
-    assert!(alone.starts_with("3 numbers for a tensor f32[2,2]"), "{alone}");
+    assert!(alone.starts_with("3 elements for a tensor f32[2,2]"), "{alone}");
 }
 
 #[test]
@@ -245,7 +245,7 @@ fn what_could_not_be_read_back_is_refused_with_its_path() {
 }
 
 #[test]
-fn a_traced_value_has_no_numbers_to_write() {
+fn a_traced_value_has_no_elements_to_write() {
     let write = |dict: &Dict| serde_json::to_string(dict).map_err(|error| error.to_string());
     let staged = jit(|dict: Dict| {
         let error = write(&dict).unwrap_err();
@@ -261,7 +261,7 @@ fn a_traced_value_has_no_numbers_to_write() {
     grad(|dict: &Dict| {
         assert!(
             write(dict).unwrap().contains("[1.0]"),
-            "under `grad` the numbers of the forward pass are known"
+            "under `grad` the values of the forward pass are known"
         );
         Ok(dict.tensor("a/b")?.sum())
     })(&Dict::new().with("a/b", [1f32]))

@@ -42,7 +42,7 @@ fn numbers(kind: &Json) -> Option<Vec<f64>> {
         Some("-inf") => f64::NEG_INFINITY,
         _ => x.as_f64().expect("a number"),
     };
-    kind.get(2).map(|data| data.as_array().expect("numbers").iter().map(number).collect())
+    kind.get(2).map(|data| data.as_array().expect("values").iter().map(number).collect())
 }
 
 /// Whether a tensor is what a table says.
@@ -51,7 +51,7 @@ fn differs(found: &Tensor, expected: &Json) -> Option<String> {
     if (found.shape(), found.dtype()) != (&asked.0[..], asked.1) {
         return Some(format!("{} is not {asked:?}", found.aval()));
     }
-    let data: Vec<f64> = found.cast(DType::F64).to_vec().expect("numbers");
+    let data: Vec<f64> = found.cast(DType::F64).to_vec().expect("values");
     let close = |(a, b): (&f64, &f64)| {
         a == b || (a.is_nan() && b.is_nan()) || (a - b).abs() <= 1e-4 * b.abs().max(1.0)
     };

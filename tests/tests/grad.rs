@@ -360,7 +360,7 @@ fn is_ours(name: &str, what: &str, args: &[Tensor], i: usize) -> bool {
 }
 
 fn floats(x: &Tensor) -> Vec<f32> {
-    x.cast(DType::F32).to_vec().expect("numbers")
+    x.cast(DType::F32).to_vec().expect("values")
 }
 
 #[test]

@@ -73,7 +73,7 @@ fn contradictions_are_named() {
     let a = |from, to| entry("a", "F32", "[2]", from, to);
     let b = |from, to| entry("b", "F32", "[2]", from, to);
     let cases = [
-        (format!("{{{},{}}}", a(0, 8), b(4, 12)), 12, "the numbers of `b` overlap"),
+        (format!("{{{},{}}}", a(0, 8), b(4, 12)), 12, "the values of `b` overlap"),
         (format!("{{{},{}}}", a(0, 8), b(12, 20)), 20, "said to be at 12..20"),
         (format!("{{{}}}", a(8, 0)), 8, "said to be at 8..0"),
         (format!("{{{}}}", a(0, 8)), 16, "longer than its header says"),

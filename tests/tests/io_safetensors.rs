@@ -14,7 +14,7 @@ fn folder() -> (TempDir, PathBuf) {
     (folder, path)
 }
 
-/// A tensor of each dtype, with the numbers that are easily lost.
+/// A tensor of each dtype, with the values that are easily lost.
 fn all_dtypes() -> Dict {
     let nan = f32::from_bits(0x7fc0_1234);
     Dict::new()

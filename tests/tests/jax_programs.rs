@@ -1,4 +1,4 @@
-//! Random programs give the numbers of the real JAX, in every way they can be run.
+//! Random programs give the values of the real JAX, in every way they can be run.
 
 use std::collections::BTreeSet;
 

@@ -6,12 +6,12 @@ use flaxen_tests::laws::{Law, check, law};
 
 type Function = fn(&Tensor) -> Result<Tensor>;
 
-/// On numbers that are far from each other and from 0.
+/// On values that are far from each other and from 0.
 fn on(name: &str, shape: &'static [usize], f: Function) -> Law {
     law(name, move |data: &mut Data| vec![data.distinct(shape, 0.3, 1.7)], move |args| f(&args[0])).loose(6.0)
 }
 
-/// On numbers of either sign that are far from each other.
+/// On values of either sign that are far from each other.
 fn signed(name: &str, shape: &'static [usize], f: Function) -> Law {
     law(name, move |data: &mut Data| vec![data.distinct(shape, -2.0, 2.0)], move |args| f(&args[0]))
         .loose(6.0)

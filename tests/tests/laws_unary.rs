@@ -6,7 +6,7 @@ use flaxen_tests::laws::{Law, check, law};
 
 type Function = fn(&Tensor) -> Result<Tensor>;
 
-/// A function on numbers between two bounds, where it is smooth.
+/// A function on values between two bounds, where it is smooth.
 fn between(name: &str, low: f64, high: f64, f: Function) -> Law {
     law(name, move |data: &mut Data| vec![data.floats([2, 3], low, high)], move |args| f(&args[0])).loose(4.0)
 }

@@ -204,10 +204,10 @@ fn one_model_runs_in_several_threads_at_once() -> Result<()> {
         let run = || {
             for _ in 0..20 {
                 let y = model.apply(&variables).mutable("state").call(&x).expect("the same run").0;
-                assert_eq!(y.to_vec::<f32>().expect("numbers"), expected.0);
+                assert_eq!(y.to_vec::<f32>().expect("values"), expected.0);
                 // The very same bound module, called from all threads.
                 let y = bound.call(&x, false).expect("the same call");
-                assert_eq!(y.to_vec::<f32>().expect("numbers"), expected.1);
+                assert_eq!(y.to_vec::<f32>().expect("values"), expected.1);
             }
         };
         for _ in 0..4 {

@@ -57,7 +57,7 @@ fn output(layer: &BoxedLayer, variables: &Variables, x: &Tensor) -> Result<Tenso
 
 fn assert_close(layer: &BoxedLayer, found: &Tensor, expected: &Tensor) {
     assert_eq!(found.shape(), expected.shape(), "{layer:?}");
-    assert!(found.all_close(expected, 1e-5, 1e-5).expect("numbers"), "{layer:?}: {found} for {expected}");
+    assert!(found.all_close(expected, 1e-5, 1e-5).expect("values"), "{layer:?}: {found} for {expected}");
 }
 
 #[test]

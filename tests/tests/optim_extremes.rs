@@ -85,7 +85,7 @@ fn a_thousand_steps_in_half_precision_end_where_those_of_optax_do() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// The numbers are those of Flax 0.12.8, optax 0.2.8 and JAX 0.10.2.
+/// The values are those of Flax 0.12.8, optax 0.2.8 and JAX 0.10.2.
 #[test]
 fn other_averages_and_sums_of_bf16_over_a_thousand_steps_are_those_of_flax_and_optax() {
     let of = |values: &[f32]| Tensor::from(values).cast(DType::BF16);
@@ -356,7 +356,7 @@ fn gradients_that_are_not_finite_are_not_hidden() {
 
 type Setting = (&'static str, fn(f64) -> Boxed, Accepts);
 
-/// What a setting accepts, of the numbers that are tried.
+/// What a setting accepts, of the values that are tried.
 #[derive(Clone, Copy, PartialEq)]
 enum Accepts {
     Finite,

@@ -26,7 +26,7 @@ fn a_key_is_an_argument_of_a_compiled_function_like_any_tensor() {
     let (y, rest) = noisy.call((x.clone(), key)).unwrap();
     assert_eq!(floats(&y), floats(&random::normal(&first, [4])));
     assert_eq!(word_pairs(&rest), word_pairs(&second));
-    // Another key is no reason to compile anew, and gives other numbers.
+    // Another key is no reason to compile anew, and gives other values.
     let (z, _) = noisy.call((x, second)).unwrap();
     assert_ne!(floats(&y), floats(&z));
 }

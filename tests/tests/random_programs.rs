@@ -1,4 +1,4 @@
-//! Random programs, run in every way there is, give the same numbers.
+//! Random programs, run in every way there is, give the same values.
 //!
 //! `FLAXEN_PROGRAMS` says how many; `FLAXEN_SEED` where to begin.
 

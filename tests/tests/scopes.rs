@@ -220,7 +220,7 @@ fn lazy_init_refuses_parameters_that_depend_on_numbers_of_the_input() {
             s.param_with("free", |_| Tensor::zeros(x.shape()))?;
             s.param_with("bound", |_| &x * 2.0)
         })
-        .expect_err("`bound` depends on numbers");
+        .expect_err("`bound` depends on values");
     assert_eq!(error, Error::LazyInit { variables: vec!["params/bound".to_owned()] });
 }
 

@@ -176,7 +176,7 @@ fn gradients_flow_through_pmean() {
     let outer =
         grad(|x: &Tensor| Ok(total(&vmap(|x: Tensor| inside(&x)).axis_name("batch").call(x.clone())?)))(&x);
     assert_close(&outer.unwrap(), &[3], &[-4., -2., 6.]);
-    // With grad inside, every example's loss flows back to every example: the same numbers.
+    // With grad inside, every example's loss flows back to every example: the same values.
     let inner = vmap(|x: Tensor| grad(inside)(&x)).axis_name("batch").call(x);
     assert_close(&inner.unwrap(), &[3], &[-4., -2., 6.]);
 }

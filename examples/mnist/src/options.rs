@@ -13,7 +13,7 @@ use crate::train::Settings;
 ///
 /// Without options: on 1437 digits that are part of this program, and tests on 360 others. After each epoch the parameters
 /// and all else that the training needs to go on are written to model.safetensors, and at the end loss and accuracy are
-/// drawn in curves.svg. The same seed gives the same numbers.
+/// drawn in curves.svg. The same seed gives the same values.
 #[derive(Debug, Parser)]
 #[command(
     version,

@@ -51,7 +51,7 @@ impl Net {
         // picture = self.up(x)
         let picture = self.up.call(&x)?;
         // x = torch.flatten(x, 1)
-        // The same numbers in another order, as channels are last here: the rows of the kernel of `fc` are reordered for it.
+        // The same values in another order, as channels are last here: the rows of the kernel of `fc` are reordered for it.
         let x = x.flatten(1);
         // x = torch.relu(self.norm2(self.fc(x)) + self.label(hint))
         let x = (self.norm2.call(&self.fc.call(&x)?)? + self.label.call(hint)?).relu();

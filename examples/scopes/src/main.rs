@@ -98,7 +98,7 @@ fn main() -> Result<()> {
     println!("\nA module called twice has one set of parameters, a second module its own:");
     let variables = Sharing::new().init(key(0)).call(&x)?;
     print_shapes(&variables);
-    // The path is part of what a parameter is made of, so equal modules begin with different numbers.
+    // The path is part of what a parameter is made of, so equal modules begin with different values.
     let kernels = [variables.tensor("params/Dense_0/kernel")?, variables.tensor("params/Dense_1/kernel")?];
     println!("{:?}\n{:?}", kernels[0].to_vec::<f32>()?, kernels[1].to_vec::<f32>()?);
 

@@ -45,7 +45,7 @@ pub enum Error {
         /// What is wrong and what to do.
         message: String,
     },
-    /// There is no memory for the numbers of an operation.
+    /// There is no memory for the values of an operation.
     OutOfMemory {
         /// The operation.
         op: &'static str,
@@ -66,14 +66,14 @@ pub enum Error {
         /// The names there are, innermost first.
         bound: Vec<String>,
     },
-    /// The numbers of a traced value were asked for.
+    /// The elements of a traced value were asked for.
     Concrete {
-        /// The transform that has no numbers yet: `jit` or `vmap`.
+        /// The transform that has no values yet: `jit` or `vmap`.
         transform: &'static str,
         /// The value's shape.
         shape: Shape,
     },
-    /// The numbers of a value from `eval_shape` were asked for.
+    /// The elements of a value from `eval_shape` were asked for.
     Abstract {
         /// The value's shape.
         shape: Shape,
@@ -251,7 +251,7 @@ pub enum Error {
         /// What it made.
         made: Box<str>,
     },
-    /// `lazy_init` met a variable that depends on numbers that are not there.
+    /// `lazy_init` met a variable that depends on values that are not there.
     LazyInit {
         /// The variables.
         variables: Vec<String>,

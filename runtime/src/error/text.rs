@@ -31,18 +31,18 @@ impl fmt::Display for Error {
             ),
             Error::Concrete { transform: "vmap", shape } => write!(
                 f,
-                "the numbers of a value of shape {shape:?} were asked for under `vmap`, where they differ between \
+                "the elements of a value of shape {shape:?} were asked for under `vmap`, where they differ between \
                  examples: use `select`, or return the value and look at it outside"
             ),
             Error::Concrete { transform, shape } => write!(
                 f,
-                "the numbers of a value of shape {shape:?} were asked for while `{transform}` traces: they exist only \
+                "the elements of a value of shape {shape:?} were asked for while `{transform}` traces: they exist only \
                  when the compiled function runs; use `select`, or move this code out of `{transform}`"
             ),
             Error::Abstract { shape } => write!(
                 f,
-                "the numbers of a value of shape {shape:?} from `eval_shape` were asked for: it has only a shape and a \
-                 dtype; call the function itself to have numbers"
+                "the elements of a value of shape {shape:?} from `eval_shape` were asked for: it has only a shape and a \
+                 dtype; call the function itself to have values"
             ),
             Error::NotScalar { shape, dtype } if shape.is_empty() => {
                 write!(
@@ -152,7 +152,7 @@ impl fmt::Display for Error {
             ),
             Error::LazyInit { variables } => write!(
                 f,
-                "lazy initialisation needs numbers of the inputs for {}: use `init` with real inputs",
+                "lazy initialisation needs the values of the inputs for {}: use `init` with real inputs",
                 list(variables)
             ),
             Error::Interceptor { method, message } => write!(f, "an interceptor of `{method}`: {message}"),

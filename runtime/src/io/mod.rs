@@ -41,10 +41,10 @@
 mod atomic;
 mod formats;
 mod leftovers;
+mod little_endian;
 mod map;
 mod names;
 pub mod npz;
-mod numbers;
 mod regular;
 mod restore;
 pub mod safetensors;

@@ -1,4 +1,4 @@
-//! `lazy_init`: variables of a model whose inputs have no numbers.
+//! `lazy_init`: variables of a model whose inputs have no values.
 
 use super::running::{ModelRun, VariablesOnly};
 use super::{Layer, Module};
@@ -53,7 +53,7 @@ impl<'m, M: Module> LazyInit<'m, M> {
     /// Runs any method, or any function, of the bound model; tensors from [`Tensor::abstract_value`] are its inputs.
     ///
     /// # Errors
-    /// What `f` returns; [`Error::LazyInit`](crate::Error::LazyInit) if a variable depends on the numbers of an input.
+    /// What `f` returns; [`Error::LazyInit`](crate::Error::LazyInit) if a variable depends on the elements of an input.
     pub fn run<T>(self, f: impl FnOnce(&M) -> Result<T>) -> Result<Variables> {
         let LazyInit { module, settings } = self;
         lazily(|| ModelRun::<M, VariablesOnly>::new(module, settings).run(f))

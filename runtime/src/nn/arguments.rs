@@ -136,7 +136,7 @@ impl From<Vec<String>> for Names {
     }
 }
 
-/// A tensor that is part of a layer's configuration, such as the mask of a kernel: equal to another one of equal numbers.
+/// A tensor that is part of a layer's configuration, such as the mask of a kernel: equal to another one of equal values.
 #[derive(Clone)]
 pub struct Constant(pub Tensor);
 
@@ -164,7 +164,7 @@ impl From<&Tensor> for Option<Constant> {
     }
 }
 
-/// Values of a transform have no numbers to compare: they are equal to nothing.
+/// Values of a transform have no elements to compare: they are equal to nothing.
 impl PartialEq for Constant {
     fn eq(&self, other: &Constant) -> bool {
         match (self.0.array(), other.0.array()) {

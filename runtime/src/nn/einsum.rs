@@ -85,7 +85,7 @@ impl Einsum {
 
         let dtype = layer_dtype(Self::NAME, self.dtype, x, [&kernel].into_iter().chain(&bias))?;
         let sum = self.preferred_element_type.unwrap_or(dtype);
-        // A product of two numbers of the narrow dtype is exact in the wide one.
+        // A product of two values of the narrow dtype is exact in the wide one.
         let operand = |x: &Tensor| x.try_cast(dtype)?.try_cast(sum);
         let y = try_einsum(&equation, &[&operand(x)?, &operand(&kernel)?])?;
         let spread: Vec<usize> = spread.into_iter().map(|size| size.unwrap_or(1)).collect();

@@ -1,4 +1,4 @@
-//! Linen's layers, and what they start from: the same names, options, defaults, parameters and numbers.
+//! Linen's layers, and what they start from: the same names, options, defaults, parameters and values.
 //!
 //! - Linear: [`Dense`], [`DenseGeneral`], [`Einsum`], [`Embed`].
 //! - Convolutions: [`Conv`], [`ConvTranspose`], [`ConvLocal`]; pooling by [`avg_pool`], [`max_pool`], [`min_pool`] and [`pool`].

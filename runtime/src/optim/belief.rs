@@ -16,7 +16,7 @@ pub struct ScaleByBelief {
 }
 
 /// As [`scale_by_adam`], with `v` the moving average of the squared distance between the gradient and `m`; both small
-/// numbers are 10⁻¹⁶.
+/// values are 10⁻¹⁶.
 ///
 /// Source: Zhuang et al., *`AdaBelief` Optimizer*, 2020.
 pub fn scale_by_belief() -> ScaleByBelief {

@@ -43,7 +43,7 @@ stateless!(Centralize, |_this, u, _p| {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ScaleBySign;
 
-/// −1, 0 or 1 instead of each number.
+/// −1, 0 or 1 instead of each element.
 pub fn scale_by_sign() -> ScaleBySign {
     ScaleBySign
 }

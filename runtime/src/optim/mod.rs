@@ -22,12 +22,12 @@
 //! ```
 //!
 //! Parameters may be any [`Tree`]: a [`Dict`](crate::Dict), a tensor, a struct of tensors. Names, arguments, defaults and
-//! numbers are those of optax; arguments with a default are setters. All of it works under [`jit`](crate::jit()): counts
-//! are `I32` tensors, and nothing depends on numbers but through tensors.
+//! values are those of optax; arguments with a default are setters. All of it works under [`jit`](crate::jit()): counts
+//! are `I32` tensors, and nothing depends on values but through tensors.
 //!
 //! A hyperparameter is a number or a tensor, so it may be a value of a transform; a learning rate may also be a
 //! [`Schedule`]. Each has a domain, which its page states: outside of it, every [`update`](GradientTransformation::update) is
-//! an error, and every [`Schedule::at`]. Values of a transform have no numbers that could be looked at.
+//! an error, and every [`Schedule::at`]. Values of a transform have no elements that could be looked at.
 //!
 //! # Numbers beyond all bounds
 //! No transformation makes NaN of finite gradients, in no dtype; some of optax's do. A denominator of 0, which without an `eps`

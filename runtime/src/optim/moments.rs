@@ -28,7 +28,7 @@ pub(super) fn zip<P: Tree, const N: usize, const M: usize>(
 ///
 /// The range of `F16` is too narrow for squares and for the small numbers that keep denominators from 0: its leaves are
 /// computed in `F32`. Updates then have the dtype of the first `alike` trees together, which are those that their dtype
-/// comes from; numbers beyond its range become the largest.
+/// comes from; values beyond its range become the largest.
 pub(super) fn zip_moments<P: Tree, const N: usize, const M: usize>(
     trees: [&P; N],
     alike: usize,

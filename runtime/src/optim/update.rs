@@ -36,7 +36,7 @@ pub fn try_apply_updates<P: Tree>(params: &P, updates: &P) -> Result<P> {
     Ok(params)
 }
 
-/// The Euclidean norm of all numbers of a tree together.
+/// The Euclidean norm of all values of a tree together.
 ///
 /// The dtype is that of the leaves together. Squares of `F16` are computed in `F32`, so that only a norm beyond the range of
 /// `F16` is infinite.

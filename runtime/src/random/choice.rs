@@ -119,7 +119,7 @@ impl Choice {
                     let found = format!("weights of shape {:?} for a population of {n}", weights.shape());
                     return Err(Error::shape("choice", found, "one weight for each member"));
                 }
-                // Read rather than computed with, which `jit` would trace. Values of a transform have no numbers to look at.
+                // Read rather than computed with, which `jit` would trace. Values of a transform have no elements to look at.
                 let refused = |weight: &f64| weight.is_nan() || *weight < 0.0;
                 if weights.to_vec::<f64>().is_ok_and(|weights| weights.iter().any(refused)) {
                     return Err(Error::argument(

@@ -9,44 +9,44 @@ use crate::error::Result;
 use crate::ops::unary::sampled;
 
 sampler! {
-    /// Numbers of the standard Gumbel distribution, `F32` of a shape: `−log(−log(u))`.
+    /// Samples of the standard Gumbel distribution, `F32` of a shape: `−log(−log(u))`.
     ///
     /// The greatest of such numbers, each added to a logit, is a sample of the categorical distribution.
     pub fn gumbel / try_gumbel(key: &Key, shape: impl AsRef<[usize]>) {
         gumbel_numbers(key, shape.as_ref(), DType::F32)
     }
 
-    /// Numbers of the standard Gumbel distribution, of a shape and a float dtype.
+    /// Samples of the standard Gumbel distribution, of a shape and a float dtype.
     pub fn gumbel_of / try_gumbel_of(key: &Key, shape: impl AsRef<[usize]>, dtype: DType) {
         gumbel_numbers(key, shape.as_ref(), dtype)
     }
 
-    /// Numbers of the exponential distribution with mean 1, `F32` of a shape: `−log(1 − u)`.
+    /// Samples of the exponential distribution with mean 1, `F32` of a shape: `−log(1 − u)`.
     pub fn exponential / try_exponential(key: &Key, shape: impl AsRef<[usize]>) {
         exponential_numbers(key, shape.as_ref(), DType::F32)
     }
 
-    /// Numbers of the exponential distribution with mean 1, of a shape and a float dtype.
+    /// Samples of the exponential distribution with mean 1, of a shape and a float dtype.
     pub fn exponential_of / try_exponential_of(key: &Key, shape: impl AsRef<[usize]>, dtype: DType) {
         exponential_numbers(key, shape.as_ref(), dtype)
     }
 
-    /// Numbers of the standard Laplace distribution, `F32` of a shape: `sign(u)·log(1 − |u|)` for `u` in (−1, 1).
+    /// Samples of the standard Laplace distribution, `F32` of a shape: `sign(u)·log(1 − |u|)` for `u` in (−1, 1).
     pub fn laplace / try_laplace(key: &Key, shape: impl AsRef<[usize]>) {
         laplace_numbers(key, shape.as_ref(), DType::F32)
     }
 
-    /// Numbers of the standard Laplace distribution, of a shape and a float dtype.
+    /// Samples of the standard Laplace distribution, of a shape and a float dtype.
     pub fn laplace_of / try_laplace_of(key: &Key, shape: impl AsRef<[usize]>, dtype: DType) {
         laplace_numbers(key, shape.as_ref(), dtype)
     }
 
-    /// Numbers of the standard logistic distribution, `F32` of a shape: `log(u) − log(1 − u)`.
+    /// Samples of the standard logistic distribution, `F32` of a shape: `log(u) − log(1 − u)`.
     pub fn logistic / try_logistic(key: &Key, shape: impl AsRef<[usize]>) {
         logistic_numbers(key, shape.as_ref(), DType::F32)
     }
 
-    /// Numbers of the standard logistic distribution, of a shape and a float dtype.
+    /// Samples of the standard logistic distribution, of a shape and a float dtype.
     pub fn logistic_of / try_logistic_of(key: &Key, shape: impl AsRef<[usize]>, dtype: DType) {
         logistic_numbers(key, shape.as_ref(), dtype)
     }

@@ -34,7 +34,7 @@ impl Generator {
     /// The stream of a key.
     ///
     /// # Errors
-    /// If this is an array of keys, or a key under `jit` or `vmap`, whose numbers are not known yet.
+    /// If this is an array of keys, or a key under `jit` or `vmap`, whose values are not known yet.
     pub fn new(key: &Key) -> Result<Generator> {
         let words = key.single("generator")?.to_vec::<u32>()?;
         Ok(Generator { key: [words[0], words[1]], counter: 0, rest: None })
@@ -64,7 +64,7 @@ impl RngCore for Generator {
 /// A tensor of numbers that a function draws one after another, row-major; `f64` becomes `F32`, as [Numbers](crate#numbers)
 /// says.
 ///
-/// Any distribution of the `rand` ecosystem can fill a tensor so. The numbers are drawn at once: under `jit` they are a
+/// Any distribution of the `rand` ecosystem can fill a tensor so. The values are drawn at once: under `jit` they are a
 /// constant of the compiled function.
 ///
 /// ```

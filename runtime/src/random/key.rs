@@ -9,7 +9,7 @@ use crate::tree::{Builder, Token, Tree};
 
 /// What random numbers are made from: two words, or an array of such pairs.
 ///
-/// A key is used once: the same key gives the same numbers. It is a [`Tree`] of one leaf, so it passes through every
+/// A key is used once: the same key gives the same values. It is a [`Tree`] of one leaf, so it passes through every
 /// transform; an array of keys can be mapped over.
 ///
 /// ```

@@ -10,7 +10,7 @@ use crate::ops::convert;
 use crate::ops::unary::sampled;
 
 sampler! {
-    /// Numbers of the standard normal distribution, `F32` of a shape.
+    /// Samples of the standard normal distribution, `F32` of a shape.
     ///
     /// They are `√2·erf⁻¹(u)` for `u` uniform in (−1, 1).
     ///
@@ -24,12 +24,12 @@ sampler! {
         standard(key, shape.as_ref(), DType::F32)
     }
 
-    /// Numbers of the standard normal distribution, of a shape and a float dtype.
+    /// Samples of the standard normal distribution, of a shape and a float dtype.
     pub fn normal_of / try_normal_of(key: &Key, shape: impl AsRef<[usize]>, dtype: DType) {
         standard(key, shape.as_ref(), dtype)
     }
 
-    /// Numbers of the standard normal distribution between `lower` and `upper`, both broadcast to the shape; bare numbers may
+    /// Samples of the standard normal distribution between `lower` and `upper`, both broadcast to the shape; bare numbers may
     /// be infinite, but not NaN.
     ///
     /// The dtype is that of the bounds, `F32` for bare numbers. The samples are `√2·erf⁻¹(u)` for `u` uniform between

@@ -9,7 +9,7 @@ use crate::ops::random_bits::{Draw, draw};
 use crate::ops::{convert, scalar_array};
 
 sampler! {
-    /// Numbers of [0, 1), `F32` of a shape.
+    /// Samples from [0, 1), `F32` of a shape.
     ///
     /// They are the multiples of 2⁻²³, all equally likely.
     ///
@@ -24,12 +24,12 @@ sampler! {
         unit(key, shape.as_ref(), DType::F32)
     }
 
-    /// Numbers of [0, 1), of a shape and a float dtype.
+    /// Samples from [0, 1), of a shape and a float dtype.
     pub fn uniform_of / try_uniform_of(key: &Key, shape: impl AsRef<[usize]>, dtype: DType) {
         unit(key, shape.as_ref(), dtype)
     }
 
-    /// Numbers from `low` (included) to `high` (excluded, up to rounding), both broadcast to the shape; bare numbers are
+    /// Samples from `low` (included) to `high` (excluded, up to rounding), both broadcast to the shape; bare numbers are
     /// finite. Where `high` is not above `low`, all are `low`.
     ///
     /// The dtype is that of the bounds, `F32` for bare numbers. The samples are `max(low, u·(high − low) + low)`, with one
@@ -68,7 +68,7 @@ pub(super) fn between(
     low.try_maximum(sample)
 }
 
-/// Between two numbers of the dtype, of which the lower one is: rounding is monotone, so no sample falls below it.
+/// Between two values of the dtype, of which the lower one is: rounding is monotone, so no sample falls below it.
 #[track_caller]
 pub(super) fn between_constants(
     key: &Key,

@@ -1,4 +1,4 @@
-//! Making variables on inputs without numbers.
+//! Making variables on inputs without values.
 
 use super::{Rngs, Scope, Settings};
 use crate::error::{Error, Result};
@@ -11,14 +11,14 @@ pub fn lazy_init(rngs: impl Into<Rngs>) -> LazyInit {
     LazyInit(Settings::init(rngs.into()))
 }
 
-/// A run that makes variables on inputs without numbers, by [`lazy_init`].
+/// A run that makes variables on inputs without values, by [`lazy_init`].
 pub struct LazyInit(Settings);
 
 impl LazyInit {
     /// Runs `f`; returns the variables it made.
     ///
     /// # Errors
-    /// What `f` returns; [`Error::LazyInit`] if a variable depends on the numbers of an input.
+    /// What `f` returns; [`Error::LazyInit`] if a variable depends on the elements of an input.
     pub fn run<T>(self, f: impl FnOnce(&Scope) -> Result<T>) -> Result<Variables> {
         lazily(|| {
             let (running, scope) = self.0.start()?;
@@ -28,7 +28,7 @@ impl LazyInit {
     }
 }
 
-/// Runs `init` on inputs without numbers; computes nothing but the variables.
+/// Runs `init` on inputs without values; computes nothing but the variables.
 pub(crate) fn lazily(init: impl FnOnce() -> Result<Variables>) -> Result<Variables> {
     let ((structure, names), computed) = stage_lazily(|| {
         let variables = init()?;

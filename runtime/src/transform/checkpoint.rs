@@ -27,7 +27,7 @@ use crate::tree::{self, Structure, Tree};
 /// ```
 ///
 /// # Errors
-/// The returned function returns what `f` returns; if `f` asks for the numbers of its argument.
+/// The returned function returns what `f` returns; if `f` asks for the elements of its argument.
 pub fn checkpoint<P, R, F>(f: F) -> impl Fn(&P) -> Result<R>
 where
     P: Tree,

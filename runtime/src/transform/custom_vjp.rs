@@ -26,7 +26,7 @@ pub struct CustomVjp<F, G, B, P, R, S> {
 /// Gives a function a gradient of one's own.
 ///
 /// `forward` returns the result and what `backward` needs; `backward` takes that and the cotangent of the result, and
-/// returns the cotangent of the argument. Under a transform all three are staged, so they may not ask for numbers then,
+/// returns the cotangent of the argument. Under a transform all three are staged, so they may not ask for values then,
 /// and may not close over values of a transform.
 ///
 /// ```

@@ -1,4 +1,4 @@
-//! Shapes without numbers.
+//! Shapes without values.
 
 use super::stage::{avals, stage};
 use crate::core::Tensor;
@@ -7,7 +7,7 @@ use crate::tree::{Structure, Tree};
 
 /// Shapes and dtypes of what a function returns, without computing it.
 ///
-/// The result's tensors have a shape and a dtype and no numbers. The arguments' numbers are not looked at either: they may
+/// The result's tensors have a shape and a dtype and no values. The arguments' values are not looked at either: they may
 /// come from [`Tensor::abstract_value`].
 ///
 /// ```
@@ -21,7 +21,7 @@ use crate::tree::{Structure, Tree};
 /// ```
 ///
 /// # Errors
-/// What `f` returns; if `f` asks for the numbers of its argument.
+/// What `f` returns; if `f` asks for the elements of its argument.
 pub fn eval_shape<I, O, F>(f: F, args: &I) -> Result<O>
 where
     I: Tree,

@@ -56,7 +56,7 @@ impl<Aux: Tree> Loss for (Tensor, Aux) {
 /// at −0, and so that of the 1-norm; at a tie of [`maximum`](Tensor::maximum), [`minimum`](Tensor::minimum) and
 /// [`clip`](Tensor::clip) each gets half; [`max`](Tensor::max) and [`min`](Tensor::min) share equally among all that tie;
 /// [`relu`](Tensor::relu), [`relu6`](Tensor::relu6) and [`clamp`](Tensor::clamp) have 0 at their bounds, and roundings and
-/// [`sign`](Tensor::sign) everywhere; a sorted element takes its gradient to where it was. These differ, where JAX's numbers are
+/// [`sign`](Tensor::sign) everywhere; a sorted element takes its gradient to where it was. These differ, where JAX's values are
 /// not derivatives:
 ///
 /// | function | at | here | JAX 0.10.2 | why |

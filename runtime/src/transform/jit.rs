@@ -105,7 +105,7 @@ struct Recent {
 /// on runs without calling `f`.
 ///
 /// The argument is one tree, by value: buffers nobody else holds are written into, so a state that is moved in costs no memory
-/// of its own, and one that is cloned in costs that of the copy. While `f` is traced its argument has no numbers, so control
+/// of its own, and one that is cloned in costs that of the copy. While `f` is traced its argument has no values, so control
 /// flow on them is an error. What a program became, and what each of its steps costs, is seen by [`Jit::program`] and
 /// [`Jit::profile`].
 ///
@@ -150,7 +150,7 @@ where
     /// Runs the function, tracing it if these shapes are new.
     ///
     /// # Errors
-    /// What `f` returns while it is traced; if it asks for the numbers of a traced value. The arguments are gone then.
+    /// What `f` returns while it is traced; if it asks for the elements of a traced value. The arguments are gone then.
     pub fn call(&self, args: I) -> Result<O> {
         let current = trace::current();
         let mut recent = self.recent(&args, current.as_ref())?;
@@ -228,7 +228,7 @@ where
     /// ```
     ///
     /// # Errors
-    /// As [`call`](Jit::call); inside another transform, where there are no numbers.
+    /// As [`call`](Jit::call); inside another transform, where there are no values.
     pub fn profile(&self, args: &I) -> Result<Profile> {
         const RUNS: usize = 10;
         let entry = self.entry(args, trace::current().as_ref())?;

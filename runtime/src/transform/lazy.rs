@@ -1,4 +1,4 @@
-//! Staging what may depend on inputs without numbers, and computing what does not.
+//! Staging what may depend on inputs without values, and computing what does not.
 
 use crate::core::Graph;
 use crate::core::Tensor;
@@ -8,7 +8,7 @@ use crate::core::trace::stage::Stage;
 use crate::core::trace::{Trace, Traced};
 use crate::error::Result;
 
-/// The tensors, or the indices of those that depend on the numbers of an abstract value.
+/// The tensors, or the indices of those that depend on the elements of an abstract value.
 pub(crate) type Computed = Result<Vec<Tensor>, Vec<usize>>;
 
 /// Runs `f` with abstract values as inputs, then computes the tensors it returned.

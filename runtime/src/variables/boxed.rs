@@ -12,7 +12,7 @@ use crate::core::Tensor;
 use crate::error::Result;
 use crate::tree::{Builder, Fixed, NodeKind, Structure, Token, Tracker, Tree, leaves};
 
-/// What is known of a value beside its numbers, such as the names of its axes.
+/// What is known of a value beside its elements, such as the names of its axes.
 ///
 /// Metadata is part of the structure of whatever holds it. Modules see the value without it: `param` and `variable` strip
 /// the box, and setting a variable puts the new value into the old box.

@@ -8,7 +8,7 @@ use super::{Boxed, Dict, Value, Variables};
 use crate::core::Tensor;
 use crate::tree::{Fixed, NodeKind, Token, Tree};
 
-/// The numbers of larger tensors are not printed.
+/// The values of larger tensors are not printed.
 const FEW: usize = 8;
 const INDENT: usize = 4;
 
@@ -77,7 +77,7 @@ impl<'a> Inner<'a> {
     }
 }
 
-/// Whether a text is on one line with summaries, or on a line per entry with the numbers of small tensors.
+/// Whether a text is on one line with summaries, or on a line per entry with the values of small tensors.
 #[derive(Clone, Copy)]
 enum Layout {
     Compact,
@@ -196,7 +196,7 @@ macro_rules! text {
                 }
             }
 
-            /// An entry a line, indented by 4 spaces a level; tensors of up to 8 elements are printed as their numbers,
+            /// An entry a line, indented by 4 spaces a level; tensors of up to 8 elements are printed as their values,
             /// others by dtype and shape.
             impl fmt::Display for $type {
                 fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -242,7 +242,7 @@ impl Tree for Value {
     }
 }
 
-/// By content; tensors are equal if shape, dtype and every number are.
+/// By content; tensors are equal if shape, dtype and every element are.
 impl PartialEq for Value {
     fn eq(&self, other: &Value) -> bool {
         match (self, other) {

@@ -18,7 +18,7 @@ pub(super) fn step(dtype: DType) -> f64 {
 /// What is not the same, if anything: dtype, shape, or the first element that is farther away than rounding explains.
 ///
 /// # Panics
-/// If a tensor has no numbers.
+/// If a tensor has no values.
 pub fn difference(ours: &Tensor, theirs: &Tensor, step: f64) -> Option<String> {
     if ours.dtype() != theirs.dtype() || ours.shape() != theirs.shape() {
         return Some(format!("JAX has {}, ours is {}", theirs.aval(), ours.aval()));
@@ -28,7 +28,7 @@ pub fn difference(ours: &Tensor, theirs: &Tensor, step: f64) -> Option<String> {
         let at = (0..a.len()).find(|&i| a[i] != b[i])?;
         return Some(format!("at {at}: JAX has bits {:x}, ours are {:x}", b[at], a[at]));
     }
-    let wide = |x: &Tensor| x.cast(DType::F64).to_vec::<f64>().expect("numbers");
+    let wide = |x: &Tensor| x.cast(DType::F64).to_vec::<f64>().expect("values");
     let (a, b) = (wide(ours), wide(theirs));
     let largest = b.iter().filter(|b| b.is_finite()).fold(0f64, |largest, b| largest.max(b.abs()));
     // Sums of numbers that cancel are as inexact as the largest of them.

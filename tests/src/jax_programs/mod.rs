@@ -111,7 +111,7 @@ impl JaxProgram {
         Some(Batch { inputs, axes, out_axis })
     }
 
-    /// Where ours differ from JAX's numbers in one of the ways to run a program, or nothing.
+    /// Where ours differ from JAX's values in one of the ways to run a program, or nothing.
     ///
     /// # Errors
     /// If ours fails.

@@ -212,7 +212,7 @@ fn model(spec: &Spec<'_>) -> Result<(Box<dyn Model>, Loss), Stop> {
     })
 }
 
-/// The mean cross entropy of logits and the numbers of their classes.
+/// The mean cross entropy of logits and the indices of their classes.
 fn cross_entropy(out: &Value, batch: &Batch) -> Result<Tensor> {
     let labels = batch.labels.as_ref().ok_or_else(|| Error::msg("the case has no `in/labels`"))?;
     losses::try_softmax_cross_entropy_with_integer_labels(out.tensor()?, labels)?.try_mean()

@@ -290,7 +290,7 @@ fn assert_digests(expected: &Json, found: &Variables) -> Result<()> {
     Ok(())
 }
 
-/// Computed numbers agree as far as rounding lets them.
+/// Computed values agree as far as rounding lets them.
 fn assert_computed(what: &str, digest: &Json, found: &Tensor) -> Result<()> {
     let numbers = found.to_vec::<f32>()?;
     let sum: f64 = numbers.iter().map(|&x| f64::from(x)).sum();

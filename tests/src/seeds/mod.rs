@@ -79,7 +79,7 @@ fn seed(case: &Case) -> Key {
     key(case.settings()["seed"].as_u64().unwrap_or(0))
 }
 
-/// Initial values: the same names, and bit for bit the same numbers.
+/// Initial values: the same names, and bit for bit the same values.
 fn assert_initial(case: &Case, group: &str, found: &Variables) -> Result<()> {
     let expected = case.group(group);
     assert_eq!(names(found.as_dict()), expected.keys().cloned().collect::<Vec<_>>(), "{group}");
@@ -89,7 +89,7 @@ fn assert_initial(case: &Case, group: &str, found: &Variables) -> Result<()> {
     Ok(())
 }
 
-/// Computed values: the same names, and numbers within the tolerance.
+/// Computed values: the same names, and values within the tolerance.
 fn assert_group(case: &Case, group: &str, found: &Dict) {
     let expected = case.group(group);
     let found = flat(found);

@@ -43,9 +43,9 @@ impl Layer for Decoder {
 pub struct Vae {
     /// The width of the layers in between.
     pub hidden: usize,
-    /// How many numbers an example is encoded by.
+    /// How many values an example is encoded by.
     pub latents: usize,
-    /// How many numbers an example has.
+    /// How many values an example has.
     pub out: usize,
     #[setup(Encoder::new(self.hidden, self.latents))]
     encoder: Encoder,

@@ -71,7 +71,7 @@ impl File {
         self.archive.names()
     }
 
-    /// Shape and dtype of an array, without its numbers.
+    /// Shape and dtype of an array, without its values.
     ///
     /// # Errors
     /// If there is no such array, or it is of a dtype that tensors do not have.

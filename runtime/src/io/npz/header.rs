@@ -1,21 +1,21 @@
-//! The header of NumPy's `.npy`: a small Python dict in front of an array's numbers.
+//! The header of NumPy's `.npy`: a small Python dict in front of an array's values.
 //!
 //! The format: <https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>.
 
 use std::io::Read;
 
-use super::super::numbers;
+use super::super::little_endian;
 use crate::array::{Aval, DType};
 
 const MAGIC: &[u8] = b"\x93NUMPY";
 /// NumPy itself refuses longer ones by default; ours have no more than a rank's worth of numbers.
 const LONGEST: usize = 10_000;
-/// Where the numbers begin is a multiple of this.
+/// Where the values begin is a multiple of this.
 const ALIGNMENT: usize = 64;
 /// NumPy leaves so much room for the first axis to grow.
 const GROWTH: usize = 21;
 
-/// What is known of an array without its numbers.
+/// What is known of an array without its values.
 #[derive(Debug, PartialEq)]
 pub(super) struct Header {
     pub(super) aval: Aval,
@@ -90,7 +90,7 @@ impl Header {
             rest.take(":").ok_or_else(wrong)?;
             let twice = match key {
                 "descr" if rest.0.trim_start().starts_with('[') => {
-                    return Err("it has named fields: tensors have numbers of one dtype".to_owned());
+                    return Err("it has named fields: tensors have values of one dtype".to_owned());
                 }
                 "descr" => descr.replace(rest.text().ok_or_else(wrong)?).is_some(),
                 "fortran_order" => fortran.replace(rest.boolean().ok_or_else(wrong)?).is_some(),
@@ -107,7 +107,7 @@ impl Header {
         };
         let (dtype, big_endian) = dtype(descr)?;
         let aval = Aval::unchecked(shape, dtype);
-        numbers::checked(&aval)?;
+        little_endian::checked(&aval)?;
         Ok(Header { aval, big_endian, fortran })
     }
 }

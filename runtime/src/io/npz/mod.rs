@@ -37,13 +37,13 @@ use crate::variables::Dict;
 /// Saves a tree's tensors under their names, as they are.
 ///
 /// # Errors
-/// If a name could not be read back, or a value has no numbers because it is traced; if the file cannot be written. The file is
+/// If a name could not be read back, or a value has no elements because it is traced; if the file cannot be written. The file is
 /// then as it was before.
 pub fn save(path: impl AsRef<Path>, tree: &impl Tree) -> Result<()> {
     to_file(path.as_ref(), tree, false)
 }
 
-/// As [`save`], compressed, which takes longer and pays for numbers that repeat.
+/// As [`save`], compressed, which takes longer and pays for values that repeat.
 ///
 /// # Errors
 /// As [`save`].
@@ -80,7 +80,7 @@ pub fn from_bytes(bytes: &[u8]) -> Result<Dict> {
     file::dict(BYTES, &archive.map_err(|message| Error::file(BYTES, message))?)
 }
 
-/// Loads a tree of the structure of a template, whose own numbers do not matter; as
+/// Loads a tree of the structure of a template, whose own values do not matter; as
 /// [`safetensors::restore`](super::safetensors::restore).
 ///
 /// # Errors

@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use zip::{CompressionMethod, ZipArchive};
 
 use super::super::restore::{Stored, some};
-use super::super::{formats, names, numbers};
+use super::super::{formats, little_endian, names};
 use super::header::Header;
 use crate::array::{Aval, DType};
 use crate::core::Tensor;
@@ -122,7 +122,7 @@ fn not_zip(error: zip::result::ZipError) -> String {
 /// Reads an array which has at most `most` bytes with its header, and should have `size`.
 fn array(from: &mut dyn Read, most: u64, size: u64) -> Result<Tensor, String> {
     let (Header { mut aval, big_endian, fortran }, begin) = Header::read(from)?;
-    let bytes = numbers::checked(&aval)?;
+    let bytes = little_endian::checked(&aval)?;
     if size.checked_sub(begin as u64) != Some(bytes as u64) || size > most {
         let found = most.saturating_sub(begin as u64);
         return Err(format!("an array {aval} needs {bytes} bytes, there are {found}"));
@@ -131,16 +131,16 @@ fn array(from: &mut dyn Read, most: u64, size: u64) -> Result<Tensor, String> {
     if fortran {
         aval.shape.reverse();
     }
-    let tensor = numbers::tensor(aval, |bytes| {
-        from.read_exact(bytes).map_err(|error| format!("its numbers cannot be read: {error}"))?;
+    let tensor = little_endian::tensor(aval, |bytes| {
+        from.read_exact(bytes).map_err(|error| format!("its values cannot be read: {error}"))?;
         // The check sum is compared at the end.
         match from.read(&mut [0]) {
             Ok(0) => {}
-            Ok(_) => return Err("more numbers follow than its shape says".to_owned()),
+            Ok(_) => return Err("more values follow than its shape says".to_owned()),
             Err(error) => return Err(error.to_string()),
         }
         if big_endian {
-            numbers::reverse(dtype.size(), bytes);
+            little_endian::reverse(dtype.size(), bytes);
         }
         Ok(())
     })?;

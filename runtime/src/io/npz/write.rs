@@ -5,8 +5,8 @@ use std::io::{BufWriter, Result, Seek, Write};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
+use super::super::little_endian;
 use super::super::names::named;
-use super::super::numbers;
 use super::header::Header;
 use crate::array::DType;
 use crate::core::Tensor;
@@ -45,7 +45,7 @@ pub(super) fn write(file: impl Write + Seek, entries: &[Entry], compressed: bool
     let mut archive = ZipWriter::new(BufWriter::with_capacity(1 << 20, file));
     for Entry { name, header, tensor } in entries {
         let array = tensor.array().map_err(std::io::Error::other)?;
-        let bytes = numbers::bytes(array);
+        let bytes = little_endian::bytes(array);
         // As NumPy does it: sizes beyond 32 bits need to be announced.
         let large = (bytes.len() + header.len()) as u64 >= u64::from(u32::MAX);
         let options = SimpleFileOptions::default().compression_method(method).large_file(large);

@@ -11,7 +11,7 @@ use super::super::map::Map;
 use super::super::names;
 use super::super::restore::{Stored, restore};
 use super::super::source::Source;
-use super::super::{numbers, regular};
+use super::super::{little_endian, regular};
 use super::header::{Entry, Header, spoiled};
 use crate::array::{Aval, Element};
 use crate::core::Tensor;
@@ -37,7 +37,7 @@ impl File {
 
     /// Maps a file into memory, of which only what is looked at is brought in; [`view`](File::view) copies nothing.
     ///
-    /// Nobody may write to the file or truncate it as long as this value lives: that would change numbers under a view, or end the
+    /// Nobody may write to the file or truncate it as long as this value lives: that would change values under a view, or end the
     /// program. Replacing the file by another one of its name, as [`save`](super::save) does, is no problem. Where this cannot
     /// be known, [`open`](File::open) is as fast for tensors that are read whole.
     ///
@@ -82,7 +82,7 @@ impl File {
         &self.header.metadata
     }
 
-    /// Shape and dtype of a tensor, without its numbers.
+    /// Shape and dtype of a tensor, without its values.
     ///
     /// # Errors
     /// If there is no such tensor, or it is of a dtype that tensors do not have.
@@ -98,7 +98,7 @@ impl File {
         self.read_entry(name, self.entry(name)?).map_err(|message| self.wrong(message))
     }
 
-    /// The numbers of a tensor where they are: nothing is read or copied.
+    /// The values of a tensor where they are: nothing is read or copied.
     ///
     /// ```
     /// use flaxen::prelude::*;
@@ -114,7 +114,7 @@ impl File {
     ///
     /// # Errors
     /// If the file was opened by [`open`](File::open), so that nothing of it is in memory; if there is no such tensor, or
-    /// `T` is not its dtype's type, also for `bool`; if the numbers are not aligned, as in some files of other programs.
+    /// `T` is not its dtype's type, also for `bool`; if the values are not aligned, as in some files of other programs.
     pub fn view<T: Element<Storage = T> + bytemuck::Pod>(&self, name: &str) -> Result<ArrayViewD<'_, T>> {
         let entry = self.entry(name)?;
         let aval = entry.aval(name).map_err(|message| self.wrong(message))?;
@@ -187,7 +187,7 @@ impl File {
 
     fn read_entry(&self, name: &str, entry: &Entry) -> Result<Tensor, String> {
         let fill = |bytes: &mut [u8]| self.source.read(entry.start, bytes).map_err(|error| error.to_string());
-        numbers::tensor(entry.aval(name)?, fill)
+        little_endian::tensor(entry.aval(name)?, fill)
             .map_err(|message| format!("`{name}` cannot be read: {message}"))
     }
 

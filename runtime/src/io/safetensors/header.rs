@@ -33,7 +33,7 @@ pub(super) struct Header {
     pub(super) entries: BTreeMap<String, Entry>,
 }
 
-/// What is known of a tensor without its numbers.
+/// What is known of a tensor without its values.
 pub(super) struct Entry {
     pub(super) keys: Vec<String>,
     pub(super) shape: Vec<usize>,
@@ -142,11 +142,11 @@ impl Raw {
         let mut end = 0;
         for ((from, to), name) in in_order {
             if from < end {
-                return Err(format!("the numbers of `{name}` overlap those of another tensor"));
+                return Err(format!("the values of `{name}` overlap those of another tensor"));
             }
             if from > end || to < from {
                 return Err(format!(
-                    "the numbers of `{name}` are said to be at {from}..{to}, expected {end}.. there"
+                    "the values of `{name}` are said to be at {from}..{to}, expected {end}.. there"
                 ));
             }
             end = to;
@@ -255,7 +255,7 @@ impl<'de> Visitor<'de> for TextsVisitor {
     }
 }
 
-/// What a header is written from: metadata, and tensors in the order of their numbers.
+/// What a header is written from: metadata, and tensors in the order of their values.
 pub(super) struct Written<'a> {
     pub(super) metadata: &'a BTreeMap<String, String>,
     pub(super) tensors: &'a [(&'a str, TensorInfo)],
@@ -264,7 +264,7 @@ pub(super) struct Written<'a> {
 }
 
 impl Written<'_> {
-    /// Length and header, padded so that the numbers begin at a multiple of eight.
+    /// Length and header, padded so that the values begin at a multiple of eight.
     pub(super) fn bytes(&self) -> Result<Vec<u8>, String> {
         let mut header = serde_json::to_vec(self).map_err(|error| error.to_string())?;
         header.resize(header.len().next_multiple_of(8), b' ');

@@ -42,7 +42,7 @@ use crate::variables::{Dict, Variables};
 /// Saves a tree's tensors under their names; [`Save`] has more options.
 ///
 /// # Errors
-/// If a name could not be read back, or a value has no numbers because it is traced; if the file cannot be written. The file is
+/// If a name could not be read back, or a value has no elements because it is traced; if the file cannot be written. The file is
 /// then as it was before.
 pub fn save(path: impl AsRef<Path>, tree: &impl Tree) -> Result<()> {
     Save::new().run(path, tree)
@@ -65,7 +65,7 @@ pub fn load_variables(path: impl AsRef<Path>) -> Result<Variables> {
     file.dict()?.try_into().map_err(|error: Error| Error::file(file.path(), error))
 }
 
-/// Loads a tree of the structure of a template, whose own numbers do not matter.
+/// Loads a tree of the structure of a template, whose own values do not matter.
 ///
 /// The template may be the state a program starts from, or the result of [`eval_shape`](crate::eval_shape). What is no tensor,
 /// such as the optimizer in a [`TrainState`](crate::optim::TrainState), is the template's.

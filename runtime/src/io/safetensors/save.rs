@@ -7,7 +7,7 @@ use std::path::Path;
 use ::safetensors::tensor::TensorInfo;
 
 use super::super::names::{Named, named};
-use super::super::{numbers, write_with};
+use super::super::{little_endian, write_with};
 use super::dtype::theirs;
 use super::header::{METADATA, RESERVED, Written};
 use crate::array::Array;
@@ -47,7 +47,7 @@ impl Save {
             // Small tensors are written together, large ones past the buffer.
             let mut file = std::io::BufWriter::with_capacity(1 << 20, file);
             file.write_all(&header)?;
-            arrays.iter().try_for_each(|array| file.write_all(&numbers::bytes(array)))?;
+            arrays.iter().try_for_each(|array| file.write_all(&little_endian::bytes(array)))?;
             file.flush()
         })
     }
@@ -58,7 +58,7 @@ impl Save {
     /// As [`run`](Save::run).
     pub fn to_bytes(&self, tree: &impl Tree) -> Result<Vec<u8>> {
         let (mut bytes, arrays) = self.prepare(tree).map_err(|message| Error::file("(bytes)", message))?;
-        arrays.iter().for_each(|array| bytes.extend_from_slice(&numbers::bytes(array)));
+        arrays.iter().for_each(|array| bytes.extend_from_slice(&little_endian::bytes(array)));
         Ok(bytes)
     }
 

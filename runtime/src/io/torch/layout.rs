@@ -119,7 +119,7 @@ fn spatial_first(tensor: &Tensor, ends: [isize; 2]) -> FlaxenResult<Tensor> {
     tensor.try_transpose(axes)
 }
 
-/// A kernel `[in, out]` whose inputs or outputs are in our order of an image's numbers.
+/// A kernel `[in, out]` whose inputs or outputs are in our order of an image's values.
 fn reordered(kernel: &Tensor, order: Option<&Order>) -> Result<FlaxenResult<Tensor>, String> {
     match order {
         None => Ok(Ok(kernel.clone())),

@@ -236,17 +236,17 @@ impl SummaryRow {
         self.call.method
     }
 
-    /// The arguments with their names; tensors have shapes and no numbers.
+    /// The arguments with their names; tensors have shapes and no values.
     pub fn inputs(&self) -> &[(&'static str, Observed)] {
         &self.call.inputs
     }
 
-    /// The output; tensors have shapes and no numbers.
+    /// The output; tensors have shapes and no values.
     pub fn output(&self) -> &Observed {
         &self.call.output
     }
 
-    /// The module's own variables; tensors have shapes and no numbers.
+    /// The module's own variables; tensors have shapes and no values.
     pub fn variables(&self) -> &Variables {
         &self.variables
     }

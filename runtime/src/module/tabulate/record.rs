@@ -70,7 +70,7 @@ impl Recorder {
     }
 }
 
-/// The numbers are not kept, which belong to a transform and may be large.
+/// The values are not kept, which belong to a transform and may be large.
 fn shapes(observed: Observed) -> Observed {
     match observed {
         Observed::Tree(value) => super::shapes(&value).map_or(Observed::Opaque("?"), Observed::Tree),

@@ -1,7 +1,7 @@
 //! Initializers, as `flax.linen.initializers` has them.
 //!
 //! All return an [`Initializer`]: a function of a key, a shape and a dtype, which can also be made of a closure. For one key
-//! the numbers are those of Flax, bit for bit in `F32`; [`orthogonal`] differs by the rounding of its decomposition.
+//! the values are those of Flax, bit for bit in `F32`; [`orthogonal`] differs by the rounding of its decomposition.
 
 mod orthogonal;
 mod variance_scaling;
@@ -84,7 +84,7 @@ pub fn uniform(scale: impl Into<f64>) -> Initializer {
 
 /// Samples of any distribution of the `rand` ecosystem, such as those of `ndarray-rand`.
 ///
-/// The numbers are drawn one after another, row-major, as the distribution's type, and cast to the parameter's dtype.
+/// The values are drawn one after another, row-major, as the distribution's type, and cast to the parameter's dtype.
 ///
 /// ```
 /// use flaxen::prelude::*;

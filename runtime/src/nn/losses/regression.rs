@@ -1,11 +1,11 @@
-//! Losses of numbers.
+//! Regression losses.
 
 use super::{alike, float, loss};
 use crate::array::DType;
 use crate::core::domain::NOT_NEGATIVE;
 
 loss! {
-    /// `(ŷ − y)²` of each number.
+    /// `(ŷ − y)²` of each element.
     squared_error try_squared_error(predictions: &crate::Tensor, targets: &crate::Tensor);
     "If the shapes differ, or the predictions are no floats.";
     {
@@ -15,7 +15,7 @@ loss! {
 }
 
 loss! {
-    /// `½·(ŷ − y)²` of each number, whose derivative is the difference.
+    /// `½·(ŷ − y)²` of each element, whose derivative is the difference.
     ///
     /// Source: Bishop, *Pattern Recognition and Machine Learning*, 2006.
     l2_loss try_l2_loss(predictions: &crate::Tensor, targets: &crate::Tensor);
@@ -45,7 +45,7 @@ loss! {
 }
 
 loss! {
-    /// `log(cosh(ŷ − y))` of each number: like [`l2_loss`] near 0, like the distance far away, and smooth.
+    /// `log(cosh(ŷ − y))` of each element: like [`l2_loss`] near 0, like the distance far away, and smooth.
     ///
     /// Source: Chen et al., *Log Hyperbolic Cosine Loss Improves Variational Auto-Encoder*, 2019.
     log_cosh try_log_cosh(predictions: &crate::Tensor, targets: &crate::Tensor);

@@ -37,7 +37,7 @@ pub fn linear_schedule(init_value: f64, end_value: f64, transition_steps: i32) -
 }
 
 setters! { Polynomial {
-    /// After how many updates the transition begins; 0 by default, and for negative numbers.
+    /// After how many updates the transition begins; 0 by default, and for negative values.
     transition_begin: i32,
 } }
 
@@ -93,7 +93,7 @@ pub fn exponential_decay(init_value: f64, transition_steps: i32, decay_rate: f64
 }
 
 setters! { ExponentialDecay {
-    /// After how many updates the decay begins; 0 by default, and for negative numbers.
+    /// After how many updates the decay begins; 0 by default, and for negative values.
     transition_begin: i32,
     /// Whether it goes down by steps, each `transition_steps` long.
     staircase: bool,

@@ -16,7 +16,7 @@ use crate::error::Error;
 /// # Ok::<(), flaxen::Error>(())
 /// ```
 ///
-/// If the numbers do not fit, every [`at`](Schedule::at) is an error.
+/// If the counts do not fit, every [`at`](Schedule::at) is an error.
 pub fn join_schedules(schedules: impl Into<Vec<Schedule>>, boundaries: &[i32]) -> Schedule {
     let (schedules, boundaries) = (schedules.into(), boundaries.to_vec());
     Schedule::new(move |count| {

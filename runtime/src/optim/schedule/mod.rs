@@ -55,7 +55,7 @@ pub(super) enum Rate {
 type Function = dyn Fn(&Tensor) -> Result<Tensor> + Send + Sync;
 
 impl Schedule {
-    /// A function of the number of updates so far, which is an `I32` scalar and has no numbers under
+    /// A function of the number of updates so far, which is an `I32` scalar and has no values under
     /// [`jit`](crate::jit()).
     pub fn new(f: impl Fn(&Tensor) -> Result<Tensor> + Send + Sync + 'static) -> Schedule {
         Schedule(Rate::Function(Arc::new(f)))

@@ -39,8 +39,8 @@ pub enum Interpolation {
     Cosine,
 }
 
-/// From `init_value` to its products with the numbers of `boundaries_and_scales`, each of which is reached at the step
-/// beside it; the products accumulate. Steps and numbers are at least 0.
+/// From `init_value` to its products with the scales of `boundaries_and_scales`, each of which is reached at the step
+/// beside it; the products accumulate. Steps and scales are at least 0.
 pub fn piecewise_interpolate_schedule(
     interpolation: Interpolation,
     init_value: f64,

@@ -1,7 +1,7 @@
 //! Variables in the formats of `serde`.
 //!
 //! Readers and writers carry the location they are at along, as errors of `serde` do not have one. No format is asked what comes
-//! next except for the numbers of a tensor in formats for people, so that formats which cannot tell work, too.
+//! next except for the values of a tensor in formats for people, so that formats which cannot tell work, too.
 
 mod location;
 mod read;

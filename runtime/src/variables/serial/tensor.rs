@@ -51,7 +51,7 @@ impl Visitor<'_> for Name {
 /// A struct of `dtype`, `shape` and `data`; a weak dtype becomes a strong one.
 ///
 /// In formats for people `data` is a flat list of numbers, those that are not finite as `"NaN"`, `"inf"` and `"-inf"`; in
-/// others it is the numbers' little-endian bytes. JSON gives every `F64` back only where its reader is exact: `serde_json` has a
+/// others it is the values' little-endian bytes. JSON gives every `F64` back only where its reader is exact: `serde_json` has a
 /// feature for that, `float_roundtrip`.
 impl Serialize for Tensor {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -73,7 +73,7 @@ impl Serialize for At<'_, &Tensor> {
         tensor.serialize_field(FIELDS[0], &array.dtype())?;
         tensor.serialize_field(FIELDS[1], array.shape())?;
         if for_people {
-            tensor.serialize_field(FIELDS[2], &Numbers(array))?;
+            tensor.serialize_field(FIELDS[2], &Elements(array))?;
         } else {
             let bytes = little_endian(array.dtype(), array.bytes().into());
             tensor.serialize_field(FIELDS[2], &Bytes(&bytes))?;
@@ -91,11 +91,11 @@ fn little_endian(dtype: DType, mut bytes: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
 }
 
 /// An array as a list.
-struct Numbers<'a>(&'a Array);
+struct Elements<'a>(&'a Array);
 
-impl Serialize for Numbers<'_> {
+impl Serialize for Elements<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Numbers(array) = self;
+        let Elements(array) = self;
         match array.dtype() {
             DType::Bool => serializer.collect_seq(array.data::<u8>().iter().map(|&x| x != 0)),
             DType::U8 => serializer.collect_seq(array.data::<u8>()),
@@ -247,7 +247,7 @@ impl Number {
 
 /// The field `data`.
 enum Contents {
-    Numbers(Vec<Number>),
+    Elements(Vec<Number>),
     Bytes(Vec<u8>),
 }
 
@@ -260,7 +260,7 @@ impl<'de> DeserializeSeed<'de> for ReadContents {
     type Value = Contents;
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Contents, D::Error> {
         if self.for_people {
-            Vec::deserialize(deserializer).map(Contents::Numbers)
+            Vec::deserialize(deserializer).map(Contents::Elements)
         } else {
             OwnedBytes::deserialize(deserializer).map(|bytes| Contents::Bytes(bytes.0))
         }
@@ -275,7 +275,7 @@ impl Contents {
         aval.check_rank("deserialize").map_err(|error| error.to_string())?;
         let size = aval.checked_size().ok_or_else(|| format!("the shape {:?} is too large", aval.shape))?;
         match self {
-            Contents::Numbers(numbers) if numbers.len() != size => Err(wrong(numbers.len(), "numbers")),
+            Contents::Elements(numbers) if numbers.len() != size => Err(wrong(numbers.len(), "elements")),
             Contents::Bytes(bytes) if bytes.len() != size * dtype.size() => Err(wrong(bytes.len(), "bytes")),
             Contents::Bytes(bytes) if dtype == DType::Bool && bytes.iter().any(|&byte| byte > 1) => {
                 Err("a byte of a tensor of booleans is neither 0 nor 1".to_owned())
@@ -287,7 +287,7 @@ impl Contents {
                 }))
                 .into())
             }
-            Contents::Numbers(numbers) => match dtype {
+            Contents::Elements(numbers) => match dtype {
                 DType::Bool => fill(aval, &numbers, Number::boolean),
                 DType::U8 => fill(aval, &numbers, Number::integer::<u8>),
                 DType::U32 => fill(aval, &numbers, Number::integer::<u32>),

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use crate::array::{Array, Aval, DType, memory};
 use crate::core::Tensor;
 
-/// A tensor whose little-endian numbers `fill` writes, or what is wrong.
+/// A tensor whose little-endian values `fill` writes, or what is wrong.
 pub(super) fn tensor(
     aval: Aval,
     fill: impl FnOnce(&mut [u8]) -> Result<(), String>,
@@ -23,7 +23,7 @@ pub(super) fn tensor(
     Ok(array.into())
 }
 
-/// The numbers as little-endian bytes.
+/// The values as little-endian bytes.
 pub(super) fn bytes(array: &Array) -> Cow<'_, [u8]> {
     let mut bytes = Cow::Borrowed(array.bytes());
     if cfg!(target_endian = "big") {

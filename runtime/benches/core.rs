@@ -126,12 +126,12 @@ mod products {
         let (mut out, row) = (vec![0f32; n * n], n as isize);
         bencher.bench_local(|| {
             let (out, a, b) = (out.as_mut_ptr(), black_box(a.as_ptr()), black_box(b.as_ptr()));
-            let threads = gemm::Parallelism::None;
-            // SAFETY: all three are `n × n`, row-major.
+            let (gemm, threads) = (gemm_f32::gemm::f32::get_gemm_fn(), gemm_common::Parallelism::None);
+            // SAFETY: all three are `n × n`, row-major: the transposed product of column-major ones.
             #[allow(unsafe_code)]
             unsafe {
-                gemm::gemm(
-                    n, n, n, out, 1, row, false, a, 1, row, b, 1, row, 0.0, 1.0, false, false, false, threads,
+                gemm(
+                    n, n, n, out, row, 1, false, b, row, 1, a, row, 1, 0.0, 1.0, false, false, false, threads,
                 );
             }
         });

@@ -70,6 +70,15 @@ impl Array {
         array
     }
 
+    /// As [`build`](Array::build), for whom the type of elements does not matter.
+    pub(crate) fn build_bytes(aval: Aval, fill: impl FnOnce(&mut [u8])) -> Array {
+        let mut array = Array::scratch(aval);
+        if let Some(data) = array.unique_bytes() {
+            fill(data);
+        }
+        array
+    }
+
     /// One number.
     pub fn scalar<T: Element>(value: T, weak: bool) -> Array {
         let aval = Aval { shape: super::Shape::new(), dtype: T::DTYPE, weak };

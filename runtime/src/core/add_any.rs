@@ -9,11 +9,9 @@ use super::Tensor;
 use super::cpu::Fusible;
 use super::primitive::{Args, Cotangents, Grads, Outs, Primitive, ResidualMask, Residuals};
 use super::trace::{Axis, bind1};
-use crate::array::dtype::dispatch_float;
 use crate::array::{Array, Aval, Shape};
 use crate::error::{Error, Result};
 use crate::kernels::arrays;
-use crate::scalar::number::Number;
 use crate::scalar::op::Code;
 
 #[derive(Clone, Debug, PartialEq)]
@@ -42,7 +40,7 @@ impl Primitive for AddAny {
         let (Some(x), Some(y), Some(out)) = (args.next(), args.next(), outs.next()) else {
             unreachable!("two arguments and one output")
         };
-        Ok(smallvec![dispatch_float!(out.dtype, T => arrays::zip(x, y, out, 1, <T as Number>::plus))])
+        Ok(smallvec![arrays::elementwise(Code::Add, [x, y], out)])
     }
 
     fn residuals(&self, _needs_grad: &[bool]) -> ResidualMask {

@@ -49,6 +49,14 @@ impl<const N: usize> Broadcast<N> {
         self.outer.is_empty()
     }
 
+    /// How far each array is read: the elements from its first to its last one.
+    pub fn reach(&self) -> [usize; N] {
+        std::array::from_fn(|k| {
+            let rows: usize = self.outer.iter().map(|(size, step)| (size - 1) * step[k]).sum();
+            1 + rows + (self.row - 1) * self.step[k]
+        })
+    }
+
     /// Calls `f(first output element, first element of each array)` for rows `first..first + count`.
     // Inlined, so that `f` is compiled for the instruction set of the caller.
     #[inline(always)]
@@ -89,12 +97,6 @@ impl Broadcast<1> {
             _ => Some(usize::MAX),
         };
         (self.step[0], self.row, between)
-    }
-
-    /// How many elements of the array are read.
-    pub fn reach(&self) -> usize {
-        let rows: usize = self.outer.iter().map(|&(size, [step])| (size - 1) * step).sum();
-        1 + rows + (self.row - 1) * self.step[0]
     }
 }
 

@@ -4,6 +4,7 @@
 #![allow(clippy::inline_always)]
 
 pub(crate) mod arrays;
+pub(crate) mod blocks;
 pub mod broadcast;
 pub mod conv;
 pub mod elementwise;

@@ -175,6 +175,17 @@ pub fn run_at<K: Kernel>(level: Level, kernel: K) -> K::Output {
     }
 }
 
+/// As [`run`], for the many short loops over elements.
+///
+/// A build without optimisation has no vectors to gain, and three copies of each loop to compile: it has one.
+#[inline]
+pub(crate) fn wide<K: Kernel<Output = ()>>(kernel: K) {
+    #[cfg(not(debug_assertions))]
+    run(kernel);
+    #[cfg(debug_assertions)]
+    kernel.run();
+}
+
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
 fn run_avx512<K: Kernel>(kernel: K) -> K::Output {

@@ -2,7 +2,6 @@
 
 use smallvec::smallvec;
 
-use crate::array::dtype::dispatch;
 use crate::array::{Array, Aval, DType};
 use crate::core::cpu::Fusible;
 use crate::core::primitive::{Args, Cotangents, Grads, Outs, Primitive, ResidualMask, Residuals};
@@ -15,8 +14,6 @@ use crate::kernels::arrays;
 use crate::ops::{
     align, convert, cotangent, infer_elementwise, only, promoted, promoted_inexact, sum_to, unpack,
 };
-use crate::scalar::arith::Arith;
-use crate::scalar::bits::Bits;
 use crate::scalar::op::Code;
 
 /// Arguments and output have one dtype.
@@ -53,6 +50,25 @@ impl Binary {
             ShiftLeft => "shl",
             ShiftRight => "shr",
             _ => self.name(),
+        }
+    }
+
+    fn code(self) -> Code {
+        match self {
+            Add => Code::Add,
+            Sub => Code::Sub,
+            Mul => Code::Mul,
+            Div => Code::Div,
+            Rem => Code::Rem,
+            Pow => Code::Pow,
+            Max => Code::Max,
+            Min => Code::Min,
+            Atan2 => Code::Atan2,
+            And => Code::And,
+            Or => Code::Or,
+            Xor => Code::Xor,
+            ShiftLeft => Code::ShiftLeft,
+            ShiftRight => Code::ShiftRight,
         }
     }
 
@@ -95,17 +111,7 @@ impl Primitive for Binary {
     }
 
     fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
-        let ([x, y], out) = (unpack(args), only(outs));
-        Ok(smallvec![match (out.dtype, self) {
-            // Booleans are bytes of 0 and 1, so their sum is "or" and their product "and".
-            (DType::Bool, Add | Max | Or) => arrays::zip::<u8>(x, y, out, 1, |x, y| x | y),
-            (DType::Bool, Mul | Min | And) => arrays::zip::<u8>(x, y, out, 1, |x, y| x & y),
-            (DType::U8 | DType::Bool, And | Or | Xor | ShiftLeft | ShiftRight) => self.bits::<u8>(x, y, out),
-            (DType::U32, And | Or | Xor | ShiftLeft | ShiftRight) => self.bits::<u32>(x, y, out),
-            (DType::I32, And | Or | Xor | ShiftLeft | ShiftRight) => self.bits::<i32>(x, y, out),
-            (DType::I64, And | Or | Xor | ShiftLeft | ShiftRight) => self.bits::<i64>(x, y, out),
-            (dtype, _) => dispatch!(dtype, T => self.arithmetic::<T>(x, y, out)),
-        }])
+        Ok(smallvec![arrays::elementwise::<2>(self.code(), unpack(args), only(outs))])
     }
 
     fn residuals(&self, needs_grad: &[bool]) -> ResidualMask {
@@ -170,22 +176,7 @@ impl Primitive for Binary {
     }
 
     fn fusible(&self) -> Option<Fusible> {
-        Some(Fusible::Elementwise(match self {
-            Add => Code::Add,
-            Sub => Code::Sub,
-            Mul => Code::Mul,
-            Div => Code::Div,
-            Rem => Code::Rem,
-            Pow => Code::Pow,
-            Max => Code::Max,
-            Min => Code::Min,
-            Atan2 => Code::Atan2,
-            And => Code::And,
-            Or => Code::Or,
-            Xor => Code::Xor,
-            ShiftLeft => Code::ShiftLeft,
-            ShiftRight => Code::ShiftRight,
-        }))
+        Some(Fusible::Elementwise(self.code()))
     }
 
     fn simplify(&self, args: &[Match<'_>]) -> Option<Rewrite> {
@@ -223,33 +214,6 @@ pub(super) fn share(this: &Tensor, other: &Tensor, out: &Tensor) -> Tensor {
 impl std::fmt::Debug for Binary {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.name())
-    }
-}
-
-impl Binary {
-    fn arithmetic<T: Arith>(self, x: Array, y: Array, out: Aval) -> Array {
-        match self {
-            Add => arrays::zip(x, y, out, 1, T::plus),
-            Sub => arrays::zip(x, y, out, 1, T::minus),
-            Mul => arrays::zip(x, y, out, 1, T::times),
-            Div => arrays::zip(x, y, out, 4, T::over),
-            Max => arrays::zip(x, y, out, 1, T::larger),
-            Min => arrays::zip(x, y, out, 1, T::smaller),
-            Rem => arrays::zip(x, y, out, 16, T::modulo),
-            Pow => arrays::zip(x, y, out, 32, T::power),
-            Atan2 => arrays::zip(x, y, out, 32, T::angle),
-            _ => unreachable!("`infer` refuses bits of floats"),
-        }
-    }
-
-    fn bits<T: Bits>(self, x: Array, y: Array, out: Aval) -> Array {
-        match self {
-            And => arrays::zip(x, y, out, 1, |x: T, y| x & y),
-            Or => arrays::zip(x, y, out, 1, |x: T, y| x | y),
-            Xor => arrays::zip(x, y, out, 1, |x: T, y| x ^ y),
-            ShiftLeft => arrays::zip(x, y, out, 1, T::left),
-            _ => arrays::zip(x, y, out, 1, T::right),
-        }
     }
 }
 

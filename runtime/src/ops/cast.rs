@@ -30,8 +30,7 @@ impl Primitive for Cast {
     }
 
     fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
-        let [x] = unpack(args);
-        Ok(smallvec![arrays::convert_into(&x, only(outs))])
+        Ok(smallvec![arrays::elementwise::<1>(Code::Cast, unpack(args), only(outs))])
     }
 
     fn fusible(&self) -> Option<Fusible> {

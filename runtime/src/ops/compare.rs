@@ -2,7 +2,6 @@
 
 use smallvec::smallvec;
 
-use crate::array::dtype::dispatch;
 use crate::array::{Array, Aval, DType};
 use crate::core::cpu::Fusible;
 use crate::core::primitive::{Args, Cotangents, Grads, Outs, Primitive, ResidualMask, Residuals};
@@ -10,8 +9,7 @@ use crate::core::trace::{Axis, bind1};
 use crate::core::{Tensor, TensorLike};
 use crate::error::Result;
 use crate::error::unwrap;
-use crate::kernels::broadcast::Broadcast;
-use crate::kernels::elementwise;
+use crate::kernels::arrays;
 use crate::ops::{align, infer_elementwise, only, promoted, unpack};
 use crate::scalar::op::Code;
 
@@ -23,6 +21,19 @@ enum Compare {
     Le,
     Gt,
     Ge,
+}
+
+impl Compare {
+    fn code(self) -> Code {
+        match self {
+            Compare::Eq => Code::Eq,
+            Compare::Ne => Code::Ne,
+            Compare::Lt => Code::Lt,
+            Compare::Le => Code::Le,
+            Compare::Gt => Code::Gt,
+            Compare::Ge => Code::Ge,
+        }
+    }
 }
 
 impl Primitive for Compare {
@@ -42,26 +53,11 @@ impl Primitive for Compare {
     }
 
     fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
-        let ([x, y], out) = (unpack(args), only(outs));
-        Ok(smallvec![dispatch!(x.dtype(), T => match self {
-            Compare::Eq => run::<T>(&x, &y, out, |x, y| x == y),
-            Compare::Ne => run::<T>(&x, &y, out, |x, y| x != y),
-            Compare::Lt => run::<T>(&x, &y, out, |x, y| x < y),
-            Compare::Le => run::<T>(&x, &y, out, |x, y| x <= y),
-            Compare::Gt => run::<T>(&x, &y, out, |x, y| x > y),
-            Compare::Ge => run::<T>(&x, &y, out, |x, y| x >= y),
-        })])
+        Ok(smallvec![arrays::elementwise::<2>(self.code(), unpack(args), only(outs))])
     }
 
     fn fusible(&self) -> Option<Fusible> {
-        Some(Fusible::Elementwise(match self {
-            Compare::Eq => Code::Eq,
-            Compare::Ne => Code::Ne,
-            Compare::Lt => Code::Lt,
-            Compare::Le => Code::Le,
-            Compare::Gt => Code::Gt,
-            Compare::Ge => Code::Ge,
-        }))
+        Some(Fusible::Elementwise(self.code()))
     }
 
     fn residuals(&self, _needs_grad: &[bool]) -> ResidualMask {
@@ -81,18 +77,6 @@ impl std::fmt::Debug for Compare {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.name())
     }
-}
-
-fn run<T: bytemuck::Pod + Send + Sync>(
-    x: &Array,
-    y: &Array,
-    out: Aval,
-    f: impl Fn(T, T) -> bool + Sync,
-) -> Array {
-    let layout = Broadcast::new(&out.shape, [x.shape(), y.shape()]);
-    Array::build(out, |out| {
-        elementwise::zip(&layout, (x.data::<T>(), y.data::<T>()), out, 1, |x, y| u8::from(f(x, y)));
-    })
 }
 
 macro_rules! methods {

@@ -13,10 +13,8 @@ use crate::core::trace::{Axis, bind1};
 use crate::core::{Tensor, TensorLike};
 use crate::error::unwrap;
 use crate::error::{Error, Result};
-use crate::kernels::broadcast::Broadcast;
-use crate::kernels::elementwise;
+use crate::kernels::arrays;
 use crate::ops::{align, broadcast_shapes, cotangent, infer_elementwise, only, promoted, sum_to, unpack};
-use crate::scalar::number::Number;
 use crate::scalar::op::Code;
 
 /// `x · a + b`.
@@ -36,18 +34,7 @@ impl Primitive for MulAdd {
     }
 
     fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
-        let (args, out) = (unpack(args), only(outs));
-        Ok(smallvec![match out.dtype {
-            DType::F32 => run_in_place(args, out, f32::mul_add),
-            DType::F64 => run_in_place(args, out, f64::mul_add),
-            // A product of two halves is exact in f32.
-            DType::F16 => run(args, out, half_mul_add::<half::f16>),
-            DType::BF16 => run(args, out, half_mul_add::<half::bf16>),
-            DType::U8 | DType::Bool => run(args, out, u8::times_plus),
-            DType::U32 => run(args, out, u32::times_plus),
-            DType::I32 => run(args, out, i32::times_plus),
-            DType::I64 => run(args, out, i64::times_plus),
-        }])
+        Ok(smallvec![arrays::elementwise::<3>(Code::MulAdd, unpack(args), only(outs))])
     }
 
     fn fusible(&self) -> Option<Fusible> {
@@ -83,42 +70,6 @@ impl Primitive for MulAdd {
         let operands = smallvec![Operand::Arg(1 - factor), Operand::Arg(2)];
         (sum == all).then(|| Rewrite::Apply(Arc::new(Binary::Add), operands))
     }
-}
-
-fn half_mul_add<H: Number<Acc = f32>>(x: H, a: H, b: H) -> H {
-    H::narrow(x.widen() * a.widen() + b.widen())
-}
-
-/// Writes into the first or last argument if nobody else holds it and it has the shape of the result.
-fn run_in_place<T: bytemuck::Pod + Send + Sync>(
-    [mut x, a, mut b]: [Array; 3],
-    out: Aval,
-    f: impl Fn(T, T, T) -> T + Sync,
-) -> Array {
-    if x.shape() == &out.shape[..]
-        && let Some(data) = x.unique()
-    {
-        let layout = Broadcast::new(&out.shape, [a.shape(), b.shape()]);
-        elementwise::zip3_in_place(&layout, data, (a.data(), b.data()), 1, f);
-        return x.with_aval(out);
-    }
-    if b.shape() == &out.shape[..]
-        && let Some(data) = b.unique()
-    {
-        let layout = Broadcast::new(&out.shape, [x.shape(), a.shape()]);
-        elementwise::zip3_in_place(&layout, data, (x.data(), a.data()), 1, |b, x, a| f(x, a, b));
-        return b.with_aval(out);
-    }
-    run([x, a, b], out, f)
-}
-
-fn run<T: bytemuck::Pod + Send + Sync>(
-    [x, a, b]: [Array; 3],
-    out: Aval,
-    f: impl Fn(T, T, T) -> T + Sync,
-) -> Array {
-    let layout = Broadcast::new(&out.shape, [x.shape(), a.shape(), b.shape()]);
-    Array::build(out, |out| elementwise::zip3(&layout, (x.data(), a.data(), b.data()), out, 1, f))
 }
 
 impl Tensor {

@@ -1,20 +1,16 @@
 //! The logarithm of a sum of exponentials of two arguments.
 
-use half::{bf16, f16};
 use smallvec::smallvec;
 
-use crate::array::{Array, Aval, DType};
+use crate::array::{Array, Aval};
 use crate::core::cpu::Fusible;
 use crate::core::primitive::{Args, Cotangents, Grads, Outs, Primitive, ResidualMask, Residuals};
 use crate::core::trace::{Axis, bind1};
 use crate::core::{Tensor, TensorLike};
 use crate::error::unwrap;
 use crate::error::{Error, Result};
-use crate::kernels::broadcast::Broadcast;
-use crate::kernels::elementwise;
+use crate::kernels::arrays;
 use crate::ops::{align, cotangent, infer_elementwise, only, promoted_inexact, sum_to, unpack};
-use crate::scalar::math::log_add_exp as scalar;
-use crate::scalar::number::Number;
 use crate::scalar::op::Code;
 
 /// `max(x, y) + log1p(exp(-|x - y|))`.
@@ -36,13 +32,7 @@ impl Primitive for LogAddExp {
     }
 
     fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
-        let ([x, y], out) = (unpack(args), only(outs));
-        Ok(smallvec![match out.dtype {
-            DType::F16 => run(&x, &y, out, half::<f16>),
-            DType::BF16 => run(&x, &y, out, half::<bf16>),
-            DType::F64 => run(&x, &y, out, scalar::<f64>),
-            _ => run(&x, &y, out, scalar::<f32>),
-        }])
+        Ok(smallvec![arrays::elementwise::<2>(Code::LogAddExp, unpack(args), only(outs))])
     }
 
     fn fusible(&self) -> Option<Fusible> {
@@ -67,20 +57,6 @@ impl Primitive for LogAddExp {
     fn batch(&self, _axis: &Axis, args: Args, mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
         Ok((smallvec![bind1(self, align(args, mapped)?)?], smallvec![true]))
     }
-}
-
-fn half<H: Number<Acc = f32>>(x: H, y: H) -> H {
-    H::narrow(scalar(x.widen(), y.widen()))
-}
-
-fn run<T: bytemuck::Pod + Send + Sync>(
-    x: &Array,
-    y: &Array,
-    out: Aval,
-    f: impl Fn(T, T) -> T + Sync,
-) -> Array {
-    let layout = Broadcast::new(&out.shape, [x.shape(), y.shape()]);
-    Array::build(out, |out| elementwise::zip(&layout, (x.data(), y.data()), out, 10, f))
 }
 
 impl Tensor {

@@ -2,7 +2,6 @@
 
 use smallvec::smallvec;
 
-use crate::array::dtype::dispatch;
 use crate::array::{Array, Aval, DType};
 use crate::core::cpu::Fusible;
 use crate::core::primitive::{Args, Cotangents, Grads, Outs, Primitive, ResidualMask, Residuals};
@@ -11,12 +10,10 @@ use crate::core::trace::{Axis, bind1};
 use crate::core::{Tensor, TensorLike};
 use crate::error::unwrap;
 use crate::error::{Error, Result};
-use crate::kernels::broadcast::Broadcast;
-use crate::kernels::elementwise;
+use crate::kernels::arrays;
 use crate::ops::{
     align, broadcast_shapes, convert, cotangent, infer_elementwise, only, promoted, sum_to, unpack,
 };
-use crate::scalar::number::Number;
 use crate::scalar::op::Code;
 
 #[derive(Clone, PartialEq)]
@@ -36,14 +33,7 @@ impl Primitive for Select {
     }
 
     fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
-        let ([c, x, y], out) = (unpack(args), only(outs));
-        // Only the width of what is moved matters.
-        Ok(smallvec![match out.dtype.size() {
-            1 => choose::<u8>(&c, &x, &y, out),
-            2 => choose::<u16>(&c, &x, &y, out),
-            4 => choose::<u32>(&c, &x, &y, out),
-            _ => choose::<u64>(&c, &x, &y, out),
-        }])
+        Ok(smallvec![arrays::elementwise::<3>(Code::Select, unpack(args), only(outs))])
     }
 
     fn fusible(&self) -> Option<Fusible> {
@@ -75,12 +65,6 @@ impl Primitive for Select {
     }
 }
 
-fn choose<T: bytemuck::Pod + Send + Sync>(c: &Array, x: &Array, y: &Array, out: Aval) -> Array {
-    let layout = Broadcast::new(&out.shape, [c.shape(), x.shape(), y.shape()]);
-    let data = (c.data::<u8>(), x.data::<T>(), y.data::<T>());
-    Array::build(out, |out| elementwise::zip3(&layout, data, out, 1, |c, x, y| if c == 0 { y } else { x }))
-}
-
 /// `min(max(x, low), high)` with a gradient of 1 from `low` to `high` and 0 outside, as `lax.clamp`.
 #[derive(Clone, PartialEq)]
 struct Clamp;
@@ -98,12 +82,7 @@ impl Primitive for Clamp {
     }
 
     fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
-        let ([low, x, high], out) = (unpack(args), only(outs));
-        let layout = Broadcast::new(&out.shape, [low.shape(), x.shape(), high.shape()]);
-        Ok(smallvec![dispatch!(out.dtype, T => Array::build(out, |out| {
-            let data = (low.data::<T>(), x.data::<T>(), high.data::<T>());
-            elementwise::zip3(&layout, data, out, 1, |low, x, high| x.larger(low).smaller(high));
-        }))])
+        Ok(smallvec![arrays::elementwise::<3>(Code::Clamp, unpack(args), only(outs))])
     }
 
     fn fusible(&self) -> Option<Fusible> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use smallvec::smallvec;
 
-use crate::array::dtype::dispatch;
+use crate::array::dtype::dispatch_width;
 use crate::array::{Array, Aval, Shape};
 use crate::core::Tensor;
 use crate::core::cpu::Fusible;
@@ -54,7 +54,7 @@ impl Primitive for Broadcasted {
     fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
         let ([x], out) = (unpack(args), only(outs));
         let layout = Broadcast::new(&out.shape, [x.shape()]);
-        let out = dispatch!(out.dtype, T => {
+        let out = dispatch_width!(out.dtype, T => {
             Array::build(out, |out: &mut [T]| elementwise::expand(&layout, x.data(), out))
         });
         Ok(smallvec![out])
@@ -186,7 +186,7 @@ impl Primitive for Transpose {
         if self.moves_nothing(x.shape()) {
             return Ok(smallvec![x.with_aval(out)]);
         }
-        let out = dispatch!(out.dtype, T => Array::build(out, |out: &mut [T]| {
+        let out = dispatch_width!(out.dtype, T => Array::build(out, |out: &mut [T]| {
             transpose::transpose(x.data::<T>(), x.shape(), &self.0, out);
         }));
         Ok(smallvec![out])
@@ -198,7 +198,7 @@ impl Primitive for Transpose {
         }
         let (shape, axes, dtype) = (args[0].shape.clone(), self.0.clone(), out.dtype);
         Some(Box::new(move |args: &[&[u8]], out: &mut [u8]| {
-            dispatch!(dtype, T => {
+            dispatch_width!(dtype, T => {
                 let out: &mut [T] = bytemuck::cast_slice_mut(out);
                 transpose::transpose(bytemuck::cast_slice(args[0]), &shape, &axes, out);
             });

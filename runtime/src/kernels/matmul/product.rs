@@ -108,7 +108,7 @@ fn is_float<T: 'static>() -> bool {
     [TypeId::of::<f32>(), TypeId::of::<f64>()].contains(&TypeId::of::<T>())
 }
 
-/// As [`product`], by `gemm`.
+/// As [`product`], by `gemm`; its crates for `f32` and `f64` alone, because those of complex numbers take as long to compile.
 ///
 /// # Safety
 /// As [`product`], of `f32` or `f64`.
@@ -120,29 +120,45 @@ unsafe fn by_gemm<T: Number<Acc = T>>(
     out_row: usize,
     accumulate: bool,
 ) {
-    // SAFETY: the caller's promise.
-    unsafe {
-        gemm::gemm(
-            m,
-            n,
-            k,
-            out,
-            1,
-            out_row as isize,
-            accumulate,
-            lhs.start,
-            lhs.col,
-            lhs.row,
-            rhs.start,
-            rhs.col,
-            rhs.row,
-            T::ONE,
-            T::ONE,
-            false,
-            false,
-            false,
-            gemm::Parallelism::None,
-        );
+    // Its micro-kernels write columns, so that rows are written as those of the transposed product.
+    let ([m, n], lhs, rhs, [out_row, out_col]) = if out_row > 1 {
+        ([n, m], rhs.transposed(), lhs.transposed(), [1, out_row as isize])
+    } else {
+        ([m, n], lhs, rhs, [out_row as isize, 1])
+    };
+    macro_rules! by {
+        ($gemm:path, $t:ty) => {
+            // SAFETY: the caller's promise; the types are equal.
+            unsafe {
+                $gemm()(
+                    m,
+                    n,
+                    k,
+                    out.cast::<$t>(),
+                    out_col,
+                    out_row,
+                    accumulate,
+                    lhs.start.cast::<$t>(),
+                    lhs.col,
+                    lhs.row,
+                    rhs.start.cast::<$t>(),
+                    rhs.col,
+                    rhs.row,
+                    1.0,
+                    1.0,
+                    false,
+                    false,
+                    false,
+                    gemm_common::Parallelism::None,
+                );
+            }
+        };
+    }
+    if TypeId::of::<T>() == TypeId::of::<f32>() {
+        by!(gemm_f32::gemm::f32::get_gemm_fn, f32);
+    } else {
+        assert!(TypeId::of::<T>() == TypeId::of::<f64>(), "integers have a product of their own");
+        by!(gemm_f64::gemm::f64::get_gemm_fn, f64);
     }
 }
 

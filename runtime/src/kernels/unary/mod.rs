@@ -4,7 +4,7 @@ mod power;
 #[cfg(test)]
 mod tests;
 
-pub use power::{integer_power, integer_power_in_place};
+pub use power::integer_power;
 
 use super::simd::{self, Kernel};
 use super::threads;
@@ -17,12 +17,6 @@ macro_rules! pieces {
             pub(crate) fn map_piece<T: Real>(self, input: &[T], out: &mut [T]) {
                 match self {
                     $(UnaryOp::$op => map::<crate::scalar::op::functions::$op, T>(input, out),)*
-                }
-            }
-
-            pub(crate) fn map_piece_in_place<T: Real>(self, values: &mut [T]) {
-                match self {
-                    $(UnaryOp::$op => map_in_place::<crate::scalar::op::functions::$op, T>(values),)*
                 }
             }
         }
@@ -64,36 +58,6 @@ impl<F: UnaryFn, T: Real> Kernel for Map<'_, F, T> {
     }
 }
 
-struct MapInPlace<'a, F, T> {
-    values: &'a mut [T],
-    function: std::marker::PhantomData<F>,
-}
-
-impl<F: UnaryFn, T: Real> Kernel for MapInPlace<'_, F, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run(self) {
-        if !F::HAS_NEAR {
-            for x in self.values {
-                *x = F::apply(*x);
-            }
-            return;
-        }
-        for values in self.values.chunks_mut(BLOCK) {
-            if values.iter().fold(true, |near, &x| near & F::is_near(x)) {
-                for x in values {
-                    *x = F::near(*x);
-                }
-            } else {
-                for x in values {
-                    *x = F::apply(*x);
-                }
-            }
-        }
-    }
-}
-
 /// Writes `F` of every element of `input` to `out`, on the calling thread.
 ///
 /// # Panics
@@ -101,11 +65,6 @@ impl<F: UnaryFn, T: Real> Kernel for MapInPlace<'_, F, T> {
 pub fn map<F: UnaryFn, T: Real>(input: &[T], out: &mut [T]) {
     assert_eq!(input.len(), out.len(), "input and output of a map differ in length");
     simd::run(Map { input, out, function: std::marker::PhantomData::<F> });
-}
-
-/// Replaces every element by `F` of it, on the calling thread.
-pub fn map_in_place<F: UnaryFn, T: Real>(values: &mut [T]) {
-    simd::run(MapInPlace { values, function: std::marker::PhantomData::<F> });
 }
 
 /// Writes a function of every element of `input` to `out`, on several threads if that is worth it.
@@ -124,11 +83,6 @@ pub fn map_in_place<F: UnaryFn, T: Real>(values: &mut [T]) {
 pub fn unary<T: Real>(op: UnaryOp, input: &[T], out: &mut [T]) {
     assert_eq!(input.len(), out.len(), "input and output of `{}` differ in length", op.name());
     threads::split(out, 1, op.cost(), |first, out| op.map_piece(&input[first..][..out.len()], out));
-}
-
-/// Replaces every element by a function of it, on several threads if that is worth it.
-pub fn unary_in_place<T: Real>(op: UnaryOp, values: &mut [T]) {
-    threads::split(values, 1, op.cost(), |_, values| op.map_piece_in_place(values));
 }
 
 #[cfg(test)]

@@ -8,28 +8,12 @@ use crate::scalar::math::Real;
 const BLOCK: usize = 64;
 
 struct IntegerPower<'a, T> {
-    values: &'a mut [T],
-    exponent: i32,
-}
-
-impl<T: Real> Kernel for IntegerPower<'_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run(self) {
-        for values in self.values.chunks_mut(BLOCK) {
-            power_of_block(values, self.exponent);
-        }
-    }
-}
-
-struct IntegerPowerInto<'a, T> {
     input: &'a [T],
     exponent: i32,
     out: &'a mut [T],
 }
 
-impl<T: Real> Kernel for IntegerPowerInto<'_, T> {
+impl<T: Real> Kernel for IntegerPower<'_, T> {
     type Output = ();
 
     #[inline(always)]
@@ -77,11 +61,6 @@ fn power_of_block<T: Real>(values: &mut [T], exponent: i32) {
 pub fn integer_power<T: Real>(input: &[T], exponent: i32, out: &mut [T]) {
     assert_eq!(input.len(), out.len(), "input and output of an integer power differ in length");
     threads::split(out, 1, 2, |first, out| {
-        simd::run(IntegerPowerInto { input: &input[first..][..out.len()], exponent, out });
+        simd::run(IntegerPower { input: &input[first..][..out.len()], exponent, out });
     });
-}
-
-/// Replaces every element by its `exponent`-th power, on several threads if worth it.
-pub fn integer_power_in_place<T: Real>(values: &mut [T], exponent: i32) {
-    threads::split(values, 1, 2, |_, values| simd::run(IntegerPower { values, exponent }));
 }

@@ -74,25 +74,24 @@ fn logarithms_and_the_inverse_error_function_have_the_bits_of_xla() {
         (UnaryOp::ErfInv, 0x3F00_0000, 0x3F80_0000, 11, 810_489_434_451_052),
     ];
     for (op, first, end, step, expected) in cases {
-        let mut values = patterns(first, end, step);
-        unary_in_place(op, &mut values);
+        let arguments = patterns(first, end, step);
+        let mut values = vec![0.0; arguments.len()];
+        unary(op, &arguments, &mut values);
         assert_eq!(values.iter().map(|y| u64::from(y.to_bits())).sum::<u64>(), expected, "{}", op.name());
     }
 }
 
 #[test]
-fn slices_in_and_out_of_place_hold_the_values_of_the_scalar_functions() {
+fn slices_hold_the_values_of_the_scalar_functions() {
     fn check<T: Real>(xs: &[T]) {
         for &op in UnaryOp::ALL {
             let mut ys = vec![T::from_f64(0.0); xs.len()];
             unary(op, xs, &mut ys);
-            let mut in_place = xs.to_vec();
-            unary_in_place(op, &mut in_place);
-            for ((&x, &y), &z) in xs.iter().zip(&ys).zip(&in_place) {
+            for (&x, &y) in xs.iter().zip(&ys) {
                 let expected = op.apply(x).to_f64().to_bits();
                 let nan = op.apply(x).to_f64().is_nan();
                 let same = |y: T| y.to_f64().to_bits() == expected || (nan && y.to_f64().is_nan());
-                assert!(same(y) && same(z), "{}({x:?})", op.name());
+                assert!(same(y), "{}({x:?})", op.name());
             }
         }
     }

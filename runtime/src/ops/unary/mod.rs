@@ -1,6 +1,5 @@
 //! Functions of one argument, element by element.
 
-mod eval;
 mod gradient;
 mod methods;
 mod power;
@@ -21,6 +20,7 @@ use crate::core::primitive::{Args, Cotangents, Grads, Outs, Primitive, ResidualM
 use crate::core::rewrite::{Match, Operand, Rewrite};
 use crate::core::trace::{Axis, bind1};
 use crate::error::{Error, Result};
+use crate::kernels::arrays;
 use crate::scalar::op::Code;
 use crate::scalar::op::UnaryOp;
 
@@ -43,6 +43,18 @@ pub(crate) enum Unary {
 use Unary::{Function, IsFinite, IsInf, IsNan, Neg, Not, Relu};
 
 impl Unary {
+    fn code(self) -> Code {
+        match self {
+            Neg => Code::Neg,
+            Not => Code::Not,
+            Relu => Code::Relu,
+            IsFinite => Code::IsFinite,
+            IsNan => Code::IsNan,
+            IsInf => Code::IsInf,
+            Function(op) => Code::Function(op),
+        }
+    }
+
     fn check_dtype(self, dtype: DType) -> Result<()> {
         let (fits, expected) = match self {
             IsFinite | IsNan | IsInf => return Ok(()),
@@ -88,8 +100,7 @@ impl Primitive for Unary {
     }
 
     fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
-        let ([x], out) = (unpack(args), only(outs));
-        Ok(smallvec![eval::run(*self, x, out)])
+        Ok(smallvec![arrays::elementwise::<1>(self.code(), unpack(args), only(outs))])
     }
 
     fn residuals(&self, _needs_grad: &[bool]) -> ResidualMask {
@@ -105,15 +116,7 @@ impl Primitive for Unary {
     }
 
     fn fusible(&self) -> Option<Fusible> {
-        Some(Fusible::Elementwise(match *self {
-            Neg => Code::Neg,
-            Not => Code::Not,
-            Relu => Code::Relu,
-            IsFinite => Code::IsFinite,
-            IsNan => Code::IsNan,
-            IsInf => Code::IsInf,
-            Function(op) => Code::Function(op),
-        }))
+        Some(Fusible::Elementwise(self.code()))
     }
 
     fn simplify(&self, args: &[Match<'_>]) -> Option<Rewrite> {

@@ -2,8 +2,6 @@
 
 use smallvec::smallvec;
 
-use super::eval::{Float, map};
-use crate::array::dtype::dispatch_float;
 use crate::array::{Array, Aval, DType};
 use crate::core::Tensor;
 use crate::core::cpu::Fusible;
@@ -12,6 +10,7 @@ use crate::core::rewrite::{Match, Operand, Rewrite};
 use crate::core::trace::{Axis, bind1};
 use crate::error::unwrap;
 use crate::error::{Error, Result};
+use crate::kernels::arrays;
 use crate::ops::{convert, cotangent, only, unpack};
 use crate::scalar::op::Code;
 
@@ -36,15 +35,7 @@ impl Primitive for IntegerPower {
     }
 
     fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
-        let ([x], out) = (unpack(args), only(outs));
-        let exponent = self.0.unsigned_abs();
-        Ok(smallvec![match out.dtype {
-            DType::U8 => map(x, out, |x: u8| x.wrapping_pow(exponent)),
-            DType::U32 => map(x, out, |x: u32| x.wrapping_pow(exponent)),
-            DType::I32 => map(x, out, |x: i32| x.wrapping_pow(exponent)),
-            DType::I64 => map(x, out, |x: i64| x.wrapping_pow(exponent)),
-            dtype => dispatch_float!(dtype, T => T::integer_power(x, self.0, out)),
-        }])
+        Ok(smallvec![arrays::elementwise::<1>(Code::Power(self.0), unpack(args), only(outs))])
     }
 
     fn residuals(&self, _needs_grad: &[bool]) -> ResidualMask {

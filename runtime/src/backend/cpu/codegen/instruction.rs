@@ -3,7 +3,7 @@
 use crate::array::DType;
 use crate::backend::cpu::codegen::assembler::Native;
 use crate::backend::cpu::codegen::interpreter::fold::FoldRows;
-use crate::backend::cpu::codegen::interpreter::loops::Block;
+use crate::kernels::blocks::Block;
 use crate::scalar::op::{Code, Folding};
 
 /// The place of a value of a tile: inputs come first, then results, then slots.

@@ -25,16 +25,3 @@ mod tiling;
 pub(crate) use plan::{LONGEST_ROW, access};
 pub(crate) use run::{Fused, Source};
 pub(crate) use spec::{Access, Extent, Op, Owner, Recipe, supports};
-
-use crate::kernels::simd::Level;
-
-#[cfg(not(debug_assertions))]
-fn level() -> Level {
-    Level::chosen()
-}
-
-#[cfg(debug_assertions)]
-#[allow(dead_code)]
-fn level() -> Level {
-    Level::Portable
-}

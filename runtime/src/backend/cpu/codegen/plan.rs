@@ -7,9 +7,8 @@ use crate::array::DType;
 use crate::backend::cpu::codegen::assembler;
 use crate::backend::cpu::codegen::assembler::Pages;
 use crate::backend::cpu::codegen::interpreter::fold::{FoldColumns, fold_columns, fold_rows};
-use crate::backend::cpu::codegen::interpreter::loops::Block;
-use crate::backend::cpu::codegen::interpreter::table;
 use crate::backend::cpu::codegen::spec::{Access, Extent, Op, Owner, Recipe};
+use crate::kernels::blocks::{self, Block};
 use crate::kernels::broadcast::Broadcast;
 use crate::kernels::simd::Level;
 use crate::scalar::op::Code;
@@ -215,7 +214,7 @@ impl Plan {
                 Access::Full => size,
                 Access::Rows => rows,
                 Access::Columns => cols,
-                Access::Strided(layout) => layout.reach(),
+                Access::Strided(layout) => layout.reach()[0],
             },
         };
         let out = |&(value, _): &(usize, Owner)| {
@@ -365,7 +364,7 @@ impl Planner<'_> {
                 for (place, &arg) in places.iter_mut().zip(args) {
                     *place = self.place(arg, by_rows);
                 }
-                let Some((block, parameter)) = table::entry(*code, *from, *to) else {
+                let Some((block, parameter)) = blocks::entry(*code, *from, *to) else {
                     unreachable!("`supports` was asked")
                 };
                 let out = self.destination(value, by_rows, in_place);
@@ -403,7 +402,7 @@ impl Planner<'_> {
             None => matches!(self.recipe.inputs[value].0, Access::Rows),
             Some(op) => self.recipe.ops[op].extent() == Extent::Row,
         };
-        let loops = table::mixed(code, from)?;
+        let loops = blocks::mixed(code, from)?;
         if is_number(x) != is_number(y) {
             let side = usize::from(is_number(y));
             return Some((side, loops.number[side], 0));
@@ -443,7 +442,7 @@ impl Planner<'_> {
         let by_rows = op.extent() == Extent::Row;
         let (from, to) = (self.place(value, by_rows), (self.inputs() + out) as Place);
         if from != to {
-            let (block, dtype) = (table::copy(self.width(value)), op.dtype());
+            let (block, dtype) = (blocks::copy(self.width(value)), op.dtype());
             let map = Map { block, parameter: 0, code: Code::Copy, from: dtype, to: dtype, side: Side::None };
             self.body.push(Instruction { action: Action::Map(map), args: [from, 0, 0], out: to, by_rows });
         }

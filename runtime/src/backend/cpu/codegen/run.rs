@@ -7,14 +7,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use smallvec::SmallVec;
 
 use super::instruction::Action;
-use super::interpreter::loops::{read, wide, write};
 use super::plan::{Input, Plan, Prologue};
 use super::spec::{Access, Extent, Recipe};
 use super::tiling::{Ahead, Held, Span, Tile};
 use crate::array::pool::Buffer;
 use crate::backend::cpu::codegen::interned::Interned;
+use crate::kernels::blocks::expand;
 use crate::kernels::scratch::Scratch;
-use crate::kernels::simd::{Kernel, Level};
+use crate::kernels::simd::Level;
 use crate::kernels::threads;
 
 /// A fused kernel, ready to run.
@@ -430,37 +430,6 @@ impl Plan {
                     }
                 }
             }
-        }
-    }
-}
-
-/// Repeats each of `rows` numbers `cols` times.
-///
-/// # Safety
-/// `from` points to `rows` aligned numbers of this width, `to` to room for all.
-unsafe fn expand(width: usize, from: *const u8, rows: usize, cols: usize, to: *mut u8) {
-    // SAFETY: the caller vouches for both.
-    unsafe {
-        match width {
-            1 => wide(Expand(read::<u8>(from, rows), cols, write::<u8>(to, rows * cols))),
-            2 => wide(Expand(read::<u16>(from, rows), cols, write::<u16>(to, rows * cols))),
-            4 => wide(Expand(read::<u32>(from, rows), cols, write::<u32>(to, rows * cols))),
-            _ => wide(Expand(read::<u64>(from, rows), cols, write::<u64>(to, rows * cols))),
-        }
-    }
-}
-
-struct Expand<'a, T>(&'a [T], usize, &'a mut [T]);
-
-impl<T: Copy> Kernel for Expand<'_, T> {
-    type Output = ();
-    #[inline(always)]
-    fn run(self) {
-        if self.1 == 0 {
-            return;
-        }
-        for (&x, out) in self.0.iter().zip(self.2.chunks_exact_mut(self.1)) {
-            out.fill(x);
         }
     }
 }

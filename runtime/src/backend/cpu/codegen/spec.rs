@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 
 use crate::array::DType;
-use crate::backend::cpu::codegen::interpreter::table;
+use crate::kernels::blocks;
 use crate::kernels::broadcast::Broadcast;
 use crate::scalar::op::{Code, Folding};
 
@@ -153,5 +153,5 @@ impl Op {
 
 /// Whether there is a loop for a code: of a last argument of dtype `from` to a result of dtype `to`.
 pub(crate) fn supports(code: Code, from: DType, to: DType) -> bool {
-    table::entry(code, from, to).is_some()
+    blocks::entry(code, from, to).is_some()
 }

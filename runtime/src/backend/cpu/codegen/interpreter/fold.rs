@@ -1,10 +1,10 @@
 //! Folding rows of a tile, in the order in which the reduction kernels fold them.
 
-use super::loops::{read, wide, write};
 use crate::array::DType;
 use crate::array::dtype::dispatch;
+use crate::kernels::blocks::{read, write};
 use crate::kernels::reduce::{Fold, Max, Min, Prod, Sum, combine_rows, fold_run};
-use crate::kernels::simd::Kernel;
+use crate::kernels::simd::{Kernel, wide};
 use crate::scalar::op::Folding;
 
 /// Folds each of `rows` rows of `cols` elements to one.

@@ -1,6 +1,3 @@
 //! The interpreter of tile programs: one call through a table for each instruction and tile, vectorised loops within.
 
 pub(crate) mod fold;
-mod halves;
-pub(crate) mod loops;
-pub(crate) mod table;

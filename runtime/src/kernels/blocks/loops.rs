@@ -8,7 +8,7 @@ use std::marker::PhantomData;
 
 use bytemuck::Pod;
 
-use crate::kernels::simd::Kernel;
+use crate::kernels::simd::{Kernel, wide};
 use crate::scalar::arith::Arith;
 use crate::scalar::bits::Bits;
 use crate::scalar::cast::CastTo;
@@ -204,15 +204,6 @@ impl<F: Three> Kernel for ThreeLoop<'_, F> {
     }
 }
 
-/// Runs a loop compiled for the chosen instruction set; a build without optimisation has only one copy of each.
-#[inline]
-pub(crate) fn wide<K: Kernel<Output = ()>>(kernel: K) {
-    #[cfg(not(debug_assertions))]
-    crate::kernels::simd::run_at(crate::backend::cpu::codegen::level(), kernel);
-    #[cfg(debug_assertions)]
-    kernel.run();
-}
-
 /// # Safety
 /// As [`Block`].
 pub(crate) unsafe fn one<F: One>(args: [*const u8; 3], out: *mut u8, count: usize, _parameter: i32) {
@@ -302,6 +293,37 @@ pub(crate) unsafe fn with_rows<F: Two, const AT: usize, const FIRST: bool>(
     // SAFETY: as above.
     let out = unsafe { write(out, count) };
     wide(RowLoop::<F, FIRST>(rows, cols, x, out));
+}
+
+/// Repeats each of `rows` numbers `cols` times.
+///
+/// # Safety
+/// `from` points to `rows` aligned numbers of this width, `to` to room for all.
+pub(crate) unsafe fn expand(width: usize, from: *const u8, rows: usize, cols: usize, to: *mut u8) {
+    // SAFETY: the caller vouches for both.
+    unsafe {
+        match width {
+            1 => wide(Expand(read::<u8>(from, rows), cols, write::<u8>(to, rows * cols))),
+            2 => wide(Expand(read::<u16>(from, rows), cols, write::<u16>(to, rows * cols))),
+            4 => wide(Expand(read::<u32>(from, rows), cols, write::<u32>(to, rows * cols))),
+            _ => wide(Expand(read::<u64>(from, rows), cols, write::<u64>(to, rows * cols))),
+        }
+    }
+}
+
+struct Expand<'a, T>(&'a [T], usize, &'a mut [T]);
+
+impl<T: Copy> Kernel for Expand<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        if self.1 == 0 {
+            return;
+        }
+        for (&x, out) in self.0.iter().zip(self.2.chunks_exact_mut(self.1)) {
+            out.fill(x);
+        }
+    }
 }
 
 /// # Safety

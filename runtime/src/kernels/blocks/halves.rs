@@ -2,7 +2,7 @@
 
 use super::loops::{Three, Two, read, three, two, write};
 use crate::kernels::halves::Half;
-use crate::kernels::unary::integer_power_in_place;
+use crate::kernels::unary::integer_power;
 use crate::scalar::op::UnaryOp;
 
 /// Elements that are widened together.
@@ -86,35 +86,33 @@ pub(crate) unsafe fn half_compare<H: Half, F: Two<X = f32, Out = u8>, const SWAP
 
 /// # Safety
 /// As [`Block`](super::loops::Block).
-pub(crate) unsafe fn half_function<H: Half>(
+pub(super) unsafe fn half_function<H: Half>(
     args: [*const u8; 3],
     out: *mut u8,
     count: usize,
     parameter: i32,
 ) {
     // SAFETY: as above.
-    unsafe {
-        in_place::<H>(args, out, count, |block| UnaryOp::ALL[parameter as usize].map_piece_in_place(block));
-    }
+    unsafe { by_f32::<H>(args, out, count, &|x, out| UnaryOp::ALL[parameter as usize].map_piece(x, out)) };
 }
 
 /// # Safety
 /// As [`Block`](super::loops::Block).
-pub(crate) unsafe fn half_power<H: Half>(args: [*const u8; 3], out: *mut u8, count: usize, parameter: i32) {
+pub(super) unsafe fn half_power<H: Half>(args: [*const u8; 3], out: *mut u8, count: usize, parameter: i32) {
     // SAFETY: as above.
-    unsafe { in_place::<H>(args, out, count, |block| integer_power_in_place(block, parameter)) }
+    unsafe { by_f32::<H>(args, out, count, &|x, out| integer_power(x, parameter, out)) };
 }
 
 /// # Safety
 /// As [`Block`](super::loops::Block).
-unsafe fn in_place<H: Half>(args: [*const u8; 3], out: *mut u8, count: usize, f: impl Fn(&mut [f32])) {
+unsafe fn by_f32<H: Half>(args: [*const u8; 3], out: *mut u8, count: usize, f: &dyn Fn(&[f32], &mut [f32])) {
     // SAFETY: the caller vouches for both.
     let (x, out) = unsafe { (read::<H>(args[0], count), write::<H>(out, count)) };
-    let mut wide = [0f32; PIECE];
+    let (mut wide, mut result) = ([0f32; PIECE], [0f32; PIECE]);
     for (x, out) in x.chunks(PIECE).zip(out.chunks_mut(PIECE)) {
-        let wide = &mut wide[..x.len()];
+        let (wide, result) = (&mut wide[..x.len()], &mut result[..x.len()]);
         H::widen_slice(x, wide);
-        f(wide);
-        H::narrow_slice(wide, out);
+        f(wide, result);
+        H::narrow_slice(result, out);
     }
 }

@@ -1,0 +1,12 @@
+//! Vectorised interpretation: each function of elements is one loop over a block of memory, found in a table by function and
+//! dtype.
+//!
+//! Operations one by one and the interpreter of fused kernels run the same loops, so that there is one instance of each
+//! function and dtype, and not one for each way of calling it.
+
+mod halves;
+mod loops;
+mod table;
+
+pub(crate) use loops::{Block, expand, read, write};
+pub(crate) use table::{copy, entry, mixed};

@@ -12,7 +12,7 @@ use super::trace::{Axis, bind1};
 use crate::array::{Array, Aval, Shape};
 use crate::error::{Error, Result};
 use crate::kernels::arrays;
-use crate::scalar::op::Code;
+use crate::scalar::op::ScalarOp;
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct AddAny;
@@ -40,7 +40,7 @@ impl Primitive for AddAny {
         let (Some(x), Some(y), Some(out)) = (args.next(), args.next(), outs.next()) else {
             unreachable!("two arguments and one output")
         };
-        Ok(smallvec![arrays::elementwise(Code::Add, [x, y], out)])
+        Ok(smallvec![arrays::elementwise(ScalarOp::Add, [x, y], out)])
     }
 
     fn residuals(&self, _needs_grad: &[bool]) -> ResidualMask {
@@ -61,6 +61,6 @@ impl Primitive for AddAny {
     }
 
     fn fusible(&self) -> Option<Fusible> {
-        Some(Fusible::Elementwise(Code::Add))
+        Some(Fusible::Elementwise(ScalarOp::Add))
     }
 }

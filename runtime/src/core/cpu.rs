@@ -1,15 +1,16 @@
 //! What the CPU asks a primitive for.
 
 use crate::array::Shape;
-use crate::scalar::op::{Code, Folding};
+use crate::scalar::op::ScalarOp;
+use crate::scalar::reduce::ReduceOp;
 
 /// How a primitive fits into a fused kernel.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Fusible {
     /// It computes each element from those of its arguments, all of which broadcast to the output.
-    Elementwise(Code),
+    Elementwise(ScalarOp),
     /// It folds the elements along ascending axes.
-    Reduce(Folding, Shape),
+    Reduce(ReduceOp, Shape),
     /// Its output is its argument, element by element in row-major order, under another shape.
     Reshape,
 }

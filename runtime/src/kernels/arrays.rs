@@ -3,17 +3,17 @@
 use super::broadcast::Broadcast;
 use super::elementwise;
 use crate::array::{Array, Aval, DType};
-use crate::scalar::op::Code;
+use crate::scalar::op::ScalarOp;
 
 /// The elements in another dtype.
 pub(crate) fn convert(x: &Array, dtype: DType, weak: bool) -> Array {
     let out = Aval { shape: x.aval().shape.clone(), dtype, weak };
-    elementwise(Code::Cast, [x.clone()], out)
+    elementwise(ScalarOp::Cast, [x.clone()], out)
 }
 
 /// `op` of arguments that broadcast to the shape of `out`; written into an argument nobody else holds, if one has its shape and
 /// elements as wide.
-pub(crate) fn elementwise<const N: usize>(op: Code, args: [Array; N], out: Aval) -> Array {
+pub(crate) fn elementwise<const N: usize>(op: ScalarOp, args: [Array; N], out: Aval) -> Array {
     let dtypes = (args.each_ref().map(Array::dtype), out.dtype);
     let layout = Broadcast::new(&out.shape, args.each_ref().map(Array::shape));
     let mut args = args.map(Some);

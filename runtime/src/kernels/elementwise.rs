@@ -11,7 +11,7 @@ use super::broadcast::Broadcast;
 use super::simd::{Kernel, wide};
 use super::threads;
 use crate::array::DType;
-use crate::scalar::op::Code;
+use crate::scalar::op::ScalarOp;
 
 /// Elements of a block that is prepared: a few of them fit L1.
 const BLOCK: usize = 1024;
@@ -23,7 +23,7 @@ const BLOCK: usize = 1024;
 /// # Panics
 /// If there is no such operation, or sizes do not fit the layout.
 pub(crate) fn apply<const N: usize>(
-    op: Code,
+    op: ScalarOp,
     (from, to): ([DType; N], DType),
     layout: &Broadcast<N>,
     args: [Option<&[u8]>; N],
@@ -244,7 +244,7 @@ mod tests {
 
     /// What `op` gives, into new memory and into the memory of each argument that has the shape of the result.
     fn results<T: Pod, const N: usize>(
-        op: Code,
+        op: ScalarOp,
         dtype: DType,
         out_shape: &[usize],
         shapes: [&[usize]; N],
@@ -274,7 +274,7 @@ mod tests {
                 for &b in shapes {
                     let (x, y) = (values(a, 1, &of), values(b, 1000, &of));
                     let expected = |at| minus(x[read(shapes[0], a, at)], y[read(shapes[0], b, at)]);
-                    for out in results(Code::Sub, dtype, shapes[0], [a, b], [&x, &y]) {
+                    for out in results(ScalarOp::Sub, dtype, shapes[0], [a, b], [&x, &y]) {
                         assert!(out.iter().enumerate().all(|(at, &z)| z == expected(at)), "{a:?} {b:?}");
                     }
                 }
@@ -300,7 +300,7 @@ mod tests {
                             [(a, 1), (b, 1000), (c, -500)].map(|(s, from)| values(s, from, |i| i));
                         let at = |shape, at| read(shapes[0], shape, at);
                         let expected = |i| x[at(a, i)] * y[at(b, i)] + z[at(c, i)];
-                        for out in results(Code::MulAdd, DType::I32, shapes[0], [a, b, c], [&x, &y, &z]) {
+                        for out in results(ScalarOp::MulAdd, DType::I32, shapes[0], [a, b, c], [&x, &y, &z]) {
                             assert!(
                                 out.iter().enumerate().all(|(i, &z)| z == expected(i)),
                                 "{a:?} {b:?} {c:?}"
@@ -318,11 +318,12 @@ mod tests {
         let halves: Vec<f16> = all.clone().map(f16::from_bits).filter(|x| !x.is_nan()).collect();
         let brains: Vec<bf16> = all.map(bf16::from_bits).filter(|x| !x.is_nan()).collect();
         let shape: &[usize] = &[halves.len()];
-        for out in results(Code::Div, DType::F16, shape, [shape, &[]], [&halves, &[f16::from_f32(3.0)]]) {
+        for out in results(ScalarOp::Div, DType::F16, shape, [shape, &[]], [&halves, &[f16::from_f32(3.0)]]) {
             assert!(halves.iter().zip(&out).all(|(x, y)| *y == f16::from_f32(x.to_f32() / 3.0)));
         }
         let shape: &[usize] = &[brains.len()];
-        for out in results(Code::Div, DType::BF16, shape, [shape, &[]], [&brains, &[bf16::from_f32(3.0)]]) {
+        for out in results(ScalarOp::Div, DType::BF16, shape, [shape, &[]], [&brains, &[bf16::from_f32(3.0)]])
+        {
             assert!(brains.iter().zip(&out).all(|(x, y)| *y == bf16::from_f32(x.to_f32() / 3.0)));
         }
     }
@@ -333,7 +334,7 @@ mod tests {
         let layout = Broadcast::new(&[x.len()], [&[x.len()]]);
         let mut out = vec![0.0f64; x.len()];
         let dtypes = ([DType::I32], DType::F64);
-        apply(Code::Cast, dtypes, &layout, [Some(cast_slice(&x))], cast_slice_mut(&mut out));
+        apply(ScalarOp::Cast, dtypes, &layout, [Some(cast_slice(&x))], cast_slice_mut(&mut out));
         assert!(out.iter().zip(&x).all(|(&out, &x)| out == f64::from(x)));
     }
 
@@ -341,7 +342,7 @@ mod tests {
     fn work_on_several_threads_is_the_same() {
         let size = threads::THRESHOLD + 3;
         let x: Vec<f32> = (0..size).map(|i| i as f32).collect();
-        for out in results(Code::Add, DType::F32, &[size], [&[size], &[]], [&x, &[0.5]]) {
+        for out in results(ScalarOp::Add, DType::F32, &[size], [&[size], &[]], [&x, &[0.5]]) {
             assert!(out.iter().zip(&x).all(|(&out, &x)| out == x + 0.5));
         }
         let mut out = vec![0.0; size];

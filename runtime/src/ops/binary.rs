@@ -14,7 +14,7 @@ use crate::kernels::arrays;
 use crate::ops::{
     align, convert, cotangent, infer_elementwise, only, promoted, promoted_inexact, sum_to, unpack,
 };
-use crate::scalar::op::Code;
+use crate::scalar::op::ScalarOp;
 
 /// Arguments and output have one dtype.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -53,22 +53,22 @@ impl Binary {
         }
     }
 
-    fn code(self) -> Code {
+    fn code(self) -> ScalarOp {
         match self {
-            Add => Code::Add,
-            Sub => Code::Sub,
-            Mul => Code::Mul,
-            Div => Code::Div,
-            Rem => Code::Rem,
-            Pow => Code::Pow,
-            Max => Code::Max,
-            Min => Code::Min,
-            Atan2 => Code::Atan2,
-            And => Code::And,
-            Or => Code::Or,
-            Xor => Code::Xor,
-            ShiftLeft => Code::ShiftLeft,
-            ShiftRight => Code::ShiftRight,
+            Add => ScalarOp::Add,
+            Sub => ScalarOp::Sub,
+            Mul => ScalarOp::Mul,
+            Div => ScalarOp::Div,
+            Rem => ScalarOp::Rem,
+            Pow => ScalarOp::Pow,
+            Max => ScalarOp::Max,
+            Min => ScalarOp::Min,
+            Atan2 => ScalarOp::Atan2,
+            And => ScalarOp::And,
+            Or => ScalarOp::Or,
+            Xor => ScalarOp::Xor,
+            ShiftLeft => ScalarOp::ShiftLeft,
+            ShiftRight => ScalarOp::ShiftRight,
         }
     }
 

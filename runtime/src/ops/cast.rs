@@ -12,7 +12,7 @@ use crate::error::unwrap;
 use crate::error::{Error, Result};
 use crate::kernels::arrays;
 use crate::ops::{convert, cotangent, only, unpack};
-use crate::scalar::op::Code;
+use crate::scalar::op::ScalarOp;
 
 #[derive(Clone, PartialEq)]
 struct Cast {
@@ -30,11 +30,11 @@ impl Primitive for Cast {
     }
 
     fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
-        Ok(smallvec![arrays::elementwise::<1>(Code::Cast, unpack(args), only(outs))])
+        Ok(smallvec![arrays::elementwise::<1>(ScalarOp::Cast, unpack(args), only(outs))])
     }
 
     fn fusible(&self) -> Option<Fusible> {
-        Some(Fusible::Elementwise(Code::Cast))
+        Some(Fusible::Elementwise(ScalarOp::Cast))
     }
 
     fn residuals(&self, _needs_grad: &[bool]) -> ResidualMask {

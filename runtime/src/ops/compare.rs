@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::error::unwrap;
 use crate::kernels::arrays;
 use crate::ops::{align, infer_elementwise, only, promoted, unpack};
-use crate::scalar::op::Code;
+use crate::scalar::op::ScalarOp;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Compare {
@@ -24,14 +24,14 @@ enum Compare {
 }
 
 impl Compare {
-    fn code(self) -> Code {
+    fn code(self) -> ScalarOp {
         match self {
-            Compare::Eq => Code::Eq,
-            Compare::Ne => Code::Ne,
-            Compare::Lt => Code::Lt,
-            Compare::Le => Code::Le,
-            Compare::Gt => Code::Gt,
-            Compare::Ge => Code::Ge,
+            Compare::Eq => ScalarOp::Eq,
+            Compare::Ne => ScalarOp::Ne,
+            Compare::Lt => ScalarOp::Lt,
+            Compare::Le => ScalarOp::Le,
+            Compare::Gt => ScalarOp::Gt,
+            Compare::Ge => ScalarOp::Ge,
         }
     }
 }

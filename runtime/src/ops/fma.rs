@@ -15,7 +15,7 @@ use crate::error::unwrap;
 use crate::error::{Error, Result};
 use crate::kernels::arrays;
 use crate::ops::{align, broadcast_shapes, cotangent, infer_elementwise, only, promoted, sum_to, unpack};
-use crate::scalar::op::Code;
+use crate::scalar::op::ScalarOp;
 
 /// `x · a + b`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -34,11 +34,11 @@ impl Primitive for MulAdd {
     }
 
     fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
-        Ok(smallvec![arrays::elementwise::<3>(Code::MulAdd, unpack(args), only(outs))])
+        Ok(smallvec![arrays::elementwise::<3>(ScalarOp::MulAdd, unpack(args), only(outs))])
     }
 
     fn fusible(&self) -> Option<Fusible> {
-        Some(Fusible::Elementwise(Code::MulAdd))
+        Some(Fusible::Elementwise(ScalarOp::MulAdd))
     }
 
     fn residuals(&self, needs_grad: &[bool]) -> ResidualMask {

@@ -11,7 +11,7 @@ use crate::error::unwrap;
 use crate::error::{Error, Result};
 use crate::kernels::arrays;
 use crate::ops::{align, cotangent, infer_elementwise, only, promoted_inexact, sum_to, unpack};
-use crate::scalar::op::Code;
+use crate::scalar::op::ScalarOp;
 
 /// `max(x, y) + log1p(exp(-|x - y|))`.
 // A primitive, because a composition would have the wrong second derivative at ties: that of `max` and `|x|` is 0.
@@ -32,11 +32,11 @@ impl Primitive for LogAddExp {
     }
 
     fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
-        Ok(smallvec![arrays::elementwise::<2>(Code::LogAddExp, unpack(args), only(outs))])
+        Ok(smallvec![arrays::elementwise::<2>(ScalarOp::LogAddExp, unpack(args), only(outs))])
     }
 
     fn fusible(&self) -> Option<Fusible> {
-        Some(Fusible::Elementwise(Code::LogAddExp))
+        Some(Fusible::Elementwise(ScalarOp::LogAddExp))
     }
 
     fn residuals(&self, _needs_grad: &[bool]) -> ResidualMask {

@@ -14,7 +14,7 @@ use crate::error::unwrap;
 use crate::error::{Error, Result};
 use crate::kernels::reduce;
 use crate::ops::{axis_of, cotangent, only, unpack};
-use crate::scalar::op::Folding;
+use crate::scalar::reduce::ReduceOp;
 
 /// Over ascending axes, which the output is without.
 #[derive(Clone, PartialEq)]
@@ -90,10 +90,10 @@ impl Primitive for Reduce {
 
     fn fusible(&self) -> Option<Fusible> {
         let folding = match self.kind {
-            Kind::Sum => Folding::Sum,
-            Kind::Prod => Folding::Prod,
-            Kind::Max => Folding::Max,
-            Kind::Min => Folding::Min,
+            Kind::Sum => ReduceOp::Sum,
+            Kind::Prod => ReduceOp::Prod,
+            Kind::Max => ReduceOp::Max,
+            Kind::Min => ReduceOp::Min,
             Kind::Any | Kind::All => return None,
         };
         Some(Fusible::Reduce(folding, self.axes.clone()))

@@ -14,7 +14,7 @@ use crate::kernels::arrays;
 use crate::ops::{
     align, broadcast_shapes, convert, cotangent, infer_elementwise, only, promoted, sum_to, unpack,
 };
-use crate::scalar::op::Code;
+use crate::scalar::op::ScalarOp;
 
 #[derive(Clone, PartialEq)]
 struct Select;
@@ -33,11 +33,11 @@ impl Primitive for Select {
     }
 
     fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
-        Ok(smallvec![arrays::elementwise::<3>(Code::Select, unpack(args), only(outs))])
+        Ok(smallvec![arrays::elementwise::<3>(ScalarOp::Select, unpack(args), only(outs))])
     }
 
     fn fusible(&self) -> Option<Fusible> {
-        Some(Fusible::Elementwise(Code::Select))
+        Some(Fusible::Elementwise(ScalarOp::Select))
     }
 
     fn residuals(&self, _needs_grad: &[bool]) -> ResidualMask {
@@ -82,11 +82,11 @@ impl Primitive for Clamp {
     }
 
     fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
-        Ok(smallvec![arrays::elementwise::<3>(Code::Clamp, unpack(args), only(outs))])
+        Ok(smallvec![arrays::elementwise::<3>(ScalarOp::Clamp, unpack(args), only(outs))])
     }
 
     fn fusible(&self) -> Option<Fusible> {
-        Some(Fusible::Elementwise(Code::Clamp))
+        Some(Fusible::Elementwise(ScalarOp::Clamp))
     }
 
     fn residuals(&self, _needs_grad: &[bool]) -> ResidualMask {

@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::kernels::broadcast::Broadcast;
 use crate::kernels::{elementwise, transpose};
 use crate::ops::{addressable, axes_of, axis_of, broadcast_shapes, cotangent, only, prepend, sum_to, unpack};
-use crate::scalar::op::Code;
+use crate::scalar::op::ScalarOp;
 
 #[derive(Clone, PartialEq)]
 struct Broadcasted(Shape);
@@ -61,7 +61,7 @@ impl Primitive for Broadcasted {
     }
 
     fn fusible(&self) -> Option<Fusible> {
-        Some(Fusible::Elementwise(Code::Copy))
+        Some(Fusible::Elementwise(ScalarOp::Copy))
     }
 
     fn with_batch_size(&self, count: usize) -> Option<Arc<dyn Primitive>> {

@@ -9,5 +9,6 @@ pub mod cast;
 pub mod math;
 pub mod number;
 pub mod op;
+pub mod reduce;
 pub mod rounding;
 pub mod signed;

@@ -6,7 +6,7 @@ use super::math::Real;
 ///
 /// Unless said otherwise all arguments and the result have one dtype.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Code {
+pub enum ScalarOp {
     /// The element itself.
     Copy,
     /// The element in the dtype of the result.
@@ -77,31 +77,18 @@ pub enum Code {
     MulAdd,
 }
 
-impl Code {
+impl ScalarOp {
     /// The rough cost for one element, in the units of [`threads::split`](crate::kernels::threads::split).
     pub fn cost(self) -> usize {
         match self {
-            Code::Function(op) => op.cost(),
-            Code::Div => 4,
-            Code::LogAddExp => 10,
-            Code::Rem => 16,
-            Code::Pow | Code::Atan2 => 32,
+            ScalarOp::Function(op) => op.cost(),
+            ScalarOp::Div => 4,
+            ScalarOp::LogAddExp => 10,
+            ScalarOp::Rem => 16,
+            ScalarOp::Pow | ScalarOp::Atan2 => 32,
             _ => 1,
         }
     }
-}
-
-/// What many elements of a row, or of a column, become.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Folding {
-    /// Their sum.
-    Sum,
-    /// Their product.
-    Prod,
-    /// The largest, NaN if there is one.
-    Max,
-    /// The smallest, NaN if there is one.
-    Min,
 }
 
 /// Describes a function of one real number as a type, so that loops over it are compiled per function.

@@ -13,7 +13,7 @@ use crate::array::DType;
 use crate::array::DType::{BF16, Bool, F16, F32, F64, I32, I64, U8, U32};
 use crate::kernels::unary::integer_power;
 use crate::scalar::math::Real;
-use crate::scalar::op::Code;
+use crate::scalar::op::ScalarOp;
 use crate::scalar::op::UnaryOp;
 
 /// A loop and its parameter.
@@ -22,11 +22,11 @@ pub(crate) type Entry = (Block, i32);
 /// The loop of a code whose last argument is of dtype `from` and whose result is of dtype `to`.
 ///
 /// None if there is no such operation.
-pub(crate) fn entry(code: Code, from: DType, to: DType) -> Option<Entry> {
+pub(crate) fn entry(code: ScalarOp, from: DType, to: DType) -> Option<Entry> {
     let block = match code {
-        Code::Function(UnaryOp::Abs) => signed(from, Sign::Magnitude)?,
-        Code::Function(UnaryOp::Sign) => signed(from, Sign::Direction)?,
-        Code::Function(op) => {
+        ScalarOp::Function(UnaryOp::Abs) => signed(from, Sign::Magnitude)?,
+        ScalarOp::Function(UnaryOp::Sign) => signed(from, Sign::Direction)?,
+        ScalarOp::Function(op) => {
             let at = UnaryOp::ALL.iter().position(|&other| other == op)?;
             let block: Block = match from {
                 F32 => function::<f32>,
@@ -37,35 +37,39 @@ pub(crate) fn entry(code: Code, from: DType, to: DType) -> Option<Entry> {
             };
             return Some((block, at as i32));
         }
-        Code::Power(exponent) => return Some((power(from, exponent)?, exponent)),
-        Code::Copy => copy(from.size()),
-        Code::Cast => cast(from, to)?,
-        Code::Neg => signed(from, Sign::Negated)?,
-        Code::Relu => signed(from, Sign::Positive)?,
-        Code::IsFinite => signed(from, Sign::Finite)?,
-        Code::IsNan => signed(from, Sign::Nan)?,
-        Code::IsInf => signed(from, Sign::Infinite)?,
-        Code::Not => return Some((not(from)?, i32::from(from != Bool))),
-        Code::Select => match from.size() {
+        ScalarOp::Power(exponent) => return Some((power(from, exponent)?, exponent)),
+        ScalarOp::Copy => copy(from.size()),
+        ScalarOp::Cast => cast(from, to)?,
+        ScalarOp::Neg => signed(from, Sign::Negated)?,
+        ScalarOp::Relu => signed(from, Sign::Positive)?,
+        ScalarOp::IsFinite => signed(from, Sign::Finite)?,
+        ScalarOp::IsNan => signed(from, Sign::Nan)?,
+        ScalarOp::IsInf => signed(from, Sign::Infinite)?,
+        ScalarOp::Not => return Some((not(from)?, i32::from(from != Bool))),
+        ScalarOp::Select => match from.size() {
             1 => three::<Chosen<u8>>,
             2 => three::<Chosen<u16>>,
             4 => three::<Chosen<u32>>,
             _ => three::<Chosen<u64>>,
         },
-        Code::Clamp => clamp(from)?,
-        Code::MulAdd => mul_add(from)?,
-        Code::LogAddExp => match from {
+        ScalarOp::Clamp => clamp(from)?,
+        ScalarOp::MulAdd => mul_add(from)?,
+        ScalarOp::LogAddExp => match from {
             F32 => two::<LogSum<f32>>,
             F64 => two::<LogSum<f64>>,
             F16 => half_two::<f16, LogSum<f32>>,
             BF16 => half_two::<bf16, LogSum<f32>>,
             _ => return None,
         },
-        Code::Eq | Code::Ne | Code::Lt | Code::Le | Code::Gt | Code::Ge => compare(code, from),
-        Code::And | Code::Or | Code::Xor | Code::ShiftLeft | Code::ShiftRight => bits(code, from)?,
+        ScalarOp::Eq | ScalarOp::Ne | ScalarOp::Lt | ScalarOp::Le | ScalarOp::Gt | ScalarOp::Ge => {
+            compare(code, from)
+        }
+        ScalarOp::And | ScalarOp::Or | ScalarOp::Xor | ScalarOp::ShiftLeft | ScalarOp::ShiftRight => {
+            bits(code, from)?
+        }
         // Booleans are bytes of 0 and 1, so their sum is "or" and their product "and".
-        Code::Add | Code::Max if from == Bool => two::<Either<u8>>,
-        Code::Mul | Code::Min if from == Bool => two::<Both<u8>>,
+        ScalarOp::Add | ScalarOp::Max if from == Bool => two::<Either<u8>>,
+        ScalarOp::Mul | ScalarOp::Min if from == Bool => two::<Both<u8>>,
         _ => arithmetic(code, from)?,
     };
     Some((block, 0))
@@ -78,7 +82,7 @@ pub(crate) struct Mixed {
 }
 
 /// Those of the commonest functions.
-pub(crate) fn mixed(code: Code, dtype: DType) -> Option<Mixed> {
+pub(crate) fn mixed(code: ScalarOp, dtype: DType) -> Option<Mixed> {
     macro_rules! of {
         ($f:ident) => {
             Mixed {
@@ -97,16 +101,16 @@ pub(crate) fn mixed(code: Code, dtype: DType) -> Option<Mixed> {
         return None;
     }
     Some(match code {
-        Code::Add => of!(Plus),
-        Code::Sub => of!(Minus),
-        Code::Mul => of!(Times),
-        Code::Div => of!(Over),
-        Code::Max => of!(Larger),
-        Code::Min => of!(Smaller),
-        Code::Lt => of!(Less),
-        Code::Le => of!(LessOrEqual),
-        Code::Gt => of!(swapped Less),
-        Code::Ge => of!(swapped LessOrEqual),
+        ScalarOp::Add => of!(Plus),
+        ScalarOp::Sub => of!(Minus),
+        ScalarOp::Mul => of!(Times),
+        ScalarOp::Div => of!(Over),
+        ScalarOp::Max => of!(Larger),
+        ScalarOp::Min => of!(Smaller),
+        ScalarOp::Lt => of!(Less),
+        ScalarOp::Le => of!(LessOrEqual),
+        ScalarOp::Gt => of!(swapped Less),
+        ScalarOp::Ge => of!(swapped LessOrEqual),
         _ => return None,
     })
 }
@@ -139,15 +143,15 @@ fn signed(dtype: DType, what: Sign) -> Option<Block> {
     }))
 }
 
-fn compare(code: Code, dtype: DType) -> Block {
+fn compare(code: ScalarOp, dtype: DType) -> Block {
     macro_rules! of {
         ($t:ty) => {
             match code {
-                Code::Eq => two::<Equal<$t>> as Block,
-                Code::Ne => two::<Unequal<$t>>,
-                Code::Lt => two::<Less<$t>>,
-                Code::Le => two::<LessOrEqual<$t>>,
-                Code::Gt => swapped::<Less<$t>>,
+                ScalarOp::Eq => two::<Equal<$t>> as Block,
+                ScalarOp::Ne => two::<Unequal<$t>>,
+                ScalarOp::Lt => two::<Less<$t>>,
+                ScalarOp::Le => two::<LessOrEqual<$t>>,
+                ScalarOp::Gt => swapped::<Less<$t>>,
                 _ => swapped::<LessOrEqual<$t>>,
             }
         };
@@ -155,11 +159,11 @@ fn compare(code: Code, dtype: DType) -> Block {
     macro_rules! of_half {
         ($t:ty) => {
             match code {
-                Code::Eq => half_compare::<$t, Equal<f32>, false> as Block,
-                Code::Ne => half_compare::<$t, Unequal<f32>, false>,
-                Code::Lt => half_compare::<$t, Less<f32>, false>,
-                Code::Le => half_compare::<$t, LessOrEqual<f32>, false>,
-                Code::Gt => half_compare::<$t, Less<f32>, true>,
+                ScalarOp::Eq => half_compare::<$t, Equal<f32>, false> as Block,
+                ScalarOp::Ne => half_compare::<$t, Unequal<f32>, false>,
+                ScalarOp::Lt => half_compare::<$t, Less<f32>, false>,
+                ScalarOp::Le => half_compare::<$t, LessOrEqual<f32>, false>,
+                ScalarOp::Gt => half_compare::<$t, Less<f32>, true>,
                 _ => half_compare::<$t, LessOrEqual<f32>, true>,
             }
         };
@@ -176,19 +180,19 @@ fn compare(code: Code, dtype: DType) -> Block {
     }
 }
 
-fn arithmetic(code: Code, dtype: DType) -> Option<Block> {
+fn arithmetic(code: ScalarOp, dtype: DType) -> Option<Block> {
     macro_rules! of {
         ($t:ty) => {
             match code {
-                Code::Add => two::<Plus<$t>> as Block,
-                Code::Sub => two::<Minus<$t>>,
-                Code::Mul => two::<Times<$t>>,
-                Code::Div => two::<Over<$t>>,
-                Code::Rem => two::<Modulo<$t>>,
-                Code::Pow => two::<Raised<$t>>,
-                Code::Max => two::<Larger<$t>>,
-                Code::Min => two::<Smaller<$t>>,
-                Code::Atan2 if dtype.is_float() => two::<Angle<$t>>,
+                ScalarOp::Add => two::<Plus<$t>> as Block,
+                ScalarOp::Sub => two::<Minus<$t>>,
+                ScalarOp::Mul => two::<Times<$t>>,
+                ScalarOp::Div => two::<Over<$t>>,
+                ScalarOp::Rem => two::<Modulo<$t>>,
+                ScalarOp::Pow => two::<Raised<$t>>,
+                ScalarOp::Max => two::<Larger<$t>>,
+                ScalarOp::Min => two::<Smaller<$t>>,
+                ScalarOp::Atan2 if dtype.is_float() => two::<Angle<$t>>,
                 _ => return None,
             }
         };
@@ -196,15 +200,15 @@ fn arithmetic(code: Code, dtype: DType) -> Option<Block> {
     macro_rules! of_half {
         ($t:ty) => {
             match code {
-                Code::Add => half_two::<$t, Plus<f32>> as Block,
-                Code::Sub => half_two::<$t, Minus<f32>>,
-                Code::Mul => half_two::<$t, Times<f32>>,
-                Code::Div => half_two::<$t, Over<f32>>,
-                Code::Rem => half_two::<$t, Modulo<f32>>,
-                Code::Pow => half_two::<$t, Raised<f32>>,
-                Code::Max => half_two::<$t, Larger<f32>>,
-                Code::Min => half_two::<$t, Smaller<f32>>,
-                Code::Atan2 => half_two::<$t, Angle<f32>>,
+                ScalarOp::Add => half_two::<$t, Plus<f32>> as Block,
+                ScalarOp::Sub => half_two::<$t, Minus<f32>>,
+                ScalarOp::Mul => half_two::<$t, Times<f32>>,
+                ScalarOp::Div => half_two::<$t, Over<f32>>,
+                ScalarOp::Rem => half_two::<$t, Modulo<f32>>,
+                ScalarOp::Pow => half_two::<$t, Raised<f32>>,
+                ScalarOp::Max => half_two::<$t, Larger<f32>>,
+                ScalarOp::Min => half_two::<$t, Smaller<f32>>,
+                ScalarOp::Atan2 => half_two::<$t, Angle<f32>>,
                 _ => return None,
             }
         };
@@ -222,14 +226,14 @@ fn arithmetic(code: Code, dtype: DType) -> Option<Block> {
     })
 }
 
-fn bits(code: Code, dtype: DType) -> Option<Block> {
+fn bits(code: ScalarOp, dtype: DType) -> Option<Block> {
     macro_rules! of {
         ($t:ty) => {
             match code {
-                Code::And => two::<Both<$t>> as Block,
-                Code::Or => two::<Either<$t>>,
-                Code::Xor => two::<OneOf<$t>>,
-                Code::ShiftLeft => two::<Left<$t>>,
+                ScalarOp::And => two::<Both<$t>> as Block,
+                ScalarOp::Or => two::<Either<$t>>,
+                ScalarOp::Xor => two::<OneOf<$t>>,
+                ScalarOp::ShiftLeft => two::<Left<$t>>,
                 _ => two::<Right<$t>>,
             }
         };

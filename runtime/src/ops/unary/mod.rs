@@ -21,7 +21,7 @@ use crate::core::rewrite::{Match, Operand, Rewrite};
 use crate::core::trace::{Axis, bind1};
 use crate::error::{Error, Result};
 use crate::kernels::arrays;
-use crate::scalar::op::Code;
+use crate::scalar::op::ScalarOp;
 use crate::scalar::op::UnaryOp;
 
 /// Argument and output have one dtype, but for the questions, which give booleans.
@@ -43,15 +43,15 @@ pub(crate) enum Unary {
 use Unary::{Function, IsFinite, IsInf, IsNan, Neg, Not, Relu};
 
 impl Unary {
-    fn code(self) -> Code {
+    fn code(self) -> ScalarOp {
         match self {
-            Neg => Code::Neg,
-            Not => Code::Not,
-            Relu => Code::Relu,
-            IsFinite => Code::IsFinite,
-            IsNan => Code::IsNan,
-            IsInf => Code::IsInf,
-            Function(op) => Code::Function(op),
+            Neg => ScalarOp::Neg,
+            Not => ScalarOp::Not,
+            Relu => ScalarOp::Relu,
+            IsFinite => ScalarOp::IsFinite,
+            IsNan => ScalarOp::IsNan,
+            IsInf => ScalarOp::IsInf,
+            Function(op) => ScalarOp::Function(op),
         }
     }
 

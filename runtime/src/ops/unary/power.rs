@@ -12,7 +12,7 @@ use crate::error::unwrap;
 use crate::error::{Error, Result};
 use crate::kernels::arrays;
 use crate::ops::{convert, cotangent, only, unpack};
-use crate::scalar::op::Code;
+use crate::scalar::op::ScalarOp;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct IntegerPower(pub(crate) i32);
@@ -35,7 +35,7 @@ impl Primitive for IntegerPower {
     }
 
     fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
-        Ok(smallvec![arrays::elementwise::<1>(Code::Power(self.0), unpack(args), only(outs))])
+        Ok(smallvec![arrays::elementwise::<1>(ScalarOp::Power(self.0), unpack(args), only(outs))])
     }
 
     fn residuals(&self, _needs_grad: &[bool]) -> ResidualMask {
@@ -64,7 +64,7 @@ impl Primitive for IntegerPower {
     }
 
     fn fusible(&self) -> Option<Fusible> {
-        Some(Fusible::Elementwise(Code::Power(self.0)))
+        Some(Fusible::Elementwise(ScalarOp::Power(self.0)))
     }
 
     fn simplify(&self, _args: &[Match<'_>]) -> Option<Rewrite> {

@@ -4,7 +4,8 @@ use crate::array::DType;
 use crate::backend::cpu::codegen::assembler::Native;
 use crate::backend::cpu::codegen::interpreter::fold::FoldRows;
 use crate::kernels::blocks::Block;
-use crate::scalar::op::{Code, Folding};
+use crate::scalar::op::ScalarOp;
+use crate::scalar::reduce::ReduceOp;
 
 /// The place of a value of a tile: inputs come first, then results, then slots.
 pub(super) type Place = u16;
@@ -24,7 +25,7 @@ pub(super) enum Action {
     /// Reads an input that is broadcast in another way.
     Gather,
     /// Folds each row, by a loop for a folding and a dtype.
-    Rows(FoldRows, Folding, DType),
+    Rows(FoldRows, ReduceOp, DType),
     /// Adds to the accumulators of a root.
     Root(usize),
     /// Many of the others at once.
@@ -35,7 +36,7 @@ pub(super) enum Action {
 pub(super) struct Map {
     pub block: Block,
     pub parameter: i32,
-    pub code: Code,
+    pub code: ScalarOp,
     /// The dtype of the last argument, and of the result.
     pub from: DType,
     pub to: DType,
@@ -56,28 +57,28 @@ impl Map {
     /// How many arguments it has.
     pub fn args(&self) -> usize {
         match self.code {
-            Code::Select | Code::Clamp | Code::MulAdd => 3,
-            Code::Add
-            | Code::Sub
-            | Code::Mul
-            | Code::Div
-            | Code::Rem
-            | Code::Pow
-            | Code::Max
-            | Code::Min
-            | Code::Atan2
-            | Code::And
-            | Code::Or
-            | Code::Xor
-            | Code::ShiftLeft
-            | Code::ShiftRight
-            | Code::LogAddExp
-            | Code::Eq
-            | Code::Ne
-            | Code::Lt
-            | Code::Le
-            | Code::Gt
-            | Code::Ge => 2,
+            ScalarOp::Select | ScalarOp::Clamp | ScalarOp::MulAdd => 3,
+            ScalarOp::Add
+            | ScalarOp::Sub
+            | ScalarOp::Mul
+            | ScalarOp::Div
+            | ScalarOp::Rem
+            | ScalarOp::Pow
+            | ScalarOp::Max
+            | ScalarOp::Min
+            | ScalarOp::Atan2
+            | ScalarOp::And
+            | ScalarOp::Or
+            | ScalarOp::Xor
+            | ScalarOp::ShiftLeft
+            | ScalarOp::ShiftRight
+            | ScalarOp::LogAddExp
+            | ScalarOp::Eq
+            | ScalarOp::Ne
+            | ScalarOp::Lt
+            | ScalarOp::Le
+            | ScalarOp::Gt
+            | ScalarOp::Ge => 2,
             _ => 1,
         }
     }

@@ -1,6 +1,6 @@
 //! Many elementwise operations and reductions in one pass over memory.
 //!
-//! A `Recipe` says what is computed of each element; `Fused` runs it over tiles that stay in the nearest cache: one
+//! A `KernelSpec` says what is computed of each element; `Fused` runs it over tiles that stay in the nearest cache: one
 //! indirect call for each operation and tile, vectorised loops within. Elementwise operations perform the very roundings
 //! they perform one by one. Tiles, and the order in which reductions combine them, depend on shapes alone, so results do not depend
 //! on the number of threads.
@@ -24,4 +24,4 @@ mod tiling;
 
 pub(crate) use plan::{LONGEST_ROW, access};
 pub(crate) use run::{Fused, Source};
-pub(crate) use spec::{Access, Extent, Op, Owner, Recipe, supports};
+pub(crate) use spec::{Access, IterationSpace, KernelSpec, Op, Owner, supports};

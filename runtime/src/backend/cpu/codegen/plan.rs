@@ -7,11 +7,11 @@ use crate::array::DType;
 use crate::backend::cpu::codegen::assembler;
 use crate::backend::cpu::codegen::assembler::Pages;
 use crate::backend::cpu::codegen::interpreter::fold::{FoldColumns, fold_columns, fold_rows};
-use crate::backend::cpu::codegen::spec::{Access, Extent, Op, Owner, Recipe};
+use crate::backend::cpu::codegen::spec::{Access, IterationSpace, KernelSpec, Op, Owner};
 use crate::kernels::blocks::{self, Block};
 use crate::kernels::broadcast::Broadcast;
 use crate::kernels::simd::Level;
-use crate::scalar::op::Code;
+use crate::scalar::op::ScalarOp;
 
 /// What is made once, before the first tile.
 pub(super) enum Prologue {
@@ -93,7 +93,7 @@ pub(super) struct Input {
 pub(super) struct Out {
     pub width: usize,
     pub count: usize,
-    pub extent: Extent,
+    pub extent: IterationSpace,
 }
 
 /// Elements of a tile, if rows are shorter: as many as the nearest cache has room for, so that calls weigh little.
@@ -114,7 +114,7 @@ enum Loops {
 }
 
 struct Planner<'a> {
-    recipe: &'a Recipe,
+    recipe: &'a KernelSpec,
     tile_rows: usize,
     prologue: Vec<(Prologue, usize, Place)>,
     body: Vec<Instruction>,
@@ -125,7 +125,7 @@ struct Planner<'a> {
 }
 
 impl Plan {
-    pub fn new(recipe: &Recipe) -> Plan {
+    pub fn new(recipe: &KernelSpec) -> Plan {
         let mut plan = Plan::of(recipe, recipe.cols);
         plan.parts.push(Part { first_tile: 0, size: plan.size, cols: plan.cols });
         let inputs = plan.inputs.iter().map(|input| input.count * input.width);
@@ -134,7 +134,7 @@ impl Plan {
     }
 
     /// For arrays of these sizes, all computed by a recipe that knows no rows.
-    pub fn bundle(recipe: &Recipe, sizes: &[usize]) -> Plan {
+    pub fn bundle(recipe: &KernelSpec, sizes: &[usize]) -> Plan {
         let mut plan = Plan::of(recipe, usize::MAX);
         plan.size = sizes.iter().sum();
         let mut first_tile = 0;
@@ -148,7 +148,7 @@ impl Plan {
         plan
     }
 
-    fn of(recipe: &Recipe, cols: usize) -> Plan {
+    fn of(recipe: &KernelSpec, cols: usize) -> Plan {
         let [rest @ .., smallest] = TILES;
         let mut plans = rest.into_iter().map(|tile| Plan::with_tile(recipe, cols, tile, Loops::Interpreted));
         plans
@@ -159,7 +159,7 @@ impl Plan {
     /// The same plan with loops that are assembled for it, where the machine and the system allow that.
     ///
     /// Tiles are the same, and so is the order of all sums.
-    pub fn native(&self, recipe: &Recipe) -> Option<Plan> {
+    pub fn native(&self, recipe: &KernelSpec) -> Option<Plan> {
         if Level::best() < Level::Native {
             return None;
         }
@@ -172,9 +172,9 @@ impl Plan {
         Some(Plan { size: self.size, is_far: self.is_far, parts, in_place, ..plan })
     }
 
-    fn with_tile(recipe: &Recipe, cols: usize, asked: usize, loops: Loops) -> Plan {
+    fn with_tile(recipe: &KernelSpec, cols: usize, asked: usize, loops: Loops) -> Plan {
         let (size, tile) = (recipe.size, asked);
-        let folds = recipe.ops.iter().any(|op| op.extent() == Extent::Row);
+        let folds = recipe.ops.iter().any(|op| op.extent() == IterationSpace::Row);
         let rows = (size / cols.max(1)).max(1);
         let tile_rows = if cols <= tile || folds { (tile / cols.max(1)).clamp(1, rows) } else { 0 };
         let tile = if tile_rows == 0 { tile } else { tile_rows * cols };
@@ -220,10 +220,10 @@ impl Plan {
         let out = |&(value, _): &(usize, Owner)| {
             let op = &recipe.ops[value - recipe.inputs.len()];
             let count = match op.extent() {
-                Extent::Full => size,
-                Extent::Row => rows,
-                Extent::Column => cols,
-                Extent::Total => 1,
+                IterationSpace::Full => size,
+                IterationSpace::Row => rows,
+                IterationSpace::Column => cols,
+                IterationSpace::Total => 1,
             };
             Out { width: op.dtype().size(), count, extent: op.extent() }
         };
@@ -240,7 +240,7 @@ impl Plan {
             bytes,
             roots,
             root_bytes,
-            work: recipe.ops.iter().filter(|op| op.extent() != Extent::Row).map(Op::cost).sum(),
+            work: recipe.ops.iter().filter(|op| op.extent() != IterationSpace::Row).map(Op::cost).sum(),
             in_place,
             parts: Vec::new(),
             is_far: false,
@@ -252,7 +252,7 @@ impl Plan {
 }
 
 /// Which input each result may overwrite.
-fn pairs(recipe: &Recipe) -> Vec<Option<usize>> {
+fn pairs(recipe: &KernelSpec) -> Vec<Option<usize>> {
     let mut free = recipe.dying.clone();
     let op = |value: usize| &recipe.ops[value - recipe.inputs.len()];
     if let Some((input, _)) = recipe.over {
@@ -268,7 +268,7 @@ fn pairs(recipe: &Recipe) -> Vec<Option<usize>> {
             let (access, dtype) = &recipe.inputs[*input];
             free[*input] == Some(owner)
                 && matches!(access, Access::Full)
-                && op(value).extent() == Extent::Full
+                && op(value).extent() == IterationSpace::Full
                 && dtype.size() == op(value).dtype().size()
         };
         let input = (0..recipe.inputs.len()).find(fits)?;
@@ -345,7 +345,7 @@ impl Planner<'_> {
         let recipe = self.recipe;
         let value = self.inputs() + at;
         let op = &recipe.ops[at];
-        let by_rows = op.extent() == Extent::Row;
+        let by_rows = op.extent() == IterationSpace::Row;
         match op {
             Op::Map { code, args, from, to, .. }
                 if let Some((side, block, cols)) = self.mixed(*code, args, *from, by_rows) =>
@@ -380,12 +380,12 @@ impl Planner<'_> {
                     return;
                 }
                 let fold = fold_columns(*folding, *dtype);
-                let cols = if *extent == Extent::Total { 1 } else { recipe.cols };
+                let cols = if *extent == IterationSpace::Total { 1 } else { recipe.cols };
                 let out = recipe.outs.iter().position(|&(out, _)| out == value);
                 let out = out.unwrap_or_else(|| unreachable!("what is known at the end is a result"));
                 let action = Action::Root(roots.len());
                 self.body.push(Instruction { action, args, out: 0, by_rows: false });
-                let is_total = *extent == Extent::Total;
+                let is_total = *extent == IterationSpace::Total;
                 let bytes = (cols * fold.width).next_multiple_of(LINE);
                 let (offset, recent, tile) = (*root_bytes, *root_bytes + bytes, *root_bytes + 2 * bytes);
                 roots.push(Root { fold, cols, out, offset, recent, tile, is_total });
@@ -395,12 +395,18 @@ impl Planner<'_> {
     }
 
     /// Which of two arguments is a single number, or one for each row, and the loop for that; rows have so many elements.
-    fn mixed(&self, code: Code, args: &[usize], from: DType, by_rows: bool) -> Option<(usize, Block, i32)> {
+    fn mixed(
+        &self,
+        code: ScalarOp,
+        args: &[usize],
+        from: DType,
+        by_rows: bool,
+    ) -> Option<(usize, Block, i32)> {
         let &[x, y] = args else { return None };
         let is_number = |value: usize| matches!(self.recipe.inputs.get(value), Some((Access::One, _)));
         let is_row = |value: usize| match value.checked_sub(self.inputs()) {
             None => matches!(self.recipe.inputs[value].0, Access::Rows),
-            Some(op) => self.recipe.ops[op].extent() == Extent::Row,
+            Some(op) => self.recipe.ops[op].extent() == IterationSpace::Row,
         };
         let loops = blocks::mixed(code, from)?;
         if is_number(x) != is_number(y) {
@@ -436,14 +442,15 @@ impl Planner<'_> {
     /// Copies a result that waits in a slot.
     fn finish(&mut self, out: usize, value: usize) {
         let op = &self.recipe.ops[value - self.inputs()];
-        if matches!(op.extent(), Extent::Column | Extent::Total) {
+        if matches!(op.extent(), IterationSpace::Column | IterationSpace::Total) {
             return;
         }
-        let by_rows = op.extent() == Extent::Row;
+        let by_rows = op.extent() == IterationSpace::Row;
         let (from, to) = (self.place(value, by_rows), (self.inputs() + out) as Place);
         if from != to {
             let (block, dtype) = (blocks::copy(self.width(value)), op.dtype());
-            let map = Map { block, parameter: 0, code: Code::Copy, from: dtype, to: dtype, side: Side::None };
+            let map =
+                Map { block, parameter: 0, code: ScalarOp::Copy, from: dtype, to: dtype, side: Side::None };
             self.body.push(Instruction { action: Action::Map(map), args: [from, 0, 0], out: to, by_rows });
         }
     }

@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 
 use super::instruction::Action;
 use super::plan::{Input, Plan, Prologue};
-use super::spec::{Access, Extent, Recipe};
+use super::spec::{Access, IterationSpace, KernelSpec};
 use super::tiling::{Ahead, Held, Span, Tile};
 use crate::array::pool::Buffer;
 use crate::backend::cpu::codegen::interned::Interned;
@@ -19,7 +19,7 @@ use crate::kernels::threads;
 
 /// A fused kernel, ready to run.
 pub(crate) struct Fused {
-    recipe: Arc<Recipe>,
+    recipe: Arc<KernelSpec>,
     plan: Plan,
     /// The plan with assembled loops.
     native: Option<Plan>,
@@ -79,39 +79,40 @@ thread_local! {
 ///
 /// A loop that is unrolled, or a model of many equal layers, is many times the same kernel. One that is shared is assembled
 /// once, and stays in the caches of instructions and data while the program goes from one step to the next.
-static KERNELS: Interned<(Arc<Recipe>, Box<[usize]>), Fused> = Interned::new();
+static KERNELS: Interned<(Arc<KernelSpec>, Box<[usize]>), Fused> = Interned::new();
 
 /// Numbers runs whose pieces come one after another.
 static RUNS: AtomicU64 = AtomicU64::new(1);
 
 impl Fused {
     /// The kernel of a recipe: the same for all who hold one of an equal recipe.
-    pub(crate) fn shared(recipe: Recipe) -> Arc<Fused> {
+    pub(crate) fn shared(recipe: KernelSpec) -> Arc<Fused> {
         KERNELS.get((Arc::new(recipe), Box::default()), |(recipe, _)| Fused::of(Plan::new(recipe), recipe))
     }
 
     /// A shared kernel for several arrays, whose inputs and results follow each other, array by array.
     ///
     /// Single numbers are the same for all arrays.
-    pub(crate) fn bundle(recipe: Recipe, sizes: Box<[usize]>) -> Arc<Fused> {
-        let make =
-            |(recipe, sizes): &(Arc<Recipe>, Box<[usize]>)| Fused::of(Plan::bundle(recipe, sizes), recipe);
+    pub(crate) fn bundle(recipe: KernelSpec, sizes: Box<[usize]>) -> Arc<Fused> {
+        let make = |(recipe, sizes): &(Arc<KernelSpec>, Box<[usize]>)| {
+            Fused::of(Plan::bundle(recipe, sizes), recipe)
+        };
         KERNELS.get((Arc::new(recipe), sizes), make)
     }
 
     /// A kernel of one's own.
     #[cfg(test)]
-    pub(super) fn new(recipe: &Recipe) -> Fused {
+    pub(super) fn new(recipe: &KernelSpec) -> Fused {
         Fused::of(Plan::new(recipe), &Arc::new(recipe.clone()))
     }
 
-    fn of(plan: Plan, recipe: &Arc<Recipe>) -> Fused {
+    fn of(plan: Plan, recipe: &Arc<KernelSpec>) -> Fused {
         let native = plan.native(recipe);
         Fused { recipe: recipe.clone(), plan, native }
     }
 
     /// What is computed; of each array, if there are several.
-    pub(crate) fn recipe(&self) -> &Recipe {
+    pub(crate) fn recipe(&self) -> &KernelSpec {
         &self.recipe
     }
 
@@ -192,7 +193,8 @@ impl Plan {
         assert_eq!(outs.len(), parts * plan.outs.len(), "number of results");
         for (part, outs) in plan.parts.iter().zip(outs.chunks(plan.outs.len().max(1))) {
             for (out, described) in outs.iter().zip(&plan.outs) {
-                let count = if described.extent == Extent::Full { part.size } else { described.count };
+                let count =
+                    if described.extent == IterationSpace::Full { part.size } else { described.count };
                 assert_eq!(out.len(), count * described.width, "bytes of a result");
             }
         }
@@ -337,9 +339,9 @@ impl Plan {
             }
             for (i, out) in plan.outs.iter().enumerate() {
                 let at = match out.extent {
-                    Extent::Full => tile.first,
-                    Extent::Row => tile.row,
-                    Extent::Column | Extent::Total => continue,
+                    IterationSpace::Full => tile.first,
+                    IterationSpace::Row => tile.row,
+                    IterationSpace::Column | IterationSpace::Total => continue,
                 };
                 places[inputs + i] = match &span {
                     // SAFETY: as above.

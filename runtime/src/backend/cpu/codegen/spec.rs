@@ -5,13 +5,14 @@ use smallvec::SmallVec;
 use crate::array::DType;
 use crate::kernels::blocks;
 use crate::kernels::broadcast::Broadcast;
-use crate::scalar::op::{Code, Folding};
+use crate::scalar::op::ScalarOp;
+use crate::scalar::reduce::ReduceOp;
 
 /// A fused computation over `size` elements in rows of `cols`.
 ///
 /// Values are numbered: the inputs first, then the result of each operation.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub(crate) struct Recipe {
+pub(crate) struct KernelSpec {
     /// Elements of the whole space.
     pub size: usize,
     /// Elements of a row; all of them, where nothing happens along rows.
@@ -52,7 +53,7 @@ pub(crate) enum Owner {
 
 /// How many numbers a value has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Extent {
+pub(crate) enum IterationSpace {
     /// One for each element.
     Full,
     /// One for each row.
@@ -66,36 +67,36 @@ pub(crate) enum Extent {
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Op {
     /// A function of elements; `from` is the dtype of the last argument.
-    Map { code: Code, args: SmallVec<[usize; 3]>, from: DType, to: DType, extent: Extent },
+    Map { code: ScalarOp, args: SmallVec<[usize; 3]>, from: DType, to: DType, extent: IterationSpace },
     /// All elements of each row (`Row`), of each column (`Column`), or all there are (`Total`).
-    Fold { folding: Folding, arg: usize, dtype: DType, extent: Extent },
+    Fold { folding: ReduceOp, arg: usize, dtype: DType, extent: IterationSpace },
 }
 
-impl Recipe {
+impl KernelSpec {
     /// The first result that the numbers of an input may be overwritten with, piece by piece as they arrive, if the recipe can
     /// be computed of pieces at all; and the elements a piece has to be whole rows of, if so.
     pub fn epilogue(&self, input: usize) -> Option<(usize, Option<usize>)> {
         let (access, dtype) = &self.inputs[input];
-        let is_partial = |op: &Op| matches!(op.extent(), Extent::Column | Extent::Total);
+        let is_partial = |op: &Op| matches!(op.extent(), IterationSpace::Column | IterationSpace::Total);
         if !matches!(access, Access::Full) || self.ops.iter().any(is_partial) {
             return None;
         }
         let op = |value: usize| &self.ops[value - self.inputs.len()];
-        let fits = |op: &Op| op.extent() == Extent::Full && op.dtype().size() == dtype.size();
+        let fits = |op: &Op| op.extent() == IterationSpace::Full && op.dtype().size() == dtype.size();
         let result = self.outs.iter().position(|&(value, _)| fits(op(value)))?;
-        let by_rows = self.ops.iter().any(|op| op.extent() == Extent::Row);
+        let by_rows = self.ops.iter().any(|op| op.extent() == IterationSpace::Row);
         Some((result, by_rows.then_some(self.cols)))
     }
 
     /// Whether arrays of other sizes can be computed along, by the same operations with the same single numbers.
     pub fn is_elementwise(&self) -> bool {
         self.inputs.iter().all(|(access, _)| matches!(access, Access::One | Access::Full))
-            && self.ops.iter().all(|op| matches!(op, Op::Map { extent: Extent::Full, .. }))
+            && self.ops.iter().all(|op| matches!(op, Op::Map { extent: IterationSpace::Full, .. }))
             && self.over.is_none()
     }
 
     /// Whether another recipe performs the same operations, on arrays of any size.
-    pub fn resembles(&self, other: &Recipe) -> bool {
+    pub fn resembles(&self, other: &KernelSpec) -> bool {
         let same_op = |(a, b): (&Op, &Op)| match (a, b) {
             (
                 Op::Map { code, args, from, to, extent },
@@ -130,7 +131,7 @@ impl Op {
         }
     }
 
-    pub(super) fn extent(&self) -> Extent {
+    pub(super) fn extent(&self) -> IterationSpace {
         match self {
             Op::Map { extent, .. } | Op::Fold { extent, .. } => *extent,
         }
@@ -152,6 +153,6 @@ impl Op {
 }
 
 /// Whether there is a loop for a code: of a last argument of dtype `from` to a result of dtype `to`.
-pub(crate) fn supports(code: Code, from: DType, to: DType) -> bool {
+pub(crate) fn supports(code: ScalarOp, from: DType, to: DType) -> bool {
     blocks::entry(code, from, to).is_some()
 }

@@ -3,8 +3,9 @@ use std::sync::Arc;
 use super::*;
 use crate::array::DType;
 use crate::kernels::simd::Level;
+use crate::scalar::op::ScalarOp;
 use crate::scalar::op::UnaryOp;
-use crate::scalar::op::{Code, Folding};
+use crate::scalar::reduce::ReduceOp;
 
 fn bytes(x: &[f32]) -> &[u8] {
     bytemuck::cast_slice(x)
@@ -14,18 +15,18 @@ fn ramp(size: usize) -> Vec<f32> {
     (0..size).map(|i| (i * 7 % 13) as f32 - 6.0).collect()
 }
 
-fn map(code: Code, args: &[usize], extent: Extent) -> Op {
+fn map(code: ScalarOp, args: &[usize], extent: IterationSpace) -> Op {
     Op::Map { code, args: args.into(), from: DType::F32, to: DType::F32, extent }
 }
 
-fn fold(folding: Folding, arg: usize, extent: Extent) -> Op {
+fn fold(folding: ReduceOp, arg: usize, extent: IterationSpace) -> Op {
     Op::Fold { folding, arg, dtype: DType::F32, extent }
 }
 
 /// `x · row + column`, its sums over rows, over columns and of everything; and each less the largest of its row.
 fn everything(rows: usize, cols: usize) {
     let (x, by_row, by_column) = (ramp(rows * cols), ramp(rows), ramp(cols));
-    let kernel = Fused::new(&Recipe {
+    let kernel = Fused::new(&KernelSpec {
         size: rows * cols,
         cols,
         inputs: vec![
@@ -34,13 +35,13 @@ fn everything(rows: usize, cols: usize) {
             (access(&[rows, cols], &[cols], cols), DType::F32),
         ],
         ops: vec![
-            map(Code::Mul, &[0, 1], Extent::Full),
-            map(Code::Add, &[3, 2], Extent::Full),
-            fold(Folding::Sum, 4, Extent::Row),
-            fold(Folding::Sum, 4, Extent::Column),
-            fold(Folding::Sum, 4, Extent::Total),
-            fold(Folding::Max, 4, Extent::Row),
-            map(Code::Sub, &[4, 8], Extent::Full),
+            map(ScalarOp::Mul, &[0, 1], IterationSpace::Full),
+            map(ScalarOp::Add, &[3, 2], IterationSpace::Full),
+            fold(ReduceOp::Sum, 4, IterationSpace::Row),
+            fold(ReduceOp::Sum, 4, IterationSpace::Column),
+            fold(ReduceOp::Sum, 4, IterationSpace::Total),
+            fold(ReduceOp::Max, 4, IterationSpace::Row),
+            map(ScalarOp::Sub, &[4, 8], IterationSpace::Full),
         ],
         outs: [5, 6, 7, 9].map(|value| (value, Owner::Program)).to_vec(),
         dying: vec![None; 3],
@@ -78,11 +79,11 @@ fn any_other_broadcast_is_read_element_by_element() {
     let shape = [3, 4, 200];
     for other in [[3, 1, 200], [1, 4, 1], [3, 1, 1]] {
         let (x, y) = (ramp(2400), ramp(other.iter().product()));
-        let kernel = Fused::new(&Recipe {
+        let kernel = Fused::new(&KernelSpec {
             size: 2400,
             cols: 2400,
             inputs: vec![(Access::Full, DType::F32), (access(&shape, &other, 2400), DType::F32)],
-            ops: vec![map(Code::Add, &[0, 1], Extent::Full)],
+            ops: vec![map(ScalarOp::Add, &[0, 1], IterationSpace::Full)],
             outs: vec![(2, Owner::Program)],
             dying: vec![None; 2],
             over: None,
@@ -103,11 +104,14 @@ fn any_other_broadcast_is_read_element_by_element() {
 
 #[test]
 fn a_result_may_take_the_memory_of_an_input_that_the_same_operation_reads() {
-    let kernel = Fused::new(&Recipe {
+    let kernel = Fused::new(&KernelSpec {
         size: 1000,
         cols: 1000,
         inputs: vec![(Access::Full, DType::F32), (Access::One, DType::F32)],
-        ops: vec![map(Code::Mul, &[0, 1], Extent::Full), map(Code::Sub, &[0, 2], Extent::Full)],
+        ops: vec![
+            map(ScalarOp::Mul, &[0, 1], IterationSpace::Full),
+            map(ScalarOp::Sub, &[0, 2], IterationSpace::Full),
+        ],
         outs: vec![(3, Owner::Caller)],
         dying: vec![Some(Owner::Caller); 2],
         over: None,
@@ -122,10 +126,14 @@ fn a_result_may_take_the_memory_of_an_input_that_the_same_operation_reads() {
 
 #[test]
 fn there_is_no_loop_for_what_a_dtype_does_not_have() {
-    assert!(!supports(Code::Function(crate::scalar::op::UnaryOp::Exp), DType::I32, DType::I32));
-    assert!(!supports(Code::Xor, DType::F32, DType::F32) && !supports(Code::Clamp, DType::Bool, DType::Bool));
+    assert!(!supports(ScalarOp::Function(crate::scalar::op::UnaryOp::Exp), DType::I32, DType::I32));
     assert!(
-        supports(Code::Cast, DType::F16, DType::Bool) && supports(Code::Select, DType::Bool, DType::Bool)
+        !supports(ScalarOp::Xor, DType::F32, DType::F32)
+            && !supports(ScalarOp::Clamp, DType::Bool, DType::Bool)
+    );
+    assert!(
+        supports(ScalarOp::Cast, DType::F16, DType::Bool)
+            && supports(ScalarOp::Select, DType::Bool, DType::Bool)
     );
 }
 
@@ -140,47 +148,50 @@ impl Dice {
 }
 
 /// A recipe of up to 40 operations over numbers and truth values, and of folds of rows.
-fn random_recipe(dice: &mut Dice, rows: usize, cols: usize) -> Recipe {
-    const ONE: [Code; 24] = [
-        Code::Neg,
-        Code::Relu,
-        Code::Copy,
-        Code::Power(-1),
-        Code::Power(2),
-        Code::Power(3),
-        Code::Function(UnaryOp::Abs),
-        Code::Function(UnaryOp::Sign),
-        Code::Function(UnaryOp::Exp),
-        Code::Function(UnaryOp::Exp2),
-        Code::Function(UnaryOp::Expm1),
-        Code::Function(UnaryOp::Log),
-        Code::Function(UnaryOp::Log2),
-        Code::Function(UnaryOp::Log1p),
-        Code::Function(UnaryOp::Sqrt),
-        Code::Function(UnaryOp::Rsqrt),
-        Code::Function(UnaryOp::Tanh),
-        Code::Function(UnaryOp::Logistic),
-        Code::Function(UnaryOp::Erf),
-        Code::Function(UnaryOp::Floor),
-        Code::Function(UnaryOp::Ceil),
-        Code::Function(UnaryOp::Round),
-        Code::Function(UnaryOp::Trunc),
-        Code::Function(UnaryOp::Sin),
+fn random_recipe(dice: &mut Dice, rows: usize, cols: usize) -> KernelSpec {
+    const ONE: [ScalarOp; 24] = [
+        ScalarOp::Neg,
+        ScalarOp::Relu,
+        ScalarOp::Copy,
+        ScalarOp::Power(-1),
+        ScalarOp::Power(2),
+        ScalarOp::Power(3),
+        ScalarOp::Function(UnaryOp::Abs),
+        ScalarOp::Function(UnaryOp::Sign),
+        ScalarOp::Function(UnaryOp::Exp),
+        ScalarOp::Function(UnaryOp::Exp2),
+        ScalarOp::Function(UnaryOp::Expm1),
+        ScalarOp::Function(UnaryOp::Log),
+        ScalarOp::Function(UnaryOp::Log2),
+        ScalarOp::Function(UnaryOp::Log1p),
+        ScalarOp::Function(UnaryOp::Sqrt),
+        ScalarOp::Function(UnaryOp::Rsqrt),
+        ScalarOp::Function(UnaryOp::Tanh),
+        ScalarOp::Function(UnaryOp::Logistic),
+        ScalarOp::Function(UnaryOp::Erf),
+        ScalarOp::Function(UnaryOp::Floor),
+        ScalarOp::Function(UnaryOp::Ceil),
+        ScalarOp::Function(UnaryOp::Round),
+        ScalarOp::Function(UnaryOp::Trunc),
+        ScalarOp::Function(UnaryOp::Sin),
     ];
-    const TWO: [Code; 6] = [Code::Add, Code::Sub, Code::Mul, Code::Div, Code::Max, Code::Min];
-    const RELATIONS: [Code; 6] = [Code::Eq, Code::Ne, Code::Lt, Code::Le, Code::Gt, Code::Ge];
-    const CLASSES: [Code; 4] = [Code::IsNan, Code::IsInf, Code::IsFinite, Code::Cast];
-    const LOGIC: [Code; 4] = [Code::And, Code::Or, Code::Xor, Code::Not];
-    const FOLDINGS: [Folding; 4] = [Folding::Sum, Folding::Prod, Folding::Max, Folding::Min];
+    const TWO: [ScalarOp; 6] =
+        [ScalarOp::Add, ScalarOp::Sub, ScalarOp::Mul, ScalarOp::Div, ScalarOp::Max, ScalarOp::Min];
+    const RELATIONS: [ScalarOp; 6] =
+        [ScalarOp::Eq, ScalarOp::Ne, ScalarOp::Lt, ScalarOp::Le, ScalarOp::Gt, ScalarOp::Ge];
+    const CLASSES: [ScalarOp; 4] = [ScalarOp::IsNan, ScalarOp::IsInf, ScalarOp::IsFinite, ScalarOp::Cast];
+    const LOGIC: [ScalarOp; 4] = [ScalarOp::And, ScalarOp::Or, ScalarOp::Xor, ScalarOp::Not];
+    const FOLDINGS: [ReduceOp; 4] = [ReduceOp::Sum, ReduceOp::Prod, ReduceOp::Max, ReduceOp::Min];
     let mut inputs = vec![(Access::Full, DType::F32), (Access::Full, DType::Bool)];
     let shapes: [&[usize]; 4] = [&[rows, cols], &[rows, 1], &[cols], &[1]];
     inputs.extend((0..dice.roll(5)).map(|_| (access(&[rows, cols], shapes[dice.roll(4)], cols), DType::F32)));
     // Values for each element, and for each row.
-    let mut numbers: Vec<(usize, Extent)> = Vec::new();
+    let mut numbers: Vec<(usize, IterationSpace)> = Vec::new();
     let mut truths = vec![1];
     for (value, (access, dtype)) in inputs.iter().enumerate() {
         if *dtype == DType::F32 {
-            let extent = if matches!(access, Access::Rows) { Extent::Row } else { Extent::Full };
+            let extent =
+                if matches!(access, Access::Rows) { IterationSpace::Row } else { IterationSpace::Full };
             numbers.push((value, extent));
         }
     }
@@ -188,7 +199,7 @@ fn random_recipe(dice: &mut Dice, rows: usize, cols: usize) -> Recipe {
     for _ in 0..2 + dice.roll(40) {
         let value = inputs.len() + ops.len();
         // Recent values more often, so that chains grow.
-        let mut pick = |from: &[(usize, Extent)]| {
+        let mut pick = |from: &[(usize, IterationSpace)]| {
             let recent = from.len().saturating_sub(6);
             if dice.roll(3) == 0 {
                 from[dice.roll(from.len())]
@@ -197,10 +208,14 @@ fn random_recipe(dice: &mut Dice, rows: usize, cols: usize) -> Recipe {
             }
         };
         let (x, y, z) = (pick(&numbers), pick(&numbers), pick(&numbers));
-        let all_rows = |args: &[(usize, Extent)]| {
-            if args.iter().all(|&(_, extent)| extent == Extent::Row) { Extent::Row } else { Extent::Full }
+        let all_rows = |args: &[(usize, IterationSpace)]| {
+            if args.iter().all(|&(_, extent)| extent == IterationSpace::Row) {
+                IterationSpace::Row
+            } else {
+                IterationSpace::Full
+            }
         };
-        let map = |code: Code, args: &[usize], from: DType, to: DType, extent: Extent| Op::Map {
+        let map = |code: ScalarOp, args: &[usize], from: DType, to: DType, extent: IterationSpace| Op::Map {
             code,
             args: args.into(),
             from,
@@ -216,22 +231,22 @@ fn random_recipe(dice: &mut Dice, rows: usize, cols: usize) -> Recipe {
                 map(TWO[dice.roll(6)], &[x.0, y.0], f32s, f32s, extent)
             }
             4..6 => map(ONE[dice.roll(ONE.len())], &[x.0], f32s, f32s, x.1),
-            6 => map(Code::MulAdd, &[x.0, y.0, z.0], f32s, f32s, all_rows(&[x, y, z])),
-            7 => map(Code::Clamp, &[x.0, y.0, z.0], f32s, f32s, all_rows(&[x, y, z])),
-            8 => map(Code::Select, &[truth, x.0, y.0], f32s, f32s, Extent::Full),
+            6 => map(ScalarOp::MulAdd, &[x.0, y.0, z.0], f32s, f32s, all_rows(&[x, y, z])),
+            7 => map(ScalarOp::Clamp, &[x.0, y.0, z.0], f32s, f32s, all_rows(&[x, y, z])),
+            8 => map(ScalarOp::Select, &[truth, x.0, y.0], f32s, f32s, IterationSpace::Full),
             9 => match dice.roll(4) {
-                0 => map(CLASSES[dice.roll(4)], &[x.0], f32s, DType::Bool, Extent::Full),
+                0 => map(CLASSES[dice.roll(4)], &[x.0], f32s, DType::Bool, IterationSpace::Full),
                 1 => {
                     let code = LOGIC[dice.roll(4)];
                     let args = [truth, other];
-                    let args = if code == Code::Not { &args[..1] } else { &args };
-                    map(code, args, DType::Bool, DType::Bool, Extent::Full)
+                    let args = if code == ScalarOp::Not { &args[..1] } else { &args };
+                    map(code, args, DType::Bool, DType::Bool, IterationSpace::Full)
                 }
-                2 => map(Code::Cast, &[truth], DType::Bool, f32s, Extent::Full),
-                _ => map(RELATIONS[dice.roll(6)], &[x.0, y.0], f32s, DType::Bool, Extent::Full),
+                2 => map(ScalarOp::Cast, &[truth], DType::Bool, f32s, IterationSpace::Full),
+                _ => map(RELATIONS[dice.roll(6)], &[x.0, y.0], f32s, DType::Bool, IterationSpace::Full),
             },
-            _ if x.1 == Extent::Full => fold(FOLDINGS[dice.roll(4)], x.0, Extent::Row),
-            _ => map(Code::Add, &[x.0, y.0], f32s, f32s, all_rows(&[x, y])),
+            _ if x.1 == IterationSpace::Full => fold(FOLDINGS[dice.roll(4)], x.0, IterationSpace::Row),
+            _ => map(ScalarOp::Add, &[x.0, y.0], f32s, f32s, all_rows(&[x, y])),
         };
         if op.dtype() == DType::Bool {
             truths.push(value);
@@ -244,7 +259,7 @@ fn random_recipe(dice: &mut Dice, rows: usize, cols: usize) -> Recipe {
     let is_read = |value: usize| ops.iter().any(|op| op.args().contains(&value));
     let values = inputs.len()..inputs.len() + ops.len();
     let outs: Vec<usize> = values.filter(|&value| !is_read(value) || dice.roll(5) == 0).collect();
-    Recipe {
+    KernelSpec {
         size: rows * cols,
         cols,
         dying: (0..inputs.len()).map(|_| (dice.roll(2) == 0).then_some(Owner::Caller)).collect(),
@@ -256,12 +271,18 @@ fn random_recipe(dice: &mut Dice, rows: usize, cols: usize) -> Recipe {
 }
 
 /// The bytes of all results, where each NaN is the same one: which of two an operation hands on is not said.
-fn results(kernel: &Fused, recipe: &Recipe, inputs: &[Vec<u8>], rows: usize, cols: usize) -> Vec<Vec<u8>> {
+fn results(
+    kernel: &Fused,
+    recipe: &KernelSpec,
+    inputs: &[Vec<u8>],
+    rows: usize,
+    cols: usize,
+) -> Vec<Vec<u8>> {
     let pairs = kernel.in_place().to_vec();
     let mut outs: Vec<Vec<u8>> = (recipe.outs.iter().zip(&pairs))
         .map(|(&(value, _), pair)| {
             let op = &recipe.ops[value - recipe.inputs.len()];
-            let count = if op.extent() == Extent::Row { rows } else { rows * cols };
+            let count = if op.extent() == IterationSpace::Row { rows } else { rows * cols };
             pair.map_or_else(|| vec![0; count * op.dtype().size()], |input| inputs[input].clone())
         })
         .collect();
@@ -327,14 +348,14 @@ fn assembled_loops_give_the_bits_of_the_interpreter() {
 }
 
 /// `tanh(x + 1)` of so many elements.
-fn small(size: usize) -> Recipe {
-    Recipe {
+fn small(size: usize) -> KernelSpec {
+    KernelSpec {
         size,
         cols: size,
         inputs: vec![(Access::Full, DType::F32), (Access::One, DType::F32)],
         ops: vec![
-            map(Code::Add, &[0, 1], Extent::Full),
-            map(Code::Function(UnaryOp::Tanh), &[2], Extent::Full),
+            map(ScalarOp::Add, &[0, 1], IterationSpace::Full),
+            map(ScalarOp::Function(UnaryOp::Tanh), &[2], IterationSpace::Full),
         ],
         outs: vec![(3, Owner::Program)],
         dying: vec![None; 2],
@@ -347,7 +368,7 @@ fn equal_recipes_share_a_kernel_as_long_as_somebody_holds_it() {
     let first = Fused::shared(small(1234));
     assert!(Arc::ptr_eq(&first, &Fused::shared(small(1234))));
     assert!(!Arc::ptr_eq(&first, &Fused::shared(small(1235))));
-    let in_place = Recipe { dying: vec![Some(Owner::Program), None], ..small(1234) };
+    let in_place = KernelSpec { dying: vec![Some(Owner::Program), None], ..small(1234) };
     assert!(!Arc::ptr_eq(&first, &Fused::shared(in_place)));
     let bundle = |sizes: &[usize]| Fused::bundle(small(1234), sizes.into());
     let second = bundle(&[1234, 7]);

@@ -9,7 +9,7 @@ use super::x86::{
     LARGEST, LEAST, LOAD, LOAD_BYTES, Lanes, MULTIPLY, MULTIPLY_FIRST, OR, Operand, RANGE, ROOT, ROUND, RSP,
     SHIFT, SPREAD, STORE, STORE_BYTES, SUBTRACT, SUBTRACT_INTEGERS, TEST, XOR, Zmm,
 };
-use crate::scalar::op::Folding;
+use crate::scalar::reduce::ReduceOp;
 
 /// One way through the elements of a row.
 pub struct Pass<'a> {
@@ -435,12 +435,12 @@ fn instruction(two: Two) -> (Code, Option<u8>) {
 }
 
 /// Combines numbers into an accumulator, in some lanes.
-pub fn fold_into(code: &mut Assembler, folding: Folding, register: Zmm, x: Zmm, lanes: Lanes) {
+pub fn fold_into(code: &mut Assembler, folding: ReduceOp, register: Zmm, x: Zmm, lanes: Lanes) {
     let (operation, how) = match folding {
-        Folding::Sum => (ADD, None),
-        Folding::Prod => (MULTIPLY, None),
-        Folding::Max => (RANGE, Some(GREATEST)),
-        Folding::Min => (RANGE, Some(SMALLEST)),
+        ReduceOp::Sum => (ADD, None),
+        ReduceOp::Prod => (MULTIPLY, None),
+        ReduceOp::Max => (RANGE, Some(GREATEST)),
+        ReduceOp::Min => (RANGE, Some(SMALLEST)),
     };
     // Of a number and NaN, the instruction takes the number: where it met a NaN is asked before.
     if how.is_some() {

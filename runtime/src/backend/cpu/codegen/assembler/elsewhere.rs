@@ -2,7 +2,7 @@
 
 use super::super::instruction::{Instruction, Place};
 use super::super::plan::Prologue;
-use crate::backend::cpu::codegen::spec::Recipe;
+use crate::backend::cpu::codegen::spec::KernelSpec;
 
 /// What no plan has here.
 pub struct Native {
@@ -23,7 +23,7 @@ impl Native {
 pub struct Pages;
 
 pub struct Space<'a> {
-    pub recipe: &'a Recipe,
+    pub recipe: &'a KernelSpec,
     pub in_place: &'a [Option<usize>],
     pub prologue: &'a [(Prologue, usize, Place)],
     pub ahead: Option<i32>,

@@ -13,7 +13,7 @@ use super::x86::{
     Assembler, EVERY, Operand, PERMUTE, RSP, SHUFFLE_QUARTERS, SPREAD, STORE_FIRST, When, XOR, Zmm,
 };
 use crate::kernels::reduce::{Fold, Max, Min, Prod, Sum};
-use crate::scalar::op::Folding;
+use crate::scalar::reduce::ReduceOp;
 
 /// Operations of a loop that is worth repeating in its body, at most.
 const MOST_REPEATED: usize = 400;
@@ -113,12 +113,12 @@ fn elements(pass: &Pass<'_>, vectors: i32, layout: &Layout, code: &mut Assembler
     code.add_number(END, step - 1);
 }
 
-fn neutral(folding: Folding) -> u32 {
+fn neutral(folding: ReduceOp) -> u32 {
     let neutral = match folding {
-        Folding::Sum => Sum::<f32>::IDENTITY,
-        Folding::Prod => Prod::<f32>::IDENTITY,
-        Folding::Max => Max::<f32>::IDENTITY,
-        Folding::Min => Min::<f32>::IDENTITY,
+        ReduceOp::Sum => Sum::<f32>::IDENTITY,
+        ReduceOp::Prod => Prod::<f32>::IDENTITY,
+        ReduceOp::Max => Max::<f32>::IDENTITY,
+        ReduceOp::Min => Min::<f32>::IDENTITY,
     };
     neutral.to_bits()
 }

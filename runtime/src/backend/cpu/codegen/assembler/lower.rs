@@ -5,50 +5,52 @@ use crate::array::DType;
 use crate::array::DType::{Bool, F32, I32, U32};
 use crate::scalar::math::lane::Lane;
 use crate::scalar::math::{error_function, exponential, logarithm};
-use crate::scalar::op::Code;
+use crate::scalar::op::ScalarOp;
 use crate::scalar::op::UnaryOp;
 
 /// Whether there are vector operations for a code, of a last argument of dtype `from` and with a result of dtype `to`.
-pub fn supports(code: Code, from: DType, to: DType) -> bool {
+pub fn supports(code: ScalarOp, from: DType, to: DType) -> bool {
     match (from, to) {
         (F32, F32) => match code {
-            Code::Function(op) => is_function(op),
-            Code::Power(exponent) => matches!(exponent, -1 | 2 | 3),
-            Code::Copy
-            | Code::Cast
-            | Code::Neg
-            | Code::Relu
-            | Code::Add
-            | Code::Sub
-            | Code::Mul
-            | Code::Div
-            | Code::Max
-            | Code::Min
-            | Code::Select
-            | Code::Clamp
-            | Code::MulAdd => true,
+            ScalarOp::Function(op) => is_function(op),
+            ScalarOp::Power(exponent) => matches!(exponent, -1 | 2 | 3),
+            ScalarOp::Copy
+            | ScalarOp::Cast
+            | ScalarOp::Neg
+            | ScalarOp::Relu
+            | ScalarOp::Add
+            | ScalarOp::Sub
+            | ScalarOp::Mul
+            | ScalarOp::Div
+            | ScalarOp::Max
+            | ScalarOp::Min
+            | ScalarOp::Select
+            | ScalarOp::Clamp
+            | ScalarOp::MulAdd => true,
             _ => false,
         },
         (F32, Bool) => {
             relation(code).is_some()
-                || matches!(code, Code::Cast | Code::IsNan | Code::IsInf | Code::IsFinite)
+                || matches!(code, ScalarOp::Cast | ScalarOp::IsNan | ScalarOp::IsInf | ScalarOp::IsFinite)
         }
-        (Bool, F32) => code == Code::Cast,
+        (Bool, F32) => code == ScalarOp::Cast,
         (Bool, Bool) => matches!(
             code,
-            Code::Copy
-                | Code::Cast
-                | Code::Not
-                | Code::And
-                | Code::Or
-                | Code::Xor
-                | Code::Add
-                | Code::Mul
-                | Code::Max
-                | Code::Min
-                | Code::Select
+            ScalarOp::Copy
+                | ScalarOp::Cast
+                | ScalarOp::Not
+                | ScalarOp::And
+                | ScalarOp::Or
+                | ScalarOp::Xor
+                | ScalarOp::Add
+                | ScalarOp::Mul
+                | ScalarOp::Max
+                | ScalarOp::Min
+                | ScalarOp::Select
         ),
-        (I32, I32) | (U32, U32) => matches!(code, Code::Copy | Code::Add | Code::Sub | Code::Select),
+        (I32, I32) | (U32, U32) => {
+            matches!(code, ScalarOp::Copy | ScalarOp::Add | ScalarOp::Sub | ScalarOp::Select)
+        }
         _ => false,
     }
 }
@@ -76,68 +78,68 @@ fn is_function(op: UnaryOp) -> bool {
     )
 }
 
-fn relation(code: Code) -> Option<Relation> {
+fn relation(code: ScalarOp) -> Option<Relation> {
     Some(match code {
-        Code::Eq => Relation::Equal,
-        Code::Ne => Relation::NotEqual,
-        Code::Lt => Relation::Less,
-        Code::Le => Relation::LessOrEqual,
-        Code::Gt => Relation::Greater,
-        Code::Ge => Relation::GreaterOrEqual,
+        ScalarOp::Eq => Relation::Equal,
+        ScalarOp::Ne => Relation::NotEqual,
+        ScalarOp::Lt => Relation::Less,
+        ScalarOp::Le => Relation::LessOrEqual,
+        ScalarOp::Gt => Relation::Greater,
+        ScalarOp::Ge => Relation::GreaterOrEqual,
         _ => return None,
     })
 }
 
 /// The value of a code that is supported.
-pub fn lower(graph: &mut Graph, code: Code, from: DType, to: DType, args: &[Value]) -> Value {
+pub fn lower(graph: &mut Graph, code: ScalarOp, from: DType, to: DType, args: &[Value]) -> Value {
     let x = args[0];
     let two = |graph: &mut Graph, two| graph.add(Node::Two(two, x, args[1]));
     if let Some(relation) = relation(code) {
         return graph.add(Node::Compare(relation, x, args[1]));
     }
     match code {
-        Code::Select => graph.add(Node::Pick(x, args[1], args[2])),
-        Code::Copy => x,
-        Code::Cast if from == to => x,
-        Code::Cast if from == Bool => graph.add(Node::One(One::FromInteger, x)),
-        Code::Cast => {
+        ScalarOp::Select => graph.add(Node::Pick(x, args[1], args[2])),
+        ScalarOp::Copy => x,
+        ScalarOp::Cast if from == to => x,
+        ScalarOp::Cast if from == Bool => graph.add(Node::One(One::FromInteger, x)),
+        ScalarOp::Cast => {
             let zero = graph.constant(0.0);
             graph.add(Node::Compare(Relation::NotEqual, x, zero))
         }
-        Code::IsNan => graph.add(Node::Compare(Relation::Unordered, x, x)),
-        Code::IsInf | Code::IsFinite => {
+        ScalarOp::IsNan => graph.add(Node::Compare(Relation::Unordered, x, x)),
+        ScalarOp::IsInf | ScalarOp::IsFinite => {
             let magnitude = masked(graph, Two::And, x, !SIGN);
             let infinity = graph.constant(f32::INFINITY);
-            let relation = if code == Code::IsInf { Relation::Equal } else { Relation::Less };
+            let relation = if code == ScalarOp::IsInf { Relation::Equal } else { Relation::Less };
             graph.add(Node::Compare(relation, magnitude, infinity))
         }
-        Code::Not => masked(graph, Two::Xor, x, 1),
-        Code::And => two(graph, Two::And),
-        Code::Or => two(graph, Two::Or),
-        Code::Xor => two(graph, Two::Xor),
-        Code::Add | Code::Max if from == Bool => two(graph, Two::Or),
-        Code::Mul | Code::Min if from == Bool => two(graph, Two::And),
-        Code::Add if from != F32 => two(graph, Two::AddIntegers),
-        Code::Sub if from != F32 => two(graph, Two::SubtractIntegers),
-        Code::Add => two(graph, Two::Add),
-        Code::Sub => two(graph, Two::Subtract),
-        Code::Mul => two(graph, Two::Multiply),
-        Code::Div => two(graph, Two::Divide),
-        Code::Max => graph.larger(x, args[1]),
-        Code::Min => graph.smaller(x, args[1]),
-        Code::Relu => graph.positive(x),
-        Code::Clamp => {
+        ScalarOp::Not => masked(graph, Two::Xor, x, 1),
+        ScalarOp::And => two(graph, Two::And),
+        ScalarOp::Or => two(graph, Two::Or),
+        ScalarOp::Xor => two(graph, Two::Xor),
+        ScalarOp::Add | ScalarOp::Max if from == Bool => two(graph, Two::Or),
+        ScalarOp::Mul | ScalarOp::Min if from == Bool => two(graph, Two::And),
+        ScalarOp::Add if from != F32 => two(graph, Two::AddIntegers),
+        ScalarOp::Sub if from != F32 => two(graph, Two::SubtractIntegers),
+        ScalarOp::Add => two(graph, Two::Add),
+        ScalarOp::Sub => two(graph, Two::Subtract),
+        ScalarOp::Mul => two(graph, Two::Multiply),
+        ScalarOp::Div => two(graph, Two::Divide),
+        ScalarOp::Max => graph.larger(x, args[1]),
+        ScalarOp::Min => graph.smaller(x, args[1]),
+        ScalarOp::Relu => graph.positive(x),
+        ScalarOp::Clamp => {
             let raised = graph.larger(args[1], x);
             graph.smaller(raised, args[2])
         }
-        Code::MulAdd => graph.add(Node::MultiplyAdd(x, args[1], args[2])),
-        Code::Neg => masked(graph, Two::Xor, x, SIGN),
-        Code::Power(-1) => reciprocal(graph, x),
-        Code::Power(exponent) => {
+        ScalarOp::MulAdd => graph.add(Node::MultiplyAdd(x, args[1], args[2])),
+        ScalarOp::Neg => masked(graph, Two::Xor, x, SIGN),
+        ScalarOp::Power(-1) => reciprocal(graph, x),
+        ScalarOp::Power(exponent) => {
             let square = graph.add(Node::Two(Two::Multiply, x, x));
             if exponent == 2 { square } else { graph.add(Node::Two(Two::Multiply, x, square)) }
         }
-        Code::Function(op) => function(graph, op, x),
+        ScalarOp::Function(op) => function(graph, op, x),
         _ => unreachable!("`supports` was asked"),
     }
 }

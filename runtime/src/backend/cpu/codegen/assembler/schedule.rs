@@ -17,9 +17,9 @@ pub use super::pages::Pages;
 use super::segment::{RowFold, Segment, Step};
 use super::x86::Assembler;
 use crate::array::DType;
-use crate::backend::cpu::codegen::spec::{Access, Recipe};
+use crate::backend::cpu::codegen::spec::{Access, KernelSpec};
 use crate::kernels::reduce::BLOCK;
-use crate::scalar::op::Code;
+use crate::scalar::op::ScalarOp;
 
 /// More folds would leave too few registers.
 const MOST_FOLDS: usize = 8;
@@ -48,7 +48,7 @@ impl Native {
 
 /// What instructions refer to.
 pub struct Space<'a> {
-    pub recipe: &'a Recipe,
+    pub recipe: &'a KernelSpec,
     /// Which input's memory each result may be written to.
     pub in_place: &'a [Option<usize>],
     pub prologue: &'a [(Prologue, usize, Place)],
@@ -346,7 +346,7 @@ fn argument(
         Side::Row(side) if side == number => return graph.add(Node::Row(place)),
         _ => {}
     }
-    let dtype = if map.code == Code::Select && number == 0 { DType::Bool } else { map.from };
+    let dtype = if map.code == ScalarOp::Select && number == 0 { DType::Bool } else { map.from };
     load(graph, known, place, dtype, space)
 }
 

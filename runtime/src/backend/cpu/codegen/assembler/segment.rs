@@ -2,7 +2,7 @@
 
 use super::super::instruction::Place;
 use super::graph::{Graph, Node, Value};
-use crate::scalar::op::Folding;
+use crate::scalar::reduce::ReduceOp;
 
 /// What is done, in this order.
 #[derive(Clone, Copy, Debug)]
@@ -18,7 +18,7 @@ pub enum Step {
 /// What each row is folded to, and where that is written.
 #[derive(Clone, Copy, Debug)]
 pub struct RowFold {
-    pub folding: Folding,
+    pub folding: ReduceOp,
     pub out: Place,
 }
 

@@ -1,11 +1,11 @@
-//! Folding rows of a tile, in the order in which the reduction kernels fold them.
+//! ReduceOp rows of a tile, in the order in which the reduction kernels fold them.
 
 use crate::array::DType;
 use crate::array::dtype::dispatch;
 use crate::kernels::blocks::{read, write};
 use crate::kernels::reduce::{Fold, Max, Min, Prod, Sum, combine_rows, fold_run};
 use crate::kernels::simd::{Kernel, wide};
-use crate::scalar::op::Folding;
+use crate::scalar::reduce::ReduceOp;
 
 /// Folds each of `rows` rows of `cols` elements to one.
 ///
@@ -31,19 +31,19 @@ pub(crate) struct FoldColumns {
 macro_rules! by_folding {
     ($folding:expr, $dtype:expr, $make:ident) => {
         dispatch!($dtype, T => match $folding {
-            Folding::Sum => $make::<Sum<T>>(),
-            Folding::Prod => $make::<Prod<T>>(),
-            Folding::Max => $make::<Max<T>>(),
-            Folding::Min => $make::<Min<T>>(),
+            ReduceOp::Sum => $make::<Sum<T>>(),
+            ReduceOp::Prod => $make::<Prod<T>>(),
+            ReduceOp::Max => $make::<Max<T>>(),
+            ReduceOp::Min => $make::<Min<T>>(),
         })
     };
 }
 
-pub(crate) fn fold_rows(folding: Folding, dtype: DType) -> FoldRows {
+pub(crate) fn fold_rows(folding: ReduceOp, dtype: DType) -> FoldRows {
     by_folding!(folding, dtype, rows)
 }
 
-pub(crate) fn fold_columns(folding: Folding, dtype: DType) -> FoldColumns {
+pub(crate) fn fold_columns(folding: ReduceOp, dtype: DType) -> FoldColumns {
     by_folding!(folding, dtype, columns)
 }
 

@@ -8,12 +8,12 @@ use smallvec::SmallVec;
 use super::group::Group;
 use super::role::{Role, role};
 use crate::array::{Array, Aval, DType};
-use crate::backend::cpu::codegen::{Access, Extent, Fused, Op, Owner, Recipe, Source, access};
+use crate::backend::cpu::codegen::{Access, Fused, IterationSpace, KernelSpec, Op, Owner, Source, access};
 use crate::core::primitive::{Args, Outs, Primitive};
 use crate::core::trace::Axis;
 use crate::core::{Eqn, Graph, Var};
 use crate::error::{Error, Result};
-use crate::scalar::op::Code;
+use crate::scalar::op::ScalarOp;
 
 /// Several equations in one kernel.
 #[derive(Clone)]
@@ -34,7 +34,7 @@ impl Fusion {
         &self.0.graph
     }
 
-    pub(super) fn recipe(&self) -> &Recipe {
+    pub(super) fn recipe(&self) -> &KernelSpec {
         self.0.kernel.recipe()
     }
 
@@ -45,7 +45,7 @@ impl Fusion {
             return None;
         }
         let (result, row) = self.recipe().epilogue(input)?;
-        let kernel = Fused::shared(Recipe { over: Some((input, result)), ..self.recipe().clone() });
+        let kernel = Fused::shared(KernelSpec { over: Some((input, result)), ..self.recipe().clone() });
         let body = Body { graph: self.0.graph.clone(), kernel };
         Some((Fusion(Arc::new(body)), result, row))
     }
@@ -203,7 +203,7 @@ impl<'a> Builder<'a> {
             let mut value = draft.values[&var];
             if outs.iter().any(|&(_, other)| other == value) {
                 let (dtype, extent) = (graph.aval(var).dtype, group.values[&var]);
-                value = draft.map(Code::Copy, [value].into_iter().collect(), dtype, dtype, extent);
+                value = draft.map(ScalarOp::Copy, [value].into_iter().collect(), dtype, dtype, extent);
             }
             outs.push((var, value));
         }
@@ -223,7 +223,7 @@ impl<'a> Builder<'a> {
             .collect();
         // One array read in two ways is not overwritten.
         let once = |var: Var| inputs.iter().filter(|(other, ..)| *other == var).count() == 1;
-        let recipe = Recipe {
+        let recipe = KernelSpec {
             size: group.size,
             cols,
             dying: inputs
@@ -273,7 +273,7 @@ impl<'a> Builder<'a> {
         draft.values.insert(out, value);
     }
 
-    fn operand(&mut self, draft: &mut Draft<'_>, eqn: &Eqn, arg: Var, extent: Extent) -> usize {
+    fn operand(&mut self, draft: &mut Draft<'_>, eqn: &Eqn, arg: Var, extent: IterationSpace) -> usize {
         if let Some(&value) = draft.values.get(&arg) {
             return value;
         }
@@ -282,7 +282,7 @@ impl<'a> Builder<'a> {
         }
         let (out, shape) = (&self.graph.aval(eqn.outs[0]).shape, &self.graph.aval(arg).shape);
         let access = match extent {
-            Extent::Row => match access(out, shape, usize::MAX) {
+            IterationSpace::Row => match access(out, shape, usize::MAX) {
                 Access::Full => Access::Rows,
                 other => other,
             },
@@ -344,11 +344,11 @@ impl<'a> Builder<'a> {
 impl Draft<'_> {
     fn map(
         &mut self,
-        code: Code,
+        code: ScalarOp,
         args: SmallVec<[usize; 3]>,
         from: DType,
         to: DType,
-        extent: Extent,
+        extent: IterationSpace,
     ) -> usize {
         self.ops.push(Op::Map { code, args, from, to, extent });
         FIRST + self.ops.len() - 1

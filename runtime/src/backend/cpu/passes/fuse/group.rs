@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use rustc_hash::FxHashMap;
 
 use super::role::{Role, role};
-use crate::backend::cpu::codegen::{Access, Extent, LONGEST_ROW, access};
+use crate::backend::cpu::codegen::{Access, IterationSpace, LONGEST_ROW, access};
 use crate::core::{Eqn, Graph, Var};
 
 /// Equations of one kernel; the registers of a tile have to stay in the nearest cache.
@@ -26,7 +26,7 @@ pub(super) struct Group {
     /// Elements of a row, if anything depends on it.
     pub cols: Option<usize>,
     /// What the members make.
-    pub values: FxHashMap<Var, Extent>,
+    pub values: FxHashMap<Var, IterationSpace>,
     /// More than that of any group it reads from.
     level: usize,
     /// How often its members' values are read, by others or by themselves.
@@ -52,7 +52,7 @@ struct Search<'a> {
 
 /// What an equation would be in a group.
 struct Place {
-    extent: Extent,
+    extent: IterationSpace,
     cols: Option<usize>,
 }
 
@@ -193,23 +193,23 @@ impl Search<'_> {
         let extent = match self.found.roles[at] {
             Some(Role::Map(_)) => {
                 group.size = size(eqn.outs[0]);
-                Extent::Full
+                IterationSpace::Full
             }
             Some(Role::Rows(_, cols)) if cols <= LONGEST_ROW => {
                 (group.size, group.cols) = (size(eqn.args[0]), Some(cols));
-                Extent::Row
+                IterationSpace::Row
             }
             Some(Role::Columns(_, cols)) => {
                 (group.size, group.cols) = (size(eqn.args[0]), Some(cols));
-                Extent::Column
+                IterationSpace::Column
             }
             Some(Role::Total(_)) => {
                 group.size = size(eqn.args[0]);
                 if group.size <= LONGEST_ROW {
                     group.cols = Some(group.size);
-                    Extent::Row
+                    IterationSpace::Row
                 } else {
-                    Extent::Total
+                    IterationSpace::Total
                 }
             }
             _ => return group,
@@ -228,42 +228,44 @@ impl Search<'_> {
         let extent_of = |var: Var| group.values.get(&var).copied();
         match self.found.roles[at]? {
             Role::Reshape => match extent_of(eqn.args[0])? {
-                extent @ (Extent::Full | Extent::Row) => Some(Place { extent, cols: group.cols }),
-                Extent::Column | Extent::Total => None,
+                extent @ (IterationSpace::Full | IterationSpace::Row) => {
+                    Some(Place { extent, cols: group.cols })
+                }
+                IterationSpace::Column | IterationSpace::Total => None,
             },
             Role::Map(_) => {
                 let out = eqn.outs[0];
                 if size(out) == group.size && eqn.args.iter().all(|&arg| self.is_seen_by_all(eqn, arg, group))
                 {
-                    return Some(Place { extent: Extent::Full, cols: group.cols });
+                    return Some(Place { extent: IterationSpace::Full, cols: group.cols });
                 }
                 let rows = group.size / group.cols?;
                 let by_row = |&arg: &Var| match extent_of(arg) {
-                    Some(extent) => extent == Extent::Row,
+                    Some(extent) => extent == IterationSpace::Row,
                     None => matches!(self.access(eqn, arg, usize::MAX), Access::One | Access::Full),
                 };
                 (size(out) == rows && eqn.args.iter().all(by_row))
-                    .then_some(Place { extent: Extent::Row, cols: group.cols })
+                    .then_some(Place { extent: IterationSpace::Row, cols: group.cols })
             }
             Role::Rows(_, cols) => {
-                let fits = extent_of(eqn.args[0])? == Extent::Full
+                let fits = extent_of(eqn.args[0])? == IterationSpace::Full
                     && cols <= LONGEST_ROW
                     && group.cols.is_none_or(|own| own == cols);
-                fits.then_some(Place { extent: Extent::Row, cols: Some(cols) })
+                fits.then_some(Place { extent: IterationSpace::Row, cols: Some(cols) })
             }
             Role::Columns(_, cols) => {
-                let fits =
-                    extent_of(eqn.args[0])? == Extent::Full && group.cols.is_none_or(|own| own == cols);
-                fits.then_some(Place { extent: Extent::Column, cols: Some(cols) })
+                let fits = extent_of(eqn.args[0])? == IterationSpace::Full
+                    && group.cols.is_none_or(|own| own == cols);
+                fits.then_some(Place { extent: IterationSpace::Column, cols: Some(cols) })
             }
             Role::Total(_) => match (extent_of(eqn.args[0])?, group.cols) {
-                (Extent::Full, None) if group.size <= LONGEST_ROW => {
-                    Some(Place { extent: Extent::Row, cols: Some(group.size) })
+                (IterationSpace::Full, None) if group.size <= LONGEST_ROW => {
+                    Some(Place { extent: IterationSpace::Row, cols: Some(group.size) })
                 }
-                (Extent::Full, Some(cols)) if cols == group.size => {
-                    Some(Place { extent: Extent::Row, cols: group.cols })
+                (IterationSpace::Full, Some(cols)) if cols == group.size => {
+                    Some(Place { extent: IterationSpace::Row, cols: group.cols })
                 }
-                (Extent::Full, cols) => Some(Place { extent: Extent::Total, cols }),
+                (IterationSpace::Full, cols) => Some(Place { extent: IterationSpace::Total, cols }),
                 _ => None,
             },
         }
@@ -273,13 +275,13 @@ impl Search<'_> {
     fn is_seen_by_all(&self, eqn: &Eqn, arg: Var, group: &Group) -> bool {
         match group.values.get(&arg) {
             None => true,
-            Some(Extent::Full) => self.graph.aval(arg).size() == group.size,
-            Some(Extent::Row) => {
+            Some(IterationSpace::Full) => self.graph.aval(arg).size() == group.size,
+            Some(IterationSpace::Row) => {
                 let cols = group.cols.unwrap_or(usize::MAX);
                 let access = self.access(eqn, arg, cols);
                 matches!(access, Access::Rows) || (group.size == cols && matches!(access, Access::One))
             }
-            Some(Extent::Column | Extent::Total) => false,
+            Some(IterationSpace::Column | IterationSpace::Total) => false,
         }
     }
 
@@ -313,15 +315,17 @@ impl Search<'_> {
             reader.members.iter().all(|&member| {
                 let eqn = &self.graph.eqns[member];
                 let own = match reader.values.get(&eqn.outs[0]) {
-                    Some(Extent::Row) if matches!(self.found.roles[member], Some(Role::Map(_))) => {
-                        Extent::Row
+                    Some(IterationSpace::Row) if matches!(self.found.roles[member], Some(Role::Map(_))) => {
+                        IterationSpace::Row
                     }
-                    _ => Extent::Full,
+                    _ => IterationSpace::Full,
                 };
                 eqn.args.iter().all(|&arg| match (made.values.get(&arg), own) {
-                    (None, _) | (Some(Extent::Row), Extent::Row) => true,
-                    (Some(Extent::Full), Extent::Full) => self.graph.aval(arg).size() == reader.size,
-                    (Some(Extent::Row), Extent::Full)
+                    (None, _) | (Some(IterationSpace::Row), IterationSpace::Row) => true,
+                    (Some(IterationSpace::Full), IterationSpace::Full) => {
+                        self.graph.aval(arg).size() == reader.size
+                    }
+                    (Some(IterationSpace::Row), IterationSpace::Full)
                         if matches!(self.found.roles[member], Some(Role::Map(_))) =>
                     {
                         matches!(self.access(eqn, arg, cols.unwrap_or(usize::MAX)), Access::Rows)

@@ -3,20 +3,21 @@
 use crate::array::Aval;
 use crate::backend::cpu::codegen::supports;
 use crate::core::cpu::Fusible;
-use crate::scalar::op::{Code, Folding};
+use crate::scalar::op::ScalarOp;
+use crate::scalar::reduce::ReduceOp;
 
 use crate::core::{Eqn, Graph};
 
 /// What an equation does, seen as rows and columns.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Role {
-    Map(Code),
+    Map(ScalarOp),
     /// Folds rows of `cols` elements.
-    Rows(Folding, usize),
+    Rows(ReduceOp, usize),
     /// Folds columns, of which there are so many.
-    Columns(Folding, usize),
+    Columns(ReduceOp, usize),
     /// Folds everything to one number.
-    Total(Folding),
+    Total(ReduceOp),
     Reshape,
 }
 
@@ -32,7 +33,7 @@ pub(super) fn role(graph: &Graph, eqn: &Eqn) -> Option<Role> {
     }
 }
 
-fn reduction(folding: Folding, axes: &[usize], arg: &Aval) -> Option<Role> {
+fn reduction(folding: ReduceOp, axes: &[usize], arg: &Aval) -> Option<Role> {
     let reduced: Vec<bool> =
         (0..arg.rank()).filter(|&a| arg.shape[a] != 1).map(|a| axes.contains(&a)).collect();
     let count: usize = axes.iter().map(|&axis| arg.shape[axis]).product();

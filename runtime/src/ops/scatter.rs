@@ -82,10 +82,10 @@ impl Primitive for Scatter {
             })),
             Kind::Add => dispatch!(out.dtype, T => add::<T>(x, &layout, updates.data(), &starts, out)),
             Kind::Min => dispatch!(out.dtype, T => update(x, out, |out: &mut [T]| {
-                strided::scatter(&layout, updates.data::<T>(), &starts, out, |out, u| *out = out.smaller(u));
+                strided::scatter(&layout, updates.data::<T>(), &starts, out, |out, u| *out = Number::minimum(*out, u));
             })),
             Kind::Max => dispatch!(out.dtype, T => update(x, out, |out: &mut [T]| {
-                strided::scatter(&layout, updates.data::<T>(), &starts, out, |out, u| *out = out.larger(u));
+                strided::scatter(&layout, updates.data::<T>(), &starts, out, |out, u| *out = Number::maximum(*out, u));
             })),
         }])
     }

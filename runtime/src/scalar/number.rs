@@ -1,7 +1,8 @@
 //! The dtypes that kernels compute with, and how each of them adds, multiplies and compares.
 //!
 //! Kernels are generic over [`Number`]: integers wrap around, `bf16` and `f16` are widened to `f32` for sums and
-//! products and rounded once at the end, and the larger or smaller of two floats is NaN if either is.
+//! products and rounded once at the end, and the maximum or minimum of two floats is NaN if either is, as IEEE 754-2019
+//! (§9.6) has it.
 
 use std::fmt::Debug;
 
@@ -26,9 +27,9 @@ pub trait Number:
     const ZERO: Self;
     /// The neutral element of products.
     const ONE: Self;
-    /// The neutral element of [`larger`](Self::larger): -∞, or the least integer.
+    /// The neutral element of [`maximum`](Self::maximum): -∞, or the least integer.
     const LOWEST: Self;
-    /// The neutral element of [`smaller`](Self::smaller): +∞, or the greatest integer.
+    /// The neutral element of [`minimum`](Self::minimum): +∞, or the greatest integer.
     const HIGHEST: Self;
 
     /// Converts to the type in which sums are carried, exactly.
@@ -54,10 +55,10 @@ pub trait Number:
 
     /// Tells whether this is a NaN.
     fn is_nan(self) -> bool;
-    /// Returns the larger of the two: 0 of 0 and -0, and *the* quiet NaN if either is a NaN.
-    fn larger(self, other: Self) -> Self;
-    /// Returns the smaller of the two: -0 of 0 and -0, and *the* quiet NaN if either is a NaN.
-    fn smaller(self, other: Self) -> Self;
+    /// Returns the maximum: 0 of 0 and -0, and *the* quiet NaN if either is a NaN.
+    fn maximum(self, other: Self) -> Self;
+    /// Returns the minimum: -0 of 0 and -0, and *the* quiet NaN if either is a NaN.
+    fn minimum(self, other: Self) -> Self;
     /// Returns the number itself if it is more than 0, else 0; a NaN stays as it is.
     fn positive(self) -> Self;
 }
@@ -90,13 +91,13 @@ macro_rules! float {
             // Selections of instructions there are, instead of branches: of equal numbers and of NaN, each takes the second.
             // Equal numbers that differ are zeros of different signs.
             #[inline(always)]
-            fn larger(self, other: Self) -> Self {
+            fn maximum(self, other: Self) -> Self {
                 let (one, two) = (if self > other { self } else { other }, if other > self { other } else { self });
                 let either = <$t>::from_bits(one.to_bits() & two.to_bits());
                 if Number::is_nan(self) | Number::is_nan(other) { <$t>::NAN } else { either }
             }
             #[inline(always)]
-            fn smaller(self, other: Self) -> Self {
+            fn minimum(self, other: Self) -> Self {
                 let (one, two) = (if self < other { self } else { other }, if other < self { other } else { self });
                 let either = <$t>::from_bits(one.to_bits() | two.to_bits());
                 if Number::is_nan(self) | Number::is_nan(other) { <$t>::NAN } else { either }
@@ -134,13 +135,13 @@ macro_rules! half_float {
             #[inline(always)]
             fn is_nan(self) -> bool { <$t>::is_nan(self) }
             #[inline(always)]
-            fn larger(self, other: Self) -> Self {
+            fn maximum(self, other: Self) -> Self {
                 if Number::is_nan(self) | Number::is_nan(other) { <$t>::NAN }
                 else if rank(self.to_bits()) > rank(other.to_bits()) { self }
                 else { other }
             }
             #[inline(always)]
-            fn smaller(self, other: Self) -> Self {
+            fn minimum(self, other: Self) -> Self {
                 if Number::is_nan(self) | Number::is_nan(other) { <$t>::NAN }
                 else if rank(self.to_bits()) < rank(other.to_bits()) { self }
                 else { other }
@@ -186,9 +187,9 @@ macro_rules! integer {
             #[inline(always)]
             fn is_nan(self) -> bool { false }
             #[inline(always)]
-            fn larger(self, other: Self) -> Self { self.max(other) }
+            fn maximum(self, other: Self) -> Self { self.max(other) }
             #[inline(always)]
-            fn smaller(self, other: Self) -> Self { self.min(other) }
+            fn minimum(self, other: Self) -> Self { self.min(other) }
             #[inline(always)]
             fn positive(self) -> Self { self.max(0) }
         }
@@ -213,8 +214,8 @@ mod tests {
         for x in [0.0, 1.0, 3.0, 100.0].map(T::from_f64) {
             assert_eq!(T::ZERO.plus(x), x);
             assert_eq!(T::ONE.times(x), x);
-            assert_eq!(T::LOWEST.larger(x), x);
-            assert_eq!(T::HIGHEST.smaller(x), x);
+            assert_eq!(T::LOWEST.maximum(x), x);
+            assert_eq!(T::HIGHEST.minimum(x), x);
             assert_eq!(T::narrow(x.widen()), x);
             assert_eq!(x.times_plus(T::ONE, T::ONE), x.plus(T::ONE));
             assert_eq!(x.plus(T::ONE).minus(T::ONE), x);
@@ -243,16 +244,16 @@ mod tests {
 
     #[test]
     fn the_larger_and_the_smaller_of_anything_and_nan_is_nan() {
-        assert!(f32::NAN.larger(1.0).is_nan() && 1f32.larger(f32::NAN).is_nan());
-        assert!(f64::NAN.smaller(1.0).is_nan() && 1f64.smaller(f64::NAN).is_nan());
-        assert!(Number::is_nan(bf16::NAN.larger(bf16::ONE)) && Number::is_nan(f16::ONE.smaller(f16::NAN)));
+        assert!(Number::maximum(f32::NAN, 1.0).is_nan() && Number::maximum(1f32, f32::NAN).is_nan());
+        assert!(Number::minimum(f64::NAN, 1.0).is_nan() && Number::minimum(1f64, f64::NAN).is_nan());
+        assert!(Number::is_nan(bf16::NAN.maximum(bf16::ONE)) && Number::is_nan(f16::ONE.minimum(f16::NAN)));
     }
 
     fn zero_is_more_than_minus_zero<T: Arith + Signed>() {
         let (zero, minus) = (T::ZERO, T::ZERO.negated());
         let signs = |x: T, y: T| {
             let is_minus = |z: T| T::ONE.over(z) == T::LOWEST;
-            [x.larger(y), x.smaller(y), x.positive()].map(is_minus)
+            [Number::maximum(x, y), Number::minimum(x, y), x.positive()].map(is_minus)
         };
         assert_eq!(signs(zero, minus), [false, true, false]);
         assert_eq!(signs(minus, zero), [false, true, false]);
@@ -280,7 +281,7 @@ mod tests {
         assert_eq!(by_rank, by_number);
         for (&x, &y) in by_number.iter().zip(&by_number[1..]) {
             assert_eq!(
-                [x.larger(y), y.larger(x), x.smaller(y), y.smaller(x)].map(f16::to_bits),
+                [x.maximum(y), y.maximum(x), x.minimum(y), y.minimum(x)].map(f16::to_bits),
                 [y, y, x, x].map(f16::to_bits)
             );
         }

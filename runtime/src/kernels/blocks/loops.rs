@@ -86,8 +86,8 @@ functions! { Two:
     Over<T: Arith> -> T, |x, y| x.over(y);
     Modulo<T: Arith> -> T, |x, y| x.modulo(y);
     Raised<T: Arith> -> T, |x, y| x.power(y);
-    Larger<T: Number> -> T, |x, y| x.larger(y);
-    Smaller<T: Number> -> T, |x, y| x.smaller(y);
+    Larger<T: Number> -> T, |x, y| x.maximum(y);
+    Smaller<T: Number> -> T, |x, y| x.minimum(y);
     Angle<T: Arith> -> T, |x, y| x.angle(y);
     Both<T: Bits> -> T, |x, y| x & y;
     Either<T: Bits> -> T, |x, y| x | y;
@@ -144,7 +144,7 @@ impl<T: Number> Three for Clamped<T> {
     type X = T;
     #[inline(always)]
     fn of(low: T, x: T, high: T) -> T {
-        x.larger(low).smaller(high)
+        x.maximum(low).minimum(high)
     }
 }
 

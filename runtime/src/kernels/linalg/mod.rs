@@ -83,7 +83,7 @@ impl LinalgFloat for f64 {
             return plain.sqrt();
         }
         // Scaled by the greatest magnitude, as LAPACK does, where squares would overflow or vanish.
-        let max = xs.iter().fold(0.0, |a, &x| Number::larger(a, x.abs()));
+        let max = xs.iter().fold(0.0, |a, &x| Number::maximum(a, x.abs()));
         if max == 0.0 || !max.is_finite() {
             return max;
         }

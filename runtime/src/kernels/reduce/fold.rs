@@ -52,12 +52,12 @@ number_fold!(
     Prod, ONE, times
 );
 number_fold!(
-    /// The largest number, NaN if there is one.
-    Max, LOWEST, larger
+    /// The maximum, NaN if there is one.
+    Max, LOWEST, maximum
 );
 number_fold!(
-    /// The smallest number, NaN if there is one.
-    Min, HIGHEST, smaller
+    /// The minimum, NaN if there is one.
+    Min, HIGHEST, minimum
 );
 
 macro_rules! bool_fold {
@@ -106,11 +106,11 @@ macro_rules! log_add_exp {
     ($($t:ty)*) => { $(
         impl LogAddExp for $t {
             fn log_add_exp(self, other: Self) -> Self {
-                let larger = self.larger(other);
-                if !larger.is_finite() {
-                    return larger;
+                let max = Number::maximum(self, other);
+                if !max.is_finite() {
+                    return max;
                 }
-                larger + (-(self - other).abs()).exp().ln_1p()
+                max + (-(self - other).abs()).exp().ln_1p()
             }
         }
     )* };

@@ -76,8 +76,8 @@ fn all_kernels_agree<T: Number>(shape: &[usize], axes: &[usize], seed: usize) ->
     agrees(sum, &x, shape, axes, |xs| T::narrow(xs.iter().fold(T::Acc::ZERO, |a, x| a.plus(x.widen()))))?;
     let y = factors::<T>(x.len(), seed);
     agrees(prod, &y, shape, axes, |xs| T::narrow(xs.iter().fold(T::Acc::ONE, |a, x| a.times(x.widen()))))?;
-    agrees(max, &x, shape, axes, |xs| xs.iter().fold(T::LOWEST, |a, &x| a.larger(x)))?;
-    agrees(min, &x, shape, axes, |xs| xs.iter().fold(T::HIGHEST, |a, &x| a.smaller(x)))
+    agrees(max, &x, shape, axes, |xs| xs.iter().fold(T::LOWEST, |a, &x| Number::maximum(a, x)))?;
+    agrees(min, &x, shape, axes, |xs| xs.iter().fold(T::HIGHEST, |a, &x| Number::minimum(a, x)))
 }
 
 proptest! {
@@ -92,15 +92,15 @@ proptest! {
         let x: Vec<bf16> = small(shape.iter().product(), seed);
         agrees(sum, &x, &shape, &axes, |xs| bf16::from_f32(xs.iter().map(|x| x.to_f32()).sum()))?;
         let x: Vec<f16> = small(shape.iter().product(), seed);
-        agrees(max, &x, &shape, &axes, |xs| xs.iter().fold(f16::NEG_INFINITY, |a, &x| a.larger(x)))?;
+        agrees(max, &x, &shape, &axes, |xs| xs.iter().fold(f16::NEG_INFINITY, |a, &x| Number::maximum(a, x)))?;
     }
 
     #[test]
     fn maxima_and_minima_of_anything_and_nan_are_nan((shape, axes) in shape_and_axes(), seed: usize) {
         let mut x: Vec<f32> = small(shape.iter().product(), seed);
         x.iter_mut().skip(seed % 7).step_by(13).for_each(|x| *x = f32::NAN);
-        agrees(max, &x, &shape, &axes, |xs| xs.iter().fold(f32::LOWEST, |a, &x| a.larger(x)))?;
-        agrees(min, &x, &shape, &axes, |xs| xs.iter().fold(f32::HIGHEST, |a, &x| a.smaller(x)))?;
+        agrees(max, &x, &shape, &axes, |xs| xs.iter().fold(f32::LOWEST, |a, &x| Number::maximum(a, x)))?;
+        agrees(min, &x, &shape, &axes, |xs| xs.iter().fold(f32::HIGHEST, |a, &x| Number::minimum(a, x)))?;
     }
 
     #[test]
@@ -126,8 +126,8 @@ proptest! {
         for (result, members) in members.iter().enumerate() {
             let xs: Vec<f32> = members.iter().map(|&i| x[i]).collect();
             let first = |best: f32| xs.iter().position(|&x| x == best || x.is_nan() && best.is_nan()).unwrap() as i32;
-            prop_assert_eq!(largest[result], first(xs.iter().fold(f32::LOWEST, |a, &x| a.larger(x))));
-            prop_assert_eq!(smallest[result], first(xs.iter().fold(f32::HIGHEST, |a, &x| a.smaller(x))));
+            prop_assert_eq!(largest[result], first(xs.iter().fold(f32::LOWEST, |a, &x| Number::maximum(a, x))));
+            prop_assert_eq!(smallest[result], first(xs.iter().fold(f32::HIGHEST, |a, &x| Number::minimum(a, x))));
         }
     }
 

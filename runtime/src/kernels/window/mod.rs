@@ -186,8 +186,8 @@ pub fn reduce_window<T: Number>(geometry: &WindowGeometry, reduction: Reduction,
     narrow_all(out, |out| match reduction {
         Reduction::Sum => reduce::reduce(&plan, T::Acc::ZERO, Number::plus, &data, out),
         Reduction::Product => reduce::reduce(&plan, T::Acc::ONE, Number::times, &data, out),
-        Reduction::Max => reduce::reduce(&plan, T::Acc::LOWEST, Number::larger, &data, out),
-        Reduction::Min => reduce::reduce(&plan, T::Acc::HIGHEST, Number::smaller, &data, out),
+        Reduction::Max => reduce::reduce(&plan, T::Acc::LOWEST, Number::maximum, &data, out),
+        Reduction::Min => reduce::reduce(&plan, T::Acc::HIGHEST, Number::minimum, &data, out),
     });
 }
 

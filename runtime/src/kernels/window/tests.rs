@@ -44,8 +44,8 @@ fn agrees<T: Number>(g: &WindowGeometry) {
     };
     check(Reduction::Sum, T::Acc::ZERO, Number::plus);
     check(Reduction::Product, T::Acc::ONE, Number::times);
-    check(Reduction::Max, T::Acc::LOWEST, Number::larger);
-    check(Reduction::Min, T::Acc::HIGHEST, Number::smaller);
+    check(Reduction::Max, T::Acc::LOWEST, Number::maximum);
+    check(Reduction::Min, T::Acc::HIGHEST, Number::minimum);
 
     let mut grad = vec![T::ONE; x.len()];
     sum_gradient(g, &y, &mut grad);

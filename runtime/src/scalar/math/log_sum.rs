@@ -8,5 +8,5 @@ use crate::scalar::number::Number;
 pub fn log_add_exp<T: Real + Number>(x: T, y: T) -> T {
     // Equal infinities differ by nothing, and NaN is passed on by the difference.
     let distance = if x == y { T::ZERO } else { Real::abs(x - y) };
-    x.larger(y) + Real::log1p(Real::exp(-distance))
+    x.maximum(y) + Real::log1p(Real::exp(-distance))
 }

@@ -143,12 +143,12 @@ impl Graph {
         self.add(Node::Constant(x.to_bits()))
     }
 
-    /// As [`Number::larger`](crate::scalar::number::Number::larger).
+    /// As [`Number::maximum`](crate::scalar::number::Number::maximum).
     pub fn larger(&mut self, x: Value, y: Value) -> Value {
         self.extreme(Two::Largest, x, y)
     }
 
-    /// As [`Number::smaller`](crate::scalar::number::Number::smaller).
+    /// As [`Number::minimum`](crate::scalar::number::Number::minimum).
     pub fn smaller(&mut self, x: Value, y: Value) -> Value {
         self.extreme(Two::Least, x, y)
     }

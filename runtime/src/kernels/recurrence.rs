@@ -46,7 +46,7 @@ pub fn recurrence<T: Number>(
                 let mut state = b[index(0)].widen();
                 out[index(0)] = b[index(0)];
                 for step in 1..n {
-                    state = a[factor_at(step)].widen().times_plus(state, b[index(step)].widen());
+                    state = a[factor_at(step)].widen().mul_then_add(state, b[index(step)].widen());
                     out[index(step)] = T::narrow(state);
                 }
                 continue;
@@ -62,7 +62,7 @@ pub fn recurrence<T: Number>(
                 for (((state, &a), &b), out) in
                     states.iter_mut().zip(a).zip(b).zip(&mut out[row(index(step))])
                 {
-                    *state = a.widen().times_plus(*state, b.widen());
+                    *state = a.widen().mul_then_add(*state, b.widen());
                     *out = T::narrow(*state);
                 }
             }

@@ -105,7 +105,7 @@ impl Primitive for Scatter {
                 let [x, updates]: [&[T]; 2] = [args[0], args[2]].map(bytemuck::cast_slice);
                 let out: &mut [T] = bytemuck::cast_slice_mut(out);
                 threads::split(out, 1, 1, |first, piece| piece.copy_from_slice(&x[first..][..piece.len()]));
-                strided::scatter(&layout, updates, &starts, out, |sum, u| *sum = sum.plus(u));
+                strided::scatter(&layout, updates, &starts, out, |sum, u| *sum = sum.add(u));
             });
         }))
     }
@@ -206,11 +206,11 @@ pub(crate) fn update<T: Pod + Send + Sync>(x: Array, out: Aval, write: impl FnOn
 fn add<T: Number>(x: Array, layout: &Strided<2>, updates: &[T], starts: &[usize], out: Aval) -> Array {
     if out.dtype.size() == 2 {
         let mut sums = widen_all::<T>(x.data()).into_owned();
-        strided::scatter(layout, updates, starts, &mut sums, |sum, u: T| *sum = sum.plus(u.widen()));
+        strided::scatter(layout, updates, starts, &mut sums, |sum, u: T| *sum = sum.add(u.widen()));
         return Array::build(out, |out: &mut [T]| narrow_all(out, |wide| wide.copy_from_slice(&sums)));
     }
     update(x, out, |out: &mut [T]| {
-        strided::scatter(layout, updates, starts, out, |sum, u| *sum = sum.plus(u));
+        strided::scatter(layout, updates, starts, out, |sum, u| *sum = sum.add(u));
     })
 }
 

@@ -9,26 +9,26 @@ use super::number::Number;
 /// Integers follow JAX: `x / 0` has all bits set, `x % 0` is 0, and `MIN / -1` wraps.
 pub trait Arith: Number {
     /// The quotient; integers truncate towards zero.
-    fn over(self, other: Self) -> Self;
+    fn div(self, other: Self) -> Self;
     /// What is left by a quotient truncated towards zero; it has the sign of `self`.
-    fn modulo(self, other: Self) -> Self;
+    fn rem(self, other: Self) -> Self;
     /// `self` to the power of `other`; an integer to a negative power is 0, but for ±1.
-    fn power(self, other: Self) -> Self;
+    fn pow(self, other: Self) -> Self;
     /// The angle of the point (`other`, `self`); of floats only.
-    fn angle(self, other: Self) -> Self;
+    fn atan2(self, other: Self) -> Self;
 }
 
 macro_rules! float {
     ($($t:ty)*) => { $(
         impl Arith for $t {
             #[inline(always)]
-            fn over(self, other: Self) -> Self { self / other }
+            fn div(self, other: Self) -> Self { self / other }
             #[inline(always)]
-            fn modulo(self, other: Self) -> Self { self % other }
+            fn rem(self, other: Self) -> Self { self % other }
             #[inline(always)]
-            fn power(self, other: Self) -> Self { self.powf(other) }
+            fn pow(self, other: Self) -> Self { self.powf(other) }
             #[inline(always)]
-            fn angle(self, other: Self) -> Self { self.atan2(other) }
+            fn atan2(self, other: Self) -> Self { self.atan2(other) }
         }
     )* };
 }
@@ -37,13 +37,13 @@ macro_rules! half_float {
     ($($t:ty)*) => { $(
         impl Arith for $t {
             #[inline(always)]
-            fn over(self, other: Self) -> Self { Self::narrow(self.widen() / other.widen()) }
+            fn div(self, other: Self) -> Self { Self::narrow(self.widen() / other.widen()) }
             #[inline(always)]
-            fn modulo(self, other: Self) -> Self { Self::narrow(self.widen() % other.widen()) }
+            fn rem(self, other: Self) -> Self { Self::narrow(self.widen() % other.widen()) }
             #[inline(always)]
-            fn power(self, other: Self) -> Self { Self::narrow(self.widen().powf(other.widen())) }
+            fn pow(self, other: Self) -> Self { Self::narrow(self.widen().powf(other.widen())) }
             #[inline(always)]
-            fn angle(self, other: Self) -> Self { Self::narrow(self.widen().atan2(other.widen())) }
+            fn atan2(self, other: Self) -> Self { Self::narrow(self.widen().atan2(other.widen())) }
         }
     )* };
 }
@@ -52,10 +52,10 @@ macro_rules! integer {
     ($($t:ty, $all_bits:expr, $negative:expr;)*) => { $(
         impl Arith for $t {
             #[inline(always)]
-            fn over(self, other: Self) -> Self { if other == 0 { $all_bits } else { self.wrapping_div(other) } }
+            fn div(self, other: Self) -> Self { if other == 0 { $all_bits } else { self.wrapping_div(other) } }
             #[inline(always)]
-            fn modulo(self, other: Self) -> Self { if other == 0 { 0 } else { self.wrapping_rem(other) } }
-            fn power(self, other: Self) -> Self {
+            fn rem(self, other: Self) -> Self { if other == 0 { 0 } else { self.wrapping_rem(other) } }
+            fn pow(self, other: Self) -> Self {
                 let negative: fn($t) -> bool = $negative;
                 if negative(other) {
                     let odd = other & 1 == 1;
@@ -77,7 +77,7 @@ macro_rules! integer {
                 }
                 out
             }
-            fn angle(self, _other: Self) -> Self { unreachable!("angles are floats") }
+            fn atan2(self, _other: Self) -> Self { unreachable!("angles are floats") }
         }
     )* };
 }
@@ -97,16 +97,13 @@ mod tests {
 
     #[test]
     fn integers_never_trap() {
-        assert_eq!(
-            (7i32.over(0), i32::MIN.over(-1), 7i32.modulo(0), i32::MIN.modulo(-1)),
-            (-1, i32::MIN, 0, 0)
-        );
-        assert_eq!((7u8.over(0), 7u8.modulo(0)), (255, 0));
+        assert_eq!((7i32.div(0), i32::MIN.div(-1), 7i32.rem(0), i32::MIN.rem(-1)), (-1, i32::MIN, 0, 0));
+        assert_eq!((7u8.div(0), 7u8.rem(0)), (255, 0));
     }
 
     #[test]
     fn integer_powers() {
-        assert_eq!([3i32.power(4), (-2i32).power(3), 0i32.power(0), 2i32.power(33)], [81, -8, 1, 0]);
-        assert_eq!([2i32.power(-1), (-1i32).power(-3), (-1i32).power(-2), 1i32.power(-5)], [0, -1, 1, 1]);
+        assert_eq!([(3, 4), (-2, 3), (0, 0), (2, 33)].map(|(x, y)| Arith::pow(x, y)), [81i32, -8, 1, 0]);
+        assert_eq!([(2, -1), (-1, -3), (-1, -2), (1, -5)].map(|(x, y)| Arith::pow(x, y)), [0i32, -1, 1, 1]);
     }
 }

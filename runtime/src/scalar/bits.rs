@@ -10,20 +10,20 @@ pub trait Bits:
     + std::ops::BitXor<Output = Self>
 {
     /// Moves all bits towards the more significant end.
-    fn left(self, by: Self) -> Self;
+    fn shl(self, by: Self) -> Self;
     /// Moves all bits towards the less significant end; the sign stays.
-    fn right(self, by: Self) -> Self;
+    fn shr(self, by: Self) -> Self;
 }
 
 macro_rules! bits {
     ($($t:ty, $over:expr;)*) => { $(
         impl Bits for $t {
             #[inline(always)]
-            fn left(self, by: $t) -> $t {
+            fn shl(self, by: $t) -> $t {
                 u32::try_from(by).ok().and_then(|by| self.checked_shl(by)).unwrap_or(0)
             }
             #[inline(always)]
-            fn right(self, by: $t) -> $t {
+            fn shr(self, by: $t) -> $t {
                 let over: fn($t) -> $t = $over;
                 u32::try_from(by).ok().and_then(|by| self.checked_shr(by)).unwrap_or_else(|| over(self))
             }

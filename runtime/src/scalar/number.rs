@@ -16,7 +16,8 @@ mod sealed {
 
 /// A number type of tensors: `f32`, `f64`, `bf16`, `f16`, `i32`, `i64`, `u32` or `u8`.
 ///
-/// The methods have names of their own (`plus`, not `add`), so that they never hide what the primitive types offer.
+/// Methods are named as the functions of [`ScalarOp`](super::op::ScalarOp), but for `maximum` and `minimum`: on a concrete float `x.max(y)` is
+/// std's, which drops a NaN.
 pub trait Number:
     sealed::Sealed + bytemuck::Pod + Default + PartialEq + PartialOrd + Debug + Send + Sync
 {
@@ -28,9 +29,9 @@ pub trait Number:
     /// The neutral element of products.
     const ONE: Self;
     /// The neutral element of [`maximum`](Self::maximum): -∞, or the least integer.
-    const LOWEST: Self;
+    const MAX_IDENTITY: Self;
     /// The neutral element of [`minimum`](Self::minimum): +∞, or the greatest integer.
-    const HIGHEST: Self;
+    const MIN_IDENTITY: Self;
 
     /// Converts to the type in which sums are carried, exactly.
     fn widen(self) -> Self::Acc;
@@ -42,15 +43,15 @@ pub trait Number:
     fn to_f64(self) -> f64;
 
     /// Returns the sum; integers wrap around.
-    fn plus(self, other: Self) -> Self;
+    fn add(self, other: Self) -> Self;
     /// Returns the difference; integers wrap around.
-    fn minus(self, other: Self) -> Self;
+    fn sub(self, other: Self) -> Self;
     /// Returns the product; integers wrap around.
-    fn times(self, other: Self) -> Self;
+    fn mul(self, other: Self) -> Self;
     /// Returns `self · factor + summand` in two roundings, on every machine alike.
     #[inline(always)]
-    fn times_plus(self, factor: Self, summand: Self) -> Self {
-        self.times(factor).plus(summand)
+    fn mul_then_add(self, factor: Self, summand: Self) -> Self {
+        self.mul(factor).add(summand)
     }
 
     /// Tells whether this is a NaN.
@@ -60,7 +61,7 @@ pub trait Number:
     /// Returns the minimum: -0 of 0 and -0, and *the* quiet NaN if either is a NaN.
     fn minimum(self, other: Self) -> Self;
     /// Returns the number itself if it is more than 0, else 0; a NaN stays as it is.
-    fn positive(self) -> Self;
+    fn relu(self) -> Self;
 }
 
 macro_rules! float {
@@ -70,8 +71,8 @@ macro_rules! float {
             type Acc = $t;
             const ZERO: Self = 0.0;
             const ONE: Self = 1.0;
-            const LOWEST: Self = <$t>::NEG_INFINITY;
-            const HIGHEST: Self = <$t>::INFINITY;
+            const MAX_IDENTITY: Self = <$t>::NEG_INFINITY;
+            const MIN_IDENTITY: Self = <$t>::INFINITY;
             #[inline(always)]
             fn widen(self) -> Self { self }
             #[inline(always)]
@@ -81,11 +82,11 @@ macro_rules! float {
             #[inline(always)]
             fn to_f64(self) -> f64 { self as f64 }
             #[inline(always)]
-            fn plus(self, other: Self) -> Self { self + other }
+            fn add(self, other: Self) -> Self { self + other }
             #[inline(always)]
-            fn minus(self, other: Self) -> Self { self - other }
+            fn sub(self, other: Self) -> Self { self - other }
             #[inline(always)]
-            fn times(self, other: Self) -> Self { self * other }
+            fn mul(self, other: Self) -> Self { self * other }
             #[inline(always)]
             fn is_nan(self) -> bool { self != self }
             // Selections of instructions there are, instead of branches: of equal numbers and of NaN, each takes the second.
@@ -104,7 +105,7 @@ macro_rules! float {
             }
             // -0 + 0 is 0, and nothing else changes.
             #[inline(always)]
-            fn positive(self) -> Self { (if 0.0 > self { 0.0 } else { self }) + 0.0 }
+            fn relu(self) -> Self { (if 0.0 > self { 0.0 } else { self }) + 0.0 }
         }
     )* };
 }
@@ -116,8 +117,8 @@ macro_rules! half_float {
             type Acc = f32;
             const ZERO: Self = <$t>::ZERO;
             const ONE: Self = <$t>::ONE;
-            const LOWEST: Self = <$t>::NEG_INFINITY;
-            const HIGHEST: Self = <$t>::INFINITY;
+            const MAX_IDENTITY: Self = <$t>::NEG_INFINITY;
+            const MIN_IDENTITY: Self = <$t>::INFINITY;
             #[inline(always)]
             fn widen(self) -> f32 { rounding::$widen(self) }
             #[inline(always)]
@@ -127,11 +128,11 @@ macro_rules! half_float {
             #[inline(always)]
             fn to_f64(self) -> f64 { self.widen().into() }
             #[inline(always)]
-            fn plus(self, other: Self) -> Self { Self::narrow(self.widen() + other.widen()) }
+            fn add(self, other: Self) -> Self { Self::narrow(self.widen() + other.widen()) }
             #[inline(always)]
-            fn minus(self, other: Self) -> Self { Self::narrow(self.widen() - other.widen()) }
+            fn sub(self, other: Self) -> Self { Self::narrow(self.widen() - other.widen()) }
             #[inline(always)]
-            fn times(self, other: Self) -> Self { Self::narrow(self.widen() * other.widen()) }
+            fn mul(self, other: Self) -> Self { Self::narrow(self.widen() * other.widen()) }
             #[inline(always)]
             fn is_nan(self) -> bool { <$t>::is_nan(self) }
             #[inline(always)]
@@ -147,7 +148,7 @@ macro_rules! half_float {
                 else { other }
             }
             #[inline(always)]
-            fn positive(self) -> Self {
+            fn relu(self) -> Self {
                 if Number::is_nan(self) | (rank(self.to_bits()) > 0) { self } else { <$t>::ZERO }
             }
         }
@@ -168,8 +169,8 @@ macro_rules! integer {
             type Acc = $t;
             const ZERO: Self = 0;
             const ONE: Self = 1;
-            const LOWEST: Self = <$t>::MIN;
-            const HIGHEST: Self = <$t>::MAX;
+            const MAX_IDENTITY: Self = <$t>::MIN;
+            const MIN_IDENTITY: Self = <$t>::MAX;
             #[inline(always)]
             fn widen(self) -> Self { self }
             #[inline(always)]
@@ -179,11 +180,11 @@ macro_rules! integer {
             #[inline(always)]
             fn to_f64(self) -> f64 { self as f64 }
             #[inline(always)]
-            fn plus(self, other: Self) -> Self { self.wrapping_add(other) }
+            fn add(self, other: Self) -> Self { self.wrapping_add(other) }
             #[inline(always)]
-            fn minus(self, other: Self) -> Self { self.wrapping_sub(other) }
+            fn sub(self, other: Self) -> Self { self.wrapping_sub(other) }
             #[inline(always)]
-            fn times(self, other: Self) -> Self { self.wrapping_mul(other) }
+            fn mul(self, other: Self) -> Self { self.wrapping_mul(other) }
             #[inline(always)]
             fn is_nan(self) -> bool { false }
             #[inline(always)]
@@ -191,7 +192,7 @@ macro_rules! integer {
             #[inline(always)]
             fn minimum(self, other: Self) -> Self { self.min(other) }
             #[inline(always)]
-            fn positive(self) -> Self { self.max(0) }
+            fn relu(self) -> Self { self.max(0) }
         }
     )* };
 }
@@ -212,13 +213,13 @@ mod tests {
 
     fn neutral_elements_are_neutral<T: Number>() {
         for x in [0.0, 1.0, 3.0, 100.0].map(T::from_f64) {
-            assert_eq!(T::ZERO.plus(x), x);
-            assert_eq!(T::ONE.times(x), x);
-            assert_eq!(T::LOWEST.maximum(x), x);
-            assert_eq!(T::HIGHEST.minimum(x), x);
+            assert_eq!(T::ZERO.add(x), x);
+            assert_eq!(T::ONE.mul(x), x);
+            assert_eq!(T::MAX_IDENTITY.maximum(x), x);
+            assert_eq!(T::MIN_IDENTITY.minimum(x), x);
             assert_eq!(T::narrow(x.widen()), x);
-            assert_eq!(x.times_plus(T::ONE, T::ONE), x.plus(T::ONE));
-            assert_eq!(x.plus(T::ONE).minus(T::ONE), x);
+            assert_eq!(x.mul_then_add(T::ONE, T::ONE), x.add(T::ONE));
+            assert_eq!(x.add(T::ONE).sub(T::ONE), x);
             assert_eq!(T::from_f64(x.to_f64()), x);
         }
     }
@@ -237,9 +238,9 @@ mod tests {
 
     #[test]
     fn integers_wrap_around() {
-        assert_eq!(200u8.plus(100), 44);
-        assert_eq!(0u32.minus(1), u32::MAX);
-        assert_eq!(i32::MAX.times(2), -2);
+        assert_eq!(200u8.add(100), 44);
+        assert_eq!(0u32.sub(1), u32::MAX);
+        assert_eq!(i32::MAX.mul(2), -2);
     }
 
     #[test]
@@ -250,18 +251,18 @@ mod tests {
     }
 
     fn zero_is_more_than_minus_zero<T: Arith + Signed>() {
-        let (zero, minus) = (T::ZERO, T::ZERO.negated());
+        let (zero, minus) = (T::ZERO, T::ZERO.neg());
         let signs = |x: T, y: T| {
-            let is_minus = |z: T| T::ONE.over(z) == T::LOWEST;
-            [Number::maximum(x, y), Number::minimum(x, y), x.positive()].map(is_minus)
+            let is_minus = |z: T| T::ONE.div(z) == T::MAX_IDENTITY;
+            [Number::maximum(x, y), Number::minimum(x, y), x.relu()].map(is_minus)
         };
         assert_eq!(signs(zero, minus), [false, true, false]);
         assert_eq!(signs(minus, zero), [false, true, false]);
         assert_eq!(signs(minus, minus), [true, true, false]);
         assert_eq!(signs(zero, zero), [false, false, false]);
         let nan = T::from_f64(f64::NAN);
-        assert!(nan.positive().is_nan() && nan.negated().positive().is_nan());
-        assert_eq!([T::ONE, T::ONE.negated()].map(T::positive), [T::ONE, zero]);
+        assert!(nan.relu().is_nan() && nan.neg().relu().is_nan());
+        assert_eq!([T::ONE, T::ONE.neg()].map(T::relu), [T::ONE, zero]);
     }
 
     #[test]

@@ -8,31 +8,31 @@ use super::number::Number;
 /// What has a sign.
 pub trait Signed: Number {
     /// The opposite number; unsigned integers wrap around.
-    fn negated(self) -> Self;
+    fn neg(self) -> Self;
     /// The number without its sign.
-    fn magnitude(self) -> Self;
+    fn abs(self) -> Self;
     /// -1, 0 or 1; float zeros and NaN are their own.
-    fn direction(self) -> Self;
+    fn sign(self) -> Self;
     /// Whether it is one of the infinities.
     fn is_infinite(self) -> bool;
 }
 
 macro_rules! signed {
-    ($($t:ty: $negated:expr, $magnitude:expr, $direction:expr, $is_infinite:expr;)*) => { $(
+    ($($t:ty: $neg:expr, $abs:expr, $sign:expr, $is_infinite:expr;)*) => { $(
         impl Signed for $t {
             #[inline(always)]
-            fn negated(self) -> $t {
-                let f: fn($t) -> $t = $negated;
+            fn neg(self) -> $t {
+                let f: fn($t) -> $t = $neg;
                 f(self)
             }
             #[inline(always)]
-            fn magnitude(self) -> $t {
-                let f: fn($t) -> $t = $magnitude;
+            fn abs(self) -> $t {
+                let f: fn($t) -> $t = $abs;
                 f(self)
             }
             #[inline(always)]
-            fn direction(self) -> $t {
-                let f: fn($t) -> $t = $direction;
+            fn sign(self) -> $t {
+                let f: fn($t) -> $t = $sign;
                 f(self)
             }
             #[inline(always)]

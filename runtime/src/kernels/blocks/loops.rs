@@ -66,10 +66,10 @@ macro_rules! functions {
 }
 
 functions! { One:
-    Negated<T: Signed> -> T, |x| x.negated();
-    Magnitude<T: Signed> -> T, |x| x.magnitude();
-    Direction<T: Signed> -> T, |x| x.direction();
-    Positive<T: Number> -> T, |x| x.positive();
+    Negated<T: Signed> -> T, |x| x.neg();
+    Magnitude<T: Signed> -> T, |x| x.abs();
+    Direction<T: Signed> -> T, |x| x.sign();
+    Positive<T: Number> -> T, |x| x.relu();
     Finite<T: Signed> -> u8, |x| u8::from(!Number::is_nan(x) & !x.is_infinite());
     Nan<T: Number> -> u8, |x| u8::from(Number::is_nan(x));
     Infinite<T: Signed> -> u8, |x| u8::from(x.is_infinite());
@@ -80,20 +80,20 @@ functions! { One:
 }
 
 functions! { Two:
-    Plus<T: Arith> -> T, |x, y| x.plus(y);
-    Minus<T: Arith> -> T, |x, y| x.minus(y);
-    Times<T: Arith> -> T, |x, y| x.times(y);
-    Over<T: Arith> -> T, |x, y| x.over(y);
-    Modulo<T: Arith> -> T, |x, y| x.modulo(y);
-    Raised<T: Arith> -> T, |x, y| x.power(y);
+    Plus<T: Arith> -> T, |x, y| x.add(y);
+    Minus<T: Arith> -> T, |x, y| x.sub(y);
+    Times<T: Arith> -> T, |x, y| x.mul(y);
+    Over<T: Arith> -> T, |x, y| x.div(y);
+    Modulo<T: Arith> -> T, |x, y| x.rem(y);
+    Raised<T: Arith> -> T, |x, y| x.pow(y);
     Larger<T: Number> -> T, |x, y| x.maximum(y);
     Smaller<T: Number> -> T, |x, y| x.minimum(y);
-    Angle<T: Arith> -> T, |x, y| x.angle(y);
+    Angle<T: Arith> -> T, |x, y| x.atan2(y);
     Both<T: Bits> -> T, |x, y| x & y;
     Either<T: Bits> -> T, |x, y| x | y;
     OneOf<T: Bits> -> T, |x, y| x ^ y;
-    Left<T: Bits> -> T, |x, y| x.left(y);
-    Right<T: Bits> -> T, |x, y| x.right(y);
+    Left<T: Bits> -> T, |x, y| x.shl(y);
+    Right<T: Bits> -> T, |x, y| x.shr(y);
     Equal<T: PartialEq> -> u8, |x, y| u8::from(x == y);
     Unequal<T: PartialEq> -> u8, |x, y| u8::from(x != y);
     Less<T: PartialOrd> -> u8, |x, y| u8::from(x < y);
@@ -156,7 +156,7 @@ impl<T: Number> Three for TimesPlus<T> {
     type X = T;
     #[inline(always)]
     fn of(x: T, a: T, b: T) -> T {
-        x.times_plus(a, b)
+        x.mul_then_add(a, b)
     }
 }
 

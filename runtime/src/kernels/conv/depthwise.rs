@@ -99,7 +99,7 @@ impl<T: Number> Kernel for Window<'_, T> {
                 for (x, w) in self.taps {
                     let (x, w) = (&x[done..][..LANES], &w[done..][..LANES]);
                     for c in 0..LANES {
-                        sums[c] = x[c].times_plus(w[c], sums[c]);
+                        sums[c] = x[c].mul_then_add(w[c], sums[c]);
                     }
                 }
                 out.copy_from_slice(&sums);
@@ -120,14 +120,14 @@ impl<T: Number> Kernel for Window<'_, T> {
 fn add_products<T: Number>(x: &[T], w: &[T], out: &mut [T]) {
     if x.len() == out.len() {
         for ((y, &x), &w) in out.iter_mut().zip(x).zip(w) {
-            *y = x.times_plus(w, *y);
+            *y = x.mul_then_add(w, *y);
         }
         return;
     }
     let each = out.len() / x.len();
     for ((out, &x), w) in out.chunks_exact_mut(each).zip(x).zip(w.chunks_exact(each)) {
         for (y, &w) in out.iter_mut().zip(w) {
-            *y = x.times_plus(w, *y);
+            *y = x.mul_then_add(w, *y);
         }
     }
 }

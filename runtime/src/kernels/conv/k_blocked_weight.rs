@@ -195,7 +195,7 @@ impl<T: Number> StripGradient<'_, T> {
                             // SAFETY: these weights are no one else's.
                             let sums = unsafe { self.out.slice(row + i * cout, outputs.len()) };
                             for (sum, &x) in sums.iter_mut().zip(edge) {
-                                *sum = if add { sum.plus(x) } else { x };
+                                *sum = if add { sum.add(x) } else { x };
                             }
                         }
                     }

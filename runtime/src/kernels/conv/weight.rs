@@ -120,7 +120,7 @@ fn add_tap<T: Number>(partial: &[T], tap: usize, out: &mut [T]) {
     let sums = &partial[tap * out.len()..][..out.len()];
     simd::run(|| {
         for (y, &x) in out.iter_mut().zip(sums) {
-            *y = y.plus(x);
+            *y = y.add(x);
         }
     });
 }
@@ -258,7 +258,7 @@ fn by_tiles<T: Number<Acc = T>>(
             for (out, sums) in out.chunks_exact_mut(cout).zip(group.chunks_exact(padded)) {
                 let out = &mut out[g * cout_each..][..cout_each];
                 for (y, &x) in out.iter_mut().zip(sums) {
-                    *y = y.plus(x);
+                    *y = y.add(x);
                 }
             }
         }

@@ -60,16 +60,16 @@ impl<T: Number> Kernel for AxpyGemv<'_, T> {
                 let [x0, x1, x2, x3] = [0, 1, 2, 3].map(|i| self.x[p + i]);
                 let [r0, r1, r2, r3] = [0, 1, 2, 3].map(|i| row(p + i));
                 for j in 0..n {
-                    let first = x0.times(r0[j]).plus(x1.times(r1[j]));
-                    let second = x2.times(r2[j]).plus(x3.times(r3[j]));
-                    out[j] = out[j].plus(first.plus(second));
+                    let first = x0.mul(r0[j]).add(x1.mul(r1[j]));
+                    let second = x2.mul(r2[j]).add(x3.mul(r3[j]));
+                    out[j] = out[j].add(first.add(second));
                 }
                 p += 4;
             }
             for p in p..self.x.len() {
                 let x = self.x[p];
                 for (y, &b) in out.iter_mut().zip(row(p)) {
-                    *y = x.times_plus(b, *y);
+                    *y = x.mul_then_add(b, *y);
                 }
             }
         }
@@ -97,7 +97,7 @@ impl<T: Number> Kernel for DotGemv<'_, T> {
         for (j, y) in self.out.iter_mut().enumerate() {
             // SAFETY: columns of the matrix are contiguous here, of `x.len()` elements each.
             let column = unsafe { std::slice::from_raw_parts(self.matrix.from(0, j).start, self.x.len()) };
-            *y = y.plus(dot(self.x, column));
+            *y = y.add(dot(self.x, column));
         }
     }
 }
@@ -108,25 +108,25 @@ fn dot<T: Number>(x: &[T], y: &[T]) -> T {
     let (xs, ys) = (x.chunks_exact(LANES), y.chunks_exact(LANES));
     let mut tail = T::ZERO;
     for (&a, &b) in xs.remainder().iter().zip(ys.remainder()) {
-        tail = a.times_plus(b, tail);
+        tail = a.mul_then_add(b, tail);
     }
     for (a, b) in xs.zip(ys) {
         for (g, lanes) in lanes.iter_mut().enumerate() {
             let (a, b) = (&a[g * GROUP..][..GROUP], &b[g * GROUP..][..GROUP]);
             for l in 0..GROUP {
-                lanes[l] = a[l].times_plus(b[l], lanes[l]);
+                lanes[l] = a[l].mul_then_add(b[l], lanes[l]);
             }
         }
     }
     let [a, b, c, d] = lanes;
     let mut lanes = [T::ZERO; GROUP];
     for l in 0..GROUP {
-        lanes[l] = a[l].plus(c[l]).plus(b[l].plus(d[l]));
+        lanes[l] = a[l].add(c[l]).add(b[l].add(d[l]));
     }
     let lanes: [T; 8] = halved(&lanes);
     let lanes: [T; 4] = halved(&lanes);
     let lanes: [T; 2] = halved(&lanes);
-    lanes[0].plus(lanes[1]).plus(tail)
+    lanes[0].add(lanes[1]).add(tail)
 }
 
 /// The sums of both halves.
@@ -134,7 +134,7 @@ fn dot<T: Number>(x: &[T], y: &[T]) -> T {
 fn halved<T: Number, const N: usize, const H: usize>(lanes: &[T; N]) -> [T; H] {
     let mut sums = [T::ZERO; H];
     for l in 0..H {
-        sums[l] = lanes[l].plus(lanes[l + H]);
+        sums[l] = lanes[l].add(lanes[l + H]);
     }
     sums
 }

@@ -68,14 +68,14 @@ impl<T: Number> Kernel for AddScaledRows<'_, T> {
             let (r1, rest) = rest.split_at(n);
             let (r2, r3) = rest.split_at(n);
             for j in 0..n {
-                let sum = x[0].times(r0[j]).plus(x[1].times(r1[j]));
-                let sum = sum.plus(x[2].times(r2[j])).plus(x[3].times(r3[j]));
-                self.out[j] = self.out[j].plus(sum);
+                let sum = x[0].mul(r0[j]).add(x[1].mul(r1[j]));
+                let sum = sum.add(x[2].mul(r2[j])).add(x[3].mul(r3[j]));
+                self.out[j] = self.out[j].add(sum);
             }
         }
         for (&x, row) in groups.remainder().iter().zip(blocks.remainder().chunks_exact(n)) {
             for (y, &b) in self.out.iter_mut().zip(row) {
-                *y = x.times_plus(b, *y);
+                *y = x.mul_then_add(b, *y);
             }
         }
     }

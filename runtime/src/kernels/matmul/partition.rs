@@ -218,7 +218,7 @@ unsafe fn split_k<T: Number<Acc = T>>(
     out.fill(T::ZERO);
     for part in parts.chunks_exact(m * n) {
         for (y, &x) in out.iter_mut().zip(part) {
-            *y = y.plus(x);
+            *y = y.add(x);
         }
     }
 }

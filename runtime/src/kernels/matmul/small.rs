@@ -87,7 +87,7 @@ impl<T: Number> SmallProduct<T> {
                 for (r, sums) in sums.iter_mut().enumerate() {
                     let x = self.lhs.at(i + r, p);
                     for l in 0..L {
-                        sums[l] = x.times_plus(row[l], sums[l]);
+                        sums[l] = x.mul_then_add(row[l], sums[l]);
                     }
                 }
             }

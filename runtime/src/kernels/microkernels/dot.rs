@@ -41,7 +41,7 @@ pub(super) unsafe fn packed_dots<V: Vector, const M: usize, const N: usize>(job:
                     let x =
                         if c + V::LANES <= length { V::load(from) } else { V::load_first(from, length - c) };
                     for v in 0..N {
-                        sums[i][v] = x.times_plus(w[v], sums[i][v]);
+                        sums[i][v] = x.mul_add(w[v], sums[i][v]);
                     }
                 }
                 c += V::LANES;
@@ -94,7 +94,7 @@ pub(super) unsafe fn dots<V: Vector, const M: usize, const N: usize>(job: &Dots<
                 for i in 0..M {
                     let x = V::load(rows[i].add(p));
                     for v in 0..N {
-                        sums[i][v] = x.times_plus(w[v], sums[i][v]);
+                        sums[i][v] = x.mul_add(w[v], sums[i][v]);
                     }
                 }
                 p += V::LANES;
@@ -103,7 +103,7 @@ pub(super) unsafe fn dots<V: Vector, const M: usize, const N: usize>(job: &Dots<
                 for i in 0..M {
                     let x = V::load_first(rows[i].add(p), left);
                     for v in 0..N {
-                        sums[i][v] = x.times_plus(V::load_first(columns[v].add(p), left), sums[i][v]);
+                        sums[i][v] = x.mul_add(V::load_first(columns[v].add(p), left), sums[i][v]);
                     }
                 }
             }

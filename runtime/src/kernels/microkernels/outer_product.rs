@@ -59,7 +59,7 @@ pub(super) unsafe fn outer_product<V: Vector, const M: usize, const N: usize>(
                     for u in 0..2 {
                         let x = V::splat(*rows[i].add(at + u));
                         for v in 0..N {
-                            sums[i][v] = x.times_plus(w[u][v], sums[i][v]);
+                            sums[i][v] = x.mul_add(w[u][v], sums[i][v]);
                         }
                     }
                 }
@@ -74,7 +74,7 @@ pub(super) unsafe fn outer_product<V: Vector, const M: usize, const N: usize>(
                 for i in 0..M {
                     let x = V::splat(*rows[i].add(at));
                     for v in 0..N {
-                        sums[i][v] = x.times_plus(w[v], sums[i][v]);
+                        sums[i][v] = x.mul_add(w[v], sums[i][v]);
                     }
                 }
                 panel = panel.add(panel_row);
@@ -84,7 +84,7 @@ pub(super) unsafe fn outer_product<V: Vector, const M: usize, const N: usize>(
             for v in 0..N {
                 let to = out[i].add(v * V::LANES);
                 if job.accumulate {
-                    sums[i][v] = V::load(to).plus(sums[i][v]);
+                    sums[i][v] = V::load(to).add(sums[i][v]);
                 }
                 sums[i][v].store(to);
             }
@@ -162,7 +162,7 @@ unsafe fn sum_over_windows<V: Vector, const M: usize, const N: usize>(
             for i in 0..M {
                 let x = V::splat(*input(i, window));
                 for v in 0..N {
-                    sums[i][v] = x.times_plus(g[v], sums[i][v]);
+                    sums[i][v] = x.mul_add(g[v], sums[i][v]);
                 }
             }
             gradient = gradient.wrapping_add(job.gradient_row);
@@ -170,7 +170,7 @@ unsafe fn sum_over_windows<V: Vector, const M: usize, const N: usize>(
         for i in 0..M {
             for v in 0..N {
                 if job.accumulate {
-                    sums[i][v] = V::load(at(i, v)).plus(sums[i][v]);
+                    sums[i][v] = V::load(at(i, v)).add(sums[i][v]);
                 }
                 sums[i][v].store(at(i, v));
             }

@@ -12,8 +12,8 @@ pub(super) trait Vector: Copy {
     /// The first `count` elements and then zeros; memory for the first `count` is enough.
     unsafe fn load_first(from: *const Self::Scalar, count: usize) -> Self;
     unsafe fn store(self, to: *mut Self::Scalar);
-    unsafe fn times_plus(self, factor: Self, summand: Self) -> Self;
-    unsafe fn plus(self, other: Self) -> Self;
+    unsafe fn mul_add(self, factor: Self, summand: Self) -> Self;
+    unsafe fn add(self, other: Self) -> Self;
     /// The sum of all lanes, in an order of its own.
     unsafe fn sum(self) -> Self::Scalar;
     /// Writes the sum of each register's lanes, in an order of its own.
@@ -49,7 +49,7 @@ mod x86 {
     use super::Vector;
 
     macro_rules! vector {
-        ($vector:ty, $scalar:ty, $lanes:literal, $splat:ident, $load:ident, $store:ident, $fused:ident, $plus:ident, $first:path, $sum:path $(, $($extra:tt)*)?) => {
+        ($vector:ty, $scalar:ty, $lanes:literal, $splat:ident, $load:ident, $store:ident, $mul_add:ident, $add:ident, $first:path, $sum:path $(, $($extra:tt)*)?) => {
             impl Vector for $vector {
                 type Scalar = $scalar;
                 const LANES: usize = $lanes;
@@ -74,14 +74,14 @@ mod x86 {
                     unsafe { $store(to, self) }
                 }
                 #[inline(always)]
-                unsafe fn times_plus(self, factor: Self, summand: Self) -> Self {
+                unsafe fn mul_add(self, factor: Self, summand: Self) -> Self {
                     // SAFETY: the caller has the instruction set.
-                    unsafe { $fused(self, factor, summand) }
+                    unsafe { $mul_add(self, factor, summand) }
                 }
                 #[inline(always)]
-                unsafe fn plus(self, other: Self) -> Self {
+                unsafe fn add(self, other: Self) -> Self {
                     // SAFETY: the caller has the instruction set.
-                    unsafe { $plus(self, other) }
+                    unsafe { $add(self, other) }
                 }
                 #[inline(always)]
                 unsafe fn sum(self) -> $scalar {

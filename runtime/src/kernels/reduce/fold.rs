@@ -45,19 +45,19 @@ macro_rules! number_fold {
 
 number_fold!(
     /// Sums; integers wrap around.
-    Sum, ZERO, plus
+    Sum, ZERO, add
 );
 number_fold!(
     /// Products; integers wrap around.
-    Prod, ONE, times
+    Prod, ONE, mul
 );
 number_fold!(
     /// The maximum, NaN if there is one.
-    Max, LOWEST, maximum
+    Max, MAX_IDENTITY, maximum
 );
 number_fold!(
     /// The minimum, NaN if there is one.
-    Min, HIGHEST, minimum
+    Min, MIN_IDENTITY, minimum
 );
 
 macro_rules! bool_fold {
@@ -125,7 +125,7 @@ impl<T: Number<Acc: LogAddExp>> Fold for LogSumExp<T> {
     type Acc = T::Acc;
     type Out = T;
 
-    const IDENTITY: T::Acc = T::Acc::LOWEST;
+    const IDENTITY: T::Acc = T::Acc::MAX_IDENTITY;
     #[inline]
     fn lift(x: T) -> T::Acc {
         x.widen()

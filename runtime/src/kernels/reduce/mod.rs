@@ -42,7 +42,7 @@ pub fn prod<T: Number>(x: &[T], shape: &[usize], axes: &[usize], out: &mut [T]) 
     reduce::<Prod<T>>(x, shape, axes, out);
 }
 
-/// Takes the maximum over `axes`, NaN if there is one; that of nothing is [`Number::LOWEST`].
+/// Takes the maximum over `axes`, NaN if there is one; that of nothing is [`Number::MAX_IDENTITY`].
 ///
 /// # Panics
 /// As [`sum`].
@@ -50,7 +50,7 @@ pub fn max<T: Number>(x: &[T], shape: &[usize], axes: &[usize], out: &mut [T]) {
     reduce::<Max<T>>(x, shape, axes, out);
 }
 
-/// Takes the minimum over `axes`, NaN if there is one; that of nothing is [`Number::HIGHEST`].
+/// Takes the minimum over `axes`, NaN if there is one; that of nothing is [`Number::MIN_IDENTITY`].
 ///
 /// # Panics
 /// As [`sum`].

@@ -73,11 +73,11 @@ fn digit(i: usize, seed: usize) -> usize {
 
 fn all_kernels_agree<T: Number>(shape: &[usize], axes: &[usize], seed: usize) -> Result<(), TestCaseError> {
     let x = small::<T>(shape.iter().product(), seed);
-    agrees(sum, &x, shape, axes, |xs| T::narrow(xs.iter().fold(T::Acc::ZERO, |a, x| a.plus(x.widen()))))?;
+    agrees(sum, &x, shape, axes, |xs| T::narrow(xs.iter().fold(T::Acc::ZERO, |a, x| a.add(x.widen()))))?;
     let y = factors::<T>(x.len(), seed);
-    agrees(prod, &y, shape, axes, |xs| T::narrow(xs.iter().fold(T::Acc::ONE, |a, x| a.times(x.widen()))))?;
-    agrees(max, &x, shape, axes, |xs| xs.iter().fold(T::LOWEST, |a, &x| Number::maximum(a, x)))?;
-    agrees(min, &x, shape, axes, |xs| xs.iter().fold(T::HIGHEST, |a, &x| Number::minimum(a, x)))
+    agrees(prod, &y, shape, axes, |xs| T::narrow(xs.iter().fold(T::Acc::ONE, |a, x| a.mul(x.widen()))))?;
+    agrees(max, &x, shape, axes, |xs| xs.iter().fold(T::MAX_IDENTITY, |a, &x| Number::maximum(a, x)))?;
+    agrees(min, &x, shape, axes, |xs| xs.iter().fold(T::MIN_IDENTITY, |a, &x| Number::minimum(a, x)))
 }
 
 proptest! {
@@ -99,8 +99,8 @@ proptest! {
     fn maxima_and_minima_of_anything_and_nan_are_nan((shape, axes) in shape_and_axes(), seed: usize) {
         let mut x: Vec<f32> = small(shape.iter().product(), seed);
         x.iter_mut().skip(seed % 7).step_by(13).for_each(|x| *x = f32::NAN);
-        agrees(max, &x, &shape, &axes, |xs| xs.iter().fold(f32::LOWEST, |a, &x| Number::maximum(a, x)))?;
-        agrees(min, &x, &shape, &axes, |xs| xs.iter().fold(f32::HIGHEST, |a, &x| Number::minimum(a, x)))?;
+        agrees(max, &x, &shape, &axes, |xs| xs.iter().fold(f32::MAX_IDENTITY, |a, &x| Number::maximum(a, x)))?;
+        agrees(min, &x, &shape, &axes, |xs| xs.iter().fold(f32::MIN_IDENTITY, |a, &x| Number::minimum(a, x)))?;
     }
 
     #[test]
@@ -126,8 +126,8 @@ proptest! {
         for (result, members) in members.iter().enumerate() {
             let xs: Vec<f32> = members.iter().map(|&i| x[i]).collect();
             let first = |best: f32| xs.iter().position(|&x| x == best || x.is_nan() && best.is_nan()).unwrap() as i32;
-            prop_assert_eq!(largest[result], first(xs.iter().fold(f32::LOWEST, |a, &x| Number::maximum(a, x))));
-            prop_assert_eq!(smallest[result], first(xs.iter().fold(f32::HIGHEST, |a, &x| Number::minimum(a, x))));
+            prop_assert_eq!(largest[result], first(xs.iter().fold(f32::MAX_IDENTITY, |a, &x| Number::maximum(a, x))));
+            prop_assert_eq!(smallest[result], first(xs.iter().fold(f32::MIN_IDENTITY, |a, &x| Number::minimum(a, x))));
         }
     }
 
@@ -144,8 +144,8 @@ proptest! {
         let ops: [Cumulative; 4] = [cum_sum, cum_max, cum_min, cum_log_sum_exp];
         let naive: [fn(&[f64]) -> f64; 4] = [
             |xs| xs.iter().sum(),
-            |xs| xs.iter().copied().fold(f64::LOWEST, f64::max),
-            |xs| xs.iter().copied().fold(f64::HIGHEST, f64::min),
+            |xs| xs.iter().copied().fold(f64::MAX_IDENTITY, f64::max),
+            |xs| xs.iter().copied().fold(f64::MIN_IDENTITY, f64::min),
             |xs| xs.iter().map(|x| x.exp()).sum::<f64>().ln(),
         ];
         for (op, naive) in ops.iter().zip(naive) {

@@ -184,10 +184,10 @@ pub fn reduce_window<T: Number>(geometry: &WindowGeometry, reduction: Reduction,
     let plan = geometry.check(data.len(), out.len());
     let data = widen_all(data);
     narrow_all(out, |out| match reduction {
-        Reduction::Sum => reduce::reduce(&plan, T::Acc::ZERO, Number::plus, &data, out),
-        Reduction::Product => reduce::reduce(&plan, T::Acc::ONE, Number::times, &data, out),
-        Reduction::Max => reduce::reduce(&plan, T::Acc::LOWEST, Number::maximum, &data, out),
-        Reduction::Min => reduce::reduce(&plan, T::Acc::HIGHEST, Number::minimum, &data, out),
+        Reduction::Sum => reduce::reduce(&plan, T::Acc::ZERO, Number::add, &data, out),
+        Reduction::Product => reduce::reduce(&plan, T::Acc::ONE, Number::mul, &data, out),
+        Reduction::Max => reduce::reduce(&plan, T::Acc::MAX_IDENTITY, Number::maximum, &data, out),
+        Reduction::Min => reduce::reduce(&plan, T::Acc::MIN_IDENTITY, Number::minimum, &data, out),
     });
 }
 

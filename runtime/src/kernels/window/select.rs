@@ -39,10 +39,10 @@ pub fn select_indices<T: Number>(
             };
             match selection {
                 Selection::Max => {
-                    simd::run(VisitSelected { select, padding: T::LOWEST, keep: |x, y| x >= y, see });
+                    simd::run(VisitSelected { select, padding: T::MAX_IDENTITY, keep: |x, y| x >= y, see });
                 }
                 Selection::Min => {
-                    simd::run(VisitSelected { select, padding: T::HIGHEST, keep: |x, y| x <= y, see });
+                    simd::run(VisitSelected { select, padding: T::MIN_IDENTITY, keep: |x, y| x <= y, see });
                 }
             }
         }
@@ -84,7 +84,7 @@ pub fn select_and_scatter_add<T: Number>(
                     Selection::Max => {
                         simd::run(Scatter {
                             select,
-                            padding: T::LOWEST,
+                            padding: T::MAX_IDENTITY,
                             keep: |x, y| x >= y,
                             out_grad,
                             grad,
@@ -93,7 +93,7 @@ pub fn select_and_scatter_add<T: Number>(
                     Selection::Min => {
                         simd::run(Scatter {
                             select,
-                            padding: T::HIGHEST,
+                            padding: T::MIN_IDENTITY,
                             keep: |x, y| x <= y,
                             out_grad,
                             grad,
@@ -127,7 +127,7 @@ pub fn scatter_add<T: Number>(indices: &[i64], values: &[T], out: &mut [T]) {
     narrow_all(out, |out| {
         out.fill(T::Acc::ZERO);
         for (&index, value) in indices.iter().zip(values).filter(|(index, _)| **index >= 0) {
-            out[index as usize] = out[index as usize].plus(value.widen());
+            out[index as usize] = out[index as usize].add(value.widen());
         }
     });
 }
@@ -223,7 +223,7 @@ impl<T: Number, K: Fn(T, T) -> bool> Scatter<'_, T, K> {
         for (tap, &row) in rows.iter().enumerate().filter(|(_, row)| **row != PADDING) {
             let grad = &mut grad[row * select.inner + c..][..L];
             for l in 0..L {
-                grad[l] = grad[l].plus(if which[l] == tap as u32 { out_grad[l] } else { T::Acc::ZERO });
+                grad[l] = grad[l].add(if which[l] == tap as u32 { out_grad[l] } else { T::Acc::ZERO });
             }
         }
     }

@@ -42,20 +42,20 @@ fn agrees<T: Number>(g: &WindowGeometry) {
             assert_eq!(*y, T::narrow(expected), "{reduction:?} {g:?}");
         }
     };
-    check(Reduction::Sum, T::Acc::ZERO, Number::plus);
-    check(Reduction::Product, T::Acc::ONE, Number::times);
-    check(Reduction::Max, T::Acc::LOWEST, Number::maximum);
-    check(Reduction::Min, T::Acc::HIGHEST, Number::minimum);
+    check(Reduction::Sum, T::Acc::ZERO, Number::add);
+    check(Reduction::Product, T::Acc::ONE, Number::mul);
+    check(Reduction::Max, T::Acc::MAX_IDENTITY, Number::maximum);
+    check(Reduction::Min, T::Acc::MIN_IDENTITY, Number::minimum);
 
     let mut grad = vec![T::ONE; x.len()];
     sum_gradient(g, &y, &mut grad);
     let mut expected = vec![T::Acc::ZERO; x.len()];
     for (window, y) in windows.iter().zip(&y) {
-        window.iter().flatten().for_each(|&i| expected[i] = expected[i].plus(y.widen()));
+        window.iter().flatten().for_each(|&i| expected[i] = expected[i].add(y.widen()));
     }
     assert_eq!(grad, expected.iter().map(|&x| T::narrow(x)).collect::<Vec<_>>(), "{g:?}");
 
-    for (selection, padding) in [(Selection::Max, T::LOWEST), (Selection::Min, T::HIGHEST)] {
+    for (selection, padding) in [(Selection::Max, T::MAX_IDENTITY), (Selection::Min, T::MIN_IDENTITY)] {
         let keep = |x: T, y: T| if selection == Selection::Max { x >= y } else { x <= y };
         let selected = windows.iter().map(|window| {
             let value = |i: Option<usize>| i.map_or(padding, |i| x[i]);

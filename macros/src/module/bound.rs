@@ -6,13 +6,13 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote_spanned};
 use syn::{Generics, WherePredicate, parse_quote_spanned};
 
-use super::model::{Field, Module, Role};
+use super::model::{ModuleField, ModuleStruct, Role};
 use crate::tokens::mentions;
 
 /// The generics of the struct, with a bound for each field whose type mentions a type parameter.
 ///
 /// The bound is on the field's type, which asks neither too much (`PhantomData<T>` is no module) nor too little.
-pub(super) fn with_bounds(module: &Module<'_>) -> Generics {
+pub(super) fn with_bounds(module: &ModuleStruct<'_>) -> Generics {
     let mut generics = module.item.generics.clone();
     if generics.type_params().next().is_none() {
         return generics;
@@ -26,7 +26,7 @@ pub(super) fn with_bounds(module: &Module<'_>) -> Generics {
     generics
 }
 
-fn bounds(module: &Module<'_>, field: &Field<'_>) -> Vec<WherePredicate> {
+fn bounds(module: &ModuleStruct<'_>, field: &ModuleField<'_>) -> Vec<WherePredicate> {
     let at = field.on_type;
     let ty = field.ty;
     let generics = &module.item.generics;
@@ -46,7 +46,7 @@ fn bounds(module: &Module<'_>, field: &Field<'_>) -> Vec<WherePredicate> {
     }
 }
 
-fn of_a_field(module: &Module<'_>, role: &Role, at: Span) -> TokenStream {
+fn of_a_field(module: &ModuleStruct<'_>, role: &Role, at: Span) -> TokenStream {
     let krate = &module.krate;
     let value = of_a_value(role, at);
     match role {
@@ -62,7 +62,7 @@ fn of_a_value(role: &Role, at: Span) -> TokenStream {
     }
 }
 
-fn mentions_itself(module: &Module<'_>, field: &Field<'_>) -> bool {
+fn mentions_itself(module: &ModuleStruct<'_>, field: &ModuleField<'_>) -> bool {
     let ident = &module.item.ident;
     mentions(field.ty, ident) || mentions(field.ty, &Ident::new("Self", ident.span()))
 }

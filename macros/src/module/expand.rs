@@ -7,12 +7,12 @@ use syn::{Attribute, Expr, Fields, Generics, ItemStruct, Path, Type, parse_quote
 
 use super::attr;
 use super::bound;
-use super::model::{Field, Module, Role, Takes};
+use super::model::{ModuleField, ModuleStruct, Role, Takes};
 use crate::tokens::{find_self, generated, has_ident, located_at};
 
-pub(super) fn module(module: &Module<'_>) -> TokenStream {
+pub(super) fn module(module: &ModuleStruct<'_>) -> TokenStream {
     let generics = bound::with_bounds(module);
-    let bodies = Bodies::of(module);
+    let bodies = ModuleBodies::of(module);
     let mut tokens = item(module).into_token_stream();
     let derived: &[&str] = if derives(module) { &["Clone"] } else { &[] };
     // Only with setup fields do `new` and the setters need a module: they build those fields.
@@ -24,7 +24,7 @@ pub(super) fn module(module: &Module<'_>) -> TokenStream {
 
 /// Whether the compiler's own derive of `Clone` does: it asks for `T: Clone` where only a field's type must be, and knows
 /// neither that copies share setup fields nor that the user has deprecated a field. Its `PartialEq` would warn of functions.
-fn derives(module: &Module<'_>) -> bool {
+fn derives(module: &ModuleStruct<'_>) -> bool {
     module.item.generics.type_params().next().is_none() && !module.has_setup() && !module.has_deprecations()
 }
 
@@ -38,7 +38,7 @@ pub(super) fn without_helpers(item: &ItemStruct) -> ItemStruct {
     item
 }
 
-fn item(module: &Module<'_>) -> ItemStruct {
+fn item(module: &ModuleStruct<'_>) -> ItemStruct {
     let p = private(&module.krate);
     let mut item = without_helpers(module.item);
     let skip: Option<Attribute> = module.derives.serde.then(|| parse_quote!(#[serde(skip)]));
@@ -73,7 +73,7 @@ fn is_skipped(attrs: &[Attribute]) -> bool {
 }
 
 /// What the functions do; their parameters are named in [`inherent`] and [`traits`].
-pub(super) struct Bodies {
+pub(super) struct ModuleBodies {
     pub(super) new: TokenStream,
     /// One for each field that has a setter.
     pub(super) setters: Vec<TokenStream>,
@@ -89,12 +89,12 @@ pub(super) struct Bodies {
     pub(super) allow: TokenStream,
 }
 
-impl Bodies {
-    fn of(module: &Module<'_>) -> Bodies {
+impl ModuleBodies {
+    fn of(module: &ModuleStruct<'_>) -> ModuleBodies {
         let p = private(&module.krate);
         let at = Span::mixed_site();
         let (built, derived) = (module.has_setup(), derives(module));
-        Bodies {
+        ModuleBodies {
             new: new(module, &p),
             setters: module.settable().map(|field| setter(field, &p, built)).collect(),
             clone: if derived { TokenStream::new() } else { clone(module, &p) },
@@ -110,7 +110,7 @@ impl Bodies {
 }
 
 /// `new` and the setters.
-pub(super) fn inherent(module: &Module<'_>, generics: &Generics, bodies: &Bodies) -> TokenStream {
+pub(super) fn inherent(module: &ModuleStruct<'_>, generics: &Generics, bodies: &ModuleBodies) -> TokenStream {
     let at = Span::mixed_site();
     let (ident, vis, p) = (&module.item.ident, &module.item.vis, private(&module.krate));
     let (impl_generics, ty_generics, where_clause) = generics.split_for_impl();
@@ -125,7 +125,7 @@ pub(super) fn inherent(module: &Module<'_>, generics: &Generics, bodies: &Bodies
     };
     let parameters = module.parameters().map(|field| parameter(field, &p));
     let setters = module.settable().zip(&bodies.setters).map(|(field, body)| {
-        let Field { cfgs, docs, .. } = field;
+        let ModuleField { cfgs, docs, .. } = field;
         // One that nobody calls is no dead code of the user's.
         let ident = generated(field.ident);
         let parameter = parameter_alone(field, &p);
@@ -138,7 +138,7 @@ pub(super) fn inherent(module: &Module<'_>, generics: &Generics, bodies: &Bodies
             #vis fn #ident(mut self, #parameter) -> Self { #body }
         }
     });
-    let Bodies { new, allow, .. } = bodies;
+    let ModuleBodies { new, allow, .. } = bodies;
     quote_spanned! {at=>
         #[automatically_derived]
         #allow
@@ -152,7 +152,7 @@ pub(super) fn inherent(module: &Module<'_>, generics: &Generics, bodies: &Bodies
 }
 
 /// The paragraph about a default that is an expression.
-fn default_doc(field: &Field<'_>) -> Option<String> {
+fn default_doc(field: &ModuleField<'_>) -> Option<String> {
     let Role::Default(Some(expr)) = &field.role else { return None };
     let spaced = expr.to_token_stream().to_string();
     let text =
@@ -172,19 +172,19 @@ pub(super) struct Head<'a> {
 }
 
 impl<'a> Head<'a> {
-    pub(super) fn of(module: &'a Module<'_>, generics: &'a Generics) -> Head<'a> {
+    pub(super) fn of(module: &'a ModuleStruct<'_>, generics: &'a Generics) -> Head<'a> {
         let (krate, derives_hash) = (&module.krate, module.derives.hash);
         Head { krate, ident: &module.item.ident, name: &module.name, generics, derives_hash }
     }
 }
 
 /// The implementations of `Clone`, `PartialEq`, `Debug` and `Module`, except those that are there already.
-pub(super) fn traits(head: &Head<'_>, there: &[&str], bodies: &Bodies) -> TokenStream {
+pub(super) fn traits(head: &Head<'_>, there: &[&str], bodies: &ModuleBodies) -> TokenStream {
     let at = Span::mixed_site();
     let Head { krate, ident, name, generics, derives_hash } = head;
     let p = private(krate);
     let (impl_generics, ty_generics, where_clause) = generics.split_for_impl();
-    let Bodies { clone, eq, debug, slot, attach, fields, setup, allow, .. } = bodies;
+    let ModuleBodies { clone, eq, debug, slot, attach, fields, setup, allow, .. } = bodies;
     let derived = [
         (
             "Clone",
@@ -230,10 +230,10 @@ pub(super) fn traits(head: &Head<'_>, there: &[&str], bodies: &Bodies) -> TokenS
     }
 }
 
-fn new(module: &Module<'_>, p: &TokenStream) -> TokenStream {
+fn new(module: &ModuleStruct<'_>, p: &TokenStream) -> TokenStream {
     let at = Span::mixed_site();
     let values = module.fields.iter().map(|field| {
-        let Field { ident, cfgs, .. } = field;
+        let ModuleField { ident, cfgs, .. } = field;
         let value = match &field.role {
             Role::Required | Role::Submodule if field.takes == Takes::Itself => {
                 return quote_spanned!(at=> #(#cfgs)* #ident);
@@ -250,7 +250,7 @@ fn new(module: &Module<'_>, p: &TokenStream) -> TokenStream {
     if module.has_setup() { quote_spanned!(at=> #p::rebuilt(#built)) } else { built }
 }
 
-fn setter(field: &Field<'_>, p: &TokenStream, rebuild: bool) -> TokenStream {
+fn setter(field: &ModuleField<'_>, p: &TokenStream, rebuild: bool) -> TokenStream {
     let at = Span::mixed_site();
     let ident = field.ident;
     let value = converted(field, p, ident);
@@ -258,15 +258,15 @@ fn setter(field: &Field<'_>, p: &TokenStream, rebuild: bool) -> TokenStream {
     quote_spanned!(at=> self.#ident = #value; #end)
 }
 
-fn parameter(field: &Field<'_>, p: &TokenStream) -> TokenStream {
+fn parameter(field: &ModuleField<'_>, p: &TokenStream) -> TokenStream {
     let cfgs = &field.cfgs;
     let parameter = parameter_alone(field, p);
     quote!(#(#cfgs)* #parameter)
 }
 
-fn parameter_alone(field: &Field<'_>, p: &TokenStream) -> TokenStream {
+fn parameter_alone(field: &ModuleField<'_>, p: &TokenStream) -> TokenStream {
     let at = field.on_type;
-    let Field { ident, ty, .. } = field;
+    let ModuleField { ident, ty, .. } = field;
     let ty = match field.takes {
         Takes::Itself => ty.to_token_stream(),
         Takes::Into => quote_spanned!(at=> impl ::core::convert::Into<#ty>),
@@ -276,7 +276,7 @@ fn parameter_alone(field: &Field<'_>, p: &TokenStream) -> TokenStream {
 }
 
 /// The field's value from what its parameter takes.
-fn converted(field: &Field<'_>, p: &TokenStream, given: impl ToTokens) -> TokenStream {
+fn converted(field: &ModuleField<'_>, p: &TokenStream, given: impl ToTokens) -> TokenStream {
     match field.takes {
         Takes::Itself => given.to_token_stream(),
         Takes::Into => quote_spanned!(field.on_type=> ::core::convert::Into::into(#given)),
@@ -284,10 +284,10 @@ fn converted(field: &Field<'_>, p: &TokenStream, given: impl ToTokens) -> TokenS
     }
 }
 
-fn clone(module: &Module<'_>, p: &TokenStream) -> TokenStream {
+fn clone(module: &ModuleStruct<'_>, p: &TokenStream) -> TokenStream {
     let at = Span::mixed_site();
     let values = module.fields.iter().map(|field| {
-        let Field { ident, cfgs, .. } = field;
+        let ModuleField { ident, cfgs, .. } = field;
         let value = respanned(field);
         let clone = match field.role {
             Role::Setup(_) => quote_spanned!(at=> #p::Setup::share(&self.#ident)),
@@ -298,7 +298,7 @@ fn clone(module: &Module<'_>, p: &TokenStream) -> TokenStream {
     quote_spanned!(at=> Self { #(#values,)* __slot: #p::Slot::clone(&self.__slot) })
 }
 
-fn eq(module: &Module<'_>, p: &TokenStream) -> TokenStream {
+fn eq(module: &ModuleStruct<'_>, p: &TokenStream) -> TokenStream {
     let at = Span::mixed_site();
     let each = module.configuration().map(|field| {
         let (cfgs, value, p) = (&field.cfgs, respanned(field), located_at(p, field.on_type));
@@ -309,7 +309,7 @@ fn eq(module: &Module<'_>, p: &TokenStream) -> TokenStream {
     quote_spanned!(at=> #other #(#each)* true)
 }
 
-fn attach(module: &Module<'_>, p: &TokenStream) -> TokenStream {
+fn attach(module: &ModuleStruct<'_>, p: &TokenStream) -> TokenStream {
     let at = Span::mixed_site();
     let bindings = module.submodules().map(|field| {
         let (cfgs, key, value) = (&field.cfgs, &field.key, respanned(field));
@@ -320,7 +320,7 @@ fn attach(module: &Module<'_>, p: &TokenStream) -> TokenStream {
     quote_spanned!(at=> self.__slot = slot; #(#bindings)* #defer)
 }
 
-fn fields(module: &Module<'_>) -> TokenStream {
+fn fields(module: &ModuleStruct<'_>) -> TokenStream {
     let at = Span::mixed_site();
     let each = module.configuration().map(|field| {
         let (cfgs, key, value) = (&field.cfgs, &field.key, respanned(field));
@@ -330,7 +330,7 @@ fn fields(module: &Module<'_>) -> TokenStream {
     quote_spanned!(at=> visit(&[#(#each),*]))
 }
 
-fn setup(module: &Module<'_>, p: &TokenStream) -> TokenStream {
+fn setup(module: &ModuleStruct<'_>, p: &TokenStream) -> TokenStream {
     if !module.has_setup() {
         return TokenStream::new();
     }
@@ -340,14 +340,14 @@ fn setup(module: &Module<'_>, p: &TokenStream) -> TokenStream {
     let this = written.next().unwrap_or_else(|| Ident::new("self", Span::call_site()));
     let krate = &module.krate;
     let evaluate = module.setups().map(|(field, expr)| {
-        let Field { ident, key, ty, cfgs, .. } = field;
+        let ModuleField { ident, key, ty, cfgs, .. } = field;
         let body = fallible(expr, ty);
         let make = Ident::new("field", field.on_type);
         quote_spanned!(at=> #(#cfgs)* setup.#make(&#this.#ident, #key, || -> #krate::Result<#ty> { #body });)
     });
     let visit = module
         .setups()
-        .map(|(Field { ident, cfgs, .. }, _)| quote_spanned!(at=> #(#cfgs)* visit(&mut self.#ident);));
+        .map(|(ModuleField { ident, cfgs, .. }, _)| quote_spanned!(at=> #(#cfgs)* visit(&mut self.#ident);));
     quote_spanned! {at=>
         #[inline]
         fn __setup(&#this, setup: &mut #p::SetupPass<'_>) { #(#evaluate)* }
@@ -390,7 +390,7 @@ fn is_fallible(expr: &Expr) -> bool {
 }
 
 /// The field's name for an expression on which a message should be on the field's type.
-fn respanned(field: &Field<'_>) -> Ident {
+fn respanned(field: &ModuleField<'_>) -> Ident {
     let mut ident = field.ident.clone();
     ident.set_span(ident.span().located_at(field.on_type));
     ident

@@ -6,14 +6,14 @@ use syn::ext::IdentExt;
 use syn::{Attribute, Fields, Generics, Item, WherePredicate, parse_quote};
 
 use super::attr::{self, HELPERS};
-use super::expand::{Bodies, Head, inherent, traits, without_helpers};
-use super::model::Module;
+use super::expand::{Head, ModuleBodies, inherent, traits, without_helpers};
+use super::model::ModuleStruct;
 use super::{bound, valid};
 use crate::errors::Errors;
 use crate::tokens::{keyword, without_attributes};
 
 /// The user's struct, and stubs of what would be generated: without them, every use of it would be one more error.
-pub(super) fn module(module: &Module<'_>, errors: Errors) -> TokenStream {
+pub(super) fn module(module: &ModuleStruct<'_>, errors: Errors) -> TokenStream {
     let mut item = without_helpers(module.item);
     for field in &mut item.fields {
         field.default = None;
@@ -102,9 +102,9 @@ fn owned(mut generics: Generics) -> Generics {
     generics
 }
 
-fn stubs(setters: usize) -> Bodies {
+fn stubs(setters: usize) -> ModuleBodies {
     let stub = quote_spanned!(Span::mixed_site()=> ::core::unreachable!());
-    Bodies {
+    ModuleBodies {
         new: stub.clone(),
         setters: vec![stub.clone(); setters],
         clone: stub.clone(),

@@ -22,7 +22,7 @@ pub(crate) fn attribute(args: TokenStream, item: TokenStream) -> TokenStream {
                 return tokens;
             }
             let mut errors = Errors::default();
-            let module = model::Module::from_syn(args, &item, &mut errors);
+            let module = model::ModuleStruct::from_syn(args, &item, &mut errors);
             if errors.is_empty() { expand::module(&module) } else { fallback::module(&module, errors) }
         }
         Ok(other) => fallback::other(args, &other, item),

@@ -13,18 +13,18 @@ use crate::errors::Errors;
 use crate::tokens::{allowed, mentions, ungrouped};
 
 /// A struct that becomes a module.
-pub(super) struct Module<'a> {
+pub(super) struct ModuleStruct<'a> {
     pub(super) item: &'a ItemStruct,
     /// Where Flaxen is.
     pub(super) krate: Path,
     /// What automatic names begin with.
     pub(super) name: String,
     /// In the order of declaration.
-    pub(super) fields: Vec<Field<'a>>,
+    pub(super) fields: Vec<ModuleField<'a>>,
     pub(super) derives: valid::Derives,
 }
 
-pub(super) struct Field<'a> {
+pub(super) struct ModuleField<'a> {
     pub(super) ident: &'a Ident,
     /// The name as users say it, without `r#`.
     pub(super) key: String,
@@ -70,9 +70,9 @@ impl Role {
     }
 }
 
-impl<'a> Module<'a> {
+impl<'a> ModuleStruct<'a> {
     /// Reads as much as there is: a mistake goes to `errors`, and what it concerns is left out.
-    pub(super) fn from_syn(args: TokenStream, item: &'a ItemStruct, errors: &mut Errors) -> Module<'a> {
+    pub(super) fn from_syn(args: TokenStream, item: &'a ItemStruct, errors: &mut Errors) -> ModuleStruct<'a> {
         let options = attr::of_struct(args, errors);
         valid::generics(&item.generics, errors);
         let derives = valid::attributes(&item.attrs, errors);
@@ -80,7 +80,7 @@ impl<'a> Module<'a> {
             Fields::Named(fields) => fields
                 .named
                 .iter()
-                .filter_map(|field| Field::from_syn(field, &item.generics, errors))
+                .filter_map(|field| ModuleField::from_syn(field, &item.generics, errors))
                 .collect(),
             Fields::Unit => Vec::new(),
             Fields::Unnamed(fields) => {
@@ -91,7 +91,7 @@ impl<'a> Module<'a> {
                 Vec::new()
             }
         };
-        Module {
+        ModuleStruct {
             item,
             krate: options.krate.unwrap_or_else(|| parse_quote!(::flaxen)),
             name: options.name.unwrap_or_else(|| item.ident.unraw().to_string()),
@@ -122,7 +122,7 @@ impl<'a> Module<'a> {
     }
 
     /// The fields that are built from the others, with their expressions.
-    pub(super) fn setups(&self) -> impl Iterator<Item = (&Field<'a>, &Expr)> {
+    pub(super) fn setups(&self) -> impl Iterator<Item = (&ModuleField<'a>, &Expr)> {
         self.fields.iter().filter_map(|field| match &field.role {
             Role::Setup(expr) => Some((field, expr)),
             _ => None,
@@ -130,28 +130,28 @@ impl<'a> Module<'a> {
     }
 
     /// The fields that make the module what it is: all but the ones built from them.
-    pub(super) fn configuration(&self) -> impl Iterator<Item = &Field<'a>> {
+    pub(super) fn configuration(&self) -> impl Iterator<Item = &ModuleField<'a>> {
         self.fields.iter().filter(|field| !matches!(field.role, Role::Setup(_)))
     }
 
     /// The fields that `new` asks for.
-    pub(super) fn parameters(&self) -> impl Iterator<Item = &Field<'a>> {
+    pub(super) fn parameters(&self) -> impl Iterator<Item = &ModuleField<'a>> {
         self.fields.iter().filter(|field| matches!(field.role, Role::Required | Role::Submodule))
     }
 
     /// The fields that have a setter; beside an error, one with a reserved name has none.
-    pub(super) fn settable(&self) -> impl Iterator<Item = &Field<'a>> {
-        let has_default = |field: &&Field<'_>| matches!(field.role, Role::Default(_));
+    pub(super) fn settable(&self) -> impl Iterator<Item = &ModuleField<'a>> {
+        let has_default = |field: &&ModuleField<'_>| matches!(field.role, Role::Default(_));
         self.fields.iter().filter(has_default).filter(|field| !valid::is_reserved(field.ident))
     }
 
-    pub(super) fn submodules(&self) -> impl Iterator<Item = &Field<'a>> {
+    pub(super) fn submodules(&self) -> impl Iterator<Item = &ModuleField<'a>> {
         self.fields.iter().filter(|field| matches!(field.role, Role::Submodule))
     }
 }
 
-impl<'a> Field<'a> {
-    fn from_syn(field: &'a syn::Field, generics: &Generics, errors: &mut Errors) -> Option<Field<'a>> {
+impl<'a> ModuleField<'a> {
+    fn from_syn(field: &'a syn::Field, generics: &Generics, errors: &mut Errors) -> Option<ModuleField<'a>> {
         let ident = field.ident.as_ref()?;
         let mut options = attr::of_field(&field.attrs, errors);
         valid::field(field, ident, errors);
@@ -159,7 +159,7 @@ impl<'a> Field<'a> {
             let is_asked_for = |attr: &&Attribute| names.iter().any(|name| attr.path().is_ident(name));
             field.attrs.iter().filter(is_asked_for).collect()
         };
-        Some(Field {
+        Some(ModuleField {
             ident,
             key: ident.unraw().to_string(),
             ty: &field.ty,
@@ -172,7 +172,7 @@ impl<'a> Field<'a> {
     }
 }
 
-impl Field<'_> {
+impl ModuleField<'_> {
     pub(super) fn is_documented(&self) -> bool {
         self.docs.iter().any(|attr| attr.path().is_ident("doc"))
     }

@@ -6,13 +6,13 @@ use proc_macro2::Ident;
 use quote::{ToTokens, quote};
 use syn::{Generics, Type, WherePredicate, parse_quote};
 
-use super::model::{Field, Tree};
+use super::model::{TreeField, TreeStruct};
 use crate::tokens::mentions;
 
 /// The generics of the struct, with a bound for each field whose type mentions a type parameter.
 ///
 /// The bound is on the field's type, which asks neither too much (`PhantomData<T>` needs no `T: Tree`) nor too little.
-pub(super) fn with_bounds(tree: &Tree<'_>) -> Generics {
+pub(super) fn with_bounds(tree: &TreeStruct<'_>) -> Generics {
     let mut generics = tree.generics.clone();
     let predicates: Vec<_> = tree.fields.iter().flat_map(|field| bounds(tree, field)).collect();
     if !predicates.is_empty() {
@@ -23,7 +23,7 @@ pub(super) fn with_bounds(tree: &Tree<'_>) -> Generics {
     generics
 }
 
-fn bounds(tree: &Tree<'_>, field: &Field<'_>) -> Vec<WherePredicate> {
+fn bounds(tree: &TreeStruct<'_>, field: &TreeField<'_>) -> Vec<WherePredicate> {
     let krate = &tree.krate;
     let bound = if field.is_static {
         quote!(
@@ -48,6 +48,6 @@ fn bounds(tree: &Tree<'_>, field: &Field<'_>) -> Vec<WherePredicate> {
     }
 }
 
-fn mentions_itself(tree: &Tree<'_>, ty: &Type) -> bool {
+fn mentions_itself(tree: &TreeStruct<'_>, ty: &Type) -> bool {
     mentions(ty, &tree.ident) || mentions(ty, &Ident::new("Self", tree.ident.span()))
 }

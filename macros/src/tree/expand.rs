@@ -6,9 +6,9 @@ use syn::spanned::Spanned;
 use syn::{Generics, Path};
 
 use super::bound;
-use super::model::{Field, Tree};
+use super::model::{TreeField, TreeStruct};
 
-pub(super) fn tree(tree: &Tree<'_>) -> TokenStream {
+pub(super) fn tree(tree: &TreeStruct<'_>) -> TokenStream {
     let (name, count) = (tree.name(), tree.fields.len());
     let krate = &tree.krate;
     let walks = tree.fields.iter().map(|field| walk(krate, field));
@@ -17,7 +17,7 @@ pub(super) fn tree(tree: &Tree<'_>) -> TokenStream {
     let donation = with_leaves().map(|field| donate(krate, field));
     let builds = tree.fields.iter().map(|field| build(krate, field));
     let at = Span::mixed_site();
-    let bodies = Bodies {
+    let bodies = TreeBodies {
         walk: quote_spanned!(at=> visit(#krate::tree::Token::Node(#krate::tree::NodeKind::Struct(#name), #count)); #(#walks)*),
         into_leaves: if with_leaves().next().is_none() {
             quote_spanned!(at=> let _ = leaves;)
@@ -31,7 +31,7 @@ pub(super) fn tree(tree: &Tree<'_>) -> TokenStream {
 }
 
 /// The bodies of the methods; their parameters are `visit`, `leaves`, `donation` and `from`.
-pub(super) struct Bodies {
+pub(super) struct TreeBodies {
     pub(super) walk: TokenStream,
     pub(super) into_leaves: TokenStream,
     /// None for what the trait does by itself.
@@ -39,10 +39,10 @@ pub(super) struct Bodies {
     pub(super) build: TokenStream,
 }
 
-pub(super) fn implementation(tree: &Tree<'_>, generics: &Generics, bodies: &Bodies) -> TokenStream {
-    let Tree { ident, krate, allowed, .. } = tree;
+pub(super) fn implementation(tree: &TreeStruct<'_>, generics: &Generics, bodies: &TreeBodies) -> TokenStream {
+    let TreeStruct { ident, krate, allowed, .. } = tree;
     let (impl_generics, ty_generics, where_clause) = generics.split_for_impl();
-    let Bodies { walk, into_leaves, donate, build } = bodies;
+    let TreeBodies { walk, into_leaves, donate, build } = bodies;
     let donate = donate.iter().map(|body| {
         quote_spanned!(Span::mixed_site()=> fn donate(self, donation: &mut #krate::tree::Donation) { #body })
     });
@@ -64,8 +64,8 @@ pub(super) fn implementation(tree: &Tree<'_>, generics: &Generics, bodies: &Bodi
     }
 }
 
-fn walk(krate: &Path, field: &Field<'_>) -> TokenStream {
-    let Field { member, ty, .. } = field;
+fn walk(krate: &Path, field: &TreeField<'_>) -> TokenStream {
+    let TreeField { member, ty, .. } = field;
     let at = Span::mixed_site();
     let key = field.key.iter().map(|key| quote_spanned!(at=> visit(#krate::tree::Token::Key(#key));));
     let value = if field.is_static {
@@ -77,16 +77,16 @@ fn walk(krate: &Path, field: &Field<'_>) -> TokenStream {
     quote_spanned!(at=> #(#key)* #value)
 }
 
-fn into_leaves(krate: &Path, Field { member, ty, .. }: &Field<'_>) -> TokenStream {
+fn into_leaves(krate: &Path, TreeField { member, ty, .. }: &TreeField<'_>) -> TokenStream {
     quote_spanned!(Span::mixed_site()=> <#ty as #krate::tree::Tree>::into_leaves(self.#member, leaves);)
 }
 
-fn donate(krate: &Path, Field { member, ty, .. }: &Field<'_>) -> TokenStream {
+fn donate(krate: &Path, TreeField { member, ty, .. }: &TreeField<'_>) -> TokenStream {
     quote_spanned!(Span::mixed_site()=> <#ty as #krate::tree::Tree>::donate(self.#member, donation);)
 }
 
-fn build(krate: &Path, field: &Field<'_>) -> TokenStream {
-    let Field { member, ty, .. } = field;
+fn build(krate: &Path, field: &TreeField<'_>) -> TokenStream {
+    let TreeField { member, ty, .. } = field;
     let at = Span::mixed_site();
     let value = if field.is_static {
         quote_spanned!(at=> from.fixed::<#ty>()?)
@@ -101,6 +101,6 @@ fn build(krate: &Path, field: &Field<'_>) -> TokenStream {
 }
 
 /// Puts rustc's message on the field's type, while names keep resolving as in the rest of the expansion.
-fn on_type(field: &Field<'_>) -> Span {
+fn on_type(field: &TreeField<'_>) -> Span {
     Span::mixed_site().located_at(field.ty.span())
 }

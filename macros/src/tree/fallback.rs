@@ -3,14 +3,14 @@
 use proc_macro2::{Span, TokenStream};
 use quote::quote_spanned;
 
-use super::expand::{Bodies, implementation};
-use super::model::Tree;
+use super::expand::{TreeBodies, implementation};
+use super::model::TreeStruct;
 use crate::errors::Errors;
 
 /// An empty implementation: without it, every use of the type as a tree would be one more error.
-pub(super) fn tree(tree: &Tree<'_>, errors: Errors) -> TokenStream {
+pub(super) fn tree(tree: &TreeStruct<'_>, errors: Errors) -> TokenStream {
     let at = Span::mixed_site();
-    let bodies = Bodies {
+    let bodies = TreeBodies {
         walk: quote_spanned!(at=> let _ = visit;),
         into_leaves: quote_spanned!(at=> let _ = leaves;),
         donate: None,

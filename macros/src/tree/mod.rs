@@ -19,6 +19,6 @@ pub(crate) fn derive(input: TokenStream) -> TokenStream {
         Err(error) => return error.into_compile_error(),
     };
     let mut errors = Errors::default();
-    let tree = model::Tree::from_syn(&input, &mut errors);
+    let tree = model::TreeStruct::from_syn(&input, &mut errors);
     if errors.is_empty() { expand::tree(&tree) } else { fallback::tree(&tree, errors) }
 }

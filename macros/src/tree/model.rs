@@ -9,7 +9,7 @@ use crate::errors::Errors;
 use crate::tokens::{allowed, generated};
 
 /// A struct that becomes a tree.
-pub(super) struct Tree<'a> {
+pub(super) struct TreeStruct<'a> {
     pub(super) ident: Ident,
     pub(super) generics: &'a Generics,
     /// What the user allows for the struct and its fields.
@@ -17,10 +17,10 @@ pub(super) struct Tree<'a> {
     /// Where Flaxen is.
     pub(super) krate: Path,
     /// In the order of declaration; none if the input is no struct.
-    pub(super) fields: Vec<Field<'a>>,
+    pub(super) fields: Vec<TreeField<'a>>,
 }
 
-pub(super) struct Field<'a> {
+pub(super) struct TreeField<'a> {
     pub(super) member: Member,
     /// The name as users say it, without `r#`; a tuple struct has none.
     pub(super) key: Option<String>,
@@ -28,9 +28,9 @@ pub(super) struct Field<'a> {
     pub(super) is_static: bool,
 }
 
-impl<'a> Tree<'a> {
+impl<'a> TreeStruct<'a> {
     /// Reads as much as there is: a mistake goes to `errors`, and what it concerns is left out.
-    pub(super) fn from_syn(input: &'a DeriveInput, errors: &mut Errors) -> Tree<'a> {
+    pub(super) fn from_syn(input: &'a DeriveInput, errors: &mut Errors) -> TreeStruct<'a> {
         for lifetime in input.generics.lifetimes() {
             errors.at(lifetime, "a tree owns its tensors: a struct with a lifetime cannot be one");
         }
@@ -47,7 +47,7 @@ impl<'a> Tree<'a> {
             }
         };
         let (ident, generics) = (unless_deprecated(&input.ident, &input.attrs), &input.generics);
-        Tree { ident, generics, allowed: allowed(attributes(input)), krate, fields }
+        TreeStruct { ident, generics, allowed: allowed(attributes(input)), krate, fields }
     }
 
     /// What the type is called in its structure.
@@ -56,8 +56,8 @@ impl<'a> Tree<'a> {
     }
 }
 
-fn fields<'a>(fields: &'a Fields, errors: &mut Errors) -> Vec<Field<'a>> {
-    let read = |(member, field): (Member, &'a syn::Field)| Field {
+fn fields<'a>(fields: &'a Fields, errors: &mut Errors) -> Vec<TreeField<'a>> {
+    let read = |(member, field): (Member, &'a syn::Field)| TreeField {
         member: match member {
             Member::Named(ident) => Member::Named(unless_deprecated(&ident, &field.attrs)),
             Member::Unnamed(index) => Member::Unnamed(index),

@@ -6,18 +6,18 @@ use std::io::Result;
 use std::ops::Deref;
 
 /// The bytes of a file, brought in as they are looked at.
-pub(super) struct Map(memmap2::Mmap);
+pub(super) struct MemoryMap(memmap2::Mmap);
 
-impl Map {
-    pub(super) fn of(file: &File) -> Result<Map> {
+impl MemoryMap {
+    pub(super) fn of(file: &File) -> Result<MemoryMap> {
         // SAFETY: the mapping is read-only and private to this value. That nobody writes to or truncates the file meanwhile is
         // asked of the caller of the public function, `safetensors::File::map`; our own writers never change a file in
         // place but rename a new one over it, which leaves the mapped one as it was.
-        unsafe { memmap2::Mmap::map(file) }.map(Map)
+        unsafe { memmap2::Mmap::map(file) }.map(MemoryMap)
     }
 }
 
-impl Deref for Map {
+impl Deref for MemoryMap {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
@@ -34,7 +34,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
         std::fs::write(&path, b"first").unwrap();
-        let map = Map::of(&File::open(&path).unwrap()).unwrap();
+        let map = MemoryMap::of(&File::open(&path).unwrap()).unwrap();
         super::super::atomic::write(&path, |file| std::io::Write::write_all(file, b"2")).unwrap();
         assert_eq!(&*map, b"first");
     }

@@ -4,12 +4,12 @@ use std::fs;
 use std::io::{Read as _, Result, Seek as _, SeekFrom};
 use std::sync::Mutex;
 
-use super::map::Map;
+use super::map::MemoryMap;
 
 /// Bytes that are read piece by piece.
 pub(super) enum Source {
     Memory(Vec<u8>),
-    Map(Map),
+    Map(MemoryMap),
     File(Mutex<fs::File>),
 }
 

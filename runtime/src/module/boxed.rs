@@ -5,7 +5,7 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use super::instance::Session;
-use super::lambda::Function;
+use super::lambda::LayerFunction;
 use super::text::VisitFields;
 use super::{Layer, Module, Slot, TreeLayer};
 use crate::core::Tensor;
@@ -34,12 +34,12 @@ trait AnyLayer: Send + Sync {
 
 /// A module and how it is called.
 #[derive(Clone)]
-struct Erased<M> {
+struct ErasedModule<M> {
     module: M,
     call: fn(&M, &Value) -> Result<Value>,
 }
 
-impl<M: Module> AnyLayer for Erased<M> {
+impl<M: Module> AnyLayer for ErasedModule<M> {
     fn as_any(&self) -> &dyn Any {
         &self.module
     }
@@ -65,7 +65,7 @@ impl<M: Module> AnyLayer for Erased<M> {
     }
 
     fn shared(&self, session: &Session) -> Option<Box<dyn AnyLayer>> {
-        Some(Box::new(Erased { module: self.module.__shared(session)?, call: self.call }))
+        Some(Box::new(ErasedModule { module: self.module.__shared(session)?, call: self.call }))
     }
 
     fn sharing(&self) -> Option<Box<dyn Any + Send + Sync>> {
@@ -181,14 +181,14 @@ pub struct IsTreeFunction<I, R>(PhantomData<(I, R)>);
 impl<L: Layer> IntoLayer<IsLayer> for L {
     fn into_layer(self) -> BoxedLayer {
         let call = |layer: &L, x: &Value| Ok(Layer::call(layer, x.tensor()?)?.into());
-        BoxedLayer(Box::new(Erased { module: self, call }))
+        BoxedLayer(Box::new(ErasedModule { module: self, call }))
     }
 }
 
 impl<L: TreeLayer> IntoLayer<IsTreeLayer> for L {
     fn into_layer(self) -> BoxedLayer {
         let call = |layer: &L, x: &Value| Value::try_of(&TreeLayer::call(layer, x.to()?)?);
-        BoxedLayer(Box::new(Erased { module: self, call }))
+        BoxedLayer(Box::new(ErasedModule { module: self, call }))
     }
 }
 
@@ -198,7 +198,10 @@ where
     R: IntoValue,
 {
     fn into_layer(self) -> BoxedLayer {
-        BoxedLayer(Box::new(Erased { module: Function::of_tensor(self), call: Function::call }))
+        BoxedLayer(Box::new(ErasedModule {
+            module: LayerFunction::of_tensor(self),
+            call: LayerFunction::call,
+        }))
     }
 }
 
@@ -209,6 +212,6 @@ where
     R: IntoValue,
 {
     fn into_layer(self) -> BoxedLayer {
-        BoxedLayer(Box::new(Erased { module: Function::of_tree(self), call: Function::call }))
+        BoxedLayer(Box::new(ErasedModule { module: LayerFunction::of_tree(self), call: LayerFunction::call }))
     }
 }

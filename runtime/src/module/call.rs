@@ -22,7 +22,7 @@ pub struct Call<'m> {
 }
 
 /// A body that can run once: from its second call on, it leaves nothing.
-type Body<'b, T, E> = &'b mut dyn FnMut(&mut Option<Result<T, E>>);
+type MethodBody<'b, T, E> = &'b mut dyn FnMut(&mut Option<Result<T, E>>);
 
 impl<'m> Call<'m> {
     /// Enters a method.
@@ -81,7 +81,11 @@ impl<'m> Call<'m> {
         self.run_body(output, &mut run)
     }
 
-    fn run_body<T, E: From<Error> + 'static>(self, output: &Output<T>, body: Body<'_, T, E>) -> Result<T, E> {
+    fn run_body<T, E: From<Error> + 'static>(
+        self,
+        output: &Output<T>,
+        body: MethodBody<'_, T, E>,
+    ) -> Result<T, E> {
         let instance = match &self.instance {
             Ok(instance) => instance,
             Err(error) => return Err(error.clone().into()),
@@ -139,7 +143,7 @@ impl<'m> Call<'m> {
         &self,
         instance: &Arc<Instance>,
         output: &Output<T>,
-        body: Body<'_, T, E>,
+        body: MethodBody<'_, T, E>,
     ) -> Result<T, E> {
         let (mut made, mut failed) = (None, None);
         let mut method = || {

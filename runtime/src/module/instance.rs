@@ -27,11 +27,11 @@ type CaptureFilter = dyn Fn(&ModuleInfo<'_>, &str) -> bool + Send + Sync;
 pub struct Session {
     pub(crate) capture: Option<Capture>,
     pub recorder: Option<Arc<Recorder>>,
-    shared: Mutex<HashMap<usize, Shared>>,
+    shared: Mutex<HashMap<usize, SharedModule>>,
 }
 
 /// A shared module and what became of it; the original is kept, so that its address stays its own.
-struct Shared {
+struct SharedModule {
     _original: Box<dyn Any + Send + Sync>,
     bound: Box<dyn Any + Send + Sync>,
 }
@@ -83,7 +83,7 @@ impl Session {
 
     pub fn keep_bound<T: Send + Sync + 'static>(&self, original: Arc<T>, bound: &Arc<T>) {
         let address = Arc::as_ptr(&original).addr();
-        let shared = Shared { _original: Box::new(original), bound: Box::new(Arc::downgrade(bound)) };
+        let shared = SharedModule { _original: Box::new(original), bound: Box::new(Arc::downgrade(bound)) };
         lock(&self.shared).insert(address, shared);
     }
 }

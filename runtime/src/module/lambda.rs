@@ -75,35 +75,39 @@ type OfValue = dyn Fn(&Value) -> Result<Value> + Send + Sync;
 
 /// A function of any tree in a list of layers.
 #[derive(Clone)]
-pub(super) struct Function {
+pub(super) struct LayerFunction {
     name: &'static str,
     of_value: Arc<OfValue>,
     slot: Slot,
 }
 
-impl Function {
-    pub fn new<F, R: IntoValue>(call: impl Fn(&Value) -> Result<R> + Send + Sync + 'static) -> Function {
+impl LayerFunction {
+    pub fn new<F, R: IntoValue>(call: impl Fn(&Value) -> Result<R> + Send + Sync + 'static) -> LayerFunction {
         let function = move |x: &Value| Value::try_of(&call(x)?.into_value()?);
-        Function { name: std::any::type_name::<F>(), of_value: Arc::new(function), slot: Slot::unbound() }
+        LayerFunction {
+            name: std::any::type_name::<F>(),
+            of_value: Arc::new(function),
+            slot: Slot::unbound(),
+        }
     }
 
     /// A function of a tensor.
-    pub fn of_tensor<F, R>(function: F) -> Function
+    pub fn of_tensor<F, R>(function: F) -> LayerFunction
     where
         F: Fn(&Tensor) -> R + Send + Sync + 'static,
         R: IntoValue,
     {
-        Function::new::<F, R>(move |x| Ok(function(x.tensor()?)))
+        LayerFunction::new::<F, R>(move |x| Ok(function(x.tensor()?)))
     }
 
     /// A function of a tree.
-    pub fn of_tree<F, I, R>(function: F) -> Function
+    pub fn of_tree<F, I, R>(function: F) -> LayerFunction
     where
         F: Fn(I) -> R + Send + Sync + 'static,
         I: Tree,
         R: IntoValue,
     {
-        Function::new::<F, R>(move |x| Ok(function(x.to()?)))
+        LayerFunction::new::<F, R>(move |x| Ok(function(x.to()?)))
     }
 
     pub fn call(&self, x: &Value) -> Result<Value> {
@@ -112,20 +116,20 @@ impl Function {
 }
 
 /// A function is equal to itself and its clones.
-impl PartialEq for Function {
-    fn eq(&self, other: &Function) -> bool {
+impl PartialEq for LayerFunction {
+    fn eq(&self, other: &LayerFunction) -> bool {
         Arc::ptr_eq(&self.of_value, &other.of_value)
     }
 }
 
-impl fmt::Debug for Function {
+impl fmt::Debug for LayerFunction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(short(self.name))
     }
 }
 
-impl Module for Function {
-    const NAME: &'static str = "Function";
+impl Module for LayerFunction {
+    const NAME: &'static str = "LayerFunction";
 
     fn __slot(&self) -> &Slot {
         &self.slot

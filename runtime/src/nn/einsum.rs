@@ -103,7 +103,7 @@ impl Layer for Einsum {
 
 /// An axis of an operand: a letter's, or one of an ellipsis, counted from its end.
 #[derive(Clone, Copy, PartialEq)]
-enum Label {
+enum AxisLabel {
     Letter(char),
     Ellipsis(usize),
 }
@@ -117,7 +117,7 @@ fn bias_sizes(
     let kernel_dots = dots(kernel, shape.len());
     let kernel = labels(kernel, kernel_dots);
     let result = labels(result, dots(input, rank).max(kernel_dots));
-    let size = |label: &Label| shape.get(kernel.iter().position(|other| other == label)?).copied();
+    let size = |label: &AxisLabel| shape.get(kernel.iter().position(|other| other == label)?).copied();
     result.iter().map(size).collect()
 }
 
@@ -126,12 +126,12 @@ fn dots(operand: &str, rank: usize) -> usize {
     rank.saturating_sub(operand.chars().filter(|&letter| letter != '.').count())
 }
 
-fn labels(operand: &str, dots: usize) -> Vec<Label> {
-    let letters = |text: &str| text.chars().map(Label::Letter).collect::<Vec<_>>();
+fn labels(operand: &str, dots: usize) -> Vec<AxisLabel> {
+    let letters = |text: &str| text.chars().map(AxisLabel::Letter).collect::<Vec<_>>();
     match operand.split_once("...") {
         None => letters(operand),
         Some((before, after)) => {
-            let middle = (0..dots).rev().map(Label::Ellipsis).collect();
+            let middle = (0..dots).rev().map(AxisLabel::Ellipsis).collect();
             [letters(before), middle, letters(after)].concat()
         }
     }

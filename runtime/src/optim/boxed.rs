@@ -22,7 +22,7 @@ use crate::variables::{Dict, Value};
 /// assert_eq!(state.0.mu, params);
 /// # Ok::<(), flaxen::Error>(())
 /// ```
-pub struct DynTransformation<P = Dict>(Arc<dyn Erased<P>>);
+pub struct DynTransformation<P = Dict>(Arc<dyn ErasedTransformation<P>>);
 
 impl<P: Tree> DynTransformation<P> {
     /// Puts a transformation behind a pointer.
@@ -31,12 +31,12 @@ impl<P: Tree> DynTransformation<P> {
     }
 }
 
-trait Erased<P>: Send + Sync {
+trait ErasedTransformation<P>: Send + Sync {
     fn init(&self, params: &P) -> Value;
     fn update(&self, updates: &P, state: &Value, params: &P) -> Result<(P, Value)>;
 }
 
-impl<P: Tree, T: GradientTransformation<P> + Send + Sync> Erased<P> for T {
+impl<P: Tree, T: GradientTransformation<P> + Send + Sync> ErasedTransformation<P> for T {
     fn init(&self, params: &P) -> Value {
         Value::of(&GradientTransformation::init(self, params))
     }

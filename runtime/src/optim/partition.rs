@@ -18,10 +18,10 @@ use crate::variables::Value;
 #[derive(Clone)]
 pub struct MultiTransform<T> {
     transforms: BTreeMap<String, T>,
-    label: Arc<Label>,
+    label: Arc<LabelFn>,
 }
 
-type Label = dyn Fn(&str, &Tensor) -> Cow<'static, str> + Send + Sync;
+type LabelFn = dyn Fn(&str, &Tensor) -> Cow<'static, str> + Send + Sync;
 
 /// The states of transformations by their labels, each of which knows of its leaves only.
 #[derive(Clone, Debug, Tree)]

@@ -10,7 +10,7 @@ use crate::random::Key;
 use crate::tree::Tree;
 use crate::variables::{Boxed, Metadata, Value};
 
-type Function = dyn Fn(&Key, &[usize], DType) -> Result<Value> + Send + Sync;
+type InitFn = dyn Fn(&Key, &[usize], DType) -> Result<Value> + Send + Sync;
 
 /// How a parameter begins: a function of a key, a shape and a dtype.
 ///
@@ -27,7 +27,7 @@ type Function = dyn Fn(&Key, &[usize], DType) -> Result<Value> + Send + Sync;
 #[derive(Clone)]
 pub struct Initializer {
     name: Option<Arc<str>>,
-    function: Arc<Function>,
+    function: Arc<InitFn>,
 }
 
 impl Initializer {

@@ -43,7 +43,7 @@ pub use initializer::Initializer;
 pub use into_value::IntoValue;
 pub(crate) use lazy::lazily;
 pub use lazy::{LazyInit, lazy_init};
-use names::Names;
+use names::NameLedger;
 pub(crate) use names::{Lasts, ModuleId, Name, Taker};
 pub use rngs::{PathPart, Rngs, fold_in_path};
 use run::Run;
@@ -65,16 +65,16 @@ struct Inner {
     path: Arc<[Arc<str>]>,
     rngs: Arc<Rngs>,
     counters: Arc<Counters>,
-    names: Mutex<Names>,
+    names: Mutex<NameLedger>,
 }
 
 /// How often each stream was drawn from.
-type Counts = SmallVec<[(Arc<str>, u32); 2]>;
+type DrawCounts = SmallVec<[(Arc<str>, u32); 2]>;
 
 /// How often each stream was drawn from, here and in child scopes; a child entered again goes on counting.
 #[derive(Default)]
 struct Counters {
-    streams: Mutex<Counts>,
+    streams: Mutex<DrawCounts>,
     children: Mutex<BTreeMap<Arc<str>, Arc<Counters>>>,
 }
 

@@ -10,14 +10,14 @@ use crate::error::{Error, Result};
 
 /// The names taken in a scope: by a submodule as a whole, by a variable within its collection.
 #[derive(Default)]
-pub(super) struct Names {
-    taken: BTreeMap<Arc<str>, SmallVec<[Entry; 1]>>,
+pub(super) struct NameLedger {
+    taken: BTreeMap<Arc<str>, SmallVec<[TakenBy; 1]>>,
     /// Whether several modules use the scope: the names of each are refused to the others for as long as it lives.
     is_shared: bool,
 }
 
 #[derive(Clone)]
-struct Entry {
+struct TakenBy {
     /// None for a submodule.
     collection: Option<Arc<str>>,
     by: Taker,
@@ -92,7 +92,7 @@ impl Taker {
     }
 }
 
-impl Entry {
+impl TakenBy {
     /// Whether both would be one name: a submodule takes it whole.
     fn overlaps(&self, collection: Option<&str>) -> bool {
         match (&self.collection, collection) {
@@ -102,9 +102,9 @@ impl Entry {
     }
 }
 
-impl Names {
+impl NameLedger {
     fn is_taken(&self, name: &str, collection: Option<&str>, by: &Taker) -> bool {
-        let refuses = |entry: &Entry| entry.overlaps(collection) && entry.by.refuses(by);
+        let refuses = |entry: &TakenBy| entry.overlaps(collection) && entry.by.refuses(by);
         self.taken.get(name).is_some_and(|entries| entries.iter().any(refuses))
     }
 
@@ -114,7 +114,7 @@ impl Names {
             return false;
         }
         let entries = self.taken.entry(name).or_default();
-        let is_same = |entry: &&mut Entry| {
+        let is_same = |entry: &&mut TakenBy| {
             entry.collection.as_deref() == collection
                 && entry.by.is_of_module_of(&by)
                 && entry.by.lasts == by.lasts
@@ -122,7 +122,7 @@ impl Names {
         };
         match entries.iter_mut().find(is_same) {
             Some(entry) => entry.by = by,
-            None => entries.push(Entry { collection: collection.map(Into::into), by }),
+            None => entries.push(TakenBy { collection: collection.map(Into::into), by }),
         }
         true
     }
@@ -131,7 +131,7 @@ impl Names {
     fn release(&mut self, module: &ModuleId, method: u64) {
         let is_shared = self.is_shared;
         self.taken.retain(|_, entries| {
-            entries.retain(|Entry { by, .. }| {
+            entries.retain(|TakenBy { by, .. }| {
                 let ends = by.lasts == Lasts::AsMethod
                     && by.method == Some(method)
                     && by.module.as_ref().is_some_and(|id| id.0.ptr_eq(&module.0));
@@ -145,7 +145,7 @@ impl Names {
     }
 
     /// Adds the names of modules that use this scope from now on; returns one that two modules have, in running methods.
-    fn share(&mut self, moved: Vec<(Arc<str>, Entry)>) -> Option<(Arc<str>, Entry)> {
+    fn share(&mut self, moved: Vec<(Arc<str>, TakenBy)>) -> Option<(Arc<str>, TakenBy)> {
         self.is_shared = true;
         let mut refused = None;
         for (name, entry) in moved {
@@ -166,10 +166,10 @@ impl Names {
     }
 
     /// The names that methods of modules have taken.
-    fn of_methods(&self) -> Vec<(Arc<str>, Entry)> {
-        let each = |(name, entries): (&Arc<str>, &SmallVec<[Entry; 1]>)| {
+    fn of_methods(&self) -> Vec<(Arc<str>, TakenBy)> {
+        let each = |(name, entries): (&Arc<str>, &SmallVec<[TakenBy; 1]>)| {
             let name = name.clone();
-            let of_methods: Vec<Entry> =
+            let of_methods: Vec<TakenBy> =
                 entries.iter().filter(|entry| entry.by.lasts == Lasts::AsMethod).cloned().collect();
             of_methods.into_iter().map(move |entry| (name.clone(), entry))
         };
@@ -215,7 +215,7 @@ impl Scope {
         let moved = lock(&left.0.names).of_methods();
         match lock(&self.0.names).share(moved) {
             None => Ok(()),
-            Some((name, Entry { collection: None, .. })) => Err(self.name_in_use("submodule", &name)),
+            Some((name, TakenBy { collection: None, .. })) => Err(self.name_in_use("submodule", &name)),
             Some((name, _)) => Err(self.name_in_use("variable", &name)),
         }
     }
@@ -235,7 +235,7 @@ mod tests {
 
     #[test]
     fn a_submodule_takes_a_name_whole_and_a_variable_within_its_collection() {
-        let mut names = Names::default();
+        let mut names = NameLedger::default();
         assert!(names.take("x".into(), Some("params"), Taker::SCOPE));
         assert!(names.take("x".into(), Some("state"), Taker::SCOPE));
         assert!(!names.take("x".into(), Some("params"), Taker::SCOPE));
@@ -246,7 +246,7 @@ mod tests {
 
     #[test]
     fn a_methods_names_are_refused_to_itself_and_free_once_it_has_ended() {
-        let (module, mut names) = (Arc::new(()), Names::default());
+        let (module, mut names) = (Arc::new(()), NameLedger::default());
         let mut take = |method| names.take("x".into(), None, by(&module, method, Lasts::AsMethod));
         assert!(take(1) && !take(1));
         // That of another thread.
@@ -260,7 +260,7 @@ mod tests {
 
     #[test]
     fn a_method_that_is_a_scope_is_entered_again_by_its_module_only() {
-        let (module, other, mut names) = (Arc::new(()), Arc::new(()), Names::default());
+        let (module, other, mut names) = (Arc::new(()), Arc::new(()), NameLedger::default());
         let mut take = |module| names.take("encode".into(), None, by(module, 1, Lasts::Reentered));
         assert!(take(&module) && take(&module) && !take(&other));
         assert!(!names.take("encode".into(), None, by(&module, 1, Lasts::AsMethod)));
@@ -268,7 +268,7 @@ mod tests {
 
     #[test]
     fn names_of_modules_with_one_scope_are_refused_to_the_others_while_they_live() {
-        let (one, other, mut names) = (Arc::new(()), Arc::new(()), Names::default());
+        let (one, other, mut names) = (Arc::new(()), Arc::new(()), NameLedger::default());
         assert!(names.share(Vec::new()).is_none());
         assert!(names.take("x".into(), None, by(&one, 1, Lasts::AsMethod)));
         names.release(&ModuleId::of(&one), 1);
@@ -282,7 +282,7 @@ mod tests {
     fn modules_that_come_to_share_a_scope_must_not_run_with_one_name() {
         let (one, other) = (Arc::new(()), Arc::new(()));
         let with = |module, method| {
-            let mut names = Names::default();
+            let mut names = NameLedger::default();
             assert!(names.take("x".into(), Some("params"), by(module, method, Lasts::AsMethod)));
             names
         };

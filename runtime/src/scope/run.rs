@@ -28,7 +28,7 @@ pub(crate) struct Run {
 }
 
 /// Ends the run when it goes out of scope.
-pub(crate) struct Running {
+pub(crate) struct RunGuard {
     run: Arc<Run>,
     ends: bool,
 }
@@ -44,7 +44,7 @@ impl Settings {
     }
 
     /// Starts the run: a new root scope.
-    pub fn start(self) -> Result<(Running, Scope)> {
+    pub fn start(self) -> Result<(RunGuard, Scope)> {
         self.rngs.check()?;
         if self.variables.contains(["params", "params"]) {
             return Err(Error::InvalidVariables {
@@ -61,11 +61,11 @@ impl Settings {
             level: Level::current(),
         });
         let scope = Scope::root_of(run.clone(), Arc::new(self.rngs));
-        Ok((Running { run, ends: true }, scope))
+        Ok((RunGuard { run, ends: true }, scope))
     }
 }
 
-impl Running {
+impl RunGuard {
     /// The collections that were mutable, changed or not.
     pub fn mutated(&self) -> Variables {
         self.run.variables().filtered(&self.run.mutable)
@@ -77,7 +77,7 @@ impl Running {
     }
 }
 
-impl Drop for Running {
+impl Drop for RunGuard {
     fn drop(&mut self) {
         if self.ends {
             self.run.open.store(false, Ordering::Release);

@@ -23,10 +23,10 @@ pub struct Jit<F, I, O> {
     f: F,
     is_fused: bool,
     limit: usize,
-    cache: RwLock<Vec<Arc<Entry>>>,
+    cache: RwLock<Vec<Arc<CachedProgram>>>,
     /// What the last calls ran.
     recent: Spares<Recent>,
-    counts: Counts,
+    counts: CallCounts,
     types: PhantomData<fn(I) -> O>,
 }
 
@@ -47,7 +47,7 @@ pub struct Jit<F, I, O> {
 pub type DynJit<'f, I, O> = Jit<Box<dyn Fn(I) -> Result<O> + Send + Sync + 'f>, I, O>;
 
 #[derive(Default)]
-struct Counts {
+struct CallCounts {
     calls: AtomicU64,
     /// Calls that found no program.
     misses: AtomicU64,
@@ -78,7 +78,7 @@ const LIMIT: usize = 256;
 /// A function traced this often hardly ever sees the same shapes twice.
 const SUSPICIOUS: u64 = 64;
 
-struct Entry {
+struct CachedProgram {
     /// The number of the last call that ran it.
     used: AtomicU64,
     key: u64,
@@ -97,7 +97,7 @@ struct Entry {
 
 /// What a call runs, and what its argument donates.
 struct Recent {
-    entry: Arc<Entry>,
+    entry: Arc<CachedProgram>,
     donation: Donation,
 }
 
@@ -136,7 +136,7 @@ where
         limit: LIMIT,
         cache: RwLock::default(),
         recent: Spares::default(),
-        counts: Counts::default(),
+        counts: CallCounts::default(),
         types: PhantomData,
     }
 }
@@ -276,7 +276,7 @@ where
         })
     }
 
-    fn entry(&self, args: &I, current: Option<&Trace>) -> Result<Arc<Entry>> {
+    fn entry(&self, args: &I, current: Option<&Trace>) -> Result<Arc<CachedProgram>> {
         let (axes, key) = (trace::axes(current), tree::fingerprint(args));
         let cache = self.cache.read().unwrap_or_else(PoisonError::into_inner);
         let found = cache.iter().find(|entry| entry.key == key && entry.fits(args, &axes)).cloned();
@@ -292,7 +292,7 @@ where
         }
     }
 
-    fn trace(&self, args: &I, key: u64, axes: Vec<Axis>, used: u64) -> Result<Arc<Entry>> {
+    fn trace(&self, args: &I, key: u64, axes: Vec<Axis>, used: u64) -> Result<Arc<CachedProgram>> {
         self.counts.misses.fetch_add(1, Ordering::Relaxed);
         let start = Instant::now();
         let (inputs, avals) = (Structure::of(args), avals(args));
@@ -301,7 +301,8 @@ where
         let reuses = Reuses::new(&inputs, &mut outs);
         let call = Call::with(staged.graph, self.is_fused);
         let last = AtomicU64::new(used);
-        let entry = Arc::new(Entry { used: last, key, inputs, avals, axes, call, captured, outs, reuses });
+        let entry =
+            Arc::new(CachedProgram { used: last, key, inputs, avals, axes, call, captured, outs, reuses });
         let spent = start.elapsed().as_nanos() as u64;
         self.counts.compile_nanos.fetch_add(spent, Ordering::Relaxed);
         if self.counts.traces.fetch_add(1, Ordering::Relaxed) + 1 == SUSPICIOUS {
@@ -309,7 +310,7 @@ where
         }
         let mut cache = self.cache.write().unwrap_or_else(PoisonError::into_inner);
         // Threads may trace at once, as no lock is held meanwhile: all of them run what the first has kept.
-        let same = |kept: &&Arc<Entry>| kept.key == key && kept.fits(args, &entry.axes);
+        let same = |kept: &&Arc<CachedProgram>| kept.key == key && kept.fits(args, &entry.axes);
         if let Some(kept) = cache.iter().find(same) {
             kept.used.store(used, Ordering::Relaxed);
             return Ok(kept.clone());
@@ -325,7 +326,7 @@ where
     }
 }
 
-impl Entry {
+impl CachedProgram {
     fn fits(&self, args: &impl Tree, axes: &[Axis]) -> bool {
         self.axes == axes && self.inputs.fits(args, &self.avals)
     }

@@ -354,22 +354,22 @@ impl Tree for Dict {
     }
 }
 
-type Map = BTreeMap<Arc<str>, Value>;
+type DictMap = BTreeMap<Arc<str>, Value>;
 
 impl Reuse for Dict {
-    type Memory = Map;
+    type Memory = DictMap;
 
-    fn into_memory(self) -> Arc<Map> {
+    fn into_memory(self) -> Arc<DictMap> {
         self.0
     }
 
-    fn from_memory(memory: Arc<Map>) -> Dict {
+    fn from_memory(memory: Arc<DictMap>) -> Dict {
         Dict(memory)
     }
 }
 
 /// Takes all leaves out of a dict.
-fn empty(entries: &mut Map, donation: &mut Donation) {
+fn empty(entries: &mut DictMap, donation: &mut Donation) {
     for value in entries.values_mut() {
         match value {
             Value::Tensor(tensor) => donation.take(tensor),
@@ -396,7 +396,7 @@ fn fill(dict: &mut Dict, from: &mut Builder<'_>) -> Result<()> {
     for (filled, (own, value)) in entries.iter_mut().enumerate() {
         let key = from.shared_key()?;
         if !is_same(own, key) {
-            let mut kept: Map = std::mem::take(entries).into_iter().take(filled).collect();
+            let mut kept: DictMap = std::mem::take(entries).into_iter().take(filled).collect();
             kept.insert(key.clone(), Value::build(from)?);
             *entries = build(kept, count - filled - 1, from)?;
             return Ok(());
@@ -411,7 +411,7 @@ fn fill(dict: &mut Dict, from: &mut Builder<'_>) -> Result<()> {
 }
 
 /// Adds so many entries.
-fn build(mut entries: Map, count: usize, from: &mut Builder<'_>) -> Result<Map> {
+fn build(mut entries: DictMap, count: usize, from: &mut Builder<'_>) -> Result<DictMap> {
     for _ in 0..count {
         entries.insert(from.shared_key()?.clone(), Value::build(from)?);
     }

@@ -13,48 +13,48 @@ const FEW: usize = 8;
 const INDENT: usize = 4;
 
 /// A tree, put together from its tokens.
-enum Node<'a> {
+enum PrintNode<'a> {
     Leaf(&'a Tensor),
     Fixed(&'a dyn Fixed),
-    Inner(Inner<'a>),
+    Branch(PrintBranch<'a>),
     /// What is too deep to be shown.
     Elided,
 }
 
-struct Inner<'a> {
+struct PrintBranch<'a> {
     kind: NodeKind,
-    children: Vec<Child<'a>>,
+    children: Vec<PrintChild<'a>>,
     /// Whether it needs lines of its own when indented.
     tall: bool,
 }
 
-struct Child<'a> {
+struct PrintChild<'a> {
     key: Option<&'a str>,
-    node: Node<'a>,
+    node: PrintNode<'a>,
 }
 
-impl<'a> Child<'a> {
+impl<'a> PrintChild<'a> {
     /// The next child, with so many levels in it at most.
-    fn read(tokens: &mut std::vec::IntoIter<Token<'a>>, levels: usize) -> Child<'a> {
+    fn read(tokens: &mut std::vec::IntoIter<Token<'a>>, levels: usize) -> PrintChild<'a> {
         let mut key = None;
         let node = loop {
             match tokens.next() {
                 Some(Token::Key(name)) => key = Some(name),
-                Some(Token::Leaf(leaf)) => break Node::Leaf(leaf),
-                Some(Token::Static(value)) => break Node::Fixed(value),
+                Some(Token::Leaf(leaf)) => break PrintNode::Leaf(leaf),
+                Some(Token::Static(value)) => break PrintNode::Fixed(value),
                 Some(Token::Node(_, count)) if levels == 0 => {
                     skip(tokens, count);
-                    break Node::Elided;
+                    break PrintNode::Elided;
                 }
                 Some(Token::Node(kind, count)) => {
-                    let children = (0..count).map(|_| Child::read(tokens, levels - 1)).collect();
-                    break Node::Inner(Inner::new(kind, children));
+                    let children = (0..count).map(|_| PrintChild::read(tokens, levels - 1)).collect();
+                    break PrintNode::Branch(PrintBranch::new(kind, children));
                 }
                 // Only where a hand-written `Tree` announces more children than it visits.
-                None => break Node::Elided,
+                None => break PrintNode::Elided,
             }
         };
-        Child { key, node }
+        PrintChild { key, node }
     }
 }
 
@@ -70,10 +70,10 @@ fn skip(tokens: &mut std::vec::IntoIter<Token<'_>>, mut children: usize) {
     }
 }
 
-impl<'a> Inner<'a> {
-    fn new(kind: NodeKind, children: Vec<Child<'a>>) -> Inner<'a> {
+impl<'a> PrintBranch<'a> {
+    fn new(kind: NodeKind, children: Vec<PrintChild<'a>>) -> PrintBranch<'a> {
         let tall = children.iter().any(|child| child.key.is_some() || child.node.is_tall());
-        Inner { kind, children, tall }
+        PrintBranch { kind, children, tall }
     }
 }
 
@@ -93,13 +93,13 @@ impl Layout {
     }
 }
 
-impl Node<'_> {
+impl PrintNode<'_> {
     fn print(&self, layout: Layout, out: &mut dyn Write) -> fmt::Result {
         match self {
-            Node::Leaf(tensor) => print_tensor(tensor, layout, out),
-            Node::Fixed(value) => write!(out, "{value:?}"),
-            Node::Elided => out.write_str("…"),
-            Node::Inner(inner) => match (inner.kind, inner.children.as_slice()) {
+            PrintNode::Leaf(tensor) => print_tensor(tensor, layout, out),
+            PrintNode::Fixed(value) => write!(out, "{value:?}"),
+            PrintNode::Elided => out.write_str("…"),
+            PrintNode::Branch(inner) => match (inner.kind, inner.children.as_slice()) {
                 (NodeKind::Map(_) | NodeKind::ReusedMap(_), _) => print_list(inner, ["{", "}"], layout, out),
                 (NodeKind::Tuple, _) => print_list(inner, ["(", ")"], layout, out),
                 (NodeKind::List(_), _) => print_list(inner, ["[", "]"], layout, out),
@@ -125,14 +125,14 @@ impl Node<'_> {
 
     fn is_tall(&self) -> bool {
         match self {
-            Node::Leaf(_) | Node::Fixed(_) | Node::Elided => false,
-            Node::Inner(inner) => inner.tall,
+            PrintNode::Leaf(_) | PrintNode::Fixed(_) | PrintNode::Elided => false,
+            PrintNode::Branch(inner) => inner.tall,
         }
     }
 }
 
 fn print_list(
-    Inner { children, tall, .. }: &Inner<'_>,
+    PrintBranch { children, tall, .. }: &PrintBranch<'_>,
     [open, close]: [&str; 2],
     layout: Layout,
     out: &mut dyn Write,
@@ -161,7 +161,7 @@ fn print_list(
     out.write_str(close)
 }
 
-fn print_entry(child: &Child<'_>, layout: Layout, out: &mut dyn Write) -> fmt::Result {
+fn print_entry(child: &PrintChild<'_>, layout: Layout, out: &mut dyn Write) -> fmt::Result {
     if let Some(key) = child.key {
         write!(out, "{key}: ")?;
     }
@@ -182,7 +182,7 @@ fn print(tree: &impl Tree, layout: Layout, out: &mut dyn Write) -> fmt::Result {
     let mut tokens = Vec::new();
     tree.walk(&mut |token| tokens.push(token));
     // Values are not nested deeper, but a tree of the user's own that is one may be.
-    Child::read(&mut tokens.into_iter(), Dict::MAX_DEPTH).node.print(layout, out)
+    PrintChild::read(&mut tokens.into_iter(), Dict::MAX_DEPTH).node.print(layout, out)
 }
 
 macro_rules! text {

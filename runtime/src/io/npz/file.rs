@@ -32,12 +32,12 @@ use crate::variables::Dict;
 /// ```
 pub struct File {
     path: String,
-    archive: Archive<Box<dyn Bytes>>,
+    archive: Archive<Box<dyn ReadSeek>>,
 }
 
-trait Bytes: Read + Seek + Send {}
+trait ReadSeek: Read + Seek + Send {}
 
-impl<T: Read + Seek + Send> Bytes for T {}
+impl<T: Read + Seek + Send> ReadSeek for T {}
 
 impl File {
     /// Opens a file.
@@ -61,7 +61,7 @@ impl File {
         File::new(super::BYTES.to_owned(), Box::new(Cursor::new(bytes)), len)
     }
 
-    fn new(path: String, bytes: Box<dyn Bytes>, len: u64) -> Result<File> {
+    fn new(path: String, bytes: Box<dyn ReadSeek>, len: u64) -> Result<File> {
         let archive = Archive::open(bytes, len).map_err(|message| Error::file(&path, message))?;
         Ok(File { path, archive })
     }

@@ -17,16 +17,16 @@ const GROWTH: usize = 21;
 
 /// What is known of an array without its values.
 #[derive(Debug, PartialEq)]
-pub(super) struct Header {
+pub(super) struct NpyHeader {
     pub(super) aval: Aval,
     pub(super) big_endian: bool,
     /// Whether the first axis varies fastest.
     pub(super) fortran: bool,
 }
 
-impl Header {
+impl NpyHeader {
     /// Reads a header, and says how long it is.
-    pub(super) fn read(from: &mut (impl Read + ?Sized)) -> Result<(Header, usize), String> {
+    pub(super) fn read(from: &mut (impl Read + ?Sized)) -> Result<(NpyHeader, usize), String> {
         let short = |error: std::io::Error| format!("its header cannot be read: {error}");
         let mut begin = [0; 8];
         from.read_exact(&mut begin).map_err(short)?;
@@ -52,7 +52,7 @@ impl Header {
         let mut text = vec![0; len];
         from.read_exact(&mut text).map_err(short)?;
         let text = std::str::from_utf8(&text).map_err(|error| format!("its header is not UTF-8: {error}"))?;
-        Ok((Header::parse(text)?, prefix + len))
+        Ok((NpyHeader::parse(text)?, prefix + len))
     }
 
     /// Magic, version, length and text for an array of ours.
@@ -80,7 +80,7 @@ impl Header {
         Ok([MAGIC, &[1, 0], &len.to_le_bytes(), text.as_bytes()].concat())
     }
 
-    fn parse(text: &str) -> Result<Header, String> {
+    fn parse(text: &str) -> Result<NpyHeader, String> {
         let wrong = || format!("its header is not valid: {:?}", text.chars().take(200).collect::<String>());
         let (mut descr, mut fortran, mut shape) = (None, None, None);
         let mut rest = Rest(text);
@@ -108,7 +108,7 @@ impl Header {
         let (dtype, big_endian) = dtype(descr)?;
         let aval = Aval::unchecked(shape, dtype);
         little_endian::checked(&aval)?;
-        Ok(Header { aval, big_endian, fortran })
+        Ok(NpyHeader { aval, big_endian, fortran })
     }
 }
 
@@ -191,7 +191,8 @@ mod tests {
 
     #[test]
     fn headers_are_read_as_python_reads_them() {
-        let parsed = |text: &str| Header::parse(text).map(|h| (h.aval.to_string(), h.big_endian, h.fortran));
+        let parsed =
+            |text: &str| NpyHeader::parse(text).map(|h| (h.aval.to_string(), h.big_endian, h.fortran));
         let same = |text, aval: &str, big, fortran| {
             assert_eq!(parsed(text).unwrap(), (aval.to_owned(), big, fortran));
         };
@@ -226,10 +227,10 @@ mod tests {
         for shape in [&[][..], &[3], &[3, 0, 2], &[1; 40]] {
             for dtype in DType::ALL.into_iter().filter(|&dtype| dtype != DType::BF16) {
                 let aval = Aval::new(shape, dtype);
-                let bytes = Header::write(&aval).unwrap();
+                let bytes = NpyHeader::write(&aval).unwrap();
                 assert_eq!(bytes.len() % ALIGNMENT, 0);
-                let expected = Header { aval, big_endian: false, fortran: false };
-                assert_eq!(Header::read(&mut bytes.as_slice()), Ok((expected, bytes.len())));
+                let expected = NpyHeader { aval, big_endian: false, fortran: false };
+                assert_eq!(NpyHeader::read(&mut bytes.as_slice()), Ok((expected, bytes.len())));
             }
         }
     }

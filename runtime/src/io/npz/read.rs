@@ -8,7 +8,7 @@ use zip::{CompressionMethod, ZipArchive};
 
 use super::super::restore::{Stored, some};
 use super::super::{formats, little_endian, names};
-use super::header::Header;
+use super::header::NpyHeader;
 use crate::array::{Aval, DType};
 use crate::core::Tensor;
 
@@ -70,7 +70,7 @@ impl<R: Read + Seek> Archive<R> {
 
     /// Shape and dtype of an array.
     pub(super) fn aval(&self, name: &str) -> Result<Option<Aval>, String> {
-        self.with(name, |from, _, _| Ok(Header::read(from)?.0.aval))
+        self.with(name, |from, _, _| Ok(NpyHeader::read(from)?.0.aval))
     }
 
     /// All arrays.
@@ -121,7 +121,7 @@ fn not_zip(error: zip::result::ZipError) -> String {
 
 /// Reads an array which has at most `most` bytes with its header, and should have `size`.
 fn array(from: &mut dyn Read, most: u64, size: u64) -> Result<Tensor, String> {
-    let (Header { mut aval, big_endian, fortran }, begin) = Header::read(from)?;
+    let (NpyHeader { mut aval, big_endian, fortran }, begin) = NpyHeader::read(from)?;
     let bytes = little_endian::checked(&aval)?;
     if size.checked_sub(begin as u64) != Some(bytes as u64) || size > most {
         let found = most.saturating_sub(begin as u64);

@@ -7,20 +7,20 @@ use zip::{CompressionMethod, ZipWriter};
 
 use super::super::little_endian;
 use super::super::names::named;
-use super::header::Header;
+use super::header::NpyHeader;
 use crate::array::DType;
 use crate::core::Tensor;
 use crate::tree::Tree;
 
 /// An array about to be written.
-pub(super) struct Entry {
+pub(super) struct ArrayToWrite {
     name: String,
     header: Vec<u8>,
     tensor: Tensor,
 }
 
 /// The arrays of a tree.
-pub(super) fn entries(tree: &impl Tree) -> std::result::Result<Vec<Entry>, String> {
+pub(super) fn entries(tree: &impl Tree) -> std::result::Result<Vec<ArrayToWrite>, String> {
     let mut entries = Vec::new();
     for named in named(tree)? {
         let at = |message: &dyn std::fmt::Display| format!("`{}`: {message}", named.name);
@@ -34,16 +34,16 @@ pub(super) fn entries(tree: &impl Tree) -> std::result::Result<Vec<Entry>, Strin
         if tensor.dtype() == DType::BF16 {
             tensor = tensor.try_cast(DType::F32).map_err(|error| at(&error))?;
         }
-        let header = Header::write(tensor.aval()).map_err(|message| at(&message))?;
-        entries.push(Entry { name: named.name, header, tensor });
+        let header = NpyHeader::write(tensor.aval()).map_err(|message| at(&message))?;
+        entries.push(ArrayToWrite { name: named.name, header, tensor });
     }
     Ok(entries)
 }
 
-pub(super) fn write(file: impl Write + Seek, entries: &[Entry], compressed: bool) -> Result<()> {
+pub(super) fn write(file: impl Write + Seek, entries: &[ArrayToWrite], compressed: bool) -> Result<()> {
     let method = if compressed { CompressionMethod::Deflated } else { CompressionMethod::Stored };
     let mut archive = ZipWriter::new(BufWriter::with_capacity(1 << 20, file));
-    for Entry { name, header, tensor } in entries {
+    for ArrayToWrite { name, header, tensor } in entries {
         let array = tensor.array().map_err(std::io::Error::other)?;
         let bytes = little_endian::bytes(array);
         // As NumPy does it: sizes beyond 32 bits need to be announced.

@@ -7,12 +7,12 @@ use std::sync::Mutex;
 
 use ndarray::{ArrayViewD, IxDyn};
 
-use super::super::map::Map;
+use super::super::map::MemoryMap;
 use super::super::names;
 use super::super::restore::{Stored, restore};
 use super::super::source::Source;
 use super::super::{little_endian, regular};
-use super::header::{Entry, Header, spoiled};
+use super::header::{Header, TensorEntry, spoiled};
 use crate::array::{Aval, Element};
 use crate::core::Tensor;
 use crate::error::{Error, Result};
@@ -44,7 +44,7 @@ impl File {
     /// # Errors
     /// As [`open`](File::open).
     pub fn map(path: impl AsRef<Path>) -> Result<File> {
-        File::with(path.as_ref(), |file| Map::of(&file).map(Source::Map))
+        File::with(path.as_ref(), |file| MemoryMap::of(&file).map(Source::Map))
     }
 
     /// Takes the bytes of a file.
@@ -170,7 +170,10 @@ impl File {
         restore(self, path, template).map_err(|message| self.wrong(message))
     }
 
-    fn read_all<'a>(&self, entries: impl Iterator<Item = (&'a String, &'a Entry, usize)>) -> Result<Dict> {
+    fn read_all<'a>(
+        &self,
+        entries: impl Iterator<Item = (&'a String, &'a TensorEntry, usize)>,
+    ) -> Result<Dict> {
         let entries: Vec<_> = entries.collect();
         let flaws = Header::flaws(entries.iter().map(|&(name, entry, _)| (name, entry)));
         if !flaws.is_empty() {
@@ -178,14 +181,14 @@ impl File {
                 "convert them before saving, or read all others by name: `File::open(path)?.tensor(name)`";
             return Err(self.wrong(spoiled(&flaws, others)));
         }
-        let read = |(name, entry, depth): (&'a String, &'a Entry, usize)| {
+        let read = |(name, entry, depth): (&'a String, &'a TensorEntry, usize)| {
             let tensor = self.read_entry(name, entry).map_err(|message| self.wrong(message))?;
             Ok((entry.keys[depth..].to_vec(), tensor))
         };
         names::nested(entries.into_iter().map(read).collect::<Result<Vec<_>>>()?)
     }
 
-    fn read_entry(&self, name: &str, entry: &Entry) -> Result<Tensor, String> {
+    fn read_entry(&self, name: &str, entry: &TensorEntry) -> Result<Tensor, String> {
         let fill = |bytes: &mut [u8]| self.source.read(entry.start, bytes).map_err(|error| error.to_string());
         little_endian::tensor(entry.aval(name)?, fill)
             .map_err(|message| format!("`{name}` cannot be read: {message}"))
@@ -196,7 +199,7 @@ impl File {
         Header::flaws(self.header.entries.get_key_value(name).into_iter()).pop()
     }
 
-    fn entry(&self, name: &str) -> Result<&Entry> {
+    fn entry(&self, name: &str) -> Result<&TensorEntry> {
         self.header.entries.get(name).ok_or_else(|| self.missing(name))
     }
 

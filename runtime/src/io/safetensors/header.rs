@@ -30,11 +30,11 @@ pub(super) const RESERVED: &str = "flaxen.";
 /// What is in a file.
 pub(super) struct Header {
     pub(super) metadata: BTreeMap<String, String>,
-    pub(super) entries: BTreeMap<String, Entry>,
+    pub(super) entries: BTreeMap<String, TensorEntry>,
 }
 
 /// What is known of a tensor without its values.
-pub(super) struct Entry {
+pub(super) struct TensorEntry {
     pub(super) keys: Vec<String>,
     pub(super) shape: Vec<usize>,
     pub(super) dtype: Dtype,
@@ -43,7 +43,7 @@ pub(super) struct Entry {
     pub(super) len: usize,
 }
 
-impl Entry {
+impl TensorEntry {
     /// Shape and dtype, if tensors have that.
     pub(super) fn aval(&self, name: &str) -> Result<Aval, String> {
         match ours(self.dtype) {
@@ -65,7 +65,7 @@ pub(crate) fn spoiled(flaws: &[String], what_to_do: &str) -> String {
 
 impl Header {
     /// Which of some tensors are of dtypes that tensors do not have.
-    pub(super) fn flaws<'a>(entries: impl Iterator<Item = (&'a String, &'a Entry)>) -> Vec<String> {
+    pub(super) fn flaws<'a>(entries: impl Iterator<Item = (&'a String, &'a TensorEntry)>) -> Vec<String> {
         entries
             .filter(|(_, entry)| ours(entry.dtype).is_none())
             .map(|(name, entry)| entry.flaw(name))
@@ -167,7 +167,7 @@ impl Raw {
             };
             check_len(&name, &info, len)?;
             let start = begin + info.data_offsets.0 as u64;
-            entries.insert(name, Entry { keys, shape: info.shape, dtype: info.dtype, start, len });
+            entries.insert(name, TensorEntry { keys, shape: info.shape, dtype: info.dtype, start, len });
         }
         names::check_paths(entries.values().map(|entry| entry.keys.as_slice()))?;
         Ok(Header { metadata, entries })
@@ -197,13 +197,13 @@ fn check_len(name: &str, info: &TensorInfo, len: usize) -> Result<(), String> {
 
 impl<'de> Deserialize<'de> for Raw {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Raw, D::Error> {
-        deserializer.deserialize_map(Entries)
+        deserializer.deserialize_map(EntriesVisitor)
     }
 }
 
-struct Entries;
+struct EntriesVisitor;
 
-impl<'de> Visitor<'de> for Entries {
+impl<'de> Visitor<'de> for EntriesVisitor {
     type Value = Raw;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -10,9 +10,9 @@ use crate::core::trace;
 
 /// The calls of a run, in the order in which they began.
 #[derive(Default)]
-pub struct Recorder(Mutex<Vec<Entry>>);
+pub struct Recorder(Mutex<Vec<RecordedCall>>);
 
-enum Entry {
+enum RecordedCall {
     /// A call that has not ended, and the number of equations staged before it.
     Begun(usize),
     Ended(Box<Row>),
@@ -36,7 +36,7 @@ impl Recorder {
     /// Begins a call: the number of its row.
     pub fn enter(&self) -> usize {
         let mut rows = lock(&self.0);
-        rows.push(Entry::Begun(trace::staged_equations()));
+        rows.push(RecordedCall::Begun(trace::staged_equations()));
         rows.len() - 1
     }
 
@@ -53,18 +53,18 @@ impl Recorder {
         let (path, class, output) = (module.path(), module.type_name(), shapes(output));
         let end = trace::staged_equations();
         let mut rows = lock(&self.0);
-        if let Entry::Begun(start) = rows[row] {
+        if let RecordedCall::Begun(start) = rows[row] {
             let equations = start..end;
             let ended = Row { path, class, method, inputs, output, equations, flops: None, vjp_flops: None };
-            rows[row] = Entry::Ended(Box::new(ended));
+            rows[row] = RecordedCall::Ended(Box::new(ended));
         }
     }
 
     /// The calls that have ended.
     pub(crate) fn rows(&self) -> Vec<Row> {
-        let ended = |entry: &Entry| match entry {
-            Entry::Begun(_) => None,
-            Entry::Ended(row) => Some((**row).clone()),
+        let ended = |entry: &RecordedCall| match entry {
+            RecordedCall::Begun(_) => None,
+            RecordedCall::Ended(row) => Some((**row).clone()),
         };
         lock(&self.0).iter().filter_map(ended).collect()
     }

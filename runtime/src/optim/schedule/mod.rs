@@ -49,10 +49,10 @@ pub struct Schedule(pub(super) Rate);
 #[derive(Clone)]
 pub(super) enum Rate {
     Number(Tensor),
-    Function(Arc<Function>),
+    Function(Arc<ScheduleFn>),
 }
 
-type Function = dyn Fn(&Tensor) -> Result<Tensor> + Send + Sync;
+type ScheduleFn = dyn Fn(&Tensor) -> Result<Tensor> + Send + Sync;
 
 impl Schedule {
     /// A function of the number of updates so far, which is an `I32` scalar and has no values under

@@ -28,13 +28,13 @@ impl Serialize for DType {
 
 impl<'de> Deserialize<'de> for DType {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<DType, D::Error> {
-        deserializer.deserialize_str(Name)
+        deserializer.deserialize_str(DTypeName)
     }
 }
 
-struct Name;
+struct DTypeName;
 
-impl Visitor<'_> for Name {
+impl Visitor<'_> for DTypeName {
     type Value = DType;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -76,7 +76,7 @@ impl Serialize for At<'_, &Tensor> {
             tensor.serialize_field(FIELDS[2], &Elements(array))?;
         } else {
             let bytes = little_endian(array.dtype(), array.bytes().into());
-            tensor.serialize_field(FIELDS[2], &Bytes(&bytes))?;
+            tensor.serialize_field(FIELDS[2], &RawBytes(&bytes))?;
         }
         tensor.end()
     }
@@ -125,15 +125,15 @@ impl<T: Serialize + Into<f64> + Copy> Serialize for Float<T> {
 }
 
 /// Bytes as such, not as a sequence of numbers.
-struct Bytes<'a>(&'a [u8]);
+struct RawBytes<'a>(&'a [u8]);
 
-impl Serialize for Bytes<'_> {
+impl Serialize for RawBytes<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_bytes(self.0)
     }
 }
 
-/// As [`Bytes`].
+/// As [`RawBytes`].
 struct OwnedBytes(Vec<u8>);
 
 impl<'de> Deserialize<'de> for OwnedBytes {

@@ -129,7 +129,7 @@ impl fmt::Debug for LayerFunction {
 }
 
 impl Module for LayerFunction {
-    const NAME: &'static str = "LayerFunction";
+    const NAME: &'static str = "Function";
 
     fn __slot(&self) -> &Slot {
         &self.slot

@@ -111,6 +111,7 @@ impl Method {
     }
 
     pub(super) fn checked(&self, errors: &mut Errors) -> Option<Checked<'_>> {
+        // All mistakes at once, so nothing returns before the end.
         let Signature { constness, asyncness, safety, ident, paren_token, output, .. } = &self.sig;
         for (keyword, found) in [
             ("const", constness.as_ref().map(ToTokens::to_token_stream)),
@@ -127,6 +128,7 @@ impl Method {
         let receiver = self.receiver(errors);
         let ret = match output {
             ReturnType::Type(_, ret) => {
+                // An alias may be a `Result`, which only the compiler can tell.
                 if is_surely_no_result(ret) {
                     errors.at(ret, "`#[compact]` needs a `Result` as return type: `-> Result<Tensor>`");
                 }

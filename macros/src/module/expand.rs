@@ -123,6 +123,7 @@ pub(super) fn inherent(module: &ModuleStruct<'_>, generics: &Generics, bodies: &
         (None, Some(_)) => format!("Creates a `{name}`; every field has a default."),
         (None, None) => format!("Creates a `{name}`."),
     };
+    // Required fields are arguments of `new`, in order; each of the others has a setter that returns the module.
     let parameters = module.parameters().map(|field| parameter(field, &p));
     let setters = module.settable().zip(&bodies.setters).map(|(field, body)| {
         let ModuleField { cfgs, docs, .. } = field;

@@ -1,4 +1,4 @@
-//! Files that appear whole or not at all.
+//! Atomic replacement: files that appear whole or not at all, by renaming a temporary file.
 
 use std::fs::{self, Metadata};
 use std::io::{Error, ErrorKind, Result};

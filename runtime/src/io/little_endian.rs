@@ -1,4 +1,4 @@
-//! Tensors from bytes, and bytes of tensors.
+//! Tensors from little-endian bytes, and bytes of tensors.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,4 @@
-//! A file as memory.
+//! Memory-mapped files.
 #![allow(unsafe_code)]
 
 use std::fs::File;

@@ -1,4 +1,4 @@
-//! Stored tensors in the structure of a template.
+//! Restoring: stored tensors in the structure of a template.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! What `#[compact]` wraps around a method.
+//! The frame of a `#[compact]` method: names, capture, interceptors, summaries.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -145,6 +145,7 @@ impl<'m> Call<'m> {
         output: &Output<T>,
         body: MethodBody<'_, T, E>,
     ) -> Result<T, E> {
+        // The method runs in the innermost interceptor, which knows nothing of its types: they pass by these two.
         let (mut made, mut failed) = (None, None);
         let mut method = || {
             let mut out = None;
@@ -167,6 +168,7 @@ impl<'m> Call<'m> {
         match (answer, failed, made) {
             (Err(_), Some(error), _) => Err(error),
             (Err(error), None, _) => Err(error.into()),
+            // Nothing was replaced: the output itself, which a value may not be turned back into.
             (Ok(answer), _, Some((out, observed))) if answer == observed => Ok(out),
             (Ok(Observed::Tree(value)), ..) => match output.from_value {
                 Some(from_value) => from_value(&value).map_err(Into::into),

@@ -1,4 +1,4 @@
-//! `Setup`: fields that a module makes of its configuration.
+//! `Setup`: fields that a module makes of its configuration, lazily and once.
 
 use std::any::Any;
 use std::cell::Cell;

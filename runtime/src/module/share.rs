@@ -1,4 +1,4 @@
-//! Modules that use one scope.
+//! `share_scope`: modules that use one scope.
 
 use super::Slot;
 use crate::error::{Error, Result};

@@ -1,4 +1,4 @@
-//! One step for several gradients.
+//! Gradient accumulation: one step for several gradients, as optax's `MultiSteps`.
 
 use std::fmt;
 use std::sync::Arc;

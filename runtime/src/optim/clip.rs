@@ -1,4 +1,4 @@
-//! Updates kept small.
+//! Gradient clipping, by value, by norm and by ratio.
 
 use super::GradientTransformation;
 use super::moments::{beside, fitted, widened, zip_moments};

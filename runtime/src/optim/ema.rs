@@ -1,4 +1,4 @@
-//! Moving averages of updates.
+//! Exponential moving averages of updates.
 
 use super::GradientTransformation;
 use super::moments::{incremented, moving, no_steps, unbiased, zeros, zip_moments};

@@ -1,4 +1,4 @@
-//! Second moments in the space of rows and columns.
+//! Factored second moments: their rows and columns only.
 
 use super::GradientTransformation;
 use super::moments::{incremented, may_vanish, no_steps, squares_dtype, within, zip_uneven_moments};

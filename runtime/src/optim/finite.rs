@@ -1,4 +1,4 @@
-//! Steps that are left out where gradients are not finite.
+//! Skipping steps whose gradients are not finite, as optax's `apply_if_finite`.
 
 use super::GradientTransformation;
 use super::moments::{incremented, no_steps, zeros};

@@ -1,4 +1,4 @@
-//! Hyperparameters in the state.
+//! Hyperparameters in the state, as optax's `inject_hyperparams`.
 
 use std::collections::BTreeMap;
 use std::fmt;

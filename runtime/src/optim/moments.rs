@@ -1,4 +1,4 @@
-//! What most optimizers are made of: functions of several trees leaf by leaf, moving averages, counts.
+//! Moment estimates: what most optimizers are made of, moving averages with bias correction, and counts.
 
 use std::array::from_fn;
 

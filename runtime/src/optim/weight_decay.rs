@@ -1,4 +1,4 @@
-//! Weight decay.
+//! Decoupled weight decay.
 
 use super::GradientTransformation;
 use super::masked::Mask;

@@ -1,4 +1,4 @@
-//! Drawing from a population.
+//! Sampling from a population, with and without replacement.
 
 use super::continuous::gumbel_numbers;
 use super::uniform::unit;
@@ -112,6 +112,7 @@ impl Choice {
         }
         match &self.weights {
             None if self.replace => try_randint(key, shape, 0, n as i32),
+            // The beginning of a permutation is a sample without replacement.
             None => try_permutation(key, n)?.try_slice_axis(0, 0, draws as isize)?.try_reshape(shape),
             Some(weights) => {
                 let [weights] = promoted_inexact([weights.clone()])?;
@@ -137,7 +138,7 @@ impl Choice {
     }
 }
 
-/// Where a uniform number falls among the sums of the weights.
+/// Inverse transform sampling: where a uniform number falls among the cumulative sums of the weights.
 #[track_caller]
 fn weighted(key: &Key, weights: &Tensor, shape: &[usize]) -> Result<Tensor> {
     let sums = weights.try_cumsum(0)?;
@@ -148,7 +149,8 @@ fn weighted(key: &Key, weights: &Tensor, shape: &[usize]) -> Result<Tensor> {
     sums.try_searchsorted(at)?.try_reshape(shape)
 }
 
-/// Those with the greatest logarithms of weights plus Gumbel noise.
+/// The Gumbel-top-k trick (Kool et al., *Stochastic Beams and Where to Find Them*, 2019): those with the greatest logarithms of
+/// weights plus Gumbel noise.
 #[track_caller]
 fn distinct(key: &Key, weights: &Tensor, shape: &[usize], draws: usize) -> Result<Tensor> {
     let noise = gumbel_numbers(key, weights.shape(), weights.dtype())?;

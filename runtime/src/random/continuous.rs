@@ -1,4 +1,4 @@
-//! Other continuous distributions, by the inverses of their distribution functions.
+//! Other continuous distributions, by inverse transform sampling.
 
 use super::normal::{above_minus_one, least_normal};
 use super::uniform::{between_constants, unit};

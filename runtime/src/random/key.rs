@@ -1,4 +1,5 @@
-//! Keys, from which all randomness comes.
+//! Keys: splitting and folding in make counter-based generators of them (Threefry-2x32; Salmon et al., *Parallel Random Numbers:
+//! As Easy as 1, 2, 3*, 2011).
 
 use crate::array::DType;
 use crate::core::{Tensor, TensorLike};

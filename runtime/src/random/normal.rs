@@ -1,4 +1,4 @@
-//! Normal distributions, by the inverse of the error function.
+//! Normal distributions, by inverse transform sampling with the inverse error function.
 
 use super::uniform::{between, between_constants};
 use super::{Key, check_bare, check_parameters, dtype_of_parameters, sampler};

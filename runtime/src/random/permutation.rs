@@ -1,4 +1,4 @@
-//! Random orders.
+//! Permutations, by sorting by random bits, as JAX shuffles.
 
 use super::{Key, sampler};
 use crate::core::TensorLike;

@@ -1,4 +1,4 @@
-//! Uniform floats.
+//! Uniform floats: random mantissas in [1, 2), less 1.
 
 use super::{Key, check_bare, check_parameters, dtype_of_parameters, sampler};
 use crate::array::DType;

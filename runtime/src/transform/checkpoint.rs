@@ -1,4 +1,5 @@
-//! Recomputing instead of keeping.
+//! Rematerialization: recomputing values in the backward pass instead of keeping them (Griewank and Walther, *Revolve*, 2000;
+//! Chen et al., *Training Deep Nets with Sublinear Memory Cost*, 2016).
 
 use smallvec::SmallVec;
 

@@ -1,4 +1,4 @@
-//! A function with a gradient of one's own.
+//! Custom derivative rules: a function with a vector-Jacobian product of one's own.
 
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -74,6 +74,7 @@ where
         }
         let (inputs, in_avals) = (Structure::of(params), avals(params));
         let primal = closed(stage(&inputs, &in_avals, |params: P| (self.f)(&params))?)?;
+        // What the forward function keeps has a type of the user's, so its structure is only known once it has run.
         let mut residuals = None;
         let forward = closed(stage(&inputs, &in_avals, |params: P| {
             let (out, kept) = (self.forward)(&params)?;

@@ -1,4 +1,4 @@
-//! Shapes without values.
+//! Abstract evaluation: shapes and dtypes without values.
 
 use super::stage::{avals, stage};
 use crate::core::Tensor;

@@ -1,4 +1,4 @@
-//! Reverse mode: `grad`, `value_and_grad`, `vjp`.
+//! Reverse mode (reverse accumulation on a tape, Linnainmaa 1970): `grad`, `value_and_grad`, `vjp`.
 
 use std::sync::Arc;
 
@@ -134,6 +134,7 @@ where
     F: Fn(&P) -> Result<R>,
 {
     let (tape, out) = record(&f, params)?;
+    // Where on the tape the outputs are; None for what does not depend on the parameters.
     let ids: Vec<_> = tree::leaves(&out).into_iter().map(|leaf| tape.open(leaf.clone()).1).collect();
     let out = tree::map(&out, |leaf| Ok(tape.open(leaf.clone()).0))?;
     let structure = Structure::of(&out);
@@ -153,6 +154,7 @@ where
                 let found = format!("{:?}", ct.shape());
                 return Err(Error::shape("vjp", found, format!("a cotangent of shape {:?}", aval.shape)));
             }
+            // Integers have no gradient, whatever their cotangent is.
             if let Some(id) = id.filter(|_| aval.dtype.is_float()) {
                 seeds.push((id, convert(ct, aval.dtype, false)?));
             }

@@ -1,4 +1,4 @@
-//! Whole derivatives: `jacrev`, `jacfwd`, `hessian`.
+//! Jacobians and Hessians: `jacrev`, `jacfwd`, `hessian`, a pullback or directional derivative for each basis vector.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! `jit`: traced once, run many times.
+//! `jit`: tracing once, and a cache of programs by structure, shapes and dtypes.
 
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -51,6 +51,7 @@ where
         backward.run_once(seeds.collect(), tree::count(primals))
     })?;
 
+    // The tangents are the cotangents of that pullback's result.
     let mut seeds = Vec::new();
     for (grad, tangent) in grads.into_iter().zip(tree::leaves(tangents)) {
         let Some(grad) = grad else { continue };

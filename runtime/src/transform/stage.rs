@@ -1,4 +1,4 @@
-//! Staging a typed function: what `jit`, `checkpoint`, `custom_vjp` and `eval_shape` share.
+//! Staging a typed function into a graph: what `jit`, `checkpoint`, `custom_vjp` and `eval_shape` share.
 
 use crate::array::Aval;
 use crate::core::Graph;

@@ -1,4 +1,4 @@
-//! `vmap`: one function over a whole batch.
+//! `vmap`: vectorization, one function over a whole batch.
 
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -101,6 +101,7 @@ where
         let mut leaves = Vec::new();
         args.into_leaves(&mut leaves);
 
+        // Inside, the mapped axis is the first one of every leaf that has it.
         let mut sizes: Vec<usize> = self.size.into_iter().collect();
         for (leaf, axis) in leaves.iter_mut().zip(&axes) {
             if let Some(axis) = axis {
@@ -135,6 +136,7 @@ where
                     Ok(value)
                 }
                 ((value, true), Some(axis)) => value.try_move_axis(0, axis),
+                // The same for every example: repeated, as the caller asks for an axis.
                 ((value, false), Some(axis)) => {
                     let whole = crate::ops::prepend(size, value.shape());
                     value.try_broadcast_to(&whole)?.try_move_axis(0, axis)

@@ -1,4 +1,4 @@
-//! Ways to say where something is in a [`Dict`](super::Dict).
+//! Paths: ways to say where something is in a [`Dict`](super::Dict).
 
 use smallvec::SmallVec;
 

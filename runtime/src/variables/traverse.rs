@@ -1,4 +1,4 @@
-//! Functions of all the values of a dict, and surgery on some of them.
+//! Traversals: functions of all the values of a dict, and surgery on some of them.
 
 use super::flatten::Flatten;
 use super::keys::KeyPath;

@@ -136,6 +136,7 @@ impl Raw {
                 serde_json::from_str(&json).map_err(|error| format!("its `{KEYS}` are not valid: {error}"))?
             }
         };
+        // In order of their bytes, each tensor begins where the one before ends: no gaps, no overlaps, nothing behind the last.
         let mut in_order: Vec<_> =
             self.tensors.iter().map(|(name, info)| (info.data_offsets, name)).collect();
         in_order.sort_unstable();
@@ -160,6 +161,7 @@ impl Raw {
         for (name, info) in self.tensors {
             names::check(&name)?;
             let len = info.data_offsets.1 - info.data_offsets.0;
+            // Names with a `/` in them cannot be split: the metadata say what such a path is made of.
             let keys = match keys.remove(&name) {
                 Some(keys) if join(&keys) == name && !keys.iter().any(String::is_empty) => keys,
                 Some(keys) => return Err(format!("its `{KEYS}` say that `{name}` is made of {keys:?}")),

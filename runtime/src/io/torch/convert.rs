@@ -23,6 +23,7 @@ impl StateDict {
                 "convert them before saving, or leave them out with `.ignore(name)`",
             ));
         }
+        // Everything is either converted, kept, ignored or an error: weights that are left out in silence make a wrong model.
         for (name, tensor) in &self.tensors {
             let at = |message: String| format!("`{name}`: {message}");
             match self.converted(name, tensor, &mut rules).map_err(at)? {
@@ -41,6 +42,7 @@ impl StateDict {
                 names::list(&unknown)
             ));
         }
+        // A rule that is about nothing is most likely misspelt.
         let unused = rules.unused();
         if !unused.is_empty() {
             let all: Vec<String> = self.tensors.keys().cloned().collect();

@@ -64,6 +64,7 @@ impl Kind {
         }
         match (self, own) {
             (Kind::Attention { heads }, _) => attention(heads, own, tensor),
+            // `[out, in]` there, `[in, out]` here.
             (Kind::Linear, "weight") => {
                 rank(tensor.rank(), 2..=2)?;
                 params("kernel", text(reordered(&tensor.t(), order)?)?)
@@ -76,6 +77,7 @@ impl Kind {
                 rank(tensor.rank(), 3..=5)?;
                 params("kernel", text(spatial_first(tensor, [1, 0]))?)
             }
+            // PyTorch's transposed convolution is the gradient of a convolution: its kernel is ours turned around.
             (Kind::ConvTransposeFlipped, "weight") => {
                 rank(tensor.rank(), 3..=5)?;
                 let spatial: Vec<isize> = (0..tensor.rank() as isize - 2).collect();
@@ -149,6 +151,7 @@ fn attention(heads: usize, own: &str, tensor: &Tensor) -> Conversion {
     let wrong = || format!("it has shape {shape:?}, which is none of an attention of {heads} heads");
     let divides = |features: usize| heads > 0 && features.is_multiple_of(heads);
     match (own, shape) {
+        // `[3 · features, in]`: queries, keys and values below each other, as `[in, heads, depth]` each.
         ("in_proj_weight" | "in_proj_bias", [all, rest @ ..]) => {
             let features = all / 3;
             let fits = match rest {
@@ -172,6 +175,7 @@ fn attention(heads: usize, own: &str, tensor: &Tensor) -> Conversion {
                 .collect::<Result<_, String>>()
                 .map(Some)
         }
+        // `[out, heads · depth]` there, `[heads, depth, out]` here.
         ("out_proj.weight", &[outputs, inputs]) if divides(inputs) => {
             let kernel = tensor.t().try_reshape([heads, inputs / heads, outputs]);
             Ok(Some(vec![converted(["params", "out", "kernel"], text(kernel)?)]))

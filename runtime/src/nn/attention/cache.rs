@@ -1,4 +1,4 @@
-//! The cache of keys and values by which a decoder sees one position at a time.
+//! The KV cache: keys and values of the positions so far, for decoding one position at a time.
 
 use super::masks::combine_masks;
 use crate::array::{Aval, DType, Shape};
@@ -34,6 +34,7 @@ pub(super) fn cached<M: Module>(
         return Ok(Cached { key, value, mask });
     }
 
+    // Keys are `[batch.., length, heads, depth]`, and queries of one position.
     let (keys, values, index) = (cached_key.try_get()?, cached_value.try_get()?, cache_index.try_get()?);
     let mut one: Shape = keys.shape().into();
     let axis = one.len() - 3;
@@ -52,6 +53,7 @@ pub(super) fn cached<M: Module>(
     cached_value.set(value.clone())?;
     cache_index.set(index.try_add(index.like(1.0))?)?;
 
+    // A causal mask of one row: positions that are not written yet are zeros, not keys.
     let length = keys.shape()[axis];
     let seen = iota([length], DType::I32, 0)?.try_le(&index)?;
     let shape: Shape = keys.shape()[..axis].iter().copied().chain([1, 1, length]).collect();

@@ -1,4 +1,4 @@
-//! Attention by dot products, as functions.
+//! Scaled dot-product attention, as functions.
 
 use std::fmt;
 use std::sync::Arc;
@@ -179,6 +179,7 @@ impl AttentionWeights {
                 "`[batch.., length, heads, depth]`, but for the length alike",
             ));
         }
+        // By the root of the depth, so that the variance of the logits does not grow with it.
         let depth = query.shape()[query.rank() - 1];
         let query = query.try_div(query.like((depth as f64).sqrt()))?;
         let mut weights = try_einsum("...qhd,...khd->...hqk", &[&query, &key])?;
@@ -189,6 +190,7 @@ impl AttentionWeights {
             let mask = spread("mask", &mask.try_cast(DType::Bool)?, weights.shape())?;
             weights = mask.try_select(&weights, weights.like(lowest(dtype)))?;
         }
+        // The sum of exponentials loses digits in half precision.
         let weights = if self.force_fp32_for_softmax && dtype != DType::F32 {
             weights.try_cast(DType::F32)?.try_softmax(-1)?
         } else {

@@ -1,4 +1,4 @@
-//! What all modules of multi-head attention do.
+//! Multi-head attention: projections, heads, and the output.
 
 use super::cache::cached;
 use super::dot_product::{AttentionFn, dot_product_attention};
@@ -119,6 +119,7 @@ impl MultiHead<'_> {
         let keys = keys.unwrap_or_else(|| queries.clone());
         let values = values.unwrap_or_else(|| keys.clone());
 
+        // Queries, keys and values are `[batch.., length, heads, depth]` from here on.
         let inputs = features_of(M::NAME, queries)?;
         let dense = self.projection::<M>(self.qkv_features.unwrap_or(inputs))?;
         let mut query = module.child_named("query", dense.clone()).call(queries)?;
@@ -130,6 +131,7 @@ impl MultiHead<'_> {
             key = module.child_named("key_ln", norm).call(&key)?;
         }
 
+        // Decoding sees one query, and the keys and values of all positions up to now.
         let (key, value, mask) = if self.decode {
             let cached = cached(module, &query, key, value, mask)?;
             (cached.key, cached.value, cached.mask)

@@ -114,6 +114,7 @@ impl Layer for ConvTranspose {
 impl ConvTranspose {
     /// What is put around the input with its zeros, as `jax.lax.conv_transpose` computes it.
     fn pairs(&self, strides: &[usize], dilation: &[usize]) -> Result<Vec<(isize, isize)>> {
+        // The extent of a kernel with its dilation; sums saturate, and sizes that are too large are refused later.
         let sizes = self
             .kernel_size
             .iter()
@@ -127,10 +128,12 @@ impl ConvTranspose {
                 .collect()
         };
         match &self.padding {
+            // So that the output is `stride` times as long as the input; more in front, as JAX has it.
             ConvPadding::Zeros(Padding::Same) => Ok(each(|size, stride| {
                 let total = size.saturating_add(stride).saturating_sub(2);
                 (if stride > size - 1 { size - 1 } else { total.div_ceil(2) }, total)
             })),
+            // So that every product of an input and a kernel element is in the output.
             ConvPadding::Zeros(Padding::Valid) | ConvPadding::Circular => Ok(each(|size, stride| {
                 (
                     size - 1,

@@ -1,4 +1,4 @@
-//! Orthogonal initializers.
+//! Orthogonal initializers, by QR decompositions of normal matrices.
 
 use super::number;
 use crate::array::{Aval, DType, Shape};

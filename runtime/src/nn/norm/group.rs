@@ -95,6 +95,7 @@ impl GroupNorm {
         };
         let channels = x.shape()[last];
         let groups = self.groups(channels)?;
+        // `[.., channels]` as `[.., groups, channels of a group]`: statistics are over the last axis and the other reduced ones.
         let grouped = |x: &Tensor| {
             let shape: Shape =
                 x.shape()[..x.rank() - 1].iter().copied().chain([groups, channels / groups]).collect();
@@ -112,6 +113,7 @@ impl GroupNorm {
         let statistics = statistics!(self, self.axis_name.as_deref(), mask.as_ref());
         let within: Shape = reduced.iter().copied().chain([last + 1]).collect();
         let (mean, variance) = statistics.mean_and_variance(&grouped(x)?, &within)?;
+        // Each channel has those of its group.
         let mean = mean.try_repeat(channels / groups, -1)?;
         let variance = variance.try_repeat(channels / groups, -1)?;
         let bias = self.use_bias.then_some(&self.bias_init);

@@ -1,4 +1,4 @@
-//! `SpectralNorm`: a layer with weights whose largest singular value is 1.
+//! `SpectralNorm`: weights divided by their largest singular value, by power iteration.
 
 use crate::array::DType;
 use crate::core::Tensor;
@@ -111,6 +111,7 @@ impl<L: Module> SpectralNorm<L> {
         let one = || Ok::<_, Error>(Tensor::ones_of([], self.param_dtype));
         let average_sigma = self.variable(&self.collection_name, &format!("{path}/sigma"), one)?;
 
+        // Power iteration on WᵀW: u comes nearer to the first right singular vector with each step, v = W·u to the left one.
         let transposed = matrix.try_transpose([1, 0])?;
         let (mut u, mut v) = (average_u.try_get()?, None);
         for _ in 0..self.n_steps {
@@ -120,6 +121,7 @@ impl<L: Module> SpectralNorm<L> {
         }
         let (u, v) = (u.stop_gradient(), v.unwrap_or(u).stop_gradient());
         let sigma = v.try_dot(&matrix)?.try_dot(&u.try_transpose([1, 0])?)?.try_reshape([])?;
+        // A matrix of zeros stays one.
         let divisor = sigma.try_ne(sigma.like(0.0))?.try_select(&sigma, sigma.like(1.0))?;
         if update_stats {
             average_u.set(&u)?;

@@ -1,4 +1,4 @@
-//! Means and variances.
+//! Means and variances, in two passes or in one.
 
 use crate::array::DType;
 use crate::core::Tensor;

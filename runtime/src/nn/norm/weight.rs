@@ -1,4 +1,4 @@
-//! `WeightNorm`: a layer with weights of length 1, and a learned scale.
+//! `WeightNorm`: directions of length 1, and a learned scale.
 
 use crate::array::{DType, Shape};
 use crate::core::Tensor;

@@ -1,4 +1,4 @@
-//! Numbers that depend on how many updates there were: learning rates, mostly.
+//! Schedules: learning rates and other numbers that depend on how many updates there were.
 
 mod decay;
 mod join;

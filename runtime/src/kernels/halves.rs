@@ -40,12 +40,12 @@ impl Half for f16 {
 
 impl Half for bf16 {
     fn narrow_slice(wide: &[f32], out: &mut [bf16]) {
-        assert_eq!(wide.len(), out.len(), "numbers and halves differ in length");
+        assert_eq!(wide.len(), out.len(), "values and halves differ in length");
         simd::run(Narrow(wide, out));
     }
 
     fn widen_slice(halves: &[bf16], out: &mut [f32]) {
-        assert_eq!(halves.len(), out.len(), "halves and numbers differ in length");
+        assert_eq!(halves.len(), out.len(), "halves and values differ in length");
         simd::run(Widen(halves, out));
     }
 }

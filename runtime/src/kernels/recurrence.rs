@@ -37,6 +37,7 @@ pub fn recurrence<T: Number>(
     let slab = n * inner;
     let index = |step: usize| if direction == Direction::Forward { step } else { n - 1 - step };
     let factor_at = |step: usize| index(if factor == Factor::Own { step } else { step - 1 });
+    // Steps depend on each other, so threads take whole slabs along the axis.
     threads::split(out, slab, 4 * slab, |first, out| {
         let mut states = Scratch::empty();
         memory::resize(&mut states, inner, T::Acc::ZERO);

@@ -144,6 +144,7 @@ pub fn scatter<T: Copy + Send + Sync, U: Copy + Send + Sync>(
         });
     }
     let [next, step] = layout.step.map(|step| step as usize);
+    // Elsewhere one thread goes through all updates in order, as starts may repeat.
     layout.rows(0, updates.len() / row, &mut |i, at| {
         let [n, at] = at.map(|at| at as usize);
         let updates = &updates[i..i + row];
@@ -244,6 +245,7 @@ fn pad_axis<T: Copy>(
         let sizes = (PadAxis::elements(rest, |a| a.size), PadAxis::elements(rest, |a| a.out));
         (*next, rest, sizes)
     });
+    // Blocks that fall on padding, outside or between elements, are filled; others are padded along the next axis.
     for (i, out) in out.chunks_exact_mut(block_out).enumerate() {
         let at = (from + i) as isize - axis.low;
         if at < 0 || at % pitch != 0 || at / pitch >= axis.size as isize {
@@ -313,10 +315,10 @@ mod tests {
         for axes in cases {
             let size: usize = axes.iter().map(|a| a.0).product();
             let x: Vec<usize> = (1..=size).collect();
-            let spread = |&(n, low, high, between): &(usize, isize, isize, usize)| {
+            let padded = |&(n, low, high, between): &(usize, isize, isize, usize)| {
                 (n as isize + low + high + (n.saturating_sub(1) * between) as isize) as usize
             };
-            let shape: Vec<usize> = axes.iter().map(spread).collect();
+            let shape: Vec<usize> = axes.iter().map(padded).collect();
             let mut out = vec![9999; shape.iter().product()];
             let of_kernel: Vec<_> = axes.iter().map(|a| (a.0, a.1, a.3)).collect();
             pad(&x, &of_kernel, &shape, 0, &mut out);

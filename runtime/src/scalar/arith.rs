@@ -1,4 +1,4 @@
-//! Scalar arithmetic of two numbers, beyond sums and products.
+//! Scalar arithmetic of two arguments, beyond sums and products.
 
 use half::{bf16, f16};
 
@@ -67,6 +67,7 @@ macro_rules! integer {
                         0
                     };
                 }
+                // Binary exponentiation: a square for each bit of the exponent.
                 let (mut base, mut left, mut out) = (self, other, 1 as $t);
                 while left > 0 {
                     if left & 1 == 1 {

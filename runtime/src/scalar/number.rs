@@ -89,7 +89,7 @@ macro_rules! float {
             fn mul(self, other: Self) -> Self { self * other }
             #[inline(always)]
             fn is_nan(self) -> bool { self != self }
-            // Selections of instructions there are, instead of branches: of equal numbers and of NaN, each takes the second.
+            // Selections that processors have instead of branches: of equal numbers and of NaN, each takes the second.
             // Equal numbers that differ are zeros of different signs.
             #[inline(always)]
             fn maximum(self, other: Self) -> Self {

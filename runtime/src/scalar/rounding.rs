@@ -4,7 +4,7 @@
 //! and integers too, as `ml_dtypes` and XLA do. A NaN keeps its sign; that of `f16` keeps the upper bits of its payload and is
 //! made quiet, as processors do, and that of `bf16` has one payload, as `ml_dtypes` has it.
 //!
-//! Sources: IEEE 754-2019, §4.3 and §5.4; F. Giesen, "float→half variants" (2016), for numbers below the normal ones; S. Boldo
+//! Sources: IEEE 754-2019, §4.3 and §5.4; F. Giesen, "float→half variants" (2016), for subnormal numbers; S. Boldo
 //! and G. Melquiond, "Emulation of FMA and correctly rounded sums: proved algorithms using rounding to odd" (2008), §3.
 
 use half::{bf16, f16};
@@ -17,6 +17,7 @@ const INFINITY: u32 = 0x7F80_0000;
 #[inline(always)]
 pub fn bf16_of_f32(x: f32) -> bf16 {
     let bits = x.to_bits();
+    // Nearest, ties to even: half of the last place is added, less one unit unless the last place is odd, and the rest cut off.
     let to_even = bits >> 16 & 1;
     // The carry out of the mantissa goes to the exponent, up to that of infinity. A NaN may overflow, and is not used.
     let nearest = bits.wrapping_add(0x7FFF + to_even) >> 16;
@@ -36,7 +37,7 @@ pub fn f16_of_f32(x: f32) -> f16 {
     /// The least number that is infinite, but for rounding.
     const LIMIT: u32 = (127 + 16) << 23;
     const LEAST_NORMAL: u32 = (127 - 14) << 23;
-    /// Adding it leaves the bits that a number below the normal ones has, rounded.
+    /// Adding it leaves the bits that a subnormal number has, rounded by the addition.
     const HALF: f32 = 0.5;
     let magnitude = x.to_bits() & !SIGN;
     let small = (f32::from_bits(magnitude) + HALF).to_bits().wrapping_sub(HALF.to_bits());
@@ -54,7 +55,7 @@ pub fn f16_of_f32(x: f32) -> f16 {
 pub fn f32_of_f16(x: f16) -> f32 {
     /// Exponents are so much larger.
     const BIAS: u32 = (127 - 15) << 23;
-    /// The exponent of numbers below the normal ones, once it is that much larger.
+    /// The exponent of subnormal numbers, once it is that much larger.
     const SMALL: u32 = BIAS + (1 << 23);
     let bits = u32::from(x.to_bits());
     let magnitude = (bits & 0x7FFF) << 13;

@@ -76,6 +76,7 @@ impl<'a, T: Number> Panels<'a, T> {
         let (cin_each, cout_each) = (geometry.cin / geometry.groups, geometry.cout / geometry.groups);
         let depth = part.taps() * cin_each;
         let (mut list, mut first, mut offset) = (Vec::new(), 0, 0);
+        // Panels of two vectors, the last one maybe of one, and partly of zeros.
         while first < cout_each {
             let left = cout_each - first;
             let vectors = left.div_ceil(micro.lanes).min(2);
@@ -84,6 +85,7 @@ impl<'a, T: Number> Panels<'a, T> {
             offset += depth * vectors * micro.lanes;
             first += used;
         }
+        // For few windows, weights that need no padding are read where they are.
         let whole_vectors = cout_each.is_multiple_of(micro.lanes);
         if part.whole && whole_vectors && geometry.batch * part.outs() < MIN_PACKED_WINDOWS {
             list.iter_mut().for_each(|panel| panel.offset = panel.first);
@@ -138,6 +140,7 @@ pub(super) fn forward<T: Number>(
             },
         );
     };
+    // Weights are packed once for all strips, before threads share these out.
     match method {
         Method::OuterProduct(micro) => {
             let mut packed = Scratch::new();
@@ -167,6 +170,7 @@ fn tiles<T: Number>(
     let (groups, cout, m) = (geometry.groups, geometry.cout, micro.height(strip.count));
     let (cin_each, cout_each) = (geometry.cin / groups, cout / groups);
     let mut edge = [T::ZERO; MAX_ROWS * MAX_COLUMNS];
+    // A panel of weights stays in L1 while the tiles of windows pass, whose inputs stay in L2.
     for g in 0..groups {
         for panel in &panels.list {
             let width = panel.vectors * micro.lanes;
@@ -253,6 +257,7 @@ fn dots<T: Number>(
             let count = m.min(strip.count - first);
             let windows =
                 pointers(strip, &halos.windows, first, count).map(|window| window.wrapping_add(g * cin_each));
+            // The micro-kernel always takes `m` rows: those beyond the last window repeat it, and their sums go to the edge.
             let edge = edge.as_mut_ptr();
             let targets: [_; MAX_ROWS] = std::array::from_fn(|i| {
                 let position = || positions.of(strip.first + first + i) * cout + g * cout_each;

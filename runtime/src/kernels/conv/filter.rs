@@ -78,6 +78,7 @@ impl<T: Number> Filter<'_, T> {
                         simd::run(CopyRows { from, step: geometry.cout, count: outputs.len(), to, width });
                     }
                 }
+                // Rows of weights are columns here: each tap's block is transposed, from the last tap on.
                 Filter::Reversed(data) => {
                     let last = data.len() / (cout_each * geometry.cin) - 1;
                     let start = |tap: usize| {

@@ -33,6 +33,7 @@ pub(super) fn forward<T: Number<Acc = T>>(
     }
     let output = DisjointSlice::new(out);
     let parts = polyphase_parts(geometry);
+    // All parts in one way, by sizes that do not depend on the batch, so that examples have the same bits in any batch.
     if let Some(micro) = k_blocked::applicable(level, geometry) {
         for part in &parts {
             k_blocked::forward(geometry, part, micro, lhs, filter, &output, then);
@@ -110,6 +111,8 @@ fn by_products<T: Number<Acc = T>>(
                 memory::resize(rows, count * cout, T::ZERO);
                 rows.as_mut_ptr()
             };
+            // The product of each group and block of channels is added to those before; a kernel whose rows of these channels are
+            // not evenly spaced is packed.
             for g in 0..groups {
                 for start in (0..cin_each).step_by(step) {
                     let channels = start..cin_each.min(start + step);

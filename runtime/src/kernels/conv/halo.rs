@@ -99,6 +99,7 @@ impl<'a, T: Number> HaloTiles<'a, T> {
             && axes
                 .iter()
                 .all(|axis| axis.origin >= 0 && axis.origin as usize + span(axis, axis.outs) <= axis.size);
+        // Of inputs that windows skip along an axis, a tile has none: both strides and dilations shrink by the gap.
         let gaps: Vec<usize> = axes.iter().map(|axis| if in_place { 1 } else { gap(axis) }).collect();
         let products = |sizes: &[usize], inner: usize| {
             let mut steps = vec![inner; sizes.len()];
@@ -117,6 +118,7 @@ impl<'a, T: Number> HaloTiles<'a, T> {
         };
         let sizes: Vec<usize> = (0..axes.len()).map(|d| extent(d, outs(d))).collect();
         let steps = if in_place { input_steps.clone() } else { products(&sizes, block) };
+        // Offsets of all index tuples in row-major order; those of windows and taps add up, as both are linear in the index.
         let offsets = |count: &dyn Fn(usize) -> usize, step: &dyn Fn(usize) -> usize| {
             (0..axes.len()).fold(vec![0], |offsets: Vec<usize>, d| {
                 let inner = (0..count(d)).map(|i| i * step(d));
@@ -229,6 +231,7 @@ impl<'a, T: Number> HaloTiles<'a, T> {
             index[d] = rest % height(d);
             rest /= height(d);
         }
+        // Rows of the tile in row-major order: where each is in the input and in the tile, or whether it is padding as a whole.
         for _ in rows {
             let (mut from, mut to, mut inside) = (0, 0, skip < end);
             for (d, &i) in index.iter().enumerate() {

@@ -93,6 +93,7 @@ pub(super) fn forward<T: Number>(
     let panel = each * block * width;
     let halos = HaloTiles::in_blocks(geometry, part, lhs, block, STRIP);
     let mut buffer = Scratch::new();
+    // Strips one after the other: all threads share the packed weights of one and write its outputs.
     for index in 0..halos.strips() {
         let strip = halos.strip(index, &mut buffer);
         let (first, count) = (strip.first, strip.count);
@@ -177,6 +178,8 @@ impl<T: Number> StripConvolution<'_, T> {
         let mut packed = Scratch::<T>::new();
         let size = packed.len().max(panels * self.panel);
         memory::resize(&mut packed, size, T::ZERO);
+        // Goto's loops, from the outside: blocks of `k` (channels and taps), whose weights are packed; `MC_TILES` tiles of windows;
+        // panels of output channels; and, in `tiles`, the micro-kernel for each tile.
         for step in 0..blocks * chunks {
             let filter_block = filter_block(step);
             self.filter.pack(

@@ -50,6 +50,7 @@ pub(super) fn weight_gradient<T: Number>(
     }
     let cin_each = geometry.cin / geometry.groups;
     let most = micro.max_adjacent;
+    // What each strip of windows adds is added to the output by one thread for each tap and panel: no partial sums are kept.
     // Tiles of one height, and whole numbers of them in a block.
     let height = cin_each.div_ceil(cin_each.div_ceil(most));
     let block = (height * (MC_CHANNELS / height).max(1)).min(cin_each);
@@ -108,6 +109,7 @@ fn pack<T: Number>(
             let copy = |from: &[T], to: &mut [T]| {
                 simd::run(CopyRows { from, step: geometry.cout, count: used, to, width });
             };
+            // Windows whose outputs follow each other are copied at once.
             if is_whole {
                 copy(from(strip.first), panel);
             } else {

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use super::*;
 
 /// Small whole numbers: every dtype adds and multiplies them without rounding.
-fn numbers<T: Number>(count: usize, seed: usize) -> Vec<T> {
+fn values<T: Number>(count: usize, seed: usize) -> Vec<T> {
     (0..count).map(|i| T::from_f64(((i * 7 + seed * 13 + i * i / 3) % 4) as f64)).collect()
 }
 
@@ -53,7 +53,7 @@ fn same<T: Number>(what: &str, g: &Geometry, actual: &[T], expected: &[f64], mod
 
 fn agrees<T: Number>(g: &Geometry, modulus: f64) {
     let (x, w, y) =
-        (numbers::<T>(g.lhs_len(), 1), numbers::<T>(g.rhs_len(), 2), numbers::<T>(g.out_len(), 3));
+        (values::<T>(g.lhs_len(), 1), values::<T>(g.rhs_len(), 2), values::<T>(g.out_len(), 3));
     let mut expected = [vec![0.0; y.len()], vec![0.0; x.len()], vec![0.0; w.len()]];
     each_product(g, |i, j, k| {
         expected[0][k] += x[i].to_f64() * w[j].to_f64();
@@ -205,9 +205,9 @@ fn convolutions_of_many_weights_follow_the_definition() {
     let dilated =
         Geometry { lhs_dilation: vec![2; 2], rhs_dilation: vec![3, 1], ..square(2, 4, 3, [80, 192, 1], 1) };
     agrees::<f32>(&with_out_sizes(dilated), f64::INFINITY);
-    let spread =
+    let sparse =
         Geometry { strides: vec![2, 4], rhs_dilation: vec![2; 2], ..square(2, 9, 3, [80, 192, 1], 1) };
-    agrees::<f32>(&with_out_sizes(spread), f64::INFINITY);
+    agrees::<f32>(&with_out_sizes(sparse), f64::INFINITY);
     agrees::<i32>(&square(1, 3, 3, [130, 72, 1], 1), f64::INFINITY);
 }
 
@@ -216,9 +216,9 @@ fn a_large_batch_gives_what_its_examples_give() {
     let one = square(1, 16, 3, [64, 128, 1], 1);
     let all = Geometry { batch: 9, ..one.clone() };
     let (x, w, y) = (
-        numbers::<f32>(all.lhs_len(), 1),
-        numbers::<f32>(all.rhs_len(), 2),
-        numbers::<f32>(all.out_len(), 3),
+        values::<f32>(all.lhs_len(), 1),
+        values::<f32>(all.rhs_len(), 2),
+        values::<f32>(all.out_len(), 3),
     );
     let run = |g: &Geometry, x: &[f32], y: &[f32]| {
         let mut all = [vec![1f32; y.len()], vec![1f32; x.len()], vec![1f32; w.len()]];
@@ -249,7 +249,7 @@ fn every_output_is_handed_on_once_in_whole_rows() {
         square(5, 4, 3, [72, 130, 1], 1),
         Geometry { lhs_dilation: vec![2; 2], out_spatial: vec![31; 2], ..square(2, 16, 3, [16, 16, 1], 1) },
     ] {
-        let (x, w) = (numbers::<f32>(g.lhs_len(), 1), numbers::<f32>(g.rhs_len(), 2));
+        let (x, w) = (values::<f32>(g.lhs_len(), 1), values::<f32>(g.rhs_len(), 2));
         let (mut plain, mut handed) = (vec![0f32; g.out_len()], vec![0f32; g.out_len()]);
         forward(&g, &x, &w, &mut plain);
         let then = |first: usize, piece: &mut [f32]| {

@@ -80,6 +80,7 @@ impl PartialSums<'_> {
         let (geometry, size) = (self.geometry, self.size);
         let row = geometry.cin / geometry.groups * geometry.cout;
         let steps = self.units.div_ceil(self.step);
+        // As many ranges as are allowed, of nearly the same size, whatever the number of threads.
         let partials = steps.min(max_ranges(size));
         let per_partial = steps.div_ceil(partials) * self.step;
         let partials = self.units.div_ceil(per_partial);
@@ -96,6 +97,7 @@ impl PartialSums<'_> {
             sum(state, partial * per_partial..self.units.min((partial + 1) * per_partial), slab, sums);
         });
         let taps = self.part.kernel_indices(&geometry.kernel);
+        // The reduction of split-K: for each weight over the ranges in order.
         let add = |tap: usize, out: &mut [T]| {
             if let Some(own) = taps.iter().position(|&t| t == tap) {
                 all.chunks_exact(size).for_each(|partial| finish(partial, own, out));
@@ -223,10 +225,12 @@ fn by_tiles<T: Number<Acc = T>>(
     let slabs = tiles.slabs(max_ranges(size), groups);
     let ends = slabs.iter().map(|slab| tiles.ranges[slab.end - 1].end * groups * padded).collect();
     let partials = PartialSums { geometry, part, units: halos.strips(), step: 1, size, slabs: ends };
+    // Gradients are read where they are if they have whole vectors, and few tiles read them; else they are repacked into panels.
     let in_place = part.whole && padded == cout_each;
     let repacked = !in_place || (cout > 2 * micro.lanes && tiles.ranges.len() >= MIN_REPACKED_TILES);
     let sum = |(): &mut (), strips: std::ops::Range<usize>, slab: usize, sums: &mut [T]| {
         let shape = TileShape { geometry, micro, padded, tiles: slabs[slab].clone() };
+        // All tiles of weights meet a block of windows before the next one, so that its inputs and gradients stay in L1.
         for index in strips {
             let mut buffer = Scratch::new();
             let mut rows = Scratch::new();
@@ -369,6 +373,7 @@ impl WeightTiles {
             for channel in (0..padded).step_by(2 * micro.lanes) {
                 let vectors = ((padded - channel) / micro.lanes).min(2);
                 let first = (g * padded + channel) * if gradient.row.is_some() { 1 } else { windows.len() };
+                // Sums are in the order of taps, groups, channels: a tile's rows start at its first tap and channel.
                 for range in ranges {
                     let row = (range.start / cin_each * groups + g) * cin_each + range.start % cin_each;
                     let target = &mut sums[(row - start) * padded + channel..];

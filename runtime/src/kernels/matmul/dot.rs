@@ -74,12 +74,12 @@ mod tests {
 
     fn follows_the_definition<T: Number>(level: Level, [m, k, n]: [usize; 3], gap: usize) {
         let Some(micro) = Microkernels::<T>::of(level) else { return };
-        let numbers = |count: usize, by: usize| -> Vec<T> {
+        let values = |count: usize, by: usize| -> Vec<T> {
             (0..count).map(|i| T::from_f64((i * by % 11) as f64 - 5.0)).collect()
         };
         // Neither rows nor columns follow each other, and nothing may be read or written behind the last ones.
         let pitch = k + gap;
-        let (lhs, rhs) = (numbers((m - 1) * pitch + k, 7), numbers((n - 1) * pitch + k, 3));
+        let (lhs, rhs) = (values((m - 1) * pitch + k, 7), values((n - 1) * pitch + k, 3));
         let mut out = vec![T::from_f64(0.5); (m - 1) * (n + 1) + n];
         let left = MatrixView { start: lhs.as_ptr(), row: pitch as isize, col: 1 };
         let right = MatrixView { start: rhs.as_ptr(), row: 1, col: pitch as isize };

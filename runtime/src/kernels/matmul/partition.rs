@@ -42,6 +42,7 @@ pub(super) unsafe fn run<T: Number<Acc = T>>(
     then: &(dyn Fn(usize, &mut [T]) + Sync),
 ) {
     let [m, k, n] = products.size;
+    // Small batches stay on this thread, small products are grouped, large ones are cut up one by one.
     let count = out.len() / (m * n);
     let each = m * k * n;
     if count * each < THRESHOLD {

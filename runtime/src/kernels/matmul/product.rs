@@ -84,6 +84,7 @@ pub(in super::super) unsafe fn product<T: Number<Acc = T>>(
                 return dot::product(micro, [1, k, m], x, columns, out, m);
             }
         }
+        // Then vectors, small products, and those that `gemm` is slower for or has no kernels for.
         if m == 1 && (rhs.col == 1 || rhs.row == 1) {
             let line = std::slice::from_raw_parts_mut(out, n);
             return gemv::product(k, MatrixView { row: lhs.col, ..lhs }, rhs, line, accumulate);

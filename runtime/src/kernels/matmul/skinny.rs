@@ -103,6 +103,7 @@ unsafe fn rows<T: Number>(
     let width = 2 * micro.lanes;
     let mut edge = [T::ZERO; MAX_ROWS * MAX_COLUMNS];
     let edges = edge.as_mut_ptr();
+    // The micro-kernel of convolutions, for windows of one tap: each row is a segment as long as `k`.
     let starts: [_; MAX_ROWS] = std::array::from_fn(|i| lhs.from(i.min(count - 1), 0).start);
     // A tile at the edge of the output is computed whole in a buffer, of which the part that exists is copied.
     let whole = used == width;

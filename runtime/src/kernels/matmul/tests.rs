@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use super::*;
 
 /// Small whole numbers: every dtype adds and multiplies them without rounding.
-fn numbers<T: Number>(count: usize, seed: usize) -> Vec<T> {
+fn values<T: Number>(count: usize, seed: usize) -> Vec<T> {
     (0..count).map(|i| T::from_f64(((i * 7 + seed * 13 + i * i) % 5) as f64)).collect()
 }
 
@@ -62,10 +62,10 @@ fn agrees<T: Number>(
     };
     let count = batch.iter().product::<usize>();
     let (offset, row_stride, col_stride, span) = layout(kinds.0, m, k);
-    let (data, batch_strides) = (numbers::<T>(span * count, 1), strides(span));
+    let (data, batch_strides) = (values::<T>(span * count, 1), strides(span));
     let lhs = MatrixBatch { data: &data, offset, row_stride, col_stride, batch_strides: &batch_strides };
     let (offset, row_stride, col_stride, span) = layout(kinds.1, k, n);
-    let data = numbers::<T>(span * count, 2);
+    let data = values::<T>(span * count, 2);
     let batch_strides = if shared_rhs { vec![0; batch.len()] } else { strides(span) };
     let rhs = MatrixBatch { data: &data, offset, row_stride, col_stride, batch_strides: &batch_strides };
     let mut out = vec![T::ONE; count * m * n];
@@ -137,7 +137,7 @@ fn every_element_is_handed_on_once_within_rows_or_in_whole_rows() {
     ];
     for (batch, [m, k, n]) in cases {
         let count: usize = batch.iter().product();
-        let (a, b) = (numbers::<f32>(count * m * k, 1), numbers::<f32>(k * n, 2));
+        let (a, b) = (values::<f32>(count * m * k, 1), values::<f32>(k * n, 2));
         let strides = vec![(m * k) as isize; batch.len()];
         let lhs = MatrixBatch { batch_strides: &strides, ..MatrixBatch::row_major(&a, k) };
         let shared = vec![0; batch.len()];

@@ -29,6 +29,7 @@ pub(super) unsafe fn packed_dots<V: Vector, const M: usize, const N: usize>(job:
     unsafe {
         let zero = V::splat(std::mem::zeroed());
         let mut sums = [[zero; N]; M];
+        // Columns are padded with zeros to whole vectors; rows are not, so the last vector of a segment is loaded in part.
         for &segment in job.segments {
             let mut c = 0;
             while c < length {
@@ -85,6 +86,7 @@ pub(super) unsafe fn dots<V: Vector, const M: usize, const N: usize>(job: &Dots<
         unsafe {
             let zero = V::splat(std::mem::zeroed());
             let mut sums = [[zero; N]; M];
+            // A vector of each column stays in its register while the rows pass.
             let mut p = 0;
             while p < whole {
                 let mut w = [zero; N];

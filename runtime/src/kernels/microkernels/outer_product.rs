@@ -153,6 +153,7 @@ unsafe fn sum_over_windows<V: Vector, const M: usize, const N: usize>(
                 }
             }
         }
+        // Each window adds the outer product of its inputs and its gradients.
         let mut gradient = job.gradient;
         for &window in job.windows {
             let mut g = [sums[0][0]; N];

@@ -44,6 +44,7 @@ fn arg_extreme<T: Number, F: Fold<In = T, Acc = T::Acc, Out = T>>(
         return;
     }
     assert!(n > 0 && i32::try_from(n).is_ok(), "no position among {n}");
+    // Along a contiguous axis, the extreme first and then where it is: both loops are vectors.
     if inner == 1 {
         return threads::split(out, 1, 2 * n, |first, out| {
             for (row, out) in x[first * n..].chunks_exact(n).zip(out) {

@@ -81,6 +81,7 @@ fn scan<T: Number, F: Fold<In = T, Acc = T::Acc, Out = T>>(
     if x.is_empty() {
         return;
     }
+    // Along a contiguous axis, runs by themselves, from whichever end.
     if inner == 1 {
         return threads::split(out, n, 4 * n, |first, out| {
             for (x, out) in x[first * n..].chunks_exact(n).zip(out.chunks_exact_mut(n)) {

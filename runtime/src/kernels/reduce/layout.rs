@@ -73,8 +73,8 @@ impl LoopNest {
 
 /// The order in which a reduction visits its array.
 ///
-/// The array consists of contiguous runs of `run` elements. A run is reduced to one number if `run_reduced`, and is a
-/// row of that many kept numbers otherwise.
+/// The array consists of contiguous runs of `run` elements. A run is reduced to one element if `run_reduced`, and is a
+/// row of that many kept elements otherwise.
 #[derive(Debug)]
 pub(crate) struct Traversal {
     pub kept: LoopNest,

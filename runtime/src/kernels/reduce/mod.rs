@@ -171,6 +171,7 @@ fn fold_axes<F: Fold, O: Send>(
         });
     }
     let rows = traversal.reduced.count();
+    // A piece of the output may begin and end inside of a row: tiles end at rows and at the piece.
     threads::split(out, 1, work, |first, out| {
         let mut acc = [F::IDENTITY; TILE];
         let mut done = 0;

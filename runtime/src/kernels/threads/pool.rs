@@ -274,6 +274,7 @@ impl Pool {
         let mut idle = Idle::default();
         loop {
             let state = self.state.0.load(Ordering::Acquire);
+            // A worker joins each job once, and only while it is open: both stand in one word, so that joining is one exchange.
             let is_new = state & OPEN != 0 && state / JOB != last;
             if is_new && number < self.wanted.load(Ordering::Relaxed) {
                 self.wake_next(number);

@@ -79,6 +79,7 @@ pub fn select_and_scatter_add<T: Number>(
             for (i, grad) in grads.chunks_exact_mut(slice).enumerate() {
                 let data = &data[(first + i) * slice..][..slice];
                 let out_grad = &out_grad[(first + i) * out_slice..][..out_slice];
+                // One loop for each comparison, so that it is known when compiling.
                 let select = Select { table: &table, inner: plan.inner, data };
                 match selection {
                     Selection::Max => {

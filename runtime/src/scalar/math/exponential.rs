@@ -1,6 +1,6 @@
 //! Single-precision `exp` and what is built from it, without branches.
 //!
-//! All reduce to `x = n·ln 2 + r` with `|r| <= ln 2 / 2` and a minimax polynomial for `exp(r) - 1`. Limits are
+//! All reduce, as W. J. Cody and W. Waite do ("Software manual for the elementary functions", 1980), to `x = n·ln 2 + r` with `|r| <= ln 2 / 2` and a minimax polynomial for `exp(r) - 1`. Limits are
 //! imposed by comparisons that let a NaN through.
 
 use super::lane::Lane;

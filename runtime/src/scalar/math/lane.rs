@@ -1,9 +1,9 @@
-//! What functions without branches are made of, so that one text of a function serves loops over numbers and loops that
-//! are assembled while a program runs.
+//! Functions without branches in tagless final style (J. Carette, O. Kiselyov and C. Shan, 2009): one text of a function serves
+//! loops over values and, as a text that writes instructions, loops that are assembled while a program runs.
 
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
-/// Describes a number, or what stands for one.
+/// Describes a value, or what stands for one.
 ///
 /// Operations round as those of `f32` do.
 pub trait Lane:

@@ -17,7 +17,7 @@ const SQRT_HALF: f32 = f32::from_bits(0x3F3504F3);
 fn split<L: Lane>(v: L) -> (L, L) {
     let least = L::of(f32::MIN_POSITIVE);
     let bits = v.if_less(least, v * L::of(8388608.0), v).bits();
-    // Positive numbers have no sign to copy, and what becomes of others is put in place later.
+    // Positive numbers have no sign to copy, and what becomes of others is overwritten later.
     let normal = L::from_integer(L::plus(L::right(bits, 23), -126));
     let subnormal = L::from_integer(L::plus(L::right(bits, 23), -149));
     let e = v.if_less(least, subnormal, normal);

@@ -116,9 +116,9 @@ pub trait Real:
     fn atan2(self, x: Self) -> Self;
     /// Returns the remainder of the truncated quotient, with the sign of `self`.
     fn rem(self, y: Self) -> Self;
-    /// Returns the larger number; NaN if either is, and +0 of two zeros of different sign.
+    /// Returns the maximum; NaN if either is, and +0 of two zeros of different sign.
     fn max(self, y: Self) -> Self;
-    /// Returns the smaller number; NaN if either is, and -0 of two zeros of different sign.
+    /// Returns the minimum; NaN if either is, and -0 of two zeros of different sign.
     fn min(self, y: Self) -> Self;
 }
 
@@ -183,15 +183,15 @@ macro_rules! common {
 
         #[inline(always)]
         fn max(self, y: Self) -> Self {
-            let larger = if self > y || self.is_nan() { self } else { y };
+            let max = if self > y || self.is_nan() { self } else { y };
             // Equal numbers differ in the sign of zero only.
-            if self == y { $type::from_bits(self.to_bits() & y.to_bits()) } else { larger }
+            if self == y { $type::from_bits(self.to_bits() & y.to_bits()) } else { max }
         }
 
         #[inline(always)]
         fn min(self, y: Self) -> Self {
-            let smaller = if self < y || self.is_nan() { self } else { y };
-            if self == y { $type::from_bits(self.to_bits() | y.to_bits()) } else { smaller }
+            let min = if self < y || self.is_nan() { self } else { y };
+            if self == y { $type::from_bits(self.to_bits() | y.to_bits()) } else { min }
         }
     };
 }

@@ -1,4 +1,7 @@
 //! Single-precision sine and cosine, without branches for arguments up to [`LIMIT`].
+//!
+//! Arguments are reduced as W. J. Cody and W. Waite do ("Software manual for the elementary functions", 1980): a multiple of π/2
+//! is subtracted in parts; a polynomial for each of sine and cosine does the rest.
 
 use super::exponential::{ROUNDER, rounded};
 use super::polynomial::horner;

@@ -52,8 +52,7 @@ fn same<T: Number>(what: &str, g: &Geometry, actual: &[T], expected: &[f64], mod
 }
 
 fn agrees<T: Number>(g: &Geometry, modulus: f64) {
-    let (x, w, y) =
-        (values::<T>(g.lhs_len(), 1), values::<T>(g.rhs_len(), 2), values::<T>(g.out_len(), 3));
+    let (x, w, y) = (values::<T>(g.lhs_len(), 1), values::<T>(g.rhs_len(), 2), values::<T>(g.out_len(), 3));
     let mut expected = [vec![0.0; y.len()], vec![0.0; x.len()], vec![0.0; w.len()]];
     each_product(g, |i, j, k| {
         expected[0][k] += x[i].to_f64() * w[j].to_f64();
@@ -215,11 +214,8 @@ fn convolutions_of_many_weights_follow_the_definition() {
 fn a_large_batch_gives_what_its_examples_give() {
     let one = square(1, 16, 3, [64, 128, 1], 1);
     let all = Geometry { batch: 9, ..one.clone() };
-    let (x, w, y) = (
-        values::<f32>(all.lhs_len(), 1),
-        values::<f32>(all.rhs_len(), 2),
-        values::<f32>(all.out_len(), 3),
-    );
+    let (x, w, y) =
+        (values::<f32>(all.lhs_len(), 1), values::<f32>(all.rhs_len(), 2), values::<f32>(all.out_len(), 3));
     let run = |g: &Geometry, x: &[f32], y: &[f32]| {
         let mut all = [vec![1f32; y.len()], vec![1f32; x.len()], vec![1f32; w.len()]];
         forward(g, x, &w, &mut all[0]);

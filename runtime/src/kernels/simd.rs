@@ -80,14 +80,12 @@ pub enum Level {
     Avx2,
     /// 512-bit vectors.
     Avx512,
-    /// 512-bit vectors, and loops that are assembled for each fused kernel.
-    Native,
 }
 
 impl Level {
     /// Returns the levels that this machine can run, the best one last.
     pub fn available() -> Vec<Level> {
-        [Level::Portable, Level::Avx2, Level::Avx512, Level::Native]
+        [Level::Portable, Level::Avx2, Level::Avx512]
             .into_iter()
             .filter(|&level| level <= Level::best())
             .collect()
@@ -101,14 +99,13 @@ impl Level {
     }
 
     /// Returns the level that kernels run at: the best one, unless [`force`] or the variable `FLAXEN_SIMD` (`portable`,
-    /// `avx2`, `avx512` or `native`) has named a lower one.
+    /// `avx2` or `avx512`) has named a lower one.
     #[inline]
     pub fn chosen() -> Level {
         match FORCED.load(Ordering::Relaxed) {
             1 => Level::Portable,
             2 => Level::Avx2,
             3 => Level::Avx512,
-            4 => Level::Native,
             _ => Level::choose(),
         }
     }
@@ -119,8 +116,7 @@ impl Level {
         let level = match named.as_deref() {
             Some("portable") => Level::Portable,
             Some("avx2") => Level::Avx2,
-            Some("avx512") => Level::Avx512,
-            _ => Level::Native,
+            _ => Level::Avx512,
         };
         force(level);
         Level::chosen()
@@ -135,7 +131,7 @@ impl Level {
             && is_x86_feature_detected!("avx512dq")
             && is_x86_feature_detected!("avx512vl")
         {
-            Level::Native
+            Level::Avx512
         } else {
             Level::Avx2
         }
@@ -155,6 +151,30 @@ pub fn force(level: Level) {
     FORCED.store(level.min(Level::best()) as u8 + 1, Ordering::Relaxed);
 }
 
+/// Whether loops are compiled: 1 and 2 stand for no and yes; 0 until it is asked for.
+static JIT: AtomicU8 = AtomicU8::new(0);
+
+/// Tells whether fused kernels run in loops that are compiled just in time for the chosen level, where it has them: unless
+/// [`force_jit`] or the variable `FLAXEN_JIT` (`0`) has left them to the interpreter.
+#[inline]
+pub fn has_jit() -> bool {
+    match JIT.load(Ordering::Relaxed) {
+        0 => choose_jit(),
+        chosen => chosen == 2,
+    }
+}
+
+#[cold]
+fn choose_jit() -> bool {
+    force_jit(std::env::var("FLAXEN_JIT").as_deref() != Ok("0"));
+    has_jit()
+}
+
+/// Makes fused kernels run in loops that are compiled for them, or by the interpreter; both give the same bits.
+pub fn force_jit(is_on: bool) {
+    JIT.store(1 + u8::from(is_on), Ordering::Relaxed);
+}
+
 /// Runs a kernel compiled for the chosen instruction set, mostly the best one of this machine.
 #[inline]
 pub fn run<K: Kernel>(kernel: K) -> K::Output {
@@ -167,7 +187,7 @@ pub fn run_at<K: Kernel>(level: Level, kernel: K) -> K::Output {
     match level.min(Level::best()) {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: `best` returns this level only on a machine that has all of its features.
-        Level::Avx512 | Level::Native => unsafe { run_avx512(kernel) },
+        Level::Avx512 => unsafe { run_avx512(kernel) },
         #[cfg(target_arch = "x86_64")]
         // SAFETY: as above.
         Level::Avx2 => unsafe { run_avx2(kernel) },

@@ -182,7 +182,7 @@ mod x86 {
 
     pub(super) fn for_f32(level: Level) -> Option<&'static Microkernels<f32>> {
         match level.min(Level::best()) {
-            Level::Avx512 | Level::Native => Some(&f32_512::MICROKERNELS),
+            Level::Avx512 => Some(&f32_512::MICROKERNELS),
             Level::Avx2 => Some(&f32_256::MICROKERNELS),
             Level::Portable => None,
         }
@@ -190,7 +190,7 @@ mod x86 {
 
     pub(super) fn for_f64(level: Level) -> Option<&'static Microkernels<f64>> {
         match level.min(Level::best()) {
-            Level::Avx512 | Level::Native => Some(&f64_512::MICROKERNELS),
+            Level::Avx512 => Some(&f64_512::MICROKERNELS),
             Level::Avx2 => Some(&f64_256::MICROKERNELS),
             Level::Portable => None,
         }

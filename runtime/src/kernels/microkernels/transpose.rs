@@ -13,8 +13,8 @@ pub(in super::super) type TransposeTile =
 #[cfg(target_arch = "x86_64")]
 pub(in super::super) fn transpose_tile(width: usize, level: Level) -> Option<TransposeTile> {
     match (width, level) {
-        (4, Level::Avx512 | Level::Native) => Some(x86::whole_lines),
-        (8, Level::Avx512 | Level::Native) => Some(x86::eights),
+        (4, Level::Avx512) => Some(x86::whole_lines),
+        (8, Level::Avx512) => Some(x86::eights),
         (4, Level::Avx2) => Some(x86::quarters),
         _ => None,
     }

@@ -1,7 +1,7 @@
 //! What is done with a tile, step by step.
 
 use crate::array::DType;
-use crate::backend::cpu::codegen::assembler::Native;
+use crate::backend::cpu::codegen::assembler::JitLoop;
 use crate::backend::cpu::codegen::interpreter::fold::FoldRows;
 use crate::kernels::blocks::Block;
 use crate::scalar::op::ScalarOp;
@@ -28,8 +28,8 @@ pub(super) enum Action {
     Rows(FoldRows, ReduceOp, DType),
     /// Adds to the accumulators of a root.
     Root(usize),
-    /// Many of the others at once.
-    Native(Native),
+    /// Many of the others at once, in a loop that was compiled for them.
+    Jit(JitLoop),
 }
 
 /// A function of elements: its loop, the parameter of that, and what the loop is for.
@@ -89,7 +89,7 @@ impl Instruction {
     pub fn reads(&self) -> &[Place] {
         match &self.action {
             Action::Map(map) => &self.args[..map.args()],
-            Action::Native(native) => &native.reads,
+            Action::Jit(jit) => &jit.reads,
             _ => &self.args[..1],
         }
     }
@@ -98,7 +98,7 @@ impl Instruction {
     pub fn writes(&self) -> &[Place] {
         match &self.action {
             Action::Root(_) => &[],
-            Action::Native(native) => &native.writes,
+            Action::Jit(jit) => &jit.writes,
             _ => std::slice::from_ref(&self.out),
         }
     }

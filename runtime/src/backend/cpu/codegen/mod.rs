@@ -15,7 +15,10 @@ mod assembler;
 mod instruction;
 mod interned;
 mod interpreter;
+#[cfg(target_arch = "x86_64")]
+mod isa;
 mod plan;
+mod print;
 mod run;
 mod spec;
 #[cfg(test)]

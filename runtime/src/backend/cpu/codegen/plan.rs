@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use super::instruction::{Action, Instruction, Map, Place, Side};
 use crate::array::DType;
-use crate::backend::cpu::codegen::assembler;
-use crate::backend::cpu::codegen::assembler::Pages;
+use crate::backend::cpu::codegen::assembler::isa::{self, Isa};
+use crate::backend::cpu::codegen::assembler::{self, ExecMemory, Listing};
 use crate::backend::cpu::codegen::interpreter::fold::{FoldColumns, fold_columns, fold_rows};
 use crate::backend::cpu::codegen::spec::{Access, IterationSpace, KernelSpec, Op, Owner};
 use crate::kernels::blocks::{self, Block};
@@ -63,18 +63,18 @@ pub(super) struct Plan {
     pub work: usize,
     /// The arrays that are computed, one after another: mostly one.
     pub parts: Vec<Part>,
-    /// Whether arrays are too large for the cache, and worth being asked for ahead of time.
-    pub is_far: bool,
+    /// Whether arrays are too large for the L2 cache, and worth being prefetched.
+    pub is_large: bool,
     /// Whether anything is computed of whole rows.
     pub has_folds: bool,
-    /// Elements that were asked for in a tile.
-    pub asked: usize,
-    /// The loops of native instructions.
-    pub pages: Option<Pages>,
+    /// Elements of a tile, before it was made of whole rows.
+    pub unrounded_tile: usize,
+    /// The code of compiled loops.
+    pub code: Option<ExecMemory>,
 }
 
-/// Bytes of inputs and results that the second cache may hold.
-const FAR: usize = 1 << 20;
+/// Bytes of inputs and results that the L2 cache may hold.
+const L2_BYTES: usize = 1 << 20;
 
 /// One of several arrays that are computed alike.
 #[derive(Clone)]
@@ -106,11 +106,10 @@ pub(super) const LINE: usize = 64;
 pub(crate) const LONGEST_ROW: usize = 1 << 14;
 
 /// How maps and folds of rows are run.
-#[derive(Clone, Copy)]
-enum Loops {
+enum Loops<'a> {
     Interpreted,
-    /// By loops that ask for inputs so many bytes before they are needed, if they are far.
-    Assembled(Option<i32>),
+    /// By loops that are compiled for an instruction set, and prefetch inputs so many bytes before they are needed.
+    Jit(&'static dyn Isa, Option<i32>, Option<&'a mut Listing>),
 }
 
 struct Planner<'a> {
@@ -129,7 +128,8 @@ impl Plan {
         let mut plan = Plan::of(recipe, recipe.cols);
         plan.parts.push(Part { first_tile: 0, size: plan.size, cols: plan.cols });
         let inputs = plan.inputs.iter().map(|input| input.count * input.width);
-        plan.is_far = inputs.chain(plan.outs.iter().map(|out| out.count * out.width)).sum::<usize>() > FAR;
+        plan.is_large =
+            inputs.chain(plan.outs.iter().map(|out| out.count * out.width)).sum::<usize>() > L2_BYTES;
         plan
     }
 
@@ -156,24 +156,22 @@ impl Plan {
             .unwrap_or_else(|| Plan::with_tile(recipe, cols, smallest, Loops::Interpreted))
     }
 
-    /// The same plan with loops that are assembled for it, where the machine and the system allow that.
+    /// The same plan with loops that are compiled for a level, where there is an instruction set and the system allows it.
     ///
     /// Tiles are the same, and so is the order of all sums.
-    pub fn native(&self, recipe: &KernelSpec) -> Option<Plan> {
-        if Level::best() < Level::Native {
-            return None;
-        }
+    pub fn jit(&self, recipe: &KernelSpec, level: Level, listing: Option<&mut Listing>) -> Option<Plan> {
+        let isa = isa::of(level)?;
         let cols = if self.parts.len() > 1 { usize::MAX } else { self.cols };
-        let ahead = if self.is_far { Some((4 * self.tile) as i32) } else { None };
-        let plan = Plan::with_tile(recipe, cols, self.asked, Loops::Assembled(ahead));
+        let prefetch = self.is_large.then_some((4 * self.tile) as i32);
+        let plan = Plan::with_tile(recipe, cols, self.unrounded_tile, Loops::Jit(isa, prefetch, listing));
         assert_eq!(plan.tile, self.tile, "the same tiles");
-        plan.pages.as_ref()?;
+        plan.code.as_ref()?;
         let (parts, in_place) = (self.parts.clone(), self.in_place.clone());
-        Some(Plan { size: self.size, is_far: self.is_far, parts, in_place, ..plan })
+        Some(Plan { size: self.size, is_large: self.is_large, parts, in_place, ..plan })
     }
 
-    fn with_tile(recipe: &KernelSpec, cols: usize, asked: usize, loops: Loops) -> Plan {
-        let (size, tile) = (recipe.size, asked);
+    fn with_tile(recipe: &KernelSpec, cols: usize, unrounded: usize, loops: Loops<'_>) -> Plan {
+        let (size, tile) = (recipe.size, unrounded);
         let folds = recipe.ops.iter().any(|op| op.extent() == IterationSpace::Row);
         let rows = (size / cols.max(1)).max(1);
         let tile_rows = if cols <= tile || folds { (tile / cols.max(1)).clamp(1, rows) } else { 0 };
@@ -197,10 +195,10 @@ impl Plan {
         }
         let Planner { mut prologue, mut body, slots: needs, .. } = planner;
         let first_slot = recipe.inputs.len() + recipe.outs.len();
-        let mut pages = None;
-        if let Loops::Assembled(ahead) = loops {
-            let space = assembler::Space { recipe, in_place: &in_place, prologue: &prologue, ahead };
-            (body, pages) = assembler::assemble(body, &space);
+        let mut code = None;
+        if let Loops::Jit(isa, prefetch, listing) = loops {
+            let space = assembler::Space { recipe, in_place: &in_place, prologue: &prologue, isa, prefetch };
+            (body, code) = assembler::assemble(body, &space, listing);
             let is_read = |place: &Place| body.iter().any(|step| step.reads().contains(place));
             prologue.retain(|(_, _, place)| is_read(place));
         }
@@ -243,10 +241,10 @@ impl Plan {
             work: recipe.ops.iter().filter(|op| op.extent() != IterationSpace::Row).map(Op::cost).sum(),
             in_place,
             parts: Vec::new(),
-            is_far: false,
+            is_large: false,
             has_folds: folds,
-            asked,
-            pages,
+            unrounded_tile: unrounded,
+            code,
         }
     }
 }

@@ -1,28 +1,29 @@
 //! Runs the instructions of a plan over all tiles.
 
 use std::cell::Cell;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use smallvec::SmallVec;
 
+use super::assembler::Listing;
 use super::instruction::Action;
 use super::plan::{Input, Plan, Prologue};
 use super::spec::{Access, IterationSpace, KernelSpec};
-use super::tiling::{Ahead, Held, Span, Tile};
+use super::tiling::{Held, Prefetch, Span, Tile};
 use crate::array::pool::Buffer;
 use crate::backend::cpu::codegen::interned::Interned;
 use crate::kernels::blocks::expand;
 use crate::kernels::scratch::Scratch;
-use crate::kernels::simd::Level;
+use crate::kernels::simd::{self, Level};
 use crate::kernels::threads;
 
 /// A fused kernel, ready to run.
 pub(crate) struct Fused {
     recipe: Arc<KernelSpec>,
     plan: Plan,
-    /// The plan with assembled loops.
-    native: Option<Plan>,
+    /// By level, the first one left out: the plan with loops that are compiled for it.
+    jit: [OnceLock<Option<Box<Plan>>>; 2],
 }
 
 /// What is to be done with each piece of an output that is complete: the number of bytes before it, and the piece.
@@ -47,7 +48,7 @@ impl<'a> Source<'a> {
 }
 
 /// Pointers to inputs, results and accumulators.
-struct Memory {
+pub(super) struct Memory {
     inputs: Scratch<*const u8>,
     outs: Scratch<*mut u8>,
 }
@@ -77,7 +78,7 @@ thread_local! {
 
 /// The kernels of all programs: what is computed, and the sizes of the arrays of a bundle.
 ///
-/// A loop that is unrolled, or a model of many equal layers, is many times the same kernel. One that is shared is assembled
+/// A loop that is unrolled, or a model of many equal layers, is many times the same kernel. One that is shared is compiled
 /// once, and stays in the caches of instructions and data while the program goes from one step to the next.
 static KERNELS: Interned<(Arc<KernelSpec>, Box<[usize]>), Fused> = Interned::new();
 
@@ -107,8 +108,9 @@ impl Fused {
     }
 
     fn of(plan: Plan, recipe: &Arc<KernelSpec>) -> Fused {
-        let native = plan.native(recipe);
-        Fused { recipe: recipe.clone(), plan, native }
+        let fused = Fused { recipe: recipe.clone(), plan, jit: Default::default() };
+        fused.plan();
+        fused
     }
 
     /// What is computed; of each array, if there are several.
@@ -116,23 +118,32 @@ impl Fused {
         &self.recipe
     }
 
-    /// Leaves everything to the interpreter.
-    #[cfg(test)]
-    pub(super) fn interpreted(self) -> Fused {
-        Fused { native: None, ..self }
-    }
-
-    /// How many loops were assembled, and how many instructions are left to the interpreter.
-    #[cfg(test)]
-    pub(super) fn assembled(&self) -> (usize, usize) {
-        let body = self.native.as_ref().map_or(&self.plan.body, |plan| &plan.body);
-        let loops = body.iter().filter(|step| matches!(step.action, Action::Native(_))).count();
-        (loops, body.len() - loops)
-    }
-
-    /// The plan for the chosen instruction set.
+    /// The plan that is run.
     fn plan(&self) -> &Plan {
-        self.native.as_ref().filter(|_| Level::chosen() == Level::Native).unwrap_or(&self.plan)
+        if simd::has_jit() { self.plan_at(Level::chosen()) } else { &self.plan }
+    }
+
+    /// The plan with loops that are compiled for a level; that of the interpreter, if there are none.
+    pub(super) fn plan_at(&self, level: Level) -> &Plan {
+        let jit = (level as usize).checked_sub(1).map(|at| {
+            self.jit[at].get_or_init(|| self.plan.jit(&self.recipe, level, None).map(Box::new)).as_deref()
+        });
+        jit.flatten().unwrap_or(&self.plan)
+    }
+
+    /// All levels of the kernel below the graph as text: what is computed, the program of a tile, and the loops that are compiled
+    /// for the chosen level, in the vector IR and as machine code.
+    #[allow(dead_code)]
+    pub(crate) fn explain(&self) -> String {
+        let mut listing = Listing::default();
+        self.plan.jit(&self.recipe, Level::chosen(), Some(&mut listing));
+        format!("{}{}{listing}", self.recipe, self.plan())
+    }
+
+    /// The plan of the interpreter.
+    #[cfg(test)]
+    pub(super) fn interpreted(&self) -> &Plan {
+        &self.plan
     }
 
     /// Whether it computes several arrays.
@@ -186,7 +197,7 @@ impl Fused {
 }
 
 impl Plan {
-    fn memory(&self, inputs: &[Source<'_>], outs: &mut [&mut [u8]]) -> Memory {
+    pub(super) fn memory(&self, inputs: &[Source<'_>], outs: &mut [&mut [u8]]) -> Memory {
         let plan = self;
         let parts = plan.parts.len();
         assert_eq!(inputs.len(), parts * plan.inputs.len(), "number of inputs");
@@ -220,7 +231,7 @@ impl Plan {
         Memory { inputs: pointers, outs }
     }
 
-    fn run(&self, memory: &Memory) {
+    pub(super) fn run(&self, memory: &Memory) {
         let plan = self;
         let tiles = plan.tiles();
         let work = plan.size * plan.work;
@@ -365,9 +376,9 @@ impl Plan {
                 Span::Tiles(_) => None,
                 Span::Elements(_, held) => Some(held.input),
             };
-            let mut ahead = Ahead::new(plan, &memory.inputs, part, &tile, held);
+            let mut prefetch = Prefetch::new(plan, &memory.inputs, part, &tile, held);
             // SAFETY: places hold what the plan says.
-            unsafe { self.tile(&tile, &places, own, &mut ahead) };
+            unsafe { self.tile(&tile, &places, own, &mut prefetch) };
             next = plan.next(&span, part, Some(&tile));
             done += 1;
             if done % RECENT == 0 || next.is_none() {
@@ -393,10 +404,10 @@ impl Plan {
     ///
     /// # Safety
     /// Each place has room for the numbers of a tile, and accumulators are those of this piece.
-    unsafe fn tile(&self, tile: &Tile, places: &[*mut u8], partial: *mut u8, ahead: &mut Ahead) {
+    unsafe fn tile(&self, tile: &Tile, places: &[*mut u8], partial: *mut u8, prefetch: &mut Prefetch) {
         let plan = self;
         for instruction in &plan.body {
-            ahead.ask();
+            prefetch.step();
             let count = if instruction.by_rows { tile.rows } else { tile.count };
             let out = places[instruction.out as usize];
             let arg = instruction.args.map(|place| places[place as usize].cast_const());
@@ -411,9 +422,9 @@ impl Plan {
                         gather(&plan.inputs[input], arg[0], tile.first, count, out);
                     }
                     Action::Rows(fold, ..) => fold(arg[0], tile.rows, plan.cols, out),
-                    Action::Native(native) => {
-                        let rows = if native.has_rows { tile.rows } else { 1 };
-                        native.run(places, rows, count / rows);
+                    Action::Jit(jit) => {
+                        let rows = if jit.has_rows { tile.rows } else { 1 };
+                        jit.run(places, rows, count / rows);
                     }
                     Action::Root(root) => {
                         let root = &plan.roots[*root];

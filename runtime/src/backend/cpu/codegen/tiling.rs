@@ -36,23 +36,29 @@ impl Held {
     }
 }
 
-/// What memory is asked for while a tile is computed: the elements behind it, some before each instruction.
+/// What is prefetched while a tile is computed: the elements behind it, some before each instruction.
 ///
-/// Arrays are read one after another, each for too short a time for the processor to foresee what comes; and it waits if it
-/// is asked for many lines at once.
-pub(super) struct Ahead {
+/// Arrays are read one after another, each for too short a time for the processor to foresee what comes; and it waits if
+/// many lines are prefetched at once.
+pub(super) struct Prefetch {
     /// What is left of each input, and its bytes.
     inputs: SmallVec<[(*const u8, usize); 8]>,
     /// Bytes before each instruction.
     step: usize,
 }
 
-impl Ahead {
-    pub fn new(plan: &Plan, pointers: &[*const u8], part: usize, tile: &Tile, held: Option<usize>) -> Ahead {
+impl Prefetch {
+    pub fn new(
+        plan: &Plan,
+        pointers: &[*const u8],
+        part: usize,
+        tile: &Tile,
+        held: Option<usize>,
+    ) -> Prefetch {
         let mut inputs = SmallVec::new();
-        // Assembled loops ask by themselves.
-        if !plan.is_far || plan.pages.is_some() {
-            return Ahead { inputs, step: 0 };
+        // Compiled loops do so by themselves.
+        if !plan.is_large || plan.code.is_some() {
+            return Prefetch { inputs, step: 0 };
         }
         let behind = tile.first + tile.count;
         let count = tile.count.min(plan.parts[part].size - behind);
@@ -64,11 +70,11 @@ impl Ahead {
                 bytes += count * input.width;
             }
         }
-        Ahead { inputs, step: bytes.div_ceil(plan.body.len().max(1)).next_multiple_of(LINE) }
+        Prefetch { inputs, step: bytes.div_ceil(plan.body.len().max(1)).next_multiple_of(LINE) }
     }
 
     #[inline]
-    pub fn ask(&mut self) {
+    pub fn step(&mut self) {
         let mut left = self.step;
         while let Some((start, bytes)) = self.inputs.last_mut().filter(|_| left > 0) {
             let now = left.min(*bytes);

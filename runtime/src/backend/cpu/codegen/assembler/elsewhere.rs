@@ -1,17 +1,19 @@
-//! Nothing is assembled for other processors.
+//! No loops are compiled for other processors.
+
+use std::fmt;
 
 use super::super::instruction::{Instruction, Place};
 use super::super::plan::Prologue;
 use crate::backend::cpu::codegen::spec::KernelSpec;
 
 /// What no plan has here.
-pub struct Native {
+pub struct JitLoop {
     pub reads: Vec<Place>,
     pub writes: Vec<Place>,
     pub has_rows: bool,
 }
 
-impl Native {
+impl JitLoop {
     /// Never called.
     ///
     /// # Safety
@@ -20,15 +22,41 @@ impl Native {
 }
 
 /// What no plan has here.
-pub struct Pages;
+pub struct ExecMemory;
+
+/// Instruction sets, of which there are none here.
+pub mod isa {
+    use crate::kernels::simd::Level;
+
+    pub trait Isa: Sync {}
+
+    pub fn of(_level: Level) -> Option<&'static dyn Isa> {
+        None
+    }
+}
 
 pub struct Space<'a> {
     pub recipe: &'a KernelSpec,
     pub in_place: &'a [Option<usize>],
     pub prologue: &'a [(Prologue, usize, Place)],
-    pub ahead: Option<i32>,
+    pub isa: &'static dyn isa::Isa,
+    pub prefetch: Option<i32>,
 }
 
-pub fn assemble(body: Vec<Instruction>, _space: &Space<'_>) -> (Vec<Instruction>, Option<Pages>) {
+pub fn assemble(
+    body: Vec<Instruction>,
+    _space: &Space<'_>,
+    _listing: Option<&mut Listing>,
+) -> (Vec<Instruction>, Option<ExecMemory>) {
     (body, None)
+}
+
+/// What no plan has here.
+#[derive(Default)]
+pub struct Listing;
+
+impl fmt::Display for Listing {
+    fn fmt(&self, _f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Ok(())
+    }
 }

@@ -1,12 +1,15 @@
-//! From a code to vector operations.
+//! Lowering: from the functions of a kernel to the vector IR.
 
-use super::graph::{Graph, Node, One, Relation, SIGN, Symbol, Two, Value};
+use super::isa::Isa;
+use super::symbol::{SIGN, Symbol, record};
+use super::vector_ir::{Block, Opcode, Relation, Rounding, Value};
 use crate::array::DType;
 use crate::array::DType::{Bool, F32, I32, U32};
 use crate::scalar::math::lane::Lane;
 use crate::scalar::math::{error_function, exponential, logarithm};
 use crate::scalar::op::ScalarOp;
 use crate::scalar::op::UnaryOp;
+use crate::scalar::reduce::ReduceOp;
 
 /// Whether there are vector operations for a code, of a last argument of dtype `from` and with a result of dtype `to`.
 pub fn supports(code: ScalarOp, from: DType, to: DType) -> bool {
@@ -80,109 +83,155 @@ fn is_function(op: UnaryOp) -> bool {
 
 fn relation(code: ScalarOp) -> Option<Relation> {
     Some(match code {
-        ScalarOp::Eq => Relation::Equal,
-        ScalarOp::Ne => Relation::NotEqual,
-        ScalarOp::Lt => Relation::Less,
-        ScalarOp::Le => Relation::LessOrEqual,
-        ScalarOp::Gt => Relation::Greater,
-        ScalarOp::Ge => Relation::GreaterOrEqual,
+        ScalarOp::Eq => Relation::Eq,
+        ScalarOp::Ne => Relation::Ne,
+        ScalarOp::Lt => Relation::Lt,
+        ScalarOp::Le => Relation::Le,
+        ScalarOp::Gt => Relation::Gt,
+        ScalarOp::Ge => Relation::Ge,
         _ => return None,
     })
 }
 
 /// The value of a code that is supported.
-pub fn lower(graph: &mut Graph, code: ScalarOp, from: DType, to: DType, args: &[Value]) -> Value {
+pub fn lower(
+    block: &mut Block,
+    isa: &dyn Isa,
+    code: ScalarOp,
+    from: DType,
+    to: DType,
+    args: &[Value],
+) -> Value {
     let x = args[0];
-    let two = |graph: &mut Graph, two| graph.add(Node::Two(two, x, args[1]));
     if let Some(relation) = relation(code) {
-        return graph.add(Node::Compare(relation, x, args[1]));
+        return compare(block, relation, x, args[1]);
     }
-    match code {
-        ScalarOp::Select => graph.add(Node::Pick(x, args[1], args[2])),
-        ScalarOp::Copy => x,
-        ScalarOp::Cast if from == to => x,
-        ScalarOp::Cast if from == Bool => graph.add(Node::One(One::FromInteger, x)),
+    let op = match code {
+        ScalarOp::Select => {
+            let condition = block.add(Opcode::NonZero, &[x]);
+            return block.add(Opcode::Select, &[condition, args[1], args[2]]);
+        }
+        ScalarOp::Copy => return x,
+        ScalarOp::Cast if from == to => return x,
+        ScalarOp::Cast if from == Bool => Opcode::IntToFloat,
         ScalarOp::Cast => {
-            let zero = graph.constant(0.0);
-            graph.add(Node::Compare(Relation::NotEqual, x, zero))
+            let zero = block.constant(0.0);
+            return compare(block, Relation::Ne, x, zero);
         }
-        ScalarOp::IsNan => graph.add(Node::Compare(Relation::Unordered, x, x)),
+        ScalarOp::IsNan => return compare(block, Relation::Unordered, x, x),
         ScalarOp::IsInf | ScalarOp::IsFinite => {
-            let magnitude = masked(graph, Two::And, x, !SIGN);
-            let infinity = graph.constant(f32::INFINITY);
-            let relation = if code == ScalarOp::IsInf { Relation::Equal } else { Relation::Less };
-            graph.add(Node::Compare(relation, magnitude, infinity))
+            let magnitude = with_bits(block, Opcode::And, x, !SIGN);
+            let infinity = block.constant(f32::INFINITY);
+            let relation = if code == ScalarOp::IsInf { Relation::Eq } else { Relation::Lt };
+            return compare(block, relation, magnitude, infinity);
         }
-        ScalarOp::Not => masked(graph, Two::Xor, x, 1),
-        ScalarOp::And => two(graph, Two::And),
-        ScalarOp::Or => two(graph, Two::Or),
-        ScalarOp::Xor => two(graph, Two::Xor),
-        ScalarOp::Add | ScalarOp::Max if from == Bool => two(graph, Two::Or),
-        ScalarOp::Mul | ScalarOp::Min if from == Bool => two(graph, Two::And),
-        ScalarOp::Add if from != F32 => two(graph, Two::AddIntegers),
-        ScalarOp::Sub if from != F32 => two(graph, Two::SubtractIntegers),
-        ScalarOp::Add => two(graph, Two::Add),
-        ScalarOp::Sub => two(graph, Two::Subtract),
-        ScalarOp::Mul => two(graph, Two::Multiply),
-        ScalarOp::Div => two(graph, Two::Divide),
-        ScalarOp::Max => graph.larger(x, args[1]),
-        ScalarOp::Min => graph.smaller(x, args[1]),
-        ScalarOp::Relu => graph.positive(x),
+        ScalarOp::Not => return with_bits(block, Opcode::Xor, x, 1),
+        ScalarOp::And => Opcode::And,
+        ScalarOp::Or => Opcode::Or,
+        ScalarOp::Xor => Opcode::Xor,
+        ScalarOp::Add | ScalarOp::Max if from == Bool => Opcode::Or,
+        ScalarOp::Mul | ScalarOp::Min if from == Bool => Opcode::And,
+        ScalarOp::Add if from != F32 => Opcode::AddInt,
+        ScalarOp::Sub if from != F32 => Opcode::SubInt,
+        ScalarOp::Add => Opcode::Add,
+        ScalarOp::Sub => Opcode::Sub,
+        ScalarOp::Mul => Opcode::Mul,
+        ScalarOp::Div => Opcode::Div,
+        ScalarOp::Max => return maximum(block, isa, x, args[1]),
+        ScalarOp::Min => return minimum(block, isa, x, args[1]),
+        ScalarOp::Relu => return relu(block, x),
         ScalarOp::Clamp => {
-            let raised = graph.larger(args[1], x);
-            graph.smaller(raised, args[2])
+            let raised = maximum(block, isa, args[1], x);
+            return minimum(block, isa, raised, args[2]);
         }
-        ScalarOp::MulAdd => graph.add(Node::MultiplyAdd(x, args[1], args[2])),
-        ScalarOp::Neg => masked(graph, Two::Xor, x, SIGN),
-        ScalarOp::Power(-1) => reciprocal(graph, x),
+        ScalarOp::MulAdd => Opcode::MulAdd,
+        ScalarOp::Neg => return with_bits(block, Opcode::Xor, x, SIGN),
+        ScalarOp::Power(-1) => return reciprocal(block, x),
         ScalarOp::Power(exponent) => {
-            let square = graph.add(Node::Two(Two::Multiply, x, x));
-            if exponent == 2 { square } else { graph.add(Node::Two(Two::Multiply, x, square)) }
+            let square = block.add(Opcode::Mul, &[x, x]);
+            return if exponent == 2 { square } else { block.add(Opcode::Mul, &[x, square]) };
         }
-        ScalarOp::Function(op) => function(graph, op, x),
+        ScalarOp::Function(op) => return function(block, op, x),
         _ => unreachable!("`supports` was asked"),
+    };
+    block.add(op, args)
+}
+
+/// The value that a reduction combines two values to.
+pub fn combine(block: &mut Block, isa: &dyn Isa, folding: ReduceOp, x: Value, y: Value) -> Value {
+    match folding {
+        ReduceOp::Sum => block.add(Opcode::Add, &[x, y]),
+        ReduceOp::Prod => block.add(Opcode::Mul, &[x, y]),
+        ReduceOp::Max => maximum(block, isa, x, y),
+        ReduceOp::Min => minimum(block, isa, x, y),
     }
 }
 
-fn masked(graph: &mut Graph, two: Two, x: Value, bits: u32) -> Value {
-    let bits = graph.add(Node::Constant(bits));
-    graph.add(Node::Two(two, x, bits))
+/// A comparison as a boolean.
+fn compare(block: &mut Block, relation: Relation, x: Value, y: Value) -> Value {
+    let mask = block.add(Opcode::Cmp(relation), &[x, y]);
+    block.add(Opcode::MaskToInt, &[mask])
 }
 
-fn reciprocal(graph: &mut Graph, x: Value) -> Value {
-    let one = graph.constant(1.0);
-    graph.add(Node::Two(Two::Divide, one, x))
+/// `maximum` of IEEE 754-2019, as [`Number::maximum`](crate::scalar::number::Number::maximum).
+fn maximum(block: &mut Block, isa: &dyn Isa, x: Value, y: Value) -> Value {
+    let number = isa.maximum_number(block, x, y);
+    or_nan(block, x, y, number)
 }
 
-fn function(graph: &mut Graph, op: UnaryOp, x: Value) -> Value {
-    /// Ways to round, as numbers of the instruction, with no exception for what is not exact.
-    const TO_EVEN: u8 = 8;
-    const DOWN: u8 = 9;
-    const UP: u8 = 10;
-    const TO_ZERO: u8 = 11;
+/// `minimum` of IEEE 754-2019, as [`Number::minimum`](crate::scalar::number::Number::minimum).
+fn minimum(block: &mut Block, isa: &dyn Isa, x: Value, y: Value) -> Value {
+    let number = isa.minimum_number(block, x, y);
+    or_nan(block, x, y, number)
+}
+
+/// NaN where either is NaN, else the number.
+fn or_nan(block: &mut Block, x: Value, y: Value, number: Value) -> Value {
+    let (is_nan, nan) = (block.add(Opcode::Cmp(Relation::Unordered), &[x, y]), block.constant(f32::NAN));
+    block.add(Opcode::Select, &[is_nan, nan, number])
+}
+
+/// As [`Number::positive`](crate::scalar::number::Number::positive).
+fn relu(block: &mut Block, x: Value) -> Value {
+    let zero = block.constant(0.0);
+    let either = block.add(Opcode::Max, &[zero, x]);
+    block.add(Opcode::Add, &[either, zero])
+}
+
+fn with_bits(block: &mut Block, op: Opcode, x: Value, bits: u32) -> Value {
+    let bits = block.bits(bits);
+    block.add(op, &[x, bits])
+}
+
+fn reciprocal(block: &mut Block, x: Value) -> Value {
+    let one = block.constant(1.0);
+    block.add(Opcode::Div, &[one, x])
+}
+
+fn function(block: &mut Block, op: UnaryOp, x: Value) -> Value {
     match op {
-        UnaryOp::Abs => masked(graph, Two::And, x, !SIGN),
+        UnaryOp::Abs => with_bits(block, Opcode::And, x, !SIGN),
         UnaryOp::Sign => {
-            graph.function(x, |x| Symbol::of(0.0).if_less(x.abs(), Symbol::of(1.0).copysign(x), x))
+            record(block, x, |x| Symbol::of(0.0).if_less(x.abs(), Symbol::of(1.0).copysign(x), x))
         }
-        UnaryOp::Sqrt => graph.add(Node::One(One::Root, x)),
+        UnaryOp::Sqrt => block.add(Opcode::Sqrt, &[x]),
         UnaryOp::Rsqrt => {
-            let root = graph.add(Node::One(One::Root, x));
-            reciprocal(graph, root)
+            let root = block.add(Opcode::Sqrt, &[x]);
+            reciprocal(block, root)
         }
-        UnaryOp::Floor => graph.add(Node::One(One::Round(DOWN), x)),
-        UnaryOp::Ceil => graph.add(Node::One(One::Round(UP), x)),
-        UnaryOp::Round => graph.add(Node::One(One::Round(TO_EVEN), x)),
-        UnaryOp::Trunc => graph.add(Node::One(One::Round(TO_ZERO), x)),
-        UnaryOp::Exp => graph.function(x, exponential::exp::<Symbol>),
-        UnaryOp::Exp2 => graph.function(x, exponential::exp2::<Symbol>),
-        UnaryOp::Expm1 => graph.function(x, exponential::expm1::<Symbol>),
-        UnaryOp::Logistic => graph.function(x, exponential::logistic::<Symbol>),
-        UnaryOp::Tanh => graph.function(x, exponential::tanh::<Symbol>),
-        UnaryOp::Log => graph.function(x, logarithm::log::<Symbol>),
-        UnaryOp::Log2 => graph.function(x, logarithm::log2::<Symbol>),
-        UnaryOp::Log1p => graph.function(x, logarithm::log1p::<Symbol>),
-        UnaryOp::Erf => graph.function(x, error_function::erf::<Symbol>),
+        UnaryOp::Floor => block.add(Opcode::Round(Rounding::Down), &[x]),
+        UnaryOp::Ceil => block.add(Opcode::Round(Rounding::Up), &[x]),
+        UnaryOp::Round => block.add(Opcode::Round(Rounding::NearestEven), &[x]),
+        UnaryOp::Trunc => block.add(Opcode::Round(Rounding::TowardsZero), &[x]),
+        UnaryOp::Exp => record(block, x, exponential::exp::<Symbol>),
+        UnaryOp::Exp2 => record(block, x, exponential::exp2::<Symbol>),
+        UnaryOp::Expm1 => record(block, x, exponential::expm1::<Symbol>),
+        UnaryOp::Logistic => record(block, x, exponential::logistic::<Symbol>),
+        UnaryOp::Tanh => record(block, x, exponential::tanh::<Symbol>),
+        UnaryOp::Log => record(block, x, logarithm::log::<Symbol>),
+        UnaryOp::Log2 => record(block, x, logarithm::log2::<Symbol>),
+        UnaryOp::Log1p => record(block, x, logarithm::log1p::<Symbol>),
+        UnaryOp::Erf => record(block, x, error_function::erf::<Symbol>),
         _ => unreachable!("`supports` was asked"),
     }
 }

@@ -1,36 +1,45 @@
-//! Loops that are assembled for a plan: what an interpreter does operation by operation over a tile, they do element by
-//! element in registers.
+//! The assembler: loops that are compiled just in time for a plan. What the interpreter does operation by operation over a
+//! tile, they do element by element in registers.
 //!
 //! The operations are those of the interpreter, rounding by rounding, so both give the same bits, and the interpreter is
 //! what these loops are tested against. It stays in charge of whatever has no vector operation here, and of machines
-//! without 512-bit vectors.
+//! without an instruction set in [`isa`].
 //!
-//! `schedule` sorts the instructions of a plan into loops (`segment`), `lower` says what each of them is made of (`graph`),
-//! `layout` and `body` find registers, and `emit` writes machine code, of which `x86` knows the encoding and `pages` the
-//! memory.
+//! The way of a kernel: [`loops`] sorts the instructions of a plan into loops (list scheduling), [`lower`] writes each
+//! loop in the [`vector_ir`], [`unroll`] makes blocks for several vectors and for what is left of a row, [`regalloc`] finds registers
+//! (furthest next use), [`nest`] puts the blocks into a loop nest with a stack [`frame`], the [`isa`] writes machine code, and
+//! [`exec_memory`] keeps it.
 
 #[cfg(target_arch = "x86_64")]
-mod body;
+mod exec_memory;
 #[cfg(target_arch = "x86_64")]
-mod emit;
+pub mod frame;
 #[cfg(target_arch = "x86_64")]
-mod graph;
+mod listing;
 #[cfg(target_arch = "x86_64")]
-mod layout;
+mod loops;
 #[cfg(target_arch = "x86_64")]
 mod lower;
 #[cfg(target_arch = "x86_64")]
-mod pages;
+mod nest;
 #[cfg(target_arch = "x86_64")]
-mod schedule;
+pub mod regalloc;
 #[cfg(target_arch = "x86_64")]
-mod segment;
+mod symbol;
+#[cfg(all(test, target_arch = "x86_64"))]
+mod tests;
 #[cfg(target_arch = "x86_64")]
-mod x86;
+mod unroll;
+#[cfg(target_arch = "x86_64")]
+pub mod vector_ir;
 
 #[cfg(not(target_arch = "x86_64"))]
 #[allow(dead_code)]
 #[path = "elsewhere.rs"]
-mod schedule;
+mod loops;
 
-pub use schedule::{Native, Pages, Space, assemble};
+#[cfg(target_arch = "x86_64")]
+pub(super) use super::isa;
+#[cfg(not(target_arch = "x86_64"))]
+pub use loops::isa;
+pub use loops::{ExecMemory, JitLoop, Listing, Space, assemble};

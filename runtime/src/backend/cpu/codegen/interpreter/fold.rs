@@ -1,4 +1,4 @@
-//! ReduceOp rows of a tile, in the order in which the reduction kernels fold them.
+//! Folding rows of a tile, in the order in which the reduction kernels fold them.
 
 use crate::array::DType;
 use crate::array::dtype::dispatch;

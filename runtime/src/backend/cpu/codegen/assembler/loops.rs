@@ -1,31 +1,35 @@
-//! Sorts instructions into loops.
+//! Loop formation: sorts the instructions of a tile into loops.
 //!
-//! What is folded along rows is known when its loop has ended; so each instruction has a *level*, the number of loops that
-//! have to end before it. Instructions that nobody waits for are done as late as they are needed, so that few values go from
-//! one loop to another through memory.
+//! What is reduced along rows is known when its loop has ended; so each instruction has a *level*, the number of loops that
+//! have to end before it. That is list scheduling without limits on resources: first each instruction is as early as its arguments
+//! are there (ASAP), then those that nobody waits for go as late as they are needed (ALAP), so that few values go from one loop to
+//! another through memory.
 
 use std::collections::{HashMap, HashSet};
 
+use smallvec::SmallVec;
+
 use super::super::instruction::{Action, Instruction, Map, Place, Side};
 use super::super::plan::Prologue;
-use super::emit::emit;
-use super::graph::{Graph, Node, Value};
-use super::layout::LANES;
+pub use super::exec_memory::ExecMemory;
+use super::exec_memory::Loop;
+use super::frame::STEP;
+use super::isa::{Assembler, Isa};
+pub use super::listing::Listing;
 use super::lower::{lower, supports};
-use super::pages::Loop;
-pub use super::pages::Pages;
-use super::segment::{RowFold, Segment, Step};
-use super::x86::Assembler;
+use super::nest::Nest;
+use super::unroll::{RowFold, Segment, parts};
+use super::vector_ir::{Block, Opcode, Value};
 use crate::array::DType;
 use crate::backend::cpu::codegen::spec::{Access, KernelSpec};
 use crate::kernels::reduce::BLOCK;
 use crate::scalar::op::ScalarOp;
 
-/// More folds would leave too few registers.
-const MOST_FOLDS: usize = 8;
+/// The part of the registers that accumulators may take.
+const ACCUMULATORS: usize = 4;
 
 /// A loop of a plan, instead of many instructions.
-pub struct Native {
+pub struct JitLoop {
     /// The places that are read and written, besides numbers.
     pub reads: Vec<Place>,
     pub writes: Vec<Place>,
@@ -34,15 +38,15 @@ pub struct Native {
     run: Loop,
 }
 
-impl Native {
+impl JitLoop {
     /// Computes rows of a tile.
     ///
     /// # Safety
     /// Each place has the numbers of a tile of so many rows, or room for them, and nobody else writes to it.
     pub unsafe fn run(&self, places: &[*mut u8], rows: usize, cols: usize) {
-        let rest = cols % LANES;
+        let rest = cols % STEP;
         // SAFETY: the loop reads and writes `rows` times `cols` elements of its places, or one for each row.
-        unsafe { (self.run)(places.as_ptr(), rows, cols - rest, (1 << rest) - 1) }
+        unsafe { (self.run)(places.as_ptr(), rows, cols - rest, rest) }
     }
 }
 
@@ -52,8 +56,9 @@ pub struct Space<'a> {
     /// Which input's memory each result may be written to.
     pub in_place: &'a [Option<usize>],
     pub prologue: &'a [(Prologue, usize, Place)],
-    /// How many bytes before they are needed inputs are asked for, if they are far.
-    pub ahead: Option<i32>,
+    pub isa: &'static dyn Isa,
+    /// How many bytes before they are needed inputs are prefetched, if they are too large for the L2 cache.
+    pub prefetch: Option<i32>,
 }
 
 impl Space<'_> {
@@ -72,15 +77,15 @@ impl Space<'_> {
         self.in_place.get(out).copied().flatten().map(|input| input as Place)
     }
 
-    /// The input with a number for all elements, or for each column, that is spread over a slot.
-    fn spread(&self, place: Place) -> Option<Node> {
+    /// The input with a number for all elements, or for each column, that is broadcast to a slot.
+    fn broadcast(&self, place: Place) -> Option<Opcode> {
         let (kind, input, _) = self.prologue.iter().find(|(.., slot)| *slot == place)?;
         if self.recipe.inputs[*input].1 != DType::F32 {
             return None;
         }
         Some(match kind {
-            Prologue::Splat => Node::Number(*input as Place),
-            Prologue::Repeat => Node::Column(*input as Place, 0),
+            Prologue::Splat => Opcode::Scalar(*input as Place),
+            Prologue::Repeat => Opcode::Column(*input as Place, 0),
         })
     }
 }
@@ -102,11 +107,16 @@ enum Kind {
     OtherRow,
 }
 
-/// Puts loops in the place of instructions; without memory for them there are none.
-pub fn assemble(body: Vec<Instruction>, space: &Space<'_>) -> (Vec<Instruction>, Option<Pages>) {
+/// Puts loops in the place of instructions; without memory for them there are none. What they are made of is written to
+/// `listing`, if somebody wants to read it.
+pub fn assemble(
+    body: Vec<Instruction>,
+    space: &Space<'_>,
+    mut listing: Option<&mut Listing>,
+) -> (Vec<Instruction>, Option<ExecMemory>) {
     let kinds: Vec<Kind> = body.iter().map(|step| kind(step, space)).collect();
     let levels = levels(&body, &kinds, space);
-    let groups = groups(&kinds, &levels);
+    let groups = groups(&kinds, &levels, most_folds(space.isa));
     let mut group_of = vec![0; body.len()];
     for (number, group) in groups.iter().enumerate() {
         group.iter().for_each(|&at| group_of[at] = number);
@@ -123,49 +133,65 @@ pub fn assemble(body: Vec<Instruction>, space: &Space<'_>) -> (Vec<Instruction>,
         shared.extend(step.reads().iter().filter(from_others));
     }
     let mut code = Assembler::default();
+    if listing.is_some() {
+        code.keep_marks();
+    }
     let mut starts = Vec::new();
     let mut body: Vec<Option<Instruction>> = body.into_iter().map(Some).collect();
     let mut steps = Vec::new();
     for group in &groups {
-        let is_native = matches!(kinds[group[0]], Kind::Element | Kind::RowFold | Kind::Row);
+        let is_loop = matches!(kinds[group[0]], Kind::Element | Kind::RowFold | Kind::Row);
         let members: Vec<Instruction> = group.iter().filter_map(|&at| body[at].take()).collect();
-        if !is_native {
+        if !is_loop {
             steps.extend(members.into_iter().map(|step| (step, None)));
             continue;
         }
         let (segment, step) = segment(&members, &shared, space);
+        if let Some(listing) = &mut listing {
+            listing.begin(space.isa, &segment);
+        }
         starts.push(code.position());
-        emit(&segment, &mut code);
+        Nest::new(&segment, space.isa).emit(&mut code);
         steps.push((step, Some(starts.len() - 1)));
     }
-    let pages = Pages::new(&code.finish());
+    let end = code.position();
+    let (code, marks) = code.finish();
+    if let Some(listing) = listing {
+        listing.fill(&code[..end], marks, &starts);
+    }
+    let memory = ExecMemory::new(&code);
     let steps = steps.into_iter().map(|(mut step, loop_number)| {
-        if let (Action::Native(native), Some(number), Some(pages)) = (&mut step.action, loop_number, &pages) {
+        if let (Action::Jit(jit), Some(number), Some(memory)) = (&mut step.action, loop_number, &memory) {
             // SAFETY: `emit` began a function there.
-            native.run = unsafe { pages.entry(starts[number]) };
+            jit.run = unsafe { memory.entry(starts[number]) };
         }
         step
     });
-    (steps.collect(), pages)
+    (steps.collect(), memory)
+}
+
+/// With more reductions in a loop, there would be too few registers for anything else.
+fn most_folds(isa: &dyn Isa) -> usize {
+    usize::from(isa.vectors()) / ACCUMULATORS / usize::from(parts(isa))
 }
 
 fn kind(step: &Instruction, space: &Space<'_>) -> Kind {
-    let is_native = match &step.action {
+    let is_vector = match &step.action {
         Action::Map(map) => supports(map.code, map.from, map.to),
         Action::Expand(width) => *width == 4,
         Action::Rows(_, _, dtype) => {
             let cols = space.recipe.cols;
             // The order of one block that fills the lanes is that of a loop; others are folded in another order.
-            return if *dtype == DType::F32 && (LANES..=BLOCK).contains(&cols) {
+            return if *dtype == DType::F32 && (STEP..=BLOCK).contains(&cols) {
                 Kind::RowFold
             } else {
                 Kind::Other
             };
         }
         Action::Gather => return Kind::Gather,
-        Action::Root(_) | Action::Native(_) => false,
+        Action::Root(_) | Action::Jit(_) => false,
     };
-    match (is_native, step.by_rows) {
+    match (is_vector, step.by_rows) {
         (true, false) => Kind::Element,
         (true, true) => Kind::Row,
         (false, false) => Kind::Other,
@@ -231,7 +257,7 @@ fn levels(body: &[Instruction], kinds: &[Kind], space: &Space<'_>) -> Vec<usize>
 }
 
 /// Instructions that run together, in the order of levels.
-fn groups(kinds: &[Kind], levels: &[usize]) -> Vec<Vec<usize>> {
+fn groups(kinds: &[Kind], levels: &[usize], most_folds: usize) -> Vec<Vec<usize>> {
     let mut groups: Vec<Vec<usize>> = Vec::new();
     for level in 0..=levels.iter().copied().max().unwrap_or(0) {
         let of = |kind: fn(Kind) -> bool| {
@@ -251,7 +277,7 @@ fn groups(kinds: &[Kind], levels: &[usize]) -> Vec<Vec<usize>> {
         let mut group = Vec::new();
         for at in elements {
             folds += usize::from(kinds[at] == Kind::RowFold);
-            if folds > MOST_FOLDS {
+            if folds > most_folds {
                 groups.push(std::mem::take(&mut group));
                 folds = 1;
             }
@@ -265,75 +291,62 @@ fn groups(kinds: &[Kind], levels: &[usize]) -> Vec<Vec<usize>> {
 
 /// One loop for several instructions.
 fn segment(members: &[Instruction], shared: &HashSet<Place>, space: &Space<'_>) -> (Segment, Instruction) {
-    let mut graph = Graph::default();
+    let mut block = Block::default();
     let mut known: HashMap<Place, Value> = HashMap::new();
     let mut folds: Vec<RowFold> = Vec::new();
-    // What is done with results, and how many values there are before it.
-    let mut done: Vec<(usize, Step)> = Vec::new();
-    let mut has_rows = false;
+    let mut writes: Vec<Place> = Vec::new();
+    // Results are written in the order of instructions, as one may take the place of an argument that is read before.
     for step in members {
         let value = match &step.action {
             Action::Map(map) => {
-                let args: Vec<Value> =
-                    (0..map.args()).map(|i| argument(&mut graph, &known, map, i, step, space)).collect();
-                has_rows |= matches!(map.side, Side::Row(_));
-                lower(&mut graph, map.code, map.from, map.to, &args)
+                let args: SmallVec<[Value; 3]> =
+                    (0..map.args()).map(|i| argument(&mut block, &known, map, i, step, space)).collect();
+                lower(&mut block, space.isa, map.code, map.from, map.to, &args)
             }
-            Action::Expand(_) => {
-                has_rows = true;
-                graph.add(Node::Row(step.args[0]))
-            }
+            Action::Expand(_) => block.add(Opcode::Row(step.args[0]), &[]),
             Action::Rows(_, folding, _) => {
-                has_rows = true;
-                let value = load(&mut graph, &known, step.args[0], DType::F32, space);
-                done.push((graph.nodes.len(), Step::Fold(value, folds.len())));
+                let value = load(&mut block, &known, step.args[0], DType::F32, space);
+                block.add(Opcode::Fold(*folding, folds.len() as u8), &[value]);
+                writes.push(step.out);
                 folds.push(RowFold { folding: *folding, out: step.out });
                 continue;
             }
-            Action::Gather | Action::Root(_) | Action::Native(_) => unreachable!("these are not in loops"),
+            Action::Gather | Action::Root(_) | Action::Jit(_) => unreachable!("these are not in loops"),
         };
         known.insert(step.out, value);
         if space.is_result(step.out) || shared.contains(&step.out) {
             let is_byte = matches!(&step.action, Action::Map(map) if map.to == DType::Bool);
-            let store =
-                if is_byte { Step::StoreByte(value, step.out, 0) } else { Step::Store(value, step.out, 0) };
-            done.push((graph.nodes.len(), store));
+            let store = if is_byte { Opcode::StoreByte } else { Opcode::Store };
+            block.add(store(step.out, 0), &[value]);
+            writes.push(step.out);
         }
     }
-    let (steps, is_needed) = order(&graph, &done);
-    has_rows |= graph.nodes.iter().any(|node| matches!(node, Node::Column(..)));
-    let read = graph.nodes.iter().enumerate().filter_map(|(value, node)| match *node {
-        Node::Load(place, _) | Node::LoadByte(place, _) | Node::Row(place) | Node::Column(place, _) => {
-            is_needed[value].then_some(place)
-        }
-        _ => None,
-    });
-    let reads: Vec<Place> = read.collect();
-    let written = done.iter().map(|&(_, step)| match step {
-        Step::Store(_, place, _) | Step::StoreByte(_, place, _) => place,
-        Step::Fold(_, fold) => folds[fold].out,
-        Step::Compute(_) => unreachable!("only what is done with results"),
-    });
-    let writes: Vec<Place> = written.collect();
-    let is_far = |place: &&Place| {
+    let block = block.pruned();
+    let sources = block.nodes.iter().filter(|node| node.is_source());
+    let reads: Vec<Place> = sources.filter_map(|node| node.op.place()).collect();
+    let has_rows = !folds.is_empty()
+        || block.nodes.iter().any(|node| matches!(node.op, Opcode::Row(_) | Opcode::Column(..)));
+    let is_large = |place: &&Place| {
         let input = space.recipe.inputs.get(**place as usize);
         input.is_some_and(|(access, dtype)| matches!(access, Access::Full) && dtype.size() == 4)
     };
-    let far = if space.ahead.is_some() { reads.iter().filter(is_far).copied().collect() } else { Vec::new() };
+    let prefetched =
+        if space.prefetch.is_some() { reads.iter().filter(is_large).copied().collect() } else { Vec::new() };
     let by_rows = members[0].by_rows && !matches!(members[0].action, Action::Rows(..));
-    let native = Native { reads, writes, has_rows, run: not_assembled };
-    let step = Instruction { action: Action::Native(native), args: [0; 3], out: 0, by_rows };
+    let jit = JitLoop { reads, writes, has_rows, run: not_compiled };
+    let step = Instruction { action: Action::Jit(jit), args: [0; 3], out: 0, by_rows };
     let cols = if has_rows { space.recipe.cols } else { usize::MAX };
-    (Segment { graph, steps, folds, far, ahead: space.ahead.unwrap_or(0), cols }, step)
+    let prefetch_distance = space.prefetch.unwrap_or(0);
+    (Segment { block, folds, prefetched, prefetch_distance, cols }, step)
 }
 
-/// Stands for a loop until there are pages with it.
-unsafe extern "sysv64" fn not_assembled(_: *const *mut u8, _: usize, _: usize, _: usize) {
-    unreachable!("a plan without pages is not run");
+/// Stands for a loop until there is memory with its code.
+unsafe extern "sysv64" fn not_compiled(_: *const *mut u8, _: usize, _: usize, _: usize) {
+    unreachable!("a plan without code is not run");
 }
 
 fn argument(
-    graph: &mut Graph,
+    block: &mut Block,
     known: &HashMap<Place, Value>,
     map: &Map,
     number: usize,
@@ -342,16 +355,16 @@ fn argument(
 ) -> Value {
     let place = step.args[number];
     match map.side {
-        Side::Number(side) if side == number => return graph.add(Node::Number(place)),
-        Side::Row(side) if side == number => return graph.add(Node::Row(place)),
+        Side::Number(side) if side == number => return block.add(Opcode::Scalar(place), &[]),
+        Side::Row(side) if side == number => return block.add(Opcode::Row(place), &[]),
         _ => {}
     }
     let dtype = if map.code == ScalarOp::Select && number == 0 { DType::Bool } else { map.from };
-    load(graph, known, place, dtype, space)
+    load(block, known, place, dtype, space)
 }
 
 fn load(
-    graph: &mut Graph,
+    block: &mut Block,
     known: &HashMap<Place, Value>,
     place: Place,
     dtype: DType,
@@ -360,33 +373,6 @@ fn load(
     if let Some(&value) = known.get(&place) {
         return value;
     }
-    if let Some(node) = space.spread(place) {
-        return graph.add(node);
-    }
-    graph.add(if dtype == DType::Bool { Node::LoadByte(place, 0) } else { Node::Load(place, 0) })
-}
-
-/// All values that somebody needs, and what is done with them: in the order of instructions, as a result may take the place
-/// of an argument that is read before. And which values are needed.
-fn order(graph: &Graph, done: &[(usize, Step)]) -> (Vec<Step>, Vec<bool>) {
-    let mut is_needed = vec![false; graph.nodes.len()];
-    for (_, step) in done {
-        if let Step::Store(value, ..) | Step::StoreByte(value, ..) | Step::Fold(value, _) = *step {
-            is_needed[value] = true;
-        }
-    }
-    for value in (0..graph.nodes.len()).rev() {
-        if is_needed[value] {
-            graph.nodes[value].args().iter().for_each(|&arg| is_needed[arg] = true);
-        }
-    }
-    let mut steps = Vec::new();
-    let mut first = 0;
-    for &(before, step) in done {
-        let computed = (first..before).filter(|&value| is_needed[value] && !graph.nodes[value].is_source());
-        steps.extend(computed.map(Step::Compute));
-        steps.push(step);
-        first = before;
-    }
-    (steps, is_needed)
+    let load = if dtype == DType::Bool { Opcode::LoadByte(place, 0) } else { Opcode::Load(place, 0) };
+    block.add(space.broadcast(place).unwrap_or(load), &[])
 }

@@ -1,0 +1,154 @@
+//! The stack frame of a loop, and what each general register is for.
+
+use rustc_hash::FxHashMap;
+
+use super::super::instruction::Place;
+use super::isa::Isa;
+use super::isa::x86::{
+    Assembler, Gpr, R8, R9, R10, R11, R12, R13, R14, R15, RAX, RBP, RBX, RCX, RDI, RDX, RSI, RSP, Rm,
+};
+use super::vector_ir::{Block, Opcode};
+use crate::kernels::reduce;
+
+/// The pointers to all arrays.
+pub const PLACES: Gpr = RDI;
+/// On entry, the number of rows; later for a byte that is copied.
+pub const ROWS: Gpr = RSI;
+/// Elements of a row that are computed in whole steps.
+pub const COLS: Gpr = RDX;
+/// The element.
+pub const INDEX: Gpr = RCX;
+pub const END: Gpr = R8;
+pub const ROW: Gpr = R9;
+/// Elements that are left of each row.
+pub const REST: Gpr = R11;
+/// The element of the row.
+pub const COLUMN: Gpr = RBX;
+/// For pointers that have no register of their own.
+pub const SPARE: Gpr = RAX;
+const POINTERS: [Gpr; 6] = [R10, RBP, R12, R13, R14, R15];
+/// What belongs to the caller.
+pub const SAVED: [Gpr; 6] = [RBX, RBP, R12, R13, R14, R15];
+
+/// Elements of a step, as many as reductions fold apart.
+pub const STEP: usize = reduce::LANES;
+/// Frames begin at cache lines.
+pub const LINE: i32 = 64;
+
+/// What is found where, the same in all blocks of a loop.
+///
+/// From the stack pointer on: the number of rows, the caller's stack pointer, numbers for all lanes, masks of what is left of a
+/// row, bytes that are copied one by one, values without a register.
+pub struct Frame {
+    pointers: FxHashMap<Place, Gpr>,
+    /// Where single numbers are.
+    pub scalars: Vec<(Place, i32)>,
+    lanes: i32,
+    /// Arrays of bytes that are read, and written, and where their last elements are copied.
+    pub bytes_read: Vec<(Place, i32)>,
+    pub bytes_written: Vec<(Place, i32)>,
+    slots: i32,
+    pub vector: i32,
+    pub size: i32,
+}
+
+impl Frame {
+    /// Where the number of rows is.
+    pub const ROWS: i32 = 0;
+    /// Where the stack pointer of the caller is.
+    pub const CALLER: i32 = 8;
+
+    /// The frame of a loop whose blocks read and write what this one does, and need so many slots.
+    pub fn new(block: &Block, isa: &dyn Isa, slots: usize) -> Frame {
+        let mut counts: FxHashMap<Place, usize> = FxHashMap::default();
+        let vector = 4 * isa.lanes() as i32;
+        let mut size = LINE;
+        let mut claim = |bytes: i32| {
+            let at = size;
+            size += bytes;
+            at
+        };
+        let (mut scalars, mut bytes_read, mut bytes_written) = (Vec::new(), Vec::new(), Vec::new());
+        for node in &block.nodes {
+            if let Some(place) = node.op.place() {
+                *counts.entry(place).or_default() += 1;
+            }
+            if let Opcode::Scalar(place) = node.op {
+                scalars.push((place, claim(isa.scalar_bytes() as i32)));
+            }
+        }
+        let lanes = claim(4 * STEP as i32);
+        for node in &block.nodes {
+            match node.op {
+                Opcode::LoadByte(place, _) => bytes_read.push((place, claim(STEP as i32))),
+                Opcode::StoreByte(place, _) => bytes_written.push((place, claim(STEP as i32))),
+                _ => {}
+            }
+        }
+        let slots_at = (size + LINE - 1) / LINE * LINE;
+        let size = slots_at + slots as i32 * vector;
+        let mut places: Vec<(Place, usize)> = counts.into_iter().collect();
+        places.sort_unstable_by_key(|&(place, count)| (std::cmp::Reverse(count), place));
+        let pointers = places.iter().zip(POINTERS).map(|(&(place, _), register)| (place, register)).collect();
+        Frame { pointers, scalars, lanes, bytes_read, bytes_written, slots: slots_at, vector, size }
+    }
+
+    /// The arrays that have a register, in the order of their places.
+    pub fn pointers(&self) -> Vec<(Place, Gpr)> {
+        let mut pointers: Vec<(Place, Gpr)> = self.pointers.iter().map(|(&place, &to)| (place, to)).collect();
+        pointers.sort_unstable_by_key(|&(place, _)| place);
+        pointers
+    }
+
+    /// The register that points to an array, if it has one.
+    pub fn register(&self, place: Place) -> Option<Gpr> {
+        self.pointers.get(&place).copied()
+    }
+
+    /// The register that points to an array; the spare one is loaded for those that have none.
+    pub fn pointer(&self, place: Place, code: &mut Assembler) -> Gpr {
+        self.register(place).unwrap_or_else(|| {
+            code.load(SPARE, PLACES, 8 * i32::from(place));
+            SPARE
+        })
+    }
+
+    fn stack(distance: i32) -> Rm {
+        Rm::Memory { base: RSP, index: None, distance }
+    }
+
+    pub fn slot(&self, slot: usize) -> Rm {
+        Frame::stack(self.slots + slot as i32 * self.vector)
+    }
+
+    /// Where the mask of what is left of a row is.
+    pub fn lanes(&self, vector: u8) -> Rm {
+        Frame::stack(self.lanes + i32::from(vector) * self.vector)
+    }
+
+    pub fn scalar(&self, place: Place) -> Rm {
+        let at = self.scalars.iter().find(|(known, _)| *known == place);
+        Frame::stack(at.map_or_else(|| unreachable!("all numbers have a place on the stack"), |&(_, at)| at))
+    }
+
+    /// Where the last elements of an array of bytes are copied.
+    pub fn copied(&self, arrays: &[(Place, i32)], place: Place, vector: u8) -> Rm {
+        let at = arrays.iter().find(|(known, _)| *known == place);
+        let at = at.map_or_else(|| unreachable!("all bytes have a place on the stack"), |&(_, at)| at);
+        Frame::stack(at + i32::from(vector) * self.vector / 4)
+    }
+
+    /// The memory of an array that an operation reads or writes.
+    pub fn array(&self, op: Opcode, code: &mut Assembler) -> Rm {
+        let (place, index, scale, vectors) = match op {
+            Opcode::Load(place, at) | Opcode::Store(place, at) => (place, INDEX, 2, at),
+            Opcode::LoadByte(place, at) | Opcode::StoreByte(place, at) => (place, INDEX, 0, at),
+            Opcode::Column(place, at) => (place, COLUMN, 2, at),
+            Opcode::Row(place) | Opcode::StoreRow(place) => (place, ROW, 2, 0),
+            _ => unreachable!("only these have arrays"),
+        };
+        let base = self.pointer(place, code);
+        let distance = i32::from(vectors) * ((self.vector / 4) << scale);
+        Rm::Memory { base, index: Some((index, scale)), distance }
+    }
+}

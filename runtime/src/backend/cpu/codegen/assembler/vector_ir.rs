@@ -1,0 +1,325 @@
+//! The vector IR: what the body of a loop computes, as straight-line code in SSA form over vectors of 32-bit lanes.
+//!
+//! Nothing in it belongs to one processor. Equal operations are one value (local value numbering by hashing, Ershov 1958),
+//! and sources, which can be had from memory at any time, are read where they are used.
+
+use std::fmt;
+
+use rustc_hash::FxHashMap;
+
+use super::super::instruction::Place;
+use crate::scalar::reduce::ReduceOp;
+
+/// The number of a value in its block.
+pub type Value = usize;
+
+/// How two numbers compare; comparisons with NaN are false, but for [`Ne`](Relation::Ne) and
+/// [`Unordered`](Relation::Unordered).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Relation {
+    Eq,
+    Ne,
+    Lt,
+    Le,
+    Gt,
+    Ge,
+    /// Either is NaN.
+    Unordered,
+}
+
+/// The direction in which a number is rounded to an integer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Rounding {
+    NearestEven,
+    Down,
+    Up,
+    TowardsZero,
+}
+
+/// What is done with lanes. Arrays are named by their place in the tile; `u8`s behind them count whole vectors from the
+/// element of the loop on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Opcode {
+    /// A number for each element; in the lanes of a mask, if there is an argument.
+    Load(Place, u8),
+    /// A byte for each element, as an integer; in the lanes of a mask, if there is an argument.
+    LoadByte(Place, u8),
+    /// A number for each column; in the lanes of a mask, if there is an argument.
+    Column(Place, u8),
+    /// A number for each row.
+    Row(Place),
+    /// A number for all.
+    Scalar(Place),
+    Constant(u32),
+    /// What an accumulator holds before the block.
+    Accumulator(u8),
+    /// The mask of those lanes of a vector that are left of a row.
+    Lanes(u8),
+    Add,
+    Sub,
+    Mul,
+    Div,
+    /// Product and sum, rounded once.
+    MulAdd,
+    /// The larger; the second, if either is NaN or both are zeros.
+    Max,
+    /// The smaller; the second, if either is NaN or both are zeros.
+    Min,
+    /// `maximumNumber` of IEEE 754-2019: 0 of 0 and -0; of a number and NaN, the number.
+    MaximumNumber,
+    /// `minimumNumber` of IEEE 754-2019: -0 of 0 and -0; of a number and NaN, the number.
+    MinimumNumber,
+    Sqrt,
+    Round(Rounding),
+    And,
+    Or,
+    Xor,
+    /// Bits moved towards the more significant end.
+    Shl(u8),
+    /// Bits moved towards the less significant end, with copies of the sign behind them.
+    Sar(u8),
+    AddInt,
+    SubInt,
+    IntToFloat,
+    /// A mask.
+    Cmp(Relation),
+    /// A mask: where an integer, which is not negative, is not 0.
+    NonZero,
+    /// The second where the mask holds, else the third.
+    Select,
+    /// 1 or 0, as integers.
+    MaskToInt,
+    /// The lane whose number differs in this bit.
+    Swap(u8),
+    /// Writes a number for each element; in the lanes of a mask, if there is a second argument.
+    Store(Place, u8),
+    /// Writes the lowest byte of each lane; in the lanes of a mask, if there is a second argument.
+    StoreByte(Place, u8),
+    /// Writes the first lane as the number of the row.
+    StoreRow(Place),
+    /// What an accumulator holds after the block.
+    SetAccumulator(u8),
+    /// Combines a vector into an accumulator of a row: what unrolling makes operations of.
+    Fold(ReduceOp, u8),
+}
+
+impl Opcode {
+    /// Whether it does something, and has no value.
+    pub fn is_effect(self) -> bool {
+        matches!(
+            self,
+            Opcode::Store(..)
+                | Opcode::StoreByte(..)
+                | Opcode::StoreRow(_)
+                | Opcode::SetAccumulator(_)
+                | Opcode::Fold(..)
+        )
+    }
+
+    /// Whether its value is a truth value for each lane.
+    pub fn is_mask(self) -> bool {
+        matches!(self, Opcode::Cmp(_) | Opcode::NonZero | Opcode::Lanes(_))
+    }
+
+    /// Whether its first two arguments may be exchanged.
+    pub fn is_commutative(self) -> bool {
+        matches!(
+            self,
+            Opcode::Add
+                | Opcode::Mul
+                | Opcode::MaximumNumber
+                | Opcode::MinimumNumber
+                | Opcode::And
+                | Opcode::Or
+                | Opcode::Xor
+                | Opcode::AddInt
+        )
+    }
+
+    /// Whether an array is read or written along the elements of a row.
+    pub fn is_memory(self) -> bool {
+        matches!(
+            self,
+            Opcode::Load(..)
+                | Opcode::LoadByte(..)
+                | Opcode::Column(..)
+                | Opcode::Store(..)
+                | Opcode::StoreByte(..)
+        )
+    }
+
+    /// The array that it reads or writes.
+    pub fn place(self) -> Option<Place> {
+        match self {
+            Opcode::Load(place, _)
+            | Opcode::LoadByte(place, _)
+            | Opcode::Column(place, _)
+            | Opcode::Row(place)
+            | Opcode::Store(place, _)
+            | Opcode::StoreByte(place, _)
+            | Opcode::StoreRow(place) => Some(place),
+            _ => None,
+        }
+    }
+
+    /// The same for elements so many vectors behind.
+    pub fn behind(self, vectors: u8) -> Opcode {
+        match self {
+            Opcode::Load(place, at) => Opcode::Load(place, at + vectors),
+            Opcode::LoadByte(place, at) => Opcode::LoadByte(place, at + vectors),
+            Opcode::Column(place, at) => Opcode::Column(place, at + vectors),
+            Opcode::Store(place, at) => Opcode::Store(place, at + vectors),
+            Opcode::StoreByte(place, at) => Opcode::StoreByte(place, at + vectors),
+            other => other,
+        }
+    }
+}
+
+/// An operation and its arguments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Node {
+    pub op: Opcode,
+    count: u8,
+    args: [Value; 3],
+}
+
+impl Node {
+    fn new(op: Opcode, args: &[Value]) -> Node {
+        let mut all = [0; 3];
+        all[..args.len()].copy_from_slice(args);
+        Node { op, count: args.len() as u8, args: all }
+    }
+
+    pub fn args(&self) -> &[Value] {
+        &self.args[..usize::from(self.count)]
+    }
+
+    /// Whether it can be had from memory at any time.
+    pub fn is_source(&self) -> bool {
+        self.count == 0
+    }
+}
+
+/// Operations in the order in which they are performed, each value once.
+#[derive(Default)]
+pub struct Block {
+    pub nodes: Vec<Node>,
+    known: FxHashMap<Node, Value>,
+}
+
+impl Block {
+    pub fn add(&mut self, op: Opcode, args: &[Value]) -> Value {
+        // What is turned into an integer and back stays a mask.
+        if op == Opcode::NonZero && self.nodes[args[0]].op == Opcode::MaskToInt {
+            return self.nodes[args[0]].args[0];
+        }
+        let node = Node::new(op, args);
+        *self.known.entry(node).or_insert_with(|| {
+            self.nodes.push(node);
+            self.nodes.len() - 1
+        })
+    }
+
+    pub fn bits(&mut self, bits: u32) -> Value {
+        self.add(Opcode::Constant(bits), &[])
+    }
+
+    pub fn constant(&mut self, x: f32) -> Value {
+        self.bits(x.to_bits())
+    }
+
+    /// The block without what nobody needs (dead code elimination).
+    pub fn pruned(&self) -> Block {
+        let mut is_needed: Vec<bool> = self.nodes.iter().map(|node| node.op.is_effect()).collect();
+        for (value, node) in self.nodes.iter().enumerate().rev() {
+            if is_needed[value] {
+                node.args().iter().for_each(|&arg| is_needed[arg] = true);
+            }
+        }
+        let mut pruned = Block::default();
+        let mut renamed = vec![0; self.nodes.len()];
+        for (value, node) in self.nodes.iter().enumerate().filter(|(value, _)| is_needed[*value]) {
+            let args: smallvec::SmallVec<[Value; 3]> = node.args().iter().map(|&arg| renamed[arg]).collect();
+            renamed[value] = pruned.add(node.op, &args);
+        }
+        pruned
+    }
+
+    /// The number of operations.
+    pub fn operations(&self) -> usize {
+        self.nodes.iter().filter(|node| !node.is_source()).count()
+    }
+}
+
+/// As text: `Cmp(Lt)` is `cmp.lt`, the array at place 3 is `p3`, and `[i + 2v]` are the elements two vectors behind.
+impl fmt::Display for Opcode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let at =
+            |f: &mut fmt::Formatter<'_>, name: &str, place: Place, index: &str, vectors: u8| match vectors {
+                0 => write!(f, "{name} p{place}[{index}]"),
+                _ => write!(f, "{name} p{place}[{index} + {vectors}v]"),
+            };
+        match *self {
+            Opcode::Load(place, vectors) => at(f, "load", place, "i", vectors),
+            Opcode::LoadByte(place, vectors) => at(f, "load.byte", place, "i", vectors),
+            Opcode::Column(place, vectors) => at(f, "load", place, "column", vectors),
+            Opcode::Row(place) => write!(f, "load p{place}[row]"),
+            Opcode::Scalar(place) => write!(f, "scalar p{place}"),
+            Opcode::Constant(bits) => write!(f, "constant {:?}", ConstantText(bits)),
+            Opcode::Accumulator(number) => write!(f, "accumulator {number}"),
+            Opcode::Lanes(vector) => write!(f, "lanes {vector}"),
+            Opcode::Round(rounding) => write!(f, "round.{}", Lowercase(rounding)),
+            Opcode::Shl(by) => write!(f, "shl.{by}"),
+            Opcode::Sar(by) => write!(f, "sar.{by}"),
+            Opcode::Cmp(relation) => write!(f, "cmp.{}", Lowercase(relation)),
+            Opcode::Swap(bit) => write!(f, "swap.{bit}"),
+            Opcode::Store(place, vectors) => at(f, "store", place, "i", vectors),
+            Opcode::StoreByte(place, vectors) => at(f, "store.byte", place, "i", vectors),
+            Opcode::StoreRow(place) => write!(f, "store p{place}[row]"),
+            Opcode::SetAccumulator(number) => write!(f, "set accumulator {number}"),
+            Opcode::Fold(folding, number) => write!(f, "fold.{} {number}", Lowercase(folding)),
+            other => write!(f, "{}", Lowercase(other)),
+        }
+    }
+}
+
+/// A float where the bits are those of a common one, else the bits.
+struct ConstantText(u32);
+
+impl fmt::Debug for ConstantText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let x = f32::from_bits(self.0);
+        if x == 0.0 || (1e-9..1e9).contains(&x.abs()) || x.is_infinite() {
+            write!(f, "{x:?}")
+        } else {
+            write!(f, "{:#010x}", self.0)
+        }
+    }
+}
+
+/// The name of a variant in lowercase.
+struct Lowercase<T>(T);
+
+impl<T: fmt::Debug> fmt::Display for Lowercase<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&format!("{:?}", self.0).to_lowercase())
+    }
+}
+
+impl fmt::Display for Block {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (value, node) in self.nodes.iter().enumerate() {
+            if node.op.is_effect() {
+                write!(f, "    {}", node.op)?;
+            } else {
+                write!(f, "    %{value} = {}", node.op)?;
+            }
+            let separator = if node.op.place().is_some() || node.op.is_effect() { ", " } else { " " };
+            for (i, arg) in node.args().iter().enumerate() {
+                write!(f, "{}%{arg}", if i == 0 { separator } else { ", " })?;
+            }
+            writeln!(f)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,217 @@
+//! AVX2 with FMA: vectors of 8 lanes, 16 of them, which are masks as well.
+//!
+//! There are no bytes under a mask: those that are left of a row are copied to the stack and back one by one.
+
+use super::Isa;
+use super::common::{Plain, folds, plain, predicate, register, rm};
+use super::x86::{
+    Assembler, Constant, Gpr, Length, Mnemonic, RSP, Rm, SHIFT_RIGHT_LOGICAL, VBLENDVPS, VBROADCASTSS,
+    VCMPPS, VEXTRACTI128, VMASKMOVPS_LOAD, VMASKMOVPS_STORE, VMOVD, VMOVQ_STORE, VMOVSS_STORE, VMOVUPS_LOAD,
+    VMOVUPS_STORE, VPACKUSDW, VPACKUSWB, VPBROADCASTD, VPCMPGTD, VPERM2F128, VPERMILPS, VPMOVZXBD, VPSHIFTD,
+    When,
+};
+use crate::backend::cpu::codegen::assembler::frame::{END, Frame, INDEX, REST, ROWS, SPARE};
+use crate::backend::cpu::codegen::assembler::regalloc::{Arg, Inst, Reg};
+use crate::backend::cpu::codegen::assembler::vector_ir::{Block, Opcode, Value};
+
+pub struct Avx2;
+
+impl Isa for Avx2 {
+    fn name(&self) -> &'static str {
+        "AVX2"
+    }
+
+    fn lanes(&self) -> usize {
+        8
+    }
+
+    fn vectors(&self) -> Reg {
+        16
+    }
+
+    fn masks(&self) -> Reg {
+        0
+    }
+
+    fn scalar_bytes(&self) -> usize {
+        32
+    }
+
+    fn folds(&self, op: Opcode, arg: usize) -> bool {
+        folds(op, arg)
+    }
+
+    fn is_operand(&self, source: Opcode) -> bool {
+        matches!(source, Opcode::Load(..) | Opcode::Column(..) | Opcode::Scalar(_) | Opcode::Constant(_))
+    }
+
+    fn overwrites_argument(&self, op: Opcode) -> bool {
+        op == Opcode::MulAdd
+    }
+
+    fn needs_temporary(&self, op: Opcode, _args: usize) -> bool {
+        matches!(op, Opcode::StoreByte(..))
+    }
+
+    /// Of numbers that differ, both are the same; of equal ones, each is the second, and the bits of both have the sign of 0.
+    fn maximum_number(&self, block: &mut Block, x: Value, y: Value) -> Value {
+        let (one, two) = (block.add(Opcode::Max, &[x, y]), block.add(Opcode::Max, &[y, x]));
+        block.add(Opcode::And, &[one, two])
+    }
+
+    fn minimum_number(&self, block: &mut Block, x: Value, y: Value) -> Value {
+        let (one, two) = (block.add(Opcode::Min, &[x, y]), block.add(Opcode::Min, &[y, x]));
+        block.add(Opcode::Or, &[one, two])
+    }
+
+    fn emit(&self, code: &mut Assembler, inst: &Inst, frame: &Frame) {
+        if let Some(Plain { code: mnemonic, first, second, last, immediate, .. }) =
+            plain(inst, code, frame, Constant::Splat)
+        {
+            return code.vex(mnemonic, Length::L256, [first, second], last, immediate);
+        }
+        match inst {
+            Inst::Move { to, from } => wide(code, VMOVUPS_LOAD, *to, 0, Rm::Register(*from)),
+            Inst::Spill { from, slot, .. } => wide(code, VMOVUPS_STORE, *from, 0, frame.slot(*slot)),
+            Inst::Fill { to, slot, .. } => wide(code, VMOVUPS_LOAD, *to, 0, frame.slot(*slot)),
+            Inst::Op { op: op @ Opcode::StoreByte(..), args, temporary: Some(temporary), .. } => {
+                store_bytes(code, *op, args, *temporary, frame);
+            }
+            Inst::Op { op, to, args, .. } => operation(code, *op, *to, args, frame),
+        }
+    }
+
+    fn broadcast_scalar(&self, code: &mut Assembler, address: Gpr, _frame: &Frame, to: i32) {
+        wide(code, VBROADCASTSS, 0, 0, Rm::Memory { base: address, index: None, distance: 0 });
+        wide(code, VMOVUPS_STORE, 0, 0, Rm::Memory { base: RSP, index: None, distance: to });
+    }
+
+    fn make_lanes(&self, code: &mut Assembler, frame: &Frame) {
+        code.vex(VMOVD, Length::L128, [0, 0], Rm::Register(REST.0), None);
+        wide(code, VPBROADCASTD, 0, 0, Rm::Register(0));
+        for vector in 0..2 {
+            wide(code, VPCMPGTD, 1, 0, Rm::Constant(Constant::Ramp(8 * u32::from(vector))));
+            wide(code, VMOVUPS_STORE, 1, 0, frame.lanes(vector));
+        }
+    }
+
+    fn begin_remainder(&self, code: &mut Assembler, frame: &Frame) {
+        for &(place, at) in &frame.bytes_read {
+            let base = frame.pointer(place, code);
+            copy_bytes(code, base, |code, counter| {
+                code.load_byte(ROWS, SPARE, counter, 0);
+                code.store_byte(ROWS, RSP, counter, at);
+            });
+        }
+    }
+
+    fn end_remainder(&self, code: &mut Assembler, frame: &Frame) {
+        for &(place, at) in &frame.bytes_written {
+            let base = frame.pointer(place, code);
+            copy_bytes(code, base, |code, counter| {
+                code.load_byte(ROWS, RSP, counter, at);
+                code.store_byte(ROWS, SPARE, counter, 0);
+            });
+        }
+    }
+}
+
+fn wide(code: &mut Assembler, mnemonic: Mnemonic, first: u8, second: u8, last: Rm) {
+    code.vex(mnemonic, Length::L256, [first, second], last, None);
+}
+
+/// A loop over the bytes that are left of a row: it is given the counter, and the spare register points to the first of them.
+fn copy_bytes(code: &mut Assembler, base: Gpr, copy: impl Fn(&mut Assembler, Gpr)) {
+    // The end of whole steps is found anew for each row.
+    let counter = END;
+    if base != SPARE {
+        code.copy(SPARE, base);
+    }
+    code.add(SPARE, INDEX);
+    code.clear(counter);
+    let again = code.here();
+    copy(code, counter);
+    code.add_number(counter, 1);
+    code.compare(counter, REST);
+    code.jump_back(When::Less, again);
+}
+
+/// The lowest bytes of eight integers that are not negative: packed to 16 bits, and to 8.
+fn store_bytes(code: &mut Assembler, op: Opcode, args: &[Arg], temporary: Reg, frame: &Frame) {
+    let x = register(args[0]);
+    code.vex(VEXTRACTI128, Length::L256, [x, 0], Rm::Register(temporary), Some(1));
+    code.vex(VPACKUSDW, Length::L128, [temporary, x], Rm::Register(temporary), None);
+    code.vex(VPACKUSWB, Length::L128, [temporary, temporary], Rm::Register(temporary), None);
+    let to = match op {
+        Opcode::StoreByte(place, at) if args.len() > 1 => frame.copied(&frame.bytes_written, place, at),
+        _ => frame.array(op, code),
+    };
+    code.vex(VMOVQ_STORE, Length::L128, [temporary, 0], to, None);
+}
+
+/// The code of an operation that AVX-512 has in another form.
+fn operation(code: &mut Assembler, op: Opcode, to: Reg, args: &[Arg], frame: &Frame) {
+    match op {
+        Opcode::Load(..) | Opcode::Column(..) => {
+            let from = frame.array(op, code);
+            match args.first() {
+                Some(&mask) => wide(code, VMASKMOVPS_LOAD, to, register(mask), from),
+                None => wide(code, VMOVUPS_LOAD, to, 0, from),
+            }
+        }
+        Opcode::LoadByte(place, at) => {
+            let from = match args.first() {
+                Some(_) => frame.copied(&frame.bytes_read, place, at),
+                None => frame.array(op, code),
+            };
+            wide(code, VPMOVZXBD, to, 0, from);
+        }
+        Opcode::Row(_) => {
+            let from = frame.array(op, code);
+            wide(code, VBROADCASTSS, to, 0, from);
+        }
+        Opcode::Scalar(_) | Opcode::Constant(_) => {
+            let (from, _) = rm(Arg::Source(op), code, frame, Constant::Splat);
+            wide(code, VMOVUPS_LOAD, to, 0, from);
+        }
+        Opcode::Lanes(vector) => wide(code, VMOVUPS_LOAD, to, 0, frame.lanes(vector)),
+        Opcode::Cmp(relation) => {
+            let (last, _) = rm(args[1], code, frame, Constant::Splat);
+            let predicate = Some(predicate(relation));
+            code.vex(VCMPPS, Length::L256, [to, register(args[0])], last, predicate);
+        }
+        Opcode::NonZero => {
+            wide(code, VPCMPGTD, to, register(args[0]), Rm::Constant(Constant::Splat(0)));
+        }
+        Opcode::Select => {
+            let (last, _) = rm(args[1], code, frame, Constant::Splat);
+            let mask = Some(register(args[0]) << 4);
+            code.vex(VBLENDVPS, Length::L256, [to, register(args[2])], last, mask);
+        }
+        Opcode::MaskToInt => {
+            let mask = Rm::Register(register(args[0]));
+            code.vex(VPSHIFTD, Length::L256, [SHIFT_RIGHT_LOGICAL, to], mask, Some(31));
+        }
+        Opcode::Swap(bit) => {
+            let x = register(args[0]);
+            // Halves of the vector, halves of each half, neighbours.
+            match bit {
+                4 => code.vex(VPERM2F128, Length::L256, [to, x], Rm::Register(x), Some(0x01)),
+                2 => code.vex(VPERMILPS, Length::L256, [to, 0], Rm::Register(x), Some(0x4E)),
+                _ => code.vex(VPERMILPS, Length::L256, [to, 0], Rm::Register(x), Some(0xB1)),
+            }
+        }
+        Opcode::Store(..) => {
+            let (x, memory) = (register(args[0]), frame.array(op, code));
+            match args.get(1) {
+                Some(&mask) => wide(code, VMASKMOVPS_STORE, x, register(mask), memory),
+                None => wide(code, VMOVUPS_STORE, x, 0, memory),
+            }
+        }
+        Opcode::StoreRow(_) => {
+            let (x, memory) = (register(args[0]), frame.array(op, code));
+            code.vex(VMOVSS_STORE, Length::L128, [x, 0], memory, None);
+        }
+        _ => unreachable!("{op} is no operation of its own"),
+    }
+}

@@ -1,0 +1,113 @@
+//! Kernels as text: what is computed of each element, and the program of a tile.
+
+use std::fmt;
+
+use super::instruction::{Action, Instruction, Map, Place, Side};
+use super::plan::{Plan, Prologue};
+use super::spec::{Access, IterationSpace, KernelSpec, Op};
+
+/// A name in lowercase.
+struct Lowercase<T>(T);
+
+impl<T: fmt::Debug> fmt::Display for Lowercase<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&format!("{:?}", self.0).to_lowercase())
+    }
+}
+
+/// Names of values or places, with commas between them.
+struct Names<'a, T>(&'a str, &'a [T]);
+
+impl<T: fmt::Display> fmt::Display for Names<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Names(kind, names) = self;
+        names
+            .iter()
+            .enumerate()
+            .try_for_each(|(i, name)| write!(f, "{}{kind}{name}", if i == 0 { "" } else { ", " }))
+    }
+}
+
+fn extent(extent: IterationSpace) -> &'static str {
+    match extent {
+        IterationSpace::Full => "",
+        IterationSpace::Row => " by row",
+        IterationSpace::Column => " by column",
+        IterationSpace::Total => " in all",
+    }
+}
+
+impl fmt::Display for KernelSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "kernel of {} elements in rows of {}:", self.size, self.cols)?;
+        for (value, (access, dtype)) in self.inputs.iter().enumerate() {
+            let access = match access {
+                Access::One => "a number",
+                Access::Full => "a number by element",
+                Access::Rows => "a number by row",
+                Access::Columns => "a number by column",
+                Access::Strided(_) => "broadcast",
+            };
+            writeln!(f, "    %{value} = input {dtype}, {access}")?;
+        }
+        for (value, op) in (self.inputs.len()..).zip(&self.ops) {
+            let by = extent(op.extent());
+            match op {
+                Op::Map { code, args, to, .. } => {
+                    writeln!(f, "    %{value} = {} {}: {to}{by}", Lowercase(code), Names("%", args))?;
+                }
+                Op::Fold { folding, arg, dtype, .. } => {
+                    writeln!(f, "    %{value} = {} %{arg}: {dtype}{by}", Lowercase(folding))?;
+                }
+            }
+        }
+        let outs: Vec<usize> = self.outs.iter().map(|&(value, _)| value).collect();
+        writeln!(f, "    results {}", Names("%", &outs))
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (inputs, outs) = (self.inputs.len(), self.inputs.len() + self.outs.len());
+        let tile = self.tile;
+        writeln!(f, "tiles of {tile} elements, inputs from p0, results from p{inputs}, slots from p{outs}:")?;
+        for (kind, input, place) in &self.prologue {
+            let how = match kind {
+                Prologue::Splat => "splat",
+                Prologue::Repeat => "repeat",
+            };
+            writeln!(f, "    p{place} = {how} p{input}, once")?;
+        }
+        self.body.iter().try_for_each(|step| writeln!(f, "    {step}"))
+    }
+}
+
+impl fmt::Display for Instruction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Instruction { action, args, out, .. } = self;
+        match action {
+            Action::Map(map) => {
+                let args: Vec<String> = (0..map.args()).map(|i| arg(map, *args, i)).collect();
+                write!(f, "p{out} = {} {}", Lowercase(map.code), Names("p", &args))?;
+            }
+            Action::Expand(_) => write!(f, "p{out} = expand p{}", args[0])?,
+            Action::Gather => write!(f, "p{out} = gather p{}", args[0])?,
+            Action::Rows(_, folding, _) => write!(f, "p{out} = {} p{}", Lowercase(folding), args[0])?,
+            Action::Root(root) => write!(f, "accumulator {root} takes p{}", args[0])?,
+            Action::Jit(jit) => {
+                write!(f, "{} = loop {}", Names("p", &jit.writes), Names("p", &jit.reads))?;
+            }
+        }
+        f.write_str(if self.by_rows { ", by row" } else { "" })
+    }
+}
+
+/// The place of an argument, and how many elements a number of it is for.
+fn arg(map: &Map, args: [Place; 3], number: usize) -> String {
+    let place = args[number];
+    match map.side {
+        Side::Number(side) if side == number => format!("{place}[0]"),
+        Side::Row(side) if side == number => format!("{place}[row]"),
+        _ => place.to_string(),
+    }
+}

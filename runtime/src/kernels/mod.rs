@@ -1,4 +1,8 @@
-//! CPU kernels over plain slices; the only place with `unsafe`.
+//! CPU kernels over plain slices; the only room with `unsafe`.
+//!
+//! From the bottom up: [`simd`], [`threads`], `scratch` and `microkernels` are what the others are made of; [`matmul`] and
+//! [`conv`] block operands for the caches around the micro-kernels (`conv` calls the products of `matmul`, never the other way);
+//! the rest are loops over elements, rows, windows and axes. Results do not depend on the number of threads.
 #![allow(unsafe_code)]
 // Only code that is inlined into a function with target features is compiled for them.
 #![allow(clippy::inline_always)]

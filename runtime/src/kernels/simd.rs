@@ -1,4 +1,4 @@
-//! Compiles one plain loop for several instruction sets and picks the best one at run time.
+//! Function multiversioning: compiles one plain loop for several instruction sets and picks the best one at run time.
 //!
 //! The code is ordinary Rust without intrinsics: the compiler vectorises it once for AVX-512, once for AVX2 with FMA
 //! and once for the build's own target (SSE2 on x86-64; NEON with FMA on 64-bit ARM). Every level performs the same

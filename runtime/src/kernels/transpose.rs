@@ -1,4 +1,4 @@
-//! Transposes by square tiles that fit the cache, the tiles in registers where the machine has a micro-kernel for it.
+//! Tiled transposes: squares that fit the cache are moved at a time, in registers where the machine has a micro-kernel for it.
 
 use smallvec::SmallVec;
 

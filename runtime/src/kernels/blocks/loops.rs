@@ -1,8 +1,8 @@
-//! The loops of fused kernels: one for each function and type, over blocks that lie in the nearest cache.
+//! The loops: one for each function and type, over blocks that lie in L1.
 //!
-//! Operands are mostly vectors, numbers having been spread over a block beforehand: that is one loop for each function
-//! instead of one for each mixture. The commonest functions have loops for a single number, or one for each row, too: such
-//! vectors would take the place of others in the nearest cache.
+//! Operands are mostly vectors, scalars having been broadcast over a block beforehand: that is one loop for each function
+//! instead of one for each mixture. The commonest functions have loops for a scalar, or one for each row, too: such vectors would
+//! drive others out of L1.
 
 use std::marker::PhantomData;
 
@@ -124,7 +124,7 @@ impl<A: Pod + CastTo<B>, B: Pod> One for Converted<A, B> {
     }
 }
 
-/// A number or another.
+/// One of two by a condition.
 pub(crate) struct Chosen<T>(PhantomData<T>);
 
 impl<T: Pod> Three for Chosen<T> {
@@ -136,7 +136,7 @@ impl<T: Pod> Three for Chosen<T> {
     }
 }
 
-/// A number between two others.
+/// An element kept between two bounds.
 pub(crate) struct Clamped<T>(PhantomData<T>);
 
 impl<T: Number> Three for Clamped<T> {
@@ -262,10 +262,10 @@ impl<F: Two, const FIRST: bool> Kernel for RowLoop<'_, F, FIRST> {
     }
 }
 
-/// One number at argument `AT`, and a vector at the other one; `FIRST` if the function takes the number first.
+/// A scalar at argument `AT`, and a vector at the other one; `FIRST` if the function takes the scalar first.
 ///
 /// # Safety
-/// As [`Block`], but for the number, which is one.
+/// As [`Block`], but for the scalar, which is one element.
 pub(crate) unsafe fn with_number<F: Two, const AT: usize, const FIRST: bool>(
     args: [*const u8; 3],
     out: *mut u8,
@@ -277,10 +277,10 @@ pub(crate) unsafe fn with_number<F: Two, const AT: usize, const FIRST: bool>(
     wide(NumberLoop::<F, FIRST>(number[0], x, out));
 }
 
-/// A number for each row of `cols` elements at argument `AT`; `FIRST` if the function takes it first.
+/// A scalar for each row of `cols` elements at argument `AT`; `FIRST` if the function takes it first.
 ///
 /// # Safety
-/// As [`Block`], but for the numbers, of which there is one for each row that has begun.
+/// As [`Block`], but for the scalars, of which there is one for each row that has begun.
 pub(crate) unsafe fn with_rows<F: Two, const AT: usize, const FIRST: bool>(
     args: [*const u8; 3],
     out: *mut u8,
@@ -295,10 +295,10 @@ pub(crate) unsafe fn with_rows<F: Two, const AT: usize, const FIRST: bool>(
     wide(RowLoop::<F, FIRST>(rows, cols, x, out));
 }
 
-/// Repeats each of `rows` numbers `cols` times.
+/// Broadcasts each of `rows` scalars to `cols` elements.
 ///
 /// # Safety
-/// `from` points to `rows` aligned numbers of this width, `to` to room for all.
+/// `from` points to `rows` aligned scalars of this width, `to` to room for all.
 pub(crate) unsafe fn expand(width: usize, from: *const u8, rows: usize, cols: usize, to: *mut u8) {
     // SAFETY: the caller vouches for both.
     unsafe {

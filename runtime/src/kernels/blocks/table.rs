@@ -1,4 +1,4 @@
-//! Which loop computes which code for which dtype.
+//! The dispatch table: which loop computes which function for which dtype.
 
 use half::{bf16, f16};
 
@@ -19,7 +19,7 @@ use crate::scalar::op::UnaryOp;
 /// A loop and its parameter.
 pub(crate) type Entry = (Block, i32);
 
-/// The loop of a code whose last argument is of dtype `from` and whose result is of dtype `to`.
+/// The loop of a function whose last argument is of dtype `from` and whose result is of dtype `to`.
 ///
 /// None if there is no such operation.
 pub(crate) fn entry(code: ScalarOp, from: DType, to: DType) -> Option<Entry> {
@@ -75,7 +75,7 @@ pub(crate) fn entry(code: ScalarOp, from: DType, to: DType) -> Option<Entry> {
     Some((block, 0))
 }
 
-/// The loops of a code for a single number, or one for each row, at the first argument and at the second.
+/// The loops of a function for a scalar, or one for each row, at the first argument and at the second.
 pub(crate) struct Mixed {
     pub number: [Block; 2],
     pub rows: [Block; 2],

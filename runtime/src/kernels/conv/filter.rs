@@ -89,7 +89,7 @@ impl<T: Number> Filter<'_, T> {
                         if outputs.len() < width {
                             to.fill(T::ZERO);
                         }
-                        // The rows of the next tap are far away: no processor expects them.
+                        // The rows of the next tap are far away: no hardware prefetcher expects them.
                         if let Some(&next) = block.taps.get(index + 1) {
                             for row in 0..outputs.len() {
                                 let row = data.as_ptr().wrapping_add(start(next) + row * geometry.cin);

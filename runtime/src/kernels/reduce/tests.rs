@@ -32,10 +32,10 @@ fn shape_and_axes() -> impl Strategy<Value = (Vec<usize>, Vec<usize>)> {
 }
 
 type Cumulative = fn(&[f64], &[usize], usize, Direction, &mut [f64]);
-type Kernel<T> = fn(&[T], &[usize], &[usize], &mut [T]);
+type Reducer<T> = fn(&[T], &[usize], &[usize], &mut [T]);
 
 fn agrees<T: Number>(
-    kernel: Kernel<T>,
+    kernel: Reducer<T>,
     x: &[T],
     shape: &[usize],
     axes: &[usize],

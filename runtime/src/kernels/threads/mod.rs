@@ -1,4 +1,4 @@
-//! Splitting work over threads, above a threshold only.
+//! Data parallelism: splits work over threads, above a threshold only.
 //!
 //! Every output element is computed by one thread in a fixed order, so results do not depend on how many threads there
 //! are. Work is handed to threads that stay; while they spin that costs a microsecond or two, and a hundred once they sleep.

@@ -27,13 +27,13 @@ for_each_unary_op!(pieces);
 /// Elements that are examined together for arguments outside the common range.
 const BLOCK: usize = 128;
 
-struct Map<'a, F, T> {
+struct MapUnary<'a, F, T> {
     input: &'a [T],
     out: &'a mut [T],
     function: std::marker::PhantomData<F>,
 }
 
-impl<F: UnaryFn, T: Real> Kernel for Map<'_, F, T> {
+impl<F: UnaryFn, T: Real> Kernel for MapUnary<'_, F, T> {
     type Output = ();
 
     #[inline(always)]
@@ -64,7 +64,7 @@ impl<F: UnaryFn, T: Real> Kernel for Map<'_, F, T> {
 /// If the lengths differ.
 pub fn map<F: UnaryFn, T: Real>(input: &[T], out: &mut [T]) {
     assert_eq!(input.len(), out.len(), "input and output of a map differ in length");
-    simd::run(Map { input, out, function: std::marker::PhantomData::<F> });
+    simd::run(MapUnary { input, out, function: std::marker::PhantomData::<F> });
 }
 
 /// Writes a function of every element of `input` to `out`, on several threads if that is worth it.
@@ -94,7 +94,7 @@ mod level_tests {
 
     fn at<F: UnaryFn>(level: Level, input: &[f32]) -> Vec<u32> {
         let mut out = vec![0.0; input.len()];
-        simd::run_at(level, Map { input, out: &mut out, function: PhantomData::<F> });
+        simd::run_at(level, MapUnary { input, out: &mut out, function: PhantomData::<F> });
         out.iter().map(|y: &f32| if y.is_nan() { f32::NAN.to_bits() } else { y.to_bits() }).collect()
     }
 

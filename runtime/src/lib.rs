@@ -236,6 +236,7 @@ pub use nn::init;
 pub use nn::losses;
 
 pub use array::{Array, Aval, DType, Element, Shape, release_memory};
+pub use core::op::DotDimensions;
 pub use core::tensor::enable_f64;
 pub use core::{Axis, Handle, Profile, Tensor, TensorLike, trace_handle};
 pub use error::{Error, Result};
@@ -247,7 +248,6 @@ pub use numpy::pooling::{AvgPool, Pool, avg_pool, max_pool, min_pool};
 pub use ops::axes::IntoAxes;
 pub use ops::collective::{axis_index, axis_size};
 pub use ops::conv::{ConvLayout, ConvOptions};
-pub use ops::dot_general::DotDimensions;
 pub use ops::pad::PadMode;
 pub use ops::padding::Padding;
 pub use ops::reduce_window::{WindowOptions, WindowReduction};

@@ -200,8 +200,8 @@ fn a_profile_names_the_callers_line() -> Result<()> {
             profile
                 .steps
                 .iter()
-                .filter(|step| !step.place.starts_with(file!()))
-                .map(|step| format!("{call}: {} at {}", step.name, step.place)),
+                .filter(|step| !step.source.starts_with(file!()))
+                .map(|step| format!("{call}: {} at {}", step.name, step.source)),
         );
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));

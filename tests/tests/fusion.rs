@@ -339,7 +339,7 @@ fn a_profile_tells_the_module_of_each_step_also_of_its_gradient() {
     let profile = step.profile(&(params, x)).unwrap();
     let products: Vec<_> = profile.steps.iter().filter(|step| step.name == "dot_general").collect();
     assert!(products.len() >= 4, "{profile}");
-    assert!(products.iter().all(|step| step.place.starts_with("layers_") && step.flops > 0), "{profile}");
+    assert!(products.iter().all(|step| step.source.starts_with("layers_") && step.flops > 0), "{profile}");
     assert!(profile.to_string().contains("GFLOP/s"));
 }
 

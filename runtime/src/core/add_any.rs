@@ -6,7 +6,8 @@
 use smallvec::smallvec;
 
 use super::Tensor;
-use super::cpu::Fusible;
+use super::cpu::{CpuRules, on_cpu};
+use super::op::Op;
 use super::primitive::{Args, Cotangents, Grads, Outs, Primitive, ResidualMask, Residuals};
 use super::trace::{Axis, bind1};
 use crate::array::{Array, Aval, Shape};
@@ -35,12 +36,8 @@ impl Primitive for AddAny {
         Ok(smallvec![Aval { weak: x.weak && y.weak, ..x.clone() }])
     }
 
-    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
-        let (mut args, mut outs) = (args.into_iter(), outs.into_iter());
-        let (Some(x), Some(y), Some(out)) = (args.next(), args.next(), outs.next()) else {
-            unreachable!("two arguments and one output")
-        };
-        Ok(smallvec![arrays::elementwise(ScalarOp::Add, [x, y], out)])
+    fn op(&self) -> Op<'_> {
+        Op::Elementwise(ScalarOp::Add)
     }
 
     fn residuals(&self, _needs_grad: &[bool]) -> ResidualMask {
@@ -60,7 +57,15 @@ impl Primitive for AddAny {
         Ok((smallvec![bind1(self, args)?], smallvec![true]))
     }
 
-    fn fusible(&self) -> Option<Fusible> {
-        Some(Fusible::Elementwise(ScalarOp::Add))
+    on_cpu!();
+}
+
+impl CpuRules for AddAny {
+    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
+        let (mut args, mut outs) = (args.into_iter(), outs.into_iter());
+        let (Some(x), Some(y), Some(out)) = (args.next(), args.next(), outs.next()) else {
+            unreachable!("two arguments and one output")
+        };
+        Ok(smallvec![arrays::elementwise(ScalarOp::Add, [x, y], out)])
     }
 }

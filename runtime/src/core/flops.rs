@@ -3,16 +3,25 @@
 use std::ops::Range;
 
 use crate::array::Aval;
+use crate::core::op::Op;
 use crate::core::primitive::{Args, Outs};
 use crate::core::{Eqn, Graph, Var};
+
+impl Op<'_> {
+    /// The floating-point operations that the operation alone tells of.
+    pub(crate) fn flops(self, outs: &[&Aval]) -> u64 {
+        if self.is_data_movement() {
+            return 0;
+        }
+        let within = self.subgraphs().map(|graph| graph.flops(0..graph.len())).reduce(u64::saturating_add);
+        within.unwrap_or_else(|| outs.iter().map(|out| out.size() as u64).fold(0, u64::saturating_add))
+    }
+}
 
 impl Graph {
     /// The floating-point operations of some of the equations.
     pub(crate) fn flops(&self, equations: Range<usize>) -> u64 {
         let of = |eqn: &Eqn| {
-            if let Some(graph) = eqn.primitive.subgraph() {
-                return graph.flops(0..graph.len());
-            }
             let args: Args<&Aval> = eqn.args.iter().map(|&var| self.aval(var)).collect();
             let outs: Outs<&Aval> = eqn.outs.iter().map(|&var| self.aval(var)).collect();
             eqn.primitive.flops(&args, &outs)

@@ -33,7 +33,7 @@ pub(crate) struct Eqn {
     /// The line of the program that staged it.
     pub(crate) location: &'static Location<'static>,
     /// The path of the module it was staged in.
-    pub(crate) place: Option<Arc<str>>,
+    pub(crate) path: Option<Arc<str>>,
 }
 
 impl Eqn {
@@ -62,6 +62,15 @@ impl Graph {
 
     /// Applies every equation in the current trace: this one function makes every transform work on graphs.
     pub(crate) fn interpret(&self, args: impl IntoIterator<Item = Tensor>) -> Result<Vec<Tensor>> {
+        self.interpret_with(args, |eqn, args| trace::bind_at(&*eqn.primitive, args, eqn.location))
+    }
+
+    /// Applies `apply` to every equation and its arguments.
+    pub(crate) fn interpret_with(
+        &self,
+        args: impl IntoIterator<Item = Tensor>,
+        apply: impl Fn(&Eqn, Args) -> Result<Outs>,
+    ) -> Result<Vec<Tensor>> {
         let mut env: Vec<Option<Tensor>> = vec![None; self.avals.len()];
         for (var, arg) in self.inputs.iter().zip(args) {
             env[var.index()] = Some(arg);
@@ -71,8 +80,8 @@ impl Graph {
         }
         for eqn in &self.eqns {
             let args = eqn.args.iter().map(|&var| defined(&env, var)).collect();
-            let _place = trace::name_stack::enter(eqn.place.clone());
-            let outs = trace::bind_at(&*eqn.primitive, args, eqn.location).map_err(|e| e.at(eqn.location))?;
+            let _path = trace::name_stack::enter(eqn.path.clone());
+            let outs = apply(eqn, args).map_err(|e| e.at(eqn.location))?;
             for (var, out) in eqn.outs.iter().zip(outs) {
                 env[var.index()] = Some(out);
             }

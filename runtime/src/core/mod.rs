@@ -4,10 +4,12 @@
 
 pub(crate) mod add_any;
 pub(crate) mod cpu;
+pub(crate) mod decompose;
 pub(crate) mod domain;
 mod dot;
 mod flops;
 pub(crate) mod graph;
+pub mod op;
 pub mod primitive;
 mod print;
 mod profile;
@@ -15,7 +17,7 @@ pub mod rewrite;
 pub(crate) mod tensor;
 pub(crate) mod trace;
 
-pub use cpu::{Fusible, Kernel};
+pub use cpu::{CpuRules, Kernel};
 pub(crate) use graph::Eqn;
 pub use graph::{Graph, Var};
 pub use profile::{Profile, ProfiledStep};

@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use crate::array::{Array, Aval};
+use crate::array::Aval;
 use crate::core::Graph;
 use crate::core::Tensor;
-use crate::core::cpu::{Fusible, Kernel};
-use crate::core::rewrite::{Match, Rewrite};
+use crate::core::cpu::CpuRules;
+use crate::core::decompose;
+use crate::core::op::Op;
 use crate::core::trace;
 use crate::core::trace::Axis;
 use crate::error::{Error, Result};
@@ -41,8 +42,23 @@ pub trait Primitive: DynPrimitive + Debug + Send + Sync + 'static {
     /// Shapes and dtypes of the outputs; the only place that checks the arguments.
     fn infer(&self, args: &[&Aval]) -> Result<Outs<Aval>>;
 
-    /// The kernel. The arguments are owned: it may write into one whose buffer nobody else holds.
-    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>>;
+    /// What it is, as data: all that a backend asks for.
+    ///
+    /// [`Op::Custom`], unless it is one of those that backends know: then it runs as what it decomposes into.
+    fn op(&self) -> Op<'_> {
+        Op::Custom
+    }
+
+    /// The same outputs, computed by other primitives.
+    ///
+    /// Whoever writes a primitive of their own, with an `op` of [`Op::Custom`], writes this: it is what runs, on every backend,
+    /// and its gradients and batches are those of the primitive, unless that says otherwise.
+    ///
+    /// # Errors
+    /// What the operations return.
+    fn decompose(&self, _args: &[Tensor]) -> Result<Outs> {
+        Err(Error::msg(format!("`{}` is built in, and does not decompose", self.name())))
+    }
 
     /// Which arguments and outputs [`vjp`](Primitive::vjp) reads the numbers of, given which gradients are needed.
     ///
@@ -55,12 +71,17 @@ pub trait Primitive: DynPrimitive + Debug + Send + Sync + 'static {
     ///
     /// `cts` has an entry per output, None for zero, and at least one that is not; `needs_grad` says which gradients are
     /// used. A cotangent has the shape and dtype of what it is the gradient of.
-    fn vjp(&self, _residuals: &Residuals, _cts: Cotangents, _needs_grad: &[bool]) -> Result<Grads> {
-        Err(Error::NotDifferentiable { op: self.name(), message: String::new() })
+    fn vjp(&self, residuals: &Residuals, cts: Cotangents, needs_grad: &[bool]) -> Result<Grads> {
+        match self.op() {
+            Op::Custom => decompose::vjp(self.as_dyn(), residuals, cts, needs_grad),
+            _ => Err(Error::NotDifferentiable { op: self.name(), message: String::new() }),
+        }
     }
 
     /// The operation over a whole batch. Mapped arguments have the batch axis in front; says which outputs have it.
-    fn batch(&self, axis: &Axis, args: Args, mapped: &[bool]) -> Result<(Outs, Outs<bool>)>;
+    fn batch(&self, axis: &Axis, args: Args, mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
+        decompose::batch(self.to_arc(), axis, args, mapped)
+    }
 
     /// Forward pass and pullback at once; overridden where a primitive is not "bind, then `vjp`".
     fn vjp_fwd(&self, args: Args, needs_grad: &[bool]) -> Result<(Outs, Pullback)> {
@@ -74,10 +95,10 @@ pub trait Primitive: DynPrimitive + Debug + Send + Sync + 'static {
         Ok((outs, Box::new(move |cts| primitive.vjp(&residuals, cts, &needs_grad))))
     }
 
-    /// The floating-point operations of one application: one for each element of the outputs, unless a primitive knows
-    /// better.
+    /// The floating-point operations of one application, where they are others than its [`Op`] says: those of the programs
+    /// within, none where elements are only moved, or else one for each element of the outputs.
     fn flops(&self, _args: &[&Aval], outs: &[&Aval]) -> u64 {
-        outs.iter().fold(0, |sum: u64, out| sum.saturating_add(out.size() as u64))
+        self.op().flops(outs)
     }
 
     /// The named axes the operation talks over: their `vmap`s must see it even when no argument is mapped.
@@ -85,46 +106,15 @@ pub trait Primitive: DynPrimitive + Debug + Send + Sync + 'static {
         &[]
     }
 
-    /// The program a call stands for; staging inlines it.
-    fn subgraph(&self) -> Option<&Graph> {
-        None
-    }
-
-    /// What may stand in place of this equation, given what is known of its arguments.
-    fn simplify(&self, _args: &[Match<'_>]) -> Option<Rewrite> {
-        None
-    }
-
-    /// Whether it takes no longer to read what argument `i` is made from than the argument itself.
+    /// The program whose equations staging takes over in place of this one.
     ///
-    /// A rewrite that reads beneath an argument ([`Operand::Inner`](crate::core::rewrite::Operand)) where that does take longer is for
-    /// arguments that nobody else needs ([`Match::is_shared`]): many readers would repeat what one step does for all.
-    fn reads_beneath(&self, _args: &[Match<'_>], _i: usize) -> bool {
-        false
-    }
-
-    /// How it fits into a fused kernel, if it does.
-    fn fusible(&self) -> Option<Fusible> {
+    /// A program that stays one equation is known by `op` alone: see [`Op::subgraphs`].
+    fn inline(&self) -> Option<&Graph> {
         None
     }
 
-    /// The kernel for arguments and an output of these shapes, if it reads and writes nothing but their numbers.
-    ///
-    /// What depends on shapes alone is found out once, here, and not at every run.
-    fn specialize(&self, _args: &[&Aval], _out: &Aval) -> Option<Box<dyn Kernel>> {
-        None
-    }
-
-    /// The same operation where the first argument and the output have so many examples, along their first axes; none unless
-    /// it computes each example of the output from that of the first argument, and from the other arguments, and gives the
-    /// same bits for any number of them. Operations that
-    /// do so whatever shapes they meet need no such rule.
-    fn with_batch_size(&self, _count: usize) -> Option<Arc<dyn Primitive>> {
-        None
-    }
-
-    /// The number all elements of the output have, if the arguments say so.
-    fn splat(&self, _args: &[Match<'_>]) -> Option<f64> {
+    /// Its half for the CPU, if it has one; else it decomposes there as well.
+    fn cpu(&self) -> Option<&dyn CpuRules> {
         None
     }
 }
@@ -181,6 +171,13 @@ impl Residual {
         if value { Residual::Value(tensor.clone()) } else { Residual::Aval(tensor.aval().clone()) }
     }
 
+    fn map(&self, value: impl Fn(&Tensor) -> Tensor, aval: impl Fn(&Aval) -> Aval) -> Residual {
+        match self {
+            Residual::Value(tensor) => Residual::Value(value(tensor)),
+            Residual::Aval(shape) => Residual::Aval(aval(shape)),
+        }
+    }
+
     fn value(&self) -> &Tensor {
         match self {
             Residual::Value(tensor) => tensor,
@@ -217,6 +214,30 @@ impl Residuals {
     /// Shape and dtype of output `i`.
     pub fn out_aval(&self, i: usize) -> &Aval {
         self.outs[i].aval()
+    }
+
+    /// The same for other values: what becomes of those of arguments and outputs, and of shapes where they are all there is.
+    pub(crate) fn map(
+        &self,
+        arg: impl Fn(usize, &Tensor) -> Tensor,
+        out: impl Fn(usize, &Tensor) -> Tensor,
+        arg_aval: impl Fn(usize, &Aval) -> Aval,
+        out_aval: impl Fn(usize, &Aval) -> Aval,
+    ) -> Residuals {
+        Residuals {
+            args: self
+                .args
+                .iter()
+                .enumerate()
+                .map(|(i, x)| x.map(|x| arg(i, x), |x| arg_aval(i, x)))
+                .collect(),
+            outs: self
+                .outs
+                .iter()
+                .enumerate()
+                .map(|(i, x)| x.map(|x| out(i, x), |x| out_aval(i, x)))
+                .collect(),
+        }
     }
 
     /// The number of arguments.

@@ -26,7 +26,7 @@ pub struct ProfiledStep {
     /// What it does: primitives, those of a fused kernel with their number.
     pub name: String,
     /// The path of the module that it comes from, or the line of the program.
-    pub place: String,
+    pub source: String,
     /// The shortest of the measured times.
     pub time: Duration,
     /// Floating-point operations.
@@ -51,7 +51,7 @@ impl fmt::Display for Profile {
                 format!("{:.1}", step.flops as f64 / seconds / 1e9),
                 format!("{:.1}", step.bytes as f64 / seconds / 1e9),
                 step.name.clone(),
-                step.place.clone(),
+                step.source.clone(),
             ]);
         }
         table.column_iter_mut().take(4).for_each(|column| column.set_cell_alignment(CellAlignment::Right));
@@ -66,9 +66,9 @@ impl fmt::Display for Profile {
 impl Profile {
     /// The time of all steps of a module and its submodules.
     pub fn time_in(&self, path: &str) -> Duration {
-        let inside = |place: &str| {
-            place.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        let inside = |source: &str| {
+            source.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
-        self.steps.iter().filter(|step| inside(&step.place)).map(|step| step.time).sum()
+        self.steps.iter().filter(|step| inside(&step.source)).map(|step| step.time).sum()
     }
 }

@@ -58,7 +58,7 @@ impl<'a> Match<'a> {
             return splat(array);
         }
         let eqn = &self.view.eqns[*self.view.made_by.get(&self.var)?];
-        eqn.primitive.splat(&known(&eqn.args, self.view))
+        eqn.primitive.cpu()?.splat(&known(&eqn.args, self.view))
     }
 
     /// The primitive that makes it, as its own type.
@@ -69,7 +69,7 @@ impl<'a> Match<'a> {
     /// Whether it is computed anyway, for somebody else.
     ///
     /// Who may read what it is made from instead repeats the work that makes it; that pays for one reader, not for many. See
-    /// [`Primitive::reads_beneath`].
+    /// [`CpuRules::reads_beneath`](crate::core::CpuRules::reads_beneath).
     pub fn is_shared(&self) -> bool {
         self.view.needed.get(self.var.index()).is_some_and(|&readers| readers > 1)
     }

@@ -2,6 +2,8 @@
 
 use crate::array::{Array, Aval};
 use crate::core::Tensor;
+use crate::core::cpu::{CpuRules, on_cpu};
+use crate::core::op::Op;
 use crate::core::primitive::{Args, Cotangents, Grads, Outs, Primitive, ResidualMask, Residuals};
 use crate::core::trace;
 use crate::core::trace::Axis;
@@ -23,16 +25,12 @@ impl Primitive for Barrier {
         "barrier"
     }
 
-    fn flops(&self, _args: &[&Aval], _outs: &[&Aval]) -> u64 {
-        0
-    }
-
     fn infer(&self, args: &[&Aval]) -> Result<Outs<Aval>> {
         Ok(args.iter().map(|&aval| aval.clone()).collect())
     }
 
-    fn eval(&self, args: Args<Array>, _outs: Outs<Aval>) -> Result<Outs<Array>> {
-        Ok(args.into_iter().collect())
+    fn op(&self) -> Op<'_> {
+        Op::Barrier
     }
 
     fn residuals(&self, _needs_grad: &[bool]) -> ResidualMask {
@@ -45,6 +43,14 @@ impl Primitive for Barrier {
 
     fn batch(&self, _axis: &Axis, args: Args, mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
         Ok((trace::bind(self, args)?, mapped.into()))
+    }
+
+    on_cpu!();
+}
+
+impl CpuRules for Barrier {
+    fn eval(&self, args: Args<Array>, _outs: Outs<Aval>) -> Result<Outs<Array>> {
+        Ok(args.into_iter().collect())
     }
 }
 

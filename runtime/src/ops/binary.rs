@@ -3,7 +3,8 @@
 use smallvec::smallvec;
 
 use crate::array::{Array, Aval, DType};
-use crate::core::cpu::Fusible;
+use crate::core::cpu::{CpuRules, on_cpu};
+use crate::core::op::Op;
 use crate::core::primitive::{Args, Cotangents, Grads, Outs, Primitive, ResidualMask, Residuals};
 use crate::core::rewrite::{Match, Operand, Rewrite};
 use crate::core::trace::{Axis, bind1};
@@ -110,8 +111,8 @@ impl Primitive for Binary {
         Ok(smallvec![out])
     }
 
-    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
-        Ok(smallvec![arrays::elementwise::<2>(self.code(), unpack(args), only(outs))])
+    fn op(&self) -> Op<'_> {
+        Op::Elementwise(self.code())
     }
 
     fn residuals(&self, needs_grad: &[bool]) -> ResidualMask {
@@ -175,8 +176,12 @@ impl Primitive for Binary {
         Ok((smallvec![bind1(self, align(args, mapped)?)?], smallvec![true]))
     }
 
-    fn fusible(&self) -> Option<Fusible> {
-        Some(Fusible::Elementwise(self.code()))
+    on_cpu!();
+}
+
+impl CpuRules for Binary {
+    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
+        Ok(smallvec![arrays::elementwise::<2>(self.code(), unpack(args), only(outs))])
     }
 
     fn simplify(&self, args: &[Match<'_>]) -> Option<Rewrite> {

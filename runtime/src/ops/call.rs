@@ -7,6 +7,8 @@ use super::{batch_all, convert, prepend, zeros_of};
 use crate::array::{Array, Aval};
 use crate::backend::cpu::Program;
 use crate::core::Tensor;
+use crate::core::cpu::{CpuRules, on_cpu};
+use crate::core::op::Op;
 use crate::core::primitive::{Args, Outs, Primitive, Pullback};
 use crate::core::trace;
 use crate::core::trace::batch::Batch;
@@ -210,8 +212,8 @@ impl Primitive for Call {
         Ok(self.0.graph.outs.iter().map(|&var| self.0.graph.aval(var).clone()).collect())
     }
 
-    fn eval(&self, args: Args<Array>, _outs: Outs<Aval>) -> Result<Outs<Array>> {
-        Ok(self.run(args)?.into())
+    fn op(&self) -> Op<'_> {
+        Op::Call(&self.0.graph)
     }
 
     fn vjp_fwd(&self, args: Args, needs_grad: &[bool]) -> Result<(Outs, Pullback)> {
@@ -243,8 +245,16 @@ impl Primitive for Call {
         &self.0.collectives
     }
 
-    fn subgraph(&self) -> Option<&Graph> {
+    fn inline(&self) -> Option<&Graph> {
         Some(&self.0.graph)
+    }
+
+    on_cpu!();
+}
+
+impl CpuRules for Call {
+    fn eval(&self, args: Args<Array>, _outs: Outs<Aval>) -> Result<Outs<Array>> {
+        Ok(self.run(args)?.into())
     }
 }
 

@@ -4,7 +4,8 @@ use smallvec::smallvec;
 
 use crate::array::{Array, Aval, DType};
 use crate::core::Tensor;
-use crate::core::cpu::Fusible;
+use crate::core::cpu::{CpuRules, on_cpu};
+use crate::core::op::Op;
 use crate::core::primitive::{Args, Cotangents, Grads, Outs, Primitive, ResidualMask, Residuals};
 use crate::core::rewrite::{Match, Operand, Rewrite};
 use crate::core::trace::{Axis, bind1};
@@ -29,12 +30,8 @@ impl Primitive for Cast {
         Ok(smallvec![Aval { shape: args[0].shape.clone(), dtype: self.dtype, weak: self.weak }])
     }
 
-    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
-        Ok(smallvec![arrays::elementwise::<1>(ScalarOp::Cast, unpack(args), only(outs))])
-    }
-
-    fn fusible(&self) -> Option<Fusible> {
-        Some(Fusible::Elementwise(ScalarOp::Cast))
+    fn op(&self) -> Op<'_> {
+        Op::Cast
     }
 
     fn residuals(&self, _needs_grad: &[bool]) -> ResidualMask {
@@ -47,6 +44,14 @@ impl Primitive for Cast {
 
     fn batch(&self, _axis: &Axis, args: Args, mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
         Ok((smallvec![bind1(self, args)?], mapped.into()))
+    }
+
+    on_cpu!();
+}
+
+impl CpuRules for Cast {
+    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
+        Ok(smallvec![arrays::elementwise::<1>(ScalarOp::Cast, unpack(args), only(outs))])
     }
 
     fn simplify(&self, args: &[Match<'_>]) -> Option<Rewrite> {
@@ -81,10 +86,6 @@ impl Primitive for Bitcast {
         "bitcast"
     }
 
-    fn flops(&self, _args: &[&Aval], _outs: &[&Aval]) -> u64 {
-        0
-    }
-
     fn infer(&self, args: &[&Aval]) -> Result<Outs<Aval>> {
         let found = || format!("{} to {}", args[0].dtype, self.0);
         if self.0 == DType::Bool && args[0].dtype != DType::Bool {
@@ -102,9 +103,8 @@ impl Primitive for Bitcast {
         Ok(smallvec![args[0].with_dtype(self.0)])
     }
 
-    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
-        let [x] = unpack(args);
-        Ok(smallvec![x.with_aval(only(outs))])
+    fn op(&self) -> Op<'_> {
+        Op::Bitcast
     }
 
     fn residuals(&self, _needs_grad: &[bool]) -> ResidualMask {
@@ -118,6 +118,15 @@ impl Primitive for Bitcast {
 
     fn batch(&self, _axis: &Axis, args: Args, mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
         Ok((smallvec![bind1(self, args)?], mapped.into()))
+    }
+
+    on_cpu!();
+}
+
+impl CpuRules for Bitcast {
+    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
+        let [x] = unpack(args);
+        Ok(smallvec![x.with_aval(only(outs))])
     }
 }
 
@@ -136,21 +145,12 @@ impl Primitive for StopGradient {
         "stop_gradient"
     }
 
-    fn flops(&self, _args: &[&Aval], _outs: &[&Aval]) -> u64 {
-        0
-    }
-
     fn infer(&self, args: &[&Aval]) -> Result<Outs<Aval>> {
         Ok(smallvec![args[0].clone()])
     }
 
-    fn eval(&self, args: Args<Array>, _outs: Outs<Aval>) -> Result<Outs<Array>> {
-        let [x] = unpack(args);
-        Ok(smallvec![x])
-    }
-
-    fn fusible(&self) -> Option<Fusible> {
-        Some(Fusible::Reshape)
+    fn op(&self) -> Op<'_> {
+        Op::StopGradient
     }
 
     fn residuals(&self, _needs_grad: &[bool]) -> ResidualMask {
@@ -163,6 +163,15 @@ impl Primitive for StopGradient {
 
     fn batch(&self, _axis: &Axis, args: Args, mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
         Ok((smallvec![bind1(self, args)?], mapped.into()))
+    }
+
+    on_cpu!();
+}
+
+impl CpuRules for StopGradient {
+    fn eval(&self, args: Args<Array>, _outs: Outs<Aval>) -> Result<Outs<Array>> {
+        let [x] = unpack(args);
+        Ok(smallvec![x])
     }
 }
 

@@ -3,7 +3,8 @@
 use smallvec::smallvec;
 
 use crate::array::{Array, Aval, DType};
-use crate::core::cpu::Fusible;
+use crate::core::cpu::{CpuRules, on_cpu};
+use crate::core::op::Op;
 use crate::core::primitive::{Args, Cotangents, Grads, Outs, Primitive, ResidualMask, Residuals};
 use crate::core::trace::{Axis, bind1};
 use crate::core::{Tensor, TensorLike};
@@ -52,12 +53,8 @@ impl Primitive for Compare {
         Ok(smallvec![infer_elementwise(self.name(), args)?.with_dtype(DType::Bool)])
     }
 
-    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
-        Ok(smallvec![arrays::elementwise::<2>(self.code(), unpack(args), only(outs))])
-    }
-
-    fn fusible(&self) -> Option<Fusible> {
-        Some(Fusible::Elementwise(self.code()))
+    fn op(&self) -> Op<'_> {
+        Op::Elementwise(self.code())
     }
 
     fn residuals(&self, _needs_grad: &[bool]) -> ResidualMask {
@@ -70,6 +67,14 @@ impl Primitive for Compare {
 
     fn batch(&self, _axis: &Axis, args: Args, mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
         Ok((smallvec![bind1(self, align(args, mapped)?)?], smallvec![true]))
+    }
+
+    on_cpu!();
+}
+
+impl CpuRules for Compare {
+    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
+        Ok(smallvec![arrays::elementwise::<2>(self.code(), unpack(args), only(outs))])
     }
 }
 

@@ -5,6 +5,8 @@ use smallvec::smallvec;
 use crate::array::dtype::dispatch_width;
 use crate::array::{Array, Aval, Shape, promote};
 use crate::core::Tensor;
+use crate::core::cpu::{CpuRules, on_cpu};
+use crate::core::op::Op;
 use crate::core::primitive::{Args, Cotangents, Grads, Outs, Primitive, ResidualMask, Residuals};
 use crate::core::rewrite::{Match, Operand, Rewrite};
 use crate::core::trace::{Axis, bind, bind1};
@@ -20,10 +22,6 @@ struct Concatenate(usize);
 impl Primitive for Concatenate {
     fn name(&self) -> &'static str {
         "concatenate"
-    }
-
-    fn flops(&self, _args: &[&Aval], _outs: &[&Aval]) -> u64 {
-        0
     }
 
     fn infer(&self, args: &[&Aval]) -> Result<Outs<Aval>> {
@@ -50,6 +48,41 @@ impl Primitive for Concatenate {
         Ok(smallvec![addressable("concatenate", out)?])
     }
 
+    fn op(&self) -> Op<'_> {
+        Op::Concatenate { axis: self.0 }
+    }
+
+    fn residuals(&self, _needs_grad: &[bool]) -> ResidualMask {
+        ResidualMask::NONE
+    }
+
+    fn vjp(&self, residuals: &Residuals, cts: Cotangents, needs_grad: &[bool]) -> Result<Grads> {
+        let ct = cotangent(cts);
+        let sizes: Shape = (0..residuals.arg_count()).map(|i| residuals.arg_aval(i).shape[self.0]).collect();
+        if needs_grad.iter().filter(|&&needed| needed).count() == 1 {
+            let mut at = 0;
+            return sizes
+                .iter()
+                .zip(needs_grad)
+                .map(|(&size, &needed)| {
+                    at += size;
+                    needed.then(|| slice::part(&ct, self.0, at - size, size)).transpose()
+                })
+                .collect();
+        }
+        let parts = parts(&ct, self.0, sizes)?;
+        Ok(parts.into_iter().zip(needs_grad).map(|(part, &needed)| needed.then_some(part)).collect())
+    }
+
+    fn batch(&self, axis: &Axis, args: Args, mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
+        let args = batch_all(axis.size, args, mapped)?;
+        Ok((smallvec![bind1(&Concatenate(self.0 + 1), args)?], smallvec![true]))
+    }
+
+    on_cpu!();
+}
+
+impl CpuRules for Concatenate {
     fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
         let out = only(outs);
         let block: usize = out.shape[self.0..].iter().product();
@@ -81,33 +114,6 @@ impl Primitive for Concatenate {
         }))])
     }
 
-    fn residuals(&self, _needs_grad: &[bool]) -> ResidualMask {
-        ResidualMask::NONE
-    }
-
-    fn vjp(&self, residuals: &Residuals, cts: Cotangents, needs_grad: &[bool]) -> Result<Grads> {
-        let ct = cotangent(cts);
-        let sizes: Shape = (0..residuals.arg_count()).map(|i| residuals.arg_aval(i).shape[self.0]).collect();
-        if needs_grad.iter().filter(|&&needed| needed).count() == 1 {
-            let mut at = 0;
-            return sizes
-                .iter()
-                .zip(needs_grad)
-                .map(|(&size, &needed)| {
-                    at += size;
-                    needed.then(|| slice::part(&ct, self.0, at - size, size)).transpose()
-                })
-                .collect();
-        }
-        let parts = parts(&ct, self.0, sizes)?;
-        Ok(parts.into_iter().zip(needs_grad).map(|(part, &needed)| needed.then_some(part)).collect())
-    }
-
-    fn batch(&self, axis: &Axis, args: Args, mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
-        let args = batch_all(axis.size, args, mapped)?;
-        Ok((smallvec![bind1(&Concatenate(self.0 + 1), args)?], smallvec![true]))
-    }
-
     fn simplify(&self, args: &[Match<'_>]) -> Option<Rewrite> {
         (args.len() == 1).then_some(Rewrite::Value(Operand::Arg(0)))
     }
@@ -137,10 +143,6 @@ impl Primitive for Split {
         "split"
     }
 
-    fn flops(&self, _args: &[&Aval], _outs: &[&Aval]) -> u64 {
-        0
-    }
-
     fn infer(&self, args: &[&Aval]) -> Result<Outs<Aval>> {
         let shape = &args[0].shape;
         let total = self.sizes.iter().try_fold(0usize, |total, &size| total.checked_add(size));
@@ -156,16 +158,8 @@ impl Primitive for Split {
         Ok(self.sizes.iter().map(part).collect())
     }
 
-    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
-        let [x] = unpack(args);
-        let strides = slice::strides_of(x.shape());
-        let mut start = 0;
-        let part = |out: Aval| {
-            let from = start * strides[self.axis];
-            start += out.shape[self.axis];
-            slice::walked(&x, from, strides.iter().map(|&stride| [stride as isize]), out)
-        };
-        Ok(outs.into_iter().map(part).collect())
+    fn op(&self) -> Op<'_> {
+        Op::Split { axis: self.axis, sizes: &self.sizes }
     }
 
     fn residuals(&self, _needs_grad: &[bool]) -> ResidualMask {
@@ -184,6 +178,22 @@ impl Primitive for Split {
     fn batch(&self, _axis: &Axis, args: Args, _mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
         let outs = bind(&Split { axis: self.axis + 1, sizes: self.sizes.clone() }, args)?;
         Ok((outs, smallvec![true; self.sizes.len()]))
+    }
+
+    on_cpu!();
+}
+
+impl CpuRules for Split {
+    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
+        let [x] = unpack(args);
+        let strides = slice::strides_of(x.shape());
+        let mut start = 0;
+        let part = |out: Aval| {
+            let from = start * strides[self.axis];
+            start += out.shape[self.axis];
+            slice::walked(&x, from, strides.iter().map(|&stride| [stride as isize]), out)
+        };
+        Ok(outs.into_iter().map(part).collect())
     }
 }
 

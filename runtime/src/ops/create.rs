@@ -5,7 +5,8 @@ use smallvec::smallvec;
 use crate::array::dtype::dispatch;
 use crate::array::{Array, Aval, DType};
 use crate::core::Tensor;
-use crate::core::cpu::Kernel;
+use crate::core::cpu::{CpuRules, Kernel, on_cpu};
+use crate::core::op::Op;
 use crate::core::primitive::{Args, Outs, Primitive};
 use crate::core::rewrite::Match;
 use crate::core::trace::{Axis, bind1};
@@ -32,14 +33,22 @@ impl Primitive for Full {
         "full"
     }
 
-    fn flops(&self, _args: &[&Aval], _outs: &[&Aval]) -> u64 {
-        0
-    }
-
     fn infer(&self, _args: &[&Aval]) -> Result<Outs<Aval>> {
         Ok(smallvec![addressable("full", self.aval.clone())?])
     }
 
+    fn op(&self) -> Op<'_> {
+        Op::Full(self.value)
+    }
+
+    fn batch(&self, _axis: &Axis, args: Args, _mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
+        Ok((smallvec![bind1(self, args)?], smallvec![false]))
+    }
+
+    on_cpu!();
+}
+
+impl CpuRules for Full {
     fn eval(&self, _args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
         let out = only(outs);
         if self.value == 0.0 && self.value.is_sign_positive() {
@@ -61,10 +70,6 @@ impl Primitive for Full {
                 threads::split(out, 1, 1, |_, piece| piece.fill(value));
             })
         }))
-    }
-
-    fn batch(&self, _axis: &Axis, args: Args, _mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
-        Ok((smallvec![bind1(self, args)?], smallvec![false]))
     }
 
     fn splat(&self, _args: &[Match<'_>]) -> Option<f64> {
@@ -90,10 +95,6 @@ impl Primitive for Iota {
         "iota"
     }
 
-    fn flops(&self, _args: &[&Aval], _outs: &[&Aval]) -> u64 {
-        0
-    }
-
     fn infer(&self, _args: &[&Aval]) -> Result<Outs<Aval>> {
         if self.axis >= self.aval.rank() {
             return Err(Error::shape(
@@ -108,6 +109,18 @@ impl Primitive for Iota {
         Ok(smallvec![addressable("iota", self.aval.clone())?])
     }
 
+    fn op(&self) -> Op<'_> {
+        Op::Iota { axis: self.axis }
+    }
+
+    fn batch(&self, _axis: &Axis, args: Args, _mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
+        Ok((smallvec![bind1(self, args)?], smallvec![false]))
+    }
+
+    on_cpu!();
+}
+
+impl CpuRules for Iota {
     fn eval(&self, _args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
         let out = only(outs);
         let (size, inner) = (out.shape[self.axis], out.shape[self.axis + 1..].iter().product::<usize>());
@@ -118,10 +131,6 @@ impl Primitive for Iota {
                 }
             });
         }))])
-    }
-
-    fn batch(&self, _axis: &Axis, args: Args, _mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
-        Ok((smallvec![bind1(self, args)?], smallvec![false]))
     }
 }
 

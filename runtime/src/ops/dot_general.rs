@@ -10,25 +10,14 @@ use super::{addressable, cotangent, only, unpack};
 use crate::array::dtype::dispatch;
 use crate::array::{Array, Aval, DType, Shape};
 use crate::core::Tensor;
-use crate::core::cpu::Kernel;
+use crate::core::cpu::{CpuRules, Kernel, on_cpu};
+use crate::core::op::{DotDimensions, Op};
 use crate::core::primitive::{Args, Cotangents, Grads, Outs, Primitive, ResidualMask, Residuals};
 use crate::core::rewrite::{Match, Operand, Rewrite};
 use crate::core::trace::{Axis, bind1};
 use crate::error::{Error, Result};
 use crate::kernels::matmul::{self, matmul, matmul_then};
 use crate::scalar::number::Number;
-
-/// Which dimensions of two operands belong together, pairwise in order.
-///
-/// The result has the batch dimensions, then what is left of the left operand, then what is left of the right one. Its
-/// gradients are contractions of the same kind, so nothing is transposed by copying on the way back.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct DotDimensions {
-    /// Summed over: dimensions of the left and of the right operand.
-    pub contracting: (Shape, Shape),
-    /// Carried along: dimensions of the left and of the right operand.
-    pub batch: (Shape, Shape),
-}
 
 #[derive(Clone, PartialEq)]
 struct DotGeneral(DotDimensions);
@@ -91,23 +80,8 @@ impl Primitive for DotGeneral {
         Ok(smallvec![addressable("dot_general", out)?])
     }
 
-    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
-        let ([lhs, rhs], out) = (unpack(args), only(outs));
-        let Order { lf, lc, rc, rf, sizes, batch } = self.order(lhs.shape(), rhs.shape());
-        let (lb, rb) = &self.0.batch;
-        let (l, r) = (Side::new(lhs, lb, &lf, &lc), Side::new(rhs, rb, &rc, &rf));
-        Ok(smallvec![match out.dtype {
-            DType::Bool => unreachable!("`infer` refuses booleans"),
-            dtype => dispatch!(dtype, T => product::<T>(&batch, sizes, &l, &r, out)),
-        }])
-    }
-
-    fn specialize(&self, args: &[&Aval], out: &Aval) -> Option<Box<dyn Kernel>> {
-        let (lhs, rhs) = (&args[0].shape[..], &args[1].shape[..]);
-        let Order { lf, lc, rc, rf, sizes, batch } = self.order(lhs, rhs);
-        let (lb, rb) = &self.0.batch;
-        let (left, right) = (Lines::new(lhs, lb, &lf, &lc)?, Lines::new(rhs, rb, &rc, &rf)?);
-        Some(Box::new(Product { sizes, batch, sides: [left, right], dtype: out.dtype }))
+    fn op(&self) -> Op<'_> {
+        Op::DotGeneral(&self.0)
     }
 
     fn residuals(&self, needs_grad: &[bool]) -> ResidualMask {
@@ -167,6 +141,29 @@ impl Primitive for DotGeneral {
         let out = bind1(&DotGeneral(dimensions), [lhs, rhs])?;
         let front = moved(out.rank(), at, 0);
         Ok((smallvec![permuted(&out, front)?], smallvec![true]))
+    }
+
+    on_cpu!();
+}
+
+impl CpuRules for DotGeneral {
+    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
+        let ([lhs, rhs], out) = (unpack(args), only(outs));
+        let Order { lf, lc, rc, rf, sizes, batch } = self.order(lhs.shape(), rhs.shape());
+        let (lb, rb) = &self.0.batch;
+        let (l, r) = (Side::new(lhs, lb, &lf, &lc), Side::new(rhs, rb, &rc, &rf));
+        Ok(smallvec![match out.dtype {
+            DType::Bool => unreachable!("`infer` refuses booleans"),
+            dtype => dispatch!(dtype, T => product::<T>(&batch, sizes, &l, &r, out)),
+        }])
+    }
+
+    fn specialize(&self, args: &[&Aval], out: &Aval) -> Option<Box<dyn Kernel>> {
+        let (lhs, rhs) = (&args[0].shape[..], &args[1].shape[..]);
+        let Order { lf, lc, rc, rf, sizes, batch } = self.order(lhs, rhs);
+        let (lb, rb) = &self.0.batch;
+        let (left, right) = (Lines::new(lhs, lb, &lf, &lc)?, Lines::new(rhs, rb, &rc, &rf)?);
+        Some(Box::new(Product { sizes, batch, sides: [left, right], dtype: out.dtype }))
     }
 
     /// A transposed operand is contracted as it lies, if the order of what is left of it stays, and nobody else needs it or it

@@ -5,11 +5,12 @@
 use smallvec::smallvec;
 
 use super::gather::gather;
-use super::scatter::{self, Kind};
+use super::scatter;
 use super::slice::{strides_of, walked};
-use super::windows::{Outside, Windows};
 use crate::array::dtype::dispatch_width;
 use crate::array::{Array, Aval, DType, Shape};
+use crate::core::cpu::{CpuRules, on_cpu};
+use crate::core::op::{GatherDimensions, Op, Outside, ScatterOp};
 use crate::core::primitive::{Args, Cotangents, Grads, Outs, Primitive, ResidualMask, Residuals};
 use crate::core::trace::{Axis, bind1};
 use crate::core::{Tensor, TensorLike};
@@ -27,20 +28,13 @@ impl Primitive for DynamicSlice {
         "dynamic_slice"
     }
 
-    fn flops(&self, _args: &[&Aval], _outs: &[&Aval]) -> u64 {
-        0
-    }
-
     fn infer(&self, args: &[&Aval]) -> Result<Outs<Aval>> {
         check(self.name(), args[0], &self.0, &args[1..])?;
         Ok(smallvec![args[0].with_shape(self.0.clone())])
     }
 
-    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
-        let (x, out) = (&args[0], only(outs));
-        let start = start(x.shape(), &self.0, &args[1..]);
-        let strides = strides_of(x.shape());
-        Ok(smallvec![walked(x, start, strides.iter().map(|&stride| [stride as isize]), out)])
+    fn op(&self) -> Op<'_> {
+        Op::DynamicSlice { sizes: &self.0 }
     }
 
     fn residuals(&self, _needs_grad: &[bool]) -> ResidualMask {
@@ -66,6 +60,17 @@ impl Primitive for DynamicSlice {
         args.insert(1, 0i32.into());
         Ok((smallvec![bind1(&DynamicSlice(prepend(axis.size, &self.0)), args)?], smallvec![true]))
     }
+
+    on_cpu!();
+}
+
+impl CpuRules for DynamicSlice {
+    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
+        let (x, out) = (&args[0], only(outs));
+        let start = start(x.shape(), &self.0, &args[1..]);
+        let strides = strides_of(x.shape());
+        Ok(smallvec![walked(x, start, strides.iter().map(|&stride| [stride as isize]), out)])
+    }
 }
 
 impl std::fmt::Debug for DynamicSlice {
@@ -83,10 +88,6 @@ impl Primitive for DynamicUpdateSlice {
         "dynamic_update_slice"
     }
 
-    fn flops(&self, _args: &[&Aval], _outs: &[&Aval]) -> u64 {
-        0
-    }
-
     fn infer(&self, args: &[&Aval]) -> Result<Outs<Aval>> {
         let (x, update) = (args[0], args[1]);
         if x.dtype != update.dtype {
@@ -97,19 +98,8 @@ impl Primitive for DynamicUpdateSlice {
         Ok(smallvec![Aval { weak: x.weak && update.weak, ..x.clone() }])
     }
 
-    fn eval(&self, mut args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
-        let (x, out) = (args.remove(0), only(outs));
-        let part = &args[0];
-        if part.size() == 0 {
-            return Ok(smallvec![x.with_aval(out)]);
-        }
-        let start = start(x.shape(), part.shape(), &args[1..]);
-        let strides = strides_of(x.shape());
-        let dims = part.shape().iter().zip(&strides).map(|(&size, &stride)| (size, [0, stride as isize]));
-        let layout = Strided::new(dims);
-        Ok(smallvec![dispatch_width!(out.dtype, T => scatter::update(x, out, |out: &mut [T]| {
-            strided::scatter(&layout, part.data::<T>(), &[start], out, |out, u| *out = u);
-        }))])
+    fn op(&self) -> Op<'_> {
+        Op::DynamicUpdateSlice
     }
 
     fn residuals(&self, needs_grad: &[bool]) -> ResidualMask {
@@ -136,12 +126,31 @@ impl Primitive for DynamicUpdateSlice {
         let out = if mapped[2..].contains(&true) {
             let positions = positions(axis.size, starts, &mapped[2..])?;
             let windows = windows(&whole[1].shape()[1..]).batched(axis.size, true, true);
-            scatter::scatter(Kind::Set, &whole[0], &positions, &whole[1], windows, true)?
+            scatter::scatter(ScatterOp::Set, &whole[0], &positions, &whole[1], windows, true)?
         } else {
             let starts = std::iter::once(0i32.into()).chain(starts.iter().cloned());
             bind1(self, whole.into_iter().chain(starts))?
         };
         Ok((smallvec![out], smallvec![true]))
+    }
+
+    on_cpu!();
+}
+
+impl CpuRules for DynamicUpdateSlice {
+    fn eval(&self, mut args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
+        let (x, out) = (args.remove(0), only(outs));
+        let part = &args[0];
+        if part.size() == 0 {
+            return Ok(smallvec![x.with_aval(out)]);
+        }
+        let start = start(x.shape(), part.shape(), &args[1..]);
+        let strides = strides_of(x.shape());
+        let dims = part.shape().iter().zip(&strides).map(|(&size, &stride)| (size, [0, stride as isize]));
+        let layout = Strided::new(dims);
+        Ok(smallvec![dispatch_width!(out.dtype, T => scatter::update(x, out, |out: &mut [T]| {
+            strided::scatter(&layout, part.data::<T>(), &[start], out, |out, u| *out = u);
+        }))])
     }
 }
 
@@ -174,14 +183,14 @@ fn start(shape: &[usize], sizes: &[usize], starts: &[Array]) -> usize {
 }
 
 /// The same part as a window of a gather.
-fn windows(sizes: &[usize]) -> Windows {
-    Windows {
-        offset: (0..sizes.len()).collect(),
-        collapsed: Shape::new(),
-        indexed: (0..sizes.len()).collect(),
-        paired: Shape::new(),
-        indices_paired: Shape::new(),
-        sizes: sizes.into(),
+fn windows(sizes: &[usize]) -> GatherDimensions {
+    GatherDimensions {
+        offset_dims: (0..sizes.len()).collect(),
+        collapsed_slice_dims: Shape::new(),
+        start_index_map: (0..sizes.len()).collect(),
+        operand_batching_dims: Shape::new(),
+        start_indices_batching_dims: Shape::new(),
+        slice_sizes: sizes.into(),
         wrap: true,
         outside: Outside::Clip,
     }

@@ -6,7 +6,8 @@ use smallvec::smallvec;
 
 use super::binary::Binary;
 use crate::array::{Array, Aval, DType};
-use crate::core::cpu::Fusible;
+use crate::core::cpu::{CpuRules, on_cpu};
+use crate::core::op::Op;
 use crate::core::primitive::{Args, Cotangents, Grads, Outs, Primitive, ResidualMask, Residuals};
 use crate::core::rewrite::{Match, Operand, Rewrite};
 use crate::core::trace::{Axis, bind1};
@@ -33,12 +34,8 @@ impl Primitive for MulAdd {
         Ok(smallvec![infer_elementwise("mul_add", args)?])
     }
 
-    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
-        Ok(smallvec![arrays::elementwise::<3>(ScalarOp::MulAdd, unpack(args), only(outs))])
-    }
-
-    fn fusible(&self) -> Option<Fusible> {
-        Some(Fusible::Elementwise(ScalarOp::MulAdd))
+    fn op(&self) -> Op<'_> {
+        Op::Elementwise(ScalarOp::MulAdd)
     }
 
     fn residuals(&self, needs_grad: &[bool]) -> ResidualMask {
@@ -59,6 +56,14 @@ impl Primitive for MulAdd {
 
     fn batch(&self, _axis: &Axis, args: Args, mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
         Ok((smallvec![bind1(self, align(args, mapped)?)?], smallvec![true]))
+    }
+
+    on_cpu!();
+}
+
+impl CpuRules for MulAdd {
+    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
+        Ok(smallvec![arrays::elementwise::<3>(ScalarOp::MulAdd, unpack(args), only(outs))])
     }
 
     fn simplify(&self, args: &[Match<'_>]) -> Option<Rewrite> {

@@ -6,11 +6,11 @@
 
 use smallvec::smallvec;
 
-use super::scatter::{self, Kind};
-use super::windows::{Outside, Windows};
+use super::scatter;
 use crate::array::dtype::dispatch_width;
 use crate::array::{Array, Aval, DType, Shape};
-use crate::core::cpu::Kernel;
+use crate::core::cpu::{CpuRules, Kernel, on_cpu};
+use crate::core::op::{GatherDimensions, Op, Outside, ScatterOp};
 use crate::core::primitive::{Args, Cotangents, Grads, Outs, Primitive, ResidualMask, Residuals};
 use crate::core::trace::{Axis, bind1};
 use crate::core::{Tensor, TensorLike};
@@ -21,15 +21,11 @@ use crate::ops::{addressable, axis_of, broadcast_shapes, cotangent, only, scalar
 
 /// Copies windows of the first argument, where the second says.
 #[derive(Clone, PartialEq)]
-struct Gather(Windows);
+struct Gather(GatherDimensions);
 
 impl Primitive for Gather {
     fn name(&self) -> &'static str {
         "gather"
-    }
-
-    fn flops(&self, _args: &[&Aval], _outs: &[&Aval]) -> u64 {
-        0
     }
 
     fn infer(&self, args: &[&Aval]) -> Result<Outs<Aval>> {
@@ -37,6 +33,39 @@ impl Primitive for Gather {
         Ok(smallvec![addressable("gather", args[0].with_shape(shape))?])
     }
 
+    fn op(&self) -> Op<'_> {
+        Op::Gather(&self.0)
+    }
+
+    fn residuals(&self, _needs_grad: &[bool]) -> ResidualMask {
+        ResidualMask::args([1])
+    }
+
+    fn vjp(&self, residuals: &Residuals, cts: Cotangents, needs_grad: &[bool]) -> Result<Grads> {
+        if !needs_grad[0] {
+            return Ok(smallvec![None, None]);
+        }
+        let zeros = zeros_of(residuals.arg_aval(0))?;
+        let dx = scatter::scatter(
+            ScatterOp::Add,
+            &zeros,
+            residuals.arg(1),
+            &cotangent(cts),
+            self.0.transposed(),
+            false,
+        )?;
+        Ok(smallvec![Some(dx), None])
+    }
+
+    fn batch(&self, axis: &Axis, args: Args, mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
+        let windows = self.0.batched(axis.size, mapped[0], mapped[1]);
+        Ok((smallvec![bind1(&Gather(windows), args)?], smallvec![true]))
+    }
+
+    on_cpu!();
+}
+
+impl CpuRules for Gather {
     fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
         let ([x, indices], out) = (unpack(args), only(outs));
         if out.size() == 0 {
@@ -65,31 +94,6 @@ impl Primitive for Gather {
             });
         }))
     }
-
-    fn residuals(&self, _needs_grad: &[bool]) -> ResidualMask {
-        ResidualMask::args([1])
-    }
-
-    fn vjp(&self, residuals: &Residuals, cts: Cotangents, needs_grad: &[bool]) -> Result<Grads> {
-        if !needs_grad[0] {
-            return Ok(smallvec![None, None]);
-        }
-        let zeros = zeros_of(residuals.arg_aval(0))?;
-        let dx = scatter::scatter(
-            Kind::Add,
-            &zeros,
-            residuals.arg(1),
-            &cotangent(cts),
-            self.0.transposed(),
-            false,
-        )?;
-        Ok(smallvec![Some(dx), None])
-    }
-
-    fn batch(&self, axis: &Axis, args: Args, mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
-        let windows = self.0.batched(axis.size, mapped[0], mapped[1]);
-        Ok((smallvec![bind1(&Gather(windows), args)?], smallvec![true]))
-    }
 }
 
 impl Gather {
@@ -112,7 +116,7 @@ impl std::fmt::Debug for Gather {
 }
 
 #[track_caller]
-pub(crate) fn gather(x: &Tensor, indices: &Tensor, windows: Windows) -> Result<Tensor> {
+pub(crate) fn gather(x: &Tensor, indices: &Tensor, windows: GatherDimensions) -> Result<Tensor> {
     bind1(&Gather(windows), [x.clone(), indices.clone()])
 }
 
@@ -134,7 +138,7 @@ fn take(x: &Tensor, indices: &Tensor, axis: isize, outside: Outside) -> Result<T
         let shape: Shape = [&x.shape()[..axis], indices.shape(), &x.shape()[axis + 1..]].concat().into();
         return zeros_of(&x.aval().with_shape(shape));
     }
-    let windows = Windows::along(x.shape(), axis, indices.rank(), outside);
+    let windows = GatherDimensions::along(x.shape(), axis, indices.rank(), outside);
     gather(x, &positions(indices)?, windows)
 }
 
@@ -215,7 +219,7 @@ impl Tensor {
         let indices = indices.operand()?;
         let axis = axis_of("take_along_axis", axis, self.rank())?;
         let (windows, positions) =
-            Windows::paired_along("take_along_axis", self.shape(), axis, indices.shape())?;
+            GatherDimensions::batching_along("take_along_axis", self.shape(), axis, indices.shape())?;
         if self.shape()[axis] == 0 && indices.dtype().is_integer() {
             // From an axis without elements JAX reads zeros.
             let mut others: Shape = self.shape().into();
@@ -251,13 +255,13 @@ impl Tensor {
             let found = format!("positions of {depth} for shape {:?}", self.shape());
             return Err(Error::shape("gather_nd", found, "positions no longer than the rank"));
         }
-        let windows = Windows {
-            offset: (front..front + rank - depth).collect(),
-            collapsed: (0..depth).collect(),
-            indexed: (0..depth).collect(),
-            paired: Shape::new(),
-            indices_paired: Shape::new(),
-            sizes: (0..rank).map(|axis| if axis < depth { 1 } else { self.shape()[axis] }).collect(),
+        let windows = GatherDimensions {
+            offset_dims: (front..front + rank - depth).collect(),
+            collapsed_slice_dims: (0..depth).collect(),
+            start_index_map: (0..depth).collect(),
+            operand_batching_dims: Shape::new(),
+            start_indices_batching_dims: Shape::new(),
+            slice_sizes: (0..rank).map(|axis| if axis < depth { 1 } else { self.shape()[axis] }).collect(),
             wrap: true,
             outside: Outside::Invalid,
         };

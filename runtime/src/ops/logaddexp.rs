@@ -3,7 +3,8 @@
 use smallvec::smallvec;
 
 use crate::array::{Array, Aval};
-use crate::core::cpu::Fusible;
+use crate::core::cpu::{CpuRules, on_cpu};
+use crate::core::op::Op;
 use crate::core::primitive::{Args, Cotangents, Grads, Outs, Primitive, ResidualMask, Residuals};
 use crate::core::trace::{Axis, bind1};
 use crate::core::{Tensor, TensorLike};
@@ -31,12 +32,8 @@ impl Primitive for LogAddExp {
         Ok(smallvec![out])
     }
 
-    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
-        Ok(smallvec![arrays::elementwise::<2>(ScalarOp::LogAddExp, unpack(args), only(outs))])
-    }
-
-    fn fusible(&self) -> Option<Fusible> {
-        Some(Fusible::Elementwise(ScalarOp::LogAddExp))
+    fn op(&self) -> Op<'_> {
+        Op::Elementwise(ScalarOp::LogAddExp)
     }
 
     fn residuals(&self, _needs_grad: &[bool]) -> ResidualMask {
@@ -56,6 +53,14 @@ impl Primitive for LogAddExp {
 
     fn batch(&self, _axis: &Axis, args: Args, mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
         Ok((smallvec![bind1(self, align(args, mapped)?)?], smallvec![true]))
+    }
+
+    on_cpu!();
+}
+
+impl CpuRules for LogAddExp {
+    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
+        Ok(smallvec![arrays::elementwise::<2>(ScalarOp::LogAddExp, unpack(args), only(outs))])
     }
 }
 

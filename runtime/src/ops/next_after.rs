@@ -7,6 +7,8 @@ use super::random_bits::no_gradient;
 use crate::array::dtype::dispatch_float;
 use crate::array::{Array, Aval};
 use crate::core::Tensor;
+use crate::core::cpu::{CpuRules, on_cpu};
+use crate::core::op::Op;
 use crate::core::primitive::{Args, Cotangents, Grads, Outs, Primitive, ResidualMask, Residuals};
 use crate::core::trace::{Axis, bind1};
 use crate::error::unwrap;
@@ -35,18 +37,26 @@ impl Primitive for NextAfter {
         Ok(smallvec![args[0].clone()])
     }
 
-    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
-        let ([x], out) = (unpack(args), only(outs));
-        Ok(smallvec![dispatch_float!(out.dtype, T => Array::build(out, |out: &mut [T]| match self {
-            NextAfter::Up => elementwise::map(x.data::<T>(), out, 1, T::up),
-            NextAfter::Down => elementwise::map(x.data::<T>(), out, 1, |x| -(-x).up()),
-        }))])
+    fn op(&self) -> Op<'_> {
+        Op::NextAfter { up: *self == NextAfter::Up }
     }
 
     no_gradient!();
 
     fn batch(&self, _axis: &Axis, args: Args, mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
         Ok((smallvec![bind1(self, args)?], mapped.into()))
+    }
+
+    on_cpu!();
+}
+
+impl CpuRules for NextAfter {
+    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
+        let ([x], out) = (unpack(args), only(outs));
+        Ok(smallvec![dispatch_float!(out.dtype, T => Array::build(out, |out: &mut [T]| match self {
+            NextAfter::Up => elementwise::map(x.data::<T>(), out, 1, T::up),
+            NextAfter::Down => elementwise::map(x.data::<T>(), out, 1, |x| -(-x).up()),
+        }))])
     }
 }
 

@@ -4,6 +4,8 @@ use smallvec::{SmallVec, smallvec};
 
 use crate::array::dtype::dispatch_width;
 use crate::array::{Array, Aval, DType, Shape};
+use crate::core::cpu::{CpuRules, on_cpu};
+use crate::core::op::{Op, PadAxis};
 use crate::core::primitive::{Args, Cotangents, Grads, Outs, Primitive, ResidualMask, Residuals};
 use crate::core::rewrite::{Match, Operand, Rewrite};
 use crate::core::trace::{Axis, bind1};
@@ -13,8 +15,7 @@ use crate::error::{Error, Result};
 use crate::kernels::strided;
 use crate::ops::{addressable, convert, cotangent, only, reduce, slice, unpack, zeros_of};
 
-/// Per axis: padding before, after, and between two elements; negative padding takes away.
-type Around = SmallVec<[(isize, isize, usize); 4]>;
+type Around = SmallVec<[PadAxis; 4]>;
 
 /// The second argument, a scalar, fills what the first leaves open.
 #[derive(Clone, PartialEq)]
@@ -23,10 +24,6 @@ struct Pad(Around);
 impl Primitive for Pad {
     fn name(&self) -> &'static str {
         "pad"
-    }
-
-    fn flops(&self, _args: &[&Aval], _outs: &[&Aval]) -> u64 {
-        0
     }
 
     fn infer(&self, args: &[&Aval]) -> Result<Outs<Aval>> {
@@ -54,14 +51,8 @@ impl Primitive for Pad {
         Ok(smallvec![addressable("pad", out)?])
     }
 
-    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
-        let ([x, value], out) = (unpack(args), only(outs));
-        let shape = out.shape.clone();
-        let axes: SmallVec<[(usize, isize, usize); 4]> =
-            x.shape().iter().zip(&self.0).map(|(&size, &(low, _, between))| (size, low, between)).collect();
-        Ok(smallvec![dispatch_width!(out.dtype, T => Array::build(out, |out: &mut [T]| {
-            strided::pad(x.data(), &axes, &shape, value.data()[0], out);
-        }))])
+    fn op(&self) -> Op<'_> {
+        Op::Pad(&self.0)
     }
 
     fn residuals(&self, _needs_grad: &[bool]) -> ResidualMask {
@@ -107,6 +98,20 @@ impl Primitive for Pad {
         let mut shape = Shape::from_elem(1, padding.rank() + 1);
         shape[0] = axis.size;
         Ok((smallvec![padding.try_select(value.try_reshape(&shape)?, inside)?], smallvec![true]))
+    }
+
+    on_cpu!();
+}
+
+impl CpuRules for Pad {
+    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
+        let ([x, value], out) = (unpack(args), only(outs));
+        let shape = out.shape.clone();
+        let axes: SmallVec<[(usize, isize, usize); 4]> =
+            x.shape().iter().zip(&self.0).map(|(&size, &(low, _, between))| (size, low, between)).collect();
+        Ok(smallvec![dispatch_width!(out.dtype, T => Array::build(out, |out: &mut [T]| {
+            strided::pad(x.data(), &axes, &shape, value.data()[0], out);
+        }))])
     }
 
     fn simplify(&self, _args: &[Match<'_>]) -> Option<Rewrite> {

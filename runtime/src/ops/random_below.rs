@@ -6,6 +6,8 @@ use super::random_bits::no_gradient;
 use super::{align, infer_elementwise, only, unpack};
 use crate::array::{Array, Aval, DType};
 use crate::core::Tensor;
+use crate::core::cpu::{CpuRules, on_cpu};
+use crate::core::op::Op;
 use crate::core::primitive::{Args, Cotangents, Grads, Outs, Primitive, ResidualMask, Residuals};
 use crate::core::trace::{Axis, bind1};
 use crate::error::{Error, Result};
@@ -31,6 +33,20 @@ impl Primitive for RandomBelow {
         }
     }
 
+    fn op(&self) -> Op<'_> {
+        Op::RandomBelow
+    }
+
+    no_gradient!();
+
+    fn batch(&self, _axis: &Axis, args: Args, mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
+        Ok((smallvec![bind1(self, align(args, mapped)?)?], smallvec![true]))
+    }
+
+    on_cpu!();
+}
+
+impl CpuRules for RandomBelow {
     fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
         let ([high, low, span], out) = (unpack(args), only(outs));
         let layout = Broadcast::new(&out.shape, [high.shape(), low.shape(), span.shape()]);
@@ -43,12 +59,6 @@ impl Primitive for RandomBelow {
                 elementwise::zip3(&layout, (high.data(), low.data(), span.data()), out, 40, below_u64);
             })
         }])
-    }
-
-    no_gradient!();
-
-    fn batch(&self, _axis: &Axis, args: Args, mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
-        Ok((smallvec![bind1(self, align(args, mapped)?)?], smallvec![true]))
     }
 }
 

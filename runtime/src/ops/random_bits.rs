@@ -7,6 +7,8 @@ use super::{addressable, batch_all, only, unpack};
 use crate::array::dtype::dispatch_float;
 use crate::array::{Array, Aval, DType, Shape};
 use crate::core::Tensor;
+use crate::core::cpu::{CpuRules, on_cpu};
+use crate::core::op::{Draw, Op};
 use crate::core::primitive::{Args, Cotangents, Grads, Outs, Primitive, ResidualMask, Residuals};
 use crate::core::trace::{Axis, bind1};
 use crate::error::{Error, Result};
@@ -15,15 +17,6 @@ use crate::kernels::threefry::{self, FromBlock};
 
 /// The rough cost of one element, in the units of [`threads::split`].
 const COST: usize = 8;
-
-/// What becomes of the bits.
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub(crate) enum Draw {
-    /// Integers of so many random bits; 16 are given as `U32`, and 64 as the `I64` of these bits.
-    Bits(u32),
-    /// Floats in [0, 1).
-    Unit(DType),
-}
 
 /// `draw` at each index of `shape`, for each key.
 #[derive(Clone, PartialEq)]
@@ -77,6 +70,20 @@ impl Primitive for RandomBits {
         Ok(smallvec![addressable(self.name(), Aval::unchecked(shape, dtype))?])
     }
 
+    fn op(&self) -> Op<'_> {
+        Op::RandomBits { draw: self.draw, shape: &self.shape }
+    }
+
+    no_gradient!();
+
+    fn batch(&self, _axis: &Axis, args: Args, mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
+        Ok((smallvec![bind1(self, args)?], mapped.into()))
+    }
+
+    on_cpu!();
+}
+
+impl CpuRules for RandomBits {
     fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
         let ([key], out) = (unpack(args), only(outs));
         let size = self.shape.iter().product();
@@ -87,12 +94,6 @@ impl Primitive for RandomBits {
             Draw::Bits(_) => fill::<u64>(&key, size, out),
             Draw::Unit(dtype) => dispatch_float!(dtype, T => fill::<T>(&key, size, out)),
         }])
-    }
-
-    no_gradient!();
-
-    fn batch(&self, _axis: &Axis, args: Args, mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
-        Ok((smallvec![bind1(self, args)?], mapped.into()))
     }
 }
 
@@ -157,17 +158,25 @@ impl Primitive for Split {
         Ok(smallvec![addressable(self.name(), Aval::unchecked(shape, DType::U32))?])
     }
 
-    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
-        let [key] = unpack(args);
-        Ok(smallvec![Array::build(only(outs), |out: &mut [u32]| {
-            rows(words(&key), self.0, out.as_chunks_mut::<2>().0, |key, row| threefry::bits(key, 0, row));
-        })])
+    fn op(&self) -> Op<'_> {
+        Op::RandomSplit(self.0)
     }
 
     no_gradient!();
 
     fn batch(&self, _axis: &Axis, args: Args, mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
         Ok((smallvec![bind1(self, args)?], mapped.into()))
+    }
+
+    on_cpu!();
+}
+
+impl CpuRules for Split {
+    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
+        let [key] = unpack(args);
+        Ok(smallvec![Array::build(only(outs), |out: &mut [u32]| {
+            rows(words(&key), self.0, out.as_chunks_mut::<2>().0, |key, row| threefry::bits(key, 0, row));
+        })])
     }
 }
 
@@ -198,6 +207,20 @@ impl Primitive for FoldIn {
         Ok(smallvec![args[0].with_dtype(DType::U32)])
     }
 
+    fn op(&self) -> Op<'_> {
+        Op::RandomFoldIn
+    }
+
+    no_gradient!();
+
+    fn batch(&self, axis: &Axis, args: Args, mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
+        Ok((smallvec![bind1(self, batch_all(axis.size, args, mapped)?)?], smallvec![true]))
+    }
+
+    on_cpu!();
+}
+
+impl CpuRules for FoldIn {
     fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
         let [key, data] = unpack(args);
         Ok(smallvec![Array::build(only(outs), |out: &mut [u32]| {
@@ -206,12 +229,6 @@ impl Primitive for FoldIn {
                 *out = threefry::fold_in(key, data);
             }
         })])
-    }
-
-    no_gradient!();
-
-    fn batch(&self, axis: &Axis, args: Args, mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
-        Ok((smallvec![bind1(self, batch_all(axis.size, args, mapped)?)?], smallvec![true]))
     }
 }
 

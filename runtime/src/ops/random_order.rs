@@ -7,6 +7,8 @@ use super::{addressable, only, unpack};
 use crate::array::memory;
 use crate::array::{Array, Aval, DType, Shape};
 use crate::core::Tensor;
+use crate::core::cpu::{CpuRules, on_cpu};
+use crate::core::op::Op;
 use crate::core::primitive::{Args, Cotangents, Grads, Outs, Primitive, ResidualMask, Residuals};
 use crate::core::trace::{Axis, bind1};
 use crate::error::{Error, Result};
@@ -37,6 +39,20 @@ impl Primitive for RandomOrder {
         Ok(smallvec![addressable(self.name(), Aval::unchecked(shape, DType::I32))?])
     }
 
+    fn op(&self) -> Op<'_> {
+        Op::RandomOrder { shape: &self.shape, axis: self.axis }
+    }
+
+    no_gradient!();
+
+    fn batch(&self, _axis: &Axis, args: Args, mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
+        Ok((smallvec![bind1(self, args)?], mapped.into()))
+    }
+
+    on_cpu!();
+}
+
+impl CpuRules for RandomOrder {
     fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
         let [key] = unpack(args);
         let size = self.shape.iter().product::<usize>();
@@ -45,12 +61,6 @@ impl Primitive for RandomOrder {
                 self.shuffle(key, out);
             }
         })])
-    }
-
-    no_gradient!();
-
-    fn batch(&self, _axis: &Axis, args: Args, mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
-        Ok((smallvec![bind1(self, args)?], mapped.into()))
     }
 }
 

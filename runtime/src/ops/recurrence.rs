@@ -6,6 +6,8 @@ use super::{batch_all, cotangent, only, unpack};
 use crate::array::dtype::{dispatch, dispatch_float};
 use crate::array::{Array, Aval};
 use crate::core::Tensor;
+use crate::core::cpu::{CpuRules, on_cpu};
+use crate::core::op::Op;
 use crate::core::primitive::{Args, Cotangents, Grads, Outs, Primitive, ResidualMask, Residuals};
 use crate::core::trace::{Axis, bind1};
 use crate::error::{Error, Result};
@@ -58,12 +60,8 @@ impl Primitive for Recurrence {
         Ok(smallvec![Aval::new(&a.shape, a.dtype)])
     }
 
-    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
-        let ([a, b], out) = (unpack(args), only(outs));
-        let how = (self.direction, self.factor);
-        Ok(smallvec![dispatch_float!(out.dtype, T => Array::build(out, |out: &mut [T]| {
-            recurrence::recurrence((a.data::<T>(), b.data::<T>()), a.shape(), self.axis, how, out);
-        }))])
+    fn op(&self) -> Op<'_> {
+        Op::Recurrence { axis: self.axis, direction: self.direction, factor: self.factor }
     }
 
     fn residuals(&self, needs_grad: &[bool]) -> ResidualMask {
@@ -88,6 +86,18 @@ impl Primitive for Recurrence {
     fn batch(&self, axis: &Axis, args: Args, mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
         let inner = Recurrence { axis: self.axis + 1, ..*self };
         Ok((smallvec![bind1(&inner, batch_all(axis.size, args, mapped)?)?], smallvec![true]))
+    }
+
+    on_cpu!();
+}
+
+impl CpuRules for Recurrence {
+    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
+        let ([a, b], out) = (unpack(args), only(outs));
+        let how = (self.direction, self.factor);
+        Ok(smallvec![dispatch_float!(out.dtype, T => Array::build(out, |out: &mut [T]| {
+            recurrence::recurrence((a.data::<T>(), b.data::<T>()), a.shape(), self.axis, how, out);
+        }))])
     }
 }
 
@@ -125,10 +135,6 @@ impl Primitive for Shift {
         "shift"
     }
 
-    fn flops(&self, _args: &[&Aval], _outs: &[&Aval]) -> u64 {
-        0
-    }
-
     fn infer(&self, args: &[&Aval]) -> Result<Outs<Aval>> {
         if self.axis >= args[0].rank() {
             return Err(Error::shape("shift", format!("{}", args[0]), format!("an axis {}", self.axis)));
@@ -136,12 +142,8 @@ impl Primitive for Shift {
         Ok(smallvec![args[0].clone()])
     }
 
-    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
-        let ([x], out) = (unpack(args), only(outs));
-        let fill = super::scalar_array(self.fill, out.dtype, false);
-        Ok(smallvec![dispatch!(out.dtype, T => Array::build(out, |out: &mut [T]| {
-            recurrence::shift(x.data(), x.shape(), self.axis, self.direction, fill.data::<T>()[0], out);
-        }))])
+    fn op(&self) -> Op<'_> {
+        Op::Shift { axis: self.axis, direction: self.direction, fill: self.fill }
     }
 
     fn residuals(&self, _needs_grad: &[bool]) -> ResidualMask {
@@ -154,6 +156,18 @@ impl Primitive for Shift {
 
     fn batch(&self, _axis: &Axis, args: Args, mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
         Ok((smallvec![bind1(&Shift { axis: self.axis + 1, ..*self }, args)?], mapped.into()))
+    }
+
+    on_cpu!();
+}
+
+impl CpuRules for Shift {
+    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
+        let ([x], out) = (unpack(args), only(outs));
+        let fill = super::scalar_array(self.fill, out.dtype, false);
+        Ok(smallvec![dispatch!(out.dtype, T => Array::build(out, |out: &mut [T]| {
+            recurrence::shift(x.data(), x.shape(), self.axis, self.direction, fill.data::<T>()[0], out);
+        }))])
     }
 }
 

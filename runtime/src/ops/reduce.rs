@@ -6,7 +6,8 @@ use super::axes::{kept_shape, reduced_size, reduction_methods};
 use crate::array::dtype::dispatch;
 use crate::array::{Array, Aval, DType, Shape};
 use crate::core::Tensor;
-use crate::core::cpu::Fusible;
+use crate::core::cpu::{CpuRules, on_cpu};
+use crate::core::op::Op;
 use crate::core::primitive::{Args, Cotangents, Grads, Outs, Primitive, ResidualMask, Residuals};
 use crate::core::rewrite::Match;
 use crate::core::trace::{Axis, bind1};
@@ -70,33 +71,15 @@ impl Primitive for Reduce {
         Ok(smallvec![args[0].with_shape(kept.collect::<Shape>())])
     }
 
-    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
-        let ([x], out) = (unpack(args), only(outs));
-        if self.axes.iter().all(|&axis| x.shape()[axis] == 1) {
-            return Ok(smallvec![x.with_aval(out)]);
+    fn op(&self) -> Op<'_> {
+        match self.kind {
+            Kind::Sum => Op::Reduce(ReduceOp::Sum, &self.axes),
+            Kind::Prod => Op::Reduce(ReduceOp::Prod, &self.axes),
+            Kind::Max => Op::Reduce(ReduceOp::Max, &self.axes),
+            Kind::Min => Op::Reduce(ReduceOp::Min, &self.axes),
+            Kind::Any => Op::Any(&self.axes),
+            Kind::All => Op::All(&self.axes),
         }
-        let (shape, axes) = (x.shape(), &self.axes);
-        Ok(smallvec![match self.kind {
-            Kind::Any => Array::build(out, |out| reduce::any(x.data(), shape, axes, out)),
-            Kind::All => Array::build(out, |out| reduce::all(x.data(), shape, axes, out)),
-            kind => dispatch!(out.dtype, T => Array::build(out, |out| match kind {
-                Kind::Sum => reduce::sum::<T>(x.data(), shape, axes, out),
-                Kind::Prod => reduce::prod::<T>(x.data(), shape, axes, out),
-                Kind::Max => reduce::max::<T>(x.data(), shape, axes, out),
-                _ => reduce::min::<T>(x.data(), shape, axes, out),
-            })),
-        }])
-    }
-
-    fn fusible(&self) -> Option<Fusible> {
-        let folding = match self.kind {
-            Kind::Sum => ReduceOp::Sum,
-            Kind::Prod => ReduceOp::Prod,
-            Kind::Max => ReduceOp::Max,
-            Kind::Min => ReduceOp::Min,
-            Kind::Any | Kind::All => return None,
-        };
-        Some(Fusible::Reduce(folding, self.axes.clone()))
     }
 
     fn residuals(&self, _needs_grad: &[bool]) -> ResidualMask {
@@ -129,6 +112,28 @@ impl Primitive for Reduce {
     fn batch(&self, _axis: &Axis, args: Args, mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
         let axes = self.axes.iter().map(|axis| axis + 1).collect();
         Ok((smallvec![bind1(&Reduce { kind: self.kind, axes }, args)?], mapped.into()))
+    }
+
+    on_cpu!();
+}
+
+impl CpuRules for Reduce {
+    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
+        let ([x], out) = (unpack(args), only(outs));
+        if self.axes.iter().all(|&axis| x.shape()[axis] == 1) {
+            return Ok(smallvec![x.with_aval(out)]);
+        }
+        let (shape, axes) = (x.shape(), &self.axes);
+        Ok(smallvec![match self.kind {
+            Kind::Any => Array::build(out, |out| reduce::any(x.data(), shape, axes, out)),
+            Kind::All => Array::build(out, |out| reduce::all(x.data(), shape, axes, out)),
+            kind => dispatch!(out.dtype, T => Array::build(out, |out| match kind {
+                Kind::Sum => reduce::sum::<T>(x.data(), shape, axes, out),
+                Kind::Prod => reduce::prod::<T>(x.data(), shape, axes, out),
+                Kind::Max => reduce::max::<T>(x.data(), shape, axes, out),
+                _ => reduce::min::<T>(x.data(), shape, axes, out),
+            })),
+        }])
     }
 
     fn splat(&self, args: &[Match<'_>]) -> Option<f64> {
@@ -196,13 +201,8 @@ impl Primitive for ArgExtreme {
         Ok(smallvec![Aval::unchecked(shape, DType::I32)])
     }
 
-    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
-        let ([x], out) = (unpack(args), only(outs));
-        Ok(smallvec![Array::build(out, |out| dispatch!(x.dtype(), T => if self.largest {
-            reduce::arg_max::<T>(x.data(), x.shape(), self.axis, out);
-        } else {
-            reduce::arg_min::<T>(x.data(), x.shape(), self.axis, out);
-        }))])
+    fn op(&self) -> Op<'_> {
+        Op::ArgReduce { largest: self.largest, axis: self.axis }
     }
 
     fn residuals(&self, _needs_grad: &[bool]) -> ResidualMask {
@@ -216,6 +216,19 @@ impl Primitive for ArgExtreme {
     fn batch(&self, _axis: &Axis, args: Args, mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
         let inner = ArgExtreme { axis: self.axis + 1, ..*self };
         Ok((smallvec![bind1(&inner, args)?], mapped.into()))
+    }
+
+    on_cpu!();
+}
+
+impl CpuRules for ArgExtreme {
+    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
+        let ([x], out) = (unpack(args), only(outs));
+        Ok(smallvec![Array::build(out, |out| dispatch!(x.dtype(), T => if self.largest {
+            reduce::arg_max::<T>(x.data(), x.shape(), self.axis, out);
+        } else {
+            reduce::arg_min::<T>(x.data(), x.shape(), self.axis, out);
+        }))])
     }
 }
 

@@ -13,7 +13,8 @@ use crate::array::dtype::dispatch;
 use crate::array::memory;
 use crate::array::{Array, Aval, DType};
 use crate::core::Tensor;
-use crate::core::cpu::Kernel;
+use crate::core::cpu::{CpuRules, Kernel, on_cpu};
+use crate::core::op::Op;
 use crate::core::primitive::{Args, Cotangents, Grads, Outs, Primitive, ResidualMask, Residuals};
 use crate::core::trace::{Axis, bind1};
 use crate::error::unwrap;
@@ -175,30 +176,13 @@ impl Primitive for Windowed {
         Ok(smallvec![addressable(self.name(), out)?])
     }
 
-    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
-        let out = only(outs);
-        Ok(smallvec![dispatch!(out.dtype, T => Array::build(out, |out: &mut [T]| {
-            self.run(&args.iter().map(Array::data).collect::<Args<&[T]>>(), out);
-        }))])
-    }
-
-    fn specialize(&self, _args: &[&Aval], out: &Aval) -> Option<Box<dyn Kernel>> {
-        let (this, dtype) = (self.clone(), out.dtype);
-        Some(Box::new(move |args: &[&[u8]], out: &mut [u8]| {
-            dispatch!(dtype, T => {
-                let data: Args<&[T]> = args.iter().map(|bytes| bytemuck::cast_slice(bytes)).collect();
-                this.run(&data, bytemuck::cast_slice_mut(out));
-            });
-        }))
-    }
-
-    fn with_batch_size(&self, count: usize) -> Option<Arc<dyn Primitive>> {
-        let g = &self.geometry;
-        let steps = [&g.window, &g.strides, &g.base_dilation, &g.window_dilation];
-        let is_apart = g.padding.first() == Some(&(0, 0)) && steps.iter().all(|steps| steps[0] == 1);
-        let mut own = self.clone();
-        own.geometry.shape[..1].fill(count);
-        (is_apart && matches!(self.kind, Kind::Reduce(_))).then(|| Arc::new(own) as Arc<dyn Primitive>)
+    fn op(&self) -> Op<'_> {
+        match self.kind {
+            Kind::Reduce(reduction) => Op::ReduceWindow(reduction, &self.geometry),
+            Kind::Spread => Op::WindowSumTranspose(&self.geometry),
+            Kind::Scatter(which) => Op::SelectAndScatterAdd(which, &self.geometry),
+            Kind::Gather(which) => Op::SelectAndGather(which, &self.geometry),
+        }
     }
 
     fn residuals(&self, _needs_grad: &[bool]) -> ResidualMask {
@@ -247,6 +231,36 @@ impl Primitive for Windowed {
         let args = batch_all(axis.size, args, mapped)?;
         let outs = crate::core::trace::bind(&batched, args)?;
         Ok((outs, smallvec![true]))
+    }
+
+    on_cpu!();
+}
+
+impl CpuRules for Windowed {
+    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
+        let out = only(outs);
+        Ok(smallvec![dispatch!(out.dtype, T => Array::build(out, |out: &mut [T]| {
+            self.run(&args.iter().map(Array::data).collect::<Args<&[T]>>(), out);
+        }))])
+    }
+
+    fn specialize(&self, _args: &[&Aval], out: &Aval) -> Option<Box<dyn Kernel>> {
+        let (this, dtype) = (self.clone(), out.dtype);
+        Some(Box::new(move |args: &[&[u8]], out: &mut [u8]| {
+            dispatch!(dtype, T => {
+                let data: Args<&[T]> = args.iter().map(|bytes| bytemuck::cast_slice(bytes)).collect();
+                this.run(&data, bytemuck::cast_slice_mut(out));
+            });
+        }))
+    }
+
+    fn with_batch_size(&self, count: usize) -> Option<Arc<dyn Primitive>> {
+        let g = &self.geometry;
+        let steps = [&g.window, &g.strides, &g.base_dilation, &g.window_dilation];
+        let is_apart = g.padding.first() == Some(&(0, 0)) && steps.iter().all(|steps| steps[0] == 1);
+        let mut own = self.clone();
+        own.geometry.shape[..1].fill(count);
+        (is_apart && matches!(self.kind, Kind::Reduce(_))).then(|| Arc::new(own) as Arc<dyn Primitive>)
     }
 }
 

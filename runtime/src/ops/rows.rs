@@ -6,6 +6,8 @@ use super::{batch_all, cotangent, only, unpack};
 use crate::array::dtype::dispatch;
 use crate::array::{Array, Aval, DType, Shape};
 use crate::core::Tensor;
+use crate::core::cpu::{CpuRules, on_cpu};
+use crate::core::op::Op;
 use crate::core::primitive::{Args, Cotangents, Grads, Outs, Primitive, ResidualMask, Residuals};
 use crate::core::trace::{Axis, bind1};
 use crate::error::{Error, Result};
@@ -44,20 +46,12 @@ impl Primitive for TakeRows {
         "take_rows"
     }
 
-    fn flops(&self, _args: &[&Aval], _outs: &[&Aval]) -> u64 {
-        0
-    }
-
     fn infer(&self, args: &[&Aval]) -> Result<Outs<Aval>> {
         Ok(smallvec![infer_rows("take_rows", args[0], args[1], last(&args[1].shape))?])
     }
 
-    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
-        let ([x, positions], out) = (unpack(args), only(outs));
-        let (row, per_row) = (last(x.shape()), last(positions.shape()));
-        Ok(smallvec![dispatch!(out.dtype, T => Array::build(out, |out: &mut [T]| {
-            rows::take(x.data(), row, positions.data(), per_row, out);
-        }))])
+    fn op(&self) -> Op<'_> {
+        Op::TakeRows
     }
 
     fn residuals(&self, _needs_grad: &[bool]) -> ResidualMask {
@@ -70,6 +64,18 @@ impl Primitive for TakeRows {
 
     fn batch(&self, axis: &Axis, args: Args, mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
         Ok((smallvec![bind1(self, batch_all(axis.size, args, mapped)?)?], smallvec![true]))
+    }
+
+    on_cpu!();
+}
+
+impl CpuRules for TakeRows {
+    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
+        let ([x, positions], out) = (unpack(args), only(outs));
+        let (row, per_row) = (last(x.shape()), last(positions.shape()));
+        Ok(smallvec![dispatch!(out.dtype, T => Array::build(out, |out: &mut [T]| {
+            rows::take(x.data(), row, positions.data(), per_row, out);
+        }))])
     }
 }
 
@@ -86,12 +92,8 @@ impl Primitive for PutRows {
         Ok(smallvec![infer_rows("put_rows", args[0], args[1], self.0)?])
     }
 
-    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
-        let ([x, positions], out) = (unpack(args), only(outs));
-        let per_row = last(positions.shape());
-        Ok(smallvec![dispatch!(out.dtype, T => Array::build(out, |out: &mut [T]| {
-            rows::put(x.data(), self.0, positions.data(), per_row, out);
-        }))])
+    fn op(&self) -> Op<'_> {
+        Op::PutRows { size: self.0 }
     }
 
     fn residuals(&self, _needs_grad: &[bool]) -> ResidualMask {
@@ -104,6 +106,18 @@ impl Primitive for PutRows {
 
     fn batch(&self, axis: &Axis, args: Args, mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
         Ok((smallvec![bind1(self, batch_all(axis.size, args, mapped)?)?], smallvec![true]))
+    }
+
+    on_cpu!();
+}
+
+impl CpuRules for PutRows {
+    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
+        let ([x, positions], out) = (unpack(args), only(outs));
+        let per_row = last(positions.shape());
+        Ok(smallvec![dispatch!(out.dtype, T => Array::build(out, |out: &mut [T]| {
+            rows::put(x.data(), self.0, positions.data(), per_row, out);
+        }))])
     }
 }
 

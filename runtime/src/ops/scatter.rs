@@ -8,10 +8,10 @@ use bytemuck::Pod;
 use smallvec::smallvec;
 
 use super::gather::{gather, positions};
-use super::windows::{Outside, Windows};
 use crate::array::dtype::{dispatch, dispatch_width};
 use crate::array::{Array, Aval, DType, Shape};
-use crate::core::cpu::Kernel;
+use crate::core::cpu::{CpuRules, Kernel, on_cpu};
+use crate::core::op::{GatherDimensions, Op, Outside, ScatterOp};
 use crate::core::primitive::{Args, Cotangents, Grads, Outs, Primitive, ResidualMask, Residuals};
 use crate::core::trace::{Axis, bind1};
 use crate::core::{Tensor, TensorLike};
@@ -23,20 +23,11 @@ use crate::kernels::threads;
 use crate::ops::{axis_of, batch_all, convert, cotangent, create, only, unpack, zeros_of};
 use crate::scalar::number::Number;
 
-/// How an update and what is there become one.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Kind {
-    Set,
-    Add,
-    Min,
-    Max,
-}
-
 /// The first argument, updated in windows the second names with the third.
 #[derive(Clone, PartialEq)]
 struct Scatter {
-    kind: Kind,
-    windows: Windows,
+    kind: ScatterOp,
+    windows: GatherDimensions,
     /// No element is written twice.
     unique: bool,
 }
@@ -47,10 +38,10 @@ const COPIED: usize = 512;
 impl Primitive for Scatter {
     fn name(&self) -> &'static str {
         match self.kind {
-            Kind::Set => "scatter_set",
-            Kind::Add => "scatter_add",
-            Kind::Min => "scatter_min",
-            Kind::Max => "scatter_max",
+            ScatterOp::Set => "scatter_set",
+            ScatterOp::Add => "scatter_add",
+            ScatterOp::Min => "scatter_min",
+            ScatterOp::Max => "scatter_max",
         }
     }
 
@@ -68,52 +59,14 @@ impl Primitive for Scatter {
         Ok(smallvec![Aval { weak: x.weak && updates.weak, ..x.clone() }])
     }
 
-    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
-        let ([x, indices, updates], out) = (unpack(args), only(outs));
-        if updates.size() == 0 || out.size() == 0 {
-            return Ok(smallvec![x.with_aval(out)]);
-        }
-        let starts = self.windows.starts(x.shape(), &indices);
-        let layout = self.windows.layout(x.shape(), indices.shape(), updates.shape());
-        let kind = if out.dtype == DType::Bool && self.kind == Kind::Add { Kind::Max } else { self.kind };
-        Ok(smallvec![match kind {
-            Kind::Set => dispatch_width!(out.dtype, T => update(x, out, |out: &mut [T]| {
-                strided::scatter(&layout, updates.data::<T>(), &starts, out, |out, u| *out = u);
-            })),
-            Kind::Add => dispatch!(out.dtype, T => add::<T>(x, &layout, updates.data(), &starts, out)),
-            Kind::Min => dispatch!(out.dtype, T => update(x, out, |out: &mut [T]| {
-                strided::scatter(&layout, updates.data::<T>(), &starts, out, |out, u| *out = Number::minimum(*out, u));
-            })),
-            Kind::Max => dispatch!(out.dtype, T => update(x, out, |out: &mut [T]| {
-                strided::scatter(&layout, updates.data::<T>(), &starts, out, |out, u| *out = Number::maximum(*out, u));
-            })),
-        }])
-    }
-
-    /// Small sums: a large operand is better overwritten than copied.
-    fn specialize(&self, args: &[&Aval], out: &Aval) -> Option<Box<dyn Kernel>> {
-        let is_sum = self.kind == Kind::Add && out.dtype != DType::Bool && out.dtype.size() > 2;
-        if !is_sum || !(1..=COPIED).contains(&out.size()) || args[2].size() == 0 {
-            return None;
-        }
-        let starts = self.windows.prepared(&args[0].shape, &args[1].shape);
-        let layout = self.windows.layout(&args[0].shape, &args[1].shape, &args[2].shape);
-        let (dtype, index) = (out.dtype, args[1].dtype);
-        Some(Box::new(move |args: &[&[u8]], out: &mut [u8]| {
-            let starts = starts.of(args[1], index);
-            dispatch!(dtype, T => {
-                let [x, updates]: [&[T]; 2] = [args[0], args[2]].map(bytemuck::cast_slice);
-                let out: &mut [T] = bytemuck::cast_slice_mut(out);
-                threads::split(out, 1, 1, |first, piece| piece.copy_from_slice(&x[first..][..piece.len()]));
-                strided::scatter(&layout, updates, &starts, out, |sum, u| *sum = sum.add(u));
-            });
-        }))
+    fn op(&self) -> Op<'_> {
+        Op::Scatter { op: self.kind, dimensions: &self.windows, unique: self.unique }
     }
 
     fn residuals(&self, _needs_grad: &[bool]) -> ResidualMask {
         match self.kind {
-            Kind::Set | Kind::Add => ResidualMask::args([1]),
-            Kind::Min | Kind::Max => ResidualMask::ALL,
+            ScatterOp::Set | ScatterOp::Add => ResidualMask::args([1]),
+            ScatterOp::Min | ScatterOp::Max => ResidualMask::ALL,
         }
     }
 
@@ -121,11 +74,11 @@ impl Primitive for Scatter {
         let (ct, indices) = (cotangent(cts), residuals.arg(1));
         let read = |x: &Tensor| gather(x, indices, self.windows.transposed());
         let (dx, dupdates) = match self.kind {
-            Kind::Add => {
+            ScatterOp::Add => {
                 let dupdates = needs_grad[2].then(|| read(&ct)).transpose()?;
                 (needs_grad[0].then_some(ct), dupdates)
             }
-            Kind::Set => {
+            ScatterOp::Set => {
                 let erased = || {
                     let nothing = zeros_of(&residuals.arg_aval(2).with_dtype(ct.dtype()))?;
                     bind1(self, [ct.clone(), indices.clone(), nothing])
@@ -138,13 +91,13 @@ impl Primitive for Scatter {
                 };
                 (needs_grad[0].then(erased).transpose()?, needs_grad[2].then(survived).transpose()?)
             }
-            Kind::Min | Kind::Max => {
+            ScatterOp::Min | ScatterOp::Max => {
                 // Shared equally by all that have the extreme value, the operand's element among them; where that is NaN
                 // nobody has it. What no update has touched stays the operand's, be it NaN.
                 let (x, updates, out) = (residuals.arg(0), residuals.arg(2), residuals.out(0));
                 let (one, zero) = (ct.like(1.0), ct.like(0.0));
                 let add = |x: &Tensor, y: &Tensor| {
-                    scatter(Kind::Add, x, indices, y, self.windows.clone(), self.unique)
+                    scatter(ScatterOp::Add, x, indices, y, self.windows.clone(), self.unique)
                 };
                 let won = updates.try_eq(read(out)?)?.try_select(&one, &zero)?;
                 let touches =
@@ -162,6 +115,53 @@ impl Primitive for Scatter {
         let windows = self.windows.batched(axis.size, true, mapped[1]);
         let args = batch_all(axis.size, args, &[mapped[0], true, mapped[2]])?;
         Ok((smallvec![bind1(&Scatter { windows, ..self.clone() }, args)?], smallvec![true]))
+    }
+
+    on_cpu!();
+}
+
+impl CpuRules for Scatter {
+    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
+        let ([x, indices, updates], out) = (unpack(args), only(outs));
+        if updates.size() == 0 || out.size() == 0 {
+            return Ok(smallvec![x.with_aval(out)]);
+        }
+        let starts = self.windows.starts(x.shape(), &indices);
+        let layout = self.windows.layout(x.shape(), indices.shape(), updates.shape());
+        let kind =
+            if out.dtype == DType::Bool && self.kind == ScatterOp::Add { ScatterOp::Max } else { self.kind };
+        Ok(smallvec![match kind {
+            ScatterOp::Set => dispatch_width!(out.dtype, T => update(x, out, |out: &mut [T]| {
+                strided::scatter(&layout, updates.data::<T>(), &starts, out, |out, u| *out = u);
+            })),
+            ScatterOp::Add => dispatch!(out.dtype, T => add::<T>(x, &layout, updates.data(), &starts, out)),
+            ScatterOp::Min => dispatch!(out.dtype, T => update(x, out, |out: &mut [T]| {
+                strided::scatter(&layout, updates.data::<T>(), &starts, out, |out, u| *out = Number::minimum(*out, u));
+            })),
+            ScatterOp::Max => dispatch!(out.dtype, T => update(x, out, |out: &mut [T]| {
+                strided::scatter(&layout, updates.data::<T>(), &starts, out, |out, u| *out = Number::maximum(*out, u));
+            })),
+        }])
+    }
+
+    /// Small sums: a large operand is better overwritten than copied.
+    fn specialize(&self, args: &[&Aval], out: &Aval) -> Option<Box<dyn Kernel>> {
+        let is_sum = self.kind == ScatterOp::Add && out.dtype != DType::Bool && out.dtype.size() > 2;
+        if !is_sum || !(1..=COPIED).contains(&out.size()) || args[2].size() == 0 {
+            return None;
+        }
+        let starts = self.windows.prepared(&args[0].shape, &args[1].shape);
+        let layout = self.windows.layout(&args[0].shape, &args[1].shape, &args[2].shape);
+        let (dtype, index) = (out.dtype, args[1].dtype);
+        Some(Box::new(move |args: &[&[u8]], out: &mut [u8]| {
+            let starts = starts.of(args[1], index);
+            dispatch!(dtype, T => {
+                let [x, updates]: [&[T]; 2] = [args[0], args[2]].map(bytemuck::cast_slice);
+                let out: &mut [T] = bytemuck::cast_slice_mut(out);
+                threads::split(out, 1, 1, |first, piece| piece.copy_from_slice(&x[first..][..piece.len()]));
+                strided::scatter(&layout, updates, &starts, out, |sum, u| *sum = sum.add(u));
+            });
+        }))
     }
 }
 
@@ -216,11 +216,11 @@ fn add<T: Number>(x: Array, layout: &Strided<2>, updates: &[T], starts: &[usize]
 
 #[track_caller]
 pub(crate) fn scatter(
-    kind: Kind,
+    kind: ScatterOp,
     x: &Tensor,
     indices: &Tensor,
     updates: &Tensor,
-    windows: Windows,
+    windows: GatherDimensions,
     unique: bool,
 ) -> Result<Tensor> {
     bind1(&Scatter { kind, windows, unique }, [x.clone(), indices.clone(), updates.clone()])
@@ -228,7 +228,7 @@ pub(crate) fn scatter(
 
 #[track_caller]
 fn along(
-    (op, kind): (&'static str, Kind),
+    (op, kind): (&'static str, ScatterOp),
     x: &Tensor,
     axis: isize,
     indices: &Tensor,
@@ -241,7 +241,7 @@ fn along(
     if indices.size() == 0 || x.shape()[axis] == 0 {
         return Ok(x.clone());
     }
-    let windows = Windows::along(x.shape(), axis, indices.rank(), Outside::Invalid);
+    let windows = GatherDimensions::along(x.shape(), axis, indices.rank(), Outside::Invalid);
     scatter(kind, x, &positions(indices)?, &values, windows, indices.size() == 1)
 }
 
@@ -276,7 +276,7 @@ macro_rules! methods {
                 indices: impl TensorLike,
                 values: impl TensorLike,
             ) -> Result<Tensor> {
-                along((stringify!($method), Kind::$kind), self, axis, &indices.operand()?, &values.operand()?)
+                along((stringify!($method), ScatterOp::$kind), self, axis, &indices.operand()?, &values.operand()?)
             })*
         }
     };
@@ -328,7 +328,7 @@ impl Tensor {
         const OP: &str = "put_along_axis";
         let indices = indices.operand()?;
         let axis = axis_of(OP, axis, self.rank())?;
-        let (windows, positions) = Windows::paired_along(OP, self.shape(), axis, indices.shape())?;
+        let (windows, positions) = GatherDimensions::batching_along(OP, self.shape(), axis, indices.shape())?;
         if self.shape()[axis] == 0 && indices.dtype().is_integer() {
             // Every place is outside.
             return Ok(self.clone());
@@ -336,6 +336,6 @@ impl Tensor {
         let indices = indices.try_reshape(&positions)?;
         let shape = windows.values_shape(OP, self.aval(), indices.aval())?;
         let values = convert(&values.operand()?, self.dtype(), self.aval().weak)?.try_broadcast_to(&shape)?;
-        scatter(Kind::Set, self, &indices, &values, windows, false)
+        scatter(ScatterOp::Set, self, &indices, &values, windows, false)
     }
 }

@@ -3,7 +3,8 @@
 use smallvec::smallvec;
 
 use crate::array::{Array, Aval, DType};
-use crate::core::cpu::Fusible;
+use crate::core::cpu::{CpuRules, on_cpu};
+use crate::core::op::Op;
 use crate::core::primitive::{Args, Cotangents, Grads, Outs, Primitive, ResidualMask, Residuals};
 use crate::core::rewrite::{Match, Operand, Rewrite};
 use crate::core::trace::{Axis, bind1};
@@ -32,12 +33,8 @@ impl Primitive for Select {
         Ok(smallvec![Aval { shape: broadcast_shapes("select", &[&args[0].shape, &value.shape])?, ..value }])
     }
 
-    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
-        Ok(smallvec![arrays::elementwise::<3>(ScalarOp::Select, unpack(args), only(outs))])
-    }
-
-    fn fusible(&self) -> Option<Fusible> {
-        Some(Fusible::Elementwise(ScalarOp::Select))
+    fn op(&self) -> Op<'_> {
+        Op::Elementwise(ScalarOp::Select)
     }
 
     fn residuals(&self, _needs_grad: &[bool]) -> ResidualMask {
@@ -55,6 +52,14 @@ impl Primitive for Select {
 
     fn batch(&self, _axis: &Axis, args: Args, mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
         Ok((smallvec![bind1(self, align(args, mapped)?)?], smallvec![true]))
+    }
+
+    on_cpu!();
+}
+
+impl CpuRules for Select {
+    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
+        Ok(smallvec![arrays::elementwise::<3>(ScalarOp::Select, unpack(args), only(outs))])
     }
 
     fn simplify(&self, args: &[Match<'_>]) -> Option<Rewrite> {
@@ -81,12 +86,8 @@ impl Primitive for Clamp {
         Ok(smallvec![infer_elementwise("clamp", args)?])
     }
 
-    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
-        Ok(smallvec![arrays::elementwise::<3>(ScalarOp::Clamp, unpack(args), only(outs))])
-    }
-
-    fn fusible(&self) -> Option<Fusible> {
-        Some(Fusible::Elementwise(ScalarOp::Clamp))
+    fn op(&self) -> Op<'_> {
+        Op::Elementwise(ScalarOp::Clamp)
     }
 
     fn residuals(&self, _needs_grad: &[bool]) -> ResidualMask {
@@ -110,6 +111,14 @@ impl Primitive for Clamp {
 
     fn batch(&self, _axis: &Axis, args: Args, mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
         Ok((smallvec![bind1(self, align(args, mapped)?)?], smallvec![true]))
+    }
+
+    on_cpu!();
+}
+
+impl CpuRules for Clamp {
+    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
+        Ok(smallvec![arrays::elementwise::<3>(ScalarOp::Clamp, unpack(args), only(outs))])
     }
 }
 

@@ -7,8 +7,8 @@ use smallvec::smallvec;
 use crate::array::dtype::dispatch_width;
 use crate::array::{Array, Aval, Shape};
 use crate::core::Tensor;
-use crate::core::cpu::Fusible;
-use crate::core::cpu::Kernel;
+use crate::core::cpu::{CpuRules, Kernel, on_cpu};
+use crate::core::op::Op;
 use crate::core::primitive::{Args, Cotangents, Grads, Outs, Primitive, ResidualMask, Residuals};
 use crate::core::rewrite::{Match, Operand, Rewrite};
 use crate::core::trace::{Axis, bind1};
@@ -17,7 +17,6 @@ use crate::error::{Error, Result};
 use crate::kernels::broadcast::Broadcast;
 use crate::kernels::{elementwise, transpose};
 use crate::ops::{addressable, axes_of, axis_of, broadcast_shapes, cotangent, only, prepend, sum_to, unpack};
-use crate::scalar::op::ScalarOp;
 
 #[derive(Clone, PartialEq)]
 struct Broadcasted(Shape);
@@ -34,10 +33,6 @@ impl Primitive for Broadcasted {
         "broadcast_to"
     }
 
-    fn flops(&self, _args: &[&Aval], _outs: &[&Aval]) -> u64 {
-        0
-    }
-
     fn infer(&self, args: &[&Aval]) -> Result<Outs<Aval>> {
         let shape = &args[0].shape;
         if broadcast_shapes(self.name(), &[shape, &self.0]).ok().as_ref() != Some(&self.0) {
@@ -51,23 +46,8 @@ impl Primitive for Broadcasted {
         Ok(smallvec![addressable(self.name(), args[0].with_shape(self.0.clone()))?])
     }
 
-    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
-        let ([x], out) = (unpack(args), only(outs));
-        let layout = Broadcast::new(&out.shape, [x.shape()]);
-        let out = dispatch_width!(out.dtype, T => {
-            Array::build(out, |out: &mut [T]| elementwise::expand(&layout, x.data(), out))
-        });
-        Ok(smallvec![out])
-    }
-
-    fn fusible(&self) -> Option<Fusible> {
-        Some(Fusible::Elementwise(ScalarOp::Copy))
-    }
-
-    fn with_batch_size(&self, count: usize) -> Option<Arc<dyn Primitive>> {
-        let mut shape = self.0.clone();
-        *shape.first_mut()? = count;
-        Some(Arc::new(Broadcasted(shape)))
+    fn op(&self) -> Op<'_> {
+        Op::BroadcastTo
     }
 
     fn residuals(&self, _needs_grad: &[bool]) -> ResidualMask {
@@ -89,6 +69,25 @@ impl Primitive for Broadcasted {
         Ok((smallvec![args[0].try_reshape(&inner)?.try_broadcast_to(&shape)?], mapped.into()))
     }
 
+    on_cpu!();
+}
+
+impl CpuRules for Broadcasted {
+    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
+        let ([x], out) = (unpack(args), only(outs));
+        let layout = Broadcast::new(&out.shape, [x.shape()]);
+        let out = dispatch_width!(out.dtype, T => {
+            Array::build(out, |out: &mut [T]| elementwise::expand(&layout, x.data(), out))
+        });
+        Ok(smallvec![out])
+    }
+
+    fn with_batch_size(&self, count: usize) -> Option<Arc<dyn Primitive>> {
+        let mut shape = self.0.clone();
+        *shape.first_mut()? = count;
+        Some(Arc::new(Broadcasted(shape)))
+    }
+
     fn simplify(&self, args: &[Match<'_>]) -> Option<Rewrite> {
         if args[0].aval().shape == self.0 {
             return Some(Rewrite::Value(Operand::Arg(0)));
@@ -107,10 +106,6 @@ impl Primitive for Reshape {
         "reshape"
     }
 
-    fn flops(&self, _args: &[&Aval], _outs: &[&Aval]) -> u64 {
-        0
-    }
-
     fn infer(&self, args: &[&Aval]) -> Result<Outs<Aval>> {
         let out = args[0].with_shape(self.0.clone());
         if out.checked_size() != Some(args[0].size()) {
@@ -120,13 +115,8 @@ impl Primitive for Reshape {
         Ok(smallvec![out])
     }
 
-    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
-        let [x] = unpack(args);
-        Ok(smallvec![x.with_aval(only(outs))])
-    }
-
-    fn fusible(&self) -> Option<Fusible> {
-        Some(Fusible::Reshape)
+    fn op(&self) -> Op<'_> {
+        Op::Reshape
     }
 
     fn residuals(&self, _needs_grad: &[bool]) -> ResidualMask {
@@ -139,6 +129,15 @@ impl Primitive for Reshape {
 
     fn batch(&self, axis: &Axis, args: Args, mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
         Ok((smallvec![bind1(&Reshape(prepend(axis.size, &self.0)), args)?], mapped.into()))
+    }
+
+    on_cpu!();
+}
+
+impl CpuRules for Reshape {
+    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
+        let [x] = unpack(args);
+        Ok(smallvec![x.with_aval(only(outs))])
     }
 
     fn simplify(&self, args: &[Match<'_>]) -> Option<Rewrite> {
@@ -166,10 +165,6 @@ impl Primitive for Transpose {
         "transpose"
     }
 
-    fn flops(&self, _args: &[&Aval], _outs: &[&Aval]) -> u64 {
-        0
-    }
-
     fn infer(&self, args: &[&Aval]) -> Result<Outs<Aval>> {
         let shape = &args[0].shape;
         let mut sorted = self.0.clone();
@@ -181,6 +176,31 @@ impl Primitive for Transpose {
         Ok(smallvec![args[0].with_shape(self.0.iter().map(|&axis| shape[axis]).collect::<Shape>())])
     }
 
+    fn op(&self) -> Op<'_> {
+        Op::Transpose { axes: &self.0 }
+    }
+
+    fn residuals(&self, _needs_grad: &[bool]) -> ResidualMask {
+        ResidualMask::NONE
+    }
+
+    fn vjp(&self, _residuals: &Residuals, cts: Cotangents, _needs_grad: &[bool]) -> Result<Grads> {
+        let mut inverse = Shape::from_elem(0, self.0.len());
+        for (i, &axis) in self.0.iter().enumerate() {
+            inverse[axis] = i;
+        }
+        Ok(smallvec![Some(permuted(&cotangent(cts), inverse)?)])
+    }
+
+    fn batch(&self, _axis: &Axis, args: Args, mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
+        let axes: Shape = std::iter::once(0).chain(self.0.iter().map(|axis| axis + 1)).collect();
+        Ok((smallvec![bind1(&Transpose(axes), args)?], mapped.into()))
+    }
+
+    on_cpu!();
+}
+
+impl CpuRules for Transpose {
     fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
         let ([x], out) = (unpack(args), only(outs));
         if self.moves_nothing(x.shape()) {
@@ -203,23 +223,6 @@ impl Primitive for Transpose {
                 transpose::transpose(bytemuck::cast_slice(args[0]), &shape, &axes, out);
             });
         }))
-    }
-
-    fn residuals(&self, _needs_grad: &[bool]) -> ResidualMask {
-        ResidualMask::NONE
-    }
-
-    fn vjp(&self, _residuals: &Residuals, cts: Cotangents, _needs_grad: &[bool]) -> Result<Grads> {
-        let mut inverse = Shape::from_elem(0, self.0.len());
-        for (i, &axis) in self.0.iter().enumerate() {
-            inverse[axis] = i;
-        }
-        Ok(smallvec![Some(permuted(&cotangent(cts), inverse)?)])
-    }
-
-    fn batch(&self, _axis: &Axis, args: Args, mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
-        let axes: Shape = std::iter::once(0).chain(self.0.iter().map(|axis| axis + 1)).collect();
-        Ok((smallvec![bind1(&Transpose(axes), args)?], mapped.into()))
     }
 
     fn simplify(&self, args: &[Match<'_>]) -> Option<Rewrite> {

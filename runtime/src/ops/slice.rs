@@ -5,6 +5,8 @@ use smallvec::smallvec;
 use crate::array::dtype::dispatch_width;
 use crate::array::{Array, Aval, Shape};
 use crate::core::Tensor;
+use crate::core::cpu::{CpuRules, on_cpu};
+use crate::core::op::Op;
 use crate::core::primitive::{Args, Cotangents, Grads, Outs, Primitive, ResidualMask, Residuals};
 use crate::core::rewrite::{Match, Operand, Rewrite};
 use crate::core::trace::{Axis, bind1};
@@ -26,10 +28,6 @@ impl Primitive for Slice {
         "slice"
     }
 
-    fn flops(&self, _args: &[&Aval], _outs: &[&Aval]) -> u64 {
-        0
-    }
-
     fn infer(&self, args: &[&Aval]) -> Result<Outs<Aval>> {
         let shape = &args[0].shape;
         let inside = |axis: usize| {
@@ -45,15 +43,8 @@ impl Primitive for Slice {
         Ok(smallvec![args[0].with_shape(self.sizes.clone())])
     }
 
-    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
-        let ([x], out) = (unpack(args), only(outs));
-        if x.shape() == &out.shape[..] {
-            return Ok(smallvec![x]);
-        }
-        let strides = strides_of(x.shape());
-        let start = self.starts.iter().zip(&strides).map(|(start, stride)| start * stride).sum();
-        let steps = strides.iter().zip(&self.strides).map(|(stride, every)| [(stride * every) as isize]);
-        Ok(smallvec![walked(&x, start, steps, out)])
+    fn op(&self) -> Op<'_> {
+        Op::Slice { starts: &self.starts, strides: &self.strides }
     }
 
     fn residuals(&self, _needs_grad: &[bool]) -> ResidualMask {
@@ -80,6 +71,21 @@ impl Primitive for Slice {
             strides: with(1, &self.strides),
         };
         Ok((smallvec![bind1(&batched, args)?], mapped.into()))
+    }
+
+    on_cpu!();
+}
+
+impl CpuRules for Slice {
+    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
+        let ([x], out) = (unpack(args), only(outs));
+        if x.shape() == &out.shape[..] {
+            return Ok(smallvec![x]);
+        }
+        let strides = strides_of(x.shape());
+        let start = self.starts.iter().zip(&strides).map(|(start, stride)| start * stride).sum();
+        let steps = strides.iter().zip(&self.strides).map(|(stride, every)| [(stride * every) as isize]);
+        Ok(smallvec![walked(&x, start, steps, out)])
     }
 
     fn simplify(&self, args: &[Match<'_>]) -> Option<Rewrite> {
@@ -129,10 +135,6 @@ impl Primitive for Rev {
         "rev"
     }
 
-    fn flops(&self, _args: &[&Aval], _outs: &[&Aval]) -> u64 {
-        0
-    }
-
     fn infer(&self, args: &[&Aval]) -> Result<Outs<Aval>> {
         if self.0.iter().any(|&axis| axis >= args[0].rank()) {
             let found = format!("axes {:?} of shape {:?}", self.0, args[0].shape);
@@ -141,18 +143,8 @@ impl Primitive for Rev {
         Ok(smallvec![args[0].clone()])
     }
 
-    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
-        let ([x], out) = (unpack(args), only(outs));
-        if out.size() == 0 {
-            return Ok(smallvec![x]);
-        }
-        let strides = strides_of(x.shape());
-        let start = self.0.iter().map(|&axis| (x.shape()[axis] - 1) * strides[axis]).sum();
-        let steps = strides.iter().enumerate().map(|(axis, &stride)| {
-            let stride = stride as isize;
-            [if self.0.contains(&axis) { -stride } else { stride }]
-        });
-        Ok(smallvec![walked(&x, start, steps, out)])
+    fn op(&self) -> Op<'_> {
+        Op::Rev { axes: &self.0 }
     }
 
     fn residuals(&self, _needs_grad: &[bool]) -> ResidualMask {
@@ -166,6 +158,24 @@ impl Primitive for Rev {
     fn batch(&self, _axis: &Axis, args: Args, mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
         let axes = self.0.iter().map(|axis| axis + 1).collect();
         Ok((smallvec![bind1(&Rev(axes), args)?], mapped.into()))
+    }
+
+    on_cpu!();
+}
+
+impl CpuRules for Rev {
+    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
+        let ([x], out) = (unpack(args), only(outs));
+        if out.size() == 0 {
+            return Ok(smallvec![x]);
+        }
+        let strides = strides_of(x.shape());
+        let start = self.0.iter().map(|&axis| (x.shape()[axis] - 1) * strides[axis]).sum();
+        let steps = strides.iter().enumerate().map(|(axis, &stride)| {
+            let stride = stride as isize;
+            [if self.0.contains(&axis) { -stride } else { stride }]
+        });
+        Ok(smallvec![walked(&x, start, steps, out)])
     }
 
     fn simplify(&self, args: &[Match<'_>]) -> Option<Rewrite> {

@@ -8,6 +8,8 @@ use super::shape::{moved, permuted};
 use super::slice;
 use crate::array::dtype::dispatch;
 use crate::array::{Array, Aval, DType};
+use crate::core::cpu::{CpuRules, on_cpu};
+use crate::core::op::Op;
 use crate::core::primitive::{Args, Cotangents, Grads, Outs, Primitive, Pullback, ResidualMask, Residuals};
 use crate::core::trace::{Axis, bind, bind1};
 use crate::core::{Tensor, TensorLike};
@@ -49,6 +51,24 @@ impl Primitive for Sort {
         Ok(smallvec![args[0].clone()])
     }
 
+    fn op(&self) -> Op<'_> {
+        Op::Sort(self.0)
+    }
+
+    fn vjp_fwd(&self, args: Args, _needs_grad: &[bool]) -> Result<(Outs, Pullback)> {
+        let [values, positions] = pairs(self.0, args)?;
+        let pullback = { move |cts: Cotangents| Ok(smallvec![Some(unsorted(&cotangent(cts), &positions)?)]) };
+        Ok((smallvec![values], Box::new(pullback)))
+    }
+
+    fn batch(&self, _axis: &Axis, args: Args, mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
+        Ok((smallvec![bind1(self, args)?], mapped.into()))
+    }
+
+    on_cpu!();
+}
+
+impl CpuRules for Sort {
     fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
         let ([mut x], out) = (unpack(args), only(outs));
         let row = row_of(&x);
@@ -64,16 +84,6 @@ impl Primitive for Sort {
             }
         })])
     }
-
-    fn vjp_fwd(&self, args: Args, _needs_grad: &[bool]) -> Result<(Outs, Pullback)> {
-        let [values, positions] = pairs(self.0, args)?;
-        let pullback = { move |cts: Cotangents| Ok(smallvec![Some(unsorted(&cotangent(cts), &positions)?)]) };
-        Ok((smallvec![values], Box::new(pullback)))
-    }
-
-    fn batch(&self, _axis: &Axis, args: Args, mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
-        Ok((smallvec![bind1(self, args)?], mapped.into()))
-    }
 }
 
 impl Primitive for SortPairs {
@@ -86,11 +96,8 @@ impl Primitive for SortPairs {
         Ok(smallvec![args[0].clone(), args[0].with_dtype(DType::I32)])
     }
 
-    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
-        let [x] = unpack(args);
-        Ok(dispatch!(x.dtype(), T => build_pair(outs, |values: &mut [T], positions| {
-            sort::sort_with_positions(x.data(), row_of(&x), self.0, values, positions);
-        })))
+    fn op(&self) -> Op<'_> {
+        Op::SortPairs(self.0)
     }
 
     fn residuals(&self, _needs_grad: &[bool]) -> ResidualMask {
@@ -105,6 +112,17 @@ impl Primitive for SortPairs {
     fn batch(&self, _axis: &Axis, args: Args, mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
         Ok((bind(self, args)?, smallvec![mapped[0]; 2]))
     }
+
+    on_cpu!();
+}
+
+impl CpuRules for SortPairs {
+    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
+        let [x] = unpack(args);
+        Ok(dispatch!(x.dtype(), T => build_pair(outs, |values: &mut [T], positions| {
+            sort::sort_with_positions(x.data(), row_of(&x), self.0, values, positions);
+        })))
+    }
 }
 
 impl Primitive for ArgSort {
@@ -117,11 +135,8 @@ impl Primitive for ArgSort {
         Ok(smallvec![args[0].with_dtype(DType::I32)])
     }
 
-    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
-        let [x] = unpack(args);
-        Ok(smallvec![dispatch!(x.dtype(), T => Array::build(only(outs), |out| {
-            sort::argsort::<T>(x.data(), row_of(&x), self.0, out);
-        }))])
+    fn op(&self) -> Op<'_> {
+        Op::ArgSort(self.0)
     }
 
     fn residuals(&self, _needs_grad: &[bool]) -> ResidualMask {
@@ -134,6 +149,17 @@ impl Primitive for ArgSort {
 
     fn batch(&self, _axis: &Axis, args: Args, mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
         Ok((smallvec![bind1(self, args)?], mapped.into()))
+    }
+
+    on_cpu!();
+}
+
+impl CpuRules for ArgSort {
+    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
+        let [x] = unpack(args);
+        Ok(smallvec![dispatch!(x.dtype(), T => Array::build(only(outs), |out| {
+            sort::argsort::<T>(x.data(), row_of(&x), self.0, out);
+        }))])
     }
 }
 
@@ -161,11 +187,8 @@ impl Primitive for TopK {
         Ok(smallvec![values, positions])
     }
 
-    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
-        let [x] = unpack(args);
-        Ok(dispatch!(x.dtype(), T => build_pair(outs, |values: &mut [T], positions| {
-            sort::top_k(x.data(), row_of(&x), self.0, values, positions);
-        })))
+    fn op(&self) -> Op<'_> {
+        Op::TopK(self.0)
     }
 
     fn residuals(&self, _needs_grad: &[bool]) -> ResidualMask {
@@ -180,6 +203,17 @@ impl Primitive for TopK {
 
     fn batch(&self, _axis: &Axis, args: Args, mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
         Ok((bind(self, args)?, smallvec![mapped[0]; 2]))
+    }
+
+    on_cpu!();
+}
+
+impl CpuRules for TopK {
+    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
+        let [x] = unpack(args);
+        Ok(dispatch!(x.dtype(), T => build_pair(outs, |values: &mut [T], positions| {
+            sort::top_k(x.data(), row_of(&x), self.0, values, positions);
+        })))
     }
 }
 
@@ -209,12 +243,8 @@ impl Primitive for SearchSorted {
         Ok(smallvec![queries.with_dtype(DType::I32)])
     }
 
-    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
-        let ([sorted, queries], out) = (unpack(args), only(outs));
-        let per_row = queries.shape()[sorted.shape().len() - 1..].iter().product();
-        Ok(smallvec![dispatch!(sorted.dtype(), T => Array::build(out, |out| {
-            sort::search_sorted::<T>(sorted.data(), row_of(&sorted), queries.data(), per_row, self.0, out);
-        }))])
+    fn op(&self) -> Op<'_> {
+        Op::SearchSorted(self.0)
     }
 
     fn residuals(&self, _needs_grad: &[bool]) -> ResidualMask {
@@ -230,6 +260,18 @@ impl Primitive for SearchSorted {
         let shared = !mapped[0] && args[0].rank() == 1;
         let args = if shared { args } else { batch_all(axis.size, args, mapped)? };
         Ok((smallvec![bind1(self, args)?], smallvec![true]))
+    }
+
+    on_cpu!();
+}
+
+impl CpuRules for SearchSorted {
+    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
+        let ([sorted, queries], out) = (unpack(args), only(outs));
+        let per_row = queries.shape()[sorted.shape().len() - 1..].iter().product();
+        Ok(smallvec![dispatch!(sorted.dtype(), T => Array::build(out, |out| {
+            sort::search_sorted::<T>(sorted.data(), row_of(&sorted), queries.data(), per_row, self.0, out);
+        }))])
     }
 }
 

@@ -5,46 +5,12 @@ use smallvec::SmallVec;
 use super::slice::strides_of;
 use crate::array::memory;
 use crate::array::{Array, Aval, DType, Shape};
+use crate::core::op::{GatherDimensions, Outside};
 use crate::error::{Error, Result};
 use crate::kernels::scratch::Scratch;
 use crate::kernels::strided::{OUTSIDE, Strided};
 
-/// What happens to a window that is not inside of the operand.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Outside {
-    /// It is moved inside.
-    Clip,
-    /// It reads as NaN (of signed integers the least, of unsigned the greatest, of booleans true); it is not written.
-    Invalid,
-    /// It reads as 0; it is not written.
-    Zero,
-}
-
-/// The dimension numbers of gather and scatter, after XLA's.
-///
-/// The last axis of the indices holds a *position*: the start of a window along the operand axes `indexed`. The *values*
-/// (the result of a gather, the updates of a scatter) have the other axes of the indices and those of the window.
-#[derive(Clone, PartialEq)]
-pub(crate) struct Windows {
-    /// Axes of the values along the window, ascending: those of the operand neither `collapsed` nor paired, in order.
-    pub(crate) offset: Shape,
-    /// Axes of the operand, with a window of size 1, that the values do not have.
-    pub(crate) collapsed: Shape,
-    /// The axes of the operand whose start a position says.
-    pub(crate) indexed: Shape,
-    /// Axes of the operand that go along with those of the indices in `indices_paired`.
-    pub(crate) paired: Shape,
-    /// See `paired`.
-    pub(crate) indices_paired: Shape,
-    /// The window's size along each axis of the operand.
-    pub(crate) sizes: Shape,
-    /// Negative starts count from the end.
-    pub(crate) wrap: bool,
-    /// What to do with windows that are not inside.
-    pub(crate) outside: Outside,
-}
-
-impl Windows {
+impl GatherDimensions {
     /// The shape of the values; refuses what does not fit together.
     pub(crate) fn values_shape(&self, op: &'static str, operand: &Aval, indices: &Aval) -> Result<Shape> {
         if !indices.dtype.is_integer() {
@@ -56,35 +22,44 @@ impl Windows {
         // Where there are no windows, none reaches outside, also not on an axis without elements.
         let none = index_axes.contains(&0);
         let inside = |axis: usize, dropped: bool| {
-            self.sizes[axis] <= operand.shape[axis] || (none && dropped && self.sizes[axis] == 1)
+            self.slice_sizes[axis] <= operand.shape[axis] || (none && dropped && self.slice_sizes[axis] == 1)
         };
-        let dropped = |axis: &usize| self.collapsed.contains(axis) || self.paired.contains(axis);
-        let fits = depth == self.indexed.len()
-            && self.sizes.len() == rank
+        let dropped = |axis: &usize| {
+            self.collapsed_slice_dims.contains(axis) || self.operand_batching_dims.contains(axis)
+        };
+        let fits = depth == self.start_index_map.len()
+            && self.slice_sizes.len() == rank
             && (0..rank).all(|axis| inside(axis, dropped(&axis)))
-            && self.collapsed.iter().chain(&self.paired).all(|&axis| axis < rank && self.sizes[axis] == 1)
-            && self.indexed.iter().all(|&axis| axis < rank)
-            && self.paired.len() == self.indices_paired.len()
             && self
-                .paired
+                .collapsed_slice_dims
                 .iter()
-                .zip(&self.indices_paired)
+                .chain(&self.operand_batching_dims)
+                .all(|&axis| axis < rank && self.slice_sizes[axis] == 1)
+            && self.start_index_map.iter().all(|&axis| axis < rank)
+            && self.operand_batching_dims.len() == self.start_indices_batching_dims.len()
+            && self
+                .operand_batching_dims
+                .iter()
+                .zip(&self.start_indices_batching_dims)
                 .all(|(&axis, &with)| index_axes.get(with).is_some_and(|&size| size == operand.shape[axis]))
-            && self.offset.len() + self.collapsed.len() + self.paired.len() == rank
-            && self.offset.iter().all(|&axis| axis < index_axes.len() + self.offset.len());
+            && self.offset_dims.len() + self.collapsed_slice_dims.len() + self.operand_batching_dims.len()
+                == rank
+            && self.offset_dims.iter().all(|&axis| axis < index_axes.len() + self.offset_dims.len());
         if !fits {
             let found = format!("{self:?} of shape {:?} with indices {:?}", operand.shape, indices.shape);
             return Err(Error::shape(op, found, "indices and windows inside of the operand's axes"));
         }
-        let mut window = self.window_axes().map(|axis| self.sizes[axis]);
+        let mut window = self.window_axes().map(|axis| self.slice_sizes[axis]);
         let mut along_indices = index_axes.iter().copied();
-        let size = |axis| if self.offset.contains(&axis) { window.next() } else { along_indices.next() };
-        Ok((0..index_axes.len() + self.offset.len()).filter_map(size).collect())
+        let size = |axis| if self.offset_dims.contains(&axis) { window.next() } else { along_indices.next() };
+        Ok((0..index_axes.len() + self.offset_dims.len()).filter_map(size).collect())
     }
 
     /// The axes of the operand that the values have, too.
     fn window_axes(&self) -> impl Iterator<Item = usize> {
-        (0..self.sizes.len()).filter(|axis| !self.collapsed.contains(axis) && !self.paired.contains(axis))
+        (0..self.slice_sizes.len()).filter(|axis| {
+            !self.collapsed_slice_dims.contains(axis) && !self.operand_batching_dims.contains(axis)
+        })
     }
 
     /// How the table of starts, and the operand from such a start on, are read along the values.
@@ -96,7 +71,7 @@ impl Windows {
             .iter()
             .enumerate()
             .map(|(axis, &size)| {
-                let step = if self.offset.contains(&axis) {
+                let step = if self.offset_dims.contains(&axis) {
                     [0, window.next().map_or(0, |axis| strides[axis] as isize)]
                 } else {
                     [along_indices.next().map_or(0, |&stride| stride as isize), 0]
@@ -115,22 +90,23 @@ impl Windows {
     /// What of the starts is known from shapes.
     pub(crate) fn prepared(&self, operand: &[usize], indices: &[usize]) -> Starts {
         let strides = strides_of(operand);
-        let axis =
-            |&axis: &usize| (operand[axis] as i64, (operand[axis] - self.sizes[axis]) as i64, strides[axis]);
-        let axes = self.indexed.iter().map(axis).collect();
+        let axis = |&axis: &usize| {
+            (operand[axis] as i64, (operand[axis] - self.slice_sizes[axis]) as i64, strides[axis])
+        };
+        let axes = self.start_index_map.iter().map(axis).collect();
         let index_axes = &indices[..indices.len() - 1];
-        let paired = self.paired_starts(&strides, index_axes, index_axes.iter().product());
-        Starts { paired: paired.into(), axes, wrap: self.wrap, outside: self.outside }
+        let batching = self.batching_starts(&strides, index_axes, index_axes.iter().product());
+        Starts { batching: batching.into(), axes, wrap: self.wrap, outside: self.outside }
     }
 
-    /// What the paired axes contribute to the starts.
-    fn paired_starts(&self, strides: &[usize], index_axes: &[usize], count: usize) -> Vec<usize> {
-        if self.paired.is_empty() || count == 0 {
+    /// What the batching axes contribute to the starts.
+    fn batching_starts(&self, strides: &[usize], index_axes: &[usize], count: usize) -> Vec<usize> {
+        if self.operand_batching_dims.is_empty() || count == 0 {
             return memory::zeroed(count);
         }
         let step = |axis: usize| {
-            let pair = self.indices_paired.iter().position(|&with| with == axis);
-            [pair.map_or(0, |pair| strides[self.paired[pair]] as isize)]
+            let pair = self.start_indices_batching_dims.iter().position(|&with| with == axis);
+            [pair.map_or(0, |pair| strides[self.operand_batching_dims[pair]] as isize)]
         };
         let dims: Vec<(usize, [isize; 1])> =
             index_axes.iter().enumerate().map(|(axis, &size)| (size, step(axis))).collect();
@@ -143,26 +119,26 @@ impl Windows {
     }
 
     /// The same windows of a whole batch, whose axis is in front of the operand or the indices or both.
-    pub(crate) fn batched(&self, size: usize, operand: bool, indices: bool) -> Windows {
+    pub(crate) fn batched(&self, size: usize, operand: bool, indices: bool) -> GatherDimensions {
         let shifted =
             |axes: &Shape, by: bool| -> Shape { axes.iter().map(|axis| axis + usize::from(by)).collect() };
-        let mut out = Windows {
-            offset: shifted(&self.offset, true),
-            collapsed: shifted(&self.collapsed, operand),
-            indexed: shifted(&self.indexed, operand),
-            paired: shifted(&self.paired, operand),
-            indices_paired: shifted(&self.indices_paired, indices),
+        let mut out = GatherDimensions {
+            offset_dims: shifted(&self.offset_dims, true),
+            collapsed_slice_dims: shifted(&self.collapsed_slice_dims, operand),
+            start_index_map: shifted(&self.start_index_map, operand),
+            operand_batching_dims: shifted(&self.operand_batching_dims, operand),
+            start_indices_batching_dims: shifted(&self.start_indices_batching_dims, indices),
             ..self.clone()
         };
         match (operand, indices) {
             (true, true) => {
-                out.paired.insert(0, 0);
-                out.indices_paired.insert(0, 0);
-                out.sizes.insert(0, 1);
+                out.operand_batching_dims.insert(0, 0);
+                out.start_indices_batching_dims.insert(0, 0);
+                out.slice_sizes.insert(0, 1);
             }
             (true, false) => {
-                out.offset.insert(0, 0);
-                out.sizes.insert(0, size);
+                out.offset_dims.insert(0, 0);
+                out.slice_sizes.insert(0, size);
             }
             (false, _) => {}
         }
@@ -170,22 +146,27 @@ impl Windows {
     }
 
     /// The windows of a gather that reads what a scatter to these writes, or the other way round.
-    pub(crate) fn transposed(&self) -> Windows {
+    pub(crate) fn transposed(&self) -> GatherDimensions {
         let outside = if self.outside == Outside::Clip { Outside::Clip } else { Outside::Zero };
-        Windows { outside, ..self.clone() }
+        GatherDimensions { outside, ..self.clone() }
     }
 
     /// Windows of size 1 along an axis, all of the others, for indices of this rank (without the position's axis).
-    pub(crate) fn along(shape: &[usize], axis: usize, index_rank: usize, outside: Outside) -> Windows {
+    pub(crate) fn along(
+        shape: &[usize],
+        axis: usize,
+        index_rank: usize,
+        outside: Outside,
+    ) -> GatherDimensions {
         let mut sizes: Shape = shape.into();
         sizes[axis] = 1;
-        Windows {
-            offset: (0..axis).chain(axis + index_rank..shape.len() + index_rank - 1).collect(),
-            collapsed: Shape::from_elem(axis, 1),
-            indexed: Shape::from_elem(axis, 1),
-            paired: Shape::new(),
-            indices_paired: Shape::new(),
-            sizes,
+        GatherDimensions {
+            offset_dims: (0..axis).chain(axis + index_rank..shape.len() + index_rank - 1).collect(),
+            collapsed_slice_dims: Shape::from_elem(axis, 1),
+            start_index_map: Shape::from_elem(axis, 1),
+            operand_batching_dims: Shape::new(),
+            start_indices_batching_dims: Shape::new(),
+            slice_sizes: sizes,
             wrap: outside != Outside::Clip,
             outside,
         }
@@ -194,40 +175,40 @@ impl Windows {
     /// Positions along an axis that differ between the elements of the other axes, for indices of this shape.
     ///
     /// The other axes have equal sizes, or 1 in either. Returns the shape the indices must be given, too.
-    pub(crate) fn paired_along(
+    pub(crate) fn batching_along(
         op: &'static str,
         shape: &[usize],
         axis: usize,
         indices: &[usize],
-    ) -> Result<(Windows, Shape)> {
+    ) -> Result<(GatherDimensions, Shape)> {
         let broadcast =
             |at: usize| at == axis || shape[at] == indices[at] || shape[at] == 1 || indices[at] == 1;
         if shape.len() != indices.len() || !(0..shape.len()).all(broadcast) {
             let found = format!("indices {indices:?} for shape {shape:?}");
             return Err(Error::shape(op, found, format!("shapes that broadcast but for axis {axis}")));
         }
-        let mut windows = Windows {
-            offset: Shape::new(),
-            collapsed: Shape::new(),
-            indexed: Shape::from_elem(axis, 1),
-            paired: Shape::new(),
-            indices_paired: Shape::new(),
-            sizes: Shape::from_elem(1, shape.len()),
+        let mut windows = GatherDimensions {
+            offset_dims: Shape::new(),
+            collapsed_slice_dims: Shape::new(),
+            start_index_map: Shape::from_elem(axis, 1),
+            operand_batching_dims: Shape::new(),
+            start_indices_batching_dims: Shape::new(),
+            slice_sizes: Shape::from_elem(1, shape.len()),
             wrap: true,
             outside: Outside::Invalid,
         };
         let mut positions = Shape::new();
         for at in 0..shape.len() {
             if at != axis && indices[at] == 1 {
-                windows.offset.push(at);
-                windows.sizes[at] = shape[at];
+                windows.offset_dims.push(at);
+                windows.slice_sizes[at] = shape[at];
                 continue;
             }
             if at == axis || shape[at] == 1 {
-                windows.collapsed.push(at);
+                windows.collapsed_slice_dims.push(at);
             } else {
-                windows.paired.push(at);
-                windows.indices_paired.push(positions.len());
+                windows.operand_batching_dims.push(at);
+                windows.start_indices_batching_dims.push(positions.len());
             }
             positions.push(indices[at]);
         }
@@ -241,7 +222,7 @@ pub(crate) type Positions = Scratch<usize>;
 
 /// What is known of the starts of windows before the indices are.
 pub(crate) struct Starts {
-    paired: Box<[usize]>,
+    batching: Box<[usize]>,
     /// Along each indexed axis: its size, the last start, and the distance between starts.
     axes: SmallVec<[(i64, i64, usize); 4]>,
     wrap: bool,
@@ -251,7 +232,7 @@ pub(crate) struct Starts {
 impl Starts {
     /// Where in the operand each window starts for indices of a dtype, or [`OUTSIDE`].
     pub(crate) fn of(&self, indices: &[u8], dtype: DType) -> Positions {
-        let mut starts: Positions = self.paired.iter().copied().collect();
+        let mut starts: Positions = self.batching.iter().copied().collect();
         if self.axes.is_empty() {
             return starts;
         }
@@ -281,15 +262,5 @@ impl Starts {
                 *start += at as usize * stride;
             }
         }
-    }
-}
-
-impl std::fmt::Debug for Windows {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "[offset={:?} collapsed={:?} indexed={:?}", self.offset, self.collapsed, self.indexed)?;
-        if !self.paired.is_empty() {
-            write!(f, " paired={:?}:{:?}", self.paired, self.indices_paired)?;
-        }
-        write!(f, " sizes={:?} outside={:?}]", self.sizes, self.outside)
     }
 }

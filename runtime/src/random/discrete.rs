@@ -5,10 +5,11 @@ use super::uniform::unit;
 use super::{Key, check_bare, check_parameters, dtype_of_parameters, sampler};
 use crate::array::{DType, Shape};
 use crate::core::domain::PROBABILITY;
+use crate::core::op::Draw;
 use crate::core::{Tensor, TensorLike};
 use crate::error::{Error, Result};
 use crate::ops::random_below::random_below;
-use crate::ops::random_bits::{Draw, draw};
+use crate::ops::random_bits::draw;
 use crate::ops::{axis_of, convert};
 
 sampler! {

@@ -3,9 +3,10 @@
 use super::{Key, check_bare, check_parameters, dtype_of_parameters, sampler};
 use crate::array::DType;
 use crate::core::domain::FINITE;
+use crate::core::op::Draw;
 use crate::core::{Tensor, TensorLike};
 use crate::error::Result;
-use crate::ops::random_bits::{Draw, draw};
+use crate::ops::random_bits::draw;
 use crate::ops::{convert, scalar_array};
 
 sampler! {

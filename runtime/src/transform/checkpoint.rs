@@ -5,6 +5,8 @@ use smallvec::SmallVec;
 
 use super::stage::{avals, stage};
 use crate::array::{Array, Aval};
+use crate::core::cpu::{CpuRules, on_cpu};
+use crate::core::op::Op;
 use crate::core::primitive::{Args, Outs, Primitive, Pullback};
 use crate::core::trace;
 use crate::core::trace::Axis;
@@ -56,8 +58,8 @@ impl Primitive for Checkpoint {
         self.0.infer(args)
     }
 
-    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
-        self.0.eval(args, outs)
+    fn op(&self) -> Op<'_> {
+        Op::Call(self.0.graph())
     }
 
     fn vjp_fwd(&self, args: Args, needs_grad: &[bool]) -> Result<(Outs, Pullback)> {
@@ -79,6 +81,14 @@ impl Primitive for Checkpoint {
 
     fn collectives(&self) -> &[std::sync::Arc<str>] {
         self.0.collectives()
+    }
+
+    on_cpu!();
+}
+
+impl CpuRules for Checkpoint {
+    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
+        self.0.eval(args, outs)
     }
 }
 

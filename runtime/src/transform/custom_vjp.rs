@@ -6,6 +6,8 @@ use std::sync::Arc;
 use super::stage::{Staged, avals, stage};
 use crate::array::{Array, Aval};
 use crate::core::Tensor;
+use crate::core::cpu::{CpuRules, on_cpu};
+use crate::core::op::Op;
 use crate::core::primitive::{Args, Outs, Primitive, Pullback};
 use crate::core::tensor::Repr;
 use crate::core::trace;
@@ -161,8 +163,8 @@ impl Primitive for Custom {
         self.primal.infer(args)
     }
 
-    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
-        self.primal.eval(args, outs)
+    fn op(&self) -> Op<'_> {
+        Op::Call(self.primal.graph())
     }
 
     fn vjp_fwd(&self, args: Args, needs_grad: &[bool]) -> Result<(Outs, Pullback)> {
@@ -199,6 +201,14 @@ impl Primitive for Custom {
 
     fn collectives(&self) -> &[Arc<str>] {
         &self.collectives
+    }
+
+    on_cpu!();
+}
+
+impl CpuRules for Custom {
+    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
+        self.primal.eval(args, outs)
     }
 }
 

@@ -7,8 +7,8 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::program::{Action, Kind, Origin, Step};
 use crate::array::Aval;
 use crate::backend::cpu::passes::epilogue::Epilogue;
-use crate::backend::cpu::passes::fuse::Fusion;
-use crate::core::cpu::Fusible;
+use crate::backend::cpu::passes::fuse::{Fusion, is_reshape};
+use crate::backend::cpu::rules;
 use crate::core::primitive::Args;
 use crate::core::{Eqn, Graph, Var};
 
@@ -147,11 +147,11 @@ fn action(graph: &Graph, eqn: &Eqn) -> Action {
         return Action::Epilogue(epilogue.fusion().kernel().clone(), epilogue.joint(), kernel);
     }
     if eqn.outs.len() == 1 {
-        if primitive.fusible() == Some(Fusible::Reshape) {
+        if is_reshape(primitive.op()) {
             return Action::Reshape;
         }
         let args: Vec<&Aval> = eqn.args.iter().map(|&arg| graph.aval(arg)).collect();
-        if let Some(kernel) = primitive.specialize(&args, graph.aval(eqn.outs[0])) {
+        if let Some(kernel) = rules(&**primitive).specialize(&args, graph.aval(eqn.outs[0])) {
             return Action::Kernel(kernel);
         }
     }
@@ -296,7 +296,7 @@ impl Planner<'_> {
         self.origins.push(Origin {
             kind: Planner::kind(eqn, &action),
             location: eqn.location,
-            place: eqn.place.clone(),
+            path: eqn.path.clone(),
             flops: self.graph.flops(at..at + 1),
             bytes: if moves { bytes } else { 0 },
         });

@@ -12,3 +12,14 @@ pub(crate) mod program;
 mod tests;
 
 pub(crate) use program::Program;
+
+use crate::core::CpuRules;
+use crate::core::primitive::Primitive;
+
+/// The CPU's half of a primitive that is left after decomposition.
+fn rules(primitive: &dyn Primitive) -> &dyn CpuRules {
+    match primitive.cpu() {
+        Some(rules) => rules,
+        None => unreachable!("`{}` has no kernel, and was to decompose", primitive.name()),
+    }
+}

@@ -27,8 +27,8 @@ impl Program {
         }
         let steps = self.origins.iter().zip(times).map(|(origin, time)| ProfiledStep {
             name: name(&origin.kind),
-            place: match &origin.place {
-                Some(place) => place.to_string(),
+            source: match &origin.path {
+                Some(path) => path.to_string(),
                 None => origin.location.to_string(),
             },
             time,

@@ -22,6 +22,7 @@ use crate::backend::cpu::codegen::{Fused, Source};
 use crate::backend::cpu::memory::{Dest, Lists, Operand, Out, Plan};
 use crate::backend::cpu::passes::epilogue::{Epilogue, Joint};
 use crate::backend::cpu::passes::fuse::Fusion;
+use crate::backend::cpu::rules;
 use crate::core::Graph;
 use crate::core::cpu::Kernel;
 use crate::core::primitive::{Args, Primitive};
@@ -83,7 +84,7 @@ pub(crate) struct Step {
 pub(crate) struct Origin {
     pub kind: Kind,
     pub location: &'static Location<'static>,
-    pub place: Option<Arc<str>>,
+    pub path: Option<Arc<str>>,
     pub flops: u64,
     /// Bytes read and written.
     pub bytes: u64,
@@ -230,7 +231,7 @@ impl Program {
             Action::Eval(primitive) => {
                 let args: Args<Array> = args.iter().map(|&arg| self.take(&mut env.slots, arg)).collect();
                 let avals = outs.iter().filter_map(|out| out.dest.aval()).map(|aval| self.aval(aval).clone());
-                let made = primitive.eval(args, avals.collect());
+                let made = rules(&**primitive).eval(args, avals.collect());
                 let made = made.map_err(|e| e.at(self.origins[number].location))?;
                 for (out, made) in outs.iter().zip(made) {
                     if let Dest::Slot(at, _) = out.dest {

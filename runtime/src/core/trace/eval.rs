@@ -2,12 +2,14 @@
 
 use crate::array::{Aval, memory};
 use crate::core::Tensor;
+use crate::core::decompose;
 use crate::core::primitive::{Args, Outs, Primitive};
 use crate::core::tensor::Repr;
 use crate::error::Result;
 
 pub(crate) fn process(primitive: &dyn Primitive, args: Args) -> Result<Outs> {
     let outs = super::infer(primitive, &args)?;
+    let Some(rules) = primitive.cpu() else { return decompose::run(primitive, &args, &outs) };
     let arrays = args
         .into_iter()
         .map(|arg| match arg.repr {
@@ -16,7 +18,7 @@ pub(crate) fn process(primitive: &dyn Primitive, args: Args) -> Result<Outs> {
         })
         .collect();
     let made = outs.clone();
-    let outs = memory::or_error(primitive.name(), || list(&made), || primitive.eval(arrays, outs))?;
+    let outs = memory::or_error(primitive.name(), || list(&made), || rules.eval(arrays, outs))?;
     Ok(outs.into_iter().map(Tensor::from).collect())
 }
 

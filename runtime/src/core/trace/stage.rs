@@ -76,7 +76,7 @@ impl Stage {
         args: Args,
         location: &'static Location<'static>,
     ) -> Result<Outs> {
-        if let Some(graph) = primitive.subgraph() {
+        if let Some(graph) = primitive.inline() {
             let outs = enter(Some(Trace::Stage(self.clone())), || graph.interpret(args))?;
             return Ok(outs.into());
         }
@@ -84,8 +84,8 @@ impl Stage {
         let mut build = self.build();
         let args = args.iter().map(|arg| self.var(&mut build, arg)).collect();
         let outs: Outs<Var> = avals.iter().map(|aval| build.fresh(aval.clone())).collect();
-        let (primitive, place) = (primitive.to_arc(), crate::core::trace::name_stack::current());
-        build.eqns.push(Eqn { primitive, args, outs: outs.clone(), location, place });
+        let (primitive, path) = (primitive.to_arc(), crate::core::trace::name_stack::current());
+        build.eqns.push(Eqn { primitive, args, outs: outs.clone(), location, path });
         Ok(outs.into_iter().zip(avals).map(|(var, aval)| self.wrap(var, aval)).collect())
     }
 

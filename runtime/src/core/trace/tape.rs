@@ -29,7 +29,7 @@ struct Node {
     /// Holds values of the parent only: a tape that held its own tracers would keep itself alive.
     pullback: Pullback,
     /// The path of the module it was recorded in, to be told when it is pulled back.
-    place: Option<Arc<str>>,
+    path: Option<Arc<str>>,
 }
 
 impl Tape {
@@ -96,7 +96,7 @@ impl Tape {
                 first,
                 count: outs.len(),
                 pullback,
-                place: crate::core::trace::name_stack::current(),
+                path: crate::core::trace::name_stack::current(),
             });
             let wrap = |(i, primal): (usize, Tensor)| {
                 if !primal.dtype().is_float() {
@@ -162,7 +162,7 @@ impl Node {
         if outs.iter().all(Option::is_none) {
             return Ok(());
         }
-        let _place = crate::core::trace::name_stack::enter(self.place.clone());
+        let _path = crate::core::trace::name_stack::enter(self.path.clone());
         for (input, ct) in self.inputs.iter().zip((self.pullback)(outs)?) {
             if let (Some(id), Some(ct)) = (input, ct) {
                 accumulate(&mut cts[*id], ct)?;

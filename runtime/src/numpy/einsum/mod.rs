@@ -8,10 +8,10 @@ mod tests;
 
 use crate::array::{DType, Shape, promote};
 use crate::core::Tensor;
+use crate::core::op::DotDimensions;
 use crate::error::unwrap;
 use crate::error::{Error, Result};
 use crate::numpy::einsum::contraction::{Label, Plan};
-use crate::ops::dot_general::DotDimensions;
 use crate::ops::shape::{moved, permuted};
 use crate::ops::{axis_of, promoted, slice};
 use contraction::plan;

@@ -2,11 +2,12 @@
 
 mod primitive;
 
-use primitive::{Convolution, Role};
+use primitive::Convolution;
 
 use super::padding::{Padding, Sizes, ones_unless_given};
 use super::shape::permuted;
 use crate::array::{Aval, Shape};
+use crate::core::op::ConvOperand;
 use crate::core::trace::bind1;
 use crate::core::{Tensor, TensorLike};
 use crate::error::unwrap;
@@ -234,7 +235,7 @@ impl Tensor {
         let geometry = options.geometry(self.aval(), kernel.aval())?;
         let lhs = permuted(self, layout.input_axes(rank))?;
         let rhs = permuted(&kernel, layout.kernel_axes(rank))?;
-        let out = bind1(&Convolution { gives: Role::Output, geometry }, [lhs, rhs])?;
+        let out = bind1(&Convolution { gives: ConvOperand::Output, geometry }, [lhs, rhs])?;
         permuted(&out, layout.output_axes(rank))
     }
 }

@@ -12,6 +12,8 @@ use crate::array::dtype::dispatch;
 use crate::array::{Array, Aval, DType, Shape};
 use crate::core::Tensor;
 use crate::core::cpu;
+use crate::core::cpu::{CpuRules, on_cpu};
+use crate::core::op::{ConvOperand, Op};
 use crate::core::primitive::{Args, Cotangents, Grads, Outs, Primitive, ResidualMask, Residuals};
 use crate::core::trace::{Axis, bind1};
 use crate::error::{Error, Result};
@@ -20,19 +22,11 @@ use crate::ops::shape::{moved, permuted};
 use crate::ops::{addressable, cotangent, only, prepend, unpack, zeros_of};
 use crate::scalar::number::Number;
 
-/// The operands of the trilinear form. A primitive takes two, in this order, and gives the third.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Role {
-    Input,
-    Kernel,
-    Output,
-}
-
-use Role::{Input, Kernel, Output};
+use ConvOperand::{Input, Kernel, Output};
 
 #[derive(Clone, PartialEq)]
 pub(super) struct Convolution {
-    pub gives: Role,
+    pub gives: ConvOperand,
     pub geometry: Geometry,
 }
 
@@ -47,7 +41,7 @@ enum Merge {
 
 impl Merge {
     /// The result is always mapped, and so is one of the arguments: whoever is not does not have the merged axis.
-    fn of(mapped: impl Fn(Role) -> bool) -> Merge {
+    fn of(mapped: impl Fn(ConvOperand) -> bool) -> Merge {
         match [Input, Kernel, Output].map(mapped) {
             [true, false, true] => Merge::Batch,
             [true, true, false] => Merge::InputChannels,
@@ -74,7 +68,7 @@ impl Merge {
     /// How the last axis of an operand is cut for the batch axis to come behind the first part: channels lie group by
     /// group, and a new axis goes inside each group, or outside of all to make groups of its own. `None`: the batch
     /// axis joins the axis that it is already in front of.
-    fn place(self, role: Role, geometry: &Geometry) -> Option<Place> {
+    fn place(self, role: ConvOperand, geometry: &Geometry) -> Option<Place> {
         let groups = geometry.groups;
         match (self, role) {
             (Merge::Batch, _) => None,
@@ -117,7 +111,7 @@ impl Place {
 }
 
 impl Convolution {
-    fn takes(&self) -> [Role; 2] {
+    fn takes(&self) -> [ConvOperand; 2] {
         match self.gives {
             Input => [Kernel, Output],
             Kernel => [Input, Output],
@@ -125,7 +119,7 @@ impl Convolution {
         }
     }
 
-    fn shape(&self, role: Role) -> Shape {
+    fn shape(&self, role: ConvOperand) -> Shape {
         let g = &self.geometry;
         let (first, middle, last): (Option<usize>, &[usize], &[usize]) = match role {
             Input => (Some(g.batch), &g.in_spatial, &[g.cin]),
@@ -200,24 +194,8 @@ impl Primitive for Convolution {
         Ok(smallvec![addressable(self.name(), out)?])
     }
 
-    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
-        let ([a, b], out) = (unpack(args), only(outs));
-        Ok(smallvec![match out.dtype {
-            DType::Bool => unreachable!("`infer` refuses booleans"),
-            dtype => dispatch!(dtype, T => Array::build(out, |out: &mut [T]| {
-                self.run(a.data(), b.data(), out, &|_, _| ());
-            })),
-        }])
-    }
-
-    fn specialize(&self, _args: &[&Aval], out: &Aval) -> Option<Box<dyn cpu::Kernel>> {
-        (out.dtype != DType::Bool).then(|| Box::new(Kernels(self.clone(), out.dtype)) as Box<dyn cpu::Kernel>)
-    }
-
-    fn with_batch_size(&self, count: usize) -> Option<Arc<dyn Primitive>> {
-        let geometry = Geometry { batch: count, ..self.geometry.clone() };
-        (self.gives == Output && self.geometry.is_same_in_any_batch())
-            .then(|| Arc::new(Convolution { gives: Output, geometry }) as Arc<dyn Primitive>)
+    fn op(&self) -> Op<'_> {
+        Op::Conv { gives: self.gives, geometry: &self.geometry }
     }
 
     fn residuals(&self, needs_grad: &[bool]) -> ResidualMask {
@@ -262,6 +240,30 @@ impl Primitive for Convolution {
             None => out.try_reshape(prepend(size, &self.shape(self.gives)))?,
         };
         Ok((smallvec![out], smallvec![true]))
+    }
+
+    on_cpu!();
+}
+
+impl CpuRules for Convolution {
+    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
+        let ([a, b], out) = (unpack(args), only(outs));
+        Ok(smallvec![match out.dtype {
+            DType::Bool => unreachable!("`infer` refuses booleans"),
+            dtype => dispatch!(dtype, T => Array::build(out, |out: &mut [T]| {
+                self.run(a.data(), b.data(), out, &|_, _| ());
+            })),
+        }])
+    }
+
+    fn specialize(&self, _args: &[&Aval], out: &Aval) -> Option<Box<dyn cpu::Kernel>> {
+        (out.dtype != DType::Bool).then(|| Box::new(Kernels(self.clone(), out.dtype)) as Box<dyn cpu::Kernel>)
+    }
+
+    fn with_batch_size(&self, count: usize) -> Option<Arc<dyn Primitive>> {
+        let geometry = Geometry { batch: count, ..self.geometry.clone() };
+        (self.gives == Output && self.geometry.is_same_in_any_batch())
+            .then(|| Arc::new(Convolution { gives: Output, geometry }) as Arc<dyn Primitive>)
     }
 }
 

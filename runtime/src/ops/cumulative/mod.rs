@@ -12,6 +12,8 @@ use super::recurrence::{opposite, pulled_back, shifted};
 use crate::array::dtype::{dispatch, dispatch_float};
 use crate::array::{Array, Aval, DType};
 use crate::core::Tensor;
+use crate::core::cpu::{CpuRules, on_cpu};
+use crate::core::op::{CumulativeOp, Op};
 use crate::core::primitive::{Args, Cotangents, Grads, Outs, Primitive, ResidualMask, Residuals};
 use crate::core::trace::{Axis, bind1};
 use crate::error::unwrap;
@@ -21,28 +23,19 @@ use crate::ops::{axis_of, cotangent, only, unpack};
 
 #[derive(Clone, Copy, PartialEq)]
 struct Cumulative {
-    kind: Kind,
+    kind: CumulativeOp,
     axis: usize,
     direction: Direction,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Sum,
-    Prod,
-    Max,
-    Min,
-    LogSumExp,
 }
 
 impl Primitive for Cumulative {
     fn name(&self) -> &'static str {
         match self.kind {
-            Kind::Sum => "cumsum",
-            Kind::Prod => "cumprod",
-            Kind::Max => "cummax",
-            Kind::Min => "cummin",
-            Kind::LogSumExp => "cumlogsumexp",
+            CumulativeOp::Sum => "cumsum",
+            CumulativeOp::Prod => "cumprod",
+            CumulativeOp::Max => "cummax",
+            CumulativeOp::Min => "cummin",
+            CumulativeOp::LogSumExp => "cumlogsumexp",
         }
     }
 
@@ -53,50 +46,40 @@ impl Primitive for Cumulative {
             return Err(Error::shape(self.name(), found, "an axis of the shape"));
         }
         let (fits, expected) = match self.kind {
-            Kind::Sum | Kind::Prod => (*dtype != DType::Bool, "numbers (cast the booleans first)"),
-            Kind::LogSumExp => (dtype.is_float(), "floats"),
-            Kind::Max | Kind::Min => (true, ""),
+            CumulativeOp::Sum | CumulativeOp::Prod => {
+                (*dtype != DType::Bool, "numbers (cast the booleans first)")
+            }
+            CumulativeOp::LogSumExp => (dtype.is_float(), "floats"),
+            CumulativeOp::Max | CumulativeOp::Min => (true, ""),
         };
         if fits { Ok(smallvec![args[0].clone()]) } else { Err(Error::dtype(self.name(), dtype, expected)) }
     }
 
-    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
-        let ([x], out) = (unpack(args), only(outs));
-        let (shape, axis, direction) = (x.shape(), self.axis, self.direction);
-        Ok(smallvec![match self.kind {
-            Kind::LogSumExp => dispatch_float!(out.dtype, T => Array::build(out, |out| {
-                reduce::cum_log_sum_exp::<T>(x.data(), shape, axis, direction, out);
-            })),
-            kind => dispatch!(out.dtype, T => Array::build(out, |out| match kind {
-                Kind::Sum => reduce::cum_sum::<T>(x.data(), shape, axis, direction, out),
-                Kind::Prod => reduce::cum_prod::<T>(x.data(), shape, axis, direction, out),
-                Kind::Max => reduce::cum_max::<T>(x.data(), shape, axis, direction, out),
-                _ => reduce::cum_min::<T>(x.data(), shape, axis, direction, out),
-            })),
-        }])
+    fn op(&self) -> Op<'_> {
+        Op::Cumulative { op: self.kind, axis: self.axis, direction: self.direction }
     }
 
     fn residuals(&self, _needs_grad: &[bool]) -> ResidualMask {
-        if self.kind == Kind::Sum { ResidualMask::NONE } else { ResidualMask::ALL }
+        if self.kind == CumulativeOp::Sum { ResidualMask::NONE } else { ResidualMask::ALL }
     }
 
     fn vjp(&self, residuals: &Residuals, cts: Cotangents, _needs_grad: &[bool]) -> Result<Grads> {
         let (ct, axis, direction) = (cotangent(cts), self.axis, self.direction);
-        if self.kind == Kind::Sum {
+        if self.kind == CumulativeOp::Sum {
             let back = Cumulative { direction: opposite(direction), ..*self };
             return Ok(smallvec![Some(bind1(&back, [ct])?)]);
         }
         let (x, y) = (residuals.arg(0), residuals.out(0));
         let (of_before, of_this) = match self.kind {
-            Kind::Prod => (x.clone(), shifted(y, axis, direction, 1.0)?),
-            Kind::LogSumExp => {
+            CumulativeOp::Prod => (x.clone(), shifted(y, axis, direction, 1.0)?),
+            CumulativeOp::LogSumExp => {
                 let before = shifted(y, axis, direction, f64::NEG_INFINITY)?;
                 (weight(&before, y)?, weight(x, y)?)
             }
             _ => {
                 return Ok(smallvec![Some(extreme::gradient(
                     [x, y, &ct],
-                    self.kind == Kind::Max,
+                    self.kind == CumulativeOp::Max,
                     axis,
                     direction
                 )?)]);
@@ -107,6 +90,26 @@ impl Primitive for Cumulative {
 
     fn batch(&self, _axis: &Axis, args: Args, mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
         Ok((smallvec![bind1(&Cumulative { axis: self.axis + 1, ..*self }, args)?], mapped.into()))
+    }
+
+    on_cpu!();
+}
+
+impl CpuRules for Cumulative {
+    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
+        let ([x], out) = (unpack(args), only(outs));
+        let (shape, axis, direction) = (x.shape(), self.axis, self.direction);
+        Ok(smallvec![match self.kind {
+            CumulativeOp::LogSumExp => dispatch_float!(out.dtype, T => Array::build(out, |out| {
+                reduce::cum_log_sum_exp::<T>(x.data(), shape, axis, direction, out);
+            })),
+            kind => dispatch!(out.dtype, T => Array::build(out, |out| match kind {
+                CumulativeOp::Sum => reduce::cum_sum::<T>(x.data(), shape, axis, direction, out),
+                CumulativeOp::Prod => reduce::cum_prod::<T>(x.data(), shape, axis, direction, out),
+                CumulativeOp::Max => reduce::cum_max::<T>(x.data(), shape, axis, direction, out),
+                _ => reduce::cum_min::<T>(x.data(), shape, axis, direction, out),
+            })),
+        }])
     }
 }
 
@@ -127,19 +130,19 @@ fn weight(part: &Tensor, whole: &Tensor) -> Result<Tensor> {
 pub(super) fn product_of_others(x: &Tensor) -> Result<Tensor> {
     let axis = x.rank() - 1;
     let one_side = |direction| {
-        let products = bind1(&Cumulative { kind: Kind::Prod, axis, direction }, [x.clone()])?;
+        let products = bind1(&Cumulative { kind: CumulativeOp::Prod, axis, direction }, [x.clone()])?;
         shifted(&products, axis, direction, 1.0)
     };
     one_side(Direction::Forward)?.try_mul(one_side(Direction::Reverse)?)
 }
 
 #[track_caller]
-fn along(kind: Kind, op: &'static str, x: &Tensor, axis: isize, reverse: bool) -> Result<Tensor> {
+fn along(kind: CumulativeOp, op: &'static str, x: &Tensor, axis: isize, reverse: bool) -> Result<Tensor> {
     let axis = axis_of(op, axis, x.rank())?;
     let direction = if reverse { Direction::Reverse } else { Direction::Forward };
     let x = match (kind, x.dtype()) {
-        (Kind::Sum | Kind::Prod, DType::Bool) => x.try_cast(DType::I32)?,
-        (Kind::LogSumExp, dtype) => super::convert(x, dtype.to_inexact(), x.aval().weak)?,
+        (CumulativeOp::Sum | CumulativeOp::Prod, DType::Bool) => x.try_cast(DType::I32)?,
+        (CumulativeOp::LogSumExp, dtype) => super::convert(x, dtype.to_inexact(), x.aval().weak)?,
         _ => x.clone(),
     };
     bind1(&Cumulative { kind, axis, direction }, [x])
@@ -163,7 +166,7 @@ macro_rules! methods {
             /// If there is no such axis.
             #[track_caller]
             pub fn $try_plain(&self, axis: isize) -> Result<Tensor> {
-                along(Kind::$kind, stringify!($plain), self, axis, false)
+                along(CumulativeOp::$kind, stringify!($plain), self, axis, false)
             }
 
             #[doc = concat!("As [`", stringify!($plain), "`](Tensor::", stringify!($plain), "), from the end of the axis.")]
@@ -181,7 +184,7 @@ macro_rules! methods {
             /// If there is no such axis.
             #[track_caller]
             pub fn $try_reverse(&self, axis: isize) -> Result<Tensor> {
-                along(Kind::$kind, stringify!($reverse), self, axis, true)
+                along(CumulativeOp::$kind, stringify!($reverse), self, axis, true)
             }
         )* }
     };

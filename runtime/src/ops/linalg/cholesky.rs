@@ -6,6 +6,8 @@ use super::triangular::solve;
 use super::{below, dispatch_real, lower, square, transposed};
 use crate::array::{Array, Aval};
 use crate::core::Tensor;
+use crate::core::cpu::{CpuRules, on_cpu};
+use crate::core::op::Op;
 use crate::core::primitive::{Args, Cotangents, Grads, Outs, Primitive, ResidualMask, Residuals};
 use crate::core::trace::{Axis, bind1};
 use crate::error::Result;
@@ -29,19 +31,8 @@ impl Primitive for Cholesky {
         Ok(smallvec![Aval::new(&args[0].shape, args[0].dtype)])
     }
 
-    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
-        let ([a], out) = (unpack(args), only(outs));
-        let n = out.shape[out.rank() - 1];
-        Ok(smallvec![dispatch_real!(out.dtype, T => Array::build(out, |out: &mut [T]| {
-            threads::split(out, n * n, n * n * n / 3, |first, out| {
-                let a = a.data::<T>()[first * n * n..].chunks_exact(n * n);
-                for (a, l) in a.zip(out.chunks_exact_mut(n * n)) {
-                    if linalg::cholesky(a, n, l).is_err() {
-                        not_a_number(l, n);
-                    }
-                }
-            });
-        }))])
+    fn op(&self) -> Op<'_> {
+        Op::Cholesky
     }
 
     fn residuals(&self, _needs_grad: &[bool]) -> ResidualMask {
@@ -62,6 +53,25 @@ impl Primitive for Cholesky {
 
     fn batch(&self, _axis: &Axis, args: Args, mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
         Ok((smallvec![bind1(self, args)?], mapped.into()))
+    }
+
+    on_cpu!();
+}
+
+impl CpuRules for Cholesky {
+    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
+        let ([a], out) = (unpack(args), only(outs));
+        let n = out.shape[out.rank() - 1];
+        Ok(smallvec![dispatch_real!(out.dtype, T => Array::build(out, |out: &mut [T]| {
+            threads::split(out, n * n, n * n * n / 3, |first, out| {
+                let a = a.data::<T>()[first * n * n..].chunks_exact(n * n);
+                for (a, l) in a.zip(out.chunks_exact_mut(n * n)) {
+                    if linalg::cholesky(a, n, l).is_err() {
+                        not_a_number(l, n);
+                    }
+                }
+            });
+        }))])
     }
 }
 

@@ -6,6 +6,8 @@ use super::triangular::solve;
 use super::{dispatch_real, lower, matrix, transposed, with_matrix};
 use crate::array::{Array, Aval};
 use crate::core::Tensor;
+use crate::core::cpu::{CpuRules, on_cpu};
+use crate::core::op::Op;
 use crate::core::primitive::{Args, Cotangents, Grads, Outs, Primitive, ResidualMask, Residuals};
 use crate::core::trace::{Axis, bind};
 use crate::error::unwrap;
@@ -30,33 +32,8 @@ impl Primitive for Qr {
         Ok(smallvec![crate::ops::addressable("qr", out(m, k))?, out(k, n)])
     }
 
-    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
-        let [a] = unpack(args);
-        let [.., m, n] = *a.shape() else { unreachable!("`infer` refuses fewer than two axes") };
-        let k = outs[1].shape[outs[1].rank() - 2];
-        let mut factors: Outs<Array> = outs.into_iter().map(Array::zeros).collect();
-        dispatch_real!(a.dtype(), T => {
-            if let [q, r] = &mut factors[..]
-                && let (Some(q), Some(r)) = (q.unique::<T>(), r.unique::<T>())
-            {
-                if a.size() > 0 {
-                    let pairs = q.chunks_exact_mut(m * k).zip(r.chunks_exact_mut(k * n));
-                    let mut pairs: Vec<(&mut [T], &mut [T])> = pairs.collect();
-                    threads::split(&mut pairs, 1, 4 * m * n * k, |first, pairs| {
-                        let a = a.data::<T>()[first * m * n..].chunks_exact(m * n);
-                        for (a, (q, r)) in a.zip(pairs) {
-                            linalg::qr(a, m, n, self.0, q, r);
-                        }
-                    });
-                } else if k > 0 {
-                    // No columns: any basis will do, and the unit vectors are the one that no reflections give.
-                    for q in q.chunks_exact_mut(m * k) {
-                        q.iter_mut().step_by(k + 1).for_each(|q| *q = T::ONE);
-                    }
-                }
-            }
-        });
-        Ok(factors)
+    fn op(&self) -> Op<'_> {
+        Op::Qr(self.0)
     }
 
     fn residuals(&self, _needs_grad: &[bool]) -> ResidualMask {
@@ -88,6 +65,39 @@ impl Primitive for Qr {
 
     fn batch(&self, _axis: &Axis, args: Args, mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
         Ok((bind(self, args)?, smallvec![mapped[0]; 2]))
+    }
+
+    on_cpu!();
+}
+
+impl CpuRules for Qr {
+    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
+        let [a] = unpack(args);
+        let [.., m, n] = *a.shape() else { unreachable!("`infer` refuses fewer than two axes") };
+        let k = outs[1].shape[outs[1].rank() - 2];
+        let mut factors: Outs<Array> = outs.into_iter().map(Array::zeros).collect();
+        dispatch_real!(a.dtype(), T => {
+            if let [q, r] = &mut factors[..]
+                && let (Some(q), Some(r)) = (q.unique::<T>(), r.unique::<T>())
+            {
+                if a.size() > 0 {
+                    let pairs = q.chunks_exact_mut(m * k).zip(r.chunks_exact_mut(k * n));
+                    let mut pairs: Vec<(&mut [T], &mut [T])> = pairs.collect();
+                    threads::split(&mut pairs, 1, 4 * m * n * k, |first, pairs| {
+                        let a = a.data::<T>()[first * m * n..].chunks_exact(m * n);
+                        for (a, (q, r)) in a.zip(pairs) {
+                            linalg::qr(a, m, n, self.0, q, r);
+                        }
+                    });
+                } else if k > 0 {
+                    // No columns: any basis will do, and the unit vectors are the one that no reflections give.
+                    for q in q.chunks_exact_mut(m * k) {
+                        q.iter_mut().step_by(k + 1).for_each(|q| *q = T::ONE);
+                    }
+                }
+            }
+        });
+        Ok(factors)
     }
 }
 

@@ -5,6 +5,8 @@ use smallvec::smallvec;
 use super::{dispatch_real, lower, matrix, square, transposed, upper, with_matrix};
 use crate::array::{Array, Aval};
 use crate::core::Tensor;
+use crate::core::cpu::{CpuRules, on_cpu};
+use crate::core::op::Op;
 use crate::core::primitive::{Args, Cotangents, Grads, Outs, Primitive, ResidualMask, Residuals};
 use crate::core::trace::{Axis, bind1};
 use crate::error::unwrap;
@@ -44,31 +46,8 @@ impl Primitive for TriangularSolve {
         Ok(smallvec![Aval::new(&args[1].shape, args[1].dtype)])
     }
 
-    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
-        let ([a, b], out) = (unpack(args), only(outs));
-        let [.., rows, columns] = *b.shape() else { unreachable!("`infer` refuses fewer than two axes") };
-        let n = if self.side == Side::Left { rows } else { columns };
-        let size = rows * columns;
-        Ok(smallvec![dispatch_real!(out.dtype, T => {
-            let solve = |x: &mut [T]| {
-                threads::split(x, size, size * n, |first, x| {
-                    for (i, x) in x.chunks_exact_mut(size).enumerate() {
-                        let a = &a.data::<T>()[(first + i) * n * n..][..n * n];
-                        linalg::triangular_solve(a, x, rows, columns, self.side, self.triangle);
-                    }
-                });
-            };
-            let mut b = b;
-            if let Some(x) = b.unique::<T>() {
-                solve(x);
-                b.with_aval(out)
-            } else {
-                Array::build(out, |x: &mut [T]| {
-                    x.copy_from_slice(b.data());
-                    solve(x);
-                })
-            }
-        })])
+    fn op(&self) -> Op<'_> {
+        Op::TriangularSolve { side: self.side, triangle: self.triangle }
     }
 
     fn residuals(&self, needs_grad: &[bool]) -> ResidualMask {
@@ -100,6 +79,37 @@ impl Primitive for TriangularSolve {
 
     fn batch(&self, axis: &Axis, args: Args, mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
         Ok((smallvec![bind1(self, batch_all(axis.size, args, mapped)?)?], smallvec![true]))
+    }
+
+    on_cpu!();
+}
+
+impl CpuRules for TriangularSolve {
+    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
+        let ([a, b], out) = (unpack(args), only(outs));
+        let [.., rows, columns] = *b.shape() else { unreachable!("`infer` refuses fewer than two axes") };
+        let n = if self.side == Side::Left { rows } else { columns };
+        let size = rows * columns;
+        Ok(smallvec![dispatch_real!(out.dtype, T => {
+            let solve = |x: &mut [T]| {
+                threads::split(x, size, size * n, |first, x| {
+                    for (i, x) in x.chunks_exact_mut(size).enumerate() {
+                        let a = &a.data::<T>()[(first + i) * n * n..][..n * n];
+                        linalg::triangular_solve(a, x, rows, columns, self.side, self.triangle);
+                    }
+                });
+            };
+            let mut b = b;
+            if let Some(x) = b.unique::<T>() {
+                solve(x);
+                b.with_aval(out)
+            } else {
+                Array::build(out, |x: &mut [T]| {
+                    x.copy_from_slice(b.data());
+                    solve(x);
+                })
+            }
+        })])
     }
 }
 

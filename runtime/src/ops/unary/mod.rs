@@ -15,7 +15,8 @@ pub(crate) use methods::inexact;
 
 use super::{cotangent, only, unpack};
 use crate::array::{Array, Aval, DType};
-use crate::core::cpu::Fusible;
+use crate::core::cpu::{CpuRules, on_cpu};
+use crate::core::op::Op;
 use crate::core::primitive::{Args, Cotangents, Grads, Outs, Primitive, ResidualMask, Residuals};
 use crate::core::rewrite::{Match, Operand, Rewrite};
 use crate::core::trace::{Axis, bind1};
@@ -99,8 +100,8 @@ impl Primitive for Unary {
         }])
     }
 
-    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
-        Ok(smallvec![arrays::elementwise::<1>(self.code(), unpack(args), only(outs))])
+    fn op(&self) -> Op<'_> {
+        Op::Elementwise(self.code())
     }
 
     fn residuals(&self, _needs_grad: &[bool]) -> ResidualMask {
@@ -115,8 +116,12 @@ impl Primitive for Unary {
         Ok((smallvec![bind1(self, args)?], mapped.into()))
     }
 
-    fn fusible(&self) -> Option<Fusible> {
-        Some(Fusible::Elementwise(self.code()))
+    on_cpu!();
+}
+
+impl CpuRules for Unary {
+    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
+        Ok(smallvec![arrays::elementwise::<1>(self.code(), unpack(args), only(outs))])
     }
 
     fn simplify(&self, args: &[Match<'_>]) -> Option<Rewrite> {

@@ -4,7 +4,8 @@ use smallvec::smallvec;
 
 use crate::array::{Array, Aval, DType};
 use crate::core::Tensor;
-use crate::core::cpu::Fusible;
+use crate::core::cpu::{CpuRules, on_cpu};
+use crate::core::op::Op;
 use crate::core::primitive::{Args, Cotangents, Grads, Outs, Primitive, ResidualMask, Residuals};
 use crate::core::rewrite::{Match, Operand, Rewrite};
 use crate::core::trace::{Axis, bind1};
@@ -34,8 +35,8 @@ impl Primitive for IntegerPower {
         Ok(smallvec![args[0].clone()])
     }
 
-    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
-        Ok(smallvec![arrays::elementwise::<1>(ScalarOp::Power(self.0), unpack(args), only(outs))])
+    fn op(&self) -> Op<'_> {
+        Op::Elementwise(ScalarOp::Power(self.0))
     }
 
     fn residuals(&self, _needs_grad: &[bool]) -> ResidualMask {
@@ -63,8 +64,12 @@ impl Primitive for IntegerPower {
         Ok((smallvec![bind1(self, args)?], mapped.into()))
     }
 
-    fn fusible(&self) -> Option<Fusible> {
-        Some(Fusible::Elementwise(ScalarOp::Power(self.0)))
+    on_cpu!();
+}
+
+impl CpuRules for IntegerPower {
+    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
+        Ok(smallvec![arrays::elementwise::<1>(ScalarOp::Power(self.0), unpack(args), only(outs))])
     }
 
     fn simplify(&self, _args: &[Match<'_>]) -> Option<Rewrite> {

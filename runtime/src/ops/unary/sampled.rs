@@ -5,6 +5,8 @@ use smallvec::smallvec;
 use super::{Unary, gradient};
 use crate::array::{Array, Aval, DType};
 use crate::core::Tensor;
+use crate::core::cpu::{CpuRules, on_cpu};
+use crate::core::op::Op;
 use crate::core::primitive::{Args, Cotangents, Grads, Outs, Primitive, ResidualMask, Residuals};
 use crate::core::trace::{Axis, bind1};
 use crate::error::{Error, Result};
@@ -40,13 +42,8 @@ impl Primitive for Sampled {
         Ok(smallvec![args[0].clone()])
     }
 
-    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
-        let ([x], out) = (unpack(args), only(outs));
-        Ok(smallvec![match self.0 {
-            UnaryOp::Erf => map(&x, out, sampling::erf),
-            UnaryOp::Log1p => map(&x, out, sampling::log1p_f64),
-            _ => map(&x, out, sampling::erf_inv_f64),
-        }])
+    fn op(&self) -> Op<'_> {
+        Op::RoundedAsXla(self.0)
     }
 
     fn residuals(&self, _needs_grad: &[bool]) -> ResidualMask {
@@ -59,6 +56,19 @@ impl Primitive for Sampled {
 
     fn batch(&self, _axis: &Axis, args: Args, mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
         Ok((smallvec![bind1(self, args)?], mapped.into()))
+    }
+
+    on_cpu!();
+}
+
+impl CpuRules for Sampled {
+    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
+        let ([x], out) = (unpack(args), only(outs));
+        Ok(smallvec![match self.0 {
+            UnaryOp::Erf => map(&x, out, sampling::erf),
+            UnaryOp::Log1p => map(&x, out, sampling::log1p_f64),
+            _ => map(&x, out, sampling::erf_inv_f64),
+        }])
     }
 }
 

@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 use super::fuse::Fusion;
 use crate::array::{Array, Aval};
 use crate::backend::cpu::codegen::{Fused, Source};
-use crate::core::cpu::Kernel;
+use crate::core::cpu::{CpuRules, Kernel, on_cpu};
 use crate::core::primitive::{Args, Outs, Primitive};
 use crate::core::trace::Axis;
 use crate::core::{Eqn, Graph, Var};
@@ -56,7 +56,7 @@ impl Graph {
         let aval = self.aval(out);
         let fusion = reader.primitive_as::<Fusion>()?;
         let args: Args<&Aval> = product.args.iter().map(|&arg| self.aval(arg)).collect();
-        let row = product.primitive.specialize(&args, aval)?.tile()?;
+        let row = product.primitive.cpu()?.specialize(&args, aval)?.tile()?;
         let input = reader.args.iter().position(|&arg| arg == out)?;
         let (fusion, result, needed) = fusion.after(input)?;
         if reader.args.iter().filter(|&&arg| arg == out).count() > 1
@@ -74,7 +74,7 @@ impl Graph {
         Some(Eqn {
             primitive: Arc::new(Epilogue(Arc::new(body))),
             args: product.args.iter().copied().chain(rest).collect(),
-            place: product.place.clone(),
+            path: product.path.clone(),
             ..reader.clone()
         })
     }
@@ -91,7 +91,7 @@ impl Epilogue {
 
     /// The product's kernel for arguments of these shapes.
     pub(crate) fn specialize(&self, args: &[&Aval]) -> Option<Box<dyn Kernel>> {
-        self.0.product.specialize(&args[..self.0.joint.args], &self.0.made)
+        self.0.product.cpu()?.specialize(&args[..self.0.joint.args], &self.0.made)
     }
 
     pub(crate) fn joint(&self) -> Joint {
@@ -152,10 +152,6 @@ impl Primitive for Epilogue {
         self.0.fusion.infer(args)
     }
 
-    fn eval(&self, _args: Args<Array>, _outs: Outs<Aval>) -> Result<Outs<Array>> {
-        Err(Error::msg("a product with a fused kernel runs in a program only"))
-    }
-
     fn batch(&self, _axis: &Axis, _args: Args, _mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
         Err(Error::msg("a fused kernel is made after all transforms"))
     }
@@ -165,6 +161,14 @@ impl Primitive for Epilogue {
             .product
             .flops(&args[..self.0.joint.args], &[&self.0.made])
             .saturating_add(self.0.fusion.flops(&[], &[]))
+    }
+
+    on_cpu!();
+}
+
+impl CpuRules for Epilogue {
+    fn eval(&self, _args: Args<Array>, _outs: Outs<Aval>) -> Result<Outs<Array>> {
+        Err(Error::msg("a product with a fused kernel runs in a program only"))
     }
 }
 

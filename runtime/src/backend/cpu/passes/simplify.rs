@@ -41,7 +41,11 @@ impl Graph {
                     made_by: &made_by,
                     needed: &needed,
                 };
-                let Some(rewrite) = eqn.primitive.simplify(&known(&eqn.args, &view)) else { break };
+                let Some(rewrite) =
+                    eqn.primitive.cpu().and_then(|rules| rules.simplify(&known(&eqn.args, &view)))
+                else {
+                    break;
+                };
                 let mut steps = match rewrite {
                     Rewrite::Value(operand) => {
                         replaced = Some(value(operand, &eqn, &kept, &made_by, &[]));
@@ -98,7 +102,8 @@ impl Graph {
         for eqn in &self.eqns {
             let args = known(&eqn.args, &view);
             for (i, arg) in eqn.args.iter().enumerate() {
-                needed[arg.index()] += usize::from(!eqn.primitive.reads_beneath(&args, i));
+                needed[arg.index()] +=
+                    usize::from(!eqn.primitive.cpu().is_some_and(|rules| rules.reads_beneath(&args, i)));
             }
         }
         self.outs.iter().for_each(|out| needed[out.index()] += 1);
@@ -114,7 +119,7 @@ impl Graph {
         };
         self.avals.push(out);
         let outs = [Var(self.avals.len() as u32 - 1)].into_iter().collect();
-        Eqn { primitive, args, outs, location: to.location, place: to.place.clone() }
+        Eqn { primitive, args, outs, location: to.location, path: to.path.clone() }
     }
 }
 
@@ -136,5 +141,5 @@ fn fold(eqn: &Eqn, avals: &[Aval], consts: &FxHashMap<Var, Array>) -> Option<Out
         return None;
     }
     // An equation that fails is left to fail when it runs.
-    eqn.primitive.eval(args, outs).ok()
+    eqn.primitive.cpu()?.eval(args, outs).ok()
 }

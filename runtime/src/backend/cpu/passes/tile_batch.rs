@@ -7,8 +7,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use smallvec::smallvec;
 
 use crate::array::{Array, Aval};
-use crate::backend::cpu::Program;
-use crate::core::cpu::Fusible;
+use crate::backend::cpu::passes::fuse::{elementwise, is_reshape};
+use crate::backend::cpu::{Program, rules};
+use crate::core::cpu::{CpuRules, on_cpu};
+use crate::core::op::Op;
 use crate::core::primitive::{Args, Outs, Primitive};
 use crate::core::trace::Axis;
 use crate::core::{Eqn, Graph, Var};
@@ -138,7 +140,7 @@ impl Graph {
     /// Whether an equation computes each element from that of `value` and from what is the same for all examples.
     fn is_map(&self, eqn: &Eqn, value: Var, makers: &HashMap<Var, usize>) -> bool {
         let out = self.aval(eqn.outs[0]);
-        matches!(eqn.primitive.fusible(), Some(Fusible::Elementwise(_)))
+        elementwise(eqn.primitive.op()).is_some()
             && out.shape == self.aval(value).shape
             && eqn.args.iter().all(|&arg| {
                 arg == value || self.is_shared(arg, out) || self.spread(arg, out, makers).is_some()
@@ -154,9 +156,8 @@ impl Graph {
     /// The equation that makes an argument by repeating something for each example.
     fn spread(&self, arg: Var, out: &Aval, makers: &HashMap<Var, usize>) -> Option<&Eqn> {
         let eqn = &self.eqns[*makers.get(&arg)?];
-        eqn.primitive.with_batch_size(1)?;
-        let is_spread = matches!(eqn.primitive.fusible(), Some(Fusible::Elementwise(_)));
-        (is_spread && self.is_shared(eqn.args[0], out)).then_some(eqn)
+        eqn.primitive.cpu()?.with_batch_size(1)?;
+        (elementwise(eqn.primitive.op()).is_some() && self.is_shared(eqn.args[0], out)).then_some(eqn)
     }
 
     /// A chain as one equation.
@@ -205,7 +206,11 @@ impl Graph {
 
 /// Whether an equation works example by example, and is more than an element-wise operation.
 fn is_kernel(eqn: &Eqn) -> bool {
-    eqn.outs.len() == 1 && eqn.primitive.fusible().is_none() && eqn.primitive.with_batch_size(1).is_some()
+    let op = eqn.primitive.op();
+    let is_fusible = elementwise(op).is_some() || is_reshape(op) || matches!(op, Op::Reduce(..));
+    eqn.outs.len() == 1
+        && !is_fusible
+        && eqn.primitive.cpu().is_some_and(|rules| rules.with_batch_size(1).is_some())
 }
 
 /// A graph for a slice, while it is made.
@@ -249,7 +254,8 @@ impl Part<'_> {
 
     /// The equation for a slice; none if it is not what the chain takes it for.
     fn equation(&mut self, eqn: &Eqn) -> Option<()> {
-        let primitive = eqn.primitive.with_batch_size(self.count).unwrap_or_else(|| eqn.primitive.clone());
+        let primitive =
+            rules(&*eqn.primitive).with_batch_size(self.count).unwrap_or_else(|| eqn.primitive.clone());
         let args: Args<Var> = eqn.args.iter().map(|arg| self.known[arg]).collect();
         let inferred = {
             let avals: Args<&Aval> = args.iter().map(|&arg| self.graph.aval(arg)).collect();
@@ -282,6 +288,18 @@ impl Primitive for Sliced {
         Err(Error::msg("slices are made after all shapes are known"))
     }
 
+    fn batch(&self, _axis: &Axis, _args: Args, _mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
+        Err(Error::msg("slices are made after all transforms"))
+    }
+
+    fn flops(&self, _args: &[&Aval], _outs: &[&Aval]) -> u64 {
+        self.0.flops
+    }
+
+    on_cpu!();
+}
+
+impl CpuRules for Sliced {
     fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
         let body = &*self.0;
         let (whole, shared) = (&args[0], &args[1..]);
@@ -309,14 +327,6 @@ impl Primitive for Sliced {
             Some(error) => Err(error),
             None => Ok(smallvec![out]),
         }
-    }
-
-    fn batch(&self, _axis: &Axis, _args: Args, _mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
-        Err(Error::msg("slices are made after all transforms"))
-    }
-
-    fn flops(&self, _args: &[&Aval], _outs: &[&Aval]) -> u64 {
-        self.0.flops
     }
 }
 

@@ -9,6 +9,7 @@ use super::group::Group;
 use super::role::{Role, role};
 use crate::array::{Array, Aval, DType};
 use crate::backend::cpu::codegen::{Access, Fused, IterationSpace, KernelSpec, Op, Owner, Source, access};
+use crate::core::cpu::{CpuRules, on_cpu};
 use crate::core::primitive::{Args, Outs, Primitive};
 use crate::core::trace::Axis;
 use crate::core::{Eqn, Graph, Var};
@@ -75,6 +76,18 @@ impl Primitive for Fusion {
         Ok(self.0.graph.outs.iter().map(|&var| self.0.graph.aval(var).clone()).collect())
     }
 
+    fn batch(&self, _axis: &Axis, _args: Args, _mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
+        Err(Error::msg("a fused kernel is made after all transforms"))
+    }
+
+    fn flops(&self, _args: &[&Aval], _outs: &[&Aval]) -> u64 {
+        self.0.graph.flops(0..self.0.graph.len())
+    }
+
+    on_cpu!();
+}
+
+impl CpuRules for Fusion {
     fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
         let mut args: SmallVec<[Option<Array>; 8]> = args.into_iter().map(Some).collect();
         let mut sources: SmallVec<[Option<usize>; 8]> = SmallVec::from_elem(None, args.len());
@@ -112,14 +125,6 @@ impl Primitive for Fusion {
         self.0.kernel.run(&sources, &mut memory);
         drop(memory);
         Ok(results)
-    }
-
-    fn batch(&self, _axis: &Axis, _args: Args, _mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
-        Err(Error::msg("a fused kernel is made after all transforms"))
-    }
-
-    fn flops(&self, _args: &[&Aval], _outs: &[&Aval]) -> u64 {
-        self.0.graph.flops(0..self.0.graph.len())
     }
 }
 
@@ -163,7 +168,7 @@ impl<'a> Builder<'a> {
     pub fn new(graph: &'a Graph) -> Builder<'a> {
         let created = graph.eqns.iter().filter(|eqn| eqn.args.is_empty() && eqn.outs.len() == 1);
         let numbers =
-            created.filter_map(|eqn| Some((eqn.outs[0], (eqn.primitive.splat(&[])?, None)))).collect();
+            created.filter_map(|eqn| Some((eqn.outs[0], (eqn.primitive.cpu()?.splat(&[])?, None)))).collect();
         let scalars = graph.consts.iter().filter(|(_, array)| array.is_scalar()).cloned().collect();
         Builder {
             graph,
@@ -244,7 +249,7 @@ impl<'a> Builder<'a> {
         let last = &self.graph.eqns[members[members.len() - 1]];
         let kernel = Fused::shared(recipe);
         let primitive = Arc::new(Fusion(Arc::new(Body { graph, kernel })));
-        Eqn { primitive, args, outs, location: last.location, place: last.place.clone() }
+        Eqn { primitive, args, outs, location: last.location, path: last.path.clone() }
     }
 
     fn member(&mut self, draft: &mut Draft<'_>, group: &Group, member: usize) {
@@ -332,7 +337,7 @@ impl<'a> Builder<'a> {
                     args,
                     outs,
                     location: eqn.location,
-                    place: eqn.place.clone(),
+                    path: eqn.path.clone(),
                 }
             })
             .collect();

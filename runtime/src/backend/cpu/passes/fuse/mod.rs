@@ -12,6 +12,7 @@ use crate::core::{Eqn, Graph, Var};
 use fusion::Builder;
 pub(crate) use fusion::Fusion;
 use group::Groups;
+pub(crate) use role::{elementwise, is_reshape};
 
 impl Graph {
     /// Replaces groups of equations by one equation each.

@@ -2,7 +2,7 @@
 
 use crate::array::Aval;
 use crate::backend::cpu::codegen::supports;
-use crate::core::cpu::Fusible;
+use crate::core::op::Op;
 use crate::scalar::op::ScalarOp;
 use crate::scalar::reduce::ReduceOp;
 
@@ -23,14 +23,30 @@ pub(super) enum Role {
 
 pub(super) fn role(graph: &Graph, eqn: &Eqn) -> Option<Role> {
     let out = graph.aval(*eqn.outs.first().filter(|_| eqn.outs.len() == 1)?);
-    match eqn.primitive.fusible()? {
-        Fusible::Reshape => Some(Role::Reshape),
-        Fusible::Elementwise(code) => {
-            let from = graph.aval(*eqn.args.last()?).dtype;
-            (out.size() > 0 && supports(code, from, out.dtype)).then_some(Role::Map(code))
-        }
-        Fusible::Reduce(folding, axes) => reduction(folding, &axes, graph.aval(eqn.args[0])),
+    let op = eqn.primitive.op();
+    if let Some(code) = elementwise(op) {
+        let from = graph.aval(*eqn.args.last()?).dtype;
+        return (out.size() > 0 && supports(code, from, out.dtype)).then_some(Role::Map(code));
     }
+    match op {
+        Op::Reduce(folding, axes) => reduction(folding, axes, graph.aval(eqn.args[0])),
+        op => is_reshape(op).then_some(Role::Reshape),
+    }
+}
+
+/// The function that makes each element of the output from those of the arguments, if the operation is one.
+pub(crate) fn elementwise(op: Op<'_>) -> Option<ScalarOp> {
+    match op {
+        Op::Elementwise(code) => Some(code),
+        Op::Cast => Some(ScalarOp::Cast),
+        Op::BroadcastTo => Some(ScalarOp::Copy),
+        _ => None,
+    }
+}
+
+/// Whether the output is the argument, element by element in row-major order.
+pub(crate) fn is_reshape(op: Op<'_>) -> bool {
+    matches!(op, Op::Reshape | Op::StopGradient)
 }
 
 fn reduction(folding: ReduceOp, axes: &[usize], arg: &Aval) -> Option<Role> {

@@ -1,0 +1,198 @@
+//! Decomposition: primitives that run as what others compute in their place.
+//!
+//! A primitive of a user's own has no kernel. Evaluated, it runs its decomposition; staged, it stays one equation, so that its
+//! own gradient is used, and decomposes when a backend compiles the graph. Gradients and batches that it does not define are
+//! those of the decomposition.
+
+use std::sync::Arc;
+
+use smallvec::smallvec;
+
+use super::primitive::{Args, Cotangents, Grads, Outs, Primitive, ResidualMask, Residuals};
+use super::trace::batch::Batch;
+use super::trace::stage::Stage;
+use super::trace::tape::Tape;
+use super::trace::{self, Axis, Trace};
+use super::{Graph, Tensor};
+use crate::array::{Aval, Shape};
+use crate::error::{Error, Result};
+
+/// What a primitive decomposes into, in the current trace; it must be what was inferred.
+pub(crate) fn run(primitive: &dyn Primitive, args: &[Tensor], inferred: &[Aval]) -> Result<Outs> {
+    let outs = primitive.decompose(args)?;
+    let alike = |(out, aval): (&Tensor, &Aval)| out.shape() == &aval.shape[..] && out.dtype() == aval.dtype;
+    if outs.len() != inferred.len() || !outs.iter().zip(inferred).all(alike) {
+        let list = |avals: &mut dyn Iterator<Item = &Aval>| {
+            avals.map(Aval::to_string).collect::<Vec<_>>().join(" and ")
+        };
+        let found = format!("a decomposition into {}", list(&mut outs.iter().map(Tensor::aval)));
+        return Err(Error::shape(primitive.name(), found, list(&mut inferred.iter())));
+    }
+    Ok(outs)
+}
+
+/// The gradient of the decomposition.
+pub(crate) fn vjp(
+    primitive: &dyn Primitive,
+    residuals: &Residuals,
+    cts: Cotangents,
+    needs_grad: &[bool],
+) -> Result<Grads> {
+    let tape = Tape::new(trace::current());
+    let mut watched = 0;
+    let args: Args = needs_grad
+        .iter()
+        .enumerate()
+        .map(|(i, &needed)| {
+            let arg = residuals.arg(i).clone();
+            watched += usize::from(needed);
+            if needed { tape.watch(arg) } else { arg }
+        })
+        .collect();
+    let outs = trace::run(Trace::Tape(tape.clone()), || primitive.decompose(&args))?;
+    let ids = outs.into_iter().map(|out| tape.open(out).1);
+    let seeds = ids.zip(cts).filter_map(|(id, ct)| Some((id?, ct?))).collect();
+    let mut grads = tape.finish().run_once(seeds, watched)?.into_iter();
+    Ok(needs_grad.iter().map(|&needed| if needed { grads.next().flatten() } else { None }).collect())
+}
+
+/// The primitive over a batch, as one primitive: its gradient stays its own.
+pub(crate) fn batch(
+    primitive: Arc<dyn Primitive>,
+    axis: &Axis,
+    args: Args,
+    mapped: &[bool],
+) -> Result<(Outs, Outs<bool>)> {
+    let batched = Batched { of: primitive, axis: axis.clone(), mapped: mapped.into() };
+    let outs = trace::bind(&batched, args)?;
+    let mapped = smallvec![true; outs.len()];
+    Ok((outs, mapped))
+}
+
+/// A primitive of a user's own over the examples of a batch.
+#[derive(Clone)]
+struct Batched {
+    of: Arc<dyn Primitive>,
+    axis: Axis,
+    /// Which arguments have the axis, in front; all outputs have it.
+    mapped: Args<bool>,
+}
+
+impl PartialEq for Batched {
+    fn eq(&self, other: &Batched) -> bool {
+        self.of.same(&*other.of) && self.axis == other.axis && self.mapped == other.mapped
+    }
+}
+
+impl std::fmt::Debug for Batched {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:?}[batch={}]", self.of, self.axis.size)
+    }
+}
+
+impl Batched {
+    fn with_axis(&self, shape: &[usize]) -> Shape {
+        std::iter::once(self.axis.size).chain(shape.iter().copied()).collect()
+    }
+
+    /// With the axis in front.
+    fn whole(&self, value: Tensor, has_axis: bool) -> Result<Tensor> {
+        if has_axis { Ok(value) } else { value.try_broadcast_to(self.with_axis(value.shape())) }
+    }
+}
+
+impl Primitive for Batched {
+    fn name(&self) -> &'static str {
+        self.of.name()
+    }
+
+    fn infer(&self, args: &[&Aval]) -> Result<Outs<Aval>> {
+        let each: Args<Aval> = args
+            .iter()
+            .zip(&self.mapped)
+            .map(|(aval, &mapped)| if mapped { aval.with_shape(&aval.shape[1..]) } else { (*aval).clone() })
+            .collect();
+        let outs = self.of.infer(&each.iter().collect::<Args<_>>())?;
+        Ok(outs.into_iter().map(|aval| aval.with_shape(self.with_axis(&aval.shape))).collect())
+    }
+
+    fn decompose(&self, args: &[Tensor]) -> Result<Outs> {
+        let batch = Batch::new(trace::current(), self.axis.clone());
+        let args: Args =
+            args.iter().zip(&self.mapped).map(|(arg, &mapped)| batch.wrap(arg.clone(), mapped)).collect();
+        let outs = trace::run(Trace::Batch(batch.clone()), || self.of.decompose(&args))?;
+        let opened = outs.into_iter().map(|out| batch.open(out));
+        opened.map(|(out, has_axis)| self.whole(out, has_axis)).collect()
+    }
+
+    fn residuals(&self, needs_grad: &[bool]) -> ResidualMask {
+        self.of.residuals(needs_grad)
+    }
+
+    fn vjp(&self, residuals: &Residuals, cts: Cotangents, needs_grad: &[bool]) -> Result<Grads> {
+        let batch = Batch::new(trace::current(), self.axis.clone());
+        let each = residuals.map(
+            |i, arg| batch.wrap(arg.clone(), self.mapped[i]),
+            |_, out| batch.wrap(out.clone(), true),
+            |i, arg| if self.mapped[i] { arg.with_shape(&arg.shape[1..]) } else { arg.clone() },
+            |_, out| out.with_shape(&out.shape[1..]),
+        );
+        let cts = cts.into_iter().map(|ct| Some(batch.wrap(ct?, true))).collect();
+        let grads = trace::run(Trace::Batch(batch.clone()), || self.of.vjp(&each, cts, needs_grad))?;
+        let whole = |(i, grad): (usize, Option<Tensor>)| {
+            let Some(grad) = grad else { return Ok(None) };
+            let (grad, has_axis) = batch.open(grad);
+            // What all examples share has the gradient of all of them.
+            Ok(Some(match (self.mapped[i], has_axis) {
+                (true, _) => self.whole(grad, has_axis)?,
+                (false, true) => grad.try_sum_axes(0)?,
+                (false, false) => grad.try_mul(grad.like(self.axis.size as f64))?,
+            }))
+        };
+        grads.into_iter().enumerate().map(whole).collect()
+    }
+
+    fn collectives(&self) -> &[Arc<str>] {
+        match (self.of.collectives(), &self.axis.name) {
+            ([only], Some(name)) if only == name => &[],
+            (names, _) => names,
+        }
+    }
+}
+
+impl Graph {
+    /// The graph with every primitive for which `is_foreign` holds replaced by what it decomposes into, however deep; none if
+    /// there is no such primitive.
+    ///
+    /// # Errors
+    /// What the decompositions return; if one of them needs a value of a transform.
+    pub fn decomposed(&self, is_foreign: &dyn Fn(&dyn Primitive) -> bool) -> Result<Option<Graph>> {
+        let has_foreign = |graph: &Graph| graph.eqns.iter().any(|eqn| is_foreign(&*eqn.primitive));
+        if !has_foreign(self) {
+            return Ok(None);
+        }
+        let mut graph = self.decomposed_once(is_foreign)?;
+        while has_foreign(&graph) {
+            graph = graph.decomposed_once(is_foreign)?;
+        }
+        Ok(Some(graph))
+    }
+
+    fn decomposed_once(&self, is_foreign: &dyn Fn(&dyn Primitive) -> bool) -> Result<Graph> {
+        let stage = Stage::new(trace::current());
+        let inputs: Vec<Tensor> = self.inputs.iter().map(|&var| stage.input(self.aval(var))).collect();
+        let outs = trace::run(Trace::Stage(stage.clone()), || {
+            self.interpret_with(inputs, |eqn, args| {
+                if !is_foreign(&*eqn.primitive) {
+                    return trace::bind_at(&*eqn.primitive, args, eqn.location);
+                }
+                let inferred: Outs<Aval> = eqn.outs.iter().map(|&out| self.aval(out).clone()).collect();
+                run(&*eqn.primitive, &args, &inferred)
+            })
+        })?;
+        match stage.finish(&outs) {
+            (graph, captured) if captured.is_empty() => Ok(graph),
+            _ => Err(Error::msg("a primitive decomposes into what holds a value of a transform")),
+        }
+    }
+}

@@ -40,25 +40,25 @@ pub(super) struct Frame {
 impl Frames {
     /// The frame of the module's own names on this thread.
     pub fn own(&mut self) -> Option<&mut Frame> {
-        self.mine()?.frames.last_mut()
+        self.of_this_thread()?.frames.last_mut()
     }
 
     /// The frame of the running method's submodules on this thread.
     pub fn of_submodules(&mut self) -> Option<&mut Frame> {
-        let ThreadFrames { frames, methods, .. } = self.mine()?;
+        let ThreadFrames { frames, methods, .. } = self.of_this_thread()?;
         methods.last_mut().and_then(Option::as_mut).or(frames.last_mut())
     }
 
     pub fn in_setup(&mut self) -> bool {
-        self.mine().is_some_and(|mine| mine.frames.iter().any(|frame| frame.in_setup))
+        self.of_this_thread().is_some_and(|mine| mine.frames.iter().any(|frame| frame.in_setup))
     }
 
-    fn mine(&mut self) -> Option<&mut ThreadFrames> {
+    fn of_this_thread(&mut self) -> Option<&mut ThreadFrames> {
         let thread = thread::current().id();
         self.threads.iter_mut().find(|frames| frames.thread == thread)
     }
 
-    fn mine_or_new(&mut self) -> &mut ThreadFrames {
+    fn of_this_thread_or_new(&mut self) -> &mut ThreadFrames {
         let thread = thread::current().id();
         let index = self.threads.iter().position(|frames| frames.thread == thread).unwrap_or_else(|| {
             self.threads.push(ThreadFrames { thread, frames: SmallVec::new(), methods: SmallVec::new() });
@@ -69,19 +69,19 @@ impl Frames {
 
     pub fn enter_compact(&mut self) {
         let frame = self.frame(false, None);
-        self.mine_or_new().enter(frame, None);
+        self.of_this_thread_or_new().enter(frame, None);
     }
 
     pub fn enter_setup(&mut self) {
         let frame = self.frame(true, None);
-        let mine = self.mine_or_new();
+        let mine = self.of_this_thread_or_new();
         mine.frames.push(frame);
         mine.methods.push(None);
     }
 
     pub fn enter_scope(&mut self, scope: Scope) {
         let (own, of_method) = (self.frame(false, None), self.frame(false, Some(scope)));
-        self.mine_or_new().enter(own, Some(of_method));
+        self.of_this_thread_or_new().enter(own, Some(of_method));
     }
 
     fn frame(&mut self, in_setup: bool, scope: Option<Scope>) -> Frame {
@@ -94,7 +94,7 @@ impl Frames {
     ///
     /// Returns the frames that ended, for the caller to drop outside of locks, and the number of the one whose names are free.
     pub fn exit(&mut self) -> ([Option<Frame>; 2], Option<u64>) {
-        let Some(mine) = self.mine() else { return ([None, None], None) };
+        let Some(mine) = self.of_this_thread() else { return ([None, None], None) };
         let of_method = mine.methods.pop().flatten();
         let (mut own, mut released) = (None, None);
         if let Some(frame) = mine.frames.last_mut() {

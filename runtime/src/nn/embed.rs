@@ -3,8 +3,8 @@
 use crate::array::DType;
 use crate::core::Tensor;
 use crate::error::{Error, Result};
-use crate::init::{Distribution, FanMode, VarianceScaling};
 use crate::module::{Layer, Module};
+use crate::nn::init::{Distribution, FanMode, VarianceScaling};
 use crate::scope::Initializer;
 use crate::{compact, module};
 

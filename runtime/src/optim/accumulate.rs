@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::GradientTransformation;
 use super::finite::choose;
-use super::moments::{fitted, incremented, no_steps, same_shapes, within, zeros, zip};
+use super::moments::{safe_increment, same_shapes, saturating_cast, within, zero_count, zeros, zip};
 use crate::array::DType;
 use crate::core::Tensor;
 use crate::core::domain::COUNT;
@@ -100,7 +100,7 @@ impl<T> MultiSteps<T> {
 }
 
 impl<T> MultiSteps<T> {
-    fn nothing<P: Tree>(&self, params: &P) -> P {
+    fn zero_updates<P: Tree>(&self, params: &P) -> P {
         let zeros = |leaf: &Tensor| {
             let dtype = match leaf.dtype() {
                 DType::F16 | DType::BF16 => DType::F32,
@@ -123,11 +123,11 @@ impl<P: Tree + Clone, T: GradientTransformation<P>> GradientTransformation<P> fo
 
     fn init(&self, params: &P) -> Self::State {
         MultiStepsState {
-            mini_step: no_steps(),
-            gradient_step: no_steps(),
+            mini_step: zero_count(),
+            gradient_step: zero_count(),
             inner_opt_state: self.inner.init(params),
-            acc_grads: self.nothing(params),
-            skip_state: self.skip_not_finite.then(no_steps),
+            acc_grads: self.zero_updates(params),
+            skip_state: self.skip_not_finite.then(zero_count),
         }
     }
 
@@ -143,15 +143,15 @@ impl<P: Tree + Clone, T: GradientTransformation<P>> GradientTransformation<P> fo
             let new = if self.use_grad_mean { sum + (part(&g) - part(sum)) } else { sum + &g };
             let summands_finite = sum.try_is_finite()?.try_bitand(g.try_is_finite()?)?;
             let new = summands_finite.try_select(within(&new, new.dtype())?, new)?;
-            Ok([fitted(&new, sum.dtype())?])
+            Ok([saturating_cast(&new, sum.dtype())?])
         })?;
-        let [mean] = zip([&sum, updates], |[sum, g]| Ok([fitted(sum, g.dtype())?]))?;
+        let [mean] = zip([&sum, updates], |[sum, g]| Ok([saturating_cast(sum, g.dtype())?]))?;
         let last = state.mini_step.try_eq(&k - 1)?;
         let (full, inner) = self.inner.update(&mean, &state.inner_opt_state, params)?;
         let none = zeros(&full, None);
         let next = MultiStepsState {
             mini_step: (&state.mini_step + 1) % &k,
-            gradient_step: last.try_select(incremented(&state.gradient_step), &state.gradient_step)?,
+            gradient_step: last.try_select(safe_increment(&state.gradient_step), &state.gradient_step)?,
             inner_opt_state: choose(&last, &inner, &state.inner_opt_state)?,
             acc_grads: choose(&last, &zeros(&sum, None), &sum)?,
             skip_state: state.skip_state.clone(),
@@ -162,7 +162,7 @@ impl<P: Tree + Clone, T: GradientTransformation<P>> GradientTransformation<P> fo
         let finite = leaves(updates).into_iter().map(|u| u.try_is_finite()?.try_all());
         let finite = finite.reduce(|a, b| a?.try_bitand(b?)).unwrap_or_else(|| Ok(Tensor::full([], true)))?;
         let kept = choose(&finite, &next, state)?;
-        let skip_state = Some(finite.try_select(skipped, incremented(skipped))?);
+        let skip_state = Some(finite.try_select(skipped, safe_increment(skipped))?);
         Ok((choose(&finite, &full, &none)?, MultiStepsState { skip_state, ..kept }))
     }
 }

@@ -1,7 +1,7 @@
 //! Adadelta.
 
 use super::GradientTransformation;
-use super::moments::{may_vanish, moving, no_squares, over, zip_moments};
+use super::moments::{may_vanish, moving_average, safe_divide, zero_second_moments, zip_moments};
 use super::scale::{ScheduleState, scale_by_learning_rate};
 use super::schedule::Schedule;
 use super::settings::{alias, setters};
@@ -40,17 +40,17 @@ impl<P: Tree + Clone> GradientTransformation<P> for ScaleByAdadelta {
     type State = ScaleByAdadeltaState<P>;
 
     fn init(&self, params: &P) -> ScaleByAdadeltaState<P> {
-        ScaleByAdadeltaState { e_g: no_squares(params), e_x: no_squares(params) }
+        ScaleByAdadeltaState { e_g: zero_second_moments(params), e_x: zero_second_moments(params) }
     }
 
     fn update(&self, updates: &P, state: &Self::State, _params: &P) -> Result<(P, Self::State)> {
         PROBABILITY.check_number("scale_by_adadelta", "rho", &self.rho)?;
         NOT_NEGATIVE.check_number("scale_by_adadelta", "eps", &self.eps)?;
         let [updates, e_g, e_x] = zip_moments([updates, &state.e_g, &state.e_x], 1, |[g, e_g, e_x]| {
-            let e_g = moving(e_g, &g.square(), &self.rho);
+            let e_g = moving_average(e_g, &g.square(), &self.rho);
             let (root, deviation) = ((e_x + &self.eps).sqrt(), (&e_g + &self.eps).sqrt());
-            let update = over(&root, &deviation, may_vanish(&self.eps))? * g;
-            let e_x = moving(e_x, &update.square(), &self.rho);
+            let update = safe_divide(&root, &deviation, may_vanish(&self.eps))? * g;
+            let e_x = moving_average(e_x, &update.square(), &self.rho);
             Ok([update, e_g, e_x])
         })?;
         Ok((updates, ScaleByAdadeltaState { e_g, e_x }))

@@ -1,7 +1,7 @@
 //! Adagrad.
 
 use super::GradientTransformation;
-use super::moments::{filled_squares, zip_moments};
+use super::moments::{second_moments_like, zip_moments};
 use super::scale::{ScheduleState, scale_by_learning_rate};
 use super::schedule::Schedule;
 use super::settings::{alias, setters};
@@ -37,7 +37,7 @@ impl<P: Tree + Clone> GradientTransformation<P> for ScaleByRss {
     type State = ScaleByRssState<P>;
 
     fn init(&self, params: &P) -> ScaleByRssState<P> {
-        ScaleByRssState { sum_of_squares: filled_squares(params, &self.initial_accumulator_value) }
+        ScaleByRssState { sum_of_squares: second_moments_like(params, &self.initial_accumulator_value) }
     }
 
     fn update(&self, updates: &P, state: &Self::State, _params: &P) -> Result<(P, Self::State)> {

@@ -2,7 +2,8 @@
 
 use super::GradientTransformation;
 use super::moments::{
-    incremented, may_vanish, moving, no_squares, no_steps, over, unbiased, zeros, zip_moments,
+    bias_corrected, may_vanish, moving_average, safe_divide, safe_increment, zero_count, zero_second_moments,
+    zeros, zip_moments,
 };
 use super::scale::{ScheduleState, scale_by_learning_rate};
 use super::schedule::Schedule;
@@ -55,13 +56,17 @@ pub fn scale_by_adam() -> ScaleByAdam {
 impl ScaleByAdam {
     /// The direction of the first moment, of its new average and the gradient.
     pub(super) fn direction(&self, g: &Tensor, mu: &Tensor, count: &Tensor) -> Tensor {
-        if self.nesterov { self.half_ahead(g, mu, count) * 2.0 } else { unbiased(mu, &self.b1, count) }
+        if self.nesterov {
+            self.half_nesterov(g, mu, count) * 2.0
+        } else {
+            bias_corrected(mu, &self.b1, count)
+        }
     }
 
     /// Half of the direction with Nesterov's momentum: the whole may be larger than any number.
-    fn half_ahead(&self, g: &Tensor, mu: &Tensor, count: &Tensor) -> Tensor {
-        let ahead = unbiased(mu, &self.b1, &incremented(count)) * &self.b1;
-        ahead * 0.5 + unbiased(&(g * (1.0 - &self.b1)), &self.b1, count) * 0.5
+    fn half_nesterov(&self, g: &Tensor, mu: &Tensor, count: &Tensor) -> Tensor {
+        let ahead = bias_corrected(mu, &self.b1, &safe_increment(count)) * &self.b1;
+        ahead * 0.5 + bias_corrected(&(g * (1.0 - &self.b1)), &self.b1, count) * 0.5
     }
 
     /// The direction over a deviation.
@@ -74,19 +79,23 @@ impl ScaleByAdam {
     ) -> Result<Tensor> {
         let may_be_zero = may_vanish(&self.eps) && may_vanish(&self.eps_root);
         if self.nesterov {
-            over(&self.half_ahead(g, mu, count), &(deviation * 0.5), may_be_zero)
+            safe_divide(&self.half_nesterov(g, mu, count), &(deviation * 0.5), may_be_zero)
         } else {
-            over(&unbiased(mu, &self.b1, count), deviation, may_be_zero)
+            safe_divide(&bias_corrected(mu, &self.b1, count), deviation, may_be_zero)
         }
     }
 
     /// The second moment without its bias.
     pub(super) fn deviation(&self, nu: &Tensor, count: &Tensor) -> Tensor {
-        (unbiased(nu, &self.b2, count) + &self.eps_root).sqrt() + &self.eps
+        (bias_corrected(nu, &self.b2, count) + &self.eps_root).sqrt() + &self.eps
     }
 
     pub(super) fn initial<P: Tree>(&self, params: &P) -> ScaleByAdamState<P> {
-        ScaleByAdamState { count: no_steps(), mu: zeros(params, self.mu_dtype), nu: no_squares(params) }
+        ScaleByAdamState {
+            count: zero_count(),
+            mu: zeros(params, self.mu_dtype),
+            nu: zero_second_moments(params),
+        }
     }
 
     /// # Errors
@@ -108,9 +117,9 @@ impl<P: Tree + Clone> GradientTransformation<P> for ScaleByAdam {
 
     fn update(&self, updates: &P, state: &Self::State, _params: &P) -> Result<(P, Self::State)> {
         self.check("scale_by_adam")?;
-        let count = incremented(&state.count);
+        let count = safe_increment(&state.count);
         let [updates, mu, nu] = zip_moments([updates, &state.mu, &state.nu], 2, |[g, mu, nu]| {
-            let (mu, nu) = (moving(mu, g, &self.b1), moving(nu, &g.square(), &self.b2));
+            let (mu, nu) = (moving_average(mu, g, &self.b1), moving_average(nu, &g.square(), &self.b2));
             Ok([self.scaled(g, &mu, &count, &self.deviation(&nu, &count))?, mu, nu])
         })?;
         Ok((updates, ScaleByAdamState { count, mu, nu }))

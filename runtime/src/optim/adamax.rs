@@ -2,7 +2,7 @@
 
 use super::GradientTransformation;
 use super::adam::{ScaleByAdam, ScaleByAdamState, scale_by_adam};
-use super::moments::{incremented, may_vanish, moving, over, unbiased, zip_moments};
+use super::moments::{bias_corrected, may_vanish, moving_average, safe_divide, safe_increment, zip_moments};
 use super::scale::{ScheduleState, scale_by_learning_rate};
 use super::schedule::Schedule;
 use super::settings::{alias, setters};
@@ -32,12 +32,12 @@ impl<P: Tree + Clone> GradientTransformation<P> for ScaleByAdamax {
     }
 
     fn update(&self, updates: &P, state: &Self::State, _params: &P) -> Result<(P, Self::State)> {
-        let (adam, count) = (&self.adam, incremented(&state.count));
+        let (adam, count) = (&self.adam, safe_increment(&state.count));
         adam.check("scale_by_adamax")?;
         let [updates, mu, nu] = zip_moments([updates, &state.mu, &state.nu], 2, |[g, mu, nu]| {
-            let mu = moving(mu, g, &adam.b1);
+            let mu = moving_average(mu, g, &adam.b1);
             let nu = (g.abs() + &adam.eps).try_maximum(nu * &adam.b2)?;
-            Ok([over(&unbiased(&mu, &adam.b1, &count), &nu, may_vanish(&adam.eps))?, mu, nu])
+            Ok([safe_divide(&bias_corrected(&mu, &adam.b1, &count), &nu, may_vanish(&adam.eps))?, mu, nu])
         })?;
         Ok((updates, ScaleByAdamState { count, mu, nu }))
     }

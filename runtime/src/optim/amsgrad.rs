@@ -2,7 +2,9 @@
 
 use super::GradientTransformation;
 use super::adam::{ScaleByAdam, adam_options, adam_setters, scale_by_adam};
-use super::moments::{incremented, moving, no_squares, no_steps, unbiased, zeros, zip_moments};
+use super::moments::{
+    bias_corrected, moving_average, safe_increment, zero_count, zero_second_moments, zeros, zip_moments,
+};
 use super::scale::{ScheduleState, scale_by_learning_rate};
 use super::schedule::Schedule;
 use super::settings::{alias, setters};
@@ -44,17 +46,17 @@ impl<P: Tree + Clone> GradientTransformation<P> for ScaleByAmsgrad {
     type State = ScaleByAmsgradState<P>;
 
     fn init(&self, params: &P) -> ScaleByAmsgradState<P> {
-        let (mu, squares) = (zeros(params, self.adam.mu_dtype), || no_squares(params));
-        ScaleByAmsgradState { count: no_steps(), mu, nu: squares(), nu_max: squares() }
+        let (mu, squares) = (zeros(params, self.adam.mu_dtype), || zero_second_moments(params));
+        ScaleByAmsgradState { count: zero_count(), mu, nu: squares(), nu_max: squares() }
     }
 
     fn update(&self, updates: &P, state: &Self::State, _params: &P) -> Result<(P, Self::State)> {
-        let (adam, count) = (&self.adam, incremented(&state.count));
+        let (adam, count) = (&self.adam, safe_increment(&state.count));
         adam.check("scale_by_amsgrad")?;
         let trees = [updates, &state.mu, &state.nu, &state.nu_max];
         let [updates, mu, nu, nu_max] = zip_moments(trees, 2, |[g, mu, nu, nu_max]| {
-            let (mu, nu) = (moving(mu, g, &adam.b1), moving(nu, &g.square(), &adam.b2));
-            let nu_max = nu_max.try_maximum(unbiased(&nu, &adam.b2, &count))?;
+            let (mu, nu) = (moving_average(mu, g, &adam.b1), moving_average(nu, &g.square(), &adam.b2));
+            let nu_max = nu_max.try_maximum(bias_corrected(&nu, &adam.b2, &count))?;
             let deviation = (&nu_max + &adam.eps_root).sqrt() + &adam.eps;
             Ok([adam.scaled(g, &mu, &count, &deviation)?, mu, nu, nu_max])
         })?;

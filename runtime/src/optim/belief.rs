@@ -2,7 +2,7 @@
 
 use super::GradientTransformation;
 use super::adam::{ScaleByAdam, ScaleByAdamState, adam_setters, nesterov, scale_by_adam};
-use super::moments::{incremented, moving, zip_moments};
+use super::moments::{moving_average, safe_increment, zip_moments};
 use super::scale::{ScheduleState, scale_by_learning_rate};
 use super::schedule::Schedule;
 use super::settings::{alias, setters};
@@ -34,11 +34,11 @@ impl<P: Tree + Clone> GradientTransformation<P> for ScaleByBelief {
     }
 
     fn update(&self, updates: &P, state: &Self::State, _params: &P) -> Result<(P, Self::State)> {
-        let (adam, count) = (&self.adam, incremented(&state.count));
+        let (adam, count) = (&self.adam, safe_increment(&state.count));
         adam.check("scale_by_belief")?;
         let [updates, mu, nu] = zip_moments([updates, &state.mu, &state.nu], 2, |[g, mu, nu]| {
-            let mu = moving(mu, g, &adam.b1);
-            let nu = moving(nu, &(g - &mu).square(), &adam.b2);
+            let mu = moving_average(mu, g, &adam.b1);
+            let nu = moving_average(nu, &(g - &mu).square(), &adam.b2);
             Ok([adam.scaled(g, &mu, &count, &adam.deviation(&nu, &count))?, mu, nu])
         })?;
         Ok((updates, ScaleByAdamState { count, mu, nu }))

@@ -1,7 +1,7 @@
 //! Gradient clipping, by value, by norm and by ratio.
 
 use super::GradientTransformation;
-use super::moments::{beside, fitted, widened, zip_moments};
+use super::moments::{in_dtype_of, saturating_cast, upcast, zip_moments};
 use super::settings::{setters, stateless};
 use super::trust_ratio::{bounded, root_mean_square};
 use super::update::wide_norm;
@@ -26,7 +26,7 @@ pub fn clip(max_delta: impl TensorLike) -> Clip {
 
 stateless!(Clip, |this, u, _p| {
     LIMIT.check_number("clip", "max_delta", &this.max_delta)?;
-    let limit = beside(&this.max_delta, u);
+    let limit = in_dtype_of(&this.max_delta, u);
     u.try_clamp(-&limit, limit)?
 });
 
@@ -49,7 +49,7 @@ stateless!(ClipByBlockRms, |this, u, _p| {
     // Of a leaf of zeros nothing is to be clipped, also to nothing.
     let excess = size.try_gt(0.0)?.try_select(&size / &this.threshold, &size)?.try_maximum(1.0)?;
     if u.dtype() == DType::F16 {
-        fitted(&(widened(u) / excess), u.dtype())?
+        saturating_cast(&(upcast(u) / excess), u.dtype())?
     } else {
         u / excess.try_cast(u.dtype())?
     }
@@ -83,7 +83,7 @@ impl<P: Tree + Clone> GradientTransformation<P> for ClipByGlobalNorm {
         // A norm of 0 has no direction that could be kept.
         let norm = norm.try_eq(0.0)?.try_select(1.0, norm)?;
         let [updates] = zip_moments([updates], 1, |[u]| {
-            let clipped = u / beside(&norm, u) * beside(&self.max_norm, u);
+            let clipped = u / in_dtype_of(&norm, u) * in_dtype_of(&self.max_norm, u);
             Ok([small.try_select(u, clipped)?])
         })?;
         Ok((updates, ()))
@@ -115,13 +115,13 @@ setters! { AdaptiveGradClip {
 stateless!(AdaptiveGradClip, |this, u, p| {
     LIMIT.check_number("adaptive_grad_clip", "clipping", &this.clipping)?;
     NOT_NEGATIVE.check_number("adaptive_grad_clip", "eps", &this.eps)?;
-    let (wide, p) = (widened(u), widened(p));
+    let (wide, p) = (upcast(u), upcast(p));
     let (found, limit) =
         (unit_norm(&wide)?, bounded(&unit_norm(&p)?)?.try_maximum(&this.eps)? * &this.clipping);
     let clipped = &wide * (&limit / found.try_maximum(1e-6)?);
     // A limit beyond all numbers is none.
     let small = found.try_lt(&limit)?.try_bitor(limit.try_is_inf()?)?;
-    fitted(&small.try_select(wide, clipped)?, u.dtype())?
+    saturating_cast(&small.try_select(wide, clipped)?, u.dtype())?
 });
 
 /// The norm of each unit, in a shape that broadcasts.

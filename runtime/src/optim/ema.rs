@@ -1,7 +1,7 @@
 //! Exponential moving averages of updates.
 
 use super::GradientTransformation;
-use super::moments::{incremented, moving, no_steps, unbiased, zeros, zip_moments};
+use super::moments::{bias_corrected, moving_average, safe_increment, zero_count, zeros, zip_moments};
 use super::settings::setters;
 use crate::array::DType;
 use crate::core::domain::{DECAY, PROBABILITY};
@@ -45,17 +45,17 @@ impl<P: Tree + Clone> GradientTransformation<P> for Ema {
     type State = EmaState<P>;
 
     fn init(&self, params: &P) -> EmaState<P> {
-        EmaState { count: no_steps(), ema: zeros(params, self.accumulator_dtype) }
+        EmaState { count: zero_count(), ema: zeros(params, self.accumulator_dtype) }
     }
 
     fn update(&self, updates: &P, state: &EmaState<P>, _params: &P) -> Result<(P, EmaState<P>)> {
         // An average without bias is divided by what `decay` leaves.
         let decays = if self.debias { DECAY } else { PROBABILITY };
         decays.check_number("ema", "decay", &self.decay)?;
-        let count = incremented(&state.count);
+        let count = safe_increment(&state.count);
         let [updates, ema] = zip_moments([updates, &state.ema], 2, |[u, ema]| {
-            let next = moving(ema, u, &self.decay);
-            let update = if self.debias { unbiased(&next, &self.decay, &count) } else { next.clone() };
+            let next = moving_average(ema, u, &self.decay);
+            let update = if self.debias { bias_corrected(&next, &self.decay, &count) } else { next.clone() };
             Ok([update, next])
         })?;
         Ok((updates, EmaState { count, ema }))

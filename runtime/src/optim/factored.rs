@@ -1,7 +1,9 @@
 //! Factored second moments: their rows and columns only.
 
 use super::GradientTransformation;
-use super::moments::{incremented, may_vanish, no_steps, squares_dtype, within, zip_uneven_moments};
+use super::moments::{
+    may_vanish, safe_increment, second_moment_dtype, within, zero_count, zip_uneven_moments,
+};
 use super::settings::setters;
 use crate::array::DType;
 use crate::core::Tensor;
@@ -87,11 +89,11 @@ impl<P: Tree + Clone> GradientTransformation<P> for ScaleByFactoredRms {
     fn init(&self, params: &P) -> FactoredState<P> {
         let zeros = |shape: &dyn Fn(&[usize]) -> Vec<usize>| {
             let zeros =
-                |leaf: &Tensor| Ok(Tensor::zeros_of(shape(leaf.shape()), squares_dtype(leaf.dtype())));
+                |leaf: &Tensor| Ok(Tensor::zeros_of(shape(leaf.shape()), second_moment_dtype(leaf.dtype())));
             crate::error::unwrap(tree::map(params, zeros))
         };
         FactoredState {
-            count: no_steps(),
+            count: zero_count(),
             v_row: zeros(&|shape| self.axes(shape).map_or_else(|| vec![1], |(_, d0)| without(shape, d0))),
             v_col: zeros(&|shape| self.axes(shape).map_or_else(|| vec![1], |(d1, _)| without(shape, d1))),
             v: zeros(&|shape| if self.axes(shape).is_some() { vec![1] } else { shape.to_vec() }),
@@ -129,6 +131,6 @@ impl<P: Tree + Clone> GradientTransformation<P> for ScaleByFactoredRms {
             let mean = within(&mean, mean.dtype())?;
             Ok([(g * rows * columns * mean).try_cast(g.dtype())?, v_row, v_col, v.clone()])
         })?;
-        Ok((updates, FactoredState { count: incremented(&state.count), v_row, v_col, v }))
+        Ok((updates, FactoredState { count: safe_increment(&state.count), v_row, v_col, v }))
     }
 }

@@ -1,7 +1,7 @@
 //! Skipping steps whose gradients are not finite, as optax's `apply_if_finite`.
 
 use super::GradientTransformation;
-use super::moments::{incremented, no_steps, zeros};
+use super::moments::{safe_increment, zero_count, zeros};
 use crate::core::Tensor;
 use crate::core::domain::NOT_NEGATIVE;
 use crate::error::Result;
@@ -49,9 +49,9 @@ impl<P: Tree + Clone, T: GradientTransformation<P>> GradientTransformation<P> fo
 
     fn init(&self, params: &P) -> Self::State {
         ApplyIfFiniteState {
-            notfinite_count: no_steps(),
+            notfinite_count: zero_count(),
             last_finite: Tensor::full([], true),
-            total_notfinite: no_steps(),
+            total_notfinite: zero_count(),
             inner_state: self.inner.init(params),
         }
     }
@@ -61,14 +61,14 @@ impl<P: Tree + Clone, T: GradientTransformation<P>> GradientTransformation<P> fo
         NOT_NEGATIVE.check("apply_if_finite", "max_consecutive_errors", errors)?;
         let finite = leaves(updates).into_iter().map(|u| u.try_is_finite()?.try_all());
         let finite = finite.reduce(|a, b| a?.try_bitand(b?)).unwrap_or_else(|| Ok(Tensor::full([], true)))?;
-        let notfinite_count = finite.try_select(0, incremented(&state.notfinite_count))?;
+        let notfinite_count = finite.try_select(0, safe_increment(&state.notfinite_count))?;
         let take = finite.try_bitor(notfinite_count.try_gt(self.max_consecutive_errors)?)?;
 
         let (taken, inner_state) = self.inner.update(updates, &state.inner_state, params)?;
         let next = ApplyIfFiniteState {
             notfinite_count,
             total_notfinite: finite
-                .try_select(&state.total_notfinite, incremented(&state.total_notfinite))?,
+                .try_select(&state.total_notfinite, safe_increment(&state.total_notfinite))?,
             last_finite: finite,
             inner_state: choose(&take, &inner_state, &state.inner_state)?,
         };

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::GradientTransformation;
-use super::moments::{incremented, no_steps};
+use super::moments::{safe_increment, zero_count};
 use super::schedule::Schedule;
 use crate::array::DType;
 use crate::core::Tensor;
@@ -96,7 +96,7 @@ impl<P: Tree, T: GradientTransformation<P>> GradientTransformation<P> for Inject
     type State = InjectHyperparamsState<T::State>;
 
     fn init(&self, params: &P) -> Self::State {
-        let count = no_steps();
+        let count = zero_count();
         // What a schedule refuses is an error of the first update.
         let number = |schedule: &Schedule| match schedule.number() {
             Some(number) => number.try_cast(DType::F32),
@@ -113,7 +113,7 @@ impl<P: Tree, T: GradientTransformation<P>> GradientTransformation<P> for Inject
     fn update(&self, updates: &P, state: &Self::State, params: &P) -> Result<(P, Self::State)> {
         let values = self.values(&state.count, &state.hyperparams)?;
         let (updates, inner_state) = (self.make)(&values).update(updates, &state.inner_state, params)?;
-        let count = incremented(&state.count);
+        let count = safe_increment(&state.count);
         Ok((updates, InjectHyperparamsState { count, hyperparams: dict(&values), inner_state }))
     }
 }

@@ -1,7 +1,7 @@
 //! Transformations without memory, of each leaf by itself.
 
 use super::GradientTransformation;
-use super::moments::{fitted, widened, zip};
+use super::moments::{saturating_cast, upcast, zip};
 use super::settings::stateless;
 use super::trust_ratio::{bounded, norm, root_mean_square};
 use crate::array::DType;
@@ -71,7 +71,7 @@ stateless!(ScaleByParamBlock, |this, u, p| {
     NOT_NEGATIVE.check_number("scale_by_param_block", "min_scale", &this.min_scale)?;
     let size = if this.root_mean_square { root_mean_square(p)? } else { norm(p)? };
     let size = bounded(&size.try_maximum(&this.min_scale)?)?;
-    if u.dtype() == DType::F16 { fitted(&(widened(u) * size), u.dtype())? } else { u * size }
+    if u.dtype() == DType::F16 { saturating_cast(&(upcast(u) * size), u.dtype())? } else { u * size }
 });
 
 /// Updates that keep parameters above 0; see [`keep_params_nonnegative`].

@@ -1,7 +1,7 @@
 //! Lion.
 
 use super::GradientTransformation;
-use super::moments::{incremented, moving, no_steps, zeros, zip_moments};
+use super::moments::{moving_average, safe_increment, zero_count, zeros, zip_moments};
 use super::scale::{ScheduleState, scale_by_learning_rate};
 use super::schedule::Schedule;
 use super::settings::{alias, setters};
@@ -42,16 +42,16 @@ impl<P: Tree + Clone> GradientTransformation<P> for ScaleByLion {
     type State = ScaleByLionState<P>;
 
     fn init(&self, params: &P) -> ScaleByLionState<P> {
-        ScaleByLionState { count: no_steps(), mu: zeros(params, self.mu_dtype) }
+        ScaleByLionState { count: zero_count(), mu: zeros(params, self.mu_dtype) }
     }
 
     fn update(&self, updates: &P, state: &Self::State, _params: &P) -> Result<(P, Self::State)> {
         PROBABILITY.check_number("scale_by_lion", "b1", &self.b1)?;
         PROBABILITY.check_number("scale_by_lion", "b2", &self.b2)?;
         let [updates, mu] = zip_moments([updates, &state.mu], 2, |[g, mu]| {
-            Ok([moving(mu, g, &self.b1).try_sign()?, moving(mu, g, &self.b2)])
+            Ok([moving_average(mu, g, &self.b1).try_sign()?, moving_average(mu, g, &self.b2)])
         })?;
-        Ok((updates, ScaleByLionState { count: incremented(&state.count), mu }))
+        Ok((updates, ScaleByLionState { count: safe_increment(&state.count), mu }))
     }
 }
 

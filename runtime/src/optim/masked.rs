@@ -111,13 +111,13 @@ impl<P: Tree + Clone, T: GradientTransformation<Masked<P>>> GradientTransformati
         // Compared here, so that a difference is reported in terms of the whole trees.
         let [mut merged] = zip([updates, params], |[u, _]| Ok([u.clone()]))?;
         let mask = self.mask.of(params);
-        let inner_state = update_some(&self.inner, &mask, &mut merged, &state.inner_state, params)?;
+        let inner_state = update_masked(&self.inner, &mask, &mut merged, &state.inner_state, params)?;
         Ok((merged, MaskedState { inner_state }))
     }
 }
 
 /// Replaces the updates of the chosen leaves; returns the next state.
-pub(super) fn update_some<P: Tree, T: GradientTransformation<Masked<P>>>(
+pub(super) fn update_masked<P: Tree, T: GradientTransformation<Masked<P>>>(
     inner: &T,
     chosen: &[bool],
     updates: &mut P,

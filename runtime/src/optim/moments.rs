@@ -59,29 +59,29 @@ fn zip_wide<P: Tree, const N: usize, const M: usize>(
     zip_leaves(structure, trees, |leaves| {
         let dtypes = leaves.map(Tensor::dtype);
         let mut next = if dtypes.contains(&DType::F16) {
-            let wide = leaves.map(widened);
+            let wide = leaves.map(upcast);
             f(wide.each_ref())?
         } else {
             f(leaves)?
         };
         if dtypes[0] == DType::F16 {
             let dtype = dtypes[1..alike].iter().fold(dtypes[0], |dtype, &other| dtype.promote(other));
-            next[0] = fitted(&next[0], dtype)?;
+            next[0] = saturating_cast(&next[0], dtype)?;
         }
         for (next, &dtype) in next.iter_mut().zip(&dtypes).skip(1) {
-            *next = fitted(next, dtype)?;
+            *next = saturating_cast(next, dtype)?;
         }
         Ok(next)
     })
 }
 
 /// `F16` as `F32`, others as they are.
-pub(super) fn widened(x: &Tensor) -> Tensor {
+pub(super) fn upcast(x: &Tensor) -> Tensor {
     if x.dtype() == DType::F16 { x.cast(DType::F32) } else { x.clone() }
 }
 
 /// In a dtype; finite numbers beyond the range of one of half precision become its largest.
-pub(super) fn fitted(x: &Tensor, dtype: DType) -> Result<Tensor> {
+pub(super) fn saturating_cast(x: &Tensor, dtype: DType) -> Result<Tensor> {
     if x.dtype() == dtype || !matches!(dtype, DType::F16 | DType::BF16) {
         return x.try_cast(dtype);
     }
@@ -100,7 +100,7 @@ pub(super) fn within(x: &Tensor, dtype: DType) -> Result<Tensor> {
 }
 
 /// The dtype that squares are remembered in: that of the leaf, but `F32` for `F16`, whose range they leave in both directions.
-pub(super) fn squares_dtype(dtype: DType) -> DType {
+pub(super) fn second_moment_dtype(dtype: DType) -> DType {
     if dtype == DType::F16 { DType::F32 } else { dtype }
 }
 
@@ -110,7 +110,7 @@ pub(super) fn may_vanish(small: &Tensor) -> bool {
 }
 
 /// `x / denominator`, and 0 where the denominator is 0.
-pub(super) fn over(x: &Tensor, denominator: &Tensor, may_be_zero: bool) -> Result<Tensor> {
+pub(super) fn safe_divide(x: &Tensor, denominator: &Tensor, may_be_zero: bool) -> Result<Tensor> {
     let ratio = x.try_div(denominator)?;
     if !may_be_zero {
         return Ok(ratio);
@@ -171,7 +171,7 @@ fn zip_leaves<P: Tree, const N: usize, const M: usize>(
 }
 
 /// A tree of the shapes of another, filled with a number.
-pub(super) fn filled<P: Tree>(params: &P, value: &Tensor, dtype: Option<DType>) -> P {
+pub(super) fn full_like<P: Tree>(params: &P, value: &Tensor, dtype: Option<DType>) -> P {
     let fill = |leaf: &Tensor| {
         let value = value.try_cast(dtype.unwrap_or(leaf.dtype()))?;
         value.try_broadcast_to(leaf.shape())
@@ -179,15 +179,16 @@ pub(super) fn filled<P: Tree>(params: &P, value: &Tensor, dtype: Option<DType>) 
     crate::error::unwrap(tree::map(params, fill))
 }
 
-/// [`filled`] in the dtypes that squares are remembered in.
-pub(super) fn filled_squares<P: Tree>(params: &P, value: &Tensor) -> P {
-    let fill = |leaf: &Tensor| value.try_cast(squares_dtype(leaf.dtype()))?.try_broadcast_to(leaf.shape());
+/// [`full_like`] in the dtypes that squares are remembered in.
+pub(super) fn second_moments_like<P: Tree>(params: &P, value: &Tensor) -> P {
+    let fill =
+        |leaf: &Tensor| value.try_cast(second_moment_dtype(leaf.dtype()))?.try_broadcast_to(leaf.shape());
     crate::error::unwrap(tree::map(params, fill))
 }
 
 /// Zeros in the shapes of a tree, in the dtypes that squares are remembered in.
-pub(super) fn no_squares<P: Tree>(params: &P) -> P {
-    let zeros = |leaf: &Tensor| Ok(Tensor::zeros_of(leaf.shape(), squares_dtype(leaf.dtype())));
+pub(super) fn zero_second_moments<P: Tree>(params: &P) -> P {
+    let zeros = |leaf: &Tensor| Ok(Tensor::zeros_of(leaf.shape(), second_moment_dtype(leaf.dtype())));
     crate::error::unwrap(tree::map(params, zeros))
 }
 
@@ -198,7 +199,7 @@ pub(super) fn zeros<P: Tree>(params: &P, dtype: Option<DType>) -> P {
 }
 
 /// `decay·average + (1 − decay)·x`.
-pub(super) fn moving(average: &Tensor, x: &Tensor, decay: &Tensor) -> Tensor {
+pub(super) fn moving_average(average: &Tensor, x: &Tensor, decay: &Tensor) -> Tensor {
     if concrete(decay) == Some(0.0) {
         // Of an average beyond all numbers nothing stays, either.
         return x * (1.0 - decay);
@@ -213,27 +214,27 @@ pub(super) fn bias(decay: &Tensor, count: &Tensor, average: DType) -> Tensor {
 }
 
 /// A moving average that began at 0, `count` steps later, without its bias: divided by `1 − decay^count`.
-pub(super) fn unbiased(average: &Tensor, decay: &Tensor, count: &Tensor) -> Tensor {
+pub(super) fn bias_corrected(average: &Tensor, decay: &Tensor, count: &Tensor) -> Tensor {
     let bias = bias(decay, count, average.dtype());
     match average.dtype() {
         // A division of each element takes most of the time of a whole update, and in these dtypes the quotient of the scalar
         // is exact enough.
-        DType::F32 | DType::F64 => average * beside(&(1.0 / bias), average),
-        _ => average / beside(&bias, average),
+        DType::F32 | DType::F64 => average * in_dtype_of(&(1.0 / bias), average),
+        _ => average / in_dtype_of(&bias, average),
     }
 }
 
 /// A scalar in the dtype of a leaf, which the result of arithmetic with it then has.
-pub(super) fn beside(scalar: &Tensor, leaf: &Tensor) -> Tensor {
+pub(super) fn in_dtype_of(scalar: &Tensor, leaf: &Tensor) -> Tensor {
     if leaf.dtype().is_float() { scalar.cast(leaf.dtype()) } else { scalar.clone() }
 }
 
 /// A count of 0.
-pub(super) fn no_steps() -> Tensor {
+pub(super) fn zero_count() -> Tensor {
     Tensor::zeros_of([], DType::I32)
 }
 
 /// A count plus 1, which stays at the largest number there is.
-pub(super) fn incremented(count: &Tensor) -> Tensor {
+pub(super) fn safe_increment(count: &Tensor) -> Tensor {
     count.lt(i32::MAX).select(count + 1, count)
 }

@@ -2,7 +2,8 @@
 
 use super::GradientTransformation;
 use super::moments::{
-    incremented, may_vanish, moving, no_steps, over, squares_dtype, zeros, zip_uneven_moments,
+    may_vanish, moving_average, safe_divide, safe_increment, second_moment_dtype, zero_count, zeros,
+    zip_uneven_moments,
 };
 use super::scale::{ScheduleState, scale_by_learning_rate};
 use super::schedule::Schedule;
@@ -56,9 +57,9 @@ impl<P: Tree + Clone> GradientTransformation<P> for ScaleByNovograd {
     type State = ScaleByNovogradState<P>;
 
     fn init(&self, params: &P) -> ScaleByNovogradState<P> {
-        let scalars = tree::map(params, |leaf| Ok(Tensor::zeros_of([], squares_dtype(leaf.dtype()))));
+        let scalars = tree::map(params, |leaf| Ok(Tensor::zeros_of([], second_moment_dtype(leaf.dtype()))));
         let (mu, nu) = (zeros(params, self.mu_dtype), crate::error::unwrap(scalars));
-        ScaleByNovogradState { count: no_steps(), mu, nu }
+        ScaleByNovogradState { count: zero_count(), mu, nu }
     }
 
     fn update(&self, updates: &P, state: &Self::State, params: &P) -> Result<(P, Self::State)> {
@@ -73,13 +74,13 @@ impl<P: Tree + Clone> GradientTransformation<P> for ScaleByNovograd {
         let trees = [updates, &state.mu, &state.nu, params];
         let [updates, mu, nu] = zip_uneven_moments(trees, 2, |[g, mu, nu, p]| {
             let square = g.try_mul(g)?.try_sum()?;
-            let nu = first.try_select(&square, moving(nu, &square, &self.b2))?;
+            let nu = first.try_select(&square, moving_average(nu, &square, &self.b2))?;
             let deviation = (&nu + &self.eps_root).sqrt() + &self.eps;
-            let step = over(g, &deviation, may_be_zero)? + p * &self.weight_decay;
+            let step = safe_divide(g, &deviation, may_be_zero)? + p * &self.weight_decay;
             let mu = first.try_select(&step, mu.try_mul(&self.b1)?.try_add(&step)?)?;
             Ok([mu.clone(), mu, nu])
         })?;
-        Ok((updates, ScaleByNovogradState { count: incremented(&state.count), mu, nu }))
+        Ok((updates, ScaleByNovogradState { count: safe_increment(&state.count), mu, nu }))
     }
 }
 

@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::GradientTransformation;
-use super::masked::{MaskedState, update_some};
+use super::masked::{MaskedState, update_masked};
 use super::moments::zip;
 use super::regrouped::{Masked, Regrouped};
 use crate::core::Tensor;
@@ -107,7 +107,7 @@ impl<P: Tree + Clone, T: GradientTransformation<Masked<P>>> GradientTransformati
                 return Err(Error::argument("multi_transform", message));
             };
             let chosen: Vec<bool> = labels.iter().map(|of| of == label).collect();
-            let inner_state = update_some(transform, &chosen, &mut merged, inner_state, params)?;
+            let inner_state = update_masked(transform, &chosen, &mut merged, inner_state, params)?;
             inner_states.insert(label.clone(), MaskedState { inner_state });
         }
         Ok((merged, MultiTransformState { inner_states }))

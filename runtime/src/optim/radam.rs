@@ -2,7 +2,7 @@
 
 use super::GradientTransformation;
 use super::adam::{ScaleByAdam, ScaleByAdamState, adam_setters, nesterov, scale_by_adam};
-use super::moments::{beside, incremented, moving, zip_moments};
+use super::moments::{in_dtype_of, moving_average, safe_increment, zip_moments};
 use super::scale::{ScheduleState, scale_by_learning_rate};
 use super::schedule::Schedule;
 use super::settings::{alias, setters};
@@ -44,7 +44,7 @@ impl<P: Tree + Clone> GradientTransformation<P> for ScaleByRadam {
     }
 
     fn update(&self, updates: &P, state: &Self::State, _params: &P) -> Result<(P, Self::State)> {
-        let (adam, count) = (&self.adam, incremented(&state.count));
+        let (adam, count) = (&self.adam, safe_increment(&state.count));
         adam.check("scale_by_radam")?;
         FINITE.check_number("scale_by_radam", "threshold", &self.threshold)?;
         // The length of the average that an exponential one amounts to, now and at last.
@@ -58,9 +58,9 @@ impl<P: Tree + Clone> GradientTransformation<P> for ScaleByRadam {
         let factor = certain.try_select(ratio, 1.0)?.sqrt();
 
         let [updates, mu, nu] = zip_moments([updates, &state.mu, &state.nu], 2, |[g, mu, nu]| {
-            let (mu, nu) = (moving(mu, g, &adam.b1), moving(nu, &g.square(), &adam.b2));
+            let (mu, nu) = (moving_average(mu, g, &adam.b1), moving_average(nu, &g.square(), &adam.b2));
             let scaled = adam.scaled(g, &mu, &count, &adam.deviation(&nu, &count))?;
-            let scaled = &scaled * beside(&factor, &scaled);
+            let scaled = &scaled * in_dtype_of(&factor, &scaled);
             Ok([certain.try_select(scaled, adam.direction(g, &mu, &count))?, mu, nu])
         })?;
         Ok((updates, ScaleByAdamState { count, mu, nu }))

@@ -2,7 +2,8 @@
 
 use super::GradientTransformation;
 use super::moments::{
-    beside, bias, filled_squares, incremented, may_vanish, moving, no_steps, over, zeros, zip_moments,
+    bias, in_dtype_of, may_vanish, moving_average, safe_divide, safe_increment, second_moments_like,
+    zero_count, zeros, zip_moments,
 };
 use super::scale::{ScheduleState, scale_by_learning_rate};
 use super::schedule::Schedule;
@@ -72,9 +73,9 @@ impl<P: Tree + Clone> GradientTransformation<P> for ScaleByRms {
 
     fn init(&self, params: &P) -> ScaleByRmsState<P> {
         ScaleByRmsState {
-            count: self.bias_correction.then(no_steps),
+            count: self.bias_correction.then(zero_count),
             mu: self.centered.then(|| zeros(params, None)),
-            nu: filled_squares(params, &self.initial_scale),
+            nu: second_moments_like(params, &self.initial_scale),
         }
     }
 
@@ -82,16 +83,16 @@ impl<P: Tree + Clone> GradientTransformation<P> for ScaleByRms {
         DECAY.check_number("scale_by_rms", "decay", &self.decay)?;
         NOT_NEGATIVE.check_number("scale_by_rms", "eps", &self.eps)?;
         NOT_NEGATIVE.check_number("scale_by_rms", "initial_scale", &self.initial_scale)?;
-        let count = state.count.as_ref().map(incremented);
+        let count = state.count.as_ref().map(safe_increment);
         // Divided, not multiplied by the reciprocal: of centred averages the difference counts, which is 0 at first.
         let unbiased = |x: &Tensor| match &count {
             None => x.clone(),
-            Some(count) => x / beside(&bias(&self.decay, count, x.dtype()), x),
+            Some(count) => x / in_dtype_of(&bias(&self.decay, count, x.dtype()), x),
         };
         let may_be_zero = may_vanish(&self.eps);
         let over_root = |g: &Tensor, variance: &Tensor| -> Result<Tensor> {
             if !self.eps_in_sqrt {
-                return over(g, &(variance.sqrt() + &self.eps), may_be_zero);
+                return safe_divide(g, &(variance.sqrt() + &self.eps), may_be_zero);
             }
             let square = variance + &self.eps;
             let scaled = g * square.rsqrt();
@@ -99,13 +100,13 @@ impl<P: Tree + Clone> GradientTransformation<P> for ScaleByRms {
         };
         let Some(mu) = &state.mu else {
             let [updates, nu] = zip_moments([updates, &state.nu], 1, |[g, nu]| {
-                let nu = moving(nu, &g.square(), &self.decay);
+                let nu = moving_average(nu, &g.square(), &self.decay);
                 Ok([over_root(g, &unbiased(&nu))?, nu])
             })?;
             return Ok((updates, ScaleByRmsState { count, mu: None, nu }));
         };
         let [updates, mu, nu] = zip_moments([updates, mu, &state.nu], 2, |[g, mu, nu]| {
-            let (mu, nu) = (moving(mu, g, &self.decay), moving(nu, &g.square(), &self.decay));
+            let (mu, nu) = (moving_average(mu, g, &self.decay), moving_average(nu, &g.square(), &self.decay));
             let variance = self.centered_variance(&unbiased(&mu), &unbiased(&nu))?;
             Ok([over_root(g, &variance)?, mu, nu])
         })?;

@@ -1,7 +1,7 @@
 //! Updates times a number, a learning rate, or a schedule.
 
 use super::GradientTransformation;
-use super::moments::{beside, incremented, no_steps, zip};
+use super::moments::{in_dtype_of, safe_increment, zero_count, zip};
 use super::schedule::{Rate, Schedule};
 use super::settings::{setters, stateless};
 use crate::core::domain::FINITE;
@@ -48,14 +48,14 @@ impl<P: Tree + Clone> GradientTransformation<P> for ScaleBySchedule {
     type State = ScaleByScheduleState;
 
     fn init(&self, _params: &P) -> ScaleByScheduleState {
-        ScaleByScheduleState { count: no_steps() }
+        ScaleByScheduleState { count: zero_count() }
     }
 
     fn update(&self, updates: &P, state: &ScaleByScheduleState, _params: &P) -> Result<(P, Self::State)> {
         let size = self.schedule.at(&state.count)?;
         FINITE.check_number("scale_by_schedule", "schedule", &size)?;
-        let [updates] = zip([updates], |[u]| Ok([u * beside(&size, u)]))?;
-        Ok((updates, ScaleByScheduleState { count: incremented(&state.count) }))
+        let [updates] = zip([updates], |[u]| Ok([u * in_dtype_of(&size, u)]))?;
+        Ok((updates, ScaleByScheduleState { count: safe_increment(&state.count) }))
     }
 }
 
@@ -85,7 +85,7 @@ setters! { ScaleByLearningRate {
 
 impl ScheduleState {
     pub(super) fn of(schedule: &Schedule) -> ScheduleState {
-        ScheduleState { count: schedule.number().is_none().then(no_steps) }
+        ScheduleState { count: schedule.number().is_none().then(zero_count) }
     }
 
     /// The schedule's number for this update, and the state for the next.
@@ -93,7 +93,7 @@ impl ScheduleState {
         match (&schedule.0, &self.count) {
             (Rate::Number(number), count) => Ok((number.clone(), ScheduleState { count: count.clone() })),
             (Rate::Function(_), Some(count)) => {
-                Ok((schedule.at(count)?, ScheduleState { count: Some(incremented(count)) }))
+                Ok((schedule.at(count)?, ScheduleState { count: Some(safe_increment(count)) }))
             }
             (Rate::Function(_), None) => Err(crate::error::Error::Structure {
                 context: "the state is that of another optimizer",
@@ -114,7 +114,7 @@ impl<P: Tree + Clone> GradientTransformation<P> for ScaleByLearningRate {
         let (rate, state) = state.advance(&self.learning_rate)?;
         FINITE.check_number("scale_by_learning_rate", "learning_rate", &rate)?;
         let rate = if self.flip_sign { -rate } else { rate };
-        let [updates] = zip([updates], |[u]| Ok([u * beside(&rate, u)]))?;
+        let [updates] = zip([updates], |[u]| Ok([u * in_dtype_of(&rate, u)]))?;
         Ok((updates, state))
     }
 }

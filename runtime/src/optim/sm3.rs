@@ -1,7 +1,7 @@
 //! SM3.
 
 use super::GradientTransformation;
-use super::moments::{moving, squares_dtype, zeros, zip_moments};
+use super::moments::{moving_average, second_moment_dtype, zeros, zip_moments};
 use super::regrouped::Regrouped;
 use super::scale::{Scale, scale};
 use super::settings::{alias, setters};
@@ -77,7 +77,7 @@ impl<P: Tree + Clone> GradientTransformation<P> for ScaleBySm3 {
     fn init(&self, params: &P) -> ScaleBySm3State<P> {
         let zero = |leaf: &Tensor, axis: usize| {
             let size: Vec<usize> = leaf.shape().get(axis).copied().into_iter().collect();
-            Tensor::zeros_of(size, squares_dtype(leaf.dtype()))
+            Tensor::zeros_of(size, second_moment_dtype(leaf.dtype()))
         };
         let mu = leaves(params).into_iter().map(|leaf| lists(leaf).map(|axis| zero(leaf, axis)).collect());
         ScaleBySm3State { mu: Regrouped::of_lists(params, mu.collect()), nu: zeros(params, None) }
@@ -96,7 +96,7 @@ impl<P: Tree + Clone> GradientTransformation<P> for ScaleBySm3 {
             let sums = g.square() * &gains + least * &self.b2;
             let root = sums.gt(0.0).try_select((&sums + &self.eps).rsqrt(), 0.0)?;
             mu.push(lists(g).map(|axis| largest_along(&sums, axis)).collect::<Result<Vec<_>>>()?);
-            let nu = moving(nu, &(g * root), &self.b1);
+            let nu = moving_average(nu, &(g * root), &self.b1);
             Ok([nu.clone(), nu])
         })?;
         Ok((updates, ScaleBySm3State { mu: Regrouped::of_lists(params, mu), nu }))

@@ -5,7 +5,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use super::GradientTransformation;
-use super::moments::{incremented, no_steps};
+use super::moments::{safe_increment, zero_count};
 use super::update::try_apply_updates;
 use crate::core::Tensor;
 use crate::error::Result;
@@ -57,7 +57,7 @@ impl<P: Tree, T: GradientTransformation<P>> TrainState<T, P> {
     /// The state before the first step.
     pub fn create(params: P, tx: T) -> TrainState<T, P> {
         let opt_state = tx.init(&params);
-        TrainState { step: no_steps(), params, opt_state, tx: Shared(Arc::new(tx)) }
+        TrainState { step: zero_count(), params, opt_state, tx: Shared(Arc::new(tx)) }
     }
 
     /// The state after one step against the gradients.
@@ -67,7 +67,7 @@ impl<P: Tree, T: GradientTransformation<P>> TrainState<T, P> {
     pub fn apply_gradients(&self, gradients: &P) -> Result<TrainState<T, P>> {
         let (updates, opt_state) = self.tx.update(gradients, &self.opt_state, &self.params)?;
         let params = try_apply_updates(&self.params, &updates)?;
-        Ok(TrainState { step: incremented(&self.step), params, opt_state, tx: self.tx.clone() })
+        Ok(TrainState { step: safe_increment(&self.step), params, opt_state, tx: self.tx.clone() })
     }
 }
 

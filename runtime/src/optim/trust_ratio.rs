@@ -1,7 +1,7 @@
 //! Updates in proportion to their parameters.
 
 use super::masked::Mask;
-use super::moments::{fitted, widened, within, zip};
+use super::moments::{saturating_cast, upcast, within, zip};
 use super::settings::setters;
 use super::{GradientTransformation, update};
 use crate::core::Tensor;
@@ -47,7 +47,7 @@ pub(super) fn norm(x: &Tensor) -> Result<Tensor> {
 
 /// In `F32` for `F16`.
 pub(super) fn root_mean_square(x: &Tensor) -> Result<Tensor> {
-    let x = widened(x);
+    let x = upcast(x);
     x.try_mul(&x)?.try_mean()?.try_sqrt()
 }
 
@@ -75,7 +75,7 @@ impl<P: Tree + Clone> GradientTransformation<P> for ScaleByTrustRatio {
             let no_direction = p.eq(0.0).try_bitor(length.eq(0.0))?;
             let ratio = bounded(&(p * &self.trust_coefficient / (length + &self.eps)))?;
             let ratio = no_direction.try_select(ratio.like(1.0), ratio)?;
-            Ok([fitted(&(widened(u) * ratio.try_cast(widened(u).dtype())?), u.dtype())?])
+            Ok([saturating_cast(&(upcast(u) * ratio.try_cast(upcast(u).dtype())?), u.dtype())?])
         })?;
         Ok((updates, ()))
     }

@@ -1,6 +1,6 @@
 //! Functions of whole trees of parameters.
 
-use super::moments::{same_shapes, same_structure, widened, zip};
+use super::moments::{same_shapes, same_structure, upcast, zip};
 use crate::array::DType;
 use crate::core::domain::{POSITIVE, PROBABILITY};
 use crate::core::{Tensor, TensorLike};
@@ -51,7 +51,7 @@ pub fn global_norm(tree: &impl Tree) -> Result<Tensor> {
 /// As [`global_norm`], in `F32` for `F16`.
 pub(super) fn wide_norm(tree: &impl Tree) -> Result<Tensor> {
     let square = |leaf: &Tensor| {
-        let leaf = widened(leaf);
+        let leaf = upcast(leaf);
         leaf.try_mul(&leaf)?.try_sum()
     };
     let squares = leaves(tree).into_iter().map(square);

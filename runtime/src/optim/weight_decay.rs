@@ -2,7 +2,7 @@
 
 use super::GradientTransformation;
 use super::masked::Mask;
-use super::moments::{beside, fitted, widened, zip};
+use super::moments::{in_dtype_of, saturating_cast, upcast, zip};
 use super::scale::ScheduleState;
 use super::schedule::Schedule;
 use crate::array::DType;
@@ -46,9 +46,9 @@ impl<P: Tree + Clone> GradientTransformation<P> for AddDecayedWeights {
             if chosen.next() == Some(false) {
                 return Ok([u.clone()]);
             }
-            let (wide, p) = (widened(u), widened(p));
-            let sum = wide + &p * beside(&decay, &p);
-            Ok([if u.dtype() == DType::F16 { fitted(&sum, u.dtype())? } else { sum }])
+            let (wide, p) = (upcast(u), upcast(p));
+            let sum = wide + &p * in_dtype_of(&decay, &p);
+            Ok([if u.dtype() == DType::F16 { saturating_cast(&sum, u.dtype())? } else { sum }])
         })?;
         Ok((updates, state))
     }

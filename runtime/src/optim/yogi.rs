@@ -2,7 +2,9 @@
 
 use super::GradientTransformation;
 use super::adam::{ScaleByAdam, ScaleByAdamState, adam_setters, scale_by_adam};
-use super::moments::{filled, filled_squares, incremented, moving, no_steps, zip_moments};
+use super::moments::{
+    full_like, moving_average, safe_increment, second_moments_like, zero_count, zip_moments,
+};
 use super::scale::{ScheduleState, scale_by_learning_rate};
 use super::schedule::Schedule;
 use super::settings::{alias, setters};
@@ -38,12 +40,12 @@ impl<P: Tree + Clone> GradientTransformation<P> for ScaleByYogi {
 
     fn init(&self, params: &P) -> ScaleByAdamState<P> {
         let initial = &self.initial_accumulator_value;
-        let (mu, nu) = (filled(params, initial, None), filled_squares(params, initial));
-        ScaleByAdamState { count: no_steps(), mu, nu }
+        let (mu, nu) = (full_like(params, initial, None), second_moments_like(params, initial));
+        ScaleByAdamState { count: zero_count(), mu, nu }
     }
 
     fn update(&self, updates: &P, state: &Self::State, _params: &P) -> Result<(P, Self::State)> {
-        let (adam, count) = (&self.adam, incremented(&state.count));
+        let (adam, count) = (&self.adam, safe_increment(&state.count));
         adam.check("scale_by_yogi")?;
         NOT_NEGATIVE.check_number(
             "scale_by_yogi",
@@ -52,7 +54,7 @@ impl<P: Tree + Clone> GradientTransformation<P> for ScaleByYogi {
         )?;
         let [updates, mu, nu] = zip_moments([updates, &state.mu, &state.nu], 2, |[g, mu, nu]| {
             let square = g.square();
-            let mu = moving(mu, g, &adam.b1);
+            let mu = moving_average(mu, g, &adam.b1);
             let change = &square * (1.0 - &adam.b2);
             // Not by the sign of the difference: of two squares beyond all numbers there is none.
             let fallen = square.try_lt(nu)?.try_select(nu - &change, nu)?;

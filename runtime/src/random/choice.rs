@@ -1,6 +1,6 @@
 //! Sampling from a population, with and without replacement.
 
-use super::continuous::gumbel_numbers;
+use super::continuous::gumbel_samples;
 use super::uniform::unit;
 use super::{Key, try_permutation, try_randint};
 use crate::array::{DType, Shape};
@@ -82,17 +82,17 @@ impl Choice {
     pub fn try_sample(&self, key: &Key, shape: impl AsRef<[usize]>) -> Result<Tensor> {
         let shape = shape.as_ref();
         match &self.population {
-            Population::Below(n) => self.members(key, *n, shape),
+            Population::Below(n) => self.indices(key, *n, shape),
             Population::Along(x, axis) => {
                 let n = x.shape()[axis_of("choice", *axis, x.rank())?];
-                x.try_take(self.members(key, n, shape)?, *axis)
+                x.try_take(self.indices(key, n, shape)?, *axis)
             }
         }
     }
 
-    /// The numbers of the members drawn.
+    /// The indices of the members drawn.
     #[track_caller]
-    fn members(&self, key: &Key, n: usize, shape: &[usize]) -> Result<Tensor> {
+    fn indices(&self, key: &Key, n: usize, shape: &[usize]) -> Result<Tensor> {
         let draws = saturating_size(shape);
         if draws == 0 {
             return Ok(Tensor::zeros_of(shape, DType::I32));
@@ -153,6 +153,6 @@ fn weighted(key: &Key, weights: &Tensor, shape: &[usize]) -> Result<Tensor> {
 /// weights plus Gumbel noise.
 #[track_caller]
 fn distinct(key: &Key, weights: &Tensor, shape: &[usize], draws: usize) -> Result<Tensor> {
-    let noise = gumbel_numbers(key, weights.shape(), weights.dtype())?;
+    let noise = gumbel_samples(key, weights.shape(), weights.dtype())?;
     noise.try_add(weights.try_log()?)?.try_top_k(draws)?.1.try_reshape(shape)
 }

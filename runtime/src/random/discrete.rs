@@ -1,6 +1,6 @@
 //! Bits, integers, booleans and classes.
 
-use super::continuous::gumbel_numbers;
+use super::continuous::gumbel_samples;
 use super::uniform::unit;
 use super::{Key, check_bare, check_parameters, dtype_of_parameters, sampler};
 use crate::array::{DType, Shape};
@@ -131,7 +131,7 @@ fn classes(key: &Key, logits: &Tensor, axis: usize, shape: &[usize]) -> Result<T
     let mut noisy: Shape = shape.into();
     noisy.insert(at, logits.shape()[axis]);
     let dtype = dtype_of_parameters([logits]);
-    let noise = gumbel_numbers(key, &noisy, dtype)?;
+    let noise = gumbel_samples(key, &noisy, dtype)?;
     noise.try_add(convert(logits, dtype, false)?)?.try_argmax(at as isize)
 }
 

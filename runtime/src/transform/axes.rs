@@ -14,24 +14,24 @@ use crate::tree::{self, Tree};
 )]
 pub trait Axes<T: Tree> {
     /// Appends the axis of every leaf.
-    fn spread(&self, tree: &T, axes: &mut Vec<Option<isize>>);
+    fn broadcast_prefix(&self, tree: &T, axes: &mut Vec<Option<isize>>);
 }
 
 impl<T: Tree> Axes<T> for Option<isize> {
-    fn spread(&self, tree: &T, axes: &mut Vec<Option<isize>>) {
+    fn broadcast_prefix(&self, tree: &T, axes: &mut Vec<Option<isize>>) {
         axes.extend(std::iter::repeat_n(*self, tree::count(tree)));
     }
 }
 
 impl<T: Tree> Axes<T> for isize {
-    fn spread(&self, tree: &T, axes: &mut Vec<Option<isize>>) {
-        Some(*self).spread(tree, axes);
+    fn broadcast_prefix(&self, tree: &T, axes: &mut Vec<Option<isize>>) {
+        Some(*self).broadcast_prefix(tree, axes);
     }
 }
 
 /// An axis for each leaf, in order; entries that are missing are not mapped.
 impl<T: Tree> Axes<T> for Vec<Option<isize>> {
-    fn spread(&self, tree: &T, axes: &mut Vec<Option<isize>>) {
+    fn broadcast_prefix(&self, tree: &T, axes: &mut Vec<Option<isize>>) {
         let count = tree::count(tree);
         axes.extend(self.iter().copied().chain(std::iter::repeat(None)).take(count));
     }
@@ -40,8 +40,8 @@ impl<T: Tree> Axes<T> for Vec<Option<isize>> {
 macro_rules! tuples {
     ($(($($S:ident $T:ident $i:tt)*))*) => {
         $(impl<$($T: Tree, $S: Axes<$T>),*> Axes<($($T,)*)> for ($($S,)*) {
-            fn spread(&self, tree: &($($T,)*), axes: &mut Vec<Option<isize>>) {
-                $(self.$i.spread(&tree.$i, axes);)*
+            fn broadcast_prefix(&self, tree: &($($T,)*), axes: &mut Vec<Option<isize>>) {
+                $(self.$i.broadcast_prefix(&tree.$i, axes);)*
             }
         })*
     };

@@ -96,7 +96,7 @@ where
     #[track_caller]
     pub fn call(&self, args: I) -> Result<O> {
         let mut axes = Vec::new();
-        self.in_axes.spread(&args, &mut axes);
+        self.in_axes.broadcast_prefix(&args, &mut axes);
         let structure = Structure::of(&args);
         let mut leaves = Vec::new();
         args.into_leaves(&mut leaves);
@@ -126,7 +126,7 @@ where
         let out = trace::run(Trace::Batch(batch.clone()), || (self.f)(inner))?;
 
         let mut axes = Vec::new();
-        self.out_axes.spread(&out, &mut axes);
+        self.out_axes.broadcast_prefix(&out, &mut axes);
         let mut axes = axes.into_iter();
         tree::map_with_path(&out, |path, leaf| {
             let axis = axes.next().flatten();

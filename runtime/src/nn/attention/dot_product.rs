@@ -8,9 +8,9 @@ use crate::core::Tensor;
 use crate::core::domain::PROBABILITY;
 use crate::error::{Error, Result};
 use crate::nn::precision::compute_dtype;
+use crate::numpy::einsum::try_einsum;
 use crate::random::{self, Key};
 use crate::scope::Scope;
-use crate::try_einsum;
 
 /// The weights of keys for queries, `softmax(q·kᵀ / √depth)` along the keys, about to be computed.
 ///
@@ -184,10 +184,10 @@ impl AttentionWeights {
         let query = query.try_div(query.like((depth as f64).sqrt()))?;
         let mut weights = try_einsum("...qhd,...khd->...hqk", &[&query, &key])?;
         if let Some(bias) = &self.bias {
-            weights = weights.try_add(spread("bias", bias, weights.shape())?)?;
+            weights = weights.try_add(broadcast("bias", bias, weights.shape())?)?;
         }
         if let Some(mask) = &self.mask {
-            let mask = spread("mask", &mask.try_cast(DType::Bool)?, weights.shape())?;
+            let mask = broadcast("mask", &mask.try_cast(DType::Bool)?, weights.shape())?;
             weights = mask.try_select(&weights, weights.like(lowest(dtype)))?;
         }
         // The sum of exponentials loses digits in half precision.
@@ -200,12 +200,12 @@ impl AttentionWeights {
             scope.sow("intermediates", "attention_weights", &weights)?;
         }
         match &self.dropout {
-            Some((rate, key)) if *rate > 0.0 => self.dropped(&weights, *rate, key, dtype),
+            Some((rate, key)) if *rate > 0.0 => self.apply_dropout(&weights, *rate, key, dtype),
             _ => Ok(weights),
         }
     }
 
-    fn dropped(&self, weights: &Tensor, rate: f64, key: &Key, dtype: DType) -> Result<Tensor> {
+    fn apply_dropout(&self, weights: &Tensor, rate: f64, key: &Key, dtype: DType) -> Result<Tensor> {
         if rate == 1.0 {
             return Ok(weights.zeros_like());
         }
@@ -256,7 +256,7 @@ fn heads(x: &Tensor) -> Option<(&[usize], usize)> {
 }
 
 #[track_caller]
-fn spread(what: &str, x: &Tensor, shape: &[usize]) -> Result<Tensor> {
+fn broadcast(what: &str, x: &Tensor, shape: &[usize]) -> Result<Tensor> {
     x.try_broadcast_to(shape).map_err(|_| {
         let expected = format!("a {what} that broadcasts to the weights' shape {shape:?}");
         Error::shape(AttentionWeights::OP, format!("{}", x.aval()), expected)

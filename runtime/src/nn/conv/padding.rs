@@ -1,9 +1,9 @@
 //! `ConvPadding`: what layers put around their input.
 
-use crate::Padding;
 use crate::core::Tensor;
 use crate::error::{Error, Result};
 use crate::ops::pad::PadMode;
+use crate::ops::padding::Padding;
 
 /// What a convolutional layer puts around the spatial axes of its input.
 ///
@@ -98,14 +98,14 @@ impl ConvPadding {
                 .zip(dilation)
                 .map(|(&k, &step)| k.saturating_sub(1).saturating_mul(step).saturating_add(1))
         };
-        let centred = || around(dilated().map(|k| ((k - 1) / 2, k / 2)));
+        let centred = || spatial_widths(dilated().map(|k| ((k - 1) / 2, k / 2)));
         match self {
             ConvPadding::Zeros(padding) => Ok((x.clone(), padding.clone())),
             ConvPadding::All(all) => Ok((x.clone(), vec![(*all, *all); kernel.len()].into())),
             ConvPadding::Circular => Ok((x.try_pad_mode(centred(), PadMode::Wrap)?, Padding::Valid)),
             ConvPadding::Reflect => Ok((x.try_pad_mode(centred(), PadMode::Reflect)?, Padding::Valid)),
             ConvPadding::Causal if kernel.len() == 1 => {
-                Ok((x.try_pad(around(dilated().map(|k| (k - 1, 0))), 0.0)?, Padding::Valid))
+                Ok((x.try_pad(spatial_widths(dilated().map(|k| (k - 1, 0))), 0.0)?, Padding::Valid))
             }
             ConvPadding::Causal => {
                 let message =
@@ -123,6 +123,6 @@ pub(super) fn unknown(op: &'static str, name: &str) -> Error {
 }
 
 /// Widths of the spatial axes, with none for batch and channels.
-fn around(spatial: impl Iterator<Item = (usize, usize)>) -> Vec<(usize, usize)> {
+fn spatial_widths(spatial: impl Iterator<Item = (usize, usize)>) -> Vec<(usize, usize)> {
     [(0, 0)].into_iter().chain(spatial).chain([(0, 0)]).collect()
 }

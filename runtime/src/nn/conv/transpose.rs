@@ -96,7 +96,7 @@ impl Layer for ConvTranspose {
             kernel = kernel.try_flip((0..spatial as isize).collect::<Vec<_>>())?.try_swap_axes(-1, -2)?;
         }
         let options = ConvOptions::new()
-            .padding(self.pairs(&strides, &kernel_dilation)?)
+            .padding(self.padding_pairs(&strides, &kernel_dilation)?)
             .lhs_dilation(&strides)
             .rhs_dilation(kernel_dilation);
         let mut y = x.try_cast(dtype)?.try_conv_general(kernel, &options)?;
@@ -113,7 +113,7 @@ impl Layer for ConvTranspose {
 
 impl ConvTranspose {
     /// What is put around the input with its zeros, as `jax.lax.conv_transpose` computes it.
-    fn pairs(&self, strides: &[usize], dilation: &[usize]) -> Result<Vec<(isize, isize)>> {
+    fn padding_pairs(&self, strides: &[usize], dilation: &[usize]) -> Result<Vec<(isize, isize)>> {
         // The extent of a kernel with its dilation; sums saturate, and sizes that are too large are refused later.
         let sizes = self
             .kernel_size

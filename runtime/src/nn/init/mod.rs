@@ -66,7 +66,7 @@ pub fn truncated_normal(stddev: impl Into<f64>, lower: impl Into<f64>, upper: im
             let message = format!("expects `lower` below `upper`, found {lower} and {upper}");
             return Err(Error::argument("truncated_normal", message));
         }
-        let (lower, upper) = (number(lower, dtype)?, number(upper, dtype)?);
+        let (lower, upper) = (scalar(lower, dtype)?, scalar(upper, dtype)?);
         Ok(random::try_truncated_normal(key, shape, lower, upper)? * stddev)
     })
     .named(format!("truncated_normal({stddev:?}, {lower:?}, {upper:?})"))
@@ -107,6 +107,6 @@ where
 }
 
 /// A number of a dtype.
-fn number(value: f64, dtype: DType) -> Result<Tensor> {
+fn scalar(value: f64, dtype: DType) -> Result<Tensor> {
     bare(value).try_cast(dtype)
 }

@@ -1,6 +1,6 @@
 //! Orthogonal initializers, by QR decompositions of normal matrices.
 
-use super::number;
+use super::scalar;
 use crate::array::{Aval, DType, Shape};
 use crate::core::Tensor;
 use crate::core::domain::FINITE;
@@ -66,7 +66,7 @@ fn orthogonal_tensor(
     let q = q.try_mul(r.try_diagonal()?.try_sign()?)?.try_cast(dtype)?;
     let q = if rows < columns { q.try_transpose([1, 0])? } else { q };
     rest.push(columns);
-    q.try_reshape(rest)?.try_move_axis(-1, column_axis)?.try_mul(number(scale, dtype)?)
+    q.try_reshape(rest)?.try_move_axis(-1, column_axis)?.try_mul(scalar(scale, dtype)?)
 }
 
 fn delta_orthogonal_tensor(

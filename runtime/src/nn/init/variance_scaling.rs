@@ -1,6 +1,6 @@
 //! Initializers whose variance depends on the numbers of a unit's inputs and outputs.
 
-use super::number;
+use super::scalar;
 use crate::array::DType;
 use crate::core::Tensor;
 use crate::core::domain::NOT_NEGATIVE;
@@ -102,16 +102,16 @@ impl VarianceScaling {
             FanMode::FanAvg => f64::midpoint(inputs, outputs),
             FanMode::FanGeoAvg => (inputs * outputs).sqrt(),
         };
-        let variance = number(self.scale / units, dtype)?;
+        let variance = scalar(self.scale / units, dtype)?;
         match self.distribution {
             Distribution::TruncatedNormal => {
                 let stddev = variance.try_sqrt()? / TRUNCATED_STDDEV;
-                let (lower, upper) = (number(-2.0, dtype)?, number(2.0, dtype)?);
+                let (lower, upper) = (scalar(-2.0, dtype)?, scalar(2.0, dtype)?);
                 random::try_truncated_normal(key, shape, lower, upper)?.try_mul(stddev)
             }
             Distribution::Normal => random::try_normal_of(key, shape, dtype)?.try_mul(variance.try_sqrt()?),
             Distribution::Uniform => {
-                let samples = random::try_uniform_in(key, shape, number(-1.0, dtype)?, number(1.0, dtype)?)?;
+                let samples = random::try_uniform_in(key, shape, scalar(-1.0, dtype)?, scalar(1.0, dtype)?)?;
                 samples.try_mul((variance * 3.0).try_sqrt()?)
             }
         }

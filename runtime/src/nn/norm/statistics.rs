@@ -22,7 +22,7 @@ pub(super) struct Statistics<'a> {
 impl Statistics<'_> {
     /// Mean and variance over ascending axes, which they do not have.
     pub fn mean_and_variance(&self, x: &Tensor, axes: &[usize]) -> Result<(Tensor, Tensor)> {
-        let x = self.precise(x)?;
+        let x = self.upcast(x)?;
         let mean = self.mean(&x, axes)?;
         if self.use_fast_variance {
             let of_squares = self.mean(&x.try_square()?, axes)?;
@@ -36,10 +36,10 @@ impl Statistics<'_> {
 
     /// The mean of squares over ascending axes.
     pub fn mean_square(&self, x: &Tensor, axes: &[usize]) -> Result<Tensor> {
-        self.mean(&self.precise(x)?.try_square()?, axes)
+        self.mean(&self.upcast(x)?.try_square()?, axes)
     }
 
-    fn precise(&self, x: &Tensor) -> Result<Tensor> {
+    fn upcast(&self, x: &Tensor) -> Result<Tensor> {
         let dtype = self.dtype.unwrap_or(x.dtype());
         x.try_cast(if self.force_float32 { dtype.promote(DType::F32) } else { dtype.to_inexact() })
     }

@@ -74,7 +74,7 @@ impl WarmupCosineDecay {
             .alpha(alpha)
             .exponent(self.exponent);
         let rise = linear_schedule(self.init_value, self.peak_value, self.warmup_steps);
-        rise_then(rise, decay.into(), self.warmup_steps, count)
+        warmup_then(rise, decay.into(), self.warmup_steps, count)
     }
 }
 
@@ -122,12 +122,12 @@ impl WarmupExponentialDecay {
 
     fn value(&self, count: &Tensor) -> Result<Tensor> {
         NOT_NEGATIVE.check("warmup_exponential_decay_schedule", "warmup_steps", self.warmup_steps.into())?;
-        rise_then(self.rise, self.decay.into(), self.warmup_steps, count)
+        warmup_then(self.rise, self.decay.into(), self.warmup_steps, count)
     }
 }
 
 schedule!(WarmupExponentialDecay);
 
-fn rise_then(rise: Polynomial, decay: Schedule, warmup_steps: i32, count: &Tensor) -> Result<Tensor> {
+fn warmup_then(rise: Polynomial, decay: Schedule, warmup_steps: i32, count: &Tensor) -> Result<Tensor> {
     join_schedules([rise.into(), decay], &[warmup_steps]).at(count)
 }

@@ -64,12 +64,17 @@ pub trait Kernel: Send + Sync {
     /// Computes the output, all of it, from the elements of the arguments.
     fn run(&self, args: &[&[u8]], out: &mut [u8]);
 
-    /// As [`run`](Kernel::run), and calls `then` with each piece of the output as soon as nothing reads or writes it any
-    /// more, and the number of bytes before it. Pieces cover the output and do not overlap; `then` changes them, and may be
+    /// As [`run`](Kernel::run), and calls `epilogue` with each piece of the output as soon as nothing reads or writes it any
+    /// more, and the number of bytes before it. Pieces cover the output and do not overlap; `epilogue` changes them, and may be
     /// called from several threads.
-    fn run_with_epilogue(&self, args: &[&[u8]], out: &mut [u8], then: &(dyn Fn(usize, &mut [u8]) + Sync)) {
+    fn run_with_epilogue(
+        &self,
+        args: &[&[u8]],
+        out: &mut [u8],
+        epilogue: &(dyn Fn(usize, &mut [u8]) + Sync),
+    ) {
         self.run(args, out);
-        then(0, out);
+        epilogue(0, out);
     }
 
     /// Elements that pieces are whole rows of, 1 if they may be any; none if the output is finished all at once.

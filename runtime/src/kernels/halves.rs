@@ -108,18 +108,18 @@ pub fn narrow_all<T: Number>(out: &mut [T], compute: impl FnOnce(&mut [T::Acc]))
     });
 }
 
-/// As [`narrow_all`]; `compute` is given what calls `then(first, piece)` for pieces of `out` that are finished, and calls it
+/// As [`narrow_all`]; `compute` is given what calls `epilogue(first, piece)` for pieces of `out` that are finished, and calls it
 /// for all of them.
-pub(crate) fn narrow_then<T: Number>(
+pub(crate) fn narrow_with_epilogue<T: Number>(
     out: &mut [T],
-    then: &(dyn Fn(usize, &mut [T]) + Sync),
+    epilogue: &(dyn Fn(usize, &mut [T]) + Sync),
     compute: impl FnOnce(&mut [T::Acc], &(dyn Fn(usize, &mut [T::Acc]) + Sync)),
 ) {
     if TypeId::of::<T>() == TypeId::of::<T::Acc>() {
         return compute(bytemuck::cast_slice_mut(out), &|first, piece| {
-            then(first, bytemuck::cast_slice_mut(piece));
+            epilogue(first, bytemuck::cast_slice_mut(piece));
         });
     }
     narrow_all(out, |wide| compute(wide, &|_, _| ()));
-    then(0, out);
+    epilogue(0, out);
 }

@@ -16,7 +16,7 @@ use crate::core::primitive::{Args, Cotangents, Grads, Outs, Primitive, ResidualM
 use crate::core::rewrite::{Match, Operand, Rewrite};
 use crate::core::trace::{Axis, bind1};
 use crate::error::{Error, Result};
-use crate::kernels::matmul::{self, matmul, matmul_then};
+use crate::kernels::matmul::{self, matmul, matmul_with_epilogue};
 use crate::scalar::number::Number;
 
 #[derive(Clone, PartialEq)]
@@ -311,11 +311,16 @@ impl Kernel for Product {
         self.run_with_epilogue(args, out, &|_, _| ());
     }
 
-    fn run_with_epilogue(&self, args: &[&[u8]], out: &mut [u8], then: &(dyn Fn(usize, &mut [u8]) + Sync)) {
+    fn run_with_epilogue(
+        &self,
+        args: &[&[u8]],
+        out: &mut [u8],
+        epilogue: &(dyn Fn(usize, &mut [u8]) + Sync),
+    ) {
         dispatch!(self.dtype, T => {
             let [x, y] = [0, 1].map(|i| self.sides[i].operand::<T>(bytemuck::cast_slice(args[i])));
-            let then = |first: usize, piece: &mut [T]| then(first * size_of::<T>(), bytemuck::cast_slice_mut(piece));
-            matmul_then(&self.batch, self.sizes, &x, &y, bytemuck::cast_slice_mut(out), &then);
+            let epilogue = |first: usize, piece: &mut [T]| epilogue(first * size_of::<T>(), bytemuck::cast_slice_mut(piece));
+            matmul_with_epilogue(&self.batch, self.sizes, &x, &y, bytemuck::cast_slice_mut(out), &epilogue);
         });
     }
 

@@ -54,7 +54,7 @@ pub(super) fn forward<T: Number<Acc = T>>(
     lhs: &[T],
     rhs: &[T],
     out: &DisjointSlice<'_, T>,
-    then: &(dyn Fn(usize, &mut [T]) + Sync),
+    epilogue: &(dyn Fn(usize, &mut [T]) + Sync),
 ) {
     let (cin, cout) = (geometry.cin, geometry.cout);
     let patches = Patches::new(geometry, part, lhs);
@@ -72,7 +72,7 @@ pub(super) fn forward<T: Number<Acc = T>>(
         });
         if part.whole {
             // SAFETY: as above.
-            then(first * cout, unsafe { out.slice(first * cout, count * cout) });
+            epilogue(first * cout, unsafe { out.slice(first * cout, count * cout) });
         }
     });
 }

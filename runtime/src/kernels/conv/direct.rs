@@ -117,7 +117,7 @@ pub(super) fn forward<T: Number>(
     lhs: &[T],
     rhs: &[T],
     out: &DisjointSlice<'_, T>,
-    then: &(dyn Fn(usize, &mut [T]) + Sync),
+    epilogue: &(dyn Fn(usize, &mut [T]) + Sync),
 ) {
     let cout = geometry.cout;
     let work = geometry.batch * part.outs() * part.taps() * geometry.cin / geometry.groups * cout;
@@ -135,7 +135,9 @@ pub(super) fn forward<T: Number>(
                 each(&strip);
                 if part.whole {
                     // SAFETY: the windows of a strip are no other's.
-                    then(strip.first * cout, unsafe { out.slice(strip.first * cout, strip.count * cout) });
+                    epilogue(strip.first * cout, unsafe {
+                        out.slice(strip.first * cout, strip.count * cout)
+                    });
                 }
             },
         );

@@ -14,7 +14,7 @@ use super::{depthwise, direct, k_blocked};
 use crate::array::memory;
 use crate::scalar::number::Number;
 
-/// Writes the convolution to `out` and calls `then` for all of it, piece by piece; the geometry has been checked against the
+/// Writes the convolution to `out` and calls `epilogue` for all of it, piece by piece; the geometry has been checked against the
 /// slices.
 pub(super) fn forward<T: Number<Acc = T>>(
     level: Level,
@@ -22,37 +22,37 @@ pub(super) fn forward<T: Number<Acc = T>>(
     lhs: &[T],
     filter: Filter<'_, T>,
     out: &mut [T],
-    then: &(dyn Fn(usize, &mut [T]) + Sync),
+    epilogue: &(dyn Fn(usize, &mut [T]) + Sync),
 ) {
     if out.is_empty() {
         return;
     }
     if lhs.is_empty() || filter.is_empty() {
         out.fill(T::ZERO);
-        return then(0, out);
+        return epilogue(0, out);
     }
     let output = DisjointSlice::new(out);
     let parts = polyphase_parts(geometry);
     // All parts in one way, by sizes that do not depend on the batch, so that examples have the same bits in any batch.
     if let Some(micro) = k_blocked::applicable(level, geometry) {
         for part in &parts {
-            k_blocked::forward(geometry, part, micro, lhs, filter, &output, then);
+            k_blocked::forward(geometry, part, micro, lhs, filter, &output, epilogue);
         }
     } else {
         filter.with_plain(geometry, |rhs| {
             for part in &parts {
                 if depthwise::applies(geometry) {
-                    depthwise::forward(geometry, part, lhs, rhs, &output, then);
+                    depthwise::forward(geometry, part, lhs, rhs, &output, epilogue);
                 } else if let Some(method) = direct::applicable(level, geometry, part) {
-                    direct::forward(geometry, part, &method, lhs, rhs, &output, then);
+                    direct::forward(geometry, part, &method, lhs, rhs, &output, epilogue);
                 } else {
-                    by_products(geometry, part, lhs, rhs, &output, then);
+                    by_products(geometry, part, lhs, rhs, &output, epilogue);
                 }
             }
         });
     }
     if !parts.iter().all(|part| part.whole) {
-        then(0, out);
+        epilogue(0, out);
     }
 }
 
@@ -78,7 +78,7 @@ fn by_products<T: Number<Acc = T>>(
     lhs: &[T],
     rhs: &[T],
     out: &DisjointSlice<'_, T>,
-    then: &(dyn Fn(usize, &mut [T]) + Sync),
+    epilogue: &(dyn Fn(usize, &mut [T]) + Sync),
 ) {
     let (groups, cin, cout) = (geometry.groups, geometry.cin, geometry.cout);
     let (cin_each, cout_each) = (cin / groups, cout / groups);
@@ -145,7 +145,7 @@ fn by_products<T: Number<Acc = T>>(
             }
             if part.whole {
                 // SAFETY: windows have outputs of their own.
-                then(first * cout, unsafe { out.slice(first * cout, count * cout) });
+                epilogue(first * cout, unsafe { out.slice(first * cout, count * cout) });
             } else {
                 for (i, row) in rows.chunks_exact(cout).take(count).enumerate() {
                     // SAFETY: windows have outputs of their own.

@@ -77,7 +77,7 @@ pub(super) fn forward<T: Number>(
     lhs: &[T],
     filter: Filter<'_, T>,
     out: &DisjointSlice<'_, T>,
-    then: &(dyn Fn(usize, &mut [T]) + Sync),
+    epilogue: &(dyn Fn(usize, &mut [T]) + Sync),
 ) {
     let (groups, cout, windows) = (geometry.groups, geometry.cout, geometry.batch * part.outs());
     let (cin_each, cout_each) = (geometry.cin / groups, cout / groups);
@@ -140,7 +140,7 @@ pub(super) fn forward<T: Number>(
                 |(), index| {
                     let (start, windows) = (first + index * piece, piece.min(count - index * piece));
                     // SAFETY: pieces do not overlap, and nothing else is written any more.
-                    then(start * cout, unsafe { out.slice(start * cout, windows * cout) });
+                    epilogue(start * cout, unsafe { out.slice(start * cout, windows * cout) });
                 },
             );
         }

@@ -20,7 +20,7 @@ mod tests;
 mod weight;
 
 use super::simd::Level;
-use crate::kernels::halves::{narrow_all, narrow_then, widen_all};
+use crate::kernels::halves::{narrow_all, narrow_with_epilogue, widen_all};
 use crate::scalar::number::Number;
 use filter::Filter;
 
@@ -108,7 +108,7 @@ impl Geometry {
         assert_eq!([lhs, rhs, out], [self.lhs_len(), self.rhs_len(), self.out_len()], "elements");
     }
 
-    /// Returns the convolution that maps gradients of the output to gradients of the input, for a flipped kernel.
+    /// Returns the transposed convolution, which maps gradients of the output to gradients of the input, for a flipped kernel.
     ///
     /// Strides and input dilation change places. From `o·stride - low + t·dilation = i·lhs_dilation`, the position that
     /// window `o` and tap `t` read, follows `i·lhs_dilation - low' + (last - t)·dilation = o·stride` with
@@ -141,12 +141,12 @@ impl Geometry {
 /// # Panics
 /// If slices or sizes do not fit the geometry.
 pub fn forward<T: Number>(geometry: &Geometry, lhs: &[T], rhs: &[T], out: &mut [T]) {
-    forward_then(geometry, lhs, rhs, out, &|_, _| ());
+    forward_with_epilogue(geometry, lhs, rhs, out, &|_, _| ());
 }
 
-/// As [`forward`], and calls `then(first, piece)` while a piece of the output from element `first` on is still in the cache.
+/// As [`forward`], and calls `epilogue(first, piece)` while a piece of the output from element `first` on is still in the cache.
 ///
-/// Pieces are whole numbers of rows of `cout` channels, do not overlap and cover the output; `then` may change them, and is
+/// Pieces are whole numbers of rows of `cout` channels, do not overlap and cover the output; `epilogue` may change them, and is
 /// called from several threads. Biases and activations that go along with a convolution cost no pass over memory then.
 ///
 /// # Panics
@@ -154,7 +154,7 @@ pub fn forward<T: Number>(geometry: &Geometry, lhs: &[T], rhs: &[T], out: &mut [
 ///
 /// # Examples
 /// ```
-/// use flaxen::kernels::conv::{Geometry, forward_then};
+/// use flaxen::kernels::conv::{Geometry, forward_with_epilogue};
 /// let geometry = Geometry {
 ///     batch: 1,
 ///     in_spatial: vec![3],
@@ -170,18 +170,18 @@ pub fn forward<T: Number>(geometry: &Geometry, lhs: &[T], rhs: &[T], out: &mut [
 /// };
 /// let mut out = [0.0f32; 2];
 /// let relu = |_: usize, piece: &mut [f32]| piece.iter_mut().for_each(|y| *y = y.max(0.0));
-/// forward_then(&geometry, &[1.0, 2.0, -5.0], &[1.0, 1.0], &mut out, &relu);
+/// forward_with_epilogue(&geometry, &[1.0, 2.0, -5.0], &[1.0, 1.0], &mut out, &relu);
 /// assert_eq!(out, [3.0, 0.0]);
 /// ```
-pub fn forward_then<T: Number>(
+pub fn forward_with_epilogue<T: Number>(
     geometry: &Geometry,
     lhs: &[T],
     rhs: &[T],
     out: &mut [T],
-    then: &(dyn Fn(usize, &mut [T]) + Sync),
+    epilogue: &(dyn Fn(usize, &mut [T]) + Sync),
 ) {
     geometry.check(lhs.len(), rhs.len(), out.len());
-    forward_at(Level::chosen(), geometry, lhs, rhs, out, then);
+    forward_at(Level::chosen(), geometry, lhs, rhs, out, epilogue);
 }
 
 fn forward_at<T: Number>(
@@ -190,11 +190,11 @@ fn forward_at<T: Number>(
     lhs: &[T],
     rhs: &[T],
     out: &mut [T],
-    then: &(dyn Fn(usize, &mut [T]) + Sync),
+    epilogue: &(dyn Fn(usize, &mut [T]) + Sync),
 ) {
     let (lhs, rhs) = (widen_all(lhs), widen_all(rhs));
-    narrow_then(out, then, |out, then| {
-        forward::forward(level, geometry, &lhs, Filter::Plain(&rhs), out, then);
+    narrow_with_epilogue(out, epilogue, |out, epilogue| {
+        forward::forward(level, geometry, &lhs, Filter::Plain(&rhs), out, epilogue);
     });
 }
 

@@ -248,11 +248,11 @@ fn every_output_is_handed_on_once_in_whole_rows() {
         let (x, w) = (values::<f32>(g.lhs_len(), 1), values::<f32>(g.rhs_len(), 2));
         let (mut plain, mut handed) = (vec![0f32; g.out_len()], vec![0f32; g.out_len()]);
         forward(&g, &x, &w, &mut plain);
-        let then = |first: usize, piece: &mut [f32]| {
+        let epilogue = |first: usize, piece: &mut [f32]| {
             assert!(first.is_multiple_of(g.cout) && piece.len().is_multiple_of(g.cout));
             piece.iter_mut().enumerate().for_each(|(i, y)| *y = 2.0 * *y + (first + i) as f32);
         };
-        forward_then(&g, &x, &w, &mut handed, &then);
+        forward_with_epilogue(&g, &x, &w, &mut handed, &epilogue);
         assert!(plain.iter().enumerate().all(|(i, y)| handed[i] == 2.0 * y + i as f32), "{g:?}");
     }
 }

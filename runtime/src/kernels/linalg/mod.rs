@@ -82,7 +82,7 @@ impl LinalgFloat for f64 {
         if plain.is_finite() && (plain > 1e-280 || plain == 0.0 && xs.iter().all(|&x| x == 0.0)) {
             return plain.sqrt();
         }
-        // Scaled by the greatest magnitude, as LAPACK does, where squares would overflow or vanish.
+        // Scaled by the greatest magnitude, as LAPACK's `lassq` does, where squares would overflow or vanish.
         let max = xs.iter().fold(0.0, |a, &x| Number::maximum(a, x.abs()));
         if max == 0.0 || !max.is_finite() {
             return max;

@@ -17,7 +17,7 @@ mod tests;
 
 pub(super) use product::{MatrixView, product};
 
-use crate::kernels::halves::{narrow_then, widen_all};
+use crate::kernels::halves::{narrow_with_epilogue, widen_all};
 use crate::scalar::number::Number;
 
 /// One side of a matrix product: a batch of matrices somewhere in a slice.
@@ -92,12 +92,12 @@ pub fn matmul<T: Number>(
     rhs: &MatrixBatch<'_, T>,
     out: &mut [T],
 ) {
-    matmul_then(batch, size, lhs, rhs, out, &|_, _| ());
+    matmul_with_epilogue(batch, size, lhs, rhs, out, &|_, _| ());
 }
 
-/// As [`matmul`], and calls `then(first, piece)` while a piece of the output from element `first` on is still in the cache.
+/// As [`matmul`], and calls `epilogue(first, piece)` while a piece of the output from element `first` on is still in the cache.
 ///
-/// A piece is part of a row or a number of whole rows. Pieces do not overlap and cover the output; `then` may change them,
+/// A piece is part of a row or a number of whole rows. Pieces do not overlap and cover the output; `epilogue` may change them,
 /// and is called from several threads. Biases and activations that go along with a product cost no pass over memory then.
 ///
 /// # Panics
@@ -105,24 +105,24 @@ pub fn matmul<T: Number>(
 ///
 /// # Examples
 /// ```
-/// use flaxen::kernels::matmul::{MatrixBatch, matmul_then};
+/// use flaxen::kernels::matmul::{MatrixBatch, matmul_with_epilogue};
 /// let (a, b, bias) = ([1.0f32, 2.0, 3.0, 4.0], [5.0, 6.0, 7.0, -8.0], [1.0, 2.0]);
 /// let mut out = [0.0; 4];
-/// let then = |first: usize, piece: &mut [f32]| {
+/// let epilogue = |first: usize, piece: &mut [f32]| {
 ///     for (i, y) in piece.iter_mut().enumerate() {
 ///         *y = (*y + bias[(first + i) % 2]).max(0.0);
 ///     }
 /// };
-/// matmul_then(&[], [2, 2, 2], &MatrixBatch::row_major(&a, 2), &MatrixBatch::row_major(&b, 2), &mut out, &then);
+/// matmul_with_epilogue(&[], [2, 2, 2], &MatrixBatch::row_major(&a, 2), &MatrixBatch::row_major(&b, 2), &mut out, &epilogue);
 /// assert_eq!(out, [20.0, 0.0, 44.0, 0.0]);
 /// ```
-pub fn matmul_then<T: Number>(
+pub fn matmul_with_epilogue<T: Number>(
     batch: &[usize],
     [m, k, n]: [usize; 3],
     lhs: &MatrixBatch<'_, T>,
     rhs: &MatrixBatch<'_, T>,
     out: &mut [T],
-    then: &(dyn Fn(usize, &mut [T]) + Sync),
+    epilogue: &(dyn Fn(usize, &mut [T]) + Sync),
 ) {
     assert_eq!(out.len(), batch.iter().product::<usize>() * m * n, "elements of the product");
     if out.is_empty() {
@@ -130,7 +130,7 @@ pub fn matmul_then<T: Number>(
     }
     if k == 0 {
         out.fill(T::ZERO);
-        return then(0, out);
+        return epilogue(0, out);
     }
     let (left, right) = (lhs.range(batch, m, k), rhs.range(batch, k, n));
     let wide_left = widen_all(&lhs.data[left.clone()]);
@@ -141,7 +141,7 @@ pub fn matmul_then<T: Number>(
         row: operand.row_stride,
         col: operand.col_stride,
     };
-    let job = partition::ProductBatch {
+    let products = partition::ProductBatch {
         size: [m, k, n],
         batch,
         lhs: view(&wide_left, lhs, left.start),
@@ -149,14 +149,14 @@ pub fn matmul_then<T: Number>(
         lhs_batch: lhs.batch_strides,
         rhs_batch: rhs.batch_strides,
     };
-    narrow_then(out, then, |wide, then| {
+    narrow_with_epilogue(out, epilogue, |wide, epilogue| {
         // SAFETY: `range` has checked both operands for all batch indices, rows and columns, and `out` has one element
         // per batch index, row and column.
-        unsafe { partition::run(&job, wide, then) }
+        unsafe { partition::run(&products, wide, epilogue) }
     });
 }
 
-/// Whether the pieces that [`matmul_then`] finishes are whole rows, for matrices with these strides of rows and columns.
+/// Whether the pieces that [`matmul_with_epilogue`] finishes are whole rows, for matrices with these strides of rows and columns.
 pub(crate) fn has_whole_rows<T: Number>(
     batch: &[usize],
     size: [usize; 3],

@@ -39,7 +39,7 @@ const MAX_SPLITS: usize = 8;
 pub(super) unsafe fn run<T: Number<Acc = T>>(
     products: &ProductBatch<'_, T>,
     out: &mut [T],
-    then: &(dyn Fn(usize, &mut [T]) + Sync),
+    epilogue: &(dyn Fn(usize, &mut [T]) + Sync),
 ) {
     let [m, k, n] = products.size;
     // Small batches stay on this thread, small products are grouped, large ones are cut up one by one.
@@ -51,7 +51,7 @@ pub(super) unsafe fn run<T: Number<Acc = T>>(
             // SAFETY: the caller's promise for this batch index.
             unsafe { product(products.size, lhs, rhs, out.as_mut_ptr(), n, false) };
         }
-        then(0, out);
+        epilogue(0, out);
     } else if each < 2 * BLOCK && count > 1 {
         let group = (BLOCK / each).clamp(1, count);
         threads::chunks(out, group * m * n, |first, outs| {
@@ -60,14 +60,14 @@ pub(super) unsafe fn run<T: Number<Acc = T>>(
                 // SAFETY: the caller's promise for this batch index.
                 unsafe { product(products.size, lhs, rhs, out.as_mut_ptr(), n, false) };
             }
-            then(first * group * m * n, outs);
+            epilogue(first * group * m * n, outs);
         });
     } else {
         for (index, out) in out.chunks_exact_mut(m * n).enumerate() {
             let (lhs, rhs) = products.matrices(index);
             // SAFETY: the caller's promise for this batch index.
             unsafe {
-                large(products.size, lhs, rhs, out, &|first, piece| then(index * m * n + first, piece));
+                large(products.size, lhs, rhs, out, &|first, piece| epilogue(index * m * n + first, piece));
             };
         }
     }
@@ -102,16 +102,18 @@ unsafe fn large<T: Number<Acc = T>>(
     lhs: MatrixView<T>,
     rhs: MatrixView<T>,
     out: &mut [T],
-    then: &(dyn Fn(usize, &mut [T]) + Sync),
+    epilogue: &(dyn Fn(usize, &mut [T]) + Sync),
 ) {
     let (rows, cols) = match partition([m, k, n], lhs, rhs) {
         Partition::SplitK(depth) => {
             // SAFETY: the caller's promise.
             unsafe { split_k([m, k, n], depth, lhs, rhs, out) };
-            return then(0, out);
+            return epilogue(0, out);
         }
         // SAFETY: the caller's promise, for a product that was found to fit.
-        Partition::Skinny(level) => return unsafe { skinny::product(level, [m, k, n], lhs, rhs, out, then) },
+        Partition::Skinny(level) => {
+            return unsafe { skinny::product(level, [m, k, n], lhs, rhs, out, epilogue) };
+        }
         Partition::Blocks(rows, cols) => (rows, cols),
     };
     let (down, across) = (m.div_ceil(rows), n.div_ceil(cols));
@@ -125,7 +127,7 @@ unsafe fn large<T: Number<Acc = T>>(
         for piece in 0..pieces {
             let first = (i + piece) * n + j;
             // SAFETY: part of this block, which is no other's: rows of it, or all of them where they follow each other.
-            then(first, unsafe { target.slice(first, length) });
+            epilogue(first, unsafe { target.slice(first, length) });
         }
     });
 }

@@ -29,7 +29,7 @@ pub(super) fn is_shaped<T>(m: usize, lhs: MatrixView<T>, rhs: MatrixView<T>) -> 
     (2..=ROWS).contains(&m) && lhs.col == 1 && rhs.row == 1 && rhs.col > 1
 }
 
-/// Computes `out = lhs · rhs` on all threads and calls `then` for parts of rows.
+/// Computes `out = lhs · rhs` on all threads and calls `epilogue` for parts of rows.
 ///
 /// # Safety
 /// `lhs` is a readable `m × k` matrix and `rhs` a `k × n` one, both as [`applicable`] wants them; `out` has `m · n` elements.
@@ -39,7 +39,7 @@ pub(super) unsafe fn product<T: Number>(
     lhs: MatrixView<T>,
     rhs: MatrixView<T>,
     out: &mut [T],
-    then: &(dyn Fn(usize, &mut [T]) + Sync),
+    epilogue: &(dyn Fn(usize, &mut [T]) + Sync),
 ) {
     let Some(micro) = applicable(level, [m, k, n], lhs, rhs) else {
         unreachable!("the product was found to fit")
@@ -61,7 +61,7 @@ pub(super) unsafe fn product<T: Number>(
         for i in 0..m {
             let first = i * n + column;
             // SAFETY: a part of this panel.
-            then(first, unsafe { target.slice(first, used) });
+            epilogue(first, unsafe { target.slice(first, used) });
         }
     });
 }

@@ -147,12 +147,12 @@ fn every_element_is_handed_on_once_within_rows_or_in_whole_rows() {
         for rhs in [rows_follow, columns_follow] {
             let (mut plain, mut handed) = (vec![0f32; count * m * n], vec![0f32; count * m * n]);
             matmul(batch, [m, k, n], &lhs, &rhs, &mut plain);
-            let then = |first: usize, piece: &mut [f32]| {
+            let epilogue = |first: usize, piece: &mut [f32]| {
                 let within = first % n + piece.len() <= n;
                 assert!(within || (first.is_multiple_of(n) && piece.len().is_multiple_of(n)));
                 piece.iter_mut().enumerate().for_each(|(i, y)| *y = 2.0 * *y + ((first + i) % 1000) as f32);
             };
-            matmul_then(batch, [m, k, n], &lhs, &rhs, &mut handed, &then);
+            matmul_with_epilogue(batch, [m, k, n], &lhs, &rhs, &mut handed, &epilogue);
             let expected = |(i, y): (usize, &f32)| 2.0 * y + (i % 1000) as f32;
             assert_eq!(handed, plain.iter().enumerate().map(expected).collect::<Vec<_>>());
         }

@@ -138,11 +138,16 @@ impl cpu::Kernel for Kernels {
         self.run_with_epilogue(args, out, &|_, _| ());
     }
 
-    fn run_with_epilogue(&self, args: &[&[u8]], out: &mut [u8], then: &(dyn Fn(usize, &mut [u8]) + Sync)) {
+    fn run_with_epilogue(
+        &self,
+        args: &[&[u8]],
+        out: &mut [u8],
+        epilogue: &(dyn Fn(usize, &mut [u8]) + Sync),
+    ) {
         dispatch!(self.1, T => {
             let [a, b] = [args[0], args[1]].map(bytemuck::cast_slice);
-            let then = |first: usize, piece: &mut [T]| then(first * size_of::<T>(), bytemuck::cast_slice_mut(piece));
-            self.0.run::<T>(a, b, bytemuck::cast_slice_mut(out), &then);
+            let epilogue = |first: usize, piece: &mut [T]| epilogue(first * size_of::<T>(), bytemuck::cast_slice_mut(piece));
+            self.0.run::<T>(a, b, bytemuck::cast_slice_mut(out), &epilogue);
         });
     }
 
@@ -152,15 +157,15 @@ impl cpu::Kernel for Kernels {
 }
 
 impl Convolution {
-    /// Calls `then` with each finished piece, and the number of elements before it.
-    fn run<T: Number>(&self, a: &[T], b: &[T], out: &mut [T], then: &(dyn Fn(usize, &mut [T]) + Sync)) {
+    /// Calls `epilogue` with each finished piece, and the number of elements before it.
+    fn run<T: Number>(&self, a: &[T], b: &[T], out: &mut [T], epilogue: &(dyn Fn(usize, &mut [T]) + Sync)) {
         let g = &self.geometry;
         match self.gives {
-            Output => return conv::forward_then(g, a, b, out, then),
+            Output => return conv::forward_with_epilogue(g, a, b, out, epilogue),
             Input => conv::input_gradient(g, b, a, out),
             Kernel => conv::weight_gradient(g, a, b, out),
         }
-        then(0, out);
+        epilogue(0, out);
     }
 }
 

@@ -8,7 +8,7 @@ use std::mem::MaybeUninit;
 
 use super::blocks::{self, Block};
 use super::broadcast::Broadcast;
-use super::simd::{Kernel, wide};
+use super::simd::{SimdKernel, wide};
 use super::threads;
 use crate::array::DType;
 use crate::scalar::op::ScalarOp;
@@ -161,7 +161,7 @@ struct Map<'a, A, O, F> {
     f: &'a F,
 }
 
-impl<A: Copy, O, F: Fn(A) -> O> Kernel for Map<'_, A, O, F> {
+impl<A: Copy, O, F: Fn(A) -> O> SimdKernel for Map<'_, A, O, F> {
     type Output = ();
 
     #[inline(always)]

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
 
-use super::simd::{self, Kernel};
+use super::simd::{self, SimdKernel};
 use super::threads;
 use crate::array::memory;
 use crate::scalar::number::Number;
@@ -52,7 +52,7 @@ impl Half for bf16 {
 
 pub(crate) struct Narrow<'a>(pub &'a [f32], pub &'a mut [bf16]);
 
-impl Kernel for Narrow<'_> {
+impl SimdKernel for Narrow<'_> {
     type Output = ();
 
     #[inline(always)]
@@ -63,7 +63,7 @@ impl Kernel for Narrow<'_> {
 
 struct Widen<'a>(&'a [bf16], &'a mut [f32]);
 
-impl Kernel for Widen<'_> {
+impl SimdKernel for Widen<'_> {
     type Output = ();
 
     #[inline(always)]

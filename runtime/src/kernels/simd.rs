@@ -24,15 +24,15 @@
 //!
 //! The body must be *inlined* into the specialised function, or it stays compiled for the build's own target: results
 //! stay right and speed is lost. The compiler decides that for closures by their size (a few dozen operations are
-//! safe). A larger body is a struct of its operands that implements [`Kernel`] with `#[inline(always)]` on `run` and on
+//! safe). A larger body is a struct of its operands that implements [`SimdKernel`] with `#[inline(always)]` on `run` and on
 //! every function that `run` calls, which leaves the compiler no choice:
 //!
 //! ```
-//! use flaxen::kernels::simd::{self, Kernel};
+//! use flaxen::kernels::simd::{self, SimdKernel};
 //!
 //! struct Scale<'a>(&'a mut [f32], f32);
 //!
-//! impl Kernel for Scale<'_> {
+//! impl SimdKernel for Scale<'_> {
 //!     type Output = ();
 //!     #[inline(always)]
 //!     fn run(self) {
@@ -54,7 +54,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 /// Describes a computation that [`run`] compiles for each [`Level`]; closures are kernels too.
-pub trait Kernel {
+pub trait SimdKernel {
     /// Describes what the computation returns.
     type Output;
 
@@ -62,7 +62,7 @@ pub trait Kernel {
     fn run(self) -> Self::Output;
 }
 
-impl<R, F: FnOnce() -> R> Kernel for F {
+impl<R, F: FnOnce() -> R> SimdKernel for F {
     type Output = R;
 
     #[inline(always)]
@@ -177,13 +177,13 @@ pub fn force_jit(is_on: bool) {
 
 /// Runs a kernel compiled for the chosen instruction set, mostly the best one of this machine.
 #[inline]
-pub fn run<K: Kernel>(kernel: K) -> K::Output {
+pub fn run<K: SimdKernel>(kernel: K) -> K::Output {
     run_at(Level::chosen(), kernel)
 }
 
 /// Runs a kernel compiled for `level`, or for the machine's best level if that is lower; tests compare levels with it.
 #[inline]
-pub fn run_at<K: Kernel>(level: Level, kernel: K) -> K::Output {
+pub fn run_at<K: SimdKernel>(level: Level, kernel: K) -> K::Output {
     match level.min(Level::best()) {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: `best` returns this level only on a machine that has all of its features.
@@ -199,7 +199,7 @@ pub fn run_at<K: Kernel>(level: Level, kernel: K) -> K::Output {
 ///
 /// A build without optimisation has no vectors to gain, and three copies of each loop to compile: it has one.
 #[inline]
-pub(crate) fn wide<K: Kernel<Output = ()>>(kernel: K) {
+pub(crate) fn wide<K: SimdKernel<Output = ()>>(kernel: K) {
     #[cfg(not(debug_assertions))]
     run(kernel);
     #[cfg(debug_assertions)]
@@ -208,13 +208,13 @@ pub(crate) fn wide<K: Kernel<Output = ()>>(kernel: K) {
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
-fn run_avx512<K: Kernel>(kernel: K) -> K::Output {
+fn run_avx512<K: SimdKernel>(kernel: K) -> K::Output {
     kernel.run()
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
-fn run_avx2<K: Kernel>(kernel: K) -> K::Output {
+fn run_avx2<K: SimdKernel>(kernel: K) -> K::Output {
     kernel.run()
 }
 

@@ -6,7 +6,7 @@
 //! Source: J. K. Salmon, M. A. Moraes, R. O. Dror, D. E. Shaw, "Parallel random numbers: as easy as 1, 2, 3" (SC 2011).
 //! Indices become counters, and the two output words become bits, as JAX does with `jax_threefry_partitionable`.
 
-use super::simd::{self, Kernel};
+use super::simd::{self, SimdKernel};
 use super::threads;
 use crate::array::memory;
 
@@ -120,7 +120,7 @@ struct Run<'a, B> {
     out: &'a mut [B],
 }
 
-impl<B: FromBlock> Kernel for Run<'_, B> {
+impl<B: FromBlock> SimdKernel for Run<'_, B> {
     type Output = ();
 
     #[inline(always)]

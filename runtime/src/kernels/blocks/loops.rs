@@ -8,7 +8,7 @@ use std::marker::PhantomData;
 
 use bytemuck::Pod;
 
-use crate::kernels::simd::{Kernel, wide};
+use crate::kernels::simd::{SimdKernel, wide};
 use crate::scalar::arith::Arith;
 use crate::scalar::bits::Bits;
 use crate::scalar::cast::CastTo;
@@ -174,7 +174,7 @@ impl<T: Real + Pod> Three for Fused<T> {
 
 struct OneLoop<'a, F: One>(&'a [F::X], &'a mut [F::Out]);
 
-impl<F: One> Kernel for OneLoop<'_, F> {
+impl<F: One> SimdKernel for OneLoop<'_, F> {
     type Output = ();
     #[inline(always)]
     fn run(self) {
@@ -184,7 +184,7 @@ impl<F: One> Kernel for OneLoop<'_, F> {
 
 struct TwoLoop<'a, F: Two>(&'a [F::X], &'a [F::X], &'a mut [F::Out]);
 
-impl<F: Two> Kernel for TwoLoop<'_, F> {
+impl<F: Two> SimdKernel for TwoLoop<'_, F> {
     type Output = ();
     #[inline(always)]
     fn run(self) {
@@ -195,7 +195,7 @@ impl<F: Two> Kernel for TwoLoop<'_, F> {
 
 struct ThreeLoop<'a, F: Three>(&'a [F::C], &'a [F::X], &'a [F::X], &'a mut [F::X]);
 
-impl<F: Three> Kernel for ThreeLoop<'_, F> {
+impl<F: Three> SimdKernel for ThreeLoop<'_, F> {
     type Output = ();
     #[inline(always)]
     fn run(self) {
@@ -241,7 +241,7 @@ pub(crate) unsafe fn three<F: Three>(args: [*const u8; 3], out: *mut u8, count: 
 
 struct NumberLoop<'a, F: Two, const FIRST: bool>(F::X, &'a [F::X], &'a mut [F::Out]);
 
-impl<F: Two, const FIRST: bool> Kernel for NumberLoop<'_, F, FIRST> {
+impl<F: Two, const FIRST: bool> SimdKernel for NumberLoop<'_, F, FIRST> {
     type Output = ();
     #[inline(always)]
     fn run(self) {
@@ -253,7 +253,7 @@ impl<F: Two, const FIRST: bool> Kernel for NumberLoop<'_, F, FIRST> {
 
 struct RowLoop<'a, F: Two, const FIRST: bool>(&'a [F::X], usize, &'a [F::X], &'a mut [F::Out]);
 
-impl<F: Two, const FIRST: bool> Kernel for RowLoop<'_, F, FIRST> {
+impl<F: Two, const FIRST: bool> SimdKernel for RowLoop<'_, F, FIRST> {
     type Output = ();
     #[inline(always)]
     fn run(self) {
@@ -313,7 +313,7 @@ pub(crate) unsafe fn expand(width: usize, from: *const u8, rows: usize, cols: us
 
 struct Expand<'a, T>(&'a [T], usize, &'a mut [T]);
 
-impl<T: Copy> Kernel for Expand<'_, T> {
+impl<T: Copy> SimdKernel for Expand<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run(self) {

@@ -1,6 +1,6 @@
 //! Depthwise convolution: every channel by itself, where a matrix product would be one column wide.
 
-use super::super::simd::{self, Kernel};
+use super::super::simd::{self, SimdKernel};
 use super::super::threads::DisjointSlice;
 use super::Geometry;
 use super::blocking::for_each;
@@ -86,7 +86,7 @@ struct Window<'a, T> {
     out: &'a mut [T],
 }
 
-impl<T: Number> Kernel for Window<'_, T> {
+impl<T: Number> SimdKernel for Window<'_, T> {
     type Output = ();
 
     #[inline(always)]
@@ -157,7 +157,7 @@ struct AddProducts<'a, T> {
     sum: &'a mut [T],
 }
 
-impl<T: Number> Kernel for AddProducts<'_, T> {
+impl<T: Number> SimdKernel for AddProducts<'_, T> {
     type Output = ();
 
     #[inline(always)]

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::super::scratch::Scratch;
-use super::super::simd::{self, Kernel};
+use super::super::simd::{self, SimdKernel};
 use super::super::transpose::{square, transpose};
 use super::Geometry;
 use crate::array::memory;
@@ -119,7 +119,7 @@ pub(super) struct CopyRows<'a, T> {
 /// Elements that are copied at a time.
 const LANES: usize = 16;
 
-impl<T: Number> Kernel for CopyRows<'_, T> {
+impl<T: Number> SimdKernel for CopyRows<'_, T> {
     type Output = ();
 
     #[inline(always)]

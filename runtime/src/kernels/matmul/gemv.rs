@@ -1,7 +1,7 @@
 //! GEMV: a vector times a matrix, at the speed of memory, for matrices in either order.
 
 use super::super::scratch::Scratch;
-use super::super::simd::{self, Kernel};
+use super::super::simd::{self, SimdKernel};
 use super::MatrixView;
 use crate::scalar::number::Number;
 
@@ -44,7 +44,7 @@ struct AxpyGemv<'a, T> {
     out: &'a mut [T],
 }
 
-impl<T: Number> Kernel for AxpyGemv<'_, T> {
+impl<T: Number> SimdKernel for AxpyGemv<'_, T> {
     type Output = ();
 
     #[inline(always)]
@@ -89,7 +89,7 @@ struct DotGemv<'a, T> {
     out: &'a mut [T],
 }
 
-impl<T: Number> Kernel for DotGemv<'_, T> {
+impl<T: Number> SimdKernel for DotGemv<'_, T> {
     type Output = ();
 
     #[inline(always)]

@@ -1,7 +1,7 @@
 //! Matrix products of integers, which wrap: a packed block of the right matrix at a time, and rows of it scaled and added (AXPY).
 
 use super::super::scratch::Scratch;
-use super::super::simd::{self, Kernel};
+use super::super::simd::{self, SimdKernel};
 use super::MatrixView;
 use crate::scalar::number::Number;
 
@@ -55,7 +55,7 @@ struct AddScaledRows<'a, T> {
     out: &'a mut [T],
 }
 
-impl<T: Number> Kernel for AddScaledRows<'_, T> {
+impl<T: Number> SimdKernel for AddScaledRows<'_, T> {
     type Output = ();
 
     #[inline(always)]

@@ -1,6 +1,6 @@
 //! Small products, for which calling and packing would cost more than multiplying: unpacked register tiles.
 
-use super::super::simd::{self, Kernel};
+use super::super::simd::{self, SimdKernel};
 use super::MatrixView;
 use crate::scalar::number::Number;
 
@@ -32,7 +32,7 @@ struct SmallProduct<T> {
     accumulate: bool,
 }
 
-impl<T: Number> Kernel for SmallProduct<T> {
+impl<T: Number> SimdKernel for SmallProduct<T> {
     type Output = ();
 
     #[inline(always)]

@@ -6,7 +6,7 @@ mod tests;
 
 pub use power::integer_power;
 
-use super::simd::{self, Kernel};
+use super::simd::{self, SimdKernel};
 use super::threads;
 use crate::scalar::math::Real;
 use crate::scalar::op::{UnaryFn, UnaryOp, for_each_unary_op};
@@ -33,7 +33,7 @@ struct MapUnary<'a, F, T> {
     function: std::marker::PhantomData<F>,
 }
 
-impl<F: UnaryFn, T: Real> Kernel for MapUnary<'_, F, T> {
+impl<F: UnaryFn, T: Real> SimdKernel for MapUnary<'_, F, T> {
     type Output = ();
 
     #[inline(always)]

@@ -1,6 +1,6 @@
 //! Integer powers over slices.
 
-use crate::kernels::simd::{self, Kernel};
+use crate::kernels::simd::{self, SimdKernel};
 use crate::kernels::threads;
 use crate::scalar::math::Real;
 
@@ -13,7 +13,7 @@ struct IntegerPower<'a, T> {
     out: &'a mut [T],
 }
 
-impl<T: Real> Kernel for IntegerPower<'_, T> {
+impl<T: Real> SimdKernel for IntegerPower<'_, T> {
     type Output = ();
 
     #[inline(always)]

@@ -1,7 +1,7 @@
 //! Separable reduction over windows: each window at once, or where windows overlap much one dimension after the other.
 
 use super::super::scratch::Scratch;
-use super::super::simd::{self, Kernel};
+use super::super::simd::{self, SimdKernel};
 use super::super::threads;
 use super::table::WindowTable;
 use super::{WindowAxis, WindowPlan};
@@ -79,7 +79,7 @@ struct Windows<'a, T, F> {
     out: &'a mut [T],
 }
 
-impl<T: Number, F: Fn(T, T) -> T> Kernel for Windows<'_, T, F> {
+impl<T: Number, F: Fn(T, T) -> T> SimdKernel for Windows<'_, T, F> {
     type Output = ();
 
     #[inline(always)]
@@ -173,7 +173,7 @@ struct CombineRows<'a, T, F> {
     out: &'a mut [T],
 }
 
-impl<T: Number, F: Fn(T, T) -> T> Kernel for CombineRows<'_, T, F> {
+impl<T: Number, F: Fn(T, T) -> T> SimdKernel for CombineRows<'_, T, F> {
     type Output = ();
 
     #[inline(always)]
@@ -192,7 +192,7 @@ struct WindowsAlongLines<'a, T, F> {
     out: &'a mut [T],
 }
 
-impl<T: Number, F: Fn(T, T) -> T> Kernel for WindowsAlongLines<'_, T, F> {
+impl<T: Number, F: Fn(T, T) -> T> SimdKernel for WindowsAlongLines<'_, T, F> {
     type Output = ();
 
     #[inline(always)]

@@ -1,7 +1,7 @@
 //! Select-and-scatter: which element of each window is the largest or smallest, and the gradients that go to it (XLA's
 //! `SelectAndScatter`).
 
-use super::super::simd::{self, Kernel};
+use super::super::simd::{self, SimdKernel};
 use super::super::threads;
 use super::table::{PADDING, WindowTable};
 use super::{Selection, WindowGeometry};
@@ -185,7 +185,7 @@ struct VisitSelected<'a, T, K, S> {
     see: S,
 }
 
-impl<T: Number, K: Fn(T, T) -> bool, S: FnMut(usize, usize, &[usize], &[u32])> Kernel
+impl<T: Number, K: Fn(T, T) -> bool, S: FnMut(usize, usize, &[usize], &[u32])> SimdKernel
     for VisitSelected<'_, T, K, S>
 {
     type Output = ();
@@ -230,7 +230,7 @@ impl<T: Number, K: Fn(T, T) -> bool> Scatter<'_, T, K> {
     }
 }
 
-impl<T: Number, K: Fn(T, T) -> bool> Kernel for Scatter<'_, T, K> {
+impl<T: Number, K: Fn(T, T) -> bool> SimdKernel for Scatter<'_, T, K> {
     type Output = ();
 
     #[inline(always)]

@@ -4,7 +4,7 @@ use crate::array::DType;
 use crate::array::dtype::dispatch;
 use crate::kernels::blocks::{read, write};
 use crate::kernels::reduce::{Fold, Max, Min, Prod, Sum, combine_rows, fold_run};
-use crate::kernels::simd::{Kernel, wide};
+use crate::kernels::simd::{SimdKernel, wide};
 use crate::scalar::reduce::ReduceOp;
 
 /// Folds each of `rows` rows of `cols` elements to one.
@@ -63,7 +63,7 @@ fn columns<F: Fold<In: bytemuck::Pod, Acc: bytemuck::Pod, Out: bytemuck::Pod>>()
 
 struct EachRow<'a, F: Fold>(&'a [F::In], usize, &'a mut [F::Out]);
 
-impl<F: Fold> Kernel for EachRow<'_, F> {
+impl<F: Fold> SimdKernel for EachRow<'_, F> {
     type Output = ();
     #[inline(always)]
     fn run(self) {
@@ -95,7 +95,7 @@ unsafe fn clear<F: Fold<Acc: bytemuck::Pod>>(acc: *mut u8, cols: usize) {
 
 struct AddRows<'a, F: Fold>(&'a [F::In], &'a mut [F::Acc]);
 
-impl<F: Fold> Kernel for AddRows<'_, F> {
+impl<F: Fold> SimdKernel for AddRows<'_, F> {
     type Output = ();
     #[inline(always)]
     fn run(self) {

@@ -1,5 +1,5 @@
 //! Functions without branches in tagless final style (J. Carette, O. Kiselyov and C. Shan, 2009): one text of a function serves
-//! loops over values and, as a text that writes instructions, loops that are assembled while a program runs.
+//! loops over values and, as a text that writes instructions, loops that are compiled just in time.
 
 use std::ops::{Add, Div, Mul, Neg, Sub};
 

@@ -10,7 +10,7 @@
 #![allow(unsafe_code)]
 
 mod assembler;
-// Some of it is for assembled loops alone, of which other processors have none.
+// Some of it is for compiled loops alone, of which other processors have none.
 #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
 mod instruction;
 mod interned;

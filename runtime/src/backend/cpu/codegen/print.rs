@@ -5,14 +5,19 @@ use std::fmt;
 use super::instruction::{Action, Instruction, Map, Place, Side};
 use super::plan::{Plan, Prologue};
 use super::spec::{Access, IterationSpace, KernelSpec, Op};
+use crate::scalar::op::ScalarOp;
+use crate::scalar::reduce::ReduceOp;
 
-/// A name in lowercase.
-struct Lowercase<T>(T);
-
-impl<T: fmt::Debug> fmt::Display for Lowercase<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&format!("{:?}", self.0).to_lowercase())
+fn name(op: ScalarOp) -> String {
+    match op {
+        ScalarOp::Function(function) => function.name().into(),
+        ScalarOp::Power(exponent) => format!("power.{exponent}"),
+        other => format!("{other:?}").to_lowercase(),
     }
+}
+
+fn fold_name(op: ReduceOp) -> String {
+    format!("{op:?}").to_lowercase()
 }
 
 /// Names of values or places, with commas between them.
@@ -54,10 +59,10 @@ impl fmt::Display for KernelSpec {
             let by = extent(op.extent());
             match op {
                 Op::Map { code, args, to, .. } => {
-                    writeln!(f, "    %{value} = {} {}: {to}{by}", Lowercase(code), Names("%", args))?;
+                    writeln!(f, "    %{value} = {} {}: {to}{by}", name(*code), Names("%", args))?;
                 }
                 Op::Fold { folding, arg, dtype, .. } => {
-                    writeln!(f, "    %{value} = {} %{arg}: {dtype}{by}", Lowercase(folding))?;
+                    writeln!(f, "    %{value} = {} %{arg}: {dtype}{by}", fold_name(*folding))?;
                 }
             }
         }
@@ -88,11 +93,11 @@ impl fmt::Display for Instruction {
         match action {
             Action::Map(map) => {
                 let args: Vec<String> = (0..map.args()).map(|i| arg(map, *args, i)).collect();
-                write!(f, "p{out} = {} {}", Lowercase(map.code), Names("p", &args))?;
+                write!(f, "p{out} = {} {}", name(map.code), Names("p", &args))?;
             }
             Action::Expand(_) => write!(f, "p{out} = expand p{}", args[0])?,
             Action::Gather => write!(f, "p{out} = gather p{}", args[0])?,
-            Action::Rows(_, folding, _) => write!(f, "p{out} = {} p{}", Lowercase(folding), args[0])?,
+            Action::Rows(_, folding, _) => write!(f, "p{out} = {} p{}", fold_name(*folding), args[0])?,
             Action::Root(root) => write!(f, "accumulator {root} takes p{}", args[0])?,
             Action::Jit(jit) => {
                 write!(f, "{} = loop {}", Names("p", &jit.writes), Names("p", &jit.reads))?;

@@ -5,14 +5,12 @@
 //! are there (ASAP), then those that nobody waits for go as late as they are needed (ALAP), so that few values go from one loop to
 //! another through memory.
 
-use std::collections::{HashMap, HashSet};
-
+use rustc_hash::{FxHashMap, FxHashSet};
 use smallvec::SmallVec;
 
 use super::super::instruction::{Action, Instruction, Map, Place, Side};
 use super::super::plan::Prologue;
-pub use super::exec_memory::ExecMemory;
-use super::exec_memory::Loop;
+pub use super::exec_memory::{ExecMemory, JitLoop};
 use super::frame::STEP;
 use super::isa::{Assembler, Isa};
 pub use super::listing::Listing;
@@ -27,28 +25,6 @@ use crate::scalar::op::ScalarOp;
 
 /// The part of the registers that accumulators may take.
 const ACCUMULATORS: usize = 4;
-
-/// A loop of a plan, instead of many instructions.
-pub struct JitLoop {
-    /// The places that are read and written, besides numbers.
-    pub reads: Vec<Place>,
-    pub writes: Vec<Place>,
-    /// Whether rows matter.
-    pub has_rows: bool,
-    run: Loop,
-}
-
-impl JitLoop {
-    /// Computes rows of a tile.
-    ///
-    /// # Safety
-    /// Each place has the numbers of a tile of so many rows, or room for them, and nobody else writes to it.
-    pub unsafe fn run(&self, places: &[*mut u8], rows: usize, cols: usize) {
-        let rest = cols % STEP;
-        // SAFETY: the loop reads and writes `rows` times `cols` elements of its places, or one for each row.
-        unsafe { (self.run)(places.as_ptr(), rows, cols - rest, rest) }
-    }
-}
 
 /// What instructions refer to.
 pub struct Space<'a> {
@@ -122,12 +98,12 @@ pub fn assemble(
         group.iter().for_each(|&at| group_of[at] = number);
     }
     // Places that are read by others than the loop that writes them.
-    let writer: HashMap<Place, usize> = body
+    let writer: FxHashMap<Place, usize> = body
         .iter()
         .enumerate()
         .flat_map(|(at, step)| step.writes().iter().map(move |&place| (place, at)))
         .collect();
-    let mut shared: HashSet<Place> = HashSet::new();
+    let mut shared: FxHashSet<Place> = FxHashSet::default();
     for (at, step) in body.iter().enumerate() {
         let from_others = |place: &&Place| writer.get(place).is_some_and(|&w| group_of[w] != group_of[at]);
         shared.extend(step.reads().iter().filter(from_others));
@@ -162,8 +138,7 @@ pub fn assemble(
     let memory = ExecMemory::new(&code);
     let steps = steps.into_iter().map(|(mut step, loop_number)| {
         if let (Action::Jit(jit), Some(number), Some(memory)) = (&mut step.action, loop_number, &memory) {
-            // SAFETY: `emit` began a function there.
-            jit.run = unsafe { memory.entry(starts[number]) };
+            jit.link(memory, starts[number]);
         }
         step
     });
@@ -200,9 +175,12 @@ fn kind(step: &Instruction, space: &Space<'_>) -> Kind {
 }
 
 /// The level of each instruction.
+///
+/// An instruction waits for what it reads, and for those that read the memory which its result takes. It is in the level of the
+/// last of them, or in the next one where that is known only when its loop has ended.
 fn levels(body: &[Instruction], kinds: &[Kind], space: &Space<'_>) -> Vec<usize> {
-    let mut producer: HashMap<Place, usize> = HashMap::new();
-    let mut readers: HashMap<Place, Vec<usize>> = HashMap::new();
+    let mut producer: FxHashMap<Place, usize> = FxHashMap::default();
+    let mut readers: FxHashMap<Place, Vec<usize>> = FxHashMap::default();
     let mut levels = vec![0; body.len()];
     // As early as possible.
     for (at, step) in body.iter().enumerate() {
@@ -289,19 +267,28 @@ fn groups(kinds: &[Kind], levels: &[usize], most_folds: usize) -> Vec<Vec<usize>
     groups
 }
 
-/// One loop for several instructions.
-fn segment(members: &[Instruction], shared: &HashSet<Place>, space: &Space<'_>) -> (Segment, Instruction) {
+/// One loop for several instructions: the vector IR of all, one after another, so that what one of them writes for another one is
+/// a value, and is stored only if it is a result or another loop reads it.
+fn segment(members: &[Instruction], shared: &FxHashSet<Place>, space: &Space<'_>) -> (Segment, Instruction) {
     let mut block = Block::default();
-    let mut known: HashMap<Place, Value> = HashMap::new();
+    let mut known: FxHashMap<Place, Value> = FxHashMap::default();
     let mut folds: Vec<RowFold> = Vec::new();
     let mut writes: Vec<Place> = Vec::new();
+    let overwritten: Vec<Place> = members.iter().filter_map(|step| space.overwritten(step.out)).collect();
     // Results are written in the order of instructions, as one may take the place of an argument that is read before.
     for step in members {
         let value = match &step.action {
             Action::Map(map) => {
                 let args: SmallVec<[Value; 3]> =
                     (0..map.args()).map(|i| argument(&mut block, &known, map, i, step, space)).collect();
-                lower(&mut block, space.isa, map.code, map.from, map.to, &args)
+                let value = lower(&mut block, space.isa, map.code, map.from, map.to, &args);
+                let node = &block.nodes[value];
+                // A copy outlives its array, which a later result may overwrite.
+                if node.is_source() && node.op.place().is_some_and(|place| overwritten.contains(&place)) {
+                    block.add(Opcode::Copy, &[value])
+                } else {
+                    value
+                }
             }
             Action::Expand(_) => block.add(Opcode::Row(step.args[0]), &[]),
             Action::Rows(_, folding, _) => {
@@ -333,21 +320,16 @@ fn segment(members: &[Instruction], shared: &HashSet<Place>, space: &Space<'_>) 
     let prefetched =
         if space.prefetch.is_some() { reads.iter().filter(is_large).copied().collect() } else { Vec::new() };
     let by_rows = members[0].by_rows && !matches!(members[0].action, Action::Rows(..));
-    let jit = JitLoop { reads, writes, has_rows, run: not_compiled };
+    let jit = JitLoop::new(reads, writes, has_rows);
     let step = Instruction { action: Action::Jit(jit), args: [0; 3], out: 0, by_rows };
     let cols = if has_rows { space.recipe.cols } else { usize::MAX };
     let prefetch_distance = space.prefetch.unwrap_or(0);
     (Segment { block, folds, prefetched, prefetch_distance, cols }, step)
 }
 
-/// Stands for a loop until there is memory with its code.
-unsafe extern "sysv64" fn not_compiled(_: *const *mut u8, _: usize, _: usize, _: usize) {
-    unreachable!("a plan without code is not run");
-}
-
 fn argument(
     block: &mut Block,
-    known: &HashMap<Place, Value>,
+    known: &FxHashMap<Place, Value>,
     map: &Map,
     number: usize,
     step: &Instruction,
@@ -365,7 +347,7 @@ fn argument(
 
 fn load(
     block: &mut Block,
-    known: &HashMap<Place, Value>,
+    known: &FxHashMap<Place, Value>,
     place: Place,
     dtype: DType,
     space: &Space<'_>,

@@ -299,6 +299,8 @@ impl<'a> Allocator<'a> {
         (self.isa.is_operand(op) && !is_read_again).then_some(Arg::Source(op))
     }
 
+    /// Arguments come first, one of them from memory if the instruction can read it there; then those that end here give their
+    /// registers back, so that the result may take one of them.
     fn operation(&mut self, value: Value) {
         let node = self.block.nodes[value];
         let values = node.args();

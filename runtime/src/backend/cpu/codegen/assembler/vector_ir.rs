@@ -55,6 +55,8 @@ pub enum Opcode {
     Accumulator(u8),
     /// The mask of those lanes of a vector that are left of a row.
     Lanes(u8),
+    /// The same, of an array that is overwritten before the value is needed for the last time.
+    Copy,
     Add,
     Sub,
     Mul,

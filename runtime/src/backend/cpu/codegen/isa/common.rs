@@ -2,8 +2,8 @@
 
 use super::x86::{
     Assembler, Constant, Mnemonic, Rm, SHIFT_LEFT, SHIFT_RIGHT_ARITHMETIC, VADDPS, VCVTDQ2PS, VDIVPS,
-    VFMADD132PS, VFMADD213PS, VFMADD231PS, VMAXPS, VMINPS, VMULPS, VPADDD, VPAND, VPOR, VPSHIFTD, VPSUBD,
-    VPXOR, VROUNDPS, VSQRTPS, VSUBPS,
+    VFMADD132PS, VFMADD213PS, VFMADD231PS, VMAXPS, VMINPS, VMOVUPS_LOAD, VMULPS, VPADDD, VPAND, VPOR,
+    VPSHIFTD, VPSUBD, VPXOR, VROUNDPS, VSQRTPS, VSUBPS,
 };
 use crate::backend::cpu::codegen::assembler::frame::Frame;
 use crate::backend::cpu::codegen::assembler::regalloc::{Arg, Inst, Reg};
@@ -24,7 +24,7 @@ pub struct Plain {
 pub fn folds(op: Opcode, arg: usize) -> bool {
     match op {
         // Of the last, another form of the instruction is taken.
-        Opcode::Sqrt | Opcode::Round(_) | Opcode::IntToFloat | Opcode::MulAdd => true,
+        Opcode::Copy | Opcode::Sqrt | Opcode::Round(_) | Opcode::IntToFloat | Opcode::MulAdd => true,
         Opcode::Cmp(_)
         | Opcode::Sub
         | Opcode::Div
@@ -89,6 +89,7 @@ pub fn plain(
     let Inst::Op { op, to, args, .. } = inst else { return None };
     let two = |code| Some((code, None));
     let (mnemonic, immediate) = match *op {
+        Opcode::Copy => two(VMOVUPS_LOAD),
         Opcode::Add => two(VADDPS),
         Opcode::Sub => two(VSUBPS),
         Opcode::Mul => two(VMULPS),

@@ -149,7 +149,8 @@
 //! - [`Module`], [`Layer`] and the attributes [`module`](macro@module) and [`compact`]: models. [`mod@module`] says how they work.
 //! - [`nn`]: layers, and [`init`] for how their parameters begin.
 //! - [`losses`], and [`optim`]: optimizers, schedules, and the state of training.
-//! - [`Dict`], [`Variables`]: parameters and state; [`variables`] has the tools for them. [`Scope`]: the path of a module, and what it may read and write there.
+//! - [`Dict`], [`Variables`]: parameters and state; [`variables`] has the tools for them. [`Scope`]: the path of a module, and what
+//!   it may read and write there.
 //! - [`io`]: variables and training states in files, and the weights of PyTorch models.
 //! - [`Tensor`]: dynamic shape and dtype, NumPy's broadcasting, JAX's promotion; in and out through `ndarray`.
 //! - [`grad`], [`value_and_grad`], [`vjp`], [`jvp`], [`jacrev`], [`jacfwd`], [`hessian`]: derivatives, of any order.
@@ -158,6 +159,7 @@
 //! - [`checkpoint`], [`custom_vjp`], [`eval_shape`]: less memory, gradients of one's own, shapes without values.
 //! - [`random`]: the samples of `jax.random` for the same seed, bit for bit.
 //! - [`tree`]: everything a transform takes or returns is a tree of tensors; [`Tree`](macro@Tree) makes structs trees.
+//! - [`core`](mod@core): graphs and their rewrites, and primitives of one's own.
 //!
 //! All of them compose, in any order and to any depth.
 //!

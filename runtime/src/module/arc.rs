@@ -1,4 +1,4 @@
-//! `Arc<M>`: one module in several places.
+//! `Arc<M>`: one module in several fields.
 
 use std::any::Any;
 use std::cell::RefCell;

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::sync::Arc;
 
 use super::autoref::{Observed, Output};
-use super::instance::{Capture, Entered, Instance};
+use super::instance::{CaptureRule, Entered, Instance};
 use super::{MethodCall, Module, ModuleInfo, Slot, intercept};
 use crate::core::trace;
 use crate::error::{Error, Result};
@@ -91,7 +91,7 @@ impl<'m> Call<'m> {
             Err(error) => return Err(error.clone().into()),
         };
         let entered = self.enter_method(instance)?;
-        let place = trace::name_stack::enter_module(instance.clone());
+        let named = trace::name_stack::enter_module(instance.clone());
         let row = instance.session.recorder.as_ref().map(|recorder| recorder.enter());
         let result = if self.is_intercepted {
             self.run_intercepted(instance, output, body)
@@ -100,7 +100,7 @@ impl<'m> Call<'m> {
             body(&mut out);
             out.unwrap_or_else(|| Err(self.called_again().into()))
         };
-        drop((entered, place));
+        drop((entered, named));
         let out = result.map_err(|error| locate(error, self.class, instance))?;
         self.finish(instance, row, &|| output.observe(&out))?;
         Ok(out)
@@ -122,8 +122,10 @@ impl<'m> Call<'m> {
         }
         let Some(capture) = &instance.session.capture else { return Ok(()) };
         let is_accepted = match capture {
-            Capture::Calls => self.is_scope || self.method == "call",
-            Capture::If(filter) => filter(&ModuleInfo::new(self.module, self.class, instance), self.method),
+            CaptureRule::Calls => self.is_scope || self.method == "call",
+            CaptureRule::If(filter) => {
+                filter(&ModuleInfo::new(self.module, self.class, instance), self.method)
+            }
         };
         let Observed::Tree(value) = (if is_accepted { observe() } else { return Ok(()) }) else {
             return Ok(());

@@ -18,13 +18,13 @@ pub(super) struct Frames {
 
 struct ThreadFrames {
     thread: ThreadId,
-    frames: SmallVec<[Frame; 1]>,
+    frames: SmallVec<[MethodFrame; 1]>,
     /// The running methods, innermost last; with a frame of its own for the submodules of one that is a scope.
-    methods: SmallVec<[Option<Frame>; 2]>,
+    methods: SmallVec<[Option<MethodFrame>; 2]>,
 }
 
 /// What lasts from the outermost compact method of a module to its end, or for its setup.
-pub(super) struct Frame {
+pub(super) struct MethodFrame {
     /// Compact methods calling each other share a frame, and so count their submodules together.
     depth: usize,
     pub in_setup: bool,
@@ -39,12 +39,12 @@ pub(super) struct Frame {
 
 impl Frames {
     /// The frame of the module's own names on this thread.
-    pub fn own(&mut self) -> Option<&mut Frame> {
+    pub fn own(&mut self) -> Option<&mut MethodFrame> {
         self.of_this_thread()?.frames.last_mut()
     }
 
     /// The frame of the running method's submodules on this thread.
-    pub fn of_submodules(&mut self) -> Option<&mut Frame> {
+    pub fn of_submodules(&mut self) -> Option<&mut MethodFrame> {
         let ThreadFrames { frames, methods, .. } = self.of_this_thread()?;
         methods.last_mut().and_then(Option::as_mut).or(frames.last_mut())
     }
@@ -84,16 +84,16 @@ impl Frames {
         self.of_this_thread_or_new().enter(own, Some(of_method));
     }
 
-    fn frame(&mut self, in_setup: bool, scope: Option<Scope>) -> Frame {
+    fn frame(&mut self, in_setup: bool, scope: Option<Scope>) -> MethodFrame {
         self.count += 1;
         let (number, depth) = (self.count, 1);
-        Frame { depth, in_setup, scope, counters: SmallVec::new(), number, kept: Vec::new() }
+        MethodFrame { depth, in_setup, scope, counters: SmallVec::new(), number, kept: Vec::new() }
     }
 
     /// Ends the innermost method; the next call of the module gives out the same names again.
     ///
     /// Returns the frames that ended, for the caller to drop outside of locks, and the number of the one whose names are free.
-    pub fn exit(&mut self) -> ([Option<Frame>; 2], Option<u64>) {
+    pub fn exit(&mut self) -> ([Option<MethodFrame>; 2], Option<u64>) {
         let Some(mine) = self.of_this_thread() else { return ([None, None], None) };
         let of_method = mine.methods.pop().flatten();
         let (mut own, mut released) = (None, None);
@@ -112,7 +112,7 @@ impl Frames {
 }
 
 impl ThreadFrames {
-    fn enter(&mut self, new: Frame, of_method: Option<Frame>) {
+    fn enter(&mut self, new: MethodFrame, of_method: Option<MethodFrame>) {
         match self.frames.last_mut() {
             Some(frame) => frame.depth += 1,
             None => self.frames.push(new),
@@ -121,7 +121,7 @@ impl ThreadFrames {
     }
 }
 
-impl Frame {
+impl MethodFrame {
     /// `Dense_0`, `Dense_1`, …
     pub fn next_name(&mut self, class: &'static str) -> Arc<str> {
         let index = match self.counters.iter_mut().find(|(name, _)| *name == class) {

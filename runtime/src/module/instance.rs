@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::scope::{Lasts, ModuleId, Name, Scope, Taker};
 
 /// Which calls to capture.
-pub enum Capture {
+pub enum CaptureRule {
     /// Those of methods that are called `call`, and of those that are scopes.
     Calls,
     /// Those a function of the module and the name of the method accepts.
@@ -25,7 +25,7 @@ type CaptureFilter = dyn Fn(&ModuleInfo<'_>, &str) -> bool + Send + Sync;
 /// What the modules of one run share beside variables.
 #[derive(Default)]
 pub struct Session {
-    pub(crate) capture: Option<Capture>,
+    pub(crate) capture: Option<CaptureRule>,
     pub recorder: Option<Arc<Recorder>>,
     shared: Mutex<HashMap<usize, SharedModule>>,
 }

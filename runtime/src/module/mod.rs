@@ -12,7 +12,7 @@
 //! - Fields marked `#[setup(..)]`, made of the configuration and named as the field.
 //! - Fields marked `#[submodule]`, passed to the constructor and named as the field.
 //!
-//! A plain clone of a module is another module. To have one module in two places, pass an [`Arc`](std::sync::Arc) of it, or
+//! A plain clone of a module is another module. To have one module in two fields, pass an [`Arc`](std::sync::Arc) of it, or
 //! clones of one that is part of the running model.
 //!
 //! Mark every method that is part of the model `#[compact]`: only such methods are captured, intercepted and listed, name

@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use super::instance::{Capture, Instance, Session};
+use super::instance::{CaptureRule, Instance, Session};
 use super::setup::catch_failure;
 use super::{Layer, Module, ModuleInfo, Slot};
 use crate::core::Tensor;
@@ -91,7 +91,7 @@ impl<'m, M: Module, O: Outcome> ModelRun<'m, M, O> {
     /// Stores what every layer's `call` returns, in `intermediates`, under `__call__` in the layer's path; the same of every
     /// method that is a scope of its own.
     pub fn capture_intermediates(mut self) -> ModelRun<'m, M, O::Mutable> {
-        self.session.capture = Some(Capture::Calls);
+        self.session.capture = Some(CaptureRule::Calls);
         self.with_outcome()
     }
 
@@ -100,7 +100,7 @@ impl<'m, M: Module, O: Outcome> ModelRun<'m, M, O> {
         mut self,
         filter: impl Fn(&ModuleInfo<'_>, &str) -> bool + Send + Sync + 'static,
     ) -> ModelRun<'m, M, O::Mutable> {
-        self.session.capture = Some(Capture::If(Box::new(filter)));
+        self.session.capture = Some(CaptureRule::If(Box::new(filter)));
         self.with_outcome()
     }
 

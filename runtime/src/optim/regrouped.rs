@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 
 use crate::core::Tensor;
 use crate::error::Result;
-use crate::tree::{Builder, NodeKind, Part, Structure, Token, Tree, leaves, leaves_with_path};
+use crate::tree::{Builder, NodeKind, Structure, Token, Tree, TreePart, leaves, leaves_with_path};
 use crate::variables::Dict;
 
 /// A tree of the form of `P`, in which each leaf has become any number of tensors: none where a mask leaves it out, or
@@ -27,7 +27,11 @@ impl<P: Tree> Regrouped<P> {
         let all = leaves(tree).into_iter().enumerate();
         Regrouped {
             structure: Structure::of(tree).replaced(&mut |i| {
-                if selected(i) { vec![Part::Leaf] } else { vec![Part::Node(NodeKind::Struct("masked"), 0)] }
+                if selected(i) {
+                    vec![TreePart::Leaf]
+                } else {
+                    vec![TreePart::Node(NodeKind::Struct("masked"), 0)]
+                }
             }),
             leaves: all.filter(|(i, _)| selected(*i)).map(|(_, leaf)| leaf.clone()).collect(),
             of: PhantomData,
@@ -37,7 +41,10 @@ impl<P: Tree> Regrouped<P> {
     /// Some tensors for each leaf, in order.
     pub(super) fn of_lists(tree: &P, lists: Vec<Vec<Tensor>>) -> Regrouped<P> {
         let list = |n: usize| {
-            [Part::Node(NodeKind::List("vec"), n)].into_iter().chain((0..n).map(|_| Part::Leaf)).collect()
+            [TreePart::Node(NodeKind::List("vec"), n)]
+                .into_iter()
+                .chain((0..n).map(|_| TreePart::Leaf))
+                .collect()
         };
         Regrouped {
             structure: Structure::of(tree).replaced(&mut |i| list(lists[i].len())),

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use super::{Donation, Fixed, NodeKind, Part, Reuse, Reuses, Structure};
+use super::{Donation, Fixed, NodeKind, Reuse, Reuses, Structure, TreePart};
 use crate::core::Tensor;
 use crate::error::{Error, Result};
 
 /// Hands out the parts of a structure, and leaves, to [`Tree::build`](super::Tree::build).
 pub struct Builder<'a> {
-    all: &'a [Part],
-    parts: std::slice::Iter<'a, Part>,
+    all: &'a [TreePart],
+    parts: std::slice::Iter<'a, TreePart>,
     leaves: &'a mut dyn Iterator<Item = Tensor>,
     /// Containers that can be filled again.
     donation: Option<(&'a mut Donation, &'a Reuses)>,
@@ -19,7 +19,7 @@ pub struct Builder<'a> {
 
 impl<'a> Builder<'a> {
     pub(super) fn new(
-        parts: &'a [Part],
+        parts: &'a [TreePart],
         leaves: &'a mut dyn Iterator<Item = Tensor>,
         donation: Option<(&'a mut Donation, &'a Reuses)>,
     ) -> Builder<'a> {
@@ -43,7 +43,7 @@ impl<'a> Builder<'a> {
     /// If the structure has something else here, or the leaves run short.
     pub fn leaf(&mut self) -> Result<Tensor> {
         match self.parts.next() {
-            Some(Part::Leaf) => self.leaves.next().ok_or_else(|| mismatch("one more leaf", None)),
+            Some(TreePart::Leaf) => self.leaves.next().ok_or_else(|| mismatch("one more leaf", None)),
             other => Err(mismatch("a tensor", other)),
         }
     }
@@ -54,7 +54,7 @@ impl<'a> Builder<'a> {
     /// If the structure has something else here.
     pub fn node(&mut self) -> Result<(NodeKind, usize)> {
         match self.parts.next() {
-            Some(Part::Node(kind, count)) => Ok((*kind, *count)),
+            Some(TreePart::Node(kind, count)) => Ok((*kind, *count)),
             other => Err(mismatch("a node", other)),
         }
     }
@@ -65,7 +65,7 @@ impl<'a> Builder<'a> {
     /// If the structure has something else here.
     pub fn expect(&mut self, kind: NodeKind, count: usize) -> Result<()> {
         match self.parts.next() {
-            Some(Part::Node(k, c)) if *k == kind && *c == count => Ok(()),
+            Some(TreePart::Node(k, c)) if *k == kind && *c == count => Ok(()),
             other => Err(mismatch(&format!("a {kind} of {count}"), other)),
         }
     }
@@ -73,7 +73,7 @@ impl<'a> Builder<'a> {
     /// The number of children of the next node, of a certain kind.
     pub(super) fn node_of(&mut self, kind: NodeKind) -> Result<usize> {
         match self.parts.next() {
-            Some(Part::Node(k, count)) if *k == kind => Ok(*count),
+            Some(TreePart::Node(k, count)) if *k == kind => Ok(*count),
             other => Err(mismatch(&format!("a {kind}"), other)),
         }
     }
@@ -81,14 +81,14 @@ impl<'a> Builder<'a> {
     /// The number of children of the next tuple, `Vec` or array, which may be built from each other.
     pub(super) fn sequence(&mut self) -> Result<usize> {
         match self.parts.next() {
-            Some(Part::Node(kind, count)) if kind.is_sequence() => Ok(*count),
+            Some(TreePart::Node(kind, count)) if kind.is_sequence() => Ok(*count),
             other => Err(mismatch("a tuple, vec or array", other)),
         }
     }
 
     pub(super) fn sequence_of(&mut self, expected: usize) -> Result<()> {
         match self.parts.next() {
-            Some(Part::Node(kind, count)) if kind.is_sequence() && *count == expected => Ok(()),
+            Some(TreePart::Node(kind, count)) if kind.is_sequence() && *count == expected => Ok(()),
             other => Err(mismatch(&format!("a tuple, vec or array of {expected}"), other)),
         }
     }
@@ -96,7 +96,7 @@ impl<'a> Builder<'a> {
     /// The number of entries of the next map, of whatever type; they may be built from each other.
     pub(crate) fn map(&mut self) -> Result<usize> {
         match self.parts.next() {
-            Some(Part::Node(kind, count)) if kind.is_map() => Ok(*count),
+            Some(TreePart::Node(kind, count)) if kind.is_map() => Ok(*count),
             other => Err(mismatch("a map", other)),
         }
     }
@@ -107,7 +107,7 @@ impl<'a> Builder<'a> {
     /// If the structure has something else here.
     pub fn key(&mut self) -> Result<&str> {
         match self.parts.next() {
-            Some(Part::Key(key)) => Ok(key),
+            Some(TreePart::Key(key)) => Ok(key),
             other => Err(mismatch("a key", other)),
         }
     }
@@ -115,7 +115,7 @@ impl<'a> Builder<'a> {
     /// The next key, not copied.
     pub(crate) fn shared_key(&mut self) -> Result<&'a Arc<str>> {
         match self.parts.next() {
-            Some(Part::Key(key)) => Ok(key),
+            Some(TreePart::Key(key)) => Ok(key),
             other => Err(mismatch("a key", other)),
         }
     }
@@ -142,7 +142,7 @@ impl<'a> Builder<'a> {
     /// If the structure has something else here.
     pub fn fixed<T: Fixed + Clone>(&mut self) -> Result<T> {
         let part = self.parts.next();
-        if let Some(Part::Fixed(value)) = part
+        if let Some(TreePart::Fixed(value)) = part
             && let Some(value) = (&**value as &dyn std::any::Any).downcast_ref::<T>()
         {
             return Ok(value.clone());
@@ -153,7 +153,7 @@ impl<'a> Builder<'a> {
     /// The next piece of fixed data, whatever its type.
     pub(crate) fn constant(&mut self) -> Result<Box<dyn Fixed>> {
         match self.parts.next() {
-            Some(Part::Fixed(value)) => Ok((**value).boxed()),
+            Some(TreePart::Fixed(value)) => Ok((**value).boxed()),
             other => Err(mismatch("fixed data", other)),
         }
     }
@@ -169,7 +169,7 @@ impl<'a> Builder<'a> {
     }
 
     /// What comes next, without taking it.
-    pub(crate) fn peek(&self) -> Option<&Part> {
+    pub(crate) fn peek(&self) -> Option<&TreePart> {
         self.parts.as_slice().first()
     }
 
@@ -179,10 +179,12 @@ impl<'a> Builder<'a> {
         while missing > 0 {
             let part = self.parts.next().ok_or_else(|| mismatch("one more child", None))?;
             match part {
-                Part::Node(_, count) => missing += count,
-                Part::Key(_) => missing += 1,
-                Part::Leaf => leaves.push(self.leaves.next().ok_or_else(|| mismatch("one more leaf", None))?),
-                Part::Fixed(_) => {}
+                TreePart::Node(_, count) => missing += count,
+                TreePart::Key(_) => missing += 1,
+                TreePart::Leaf => {
+                    leaves.push(self.leaves.next().ok_or_else(|| mismatch("one more leaf", None))?);
+                }
+                TreePart::Fixed(_) => {}
             }
             missing -= 1;
             parts.push(part.clone());
@@ -191,8 +193,8 @@ impl<'a> Builder<'a> {
     }
 }
 
-fn mismatch(expected: &str, found: Option<&Part>) -> Error {
-    let found = found.map_or_else(|| "nothing more".to_owned(), Part::describe);
+fn mismatch(expected: &str, found: Option<&TreePart>) -> Error {
+    let found = found.map_or_else(|| "nothing more".to_owned(), TreePart::describe);
     Error::Structure {
         context: "a tree is read as another type than it was written as",
         message: format!("expected {expected}, found {found}"),

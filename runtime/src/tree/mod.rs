@@ -19,7 +19,7 @@ pub use path::{Path, Step};
 pub use reuse::Donation;
 pub(crate) use reuse::{Reuse, Reuses};
 pub use structure::Structure;
-pub(crate) use structure::{Part, fingerprint, is_same};
+pub(crate) use structure::{TreePart, fingerprint, is_same};
 
 use crate::core::Tensor;
 use crate::error::Result;

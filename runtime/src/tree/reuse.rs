@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::{Arc, LazyLock};
 
-use super::{NodeKind, Part, Structure, Tree};
+use super::{NodeKind, Structure, Tree, TreePart};
 use crate::array::Array;
 use crate::core::Tensor;
 
@@ -115,14 +115,14 @@ fn containers(structure: &Structure) -> Vec<(Range<usize>, usize)> {
     while let Some(part) = structure.0.get(at) {
         let start = at;
         at += 1;
-        if let Part::Node(NodeKind::ReusedMap(_), _) = part {
+        if let TreePart::Node(NodeKind::ReusedMap(_), _) = part {
             at = start + length(&structure.0[start..]);
-            let leaves = structure.0[start..at].iter().filter(|part| matches!(part, Part::Leaf)).count();
+            let leaves = structure.0[start..at].iter().filter(|part| matches!(part, TreePart::Leaf)).count();
             if leaves > 0 {
                 found.push((start..at, leaf));
             }
             leaf += leaves;
-        } else if let Part::Leaf = part {
+        } else if let TreePart::Leaf = part {
             leaf += 1;
         }
     }
@@ -130,14 +130,14 @@ fn containers(structure: &Structure) -> Vec<(Range<usize>, usize)> {
 }
 
 /// The number of parts of the first tree there is.
-fn length(parts: &[Part]) -> usize {
+fn length(parts: &[TreePart]) -> usize {
     let (mut missing, mut length) = (1, 0);
     while missing > 0 && length < parts.len() {
         missing -= 1;
         missing += match parts[length] {
-            Part::Node(_, count) => count,
-            Part::Key(_) => 1,
-            Part::Leaf | Part::Fixed(_) => 0,
+            TreePart::Node(_, count) => count,
+            TreePart::Key(_) => 1,
+            TreePart::Leaf | TreePart::Fixed(_) => 0,
         };
         length += 1;
     }

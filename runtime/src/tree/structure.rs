@@ -9,36 +9,36 @@ use crate::core::Tensor;
 use crate::error::Result;
 
 /// What is left of a tree without its tensors.
-pub struct Structure(pub(super) Vec<Part>);
+pub struct Structure(pub(super) Vec<TreePart>);
 
 /// A [`Token`] without its tensor.
 #[derive(Debug)]
-pub(crate) enum Part {
+pub(crate) enum TreePart {
     Leaf,
     Node(NodeKind, usize),
     Key(Arc<str>),
     Fixed(Box<dyn Fixed>),
 }
 
-impl PartialEq for Part {
-    fn eq(&self, other: &Part) -> bool {
+impl PartialEq for TreePart {
+    fn eq(&self, other: &TreePart) -> bool {
         match (self, other) {
-            (Part::Leaf, Part::Leaf) => true,
-            (Part::Node(a, n), Part::Node(b, m)) => a == b && n == m,
-            (Part::Key(a), Part::Key(b)) => a == b,
-            (Part::Fixed(a), Part::Fixed(b)) => a.same(&**b),
+            (TreePart::Leaf, TreePart::Leaf) => true,
+            (TreePart::Node(a, n), TreePart::Node(b, m)) => a == b && n == m,
+            (TreePart::Key(a), TreePart::Key(b)) => a == b,
+            (TreePart::Fixed(a), TreePart::Fixed(b)) => a.same(&**b),
             _ => false,
         }
     }
 }
 
-impl Clone for Part {
-    fn clone(&self) -> Part {
+impl Clone for TreePart {
+    fn clone(&self) -> TreePart {
         match self {
-            Part::Leaf => Part::Leaf,
-            Part::Node(kind, count) => Part::Node(*kind, *count),
-            Part::Key(key) => Part::Key(key.clone()),
-            Part::Fixed(value) => Part::Fixed((**value).boxed()),
+            TreePart::Leaf => TreePart::Leaf,
+            TreePart::Node(kind, count) => TreePart::Node(*kind, *count),
+            TreePart::Key(key) => TreePart::Key(key.clone()),
+            TreePart::Fixed(value) => TreePart::Fixed((**value).boxed()),
         }
     }
 }
@@ -68,10 +68,10 @@ impl Structure {
         let mut parts = Vec::new();
         tree.walk(&mut |token| {
             parts.push(match token {
-                Token::Leaf(_) => Part::Leaf,
-                Token::Node(kind, count) => Part::Node(kind, count),
-                Token::Key(key) => Part::Key(key.into()),
-                Token::Static(value) => Part::Fixed(value.boxed()),
+                Token::Leaf(_) => TreePart::Leaf,
+                Token::Node(kind, count) => TreePart::Node(kind, count),
+                Token::Key(key) => TreePart::Key(key.into()),
+                Token::Static(value) => TreePart::Fixed(value.boxed()),
             });
         });
         Structure(parts)
@@ -79,7 +79,7 @@ impl Structure {
 
     /// The number of leaves.
     pub fn leaf_count(&self) -> usize {
-        self.0.iter().filter(|part| matches!(part, Part::Leaf)).count()
+        self.0.iter().filter(|part| matches!(part, TreePart::Leaf)).count()
     }
 
     /// A tree of this structure.
@@ -123,7 +123,7 @@ impl Structure {
     pub(crate) fn without(&self, kind: NodeKind, parts: usize) -> Structure {
         let (mut kept, mut rest) = (Vec::with_capacity(self.0.len()), self.0.as_slice());
         while let Some((part, after)) = rest.split_first() {
-            if matches!(part, Part::Node(k, _) if *k == kind) {
+            if matches!(part, TreePart::Node(k, _) if *k == kind) {
                 rest = rest.get(parts..).unwrap_or_default();
             } else {
                 kept.push(part.clone());
@@ -134,10 +134,10 @@ impl Structure {
     }
 
     /// The same with other parts instead of each leaf, by its number.
-    pub(crate) fn replaced(&self, by: &mut dyn FnMut(usize) -> Vec<Part>) -> Structure {
+    pub(crate) fn replaced(&self, by: &mut dyn FnMut(usize) -> Vec<TreePart>) -> Structure {
         let (mut parts, mut leaf) = (Vec::with_capacity(self.0.len()), 0);
         for part in &self.0 {
-            if let Part::Leaf = part {
+            if let TreePart::Leaf = part {
                 parts.extend(by(leaf));
                 leaf += 1;
             } else {
@@ -149,7 +149,7 @@ impl Structure {
 
     /// What the tree is, in words.
     pub(crate) fn root(&self) -> String {
-        self.0.first().map_or_else(String::new, Part::describe)
+        self.0.first().map_or_else(String::new, TreePart::describe)
     }
 
     /// The tokens of the tree that has these leaves.
@@ -160,10 +160,10 @@ impl Structure {
     ) {
         for part in &self.0 {
             match part {
-                Part::Leaf => next_leaf().into_iter().for_each(|leaf| visit(Token::Leaf(leaf))),
-                Part::Node(kind, count) => visit(Token::Node(*kind, *count)),
-                Part::Key(key) => visit(Token::Key(key)),
-                Part::Fixed(value) => visit(Token::Static(&**value)),
+                TreePart::Leaf => next_leaf().into_iter().for_each(|leaf| visit(Token::Leaf(leaf))),
+                TreePart::Node(kind, count) => visit(Token::Node(*kind, *count)),
+                TreePart::Key(key) => visit(Token::Key(key)),
+                TreePart::Fixed(value) => visit(Token::Static(&**value)),
             }
         }
     }
@@ -205,7 +205,7 @@ impl Structure {
                 // The name of a child is a matter of the tree it is in.
                 let at = if let Token::Key(_) = token { path.path().parent() } else { path.path() };
                 let position = if at.is_empty() { String::new() } else { format!("at `{at}`: ") };
-                let expected = part.map_or_else(|| "nothing more".to_owned(), Part::describe);
+                let expected = part.map_or_else(|| "nothing more".to_owned(), TreePart::describe);
                 found = Some(format!("{position}expected {expected}, found {}", describe(&token)));
             }
             path.visit(&token);
@@ -214,23 +214,23 @@ impl Structure {
     }
 }
 
-impl Part {
+impl TreePart {
     fn matches(&self, token: &Token<'_>) -> bool {
         match (token, self) {
-            (Token::Leaf(_), Part::Leaf) => true,
-            (Token::Node(kind, count), Part::Node(k, c)) => count == c && kind == k,
-            (Token::Key(key), Part::Key(k)) => is_same(key, k),
-            (Token::Static(value), Part::Fixed(v)) => value.same(&**v),
+            (Token::Leaf(_), TreePart::Leaf) => true,
+            (Token::Node(kind, count), TreePart::Node(k, c)) => count == c && kind == k,
+            (Token::Key(key), TreePart::Key(k)) => is_same(key, k),
+            (Token::Static(value), TreePart::Fixed(v)) => value.same(&**v),
             _ => false,
         }
     }
 
     pub(super) fn describe(&self) -> String {
         match self {
-            Part::Leaf => "a tensor".to_owned(),
-            Part::Node(kind, count) => format!("a {kind} of {count}"),
-            Part::Key(key) => format!("the key `{key}`"),
-            Part::Fixed(value) => format!("{value:?}"),
+            TreePart::Leaf => "a tensor".to_owned(),
+            TreePart::Node(kind, count) => format!("a {kind} of {count}"),
+            TreePart::Key(key) => format!("the key `{key}`"),
+            TreePart::Fixed(value) => format!("{value:?}"),
         }
     }
 }

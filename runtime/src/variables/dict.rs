@@ -10,7 +10,7 @@ use super::value::Value;
 use crate::core::Tensor;
 use crate::error::unwrap;
 use crate::error::{Error, Result};
-use crate::tree::{Builder, Donation, NodeKind, Part, Reuse, Token, Tree, is_same};
+use crate::tree::{Builder, Donation, NodeKind, Reuse, Token, Tree, TreePart, is_same};
 
 /// An ordered nested map of values, which is what parameters and state are.
 ///
@@ -402,8 +402,8 @@ fn fill(dict: &mut Dict, from: &mut Builder<'_>) -> Result<()> {
             return Ok(());
         }
         match (value, from.peek()) {
-            (Value::Tensor(tensor), Some(Part::Leaf)) => from.fill(tensor)?,
-            (Value::Dict(dict), Some(Part::Node(kind, _))) if *kind == KIND => fill(dict, from)?,
+            (Value::Tensor(tensor), Some(TreePart::Leaf)) => from.fill(tensor)?,
+            (Value::Dict(dict), Some(TreePart::Node(kind, _))) if *kind == KIND => fill(dict, from)?,
             (value, _) => *value = Value::build(from)?,
         }
     }

@@ -7,7 +7,7 @@ use super::{Boxed, Dict};
 use crate::core::Tensor;
 use crate::core::tensor::Repr;
 use crate::error::{Error, Result};
-use crate::tree::{Builder, Donation, Fixed, NodeKind, Part, Structure, Token, Tree, leaves};
+use crate::tree::{Builder, Donation, Fixed, NodeKind, Structure, Token, Tree, TreePart, leaves};
 
 /// What a name in a collection stands for: nearly always a tensor or a [`Dict`], but any tree of tensors can be stored.
 ///
@@ -227,16 +227,16 @@ impl Tree for Value {
 
     fn build(from: &mut Builder<'_>) -> Result<Value> {
         Ok(match from.peek() {
-            Some(Part::Leaf) => Value::Tensor(from.leaf()?),
-            Some(Part::Node(kind, _)) if kind.is_map() => Value::Dict(Dict::build(from)?),
-            Some(Part::Node(kind, _)) if kind.is_sequence() => {
+            Some(TreePart::Leaf) => Value::Tensor(from.leaf()?),
+            Some(TreePart::Node(kind, _)) if kind.is_map() => Value::Dict(Dict::build(from)?),
+            Some(TreePart::Node(kind, _)) if kind.is_sequence() => {
                 enter(from)?;
                 let values = Vec::build(from)?;
                 from.leave();
                 Value::Tuple(Arc::new(values))
             }
-            Some(Part::Node(kind, _)) if *kind == Boxed::NODE => Value::Boxed(Boxed::build(from)?),
-            Some(Part::Fixed(_)) => Value::Static(Constant(from.constant()?.into())),
+            Some(TreePart::Node(kind, _)) if *kind == Boxed::NODE => Value::Boxed(Boxed::build(from)?),
+            Some(TreePart::Fixed(_)) => Value::Static(Constant(from.constant()?.into())),
             _ => Value::Tree(Composite(Arc::new(from.subtree()?))),
         })
     }

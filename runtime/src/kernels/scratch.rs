@@ -7,8 +7,9 @@
 //! Who keeps memory, and for how long:
 //!
 //! - the pool of arrays keeps the buffers of tensors, in classes by size, for any thread;
-//! - the arena of a program has one buffer for all intermediate results of a run, at offsets that were planned when compiling;
-//! - this module keeps what kernels need inside of one call;
+//! - an object pool of a program keeps the memory that was planned for its intermediate results, for the next run;
+//! - the interpreter of fused kernels keeps one buffer a thread, for the blocks that its loops work on;
+//! - this module keeps what the other kernels need inside of one call;
 //! - what is smaller and of a fixed size (a tile at an edge, the lanes of a sum) is an array on the stack.
 //!
 //! All of them grow through `memory`, which refuses what is not there in words instead of ending the process.

@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use super::stage::{avals, stage};
-use crate::array::object_pool::Spares;
+use crate::array::object_pool::ObjectPool;
 use crate::array::{Array, Aval};
 use crate::core::Tensor;
 use crate::core::primitive::Args;
@@ -25,7 +25,7 @@ pub struct Jit<F, I, O> {
     limit: usize,
     cache: RwLock<Vec<Arc<CachedProgram>>>,
     /// What the last calls ran.
-    recent: Spares<Recent>,
+    recent: ObjectPool<Recent>,
     counts: CallCounts,
     types: PhantomData<fn(I) -> O>,
 }
@@ -135,7 +135,7 @@ where
         is_fused: true,
         limit: LIMIT,
         cache: RwLock::default(),
-        recent: Spares::default(),
+        recent: ObjectPool::default(),
         counts: CallCounts::default(),
         types: PhantomData,
     }

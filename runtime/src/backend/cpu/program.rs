@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use crate::array::object_pool::Spares;
+use crate::array::object_pool::ObjectPool;
 use crate::array::pool::Buffer;
 use crate::array::{Array, Aval, memory};
 use crate::backend::cpu::codegen::{Fused, Source};
@@ -47,7 +47,7 @@ pub(crate) struct Program {
     /// Whether threads are worth waking.
     is_large: bool,
     /// Kept between calls; several threads may run one program.
-    envs: Spares<Env>,
+    envs: ObjectPool<Env>,
 }
 
 /// The memory of one run.
@@ -134,7 +134,7 @@ impl Program {
             needed,
             slots,
             is_large: work >= LARGE,
-            envs: Spares::default(),
+            envs: ObjectPool::default(),
         }
     }
 

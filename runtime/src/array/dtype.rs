@@ -283,6 +283,27 @@ macro_rules! dispatch_float {
     };
 }
 
+/// As `dispatch`, for code that only adds and multiplies: signed integers, which wrap around, share the unsigned ones'.
+macro_rules! dispatch_ring {
+    ($dtype:expr, $t:ident => $body:expr) => {
+        match $dtype {
+            $crate::DType::Bool | $crate::DType::U8 => {
+                type $t = u8;
+                $body
+            }
+            $crate::DType::U32 | $crate::DType::I32 => {
+                type $t = u32;
+                $body
+            }
+            $crate::DType::I64 => {
+                type $t = i64;
+                $body
+            }
+            float => $crate::array::dtype::dispatch_float!(float, $t => $body),
+        }
+    };
+}
+
 /// As `dispatch`, for code that only moves elements: all dtypes of one width share it.
 macro_rules! dispatch_width {
     ($dtype:expr, $t:ident => $body:expr) => {
@@ -309,6 +330,7 @@ macro_rules! dispatch_width {
 
 pub(crate) use dispatch;
 pub(crate) use dispatch_float;
+pub(crate) use dispatch_ring;
 pub(crate) use dispatch_width;
 
 #[cfg(test)]

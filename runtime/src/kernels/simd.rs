@@ -58,6 +58,12 @@ pub trait SimdKernel {
     /// Describes what the computation returns.
     type Output;
 
+    /// Whether an instance for 512-bit vectors pays for the time to compile it.
+    ///
+    /// Else machines that have them run the one for 256 bits: a loop over elements that are not those of models, or one that waits
+    /// for memory.
+    const WIDEST: bool = true;
+
     /// Performs the computation; implementations carry `#[inline(always)]`.
     fn run(self) -> Self::Output;
 }
@@ -186,8 +192,10 @@ pub fn run<K: SimdKernel>(kernel: K) -> K::Output {
 pub fn run_at<K: SimdKernel>(level: Level, kernel: K) -> K::Output {
     match level.min(Level::best()) {
         #[cfg(target_arch = "x86_64")]
-        // SAFETY: `best` returns this level only on a machine that has all of its features.
-        Level::Avx512 => unsafe { run_avx512(kernel) },
+        // SAFETY: `best` returns these levels only on a machine that has all features of both.
+        Level::Avx512 => unsafe {
+            if K::WIDEST { run_avx512(kernel) } else { run_avx2(kernel) }
+        },
         #[cfg(target_arch = "x86_64")]
         // SAFETY: as above.
         Level::Avx2 => unsafe { run_avx2(kernel) },

@@ -2,7 +2,7 @@
 
 use smallvec::smallvec;
 
-use crate::array::dtype::dispatch;
+use crate::array::dtype::{dispatch, dispatch_width};
 use crate::array::{Array, Aval, DType};
 use crate::core::Tensor;
 use crate::core::cpu::{CpuRules, Kernel, on_cpu};
@@ -55,7 +55,7 @@ impl CpuRules for Full {
             return Ok(smallvec![Array::zeros(out)]);
         }
         let one = scalar_array(self.value, out.dtype, false);
-        Ok(smallvec![dispatch!(out.dtype, T => {
+        Ok(smallvec![dispatch_width!(out.dtype, T => {
             let value = one.data::<T>()[0];
             Array::build(out, |out: &mut [T]| threads::split(out, 1, 1, |_, piece| piece.fill(value)))
         })])
@@ -63,7 +63,7 @@ impl CpuRules for Full {
 
     fn specialize(&self, _args: &[&Aval], out: &Aval) -> Option<Box<dyn Kernel>> {
         let one = scalar_array(self.value, out.dtype, false);
-        Some(dispatch!(out.dtype, T => {
+        Some(dispatch_width!(out.dtype, T => {
             let value = one.data::<T>()[0];
             Box::new(move |_: &[&[u8]], out: &mut [u8]| {
                 let out: &mut [T] = bytemuck::cast_slice_mut(out);

@@ -7,7 +7,7 @@ use smallvec::smallvec;
 use super::binary::Binary;
 use super::shape::{Reshape, Transpose, moved, permuted};
 use super::{addressable, cotangent, only, unpack};
-use crate::array::dtype::dispatch;
+use crate::array::dtype::{dispatch_ring, dispatch_width};
 use crate::array::{Array, Aval, DType, Shape};
 use crate::core::Tensor;
 use crate::core::cpu::{CpuRules, Kernel, on_cpu};
@@ -154,7 +154,7 @@ impl CpuRules for DotGeneral {
         let (l, r) = (Side::new(lhs, lb, &lf, &lc), Side::new(rhs, rb, &rc, &rf));
         Ok(smallvec![match out.dtype {
             DType::Bool => unreachable!("`infer` refuses booleans"),
-            dtype => dispatch!(dtype, T => product::<T>(&batch, sizes, &l, &r, out)),
+            dtype => dispatch_ring!(dtype, T => product::<T>(&batch, sizes, &l, &r, out)),
         }])
     }
 
@@ -237,7 +237,7 @@ impl DotGeneral {
         let sides = (Lines::new(&lhs.shape, lb, &lf, &lc), Lines::new(&rhs.shape, rb, &rc, &rf));
         let (Some(l), Some(r)) = sides else { return true };
         let (l, r) = ((l.rows, l.columns), (r.rows, r.columns));
-        lhs.dtype != DType::Bool && dispatch!(lhs.dtype, T => matmul::repacks::<T>(sizes, l, r))
+        lhs.dtype != DType::Bool && dispatch_ring!(lhs.dtype, T => matmul::repacks::<T>(sizes, l, r))
     }
 
     /// The product of each element of one operand with each of the other, if nothing is summed.
@@ -317,7 +317,7 @@ impl Kernel for Product {
         out: &mut [u8],
         epilogue: &(dyn Fn(usize, &mut [u8]) + Sync),
     ) {
-        dispatch!(self.dtype, T => {
+        dispatch_ring!(self.dtype, T => {
             let [x, y] = [0, 1].map(|i| self.sides[i].operand::<T>(bytemuck::cast_slice(args[i])));
             let epilogue = |first: usize, piece: &mut [T]| epilogue(first * size_of::<T>(), bytemuck::cast_slice_mut(piece));
             matmul_with_epilogue(&self.batch, self.sizes, &x, &y, bytemuck::cast_slice_mut(out), &epilogue);
@@ -329,7 +329,7 @@ impl Kernel for Product {
         let [lhs, rhs] = &self.sides;
         let (lhs, rhs) = ((lhs.rows, lhs.columns), (rhs.rows, rhs.columns));
         let has_whole_rows =
-            dispatch!(self.dtype, T => matmul::has_whole_rows::<T>(&self.batch, self.sizes, lhs, rhs));
+            dispatch_ring!(self.dtype, T => matmul::has_whole_rows::<T>(&self.batch, self.sizes, lhs, rhs));
         has_whole_rows.then_some(self.sizes[2])
     }
 }
@@ -364,7 +364,7 @@ impl Side {
         }
         let axes: Shape = batch.iter().chain(rows).chain(columns).copied().collect();
         let shape: Shape = axes.iter().map(|&axis| array.shape()[axis]).collect();
-        let copy = dispatch!(array.dtype(), T => Array::build(array.aval().with_shape(shape), |out: &mut [T]| {
+        let copy = dispatch_width!(array.dtype(), T => Array::build(array.aval().with_shape(shape), |out: &mut [T]| {
             crate::kernels::transpose::transpose(array.data::<T>(), array.shape(), &axes, out);
         }));
         let order: Vec<usize> = (0..axes.len()).collect();

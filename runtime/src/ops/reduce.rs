@@ -3,7 +3,7 @@
 use smallvec::smallvec;
 
 use super::axes::{kept_shape, reduced_size, reduction_methods};
-use crate::array::dtype::dispatch;
+use crate::array::dtype::{dispatch, dispatch_ring};
 use crate::array::{Array, Aval, DType, Shape};
 use crate::core::Tensor;
 use crate::core::cpu::{CpuRules, on_cpu};
@@ -127,9 +127,13 @@ impl CpuRules for Reduce {
         Ok(smallvec![match self.kind {
             Kind::Any => Array::build(out, |out| reduce::any(x.data(), shape, axes, out)),
             Kind::All => Array::build(out, |out| reduce::all(x.data(), shape, axes, out)),
+            Kind::Sum => dispatch_ring!(out.dtype, T => {
+                Array::build(out, |out| reduce::sum::<T>(x.data(), shape, axes, out))
+            }),
+            Kind::Prod => dispatch_ring!(out.dtype, T => {
+                Array::build(out, |out| reduce::prod::<T>(x.data(), shape, axes, out))
+            }),
             kind => dispatch!(out.dtype, T => Array::build(out, |out| match kind {
-                Kind::Sum => reduce::sum::<T>(x.data(), shape, axes, out),
-                Kind::Prod => reduce::prod::<T>(x.data(), shape, axes, out),
                 Kind::Max => reduce::max::<T>(x.data(), shape, axes, out),
                 _ => reduce::min::<T>(x.data(), shape, axes, out),
             })),

@@ -3,7 +3,7 @@
 use smallvec::smallvec;
 
 use super::{batch_all, cotangent, only, unpack};
-use crate::array::dtype::dispatch;
+use crate::array::dtype::dispatch_width;
 use crate::array::{Array, Aval, DType, Shape};
 use crate::core::Tensor;
 use crate::core::cpu::{CpuRules, on_cpu};
@@ -73,7 +73,7 @@ impl CpuRules for TakeRows {
     fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
         let ([x, positions], out) = (unpack(args), only(outs));
         let (row, per_row) = (last(x.shape()), last(positions.shape()));
-        Ok(smallvec![dispatch!(out.dtype, T => Array::build(out, |out: &mut [T]| {
+        Ok(smallvec![dispatch_width!(out.dtype, T => Array::build(out, |out: &mut [T]| {
             rows::take(x.data(), row, positions.data(), per_row, out);
         }))])
     }
@@ -115,7 +115,7 @@ impl CpuRules for PutRows {
     fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
         let ([x, positions], out) = (unpack(args), only(outs));
         let per_row = last(positions.shape());
-        Ok(smallvec![dispatch!(out.dtype, T => Array::build(out, |out: &mut [T]| {
+        Ok(smallvec![dispatch_width!(out.dtype, T => Array::build(out, |out: &mut [T]| {
             rows::put(x.data(), self.0, positions.data(), per_row, out);
         }))])
     }

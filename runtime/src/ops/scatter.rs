@@ -8,7 +8,7 @@ use bytemuck::Pod;
 use smallvec::smallvec;
 
 use super::gather::{gather, positions};
-use crate::array::dtype::{dispatch, dispatch_width};
+use crate::array::dtype::{dispatch, dispatch_ring, dispatch_width};
 use crate::array::{Array, Aval, DType, Shape};
 use crate::core::cpu::{CpuRules, Kernel, on_cpu};
 use crate::core::op::{GatherDimensions, Op, Outside, ScatterOp};
@@ -134,7 +134,7 @@ impl CpuRules for Scatter {
             ScatterOp::Set => dispatch_width!(out.dtype, T => update(x, out, |out: &mut [T]| {
                 strided::scatter(&layout, updates.data::<T>(), &starts, out, |out, u| *out = u);
             })),
-            ScatterOp::Add => dispatch!(out.dtype, T => add::<T>(x, &layout, updates.data(), &starts, out)),
+            ScatterOp::Add => dispatch_ring!(out.dtype, T => add::<T>(x, &layout, updates.data(), &starts, out)),
             ScatterOp::Min => dispatch!(out.dtype, T => update(x, out, |out: &mut [T]| {
                 strided::scatter(&layout, updates.data::<T>(), &starts, out, |out, u| *out = Number::minimum(*out, u));
             })),
@@ -155,7 +155,7 @@ impl CpuRules for Scatter {
         let (dtype, index) = (out.dtype, args[1].dtype);
         Some(Box::new(move |args: &[&[u8]], out: &mut [u8]| {
             let starts = starts.of(args[1], index);
-            dispatch!(dtype, T => {
+            dispatch_ring!(dtype, T => {
                 let [x, updates]: [&[T]; 2] = [args[0], args[2]].map(bytemuck::cast_slice);
                 let out: &mut [T] = bytemuck::cast_slice_mut(out);
                 threads::split(out, 1, 1, |first, piece| piece.copy_from_slice(&x[first..][..piece.len()]));

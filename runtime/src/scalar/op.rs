@@ -93,6 +93,9 @@ impl ScalarOp {
 
 /// Describes a function of one real number as a type, so that loops over it are compiled per function.
 pub trait UnaryFn {
+    /// The rough cost for one element, as [`UnaryOp::cost`].
+    const COST: usize;
+
     /// Whether [`UnaryFn::near`] is a faster way for the arguments that [`UnaryFn::is_near`] accepts.
     const HAS_NEAR: bool = false;
 
@@ -161,6 +164,8 @@ macro_rules! unary_ops {
                 pub struct $op;
 
                 impl UnaryFn for $op {
+                    const COST: usize = $cost;
+
                     #[inline(always)]
                     fn apply<T: Real>(x: T) -> T {
                         T::$name(x)

@@ -6,13 +6,13 @@ use crate::kernels::unary::integer_power;
 use crate::scalar::op::UnaryOp;
 
 /// Elements that are widened together.
-const PIECE: usize = 256;
+pub(super) const PIECE: usize = 256;
 
 /// Widens the arguments piece by piece, and calls `f` with them, the number of elements, and where they begin.
 ///
 /// # Safety
 /// Each of `args` points to `count` aligned elements.
-unsafe fn pieces<H: Half, const N: usize>(
+pub(super) unsafe fn pieces<H: Half, const N: usize>(
     args: [*const u8; N],
     count: usize,
     mut f: impl FnMut([*const u8; 3], usize, usize),

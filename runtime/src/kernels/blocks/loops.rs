@@ -172,10 +172,16 @@ impl<T: Real + Pod> Three for Fused<T> {
     }
 }
 
+/// Elements of 32 bits are those of models.
+const fn is_wide<T>() -> bool {
+    size_of::<T>() == 4
+}
+
 struct OneLoop<'a, F: One>(&'a [F::X], &'a mut [F::Out]);
 
 impl<F: One> SimdKernel for OneLoop<'_, F> {
     type Output = ();
+    const WIDEST: bool = is_wide::<F::X>();
     #[inline(always)]
     fn run(self) {
         self.1.iter_mut().zip(self.0).for_each(|(out, &x)| *out = F::of(x));
@@ -186,6 +192,7 @@ struct TwoLoop<'a, F: Two>(&'a [F::X], &'a [F::X], &'a mut [F::Out]);
 
 impl<F: Two> SimdKernel for TwoLoop<'_, F> {
     type Output = ();
+    const WIDEST: bool = is_wide::<F::X>();
     #[inline(always)]
     fn run(self) {
         let all = self.2.iter_mut().zip(self.0).zip(self.1);
@@ -197,6 +204,7 @@ struct ThreeLoop<'a, F: Three>(&'a [F::C], &'a [F::X], &'a [F::X], &'a mut [F::X
 
 impl<F: Three> SimdKernel for ThreeLoop<'_, F> {
     type Output = ();
+    const WIDEST: bool = is_wide::<F::X>();
     #[inline(always)]
     fn run(self) {
         let all = self.3.iter_mut().zip(self.0).zip(self.1).zip(self.2);
@@ -243,6 +251,7 @@ struct NumberLoop<'a, F: Two, const FIRST: bool>(F::X, &'a [F::X], &'a mut [F::O
 
 impl<F: Two, const FIRST: bool> SimdKernel for NumberLoop<'_, F, FIRST> {
     type Output = ();
+    const WIDEST: bool = is_wide::<F::X>();
     #[inline(always)]
     fn run(self) {
         let number = self.0;
@@ -255,6 +264,7 @@ struct RowLoop<'a, F: Two, const FIRST: bool>(&'a [F::X], usize, &'a [F::X], &'a
 
 impl<F: Two, const FIRST: bool> SimdKernel for RowLoop<'_, F, FIRST> {
     type Output = ();
+    const WIDEST: bool = is_wide::<F::X>();
     #[inline(always)]
     fn run(self) {
         let rows = self.3.chunks_mut(self.1).zip(self.2.chunks(self.1)).zip(self.0);
@@ -315,6 +325,7 @@ struct Expand<'a, T>(&'a [T], usize, &'a mut [T]);
 
 impl<T: Copy> SimdKernel for Expand<'_, T> {
     type Output = ();
+    const WIDEST: bool = is_wide::<T>();
     #[inline(always)]
     fn run(self) {
         if self.1 == 0 {

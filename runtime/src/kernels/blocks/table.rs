@@ -2,7 +2,7 @@
 
 use half::{bf16, f16};
 
-use super::halves::{half_compare, half_function, half_power, half_three, half_two};
+use super::halves::{PIECE, half_compare, half_function, half_power, half_three, half_two, pieces};
 use super::loops::{
     Angle, Block, Both, Chosen, Clamped, Converted, Cube, Direction, Either, Equal, Finite, Fused, Infinite,
     Larger, Left, Less, LessOrEqual, LogSum, Magnitude, Minus, Modulo, Nan, Negated, NotZero, OneOf, Over,
@@ -11,6 +11,7 @@ use super::loops::{
 };
 use crate::array::DType;
 use crate::array::DType::{BF16, Bool, F16, F32, F64, I32, I64, U8, U32};
+use crate::kernels::halves::Half;
 use crate::kernels::unary::integer_power;
 use crate::scalar::math::Real;
 use crate::scalar::op::ScalarOp;
@@ -39,7 +40,10 @@ pub(crate) fn entry(code: ScalarOp, from: DType, to: DType) -> Option<Entry> {
         }
         ScalarOp::Power(exponent) => return Some((power(from, exponent)?, exponent)),
         ScalarOp::Copy => copy(from.size()),
-        ScalarOp::Cast => cast(from, to)?,
+        ScalarOp::Cast => match half_cast(from, to) {
+            Some(entry) => return Some(entry),
+            None => cast(from, to)?,
+        },
         ScalarOp::Neg => signed(from, Sign::Negated)?,
         ScalarOp::Relu => signed(from, Sign::Positive)?,
         ScalarOp::IsFinite => signed(from, Sign::Finite)?,
@@ -61,12 +65,8 @@ pub(crate) fn entry(code: ScalarOp, from: DType, to: DType) -> Option<Entry> {
             BF16 => half_two::<bf16, LogSum<f32>>,
             _ => return None,
         },
-        ScalarOp::Eq | ScalarOp::Ne | ScalarOp::Lt | ScalarOp::Le | ScalarOp::Gt | ScalarOp::Ge => {
-            compare(code, from)
-        }
-        ScalarOp::And | ScalarOp::Or | ScalarOp::Xor | ScalarOp::ShiftLeft | ScalarOp::ShiftRight => {
-            bits(code, from)?
-        }
+        ScalarOp::Eq | ScalarOp::Ne | ScalarOp::Lt | ScalarOp::Le | ScalarOp::Gt | ScalarOp::Ge => compare(code, from),
+        ScalarOp::And | ScalarOp::Or | ScalarOp::Xor | ScalarOp::ShiftLeft | ScalarOp::ShiftRight => bits(code, from)?,
         // Booleans are bytes of 0 and 1, so their sum is "or" and their product "and".
         ScalarOp::Add | ScalarOp::Max if from == Bool => two::<Either<u8>>,
         ScalarOp::Mul | ScalarOp::Min if from == Bool => two::<Both<u8>>,
@@ -132,14 +132,28 @@ macro_rules! each_number {
 }
 
 fn signed(dtype: DType, what: Sign) -> Option<Block> {
+    if !dtype.is_float() {
+        match what {
+            Sign::Finite => return Some(filled::<1>),
+            Sign::Nan | Sign::Infinite => return Some(filled::<0>),
+            _ => {}
+        }
+    }
     Some(each_number!(dtype, T => match what {
         Sign::Negated => one::<Negated<T>> as Block,
         Sign::Magnitude => one::<Magnitude<T>>,
         Sign::Direction => one::<Direction<T>>,
         Sign::Positive => one::<Positive<T>>,
-        Sign::Finite => one::<Finite<T>>,
+        questions => return question(dtype, &questions),
+    }))
+}
+
+/// A question that only floats have two answers to.
+fn question(dtype: DType, what: &Sign) -> Option<Block> {
+    Some(crate::array::dtype::dispatch_float!(dtype, T => match what {
+        Sign::Finite => one::<Finite<T>> as Block,
         Sign::Nan => one::<Nan<T>>,
-        Sign::Infinite => one::<Infinite<T>>,
+        _ => one::<Infinite<T>>,
     }))
 }
 
@@ -171,7 +185,13 @@ fn compare(code: ScalarOp, dtype: DType) -> Block {
     match dtype {
         Bool | U8 => of!(u8),
         U32 => of!(u32),
-        I32 => of!(i32),
+        I32 => match code {
+            ScalarOp::Eq | ScalarOp::Ne => compare(code, U32),
+            ScalarOp::Lt => two::<Less<i32>>,
+            ScalarOp::Le => two::<LessOrEqual<i32>>,
+            ScalarOp::Gt => swapped::<Less<i32>>,
+            _ => swapped::<LessOrEqual<i32>>,
+        },
         I64 => of!(i64),
         F32 => of!(f32),
         F64 => of!(f64),
@@ -217,7 +237,15 @@ fn arithmetic(code: ScalarOp, dtype: DType) -> Option<Block> {
         Bool => return None,
         U8 => of!(u8),
         U32 => of!(u32),
-        I32 => of!(i32),
+        I32 => match code {
+            ScalarOp::Add | ScalarOp::Sub | ScalarOp::Mul => return arithmetic(code, U32),
+            ScalarOp::Div => two::<Over<i32>>,
+            ScalarOp::Rem => two::<Modulo<i32>>,
+            ScalarOp::Pow => two::<Raised<i32>>,
+            ScalarOp::Max => two::<Larger<i32>>,
+            ScalarOp::Min => two::<Smaller<i32>>,
+            _ => return None,
+        },
         I64 => of!(i64),
         F32 => of!(f32),
         F64 => of!(f64),
@@ -241,7 +269,11 @@ fn bits(code: ScalarOp, dtype: DType) -> Option<Block> {
     Some(match dtype {
         Bool | U8 => of!(u8),
         U32 => of!(u32),
-        I32 => of!(i32),
+        I32 => match code {
+            ScalarOp::ShiftLeft => two::<Left<i32>>,
+            ScalarOp::ShiftRight => two::<Right<i32>>,
+            _ => return bits(code, U32),
+        },
         I64 => of!(i64),
         _ => return None,
     })
@@ -250,21 +282,88 @@ fn bits(code: ScalarOp, dtype: DType) -> Option<Block> {
 fn cast(from: DType, to: DType) -> Option<Block> {
     macro_rules! to {
         ($b:ty) => {
-            each_number!(from, A => one::<Converted<A, $b>> as Block)
+            match from {
+                Bool | U8 => one::<Converted<u8, $b>> as Block,
+                U32 => one::<Converted<u32, $b>>,
+                I32 => one::<Converted<i32, $b>>,
+                I64 => one::<Converted<i64, $b>>,
+                F32 => one::<Converted<f32, $b>>,
+                F64 => one::<Converted<f64, $b>>,
+                F16 | BF16 => return None,
+            }
         };
     }
-    Some(match to {
-        Bool => each_number!(from, A => one::<NotZero<A>> as Block),
+    Some(match (from, to) {
+        (_, Bool) => each_number!(from, A => one::<NotZero<A>> as Block),
         _ if from == to => copy(to.size()),
-        U8 => to!(u8),
-        U32 => to!(u32),
-        I32 => to!(i32),
-        I64 => to!(i64),
-        F16 => to!(f16),
-        BF16 => to!(bf16),
-        F32 => to!(f32),
-        F64 => to!(f64),
+        (F64, F16) => one::<Converted<f64, f16>>,
+        (F64, BF16) => one::<Converted<f64, bf16>>,
+        (_, U8) => to!(u8),
+        (_, U32) => to!(u32),
+        (_, I32) => to!(i32),
+        (_, I64) => to!(i64),
+        (_, F32) => to!(f32),
+        (_, F64) => to!(f64),
+        (_, F16 | BF16) => return None,
     })
+}
+
+/// A cast from or to halves, but that from `f64`: by way of `f32`, which holds all halves.
+fn half_cast(from: DType, to: DType) -> Option<Entry> {
+    let at = |dtype: DType| DType::ALL.iter().position(|&other| other == dtype).map(|at| at as i32);
+    match (from, to) {
+        _ if from == to || to == Bool => None,
+        (F16, _) => Some((from_half::<f16>, at(to)?)),
+        (BF16, _) => Some((from_half::<bf16>, at(to)?)),
+        (F64, _) => None,
+        (_, F16) => Some((to_half::<f16>, at(from)?)),
+        (_, BF16) => Some((to_half::<bf16>, at(from)?)),
+        _ => None,
+    }
+}
+
+/// The cast to the dtype with this number in [`DType::ALL`].
+///
+/// # Safety
+/// As [`Block`].
+unsafe fn from_half<H: Half>(args: [*const u8; 3], out: *mut u8, count: usize, parameter: i32) {
+    let to = DType::ALL[parameter as usize];
+    let Some((cast, parameter)) = entry(ScalarOp::Cast, F32, to) else { unreachable!("there are all casts") };
+    // SAFETY: the caller vouches for all of these; a piece of `out` begins after as many elements as that of the argument.
+    unsafe {
+        pieces::<H, 1>([args[0]], count, |wide, size, first| {
+            cast(wide, out.add(first * to.size()), size, parameter);
+        });
+    }
+}
+
+/// The cast from the dtype with this number in [`DType::ALL`].
+///
+/// # Safety
+/// As [`Block`].
+unsafe fn to_half<H: Half>(args: [*const u8; 3], out: *mut u8, count: usize, parameter: i32) {
+    let from = DType::ALL[parameter as usize];
+    let Some((cast, parameter)) = entry(ScalarOp::Cast, from, F32) else { unreachable!("there are all casts") };
+    let mut wide = [0f32; PIECE];
+    // SAFETY: the caller vouches for both.
+    let out = unsafe { write::<H>(out, count) };
+    for (i, out) in out.chunks_mut(PIECE).enumerate() {
+        // SAFETY: this piece of the argument; the temporary has room for it.
+        unsafe {
+            let x = args[0].add(i * PIECE * from.size());
+            cast([x, x, x], wide.as_mut_ptr().cast(), out.len(), parameter);
+        }
+        H::narrow_slice(&wide[..out.len()], out);
+    }
+}
+
+/// Ones or zeros.
+///
+/// # Safety
+/// As [`Block`].
+unsafe fn filled<const VALUE: u8>(_args: [*const u8; 3], out: *mut u8, count: usize, _parameter: i32) {
+    // SAFETY: the caller vouches for it.
+    unsafe { write::<u8>(out, count) }.fill(VALUE);
 }
 
 fn clamp(dtype: DType) -> Option<Block> {
@@ -285,8 +384,7 @@ fn mul_add(dtype: DType) -> Option<Block> {
     Some(match dtype {
         Bool => return None,
         U8 => three::<TimesPlus<u8>>,
-        U32 => three::<TimesPlus<u32>>,
-        I32 => three::<TimesPlus<i32>>,
+        U32 | I32 => three::<TimesPlus<u32>>,
         I64 => three::<TimesPlus<i64>>,
         F32 => three::<Fused<f32>>,
         F64 => three::<Fused<f64>>,
@@ -310,8 +408,7 @@ fn power(dtype: DType, exponent: i32) -> Option<Block> {
     Some(match dtype {
         Bool => return None,
         U8 => whole_powers::<u8>,
-        U32 => whole_powers::<u32>,
-        I32 => whole_powers::<i32>,
+        U32 | I32 => whole_powers::<u32>,
         I64 => whole_powers::<i64>,
         F32 => of!(f32),
         F64 => of!(f64),
@@ -395,7 +492,7 @@ macro_rules! whole {
     )* };
 }
 
-whole! { u8 u32 i32 i64 }
+whole! { u8 u32 i64 }
 
 /// # Safety
 /// As [`Block`].

@@ -46,6 +46,7 @@ struct AxpyGemv<'a, T> {
 
 impl<T: Number> SimdKernel for AxpyGemv<'_, T> {
     type Output = ();
+    const WIDEST: bool = size_of::<T>() == 4;
 
     #[inline(always)]
     fn run(self) {
@@ -91,6 +92,7 @@ struct DotGemv<'a, T> {
 
 impl<T: Number> SimdKernel for DotGemv<'_, T> {
     type Output = ();
+    const WIDEST: bool = size_of::<T>() == 4;
 
     #[inline(always)]
     fn run(self) {

@@ -57,6 +57,7 @@ struct AddScaledRows<'a, T> {
 
 impl<T: Number> SimdKernel for AddScaledRows<'_, T> {
     type Output = ();
+    const WIDEST: bool = size_of::<T>() == 4;
 
     #[inline(always)]
     fn run(self) {

@@ -34,6 +34,7 @@ struct SmallProduct<T> {
 
 impl<T: Number> SimdKernel for SmallProduct<T> {
     type Output = ();
+    const WIDEST: bool = size_of::<T>() == 4;
 
     #[inline(always)]
     fn run(self) {
@@ -43,8 +44,9 @@ impl<T: Number> SimdKernel for SmallProduct<T> {
             self.rows::<ROWS>(i);
             i += ROWS;
         }
-        match m - i {
-            0 => {}
+        // The rows that are left together, or each by itself where that is not worth instances of its own.
+        match if Self::WIDEST { m - i } else { 0 } {
+            0 => (i..m).for_each(|i| self.rows::<1>(i)),
             1 => self.rows::<1>(i),
             2 => self.rows::<2>(i),
             _ => self.rows::<3>(i),

@@ -2,6 +2,7 @@
 
 use super::fold::{Fold, Max, Min};
 use super::runs::fold_run;
+use crate::kernels::halves::widen_all;
 use crate::kernels::threads;
 use crate::scalar::number::Number;
 
@@ -11,7 +12,7 @@ use crate::scalar::number::Number;
 /// If `x` or `out` has not the length that `shape` and `axis` say, or the axis is out of range, of size zero while
 /// there are results, or longer than an `i32` counts.
 pub fn arg_max<T: Number>(x: &[T], shape: &[usize], axis: usize, out: &mut [i32]) {
-    arg_extreme::<T, Max<T>>(x, shape, axis, out, |x, best| x > best);
+    arg_extreme::<T::Acc, Max<T::Acc>>(&widen_all(x), shape, axis, out, |x, best| x > best);
 }
 
 /// Finds where along `axis` the first minimum is; the first NaN counts as one.
@@ -19,7 +20,7 @@ pub fn arg_max<T: Number>(x: &[T], shape: &[usize], axis: usize, out: &mut [i32]
 /// # Panics
 /// As [`arg_max`].
 pub fn arg_min<T: Number>(x: &[T], shape: &[usize], axis: usize, out: &mut [i32]) {
-    arg_extreme::<T, Min<T>>(x, shape, axis, out, |x, best| x < best);
+    arg_extreme::<T::Acc, Min<T::Acc>>(&widen_all(x), shape, axis, out, |x, best| x < best);
 }
 
 /// Columns that are searched at a time, so that the best so far stay in L1.

@@ -3,6 +3,7 @@
 
 use super::fold::{Fold, LogAddExp, LogSumExp, Max, Min, Prod, Sum};
 use crate::array::memory;
+use crate::kernels::halves::{narrow_all, widen_all};
 use crate::kernels::scratch::Scratch;
 use crate::kernels::threads;
 use crate::scalar::number::Number;
@@ -21,7 +22,8 @@ pub enum Direction {
 /// # Panics
 /// If `x` or `out` has not the length that `shape` says, or the axis is out of range.
 pub fn cum_sum<T: Number>(x: &[T], shape: &[usize], axis: usize, direction: Direction, out: &mut [T]) {
-    scan::<T, Sum<T>>(x, shape, axis, direction, out);
+    let x = widen_all(x);
+    narrow_all(out, |out| scan::<T::Acc, Sum<T::Acc>>(&x, shape, axis, direction, out));
 }
 
 /// Computes cumulative products along `axis`.
@@ -29,7 +31,8 @@ pub fn cum_sum<T: Number>(x: &[T], shape: &[usize], axis: usize, direction: Dire
 /// # Panics
 /// As [`cum_sum`].
 pub fn cum_prod<T: Number>(x: &[T], shape: &[usize], axis: usize, direction: Direction, out: &mut [T]) {
-    scan::<T, Prod<T>>(x, shape, axis, direction, out);
+    let x = widen_all(x);
+    narrow_all(out, |out| scan::<T::Acc, Prod<T::Acc>>(&x, shape, axis, direction, out));
 }
 
 /// Computes cumulative maxima along `axis`, NaN from the first NaN on.
@@ -37,7 +40,8 @@ pub fn cum_prod<T: Number>(x: &[T], shape: &[usize], axis: usize, direction: Dir
 /// # Panics
 /// As [`cum_sum`].
 pub fn cum_max<T: Number>(x: &[T], shape: &[usize], axis: usize, direction: Direction, out: &mut [T]) {
-    scan::<T, Max<T>>(x, shape, axis, direction, out);
+    let x = widen_all(x);
+    narrow_all(out, |out| scan::<T::Acc, Max<T::Acc>>(&x, shape, axis, direction, out));
 }
 
 /// Computes cumulative minima along `axis`, NaN from the first NaN on.
@@ -45,7 +49,8 @@ pub fn cum_max<T: Number>(x: &[T], shape: &[usize], axis: usize, direction: Dire
 /// # Panics
 /// As [`cum_sum`].
 pub fn cum_min<T: Number>(x: &[T], shape: &[usize], axis: usize, direction: Direction, out: &mut [T]) {
-    scan::<T, Min<T>>(x, shape, axis, direction, out);
+    let x = widen_all(x);
+    narrow_all(out, |out| scan::<T::Acc, Min<T::Acc>>(&x, shape, axis, direction, out));
 }
 
 /// Computes logarithms of cumulative sums of exponentials along `axis`, without overflow.
@@ -59,7 +64,8 @@ pub fn cum_log_sum_exp<T: Number<Acc: LogAddExp>>(
     direction: Direction,
     out: &mut [T],
 ) {
-    scan::<T, LogSumExp<T>>(x, shape, axis, direction, out);
+    let x = widen_all(x);
+    narrow_all(out, |out| scan::<T::Acc, LogSumExp<T::Acc>>(&x, shape, axis, direction, out));
 }
 
 /// Elements that are accumulated from nothing before they are added to what came before.

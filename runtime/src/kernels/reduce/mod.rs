@@ -21,6 +21,7 @@ pub(crate) use runs::{BLOCK, LANES, combine_rows, fold_run};
 
 use layout::{AxisGroups, Traversal, merge_axes};
 
+use super::halves::{narrow_all, widen_all};
 use super::scratch::Scratch;
 use super::threads;
 use crate::array::memory;
@@ -31,7 +32,8 @@ use crate::scalar::number::Number;
 /// # Panics
 /// If `x` or `out` has not the length that `shape` and `axes` say, or `axes` are out of range or not distinct.
 pub fn sum<T: Number>(x: &[T], shape: &[usize], axes: &[usize], out: &mut [T]) {
-    reduce::<Sum<T>>(x, shape, axes, out);
+    let x = widen_all(x);
+    narrow_all(out, |out| reduce::<Sum<T::Acc>>(&x, shape, axes, out));
 }
 
 /// Multiplies over `axes`; the product of nothing is one.
@@ -39,7 +41,8 @@ pub fn sum<T: Number>(x: &[T], shape: &[usize], axes: &[usize], out: &mut [T]) {
 /// # Panics
 /// As [`sum`].
 pub fn prod<T: Number>(x: &[T], shape: &[usize], axes: &[usize], out: &mut [T]) {
-    reduce::<Prod<T>>(x, shape, axes, out);
+    let x = widen_all(x);
+    narrow_all(out, |out| reduce::<Prod<T::Acc>>(&x, shape, axes, out));
 }
 
 /// Takes the maximum over `axes`, NaN if there is one; that of nothing is [`Number::MAX_IDENTITY`].
@@ -47,7 +50,8 @@ pub fn prod<T: Number>(x: &[T], shape: &[usize], axes: &[usize], out: &mut [T]) 
 /// # Panics
 /// As [`sum`].
 pub fn max<T: Number>(x: &[T], shape: &[usize], axes: &[usize], out: &mut [T]) {
-    reduce::<Max<T>>(x, shape, axes, out);
+    let x = widen_all(x);
+    narrow_all(out, |out| reduce::<Max<T::Acc>>(&x, shape, axes, out));
 }
 
 /// Takes the minimum over `axes`, NaN if there is one; that of nothing is [`Number::MIN_IDENTITY`].
@@ -55,7 +59,8 @@ pub fn max<T: Number>(x: &[T], shape: &[usize], axes: &[usize], out: &mut [T]) {
 /// # Panics
 /// As [`sum`].
 pub fn min<T: Number>(x: &[T], shape: &[usize], axes: &[usize], out: &mut [T]) {
-    reduce::<Min<T>>(x, shape, axes, out);
+    let x = widen_all(x);
+    narrow_all(out, |out| reduce::<Min<T::Acc>>(&x, shape, axes, out));
 }
 
 /// Tells whether any of the booleans (0 is false) over `axes` is true, as 0 or 1; none of nothing is.

@@ -24,6 +24,8 @@ macro_rules! pieces {
 }
 for_each_unary_op!(pieces);
 
+/// The cost from which on functions are those of `std` and `libm`, computed in f64.
+const CALLED: usize = 30;
 /// Elements that are examined together for arguments outside the common range.
 const BLOCK: usize = 128;
 
@@ -35,6 +37,7 @@ struct MapUnary<'a, F, T> {
 
 impl<F: UnaryFn, T: Real> SimdKernel for MapUnary<'_, F, T> {
     type Output = ();
+    const WIDEST: bool = size_of::<T>() == 4;
 
     #[inline(always)]
     fn run(self) {
@@ -64,7 +67,9 @@ impl<F: UnaryFn, T: Real> SimdKernel for MapUnary<'_, F, T> {
 /// If the lengths differ.
 pub fn map<F: UnaryFn, T: Real>(input: &[T], out: &mut [T]) {
     assert_eq!(input.len(), out.len(), "input and output of a map differ in length");
-    simd::run(MapUnary { input, out, function: std::marker::PhantomData::<F> });
+    let map = MapUnary { input, out, function: std::marker::PhantomData::<F> };
+    // A function that is called element by element has no vectors to gain.
+    if F::COST >= CALLED { map.run() } else { simd::run(map) }
 }
 
 /// Writes a function of every element of `input` to `out`, on several threads if that is worth it.

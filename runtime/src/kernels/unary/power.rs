@@ -15,6 +15,7 @@ struct IntegerPower<'a, T> {
 
 impl<T: Real> SimdKernel for IntegerPower<'_, T> {
     type Output = ();
+    const WIDEST: bool = size_of::<T>() == 4;
 
     #[inline(always)]
     fn run(self) {

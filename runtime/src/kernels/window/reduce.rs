@@ -81,6 +81,7 @@ struct Windows<'a, T, F> {
 
 impl<T: Number, F: Fn(T, T) -> T> SimdKernel for Windows<'_, T, F> {
     type Output = ();
+    const WIDEST: bool = size_of::<T>() == 4;
 
     #[inline(always)]
     fn run(self) {
@@ -175,6 +176,7 @@ struct CombineRows<'a, T, F> {
 
 impl<T: Number, F: Fn(T, T) -> T> SimdKernel for CombineRows<'_, T, F> {
     type Output = ();
+    const WIDEST: bool = size_of::<T>() == 4;
 
     #[inline(always)]
     fn run(self) {
@@ -194,6 +196,7 @@ struct WindowsAlongLines<'a, T, F> {
 
 impl<T: Number, F: Fn(T, T) -> T> SimdKernel for WindowsAlongLines<'_, T, F> {
     type Output = ();
+    const WIDEST: bool = size_of::<T>() == 4;
 
     #[inline(always)]
     fn run(self) {

@@ -25,6 +25,7 @@ pub fn select_indices<T: Number>(
     if out.is_empty() {
         return;
     }
+    let data = widen_all(data);
     let (slice, table) = (plan.slice(), WindowTable::all(&plan));
     threads::split(out, plan.out_slice(), plan.out_slice() * plan.taps(), |first, outs| {
         for (i, out) in outs.chunks_exact_mut(plan.out_slice()).enumerate() {
@@ -39,10 +40,10 @@ pub fn select_indices<T: Number>(
             };
             match selection {
                 Selection::Max => {
-                    simd::run(VisitSelected { select, padding: T::MAX_IDENTITY, keep: |x, y| x >= y, see });
+                    simd::run(VisitSelected { select, padding: T::Acc::MAX_IDENTITY, keep: |x, y| x >= y, see });
                 }
                 Selection::Min => {
-                    simd::run(VisitSelected { select, padding: T::MIN_IDENTITY, keep: |x, y| x <= y, see });
+                    simd::run(VisitSelected { select, padding: T::Acc::MIN_IDENTITY, keep: |x, y| x <= y, see });
                 }
             }
         }
@@ -67,7 +68,7 @@ pub fn select_and_scatter_add<T: Number>(
     if grad.is_empty() {
         return;
     }
-    let out_grad = widen_all(out_grad);
+    let (data, out_grad) = (widen_all(data), widen_all(out_grad));
     narrow_all(grad, |grad| {
         grad.fill(T::Acc::ZERO);
         if out_grad.is_empty() {
@@ -85,7 +86,7 @@ pub fn select_and_scatter_add<T: Number>(
                     Selection::Max => {
                         simd::run(Scatter {
                             select,
-                            padding: T::MAX_IDENTITY,
+                            padding: T::Acc::MAX_IDENTITY,
                             keep: |x, y| x >= y,
                             out_grad,
                             grad,
@@ -94,7 +95,7 @@ pub fn select_and_scatter_add<T: Number>(
                     Selection::Min => {
                         simd::run(Scatter {
                             select,
-                            padding: T::MIN_IDENTITY,
+                            padding: T::Acc::MIN_IDENTITY,
                             keep: |x, y| x <= y,
                             out_grad,
                             grad,
@@ -189,6 +190,7 @@ impl<T: Number, K: Fn(T, T) -> bool, S: FnMut(usize, usize, &[usize], &[u32])> S
     for VisitSelected<'_, T, K, S>
 {
     type Output = ();
+    const WIDEST: bool = size_of::<T>() == 4;
 
     #[inline(always)]
     fn run(mut self) {
@@ -206,12 +208,12 @@ impl<T: Number, K: Fn(T, T) -> bool, S: FnMut(usize, usize, &[usize], &[u32])> S
 }
 
 /// Adds the gradient of each window of a slice to the element that is selected.
-struct Scatter<'a, T: Number, K> {
+struct Scatter<'a, T, K> {
     select: Select<'a, T>,
     padding: T,
     keep: K,
-    out_grad: &'a [T::Acc],
-    grad: &'a mut [T::Acc],
+    out_grad: &'a [T],
+    grad: &'a mut [T],
 }
 
 impl<T: Number, K: Fn(T, T) -> bool> Scatter<'_, T, K> {
@@ -224,7 +226,7 @@ impl<T: Number, K: Fn(T, T) -> bool> Scatter<'_, T, K> {
         for (tap, &row) in rows.iter().enumerate().filter(|(_, row)| **row != PADDING) {
             let grad = &mut grad[row * select.inner + c..][..L];
             for l in 0..L {
-                grad[l] = grad[l].add(if which[l] == tap as u32 { out_grad[l] } else { T::Acc::ZERO });
+                grad[l] = grad[l].add(if which[l] == tap as u32 { out_grad[l] } else { T::ZERO });
             }
         }
     }
@@ -232,6 +234,7 @@ impl<T: Number, K: Fn(T, T) -> bool> Scatter<'_, T, K> {
 
 impl<T: Number, K: Fn(T, T) -> bool> SimdKernel for Scatter<'_, T, K> {
     type Output = ();
+    const WIDEST: bool = size_of::<T>() == 4;
 
     #[inline(always)]
     fn run(mut self) {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use smallvec::smallvec;
 
-use crate::array::dtype::dispatch;
+use crate::array::dtype::dispatch_ring;
 use crate::array::{Array, Aval, DType, Shape};
 use crate::core::Tensor;
 use crate::core::cpu;
@@ -144,7 +144,7 @@ impl cpu::Kernel for Kernels {
         out: &mut [u8],
         epilogue: &(dyn Fn(usize, &mut [u8]) + Sync),
     ) {
-        dispatch!(self.1, T => {
+        dispatch_ring!(self.1, T => {
             let [a, b] = [args[0], args[1]].map(bytemuck::cast_slice);
             let epilogue = |first: usize, piece: &mut [T]| epilogue(first * size_of::<T>(), bytemuck::cast_slice_mut(piece));
             self.0.run::<T>(a, b, bytemuck::cast_slice_mut(out), &epilogue);
@@ -255,7 +255,7 @@ impl CpuRules for Convolution {
         let ([a, b], out) = (unpack(args), only(outs));
         Ok(smallvec![match out.dtype {
             DType::Bool => unreachable!("`infer` refuses booleans"),
-            dtype => dispatch!(dtype, T => Array::build(out, |out: &mut [T]| {
+            dtype => dispatch_ring!(dtype, T => Array::build(out, |out: &mut [T]| {
                 self.run(a.data(), b.data(), out, &|_, _| ());
             })),
         }])

@@ -9,7 +9,7 @@ mod extreme;
 use smallvec::smallvec;
 
 use super::recurrence::{opposite, pulled_back, shifted};
-use crate::array::dtype::{dispatch, dispatch_float};
+use crate::array::dtype::{dispatch, dispatch_float, dispatch_ring};
 use crate::array::{Array, Aval, DType};
 use crate::core::Tensor;
 use crate::core::cpu::{CpuRules, on_cpu};
@@ -103,9 +103,13 @@ impl CpuRules for Cumulative {
             CumulativeOp::LogSumExp => dispatch_float!(out.dtype, T => Array::build(out, |out| {
                 reduce::cum_log_sum_exp::<T>(x.data(), shape, axis, direction, out);
             })),
+            CumulativeOp::Sum => dispatch_ring!(out.dtype, T => {
+                Array::build(out, |out| reduce::cum_sum::<T>(x.data(), shape, axis, direction, out))
+            }),
+            CumulativeOp::Prod => dispatch_ring!(out.dtype, T => {
+                Array::build(out, |out| reduce::cum_prod::<T>(x.data(), shape, axis, direction, out))
+            }),
             kind => dispatch!(out.dtype, T => Array::build(out, |out| match kind {
-                CumulativeOp::Sum => reduce::cum_sum::<T>(x.data(), shape, axis, direction, out),
-                CumulativeOp::Prod => reduce::cum_prod::<T>(x.data(), shape, axis, direction, out),
                 CumulativeOp::Max => reduce::cum_max::<T>(x.data(), shape, axis, direction, out),
                 _ => reduce::cum_min::<T>(x.data(), shape, axis, direction, out),
             })),

@@ -65,6 +65,7 @@ struct EachRow<'a, F: Fold>(&'a [F::In], usize, &'a mut [F::Out]);
 
 impl<F: Fold> SimdKernel for EachRow<'_, F> {
     type Output = ();
+    const WIDEST: bool = size_of::<F::In>() == 4;
     #[inline(always)]
     fn run(self) {
         for (x, out) in self.0.chunks_exact(self.1).zip(self.2) {
@@ -97,6 +98,7 @@ struct AddRows<'a, F: Fold>(&'a [F::In], &'a mut [F::Acc]);
 
 impl<F: Fold> SimdKernel for AddRows<'_, F> {
     type Output = ();
+    const WIDEST: bool = size_of::<F::In>() == 4;
     #[inline(always)]
     fn run(self) {
         let AddRows(x, acc) = self;

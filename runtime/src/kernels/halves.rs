@@ -72,20 +72,37 @@ impl SimdKernel for Widen<'_> {
     }
 }
 
+/// Converts `bf16` or `f16` to what their sums are carried in.
+///
+/// # Panics
+/// If the lengths differ, or `T` is another type.
+pub(crate) fn widen_into<T: Number>(halves: &[T], wide: &mut [T::Acc]) {
+    if TypeId::of::<T>() == TypeId::of::<f16>() {
+        f16::widen_slice(bytemuck::cast_slice(halves), bytemuck::cast_slice_mut(wide));
+    } else {
+        bf16::widen_slice(bytemuck::cast_slice(halves), bytemuck::cast_slice_mut(wide));
+    }
+}
+
+/// Rounds sums to `bf16` or `f16`.
+///
+/// # Panics
+/// As [`widen_into`].
+pub(crate) fn narrow_into<T: Number>(wide: &[T::Acc], halves: &mut [T]) {
+    if TypeId::of::<T>() == TypeId::of::<f16>() {
+        f16::narrow_slice(bytemuck::cast_slice(wide), bytemuck::cast_slice_mut(halves));
+    } else {
+        bf16::narrow_slice(bytemuck::cast_slice(wide), bytemuck::cast_slice_mut(halves));
+    }
+}
+
 /// Returns the elements in the type that sums are carried in; converts only `bf16` and `f16`.
 pub fn widen_all<T: Number>(data: &[T]) -> Cow<'_, [T::Acc]> {
     if TypeId::of::<T>() == TypeId::of::<T::Acc>() {
         return Cow::Borrowed(bytemuck::cast_slice(data));
     }
     let mut wide = memory::zeroed(data.len());
-    threads::split(&mut wide, 1, 1, |first, piece| {
-        let data = &data[first..][..piece.len()];
-        if TypeId::of::<T>() == TypeId::of::<f16>() {
-            f16::widen_slice(bytemuck::cast_slice(data), bytemuck::cast_slice_mut(piece));
-        } else {
-            bf16::widen_slice(bytemuck::cast_slice(data), bytemuck::cast_slice_mut(piece));
-        }
-    });
+    threads::split(&mut wide, 1, 1, |first, piece| widen_into(&data[first..][..piece.len()], piece));
     Cow::Owned(wide)
 }
 
@@ -98,14 +115,7 @@ pub fn narrow_all<T: Number>(out: &mut [T], compute: impl FnOnce(&mut [T::Acc]))
     }
     let mut wide = memory::zeroed(out.len());
     compute(&mut wide);
-    threads::split(out, 1, 1, |first, piece| {
-        let wide = &wide[first..][..piece.len()];
-        if TypeId::of::<T>() == TypeId::of::<f16>() {
-            f16::narrow_slice(bytemuck::cast_slice(wide), bytemuck::cast_slice_mut(piece));
-        } else {
-            bf16::narrow_slice(bytemuck::cast_slice(wide), bytemuck::cast_slice_mut(piece));
-        }
-    });
+    threads::split(out, 1, 1, |first, piece| narrow_into(&wide[first..][..piece.len()], piece));
 }
 
 /// As [`narrow_all`]; `compute` is given what calls `epilogue(first, piece)` for pieces of `out` that are finished, and calls it

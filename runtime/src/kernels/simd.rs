@@ -58,10 +58,13 @@ pub trait SimdKernel {
     /// Describes what the computation returns.
     type Output;
 
-    /// Whether an instance for 512-bit vectors pays for the time to compile it.
+    /// Whether instances for vectors that not every machine has pay for the time to compile them.
+    const VECTORS: bool = true;
+
+    /// Whether an instance for 512-bit vectors pays as well.
     ///
-    /// Else machines that have them run the one for 256 bits: a loop over elements that are not those of models, or one that waits
-    /// for memory.
+    /// Else machines that have them run the one for 256 bits: for elements that are not those of models, or loops that wait for
+    /// memory.
     const WIDEST: bool = true;
 
     /// Performs the computation; implementations carry `#[inline(always)]`.
@@ -190,6 +193,9 @@ pub fn run<K: SimdKernel>(kernel: K) -> K::Output {
 /// Runs a kernel compiled for `level`, or for the machine's best level if that is lower; tests compare levels with it.
 #[inline]
 pub fn run_at<K: SimdKernel>(level: Level, kernel: K) -> K::Output {
+    if !K::VECTORS {
+        return kernel.run();
+    }
     match level.min(Level::best()) {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: `best` returns these levels only on a machine that has all features of both.

@@ -24,6 +24,11 @@ pub trait Number:
     /// What sums and products are carried in: `f32` for `bf16` and `f16`, the type itself for all others.
     type Acc: Number<Acc = Self::Acc>;
 
+    /// Whether it is `f32`, the type of nearly all models: loops over others are compiled for fewer instruction sets.
+    const IS_F32: bool = false;
+    /// Whether it is an integer.
+    const IS_INTEGER: bool = false;
+
     /// The neutral element of sums.
     const ZERO: Self;
     /// The neutral element of products.
@@ -68,6 +73,7 @@ macro_rules! float {
     ($($t:ty)*) => { $(
         impl sealed::Sealed for $t {}
         impl Number for $t {
+            const IS_F32: bool = size_of::<$t>() == 4;
             type Acc = $t;
             const ZERO: Self = 0.0;
             const ONE: Self = 1.0;
@@ -166,6 +172,7 @@ macro_rules! integer {
     ($($t:ty)*) => { $(
         impl sealed::Sealed for $t {}
         impl Number for $t {
+            const IS_INTEGER: bool = true;
             type Acc = $t;
             const ZERO: Self = 0;
             const ONE: Self = 1;

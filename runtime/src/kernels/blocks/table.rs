@@ -65,8 +65,12 @@ pub(crate) fn entry(code: ScalarOp, from: DType, to: DType) -> Option<Entry> {
             BF16 => half_two::<bf16, LogSum<f32>>,
             _ => return None,
         },
-        ScalarOp::Eq | ScalarOp::Ne | ScalarOp::Lt | ScalarOp::Le | ScalarOp::Gt | ScalarOp::Ge => compare(code, from),
-        ScalarOp::And | ScalarOp::Or | ScalarOp::Xor | ScalarOp::ShiftLeft | ScalarOp::ShiftRight => bits(code, from)?,
+        ScalarOp::Eq | ScalarOp::Ne | ScalarOp::Lt | ScalarOp::Le | ScalarOp::Gt | ScalarOp::Ge => {
+            compare(code, from)
+        }
+        ScalarOp::And | ScalarOp::Or | ScalarOp::Xor | ScalarOp::ShiftLeft | ScalarOp::ShiftRight => {
+            bits(code, from)?
+        }
         // Booleans are bytes of 0 and 1, so their sum is "or" and their product "and".
         ScalarOp::Add | ScalarOp::Max if from == Bool => two::<Either<u8>>,
         ScalarOp::Mul | ScalarOp::Min if from == Bool => two::<Both<u8>>,
@@ -343,7 +347,9 @@ unsafe fn from_half<H: Half>(args: [*const u8; 3], out: *mut u8, count: usize, p
 /// As [`Block`].
 unsafe fn to_half<H: Half>(args: [*const u8; 3], out: *mut u8, count: usize, parameter: i32) {
     let from = DType::ALL[parameter as usize];
-    let Some((cast, parameter)) = entry(ScalarOp::Cast, from, F32) else { unreachable!("there are all casts") };
+    let Some((cast, parameter)) = entry(ScalarOp::Cast, from, F32) else {
+        unreachable!("there are all casts")
+    };
     let mut wide = [0f32; PIECE];
     // SAFETY: the caller vouches for both.
     let out = unsafe { write::<H>(out, count) };

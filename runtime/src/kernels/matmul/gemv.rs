@@ -46,7 +46,7 @@ struct AxpyGemv<'a, T> {
 
 impl<T: Number> SimdKernel for AxpyGemv<'_, T> {
     type Output = ();
-    const WIDEST: bool = size_of::<T>() == 4;
+    const WIDEST: bool = T::IS_F32;
 
     #[inline(always)]
     fn run(self) {
@@ -92,7 +92,7 @@ struct DotGemv<'a, T> {
 
 impl<T: Number> SimdKernel for DotGemv<'_, T> {
     type Output = ();
-    const WIDEST: bool = size_of::<T>() == 4;
+    const WIDEST: bool = T::IS_F32;
 
     #[inline(always)]
     fn run(self) {

@@ -57,7 +57,7 @@ struct AddScaledRows<'a, T> {
 
 impl<T: Number> SimdKernel for AddScaledRows<'_, T> {
     type Output = ();
-    const WIDEST: bool = size_of::<T>() == 4;
+    const WIDEST: bool = T::IS_F32;
 
     #[inline(always)]
     fn run(self) {

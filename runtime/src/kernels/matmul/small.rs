@@ -34,7 +34,7 @@ struct SmallProduct<T> {
 
 impl<T: Number> SimdKernel for SmallProduct<T> {
     type Output = ();
-    const WIDEST: bool = size_of::<T>() == 4;
+    const WIDEST: bool = T::IS_F32;
 
     #[inline(always)]
     fn run(self) {

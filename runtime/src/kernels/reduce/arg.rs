@@ -26,7 +26,7 @@ pub fn arg_min<T: Number>(x: &[T], shape: &[usize], axis: usize, out: &mut [i32]
 /// Columns that are searched at a time, so that the best so far stay in L1.
 const TILE: usize = 1024;
 
-fn arg_extreme<T: Number, F: Fold<In = T, Acc = T::Acc, Out = T>>(
+fn arg_extreme<T: Number, F: Fold<T = T>>(
     x: &[T],
     shape: &[usize],
     axis: usize,
@@ -49,7 +49,7 @@ fn arg_extreme<T: Number, F: Fold<In = T, Acc = T::Acc, Out = T>>(
     if inner == 1 {
         return threads::split(out, 1, 2 * n, |first, out| {
             for (row, out) in x[first * n..].chunks_exact(n).zip(out) {
-                let best = F::finish(fold_run::<F>(row));
+                let best = fold_run::<F>(row);
                 let position = if best.is_nan() {
                     row.iter().position(|x| x.is_nan())
                 } else {

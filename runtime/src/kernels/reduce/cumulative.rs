@@ -23,7 +23,7 @@ pub enum Direction {
 /// If `x` or `out` has not the length that `shape` says, or the axis is out of range.
 pub fn cum_sum<T: Number>(x: &[T], shape: &[usize], axis: usize, direction: Direction, out: &mut [T]) {
     let x = widen_all(x);
-    narrow_all(out, |out| scan::<T::Acc, Sum<T::Acc>>(&x, shape, axis, direction, out));
+    narrow_all(out, |out| scan::<Sum<T::Acc>>(&x, shape, axis, direction, out));
 }
 
 /// Computes cumulative products along `axis`.
@@ -32,7 +32,7 @@ pub fn cum_sum<T: Number>(x: &[T], shape: &[usize], axis: usize, direction: Dire
 /// As [`cum_sum`].
 pub fn cum_prod<T: Number>(x: &[T], shape: &[usize], axis: usize, direction: Direction, out: &mut [T]) {
     let x = widen_all(x);
-    narrow_all(out, |out| scan::<T::Acc, Prod<T::Acc>>(&x, shape, axis, direction, out));
+    narrow_all(out, |out| scan::<Prod<T::Acc>>(&x, shape, axis, direction, out));
 }
 
 /// Computes cumulative maxima along `axis`, NaN from the first NaN on.
@@ -41,7 +41,7 @@ pub fn cum_prod<T: Number>(x: &[T], shape: &[usize], axis: usize, direction: Dir
 /// As [`cum_sum`].
 pub fn cum_max<T: Number>(x: &[T], shape: &[usize], axis: usize, direction: Direction, out: &mut [T]) {
     let x = widen_all(x);
-    narrow_all(out, |out| scan::<T::Acc, Max<T::Acc>>(&x, shape, axis, direction, out));
+    narrow_all(out, |out| scan::<Max<T::Acc>>(&x, shape, axis, direction, out));
 }
 
 /// Computes cumulative minima along `axis`, NaN from the first NaN on.
@@ -50,7 +50,7 @@ pub fn cum_max<T: Number>(x: &[T], shape: &[usize], axis: usize, direction: Dire
 /// As [`cum_sum`].
 pub fn cum_min<T: Number>(x: &[T], shape: &[usize], axis: usize, direction: Direction, out: &mut [T]) {
     let x = widen_all(x);
-    narrow_all(out, |out| scan::<T::Acc, Min<T::Acc>>(&x, shape, axis, direction, out));
+    narrow_all(out, |out| scan::<Min<T::Acc>>(&x, shape, axis, direction, out));
 }
 
 /// Computes logarithms of cumulative sums of exponentials along `axis`, without overflow.
@@ -65,7 +65,7 @@ pub fn cum_log_sum_exp<T: Number<Acc: LogAddExp>>(
     out: &mut [T],
 ) {
     let x = widen_all(x);
-    narrow_all(out, |out| scan::<T::Acc, LogSumExp<T::Acc>>(&x, shape, axis, direction, out));
+    narrow_all(out, |out| scan::<LogSumExp<T::Acc>>(&x, shape, axis, direction, out));
 }
 
 /// Elements that are accumulated from nothing before they are added to what came before.
@@ -73,13 +73,7 @@ pub fn cum_log_sum_exp<T: Number<Acc: LogAddExp>>(
 /// The error of a sum of n elements then grows with `n / BLOCK + BLOCK` instead of n.
 const BLOCK: usize = 128;
 
-fn scan<T: Number, F: Fold<In = T, Acc = T::Acc, Out = T>>(
-    x: &[T],
-    shape: &[usize],
-    axis: usize,
-    direction: Direction,
-    out: &mut [T],
-) {
+fn scan<F: Fold>(x: &[F::T], shape: &[usize], axis: usize, direction: Direction, out: &mut [F::T]) {
     let n = shape[axis];
     let inner: usize = shape[axis + 1..].iter().product();
     assert_eq!(x.len(), shape.iter().product::<usize>(), "array and shape differ in size");
@@ -117,7 +111,7 @@ fn scan<T: Number, F: Fold<In = T, Acc = T::Acc, Out = T>>(
                 for (((before, block), &x), out) in columns.iter_mut().zip(&x[row.clone()]).zip(&mut out[row])
                 {
                     *block = F::combine(*block, F::lift(x));
-                    *out = F::finish(F::combine(*before, *block));
+                    *out = F::combine(*before, *block);
                 }
             }
         }
@@ -125,17 +119,17 @@ fn scan<T: Number, F: Fold<In = T, Acc = T::Acc, Out = T>>(
 }
 
 /// Scans a contiguous run that comes in blocks.
-fn scan_run<'a, F: Fold<In: 'a, Out: 'a>>(
-    x: impl Iterator<Item = &'a [F::In]>,
-    out: impl Iterator<Item = &'a mut [F::Out]>,
+fn scan_run<'a, F: Fold>(
+    x: impl Iterator<Item = &'a [F::T]>,
+    out: impl Iterator<Item = &'a mut [F::T]>,
     reverse: bool,
 ) {
     let mut before = F::IDENTITY;
     for (x, out) in x.zip(out) {
         let mut block = F::IDENTITY;
-        let mut step = |x: F::In| {
+        let mut step = |x: F::T| {
             block = F::combine(block, F::lift(x));
-            F::finish(F::combine(before, block))
+            F::combine(before, block)
         };
         if reverse {
             out.iter_mut().zip(x).rev().for_each(|(out, &x)| *out = step(x));

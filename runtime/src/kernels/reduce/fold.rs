@@ -4,16 +4,18 @@ use std::marker::PhantomData;
 
 use crate::scalar::number::Number;
 
-/// A monoid, with what is done to an element before and to the result after.
+/// A monoid, with what a single element counts as.
 pub(crate) trait Fold {
-    type In: Copy + Sync;
-    type Acc: Copy + Send + Sync + 'static;
-    type Out: Copy + Send;
+    /// What is folded; `bf16` and `f16` are widened to `f32` before.
+    type T: Copy + Send + Sync + 'static;
 
-    const IDENTITY: Self::Acc;
-    fn lift(x: Self::In) -> Self::Acc;
-    fn combine(a: Self::Acc, b: Self::Acc) -> Self::Acc;
-    fn finish(acc: Self::Acc) -> Self::Out;
+    const IDENTITY: Self::T;
+    /// What a single element counts as.
+    #[inline(always)]
+    fn lift(x: Self::T) -> Self::T {
+        x
+    }
+    fn combine(a: Self::T, b: Self::T) -> Self::T;
 }
 
 macro_rules! number_fold {
@@ -22,22 +24,12 @@ macro_rules! number_fold {
         pub(crate) struct $name<T>(PhantomData<T>);
 
         impl<T: Number> Fold for $name<T> {
-            type In = T;
-            type Acc = T::Acc;
-            type Out = T;
+            type T = T;
 
-            const IDENTITY: T::Acc = T::Acc::$identity;
+            const IDENTITY: T = T::$identity;
             #[inline(always)]
-            fn lift(x: T) -> T::Acc {
-                x.widen()
-            }
-            #[inline(always)]
-            fn combine(a: T::Acc, b: T::Acc) -> T::Acc {
+            fn combine(a: T, b: T) -> T {
                 a.$combine(b)
-            }
-            #[inline(always)]
-            fn finish(acc: T::Acc) -> T {
-                T::narrow(acc)
             }
         }
     };
@@ -66,9 +58,7 @@ macro_rules! bool_fold {
         pub(crate) struct $name;
 
         impl Fold for $name {
-            type In = u8;
-            type Acc = u8;
-            type Out = u8;
+            type T = u8;
 
             const IDENTITY: u8 = $identity;
             #[inline(always)]
@@ -78,10 +68,6 @@ macro_rules! bool_fold {
             #[inline(always)]
             fn combine(a: u8, b: u8) -> u8 {
                 a $combine b
-            }
-            #[inline(always)]
-            fn finish(acc: u8) -> u8 {
-                acc
             }
         }
     };
@@ -106,11 +92,11 @@ macro_rules! log_add_exp {
     ($($t:ty)*) => { $(
         impl LogAddExp for $t {
             fn log_add_exp(self, other: Self) -> Self {
-                let max = Number::maximum(self, other);
-                if !max.is_finite() {
-                    return max;
+                let larger = Number::maximum(self, other);
+                if !larger.is_finite() {
+                    return larger;
                 }
-                max + (-(self - other).abs()).exp().ln_1p()
+                larger + (-(self - other).abs()).exp().ln_1p()
             }
         }
     )* };
@@ -120,22 +106,12 @@ log_add_exp!(f32 f64);
 /// The logarithm of the sum of exponentials.
 pub(crate) struct LogSumExp<T>(PhantomData<T>);
 
-impl<T: Number<Acc: LogAddExp>> Fold for LogSumExp<T> {
-    type In = T;
-    type Acc = T::Acc;
-    type Out = T;
+impl<T: LogAddExp> Fold for LogSumExp<T> {
+    type T = T;
 
-    const IDENTITY: T::Acc = T::Acc::MAX_IDENTITY;
+    const IDENTITY: T = T::MAX_IDENTITY;
     #[inline]
-    fn lift(x: T) -> T::Acc {
-        x.widen()
-    }
-    #[inline]
-    fn combine(a: T::Acc, b: T::Acc) -> T::Acc {
+    fn combine(a: T, b: T) -> T {
         a.log_add_exp(b)
-    }
-    #[inline]
-    fn finish(acc: T::Acc) -> T {
-        T::narrow(acc)
     }
 }

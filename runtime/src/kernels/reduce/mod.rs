@@ -88,13 +88,13 @@ const PIECE_BITS: u32 = 15;
 /// The most pieces that a reduction is cut into.
 const MAX_PIECES: usize = 64;
 
-fn reduce<F: Fold>(x: &[F::In], shape: &[usize], axes: &[usize], out: &mut [F::Out]) {
+fn reduce<F: Fold>(x: &[F::T], shape: &[usize], axes: &[usize], out: &mut [F::T]) {
     let groups = merge_axes(shape, axes);
     let results: usize = groups.iter().filter(|g| !g.reduced).map(|g| g.size).product();
     assert_eq!(x.len(), shape.iter().product::<usize>(), "array and shape differ in size");
     assert_eq!(out.len(), results, "results and shape differ in size");
     if x.is_empty() {
-        return out.fill(F::finish(F::IDENTITY));
+        return out.fill(F::IDENTITY);
     }
     // A reduction along the outermost axis to few results is cut into pieces, whose results are combined pairwise at the end.
     let pieces = match groups.first() {
@@ -104,7 +104,7 @@ fn reduce<F: Fold>(x: &[F::In], shape: &[usize], axes: &[usize], out: &mut [F::O
         _ => 1,
     };
     if pieces < 2 {
-        return fold_axes::<F, _>(x, groups, out, F::finish);
+        return fold_axes::<F>(x, groups, out);
     }
     let rows = groups[0].size.div_ceil(pieces);
     let row = x.len() / groups[0].size;
@@ -117,21 +117,16 @@ fn reduce<F: Fold>(x: &[F::In], shape: &[usize], axes: &[usize], out: &mut [F::O
             let end = (begin + rows).min(groups[0].size);
             let mut groups = groups.clone();
             groups[0].size = end - begin;
-            fold_axes::<F, _>(&x[begin * row..end * row], groups, partial, |acc| acc);
+            fold_axes::<F>(&x[begin * row..end * row], groups, partial);
         }
     });
     for (at, out) in out.iter_mut().enumerate() {
-        *out = F::finish(runs::pairwise(0, pieces, 1, &|i| partial[i * results + at], &F::combine));
+        *out = runs::pairwise(0, pieces, 1, &|i| partial[i * results + at], &F::combine);
     }
 }
 
 /// Folds the reduced groups of a non-empty array; each of `out` is made in one go.
-fn fold_axes<F: Fold, O: Send>(
-    x: &[F::In],
-    groups: AxisGroups,
-    out: &mut [O],
-    finish: impl Fn(F::Acc) -> O + Sync + Send,
-) {
+fn fold_axes<F: Fold>(x: &[F::T], groups: AxisGroups, out: &mut [F::T]) {
     let mut traversal = Traversal::new(&groups);
     let work = x.len() / out.len();
     let width = traversal.run;
@@ -141,7 +136,7 @@ fn fold_axes<F: Fold, O: Send>(
         if runs == 1 {
             return threads::split(out, 1, work, |first, out| {
                 for (run, out) in x[first * width..].chunks_exact(width).zip(out) {
-                    *out = finish(runs::fold_run::<F>(run));
+                    *out = runs::fold_run::<F>(run);
                 }
             });
         }
@@ -149,7 +144,7 @@ fn fold_axes<F: Fold, O: Send>(
             for (i, out) in out.iter_mut().enumerate() {
                 let base = traversal.kept.offset(first + i);
                 let run = |i| runs::fold_run::<F>(&x[base + traversal.reduced.offset(i)..][..width]);
-                *out = finish(runs::pairwise(0, runs, 8, &run, &F::combine));
+                *out = runs::pairwise(0, runs, 8, &run, &F::combine);
             }
         });
     }
@@ -164,30 +159,30 @@ fn fold_axes<F: Fold, O: Send>(
                     let x = &x[base + traversal.reduced.offset(i)..][..rows * width];
                     runs::fold_narrow_rows::<F>(x, width)
                 };
-                let combine = |mut acc: [F::Acc; runs::NARROW], other: [F::Acc; runs::NARROW]| {
+                let combine = |mut acc: [F::T; runs::NARROW], other: [F::T; runs::NARROW]| {
                     runs::combine_rows::<F>(&mut acc, &other);
                     acc
                 };
                 let acc = runs::pairwise(0, slabs, 1, &slab, &combine);
-                for (out, acc) in out.iter_mut().zip(acc) {
-                    *out = finish(acc);
-                }
+                out.copy_from_slice(&acc[..width]);
             }
         });
     }
     let rows = traversal.reduced.count();
     // A piece of the output may begin and end inside of a row: tiles end at rows and at the piece.
     threads::split(out, 1, work, |first, out| {
-        let mut acc = [F::IDENTITY; TILE];
         let mut done = 0;
         while done < out.len() {
             let column = (first + done) % width;
             let tile = TILE.min(width - column).min(out.len() - done);
             let base = traversal.kept.offset((first + done) / width) + column;
-            runs::fold_rows::<F>(x, 0, rows, &|i| base + traversal.reduced.offset(i), &mut acc[..tile]);
-            for (out, &acc) in out[done..done + tile].iter_mut().zip(&acc) {
-                *out = finish(acc);
-            }
+            runs::fold_rows::<F>(
+                x,
+                0,
+                rows,
+                &|i| base + traversal.reduced.offset(i),
+                &mut out[done..done + tile],
+            );
             done += tile;
         }
     });

@@ -23,8 +23,8 @@ pub(super) fn pairwise<V>(
     first: usize,
     last: usize,
     stretch: usize,
-    leaf: &impl Fn(usize) -> V,
-    combine: &impl Fn(V, V) -> V,
+    leaf: &dyn Fn(usize) -> V,
+    combine: &dyn Fn(V, V) -> V,
 ) -> V {
     if last - first <= stretch {
         let start = leaf(first);
@@ -36,7 +36,7 @@ pub(super) fn pairwise<V>(
 
 /// Folds a contiguous run into one value.
 #[inline(always)]
-pub(crate) fn fold_run<F: Fold>(run: &[F::In]) -> F::Acc {
+pub(crate) fn fold_run<F: Fold>(run: &[F::T]) -> F::T {
     if run.len() < LANES {
         return run.iter().fold(F::IDENTITY, |acc, &x| F::combine(acc, F::lift(x)));
     }
@@ -49,7 +49,7 @@ pub(crate) fn fold_run<F: Fold>(run: &[F::In]) -> F::Acc {
 }
 
 #[inline(always)]
-fn fold_block<F: Fold>(block: &[F::In]) -> F::Acc {
+fn fold_block<F: Fold>(block: &[F::T]) -> F::T {
     let (chunks, rest) = block.as_chunks::<LANES>();
     let mut lanes = [F::IDENTITY; LANES];
     for chunk in chunks {
@@ -72,11 +72,11 @@ fn fold_block<F: Fold>(block: &[F::In]) -> F::Acc {
 
 /// Folds the rows that start at `start(first), …, start(last - 1)` element by element into `acc`.
 pub(super) fn fold_rows<F: Fold>(
-    x: &[F::In],
+    x: &[F::T],
     first: usize,
     last: usize,
-    start: &impl Fn(usize) -> usize,
-    acc: &mut [F::Acc],
+    start: &dyn Fn(usize) -> usize,
+    acc: &mut [F::T],
 ) {
     let width = acc.len();
     let row = |i: usize| &x[start(i)..][..width];
@@ -112,7 +112,7 @@ pub(super) fn fold_rows<F: Fold>(
 }
 
 /// Combines `other` into `acc` element by element.
-pub(crate) fn combine_rows<F: Fold>(acc: &mut [F::Acc], other: &[F::Acc]) {
+pub(crate) fn combine_rows<F: Fold>(acc: &mut [F::T], other: &[F::T]) {
     for (acc, &other) in acc.iter_mut().zip(other) {
         *acc = F::combine(*acc, other);
     }
@@ -121,7 +121,7 @@ pub(crate) fn combine_rows<F: Fold>(acc: &mut [F::Acc], other: &[F::Acc]) {
 /// Folds adjacent rows of `width < NARROW` elements into the first `width` of the result.
 ///
 /// As many rows as give a decent vector length are taken for one wide row, which is folded together at the end.
-pub(super) fn fold_narrow_rows<F: Fold>(x: &[F::In], width: usize) -> [F::Acc; NARROW] {
+pub(super) fn fold_narrow_rows<F: Fold>(x: &[F::T], width: usize) -> [F::T; NARROW] {
     let wide = WIDE / width * width;
     let wide_rows = x.len() / wide;
     let mut acc = [F::IDENTITY; NARROW];

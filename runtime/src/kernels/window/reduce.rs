@@ -81,7 +81,8 @@ struct Windows<'a, T, F> {
 
 impl<T: Number, F: Fn(T, T) -> T> SimdKernel for Windows<'_, T, F> {
     type Output = ();
-    const WIDEST: bool = size_of::<T>() == 4;
+    const VECTORS: bool = !T::IS_INTEGER;
+    const WIDEST: bool = T::IS_F32;
 
     #[inline(always)]
     fn run(self) {
@@ -176,7 +177,8 @@ struct CombineRows<'a, T, F> {
 
 impl<T: Number, F: Fn(T, T) -> T> SimdKernel for CombineRows<'_, T, F> {
     type Output = ();
-    const WIDEST: bool = size_of::<T>() == 4;
+    const VECTORS: bool = !T::IS_INTEGER;
+    const WIDEST: bool = T::IS_F32;
 
     #[inline(always)]
     fn run(self) {
@@ -196,7 +198,8 @@ struct WindowsAlongLines<'a, T, F> {
 
 impl<T: Number, F: Fn(T, T) -> T> SimdKernel for WindowsAlongLines<'_, T, F> {
     type Output = ();
-    const WIDEST: bool = size_of::<T>() == 4;
+    const VECTORS: bool = !T::IS_INTEGER;
+    const WIDEST: bool = T::IS_F32;
 
     #[inline(always)]
     fn run(self) {

@@ -40,10 +40,20 @@ pub fn select_indices<T: Number>(
             };
             match selection {
                 Selection::Max => {
-                    simd::run(VisitSelected { select, padding: T::Acc::MAX_IDENTITY, keep: |x, y| x >= y, see });
+                    simd::run(VisitSelected {
+                        select,
+                        padding: T::Acc::MAX_IDENTITY,
+                        keep: |x, y| x >= y,
+                        see,
+                    });
                 }
                 Selection::Min => {
-                    simd::run(VisitSelected { select, padding: T::Acc::MIN_IDENTITY, keep: |x, y| x <= y, see });
+                    simd::run(VisitSelected {
+                        select,
+                        padding: T::Acc::MIN_IDENTITY,
+                        keep: |x, y| x <= y,
+                        see,
+                    });
                 }
             }
         }
@@ -190,7 +200,8 @@ impl<T: Number, K: Fn(T, T) -> bool, S: FnMut(usize, usize, &[usize], &[u32])> S
     for VisitSelected<'_, T, K, S>
 {
     type Output = ();
-    const WIDEST: bool = size_of::<T>() == 4;
+    const VECTORS: bool = !T::IS_INTEGER;
+    const WIDEST: bool = T::IS_F32;
 
     #[inline(always)]
     fn run(mut self) {
@@ -234,7 +245,8 @@ impl<T: Number, K: Fn(T, T) -> bool> Scatter<'_, T, K> {
 
 impl<T: Number, K: Fn(T, T) -> bool> SimdKernel for Scatter<'_, T, K> {
     type Output = ();
-    const WIDEST: bool = size_of::<T>() == 4;
+    const VECTORS: bool = !T::IS_INTEGER;
+    const WIDEST: bool = T::IS_F32;
 
     #[inline(always)]
     fn run(mut self) {

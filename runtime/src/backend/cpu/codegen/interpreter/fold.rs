@@ -1,10 +1,13 @@
 //! Folding rows of a tile, in the order in which the reduction kernels fold them.
 
 use crate::array::DType;
-use crate::array::dtype::dispatch;
+use crate::array::dtype::{dispatch, dispatch_ring};
 use crate::kernels::blocks::{read, write};
+use crate::kernels::halves::{narrow_into, widen_into};
 use crate::kernels::reduce::{Fold, Max, Min, Prod, Sum, combine_rows, fold_run};
+use crate::kernels::scratch::Scratch;
 use crate::kernels::simd::{SimdKernel, wide};
+use crate::scalar::number::Number;
 use crate::scalar::reduce::ReduceOp;
 
 /// Folds each of `rows` rows of `cols` elements to one.
@@ -30,12 +33,12 @@ pub(crate) struct FoldColumns {
 
 macro_rules! by_folding {
     ($folding:expr, $dtype:expr, $make:ident) => {
-        dispatch!($dtype, T => match $folding {
-            ReduceOp::Sum => $make::<Sum<T>>(),
-            ReduceOp::Prod => $make::<Prod<T>>(),
-            ReduceOp::Max => $make::<Max<T>>(),
-            ReduceOp::Min => $make::<Min<T>>(),
-        })
+        match $folding {
+            ReduceOp::Sum => dispatch_ring!($dtype, T => $make::<T, Sum<<T as Number>::Acc>>()),
+            ReduceOp::Prod => dispatch_ring!($dtype, T => $make::<T, Prod<<T as Number>::Acc>>()),
+            ReduceOp::Max => dispatch!($dtype, T => $make::<T, Max<<T as Number>::Acc>>()),
+            ReduceOp::Min => dispatch!($dtype, T => $make::<T, Min<<T as Number>::Acc>>()),
+        }
     };
 }
 
@@ -47,58 +50,55 @@ pub(crate) fn fold_columns(folding: ReduceOp, dtype: DType) -> FoldColumns {
     by_folding!(folding, dtype, columns)
 }
 
-fn rows<F: Fold<In: bytemuck::Pod, Out: bytemuck::Pod>>() -> FoldRows {
-    each_row::<F>
+/// The loops of a folding for a type that carries its own sums, and those around them for `bf16` and `f16`.
+fn rows<T: Number, F: Fold<T = T::Acc>>() -> FoldRows {
+    if size_of::<T>() == 2 { each_widened_row::<T, F> } else { each_row::<F> }
 }
 
-fn columns<F: Fold<In: bytemuck::Pod, Acc: bytemuck::Pod, Out: bytemuck::Pod>>() -> FoldColumns {
+fn columns<T: Number, F: Fold<T = T::Acc>>() -> FoldColumns {
+    let is_half = size_of::<T>() == 2;
     FoldColumns {
-        width: size_of::<F::Acc>(),
+        width: size_of::<F::T>(),
         clear: clear::<F>,
-        add: add::<F>,
+        add: if is_half { add_widened::<T, F> } else { add::<F> },
         merge: merge::<F>,
-        finish: finish::<F>,
+        finish: if is_half { narrow::<T> } else { finish::<F> },
     }
 }
 
-struct EachRow<'a, F: Fold>(&'a [F::In], usize, &'a mut [F::Out]);
+struct EachRow<'a, F: Fold>(&'a [F::T], usize, &'a mut [F::T]);
 
 impl<F: Fold> SimdKernel for EachRow<'_, F> {
     type Output = ();
-    const WIDEST: bool = size_of::<F::In>() == 4;
+    const WIDEST: bool = size_of::<F::T>() == 4;
     #[inline(always)]
     fn run(self) {
         for (x, out) in self.0.chunks_exact(self.1).zip(self.2) {
-            *out = F::finish(fold_run::<F>(x));
+            *out = fold_run::<F>(x);
         }
     }
 }
 
 /// # Safety
 /// As [`FoldRows`].
-unsafe fn each_row<F: Fold<In: bytemuck::Pod, Out: bytemuck::Pod>>(
-    x: *const u8,
-    rows: usize,
-    cols: usize,
-    out: *mut u8,
-) {
+unsafe fn each_row<F: Fold<T: bytemuck::Pod>>(x: *const u8, rows: usize, cols: usize, out: *mut u8) {
     // SAFETY: the caller vouches for both.
-    let (x, out) = unsafe { (read::<F::In>(x, rows * cols), write::<F::Out>(out, rows)) };
+    let (x, out) = unsafe { (read::<F::T>(x, rows * cols), write::<F::T>(out, rows)) };
     wide(EachRow::<F>(x, cols, out));
 }
 
 /// # Safety
 /// `acc` points to `cols` accumulators.
-unsafe fn clear<F: Fold<Acc: bytemuck::Pod>>(acc: *mut u8, cols: usize) {
+unsafe fn clear<F: Fold<T: bytemuck::Pod>>(acc: *mut u8, cols: usize) {
     // SAFETY: the caller vouches for it.
-    unsafe { write::<F::Acc>(acc, cols) }.fill(F::IDENTITY);
+    unsafe { write::<F::T>(acc, cols) }.fill(F::IDENTITY);
 }
 
-struct AddRows<'a, F: Fold>(&'a [F::In], &'a mut [F::Acc]);
+struct AddRows<'a, F: Fold>(&'a [F::T], &'a mut [F::T]);
 
 impl<F: Fold> SimdKernel for AddRows<'_, F> {
     type Output = ();
-    const WIDEST: bool = size_of::<F::In>() == 4;
+    const WIDEST: bool = size_of::<F::T>() == 4;
     #[inline(always)]
     fn run(self) {
         let AddRows(x, acc) = self;
@@ -128,29 +128,68 @@ impl<F: Fold> SimdKernel for AddRows<'_, F> {
 
 /// # Safety
 /// `x` points to as many elements, `acc` to `cols` accumulators.
-unsafe fn add<F: Fold<In: bytemuck::Pod, Acc: bytemuck::Pod>>(
-    x: *const u8,
-    rows: usize,
-    cols: usize,
-    acc: *mut u8,
-) {
+unsafe fn add<F: Fold<T: bytemuck::Pod>>(x: *const u8, rows: usize, cols: usize, acc: *mut u8) {
     // SAFETY: the caller vouches for both.
-    let (x, acc) = unsafe { (read::<F::In>(x, rows * cols), write::<F::Acc>(acc, cols)) };
+    let (x, acc) = unsafe { (read::<F::T>(x, rows * cols), write::<F::T>(acc, cols)) };
     wide(AddRows::<F>(x, acc));
 }
 
 /// # Safety
 /// Both point to `cols` accumulators.
-unsafe fn merge<F: Fold<Acc: bytemuck::Pod>>(other: *const u8, cols: usize, acc: *mut u8) {
+unsafe fn merge<F: Fold<T: bytemuck::Pod>>(other: *const u8, cols: usize, acc: *mut u8) {
     // SAFETY: the caller vouches for both.
-    let (other, acc) = unsafe { (read::<F::Acc>(other, cols), write::<F::Acc>(acc, cols)) };
+    let (other, acc) = unsafe { (read::<F::T>(other, cols), write::<F::T>(acc, cols)) };
     combine_rows::<F>(acc, other);
 }
 
 /// # Safety
 /// `acc` points to `cols` accumulators, `out` to as many results.
-unsafe fn finish<F: Fold<Acc: bytemuck::Pod, Out: bytemuck::Pod>>(acc: *const u8, cols: usize, out: *mut u8) {
+unsafe fn finish<F: Fold<T: bytemuck::Pod>>(acc: *const u8, cols: usize, out: *mut u8) {
     // SAFETY: the caller vouches for both.
-    let (acc, out) = unsafe { (read::<F::Acc>(acc, cols), write::<F::Out>(out, cols)) };
-    out.iter_mut().zip(acc).for_each(|(out, &acc)| *out = F::finish(acc));
+    let (acc, out) = unsafe { (read::<F::T>(acc, cols), write::<F::T>(out, cols)) };
+    out.copy_from_slice(acc);
+}
+
+/// As [`each_row`], of halves.
+///
+/// # Safety
+/// As [`FoldRows`].
+unsafe fn each_widened_row<T: Number, F: Fold<T = T::Acc>>(
+    x: *const u8,
+    rows: usize,
+    cols: usize,
+    out: *mut u8,
+) {
+    let (mut wide, mut folded) = (Scratch::empty(), Scratch::empty());
+    wide.resize(rows * cols, T::Acc::ZERO);
+    folded.resize(rows, T::Acc::ZERO);
+    // SAFETY: the caller vouches for both; the temporaries have room for all.
+    unsafe {
+        widen_into(read::<T>(x, rows * cols), &mut wide);
+        each_row::<F>(wide.as_ptr().cast(), rows, cols, folded.as_mut_ptr().cast());
+        narrow_into(&folded, write::<T>(out, rows));
+    }
+}
+
+/// As [`add`], of halves.
+///
+/// # Safety
+/// As [`add`].
+unsafe fn add_widened<T: Number, F: Fold<T = T::Acc>>(x: *const u8, rows: usize, cols: usize, acc: *mut u8) {
+    let mut wide = Scratch::empty();
+    wide.resize(rows * cols, T::Acc::ZERO);
+    // SAFETY: as above.
+    unsafe {
+        widen_into(read::<T>(x, rows * cols), &mut wide);
+        add::<F>(wide.as_ptr().cast(), rows, cols, acc);
+    }
+}
+
+/// As [`finish`], of halves.
+///
+/// # Safety
+/// As [`finish`].
+unsafe fn narrow<T: Number>(acc: *const u8, cols: usize, out: *mut u8) {
+    // SAFETY: the caller vouches for both.
+    unsafe { narrow_into(read::<T::Acc>(acc, cols), write::<T>(out, cols)) };
 }

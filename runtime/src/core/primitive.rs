@@ -85,14 +85,7 @@ pub trait Primitive: DynPrimitive + Debug + Send + Sync + 'static {
 
     /// Forward pass and pullback at once; overridden where a primitive is not "bind, then `vjp`".
     fn vjp_fwd(&self, args: Args, needs_grad: &[bool]) -> Result<(Outs, Pullback)> {
-        let mask = self.residuals(needs_grad);
-        let args_kept = args.iter().enumerate().map(|(i, arg)| Residual::new(arg, mask.arg(i))).collect();
-        let primitive = self.to_arc();
-        let outs = trace::bind(self.as_dyn(), args)?;
-        let outs_kept = outs.iter().enumerate().map(|(i, out)| Residual::new(out, mask.out(i))).collect();
-        let residuals = Residuals { args: args_kept, outs: outs_kept };
-        let needs_grad: Args<bool> = needs_grad.into();
-        Ok((outs, Box::new(move |cts| primitive.vjp(&residuals, cts, &needs_grad))))
+        bind_and_keep(self.as_dyn(), args, needs_grad)
     }
 
     /// The floating-point operations of one application, where they are others than its [`Op`] says: those of the programs
@@ -117,6 +110,18 @@ pub trait Primitive: DynPrimitive + Debug + Send + Sync + 'static {
     fn cpu(&self) -> Option<&dyn CpuRules> {
         None
     }
+}
+
+/// Applies a primitive and keeps what its `vjp` reads: one instance for all primitives.
+fn bind_and_keep(primitive: &dyn Primitive, args: Args, needs_grad: &[bool]) -> Result<(Outs, Pullback)> {
+    let mask = primitive.residuals(needs_grad);
+    let args_kept = args.iter().enumerate().map(|(i, arg)| Residual::new(arg, mask.arg(i))).collect();
+    let owned = primitive.to_arc();
+    let outs = trace::bind(primitive, args)?;
+    let outs_kept = outs.iter().enumerate().map(|(i, out)| Residual::new(out, mask.out(i))).collect();
+    let residuals = Residuals { args: args_kept, outs: outs_kept };
+    let needs_grad: Args<bool> = needs_grad.into();
+    Ok((outs, Box::new(move |cts| owned.vjp(&residuals, cts, &needs_grad))))
 }
 
 /// Which numbers a backward rule reads: bit `i` for argument or output `i`.

@@ -199,9 +199,7 @@ pub fn run_at<K: SimdKernel>(level: Level, kernel: K) -> K::Output {
     match level.min(Level::best()) {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: `best` returns these levels only on a machine that has all features of both.
-        Level::Avx512 => unsafe {
-            if K::WIDEST { run_avx512(kernel) } else { run_avx2(kernel) }
-        },
+        Level::Avx512 => unsafe { if K::WIDEST { run_avx512(kernel) } else { run_avx2(kernel) } },
         #[cfg(target_arch = "x86_64")]
         // SAFETY: as above.
         Level::Avx2 => unsafe { run_avx2(kernel) },

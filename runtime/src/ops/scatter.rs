@@ -134,7 +134,8 @@ impl CpuRules for Scatter {
             ScatterOp::Set => dispatch_width!(out.dtype, T => update(x, out, |out: &mut [T]| {
                 strided::scatter(&layout, updates.data::<T>(), &starts, out, |out, u| *out = u);
             })),
-            ScatterOp::Add => dispatch_ring!(out.dtype, T => add::<T>(x, &layout, updates.data(), &starts, out)),
+            ScatterOp::Add =>
+                dispatch_ring!(out.dtype, T => add::<T>(x, &layout, updates.data(), &starts, out)),
             ScatterOp::Min => dispatch!(out.dtype, T => update(x, out, |out: &mut [T]| {
                 strided::scatter(&layout, updates.data::<T>(), &starts, out, |out, u| *out = Number::minimum(*out, u));
             })),

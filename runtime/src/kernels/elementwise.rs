@@ -87,6 +87,8 @@ impl<const N: usize> Row<'_, N> {
         // SAFETY: `apply` has checked that the layout stays inside of all arguments, each of which has `count` elements from `at` on,
         // or one if it stands; the table chose the loops for the dtypes; only an argument that is held overlaps `out`.
         unsafe {
+            // All operands move: one call. All stand: one value, repeated. A mixture has loops of its own for the commonest
+            // functions, and else is brought to where all move, block by block.
             if !is_held && (standing == 0 || count == 1) {
                 (self.block)(args, to, count, self.parameter);
             } else if !is_held && standing == N {

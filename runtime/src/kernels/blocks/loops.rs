@@ -66,13 +66,13 @@ macro_rules! functions {
 }
 
 functions! { One:
-    Negated<T: Signed> -> T, |x| x.neg();
-    Magnitude<T: Signed> -> T, |x| x.abs();
-    Direction<T: Signed> -> T, |x| x.sign();
-    Positive<T: Number> -> T, |x| x.relu();
-    Finite<T: Signed> -> u8, |x| u8::from(!Number::is_nan(x) & !x.is_infinite());
-    Nan<T: Number> -> u8, |x| u8::from(Number::is_nan(x));
-    Infinite<T: Signed> -> u8, |x| u8::from(x.is_infinite());
+    Neg<T: Signed> -> T, |x| x.neg();
+    Abs<T: Signed> -> T, |x| x.abs();
+    Sign<T: Signed> -> T, |x| x.sign();
+    Relu<T: Number> -> T, |x| x.relu();
+    IsFinite<T: Signed> -> u8, |x| u8::from(!Number::is_nan(x) & !x.is_infinite());
+    IsNan<T: Number> -> u8, |x| u8::from(Number::is_nan(x));
+    IsInf<T: Signed> -> u8, |x| u8::from(x.is_infinite());
     NotZero<T: Number> -> u8, |x| u8::from(x != T::ZERO);
     Square<T: Real> -> T, |x| x * x;
     Cube<T: Real> -> T, |x| x * (x * x);
@@ -80,30 +80,30 @@ functions! { One:
 }
 
 functions! { Two:
-    Plus<T: Arith> -> T, |x, y| x.add(y);
-    Minus<T: Arith> -> T, |x, y| x.sub(y);
-    Times<T: Arith> -> T, |x, y| x.mul(y);
-    Over<T: Arith> -> T, |x, y| x.div(y);
-    Modulo<T: Arith> -> T, |x, y| x.rem(y);
-    Raised<T: Arith> -> T, |x, y| x.pow(y);
-    Larger<T: Number> -> T, |x, y| x.maximum(y);
-    Smaller<T: Number> -> T, |x, y| x.minimum(y);
-    Angle<T: Arith> -> T, |x, y| x.atan2(y);
-    Both<T: Bits> -> T, |x, y| x & y;
-    Either<T: Bits> -> T, |x, y| x | y;
-    OneOf<T: Bits> -> T, |x, y| x ^ y;
-    Left<T: Bits> -> T, |x, y| x.shl(y);
-    Right<T: Bits> -> T, |x, y| x.shr(y);
-    Equal<T: PartialEq> -> u8, |x, y| u8::from(x == y);
-    Unequal<T: PartialEq> -> u8, |x, y| u8::from(x != y);
-    Less<T: PartialOrd> -> u8, |x, y| u8::from(x < y);
-    LessOrEqual<T: PartialOrd> -> u8, |x, y| u8::from(x <= y);
+    Add<T: Arith> -> T, |x, y| x.add(y);
+    Sub<T: Arith> -> T, |x, y| x.sub(y);
+    Mul<T: Arith> -> T, |x, y| x.mul(y);
+    Div<T: Arith> -> T, |x, y| x.div(y);
+    Rem<T: Arith> -> T, |x, y| x.rem(y);
+    Pow<T: Arith> -> T, |x, y| x.pow(y);
+    Max<T: Number> -> T, |x, y| x.maximum(y);
+    Min<T: Number> -> T, |x, y| x.minimum(y);
+    Atan2<T: Arith> -> T, |x, y| x.atan2(y);
+    And<T: Bits> -> T, |x, y| x & y;
+    Or<T: Bits> -> T, |x, y| x | y;
+    Xor<T: Bits> -> T, |x, y| x ^ y;
+    ShiftLeft<T: Bits> -> T, |x, y| x.shl(y);
+    ShiftRight<T: Bits> -> T, |x, y| x.shr(y);
+    Eq<T: PartialEq> -> u8, |x, y| u8::from(x == y);
+    Ne<T: PartialEq> -> u8, |x, y| u8::from(x != y);
+    Lt<T: PartialOrd> -> u8, |x, y| u8::from(x < y);
+    Le<T: PartialOrd> -> u8, |x, y| u8::from(x <= y);
 }
 
 /// The logarithm of a sum of exponentials.
-pub(crate) struct LogSum<T>(PhantomData<T>);
+pub(crate) struct LogAddExp<T>(PhantomData<T>);
 
-impl<T: Real + Number> Two for LogSum<T> {
+impl<T: Real + Number> Two for LogAddExp<T> {
     type X = T;
     type Out = T;
     #[inline(always)]
@@ -113,9 +113,9 @@ impl<T: Real + Number> Two for LogSum<T> {
 }
 
 /// Bits of another, or the same, type.
-pub(crate) struct Converted<A, B>(PhantomData<(A, B)>);
+pub(crate) struct Cast<A, B>(PhantomData<(A, B)>);
 
-impl<A: Pod + CastTo<B>, B: Pod> One for Converted<A, B> {
+impl<A: Pod + CastTo<B>, B: Pod> One for Cast<A, B> {
     type X = A;
     type Out = B;
     #[inline(always)]
@@ -125,9 +125,9 @@ impl<A: Pod + CastTo<B>, B: Pod> One for Converted<A, B> {
 }
 
 /// One of two by a condition.
-pub(crate) struct Chosen<T>(PhantomData<T>);
+pub(crate) struct Select<T>(PhantomData<T>);
 
-impl<T: Pod> Three for Chosen<T> {
+impl<T: Pod> Three for Select<T> {
     type C = u8;
     type X = T;
     #[inline(always)]
@@ -137,9 +137,9 @@ impl<T: Pod> Three for Chosen<T> {
 }
 
 /// An element kept between two bounds.
-pub(crate) struct Clamped<T>(PhantomData<T>);
+pub(crate) struct Clamp<T>(PhantomData<T>);
 
-impl<T: Number> Three for Clamped<T> {
+impl<T: Number> Three for Clamp<T> {
     type C = T;
     type X = T;
     #[inline(always)]
@@ -149,9 +149,9 @@ impl<T: Number> Three for Clamped<T> {
 }
 
 /// Product and sum in two roundings.
-pub(crate) struct TimesPlus<T>(PhantomData<T>);
+pub(crate) struct MulThenAdd<T>(PhantomData<T>);
 
-impl<T: Number> Three for TimesPlus<T> {
+impl<T: Number> Three for MulThenAdd<T> {
     type C = T;
     type X = T;
     #[inline(always)]
@@ -161,9 +161,9 @@ impl<T: Number> Three for TimesPlus<T> {
 }
 
 /// Product and sum in one rounding.
-pub(crate) struct Fused<T>(PhantomData<T>);
+pub(crate) struct MulAdd<T>(PhantomData<T>);
 
-impl<T: Real + Pod> Three for Fused<T> {
+impl<T: Real + Pod> Three for MulAdd<T> {
     type C = T;
     type X = T;
     #[inline(always)]

@@ -4,10 +4,9 @@ use half::{bf16, f16};
 
 use super::halves::{PIECE, half_compare, half_function, half_power, half_three, half_two, pieces};
 use super::loops::{
-    Angle, Block, Both, Chosen, Clamped, Converted, Cube, Direction, Either, Equal, Finite, Fused, Infinite,
-    Larger, Left, Less, LessOrEqual, LogSum, Magnitude, Minus, Modulo, Nan, Negated, NotZero, OneOf, Over,
-    Plus, Positive, Raised, Reciprocal, Right, Smaller, Square, Times, TimesPlus, Unequal, one, read,
-    swapped, three, two, with_number, with_rows, write,
+    Abs, Add, And, Atan2, Block, Cast, Clamp, Cube, Div, Eq, IsFinite, IsInf, IsNan, Le, LogAddExp, Lt, Max,
+    Min, Mul, MulAdd, MulThenAdd, Ne, Neg, NotZero, Or, Pow, Reciprocal, Relu, Rem, Select, ShiftLeft,
+    ShiftRight, Sign, Square, Sub, Xor, one, read, swapped, three, two, with_number, with_rows, write,
 };
 use crate::array::DType;
 use crate::array::DType::{BF16, Bool, F16, F32, F64, I32, I64, U8, U32};
@@ -25,8 +24,8 @@ pub(crate) type Entry = (Block, i32);
 /// None if there is no such operation.
 pub(crate) fn entry(code: ScalarOp, from: DType, to: DType) -> Option<Entry> {
     let block = match code {
-        ScalarOp::Function(UnaryOp::Abs) => signed(from, Sign::Magnitude)?,
-        ScalarOp::Function(UnaryOp::Sign) => signed(from, Sign::Direction)?,
+        ScalarOp::Function(UnaryOp::Abs) => signed(from, SignOp::Abs)?,
+        ScalarOp::Function(UnaryOp::Sign) => signed(from, SignOp::Sign)?,
         ScalarOp::Function(op) => {
             let at = UnaryOp::ALL.iter().position(|&other| other == op)?;
             let block: Block = match from {
@@ -44,25 +43,25 @@ pub(crate) fn entry(code: ScalarOp, from: DType, to: DType) -> Option<Entry> {
             Some(entry) => return Some(entry),
             None => cast(from, to)?,
         },
-        ScalarOp::Neg => signed(from, Sign::Negated)?,
-        ScalarOp::Relu => signed(from, Sign::Positive)?,
-        ScalarOp::IsFinite => signed(from, Sign::Finite)?,
-        ScalarOp::IsNan => signed(from, Sign::Nan)?,
-        ScalarOp::IsInf => signed(from, Sign::Infinite)?,
+        ScalarOp::Neg => signed(from, SignOp::Neg)?,
+        ScalarOp::Relu => signed(from, SignOp::Relu)?,
+        ScalarOp::IsFinite => signed(from, SignOp::IsFinite)?,
+        ScalarOp::IsNan => signed(from, SignOp::IsNan)?,
+        ScalarOp::IsInf => signed(from, SignOp::IsInf)?,
         ScalarOp::Not => return Some((not(from)?, i32::from(from != Bool))),
         ScalarOp::Select => match from.size() {
-            1 => three::<Chosen<u8>>,
-            2 => three::<Chosen<u16>>,
-            4 => three::<Chosen<u32>>,
-            _ => three::<Chosen<u64>>,
+            1 => three::<Select<u8>>,
+            2 => three::<Select<u16>>,
+            4 => three::<Select<u32>>,
+            _ => three::<Select<u64>>,
         },
         ScalarOp::Clamp => clamp(from)?,
         ScalarOp::MulAdd => mul_add(from)?,
         ScalarOp::LogAddExp => match from {
-            F32 => two::<LogSum<f32>>,
-            F64 => two::<LogSum<f64>>,
-            F16 => half_two::<f16, LogSum<f32>>,
-            BF16 => half_two::<bf16, LogSum<f32>>,
+            F32 => two::<LogAddExp<f32>>,
+            F64 => two::<LogAddExp<f64>>,
+            F16 => half_two::<f16, LogAddExp<f32>>,
+            BF16 => half_two::<bf16, LogAddExp<f32>>,
             _ => return None,
         },
         ScalarOp::Eq | ScalarOp::Ne | ScalarOp::Lt | ScalarOp::Le | ScalarOp::Gt | ScalarOp::Ge => {
@@ -72,8 +71,8 @@ pub(crate) fn entry(code: ScalarOp, from: DType, to: DType) -> Option<Entry> {
             bits(code, from)?
         }
         // Booleans are bytes of 0 and 1, so their sum is "or" and their product "and".
-        ScalarOp::Add | ScalarOp::Max if from == Bool => two::<Either<u8>>,
-        ScalarOp::Mul | ScalarOp::Min if from == Bool => two::<Both<u8>>,
+        ScalarOp::Add | ScalarOp::Max if from == Bool => two::<Or<u8>>,
+        ScalarOp::Mul | ScalarOp::Min if from == Bool => two::<And<u8>>,
         _ => arithmetic(code, from)?,
     };
     Some((block, 0))
@@ -105,28 +104,28 @@ pub(crate) fn mixed(code: ScalarOp, dtype: DType) -> Option<Mixed> {
         return None;
     }
     Some(match code {
-        ScalarOp::Add => of!(Plus),
-        ScalarOp::Sub => of!(Minus),
-        ScalarOp::Mul => of!(Times),
-        ScalarOp::Div => of!(Over),
-        ScalarOp::Max => of!(Larger),
-        ScalarOp::Min => of!(Smaller),
-        ScalarOp::Lt => of!(Less),
-        ScalarOp::Le => of!(LessOrEqual),
-        ScalarOp::Gt => of!(swapped Less),
-        ScalarOp::Ge => of!(swapped LessOrEqual),
+        ScalarOp::Add => of!(Add),
+        ScalarOp::Sub => of!(Sub),
+        ScalarOp::Mul => of!(Mul),
+        ScalarOp::Div => of!(Div),
+        ScalarOp::Max => of!(Max),
+        ScalarOp::Min => of!(Min),
+        ScalarOp::Lt => of!(Lt),
+        ScalarOp::Le => of!(Le),
+        ScalarOp::Gt => of!(swapped Lt),
+        ScalarOp::Ge => of!(swapped Le),
         _ => return None,
     })
 }
 
-enum Sign {
-    Negated,
-    Magnitude,
-    Direction,
-    Positive,
-    Finite,
-    Nan,
-    Infinite,
+enum SignOp {
+    Neg,
+    Abs,
+    Sign,
+    Relu,
+    IsFinite,
+    IsNan,
+    IsInf,
 }
 
 macro_rules! each_number {
@@ -135,29 +134,29 @@ macro_rules! each_number {
     };
 }
 
-fn signed(dtype: DType, what: Sign) -> Option<Block> {
+fn signed(dtype: DType, what: SignOp) -> Option<Block> {
     if !dtype.is_float() {
         match what {
-            Sign::Finite => return Some(filled::<1>),
-            Sign::Nan | Sign::Infinite => return Some(filled::<0>),
+            SignOp::IsFinite => return Some(filled::<1>),
+            SignOp::IsNan | SignOp::IsInf => return Some(filled::<0>),
             _ => {}
         }
     }
     Some(each_number!(dtype, T => match what {
-        Sign::Negated => one::<Negated<T>> as Block,
-        Sign::Magnitude => one::<Magnitude<T>>,
-        Sign::Direction => one::<Direction<T>>,
-        Sign::Positive => one::<Positive<T>>,
+        SignOp::Neg => one::<Neg<T>> as Block,
+        SignOp::Abs => one::<Abs<T>>,
+        SignOp::Sign => one::<Sign<T>>,
+        SignOp::Relu => one::<Relu<T>>,
         questions => return question(dtype, &questions),
     }))
 }
 
 /// A question that only floats have two answers to.
-fn question(dtype: DType, what: &Sign) -> Option<Block> {
+fn question(dtype: DType, what: &SignOp) -> Option<Block> {
     Some(crate::array::dtype::dispatch_float!(dtype, T => match what {
-        Sign::Finite => one::<Finite<T>> as Block,
-        Sign::Nan => one::<Nan<T>>,
-        _ => one::<Infinite<T>>,
+        SignOp::IsFinite => one::<IsFinite<T>> as Block,
+        SignOp::IsNan => one::<IsNan<T>>,
+        _ => one::<IsInf<T>>,
     }))
 }
 
@@ -165,24 +164,24 @@ fn compare(code: ScalarOp, dtype: DType) -> Block {
     macro_rules! of {
         ($t:ty) => {
             match code {
-                ScalarOp::Eq => two::<Equal<$t>> as Block,
-                ScalarOp::Ne => two::<Unequal<$t>>,
-                ScalarOp::Lt => two::<Less<$t>>,
-                ScalarOp::Le => two::<LessOrEqual<$t>>,
-                ScalarOp::Gt => swapped::<Less<$t>>,
-                _ => swapped::<LessOrEqual<$t>>,
+                ScalarOp::Eq => two::<Eq<$t>> as Block,
+                ScalarOp::Ne => two::<Ne<$t>>,
+                ScalarOp::Lt => two::<Lt<$t>>,
+                ScalarOp::Le => two::<Le<$t>>,
+                ScalarOp::Gt => swapped::<Lt<$t>>,
+                _ => swapped::<Le<$t>>,
             }
         };
     }
     macro_rules! of_half {
         ($t:ty) => {
             match code {
-                ScalarOp::Eq => half_compare::<$t, Equal<f32>, false> as Block,
-                ScalarOp::Ne => half_compare::<$t, Unequal<f32>, false>,
-                ScalarOp::Lt => half_compare::<$t, Less<f32>, false>,
-                ScalarOp::Le => half_compare::<$t, LessOrEqual<f32>, false>,
-                ScalarOp::Gt => half_compare::<$t, Less<f32>, true>,
-                _ => half_compare::<$t, LessOrEqual<f32>, true>,
+                ScalarOp::Eq => half_compare::<$t, Eq<f32>, false> as Block,
+                ScalarOp::Ne => half_compare::<$t, Ne<f32>, false>,
+                ScalarOp::Lt => half_compare::<$t, Lt<f32>, false>,
+                ScalarOp::Le => half_compare::<$t, Le<f32>, false>,
+                ScalarOp::Gt => half_compare::<$t, Lt<f32>, true>,
+                _ => half_compare::<$t, Le<f32>, true>,
             }
         };
     }
@@ -191,10 +190,10 @@ fn compare(code: ScalarOp, dtype: DType) -> Block {
         U32 => of!(u32),
         I32 => match code {
             ScalarOp::Eq | ScalarOp::Ne => compare(code, U32),
-            ScalarOp::Lt => two::<Less<i32>>,
-            ScalarOp::Le => two::<LessOrEqual<i32>>,
-            ScalarOp::Gt => swapped::<Less<i32>>,
-            _ => swapped::<LessOrEqual<i32>>,
+            ScalarOp::Lt => two::<Lt<i32>>,
+            ScalarOp::Le => two::<Le<i32>>,
+            ScalarOp::Gt => swapped::<Lt<i32>>,
+            _ => swapped::<Le<i32>>,
         },
         I64 => of!(i64),
         F32 => of!(f32),
@@ -208,15 +207,15 @@ fn arithmetic(code: ScalarOp, dtype: DType) -> Option<Block> {
     macro_rules! of {
         ($t:ty) => {
             match code {
-                ScalarOp::Add => two::<Plus<$t>> as Block,
-                ScalarOp::Sub => two::<Minus<$t>>,
-                ScalarOp::Mul => two::<Times<$t>>,
-                ScalarOp::Div => two::<Over<$t>>,
-                ScalarOp::Rem => two::<Modulo<$t>>,
-                ScalarOp::Pow => two::<Raised<$t>>,
-                ScalarOp::Max => two::<Larger<$t>>,
-                ScalarOp::Min => two::<Smaller<$t>>,
-                ScalarOp::Atan2 if dtype.is_float() => two::<Angle<$t>>,
+                ScalarOp::Add => two::<Add<$t>> as Block,
+                ScalarOp::Sub => two::<Sub<$t>>,
+                ScalarOp::Mul => two::<Mul<$t>>,
+                ScalarOp::Div => two::<Div<$t>>,
+                ScalarOp::Rem => two::<Rem<$t>>,
+                ScalarOp::Pow => two::<Pow<$t>>,
+                ScalarOp::Max => two::<Max<$t>>,
+                ScalarOp::Min => two::<Min<$t>>,
+                ScalarOp::Atan2 if dtype.is_float() => two::<Atan2<$t>>,
                 _ => return None,
             }
         };
@@ -224,15 +223,15 @@ fn arithmetic(code: ScalarOp, dtype: DType) -> Option<Block> {
     macro_rules! of_half {
         ($t:ty) => {
             match code {
-                ScalarOp::Add => half_two::<$t, Plus<f32>> as Block,
-                ScalarOp::Sub => half_two::<$t, Minus<f32>>,
-                ScalarOp::Mul => half_two::<$t, Times<f32>>,
-                ScalarOp::Div => half_two::<$t, Over<f32>>,
-                ScalarOp::Rem => half_two::<$t, Modulo<f32>>,
-                ScalarOp::Pow => half_two::<$t, Raised<f32>>,
-                ScalarOp::Max => half_two::<$t, Larger<f32>>,
-                ScalarOp::Min => half_two::<$t, Smaller<f32>>,
-                ScalarOp::Atan2 => half_two::<$t, Angle<f32>>,
+                ScalarOp::Add => half_two::<$t, Add<f32>> as Block,
+                ScalarOp::Sub => half_two::<$t, Sub<f32>>,
+                ScalarOp::Mul => half_two::<$t, Mul<f32>>,
+                ScalarOp::Div => half_two::<$t, Div<f32>>,
+                ScalarOp::Rem => half_two::<$t, Rem<f32>>,
+                ScalarOp::Pow => half_two::<$t, Pow<f32>>,
+                ScalarOp::Max => half_two::<$t, Max<f32>>,
+                ScalarOp::Min => half_two::<$t, Min<f32>>,
+                ScalarOp::Atan2 => half_two::<$t, Atan2<f32>>,
                 _ => return None,
             }
         };
@@ -243,11 +242,11 @@ fn arithmetic(code: ScalarOp, dtype: DType) -> Option<Block> {
         U32 => of!(u32),
         I32 => match code {
             ScalarOp::Add | ScalarOp::Sub | ScalarOp::Mul => return arithmetic(code, U32),
-            ScalarOp::Div => two::<Over<i32>>,
-            ScalarOp::Rem => two::<Modulo<i32>>,
-            ScalarOp::Pow => two::<Raised<i32>>,
-            ScalarOp::Max => two::<Larger<i32>>,
-            ScalarOp::Min => two::<Smaller<i32>>,
+            ScalarOp::Div => two::<Div<i32>>,
+            ScalarOp::Rem => two::<Rem<i32>>,
+            ScalarOp::Pow => two::<Pow<i32>>,
+            ScalarOp::Max => two::<Max<i32>>,
+            ScalarOp::Min => two::<Min<i32>>,
             _ => return None,
         },
         I64 => of!(i64),
@@ -262,11 +261,11 @@ fn bits(code: ScalarOp, dtype: DType) -> Option<Block> {
     macro_rules! of {
         ($t:ty) => {
             match code {
-                ScalarOp::And => two::<Both<$t>> as Block,
-                ScalarOp::Or => two::<Either<$t>>,
-                ScalarOp::Xor => two::<OneOf<$t>>,
-                ScalarOp::ShiftLeft => two::<Left<$t>>,
-                _ => two::<Right<$t>>,
+                ScalarOp::And => two::<And<$t>> as Block,
+                ScalarOp::Or => two::<Or<$t>>,
+                ScalarOp::Xor => two::<Xor<$t>>,
+                ScalarOp::ShiftLeft => two::<ShiftLeft<$t>>,
+                _ => two::<ShiftRight<$t>>,
             }
         };
     }
@@ -274,8 +273,8 @@ fn bits(code: ScalarOp, dtype: DType) -> Option<Block> {
         Bool | U8 => of!(u8),
         U32 => of!(u32),
         I32 => match code {
-            ScalarOp::ShiftLeft => two::<Left<i32>>,
-            ScalarOp::ShiftRight => two::<Right<i32>>,
+            ScalarOp::ShiftLeft => two::<ShiftLeft<i32>>,
+            ScalarOp::ShiftRight => two::<ShiftRight<i32>>,
             _ => return bits(code, U32),
         },
         I64 => of!(i64),
@@ -287,12 +286,12 @@ fn cast(from: DType, to: DType) -> Option<Block> {
     macro_rules! to {
         ($b:ty) => {
             match from {
-                Bool | U8 => one::<Converted<u8, $b>> as Block,
-                U32 => one::<Converted<u32, $b>>,
-                I32 => one::<Converted<i32, $b>>,
-                I64 => one::<Converted<i64, $b>>,
-                F32 => one::<Converted<f32, $b>>,
-                F64 => one::<Converted<f64, $b>>,
+                Bool | U8 => one::<Cast<u8, $b>> as Block,
+                U32 => one::<Cast<u32, $b>>,
+                I32 => one::<Cast<i32, $b>>,
+                I64 => one::<Cast<i64, $b>>,
+                F32 => one::<Cast<f32, $b>>,
+                F64 => one::<Cast<f64, $b>>,
                 F16 | BF16 => return None,
             }
         };
@@ -300,8 +299,8 @@ fn cast(from: DType, to: DType) -> Option<Block> {
     Some(match (from, to) {
         (_, Bool) => each_number!(from, A => one::<NotZero<A>> as Block),
         _ if from == to => copy(to.size()),
-        (F64, F16) => one::<Converted<f64, f16>>,
-        (F64, BF16) => one::<Converted<f64, bf16>>,
+        (F64, F16) => one::<Cast<f64, f16>>,
+        (F64, BF16) => one::<Cast<f64, bf16>>,
         (_, U8) => to!(u8),
         (_, U32) => to!(u32),
         (_, I32) => to!(i32),
@@ -375,28 +374,28 @@ unsafe fn filled<const VALUE: u8>(_args: [*const u8; 3], out: *mut u8, count: us
 fn clamp(dtype: DType) -> Option<Block> {
     Some(match dtype {
         Bool => return None,
-        U8 => three::<Clamped<u8>>,
-        U32 => three::<Clamped<u32>>,
-        I32 => three::<Clamped<i32>>,
-        I64 => three::<Clamped<i64>>,
-        F32 => three::<Clamped<f32>>,
-        F64 => three::<Clamped<f64>>,
-        F16 => half_three::<f16, Clamped<f32>>,
-        BF16 => half_three::<bf16, Clamped<f32>>,
+        U8 => three::<Clamp<u8>>,
+        U32 => three::<Clamp<u32>>,
+        I32 => three::<Clamp<i32>>,
+        I64 => three::<Clamp<i64>>,
+        F32 => three::<Clamp<f32>>,
+        F64 => three::<Clamp<f64>>,
+        F16 => half_three::<f16, Clamp<f32>>,
+        BF16 => half_three::<bf16, Clamp<f32>>,
     })
 }
 
 fn mul_add(dtype: DType) -> Option<Block> {
     Some(match dtype {
         Bool => return None,
-        U8 => three::<TimesPlus<u8>>,
-        U32 | I32 => three::<TimesPlus<u32>>,
-        I64 => three::<TimesPlus<i64>>,
-        F32 => three::<Fused<f32>>,
-        F64 => three::<Fused<f64>>,
+        U8 => three::<MulThenAdd<u8>>,
+        U32 | I32 => three::<MulThenAdd<u32>>,
+        I64 => three::<MulThenAdd<i64>>,
+        F32 => three::<MulAdd<f32>>,
+        F64 => three::<MulAdd<f64>>,
         // A product of two halves is exact in f32.
-        F16 => half_three::<f16, TimesPlus<f32>>,
-        BF16 => half_three::<bf16, TimesPlus<f32>>,
+        F16 => half_three::<f16, MulThenAdd<f32>>,
+        BF16 => half_three::<bf16, MulThenAdd<f32>>,
     })
 }
 

@@ -32,3 +32,31 @@ impl<'a, T> DisjointSlice<'a, T> {
         unsafe { std::slice::from_raw_parts_mut(self.from(index), length) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::threads;
+
+    #[test]
+    fn threads_write_parts_of_their_own() {
+        let mut all = vec![0; 100];
+        let parts = DisjointSlice::new(&mut all);
+        threads::parallel(10, &|i| {
+            // SAFETY: ten elements for each index.
+            unsafe { parts.slice(10 * i, 9) }.fill(i + 1);
+            // SAFETY: the last of these ten.
+            unsafe { *parts.from(10 * i + 9) = i + 1 };
+        });
+        assert!(all.iter().enumerate().all(|(at, &x)| x == at / 10 + 1));
+    }
+
+    #[test]
+    #[should_panic(expected = "index + length <= self.length")]
+    fn a_part_beyond_the_end_is_refused() {
+        let mut all = [0; 3];
+        let parts = DisjointSlice::new(&mut all);
+        // SAFETY: refused before anything is touched.
+        unsafe { parts.slice(2, 2) };
+    }
+}

@@ -267,6 +267,15 @@ mod tests {
     }
 
     #[test]
+    fn compiled_loops_can_be_left_out() {
+        let before = has_jit();
+        for is_on in [false, true, before] {
+            force_jit(is_on);
+            assert_eq!(has_jit(), is_on);
+        }
+    }
+
+    #[test]
     fn all_levels_give_equal_bits_for_a_loop_with_fused_and_plain_roundings() {
         let xs: Vec<f32> = (0..1003).map(|i| (i as f32 * 0.37).sin()).collect();
         let at = |level| {

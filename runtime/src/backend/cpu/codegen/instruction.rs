@@ -26,8 +26,8 @@ pub(super) enum Action {
     Gather,
     /// Folds each row, by a loop for a folding and a dtype.
     Rows(FoldRows, ReduceOp, DType),
-    /// Adds to the accumulators of a root.
-    Root(usize),
+    /// Adds to the accumulators of a cross-tile reduction.
+    CrossTile(usize),
     /// Many of the others at once, in a loop that was compiled for them.
     Jit(JitLoop),
 }
@@ -97,7 +97,7 @@ impl Instruction {
     /// The places that are written.
     pub fn writes(&self) -> &[Place] {
         match &self.action {
-            Action::Root(_) => &[],
+            Action::CrossTile(_) => &[],
             Action::Jit(jit) => &jit.writes,
             _ => std::slice::from_ref(&self.out),
         }

@@ -1,6 +1,6 @@
 //! Many elementwise operations and reductions in one pass over memory.
 //!
-//! A `KernelSpec` says what is computed of each element; `Fused` runs it over tiles that stay in the nearest cache: one
+//! A `KernelSpec` says what is computed of each element; `Fused` runs it over tiles that stay in the L1 cache: one
 //! indirect call for each operation and tile, vectorised loops within. Elementwise operations perform the very roundings
 //! they perform one by one. Tiles, and the order in which reductions combine them, depend on shapes alone, so results do not depend
 //! on the number of threads.

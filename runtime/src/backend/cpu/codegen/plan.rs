@@ -1,4 +1,4 @@
-//! From a recipe to instructions over slots of a tile.
+//! Tiling: from a kernel spec to instructions over slots of a tile.
 
 use std::collections::HashMap;
 
@@ -22,7 +22,7 @@ pub(super) enum Prologue {
 }
 
 /// A reduction that is known at the end only.
-pub(super) struct Root {
+pub(super) struct CrossTile {
     pub fold: FoldColumns,
     /// Accumulators.
     pub cols: usize,
@@ -54,9 +54,9 @@ pub(super) struct Plan {
     pub slots: Vec<usize>,
     /// Bytes of all slots.
     pub bytes: usize,
-    pub roots: Vec<Root>,
+    pub cross_tile: Vec<CrossTile>,
     /// Bytes of all accumulators.
-    pub root_bytes: usize,
+    pub cross_tile_bytes: usize,
     /// Which input's memory each result may be written to.
     pub in_place: Vec<Option<usize>>,
     /// The rough cost of an element.
@@ -96,7 +96,7 @@ pub(super) struct Out {
     pub extent: IterationSpace,
 }
 
-/// Elements of a tile, if rows are shorter: as many as the nearest cache has room for, so that calls weigh little.
+/// Elements of a tile, if rows are shorter: as many as the L1 cache has room for, so that calls weigh little.
 const TILES: [usize; 3] = [2048, 1024, 512];
 /// Bytes that the slots of a tile may take: the rest of the cache is for inputs and results.
 const NEAR: usize = 20 << 10;
@@ -113,7 +113,7 @@ enum Loops<'a> {
 }
 
 struct Planner<'a> {
-    recipe: &'a KernelSpec,
+    spec: &'a KernelSpec,
     tile_rows: usize,
     prologue: Vec<(Prologue, usize, Place)>,
     body: Vec<Instruction>,
@@ -124,8 +124,8 @@ struct Planner<'a> {
 }
 
 impl Plan {
-    pub fn new(recipe: &KernelSpec) -> Plan {
-        let mut plan = Plan::of(recipe, recipe.cols);
+    pub fn new(spec: &KernelSpec) -> Plan {
+        let mut plan = Plan::of(spec, spec.cols);
         plan.parts.push(Part { first_tile: 0, size: plan.size, cols: plan.cols });
         let inputs = plan.inputs.iter().map(|input| input.count * input.width);
         plan.is_large =
@@ -133,9 +133,9 @@ impl Plan {
         plan
     }
 
-    /// For arrays of these sizes, all computed by a recipe that knows no rows.
-    pub fn bundle(recipe: &KernelSpec, sizes: &[usize]) -> Plan {
-        let mut plan = Plan::of(recipe, usize::MAX);
+    /// For arrays of these sizes, all computed by a spec that knows no rows.
+    pub fn bundle(spec: &KernelSpec, sizes: &[usize]) -> Plan {
+        let mut plan = Plan::of(spec, usize::MAX);
         plan.size = sizes.iter().sum();
         let mut first_tile = 0;
         for &size in sizes {
@@ -148,56 +148,60 @@ impl Plan {
         plan
     }
 
-    fn of(recipe: &KernelSpec, cols: usize) -> Plan {
+    fn of(spec: &KernelSpec, cols: usize) -> Plan {
         let [rest @ .., smallest] = TILES;
-        let mut plans = rest.into_iter().map(|tile| Plan::with_tile(recipe, cols, tile, Loops::Interpreted));
+        let mut plans = rest.into_iter().map(|tile| Plan::with_tile(spec, cols, tile, Loops::Interpreted));
         plans
             .find(|plan| plan.bytes <= NEAR)
-            .unwrap_or_else(|| Plan::with_tile(recipe, cols, smallest, Loops::Interpreted))
+            .unwrap_or_else(|| Plan::with_tile(spec, cols, smallest, Loops::Interpreted))
     }
 
     /// The same plan with loops that are compiled for a level, where there is an instruction set and the system allows it.
     ///
     /// Tiles are the same, and so is the order of all sums.
-    pub fn jit(&self, recipe: &KernelSpec, level: Level, listing: Option<&mut Listing>) -> Option<Plan> {
+    pub fn jit(&self, spec: &KernelSpec, level: Level, listing: Option<&mut Listing>) -> Option<Plan> {
         let isa = isa::of(level)?;
         let cols = if self.parts.len() > 1 { usize::MAX } else { self.cols };
         let prefetch = self.is_large.then_some((4 * self.tile) as i32);
-        let plan = Plan::with_tile(recipe, cols, self.unrounded_tile, Loops::Jit(isa, prefetch, listing));
+        let plan = Plan::with_tile(spec, cols, self.unrounded_tile, Loops::Jit(isa, prefetch, listing));
         assert_eq!(plan.tile, self.tile, "the same tiles");
         plan.code.as_ref()?;
         let (parts, in_place) = (self.parts.clone(), self.in_place.clone());
         Some(Plan { size: self.size, is_large: self.is_large, parts, in_place, ..plan })
     }
 
-    fn with_tile(recipe: &KernelSpec, cols: usize, unrounded: usize, loops: Loops<'_>) -> Plan {
-        let (size, tile) = (recipe.size, unrounded);
-        let folds = recipe.ops.iter().any(|op| op.extent() == IterationSpace::Row);
+    /// A plan with tiles of so many elements, or of as many whole rows as fit.
+    ///
+    /// A row is held as a whole if anything is computed along it; else it may be cut to tiles. Slots come last, as loops that are
+    /// compiled need few of them.
+    fn with_tile(spec: &KernelSpec, cols: usize, unrounded: usize, loops: Loops<'_>) -> Plan {
+        let (size, tile) = (spec.size, unrounded);
+        let folds = spec.ops.iter().any(|op| op.extent() == IterationSpace::Row);
         let rows = (size / cols.max(1)).max(1);
         let tile_rows = if cols <= tile || folds { (tile / cols.max(1)).clamp(1, rows) } else { 0 };
         let tile = if tile_rows == 0 { tile } else { tile_rows * cols };
         let mut planner = Planner {
-            recipe,
+            spec,
             tile_rows,
             prologue: Vec::new(),
             body: Vec::new(),
             slots: Vec::new(),
             seen: HashMap::new(),
         };
-        let in_place = pairs(recipe);
-        let mut roots = Vec::new();
-        let mut root_bytes = 0;
-        for at in 0..recipe.ops.len() {
-            planner.op(at, &in_place, &mut roots, &mut root_bytes);
+        let in_place = pairs(spec);
+        let mut cross_tile = Vec::new();
+        let mut cross_tile_bytes = 0;
+        for at in 0..spec.ops.len() {
+            planner.op(at, &in_place, &mut cross_tile, &mut cross_tile_bytes);
         }
-        for (out, &(value, _)) in recipe.outs.iter().enumerate() {
+        for (out, &(value, _)) in spec.outs.iter().enumerate() {
             planner.finish(out, value);
         }
         let Planner { mut prologue, mut body, slots: needs, .. } = planner;
-        let first_slot = recipe.inputs.len() + recipe.outs.len();
+        let first_slot = spec.inputs.len() + spec.outs.len();
         let mut code = None;
         if let Loops::Jit(isa, prefetch, listing) = loops {
-            let space = assembler::Space { recipe, in_place: &in_place, prologue: &prologue, isa, prefetch };
+            let space = assembler::Space { spec, in_place: &in_place, prologue: &prologue, isa, prefetch };
             (body, code) = assembler::assemble(body, &space, listing);
             let is_read = |place: &Place| body.iter().any(|step| step.reads().contains(place));
             prologue.retain(|(_, _, place)| is_read(place));
@@ -216,7 +220,7 @@ impl Plan {
             },
         };
         let out = |&(value, _): &(usize, Owner)| {
-            let op = &recipe.ops[value - recipe.inputs.len()];
+            let op = &spec.ops[value - spec.inputs.len()];
             let count = match op.extent() {
                 IterationSpace::Full => size,
                 IterationSpace::Row => rows,
@@ -230,15 +234,15 @@ impl Plan {
             cols,
             tile_rows,
             tile,
-            inputs: recipe.inputs.iter().map(input).collect(),
-            outs: recipe.outs.iter().map(out).collect(),
+            inputs: spec.inputs.iter().map(input).collect(),
+            outs: spec.outs.iter().map(out).collect(),
             prologue,
             body,
             slots,
             bytes,
-            roots,
-            root_bytes,
-            work: recipe.ops.iter().filter(|op| op.extent() != IterationSpace::Row).map(Op::cost).sum(),
+            cross_tile,
+            cross_tile_bytes,
+            work: spec.ops.iter().filter(|op| op.extent() != IterationSpace::Row).map(Op::cost).sum(),
             in_place,
             parts: Vec::new(),
             is_large: false,
@@ -250,46 +254,46 @@ impl Plan {
 }
 
 /// Which input each result may overwrite.
-fn pairs(recipe: &KernelSpec) -> Vec<Option<usize>> {
-    let mut free = recipe.dying.clone();
-    let op = |value: usize| &recipe.ops[value - recipe.inputs.len()];
-    if let Some((input, _)) = recipe.over {
+fn pairs(spec: &KernelSpec) -> Vec<Option<usize>> {
+    let mut free = spec.dying.clone();
+    let op = |value: usize| &spec.ops[value - spec.inputs.len()];
+    if let Some((input, _)) = spec.over {
         free[input] = None;
     }
     let mut pair = |(out, &(value, owner)): (usize, &(usize, Owner))| {
-        if let Some((input, result)) = recipe.over
+        if let Some((input, result)) = spec.over
             && result == out
         {
             return Some(input);
         }
         let fits = |input: &usize| {
-            let (access, dtype) = &recipe.inputs[*input];
+            let (access, dtype) = &spec.inputs[*input];
             free[*input] == Some(owner)
                 && matches!(access, Access::Full)
                 && op(value).extent() == IterationSpace::Full
                 && dtype.size() == op(value).dtype().size()
         };
-        let input = (0..recipe.inputs.len()).find(fits)?;
+        let input = (0..spec.inputs.len()).find(fits)?;
         free[input] = None;
         Some(input)
     };
-    recipe.outs.iter().enumerate().map(&mut pair).collect()
+    spec.outs.iter().enumerate().map(&mut pair).collect()
 }
 
 impl Planner<'_> {
     fn inputs(&self) -> usize {
-        self.recipe.inputs.len()
+        self.spec.inputs.len()
     }
 
     fn slot(&mut self, width: usize, kept: bool, by_rows: bool) -> Place {
         self.slots.push((width, kept, by_rows));
-        (self.inputs() + self.recipe.outs.len() + self.slots.len() - 1) as Place
+        (self.inputs() + self.spec.outs.len() + self.slots.len() - 1) as Place
     }
 
     fn width(&self, value: usize) -> usize {
         match value.checked_sub(self.inputs()) {
-            None => self.recipe.inputs[value].1.size(),
-            Some(op) => self.recipe.ops[op].dtype().size(),
+            None => self.spec.inputs[value].1.size(),
+            Some(op) => self.spec.ops[op].dtype().size(),
         }
     }
 
@@ -299,7 +303,7 @@ impl Planner<'_> {
             return place;
         }
         let width = self.width(value);
-        let place = match self.recipe.inputs.get(value).map(|(access, _)| access) {
+        let place = match self.spec.inputs.get(value).map(|(access, _)| access) {
             Some(Access::One) => {
                 // One number for all is the same for elements and rows.
                 let slot = match self.seen.get(&(value, !by_rows)) {
@@ -339,10 +343,16 @@ impl Planner<'_> {
         place
     }
 
-    fn op(&mut self, at: usize, in_place: &[Option<usize>], roots: &mut Vec<Root>, root_bytes: &mut usize) {
-        let recipe = self.recipe;
+    fn op(
+        &mut self,
+        at: usize,
+        in_place: &[Option<usize>],
+        cross_tile: &mut Vec<CrossTile>,
+        cross_tile_bytes: &mut usize,
+    ) {
+        let spec = self.spec;
         let value = self.inputs() + at;
-        let op = &recipe.ops[at];
+        let op = &spec.ops[at];
         let by_rows = op.extent() == IterationSpace::Row;
         match op {
             Op::Map { code, args, from, to, .. }
@@ -378,16 +388,17 @@ impl Planner<'_> {
                     return;
                 }
                 let fold = fold_columns(*folding, *dtype);
-                let cols = if *extent == IterationSpace::Total { 1 } else { recipe.cols };
-                let out = recipe.outs.iter().position(|&(out, _)| out == value);
+                let cols = if *extent == IterationSpace::Total { 1 } else { spec.cols };
+                let out = spec.outs.iter().position(|&(out, _)| out == value);
                 let out = out.unwrap_or_else(|| unreachable!("what is known at the end is a result"));
-                let action = Action::Root(roots.len());
+                let action = Action::CrossTile(cross_tile.len());
                 self.body.push(Instruction { action, args, out: 0, by_rows: false });
                 let is_total = *extent == IterationSpace::Total;
                 let bytes = (cols * fold.width).next_multiple_of(LINE);
-                let (offset, recent, tile) = (*root_bytes, *root_bytes + bytes, *root_bytes + 2 * bytes);
-                roots.push(Root { fold, cols, out, offset, recent, tile, is_total });
-                *root_bytes += 3 * bytes;
+                let (offset, recent, tile) =
+                    (*cross_tile_bytes, *cross_tile_bytes + bytes, *cross_tile_bytes + 2 * bytes);
+                cross_tile.push(CrossTile { fold, cols, out, offset, recent, tile, is_total });
+                *cross_tile_bytes += 3 * bytes;
             }
         }
     }
@@ -401,17 +412,17 @@ impl Planner<'_> {
         by_rows: bool,
     ) -> Option<(usize, Block, i32)> {
         let &[x, y] = args else { return None };
-        let is_number = |value: usize| matches!(self.recipe.inputs.get(value), Some((Access::One, _)));
+        let is_number = |value: usize| matches!(self.spec.inputs.get(value), Some((Access::One, _)));
         let is_row = |value: usize| match value.checked_sub(self.inputs()) {
-            None => matches!(self.recipe.inputs[value].0, Access::Rows),
-            Some(op) => self.recipe.ops[op].extent() == IterationSpace::Row,
+            None => matches!(self.spec.inputs[value].0, Access::Rows),
+            Some(op) => self.spec.ops[op].extent() == IterationSpace::Row,
         };
         let loops = blocks::mixed(code, from)?;
         if is_number(x) != is_number(y) {
             let side = usize::from(is_number(y));
             return Some((side, loops.number[side], 0));
         }
-        let cols = i32::try_from(self.recipe.cols).ok()?;
+        let cols = i32::try_from(self.spec.cols).ok()?;
         if by_rows || is_number(x) || is_row(x) == is_row(y) {
             return None;
         }
@@ -421,7 +432,7 @@ impl Planner<'_> {
 
     /// Where a value is written: into the result's memory if it is one and nothing of that is read any more.
     fn destination(&mut self, value: usize, by_rows: bool, in_place: &[Option<usize>]) -> Place {
-        let result = self.recipe.outs.iter().position(|&(out, _)| out == value);
+        let result = self.spec.outs.iter().position(|&(out, _)| out == value);
         let place = match result {
             Some(out) if in_place[out].is_none_or(|input| !self.is_read_from(input, value)) => {
                 (self.inputs() + out) as Place
@@ -434,12 +445,12 @@ impl Planner<'_> {
 
     /// Whether the operation that makes `value`, or a later one, reads an input.
     fn is_read_from(&self, input: usize, value: usize) -> bool {
-        self.recipe.ops[value - self.inputs()..].iter().any(|op| op.args().contains(&input))
+        self.spec.ops[value - self.inputs()..].iter().any(|op| op.args().contains(&input))
     }
 
     /// Copies a result that waits in a slot.
     fn finish(&mut self, out: usize, value: usize) {
-        let op = &self.recipe.ops[value - self.inputs()];
+        let op = &self.spec.ops[value - self.inputs()];
         if matches!(op.extent(), IterationSpace::Column | IterationSpace::Total) {
             return;
         }

@@ -98,7 +98,7 @@ impl fmt::Display for Instruction {
             Action::Expand(_) => write!(f, "p{out} = expand p{}", args[0])?,
             Action::Gather => write!(f, "p{out} = gather p{}", args[0])?,
             Action::Rows(_, folding, _) => write!(f, "p{out} = {} p{}", fold_name(*folding), args[0])?,
-            Action::Root(root) => write!(f, "accumulator {root} takes p{}", args[0])?,
+            Action::CrossTile(reduction) => write!(f, "accumulator {reduction} takes p{}", args[0])?,
             Action::Jit(jit) => {
                 write!(f, "{} = loop {}", Names("p", &jit.writes), Names("p", &jit.reads))?;
             }

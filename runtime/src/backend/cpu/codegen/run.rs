@@ -20,7 +20,7 @@ use crate::kernels::threads;
 
 /// A fused kernel, ready to run.
 pub(crate) struct Fused {
-    recipe: Arc<KernelSpec>,
+    spec: Arc<KernelSpec>,
     plan: Plan,
     /// By level, the first one left out: the plan with loops that are compiled for it.
     jit: [OnceLock<Option<Box<Plan>>>; 2],
@@ -86,36 +86,35 @@ static KERNELS: Interned<(Arc<KernelSpec>, Box<[usize]>), Fused> = Interned::new
 static RUNS: AtomicU64 = AtomicU64::new(1);
 
 impl Fused {
-    /// The kernel of a recipe: the same for all who hold one of an equal recipe.
-    pub(crate) fn shared(recipe: KernelSpec) -> Arc<Fused> {
-        KERNELS.get((Arc::new(recipe), Box::default()), |(recipe, _)| Fused::of(Plan::new(recipe), recipe))
+    /// The kernel of a spec: the same for all who hold one of an equal spec.
+    pub(crate) fn shared(spec: KernelSpec) -> Arc<Fused> {
+        KERNELS.get((Arc::new(spec), Box::default()), |(spec, _)| Fused::of(Plan::new(spec), spec))
     }
 
     /// A shared kernel for several arrays, whose inputs and results follow each other, array by array.
     ///
     /// Single numbers are the same for all arrays.
-    pub(crate) fn bundle(recipe: KernelSpec, sizes: Box<[usize]>) -> Arc<Fused> {
-        let make = |(recipe, sizes): &(Arc<KernelSpec>, Box<[usize]>)| {
-            Fused::of(Plan::bundle(recipe, sizes), recipe)
-        };
-        KERNELS.get((Arc::new(recipe), sizes), make)
+    pub(crate) fn bundle(spec: KernelSpec, sizes: Box<[usize]>) -> Arc<Fused> {
+        let make =
+            |(spec, sizes): &(Arc<KernelSpec>, Box<[usize]>)| Fused::of(Plan::bundle(spec, sizes), spec);
+        KERNELS.get((Arc::new(spec), sizes), make)
     }
 
     /// A kernel of one's own.
     #[cfg(test)]
-    pub(super) fn new(recipe: &KernelSpec) -> Fused {
-        Fused::of(Plan::new(recipe), &Arc::new(recipe.clone()))
+    pub(super) fn new(spec: &KernelSpec) -> Fused {
+        Fused::of(Plan::new(spec), &Arc::new(spec.clone()))
     }
 
-    fn of(plan: Plan, recipe: &Arc<KernelSpec>) -> Fused {
-        let fused = Fused { recipe: recipe.clone(), plan, jit: Default::default() };
+    fn of(plan: Plan, spec: &Arc<KernelSpec>) -> Fused {
+        let fused = Fused { spec: spec.clone(), plan, jit: Default::default() };
         fused.plan();
         fused
     }
 
     /// What is computed; of each array, if there are several.
-    pub(crate) fn recipe(&self) -> &KernelSpec {
-        &self.recipe
+    pub(crate) fn spec(&self) -> &KernelSpec {
+        &self.spec
     }
 
     /// The plan that is run.
@@ -126,7 +125,7 @@ impl Fused {
     /// The plan with loops that are compiled for a level; that of the interpreter, if there are none.
     pub(super) fn plan_at(&self, level: Level) -> &Plan {
         let jit = (level as usize).checked_sub(1).map(|at| {
-            self.jit[at].get_or_init(|| self.plan.jit(&self.recipe, level, None).map(Box::new)).as_deref()
+            self.jit[at].get_or_init(|| self.plan.jit(&self.spec, level, None).map(Box::new)).as_deref()
         });
         jit.flatten().unwrap_or(&self.plan)
     }
@@ -136,8 +135,8 @@ impl Fused {
     #[allow(dead_code)]
     pub(crate) fn explain(&self) -> String {
         let mut listing = Listing::default();
-        self.plan.jit(&self.recipe, Level::chosen(), Some(&mut listing));
-        format!("{}{}{listing}", self.recipe, self.plan())
+        self.plan.jit(&self.spec, Level::chosen(), Some(&mut listing));
+        format!("{}{}{listing}", self.spec, self.plan())
     }
 
     /// The plan of the interpreter.
@@ -159,7 +158,7 @@ impl Fused {
     /// Computes all results.
     ///
     /// # Panics
-    /// If inputs or results differ in number or size from those of the recipe, or a result is said to hold an input that
+    /// If inputs or results differ in number or size from those of the spec, or a result is said to hold an input that
     /// it was not paired with.
     pub(crate) fn run(&self, inputs: &[Source<'_>], outs: &mut [&mut [u8]]) {
         let plan = self.plan();
@@ -168,7 +167,7 @@ impl Fused {
 
     /// As [`run`](Fused::run), with an input that arrives in the memory of a result: `product` writes it there, and calls
     /// what it is given for each piece that is complete, with the piece and the number of bytes before it. Pieces are
-    /// whole rows if the recipe needs that.
+    /// whole rows if the spec needs that.
     ///
     /// # Panics
     /// As [`run`](Fused::run).
@@ -235,7 +234,7 @@ impl Plan {
         let plan = self;
         let tiles = plan.tiles();
         let work = plan.size * plan.work;
-        if plan.roots.is_empty() {
+        if plan.cross_tile.is_empty() {
             // Whether there are threads at all takes longer to find out than a small kernel takes.
             let pieces = threads::pieces(work).min(tiles);
             if pieces < 2 {
@@ -256,12 +255,12 @@ impl Plan {
             // SAFETY: as above.
             return unsafe { self.piece(memory, Span::Tiles(0..tiles), None) };
         }
-        let mut partial = Buffer::scratch(pieces * plan.root_bytes);
+        let mut partial = Buffer::scratch(pieces * plan.cross_tile_bytes);
         let partial = Partial(partial.slice_mut::<u8>().as_mut_ptr());
         let whole = &partial;
         let piece = |i: usize| {
-            // SAFETY: there are `pieces` times `root_bytes` bytes.
-            let own = unsafe { whole.0.add(i * plan.root_bytes) };
+            // SAFETY: there are `pieces` times `cross_tile_bytes` bytes.
+            let own = unsafe { whole.0.add(i * plan.cross_tile_bytes) };
             // SAFETY: as above.
             unsafe { self.piece(memory, Span::Tiles(i * each..((i + 1) * each).min(tiles)), Some(own)) }
         };
@@ -270,21 +269,21 @@ impl Plan {
         } else {
             (0..pieces).for_each(piece);
         }
-        for root in &plan.roots {
+        for reduction in &plan.cross_tile {
             let at = |i: usize| {
                 // SAFETY: the accumulators of piece `i`.
-                unsafe { whole.0.add(i * plan.root_bytes + root.offset) }
+                unsafe { whole.0.add(i * plan.cross_tile_bytes + reduction.offset) }
             };
             let mut step = 1;
             while step < pieces {
                 for i in (0..pieces - step).step_by(2 * step) {
                     // SAFETY: two different pieces, both of them finished.
-                    unsafe { (root.fold.merge)(at(i + step), root.cols, at(i)) };
+                    unsafe { (reduction.fold.merge)(at(i + step), reduction.cols, at(i)) };
                 }
                 step *= 2;
             }
             // SAFETY: `run` has checked that the result has room for as many numbers as there are accumulators.
-            unsafe { (root.fold.finish)(at(0), root.cols, memory.outs[root.out]) };
+            unsafe { (reduction.fold.finish)(at(0), reduction.cols, memory.outs[reduction.out]) };
         }
     }
 
@@ -296,7 +295,7 @@ impl Plan {
     /// accumulators; elements outside of tiles are whole rows if anything is computed by rows.
     unsafe fn piece(&self, memory: &Memory, span: Span<'_>, partial: Option<*mut u8>) {
         let plan = self;
-        let bytes = plan.bytes + plan.root_bytes;
+        let bytes = plan.bytes + plan.cross_tile_bytes;
         let mut scratch = SCRATCH.take().filter(|(_, buffer)| buffer.slice::<u8>().len() >= bytes);
         let (holds, buffer) = scratch.get_or_insert_with(|| (0, Buffer::scratch(bytes)));
         let run = match &span {
@@ -324,11 +323,11 @@ impl Plan {
                 }
             }
         }
-        for root in &plan.roots {
+        for reduction in &plan.cross_tile {
             // SAFETY: the accumulators of this piece.
             unsafe {
-                (root.fold.clear)(own.add(root.offset), root.cols);
-                (root.fold.clear)(own.add(root.recent), root.cols);
+                (reduction.fold.clear)(own.add(reduction.offset), reduction.cols);
+                (reduction.fold.clear)(own.add(reduction.recent), reduction.cols);
             }
         }
         let mut done = 0;
@@ -382,19 +381,29 @@ impl Plan {
             next = plan.next(&span, part, Some(&tile));
             done += 1;
             if done % RECENT == 0 || next.is_none() {
-                for root in &plan.roots {
+                for reduction in &plan.cross_tile {
                     // SAFETY: the accumulators of this piece.
                     unsafe {
-                        (root.fold.merge)(own.add(root.recent), root.cols, own.add(root.offset));
-                        (root.fold.clear)(own.add(root.recent), root.cols);
+                        (reduction.fold.merge)(
+                            own.add(reduction.recent),
+                            reduction.cols,
+                            own.add(reduction.offset),
+                        );
+                        (reduction.fold.clear)(own.add(reduction.recent), reduction.cols);
                     }
                 }
             }
         }
         if partial.is_none() {
-            for root in &plan.roots {
+            for reduction in &plan.cross_tile {
                 // SAFETY: the result has room for as many numbers as there are accumulators.
-                unsafe { (root.fold.finish)(own.add(root.offset), root.cols, memory.outs[root.out]) };
+                unsafe {
+                    (reduction.fold.finish)(
+                        own.add(reduction.offset),
+                        reduction.cols,
+                        memory.outs[reduction.out],
+                    );
+                };
             }
         }
         SCRATCH.set(scratch);
@@ -426,19 +435,22 @@ impl Plan {
                         let rows = if jit.has_rows { tile.rows } else { 1 };
                         jit.run(places, rows, count / rows);
                     }
-                    Action::Root(root) => {
-                        let root = &plan.roots[*root];
-                        let (rows, cols) =
-                            if root.is_total { (tile.count, 1) } else { (tile.rows, tile.count / tile.rows) };
-                        let recent = partial.add(root.recent + tile.column * root.fold.width);
-                        let recent = if root.is_total { partial.add(root.recent) } else { recent };
-                        if rows < MANY_ROWS {
-                            (root.fold.add)(arg[0], rows, cols, recent);
+                    Action::CrossTile(reduction) => {
+                        let reduction = &plan.cross_tile[*reduction];
+                        let (rows, cols) = if reduction.is_total {
+                            (tile.count, 1)
                         } else {
-                            let own = partial.add(root.tile);
-                            (root.fold.clear)(own, cols);
-                            (root.fold.add)(arg[0], rows, cols, own);
-                            (root.fold.merge)(own, cols, recent);
+                            (tile.rows, tile.count / tile.rows)
+                        };
+                        let recent = partial.add(reduction.recent + tile.column * reduction.fold.width);
+                        let recent = if reduction.is_total { partial.add(reduction.recent) } else { recent };
+                        if rows < MANY_ROWS {
+                            (reduction.fold.add)(arg[0], rows, cols, recent);
+                        } else {
+                            let own = partial.add(reduction.tile);
+                            (reduction.fold.clear)(own, cols);
+                            (reduction.fold.add)(arg[0], rows, cols, own);
+                            (reduction.fold.merge)(own, cols, recent);
                         }
                     }
                 }

@@ -73,7 +73,7 @@ pub(crate) enum Op {
 }
 
 impl KernelSpec {
-    /// The first result that the numbers of an input may be overwritten with, piece by piece as they arrive, if the recipe can
+    /// The first result that the numbers of an input may be overwritten with, piece by piece as they arrive, if the spec can
     /// be computed of pieces at all; and the elements a piece has to be whole rows of, if so.
     pub fn epilogue(&self, input: usize) -> Option<(usize, Option<usize>)> {
         let (access, dtype) = &self.inputs[input];
@@ -95,7 +95,7 @@ impl KernelSpec {
             && self.over.is_none()
     }
 
-    /// Whether another recipe performs the same operations, on arrays of any size.
+    /// Whether another spec performs the same operations, on arrays of any size.
     pub fn resembles(&self, other: &KernelSpec) -> bool {
         let same_op = |(a, b): (&Op, &Op)| match (a, b) {
             (

@@ -149,8 +149,8 @@ impl Dice {
     }
 }
 
-/// A recipe of up to 40 operations over numbers and truth values, and of folds of rows.
-fn random_recipe(dice: &mut Dice, rows: usize, cols: usize) -> KernelSpec {
+/// A spec of up to 40 operations over numbers and truth values, and of folds of rows.
+fn random_spec(dice: &mut Dice, rows: usize, cols: usize) -> KernelSpec {
     const ONE: [ScalarOp; 24] = [
         ScalarOp::Neg,
         ScalarOp::Relu,
@@ -273,11 +273,11 @@ fn random_recipe(dice: &mut Dice, rows: usize, cols: usize) -> KernelSpec {
 }
 
 /// The bytes of all results, where each NaN is the same one: which of two an operation hands on is not said.
-fn results(plan: &Plan, recipe: &KernelSpec, inputs: &[Vec<u8>], rows: usize, cols: usize) -> Vec<Vec<u8>> {
+fn results(plan: &Plan, spec: &KernelSpec, inputs: &[Vec<u8>], rows: usize, cols: usize) -> Vec<Vec<u8>> {
     let pairs = plan.in_place.clone();
-    let mut outs: Vec<Vec<u8>> = (recipe.outs.iter().zip(&pairs))
+    let mut outs: Vec<Vec<u8>> = (spec.outs.iter().zip(&pairs))
         .map(|(&(value, _), pair)| {
-            let op = &recipe.ops[value - recipe.inputs.len()];
+            let op = &spec.ops[value - spec.inputs.len()];
             let count = if op.extent() == IterationSpace::Row { rows } else { rows * cols };
             pair.map_or_else(|| vec![0; count * op.dtype().size()], |input| inputs[input].clone())
         })
@@ -295,8 +295,8 @@ fn results(plan: &Plan, recipe: &KernelSpec, inputs: &[Vec<u8>], rows: usize, co
         .collect();
     let mut slices: Vec<&mut [u8]> = outs.iter_mut().map(Vec::as_mut_slice).collect();
     plan.run(&plan.memory(&sources, &mut slices));
-    for (out, &(value, _)) in outs.iter_mut().zip(&recipe.outs) {
-        if recipe.ops[value - recipe.inputs.len()].dtype() == DType::F32 {
+    for (out, &(value, _)) in outs.iter_mut().zip(&spec.outs) {
+        if spec.ops[value - spec.inputs.len()].dtype() == DType::F32 {
             for x in bytemuck::cast_slice_mut::<u8, f32>(out).iter_mut().filter(|x| x.is_nan()) {
                 *x = f32::NAN;
             }
@@ -317,8 +317,8 @@ fn compare(seed: u64, cases: usize) -> (usize, usize) {
     let (mut loops, mut others) = (0, 0);
     for case in 0..cases {
         let (rows, cols) = (1 + dice.roll(40), [1, 3, 15, 16, 17, 64, 100, 130, 600][dice.roll(9)]);
-        let recipe = random_recipe(&mut dice, rows, cols);
-        let inputs: Vec<Vec<u8>> = (recipe.inputs.iter())
+        let spec = random_spec(&mut dice, rows, cols);
+        let inputs: Vec<Vec<u8>> = (spec.inputs.iter())
             .map(|(access, dtype)| {
                 let count = match access {
                     Access::One => 1,
@@ -336,13 +336,13 @@ fn compare(seed: u64, cases: usize) -> (usize, usize) {
                 }
             })
             .collect();
-        let kernel = Fused::new(&recipe);
-        let interpreted = results(kernel.interpreted(), &recipe, &inputs, rows, cols);
+        let kernel = Fused::new(&spec);
+        let interpreted = results(kernel.interpreted(), &spec, &inputs, rows, cols);
         for level in Level::available().into_iter().filter(|&level| level > Level::Portable) {
             let plan = kernel.plan_at(level);
             let compiled = plan.body.iter().filter(|step| matches!(step.action, Action::Jit(_))).count();
             (loops, others) = (loops + compiled, others + plan.body.len() - compiled);
-            let found = results(plan, &recipe, &inputs, rows, cols);
+            let found = results(plan, &spec, &inputs, rows, cols);
             assert!(found == interpreted, "case {case} of {seed} at {level:?}: {rows}×{cols}");
         }
     }
@@ -361,7 +361,7 @@ fn compiled_loops_give_the_bits_of_the_interpreter() {
 
 #[test]
 fn a_copy_outlives_its_array_when_a_result_overwrites_that() {
-    let recipe = KernelSpec {
+    let spec = KernelSpec {
         size: 100,
         cols: 100,
         inputs: vec![(Access::Full, DType::F32)],
@@ -374,14 +374,24 @@ fn a_copy_outlives_its_array_when_a_result_overwrites_that() {
         dying: vec![Some(Owner::Caller)],
         over: None,
     };
-    let kernel = Fused::new(&recipe);
+    let kernel = Fused::new(&spec);
     assert_eq!(kernel.in_place(), [Some(0), None]);
     let x = ramp(100);
     let expected = [x.iter().map(|x| -x).collect::<Vec<f32>>(), x.iter().map(|x| x * x).collect()];
     for level in Level::available() {
-        let found = results(kernel.plan_at(level), &recipe, &[bytes(&x).to_vec()], 1, 100);
+        let found = results(kernel.plan_at(level), &spec, &[bytes(&x).to_vec()], 1, 100);
         assert_eq!(found, expected.each_ref().map(|out| bytes(out).to_vec()), "{level:?}");
     }
+}
+
+#[test]
+fn a_kernel_is_explained_on_all_levels() {
+    let text = Fused::new(&small(100)).explain();
+    let levels = ["kernel of 100 elements", "%3 = tanh %2", "tiles of"];
+    let compiled = ["loop 0, vector IR:", "%2 = add %0, %1", "loop 0, AVX"];
+    assert!(levels.iter().all(|level| text.contains(level)), "{text}");
+    let has_loops = Level::chosen() > Level::Portable;
+    assert!(compiled.iter().all(|level| text.contains(level) == has_loops), "{text}");
 }
 
 /// `tanh(x + 1)` of so many elements.
@@ -401,7 +411,7 @@ fn small(size: usize) -> KernelSpec {
 }
 
 #[test]
-fn equal_recipes_share_a_kernel_as_long_as_somebody_holds_it() {
+fn equal_specs_share_a_kernel_as_long_as_somebody_holds_it() {
     let first = Fused::shared(small(1234));
     assert!(Arc::ptr_eq(&first, &Fused::shared(small(1234))));
     assert!(!Arc::ptr_eq(&first, &Fused::shared(small(1235))));

@@ -36,7 +36,7 @@ pub mod isa {
 }
 
 pub struct Space<'a> {
-    pub recipe: &'a KernelSpec,
+    pub spec: &'a KernelSpec,
     pub in_place: &'a [Option<usize>],
     pub prologue: &'a [(Prologue, usize, Place)],
     pub isa: &'static dyn isa::Isa,

@@ -28,7 +28,7 @@ const ACCUMULATORS: usize = 4;
 
 /// What instructions refer to.
 pub struct Space<'a> {
-    pub recipe: &'a KernelSpec,
+    pub spec: &'a KernelSpec,
     /// Which input's memory each result may be written to.
     pub in_place: &'a [Option<usize>],
     pub prologue: &'a [(Prologue, usize, Place)],
@@ -39,12 +39,12 @@ pub struct Space<'a> {
 
 impl Space<'_> {
     fn inputs(&self) -> usize {
-        self.recipe.inputs.len()
+        self.spec.inputs.len()
     }
 
     /// Whether a place is that of a result.
     fn is_result(&self, place: Place) -> bool {
-        (self.inputs()..self.inputs() + self.recipe.outs.len()).contains(&(place as usize))
+        (self.inputs()..self.inputs() + self.spec.outs.len()).contains(&(place as usize))
     }
 
     /// The input whose memory a result takes.
@@ -56,7 +56,7 @@ impl Space<'_> {
     /// The input with a number for all elements, or for each column, that is broadcast to a slot.
     fn broadcast(&self, place: Place) -> Option<Opcode> {
         let (kind, input, _) = self.prologue.iter().find(|(.., slot)| *slot == place)?;
-        if self.recipe.inputs[*input].1 != DType::F32 {
+        if self.spec.inputs[*input].1 != DType::F32 {
             return None;
         }
         Some(match kind {
@@ -155,7 +155,7 @@ fn kind(step: &Instruction, space: &Space<'_>) -> Kind {
         Action::Map(map) => supports(map.code, map.from, map.to),
         Action::Expand(width) => *width == 4,
         Action::Rows(_, _, dtype) => {
-            let cols = space.recipe.cols;
+            let cols = space.spec.cols;
             // The order of one block that fills the lanes is that of a loop; others are folded in another order.
             return if *dtype == DType::F32 && (STEP..=BLOCK).contains(&cols) {
                 Kind::RowFold
@@ -164,7 +164,7 @@ fn kind(step: &Instruction, space: &Space<'_>) -> Kind {
             };
         }
         Action::Gather => return Kind::Gather,
-        Action::Root(_) | Action::Jit(_) => false,
+        Action::CrossTile(_) | Action::Jit(_) => false,
     };
     match (is_vector, step.by_rows) {
         (true, false) => Kind::Element,
@@ -298,7 +298,7 @@ fn segment(members: &[Instruction], shared: &FxHashSet<Place>, space: &Space<'_>
                 folds.push(RowFold { folding: *folding, out: step.out });
                 continue;
             }
-            Action::Gather | Action::Root(_) | Action::Jit(_) => unreachable!("these are not in loops"),
+            Action::Gather | Action::CrossTile(_) | Action::Jit(_) => unreachable!("these are not in loops"),
         };
         known.insert(step.out, value);
         if space.is_result(step.out) || shared.contains(&step.out) {
@@ -314,7 +314,7 @@ fn segment(members: &[Instruction], shared: &FxHashSet<Place>, space: &Space<'_>
     let has_rows = !folds.is_empty()
         || block.nodes.iter().any(|node| matches!(node.op, Opcode::Row(_) | Opcode::Column(..)));
     let is_large = |place: &&Place| {
-        let input = space.recipe.inputs.get(**place as usize);
+        let input = space.spec.inputs.get(**place as usize);
         input.is_some_and(|(access, dtype)| matches!(access, Access::Full) && dtype.size() == 4)
     };
     let prefetched =
@@ -322,7 +322,7 @@ fn segment(members: &[Instruction], shared: &FxHashSet<Place>, space: &Space<'_>
     let by_rows = members[0].by_rows && !matches!(members[0].action, Action::Rows(..));
     let jit = JitLoop::new(reads, writes, has_rows);
     let step = Instruction { action: Action::Jit(jit), args: [0; 3], out: 0, by_rows };
-    let cols = if has_rows { space.recipe.cols } else { usize::MAX };
+    let cols = if has_rows { space.spec.cols } else { usize::MAX };
     let prefetch_distance = space.prefetch.unwrap_or(0);
     (Segment { block, folds, prefetched, prefetch_distance, cols }, step)
 }

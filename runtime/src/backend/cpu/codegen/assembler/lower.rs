@@ -216,8 +216,8 @@ fn function(block: &mut Block, op: UnaryOp, x: Value) -> Value {
         }
         UnaryOp::Sqrt => block.add(Opcode::Sqrt, &[x]),
         UnaryOp::Rsqrt => {
-            let root = block.add(Opcode::Sqrt, &[x]);
-            reciprocal(block, root)
+            let reduction = block.add(Opcode::Sqrt, &[x]);
+            reciprocal(block, reduction)
         }
         UnaryOp::Floor => block.add(Opcode::Round(Rounding::Down), &[x]),
         UnaryOp::Ceil => block.add(Opcode::Round(Rounding::Up), &[x]),

@@ -35,8 +35,8 @@ impl Fusion {
         &self.0.graph
     }
 
-    pub(super) fn recipe(&self) -> &KernelSpec {
-        self.0.kernel.recipe()
+    pub(super) fn spec(&self) -> &KernelSpec {
+        self.0.kernel.spec()
     }
 
     /// The same for an input that arrives piece by piece in the memory of a result, if that is possible: that result, and the
@@ -45,18 +45,18 @@ impl Fusion {
         if self.0.kernel.is_bundle() {
             return None;
         }
-        let (result, row) = self.recipe().epilogue(input)?;
-        let kernel = Fused::shared(KernelSpec { over: Some((input, result)), ..self.recipe().clone() });
+        let (result, row) = self.spec().epilogue(input)?;
+        let kernel = Fused::shared(KernelSpec { over: Some((input, result)), ..self.spec().clone() });
         let body = Body { graph: self.0.graph.clone(), kernel };
         Some((Fusion(Arc::new(body)), result, row))
     }
 
     /// Several fusions that resemble each other as one, whose inputs and results follow each other.
     pub(super) fn bundle(fusions: &[&Fusion]) -> Fusion {
-        let sizes = fusions.iter().map(|fusion| fusion.recipe().size).collect();
+        let sizes = fusions.iter().map(|fusion| fusion.spec().size).collect();
         let mut graph = Graph { avals: vec![], inputs: vec![], consts: vec![], eqns: vec![], outs: vec![] };
         fusions.iter().for_each(|fusion| graph.append(&fusion.0.graph));
-        let kernel = Fused::bundle(fusions[0].recipe().clone(), sizes);
+        let kernel = Fused::bundle(fusions[0].spec().clone(), sizes);
         Fusion(Arc::new(Body { graph, kernel }))
     }
 }
@@ -228,7 +228,7 @@ impl<'a> Builder<'a> {
             .collect();
         // One array read in two ways is not overwritten.
         let once = |var: Var| inputs.iter().filter(|(other, ..)| *other == var).count() == 1;
-        let recipe = KernelSpec {
+        let spec = KernelSpec {
             size: group.size,
             cols,
             dying: inputs
@@ -247,7 +247,7 @@ impl<'a> Builder<'a> {
         let outs: Outs<Var> = outs.iter().map(|(var, _)| *var).collect();
         let graph = self.part(&args, members, &outs);
         let last = &self.graph.eqns[members[members.len() - 1]];
-        let kernel = Fused::shared(recipe);
+        let kernel = Fused::shared(spec);
         let primitive = Arc::new(Fusion(Arc::new(Body { graph, kernel })));
         Eqn { primitive, args, outs, location: last.location, path: last.path.clone() }
     }

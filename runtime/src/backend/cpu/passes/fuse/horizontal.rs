@@ -34,21 +34,21 @@ impl Graph {
         let mut open: FxHashMap<(usize, usize, Vec<Var>), Vec<Vec<usize>>> = FxHashMap::default();
         let mut full: Vec<Vec<usize>> = Vec::new();
         for (at, eqn) in self.eqns.iter().enumerate() {
-            let Some(fusion) = eqn.primitive_as::<Fusion>().filter(|fusion| fusion.recipe().size <= LARGEST)
+            let Some(fusion) = eqn.primitive_as::<Fusion>().filter(|fusion| fusion.spec().size <= LARGEST)
             else {
                 continue;
             };
-            if !fusion.recipe().is_elementwise() {
+            if !fusion.spec().is_elementwise() {
                 continue;
             }
             let joins = |bundle: &Vec<usize>| {
                 let first = &self.eqns[bundle[0]];
                 are_alike(first, eqn) && waits(bundle, at, &self.eqns)
             };
-            let recipe = fusion.recipe();
+            let spec = fusion.spec();
             let numbers =
-                recipe.inputs.iter().zip(&eqn.args).filter(|(input, _)| matches!(input.0, Access::One));
-            let key = (recipe.inputs.len(), recipe.ops.len(), numbers.map(|(_, &arg)| arg).collect());
+                spec.inputs.iter().zip(&eqn.args).filter(|(input, _)| matches!(input.0, Access::One));
+            let key = (spec.inputs.len(), spec.ops.len(), numbers.map(|(_, &arg)| arg).collect());
             let bundles = open.entry(key).or_default();
             // The latest are looked at, so that the time does not grow with the square of the number of arrays.
             let latest = bundles.len().saturating_sub(LATEST);
@@ -88,6 +88,5 @@ fn are_alike(a: &Eqn, b: &Eqn) -> bool {
     let shared = |(access, (x, y)): (&(Access, crate::DType), (&Var, &Var))| {
         !matches!(access.0, Access::One) || x == y
     };
-    one.recipe().resembles(other.recipe())
-        && one.recipe().inputs.iter().zip(a.args.iter().zip(&b.args)).all(shared)
+    one.spec().resembles(other.spec()) && one.spec().inputs.iter().zip(a.args.iter().zip(&b.args)).all(shared)
 }

@@ -20,12 +20,7 @@ fn map(code: ScalarOp, args: &[usize], extent: IterationSpace) -> Op {
     Op::Map { code, args: args.into(), from: F32, to: F32, extent }
 }
 
-fn recipe(
-    [rows, cols]: [usize; 2],
-    inputs: Vec<(Access, DType)>,
-    ops: Vec<Op>,
-    outs: &[usize],
-) -> KernelSpec {
+fn spec([rows, cols]: [usize; 2], inputs: Vec<(Access, DType)>, ops: Vec<Op>, outs: &[usize]) -> KernelSpec {
     KernelSpec {
         size: rows * cols,
         cols,
@@ -53,7 +48,7 @@ fn chain_with_a_mask() -> KernelSpec {
             extent: IterationSpace::Full,
         },
     ];
-    recipe([1, 1000], inputs, ops, &[7, 8])
+    spec([1, 1000], inputs, ops, &[7, 8])
 }
 
 /// Each row less its largest number, and the sum of that.
@@ -64,7 +59,7 @@ fn row_reduction() -> KernelSpec {
         map(ScalarOp::Sub, &[0, 1], IterationSpace::Full),
         fold(ReduceOp::Sum, 2),
     ];
-    recipe([10, 100], vec![(Access::Full, F32)], ops, &[2, 3])
+    spec([10, 100], vec![(Access::Full, F32)], ops, &[2, 3])
 }
 
 /// More values at a time than there are registers: powers of x, added up from the last to the first.
@@ -73,15 +68,15 @@ fn long_lives() -> KernelSpec {
     ops.extend((1..40).map(|value| map(ScalarOp::Mul, &[value, 1], IterationSpace::Full)));
     ops.push(map(ScalarOp::Add, &[40, 39], IterationSpace::Full));
     ops.extend((41..78).map(|value| map(ScalarOp::Sub, &[value, 79 - value], IterationSpace::Full)));
-    recipe([1, 512], vec![(Access::Full, F32)], ops, &[78])
+    spec([1, 512], vec![(Access::Full, F32)], ops, &[78])
 }
 
 /// All levels: what is computed, the programs of a tile, the vector IR, and machine code.
-fn explain(recipe: &KernelSpec, level: Level) -> String {
+fn explain(spec: &KernelSpec, level: Level) -> String {
     let mut listing = Listing::default();
-    let interpreted = Plan::new(recipe);
-    let plan = interpreted.jit(recipe, level, Some(&mut listing)).expect("there is memory for code");
-    let mut text = format!("{recipe}interpreter, {interpreted}compiled, {plan}");
+    let interpreted = Plan::new(spec);
+    let plan = interpreted.jit(spec, level, Some(&mut listing)).expect("there is memory for code");
+    let mut text = format!("{spec}interpreter, {interpreted}compiled, {plan}");
     for (number, one) in listing.loops.iter().enumerate() {
         write!(text, "loop {number}, vector IR:\n{}loop {number}, assembly:\n", one.ir).expect("text");
         for (operation, code) in &one.code {
@@ -94,11 +89,11 @@ fn explain(recipe: &KernelSpec, level: Level) -> String {
     text
 }
 
-fn compare(name: &str, recipe: &KernelSpec) {
+fn compare(name: &str, spec: &KernelSpec) {
     for (level, set) in [(Level::Avx2, "avx2"), (Level::Avx512, "avx512")] {
         let file = format!("src/backend/cpu/codegen/assembler/tests/snapshots/{name}.{set}.txt");
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
-        let found = explain(recipe, level);
+        let found = explain(spec, level);
         if std::env::var_os("FLAXEN_BLESS").is_some() {
             std::fs::write(&path, &found).expect("the text is written");
         }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::core::{Graph, Var};
 
-impl Graph {
+impl<P: std::fmt::Debug> Graph<P> {
     /// The graph in the language of Graphviz: `dot -Tsvg` draws it.
     ///
     /// ```

@@ -14,20 +14,23 @@ use crate::error::Result;
 pub struct Var(pub(crate) u32);
 
 /// A staged function: inputs, captured numbers, equations in order, outputs.
+///
+/// What its equations apply are primitives; a backend may have equations over the same variables that apply something else.
 #[derive(Clone)]
-pub struct Graph {
+pub struct Graph<P = Arc<dyn Primitive>> {
     /// By variable.
     pub(crate) avals: Vec<Aval>,
     pub(crate) inputs: Vec<Var>,
     /// Captured numbers. Captured *traced* values become inputs instead (see `Stage::finish`).
     pub(crate) consts: Vec<(Var, Array)>,
-    pub(crate) eqns: Vec<Eqn>,
+    pub(crate) eqns: Vec<Eqn<P>>,
     pub(crate) outs: Vec<Var>,
 }
 
+/// The application of a primitive: what it reads, and what it makes.
 #[derive(Clone)]
-pub(crate) struct Eqn {
-    pub(crate) primitive: Arc<dyn Primitive>,
+pub struct Eqn<P = Arc<dyn Primitive>> {
+    pub(crate) primitive: P,
     pub(crate) args: Args<Var>,
     pub(crate) outs: Outs<Var>,
     /// The line of the program that staged it.
@@ -43,8 +46,32 @@ impl Eqn {
     }
 }
 
+impl<P> Eqn<P> {
+    /// The same variables and origin, with something else that is applied.
+    pub(crate) fn map<Q>(self, f: impl FnOnce(P) -> Q) -> Eqn<Q> {
+        let Eqn { primitive, args, outs, location, path } = self;
+        Eqn { primitive: f(primitive), args, outs, location, path }
+    }
+
+    /// What is applied.
+    pub fn primitive(&self) -> &P {
+        &self.primitive
+    }
+
+    /// What it reads.
+    pub fn args(&self) -> &[Var] {
+        &self.args
+    }
+
+    /// What it makes.
+    pub fn outs(&self) -> &[Var] {
+        &self.outs
+    }
+}
+
 impl Var {
-    pub(crate) fn index(self) -> usize {
+    /// Its number, from 0 on.
+    pub fn index(self) -> usize {
         self.0 as usize
     }
 }
@@ -89,10 +116,6 @@ impl Graph {
         Ok(self.outs.iter().map(|&var| defined(&env, var)).collect())
     }
 
-    pub(crate) fn aval(&self, var: Var) -> &Aval {
-        &self.avals[var.index()]
-    }
-
     /// Adds another graph beside this one: its inputs, equations and outputs behind these.
     pub(crate) fn append(&mut self, other: &Graph) {
         let first = self.avals.len() as u32;
@@ -108,8 +131,40 @@ impl Graph {
         }));
     }
 
-    /// Drops the equations that are `gone`, by their places.
-    pub(crate) fn without(mut self, gone: &[bool]) -> Graph {
+    /// The names of the primitives, in order.
+    pub fn primitives(&self) -> impl Iterator<Item = &'static str> {
+        self.eqns.iter().map(|eqn| eqn.primitive.name())
+    }
+}
+
+impl<P> Graph<P> {
+    /// What is given, in order.
+    pub fn inputs(&self) -> &[Var] {
+        &self.inputs
+    }
+
+    /// Captured arrays, by the variables that they are.
+    pub fn consts(&self) -> &[(Var, Array)] {
+        &self.consts
+    }
+
+    /// The equations, each behind those that it reads from.
+    pub fn eqns(&self) -> &[Eqn<P>] {
+        &self.eqns
+    }
+
+    /// What is returned, in order.
+    pub fn outs(&self) -> &[Var] {
+        &self.outs
+    }
+
+    /// Shape and dtype of a variable.
+    pub fn aval(&self, var: Var) -> &Aval {
+        &self.avals[var.index()]
+    }
+
+    /// Drops the equations that are `gone`, by their numbers.
+    pub(crate) fn without(mut self, gone: &[bool]) -> Graph<P> {
         let mut gone = gone.iter();
         self.eqns.retain(|_| gone.next() == Some(&false));
         self
@@ -123,11 +178,6 @@ impl Graph {
     /// True for a graph without equations.
     pub fn is_empty(&self) -> bool {
         self.eqns.is_empty()
-    }
-
-    /// The names of the primitives, in order.
-    pub fn primitives(&self) -> impl Iterator<Item = &'static str> {
-        self.eqns.iter().map(|eqn| eqn.primitive.name())
     }
 }
 

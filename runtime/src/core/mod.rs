@@ -3,6 +3,7 @@
 //! Users of models do not need what is here; it is for primitives, and for tools, of one's own.
 
 pub(crate) mod add_any;
+pub mod backend;
 pub(crate) mod cpu;
 pub(crate) mod decompose;
 pub(crate) mod domain;
@@ -17,9 +18,9 @@ pub mod rewrite;
 pub(crate) mod tensor;
 pub(crate) mod trace;
 
+pub use backend::{Backend, CompileOptions, Executable, Listing};
 pub use cpu::{CpuRules, Kernel};
-pub(crate) use graph::Eqn;
-pub use graph::{Graph, Var};
+pub use graph::{Eqn, Graph, Var};
 pub use profile::{Profile, ProfiledStep};
 pub use rewrite::{Match, Operand, Rewrite};
 pub use tensor::{Tensor, TensorLike};

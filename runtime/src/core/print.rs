@@ -13,13 +13,13 @@ impl fmt::Display for Var {
     }
 }
 
-impl fmt::Debug for Graph {
+impl<P: fmt::Debug> fmt::Debug for Graph<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{self}")
     }
 }
 
-impl fmt::Display for Graph {
+impl<P: fmt::Debug> fmt::Display for Graph<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names = self.names();
         let scalars: HashMap<Var, String> = self
@@ -47,7 +47,7 @@ impl fmt::Display for Graph {
     }
 }
 
-impl Graph {
+impl<P> Graph<P> {
     /// Letters in order of appearance, so that a dropped equation does not rename the others in a snapshot.
     pub(crate) fn names(&self) -> HashMap<Var, Var> {
         let mut names = HashMap::new();

@@ -12,10 +12,10 @@ pub struct Profile {
     pub steps: Vec<ProfiledStep>,
     /// Of one call, without what the caller's side of it costs.
     pub total: Duration,
-    /// Bytes of memory for intermediate values, which the program keeps between calls.
-    pub kept_bytes: usize,
+    /// Bytes of the arena for intermediate values, which the program keeps between calls.
+    pub arena_bytes: usize,
     /// Bytes of intermediate values that are alive at once, at most: with less, no order of memory would do.
-    pub needed_bytes: usize,
+    pub peak_bytes: usize,
     /// How many calls were measured.
     pub runs: usize,
 }
@@ -57,9 +57,9 @@ impl fmt::Display for Profile {
         table.column_iter_mut().take(4).for_each(|column| column.set_cell_alignment(CellAlignment::Right));
         writeln!(f, "{table}")?;
         let (total, steps) = (self.total.as_secs_f64() * 1e6, self.steps.len());
-        let [kept, needed] = [self.kept_bytes, self.needed_bytes].map(|bytes| bytes as f64 / 1e6);
+        let [arena, peak] = [self.arena_bytes, self.peak_bytes].map(|bytes| bytes as f64 / 1e6);
         write!(f, "{total:.1} µs in {steps} steps, the least of {} runs; ", self.runs)?;
-        write!(f, "{kept:.1} MB are kept for {needed:.1} MB of values that are alive at once")
+        write!(f, "an arena of {arena:.1} MB for at most {peak:.1} MB of values at once")
     }
 }
 

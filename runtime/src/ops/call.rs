@@ -1,11 +1,11 @@
 //! A staged function as a primitive: its rules are transforms of its graph, staged once and kept.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::{batch_all, convert, prepend, zeros_of};
 use crate::array::{Array, Aval};
-use crate::backend::cpu::Program;
 use crate::core::Tensor;
 use crate::core::cpu::{CpuRules, on_cpu};
 use crate::core::op::Op;
@@ -15,20 +15,27 @@ use crate::core::trace::batch::Batch;
 use crate::core::trace::stage::Stage;
 use crate::core::trace::tape::Tape;
 use crate::core::trace::{Axis, Trace};
-use crate::core::{Graph, Profile};
+use crate::core::{Backend, CompileOptions, Executable, Graph, Listing};
 use crate::error::Result;
 
-/// A staged function: an optimised graph and its program.
+/// A staged function: a graph, and what a backend makes of it once it is run.
 #[derive(Clone)]
-pub(crate) struct Call(Arc<Compiled>);
+pub(crate) struct Call(Arc<Staged>);
 
-struct Compiled {
+struct Staged {
     graph: Graph,
-    is_fused: bool,
-    program: Program,
+    target: Target,
+    executable: OnceLock<Arc<dyn Executable>>,
     collectives: Vec<Arc<str>>,
     vjp: Mutex<HashMap<VjpKey, VjpCalls>>,
     batched: Mutex<HashMap<BatchedKey, Batched>>,
+}
+
+/// What a graph is compiled by, and how.
+#[derive(Clone, Copy)]
+pub(crate) struct Target {
+    pub backend: &'static dyn Backend,
+    pub options: CompileOptions,
 }
 
 /// Which gradients are needed, and which named axes there are while the rules run.
@@ -53,24 +60,19 @@ fn lock<T>(cache: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Call {
-    pub(crate) fn new(graph: Graph) -> Call {
-        Call::with(graph, true)
-    }
-
-    /// A call whose program, and those of its derivatives, have fused kernels or not.
-    pub(crate) fn with(graph: Graph, is_fused: bool) -> Call {
-        let graph = graph.optimize();
-        let program = if is_fused { Program::new(&graph.clone().fused()) } else { Program::new(&graph) };
+    /// A call for a backend; its derivatives are for the same one.
+    pub(crate) fn new(graph: Graph, target: Target) -> Call {
+        let graph = target.backend.simplify(graph);
         let mut collectives: Vec<Arc<str>> = Vec::new();
         for name in graph.eqns.iter().flat_map(|eqn| eqn.primitive.collectives()) {
             if !collectives.contains(name) {
                 collectives.push(name.clone());
             }
         }
-        Call(Arc::new(Compiled {
+        Call(Arc::new(Staged {
             graph,
-            is_fused,
-            program,
+            target,
+            executable: OnceLock::new(),
             collectives,
             vjp: Mutex::default(),
             batched: Mutex::default(),
@@ -81,21 +83,40 @@ impl Call {
         &self.0.graph
     }
 
-    /// The graph that the program runs.
-    pub(crate) fn fused_graph(&self) -> Graph {
-        if self.0.is_fused { self.0.graph.clone().fused() } else { self.0.graph.clone() }
+    /// The graph without primitives that the backend does not know.
+    fn lowered(&self) -> Result<Cow<'_, Graph>> {
+        let Target { backend, .. } = self.0.target;
+        let decomposed = self.0.graph.decomposed(&|primitive| backend.decomposes(primitive))?;
+        Ok(decomposed.map_or(Cow::Borrowed(&self.0.graph), |graph| Cow::Owned(backend.simplify(graph))))
     }
 
-    pub(crate) fn profile(&self, args: &[Array], runs: usize) -> Result<Profile> {
-        self.0.program.profile(args, runs)
+    /// What the backend runs, to be read.
+    ///
+    /// # Errors
+    /// As [`executable`](Call::executable).
+    pub(crate) fn list(&self) -> Result<Listing> {
+        let Target { backend, options } = self.0.target;
+        backend.list(&*self.lowered()?, options)
     }
 
-    pub(crate) fn program(&self) -> &Program {
-        &self.0.program
+    /// What runs the graph; compiled when it is first asked for, as most calls become part of another graph.
+    ///
+    /// # Errors
+    /// If a primitive of a user's own does not decompose, or the backend does not know one.
+    pub(crate) fn executable(&self) -> Result<&dyn Executable> {
+        if let Some(found) = self.0.executable.get() {
+            return Ok(&**found);
+        }
+        let Target { backend, options } = self.0.target;
+        let compiled = backend.compile(&*self.lowered()?, options)?;
+        // Of several threads that come here at once, all run what the first has kept.
+        Ok(&**self.0.executable.get_or_init(|| compiled))
     }
 
-    pub(crate) fn run(&self, args: impl IntoIterator<Item = Array>) -> Result<Vec<Array>> {
-        self.0.program.run(args)
+    fn run(&self, args: Args<Array>) -> Result<Outs<Array>> {
+        let mut results = Outs::new();
+        self.executable()?.run(&mut args.into_iter(), &mut |outs| results.extend(outs))?;
+        Ok(results)
     }
 
     /// Differentiates the graph into two: what the backward stage captures from the forward stage is exactly the
@@ -144,8 +165,8 @@ impl Call {
             let (forward, captured) = forward.finish(&outs);
             assert!(captured.is_empty(), "a graph holds no traced values");
             Ok::<_, crate::Error>(VjpCalls {
-                forward: Call::with(forward, self.0.is_fused),
-                backward: Call::with(graph, self.0.is_fused),
+                forward: Call::new(forward, self.0.target),
+                backward: Call::new(graph, self.0.target),
             })
         })?;
         // Of several threads that come here at once, all take what the first has kept.
@@ -193,7 +214,7 @@ impl Call {
             }
             let (graph, captured) = stage.finish(&outs);
             assert!(captured.is_empty(), "a graph holds no traced values");
-            Ok::<_, crate::Error>((Call::with(graph, self.0.is_fused), mapped))
+            Ok::<_, crate::Error>((Call::new(graph, self.0.target), mapped))
         })?;
         Ok(lock(&self.0.batched).entry(key).or_insert(found).clone())
     }
@@ -254,7 +275,7 @@ impl Primitive for Call {
 
 impl CpuRules for Call {
     fn eval(&self, args: Args<Array>, _outs: Outs<Aval>) -> Result<Outs<Array>> {
-        Ok(self.run(args)?.into())
+        self.run(args)
     }
 }
 
@@ -285,7 +306,7 @@ mod tests {
             let stage = Stage::new(None);
             let x = stage.input(&aval);
             let y = trace::run(Trace::Stage(stage.clone()), || x.try_sin()).unwrap();
-            let call = Call::new(stage.finish(&[y]).0);
+            let call = Call::new(stage.finish(&[y]).0, crate::backend::CPU);
             let meeting = Barrier::new(THREADS);
             let derive = || {
                 meeting.wait();

@@ -5,6 +5,7 @@ use smallvec::SmallVec;
 
 use super::stage::{avals, stage};
 use crate::array::{Array, Aval};
+use crate::backend::CPU;
 use crate::core::cpu::{CpuRules, on_cpu};
 use crate::core::op::Op;
 use crate::core::primitive::{Args, Outs, Primitive, Pullback};
@@ -39,7 +40,7 @@ where
 {
     move |params| {
         let staged = stage(&Structure::of(params), &avals(params), |params: P| f(&params))?;
-        let primitive = Checkpoint(Call::new(staged.graph));
+        let primitive = Checkpoint(Call::new(staged.graph, CPU));
         let args: Args =
             staged.captured.into_iter().chain(tree::leaves(params).into_iter().cloned()).collect();
         Ok(staged.outs.build(trace::bind(&primitive, args)?))

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::stage::{Staged, avals, stage};
 use crate::array::{Array, Aval};
+use crate::backend::CPU;
 use crate::core::Tensor;
 use crate::core::cpu::{CpuRules, on_cpu};
 use crate::core::op::Op;
@@ -108,7 +109,7 @@ where
             a.shape == b.shape || !a.dtype.is_float()
         })?;
         let structure = primal.outs;
-        let calls = [primal.graph, forward.graph, backward.graph].map(Call::new);
+        let calls = [primal.graph, forward.graph, backward.graph].map(|graph| Call::new(graph, CPU));
         let custom = Custom::new(calls);
         let outs = trace::bind(&custom, leaves.into_iter().cloned().collect())?;
         Ok(structure.build(outs))

@@ -8,20 +8,21 @@ use std::time::{Duration, Instant};
 use super::stage::{avals, stage};
 use crate::array::object_pool::ObjectPool;
 use crate::array::{Array, Aval};
+use crate::backend::CPU;
 use crate::core::Tensor;
 use crate::core::primitive::Args;
 use crate::core::tensor::Repr;
 use crate::core::trace;
 use crate::core::trace::{Axis, Trace};
-use crate::core::{Graph, Profile};
-use crate::error::Result;
-use crate::ops::call::Call;
+use crate::core::{Backend, Graph, Listing, Profile};
+use crate::error::{Error, Result};
+use crate::ops::call::{Call, Target};
 use crate::tree::{self, Donation, Reuses, Structure, Tree};
 
 /// A function that is traced once per structure, shapes and dtypes; see [`jit`].
 pub struct Jit<F, I, O> {
     f: F,
-    is_fused: bool,
+    target: Target,
     limit: usize,
     cache: RwLock<Vec<Arc<CachedProgram>>>,
     /// What the last calls ran.
@@ -132,7 +133,7 @@ where
 {
     Jit {
         f,
-        is_fused: true,
+        target: CPU,
         limit: LIMIT,
         cache: RwLock::default(),
         recent: ObjectPool::default(),
@@ -180,7 +181,15 @@ where
     /// Runs primitives one by one, not in fused kernels: to find out what fusion is worth, or whether it is to blame.
     #[must_use]
     pub fn unfused(mut self) -> Self {
-        self.is_fused = false;
+        self.target.options.fuse = false;
+        self.clear();
+        self
+    }
+
+    /// Compiles by another backend than the CPU.
+    #[must_use]
+    pub fn on(mut self, backend: &'static dyn Backend) -> Self {
+        self.target.backend = backend;
         self.clear();
         self
     }
@@ -236,15 +245,15 @@ where
         let captured = entry.captured.iter();
         let arrays: Vec<Array> =
             captured.chain(leaves).map(|leaf| leaf.array().cloned()).collect::<Result<_>>()?;
-        entry.call.profile(&arrays, RUNS)
+        entry.call.executable()?.profile(&arrays, RUNS)
     }
 
     /// The program these arguments lead to, as it runs: with fused kernels.
     ///
     /// # Errors
     /// As [`call`](Jit::call).
-    pub fn program(&self, args: &I) -> Result<Graph> {
-        Ok(self.entry(args, trace::current().as_ref())?.call.fused_graph())
+    pub fn program(&self, args: &I) -> Result<Listing> {
+        self.entry(args, trace::current().as_ref())?.call.list()
     }
 
     /// How many programs were traced and are kept.
@@ -299,7 +308,10 @@ where
         let staged = stage(&inputs, &avals, &self.f)?;
         let (captured, mut outs) = (staged.captured, staged.outs);
         let reuses = Reuses::new(&inputs, &mut outs);
-        let call = Call::with(staged.graph, self.is_fused);
+        let call = Call::new(staged.graph, self.target);
+        if trace::current().is_none() {
+            call.executable()?;
+        }
         let last = AtomicU64::new(used);
         let entry =
             Arc::new(CachedProgram { used: last, key, inputs, avals, axes, call, captured, outs, reuses });
@@ -339,11 +351,12 @@ impl CachedProgram {
             Repr::Array(array) => array,
             Repr::Traced(_) => unreachable!("all of them are arrays"),
         });
-        let outs = self.call.program().run_then(arrays, |outs| {
-            self.outs.build_reusing(&mut outs.map(Tensor::from), donation, &self.reuses)
+        let mut built = None;
+        self.call.executable()?.run(&mut { arrays }, &mut |outs| {
+            built = Some(self.outs.build_reusing(&mut outs.map(Tensor::from), donation, &self.reuses));
         })?;
         donation.leaves = leaves;
-        outs
+        built.unwrap_or_else(|| Err(Error::msg("a backend handed out no results")))
     }
 }
 

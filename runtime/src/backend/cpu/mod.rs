@@ -8,13 +8,48 @@ pub(crate) mod memory;
 pub(crate) mod passes;
 mod profile;
 pub(crate) mod program;
+pub(crate) mod schedule;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use program::Program;
 
-use crate::core::CpuRules;
+use std::sync::Arc;
+
+use crate::core::op::Op;
 use crate::core::primitive::Primitive;
+use crate::core::{Backend, CompileOptions, CpuRules, Executable, Graph, Listing};
+use crate::error::Result;
+use schedule::Schedule;
+
+/// The CPU, by kernels of this crate and those that it generates.
+pub(crate) struct Cpu;
+
+impl Backend for Cpu {
+    fn name(&self) -> &'static str {
+        "cpu"
+    }
+
+    fn decomposes(&self, primitive: &dyn Primitive) -> bool {
+        matches!(primitive.op(), Op::Custom) && primitive.cpu().is_none()
+    }
+
+    fn simplify(&self, graph: Graph) -> Graph {
+        graph.optimize()
+    }
+
+    fn compile(&self, graph: &Graph, options: CompileOptions) -> Result<Arc<dyn Executable>> {
+        Ok(Arc::new(Program::new(&scheduled(graph, options))))
+    }
+
+    fn list(&self, graph: &Graph, options: CompileOptions) -> Result<Listing> {
+        Ok(Listing::of(&scheduled(graph, options), schedule::Step::name))
+    }
+}
+
+fn scheduled(graph: &Graph, options: CompileOptions) -> Schedule {
+    if options.fuse { graph.clone().fused() } else { graph.clone().into() }
+}
 
 /// The CPU's half of a primitive that is left after decomposition.
 fn rules(primitive: &dyn Primitive) -> &dyn CpuRules {

@@ -3,15 +3,16 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use super::passes::tile_batch::Sliced;
-use super::program::{Kind, Program};
+use super::passes::fuse::is_reshape;
+use super::program::Program;
+use super::schedule::Step;
 use crate::array::Array;
 use crate::core::{Graph, Profile, ProfiledStep};
 use crate::error::Result;
 
 impl Program {
     /// Runs the program several times and measures each step.
-    pub(crate) fn profile(&self, args: &[Array], runs: usize) -> Result<Profile> {
+    pub(super) fn measure(&self, args: &[Array], runs: usize) -> Result<Profile> {
         let mut times = vec![Duration::MAX; self.origins.len()];
         let mut total = Duration::MAX;
         for _ in 0..runs {
@@ -26,7 +27,7 @@ impl Program {
             total = total.min(start.elapsed());
         }
         let steps = self.origins.iter().zip(times).map(|(origin, time)| ProfiledStep {
-            name: name(&origin.kind),
+            name: name(&origin.step),
             source: match &origin.path {
                 Some(path) => path.to_string(),
                 None => origin.location.to_string(),
@@ -35,22 +36,20 @@ impl Program {
             flops: origin.flops,
             bytes: origin.bytes,
         });
-        let (kept_bytes, needed_bytes) = (self.kept_bytes(), self.needed_bytes());
-        Ok(Profile { steps: steps.collect(), total, kept_bytes, needed_bytes, runs })
+        let (arena_bytes, peak_bytes) = (self.arena_bytes(), self.peak_bytes());
+        Ok(Profile { steps: steps.collect(), total, arena_bytes, peak_bytes, runs })
     }
 }
 
-fn name(kind: &Kind) -> String {
-    match kind {
-        Kind::Fused(fusion) => format!("fusion of {}", members(fusion.graph())),
-        Kind::Epilogue(epilogue) => {
+fn name(step: &Step) -> String {
+    match step {
+        Step::Fused(fusion) => format!("fusion of {}", members(fusion.graph())),
+        Step::Epilogue(epilogue) => {
             format!("{}, then {}", epilogue.product().name(), members(epilogue.fusion().graph()))
         }
-        Kind::Reshape => "reshape".to_owned(),
-        Kind::Other(primitive) => match (&**primitive as &dyn std::any::Any).downcast_ref::<Sliced>() {
-            Some(sliced) => format!("slices of {}", members(sliced.graph())),
-            None => primitive.name().to_owned(),
-        },
+        Step::BatchTiled(tiled) => format!("batch tiles of {}", members(tiled.graph())),
+        Step::Primitive(primitive) if is_reshape(primitive.op()) => "reshape".to_owned(),
+        Step::Primitive(primitive) => primitive.name().to_owned(),
     }
 }
 

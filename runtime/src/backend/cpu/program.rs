@@ -1,8 +1,8 @@
-//! A graph made ready to run many times.
+//! The program: a schedule made ready to run many times.
 //!
-//! Values that only fused and prepared kernels touch live in *homes*: memory that belongs to the program, shared by
-//! values whose lifetimes do not overlap, and kept between calls. All others are arrays, which are moved out of their slot
-//! at their last use, so that a kernel may write into them.
+//! Values that only kernels of plain memory touch live in the *slots* of an arena, which belongs to the program: shared by values
+//! whose lifetimes do not overlap, and kept between calls. All others are arrays, which are moved out of the environment at
+//! their last use, so that a kernel may write into them.
 //!
 //! A program may have thousands of steps, each of which takes a microsecond: what a run reads of them lies one behind the
 //! other in a few lists, and what it does not read lies elsewhere.
@@ -19,11 +19,14 @@ use crate::array::object_pool::ObjectPool;
 use crate::array::pool::Buffer;
 use crate::array::{Array, Aval, memory};
 use crate::backend::cpu::codegen::{Fused, Source};
-use crate::backend::cpu::memory::{Dest, Lists, Operand, Out, Plan};
-use crate::backend::cpu::passes::epilogue::{Epilogue, Joint};
-use crate::backend::cpu::passes::fuse::Fusion;
+use crate::backend::cpu::memory::{Assignment, Lists, Output, Read, Write};
+use crate::backend::cpu::passes::epilogue::Joint;
+use crate::backend::cpu::passes::fuse::is_reshape;
+use crate::backend::cpu::passes::tile_batch::BatchTiled;
 use crate::backend::cpu::rules;
-use crate::core::Graph;
+use crate::backend::cpu::schedule::{Schedule, Step};
+use crate::core::Profile;
+use crate::core::backend::{Executable, Finish};
 use crate::core::cpu::Kernel;
 use crate::core::primitive::{Args, Primitive};
 use crate::core::trace::eval;
@@ -36,14 +39,14 @@ const LARGE: u64 = 1 << 20;
 pub(crate) struct Program {
     inputs: usize,
     consts: Vec<Array>,
-    steps: Vec<Step>,
+    commands: Vec<Command>,
     lists: Lists,
     pub(crate) origins: Vec<Origin>,
-    outs: Vec<Operand>,
-    /// Bytes of each home.
-    homes: Vec<usize>,
-    needed: usize,
-    slots: usize,
+    outs: Vec<Read>,
+    /// Bytes of each slot of the arena.
+    slots: Vec<usize>,
+    peak: usize,
+    arrays: usize,
     /// Whether threads are worth waking.
     is_large: bool,
     /// Kept between calls; several threads may run one program.
@@ -52,8 +55,8 @@ pub(crate) struct Program {
 
 /// The memory of one run.
 struct Env {
-    slots: Vec<Option<Array>>,
-    homes: Vec<Option<Buffer>>,
+    arrays: Vec<Option<Array>>,
+    slots: Vec<Option<Buffer>>,
     room: Room,
 }
 
@@ -69,11 +72,11 @@ struct Room {
 /// Where a result is written, while it is.
 enum Made {
     Array(Array),
-    Home(Buffer),
+    Slot(Buffer),
 }
 
-/// What a step does, and which parts of the program's lists are its own.
-pub(crate) struct Step {
+/// What to run for a step, and which parts of the program's lists are its own.
+pub(crate) struct Command {
     pub action: Action,
     pub args: Range<u32>,
     pub outs: Range<u32>,
@@ -82,7 +85,7 @@ pub(crate) struct Step {
 
 /// What is known of a step besides what it does.
 pub(crate) struct Origin {
-    pub kind: Kind,
+    pub step: Step,
     pub location: &'static Location<'static>,
     pub path: Option<Arc<str>>,
     pub flops: u64,
@@ -95,57 +98,50 @@ pub(crate) enum Action {
     /// A product whose kernel hands its pieces on to a fused one.
     Epilogue(Arc<Fused>, Joint, Box<dyn Kernel>),
     Kernel(Box<dyn Kernel>),
+    BatchTiled(Arc<BatchTiled>),
     /// The argument under another shape.
     Reshape,
     Eval(Arc<dyn Primitive>),
 }
 
-/// What a step is called by.
-pub(crate) enum Kind {
-    Fused(Fusion),
-    Epilogue(Epilogue),
-    Reshape,
-    Other(Arc<dyn Primitive>),
-}
-
-impl Kind {
+impl Origin {
+    /// What the step is called.
     fn name(&self) -> Cow<'static, str> {
-        match self {
-            Kind::Fused(_) => "fusion".into(),
-            Kind::Epilogue(epilogue) => format!("{}+fusion", epilogue.product().name()).into(),
-            Kind::Reshape => "reshape".into(),
-            Kind::Other(primitive) => primitive.name().into(),
+        match &self.step {
+            Step::Epilogue(_) => format!("{}+fusion", self.step.name()).into(),
+            Step::Primitive(primitive) if is_reshape(primitive.op()) => "reshape".into(),
+            step => step.name().into(),
         }
     }
 }
 
 impl Program {
-    pub(crate) fn new(graph: &Graph) -> Program {
-        let Plan { steps, lists, origins, outs, homes, needed, slots } = Plan::new(graph);
+    pub(crate) fn new(schedule: &Schedule) -> Program {
+        let Assignment { commands, lists, origins, outs, slots, peak, arrays } = Assignment::new(schedule);
         let work = origins.iter().fold(0u64, |sum, step| sum.saturating_add(step.flops.max(step.bytes / 4)));
         Program {
-            inputs: graph.inputs.len(),
-            consts: graph.consts.iter().map(|(_, array)| array.clone()).collect(),
-            steps,
+            inputs: schedule.inputs.len(),
+            consts: schedule.consts.iter().map(|(_, array)| array.clone()).collect(),
+            commands,
             lists,
             origins,
             outs,
-            homes,
-            needed,
             slots,
+            peak,
+            arrays,
             is_large: work >= LARGE,
             envs: ObjectPool::default(),
         }
     }
 
     /// Bytes of the memory that is kept between calls.
-    pub(crate) fn kept_bytes(&self) -> usize {
-        self.homes.iter().copied().fold(0, usize::saturating_add)
+    pub(crate) fn arena_bytes(&self) -> usize {
+        self.slots.iter().copied().fold(0, usize::saturating_add)
     }
 
     /// Bytes of intermediate values that are alive at once, at most.
-    pub(crate) fn needed_bytes(&self) -> usize {
-        self.needed
+    pub(crate) fn peak_bytes(&self) -> usize {
+        self.peak
     }
 
     pub(crate) fn run(&self, args: impl IntoIterator<Item = Array>) -> Result<Vec<Array>> {
@@ -170,24 +166,24 @@ impl Program {
     ) -> Result<R> {
         let at = Cell::new(None);
         let what = || match at.get() {
-            Some(at) => format!("{} ({})", eval::list(&self.arrays(at)), self.origins[at].kind.name()),
+            Some(at) => format!("{} ({})", eval::list(&self.arrays(at)), self.origins[at].name()),
             None => "the memory that a compiled program keeps".to_owned(),
         };
         let run = || {
             // Whoever finds all memory in use makes its own.
             let mut env = self.envs.take().unwrap_or_else(|| Box::new(self.env()));
-            for (slot, array) in env.slots.iter_mut().zip(args.into_iter().take(self.inputs)) {
-                *slot = Some(array);
+            for (own, array) in env.arrays.iter_mut().zip(args.into_iter().take(self.inputs)) {
+                *own = Some(array);
             }
             let awake = self.is_large.then(threads::awake);
-            for (i, step) in self.steps.iter().enumerate() {
+            for (i, command) in self.commands.iter().enumerate() {
                 at.set(Some(i));
-                around(i, &mut || self.step(i, step, &mut env))?;
+                around(i, &mut || self.step(i, command, &mut env))?;
             }
             drop(awake);
-            let result = finish(&mut self.outs.iter().map(|&out| self.take(&mut env.slots, out)));
-            // A value left in its slot would keep its buffer from being used again.
-            env.slots.fill(None);
+            let result = finish(&mut self.outs.iter().map(|&out| self.take(&mut env.arrays, out)));
+            // An array left behind would keep its buffer from being used again.
+            env.arrays.fill(None);
             self.envs.put(env);
             Ok(result)
         };
@@ -198,44 +194,51 @@ impl Program {
     }
 
     fn env(&self) -> Env {
-        let homes = self.homes.iter().map(|&bytes| Some(Buffer::scratch(bytes))).collect();
-        Env { slots: vec![None; self.slots], homes, room: Room::default() }
+        let slots = self.slots.iter().map(|&bytes| Some(Buffer::scratch(bytes))).collect();
+        Env { arrays: vec![None; self.arrays], slots, room: Room::default() }
     }
 
-    fn take(&self, slots: &mut [Option<Array>], operand: Operand) -> Array {
-        let array = match operand {
-            Operand::Const(at) => return self.consts[at as usize].clone(),
-            Operand::Slot(at, true) => slots[at as usize].take(),
-            Operand::Slot(at, false) => slots[at as usize].clone(),
-            Operand::Home(..) => None,
+    fn take(&self, arrays: &mut [Option<Array>], read: Read) -> Array {
+        let array = match read {
+            Read::Const(at) => return self.consts[at as usize].clone(),
+            Read::Array(at, true) => arrays[at as usize].take(),
+            Read::Array(at, false) => arrays[at as usize].clone(),
+            Read::Slot(..) => None,
         };
         array.unwrap_or_else(|| {
-            unreachable!("values of homes go to kernels, others are made before they are used")
+            unreachable!("values of the arena go to kernels, others are made before they are used")
         })
     }
 
-    fn step(&self, number: usize, step: &Step, env: &mut Env) -> Result<()> {
-        let (args, outs) = (self.args(step), self.outs(step));
-        match &step.action {
-            Action::Fused(kernel) => self.fused(step, env, |args, results| kernel.run(args, results)),
-            Action::Epilogue(fused, joint, product) => self.fused(step, env, |args, results| {
+    fn step(&self, number: usize, command: &Command, env: &mut Env) -> Result<()> {
+        let (args, outs) = (self.args(command), self.outs(command));
+        match &command.action {
+            Action::Fused(kernel) => self.fused(command, env, |args, results| kernel.run(args, results)),
+            Action::Epilogue(fused, joint, product) => self.fused(command, env, |args, results| {
                 joint.run(fused, &**product, args, results);
             }),
-            Action::Kernel(kernel) => self.kernel(&**kernel, step, env),
+            Action::Kernel(kernel) => self.kernel(&**kernel, command, env),
             Action::Reshape => {
-                let array = self.take(&mut env.slots, args[0]);
-                if let Dest::Slot(at, aval) = outs[0].dest {
-                    env.slots[at as usize] = Some(array.with_aval(self.aval(aval).clone()));
+                let array = self.take(&mut env.arrays, args[0]);
+                if let Write::Array(at, aval) = outs[0].to {
+                    env.arrays[at as usize] = Some(array.with_aval(self.aval(aval).clone()));
+                }
+            }
+            Action::BatchTiled(tiled) => {
+                let args: Args<Array> = args.iter().map(|&arg| self.take(&mut env.arrays, arg)).collect();
+                if let Write::Array(at, aval) = outs[0].to {
+                    let made = tiled.run(&args, self.aval(aval).clone());
+                    env.arrays[at as usize] = Some(made.map_err(|e| e.at(self.origins[number].location))?);
                 }
             }
             Action::Eval(primitive) => {
-                let args: Args<Array> = args.iter().map(|&arg| self.take(&mut env.slots, arg)).collect();
-                let avals = outs.iter().filter_map(|out| out.dest.aval()).map(|aval| self.aval(aval).clone());
+                let args: Args<Array> = args.iter().map(|&arg| self.take(&mut env.arrays, arg)).collect();
+                let avals = outs.iter().filter_map(|out| out.to.aval()).map(|aval| self.aval(aval).clone());
                 let made = rules(&**primitive).eval(args, avals.collect());
                 let made = made.map_err(|e| e.at(self.origins[number].location))?;
                 for (out, made) in outs.iter().zip(made) {
-                    if let Dest::Slot(at, _) = out.dest {
-                        env.slots[at as usize] = Some(made);
+                    if let Write::Array(at, _) = out.to {
+                        env.arrays[at as usize] = Some(made);
                     }
                 }
             }
@@ -243,12 +246,12 @@ impl Program {
         Ok(())
     }
 
-    fn args(&self, step: &Step) -> &[Operand] {
-        &self.lists.args[step.args.start as usize..step.args.end as usize]
+    fn args(&self, command: &Command) -> &[Read] {
+        &self.lists.args[command.args.start as usize..command.args.end as usize]
     }
 
-    fn outs(&self, step: &Step) -> &[Out] {
-        &self.lists.outs[step.outs.start as usize..step.outs.end as usize]
+    fn outs(&self, command: &Command) -> &[Output] {
+        &self.lists.outs[command.outs.start as usize..command.outs.end as usize]
     }
 
     fn aval(&self, number: u32) -> &Aval {
@@ -256,67 +259,62 @@ impl Program {
     }
 
     /// What is known of the arrays that a step makes.
-    fn arrays(&self, step: usize) -> Vec<Aval> {
-        let avals = self.outs(&self.steps[step]).iter().filter_map(|out| out.dest.aval());
+    fn arrays(&self, command: usize) -> Vec<Aval> {
+        let avals = self.outs(&self.commands[command]).iter().filter_map(|out| out.to.aval());
         avals.map(|aval| self.aval(aval).clone()).collect()
     }
 
     /// Gives back the arrays that no later step reads.
-    fn end(&self, step: &Step, slots: &mut [Option<Array>]) {
-        let ends = &self.lists.ends[step.ends.start as usize..step.ends.end as usize];
-        ends.iter().for_each(|&at| slots[at as usize] = None);
+    fn end(&self, command: &Command, arrays: &mut [Option<Array>]) {
+        let ends = &self.lists.ends[command.ends.start as usize..command.ends.end as usize];
+        ends.iter().for_each(|&at| arrays[at as usize] = None);
     }
 
-    fn kernel(&self, kernel: &dyn Kernel, step: &Step, env: &mut Env) {
-        let Env { slots, homes, .. } = env;
-        let dest = self.outs(step)[0].dest;
-        let mut made = match dest {
-            Dest::Slot(_, aval) => Made::Array(Array::scratch(self.aval(aval).clone())),
-            Dest::Home(at, _) => Made::home(homes, at),
+    fn kernel(&self, kernel: &dyn Kernel, command: &Command, env: &mut Env) {
+        let Env { arrays, slots, .. } = env;
+        let to = self.outs(command)[0].to;
+        let mut made = match to {
+            Write::Array(_, aval) => Made::Array(Array::scratch(self.aval(aval).clone())),
+            Write::Slot(at, _) => Made::slot(slots, at),
         };
         let args: SmallVec<[&[u8]; 4]> =
-            self.args(step).iter().map(|&arg| self.bytes(slots, homes, arg)).collect();
-        kernel.run(&args, made.bytes(dest));
+            self.args(command).iter().map(|&arg| self.bytes(arrays, slots, arg)).collect();
+        kernel.run(&args, made.bytes(to));
         drop(args);
-        made.put(dest, slots, homes);
-        self.end(step, slots);
+        made.put(to, arrays, slots);
+        self.end(command, arrays);
     }
 
-    fn bytes<'a>(
-        &'a self,
-        slots: &'a [Option<Array>],
-        homes: &'a [Option<Buffer>],
-        operand: Operand,
-    ) -> &'a [u8] {
-        let bytes = match operand {
-            Operand::Const(at) => return self.consts[at as usize].bytes(),
-            Operand::Slot(at, _) => slots[at as usize].as_ref().map(Array::bytes),
-            Operand::Home(at, bytes) => homes[at as usize].as_ref().map(|home| &home.slice::<u8>()[..bytes]),
+    fn bytes<'a>(&'a self, arrays: &'a [Option<Array>], slots: &'a [Option<Buffer>], read: Read) -> &'a [u8] {
+        let bytes = match read {
+            Read::Const(at) => return self.consts[at as usize].bytes(),
+            Read::Array(at, _) => arrays[at as usize].as_ref().map(Array::bytes),
+            Read::Slot(at, bytes) => slots[at as usize].as_ref().map(|slot| &slot.slice::<u8>()[..bytes]),
         };
-        bytes.unwrap_or_else(|| unreachable!("a value is made before it is used, and in no home of a result"))
+        bytes.unwrap_or_else(|| unreachable!("a value is made before it is used, and in no slot of a result"))
     }
 
     /// Runs a kernel that writes to several results, each in new memory or in that of an argument.
-    fn fused(&self, step: &Step, env: &mut Env, run: impl FnOnce(&[Source<'_>], &mut [&mut [u8]])) {
-        let Env { slots, homes, room } = env;
+    fn fused(&self, command: &Command, env: &mut Env, run: impl FnOnce(&[Source<'_>], &mut [&mut [u8]])) {
+        let Env { arrays, slots, room } = env;
         let Room { made, held, .. } = room;
-        let (args, outs) = (self.args(step), self.outs(step));
+        let (args, outs) = (self.args(command), self.outs(command));
         held.resize(args.len(), None);
         for (i, out) in outs.iter().enumerate() {
-            let arg = out.pair.map(|input| (input as usize, args[input as usize]));
-            made.push(match (out.dest, arg) {
-                (Dest::Home(at, _), _) => {
-                    // The home of an argument that ends here may be the result's.
-                    if let Some((input, Operand::Home(from, _))) = arg
+            let arg = out.alias.map(|input| (input as usize, args[input as usize]));
+            made.push(match (out.to, arg) {
+                (Write::Slot(at, _), _) => {
+                    // The slot of an argument that ends here may be the result's.
+                    if let Some((input, Read::Slot(from, _))) = arg
                         && from == at
                     {
                         held[input] = Some(i);
                     }
-                    Made::home(homes, at)
+                    Made::slot(slots, at)
                 }
-                (Dest::Slot(_, aval), Some((input, Operand::Slot(from, true)))) => {
+                (Write::Array(_, aval), Some((input, Read::Array(from, true)))) => {
                     let aval = self.aval(aval);
-                    match slots[from as usize].take_if(|array| array.may_be_overwritten(aval)) {
+                    match arrays[from as usize].take_if(|array| array.may_be_overwritten(aval)) {
                         Some(array) => {
                             held[input] = Some(i);
                             Made::Array(array.redescribed(aval))
@@ -324,47 +322,61 @@ impl Program {
                         None => Made::Array(Array::scratch(aval.clone())),
                     }
                 }
-                (Dest::Slot(_, aval), _) => Made::Array(Array::scratch(self.aval(aval).clone())),
+                (Write::Array(_, aval), _) => Made::Array(Array::scratch(self.aval(aval).clone())),
             });
         }
         let mut sources = emptied(std::mem::take(&mut room.sources));
         sources.extend(args.iter().zip(&*held).map(|(&arg, held)| match held {
             Some(result) => Source::Result(*result),
-            None => Source::Bytes(self.bytes(slots, homes, arg)),
+            None => Source::Bytes(self.bytes(arrays, slots, arg)),
         }));
         let mut results = emptied(std::mem::take(&mut room.results));
-        results.extend(made.iter_mut().zip(outs).map(|(made, out)| made.bytes(out.dest)));
+        results.extend(made.iter_mut().zip(outs).map(|(made, out)| made.bytes(out.to)));
         run(&sources, &mut results);
         (room.sources, room.results) = (emptied(sources), emptied(results));
         held.clear();
-        made.drain(..).zip(outs).for_each(|(made, out)| made.put(out.dest, slots, homes));
-        self.end(step, slots);
+        made.drain(..).zip(outs).for_each(|(made, out)| made.put(out.to, arrays, slots));
+        self.end(command, arrays);
     }
 }
 
 impl Made {
-    fn home(homes: &mut [Option<Buffer>], at: u32) -> Made {
-        match homes[at as usize].take() {
-            Some(buffer) => Made::Home(buffer),
-            None => unreachable!("results of one step have homes of their own"),
+    fn slot(slots: &mut [Option<Buffer>], at: u32) -> Made {
+        match slots[at as usize].take() {
+            Some(buffer) => Made::Slot(buffer),
+            None => unreachable!("results of one step have slots of their own"),
         }
     }
 
-    fn bytes(&mut self, dest: Dest) -> &mut [u8] {
-        let bytes = match (self, dest) {
+    fn bytes(&mut self, to: Write) -> &mut [u8] {
+        let bytes = match (self, to) {
             (Made::Array(array), _) => array.unique_bytes(),
-            (Made::Home(buffer), Dest::Home(_, bytes)) => Some(&mut buffer.slice_mut::<u8>()[..bytes]),
-            (Made::Home(_), Dest::Slot(..)) => None,
+            (Made::Slot(buffer), Write::Slot(_, bytes)) => Some(&mut buffer.slice_mut::<u8>()[..bytes]),
+            (Made::Slot(_), Write::Array(..)) => None,
         };
-        bytes.unwrap_or_else(|| unreachable!("a result is new, given away, or in a home of its own"))
+        bytes.unwrap_or_else(|| unreachable!("a result is new, given away, or in a slot of its own"))
     }
 
-    fn put(self, dest: Dest, slots: &mut [Option<Array>], homes: &mut [Option<Buffer>]) {
-        match (self, dest) {
-            (Made::Array(array), Dest::Slot(at, _)) => slots[at as usize] = Some(array),
-            (Made::Home(buffer), Dest::Home(at, _)) => homes[at as usize] = Some(buffer),
-            _ => unreachable!("arrays are made for slots, and homes are only borrowed"),
+    fn put(self, to: Write, arrays: &mut [Option<Array>], slots: &mut [Option<Buffer>]) {
+        match (self, to) {
+            (Made::Array(array), Write::Array(at, _)) => arrays[at as usize] = Some(array),
+            (Made::Slot(buffer), Write::Slot(at, _)) => slots[at as usize] = Some(buffer),
+            _ => unreachable!("arrays are made where arrays go, and slots are only borrowed"),
         }
+    }
+}
+
+impl Executable for Program {
+    fn run(&self, args: &mut dyn Iterator<Item = Array>, finish: &mut Finish<'_>) -> Result<()> {
+        self.run_with(args, |_, step| step(), finish)
+    }
+
+    fn profile(&self, args: &[Array], runs: usize) -> Result<Profile> {
+        self.measure(args, runs)
+    }
+
+    fn arena_bytes(&self) -> usize {
+        Program::arena_bytes(self)
     }
 }
 
@@ -379,10 +391,10 @@ fn emptied<T, U>(mut list: Vec<T>) -> Vec<U> {
 /// For tests and reports: which values share memory.
 impl std::fmt::Display for Program {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        for (step, origin) in self.steps.iter().zip(&self.origins) {
-            let name = origin.kind.name();
-            let args: Vec<String> = self.args(step).iter().map(Operand::to_string).collect();
-            let outs: Vec<String> = self.outs(step).iter().map(|out| out.dest.to_string()).collect();
+        for (command, origin) in self.commands.iter().zip(&self.origins) {
+            let name = origin.name();
+            let args: Vec<String> = self.args(command).iter().map(Read::to_string).collect();
+            let outs: Vec<String> = self.outs(command).iter().map(|out| out.to.to_string()).collect();
             writeln!(f, "{} = {name} {}", outs.join(" "), args.join(" "))?;
         }
         Ok(())

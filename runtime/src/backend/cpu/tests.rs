@@ -12,7 +12,7 @@ fn plan(f: impl Fn(Tensor) -> Result<Tensor>, x: &Tensor) -> String {
 }
 
 #[test]
-fn values_between_kernels_live_in_homes_that_are_used_again() {
+fn values_between_kernels_live_in_slots_that_are_used_again() {
     let text = plan(
         |x| {
             let y = (x.dot(&x) + 1.0).tanh();
@@ -24,9 +24,9 @@ fn values_between_kernels_live_in_homes_that_are_used_again() {
     assert_eq!(
         text,
         "\
-home0[64] = dot_general+fusion slot0 slot0 const0
-home1[64] = dot_general+fusion home0[64] slot0 const1
-slot1 = dot_general+fusion home1[64] slot0 slot0!
+slot0[64] = dot_general+fusion array0 array0 const0
+slot1[64] = dot_general+fusion slot0[64] array0 const1
+array1 = dot_general+fusion slot1[64] array0 array0!
 "
     );
 }
@@ -35,16 +35,16 @@ slot1 = dot_general+fusion home1[64] slot0 slot0!
 fn a_result_is_written_over_an_argument_that_is_given_away() {
     let program =
         Program::new(&jit(|x: Tensor| Ok(x * 2.0 + 1.0)).graph(&Tensor::zeros([8])).unwrap().fused());
-    assert_eq!(program.to_string(), "slot1 = fusion slot0! const0 const1\n");
+    assert_eq!(program.to_string(), "array1 = fusion array0! const0 const1\n");
     let x: crate::Array = crate::Array::zeros(crate::Aval::new([8], crate::DType::F32));
     let address = x.address();
     let out = program.run([x]).unwrap();
     assert_eq!((out[0].address(), out[0].data::<f32>()), (address, &[1.0f32; 8][..]));
-    assert_eq!(program.kept_bytes(), 0);
+    assert_eq!(program.arena_bytes(), 0);
 }
 
 #[test]
-fn a_value_under_another_shape_stays_at_home() {
+fn a_value_under_another_shape_stays_in_its_slot() {
     let text = plan(
         |x| {
             let y = x.dot(&x).reshape([2, 8]);
@@ -55,9 +55,9 @@ fn a_value_under_another_shape_stays_at_home() {
     assert_eq!(
         text,
         "\
-home0[64] = dot_general slot0 slot0
-home1[64] = transpose home0[64]
-slot1 = dot_general home1[64] slot0!
+slot0[64] = dot_general array0 array0
+slot1[64] = transpose slot0[64]
+array1 = dot_general slot1[64] array0!
 "
     );
 }
@@ -66,7 +66,7 @@ slot1 = dot_general home1[64] slot0!
 fn a_deep_program_needs_as_much_memory_as_a_shallow_one() {
     let bytes = |depth: usize| {
         let f = |x: Tensor| Ok((0..depth).fold(x.clone(), |y, _| (y.dot(&x) + 1.0).tanh()));
-        Program::new(&jit(f).graph(&Tensor::zeros([16, 16])).unwrap().fused()).kept_bytes()
+        Program::new(&jit(f).graph(&Tensor::zeros([16, 16])).unwrap().fused()).arena_bytes()
     };
     assert_eq!(bytes(3), bytes(60));
 }
@@ -103,10 +103,7 @@ fn convolutional_step(batch: usize) -> Program {
 fn a_step_of_training_keeps_little_more_memory_than_its_values_need_at_once() {
     for batch in [1, 32, 128] {
         let program = convolutional_step(batch);
-        let (kept, needed) = (program.kept_bytes(), program.needed_bytes());
-        assert!(
-            needed > 0 && kept * 10 <= needed * 13,
-            "batch {batch}: {kept} bytes for {needed}\n{program}"
-        );
+        let (arena, peak) = (program.arena_bytes(), program.peak_bytes());
+        assert!(peak > 0 && arena * 10 <= peak * 13, "batch {batch}: {arena} bytes for {peak}\n{program}");
     }
 }

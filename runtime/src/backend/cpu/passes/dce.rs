@@ -2,8 +2,8 @@
 
 use crate::core::Graph;
 
-impl Graph {
-    pub(crate) fn dce(mut self) -> Graph {
+impl<P> Graph<P> {
+    pub(crate) fn dce(mut self) -> Graph<P> {
         let mut live = vec![false; self.avals.len()];
         for out in &self.outs {
             live[out.index()] = true;

@@ -1,25 +1,21 @@
-//! Lets products hand their numbers, piece by piece, to the fused kernel that reads them: biases and activations cost no pass
-//! over memory then.
+//! Epilogue fusion: a product hands its tiles, while they are in the cache, to the fused kernel that reads them, so that biases
+//! and activations cost no pass over memory; as CUTLASS calls what a matrix product does with its accumulators at the end.
 
 use std::sync::Arc;
 
-use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
+use super::analysis::DefUse;
 use super::fuse::Fusion;
-use crate::array::{Array, Aval};
+use crate::array::Aval;
 use crate::backend::cpu::codegen::{Fused, Source};
-use crate::core::cpu::{CpuRules, Kernel, on_cpu};
-use crate::core::primitive::{Args, Outs, Primitive};
-use crate::core::trace::Axis;
-use crate::core::{Eqn, Graph, Var};
-use crate::error::{Error, Result};
+use crate::backend::cpu::schedule::{Schedule, Step};
+use crate::core::cpu::Kernel;
+use crate::core::primitive::{Args, Primitive};
+use crate::core::{Eqn, Var};
 
 /// A product, and the fused kernel behind it.
-#[derive(Clone)]
-pub(crate) struct Epilogue(Arc<Body>);
-
-struct Body {
+pub(crate) struct Epilogue {
     product: Arc<dyn Primitive>,
     /// What the product makes.
     made: Aval,
@@ -27,22 +23,15 @@ struct Body {
     joint: Joint,
 }
 
-impl Graph {
+impl Schedule {
     /// Joins each product that only one fused kernel reads with that kernel.
     #[must_use]
-    pub(crate) fn epilogues(mut self) -> Graph {
-        let mut readers: FxHashMap<Var, Vec<usize>> = FxHashMap::default();
-        for (at, eqn) in self.eqns.iter().enumerate() {
-            eqn.args.iter().for_each(|&arg| readers.entry(arg).or_default().push(at));
-        }
-        self.outs.iter().for_each(|&out| readers.entry(out).or_default().push(usize::MAX));
+    pub(crate) fn epilogues(mut self) -> Schedule {
+        let uses = DefUse::of(&self);
         let mut gone = vec![false; self.eqns.len()];
         for (at, gone) in gone.iter_mut().enumerate() {
             let [out] = self.eqns[at].outs[..] else { continue };
-            let Some(&[reader]) = readers.get(&out).map(|readers| &readers[..]) else { continue };
-            if reader == usize::MAX {
-                continue;
-            }
+            let Some(reader) = uses.only_use(out) else { continue };
             if let Some(joined) = self.joined(at, out, reader) {
                 self.eqns[reader] = joined;
                 *gone = true;
@@ -51,30 +40,25 @@ impl Graph {
         self.without(&gone)
     }
 
-    fn joined(&self, at: usize, out: Var, reader: usize) -> Option<Eqn> {
-        let (product, reader) = (&self.eqns[at], &self.eqns[reader]);
+    fn joined(&self, at: usize, out: Var, reader: usize) -> Option<Eqn<Step>> {
+        let (eqn, reader) = (&self.eqns[at], &self.eqns[reader]);
         let aval = self.aval(out);
-        let fusion = reader.primitive_as::<Fusion>()?;
-        let args: Args<&Aval> = product.args.iter().map(|&arg| self.aval(arg)).collect();
-        let row = product.primitive.cpu()?.specialize(&args, aval)?.tile()?;
+        let fusion = reader.primitive.fusion()?;
+        let product = eqn.primitive.primitive()?;
+        let args: Args<&Aval> = eqn.args.iter().map(|&arg| self.aval(arg)).collect();
+        let row = product.cpu()?.specialize(&args, aval)?.tile()?;
         let input = reader.args.iter().position(|&arg| arg == out)?;
         let (fusion, result, needed) = fusion.after(input)?;
-        if reader.args.iter().filter(|&&arg| arg == out).count() > 1
-            || needed.is_some_and(|cols| row % cols != 0)
-        {
+        if needed.is_some_and(|cols| row % cols != 0) {
             return None;
         }
         let rest = reader.args.iter().enumerate().filter(|&(i, _)| i != input).map(|(_, &arg)| arg);
-        let body = Body {
-            product: product.primitive.clone(),
-            made: aval.clone(),
-            fusion,
-            joint: Joint { args: product.args.len(), input, result },
-        };
+        let joint = Joint { args: eqn.args.len(), input, result };
+        let epilogue = Epilogue { product: product.clone(), made: aval.clone(), fusion, joint };
         Some(Eqn {
-            primitive: Arc::new(Epilogue(Arc::new(body))),
-            args: product.args.iter().copied().chain(rest).collect(),
-            path: product.path.clone(),
+            primitive: Step::Epilogue(Arc::new(epilogue)),
+            args: eqn.args.iter().copied().chain(rest).collect(),
+            path: eqn.path.clone(),
             ..reader.clone()
         })
     }
@@ -82,20 +66,25 @@ impl Graph {
 
 impl Epilogue {
     pub(crate) fn fusion(&self) -> &Fusion {
-        &self.0.fusion
+        &self.fusion
     }
 
     pub(crate) fn product(&self) -> &dyn Primitive {
-        &*self.0.product
+        &*self.product
     }
 
     /// The product's kernel for arguments of these shapes.
     pub(crate) fn specialize(&self, args: &[&Aval]) -> Option<Box<dyn Kernel>> {
-        self.0.product.cpu()?.specialize(&args[..self.0.joint.args], &self.0.made)
+        self.product.cpu()?.specialize(&args[..self.joint.args], &self.made)
     }
 
     pub(crate) fn joint(&self) -> Joint {
-        self.0.joint
+        self.joint
+    }
+
+    pub(crate) fn flops(&self, args: &[&Aval]) -> u64 {
+        let product = self.product.flops(&args[..self.joint.args], &[&self.made]);
+        product.saturating_add(self.fusion.flops())
     }
 }
 
@@ -137,43 +126,8 @@ impl Joint {
     }
 }
 
-impl PartialEq for Epilogue {
-    fn eq(&self, other: &Epilogue) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
-    }
-}
-
-impl Primitive for Epilogue {
-    fn name(&self) -> &'static str {
-        self.0.product.name()
-    }
-
-    fn infer(&self, args: &[&Aval]) -> Result<Outs<Aval>> {
-        self.0.fusion.infer(args)
-    }
-
-    fn batch(&self, _axis: &Axis, _args: Args, _mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
-        Err(Error::msg("a fused kernel is made after all transforms"))
-    }
-
-    fn flops(&self, args: &[&Aval], _outs: &[&Aval]) -> u64 {
-        self.0
-            .product
-            .flops(&args[..self.0.joint.args], &[&self.0.made])
-            .saturating_add(self.0.fusion.flops(&[], &[]))
-    }
-
-    on_cpu!();
-}
-
-impl CpuRules for Epilogue {
-    fn eval(&self, _args: Args<Array>, _outs: Outs<Aval>) -> Result<Outs<Array>> {
-        Err(Error::msg("a product with a fused kernel runs in a program only"))
-    }
-}
-
 impl std::fmt::Debug for Epilogue {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:?}, then as %{} of {:?}", self.0.product, self.0.joint.input, self.0.fusion)
+        write!(f, "{:?}, then as %{} of {:?}", self.product, self.joint.input, self.fusion)
     }
 }

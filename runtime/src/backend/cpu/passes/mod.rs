@@ -1,5 +1,6 @@
 //! The passes over a graph.
 
+pub(crate) mod analysis;
 mod cse;
 mod dce;
 pub(crate) mod epilogue;
@@ -9,6 +10,7 @@ mod simplify;
 mod tests;
 pub(crate) mod tile_batch;
 
+use super::schedule::Schedule;
 use crate::core::Graph;
 
 impl Graph {
@@ -19,7 +21,7 @@ impl Graph {
     }
 
     /// What a program runs: few large kernels.
-    pub(crate) fn fused(self) -> Graph {
-        self.slices().fuse().bundle().epilogues()
+    pub(crate) fn fused(self) -> Schedule {
+        self.tile_batch().fuse().fuse_horizontally().epilogues()
     }
 }

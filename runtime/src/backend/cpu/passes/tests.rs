@@ -2,6 +2,7 @@
 
 use crate::array::{Array, DType};
 use crate::backend::cpu::Program;
+use crate::backend::cpu::schedule::{Schedule, Step};
 use crate::core::Graph;
 use crate::core::Tensor;
 use crate::core::trace;
@@ -18,21 +19,33 @@ fn staged(f: impl Fn(&[Tensor]) -> Vec<Tensor>, args: &[Tensor]) -> Graph {
     stage.finish(&outs).0
 }
 
-type Pass = (&'static str, fn(Graph) -> Graph);
+/// What each pass makes of the result of the one before: first those over graphs, then those over schedules.
+fn after_each_pass(mut graph: Graph) -> Vec<(&'static str, Schedule)> {
+    type Pass<T> = (&'static str, fn(T) -> T);
+    const OF_GRAPHS: [Pass<Graph>; 3] =
+        [("simplify", Graph::simplify), ("cse", Graph::cse), ("dce", Graph::dce)];
+    const OF_SCHEDULES: [Pass<Schedule>; 3] = [
+        ("fuse", Schedule::fuse),
+        ("fuse_horizontally", Schedule::fuse_horizontally),
+        ("epilogues", Schedule::epilogues),
+    ];
+    let mut all = vec![("staged", graph.clone().into())];
+    for (name, pass) in OF_GRAPHS {
+        graph = pass(graph);
+        all.push((name, graph.clone().into()));
+    }
+    let mut schedule = graph.tile_batch();
+    all.push(("tile_batch", schedule.clone()));
+    for (name, pass) in OF_SCHEDULES {
+        schedule = pass(schedule);
+        all.push((name, schedule.clone()));
+    }
+    all
+}
 
-const PASSES: [Pass; 7] = [
-    ("simplify", Graph::simplify),
-    ("cse", Graph::cse),
-    ("dce", Graph::dce),
-    ("slices", Graph::slices),
-    ("fuse", Graph::fuse),
-    ("bundle", Graph::bundle),
-    ("epilogues", Graph::epilogues),
-];
-
-fn numbers(graph: &Graph, args: &[Tensor]) -> Vec<Vec<u8>> {
+fn numbers(schedule: impl Into<Schedule>, args: &[Tensor]) -> Vec<Vec<u8>> {
     let arrays: Vec<Array> = args.iter().map(|arg| arg.array().unwrap().clone()).collect();
-    let outs = Program::new(graph).run(arrays).unwrap();
+    let outs = Program::new(&schedule.into()).run(arrays).unwrap();
     outs.iter().map(|out| out.bytes().to_vec()).collect()
 }
 
@@ -59,11 +72,10 @@ fn every_pass_computes_what_was_computed_before() {
     let outer: Function = |x| vec![x[2].reshape([6, 1]).dot(&x[2].reshape([1, 6])) * 2.0, x[1].dot(&x[2])];
     let args = [ramp(&[4, 5]), ramp(&[4, 6]), ramp(&[6])];
     for f in [dense, updates, outer] {
-        let mut graph = staged(f, &args);
-        let before = numbers(&graph, &args);
-        for (name, pass) in PASSES {
-            graph = pass(graph);
-            assert!(numbers(&graph, &args) == before, "after {name}:\n{graph}");
+        let graph = staged(f, &args);
+        let before = numbers(graph.clone(), &args);
+        for (name, schedule) in after_each_pass(graph) {
+            assert!(numbers(schedule.clone(), &args) == before, "after {name}:\n{schedule}");
         }
     }
 }
@@ -75,19 +87,15 @@ fn passes_are_read_as_text() {
         let _ = y.exp();
         vec![(&y + 1.0).tanh(), (&y + 1.0).exp()]
     };
-    let mut graph = staged(f, &[ramp(&[2, 3]), ramp(&[2, 3])]);
-    let mut texts = vec![("staged", graph.to_string())];
-    for (name, pass) in PASSES {
-        graph = pass(graph);
-        texts.push((name, graph.to_string()));
-    }
-    let texts: Vec<String> = texts.into_iter().map(|(name, text)| format!("{name}: {text}")).collect();
+    let graph = staged(f, &[ramp(&[2, 3]), ramp(&[2, 3])]);
+    let texts: Vec<String> =
+        after_each_pass(graph).into_iter().map(|(name, schedule)| format!("{name}: {schedule}")).collect();
     assert_eq!(texts.join("\n"), include_str!("passes.txt").trim_end());
 }
 
 /// A convolution's operands for so many examples: images, kernel, bias.
 fn images(examples: usize, [height, cin, cout]: [usize; 3]) -> [Tensor; 3] {
-    // With many threads there would be more slices.
+    // With many threads there would be more tiles.
     crate::set_num_threads(2);
     [ramp(&[examples, height, height, cin]), ramp(&[3, 3, cin, cout]), ramp(&[cout])]
 }
@@ -96,8 +104,8 @@ fn has_engine() -> bool {
     cfg!(target_arch = "x86_64") && Level::chosen() > Level::Portable
 }
 
-fn is_sliced(graph: &Graph) -> bool {
-    graph.primitives().any(|name| name == "sliced")
+fn is_tiled(schedule: &Schedule) -> bool {
+    schedule.eqns.iter().any(|eqn| matches!(eqn.primitive, Step::BatchTiled(_)))
 }
 
 fn convolved(x: &Tensor, kernel: &Tensor, bias: &Tensor) -> Tensor {
@@ -105,7 +113,7 @@ fn convolved(x: &Tensor, kernel: &Tensor, bias: &Tensor) -> Tensor {
 }
 
 #[test]
-fn a_chain_to_a_pooling_is_one_equation_for_slices() {
+fn a_chain_to_a_pooling_is_one_step_over_tiles_of_the_batch() {
     let f = |x: &[Tensor]| {
         let y = avg_pool(&convolved(&x[0], &x[1], &x[2]), [2, 2]).strides([2, 2]).run().unwrap();
         vec![y.reshape([17, 32]).dot(&x[3])]
@@ -114,12 +122,12 @@ fn a_chain_to_a_pooling_is_one_equation_for_slices() {
     if !has_engine() {
         return;
     }
-    let graph = staged(f, &[x, kernel, bias, ramp(&[32, 3])]).optimize().slices_from(0);
-    assert_eq!(graph.to_string(), include_str!("slices.txt").trim_end());
+    let graph = staged(f, &[x, kernel, bias, ramp(&[32, 3])]).optimize().tile_batch_from(0);
+    assert_eq!(graph.to_string(), include_str!("tile_batch.txt").trim_end());
 }
 
 #[test]
-fn slices_have_the_bits_of_the_whole() {
+fn tiles_have_the_bits_of_the_whole() {
     let mut seed = 7usize;
     let mut below = |count: usize| {
         seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
@@ -146,11 +154,11 @@ fn slices_have_the_bits_of_the_whole() {
         let args = images(8 + below(20), sizes);
         let args = if is_half { args.map(|arg| arg.cast(DType::BF16)) } else { args };
         let graph = staged(f, &args);
-        let whole = numbers(&graph, &args);
-        let sliced = graph.optimize().slices_from(0);
+        let whole = numbers(graph.clone(), &args);
+        let tiled = graph.optimize().tile_batch_from(0);
         // Convolutions of so few channels, or without an engine for them, sum as `gemm` likes.
-        assert!(is_sliced(&sliced) == (has_engine() && sizes[2] > 4), "case {case}:\n{sliced}");
-        assert!(numbers(&sliced.fused(), &args) == whole, "case {case}");
+        assert!(is_tiled(&tiled) == (has_engine() && sizes[2] > 4), "case {case}:\n{tiled}");
+        assert!(numbers(tiled.fuse().fuse_horizontally().epilogues(), &args) == whole, "case {case}");
     }
 }
 
@@ -164,13 +172,13 @@ fn several_convolutions_are_one_chain() {
     let ([x, k, b], [_, l, c]) = (images(21, [8, 3, 16]), images(1, [4, 16, 32]));
     let args = [x, k, b, l, c];
     let graph = staged(f, &args);
-    let sliced = graph.clone().optimize().slices_from(0);
-    assert!(!has_engine() || sliced.primitives().eq(["sliced"]));
-    assert!(numbers(&sliced, &args) == numbers(&graph, &args));
+    let tiled = graph.clone().optimize().tile_batch_from(0);
+    assert!(!has_engine() || (tiled.len() == 1 && is_tiled(&tiled)));
+    assert!(numbers(tiled, &args) == numbers(graph, &args));
 }
 
 #[test]
-fn what_others_read_or_examples_share_is_not_sliced() {
+fn what_others_read_or_examples_share_is_not_tiled() {
     type Function = fn(&[Tensor]) -> Vec<Tensor>;
     let pooled = |y: &Tensor| avg_pool(y, [2, 2]).strides([2, 2]).run().unwrap();
     let also_read: Function = |x| {
@@ -192,11 +200,11 @@ fn what_others_read_or_examples_share_is_not_sliced() {
     };
     let args = images(16, [4, 8, 8]);
     for (i, f) in [also_read, with_residual, across_examples, normalised].into_iter().enumerate() {
-        let graph = staged(f, &args).optimize().slices_from(0);
-        assert!(!is_sliced(&graph), "function {i}:\n{graph}");
+        let graph = staged(f, &args).optimize().tile_batch_from(0);
+        assert!(!is_tiled(&graph), "function {i}:\n{graph}");
     }
     let small = staged(|x| vec![pooled(&convolved(&x[0], &x[1], &x[2]))], &args).optimize();
-    assert!(is_sliced(&small.clone().slices_from(0)) == has_engine() && !is_sliced(&small.slices()));
+    assert!(is_tiled(&small.clone().tile_batch_from(0)) == has_engine() && !is_tiled(&small.tile_batch()));
 }
 
 /// How often a primitive is left in a function.
@@ -309,9 +317,9 @@ fn an_unrolled_loop_is_made_of_a_few_kernels() {
         let mut found: Vec<*const _> = graph
             .eqns
             .iter()
-            .filter_map(|eqn| match eqn.primitive_as::<super::epilogue::Epilogue>() {
-                Some(epilogue) => Some(epilogue.fusion().kernel()),
-                None => eqn.primitive_as::<super::fuse::Fusion>().map(super::fuse::Fusion::kernel),
+            .filter_map(|eqn| match &eqn.primitive {
+                Step::Epilogue(epilogue) => Some(epilogue.fusion().kernel()),
+                step => step.fusion().map(super::fuse::Fusion::kernel),
             })
             .map(std::sync::Arc::as_ptr)
             .collect();

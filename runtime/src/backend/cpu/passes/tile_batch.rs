@@ -1,46 +1,45 @@
-//! Chains of kernels that each work example by example, run for a few examples at a time: what is between a convolution and
-//! the pooling behind it never leaves the cache, and threads meet once for the whole chain.
+//! Batch tiling: chains of kernels that each work example by example run for a few examples at a time, so that what is between
+//! a convolution and the pooling behind it never leaves the cache, and threads meet once for the whole chain. It is the
+//! "fused-layer" order of Alwani et al., "Fused-layer CNN accelerators" (2016), along the batch, where no halo is recomputed.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use smallvec::smallvec;
 
+use super::analysis::DefUse;
 use crate::array::{Array, Aval};
 use crate::backend::cpu::passes::fuse::{elementwise, is_reshape};
+use crate::backend::cpu::schedule::{Schedule, Step};
 use crate::backend::cpu::{Program, rules};
-use crate::core::cpu::{CpuRules, on_cpu};
 use crate::core::op::Op;
-use crate::core::primitive::{Args, Outs, Primitive};
-use crate::core::trace::Axis;
+use crate::core::primitive::Args;
 use crate::core::{Eqn, Graph, Var};
 use crate::error::{Error, Result};
 use crate::kernels::threads;
 
-/// Bytes of the largest value between the kernels of a slice: it and its neighbours fit into the second cache.
-const SLICE: usize = 1 << 19;
-/// Slices at least, and two for each thread.
-const LEAST_SLICES: usize = 8;
-/// Bytes of the largest value between kernels, for all examples, from which on slices pay: less stays in the cache anyway.
+/// Bytes of the largest value between the kernels of a tile: it and its neighbours fit into L2.
+const TILE: usize = 1 << 19;
+/// Tiles at least, and two for each thread.
+const LEAST_TILES: usize = 8;
+/// Bytes of the largest value between kernels, for all examples, from which on tiles pay: less stays in the cache anyway.
 const LARGE: usize = 1 << 21;
-/// Bytes of what is the same for all examples: kernels may repack it for each slice.
+/// Bytes of what is the same for all examples: kernels may repack it for each tile.
 const SHARED: usize = 1 << 18;
 
-/// A chain, compiled for a slice.
-#[derive(Clone)]
-pub(crate) struct Sliced(Arc<Body>);
-
-struct Body {
+/// A chain, compiled for a tile of the batch.
+pub(crate) struct BatchTiled {
+    /// Examples of a tile.
     each: usize,
     /// For so many examples, with those as the first input.
-    slice: Program,
+    tile: Program,
     /// For the examples that are left.
     rest: Option<Program>,
     graph: Graph,
     flops: u64,
 }
 
-/// Equations that follow each other, and what they are for a slice.
+/// Equations that follow each other, and what they are for a tile.
 struct Chain {
     eqns: Vec<usize>,
     /// The value that is cut.
@@ -52,46 +51,41 @@ struct Chain {
 impl Graph {
     /// Joins chains from one kernel to another that makes less of what is between them, where nobody else reads that.
     #[must_use]
-    pub(crate) fn slices(self) -> Graph {
-        self.slices_from(LARGE)
+    pub(crate) fn tile_batch(self) -> Schedule {
+        self.tile_batch_from(LARGE)
     }
 
     /// The same where the largest value between kernels has so many bytes or more.
     #[must_use]
-    pub(crate) fn slices_from(mut self, large: usize) -> Graph {
-        let mut readers: HashMap<Var, Vec<usize>> = HashMap::new();
-        for (at, eqn) in self.eqns.iter().enumerate() {
-            eqn.args.iter().for_each(|&arg| readers.entry(arg).or_default().push(at));
-        }
-        self.outs.iter().for_each(|&out| readers.entry(out).or_default().push(usize::MAX));
-        let makers: HashMap<Var, usize> = self
-            .eqns
-            .iter()
-            .enumerate()
-            .flat_map(|(at, eqn)| eqn.outs.iter().map(move |&out| (out, at)))
-            .collect();
+    pub(crate) fn tile_batch_from(self, large: usize) -> Schedule {
+        let uses = DefUse::of(&self);
         let mut gone = vec![false; self.eqns.len()];
+        let mut tiled: Vec<(usize, Eqn<Step>)> = Vec::new();
         for at in 0..self.eqns.len() {
             if gone[at] {
                 continue;
             }
-            let Some(chain) = self.chain(at, large, &readers, &makers) else { continue };
-            let Some(joined) = self.sliced(&chain, &makers) else { continue };
+            let Some(chain) = self.chain(at, large, &uses) else { continue };
+            let Some(joined) = self.tiled(&chain, &uses) else { continue };
             let Some((&last, before)) = chain.eqns.split_last() else { continue };
             before.iter().for_each(|&at| gone[at] = true);
-            self.eqns[last] = joined;
+            // Another chain does not begin in the middle of this one.
+            gone[last] = true;
+            tiled.push((last, joined));
         }
-        if gone.contains(&true) { self.without(&gone).dce() } else { self }
+        let mut schedule = Schedule::from(self);
+        if tiled.is_empty() {
+            return schedule;
+        }
+        for (last, joined) in tiled {
+            schedule.eqns[last] = joined;
+            gone[last] = false;
+        }
+        schedule.without(&gone).dce()
     }
 
     /// The chain that begins with an equation, if there is one and it is worth it.
-    fn chain(
-        &self,
-        first: usize,
-        large: usize,
-        readers: &HashMap<Var, Vec<usize>>,
-        makers: &HashMap<Var, usize>,
-    ) -> Option<Chain> {
+    fn chain(&self, first: usize, large: usize, uses: &DefUse) -> Option<Chain> {
         let eqn = &self.eqns[first];
         if !is_kernel(eqn) {
             return None;
@@ -102,10 +96,10 @@ impl Graph {
         let (mut shared, mut largest, mut largest_kept) =
             (self.shared(eqn, input), self.aval(value).bytes(), 0);
         // Each value is the only one that its reader does not share between examples.
-        while let Some(&[reader]) = readers.get(&value).map(|readers| &readers[..]) {
+        while let Some(reader) = uses.only_use(value) {
             let Some(eqn) = self.eqns.get(reader).filter(|eqn| eqn.outs.len() == 1) else { break };
             let is_kernel = is_kernel(eqn) && eqn.args[0] == value;
-            if !is_kernel && !self.is_map(eqn, value, makers) {
+            if !is_kernel && !self.is_map(eqn, value, uses) {
                 break;
             }
             if is_kernel {
@@ -125,10 +119,10 @@ impl Graph {
             return None;
         }
         eqns.truncate(kept);
-        let most = SLICE / (largest_kept / examples).max(1);
-        let slices = LEAST_SLICES.max(2 * threads::count());
-        let each = most.min(examples / slices).max(1);
-        (examples >= slices).then_some(Chain { eqns, input, examples, each })
+        let most = TILE / (largest_kept / examples).max(1);
+        let tiles = LEAST_TILES.max(2 * threads::count());
+        let each = most.min(examples / tiles).max(1);
+        (examples >= tiles).then_some(Chain { eqns, input, examples, each })
     }
 
     /// Bytes of the arguments of an equation but for one.
@@ -138,12 +132,12 @@ impl Graph {
     }
 
     /// Whether an equation computes each element from that of `value` and from what is the same for all examples.
-    fn is_map(&self, eqn: &Eqn, value: Var, makers: &HashMap<Var, usize>) -> bool {
+    fn is_map(&self, eqn: &Eqn, value: Var, uses: &DefUse) -> bool {
         let out = self.aval(eqn.outs[0]);
         elementwise(eqn.primitive.op()).is_some()
             && out.shape == self.aval(value).shape
             && eqn.args.iter().all(|&arg| {
-                arg == value || self.is_shared(arg, out) || self.spread(arg, out, makers).is_some()
+                arg == value || self.is_shared(arg, out) || self.repeated(arg, out, uses).is_some()
             })
     }
 
@@ -154,30 +148,31 @@ impl Graph {
     }
 
     /// The equation that makes an argument by repeating something for each example.
-    fn spread(&self, arg: Var, out: &Aval, makers: &HashMap<Var, usize>) -> Option<&Eqn> {
-        let eqn = &self.eqns[*makers.get(&arg)?];
+    fn repeated(&self, arg: Var, out: &Aval, uses: &DefUse) -> Option<&Eqn> {
+        let eqn = &self.eqns[uses.def(arg)?];
         eqn.primitive.cpu()?.with_batch_size(1)?;
         (elementwise(eqn.primitive.op()).is_some() && self.is_shared(eqn.args[0], out)).then_some(eqn)
     }
 
     /// A chain as one equation.
-    fn sliced(&self, chain: &Chain, makers: &HashMap<Var, usize>) -> Option<Eqn> {
+    fn tiled(&self, chain: &Chain, uses: &DefUse) -> Option<Eqn<Step>> {
         let last = &self.eqns[*chain.eqns.last()?];
-        let (graph, args) = self.cut(chain, chain.each, makers)?;
+        let (graph, args) = self.cut(chain, chain.each, uses)?;
         let rest = match chain.examples % chain.each {
             0 => None,
-            rest => Some(Program::new(&self.cut(chain, rest, makers)?.0.fused())),
+            rest => Some(Program::new(&self.cut(chain, rest, uses)?.0.fused())),
         };
         let flops = chain.eqns.iter().map(|&at| self.flops(at..at + 1)).fold(0, u64::saturating_add);
-        let slice = Program::new(&graph.clone().fused());
-        let body = Body { each: chain.each, slice, rest, graph, flops };
-        Some(Eqn { primitive: Arc::new(Sliced(Arc::new(body))), args: args.into(), ..last.clone() })
+        let tile = Program::new(&graph.clone().fused());
+        let tiled = BatchTiled { each: chain.each, tile, rest, graph, flops };
+        let step = last.clone().map(|_| Step::BatchTiled(Arc::new(tiled)));
+        Some(Eqn { args: args.into(), ..step })
     }
 
     /// The graph of a chain for so many examples, and what its inputs are here.
-    fn cut(&self, chain: &Chain, count: usize, makers: &HashMap<Var, usize>) -> Option<(Graph, Vec<Var>)> {
+    fn cut(&self, chain: &Chain, count: usize, uses: &DefUse) -> Option<(Graph, Vec<Var>)> {
         let mut part =
-            Part { of: self, count, graph: Graph::empty(), known: HashMap::new(), args: Vec::new() };
+            TileGraph { of: self, count, graph: Graph::empty(), renamed: HashMap::new(), args: Vec::new() };
         let input = part.of.aval(chain.input);
         let mut shape = input.shape.clone();
         shape[0] = count;
@@ -185,13 +180,13 @@ impl Graph {
         for &at in &chain.eqns {
             let eqn = &self.eqns[at];
             for &arg in &eqn.args {
-                if part.known.contains_key(&arg) {
+                if part.renamed.contains_key(&arg) {
                     continue;
                 }
-                match self.spread(arg, self.aval(eqn.outs[0]), makers) {
-                    Some(spread) if !self.is_shared(arg, self.aval(eqn.outs[0])) => {
-                        part.shared(spread.args[0]);
-                        part.equation(spread)?;
+                match self.repeated(arg, self.aval(eqn.outs[0]), uses) {
+                    Some(repeated) if !self.is_shared(arg, self.aval(eqn.outs[0])) => {
+                        part.shared(repeated.args[0]);
+                        part.equation(repeated)?;
                     }
                     _ => part.shared(arg),
                 }
@@ -199,7 +194,7 @@ impl Graph {
             part.equation(eqn)?;
         }
         let out = self.eqns[*chain.eqns.last()?].outs[0];
-        part.graph.outs.push(part.known[&out]);
+        part.graph.outs.push(part.renamed[&out]);
         Some((part.graph, part.args))
     }
 }
@@ -213,21 +208,21 @@ fn is_kernel(eqn: &Eqn) -> bool {
         && eqn.primitive.cpu().is_some_and(|rules| rules.with_batch_size(1).is_some())
 }
 
-/// A graph for a slice, while it is made.
-struct Part<'a> {
+/// The graph of a tile, while it is made.
+struct TileGraph<'a> {
     of: &'a Graph,
     count: usize,
     graph: Graph,
     /// By variable of the whole graph.
-    known: HashMap<Var, Var>,
+    renamed: HashMap<Var, Var>,
     args: Vec<Var>,
 }
 
-impl Part<'_> {
+impl TileGraph<'_> {
     fn variable(&mut self, var: Var, aval: Aval) -> Var {
         let new = Var(self.graph.avals.len() as u32);
         self.graph.avals.push(aval);
-        self.known.insert(var, new);
+        self.renamed.insert(var, new);
         new
     }
 
@@ -237,10 +232,10 @@ impl Part<'_> {
         self.args.push(var);
     }
 
-    /// What is the same for all slices; a captured number is part of the formula.
+    /// What is the same for all tiles; a captured number is part of the formula.
     fn shared(&mut self, var: Var) {
         let aval = self.of.aval(var).clone();
-        if self.known.contains_key(&var) {
+        if self.renamed.contains_key(&var) {
             return;
         }
         match self.of.consts.iter().find(|(const_, _)| *const_ == var) {
@@ -252,11 +247,11 @@ impl Part<'_> {
         }
     }
 
-    /// The equation for a slice; none if it is not what the chain takes it for.
+    /// The equation for a tile; none if it is not what the chain takes it for.
     fn equation(&mut self, eqn: &Eqn) -> Option<()> {
         let primitive =
             rules(&*eqn.primitive).with_batch_size(self.count).unwrap_or_else(|| eqn.primitive.clone());
-        let args: Args<Var> = eqn.args.iter().map(|arg| self.known[arg]).collect();
+        let args: Args<Var> = eqn.args.iter().map(|arg| self.renamed[arg]).collect();
         let inferred = {
             let avals: Args<&Aval> = args.iter().map(|&arg| self.graph.aval(arg)).collect();
             primitive.infer(&avals).ok()?
@@ -272,73 +267,49 @@ impl Part<'_> {
     }
 }
 
-impl Sliced {
-    /// What happens to a slice.
+impl BatchTiled {
+    /// What happens to a tile.
     pub(crate) fn graph(&self) -> &Graph {
-        &self.0.graph
-    }
-}
-
-impl Primitive for Sliced {
-    fn name(&self) -> &'static str {
-        "sliced"
+        &self.graph
     }
 
-    fn infer(&self, _args: &[&Aval]) -> Result<Outs<Aval>> {
-        Err(Error::msg("slices are made after all shapes are known"))
+    pub(crate) fn flops(&self) -> u64 {
+        self.flops
     }
 
-    fn batch(&self, _axis: &Axis, _args: Args, _mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
-        Err(Error::msg("slices are made after all transforms"))
-    }
-
-    fn flops(&self, _args: &[&Aval], _outs: &[&Aval]) -> u64 {
-        self.0.flops
-    }
-
-    on_cpu!();
-}
-
-impl CpuRules for Sliced {
-    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
-        let body = &*self.0;
+    /// Runs the tiles on all threads; the first argument is the one that is cut.
+    pub(crate) fn run(&self, args: &[Array], out: Aval) -> Result<Array> {
         let (whole, shared) = (&args[0], &args[1..]);
         let examples = whole.shape()[0];
-        let mut out = Array::scratch(outs[0].clone());
         let failed: Mutex<Option<Error>> = Mutex::new(None);
-        let (from, to) = (whole.bytes().len() / examples, outs[0].bytes() / examples);
+        let (from, to) = (whole.bytes().len() / examples, out.bytes() / examples);
+        let mut out = Array::scratch(out);
         let Some(bytes) = out.unique_bytes() else { unreachable!("a new array is nobody else's") };
-        threads::chunks(bytes, body.each * to, |i, piece| {
+        threads::chunks(bytes, self.each * to, |i, piece| {
             let count = piece.len() / to;
-            let program = if count == body.each { Some(&body.slice) } else { body.rest.as_ref() };
+            let program = if count == self.each { Some(&self.tile) } else { self.rest.as_ref() };
             let Some(program) = program else { unreachable!("examples are left only if there is a rest") };
             let mut shape = whole.aval().shape.clone();
             shape[0] = count;
-            let mut slice = Array::scratch(whole.aval().with_shape(shape));
-            if let Some(bytes) = slice.unique_bytes() {
-                bytes.copy_from_slice(&whole.bytes()[i * body.each * from..][..count * from]);
+            let mut tile = Array::scratch(whole.aval().with_shape(shape));
+            if let Some(bytes) = tile.unique_bytes() {
+                bytes.copy_from_slice(&whole.bytes()[i * self.each * from..][..count * from]);
             }
-            match program.run([slice].into_iter().chain(shared.iter().cloned())) {
+            match program.run([tile].into_iter().chain(shared.iter().cloned())) {
                 Ok(outs) => piece.copy_from_slice(outs[0].bytes()),
                 Err(error) => *failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error),
             }
         });
         match failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
             Some(error) => Err(error),
-            None => Ok(smallvec![out]),
+            None => Ok(out),
         }
     }
 }
 
-impl PartialEq for Sliced {
-    fn eq(&self, other: &Sliced) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
-    }
-}
-
-impl std::fmt::Debug for Sliced {
+impl std::fmt::Debug for BatchTiled {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let text = self.0.graph.to_string();
-        write!(f, "by {} examples {}", self.0.each, text.replace('\n', "\n    "))
+        let text = self.graph.to_string();
+        write!(f, "by {} examples {}", self.each, text.replace('\n', "\n    "))
     }
 }

@@ -1,4 +1,4 @@
-//! A group of equations as one primitive.
+//! Fused kernels: a group of equations as one step.
 
 use std::sync::Arc;
 
@@ -8,19 +8,14 @@ use smallvec::SmallVec;
 use super::group::Group;
 use super::role::{Role, role};
 use crate::array::{Array, Aval, DType};
-use crate::backend::cpu::codegen::{Access, Fused, IterationSpace, KernelSpec, Op, Owner, Source, access};
-use crate::core::cpu::{CpuRules, on_cpu};
-use crate::core::primitive::{Args, Outs, Primitive};
-use crate::core::trace::Axis;
+use crate::backend::cpu::codegen::{Access, Fused, IterationSpace, KernelSpec, Op, Owner, access};
+use crate::backend::cpu::schedule::{Schedule, Step};
+use crate::core::primitive::{Args, Outs};
 use crate::core::{Eqn, Graph, Var};
-use crate::error::{Error, Result};
 use crate::scalar::op::ScalarOp;
 
 /// Several equations in one kernel.
-#[derive(Clone)]
-pub(crate) struct Fusion(Arc<Body>);
-
-struct Body {
+pub(crate) struct Fusion {
     /// The equations, to be printed and counted.
     graph: Graph,
     kernel: Arc<Fused>,
@@ -28,117 +23,53 @@ struct Body {
 
 impl Fusion {
     pub(crate) fn kernel(&self) -> &Arc<Fused> {
-        &self.0.kernel
+        &self.kernel
     }
 
     pub(crate) fn graph(&self) -> &Graph {
-        &self.0.graph
+        &self.graph
+    }
+
+    pub(crate) fn flops(&self) -> u64 {
+        self.graph.flops(0..self.graph.len())
     }
 
     pub(super) fn spec(&self) -> &KernelSpec {
-        self.0.kernel.spec()
+        self.kernel.spec()
     }
 
-    /// The same for an input that arrives piece by piece in the memory of a result, if that is possible: that result, and the
-    /// elements a piece has to be whole rows of, if it has to.
+    /// The same for an input that arrives tile by tile in the memory of a result, if that is possible: that result, and the
+    /// elements a tile has to be whole rows of, if it has to.
     pub(crate) fn after(&self, input: usize) -> Option<(Fusion, usize, Option<usize>)> {
-        if self.0.kernel.is_bundle() {
+        if self.kernel.is_bundle() {
             return None;
         }
         let (result, row) = self.spec().epilogue(input)?;
         let kernel = Fused::shared(KernelSpec { over: Some((input, result)), ..self.spec().clone() });
-        let body = Body { graph: self.0.graph.clone(), kernel };
-        Some((Fusion(Arc::new(body)), result, row))
+        Some((Fusion { graph: self.graph.clone(), kernel }, result, row))
     }
 
     /// Several fusions that resemble each other as one, whose inputs and results follow each other.
-    pub(super) fn bundle(fusions: &[&Fusion]) -> Fusion {
+    pub(super) fn side_by_side(fusions: &[&Fusion]) -> Fusion {
         let sizes = fusions.iter().map(|fusion| fusion.spec().size).collect();
-        let mut graph = Graph { avals: vec![], inputs: vec![], consts: vec![], eqns: vec![], outs: vec![] };
-        fusions.iter().for_each(|fusion| graph.append(&fusion.0.graph));
+        let mut graph = Graph::empty();
+        fusions.iter().for_each(|fusion| graph.append(&fusion.graph));
         let kernel = Fused::bundle(fusions[0].spec().clone(), sizes);
-        Fusion(Arc::new(Body { graph, kernel }))
-    }
-}
-
-impl PartialEq for Fusion {
-    fn eq(&self, other: &Fusion) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
-    }
-}
-
-impl Primitive for Fusion {
-    fn name(&self) -> &'static str {
-        "fusion"
-    }
-
-    fn infer(&self, _args: &[&Aval]) -> Result<Outs<Aval>> {
-        Ok(self.0.graph.outs.iter().map(|&var| self.0.graph.aval(var).clone()).collect())
-    }
-
-    fn batch(&self, _axis: &Axis, _args: Args, _mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
-        Err(Error::msg("a fused kernel is made after all transforms"))
-    }
-
-    fn flops(&self, _args: &[&Aval], _outs: &[&Aval]) -> u64 {
-        self.0.graph.flops(0..self.0.graph.len())
-    }
-
-    on_cpu!();
-}
-
-impl CpuRules for Fusion {
-    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
-        let mut args: SmallVec<[Option<Array>; 8]> = args.into_iter().map(Some).collect();
-        let mut sources: SmallVec<[Option<usize>; 8]> = SmallVec::from_elem(None, args.len());
-        let mut results: Outs<Array> = Outs::new();
-        for (i, (aval, pair)) in outs.into_iter().zip(self.0.kernel.in_place()).enumerate() {
-            let Some((input, array)) = pair.and_then(|input| Some((input, args[input].take()?))) else {
-                results.push(Array::scratch(aval));
-                continue;
-            };
-            match array.reuse(aval) {
-                Ok(array) => {
-                    sources[input] = Some(i);
-                    results.push(array);
-                }
-                Err((array, fresh)) => {
-                    args[input] = Some(array);
-                    results.push(fresh);
-                }
-            }
-        }
-        let sources: SmallVec<[Source<'_>; 16]> = (args.iter().zip(&sources))
-            .map(|(arg, source)| match (arg, source) {
-                (_, Some(result)) => Source::Result(*result),
-                (Some(arg), None) => Source::Bytes(arg.bytes()),
-                (None, None) => unreachable!("what was taken is a result's memory"),
-            })
-            .collect();
-        let mut memory: SmallVec<[&mut [u8]; 8]> = SmallVec::new();
-        for result in &mut results {
-            match result.unique_bytes() {
-                Some(bytes) => memory.push(bytes),
-                None => unreachable!("results are new or were given away"),
-            }
-        }
-        self.0.kernel.run(&sources, &mut memory);
-        drop(memory);
-        Ok(results)
+        Fusion { graph, kernel }
     }
 }
 
 /// The equations in braces, one a line.
 impl std::fmt::Debug for Fusion {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let text = self.0.graph.to_string();
+        let text = self.graph.to_string();
         write!(f, "fusion {}", text.replace('\n', "\n    "))
     }
 }
 
 /// Makes equations of groups.
 pub(super) struct Builder<'a> {
-    graph: &'a Graph,
+    graph: &'a Schedule,
     pub avals: Vec<Aval>,
     pub consts: Vec<(Var, Array)>,
     /// Values that are one number by their creation: that number, and its constant once it is needed.
@@ -152,7 +83,7 @@ pub(super) struct Builder<'a> {
 
 /// The kernel of one group while it is put together.
 struct Draft<'a> {
-    graph: &'a Graph,
+    graph: &'a Schedule,
     cols: usize,
     /// What is read from outside: the variable, how, and of which dtype.
     inputs: Vec<(Var, Access, DType)>,
@@ -165,10 +96,11 @@ struct Draft<'a> {
 const FIRST: usize = 1 << 32;
 
 impl<'a> Builder<'a> {
-    pub fn new(graph: &'a Graph) -> Builder<'a> {
+    pub fn new(graph: &'a Schedule) -> Builder<'a> {
         let created = graph.eqns.iter().filter(|eqn| eqn.args.is_empty() && eqn.outs.len() == 1);
-        let numbers =
-            created.filter_map(|eqn| Some((eqn.outs[0], (eqn.primitive.cpu()?.splat(&[])?, None)))).collect();
+        let numbers = created
+            .filter_map(|eqn| Some((eqn.outs[0], (eqn.primitive.primitive()?.cpu()?.splat(&[])?, None))))
+            .collect();
         let scalars = graph.consts.iter().filter(|(_, array)| array.is_scalar()).cloned().collect();
         Builder {
             graph,
@@ -187,7 +119,7 @@ impl<'a> Builder<'a> {
         members: &[usize],
         dies: &dyn Fn(Var) -> bool,
         is_read_after: &dyn Fn(Var) -> bool,
-    ) -> Eqn {
+    ) -> Eqn<Step> {
         let graph = self.graph;
         let mut draft = Draft {
             graph,
@@ -248,7 +180,7 @@ impl<'a> Builder<'a> {
         let graph = self.part(&args, members, &outs);
         let last = &self.graph.eqns[members[members.len() - 1]];
         let kernel = Fused::shared(spec);
-        let primitive = Arc::new(Fusion(Arc::new(Body { graph, kernel })));
+        let primitive = Step::Fused(Arc::new(Fusion { graph, kernel }));
         Eqn { primitive, args, outs, location: last.location, path: last.path.clone() }
     }
 
@@ -278,7 +210,7 @@ impl<'a> Builder<'a> {
         draft.values.insert(out, value);
     }
 
-    fn operand(&mut self, draft: &mut Draft<'_>, eqn: &Eqn, arg: Var, extent: IterationSpace) -> usize {
+    fn operand(&mut self, draft: &mut Draft<'_>, eqn: &Eqn<Step>, arg: Var, extent: IterationSpace) -> usize {
         if let Some(&value) = draft.values.get(&arg) {
             return value;
         }
@@ -328,12 +260,15 @@ impl<'a> Builder<'a> {
             .iter()
             .map(|&member| {
                 let eqn = &self.graph.eqns[member];
+                let Some(primitive) = eqn.primitive.primitive() else {
+                    unreachable!("members are primitives")
+                };
                 let read =
                     |&arg: &Var| name(self.numbers.get(&arg).and_then(|&(_, number)| number).unwrap_or(arg));
                 let args = eqn.args.iter().map(read).collect();
                 let outs = eqn.outs.iter().map(|&out| name(out)).collect();
                 Eqn {
-                    primitive: eqn.primitive.clone(),
+                    primitive: primitive.clone(),
                     args,
                     outs,
                     location: eqn.location,
@@ -379,7 +314,7 @@ fn owner(callers: &FxHashSet<Var>, var: Var) -> Owner {
 }
 
 /// The length of a row under which most broadcasts are simple.
-fn natural_cols(graph: &Graph, group: &Group, members: &[usize]) -> usize {
+fn natural_cols(graph: &Schedule, group: &Group, members: &[usize]) -> usize {
     let mut votes: Vec<(usize, usize)> = Vec::new();
     for &member in members {
         let eqn = &graph.eqns[member];

@@ -6,7 +6,9 @@ use rustc_hash::FxHashMap;
 
 use super::role::{Role, role};
 use crate::backend::cpu::codegen::{Access, IterationSpace, LONGEST_ROW, access};
-use crate::core::{Eqn, Graph, Var};
+use crate::backend::cpu::passes::analysis::DefUse;
+use crate::backend::cpu::schedule::{Schedule, Step};
+use crate::core::{Eqn, Var};
 
 /// Equations of one kernel; the registers of a tile have to stay in the nearest cache.
 const LARGEST: usize = 64;
@@ -41,10 +43,8 @@ pub(super) struct Groups {
 }
 
 struct Search<'a> {
-    graph: &'a Graph,
-    /// By variable.
-    made_by: Vec<Option<usize>>,
-    read_by: Vec<Vec<usize>>,
+    graph: &'a Schedule,
+    uses: &'a DefUse,
     found: Groups,
     above: RefCell<Seen>,
     below: RefCell<Seen>,
@@ -70,17 +70,11 @@ impl Group {
 }
 
 impl Groups {
-    pub fn of(graph: &Graph) -> Groups {
+    pub fn of(graph: &Schedule, uses: &DefUse) -> Groups {
         let roles = graph.eqns.iter().map(|eqn| role(graph, eqn)).collect();
         let found = Groups { all: Vec::new(), group_of: Vec::new(), roles };
-        let mut made_by = vec![None; graph.avals.len()];
-        let mut read_by: Vec<Vec<usize>> = vec![Vec::new(); graph.avals.len()];
-        for (i, eqn) in graph.eqns.iter().enumerate() {
-            eqn.outs.iter().for_each(|out| made_by[out.index()] = Some(i));
-            eqn.args.iter().for_each(|arg| read_by[arg.index()].push(i));
-        }
         let (above, below) = (RefCell::default(), RefCell::default());
-        let mut search = Search { graph, made_by, read_by, found, above, below };
+        let mut search = Search { graph, uses, found, above, below };
         for at in 0..graph.eqns.len() {
             search.place(at);
         }
@@ -110,7 +104,7 @@ impl Groups {
     }
 
     /// A reshape that no other member reads costs nothing outside, where it may be read under any shape.
-    fn drop_loose_reshapes(&mut self, graph: &Graph) {
+    fn drop_loose_reshapes(&mut self, graph: &Schedule) {
         for at in (0..graph.eqns.len()).rev() {
             if !matches!(self.roles[at], Some(Role::Reshape)) || self.at(at).members.len() < 2 {
                 continue;
@@ -170,7 +164,7 @@ impl Search<'_> {
             let level = self.found.all[group].level;
             for member in self.found.all[group].members.clone() {
                 for out in &self.graph.eqns[member].outs {
-                    for &reader in &self.read_by[out.index()] {
+                    for &reader in self.uses.uses(*out) {
                         let Some(&other) = self.found.group_of.get(reader) else { break };
                         if other != group && self.found.all[other].level <= level {
                             self.found.all[other].level = level + 1;
@@ -183,7 +177,7 @@ impl Search<'_> {
     }
 
     fn count_readers(&self, equation: usize) -> usize {
-        self.graph.eqns[equation].outs.iter().map(|out| self.read_by[out.index()].len()).sum()
+        self.graph.eqns[equation].outs.iter().map(|&out| self.uses.uses(out).len()).sum()
     }
 
     fn alone(&self, at: usize) -> Group {
@@ -272,7 +266,7 @@ impl Search<'_> {
     }
 
     /// Whether an argument has a number for each element of the group.
-    fn is_seen_by_all(&self, eqn: &Eqn, arg: Var, group: &Group) -> bool {
+    fn is_seen_by_all(&self, eqn: &Eqn<Step>, arg: Var, group: &Group) -> bool {
         match group.values.get(&arg) {
             None => true,
             Some(IterationSpace::Full) => self.graph.aval(arg).size() == group.size,
@@ -285,7 +279,7 @@ impl Search<'_> {
         }
     }
 
-    fn access(&self, eqn: &Eqn, arg: Var, cols: usize) -> Access {
+    fn access(&self, eqn: &Eqn<Step>, arg: Var, cols: usize) -> Access {
         access(&self.graph.aval(eqn.outs[0]).shape, &self.graph.aval(arg).shape, cols)
     }
 
@@ -419,13 +413,13 @@ impl Search<'_> {
 
     /// The group that makes a value.
     fn maker(&self, value: Var) -> Option<usize> {
-        self.found.group_of.get(self.made_by[value.index()]?).copied()
+        self.found.group_of.get(self.uses.def(value)?).copied()
     }
 
     /// The groups that read what an equation makes.
     fn readers(&self, equation: usize) -> impl Iterator<Item = usize> {
         let outs = self.graph.eqns[equation].outs.iter();
-        let readers = outs.flat_map(|out| &self.read_by[out.index()]);
+        let readers = outs.flat_map(|&out| self.uses.uses(out));
         readers.filter_map(|&reader| self.found.group_of.get(reader).copied())
     }
 }

@@ -8,18 +8,21 @@ mod role;
 
 use rustc_hash::FxHashMap;
 
+use super::analysis::DefUse;
+use crate::backend::cpu::schedule::{Schedule, Step};
 use crate::core::{Eqn, Graph, Var};
 use fusion::Builder;
 pub(crate) use fusion::Fusion;
 use group::Groups;
 pub(crate) use role::{elementwise, is_reshape};
 
-impl Graph {
-    /// Replaces groups of equations by one equation each.
+impl Schedule {
+    /// Replaces groups of equations by one step each.
     #[must_use]
-    pub(crate) fn fuse(self) -> Graph {
-        let groups = Groups::of(&self);
-        let order = order::sorted(&self, &groups);
+    pub(crate) fn fuse(self) -> Schedule {
+        let uses = DefUse::of(&self);
+        let groups = Groups::of(&self, &uses);
+        let order = order::sorted(&self, &uses, &groups);
         let mut last_use: FxHashMap<Var, usize> = FxHashMap::default();
         for (at, members) in order.iter().enumerate() {
             last_use.extend(members.iter().flat_map(|&i| &self.eqns[i].args).map(|&arg| (arg, at)));
@@ -27,7 +30,7 @@ impl Graph {
         let kept = self.outs.iter().chain(self.consts.iter().map(|(var, _)| var));
         last_use.extend(kept.map(|&var| (var, usize::MAX)));
         let mut builder = Builder::new(&self);
-        let mut eqns: Vec<Eqn> = Vec::with_capacity(order.len());
+        let mut eqns: Vec<Eqn<Step>> = Vec::with_capacity(order.len());
         for (at, members) in order.iter().enumerate() {
             match &members[..] {
                 [single] if !groups.is_kernel(*single) => eqns.push(self.eqns[*single].clone()),

@@ -1,4 +1,5 @@
-//! An order in which groups can run.
+//! An order in which groups can run: topological sorting by counting what each waits for (A. B. Kahn, "Topological sorting of
+//! large networks", 1962), of what is ready always the group whose last equation came first.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -6,13 +7,11 @@ use std::collections::BinaryHeap;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::group::Groups;
-use crate::core::{Graph, Var};
+use crate::backend::cpu::passes::analysis::DefUse;
+use crate::backend::cpu::schedule::Schedule;
 
 /// The equations of each group, groups after those that they read from, otherwise in the order they had.
-pub(super) fn sorted(graph: &Graph, groups: &Groups) -> Vec<Vec<usize>> {
-    let made_by: FxHashMap<Var, usize> = (graph.eqns.iter().enumerate())
-        .flat_map(|(i, eqn)| eqn.outs.iter().map(move |&var| (var, groups.index(i))))
-        .collect();
+pub(super) fn sorted(graph: &Schedule, uses: &DefUse, groups: &Groups) -> Vec<Vec<usize>> {
     let mut readers: FxHashMap<usize, Vec<usize>> = FxHashMap::default();
     let mut waits: FxHashMap<usize, usize> = FxHashMap::default();
     let mut last: FxHashMap<usize, usize> = FxHashMap::default();
@@ -22,7 +21,7 @@ pub(super) fn sorted(graph: &Graph, groups: &Groups) -> Vec<Vec<usize>> {
         last.insert(group, i);
         waits.entry(group).or_default();
         for arg in &eqn.args {
-            if let Some(&maker) = made_by.get(arg)
+            if let Some(maker) = uses.def(*arg).map(|at| groups.index(at))
                 && maker != group
                 && known.insert((maker, group))
             {

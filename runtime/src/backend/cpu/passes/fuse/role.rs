@@ -6,7 +6,8 @@ use crate::core::op::Op;
 use crate::scalar::op::ScalarOp;
 use crate::scalar::reduce::ReduceOp;
 
-use crate::core::{Eqn, Graph};
+use crate::backend::cpu::schedule::{Schedule, Step};
+use crate::core::Eqn;
 
 /// What an equation does, seen as rows and columns.
 #[derive(Clone, Copy, Debug)]
@@ -21,9 +22,9 @@ pub(super) enum Role {
     Reshape,
 }
 
-pub(super) fn role(graph: &Graph, eqn: &Eqn) -> Option<Role> {
+pub(super) fn role(graph: &Schedule, eqn: &Eqn<Step>) -> Option<Role> {
     let out = graph.aval(*eqn.outs.first().filter(|_| eqn.outs.len() == 1)?);
-    let op = eqn.primitive.op();
+    let op = eqn.primitive.op()?;
     if let Some(code) = elementwise(op) {
         let from = graph.aval(*eqn.args.last()?).dtype;
         return (out.size() > 0 && supports(code, from, out.dtype)).then_some(Role::Map(code));

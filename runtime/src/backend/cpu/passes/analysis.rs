@@ -1,0 +1,59 @@
+//! Definitions and uses (def-use chains): who makes each variable, and who reads it.
+//!
+//! Equations are in single-assignment form, so each variable has one definition, and one walk over them finds all uses (Cytron et
+//! al., "Efficiently computing static single assignment form and the control dependence graph", 1991).
+
+use smallvec::SmallVec;
+
+use crate::core::{Graph, Var};
+
+/// By variable: its definition and its uses.
+pub(crate) struct DefUse {
+    defs: Vec<Option<usize>>,
+    uses: Vec<SmallVec<[usize; 2]>>,
+    is_returned: Vec<bool>,
+}
+
+impl DefUse {
+    pub fn of<P>(graph: &Graph<P>) -> DefUse {
+        let count = graph.avals.len();
+        let mut all = DefUse {
+            defs: vec![None; count],
+            uses: vec![SmallVec::new(); count],
+            is_returned: vec![false; count],
+        };
+        for (at, eqn) in graph.eqns.iter().enumerate() {
+            eqn.outs.iter().for_each(|out| all.defs[out.index()] = Some(at));
+            eqn.args.iter().for_each(|arg| all.uses[arg.index()].push(at));
+        }
+        graph.outs.iter().for_each(|out| all.is_returned[out.index()] = true);
+        all
+    }
+
+    /// The equation that makes a variable; none for inputs and constants.
+    pub fn def(&self, var: Var) -> Option<usize> {
+        self.defs[var.index()]
+    }
+
+    /// The equations that read a variable, in order; one that reads it twice is there twice.
+    pub fn uses(&self, var: Var) -> &[usize] {
+        &self.uses[var.index()]
+    }
+
+    /// The equation that alone reads a variable, once, which is not a result of the graph either.
+    pub fn only_use(&self, var: Var) -> Option<usize> {
+        match self.uses(var) {
+            &[at] if !self.is_returned[var.index()] => Some(at),
+            _ => None,
+        }
+    }
+
+    pub fn first_use(&self, var: Var) -> Option<usize> {
+        self.uses(var).first().copied()
+    }
+
+    /// The last equation that reads a variable; results of the graph are read after all equations, by `usize::MAX`.
+    pub fn last_use(&self, var: Var) -> Option<usize> {
+        if self.is_returned[var.index()] { Some(usize::MAX) } else { self.uses(var).last().copied() }
+    }
+}

@@ -1,0 +1,124 @@
+//! What a backend is: it compiles graphs to executables.
+//!
+//! Nothing below this line of the source knows which backends there are: a compiled function holds the one it was given, and
+//! the executable that came of it.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::op::Op;
+use super::primitive::Primitive;
+use super::{Graph, Profile};
+use crate::array::Array;
+use crate::error::{Error, Result};
+
+/// Compiles graphs: one match over [`Op`].
+///
+/// A new one needs no change anywhere else; [`Jit::on`](crate::Jit::on) compiles a function with it.
+pub trait Backend: Send + Sync {
+    /// Its name in errors and reports.
+    fn name(&self) -> &'static str;
+
+    /// Whether a primitive runs as what it decomposes into, because the backend has nothing better for it.
+    fn decomposes(&self, primitive: &dyn Primitive) -> bool {
+        matches!(primitive.op(), Op::Custom)
+    }
+
+    /// A smaller graph that computes the same, which transforms work on from then on.
+    fn simplify(&self, graph: Graph) -> Graph {
+        graph
+    }
+
+    /// Makes a graph ready to run many times. It holds no primitive that [`decomposes`](Backend::decomposes).
+    ///
+    /// # Errors
+    /// If it holds what the backend cannot do.
+    fn compile(&self, graph: &Graph, options: CompileOptions) -> Result<Arc<dyn Executable>>;
+
+    /// What [`compile`](Backend::compile) makes of a graph, to be read.
+    ///
+    /// # Errors
+    /// As [`compile`](Backend::compile).
+    fn list(&self, graph: &Graph, _options: CompileOptions) -> Result<Listing> {
+        Ok(Listing::of(graph, |primitive| primitive.name()))
+    }
+}
+
+/// How a graph is compiled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CompileOptions {
+    /// Whether equations may run together, in kernels of several.
+    pub fuse: bool,
+}
+
+impl Default for CompileOptions {
+    fn default() -> CompileOptions {
+        CompileOptions { fuse: true }
+    }
+}
+
+/// A graph that is ready to run; several threads may run it at once.
+pub trait Executable: Send + Sync {
+    /// Runs it on arrays, as many as the graph has inputs, and hands the results, as many as it has, to `finish`, once.
+    ///
+    /// Both are taken one by one, so that a call needs no list of them. An argument that nobody else holds may be written into.
+    ///
+    /// # Errors
+    /// If there is not enough memory, or what an operation says of its arguments.
+    fn run(&self, args: &mut dyn Iterator<Item = Array>, finish: &mut Finish<'_>) -> Result<()>;
+
+    /// Runs it several times and measures each of its steps.
+    ///
+    /// # Errors
+    /// As [`run`](Executable::run); if the backend measures nothing.
+    fn profile(&self, _args: &[Array], _runs: usize) -> Result<Profile> {
+        Err(Error::msg("this backend measures no steps"))
+    }
+
+    /// Bytes of the memory for intermediate values that is kept between calls.
+    fn arena_bytes(&self) -> usize {
+        0
+    }
+}
+
+/// Takes the results of an [`Executable`].
+pub type Finish<'a> = dyn FnMut(&mut dyn Iterator<Item = Array>) + 'a;
+
+/// A compiled program as text.
+#[derive(Clone)]
+pub struct Listing {
+    steps: Vec<&'static str>,
+    text: String,
+    dot: String,
+}
+
+impl Listing {
+    /// Of the equations of a graph; `name` says what each is called.
+    pub fn of<P: fmt::Debug>(graph: &Graph<P>, name: impl Fn(&P) -> &'static str) -> Listing {
+        let steps = graph.eqns().iter().map(|eqn| name(eqn.primitive())).collect();
+        Listing { steps, text: graph.to_string(), dot: graph.to_dot() }
+    }
+
+    /// What each step is called, in order: a primitive, or a kernel of several.
+    pub fn steps(&self) -> &[&'static str] {
+        &self.steps
+    }
+
+    /// The same in the language of Graphviz: `dot -Tsvg` draws it.
+    pub fn to_dot(&self) -> &str {
+        &self.dot
+    }
+}
+
+impl fmt::Display for Listing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl fmt::Debug for Listing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}

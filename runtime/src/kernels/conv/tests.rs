@@ -25,14 +25,14 @@ fn each_product(g: &Geometry, mut visit: impl FnMut(usize, usize, usize)) {
     let taps = indices(&g.kernel);
     for out in indices(&g.out_spatial) {
         for tap in &taps {
-            let place = (0..rank).map(|d| {
+            let position = (0..rank).map(|d| {
                 let dilated = (out[d] * g.strides[d] + tap[d] * g.rhs_dilation[d]) as isize - g.padding[d].0;
                 let (i, rest) = (dilated / g.lhs_dilation[d] as isize, dilated % g.lhs_dilation[d] as isize);
                 (dilated >= 0 && rest == 0 && i < g.in_spatial[d] as isize).then_some(i as usize)
             });
-            let Some(place) = place.collect::<Option<Vec<_>>>() else { continue };
+            let Some(position) = position.collect::<Option<Vec<_>>>() else { continue };
             for n in 0..g.batch {
-                let x = flat(&place, &g.in_spatial) + n * g.in_spatial.iter().product::<usize>();
+                let x = flat(&position, &g.in_spatial) + n * g.in_spatial.iter().product::<usize>();
                 let y = flat(&out, &g.out_spatial) + n * g.out_spatial.iter().product::<usize>();
                 for co in 0..g.cout {
                     for ci in 0..cin_each {

@@ -19,10 +19,10 @@ fn windows(g: &WindowGeometry) -> Vec<Vec<Option<usize>>> {
     let taps = indices(&g.window);
     let element = |out: &[usize], tap: &[usize]| {
         (0..g.shape.len()).try_fold(0, |flat, d| {
-            let place = (out[d] * g.strides[d] + tap[d] * g.window_dilation[d]) as isize - g.padding[d].0;
+            let position = (out[d] * g.strides[d] + tap[d] * g.window_dilation[d]) as isize - g.padding[d].0;
             let (i, rest) = (
-                place.div_euclid(g.base_dilation[d] as isize),
-                place.rem_euclid(g.base_dilation[d] as isize),
+                position.div_euclid(g.base_dilation[d] as isize),
+                position.rem_euclid(g.base_dilation[d] as isize),
             );
             (rest == 0 && i >= 0 && i < g.shape[d] as isize).then(|| flat * g.shape[d] + i as usize)
         })

@@ -385,6 +385,55 @@ fn a_copy_outlives_its_array_when_a_result_overwrites_that() {
 }
 
 #[test]
+fn no_loop_writes_behind_its_rows() {
+    for (rows, cols) in (1..50).map(|cols| (3, cols)).chain([(1, 2047)]) {
+        let ops = vec![
+            map(ScalarOp::Neg, &[0], IterationSpace::Full),
+            Op::Map {
+                code: ScalarOp::Lt,
+                args: [0, 1].as_slice().into(),
+                from: DType::F32,
+                to: DType::Bool,
+                extent: IterationSpace::Full,
+            },
+            fold(ReduceOp::Max, 2, IterationSpace::Row),
+        ];
+        let spec = KernelSpec {
+            size: rows * cols,
+            cols,
+            inputs: vec![(Access::Full, DType::F32), (Access::Rows, DType::F32)],
+            ops,
+            outs: [2, 3, 4].map(|value| (value, Owner::Program)).to_vec(),
+            dying: vec![None; 2],
+            over: None,
+        };
+        let (kernel, x, by_row) = (Fused::new(&spec), ramp(rows * cols), ramp(rows));
+        let sources = [&x, &by_row].map(|x| Source::Bytes(bytes(x)));
+        for level in Level::available() {
+            let (mut negated, mut largest) = (vec![7f32; rows * cols + 32], vec![7f32; rows + 32]);
+            let mut less = vec![7u8; rows * cols + 32];
+            let mut outs: [&mut [u8]; 3] = [
+                bytemuck::cast_slice_mut(&mut negated[..rows * cols]),
+                &mut less[..rows * cols],
+                bytemuck::cast_slice_mut(&mut largest[..rows]),
+            ];
+            let plan = kernel.plan_at(level);
+            plan.run(&plan.memory(&sources, &mut outs));
+            assert!((0..rows * cols).all(|i| negated[i] == -x[i]), "{level:?} {cols}");
+            assert!(
+                (0..rows * cols).all(|i| (less[i] == 1) == (x[i] < by_row[i / cols])),
+                "{level:?} {cols}"
+            );
+            assert!(
+                negated[rows * cols..].iter().chain(&largest[rows..]).all(|&x| x == 7.0),
+                "{level:?} {cols}"
+            );
+            assert_eq!(less[rows * cols..], [7; 32], "{level:?} {cols}");
+        }
+    }
+}
+
+#[test]
 fn a_kernel_is_explained_on_all_levels() {
     let text = Fused::new(&small(100)).explain();
     let levels = ["kernel of 100 elements", "%3 = tanh %2", "tiles of"];

@@ -10,6 +10,9 @@ use super::vector_ir::{Block, Node, Opcode};
 /// Operations of a block that is worth unrolling, at most.
 const MOST_UNROLLED: usize = 512;
 
+/// Bytes of a page of memory, at least.
+const PAGE: i32 = 4096;
+
 /// A loop whose values have registers.
 pub struct Nest<'a> {
     segment: &'a Segment,
@@ -105,7 +108,14 @@ impl<'a> Nest<'a> {
         code.mark(|| "begin".into());
         SAVED.iter().for_each(|&register| code.push(register));
         code.copy(SPARE, RSP);
-        code.add_number(RSP, -frame.size);
+        // Each page is touched in turn, so that no frame reaches beyond the page that guards the stack (stack probes).
+        let mut left = frame.size;
+        while left > PAGE {
+            code.add_number(RSP, -PAGE);
+            code.store(SPARE, RSP, 0);
+            left -= PAGE;
+        }
+        code.add_number(RSP, -left);
         code.and_number(RSP, -LINE);
         code.store(SPARE, RSP, Frame::CALLER);
         code.store(ROWS, RSP, Frame::ROWS);

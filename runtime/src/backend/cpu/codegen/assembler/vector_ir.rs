@@ -63,9 +63,9 @@ pub enum Opcode {
     Div,
     /// Product and sum, rounded once.
     MulAdd,
-    /// The larger; the second, if either is NaN or both are zeros.
+    /// The first if it is larger, else the second: which is taken of zeros, and where either is NaN.
     Max,
-    /// The smaller; the second, if either is NaN or both are zeros.
+    /// The first if it is smaller, else the second: which is taken of zeros, and where either is NaN.
     Min,
     /// `maximumNumber` of IEEE 754-2019: 0 of 0 and -0; of a number and NaN, the number.
     MaximumNumber,

@@ -1,6 +1,7 @@
 //! Instruction sets: what a compiled loop needs to know of a processor, and the code for each operation of the vector IR.
 //!
-//! A further instruction set is one more file with an implementation of [`Isa`], and a line in [`of`].
+//! A further instruction set is one more file with an implementation of [`Isa`], and a line in [`of`]. Loops and stack frames
+//! are made of general registers by an [`Assembler`], which is that of the processor's architecture.
 
 mod avx2;
 mod avx512;
@@ -11,7 +12,7 @@ use crate::backend::cpu::codegen::assembler::frame::Frame;
 use crate::backend::cpu::codegen::assembler::regalloc::{Inst, Reg};
 use crate::backend::cpu::codegen::assembler::vector_ir::{Block, Opcode, Value};
 use crate::kernels::simd::Level;
-pub use x86::Assembler;
+pub use x86::{Assembler, Gpr};
 
 /// The instruction set that loops are compiled for at a level, if there is one.
 pub fn of(level: Level) -> Option<&'static dyn Isa> {
@@ -60,7 +61,7 @@ pub trait Isa: Sync {
     fn emit(&self, code: &mut Assembler, inst: &Inst, frame: &Frame);
 
     /// Broadcasts the number at an address to the stack, before the loop; registers may be overwritten.
-    fn broadcast_scalar(&self, code: &mut Assembler, address: x86::Gpr, frame: &Frame, to: i32);
+    fn broadcast_scalar(&self, code: &mut Assembler, address: Gpr, frame: &Frame, to: i32);
 
     /// Makes the masks of what is left of each row, before the loop; registers may be overwritten.
     fn make_lanes(&self, code: &mut Assembler, frame: &Frame);

@@ -7,7 +7,7 @@ use super::isa::Isa;
 use super::isa::x86::{
     Assembler, Gpr, R8, R9, R10, R11, R12, R13, R14, R15, RAX, RBP, RBX, RCX, RDI, RDX, RSI, RSP, Rm,
 };
-use super::vector_ir::{Block, Opcode};
+use super::vector_ir::{BasicBlock, Opcode};
 use crate::kernels::reduce;
 
 /// The pointers to all arrays.
@@ -59,7 +59,7 @@ impl Frame {
     pub const CALLER: i32 = 8;
 
     /// The frame of a loop whose blocks read and write what this one does, and need so many slots.
-    pub fn new(block: &Block, isa: &dyn Isa, slots: usize) -> Frame {
+    pub fn new(block: &BasicBlock, isa: &dyn Isa, slots: usize) -> Frame {
         let mut counts: FxHashMap<Place, usize> = FxHashMap::default();
         let vector = 4 * isa.lanes() as i32;
         let mut size = LINE;

@@ -17,7 +17,7 @@ pub use super::listing::Listing;
 use super::lower::{lower, supports};
 use super::nest::Nest;
 use super::unroll::{RowFold, Segment, parts};
-use super::vector_ir::{Block, Opcode, Value};
+use super::vector_ir::{BasicBlock, Opcode, Value};
 use crate::array::DType;
 use crate::backend::cpu::codegen::spec::{Access, KernelSpec};
 use crate::kernels::reduce::BLOCK;
@@ -68,7 +68,7 @@ impl Space<'_> {
 
 /// How an instruction is run.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum LoopKind {
     /// In a loop over elements.
     Element,
     /// In a loop over elements, and known at its end.
@@ -90,7 +90,7 @@ pub fn assemble(
     space: &Space<'_>,
     mut listing: Option<&mut Listing>,
 ) -> (Vec<Instruction>, Option<ExecMemory>) {
-    let kinds: Vec<Kind> = body.iter().map(|step| kind(step, space)).collect();
+    let kinds: Vec<LoopKind> = body.iter().map(|step| kind(step, space)).collect();
     let levels = levels(&body, &kinds, space);
     let groups = groups(&kinds, &levels, most_folds(space.isa));
     let mut group_of = vec![0; body.len()];
@@ -116,7 +116,7 @@ pub fn assemble(
     let mut body: Vec<Option<Instruction>> = body.into_iter().map(Some).collect();
     let mut steps = Vec::new();
     for group in &groups {
-        let is_loop = matches!(kinds[group[0]], Kind::Element | Kind::RowFold | Kind::Row);
+        let is_loop = matches!(kinds[group[0]], LoopKind::Element | LoopKind::RowFold | LoopKind::Row);
         let members: Vec<Instruction> = group.iter().filter_map(|&at| body[at].take()).collect();
         if !is_loop {
             steps.extend(members.into_iter().map(|step| (step, None)));
@@ -150,7 +150,7 @@ fn most_folds(isa: &dyn Isa) -> usize {
     usize::from(isa.vectors()) / ACCUMULATORS / usize::from(parts(isa))
 }
 
-fn kind(step: &Instruction, space: &Space<'_>) -> Kind {
+fn kind(step: &Instruction, space: &Space<'_>) -> LoopKind {
     let is_vector = match &step.action {
         Action::Map(map) => supports(map.code, map.from, map.to),
         Action::Expand(width) => *width == 4,
@@ -158,19 +158,19 @@ fn kind(step: &Instruction, space: &Space<'_>) -> Kind {
             let cols = space.spec.cols;
             // The order of one block that fills the lanes is that of a loop; others are folded in another order.
             return if *dtype == DType::F32 && (STEP..=BLOCK).contains(&cols) {
-                Kind::RowFold
+                LoopKind::RowFold
             } else {
-                Kind::Other
+                LoopKind::Other
             };
         }
-        Action::Gather => return Kind::Gather,
+        Action::Gather => return LoopKind::Gather,
         Action::CrossTile(_) | Action::Jit(_) => false,
     };
     match (is_vector, step.by_rows) {
-        (true, false) => Kind::Element,
-        (true, true) => Kind::Row,
-        (false, false) => Kind::Other,
-        (false, true) => Kind::OtherRow,
+        (true, false) => LoopKind::Element,
+        (true, true) => LoopKind::Row,
+        (false, false) => LoopKind::Other,
+        (false, true) => LoopKind::OtherRow,
     }
 }
 
@@ -178,7 +178,7 @@ fn kind(step: &Instruction, space: &Space<'_>) -> Kind {
 ///
 /// An instruction waits for what it reads, and for those that read the memory which its result takes. It is in the level of the
 /// last of them, or in the next one where that is known only when its loop has ended.
-fn levels(body: &[Instruction], kinds: &[Kind], space: &Space<'_>) -> Vec<usize> {
+fn levels(body: &[Instruction], kinds: &[LoopKind], space: &Space<'_>) -> Vec<usize> {
     let mut producer: FxHashMap<Place, usize> = FxHashMap::default();
     let mut readers: FxHashMap<Place, Vec<usize>> = FxHashMap::default();
     let mut levels = vec![0; body.len()];
@@ -188,9 +188,9 @@ fn levels(body: &[Instruction], kinds: &[Kind], space: &Space<'_>) -> Vec<usize>
         for place in step.reads() {
             if let Some(&from) = producer.get(place) {
                 let is_late = match kinds[from] {
-                    Kind::RowFold => true,
+                    LoopKind::RowFold => true,
                     // The interpreter's results are there after the loop of their level.
-                    Kind::Other => kinds[at] != Kind::Other,
+                    LoopKind::Other => kinds[at] != LoopKind::Other,
                     _ => false,
                 };
                 level = level.max(levels[from] + usize::from(is_late));
@@ -200,7 +200,8 @@ fn levels(body: &[Instruction], kinds: &[Kind], space: &Space<'_>) -> Vec<usize>
         for &place in step.writes() {
             producer.insert(place, at);
             for &reader in space.overwritten(place).iter().filter_map(|input| readers.get(input)).flatten() {
-                let is_late = kinds[reader] == Kind::Other && kinds[at] != Kind::Other && reader != at;
+                let is_late =
+                    kinds[reader] == LoopKind::Other && kinds[at] != LoopKind::Other && reader != at;
                 level = level.max(levels[reader] + usize::from(is_late));
             }
         }
@@ -209,7 +210,7 @@ fn levels(body: &[Instruction], kinds: &[Kind], space: &Space<'_>) -> Vec<usize>
     // As late as others need it.
     let mut latest: Vec<Option<usize>> = vec![None; body.len()];
     for (at, step) in body.iter().enumerate().rev() {
-        if matches!(kinds[at], Kind::Element | Kind::Gather)
+        if matches!(kinds[at], LoopKind::Element | LoopKind::Gather)
             && let Some(level) = latest[at]
         {
             levels[at] = level;
@@ -235,26 +236,26 @@ fn levels(body: &[Instruction], kinds: &[Kind], space: &Space<'_>) -> Vec<usize>
 }
 
 /// Instructions that run together, in the order of levels.
-fn groups(kinds: &[Kind], levels: &[usize], most_folds: usize) -> Vec<Vec<usize>> {
+fn groups(kinds: &[LoopKind], levels: &[usize], most_folds: usize) -> Vec<Vec<usize>> {
     let mut groups: Vec<Vec<usize>> = Vec::new();
     for level in 0..=levels.iter().copied().max().unwrap_or(0) {
-        let of = |kind: fn(Kind) -> bool| {
+        let of = |kind: fn(LoopKind) -> bool| {
             (0..kinds.len()).filter(move |&at| levels[at] == level && kind(kinds[at]))
         };
         let mut is_open = false;
-        for at in of(|kind| matches!(kind, Kind::Row | Kind::OtherRow)) {
-            match groups.last_mut().filter(|_| is_open && kinds[at] == Kind::Row) {
+        for at in of(|kind| matches!(kind, LoopKind::Row | LoopKind::OtherRow)) {
+            match groups.last_mut().filter(|_| is_open && kinds[at] == LoopKind::Row) {
                 Some(group) => group.push(at),
                 None => groups.push(vec![at]),
             }
-            is_open = kinds[at] == Kind::Row;
+            is_open = kinds[at] == LoopKind::Row;
         }
-        groups.extend(of(|kind| kind == Kind::Gather).map(|at| vec![at]));
-        let elements: Vec<usize> = of(|kind| matches!(kind, Kind::Element | Kind::RowFold)).collect();
+        groups.extend(of(|kind| kind == LoopKind::Gather).map(|at| vec![at]));
+        let elements: Vec<usize> = of(|kind| matches!(kind, LoopKind::Element | LoopKind::RowFold)).collect();
         let mut folds = 0;
         let mut group = Vec::new();
         for at in elements {
-            folds += usize::from(kinds[at] == Kind::RowFold);
+            folds += usize::from(kinds[at] == LoopKind::RowFold);
             if folds > most_folds {
                 groups.push(std::mem::take(&mut group));
                 folds = 1;
@@ -262,7 +263,7 @@ fn groups(kinds: &[Kind], levels: &[usize], most_folds: usize) -> Vec<Vec<usize>
             group.push(at);
         }
         groups.extend((!group.is_empty()).then_some(group));
-        groups.extend(of(|kind| kind == Kind::Other).map(|at| vec![at]));
+        groups.extend(of(|kind| kind == LoopKind::Other).map(|at| vec![at]));
     }
     groups
 }
@@ -270,7 +271,7 @@ fn groups(kinds: &[Kind], levels: &[usize], most_folds: usize) -> Vec<Vec<usize>
 /// One loop for several instructions: the vector IR of all, one after another, so that what one of them writes for another one is
 /// a value, and is stored only if it is a result or another loop reads it.
 fn segment(members: &[Instruction], shared: &FxHashSet<Place>, space: &Space<'_>) -> (Segment, Instruction) {
-    let mut block = Block::default();
+    let mut block = BasicBlock::default();
     let mut known: FxHashMap<Place, Value> = FxHashMap::default();
     let mut folds: Vec<RowFold> = Vec::new();
     let mut writes: Vec<Place> = Vec::new();
@@ -328,7 +329,7 @@ fn segment(members: &[Instruction], shared: &FxHashSet<Place>, space: &Space<'_>
 }
 
 fn argument(
-    block: &mut Block,
+    block: &mut BasicBlock,
     known: &FxHashMap<Place, Value>,
     map: &Map,
     number: usize,
@@ -346,7 +347,7 @@ fn argument(
 }
 
 fn load(
-    block: &mut Block,
+    block: &mut BasicBlock,
     known: &FxHashMap<Place, Value>,
     place: Place,
     dtype: DType,

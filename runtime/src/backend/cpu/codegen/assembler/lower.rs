@@ -2,7 +2,7 @@
 
 use super::isa::Isa;
 use super::symbol::{SIGN, Symbol, record};
-use super::vector_ir::{Block, Opcode, Relation, Rounding, Value};
+use super::vector_ir::{BasicBlock, Opcode, Relation, Rounding, Value};
 use crate::array::DType;
 use crate::array::DType::{Bool, F32, I32, U32};
 use crate::scalar::math::lane::Lane;
@@ -95,7 +95,7 @@ fn relation(code: ScalarOp) -> Option<Relation> {
 
 /// The value of a code that is supported.
 pub fn lower(
-    block: &mut Block,
+    block: &mut BasicBlock,
     isa: &dyn Isa,
     code: ScalarOp,
     from: DType,
@@ -158,7 +158,7 @@ pub fn lower(
 }
 
 /// The value that a reduction combines two values to.
-pub fn combine(block: &mut Block, isa: &dyn Isa, folding: ReduceOp, x: Value, y: Value) -> Value {
+pub fn combine(block: &mut BasicBlock, isa: &dyn Isa, folding: ReduceOp, x: Value, y: Value) -> Value {
     match folding {
         ReduceOp::Sum => block.add(Opcode::Add, &[x, y]),
         ReduceOp::Prod => block.add(Opcode::Mul, &[x, y]),
@@ -168,47 +168,47 @@ pub fn combine(block: &mut Block, isa: &dyn Isa, folding: ReduceOp, x: Value, y:
 }
 
 /// A comparison as a boolean.
-fn compare(block: &mut Block, relation: Relation, x: Value, y: Value) -> Value {
+fn compare(block: &mut BasicBlock, relation: Relation, x: Value, y: Value) -> Value {
     let mask = block.add(Opcode::Cmp(relation), &[x, y]);
     block.add(Opcode::MaskToInt, &[mask])
 }
 
 /// `maximum` of IEEE 754-2019, as [`Number::maximum`](crate::scalar::number::Number::maximum).
-fn maximum(block: &mut Block, isa: &dyn Isa, x: Value, y: Value) -> Value {
+fn maximum(block: &mut BasicBlock, isa: &dyn Isa, x: Value, y: Value) -> Value {
     let number = isa.maximum_number(block, x, y);
     or_nan(block, x, y, number)
 }
 
 /// `minimum` of IEEE 754-2019, as [`Number::minimum`](crate::scalar::number::Number::minimum).
-fn minimum(block: &mut Block, isa: &dyn Isa, x: Value, y: Value) -> Value {
+fn minimum(block: &mut BasicBlock, isa: &dyn Isa, x: Value, y: Value) -> Value {
     let number = isa.minimum_number(block, x, y);
     or_nan(block, x, y, number)
 }
 
 /// NaN where either is NaN, else the number.
-fn or_nan(block: &mut Block, x: Value, y: Value, number: Value) -> Value {
+fn or_nan(block: &mut BasicBlock, x: Value, y: Value, number: Value) -> Value {
     let (is_nan, nan) = (block.add(Opcode::Cmp(Relation::Unordered), &[x, y]), block.constant(f32::NAN));
     block.add(Opcode::Select, &[is_nan, nan, number])
 }
 
 /// As [`Number::positive`](crate::scalar::number::Number::positive).
-fn relu(block: &mut Block, x: Value) -> Value {
+fn relu(block: &mut BasicBlock, x: Value) -> Value {
     let zero = block.constant(0.0);
     let either = block.add(Opcode::Max, &[zero, x]);
     block.add(Opcode::Add, &[either, zero])
 }
 
-fn with_bits(block: &mut Block, op: Opcode, x: Value, bits: u32) -> Value {
+fn with_bits(block: &mut BasicBlock, op: Opcode, x: Value, bits: u32) -> Value {
     let bits = block.bits(bits);
     block.add(op, &[x, bits])
 }
 
-fn reciprocal(block: &mut Block, x: Value) -> Value {
+fn reciprocal(block: &mut BasicBlock, x: Value) -> Value {
     let one = block.constant(1.0);
     block.add(Opcode::Div, &[one, x])
 }
 
-fn function(block: &mut Block, op: UnaryOp, x: Value) -> Value {
+fn function(block: &mut BasicBlock, op: UnaryOp, x: Value) -> Value {
     match op {
         UnaryOp::Abs => with_bits(block, Opcode::And, x, !SIGN),
         UnaryOp::Sign => {

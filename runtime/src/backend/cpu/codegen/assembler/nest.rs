@@ -5,7 +5,7 @@ use super::isa::Isa;
 use super::isa::x86::{Assembler, RSP, When};
 use super::regalloc::{Inst, Pinned, Reg, allocate, pressure};
 use super::unroll::{Segment, parts};
-use super::vector_ir::{Block, Node, Opcode};
+use super::vector_ir::{BasicBlock, Node, Opcode};
 
 /// Operations of a block that is worth unrolling, at most.
 const MOST_UNROLLED: usize = 512;
@@ -44,7 +44,7 @@ impl<'a> Nest<'a> {
         let unrolled = vectors.map(|vectors| (block(0..vectors), vectors));
         let step = block(0..parts);
         let masked = |vector| segment.unrolled(isa, vector..vector + 1, true);
-        let remainder: Vec<Block> = (0..parts).map(masked).collect();
+        let remainder: Vec<BasicBlock> = (0..parts).map(masked).collect();
         let (row_start, row_end) = (segment.row_start(isa), segment.row_end(isa));
         let blocks = || unrolled.iter().map(|(block, _)| block).chain([&step, &row_end]).chain(&remainder);
         let peak = blocks().map(|block| pressure(block, isa)).max().unwrap_or(0);
@@ -56,7 +56,7 @@ impl<'a> Nest<'a> {
                 .collect(),
         };
         let mut slots = 0;
-        let mut allocated = |block: &Block| {
+        let mut allocated = |block: &BasicBlock| {
             let (insts, needed) = allocate(block, isa, &pinned);
             slots = slots.max(needed);
             insts

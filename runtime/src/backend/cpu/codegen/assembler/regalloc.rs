@@ -12,7 +12,7 @@ use std::fmt;
 use smallvec::SmallVec;
 
 use super::isa::Isa;
-use super::vector_ir::{Block, Opcode, Value};
+use super::vector_ir::{BasicBlock, Opcode, Value};
 
 /// A register of vectors, or of masks, by its number.
 pub type Reg = u8;
@@ -85,7 +85,7 @@ pub struct Pinned {
 }
 
 /// By value: the operations that need it.
-fn uses(block: &Block) -> Vec<SmallVec<[usize; 4]>> {
+fn uses(block: &BasicBlock) -> Vec<SmallVec<[usize; 4]>> {
     let mut uses = vec![SmallVec::new(); block.nodes.len()];
     for (at, node) in block.nodes.iter().enumerate() {
         for (i, &arg) in node.args().iter().enumerate() {
@@ -98,7 +98,7 @@ fn uses(block: &Block) -> Vec<SmallVec<[usize; 4]>> {
 }
 
 /// The largest number of vectors that live at a time ("MAXLIVE"): of what is computed, and of what is read more than once.
-pub fn pressure(block: &Block, isa: &dyn Isa) -> usize {
+pub fn pressure(block: &BasicBlock, isa: &dyn Isa) -> usize {
     let uses = uses(block);
     let is_counted =
         |op: Opcode| Class::of(op, isa) == Class::Vector && !matches!(op, Opcode::Accumulator(_));
@@ -128,7 +128,7 @@ pub fn pressure(block: &Block, isa: &dyn Isa) -> usize {
 }
 
 /// Finds registers for all values of a block; returns the slots of the stack that it needs, too.
-pub fn allocate(block: &Block, isa: &dyn Isa, pinned: &Pinned) -> (Vec<Inst>, usize) {
+pub fn allocate(block: &BasicBlock, isa: &dyn Isa, pinned: &Pinned) -> (Vec<Inst>, usize) {
     let mut allocator = Allocator::new(block, isa, pinned);
     for (now, node) in block.nodes.iter().enumerate().filter(|(_, node)| !node.is_source()) {
         allocator.now = now;
@@ -145,7 +145,7 @@ pub fn allocate(block: &Block, isa: &dyn Isa, pinned: &Pinned) -> (Vec<Inst>, us
 }
 
 struct Allocator<'a> {
-    block: &'a Block,
+    block: &'a BasicBlock,
     isa: &'a dyn Isa,
     pinned: &'a Pinned,
     uses: Vec<SmallVec<[usize; 4]>>,
@@ -166,7 +166,7 @@ struct Allocator<'a> {
 }
 
 impl<'a> Allocator<'a> {
-    fn new(block: &'a Block, isa: &'a dyn Isa, pinned: &'a Pinned) -> Allocator<'a> {
+    fn new(block: &'a BasicBlock, isa: &'a dyn Isa, pinned: &'a Pinned) -> Allocator<'a> {
         let home = |op: Opcode| match op {
             Opcode::Accumulator(number) => Some(pinned.accumulators[usize::from(number)]),
             // The first register of masks is that of what is left of a row.

@@ -5,7 +5,7 @@
 use std::cell::RefCell;
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
-use super::vector_ir::{Block, Opcode, Relation, Value};
+use super::vector_ir::{BasicBlock, Opcode, Relation, Value};
 use crate::scalar::math::lane::Lane;
 
 /// The bit of the sign.
@@ -17,11 +17,11 @@ pub struct Symbol(Value);
 
 thread_local! {
     /// The block that symbols are written to.
-    static RECORDED: RefCell<Block> = RefCell::default();
+    static RECORDED: RefCell<BasicBlock> = RefCell::default();
 }
 
 /// Writes down a function of one number.
-pub fn record(block: &mut Block, x: Value, function: impl FnOnce(Symbol) -> Symbol) -> Value {
+pub fn record(block: &mut BasicBlock, x: Value, function: impl FnOnce(Symbol) -> Symbol) -> Value {
     RECORDED.replace(std::mem::take(block));
     let value = function(Symbol(x)).0;
     *block = RECORDED.take();

@@ -13,7 +13,7 @@ use super::super::instruction::Place;
 use super::frame::STEP;
 use super::isa::Isa;
 use super::lower::combine;
-use super::vector_ir::{Block, Opcode, Value};
+use super::vector_ir::{BasicBlock, Opcode, Value};
 use crate::kernels::reduce::{Fold, Max, Min, Prod, Sum};
 use crate::scalar::reduce::ReduceOp;
 
@@ -26,7 +26,7 @@ pub struct RowFold {
 
 /// A loop to be compiled: what it does with one vector.
 pub struct Segment {
-    pub block: Block,
+    pub block: BasicBlock,
     pub folds: Vec<RowFold>,
     /// Arrays that are prefetched, and how many bytes before they are needed.
     pub prefetched: Vec<Place>,
@@ -42,13 +42,13 @@ pub fn parts(isa: &dyn Isa) -> u8 {
 
 impl Segment {
     /// What is done with some vectors, whole ones or those lanes of them that are left of a row.
-    pub fn unrolled(&self, isa: &dyn Isa, vectors: Range<u8>, is_masked: bool) -> Block {
+    pub fn unrolled(&self, isa: &dyn Isa, vectors: Range<u8>, is_masked: bool) -> BasicBlock {
         let nodes = self.block.nodes.len();
         let mut unroller = Unroller {
             segment: self,
             isa,
             is_masked,
-            out: Block::default(),
+            out: BasicBlock::default(),
             values: vec![vec![0; nodes]; usize::from(vectors.end)],
             accumulators: vec![None; self.folds.len() * usize::from(parts(isa))],
         };
@@ -63,8 +63,8 @@ impl Segment {
     }
 
     /// What is done before the elements of a row: neutral elements.
-    pub fn row_start(&self, isa: &dyn Isa) -> Block {
-        let mut block = Block::default();
+    pub fn row_start(&self, isa: &dyn Isa) -> BasicBlock {
+        let mut block = BasicBlock::default();
         for (number, fold) in self.folds.iter().enumerate() {
             let neutral = block.constant(match fold.folding {
                 ReduceOp::Sum => Sum::<f32>::IDENTITY,
@@ -80,10 +80,10 @@ impl Segment {
     }
 
     /// What is done after the elements of a row: all lanes become one number.
-    pub fn row_end(&self, isa: &dyn Isa) -> Block {
-        let mut block = Block::default();
+    pub fn row_end(&self, isa: &dyn Isa) -> BasicBlock {
+        let mut block = BasicBlock::default();
         for (number, fold) in self.folds.iter().enumerate() {
-            let combine = |block: &mut Block, x, y| combine(block, isa, fold.folding, x, y);
+            let combine = |block: &mut BasicBlock, x, y| combine(block, isa, fold.folding, x, y);
             let accumulator = |part| Opcode::Accumulator(number as u8 * parts(isa) + part);
             let mut vectors: Vec<Value> =
                 (0..parts(isa)).map(|part| block.add(accumulator(part), &[])).collect();
@@ -107,7 +107,7 @@ struct Unroller<'a> {
     segment: &'a Segment,
     isa: &'a dyn Isa,
     is_masked: bool,
-    out: Block,
+    out: BasicBlock,
     /// By vector and value of the segment.
     values: Vec<Vec<Value>>,
     /// What accumulators hold by now.

@@ -204,12 +204,12 @@ impl Node {
 
 /// Operations in the order in which they are performed, each value once.
 #[derive(Default)]
-pub struct Block {
+pub struct BasicBlock {
     pub nodes: Vec<Node>,
     known: FxHashMap<Node, Value>,
 }
 
-impl Block {
+impl BasicBlock {
     pub fn add(&mut self, op: Opcode, args: &[Value]) -> Value {
         // What is turned into an integer and back stays a mask.
         if op == Opcode::NonZero && self.nodes[args[0]].op == Opcode::MaskToInt {
@@ -231,14 +231,14 @@ impl Block {
     }
 
     /// The block without what nobody needs (dead code elimination).
-    pub fn pruned(&self) -> Block {
+    pub fn pruned(&self) -> BasicBlock {
         let mut is_needed: Vec<bool> = self.nodes.iter().map(|node| node.op.is_effect()).collect();
         for (value, node) in self.nodes.iter().enumerate().rev() {
             if is_needed[value] {
                 node.args().iter().for_each(|&arg| is_needed[arg] = true);
             }
         }
-        let mut pruned = Block::default();
+        let mut pruned = BasicBlock::default();
         let mut renamed = vec![0; self.nodes.len()];
         for (value, node) in self.nodes.iter().enumerate().filter(|(value, _)| is_needed[*value]) {
             let args: smallvec::SmallVec<[Value; 3]> = node.args().iter().map(|&arg| renamed[arg]).collect();
@@ -308,7 +308,7 @@ impl<T: fmt::Debug> fmt::Display for Lowercase<T> {
     }
 }
 
-impl fmt::Display for Block {
+impl fmt::Display for BasicBlock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (value, node) in self.nodes.iter().enumerate() {
             if node.op.is_effect() {

@@ -12,7 +12,7 @@ use super::x86::{
 };
 use crate::backend::cpu::codegen::assembler::frame::{END, Frame, INDEX, REST, ROWS, SPARE};
 use crate::backend::cpu::codegen::assembler::regalloc::{Arg, Inst, Reg};
-use crate::backend::cpu::codegen::assembler::vector_ir::{Block, Opcode, Value};
+use crate::backend::cpu::codegen::assembler::vector_ir::{BasicBlock, Opcode, Value};
 
 pub struct Avx2;
 
@@ -54,12 +54,12 @@ impl Isa for Avx2 {
     }
 
     /// Of numbers that differ, both are the same; of equal ones, each is the second, and the bits of both have the sign of 0.
-    fn maximum_number(&self, block: &mut Block, x: Value, y: Value) -> Value {
+    fn maximum_number(&self, block: &mut BasicBlock, x: Value, y: Value) -> Value {
         let (one, two) = (block.add(Opcode::Max, &[x, y]), block.add(Opcode::Max, &[y, x]));
         block.add(Opcode::And, &[one, two])
     }
 
-    fn minimum_number(&self, block: &mut Block, x: Value, y: Value) -> Value {
+    fn minimum_number(&self, block: &mut BasicBlock, x: Value, y: Value) -> Value {
         let (one, two) = (block.add(Opcode::Min, &[x, y]), block.add(Opcode::Min, &[y, x]));
         block.add(Opcode::Or, &[one, two])
     }

@@ -9,7 +9,7 @@ use super::x86::{
 use super::{Isa, x86};
 use crate::backend::cpu::codegen::assembler::frame::{Frame, REST, SPARE};
 use crate::backend::cpu::codegen::assembler::regalloc::{Arg, Class, Inst, Reg};
-use crate::backend::cpu::codegen::assembler::vector_ir::{Block, Opcode, Value};
+use crate::backend::cpu::codegen::assembler::vector_ir::{BasicBlock, Opcode, Value};
 
 pub struct Avx512;
 
@@ -79,11 +79,11 @@ impl Isa for Avx512 {
         false
     }
 
-    fn maximum_number(&self, block: &mut Block, x: Value, y: Value) -> Value {
+    fn maximum_number(&self, block: &mut BasicBlock, x: Value, y: Value) -> Value {
         block.add(Opcode::MaximumNumber, &[x, y])
     }
 
-    fn minimum_number(&self, block: &mut Block, x: Value, y: Value) -> Value {
+    fn minimum_number(&self, block: &mut BasicBlock, x: Value, y: Value) -> Value {
         block.add(Opcode::MinimumNumber, &[x, y])
     }
 

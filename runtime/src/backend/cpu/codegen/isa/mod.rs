@@ -10,7 +10,7 @@ pub mod x86;
 
 use crate::backend::cpu::codegen::assembler::frame::Frame;
 use crate::backend::cpu::codegen::assembler::regalloc::{Inst, Reg};
-use crate::backend::cpu::codegen::assembler::vector_ir::{Block, Opcode, Value};
+use crate::backend::cpu::codegen::assembler::vector_ir::{BasicBlock, Opcode, Value};
 use crate::kernels::simd::Level;
 pub use x86::{Assembler, Gpr};
 
@@ -52,10 +52,10 @@ pub trait Isa: Sync {
     fn needs_temporary(&self, op: Opcode, args: usize) -> bool;
 
     /// Writes down [`Opcode::MaximumNumber`] in operations that there are; NaNs do not matter.
-    fn maximum_number(&self, block: &mut Block, x: Value, y: Value) -> Value;
+    fn maximum_number(&self, block: &mut BasicBlock, x: Value, y: Value) -> Value;
 
     /// Writes down [`Opcode::MinimumNumber`] in operations that there are; NaNs do not matter.
-    fn minimum_number(&self, block: &mut Block, x: Value, y: Value) -> Value;
+    fn minimum_number(&self, block: &mut BasicBlock, x: Value, y: Value) -> Value;
 
     /// Writes the code of an operation.
     fn emit(&self, code: &mut Assembler, inst: &Inst, frame: &Frame);

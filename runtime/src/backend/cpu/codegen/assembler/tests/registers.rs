@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 
 use crate::backend::cpu::codegen::assembler::regalloc::{Arg, Class, Inst, Pinned, Reg, allocate, pressure};
-use crate::backend::cpu::codegen::assembler::vector_ir::{Block, Opcode, Relation, Value};
+use crate::backend::cpu::codegen::assembler::vector_ir::{BasicBlock, Opcode, Relation, Value};
 use crate::backend::cpu::codegen::isa::{self, Isa};
 use crate::kernels::simd::Level;
 
@@ -12,13 +12,13 @@ fn sets() -> [&'static dyn Isa; 2] {
 }
 
 /// A block of so many operations over values that live long: sums, products with a sum, choices.
-fn random_block(seed: u64, operations: usize) -> Block {
+fn random_block(seed: u64, operations: usize) -> BasicBlock {
     let mut state = seed;
     let mut roll = |sides: usize| {
         state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
         (state >> 33) as usize % sides
     };
-    let mut block = Block::default();
+    let mut block = BasicBlock::default();
     let mut values: Vec<Value> = (0..4).map(|place| block.add(Opcode::Load(place, 0), &[])).collect();
     values.extend((0..3).map(|i| block.constant(1.5 + i as f32)));
     values.push(block.add(Opcode::Scalar(9), &[]));
@@ -96,7 +96,7 @@ fn digest(op: &str, args: &[String]) -> String {
 }
 
 /// What a block stores, by its definition.
-fn expected(block: &Block) -> Vec<(u16, String)> {
+fn expected(block: &BasicBlock) -> Vec<(u16, String)> {
     let mut values: Vec<String> = Vec::new();
     let mut stored = Vec::new();
     for node in &block.nodes {

@@ -7,6 +7,7 @@ pub mod jax_programs;
 pub mod laws;
 pub mod loss;
 pub mod modules;
+pub mod naive_backend;
 pub mod numbers;
 pub mod programs;
 pub mod runner;

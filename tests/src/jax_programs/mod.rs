@@ -7,6 +7,7 @@ mod compare;
 mod elementwise;
 mod operations;
 
+use flaxen::core::Backend;
 use flaxen::prelude::*;
 use serde_json::Value as Json;
 
@@ -118,17 +119,7 @@ impl JaxProgram {
     pub fn differences(&self) -> Result<Vec<String>> {
         let mut found = vec![];
         let mut compare = |way: &str, ours: &[Tensor], key: &str, of: &Json| {
-            let theirs = match &of[key] {
-                Json::Null => return,
-                Json::Array(all) => all.iter().collect(),
-                one => vec![one],
-            };
-            assert_eq!(ours.len(), theirs.len(), "{way} of {self}");
-            for (i, (ours, theirs)) in ours.iter().zip(theirs).enumerate() {
-                if let Some(difference) = difference(ours, &tensor(theirs), self.precision()) {
-                    found.push(format!("{way}, {i}: {difference}\n    {self}"));
-                }
-            }
+            found.extend(self.compare(way, ours, key, of));
         };
         compare("eager", &self.run(&self.inputs)?, "results", &self.json);
         let staged = jit(|inputs: Vec<Tensor>| self.run(&inputs));
@@ -156,6 +147,45 @@ impl JaxProgram {
             }
         }
         Ok(found)
+    }
+
+    /// The same for what a backend makes of values, gradients and batches.
+    ///
+    /// # Errors
+    /// If ours fails.
+    pub fn differences_on(&self, backend: &'static dyn Backend) -> Result<Vec<String>> {
+        let run = |inputs: Vec<Tensor>| self.run(&inputs);
+        let values = jit(run).on(backend).call(self.inputs.clone())?;
+        let mut found = self.compare("jit", &values, "results", &self.json);
+        if !self.json["grad"].is_null() {
+            let grads = jit(|inputs: Vec<Tensor>| self.grads(&inputs)).on(backend);
+            found.extend(self.compare("grad", &grads.call(self.inputs.clone())?, "grad", &self.json));
+        }
+        if let Some(Batch { inputs, axes, out_axis }) = self.batch() {
+            let mapped = |inputs: Vec<Tensor>| {
+                let each = vmap(|inputs: Vec<Tensor>| self.last(&inputs));
+                each.in_axes(axes.clone()).out_axes(out_axis).call(inputs)
+            };
+            let whole = jit(mapped).on(backend).call(inputs)?;
+            found.extend(self.compare("vmap", &[whole], "result", &self.json["vmap"]));
+        }
+        Ok(found)
+    }
+
+    fn compare(&self, way: &str, ours: &[Tensor], key: &str, of: &Json) -> Vec<String> {
+        let theirs = match &of[key] {
+            Json::Null => return vec![],
+            Json::Array(all) => all.iter().collect(),
+            one => vec![one],
+        };
+        assert_eq!(ours.len(), theirs.len(), "{way} of {self}");
+        let mut found = vec![];
+        for (i, (ours, theirs)) in ours.iter().zip(theirs).enumerate() {
+            if let Some(difference) = difference(ours, &tensor(theirs), self.precision()) {
+                found.push(format!("{way}, {i}: {difference}\n    {self}"));
+            }
+        }
+        found
     }
 
     /// The coarsest step of all dtypes that the program computes in: errors of one grow through the others.

@@ -250,10 +250,10 @@ pub use numpy::pooling::{AvgPool, Pool, avg_pool, max_pool, min_pool};
 pub use ops::axes::IntoAxes;
 pub use ops::collective::{axis_index, axis_size};
 pub use ops::conv::{ConvLayout, ConvOptions};
+pub use ops::elementwise::ClipBound;
 pub use ops::pad::PadMode;
 pub use ops::padding::Padding;
 pub use ops::reduce_window::{WindowOptions, WindowReduction};
-pub use ops::select::ClipBound;
 pub use scope::{Initializer, Rngs, Scope, Variable};
 pub use transform::{
     Axes, CustomVjp, DynJit, Jacobian, Jit, JitStats, Loss, Vmap, checkpoint, custom_vjp, eval_shape, grad,

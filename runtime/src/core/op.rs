@@ -15,7 +15,7 @@ use crate::kernels::recurrence::Factor;
 use crate::kernels::reduce::Direction;
 use crate::kernels::sort::{Bound, SortOrder};
 use crate::kernels::window::{Reduction, Selection, WindowGeometry};
-use crate::scalar::op::{ScalarOp, UnaryOp};
+use crate::scalar::op::ScalarOp;
 use crate::scalar::reduce::ReduceOp;
 
 /// What an operation is, and its parameters. Names and meanings are those of `jax.lax`, where it has them.
@@ -205,7 +205,7 @@ pub enum Op<'a> {
         axis: usize,
     },
     /// A function with the roundings of XLA on CPUs, which samplers need.
-    RoundedAsXla(UnaryOp),
+    RoundedAsXla(ScalarOp),
     /// The neighbouring float, away from minus infinity or towards it.
     NextAfter {
         /// The next one above.

@@ -27,6 +27,5 @@ pub mod strided;
 pub mod threads;
 pub mod threefry;
 pub mod transpose;
-pub mod unary;
 mod unit_interval;
 pub mod window;

@@ -6,7 +6,7 @@ use crate::core::{Tensor, TensorLike};
 use crate::error::unwrap;
 use crate::error::{Error, Result};
 use crate::ops::axis_of;
-use crate::ops::unary::inexact;
+use crate::ops::elementwise::inexact;
 
 const SELU_ALPHA: f64 = 1.6732632423543772848170429916717;
 const SELU_SCALE: f64 = 1.0507009873554804934193349852946;

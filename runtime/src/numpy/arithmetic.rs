@@ -1,12 +1,12 @@
 //! Arithmetic of two arguments that is composed from primitives.
 
 use crate::array::DType;
-use crate::core::trace::bind1;
 use crate::core::{Tensor, TensorLike};
 use crate::error::unwrap;
 use crate::error::{Error, Result};
-use crate::ops::binary::Binary;
+use crate::ops::elementwise;
 use crate::ops::{broadcast_shapes, promoted, promoted_inexact};
+use crate::scalar::op::ScalarOp;
 
 /// Two numbers of one dtype.
 #[track_caller]
@@ -82,19 +82,19 @@ impl Tensor {
         let [x, y] = numbers("floor_divide", self, divisor.operand()?)?;
         let dtype = x.dtype();
         if dtype.is_unsigned() {
-            return bind1(&Binary::Div, [x, y]);
+            return elementwise::apply(ScalarOp::Div, [x, y]);
         }
         let left = x.try_fmod(&y)?;
         let is_off = is_off(&left, &y)?;
         if !dtype.is_float() {
             // By 0, JAX takes one more off than the quotient, whose bits are all set.
             let is_off = is_off.try_bitor(y.try_eq(0)?.try_bitand(x.try_ne(0)?)?)?;
-            let quotient = bind1(&Binary::Div, [x, y])?;
+            let quotient = elementwise::apply(ScalarOp::Div, [x, y])?;
             return is_off.try_select(quotient.try_sub(1)?, &quotient);
         }
         // What is left is taken off first: the quotient is then next to an integer, however large it is.
         let whole = y.try_eq(0)?.try_select(&x, x.try_sub(&left)?)?;
-        let quotient = bind1(&Binary::Div, [whole, y])?;
+        let quotient = elementwise::apply(ScalarOp::Div, [whole, y])?;
         is_off.try_select(quotient.try_sub(1)?, &quotient)?.try_round()
     }
 

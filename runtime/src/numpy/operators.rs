@@ -5,7 +5,8 @@ use std::ops;
 use crate::array::{Array, Aval, DType};
 use crate::core::Tensor;
 use crate::core::tensor::bare;
-use crate::ops::binary::{Binary, owned};
+use crate::ops::elementwise::owned;
+use crate::scalar::op::ScalarOp;
 
 /// What can stand to the right of an operator beside tensors: a bare Rust number, as in `&x * 0.5` and `x + 1`, and a
 /// `#[setup]` field that holds a tensor, as in `x * &self.scale`.
@@ -159,7 +160,7 @@ macro_rules! operators {
         $(operators! { @one $trait $method $assign $assign_method $op $scalars })*
     };
     (@one $trait:ident $method:ident $assign:ident $assign_method:ident $op:ident ($($scalar:ty)*)) => {
-        operator! { $trait $method $assign $assign_method = |x, y| owned(Binary::$op, x, y); $($scalar)* }
+        operator! { $trait $method $assign $assign_method = |x, y| owned(ScalarOp::$op, stringify!($method), x, y); $($scalar)* }
     };
 }
 

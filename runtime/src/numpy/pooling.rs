@@ -2,9 +2,9 @@
 
 use crate::core::Tensor;
 use crate::error::{Error, Result};
+use crate::ops::elementwise::inexact;
 use crate::ops::padding::{Padding, ones_unless_given};
 use crate::ops::reduce_window::{WindowOptions, WindowReduction};
-use crate::ops::unary::inexact;
 
 /// The average of each window of the spatial axes of `x`, `[batch.., spatial.., channels]`.
 ///

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use smallvec::smallvec;
 
-use super::binary::Binary;
+use super::elementwise::Elementwise;
 use super::shape::{Reshape, Transpose, moved, permuted};
 use super::{addressable, cotangent, only, unpack};
 use crate::array::dtype::{dispatch_ring, dispatch_width};
@@ -18,6 +18,7 @@ use crate::core::trace::{Axis, bind1};
 use crate::error::{Error, Result};
 use crate::kernels::matmul::{self, matmul, matmul_with_epilogue};
 use crate::scalar::number::Number;
+use crate::scalar::op::ScalarOp;
 
 #[derive(Clone, PartialEq)]
 struct DotGeneral(DotDimensions);
@@ -255,7 +256,7 @@ impl DotGeneral {
         Some(Rewrite::Steps(vec![
             (Arc::new(Reshape(left)), smallvec![Operand::Arg(0)]),
             (Arc::new(Reshape(right)), smallvec![Operand::Arg(1)]),
-            (Arc::new(Binary::Mul), product),
+            (Arc::new(Elementwise(ScalarOp::Mul)), product),
         ]))
     }
 

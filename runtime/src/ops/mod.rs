@@ -2,21 +2,18 @@
 
 pub(crate) mod axes;
 pub mod barrier;
-pub mod binary;
 pub(crate) mod call;
 pub mod cast;
 pub mod collective;
-pub mod compare;
 pub mod concat;
 pub mod conv;
 pub mod create;
 pub mod cumulative;
 pub mod dot_general;
 pub mod dynamic_slice;
-pub mod fma;
+pub mod elementwise;
 pub(crate) mod gather;
 pub mod linalg;
-pub mod logaddexp;
 pub mod next_after;
 pub mod pad;
 pub mod padding;
@@ -28,12 +25,10 @@ pub mod reduce;
 pub mod reduce_window;
 pub(crate) mod rows;
 pub(crate) mod scatter;
-pub mod select;
 pub mod shape;
 pub mod slice;
 pub mod sort;
 pub(crate) mod support;
-pub mod unary;
 mod window_product;
 pub(crate) mod windows;
 

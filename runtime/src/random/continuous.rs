@@ -6,7 +6,7 @@ use super::{Key, sampler};
 use crate::array::DType;
 use crate::core::Tensor;
 use crate::error::Result;
-use crate::ops::unary::sampled;
+use crate::ops::elementwise::sampled;
 
 sampler! {
     /// Samples of the standard Gumbel distribution, `F32` of a shape: `−log(−log(u))`.

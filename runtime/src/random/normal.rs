@@ -7,7 +7,7 @@ use crate::core::domain::NUMBER;
 use crate::core::{Tensor, TensorLike};
 use crate::error::Result;
 use crate::ops::convert;
-use crate::ops::unary::sampled;
+use crate::ops::elementwise::sampled;
 
 sampler! {
     /// Samples of the standard normal distribution, `F32` of a shape.

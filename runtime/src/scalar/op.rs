@@ -1,257 +1,449 @@
-//! What a fused kernel can compute of each element, as data.
+//! The table of scalar functions: what can be computed of each element, one line a function.
+//!
+//! Everything that knows these functions reads it: the operations of [`ops`](crate::Tensor), fusion, the loops of the interpreter, the
+//! assembler's lowering, printed graphs, and the laws that tests check of each.
 
-use super::math::Real;
+use std::fmt;
 
-/// A function of the elements of up to three arguments.
-///
-/// Unless said otherwise all arguments and the result have one dtype.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum ScalarOp {
-    /// The element itself.
-    Copy,
-    /// The element in the dtype of the result.
-    Cast,
-    /// A function of floats; magnitude and sign are those of integers, too.
-    Function(UnaryOp),
-    /// The opposite number.
-    Neg,
-    /// `not` of booleans or of bits.
-    Not,
-    /// The number, or 0 where that is larger.
-    Relu,
-    /// Whether it is neither infinite nor NaN; gives booleans.
-    IsFinite,
-    /// Whether it is NaN; gives booleans.
-    IsNan,
-    /// Whether it is infinite; gives booleans.
-    IsInf,
-    /// The power with this exponent.
-    Power(i32),
-    /// The sum; of booleans, whether any is true.
-    Add,
-    /// The difference.
-    Sub,
-    /// The product; of booleans, whether both are true.
-    Mul,
-    /// The quotient.
-    Div,
-    /// What a quotient truncated towards zero leaves.
-    Rem,
-    /// The first to the power of the second.
-    Pow,
-    /// The larger, NaN if either is.
-    Max,
-    /// The smaller, NaN if either is.
-    Min,
-    /// The angle of the point (second, first).
-    Atan2,
-    /// And of booleans or bits.
-    And,
-    /// Or of booleans or bits.
-    Or,
-    /// Exclusive or of booleans or bits.
-    Xor,
-    /// Bits moved towards the more significant end.
-    ShiftLeft,
-    /// Bits moved towards the less significant end.
-    ShiftRight,
-    /// The logarithm of the sum of exponentials.
-    LogAddExp,
-    /// Whether the two are equal; gives booleans.
-    Eq,
-    /// Whether the two differ; gives booleans.
-    Ne,
-    /// Whether the first is less; gives booleans.
-    Lt,
-    /// Whether the first is less or equal; gives booleans.
-    Le,
-    /// Whether the first is greater; gives booleans.
-    Gt,
-    /// Whether the first is greater or equal; gives booleans.
-    Ge,
-    /// The second where the first, a boolean, is true, else the third.
-    Select,
-    /// The second, kept between the first and the third.
-    Clamp,
-    /// The product of the first two, plus the third, in one rounding where the dtype has one.
-    MulAdd,
+use super::arith::Arith;
+use super::bits::Bits;
+use super::math::{Real, log_add_exp};
+use super::number::Number;
+use super::signed::Signed;
+use crate::array::DType;
+
+/// Which dtypes a function takes: of all its arguments, but for the condition of a selection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Takes {
+    /// Every dtype.
+    Any,
+    /// All but booleans.
+    Number,
+    /// Floats.
+    Float,
+    /// Integers.
+    Integer,
+    /// Integers and booleans.
+    Bits,
 }
 
-impl ScalarOp {
-    /// The rough cost for one element, in the units of [`threads::split`](crate::kernels::threads::split).
-    pub fn cost(self) -> usize {
+impl Takes {
+    /// Tells whether a dtype is among them.
+    pub fn contains(self, dtype: DType) -> bool {
         match self {
-            ScalarOp::Function(op) => op.cost(),
-            ScalarOp::Div => 4,
-            ScalarOp::LogAddExp => 10,
-            ScalarOp::Rem => 16,
-            ScalarOp::Pow | ScalarOp::Atan2 => 32,
-            _ => 1,
+            Takes::Any => true,
+            Takes::Number => dtype != DType::Bool,
+            Takes::Float => dtype.is_float(),
+            Takes::Integer => dtype.is_integer(),
+            Takes::Bits => !dtype.is_float(),
+        }
+    }
+
+    /// Returns what an error says was expected.
+    pub fn expected(self) -> &'static str {
+        match self {
+            Takes::Any => "any dtype",
+            Takes::Number => "numbers (cast the booleans first)",
+            Takes::Float => "floats",
+            Takes::Integer => "integers",
+            Takes::Bits => "integers or booleans",
         }
     }
 }
 
-/// Describes a function of one real number as a type, so that loops over it are compiled per function.
-pub trait UnaryFn {
-    /// The rough cost for one element, as [`UnaryOp::cost`].
-    const COST: usize;
+/// Which dtype a function gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gives {
+    /// That of its arguments; of the chosen ones, for a selection.
+    Same,
+    /// Booleans.
+    Bool,
+    /// Any that is asked for.
+    Asked,
+}
 
-    /// Whether [`UnaryFn::near`] is a faster way for the arguments that [`UnaryFn::is_near`] accepts.
+/// A function of one element, named by a type so that it has a loop of its own.
+pub trait One<T> {
+    /// The type of its values.
+    type Out: bytemuck::Pod;
+    /// The rough cost for one element, as [`ScalarOp::cost`].
+    const COST: usize;
+    /// Whether [`near`](One::near) is a faster way for the arguments that [`is_near`](One::is_near) accepts.
     const HAS_NEAR: bool = false;
 
     /// Returns the value for any argument.
-    fn apply<T: Real>(x: T) -> T;
+    fn of(x: T) -> Self::Out;
 
-    /// Returns whether [`UnaryFn::near`] is valid for this argument.
+    /// Returns whether [`near`](One::near) is valid for this argument.
     #[inline(always)]
-    fn is_near<T: Real>(x: T) -> bool {
-        x.is_near()
+    fn is_near(_x: T) -> bool {
+        false
     }
 
     /// Returns the value for arguments in the common range, without branches.
     #[inline(always)]
-    fn near<T: Real>(x: T) -> T {
-        Self::apply(x)
+    fn near(x: T) -> Self::Out {
+        Self::of(x)
     }
 }
 
-macro_rules! unary_ops {
-    ($($(#[doc = $doc:literal])+ $op:ident, $name:ident, cost $cost:literal $(, near $near:ident)?;)*) => {
-        /// Names a function of one real number.
+/// A function of two elements, named by a type so that it has a loop of its own.
+pub trait Two<T> {
+    /// The type of its values.
+    type Out: bytemuck::Pod;
+
+    /// Returns the value.
+    fn of(x: T, y: T) -> Self::Out;
+}
+
+/// A function of three elements, named by a type so that it has a loop of its own.
+pub trait Three<T> {
+    /// Returns the value.
+    fn of(x: T, y: T, z: T) -> T;
+}
+
+/// The type that a loop writes for what a function gives.
+macro_rules! out {
+    (Same $T:ident) => {
+        $T
+    };
+    (Bool $T:ident) => {
+        u8
+    };
+}
+
+/// The value that a loop writes: booleans are bytes of 0 and 1.
+macro_rules! value {
+    (Same $value:expr) => {
+        $value
+    };
+    (Bool $value:expr) => {
+        u8::from($value)
+    };
+}
+
+/// The type named as a function, and its meaning.
+macro_rules! function {
+    ($Op:ident 1 $gives:ident cost $cost:literal $T:ident : ($($Bound:ident)+) |$x:ident| $value:expr
+        $(, near $is_near:expr, $near:expr)?) => {
+        #[doc = concat!("[`ScalarOp::", stringify!($Op), "`](super::ScalarOp) as a type.")]
+        pub struct $Op;
+
+        impl<$T: bytemuck::Pod $(+ $Bound)+> One<$T> for $Op {
+            type Out = out!($gives $T);
+            const COST: usize = $cost;
+
+            #[inline(always)]
+            fn of($x: $T) -> Self::Out {
+                value!($gives $value)
+            }
+
+            $(
+                const HAS_NEAR: bool = true;
+
+                #[inline(always)]
+                fn is_near($x: $T) -> bool {
+                    $is_near
+                }
+
+                #[inline(always)]
+                fn near($x: $T) -> $T {
+                    $near
+                }
+            )?
+        }
+    };
+    ($Op:ident 2 $gives:ident cost $cost:literal $T:ident : ($($Bound:ident)+) |$x:ident, $y:ident| $value:expr) => {
+        #[doc = concat!("[`ScalarOp::", stringify!($Op), "`](super::ScalarOp) as a type.")]
+        pub struct $Op;
+
+        impl<$T: bytemuck::Pod $(+ $Bound)+> Two<$T> for $Op {
+            type Out = out!($gives $T);
+
+            #[inline(always)]
+            fn of($x: $T, $y: $T) -> Self::Out {
+                value!($gives $value)
+            }
+        }
+    };
+    ($Op:ident 3 Same cost $cost:literal $T:ident : ($($Bound:ident)+) |$x:ident, $y:ident, $z:ident| $value:expr) => {
+        #[doc = concat!("[`ScalarOp::", stringify!($Op), "`](super::ScalarOp) as a type.")]
+        pub struct $Op;
+
+        impl<$T: bytemuck::Pod $(+ $Bound)+> Three<$T> for $Op {
+            #[inline(always)]
+            fn of($x: $T, $y: $T, $z: $T) -> $T {
+                $value
+            }
+        }
+    };
+}
+
+macro_rules! scalar_ops {
+    ($(
+        $(#[doc = $doc:literal])+
+        $Op:ident $(($parameter:ty = $example:literal))?:
+        $name:literal, $arity:tt $takes:ident -> $gives:ident, cost $cost:literal
+        $({ $T:ident: $($Bound:ident)+ $(, $modular:ident)? => |$($x:ident),+| $value:expr $(, near $is_near:expr, $near:expr)? })?
+        $(swapped $swapped:ident)?
+        $(or of booleans $bool:ident)?;
+    )*) => {
+        /// A function of the elements of up to three arguments.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub enum UnaryOp {
-            $($(#[doc = $doc])+ $op,)*
+        pub enum ScalarOp {
+            $($(#[doc = $doc])+ $Op $(($parameter))?,)*
         }
 
-        impl UnaryOp {
-            /// Lists every function.
-            pub const ALL: &[UnaryOp] = &[$(UnaryOp::$op),*];
+        impl ScalarOp {
+            /// Lists every function; one with a parameter is there with an example of that.
+            pub const ALL: &[ScalarOp] = &[$(ScalarOp::$Op $(($example))?),*];
 
-            /// Returns the name, that of the method of [`Real`].
+            /// Returns where it is in [`ALL`](Self::ALL).
+            pub(crate) fn index(self) -> usize {
+                enum Index {
+                    $($Op,)*
+                }
+                match self {
+                    $(ScalarOp::$Op { .. } => Index::$Op as usize,)*
+                }
+            }
+
+            /// Returns the name in printed graphs and in errors.
             pub fn name(self) -> &'static str {
                 match self {
-                    $(UnaryOp::$op => stringify!($name),)*
+                    $(ScalarOp::$Op { .. } => $name,)*
+                }
+            }
+
+            /// Returns the number of arguments.
+            pub fn arity(self) -> usize {
+                match self {
+                    $(ScalarOp::$Op { .. } => $arity,)*
+                }
+            }
+
+            /// Returns which dtypes it takes.
+            pub fn takes(self) -> Takes {
+                match self {
+                    $(ScalarOp::$Op { .. } => Takes::$takes,)*
+                }
+            }
+
+            /// Returns which dtype it gives.
+            pub fn gives(self) -> Gives {
+                match self {
+                    $(ScalarOp::$Op { .. } => Gives::$gives,)*
                 }
             }
 
             /// Returns the rough cost for one element, in the units of [`threads::split`](crate::kernels::threads::split).
             pub fn cost(self) -> usize {
                 match self {
-                    $(UnaryOp::$op => $cost,)*
+                    $(ScalarOp::$Op { .. } => $cost,)*
                 }
             }
 
-            /// Returns the value for one number; loops are faster through [`unary`](crate::kernels::unary::unary).
-            pub fn apply<T: Real>(self, x: T) -> T {
+            /// Returns the function that it is of booleans, which are bytes of 0 and 1: a sum is "or", and a product "and".
+            pub fn of_booleans(self) -> ScalarOp {
                 match self {
-                    $(UnaryOp::$op => T::$name(x),)*
+                    $($(ScalarOp::$Op { .. } => ScalarOp::$bool,)?)*
+                    _ => self,
                 }
             }
         }
 
-        /// Hands the names of all functions to another macro, which makes something of each.
-        macro_rules! for_each_unary_op {
-            ($made:ident) => { $made! { $($op)* } };
+        /// Hands the lines of the table to another macro, which makes something of each: name, number of arguments, what it takes, what
+        /// it gives, and whether it has a meaning here, the same for signed and unsigned integers, or that of another with its arguments
+        /// exchanged.
+        macro_rules! for_each_scalar_op {
+            ($made:ident) => { $made! { $($Op $arity $takes $gives [$($T)?] [$($($modular)?)?] [$($swapped)?];)* } };
         }
-        pub(crate) use for_each_unary_op;
+        pub(crate) use for_each_scalar_op;
 
-        /// The functions of [`UnaryOp`] as types.
+        /// The functions of [`ScalarOp`] as types, but for those whose loops depend on more than the dtype of the arguments.
         pub mod functions {
-            use super::{Real, UnaryFn};
+            use super::{Arith, Bits, Number, One, Real, Signed, Three, Two, log_add_exp};
 
-            $(
-                $(#[doc = $doc])+
-                pub struct $op;
-
-                impl UnaryFn for $op {
-                    const COST: usize = $cost;
-
-                    #[inline(always)]
-                    fn apply<T: Real>(x: T) -> T {
-                        T::$name(x)
-                    }
-
-                    $(
-                        const HAS_NEAR: bool = true;
-
-                        #[inline(always)]
-                        fn near<T: Real>(x: T) -> T {
-                            T::$near(x)
-                        }
-                    )?
-                }
-            )*
+            $($(function! {
+                $Op $arity $gives cost $cost $T: ($($Bound)+) |$($x),+| $value $(, near $is_near, $near)?
+            })?)*
         }
     };
 }
 
-unary_ops! {
+// Where no meaning is given, the loops are by hand: see the table of `kernels::blocks`. Modular functions have the same bits of signed
+// integers as of unsigned ones, and one loop for both.
+scalar_ops! {
+    /// The element itself.
+    Copy: "copy", 1 Any -> Same, cost 1;
+    /// The element in another dtype.
+    Cast: "cast", 1 Any -> Asked, cost 1;
+    /// The opposite number; unsigned integers wrap around.
+    Neg: "neg", 1 Number -> Same, cost 1 { T: Signed => |x| x.neg() };
+    /// `not` of booleans, or of all bits of integers.
+    Not: "not", 1 Bits -> Same, cost 1;
+    /// The number, or 0 where that is larger.
+    Relu: "relu", 1 Number -> Same, cost 1 { T: Number => |x| x.relu() };
     /// The magnitude.
-    Abs, abs, cost 1;
+    Abs: "abs", 1 Number -> Same, cost 1 { T: Signed => |x| x.abs() };
     /// The sign; zeros and NaN are their own.
-    Sign, sign, cost 1;
+    Sign: "sign", 1 Number -> Same, cost 1 { T: Signed => |x| x.sign() };
+    /// Whether it is neither infinite nor NaN.
+    IsFinite: "is_finite", 1 Any -> Bool, cost 1 { T: Signed => |x| !Number::is_nan(x) & !x.is_infinite() };
+    /// Whether it is NaN.
+    IsNan: "is_nan", 1 Any -> Bool, cost 1 { T: Number => |x| Number::is_nan(x) };
+    /// Whether it is infinite.
+    IsInf: "is_inf", 1 Any -> Bool, cost 1 { T: Signed => |x| x.is_infinite() };
+    /// The power with this exponent, by repeated squaring; integers wrap around.
+    Powi(i32 = 3): "powi", 1 Number -> Same, cost 1;
     /// Rounding towards minus infinity.
-    Floor, floor, cost 1;
+    Floor: "floor", 1 Float -> Same, cost 1 { T: Real => |x| x.floor() };
     /// Rounding towards infinity.
-    Ceil, ceil, cost 1;
+    Ceil: "ceil", 1 Float -> Same, cost 1 { T: Real => |x| x.ceil() };
     /// Rounding to nearest, ties to even.
-    Round, round, cost 1;
+    Round: "round", 1 Float -> Same, cost 1 { T: Real => |x| x.round() };
     /// Rounding towards zero.
-    Trunc, trunc, cost 1;
+    Trunc: "trunc", 1 Float -> Same, cost 1 { T: Real => |x| x.trunc() };
     /// `e^x`.
-    Exp, exp, cost 3;
+    Exp: "exp", 1 Float -> Same, cost 3 { T: Real => |x| x.exp() };
     /// `2^x`.
-    Exp2, exp2, cost 3;
+    Exp2: "exp2", 1 Float -> Same, cost 3 { T: Real => |x| x.exp2() };
     /// `e^x - 1`.
-    Expm1, expm1, cost 3;
+    Expm1: "expm1", 1 Float -> Same, cost 3 { T: Real => |x| x.expm1() };
     /// The natural logarithm.
-    Log, log, cost 4;
+    Log: "log", 1 Float -> Same, cost 4 { T: Real => |x| x.log() };
     /// The logarithm to base 2.
-    Log2, log2, cost 4;
+    Log2: "log2", 1 Float -> Same, cost 4 { T: Real => |x| x.log2() };
     /// `log(1 + x)`.
-    Log1p, log1p, cost 6;
+    Log1p: "log1p", 1 Float -> Same, cost 6 { T: Real => |x| x.log1p() };
     /// The square root.
-    Sqrt, sqrt, cost 2;
+    Sqrt: "sqrt", 1 Float -> Same, cost 2 { T: Real => |x| x.sqrt() };
     /// `1/√x`.
-    Rsqrt, rsqrt, cost 3;
+    Rsqrt: "rsqrt", 1 Float -> Same, cost 3 { T: Real => |x| x.rsqrt() };
     /// The cube root.
-    Cbrt, cbrt, cost 30;
+    Cbrt: "cbrt", 1 Float -> Same, cost 30 { T: Real => |x| x.cbrt() };
     /// The sine.
-    Sin, sin, cost 4, near sin_near;
+    Sin: "sin", 1 Float -> Same, cost 4 { T: Real => |x| x.sin(), near x.is_near(), x.sin_near() };
     /// The cosine.
-    Cos, cos, cost 4, near cos_near;
+    Cos: "cos", 1 Float -> Same, cost 4 { T: Real => |x| x.cos(), near x.is_near(), x.cos_near() };
     /// The tangent.
-    Tan, tan, cost 30;
+    Tan: "tan", 1 Float -> Same, cost 30 { T: Real => |x| x.tan() };
     /// The inverse sine.
-    Asin, asin, cost 30;
+    Asin: "asin", 1 Float -> Same, cost 30 { T: Real => |x| x.asin() };
     /// The inverse cosine.
-    Acos, acos, cost 30;
+    Acos: "acos", 1 Float -> Same, cost 30 { T: Real => |x| x.acos() };
     /// The inverse tangent.
-    Atan, atan, cost 30;
+    Atan: "atan", 1 Float -> Same, cost 30 { T: Real => |x| x.atan() };
     /// The hyperbolic sine.
-    Sinh, sinh, cost 30;
+    Sinh: "sinh", 1 Float -> Same, cost 30 { T: Real => |x| x.sinh() };
     /// The hyperbolic cosine.
-    Cosh, cosh, cost 30;
+    Cosh: "cosh", 1 Float -> Same, cost 30 { T: Real => |x| x.cosh() };
     /// The hyperbolic tangent.
-    Tanh, tanh, cost 4;
+    Tanh: "tanh", 1 Float -> Same, cost 4 { T: Real => |x| x.tanh() };
     /// The inverse hyperbolic sine.
-    Asinh, asinh, cost 50;
+    Asinh: "asinh", 1 Float -> Same, cost 50 { T: Real => |x| x.asinh() };
     /// The inverse hyperbolic cosine.
-    Acosh, acosh, cost 50;
+    Acosh: "acosh", 1 Float -> Same, cost 50 { T: Real => |x| x.acosh() };
     /// The inverse hyperbolic tangent.
-    Atanh, atanh, cost 50;
+    Atanh: "atanh", 1 Float -> Same, cost 50 { T: Real => |x| x.atanh() };
     /// `1/(1 + e^-x)`.
-    Logistic, logistic, cost 4;
+    Logistic: "logistic", 1 Float -> Same, cost 4 { T: Real => |x| x.logistic() };
     /// The error function.
-    Erf, erf, cost 4;
+    Erf: "erf", 1 Float -> Same, cost 4 { T: Real => |x| x.erf() };
     /// `1 - erf(x)`.
-    Erfc, erfc, cost 12;
+    Erfc: "erfc", 1 Float -> Same, cost 12 { T: Real => |x| x.erfc() };
     /// The inverse of the error function.
-    ErfInv, erf_inv, cost 12;
+    ErfInv: "erf_inv", 1 Float -> Same, cost 12 { T: Real => |x| x.erf_inv() };
     /// `log |Γ(x)|`.
-    Lgamma, lgamma, cost 50;
+    Lgamma: "lgamma", 1 Float -> Same, cost 50 { T: Real => |x| x.lgamma() };
     /// The derivative of `log |Γ(x)|`.
-    Digamma, digamma, cost 100;
+    Digamma: "digamma", 1 Float -> Same, cost 100 { T: Real => |x| x.digamma() };
     /// The second derivative of `log |Γ(x)|`.
-    Trigamma, trigamma, cost 100;
+    Trigamma: "trigamma", 1 Float -> Same, cost 100 { T: Real => |x| x.trigamma() };
+
+    /// The sum; of booleans, whether any is true.
+    Add: "add", 2 Any -> Same, cost 1 { T: Number, modular => |x, y| x.add(y) } or of booleans Or;
+    /// The difference.
+    Sub: "sub", 2 Number -> Same, cost 1 { T: Number, modular => |x, y| x.sub(y) };
+    /// The product; of booleans, whether both are true.
+    Mul: "mul", 2 Any -> Same, cost 1 { T: Number, modular => |x, y| x.mul(y) } or of booleans And;
+    /// The quotient; that of integers is truncated towards zero.
+    Div: "div", 2 Number -> Same, cost 4 { T: Arith => |x, y| x.div(y) };
+    /// What a quotient truncated towards zero leaves.
+    Rem: "rem", 2 Number -> Same, cost 16 { T: Arith => |x, y| x.rem(y) };
+    /// The first to the power of the second.
+    Pow: "pow", 2 Number -> Same, cost 32 { T: Arith => |x, y| x.pow(y) };
+    /// The maximum, NaN if either is.
+    Max: "max", 2 Any -> Same, cost 1 { T: Number => |x, y| x.maximum(y) } or of booleans Or;
+    /// The minimum, NaN if either is.
+    Min: "min", 2 Any -> Same, cost 1 { T: Number => |x, y| x.minimum(y) } or of booleans And;
+    /// The angle of the point (second, first).
+    Atan2: "atan2", 2 Float -> Same, cost 32 { T: Arith => |x, y| x.atan2(y) };
+    /// The logarithm of the sum of exponentials.
+    LogAddExp: "logaddexp", 2 Float -> Same, cost 10 { T: Real Number => |x, y| log_add_exp(x, y) };
+    /// And of booleans or bits.
+    And: "and", 2 Bits -> Same, cost 1 { T: Bits, modular => |x, y| x & y };
+    /// Or of booleans or bits.
+    Or: "or", 2 Bits -> Same, cost 1 { T: Bits, modular => |x, y| x | y };
+    /// Exclusive or of booleans or bits.
+    Xor: "xor", 2 Bits -> Same, cost 1 { T: Bits, modular => |x, y| x ^ y };
+    /// Bits moved towards the more significant end.
+    ShiftLeft: "shift_left", 2 Integer -> Same, cost 1 { T: Bits => |x, y| x.shl(y) };
+    /// Bits moved towards the less significant end.
+    ShiftRight: "shift_right", 2 Integer -> Same, cost 1 { T: Bits => |x, y| x.shr(y) };
+    /// Whether the two are equal.
+    Eq: "eq", 2 Any -> Bool, cost 1 { T: PartialEq, modular => |x, y| x == y };
+    /// Whether the two differ.
+    Ne: "ne", 2 Any -> Bool, cost 1 { T: PartialEq, modular => |x, y| x != y };
+    /// Whether the first is less.
+    Lt: "lt", 2 Any -> Bool, cost 1 { T: PartialOrd => |x, y| x < y };
+    /// Whether the first is less or equal.
+    Le: "le", 2 Any -> Bool, cost 1 { T: PartialOrd => |x, y| x <= y };
+    /// Whether the first is greater.
+    Gt: "gt", 2 Any -> Bool, cost 1 swapped Lt;
+    /// Whether the first is greater or equal.
+    Ge: "ge", 2 Any -> Bool, cost 1 swapped Le;
+
+    /// The second where the first, a boolean, is true, else the third.
+    Select: "select", 3 Any -> Same, cost 1;
+    /// The second, kept between the first and the third.
+    Clamp: "clamp", 3 Number -> Same, cost 1 { T: Number => |low, x, high| x.maximum(low).minimum(high) };
+    /// The product of the first two, plus the third, in one rounding where the dtype has one.
+    MulAdd: "mul_add", 3 Number -> Same, cost 1;
+}
+
+impl ScalarOp {
+    /// Tells whether there is a derivative to compute: a function of floats that gives floats.
+    pub(crate) fn is_of_floats(self) -> bool {
+        self.gives() != Gives::Bool && self.takes().contains(DType::F32)
+    }
+
+    /// Tells whether the result is an integer, which all roundings leave as it is.
+    pub(crate) fn rounds(self) -> bool {
+        matches!(self, ScalarOp::Floor | ScalarOp::Ceil | ScalarOp::Round | ScalarOp::Trunc)
+    }
+}
+
+/// As in printed graphs: the name, and the parameter if there is one.
+impl fmt::Display for ScalarOp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ScalarOp::Powi(exponent) => write!(f, "powi[exponent={exponent}]"),
+            _ => f.write_str(self.name()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_positions_right() {
+        for (at, op) in ScalarOp::ALL.iter().enumerate() {
+            assert_eq!(op.index(), at);
+            assert!(ScalarOp::ALL[..at].iter().all(|other| other.name() != op.name()), "{op}");
+        }
+        assert_eq!(ScalarOp::Powi(-7).index(), ScalarOp::Powi(2).index());
+    }
 }

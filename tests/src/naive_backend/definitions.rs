@@ -1,6 +1,7 @@
 //! What single elements, factorisations and random keys become, by the definitions.
 
-use flaxen::scalar::op::{ScalarOp, UnaryOp};
+use flaxen::scalar::math::Real;
+use flaxen::scalar::op::ScalarOp;
 use flaxen::{Aval, DType, Side, Triangle};
 
 use super::Value;
@@ -109,7 +110,6 @@ pub(super) fn elementwise(op: ScalarOp, x: &[Num], dtype: DType) -> Num {
     let unsigned = matches!(dtype, DType::U8 | DType::U32);
     match op {
         ScalarOp::Copy | ScalarOp::Cast => a,
-        ScalarOp::Function(op) => unary(op, a),
         ScalarOp::Neg => a.with(a, |x, _| x.wrapping_neg(), |x, _| -x),
         ScalarOp::Not if dtype == DType::Bool => truth(a == Int(0)),
         ScalarOp::Not => Int(!a.int()),
@@ -117,7 +117,7 @@ pub(super) fn elementwise(op: ScalarOp, x: &[Num], dtype: DType) -> Num {
         ScalarOp::IsFinite => truth(a.float().is_finite()),
         ScalarOp::IsNan => truth(a.float().is_nan()),
         ScalarOp::IsInf => truth(a.float().is_infinite()),
-        ScalarOp::Power(n) => match a {
+        ScalarOp::Powi(n) => match a {
             Float(x) => Float(x.powi(n)),
             Int(x) => Int((0..n).fold(1i64, |product, _| product.wrapping_mul(x))),
         },
@@ -175,6 +175,7 @@ pub(super) fn elementwise(op: ScalarOp, x: &[Num], dtype: DType) -> Num {
             (Int(_), _) => x[0].mul(x[1]).add(x[2]),
             _ => Float(a.float().mul_add(x[1].float(), x[2].float())),
         },
+        _ => unary(op, a),
     }
 }
 
@@ -190,46 +191,52 @@ fn bits(dtype: DType) -> i64 {
 }
 
 /// What the standard library has, by that; other functions by the library's own definition in 64 bits.
-pub(super) fn unary(op: UnaryOp, x: Num) -> Num {
+pub(super) fn unary(op: ScalarOp, x: Num) -> Num {
     let Float(x) = x else {
-        return Int(if op == UnaryOp::Abs { x.int().wrapping_abs() } else { x.int().signum() });
+        return Int(if op == ScalarOp::Abs { x.int().wrapping_abs() } else { x.int().signum() });
     };
     Float(match op {
-        UnaryOp::Abs => x.abs(),
-        UnaryOp::Sign => {
+        ScalarOp::Abs => x.abs(),
+        ScalarOp::Sign => {
             if x == 0.0 || x.is_nan() {
                 x
             } else {
                 x.signum()
             }
         }
-        UnaryOp::Floor => x.floor(),
-        UnaryOp::Ceil => x.ceil(),
-        UnaryOp::Round => x.round_ties_even(),
-        UnaryOp::Trunc => x.trunc(),
-        UnaryOp::Exp => x.exp(),
-        UnaryOp::Exp2 => x.exp2(),
-        UnaryOp::Expm1 => x.exp_m1(),
-        UnaryOp::Log => x.ln(),
-        UnaryOp::Log2 => x.log2(),
-        UnaryOp::Log1p => x.ln_1p(),
-        UnaryOp::Sqrt => x.sqrt(),
-        UnaryOp::Rsqrt => 1.0 / x.sqrt(),
-        UnaryOp::Cbrt => x.cbrt(),
-        UnaryOp::Sin => x.sin(),
-        UnaryOp::Cos => x.cos(),
-        UnaryOp::Tan => x.tan(),
-        UnaryOp::Asin => x.asin(),
-        UnaryOp::Acos => x.acos(),
-        UnaryOp::Atan => x.atan(),
-        UnaryOp::Sinh => x.sinh(),
-        UnaryOp::Cosh => x.cosh(),
-        UnaryOp::Tanh => x.tanh(),
-        UnaryOp::Asinh => x.asinh(),
-        UnaryOp::Acosh => x.acosh(),
-        UnaryOp::Atanh => x.atanh(),
-        UnaryOp::Logistic => 1.0 / (1.0 + (-x).exp()),
-        _ => op.apply(x),
+        ScalarOp::Floor => x.floor(),
+        ScalarOp::Ceil => x.ceil(),
+        ScalarOp::Round => x.round_ties_even(),
+        ScalarOp::Trunc => x.trunc(),
+        ScalarOp::Exp => x.exp(),
+        ScalarOp::Exp2 => x.exp2(),
+        ScalarOp::Expm1 => x.exp_m1(),
+        ScalarOp::Log => x.ln(),
+        ScalarOp::Log2 => x.log2(),
+        ScalarOp::Log1p => x.ln_1p(),
+        ScalarOp::Sqrt => x.sqrt(),
+        ScalarOp::Rsqrt => 1.0 / x.sqrt(),
+        ScalarOp::Cbrt => x.cbrt(),
+        ScalarOp::Sin => x.sin(),
+        ScalarOp::Cos => x.cos(),
+        ScalarOp::Tan => x.tan(),
+        ScalarOp::Asin => x.asin(),
+        ScalarOp::Acos => x.acos(),
+        ScalarOp::Atan => x.atan(),
+        ScalarOp::Sinh => x.sinh(),
+        ScalarOp::Cosh => x.cosh(),
+        ScalarOp::Tanh => x.tanh(),
+        ScalarOp::Asinh => x.asinh(),
+        ScalarOp::Acosh => x.acosh(),
+        ScalarOp::Atanh => x.atanh(),
+        ScalarOp::Logistic => 1.0 / (1.0 + (-x).exp()),
+        ScalarOp::Erf => Real::erf(x),
+        ScalarOp::Erfc => Real::erfc(x),
+        ScalarOp::ErfInv => Real::erf_inv(x),
+        ScalarOp::Lgamma => Real::lgamma(x),
+        ScalarOp::Digamma => Real::digamma(x),
+        ScalarOp::Trigamma => Real::trigamma(x),
+        _ => panic!("{op} has no definition here"),
     })
 }
 

@@ -1,23 +1,94 @@
-//! Fused kernels of `bf16` and `f16`: computed in f32 and rounded after each operation, as one by one.
+//! Loops over `bf16` and `f16`: widened to f32, computed by the loop for that, and rounded once after each operation.
 
-use super::loops::{Three, Two, read, three, two, write};
+use super::loops::{MulThenAdd, read, three, write};
+use super::table::{Entry, entry, powers};
+use crate::array::DType;
 use crate::kernels::halves::Half;
-use crate::kernels::unary::integer_power;
-use crate::scalar::op::UnaryOp;
+use crate::scalar::op::{Gives, ScalarOp};
 
 /// Elements that are widened together.
-pub(super) const PIECE: usize = 256;
+const PIECE: usize = 256;
 
-/// Widens the arguments piece by piece, and calls `f` with them, the number of elements, and where they begin.
+/// The function at this position of [`ScalarOp::ALL`].
 ///
 /// # Safety
-/// Each of `args` points to `count` aligned elements.
-pub(super) unsafe fn pieces<H: Half, const N: usize>(
-    args: [*const u8; N],
+/// As [`Block`](super::Block).
+pub(super) unsafe fn half<H: Half>(args: [*const u8; 3], out: *mut u8, count: usize, parameter: i32) {
+    let op = ScalarOp::ALL[parameter as usize];
+    let to = if op.gives() == Gives::Bool { DType::Bool } else { DType::F32 };
+    let Some(entry) = entry(op, DType::F32, to) else { unreachable!("{op} of f32") };
+    let given = (to == DType::Bool).then_some(1);
+    // SAFETY: the caller vouches for all pointers.
+    unsafe {
+        match op.arity() {
+            1 => widened::<H, 1>(entry, given, args, out, count),
+            2 => widened::<H, 2>(entry, given, args, out, count),
+            _ => widened::<H, 3>(entry, given, args, out, count),
+        }
+    }
+}
+
+/// # Safety
+/// As [`Block`](super::Block).
+pub(super) unsafe fn half_powi<H: Half>(args: [*const u8; 3], out: *mut u8, count: usize, exponent: i32) {
+    // SAFETY: the caller vouches for all pointers.
+    unsafe { widened::<H, 1>((powers::<f32>, exponent), None, args, out, count) }
+}
+
+/// A product of two halves is exact in f32.
+///
+/// # Safety
+/// As [`Block`](super::Block).
+pub(super) unsafe fn half_mul_add<H: Half>(args: [*const u8; 3], out: *mut u8, count: usize, parameter: i32) {
+    // SAFETY: the caller vouches for all pointers.
+    unsafe { widened::<H, 3>((three::<f32, MulThenAdd>, parameter), None, args, out, count) }
+}
+
+/// The cast to the dtype with this number in [`DType::ALL`].
+///
+/// # Safety
+/// As [`Block`](super::Block).
+pub(super) unsafe fn from_half<H: Half>(args: [*const u8; 3], out: *mut u8, count: usize, parameter: i32) {
+    let to = DType::ALL[parameter as usize];
+    let Some(entry) = entry(ScalarOp::Cast, DType::F32, to) else { unreachable!("there are all casts") };
+    // SAFETY: the caller vouches for all pointers.
+    unsafe { widened::<H, 1>(entry, Some(to.size()), args, out, count) }
+}
+
+/// The cast from the dtype with this number in [`DType::ALL`].
+///
+/// # Safety
+/// As [`Block`](super::Block).
+pub(super) unsafe fn to_half<H: Half>(args: [*const u8; 3], out: *mut u8, count: usize, parameter: i32) {
+    let from = DType::ALL[parameter as usize];
+    let Some((cast, parameter)) = entry(ScalarOp::Cast, from, DType::F32) else {
+        unreachable!("there are all casts")
+    };
+    let mut wide = [0f32; PIECE];
+    // SAFETY: the caller vouches for both.
+    let out = unsafe { write::<H>(out, count) };
+    for (i, out) in out.chunks_mut(PIECE).enumerate() {
+        // SAFETY: this piece of the argument; the temporary has room for it.
+        unsafe {
+            let x = args[0].add(i * PIECE * from.size());
+            cast([x, x, x], wide.as_mut_ptr().cast(), out.len(), parameter);
+        }
+        H::narrow_slice(&wide[..out.len()], out);
+    }
+}
+
+/// Computes halves by a loop over f32, piece by piece; or, where the loop gives elements of so many bytes, these.
+///
+/// # Safety
+/// As [`Block`](super::Block), for `N` arguments.
+unsafe fn widened<H: Half, const N: usize>(
+    (block, parameter): Entry,
+    given: Option<usize>,
+    args: [*const u8; 3],
+    out: *mut u8,
     count: usize,
-    mut f: impl FnMut([*const u8; 3], usize, usize),
 ) {
-    let mut wide = [[0f32; PIECE]; N];
+    let (mut wide, mut result) = ([[0f32; PIECE]; N], [0f32; PIECE]);
     for first in (0..count).step_by(PIECE) {
         let size = PIECE.min(count - first);
         let mut pointers = [std::ptr::null(); 3];
@@ -27,92 +98,14 @@ pub(super) unsafe fn pieces<H: Half, const N: usize>(
             H::widen_slice(halves, &mut wide[..size]);
             *pointer = wide.as_ptr().cast();
         }
-        f(pointers, size, first);
-    }
-}
-
-/// # Safety
-/// As [`Block`](super::loops::Block).
-pub(crate) unsafe fn half_two<H: Half, F: Two<X = f32, Out = f32>>(
-    args: [*const u8; 3],
-    out: *mut u8,
-    count: usize,
-    parameter: i32,
-) {
-    // SAFETY: the caller vouches for all pointers; the temporary has room for a piece.
-    unsafe {
-        pieces::<H, 2>([args[0], args[1]], count, |wide, size, first| {
-            let mut result = [0f32; PIECE];
-            two::<F>(wide, result.as_mut_ptr().cast(), size, parameter);
-            H::narrow_slice(&result[..size], &mut write::<H>(out, count)[first..first + size]);
-        });
-    }
-}
-
-/// # Safety
-/// As [`Block`](super::loops::Block).
-pub(crate) unsafe fn half_three<H: Half, F: Three<C = f32, X = f32>>(
-    args: [*const u8; 3],
-    out: *mut u8,
-    count: usize,
-    parameter: i32,
-) {
-    // SAFETY: as above.
-    unsafe {
-        pieces::<H, 3>(args, count, |wide, size, first| {
-            let mut result = [0f32; PIECE];
-            three::<F>(wide, result.as_mut_ptr().cast(), size, parameter);
-            H::narrow_slice(&result[..size], &mut write::<H>(out, count)[first..first + size]);
-        });
-    }
-}
-
-/// A comparison, maybe of the arguments exchanged.
-///
-/// # Safety
-/// As [`Block`](super::loops::Block).
-pub(crate) unsafe fn half_compare<H: Half, F: Two<X = f32, Out = u8>, const SWAPPED: bool>(
-    args: [*const u8; 3],
-    out: *mut u8,
-    count: usize,
-    parameter: i32,
-) {
-    let args = if SWAPPED { [args[1], args[0]] } else { [args[0], args[1]] };
-    // SAFETY: the caller vouches for all pointers; a boolean is a byte.
-    unsafe {
-        pieces::<H, 2>(args, count, |wide, size, first| two::<F>(wide, out.add(first), size, parameter));
-    }
-}
-
-/// # Safety
-/// As [`Block`](super::loops::Block).
-pub(super) unsafe fn half_function<H: Half>(
-    args: [*const u8; 3],
-    out: *mut u8,
-    count: usize,
-    parameter: i32,
-) {
-    // SAFETY: as above.
-    unsafe { by_f32::<H>(args, out, count, &|x, out| UnaryOp::ALL[parameter as usize].map_piece(x, out)) };
-}
-
-/// # Safety
-/// As [`Block`](super::loops::Block).
-pub(super) unsafe fn half_power<H: Half>(args: [*const u8; 3], out: *mut u8, count: usize, parameter: i32) {
-    // SAFETY: as above.
-    unsafe { by_f32::<H>(args, out, count, &|x, out| integer_power(x, parameter, out)) };
-}
-
-/// # Safety
-/// As [`Block`](super::loops::Block).
-unsafe fn by_f32<H: Half>(args: [*const u8; 3], out: *mut u8, count: usize, f: &dyn Fn(&[f32], &mut [f32])) {
-    // SAFETY: the caller vouches for both.
-    let (x, out) = unsafe { (read::<H>(args[0], count), write::<H>(out, count)) };
-    let (mut wide, mut result) = ([0f32; PIECE], [0f32; PIECE]);
-    for (x, out) in x.chunks(PIECE).zip(out.chunks_mut(PIECE)) {
-        let (wide, result) = (&mut wide[..x.len()], &mut result[..x.len()]);
-        H::widen_slice(x, wide);
-        f(wide, result);
-        H::narrow_slice(result, out);
+        // SAFETY: as above; the temporaries have room for a piece.
+        unsafe {
+            if let Some(width) = given {
+                block(pointers, out.add(first * width), size, parameter);
+            } else {
+                block(pointers, result.as_mut_ptr().cast(), size, parameter);
+                H::narrow_slice(&result[..size], &mut write::<H>(out, count)[first..first + size]);
+            }
+        }
     }
 }

@@ -1,20 +1,18 @@
-//! The loops: one for each function and type, over blocks that lie in L1.
+//! Loops over blocks that lie in L1: one for each scalar function and type.
 //!
-//! Operands are mostly vectors, scalars having been broadcast over a block beforehand: that is one loop for each function
-//! instead of one for each mixture. The commonest functions have loops for a scalar, or one for each row, too: such vectors would
-//! drive others out of L1.
+//! Operands are mostly vectors, single values having been broadcast to a block beforehand: that is one loop for each function
+//! instead of one for each mixture. The commonest functions have loops for a single value, or one for each row, too: such
+//! vectors would take the place of others in L1.
 
 use std::marker::PhantomData;
 
 use bytemuck::Pod;
 
-use crate::kernels::simd::{SimdKernel, wide};
-use crate::scalar::arith::Arith;
-use crate::scalar::bits::Bits;
+use crate::kernels::simd::{self, SimdKernel, wide};
 use crate::scalar::cast::CastTo;
-use crate::scalar::math::{Real, log_add_exp};
+use crate::scalar::math::Real;
 use crate::scalar::number::Number;
-use crate::scalar::signed::Signed;
+use crate::scalar::op::{One, Three, Two};
 
 /// Computes `count` elements of `out` from those of the arguments.
 ///
@@ -23,137 +21,58 @@ use crate::scalar::signed::Signed;
 /// loop for, aligned; those of `out` overlap no argument, but for loops that say so.
 pub(crate) type Block = unsafe fn(args: [*const u8; 3], out: *mut u8, count: usize, parameter: i32);
 
-/// A function of one element, named by a type so that it has a loop of its own.
-pub(crate) trait One {
-    type X: Pod;
-    type Out: Pod;
-    fn of(x: Self::X) -> Self::Out;
-}
+/// Elements that are examined together for arguments outside the common range.
+const EXAMINED: usize = 128;
 
-/// A function of two elements.
-pub(crate) trait Two {
-    type X: Pod;
-    type Out: Pod;
-    fn of(x: Self::X, y: Self::X) -> Self::Out;
-}
+/// Elements of another, or the same, type.
+pub(crate) struct Converted<B>(PhantomData<B>);
 
-/// A function of three elements.
-pub(crate) trait Three {
-    type C: Pod;
-    type X: Pod;
-    fn of(c: Self::C, x: Self::X, y: Self::X) -> Self::X;
-}
-
-macro_rules! functions {
-    (One: $($name:ident<$t:ident: $bound:path> -> $out:ty, |$x:ident| $value:expr;)*) => { $(
-        pub(crate) struct $name<$t>(PhantomData<$t>);
-        impl<$t: Pod + $bound> One for $name<$t> {
-            type X = $t;
-            type Out = $out;
-            #[inline(always)]
-            fn of($x: $t) -> $out { $value }
-        }
-    )* };
-    (Two: $($name:ident<$t:ident: $bound:path> -> $out:ty, |$x:ident, $y:ident| $value:expr;)*) => { $(
-        pub(crate) struct $name<$t>(PhantomData<$t>);
-        impl<$t: Pod + $bound> Two for $name<$t> {
-            type X = $t;
-            type Out = $out;
-            #[inline(always)]
-            fn of($x: $t, $y: $t) -> $out { $value }
-        }
-    )* };
-}
-
-functions! { One:
-    Neg<T: Signed> -> T, |x| x.neg();
-    Abs<T: Signed> -> T, |x| x.abs();
-    Sign<T: Signed> -> T, |x| x.sign();
-    Relu<T: Number> -> T, |x| x.relu();
-    IsFinite<T: Signed> -> u8, |x| u8::from(!Number::is_nan(x) & !x.is_infinite());
-    IsNan<T: Number> -> u8, |x| u8::from(Number::is_nan(x));
-    IsInf<T: Signed> -> u8, |x| u8::from(x.is_infinite());
-    NotZero<T: Number> -> u8, |x| u8::from(x != T::ZERO);
-    Square<T: Real> -> T, |x| x * x;
-    Cube<T: Real> -> T, |x| x * (x * x);
-    Reciprocal<T: Real> -> T, |x| T::from_f64(1.0) / x;
-}
-
-functions! { Two:
-    Add<T: Arith> -> T, |x, y| x.add(y);
-    Sub<T: Arith> -> T, |x, y| x.sub(y);
-    Mul<T: Arith> -> T, |x, y| x.mul(y);
-    Div<T: Arith> -> T, |x, y| x.div(y);
-    Rem<T: Arith> -> T, |x, y| x.rem(y);
-    Pow<T: Arith> -> T, |x, y| x.pow(y);
-    Max<T: Number> -> T, |x, y| x.maximum(y);
-    Min<T: Number> -> T, |x, y| x.minimum(y);
-    Atan2<T: Arith> -> T, |x, y| x.atan2(y);
-    And<T: Bits> -> T, |x, y| x & y;
-    Or<T: Bits> -> T, |x, y| x | y;
-    Xor<T: Bits> -> T, |x, y| x ^ y;
-    ShiftLeft<T: Bits> -> T, |x, y| x.shl(y);
-    ShiftRight<T: Bits> -> T, |x, y| x.shr(y);
-    Eq<T: PartialEq> -> u8, |x, y| u8::from(x == y);
-    Ne<T: PartialEq> -> u8, |x, y| u8::from(x != y);
-    Lt<T: PartialOrd> -> u8, |x, y| u8::from(x < y);
-    Le<T: PartialOrd> -> u8, |x, y| u8::from(x <= y);
-}
-
-/// The logarithm of a sum of exponentials.
-pub(crate) struct LogAddExp<T>(PhantomData<T>);
-
-impl<T: Real + Number> Two for LogAddExp<T> {
-    type X = T;
-    type Out = T;
-    #[inline(always)]
-    fn of(x: T, y: T) -> T {
-        log_add_exp(x, y)
-    }
-}
-
-/// Bits of another, or the same, type.
-pub(crate) struct Cast<A, B>(PhantomData<(A, B)>);
-
-impl<A: Pod + CastTo<B>, B: Pod> One for Cast<A, B> {
-    type X = A;
+impl<A: CastTo<B>, B: Pod> One<A> for Converted<B> {
     type Out = B;
+    const COST: usize = 1;
     #[inline(always)]
     fn of(x: A) -> B {
         x.cast()
     }
 }
 
-/// One of two by a condition.
-pub(crate) struct Select<T>(PhantomData<T>);
+/// Booleans of numbers.
+pub(crate) struct NotZero;
 
-impl<T: Pod> Three for Select<T> {
-    type C = u8;
-    type X = T;
+impl<T: Number> One<T> for NotZero {
+    type Out = u8;
+    const COST: usize = 1;
     #[inline(always)]
-    fn of(c: u8, x: T, y: T) -> T {
-        if c == 0 { y } else { x }
+    fn of(x: T) -> u8 {
+        u8::from(x != T::ZERO)
     }
 }
 
-/// An element kept between two bounds.
-pub(crate) struct Clamp<T>(PhantomData<T>);
+macro_rules! powers {
+    ($($name:ident |$x:ident| $value:expr;)*) => { $(
+        pub(crate) struct $name;
 
-impl<T: Number> Three for Clamp<T> {
-    type C = T;
-    type X = T;
-    #[inline(always)]
-    fn of(low: T, x: T, high: T) -> T {
-        x.maximum(low).minimum(high)
-    }
+        impl<T: Real + Pod> One<T> for $name {
+            type Out = T;
+            const COST: usize = 1;
+            #[inline(always)]
+            fn of($x: T) -> T {
+                $value
+            }
+        }
+    )* };
+}
+
+powers! {
+    Square |x| x * x;
+    Cube |x| x * (x * x);
+    Reciprocal |x| T::from_f64(1.0) / x;
 }
 
 /// Product and sum in two roundings.
-pub(crate) struct MulThenAdd<T>(PhantomData<T>);
+pub(crate) struct MulThenAdd;
 
-impl<T: Number> Three for MulThenAdd<T> {
-    type C = T;
-    type X = T;
+impl<T: Number> Three<T> for MulThenAdd {
     #[inline(always)]
     fn of(x: T, a: T, b: T) -> T {
         x.mul_then_add(a, b)
@@ -161,38 +80,48 @@ impl<T: Number> Three for MulThenAdd<T> {
 }
 
 /// Product and sum in one rounding.
-pub(crate) struct MulAdd<T>(PhantomData<T>);
+pub(crate) struct MulAdd;
 
-impl<T: Real + Pod> Three for MulAdd<T> {
-    type C = T;
-    type X = T;
+impl<T: Real> Three<T> for MulAdd {
     #[inline(always)]
     fn of(x: T, a: T, b: T) -> T {
         Real::mul_add(x, a, b)
     }
 }
 
+/// The cost from which on functions are those of `std` and `libm`, computed in f64.
+const CALLED: usize = 30;
+
 /// Elements of 32 bits are those of models.
 const fn is_wide<T>() -> bool {
     size_of::<T>() == 4
 }
 
-struct OneLoop<'a, F: One>(&'a [F::X], &'a mut [F::Out]);
+pub(super) struct OneLoop<'a, T, F: One<T>>(pub &'a [T], pub &'a mut [F::Out]);
 
-impl<F: One> SimdKernel for OneLoop<'_, F> {
+impl<T: Copy, F: One<T>> SimdKernel for OneLoop<'_, T, F> {
     type Output = ();
-    const WIDEST: bool = is_wide::<F::X>();
+    const WIDEST: bool = is_wide::<T>();
     #[inline(always)]
     fn run(self) {
-        self.1.iter_mut().zip(self.0).for_each(|(out, &x)| *out = F::of(x));
+        if !F::HAS_NEAR {
+            return self.1.iter_mut().zip(self.0).for_each(|(out, &x)| *out = F::of(x));
+        }
+        for (out, x) in self.1.chunks_mut(EXAMINED).zip(self.0.chunks(EXAMINED)) {
+            if x.iter().fold(true, |near, &x| near & F::is_near(x)) {
+                out.iter_mut().zip(x).for_each(|(out, &x)| *out = F::near(x));
+            } else {
+                out.iter_mut().zip(x).for_each(|(out, &x)| *out = F::of(x));
+            }
+        }
     }
 }
 
-struct TwoLoop<'a, F: Two>(&'a [F::X], &'a [F::X], &'a mut [F::Out]);
+struct TwoLoop<'a, T, F: Two<T>>(&'a [T], &'a [T], &'a mut [F::Out]);
 
-impl<F: Two> SimdKernel for TwoLoop<'_, F> {
+impl<T: Copy, F: Two<T>> SimdKernel for TwoLoop<'_, T, F> {
     type Output = ();
-    const WIDEST: bool = is_wide::<F::X>();
+    const WIDEST: bool = is_wide::<T>();
     #[inline(always)]
     fn run(self) {
         let all = self.2.iter_mut().zip(self.0).zip(self.1);
@@ -200,58 +129,118 @@ impl<F: Two> SimdKernel for TwoLoop<'_, F> {
     }
 }
 
-struct ThreeLoop<'a, F: Three>(&'a [F::C], &'a [F::X], &'a [F::X], &'a mut [F::X]);
+struct ThreeLoop<'a, T, F>(&'a [T], &'a [T], &'a [T], &'a mut [T], PhantomData<F>);
 
-impl<F: Three> SimdKernel for ThreeLoop<'_, F> {
+impl<T: Copy, F: Three<T>> SimdKernel for ThreeLoop<'_, T, F> {
     type Output = ();
-    const WIDEST: bool = is_wide::<F::X>();
+    const WIDEST: bool = is_wide::<T>();
     #[inline(always)]
     fn run(self) {
         let all = self.3.iter_mut().zip(self.0).zip(self.1).zip(self.2);
-        all.for_each(|(((out, &c), &x), &y)| *out = F::of(c, x, y));
+        all.for_each(|(((out, &x), &y), &z)| *out = F::of(x, y, z));
+    }
+}
+
+/// A selection, for which only the width of what is moved matters.
+struct SelectLoop<'a, T>(&'a [u8], &'a [T], &'a [T], &'a mut [T]);
+
+impl<T: Copy> SimdKernel for SelectLoop<'_, T> {
+    type Output = ();
+    const WIDEST: bool = is_wide::<T>();
+    #[inline(always)]
+    fn run(self) {
+        let all = self.3.iter_mut().zip(self.0).zip(self.1).zip(self.2);
+        all.for_each(|(((out, &c), &x), &y)| *out = if c == 0 { y } else { x });
     }
 }
 
 /// # Safety
 /// As [`Block`].
-pub(crate) unsafe fn one<F: One>(args: [*const u8; 3], out: *mut u8, count: usize, _parameter: i32) {
+pub(crate) unsafe fn one<T: Pod, F: One<T>>(
+    args: [*const u8; 3],
+    out: *mut u8,
+    count: usize,
+    _parameter: i32,
+) {
     // SAFETY: the caller vouches for length, type, alignment and that nothing overlaps.
     let (x, out) = unsafe { (read(args[0], count), write(out, count)) };
-    wide(OneLoop::<F>(x, out));
+    wide(OneLoop::<T, F>(x, out));
+}
+
+/// As [`one`], of what takes so long that a build without optimisation has vectors for it, too.
+///
+/// # Safety
+/// As [`Block`].
+pub(crate) unsafe fn function<T: Pod, F: One<T>>(
+    args: [*const u8; 3],
+    out: *mut u8,
+    count: usize,
+    _parameter: i32,
+) {
+    // SAFETY: as above.
+    let (x, out) = unsafe { (read(args[0], count), write(out, count)) };
+    let map = OneLoop::<T, F>(x, out);
+    // A function that is called element by element has no vectors to gain.
+    if F::COST >= CALLED { map.run() } else { simd::run(map) }
 }
 
 /// # Safety
 /// As [`Block`].
-pub(crate) unsafe fn two<F: Two>(args: [*const u8; 3], out: *mut u8, count: usize, _parameter: i32) {
+pub(crate) unsafe fn two<T: Pod, F: Two<T>>(
+    args: [*const u8; 3],
+    out: *mut u8,
+    count: usize,
+    _parameter: i32,
+) {
     // SAFETY: as above.
     let (x, y, out) = unsafe { (read(args[0], count), read(args[1], count), write(out, count)) };
-    wide(TwoLoop::<F>(x, y, out));
+    wide(TwoLoop::<T, F>(x, y, out));
 }
 
 /// As [`two`], with the arguments exchanged.
 ///
 /// # Safety
 /// As [`Block`].
-pub(crate) unsafe fn swapped<F: Two>(args: [*const u8; 3], out: *mut u8, count: usize, parameter: i32) {
+pub(crate) unsafe fn swapped<T: Pod, F: Two<T>>(
+    args: [*const u8; 3],
+    out: *mut u8,
+    count: usize,
+    parameter: i32,
+) {
     // SAFETY: the same requirements, in another order.
-    unsafe { two::<F>([args[1], args[0], args[2]], out, count, parameter) }
+    unsafe { two::<T, F>([args[1], args[0], args[2]], out, count, parameter) }
 }
 
 /// # Safety
 /// As [`Block`].
-pub(crate) unsafe fn three<F: Three>(args: [*const u8; 3], out: *mut u8, count: usize, _parameter: i32) {
+pub(crate) unsafe fn three<T: Pod, F: Three<T>>(
+    args: [*const u8; 3],
+    out: *mut u8,
+    count: usize,
+    _parameter: i32,
+) {
+    // SAFETY: as above.
+    let (x, y, z) = unsafe { (read(args[0], count), read(args[1], count), read(args[2], count)) };
+    // SAFETY: as above.
+    let out = unsafe { write(out, count) };
+    wide(ThreeLoop::<T, F>(x, y, z, out, PhantomData));
+}
+
+/// # Safety
+/// As [`Block`].
+pub(crate) unsafe fn select<T: Pod>(args: [*const u8; 3], out: *mut u8, count: usize, _parameter: i32) {
     // SAFETY: as above.
     let (c, x, y) = unsafe { (read(args[0], count), read(args[1], count), read(args[2], count)) };
     // SAFETY: as above.
     let out = unsafe { write(out, count) };
-    wide(ThreeLoop::<F>(c, x, y, out));
+    wide(SelectLoop::<T>(c, x, y, out));
 }
 
-struct NumberLoop<'a, F: Two, const FIRST: bool>(F::X, &'a [F::X], &'a mut [F::Out]);
+struct NumberLoop<'a, T, F: Two<T>, const FIRST: bool>(T, &'a [T], &'a mut [F::Out]);
 
-impl<F: Two, const FIRST: bool> SimdKernel for NumberLoop<'_, F, FIRST> {
+impl<T: Copy, F: Two<T>, const FIRST: bool> SimdKernel for NumberLoop<'_, T, F, FIRST> {
     type Output = ();
-    const WIDEST: bool = is_wide::<F::X>();
+    const WIDEST: bool = is_wide::<T>();
     #[inline(always)]
     fn run(self) {
         let number = self.0;
@@ -260,38 +249,38 @@ impl<F: Two, const FIRST: bool> SimdKernel for NumberLoop<'_, F, FIRST> {
     }
 }
 
-struct RowLoop<'a, F: Two, const FIRST: bool>(&'a [F::X], usize, &'a [F::X], &'a mut [F::Out]);
+struct RowLoop<'a, T, F: Two<T>, const FIRST: bool>(&'a [T], usize, &'a [T], &'a mut [F::Out]);
 
-impl<F: Two, const FIRST: bool> SimdKernel for RowLoop<'_, F, FIRST> {
+impl<T: Copy, F: Two<T>, const FIRST: bool> SimdKernel for RowLoop<'_, T, F, FIRST> {
     type Output = ();
-    const WIDEST: bool = is_wide::<F::X>();
+    const WIDEST: bool = is_wide::<T>();
     #[inline(always)]
     fn run(self) {
         let rows = self.3.chunks_mut(self.1).zip(self.2.chunks(self.1)).zip(self.0);
-        rows.for_each(|((out, x), &number)| NumberLoop::<F, FIRST>(number, x, out).run());
+        rows.for_each(|((out, x), &number)| NumberLoop::<T, F, FIRST>(number, x, out).run());
     }
 }
 
-/// A scalar at argument `AT`, and a vector at the other one; `FIRST` if the function takes the scalar first.
+/// One number at argument `AT`, and a vector at the other one; `FIRST` if the function takes the number first.
 ///
 /// # Safety
-/// As [`Block`], but for the scalar, which is one element.
-pub(crate) unsafe fn with_number<F: Two, const AT: usize, const FIRST: bool>(
+/// As [`Block`], but for the number, which is one.
+pub(crate) unsafe fn with_number<T: Pod, F: Two<T>, const AT: usize, const FIRST: bool>(
     args: [*const u8; 3],
     out: *mut u8,
     count: usize,
     _parameter: i32,
 ) {
     // SAFETY: the caller vouches for length, type, alignment and that nothing overlaps.
-    let (number, x, out) = unsafe { (read(args[AT], 1), read(args[1 - AT], count), write(out, count)) };
-    wide(NumberLoop::<F, FIRST>(number[0], x, out));
+    let (number, x, out) = unsafe { (read::<T>(args[AT], 1), read(args[1 - AT], count), write(out, count)) };
+    wide(NumberLoop::<T, F, FIRST>(number[0], x, out));
 }
 
-/// A scalar for each row of `cols` elements at argument `AT`; `FIRST` if the function takes it first.
+/// A number for each row of `cols` elements at argument `AT`; `FIRST` if the function takes it first.
 ///
 /// # Safety
-/// As [`Block`], but for the scalars, of which there is one for each row that has begun.
-pub(crate) unsafe fn with_rows<F: Two, const AT: usize, const FIRST: bool>(
+/// As [`Block`], but for the numbers, of which there is one for each row that has begun.
+pub(crate) unsafe fn with_rows<T: Pod, F: Two<T>, const AT: usize, const FIRST: bool>(
     args: [*const u8; 3],
     out: *mut u8,
     count: usize,
@@ -302,13 +291,13 @@ pub(crate) unsafe fn with_rows<F: Two, const AT: usize, const FIRST: bool>(
     let (rows, x) = unsafe { (read(args[AT], count.div_ceil(cols)), read(args[1 - AT], count)) };
     // SAFETY: as above.
     let out = unsafe { write(out, count) };
-    wide(RowLoop::<F, FIRST>(rows, cols, x, out));
+    wide(RowLoop::<T, F, FIRST>(rows, cols, x, out));
 }
 
-/// Broadcasts each of `rows` scalars to `cols` elements.
+/// Repeats each of `rows` numbers `cols` times.
 ///
 /// # Safety
-/// `from` points to `rows` aligned scalars of this width, `to` to room for all.
+/// `from` points to `rows` aligned numbers of this width, `to` to room for all.
 pub(crate) unsafe fn expand(width: usize, from: *const u8, rows: usize, cols: usize, to: *mut u8) {
     // SAFETY: the caller vouches for both.
     unsafe {

@@ -7,7 +7,10 @@
 
 mod halves;
 mod loops;
+mod power;
 mod table;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use loops::{Block, expand, read, write};
 pub(crate) use table::{copy, entry, mixed};

@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 use crate::core::Tensor;
 use crate::error::Result;
 use crate::kernels::reduce::Direction;
-use crate::ops::binary::share;
+use crate::ops::elementwise::share;
 use crate::ops::pad::pad_general;
 use crate::ops::slice;
 

@@ -53,42 +53,11 @@ pub(super) enum Side {
     Row(usize),
 }
 
-impl Map {
-    /// How many arguments it has.
-    pub fn args(&self) -> usize {
-        match self.code {
-            ScalarOp::Select | ScalarOp::Clamp | ScalarOp::MulAdd => 3,
-            ScalarOp::Add
-            | ScalarOp::Sub
-            | ScalarOp::Mul
-            | ScalarOp::Div
-            | ScalarOp::Rem
-            | ScalarOp::Pow
-            | ScalarOp::Max
-            | ScalarOp::Min
-            | ScalarOp::Atan2
-            | ScalarOp::And
-            | ScalarOp::Or
-            | ScalarOp::Xor
-            | ScalarOp::ShiftLeft
-            | ScalarOp::ShiftRight
-            | ScalarOp::LogAddExp
-            | ScalarOp::Eq
-            | ScalarOp::Ne
-            | ScalarOp::Lt
-            | ScalarOp::Le
-            | ScalarOp::Gt
-            | ScalarOp::Ge => 2,
-            _ => 1,
-        }
-    }
-}
-
 impl Instruction {
     /// The places that are read.
     pub fn reads(&self) -> &[Place] {
         match &self.action {
-            Action::Map(map) => &self.args[..map.args()],
+            Action::Map(map) => &self.args[..map.code.arity()],
             Action::Jit(jit) => &jit.reads,
             _ => &self.args[..1],
         }

@@ -5,20 +5,6 @@ use std::fmt;
 use super::instruction::{Action, Instruction, Map, Place, Side};
 use super::plan::{Plan, Prologue};
 use super::spec::{Access, IterationSpace, KernelSpec, Op};
-use crate::scalar::op::ScalarOp;
-use crate::scalar::reduce::ReduceOp;
-
-fn name(op: ScalarOp) -> String {
-    match op {
-        ScalarOp::Function(function) => function.name().into(),
-        ScalarOp::Power(exponent) => format!("power.{exponent}"),
-        other => format!("{other:?}").to_lowercase(),
-    }
-}
-
-fn fold_name(op: ReduceOp) -> String {
-    format!("{op:?}").to_lowercase()
-}
 
 /// Names of values or places, with commas between them.
 struct Names<'a, T>(&'a str, &'a [T]);
@@ -59,10 +45,10 @@ impl fmt::Display for KernelSpec {
             let by = extent(op.extent());
             match op {
                 Op::Map { code, args, to, .. } => {
-                    writeln!(f, "    %{value} = {} {}: {to}{by}", name(*code), Names("%", args))?;
+                    writeln!(f, "    %{value} = {} {}: {to}{by}", code, Names("%", args))?;
                 }
                 Op::Fold { folding, arg, dtype, .. } => {
-                    writeln!(f, "    %{value} = {} %{arg}: {dtype}{by}", fold_name(*folding))?;
+                    writeln!(f, "    %{value} = {folding} %{arg}: {dtype}{by}")?;
                 }
             }
         }
@@ -92,12 +78,12 @@ impl fmt::Display for Instruction {
         let Instruction { action, args, out, .. } = self;
         match action {
             Action::Map(map) => {
-                let args: Vec<String> = (0..map.args()).map(|i| arg(map, *args, i)).collect();
-                write!(f, "p{out} = {} {}", name(map.code), Names("p", &args))?;
+                let args: Vec<String> = (0..map.code.arity()).map(|i| arg(map, *args, i)).collect();
+                write!(f, "p{out} = {} {}", map.code, Names("p", &args))?;
             }
             Action::Expand(_) => write!(f, "p{out} = expand p{}", args[0])?,
             Action::Gather => write!(f, "p{out} = gather p{}", args[0])?,
-            Action::Rows(_, folding, _) => write!(f, "p{out} = {} p{}", fold_name(*folding), args[0])?,
+            Action::Rows(_, folding, _) => write!(f, "p{out} = {} p{}", folding, args[0])?,
             Action::CrossTile(reduction) => write!(f, "accumulator {reduction} takes p{}", args[0])?,
             Action::Jit(jit) => {
                 write!(f, "{} = loop {}", Names("p", &jit.writes), Names("p", &jit.reads))?;

@@ -9,7 +9,8 @@ use crate::core::add_any::AddAny;
 use crate::core::primitive::{Args, Outs, Primitive};
 use crate::core::rewrite::{Operand, Rewrite, View, known};
 use crate::core::{Eqn, Graph, Var};
-use crate::ops::binary::Binary;
+use crate::ops::elementwise::Elementwise;
+use crate::scalar::op::ScalarOp;
 
 /// Constants of up to this many elements together are computed at compile time.
 const FOLDED: usize = 64;
@@ -30,7 +31,7 @@ impl Graph {
             }
             // Sums of gradients become additions, for which there are more rules.
             if eqn.primitive_as::<AddAny>().is_some() {
-                eqn.primitive = Arc::new(Binary::Add);
+                eqn.primitive = Arc::new(Elementwise(ScalarOp::Add));
             }
             let mut replaced = None;
             for _ in 0..ROUNDS {

@@ -280,8 +280,9 @@ fn segment(members: &[Instruction], shared: &FxHashSet<Place>, space: &Space<'_>
     for step in members {
         let value = match &step.action {
             Action::Map(map) => {
-                let args: SmallVec<[Value; 3]> =
-                    (0..map.args()).map(|i| argument(&mut block, &known, map, i, step, space)).collect();
+                let args: SmallVec<[Value; 3]> = (0..map.code.arity())
+                    .map(|i| argument(&mut block, &known, map, i, step, space))
+                    .collect();
                 let value = lower(&mut block, space.isa, map.code, map.from, map.to, &args);
                 let node = &block.nodes[value];
                 // A copy outlives its array, which a later result may overwrite.

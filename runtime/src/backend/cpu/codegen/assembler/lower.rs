@@ -8,19 +8,30 @@ use crate::array::DType::{Bool, F32, I32, U32};
 use crate::scalar::math::lane::Lane;
 use crate::scalar::math::{error_function, exponential, logarithm};
 use crate::scalar::op::ScalarOp;
-use crate::scalar::op::UnaryOp;
 use crate::scalar::reduce::ReduceOp;
 
-/// Whether there are vector operations for a code, of a last argument of dtype `from` and with a result of dtype `to`.
-pub fn supports(code: ScalarOp, from: DType, to: DType) -> bool {
+/// Whether there are vector operations for a function, of a last argument of dtype `from` and with a result of dtype `to`.
+pub fn supports(op: ScalarOp, from: DType, to: DType) -> bool {
     match (from, to) {
-        (F32, F32) => match code {
-            ScalarOp::Function(op) => is_function(op),
-            ScalarOp::Power(exponent) => matches!(exponent, -1 | 2 | 3),
+        (F32, F32) => match op {
+            ScalarOp::Powi(exponent) => matches!(exponent, -1 | 2 | 3),
             ScalarOp::Copy
             | ScalarOp::Cast
             | ScalarOp::Neg
             | ScalarOp::Relu
+            | ScalarOp::Abs
+            | ScalarOp::Sign
+            | ScalarOp::Exp
+            | ScalarOp::Exp2
+            | ScalarOp::Expm1
+            | ScalarOp::Log
+            | ScalarOp::Log2
+            | ScalarOp::Log1p
+            | ScalarOp::Sqrt
+            | ScalarOp::Rsqrt
+            | ScalarOp::Tanh
+            | ScalarOp::Logistic
+            | ScalarOp::Erf
             | ScalarOp::Add
             | ScalarOp::Sub
             | ScalarOp::Mul
@@ -30,59 +41,32 @@ pub fn supports(code: ScalarOp, from: DType, to: DType) -> bool {
             | ScalarOp::Select
             | ScalarOp::Clamp
             | ScalarOp::MulAdd => true,
-            _ => false,
+            _ => op.rounds(),
         },
         (F32, Bool) => {
-            relation(code).is_some()
-                || matches!(code, ScalarOp::Cast | ScalarOp::IsNan | ScalarOp::IsInf | ScalarOp::IsFinite)
+            relation(op).is_some()
+                || matches!(op, ScalarOp::Cast | ScalarOp::IsNan | ScalarOp::IsInf | ScalarOp::IsFinite)
         }
-        (Bool, F32) => code == ScalarOp::Cast,
+        (Bool, F32) => op == ScalarOp::Cast,
         (Bool, Bool) => matches!(
-            code,
+            op.of_booleans(),
             ScalarOp::Copy
                 | ScalarOp::Cast
                 | ScalarOp::Not
                 | ScalarOp::And
                 | ScalarOp::Or
                 | ScalarOp::Xor
-                | ScalarOp::Add
-                | ScalarOp::Mul
-                | ScalarOp::Max
-                | ScalarOp::Min
                 | ScalarOp::Select
         ),
         (I32, I32) | (U32, U32) => {
-            matches!(code, ScalarOp::Copy | ScalarOp::Add | ScalarOp::Sub | ScalarOp::Select)
+            matches!(op, ScalarOp::Copy | ScalarOp::Add | ScalarOp::Sub | ScalarOp::Select)
         }
         _ => false,
     }
 }
 
-fn is_function(op: UnaryOp) -> bool {
-    matches!(
-        op,
-        UnaryOp::Abs
-            | UnaryOp::Sign
-            | UnaryOp::Exp
-            | UnaryOp::Exp2
-            | UnaryOp::Expm1
-            | UnaryOp::Log
-            | UnaryOp::Log2
-            | UnaryOp::Log1p
-            | UnaryOp::Sqrt
-            | UnaryOp::Rsqrt
-            | UnaryOp::Tanh
-            | UnaryOp::Logistic
-            | UnaryOp::Erf
-            | UnaryOp::Floor
-            | UnaryOp::Ceil
-            | UnaryOp::Round
-            | UnaryOp::Trunc
-    )
-}
-
-fn relation(code: ScalarOp) -> Option<Relation> {
-    Some(match code {
+fn relation(op: ScalarOp) -> Option<Relation> {
+    Some(match op {
         ScalarOp::Eq => Relation::Eq,
         ScalarOp::Ne => Relation::Ne,
         ScalarOp::Lt => Relation::Lt,
@@ -93,20 +77,21 @@ fn relation(code: ScalarOp) -> Option<Relation> {
     })
 }
 
-/// The value of a code that is supported.
+/// The value of a function that is supported.
 pub fn lower(
     block: &mut BasicBlock,
     isa: &dyn Isa,
-    code: ScalarOp,
+    op: ScalarOp,
     from: DType,
     to: DType,
     args: &[Value],
 ) -> Value {
     let x = args[0];
-    if let Some(relation) = relation(code) {
+    let op = if from == Bool { op.of_booleans() } else { op };
+    if let Some(relation) = relation(op) {
         return compare(block, relation, x, args[1]);
     }
-    let op = match code {
+    let opcode = match op {
         ScalarOp::Select => {
             let condition = block.add(Opcode::NonZero, &[x]);
             return block.add(Opcode::Select, &[condition, args[1], args[2]]);
@@ -122,15 +107,13 @@ pub fn lower(
         ScalarOp::IsInf | ScalarOp::IsFinite => {
             let magnitude = with_bits(block, Opcode::And, x, !SIGN);
             let infinity = block.constant(f32::INFINITY);
-            let relation = if code == ScalarOp::IsInf { Relation::Eq } else { Relation::Lt };
+            let relation = if op == ScalarOp::IsInf { Relation::Eq } else { Relation::Lt };
             return compare(block, relation, magnitude, infinity);
         }
         ScalarOp::Not => return with_bits(block, Opcode::Xor, x, 1),
         ScalarOp::And => Opcode::And,
         ScalarOp::Or => Opcode::Or,
         ScalarOp::Xor => Opcode::Xor,
-        ScalarOp::Add | ScalarOp::Max if from == Bool => Opcode::Or,
-        ScalarOp::Mul | ScalarOp::Min if from == Bool => Opcode::And,
         ScalarOp::Add if from != F32 => Opcode::AddInt,
         ScalarOp::Sub if from != F32 => Opcode::SubInt,
         ScalarOp::Add => Opcode::Add,
@@ -146,15 +129,14 @@ pub fn lower(
         }
         ScalarOp::MulAdd => Opcode::MulAdd,
         ScalarOp::Neg => return with_bits(block, Opcode::Xor, x, SIGN),
-        ScalarOp::Power(-1) => return reciprocal(block, x),
-        ScalarOp::Power(exponent) => {
+        ScalarOp::Powi(-1) => return reciprocal(block, x),
+        ScalarOp::Powi(exponent) => {
             let square = block.add(Opcode::Mul, &[x, x]);
             return if exponent == 2 { square } else { block.add(Opcode::Mul, &[x, square]) };
         }
-        ScalarOp::Function(op) => return function(block, op, x),
-        _ => unreachable!("`supports` was asked"),
+        _ => return function(block, op, x),
     };
-    block.add(op, args)
+    block.add(opcode, args)
 }
 
 /// The value that a reduction combines two values to.
@@ -191,7 +173,7 @@ fn or_nan(block: &mut BasicBlock, x: Value, y: Value, number: Value) -> Value {
     block.add(Opcode::Select, &[is_nan, nan, number])
 }
 
-/// As [`Number::positive`](crate::scalar::number::Number::positive).
+/// As [`Number::relu`](crate::scalar::number::Number::relu).
 fn relu(block: &mut BasicBlock, x: Value) -> Value {
     let zero = block.constant(0.0);
     let either = block.add(Opcode::Max, &[zero, x]);
@@ -208,30 +190,30 @@ fn reciprocal(block: &mut BasicBlock, x: Value) -> Value {
     block.add(Opcode::Div, &[one, x])
 }
 
-fn function(block: &mut BasicBlock, op: UnaryOp, x: Value) -> Value {
+fn function(block: &mut BasicBlock, op: ScalarOp, x: Value) -> Value {
     match op {
-        UnaryOp::Abs => with_bits(block, Opcode::And, x, !SIGN),
-        UnaryOp::Sign => {
+        ScalarOp::Abs => with_bits(block, Opcode::And, x, !SIGN),
+        ScalarOp::Sign => {
             record(block, x, |x| Symbol::of(0.0).if_less(x.abs(), Symbol::of(1.0).copysign(x), x))
         }
-        UnaryOp::Sqrt => block.add(Opcode::Sqrt, &[x]),
-        UnaryOp::Rsqrt => {
-            let reduction = block.add(Opcode::Sqrt, &[x]);
-            reciprocal(block, reduction)
+        ScalarOp::Sqrt => block.add(Opcode::Sqrt, &[x]),
+        ScalarOp::Rsqrt => {
+            let root = block.add(Opcode::Sqrt, &[x]);
+            reciprocal(block, root)
         }
-        UnaryOp::Floor => block.add(Opcode::Round(Rounding::Down), &[x]),
-        UnaryOp::Ceil => block.add(Opcode::Round(Rounding::Up), &[x]),
-        UnaryOp::Round => block.add(Opcode::Round(Rounding::NearestEven), &[x]),
-        UnaryOp::Trunc => block.add(Opcode::Round(Rounding::TowardsZero), &[x]),
-        UnaryOp::Exp => record(block, x, exponential::exp::<Symbol>),
-        UnaryOp::Exp2 => record(block, x, exponential::exp2::<Symbol>),
-        UnaryOp::Expm1 => record(block, x, exponential::expm1::<Symbol>),
-        UnaryOp::Logistic => record(block, x, exponential::logistic::<Symbol>),
-        UnaryOp::Tanh => record(block, x, exponential::tanh::<Symbol>),
-        UnaryOp::Log => record(block, x, logarithm::log::<Symbol>),
-        UnaryOp::Log2 => record(block, x, logarithm::log2::<Symbol>),
-        UnaryOp::Log1p => record(block, x, logarithm::log1p::<Symbol>),
-        UnaryOp::Erf => record(block, x, error_function::erf::<Symbol>),
+        ScalarOp::Floor => block.add(Opcode::Round(Rounding::Down), &[x]),
+        ScalarOp::Ceil => block.add(Opcode::Round(Rounding::Up), &[x]),
+        ScalarOp::Round => block.add(Opcode::Round(Rounding::NearestEven), &[x]),
+        ScalarOp::Trunc => block.add(Opcode::Round(Rounding::TowardsZero), &[x]),
+        ScalarOp::Exp => record(block, x, exponential::exp::<Symbol>),
+        ScalarOp::Exp2 => record(block, x, exponential::exp2::<Symbol>),
+        ScalarOp::Expm1 => record(block, x, exponential::expm1::<Symbol>),
+        ScalarOp::Logistic => record(block, x, exponential::logistic::<Symbol>),
+        ScalarOp::Tanh => record(block, x, exponential::tanh::<Symbol>),
+        ScalarOp::Log => record(block, x, logarithm::log::<Symbol>),
+        ScalarOp::Log2 => record(block, x, logarithm::log2::<Symbol>),
+        ScalarOp::Log1p => record(block, x, logarithm::log1p::<Symbol>),
+        ScalarOp::Erf => record(block, x, error_function::erf::<Symbol>),
         _ => unreachable!("`supports` was asked"),
     }
 }

@@ -13,7 +13,6 @@ use crate::backend::cpu::codegen::plan::Plan;
 use crate::backend::cpu::codegen::{Access, IterationSpace, KernelSpec, Op, Owner};
 use crate::kernels::simd::Level;
 use crate::scalar::op::ScalarOp;
-use crate::scalar::op::UnaryOp;
 use crate::scalar::reduce::ReduceOp;
 
 fn map(code: ScalarOp, args: &[usize], extent: IterationSpace) -> Op {
@@ -64,7 +63,7 @@ fn row_reduction() -> KernelSpec {
 
 /// More values at a time than there are registers: powers of x, added up from the last to the first.
 fn long_lives() -> KernelSpec {
-    let mut ops = vec![map(ScalarOp::Function(UnaryOp::Sqrt), &[0], IterationSpace::Full)];
+    let mut ops = vec![map(ScalarOp::Sqrt, &[0], IterationSpace::Full)];
     ops.extend((1..40).map(|value| map(ScalarOp::Mul, &[value, 1], IterationSpace::Full)));
     ops.push(map(ScalarOp::Add, &[40, 39], IterationSpace::Full));
     ops.extend((41..78).map(|value| map(ScalarOp::Sub, &[value, 79 - value], IterationSpace::Full)));

@@ -2,7 +2,7 @@
 
 use smallvec::smallvec;
 
-use super::{Unary, gradient};
+use super::{apply, gradient};
 use crate::array::{Array, Aval, DType};
 use crate::core::Tensor;
 use crate::core::cpu::{CpuRules, on_cpu};
@@ -13,16 +13,19 @@ use crate::error::{Error, Result};
 use crate::kernels::elementwise;
 use crate::ops::{convert, cotangent, only, unpack};
 use crate::scalar::math::sampling;
-use crate::scalar::op::UnaryOp;
+use crate::scalar::op::ScalarOp;
 
 /// A function of floats with the roundings of XLA on CPUs; the derivative is that of the function.
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct Sampled(UnaryOp);
+struct Sampled(ScalarOp);
 
 impl Sampled {
     /// Whether the function of that name has other roundings.
     fn is_needed(self, dtype: DType) -> bool {
-        matches!((self.0, dtype), (UnaryOp::Erf, DType::F32) | (UnaryOp::Log1p | UnaryOp::ErfInv, DType::F64))
+        matches!(
+            (self.0, dtype),
+            (ScalarOp::Erf, DType::F32) | (ScalarOp::Log1p | ScalarOp::ErfInv, DType::F64)
+        )
     }
 }
 
@@ -46,12 +49,12 @@ impl Primitive for Sampled {
         Op::RoundedAsXla(self.0)
     }
 
-    fn residuals(&self, _needs_grad: &[bool]) -> ResidualMask {
-        gradient::residuals(Unary::Function(self.0))
+    fn residuals(&self, needs_grad: &[bool]) -> ResidualMask {
+        gradient::residuals(self.0, needs_grad)
     }
 
     fn vjp(&self, residuals: &Residuals, cts: Cotangents, _needs_grad: &[bool]) -> Result<Grads> {
-        Ok(smallvec![gradient::of(Unary::Function(self.0), residuals, cotangent(cts))?])
+        Ok(smallvec![gradient::of_one(self.0, residuals, cotangent(cts))?])
     }
 
     fn batch(&self, _axis: &Axis, args: Args, mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
@@ -65,8 +68,8 @@ impl CpuRules for Sampled {
     fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
         let ([x], out) = (unpack(args), only(outs));
         Ok(smallvec![match self.0 {
-            UnaryOp::Erf => map(&x, out, sampling::erf),
-            UnaryOp::Log1p => map(&x, out, sampling::log1p_f64),
+            ScalarOp::Erf => map(&x, out, sampling::erf),
+            ScalarOp::Log1p => map(&x, out, sampling::log1p_f64),
             _ => map(&x, out, sampling::erf_inv_f64),
         }])
     }
@@ -79,11 +82,11 @@ impl std::fmt::Debug for Sampled {
 }
 
 #[track_caller]
-fn sampled(op: UnaryOp, x: &Tensor) -> Result<Tensor> {
+fn sampled(op: ScalarOp, x: &Tensor) -> Result<Tensor> {
     if Sampled(op).is_needed(x.dtype()) {
         return bind1(&Sampled(op), [x.clone()]);
     }
-    bind1(&Unary::Function(op), [x.clone()])
+    apply(op, [x.clone()])
 }
 
 /// `erf` as XLA rounds it; of halves through `F32`.
@@ -91,19 +94,19 @@ fn sampled(op: UnaryOp, x: &Tensor) -> Result<Tensor> {
 pub(crate) fn erf(x: &Tensor) -> Result<Tensor> {
     let dtype = x.dtype();
     if matches!(dtype, DType::F16 | DType::BF16) {
-        return convert(&sampled(UnaryOp::Erf, &convert(x, DType::F32, false)?)?, dtype, false);
+        return convert(&sampled(ScalarOp::Erf, &convert(x, DType::F32, false)?)?, dtype, false);
     }
-    sampled(UnaryOp::Erf, x)
+    sampled(ScalarOp::Erf, x)
 }
 
 /// The inverse of `erf` as XLA rounds it.
 #[track_caller]
 pub(crate) fn erf_inv(x: &Tensor) -> Result<Tensor> {
-    sampled(UnaryOp::ErfInv, x)
+    sampled(ScalarOp::ErfInv, x)
 }
 
 /// `log(1 + x)` as XLA rounds it.
 #[track_caller]
 pub(crate) fn log1p(x: &Tensor) -> Result<Tensor> {
-    sampled(UnaryOp::Log1p, x)
+    sampled(ScalarOp::Log1p, x)
 }

@@ -2,14 +2,13 @@
 
 use std::ops;
 
-use super::Unary;
+use super::apply;
 use crate::array::DType;
 use crate::core::Tensor;
-use crate::core::trace::bind1;
 use crate::error::Result;
 use crate::error::unwrap;
 use crate::ops::convert;
-use crate::scalar::op::UnaryOp;
+use crate::scalar::op::ScalarOp;
 
 /// Integers and booleans as `F32`.
 pub(crate) fn inexact(x: &Tensor) -> Result<Tensor> {
@@ -48,7 +47,7 @@ macro_rules! float_functions {
                 ///
                 /// Integers and booleans are converted to `F32`.
                 $method $try_method "If this is a value of a transform that has returned."
-                |x| bind1(&Unary::Function(UnaryOp::$op), [inexact(x)?])
+                |x| apply(ScalarOp::$op, [inexact(x)?])
             })*
         }
     };
@@ -130,7 +129,7 @@ macro_rules! roundings {
                 /// Integers and booleans stay as they are. The gradient is 0.
                 $method $try_method "If this is a value of a transform that has returned."
                 |x| {
-                    if x.dtype().is_float() { bind1(&Unary::Function(UnaryOp::$op), [x.clone()]) } else { Ok(x.clone()) }
+                    if x.dtype().is_float() { apply(ScalarOp::$op, [x.clone()]) } else { Ok(x.clone()) }
                 }
             })*
         }
@@ -149,20 +148,20 @@ roundings! {
 }
 
 macro_rules! plain {
-    ($($(#[$doc:meta])* $method:ident $try_method:ident $panics:literal $op:expr;)*) => {
+    ($($(#[$doc:meta])* $method:ident $try_method:ident $panics:literal $op:ident;)*) => {
         impl Tensor {
-            $(method! { $(#[$doc])* $method $try_method $panics |x| bind1(&$op, [x.clone()]) })*
+            $(method! { $(#[$doc])* $method $try_method $panics |x| apply(ScalarOp::$op, [x.clone()]) })*
         }
     };
 }
 
 plain! {
     /// The opposite number, as the operator `-`; unsigned integers wrap around.
-    neg try_neg "If this is boolean." Unary::Neg;
+    neg try_neg "If this is boolean." Neg;
     /// `not` of booleans, or all bits of integers turned around, as the operator `!`.
-    logical_not try_logical_not "If this is a float." Unary::Not;
+    logical_not try_logical_not "If this is a float." Not;
     /// -1, 0 or 1; NaN stays NaN. The gradient is 0.
-    sign try_sign "If this is boolean." Unary::Function(UnaryOp::Sign);
+    sign try_sign "If this is boolean." Sign;
     /// `max(x, 0)`, with a gradient of 0 at 0; NaN stays NaN.
     ///
     /// ```
@@ -171,13 +170,13 @@ plain! {
     /// assert_eq!(layers[0](&Tensor::from([-1.0f32, 2.0])).to_vec::<f32>()?, [0.0, 2.0]);
     /// # Ok::<(), flaxen::Error>(())
     /// ```
-    relu try_relu "If this is boolean." Unary::Relu;
+    relu try_relu "If this is boolean." Relu;
     /// True where the number is neither infinite nor NaN; everywhere for integers.
-    is_finite try_is_finite "If this is a value of a transform that has returned." Unary::IsFinite;
+    is_finite try_is_finite "If this is a value of a transform that has returned." IsFinite;
     /// True where there is no number; nowhere for integers.
-    is_nan try_is_nan "If this is a value of a transform that has returned." Unary::IsNan;
+    is_nan try_is_nan "If this is a value of a transform that has returned." IsNan;
     /// True where the number is +∞ or -∞; nowhere for integers.
-    is_inf try_is_inf "If this is a value of a transform that has returned." Unary::IsInf;
+    is_inf try_is_inf "If this is a value of a transform that has returned." IsInf;
 }
 
 impl Tensor {
@@ -190,7 +189,7 @@ impl Tensor {
             if x.dtype() == DType::Bool {
                 return Ok(x.clone());
             }
-            bind1(&Unary::Function(UnaryOp::Abs), [x.clone()])
+            apply(ScalarOp::Abs, [x.clone()])
         }
     }
 
@@ -204,12 +203,12 @@ impl Tensor {
 }
 
 macro_rules! operator {
-    ($trait:ident $method:ident $op:expr) => {
+    ($trait:ident $method:ident $op:ident) => {
         impl ops::$trait for Tensor {
             type Output = Tensor;
             #[track_caller]
             fn $method(self) -> Tensor {
-                unwrap(bind1(&$op, [self]))
+                unwrap(apply(ScalarOp::$op, [self]))
             }
         }
 
@@ -217,11 +216,11 @@ macro_rules! operator {
             type Output = Tensor;
             #[track_caller]
             fn $method(self) -> Tensor {
-                unwrap(bind1(&$op, [self.clone()]))
+                unwrap(apply(ScalarOp::$op, [self.clone()]))
             }
         }
     };
 }
 
-operator! { Neg neg Unary::Neg }
-operator! { Not not Unary::Not }
+operator! { Neg neg Neg }
+operator! { Not not Not }

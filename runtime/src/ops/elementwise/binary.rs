@@ -1,0 +1,102 @@
+//! The elementwise functions of two arguments as methods.
+
+use super::apply;
+use crate::core::{Tensor, TensorLike};
+use crate::error::{Result, unwrap};
+use crate::ops::{convert, promoted, promoted_inexact};
+use crate::scalar::op::{ScalarOp, Takes};
+
+/// Applies a function to a pair of one dtype: that of their mixture, of floats where it takes no others.
+#[track_caller]
+fn of_pair(op: ScalarOp, pair: [Tensor; 2]) -> Result<Tensor> {
+    let pair = match op {
+        ScalarOp::Div => promoted_inexact(pair)?,
+        _ if op.takes() == Takes::Float => promoted_inexact(pair)?,
+        // The shifted value decides, not the distance.
+        ScalarOp::ShiftLeft | ScalarOp::ShiftRight => {
+            let [x, y] = pair;
+            let y = if y.dtype().is_integer() { convert(&y, x.dtype(), true)? } else { y };
+            [x, y]
+        }
+        _ => promoted(pair)?,
+    };
+    apply(op, pair)
+}
+
+macro_rules! methods {
+    ($($(#[$doc:meta])* $method:ident $try_method:ident $op:ident;)*) => {
+        impl Tensor {
+            $($(#[$doc])*
+            ///
+            /// # Panics
+            /// If the shapes do not broadcast, or the dtypes do not fit.
+            #[track_caller]
+            pub fn $method(&self, other: impl TensorLike) -> Tensor {
+                unwrap(self.$try_method(other))
+            }
+
+            #[doc = concat!("As [`", stringify!($method), "`](Tensor::", stringify!($method), ").")]
+            ///
+            /// # Errors
+            /// If the shapes do not broadcast, or the dtypes do not fit.
+            #[track_caller]
+            pub fn $try_method(&self, other: impl TensorLike) -> Result<Tensor> {
+                of_pair(ScalarOp::$op, [self.clone(), other.operand()?])
+                    .map_err(|error| error.called(stringify!($method)))
+            })*
+        }
+    };
+}
+
+methods! {
+    /// The sum, as `+`.
+    add try_add Add;
+    /// The difference, as `-`.
+    sub try_sub Sub;
+    /// The product, as `*`.
+    mul try_mul Mul;
+    /// The quotient, as `/`: integers are divided as `F32`.
+    div try_div Div;
+    /// What a quotient truncated towards zero leaves, as C's `fmod`: it has the sign of `self`. The remainder of an integer
+    /// divided by 0 is 0.
+    fmod try_fmod Rem;
+    /// `self` to the power of `other`.
+    pow try_pow Pow;
+    /// The larger of the two, 0 of 0 and -0; NaN if either is NaN. At a tie each gets half the gradient.
+    maximum try_maximum Max;
+    /// The smaller of the two, -0 of 0 and -0; NaN if either is NaN. At a tie each gets half the gradient.
+    minimum try_minimum Min;
+    /// The angle of the point (`other`, `self`), in radians.
+    atan2 try_atan2 Atan2;
+    /// `log(eˣ + eʸ)` without overflow.
+    // A function of its own, because a composition would have the wrong second derivative at ties: that of `max` and `|x|` is 0.
+    logaddexp try_logaddexp LogAddExp;
+    /// And of booleans, or of the bits of integers.
+    bitand try_bitand And;
+    /// Or of booleans, or of the bits of integers.
+    bitor try_bitor Or;
+    /// Exclusive or of booleans, or of the bits of integers.
+    bitxor try_bitxor Xor;
+    /// The bits moved left by `other` places; by the width or more gives 0.
+    shl try_shl ShiftLeft;
+    /// The bits moved right by `other` places; signed integers keep their sign.
+    shr try_shr ShiftRight;
+    /// True where the two are equal; NaN equals nothing.
+    eq try_eq Eq;
+    /// True where the two differ.
+    ne try_ne Ne;
+    /// True where `self` is less.
+    lt try_lt Lt;
+    /// True where `self` is less or equal.
+    le try_le Le;
+    /// True where `self` is greater.
+    gt try_gt Gt;
+    /// True where `self` is greater or equal.
+    ge try_ge Ge;
+}
+
+/// For operators, which own their operands, and are called as the method `name`.
+#[track_caller]
+pub(crate) fn owned(op: ScalarOp, name: &'static str, x: Tensor, y: Tensor) -> Tensor {
+    unwrap(of_pair(op, [x, y]).map_err(|error| error.called(name)))
+}

@@ -39,8 +39,8 @@ pub trait Backend: Send + Sync {
     ///
     /// # Errors
     /// As [`compile`](Backend::compile).
-    fn list(&self, graph: &Graph, _options: CompileOptions) -> Result<Listing> {
-        Ok(Listing::of(graph, |primitive| primitive.name()))
+    fn list(&self, graph: &Graph, _options: CompileOptions) -> Result<ProgramText> {
+        Ok(ProgramText::of(graph, |primitive| primitive.name()))
     }
 }
 
@@ -87,17 +87,17 @@ pub type Finish<'a> = dyn FnMut(&mut dyn Iterator<Item = Array>) + 'a;
 
 /// A compiled program as text.
 #[derive(Clone)]
-pub struct Listing {
+pub struct ProgramText {
     steps: Vec<&'static str>,
     text: String,
     dot: String,
 }
 
-impl Listing {
+impl ProgramText {
     /// Of the equations of a graph; `name` says what each is called.
-    pub fn of<P: fmt::Debug>(graph: &Graph<P>, name: impl Fn(&P) -> &'static str) -> Listing {
+    pub fn of<P: fmt::Debug>(graph: &Graph<P>, name: impl Fn(&P) -> &'static str) -> ProgramText {
         let steps = graph.eqns().iter().map(|eqn| name(eqn.primitive())).collect();
-        Listing { steps, text: graph.to_string(), dot: graph.to_dot() }
+        ProgramText { steps, text: graph.to_string(), dot: graph.to_dot() }
     }
 
     /// What each step is called, in order: a primitive, or a kernel of several.
@@ -111,13 +111,13 @@ impl Listing {
     }
 }
 
-impl fmt::Display for Listing {
+impl fmt::Display for ProgramText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
     }
 }
 
-impl fmt::Debug for Listing {
+impl fmt::Debug for ProgramText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{self}")
     }

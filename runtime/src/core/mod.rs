@@ -18,7 +18,7 @@ pub mod rewrite;
 pub(crate) mod tensor;
 pub(crate) mod trace;
 
-pub use backend::{Backend, CompileOptions, Executable, Listing};
+pub use backend::{Backend, CompileOptions, Executable, ProgramText};
 pub use cpu::{CpuRules, Kernel};
 pub use graph::{Eqn, Graph, Var};
 pub use profile::{Profile, ProfiledStep};

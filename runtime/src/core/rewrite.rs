@@ -58,7 +58,7 @@ impl<'a> Match<'a> {
             return splat(array);
         }
         let eqn = &self.view.eqns[*self.view.made_by.get(&self.var)?];
-        eqn.primitive.cpu()?.splat(&known(&eqn.args, self.view))
+        eqn.primitive.cpu()?.splat(&matches(&eqn.args, self.view))
     }
 
     /// The primitive that makes it, as its own type.
@@ -77,7 +77,7 @@ impl<'a> Match<'a> {
     /// The arguments of the equation that makes it.
     pub fn inner(&self) -> Vec<Match<'a>> {
         match self.view.made_by.get(&self.var) {
-            Some(&at) => known(&self.view.eqns[at].args, self.view),
+            Some(&at) => matches(&self.view.eqns[at].args, self.view),
             None => Vec::new(),
         }
     }
@@ -88,7 +88,7 @@ impl<'a> Match<'a> {
     }
 }
 
-pub(crate) fn known<'a>(vars: &[Var], view: &'a View<'a>) -> Vec<Match<'a>> {
+pub(crate) fn matches<'a>(vars: &[Var], view: &'a View<'a>) -> Vec<Match<'a>> {
     vars.iter().map(|&var| Match { var, view }).collect()
 }
 

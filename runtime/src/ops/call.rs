@@ -15,14 +15,14 @@ use crate::core::trace::batch::Batch;
 use crate::core::trace::stage::Stage;
 use crate::core::trace::tape::Tape;
 use crate::core::trace::{Axis, Trace};
-use crate::core::{Backend, CompileOptions, Executable, Graph, Listing};
+use crate::core::{Backend, CompileOptions, Executable, Graph, ProgramText};
 use crate::error::Result;
 
 /// A staged function: a graph, and what a backend makes of it once it is run.
 #[derive(Clone)]
-pub(crate) struct Call(Arc<Staged>);
+pub(crate) struct Call(Arc<Callee>);
 
-struct Staged {
+struct Callee {
     graph: Graph,
     target: Target,
     executable: OnceLock<Arc<dyn Executable>>,
@@ -69,7 +69,7 @@ impl Call {
                 collectives.push(name.clone());
             }
         }
-        Call(Arc::new(Staged {
+        Call(Arc::new(Callee {
             graph,
             target,
             executable: OnceLock::new(),
@@ -94,7 +94,7 @@ impl Call {
     ///
     /// # Errors
     /// As [`executable`](Call::executable).
-    pub(crate) fn list(&self) -> Result<Listing> {
+    pub(crate) fn list(&self) -> Result<ProgramText> {
         let Target { backend, options } = self.0.target;
         backend.list(&*self.lowered()?, options)
     }

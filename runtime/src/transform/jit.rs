@@ -14,7 +14,7 @@ use crate::core::primitive::Args;
 use crate::core::tensor::Repr;
 use crate::core::trace;
 use crate::core::trace::{Axis, Trace};
-use crate::core::{Backend, Graph, Listing, Profile};
+use crate::core::{Backend, Graph, Profile, ProgramText};
 use crate::error::{Error, Result};
 use crate::ops::call::{Call, Target};
 use crate::tree::{self, Donation, Reuses, Structure, Tree};
@@ -252,7 +252,7 @@ where
     ///
     /// # Errors
     /// As [`call`](Jit::call).
-    pub fn program(&self, args: &I) -> Result<Listing> {
+    pub fn program(&self, args: &I) -> Result<ProgramText> {
         self.entry(args, trace::current().as_ref())?.call.list()
     }
 

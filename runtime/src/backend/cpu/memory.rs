@@ -8,7 +8,7 @@ use std::fmt;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::program::{Action, Command, Origin};
+use super::program::{Command, Origin, Work};
 use super::schedule::{Schedule, Step};
 use crate::array::Aval;
 use crate::backend::cpu::passes::analysis::DefUse;
@@ -94,17 +94,17 @@ struct Assigner<'a> {
 
 impl Assignment {
     pub fn new(schedule: &Schedule) -> Assignment {
-        let actions: Vec<Action> = schedule.eqns.iter().map(|eqn| action(schedule, eqn)).collect();
-        let roots = roots(schedule, &actions);
+        let works: Vec<Work> = schedule.eqns.iter().map(|eqn| work(schedule, eqn)).collect();
+        let roots = roots(schedule, &works);
         let mut assigner = Assigner {
             schedule,
             uses: DefUse::of(schedule),
             last: FxHashMap::default(),
             consts: schedule.consts.iter().enumerate().map(|(i, (var, _))| (*var, i as u32)).collect(),
-            bases: bases(schedule, &actions, &roots),
+            bases: bases(schedule, &works, &roots),
             last_array: FxHashMap::default(),
             arrays: FxHashMap::default(),
-            is_in_arena: is_in_arena(schedule, &actions, &roots),
+            is_in_arena: is_in_arena(schedule, &works, &roots),
             slot: FxHashMap::default(),
             slots: Vec::new(),
             free: Vec::new(),
@@ -113,45 +113,44 @@ impl Assignment {
             lists: Lists::default(),
             origins: Vec::new(),
         };
-        assigner.find_last_uses(&actions, &roots);
+        assigner.find_last_uses(&works, &roots);
         for &input in &schedule.inputs {
             let next = assigner.arrays.len() as u32;
             assigner.arrays.insert(input, next);
         }
-        let steps = schedule.eqns.iter().zip(actions).enumerate();
-        let commands =
-            steps.filter_map(|(at, (eqn, action))| assigner.step(at, eqn, action, &roots)).collect();
+        let steps = schedule.eqns.iter().zip(works).enumerate();
+        let commands = steps.filter_map(|(at, (eqn, work))| assigner.step(at, eqn, work, &roots)).collect();
         let outs = assigner.results();
         let Assigner { slots, peak, arrays, lists, origins, .. } = assigner;
         Assignment { commands, lists, origins, outs, slots, peak, arrays: arrays.len() }
     }
 }
 
-fn action(schedule: &Schedule, eqn: &Eqn<Step>) -> Action {
+fn work(schedule: &Schedule, eqn: &Eqn<Step>) -> Work {
     let args = || eqn.args.iter().map(|&arg| schedule.aval(arg)).collect::<Args<&Aval>>();
     match &eqn.primitive {
-        Step::Fused(fusion) => Action::Fused(fusion.kernel().clone()),
+        Step::Fused(fusion) => Work::Fused(fusion.kernel().clone()),
         Step::Epilogue(epilogue) => match epilogue.specialize(&args()) {
-            Some(kernel) => Action::Epilogue(epilogue.fusion().kernel().clone(), epilogue.joint(), kernel),
+            Some(kernel) => Work::Epilogue(epilogue.fusion().kernel().clone(), epilogue.joint(), kernel),
             None => unreachable!("it was made for such a kernel"),
         },
-        Step::BatchTiled(tiled) => Action::BatchTiled(tiled.clone()),
+        Step::BatchTiled(tiled) => Work::BatchTiled(tiled.clone()),
         Step::Primitive(primitive) => match eqn.outs[..] {
-            [_] if is_reshape(primitive.op()) => Action::Reshape,
+            [_] if is_reshape(primitive.op()) => Work::Reshape,
             [out] => match rules(&**primitive).specialize(&args(), schedule.aval(out)) {
-                Some(kernel) => Action::Kernel(kernel),
-                None => Action::Eval(primitive.clone()),
+                Some(kernel) => Work::Kernel(kernel),
+                None => Work::Eval(primitive.clone()),
             },
-            _ => Action::Eval(primitive.clone()),
+            _ => Work::Eval(primitive.clone()),
         },
     }
 }
 
 /// By variable: the one it is a reshape of, through any number of reshapes.
-fn roots(graph: &Schedule, actions: &[Action]) -> Vec<Var> {
+fn roots(graph: &Schedule, works: &[Work]) -> Vec<Var> {
     let mut roots: Vec<Var> = (0..graph.avals.len() as u32).map(Var).collect();
-    for (eqn, action) in graph.eqns.iter().zip(actions) {
-        if matches!(action, Action::Reshape) {
+    for (eqn, work) in graph.eqns.iter().zip(works) {
+        if matches!(work, Work::Reshape) {
             roots[eqn.outs[0].index()] = roots[eqn.args[0].index()];
         }
     }
@@ -159,16 +158,16 @@ fn roots(graph: &Schedule, actions: &[Action]) -> Vec<Var> {
 }
 
 /// By variable: whether only kernels that read and write bytes ever see it, under any shape.
-fn is_in_arena(graph: &Schedule, actions: &[Action], roots: &[Var]) -> Vec<bool> {
+fn is_in_arena(graph: &Schedule, works: &[Work], roots: &[Var]) -> Vec<bool> {
     let mut made = vec![false; graph.avals.len()];
     let mut seen = vec![false; graph.avals.len()];
-    for (eqn, action) in graph.eqns.iter().zip(actions) {
-        match action {
-            Action::Fused(_) | Action::Epilogue(..) | Action::Kernel(..) => {
+    for (eqn, work) in graph.eqns.iter().zip(works) {
+        match work {
+            Work::Fused(_) | Work::Epilogue(..) | Work::Kernel(..) => {
                 eqn.outs.iter().for_each(|out| made[out.index()] = true);
             }
-            Action::Reshape => {}
-            Action::BatchTiled(_) | Action::Eval(_) => {
+            Work::Reshape => {}
+            Work::BatchTiled(_) | Work::Eval(_) => {
                 eqn.args.iter().for_each(|arg| seen[roots[arg.index()].index()] = true);
             }
         }
@@ -178,10 +177,10 @@ fn is_in_arena(graph: &Schedule, actions: &[Action], roots: &[Var]) -> Vec<bool>
 }
 
 /// By variable: the one it is a reshape of, if nobody needs an array of its own shape, or itself.
-fn bases(graph: &Schedule, actions: &[Action], roots: &[Var]) -> Vec<Var> {
+fn bases(graph: &Schedule, works: &[Work], roots: &[Var]) -> Vec<Var> {
     let mut needed = vec![false; graph.avals.len()];
-    for (eqn, action) in graph.eqns.iter().zip(actions) {
-        if let Action::BatchTiled(_) | Action::Eval(_) = action {
+    for (eqn, work) in graph.eqns.iter().zip(works) {
+        if let Work::BatchTiled(_) | Work::Eval(_) = work {
             eqn.args.iter().for_each(|arg| needed[arg.index()] = true);
         }
     }
@@ -192,10 +191,10 @@ fn bases(graph: &Schedule, actions: &[Action], roots: &[Var]) -> Vec<Var> {
 
 impl Assigner<'_> {
     /// The ends of lifetimes: of values, which last as long as all their shapes, and of the arrays that hold them.
-    fn find_last_uses(&mut self, actions: &[Action], roots: &[Var]) {
-        for (at, (eqn, action)) in self.schedule.eqns.iter().zip(actions).enumerate() {
+    fn find_last_uses(&mut self, works: &[Work], roots: &[Var]) {
+        for (at, (eqn, work)) in self.schedule.eqns.iter().zip(works).enumerate() {
             self.last.extend(eqn.args.iter().map(|arg| (roots[arg.index()], at)));
-            if !self.is_nothing(eqn, action) {
+            if !self.is_nothing(eqn, work) {
                 self.last_array.extend(eqn.args.iter().map(|arg| (self.bases[arg.index()], at)));
             }
         }
@@ -219,17 +218,17 @@ impl Assigner<'_> {
     }
 
     /// Whether it is a reshape of what is read in place.
-    fn is_nothing(&self, eqn: &Eqn<Step>, action: &Action) -> bool {
+    fn is_nothing(&self, eqn: &Eqn<Step>, work: &Work) -> bool {
         let is_elsewhere = |out: Var| self.is_in_arena[out.index()] || self.bases[out.index()] != out;
-        matches!(action, Action::Reshape) && is_elsewhere(eqn.outs[0])
+        matches!(work, Work::Reshape) && is_elsewhere(eqn.outs[0])
     }
 
     fn bytes(&self, var: Var) -> usize {
         self.schedule.aval(var).bytes()
     }
 
-    fn step(&mut self, at: usize, eqn: &Eqn<Step>, action: Action, roots: &[Var]) -> Option<Command> {
-        if self.is_nothing(eqn, &action) {
+    fn step(&mut self, at: usize, eqn: &Eqn<Step>, work: Work, roots: &[Var]) -> Option<Command> {
+        if self.is_nothing(eqn, &work) {
             return None;
         }
         let first_arg = self.lists.args.len();
@@ -250,9 +249,9 @@ impl Assigner<'_> {
         ended.retain(|var| self.slot.contains_key(var) && self.last_of(*var, roots) == at);
         ended.sort_unstable();
         ended.dedup();
-        let mut aliases: Vec<Option<usize>> = match &action {
-            Action::Fused(kernel) => kernel.in_place().to_vec(),
-            Action::Epilogue(kernel, joint, _) => joint.in_place(kernel),
+        let mut aliases: Vec<Option<usize>> = match &work {
+            Work::Fused(kernel) => kernel.aliases().to_vec(),
+            Work::Epilogue(kernel, joint, _) => joint.aliases(kernel),
             _ => Vec::new(),
         };
         // What is read in two ways is not overwritten.
@@ -295,7 +294,7 @@ impl Assigner<'_> {
                 self.free.extend(self.slot.get(out));
             }
         }
-        let moves = !matches!(action, Action::Reshape);
+        let moves = !matches!(work, Work::Reshape);
         let bytes =
             eqn.args.iter().chain(&eqn.outs).map(|&var| self.bytes(var) as u64).fold(0, u64::saturating_add);
         self.origins.push(Origin {
@@ -310,7 +309,7 @@ impl Assigner<'_> {
         ends.extend(args[first_arg..].iter().filter_map(Read::end));
         let range = |first: usize, last: usize| first as u32..last as u32;
         Some(Command {
-            action,
+            work,
             args: range(first_arg, args.len()),
             outs: range(first_out, outs.len()),
             ends: range(first_end, ends.len()),

@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use crate::core::op::Op;
 use crate::core::primitive::Primitive;
-use crate::core::{Backend, CompileOptions, CpuRules, Executable, Graph, Listing};
+use crate::core::{Backend, CompileOptions, CpuRules, Executable, Graph, ProgramText};
 use crate::error::Result;
 use schedule::Schedule;
 
@@ -42,8 +42,8 @@ impl Backend for Cpu {
         Ok(Arc::new(Program::new(&scheduled(graph, options))))
     }
 
-    fn list(&self, graph: &Graph, options: CompileOptions) -> Result<Listing> {
-        Ok(Listing::of(&scheduled(graph, options), schedule::Step::name))
+    fn list(&self, graph: &Graph, options: CompileOptions) -> Result<ProgramText> {
+        Ok(ProgramText::of(&scheduled(graph, options), schedule::Step::name))
     }
 }
 

@@ -77,7 +77,7 @@ enum Made {
 
 /// What to run for a step, and which parts of the program's lists are its own.
 pub(crate) struct Command {
-    pub action: Action,
+    pub work: Work,
     pub args: Range<u32>,
     pub outs: Range<u32>,
     pub ends: Range<u32>,
@@ -93,7 +93,7 @@ pub(crate) struct Origin {
     pub bytes: u64,
 }
 
-pub(crate) enum Action {
+pub(crate) enum Work {
     Fused(Arc<Fused>),
     /// A product whose kernel hands its pieces on to a fused one.
     Epilogue(Arc<Fused>, Joint, Box<dyn Kernel>),
@@ -212,26 +212,26 @@ impl Program {
 
     fn step(&self, number: usize, command: &Command, env: &mut Env) -> Result<()> {
         let (args, outs) = (self.args(command), self.outs(command));
-        match &command.action {
-            Action::Fused(kernel) => self.fused(command, env, |args, results| kernel.run(args, results)),
-            Action::Epilogue(fused, joint, product) => self.fused(command, env, |args, results| {
+        match &command.work {
+            Work::Fused(kernel) => self.fused(command, env, |args, results| kernel.run(args, results)),
+            Work::Epilogue(fused, joint, product) => self.fused(command, env, |args, results| {
                 joint.run(fused, &**product, args, results);
             }),
-            Action::Kernel(kernel) => self.kernel(&**kernel, command, env),
-            Action::Reshape => {
+            Work::Kernel(kernel) => self.kernel(&**kernel, command, env),
+            Work::Reshape => {
                 let array = self.take(&mut env.arrays, args[0]);
                 if let Write::Array(at, aval) = outs[0].to {
                     env.arrays[at as usize] = Some(array.with_aval(self.aval(aval).clone()));
                 }
             }
-            Action::BatchTiled(tiled) => {
+            Work::BatchTiled(tiled) => {
                 let args: Args<Array> = args.iter().map(|&arg| self.take(&mut env.arrays, arg)).collect();
                 if let Write::Array(at, aval) = outs[0].to {
                     let made = tiled.run(&args, self.aval(aval).clone());
                     env.arrays[at as usize] = Some(made.map_err(|e| e.at(self.origins[number].location))?);
                 }
             }
-            Action::Eval(primitive) => {
+            Work::Eval(primitive) => {
                 let args: Args<Array> = args.iter().map(|&arg| self.take(&mut env.arrays, arg)).collect();
                 let avals = outs.iter().filter_map(|out| out.to.aval()).map(|aval| self.aval(aval).clone());
                 let made = rules(&**primitive).eval(args, avals.collect());

@@ -1,4 +1,4 @@
-//! Where in a model the running code is, to be told by profiles and by panics.
+//! The name stack: where in a model the running code is, to be told by profiles and by panics.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -6,32 +6,32 @@ use std::sync::Arc;
 use crate::error::running::{self, Running};
 
 thread_local! {
-    static PLACE: RefCell<Option<Arc<str>>> = const { RefCell::new(None) };
+    static PATH: RefCell<Option<Arc<str>>> = const { RefCell::new(None) };
 }
 
 /// The path of the running module, and whether this is the way back.
 pub(crate) fn current() -> Option<Arc<str>> {
-    PLACE.with_borrow(Clone::clone)
+    PATH.with_borrow(Clone::clone)
 }
 
-/// Until dropped, code runs in another place.
+/// Until dropped, code runs under another path.
 pub(crate) struct Within(Option<Arc<str>>);
 
 impl Drop for Within {
     fn drop(&mut self) {
-        PLACE.set(self.0.take());
+        PATH.set(self.0.take());
     }
 }
 
-/// Goes to a place; of none, nothing changes.
-pub(crate) fn enter(place: Option<Arc<str>>) -> Option<Within> {
-    Some(Within(PLACE.replace(Some(place?))))
+/// Goes to a path; of none, nothing changes.
+pub(crate) fn enter(path: Option<Arc<str>>) -> Option<Within> {
+    Some(Within(PATH.replace(Some(path?))))
 }
 
 /// Until dropped, a module's method runs.
 pub(crate) struct WithinModule {
     outer: Option<Arc<dyn Running>>,
-    _place: Option<Within>,
+    _within: Option<Within>,
 }
 
 impl Drop for WithinModule {
@@ -43,8 +43,8 @@ impl Drop for WithinModule {
     }
 }
 
-/// Goes to a module; its path is made now if anything is traced that may be asked for its place, otherwise if it is needed.
+/// Goes to a module; its path is made now if anything is traced that may be asked for it, otherwise if it is needed.
 pub(crate) fn enter_module(module: Arc<dyn Running>) -> WithinModule {
     let path = (!super::is_eager()).then(|| module.path().trim_start_matches('/').into());
-    WithinModule { outer: running::replace(Some(module)), _place: enter(path) }
+    WithinModule { outer: running::replace(Some(module)), _within: enter(path) }
 }

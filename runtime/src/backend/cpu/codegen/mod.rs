@@ -27,4 +27,4 @@ mod tiling;
 
 pub(crate) use plan::{LONGEST_ROW, access};
 pub(crate) use run::{Fused, Source};
-pub(crate) use spec::{Access, IterationSpace, KernelSpec, Op, Owner, supports};
+pub(crate) use spec::{Access, IterationSpace, KernelOp, KernelSpec, Owner, supports};

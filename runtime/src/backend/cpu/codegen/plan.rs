@@ -7,7 +7,7 @@ use crate::array::DType;
 use crate::backend::cpu::codegen::assembler::isa::{self, Isa};
 use crate::backend::cpu::codegen::assembler::{self, ExecMemory, Listing};
 use crate::backend::cpu::codegen::interpreter::fold::{FoldColumns, fold_columns, fold_rows};
-use crate::backend::cpu::codegen::spec::{Access, IterationSpace, KernelSpec, Op, Owner};
+use crate::backend::cpu::codegen::spec::{Access, IterationSpace, KernelOp, KernelSpec, Owner};
 use crate::kernels::blocks::{self, Block};
 use crate::kernels::broadcast::Broadcast;
 use crate::kernels::simd::Level;
@@ -58,7 +58,7 @@ pub(super) struct Plan {
     /// Bytes of all accumulators.
     pub cross_tile_bytes: usize,
     /// Which input's memory each result may be written to.
-    pub in_place: Vec<Option<usize>>,
+    pub aliases: Vec<Option<usize>>,
     /// The rough cost of an element.
     pub work: usize,
     /// The arrays that are computed, one after another: mostly one.
@@ -134,7 +134,7 @@ impl Plan {
     }
 
     /// For arrays of these sizes, all computed by a spec that knows no rows.
-    pub fn bundle(spec: &KernelSpec, sizes: &[usize]) -> Plan {
+    pub fn horizontal(spec: &KernelSpec, sizes: &[usize]) -> Plan {
         let mut plan = Plan::of(spec, usize::MAX);
         plan.size = sizes.iter().sum();
         let mut first_tile = 0;
@@ -142,9 +142,9 @@ impl Plan {
             plan.parts.push(Part { first_tile, size, cols: size });
             first_tile += size.div_ceil(plan.tile);
         }
-        let (inputs, pairs) = (plan.inputs.len(), std::mem::take(&mut plan.in_place));
-        let at = |part: usize| pairs.iter().map(move |pair| pair.map(|input| part * inputs + input));
-        plan.in_place = (0..sizes.len()).flat_map(at).collect();
+        let (inputs, aliases) = (plan.inputs.len(), std::mem::take(&mut plan.aliases));
+        let at = |part: usize| aliases.iter().map(move |alias| alias.map(|input| part * inputs + input));
+        plan.aliases = (0..sizes.len()).flat_map(at).collect();
         plan
     }
 
@@ -166,8 +166,8 @@ impl Plan {
         let plan = Plan::with_tile(spec, cols, self.unrounded_tile, Loops::Jit(isa, prefetch, listing));
         assert_eq!(plan.tile, self.tile, "the same tiles");
         plan.code.as_ref()?;
-        let (parts, in_place) = (self.parts.clone(), self.in_place.clone());
-        Some(Plan { size: self.size, is_large: self.is_large, parts, in_place, ..plan })
+        let (parts, aliases) = (self.parts.clone(), self.aliases.clone());
+        Some(Plan { size: self.size, is_large: self.is_large, parts, aliases, ..plan })
     }
 
     /// A plan with tiles of so many elements, or of as many whole rows as fit.
@@ -188,11 +188,11 @@ impl Plan {
             slots: Vec::new(),
             seen: HashMap::new(),
         };
-        let in_place = pairs(spec);
+        let aliases = assign_aliases(spec);
         let mut cross_tile = Vec::new();
         let mut cross_tile_bytes = 0;
         for at in 0..spec.ops.len() {
-            planner.op(at, &in_place, &mut cross_tile, &mut cross_tile_bytes);
+            planner.op(at, &aliases, &mut cross_tile, &mut cross_tile_bytes);
         }
         for (out, &(value, _)) in spec.outs.iter().enumerate() {
             planner.finish(out, value);
@@ -201,7 +201,7 @@ impl Plan {
         let first_slot = spec.inputs.len() + spec.outs.len();
         let mut code = None;
         if let Loops::Jit(isa, prefetch, listing) = loops {
-            let space = assembler::Space { spec, in_place: &in_place, prologue: &prologue, isa, prefetch };
+            let space = assembler::Space { spec, aliases: &aliases, prologue: &prologue, isa, prefetch };
             (body, code) = assembler::assemble(body, &space, listing);
             let is_read = |place: &Place| body.iter().any(|step| step.reads().contains(place));
             prologue.retain(|(_, _, place)| is_read(place));
@@ -242,8 +242,8 @@ impl Plan {
             bytes,
             cross_tile,
             cross_tile_bytes,
-            work: spec.ops.iter().filter(|op| op.extent() != IterationSpace::Row).map(Op::cost).sum(),
-            in_place,
+            work: spec.ops.iter().filter(|op| op.extent() != IterationSpace::Row).map(KernelOp::cost).sum(),
+            aliases,
             parts: Vec::new(),
             is_large: false,
             has_folds: folds,
@@ -254,13 +254,13 @@ impl Plan {
 }
 
 /// Which input each result may overwrite.
-fn pairs(spec: &KernelSpec) -> Vec<Option<usize>> {
-    let mut free = spec.dying.clone();
+fn assign_aliases(spec: &KernelSpec) -> Vec<Option<usize>> {
+    let mut free = spec.donated.clone();
     let op = |value: usize| &spec.ops[value - spec.inputs.len()];
     if let Some((input, _)) = spec.over {
         free[input] = None;
     }
-    let mut pair = |(out, &(value, owner)): (usize, &(usize, Owner))| {
+    let mut alias = |(out, &(value, owner)): (usize, &(usize, Owner))| {
         if let Some((input, result)) = spec.over
             && result == out
         {
@@ -277,7 +277,7 @@ fn pairs(spec: &KernelSpec) -> Vec<Option<usize>> {
         free[input] = None;
         Some(input)
     };
-    spec.outs.iter().enumerate().map(&mut pair).collect()
+    spec.outs.iter().enumerate().map(&mut alias).collect()
 }
 
 impl Planner<'_> {
@@ -346,7 +346,7 @@ impl Planner<'_> {
     fn op(
         &mut self,
         at: usize,
-        in_place: &[Option<usize>],
+        aliases: &[Option<usize>],
         cross_tile: &mut Vec<CrossTile>,
         cross_tile_bytes: &mut usize,
     ) {
@@ -355,19 +355,19 @@ impl Planner<'_> {
         let op = &spec.ops[at];
         let by_rows = op.extent() == IterationSpace::Row;
         match op {
-            Op::Map { code, args, from, to, .. }
+            KernelOp::Map { code, args, from, to, .. }
                 if let Some((side, block, cols)) = self.mixed(*code, args, *from, by_rows) =>
             {
                 let mut places = [0; 3];
                 // A number for each row is found where rows are handled; one number is the input itself.
                 places[side] = if cols == 0 { args[side] as Place } else { self.place(args[side], true) };
                 places[1 - side] = self.place(args[1 - side], by_rows);
-                let out = self.destination(value, by_rows, in_place);
+                let out = self.destination(value, by_rows, aliases);
                 let kind = if cols == 0 { Side::Number(side) } else { Side::Row(side) };
                 let map = Map { block, parameter: cols, code: *code, from: *from, to: *to, side: kind };
                 self.body.push(Instruction { action: Action::Map(map), args: places, out, by_rows });
             }
-            Op::Map { code, args, from, to, .. } => {
+            KernelOp::Map { code, args, from, to, .. } => {
                 let mut places = [0; 3];
                 for (place, &arg) in places.iter_mut().zip(args) {
                     *place = self.place(arg, by_rows);
@@ -375,14 +375,14 @@ impl Planner<'_> {
                 let Some((block, parameter)) = blocks::entry(*code, *from, *to) else {
                     unreachable!("`supports` was asked")
                 };
-                let out = self.destination(value, by_rows, in_place);
+                let out = self.destination(value, by_rows, aliases);
                 let map = Map { block, parameter, code: *code, from: *from, to: *to, side: Side::None };
                 self.body.push(Instruction { action: Action::Map(map), args: places, out, by_rows });
             }
-            Op::Fold { folding, arg, dtype, extent } => {
+            KernelOp::Fold { folding, arg, dtype, extent } => {
                 let args = [self.place(*arg, false), 0, 0];
                 if by_rows {
-                    let out = self.destination(value, true, in_place);
+                    let out = self.destination(value, true, aliases);
                     let action = Action::Rows(fold_rows(*folding, *dtype), *folding, *dtype);
                     self.body.push(Instruction { action, args, out, by_rows });
                     return;
@@ -431,10 +431,10 @@ impl Planner<'_> {
     }
 
     /// Where a value is written: into the result's memory if it is one and nothing of that is read any more.
-    fn destination(&mut self, value: usize, by_rows: bool, in_place: &[Option<usize>]) -> Place {
+    fn destination(&mut self, value: usize, by_rows: bool, aliases: &[Option<usize>]) -> Place {
         let result = self.spec.outs.iter().position(|&(out, _)| out == value);
         let place = match result {
-            Some(out) if in_place[out].is_none_or(|input| !self.is_read_from(input, value)) => {
+            Some(out) if aliases[out].is_none_or(|input| !self.is_read_from(input, value)) => {
                 (self.inputs() + out) as Place
             }
             _ => self.slot(self.width(value), false, by_rows),

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::instruction::{Action, Instruction, Map, Place, Side};
 use super::plan::{Plan, Prologue};
-use super::spec::{Access, IterationSpace, KernelSpec, Op};
+use super::spec::{Access, IterationSpace, KernelOp, KernelSpec};
 
 /// Names of values or places, with commas between them.
 struct Names<'a, T>(&'a str, &'a [T]);
@@ -44,10 +44,10 @@ impl fmt::Display for KernelSpec {
         for (value, op) in (self.inputs.len()..).zip(&self.ops) {
             let by = extent(op.extent());
             match op {
-                Op::Map { code, args, to, .. } => {
+                KernelOp::Map { code, args, to, .. } => {
                     writeln!(f, "    %{value} = {} {}: {to}{by}", code, Names("%", args))?;
                 }
-                Op::Fold { folding, arg, dtype, .. } => {
+                KernelOp::Fold { folding, arg, dtype, .. } => {
                     writeln!(f, "    %{value} = {folding} %{arg}: {dtype}{by}")?;
                 }
             }

@@ -33,7 +33,7 @@ type Then<'a> = &'a (dyn Fn(usize, &mut [u8]) + Sync);
 #[derive(Clone, Copy)]
 pub(crate) enum Source<'a> {
     Bytes(&'a [u8]),
-    /// In the memory of this result, which [`Fused::in_place`] has paired with it.
+    /// In the memory of this result, which [`Fused::aliases`] has paired with it.
     Result(usize),
 }
 
@@ -76,7 +76,7 @@ thread_local! {
     static SCRATCH: Cell<Option<(u64, Buffer)>> = const { Cell::new(None) };
 }
 
-/// The kernels of all programs: what is computed, and the sizes of the arrays of a bundle.
+/// The kernels of all programs: what is computed, and the sizes of the arrays that are fused horizontally.
 ///
 /// A loop that is unrolled, or a model of many equal layers, is many times the same kernel. One that is shared is compiled
 /// once, and stays in the caches of instructions and data while the program goes from one step to the next.
@@ -94,9 +94,9 @@ impl Fused {
     /// A shared kernel for several arrays, whose inputs and results follow each other, array by array.
     ///
     /// Single numbers are the same for all arrays.
-    pub(crate) fn bundle(spec: KernelSpec, sizes: Box<[usize]>) -> Arc<Fused> {
+    pub(crate) fn horizontal(spec: KernelSpec, sizes: Box<[usize]>) -> Arc<Fused> {
         let make =
-            |(spec, sizes): &(Arc<KernelSpec>, Box<[usize]>)| Fused::of(Plan::bundle(spec, sizes), spec);
+            |(spec, sizes): &(Arc<KernelSpec>, Box<[usize]>)| Fused::of(Plan::horizontal(spec, sizes), spec);
         KERNELS.get((Arc::new(spec), sizes), make)
     }
 
@@ -146,13 +146,13 @@ impl Fused {
     }
 
     /// Whether it computes several arrays.
-    pub(crate) fn is_bundle(&self) -> bool {
+    pub(crate) fn is_horizontal(&self) -> bool {
         self.plan.parts.len() > 1
     }
 
     /// Which input's memory each result may be written to.
-    pub(crate) fn in_place(&self) -> &[Option<usize>] {
-        &self.plan.in_place
+    pub(crate) fn aliases(&self) -> &[Option<usize>] {
+        &self.plan.aliases
     }
 
     /// Computes all results.
@@ -180,7 +180,7 @@ impl Fused {
     ) {
         let plan = self.plan();
         let memory = plan.memory(inputs, outs);
-        let Some(input) = plan.in_place[result] else { unreachable!("the input arrives in this result") };
+        let Some(input) = plan.aliases[result] else { unreachable!("the input arrives in this result") };
         let width = plan.outs[result].width;
         let run = RUNS.fetch_add(1, Ordering::Relaxed);
         product(outs[result], &|before, piece| {
@@ -221,7 +221,7 @@ impl Plan {
                         bytes.as_ptr()
                     }
                     Source::Result(out) => {
-                        assert_eq!(plan.in_place[out], Some(first + i), "a result is paired with one input");
+                        assert_eq!(plan.aliases[out], Some(first + i), "a result is paired with one input");
                         outs[out].cast_const()
                     }
                 });

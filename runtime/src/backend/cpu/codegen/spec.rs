@@ -18,11 +18,11 @@ pub(crate) struct KernelSpec {
     /// Elements of a row; all of them, where nothing happens along rows.
     pub cols: usize,
     pub inputs: Vec<(Access, DType)>,
-    pub ops: Vec<Op>,
+    pub ops: Vec<KernelOp>,
     /// The values that are results, each once, and none of them an input; and whose memory theirs is.
     pub outs: Vec<(usize, Owner)>,
     /// By input: whose memory its is, if that may become the memory of a result of the same owner.
-    pub dying: Vec<Option<Owner>>,
+    pub donated: Vec<Option<Owner>>,
     /// An input that arrives in the memory of a result, whoever owns that.
     pub over: Option<(usize, usize)>,
 }
@@ -65,7 +65,7 @@ pub(crate) enum IterationSpace {
 }
 
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub(crate) enum Op {
+pub(crate) enum KernelOp {
     /// A function of elements; `from` is the dtype of the last argument.
     Map { code: ScalarOp, args: SmallVec<[usize; 3]>, from: DType, to: DType, extent: IterationSpace },
     /// All elements of each row (`Row`), of each column (`Column`), or all there are (`Total`).
@@ -77,12 +77,13 @@ impl KernelSpec {
     /// be computed of pieces at all; and the elements a piece has to be whole rows of, if so.
     pub fn epilogue(&self, input: usize) -> Option<(usize, Option<usize>)> {
         let (access, dtype) = &self.inputs[input];
-        let is_partial = |op: &Op| matches!(op.extent(), IterationSpace::Column | IterationSpace::Total);
+        let is_partial =
+            |op: &KernelOp| matches!(op.extent(), IterationSpace::Column | IterationSpace::Total);
         if !matches!(access, Access::Full) || self.ops.iter().any(is_partial) {
             return None;
         }
         let op = |value: usize| &self.ops[value - self.inputs.len()];
-        let fits = |op: &Op| op.extent() == IterationSpace::Full && op.dtype().size() == dtype.size();
+        let fits = |op: &KernelOp| op.extent() == IterationSpace::Full && op.dtype().size() == dtype.size();
         let result = self.outs.iter().position(|&(value, _)| fits(op(value)))?;
         let by_rows = self.ops.iter().any(|op| op.extent() == IterationSpace::Row);
         Some((result, by_rows.then_some(self.cols)))
@@ -91,23 +92,23 @@ impl KernelSpec {
     /// Whether arrays of other sizes can be computed along, by the same operations with the same single numbers.
     pub fn is_elementwise(&self) -> bool {
         self.inputs.iter().all(|(access, _)| matches!(access, Access::One | Access::Full))
-            && self.ops.iter().all(|op| matches!(op, Op::Map { extent: IterationSpace::Full, .. }))
+            && self.ops.iter().all(|op| matches!(op, KernelOp::Map { extent: IterationSpace::Full, .. }))
             && self.over.is_none()
     }
 
     /// Whether another spec performs the same operations, on arrays of any size.
     pub fn resembles(&self, other: &KernelSpec) -> bool {
-        let same_op = |(a, b): (&Op, &Op)| match (a, b) {
+        let same_op = |(a, b): (&KernelOp, &KernelOp)| match (a, b) {
             (
-                Op::Map { code, args, from, to, extent },
-                Op::Map { code: other, args: arguments, from: source, to: target, extent: space },
+                KernelOp::Map { code, args, from, to, extent },
+                KernelOp::Map { code: other, args: arguments, from: source, to: target, extent: space },
             ) => code == other && args == arguments && from == source && to == target && extent == space,
             _ => false,
         };
         self.inputs.len() == other.inputs.len()
             && self.ops.len() == other.ops.len()
             && self.outs == other.outs
-            && self.dying == other.dying
+            && self.donated == other.donated
             && (self.inputs.iter().zip(&other.inputs)).all(|(a, b)| a.1 == b.1 && a.0.is(&b.0))
             && self.ops.iter().zip(&other.ops).all(same_op)
     }
@@ -123,31 +124,31 @@ impl Access {
     }
 }
 
-impl Op {
+impl KernelOp {
     pub(super) fn dtype(&self) -> DType {
         match self {
-            Op::Map { to, .. } => *to,
-            Op::Fold { dtype, .. } => *dtype,
+            KernelOp::Map { to, .. } => *to,
+            KernelOp::Fold { dtype, .. } => *dtype,
         }
     }
 
     pub(super) fn extent(&self) -> IterationSpace {
         match self {
-            Op::Map { extent, .. } | Op::Fold { extent, .. } => *extent,
+            KernelOp::Map { extent, .. } | KernelOp::Fold { extent, .. } => *extent,
         }
     }
 
     pub(super) fn args(&self) -> &[usize] {
         match self {
-            Op::Map { args, .. } => args,
-            Op::Fold { arg, .. } => std::slice::from_ref(arg),
+            KernelOp::Map { args, .. } => args,
+            KernelOp::Fold { arg, .. } => std::slice::from_ref(arg),
         }
     }
 
     pub(super) fn cost(&self) -> usize {
         match self {
-            Op::Map { code, .. } => code.cost(),
-            Op::Fold { .. } => 1,
+            KernelOp::Map { code, .. } => code.cost(),
+            KernelOp::Fold { .. } => 1,
         }
     }
 }

@@ -16,12 +16,12 @@ fn ramp(size: usize) -> Vec<f32> {
     (0..size).map(|i| (i * 7 % 13) as f32 - 6.0).collect()
 }
 
-fn map(code: ScalarOp, args: &[usize], extent: IterationSpace) -> Op {
-    Op::Map { code, args: args.into(), from: DType::F32, to: DType::F32, extent }
+fn map(code: ScalarOp, args: &[usize], extent: IterationSpace) -> KernelOp {
+    KernelOp::Map { code, args: args.into(), from: DType::F32, to: DType::F32, extent }
 }
 
-fn fold(folding: ReduceOp, arg: usize, extent: IterationSpace) -> Op {
-    Op::Fold { folding, arg, dtype: DType::F32, extent }
+fn fold(folding: ReduceOp, arg: usize, extent: IterationSpace) -> KernelOp {
+    KernelOp::Fold { folding, arg, dtype: DType::F32, extent }
 }
 
 /// `x · row + column`, its sums over rows, over columns and of everything; and each less the largest of its row.
@@ -45,7 +45,7 @@ fn everything(rows: usize, cols: usize) {
             map(ScalarOp::Sub, &[4, 8], IterationSpace::Full),
         ],
         outs: [5, 6, 7, 9].map(|value| (value, Owner::Program)).to_vec(),
-        dying: vec![None; 3],
+        donated: vec![None; 3],
         over: None,
     });
     let (mut row, mut column, mut total, mut out) =
@@ -86,7 +86,7 @@ fn any_other_broadcast_is_read_element_by_element() {
             inputs: vec![(Access::Full, DType::F32), (access(&shape, &other, 2400), DType::F32)],
             ops: vec![map(ScalarOp::Add, &[0, 1], IterationSpace::Full)],
             outs: vec![(2, Owner::Program)],
-            dying: vec![None; 2],
+            donated: vec![None; 2],
             over: None,
         });
         let mut out = vec![0f32; 2400];
@@ -114,10 +114,10 @@ fn a_result_may_take_the_memory_of_an_input_that_the_same_operation_reads() {
             map(ScalarOp::Sub, &[0, 2], IterationSpace::Full),
         ],
         outs: vec![(3, Owner::Caller)],
-        dying: vec![Some(Owner::Caller); 2],
+        donated: vec![Some(Owner::Caller); 2],
         over: None,
     });
-    assert_eq!(kernel.in_place(), [Some(0)]);
+    assert_eq!(kernel.aliases(), [Some(0)]);
     let (mut x, half) = (ramp(1000), [0.5f32]);
     let expected: Vec<f32> = x.iter().map(|x| x - x * 0.5).collect();
     let sources = [Source::Result(0), Source::Bytes(bytes(&half))];
@@ -196,7 +196,7 @@ fn random_spec(dice: &mut Dice, rows: usize, cols: usize) -> KernelSpec {
             numbers.push((value, extent));
         }
     }
-    let mut ops: Vec<Op> = Vec::new();
+    let mut ops: Vec<KernelOp> = Vec::new();
     for _ in 0..2 + dice.roll(40) {
         let value = inputs.len() + ops.len();
         // Recent values more often, so that chains grow.
@@ -216,12 +216,8 @@ fn random_spec(dice: &mut Dice, rows: usize, cols: usize) -> KernelSpec {
                 IterationSpace::Full
             }
         };
-        let map = |code: ScalarOp, args: &[usize], from: DType, to: DType, extent: IterationSpace| Op::Map {
-            code,
-            args: args.into(),
-            from,
-            to,
-            extent,
+        let map = |code: ScalarOp, args: &[usize], from: DType, to: DType, extent: IterationSpace| {
+            KernelOp::Map { code, args: args.into(), from, to, extent }
         };
         let f32s = DType::F32;
         let truth = truths[dice.roll(truths.len())];
@@ -263,7 +259,7 @@ fn random_spec(dice: &mut Dice, rows: usize, cols: usize) -> KernelSpec {
     KernelSpec {
         size: rows * cols,
         cols,
-        dying: (0..inputs.len()).map(|_| (dice.roll(2) == 0).then_some(Owner::Caller)).collect(),
+        donated: (0..inputs.len()).map(|_| (dice.roll(2) == 0).then_some(Owner::Caller)).collect(),
         inputs,
         outs: outs.into_iter().map(|value| (value, Owner::Caller)).collect(),
         ops,
@@ -273,15 +269,15 @@ fn random_spec(dice: &mut Dice, rows: usize, cols: usize) -> KernelSpec {
 
 /// The bytes of all results, where each NaN is the same one: which of two an operation hands on is not said.
 fn results(plan: &Plan, spec: &KernelSpec, inputs: &[Vec<u8>], rows: usize, cols: usize) -> Vec<Vec<u8>> {
-    let pairs = plan.in_place.clone();
-    let mut outs: Vec<Vec<u8>> = (spec.outs.iter().zip(&pairs))
-        .map(|(&(value, _), pair)| {
+    let aliases = plan.aliases.clone();
+    let mut outs: Vec<Vec<u8>> = (spec.outs.iter().zip(&aliases))
+        .map(|(&(value, _), alias)| {
             let op = &spec.ops[value - spec.inputs.len()];
             let count = if op.extent() == IterationSpace::Row { rows } else { rows * cols };
-            pair.map_or_else(|| vec![0; count * op.dtype().size()], |input| inputs[input].clone())
+            alias.map_or_else(|| vec![0; count * op.dtype().size()], |input| inputs[input].clone())
         })
         .collect();
-    let source = |(i, bytes): (usize, &'_ Vec<u8>)| match pairs.iter().position(|&pair| pair == Some(i)) {
+    let source = |(i, bytes): (usize, &'_ Vec<u8>)| match aliases.iter().position(|&alias| alias == Some(i)) {
         Some(out) => Err(out),
         None => Ok(bytes.clone()),
     };
@@ -370,11 +366,11 @@ fn a_copy_outlives_its_array_when_a_result_overwrites_that() {
             map(ScalarOp::Powi(2), &[1], IterationSpace::Full),
         ],
         outs: vec![(2, Owner::Caller), (3, Owner::Caller)],
-        dying: vec![Some(Owner::Caller)],
+        donated: vec![Some(Owner::Caller)],
         over: None,
     };
     let kernel = Fused::new(&spec);
-    assert_eq!(kernel.in_place(), [Some(0), None]);
+    assert_eq!(kernel.aliases(), [Some(0), None]);
     let x = ramp(100);
     let expected = [x.iter().map(|x| -x).collect::<Vec<f32>>(), x.iter().map(|x| x * x).collect()];
     for level in Level::available() {
@@ -388,7 +384,7 @@ fn no_loop_writes_behind_its_rows() {
     for (rows, cols) in (1..50).map(|cols| (3, cols)).chain([(1, 2047)]) {
         let ops = vec![
             map(ScalarOp::Neg, &[0], IterationSpace::Full),
-            Op::Map {
+            KernelOp::Map {
                 code: ScalarOp::Lt,
                 args: [0, 1].as_slice().into(),
                 from: DType::F32,
@@ -403,7 +399,7 @@ fn no_loop_writes_behind_its_rows() {
             inputs: vec![(Access::Full, DType::F32), (Access::Rows, DType::F32)],
             ops,
             outs: [2, 3, 4].map(|value| (value, Owner::Program)).to_vec(),
-            dying: vec![None; 2],
+            donated: vec![None; 2],
             over: None,
         };
         let (kernel, x, by_row) = (Fused::new(&spec), ramp(rows * cols), ramp(rows));
@@ -453,7 +449,7 @@ fn small(size: usize) -> KernelSpec {
             map(ScalarOp::Tanh, &[2], IterationSpace::Full),
         ],
         outs: vec![(3, Owner::Program)],
-        dying: vec![None; 2],
+        donated: vec![None; 2],
         over: None,
     }
 }
@@ -463,12 +459,12 @@ fn equal_specs_share_a_kernel_as_long_as_somebody_holds_it() {
     let first = Fused::shared(small(1234));
     assert!(Arc::ptr_eq(&first, &Fused::shared(small(1234))));
     assert!(!Arc::ptr_eq(&first, &Fused::shared(small(1235))));
-    let in_place = KernelSpec { dying: vec![Some(Owner::Program), None], ..small(1234) };
-    assert!(!Arc::ptr_eq(&first, &Fused::shared(in_place)));
-    let bundle = |sizes: &[usize]| Fused::bundle(small(1234), sizes.into());
-    let second = bundle(&[1234, 7]);
-    assert!(Arc::ptr_eq(&second, &bundle(&[1234, 7])));
-    assert!(!Arc::ptr_eq(&second, &bundle(&[1234, 8])) && !Arc::ptr_eq(&first, &second));
+    let aliases = KernelSpec { donated: vec![Some(Owner::Program), None], ..small(1234) };
+    assert!(!Arc::ptr_eq(&first, &Fused::shared(aliases)));
+    let horizontal = |sizes: &[usize]| Fused::horizontal(small(1234), sizes.into());
+    let second = horizontal(&[1234, 7]);
+    assert!(Arc::ptr_eq(&second, &horizontal(&[1234, 7])));
+    assert!(!Arc::ptr_eq(&second, &horizontal(&[1234, 8])) && !Arc::ptr_eq(&first, &second));
     let gone = Arc::downgrade(&first);
     drop(first);
     assert!(gone.upgrade().is_none(), "its memory is given back");

@@ -121,8 +121,8 @@ impl Joint {
     }
 
     /// Which argument's memory each result may be written to.
-    pub fn in_place(self, fused: &Fused) -> Vec<Option<usize>> {
-        fused.in_place().iter().map(|pair| pair.and_then(|input| self.arg_of(input))).collect()
+    pub fn aliases(self, fused: &Fused) -> Vec<Option<usize>> {
+        fused.aliases().iter().map(|alias| alias.and_then(|input| self.arg_of(input))).collect()
     }
 }
 

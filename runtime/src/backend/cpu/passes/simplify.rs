@@ -7,7 +7,7 @@ use rustc_hash::FxHashMap;
 use crate::array::{Array, Aval};
 use crate::core::add_any::AddAny;
 use crate::core::primitive::{Args, Outs, Primitive};
-use crate::core::rewrite::{Operand, Rewrite, View, known};
+use crate::core::rewrite::{Operand, Rewrite, View, matches};
 use crate::core::{Eqn, Graph, Var};
 use crate::ops::elementwise::Elementwise;
 use crate::scalar::op::ScalarOp;
@@ -43,7 +43,7 @@ impl Graph {
                     needed: &needed,
                 };
                 let Some(rewrite) =
-                    eqn.primitive.cpu().and_then(|rules| rules.simplify(&known(&eqn.args, &view)))
+                    eqn.primitive.cpu().and_then(|rules| rules.simplify(&matches(&eqn.args, &view)))
                 else {
                     break;
                 };
@@ -101,7 +101,7 @@ impl Graph {
         let made_by = makers.flat_map(|(at, eqn)| eqn.outs.iter().map(move |&out| (out, at))).collect();
         let view = View { avals: &self.avals, consts, eqns: &self.eqns, made_by: &made_by, needed: &[] };
         for eqn in &self.eqns {
-            let args = known(&eqn.args, &view);
+            let args = matches(&eqn.args, &view);
             for (i, arg) in eqn.args.iter().enumerate() {
                 needed[arg.index()] +=
                     usize::from(!eqn.primitive.cpu().is_some_and(|rules| rules.reads_beneath(&args, i)));

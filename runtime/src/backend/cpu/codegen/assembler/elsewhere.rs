@@ -37,7 +37,7 @@ pub mod isa {
 
 pub struct Space<'a> {
     pub spec: &'a KernelSpec,
-    pub in_place: &'a [Option<usize>],
+    pub aliases: &'a [Option<usize>],
     pub prologue: &'a [(Prologue, usize, Place)],
     pub isa: &'static dyn isa::Isa,
     pub prefetch: Option<i32>,

@@ -30,7 +30,7 @@ const ACCUMULATORS: usize = 4;
 pub struct Space<'a> {
     pub spec: &'a KernelSpec,
     /// Which input's memory each result may be written to.
-    pub in_place: &'a [Option<usize>],
+    pub aliases: &'a [Option<usize>],
     pub prologue: &'a [(Prologue, usize, Place)],
     pub isa: &'static dyn Isa,
     /// How many bytes before they are needed inputs are prefetched, if they are too large for the L2 cache.
@@ -50,7 +50,7 @@ impl Space<'_> {
     /// The input whose memory a result takes.
     fn overwritten(&self, place: Place) -> Option<Place> {
         let out = (place as usize).checked_sub(self.inputs())?;
-        self.in_place.get(out).copied().flatten().map(|input| input as Place)
+        self.aliases.get(out).copied().flatten().map(|input| input as Place)
     }
 
     /// The input with a number for all elements, or for each column, that is broadcast to a slot.

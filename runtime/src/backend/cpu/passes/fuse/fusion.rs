@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 use super::group::Group;
 use super::role::{Role, role};
 use crate::array::{Array, Aval, DType};
-use crate::backend::cpu::codegen::{Access, Fused, IterationSpace, KernelSpec, Op, Owner, access};
+use crate::backend::cpu::codegen::{Access, Fused, IterationSpace, KernelOp, KernelSpec, Owner, access};
 use crate::backend::cpu::schedule::{Schedule, Step};
 use crate::core::primitive::{Args, Outs};
 use crate::core::{Eqn, Graph, Var};
@@ -41,7 +41,7 @@ impl Fusion {
     /// The same for an input that arrives tile by tile in the memory of a result, if that is possible: that result, and the
     /// elements a tile has to be whole rows of, if it has to.
     pub(crate) fn after(&self, input: usize) -> Option<(Fusion, usize, Option<usize>)> {
-        if self.kernel.is_bundle() {
+        if self.kernel.is_horizontal() {
             return None;
         }
         let (result, row) = self.spec().epilogue(input)?;
@@ -54,7 +54,7 @@ impl Fusion {
         let sizes = fusions.iter().map(|fusion| fusion.spec().size).collect();
         let mut graph = Graph::empty();
         fusions.iter().for_each(|fusion| graph.append(&fusion.graph));
-        let kernel = Fused::bundle(fusions[0].spec().clone(), sizes);
+        let kernel = Fused::horizontal(fusions[0].spec().clone(), sizes);
         Fusion { graph, kernel }
     }
 }
@@ -88,7 +88,7 @@ struct Draft<'a> {
     /// What is read from outside: the variable, how, and of which dtype.
     inputs: Vec<(Var, Access, DType)>,
     /// Operations, whose arguments are inputs, or operations counted from `FIRST`.
-    ops: Vec<Op>,
+    ops: Vec<KernelOp>,
     values: FxHashMap<Var, usize>,
 }
 
@@ -150,11 +150,11 @@ impl<'a> Builder<'a> {
         let ops = ops
             .into_iter()
             .map(|op| match op {
-                Op::Map { code, args, from, to, extent } => {
-                    Op::Map { code, args: args.into_iter().map(number).collect(), from, to, extent }
+                KernelOp::Map { code, args, from, to, extent } => {
+                    KernelOp::Map { code, args: args.into_iter().map(number).collect(), from, to, extent }
                 }
-                Op::Fold { folding, arg, dtype, extent } => {
-                    Op::Fold { folding, arg: number(arg), dtype, extent }
+                KernelOp::Fold { folding, arg, dtype, extent } => {
+                    KernelOp::Fold { folding, arg: number(arg), dtype, extent }
                 }
             })
             .collect();
@@ -163,7 +163,7 @@ impl<'a> Builder<'a> {
         let spec = KernelSpec {
             size: group.size,
             cols,
-            dying: inputs
+            donated: inputs
                 .iter()
                 .map(|(var, access, _)| {
                     let may_end = matches!(access, Access::Full) && dies(*var) && once(*var);
@@ -203,7 +203,7 @@ impl<'a> Builder<'a> {
                     Some(&value) => value,
                     None => draft.input(eqn.args[0], Access::Full),
                 };
-                draft.ops.push(Op::Fold { folding, arg, dtype, extent });
+                draft.ops.push(KernelOp::Fold { folding, arg, dtype, extent });
                 FIRST + draft.ops.len() - 1
             }
         };
@@ -290,7 +290,7 @@ impl Draft<'_> {
         to: DType,
         extent: IterationSpace,
     ) -> usize {
-        self.ops.push(Op::Map { code, args, from, to, extent });
+        self.ops.push(KernelOp::Map { code, args, from, to, extent });
         FIRST + self.ops.len() - 1
     }
 

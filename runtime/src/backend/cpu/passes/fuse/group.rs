@@ -51,7 +51,7 @@ struct Search<'a> {
 }
 
 /// What an equation would be in a group.
-struct Place {
+struct Membership {
     extent: IterationSpace,
     cols: Option<usize>,
 }
@@ -76,7 +76,7 @@ impl Groups {
         let (above, below) = (RefCell::default(), RefCell::default());
         let mut search = Search { graph, uses, found, above, below };
         for at in 0..graph.eqns.len() {
-            search.place(at);
+            search.assign(at);
         }
         search.found.drop_loose_reshapes(graph);
         search.found
@@ -123,38 +123,39 @@ impl Groups {
 }
 
 impl Search<'_> {
-    fn place(&mut self, at: usize) {
+    fn assign(&mut self, at: usize) {
         let graph = self.graph;
         let eqn = &graph.eqns[at];
-        let mut home = None;
+        let mut joined = None;
         for &arg in &eqn.args {
             let Some(other) = self.maker(arg) else { continue };
-            if home == Some(other) {
+            if joined == Some(other) {
                 continue;
             }
-            let Some(place) = self.fits(at, other) else { continue };
-            match home {
+            let Some(membership) = self.fits(at, other) else { continue };
+            match joined {
                 None if self.has_no_way_around(other, None, &eqn.args) => {
-                    self.join(at, other, &place);
-                    home = Some(other);
+                    self.join(at, other, &membership);
+                    joined = Some(other);
                 }
-                Some(home_group) if self.may_merge(home_group, other) => {
-                    home = Some(self.merge(home_group, other));
+                Some(own) if self.may_merge(own, other) => {
+                    joined = Some(self.merge(own, other));
                 }
                 _ => {}
             }
         }
-        let home = home.unwrap_or_else(|| {
+        let joined = joined.unwrap_or_else(|| {
             let group = self.alone(at);
             self.found.group_of.push(self.found.all.len());
             self.found.all.push(group);
             self.found.all.len() - 1
         });
         let makers = eqn.args.iter().filter_map(|&arg| self.maker(arg));
-        let below = makers.filter(|&group| group != home).map(|group| self.found.all[group].level + 1).max();
-        let own = &mut self.found.all[home].level;
+        let below =
+            makers.filter(|&group| group != joined).map(|group| self.found.all[group].level + 1).max();
+        let own = &mut self.found.all[joined].level;
         *own = (*own).max(below.unwrap_or(0));
-        self.raise_readers(home);
+        self.raise_readers(joined);
     }
 
     /// Restores the order of levels behind a group.
@@ -213,7 +214,7 @@ impl Search<'_> {
     }
 
     /// What the equation would be in the group, leaving aside what lies between.
-    fn fits(&self, at: usize, group: usize) -> Option<Place> {
+    fn fits(&self, at: usize, group: usize) -> Option<Membership> {
         let (eqn, group) = (&self.graph.eqns[at], &self.found.all[group]);
         if group.size == 0 || group.members.len() >= LARGEST {
             return None;
@@ -223,7 +224,7 @@ impl Search<'_> {
         match self.found.roles[at]? {
             Role::Reshape => match extent_of(eqn.args[0])? {
                 extent @ (IterationSpace::Full | IterationSpace::Row) => {
-                    Some(Place { extent, cols: group.cols })
+                    Some(Membership { extent, cols: group.cols })
                 }
                 IterationSpace::Column | IterationSpace::Total => None,
             },
@@ -231,7 +232,7 @@ impl Search<'_> {
                 let out = eqn.outs[0];
                 if size(out) == group.size && eqn.args.iter().all(|&arg| self.is_seen_by_all(eqn, arg, group))
                 {
-                    return Some(Place { extent: IterationSpace::Full, cols: group.cols });
+                    return Some(Membership { extent: IterationSpace::Full, cols: group.cols });
                 }
                 let rows = group.size / group.cols?;
                 let by_row = |&arg: &Var| match extent_of(arg) {
@@ -239,27 +240,27 @@ impl Search<'_> {
                     None => matches!(self.access(eqn, arg, usize::MAX), Access::One | Access::Full),
                 };
                 (size(out) == rows && eqn.args.iter().all(by_row))
-                    .then_some(Place { extent: IterationSpace::Row, cols: group.cols })
+                    .then_some(Membership { extent: IterationSpace::Row, cols: group.cols })
             }
             Role::Rows(_, cols) => {
                 let fits = extent_of(eqn.args[0])? == IterationSpace::Full
                     && cols <= LONGEST_ROW
                     && group.cols.is_none_or(|own| own == cols);
-                fits.then_some(Place { extent: IterationSpace::Row, cols: Some(cols) })
+                fits.then_some(Membership { extent: IterationSpace::Row, cols: Some(cols) })
             }
             Role::Columns(_, cols) => {
                 let fits = extent_of(eqn.args[0])? == IterationSpace::Full
                     && group.cols.is_none_or(|own| own == cols);
-                fits.then_some(Place { extent: IterationSpace::Column, cols: Some(cols) })
+                fits.then_some(Membership { extent: IterationSpace::Column, cols: Some(cols) })
             }
             Role::Total(_) => match (extent_of(eqn.args[0])?, group.cols) {
                 (IterationSpace::Full, None) if group.size <= LONGEST_ROW => {
-                    Some(Place { extent: IterationSpace::Row, cols: Some(group.size) })
+                    Some(Membership { extent: IterationSpace::Row, cols: Some(group.size) })
                 }
                 (IterationSpace::Full, Some(cols)) if cols == group.size => {
-                    Some(Place { extent: IterationSpace::Row, cols: group.cols })
+                    Some(Membership { extent: IterationSpace::Row, cols: group.cols })
                 }
-                (IterationSpace::Full, cols) => Some(Place { extent: IterationSpace::Total, cols }),
+                (IterationSpace::Full, cols) => Some(Membership { extent: IterationSpace::Total, cols }),
                 _ => None,
             },
         }
@@ -283,14 +284,14 @@ impl Search<'_> {
         access(&self.graph.aval(eqn.outs[0]).shape, &self.graph.aval(arg).shape, cols)
     }
 
-    fn join(&mut self, at: usize, group: usize, place: &Place) {
+    fn join(&mut self, at: usize, group: usize, membership: &Membership) {
         self.found.group_of.push(group);
         let readers = self.count_readers(at);
         let group = &mut self.found.all[group];
         group.members.push(at);
         group.readers += readers;
-        group.cols = place.cols;
-        group.values.insert(self.graph.eqns[at].outs[0], place.extent);
+        group.cols = membership.cols;
+        group.values.insert(self.graph.eqns[at].outs[0], membership.extent);
     }
 
     fn may_merge(&self, a: usize, b: usize) -> bool {

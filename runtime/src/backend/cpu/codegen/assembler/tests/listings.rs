@@ -10,20 +10,25 @@ use crate::array::DType;
 use crate::array::DType::{Bool, F32};
 use crate::backend::cpu::codegen::assembler::Listing;
 use crate::backend::cpu::codegen::plan::Plan;
-use crate::backend::cpu::codegen::{Access, IterationSpace, KernelSpec, Op, Owner};
+use crate::backend::cpu::codegen::{Access, IterationSpace, KernelOp, KernelSpec, Owner};
 use crate::kernels::simd::Level;
 use crate::scalar::op::ScalarOp;
 use crate::scalar::reduce::ReduceOp;
 
-fn map(code: ScalarOp, args: &[usize], extent: IterationSpace) -> Op {
-    Op::Map { code, args: args.into(), from: F32, to: F32, extent }
+fn map(code: ScalarOp, args: &[usize], extent: IterationSpace) -> KernelOp {
+    KernelOp::Map { code, args: args.into(), from: F32, to: F32, extent }
 }
 
-fn spec([rows, cols]: [usize; 2], inputs: Vec<(Access, DType)>, ops: Vec<Op>, outs: &[usize]) -> KernelSpec {
+fn spec(
+    [rows, cols]: [usize; 2],
+    inputs: Vec<(Access, DType)>,
+    ops: Vec<KernelOp>,
+    outs: &[usize],
+) -> KernelSpec {
     KernelSpec {
         size: rows * cols,
         cols,
-        dying: vec![None; inputs.len()],
+        donated: vec![None; inputs.len()],
         inputs,
         ops,
         outs: outs.iter().map(|&value| (value, Owner::Program)).collect(),
@@ -39,7 +44,7 @@ fn chain_with_a_mask() -> KernelSpec {
         map(ScalarOp::Max, &[4, 1], IterationSpace::Full),
         map(ScalarOp::Sub, &[0, 0], IterationSpace::Full),
         map(ScalarOp::Select, &[2, 5, 6], IterationSpace::Full),
-        Op::Map {
+        KernelOp::Map {
             code: ScalarOp::Lt,
             args: [4, 1].as_slice().into(),
             from: F32,
@@ -52,7 +57,7 @@ fn chain_with_a_mask() -> KernelSpec {
 
 /// Each row less its largest number, and the sum of that.
 fn row_reduction() -> KernelSpec {
-    let fold = |folding, arg| Op::Fold { folding, arg, dtype: F32, extent: IterationSpace::Row };
+    let fold = |folding, arg| KernelOp::Fold { folding, arg, dtype: F32, extent: IterationSpace::Row };
     let ops = vec![
         fold(ReduceOp::Max, 0),
         map(ScalarOp::Sub, &[0, 1], IterationSpace::Full),

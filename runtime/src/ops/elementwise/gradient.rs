@@ -13,7 +13,7 @@ use crate::scalar::op::ScalarOp as F;
 /// What the derivative is written in: of the arguments and the result, whichever makes the shorter formula.
 pub(super) fn residuals(op: F, needs_grad: &[bool]) -> ResidualMask {
     match op {
-        F::Add | F::Sub | F::Neg | F::Sign | F::Powi(0 | 1) => ResidualMask::NONE,
+        F::Copy | F::Cast | F::Add | F::Sub | F::Neg | F::Sign | F::Powi(0 | 1) => ResidualMask::NONE,
         _ if op.rounds() || !op.is_of_floats() => ResidualMask::NONE,
         F::Relu
         | F::Exp
@@ -67,7 +67,7 @@ pub(super) fn of_one(op: F, residuals: &Residuals, ct: Tensor) -> Result<Option<
             let below = -&ct;
             x().try_ge(x().like(0.0))?.try_select(ct, below)?
         }
-        F::Powi(1) => ct,
+        F::Copy | F::Cast | F::Powi(1) => ct,
         F::Powi(2) => ct * (x() * 2.0),
         F::Powi(n) => {
             let power = match n.checked_sub(1) {

@@ -121,3 +121,30 @@ impl std::fmt::Debug for Elementwise {
 pub(crate) fn apply(op: ScalarOp, args: impl IntoIterator<Item = Tensor>) -> Result<Tensor> {
     bind1(&Elementwise(op), args)
 }
+
+impl ScalarOp {
+    /// Computes the function of every element of tensors that broadcast against each other.
+    ///
+    /// Arguments have one dtype that the function [takes](ScalarOp::takes), but for the condition of a selection: the methods of
+    /// [`Tensor`] promote theirs, this does not.
+    ///
+    /// ```
+    /// use flaxen::prelude::*;
+    /// use flaxen::scalar::op::ScalarOp;
+    /// let (x, y) = (Tensor::from([1.0f32, 5.0]), Tensor::from(3.0f32));
+    /// assert_eq!(ScalarOp::Max.apply([x, y])?.to_vec::<f32>()?, [3.0, 5.0]);
+    /// # Ok::<(), flaxen::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If there are more or fewer arguments than it [has](ScalarOp::arity), the shapes do not broadcast, or the dtypes do not fit.
+    #[track_caller]
+    pub fn apply(self, args: impl IntoIterator<Item = Tensor>) -> Result<Tensor> {
+        let args: Args = args.into_iter().collect();
+        if args.len() != self.arity() {
+            let message = format!("{} arguments, where there are {}", args.len(), self.arity());
+            return Err(Error::argument(self.name(), message));
+        }
+        apply(self, args)
+    }
+}

@@ -37,6 +37,16 @@ pub(crate) enum Kind {
 }
 
 impl DType {
+    /// The least and the greatest of integers of less than 64 bits.
+    pub(crate) fn narrow_range(self) -> Option<[i64; 2]> {
+        match self {
+            DType::U8 => Some([0, u8::MAX.into()]),
+            DType::U32 => Some([0, u32::MAX.into()]),
+            DType::I32 => Some([i32::MIN.into(), i32::MAX.into()]),
+            _ => None,
+        }
+    }
+
     /// Every dtype, in order of promotion.
     pub const ALL: [DType; 9] = [
         DType::Bool,
@@ -304,6 +314,19 @@ macro_rules! dispatch_ring {
     };
 }
 
+/// As `dispatch`, for the floats and `i64`, which other integers are widened to where they are rare.
+macro_rules! dispatch_wide {
+    ($dtype:expr, $t:ident => $body:expr) => {
+        match $dtype {
+            $crate::DType::I64 => {
+                type $t = i64;
+                $body
+            }
+            float => $crate::array::dtype::dispatch_float!(float, $t => $body),
+        }
+    };
+}
+
 /// As `dispatch`, for code that only moves elements: all dtypes of one width share it.
 macro_rules! dispatch_width {
     ($dtype:expr, $t:ident => $body:expr) => {
@@ -331,6 +354,7 @@ macro_rules! dispatch_width {
 pub(crate) use dispatch;
 pub(crate) use dispatch_float;
 pub(crate) use dispatch_ring;
+pub(crate) use dispatch_wide;
 pub(crate) use dispatch_width;
 
 #[cfg(test)]

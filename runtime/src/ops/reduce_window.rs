@@ -9,7 +9,7 @@ use std::sync::Arc;
 use smallvec::smallvec;
 
 use super::padding::{Padding, Sizes, ones_unless_given};
-use crate::array::dtype::dispatch;
+use crate::array::dtype::dispatch_wide;
 use crate::array::memory;
 use crate::array::{Array, Aval, DType};
 use crate::core::Tensor;
@@ -19,10 +19,12 @@ use crate::core::primitive::{Args, Cotangents, Grads, Outs, Primitive, ResidualM
 use crate::core::trace::{Axis, bind1};
 use crate::error::unwrap;
 use crate::error::{Error, Result};
+use crate::kernels::arrays;
 pub use crate::kernels::window::Reduction as WindowReduction;
 use crate::kernels::window::{self, Selection, WindowGeometry};
 use crate::ops::{addressable, batch_all, cotangent, only, window_product};
 use crate::scalar::number::Number;
+use crate::scalar::op::ScalarOp;
 
 /// How windows go over a tensor; an entry per axis in each list, and an empty one stands for all 1.
 ///
@@ -239,15 +241,30 @@ impl Primitive for Windowed {
 impl CpuRules for Windowed {
     fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
         let out = only(outs);
-        Ok(smallvec![dispatch!(out.dtype, T => Array::build(out, |out: &mut [T]| {
+        // Integers wrap around alike in more bits, and are rare here.
+        if let Some(range) = out.dtype.narrow_range() {
+            let wide = args.iter().map(|x| arrays::convert(x, DType::I64, false)).collect();
+            let wide_out = out.with_dtype(DType::I64);
+            let mut result = only(self.eval(wide, smallvec![wide_out.clone()])?);
+            if let Kind::Reduce(WindowReduction::Max | WindowReduction::Min) = self.kind {
+                // What a window in padding alone gives.
+                let [least, greatest] = range.map(|x| Array::scalar(x, false));
+                result = arrays::elementwise(ScalarOp::Clamp, [least, result, greatest], wide_out);
+            }
+            return Ok(smallvec![arrays::elementwise(ScalarOp::Cast, [result], out)]);
+        }
+        Ok(smallvec![dispatch_wide!(out.dtype, T => Array::build(out, |out: &mut [T]| {
             self.run(&args.iter().map(Array::data).collect::<Args<&[T]>>(), out);
         }))])
     }
 
     fn specialize(&self, _args: &[&Aval], out: &Aval) -> Option<Box<dyn Kernel>> {
+        if out.dtype.narrow_range().is_some() {
+            return None;
+        }
         let (this, dtype) = (self.clone(), out.dtype);
         Some(Box::new(move |args: &[&[u8]], out: &mut [u8]| {
-            dispatch!(dtype, T => {
+            dispatch_wide!(dtype, T => {
                 let data: Args<&[T]> = args.iter().map(|bytes| bytemuck::cast_slice(bytes)).collect();
                 this.run(&data, bytemuck::cast_slice_mut(out));
             });

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use smallvec::smallvec;
 
-use crate::array::dtype::dispatch_ring;
+use crate::array::dtype::dispatch_wide;
 use crate::array::{Array, Aval, DType, Shape};
 use crate::core::Tensor;
 use crate::core::cpu;
@@ -17,10 +17,12 @@ use crate::core::op::{ConvOperand, Op};
 use crate::core::primitive::{Args, Cotangents, Grads, Outs, Primitive, ResidualMask, Residuals};
 use crate::core::trace::{Axis, bind1};
 use crate::error::{Error, Result};
+use crate::kernels::arrays;
 use crate::kernels::conv::{self, Geometry};
 use crate::ops::shape::{moved, permuted};
 use crate::ops::{addressable, cotangent, only, prepend, unpack, zeros_of};
 use crate::scalar::number::Number;
+use crate::scalar::op::ScalarOp;
 
 use ConvOperand::{Input, Kernel, Output};
 
@@ -144,7 +146,7 @@ impl cpu::Kernel for Kernels {
         out: &mut [u8],
         epilogue: &(dyn Fn(usize, &mut [u8]) + Sync),
     ) {
-        dispatch_ring!(self.1, T => {
+        dispatch_wide!(self.1, T => {
             let [a, b] = [args[0], args[1]].map(bytemuck::cast_slice);
             let epilogue = |first: usize, piece: &mut [T]| epilogue(first * size_of::<T>(), bytemuck::cast_slice_mut(piece));
             self.0.run::<T>(a, b, bytemuck::cast_slice_mut(out), &epilogue);
@@ -253,16 +255,21 @@ impl Primitive for Convolution {
 impl CpuRules for Convolution {
     fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
         let ([a, b], out) = (unpack(args), only(outs));
-        Ok(smallvec![match out.dtype {
-            DType::Bool => unreachable!("`infer` refuses booleans"),
-            dtype => dispatch_ring!(dtype, T => Array::build(out, |out: &mut [T]| {
-                self.run(a.data(), b.data(), out, &|_, _| ());
-            })),
-        }])
+        // Integers wrap around alike in more bits, and are rare here.
+        if out.dtype.narrow_range().is_some() {
+            let wide = [a, b].map(|x| arrays::convert(&x, DType::I64, false));
+            let sums = self
+                .eval(smallvec![wide[0].clone(), wide[1].clone()], smallvec![out.with_dtype(DType::I64)])?;
+            return Ok(smallvec![arrays::elementwise(ScalarOp::Cast, [only(sums)], out)]);
+        }
+        Ok(smallvec![dispatch_wide!(out.dtype, T => Array::build(out, |out: &mut [T]| {
+            self.run(a.data(), b.data(), out, &|_, _| ());
+        }))])
     }
 
     fn specialize(&self, _args: &[&Aval], out: &Aval) -> Option<Box<dyn cpu::Kernel>> {
-        (out.dtype != DType::Bool).then(|| Box::new(Kernels(self.clone(), out.dtype)) as Box<dyn cpu::Kernel>)
+        let is_wide = out.dtype.is_float() || out.dtype == DType::I64;
+        is_wide.then(|| Box::new(Kernels(self.clone(), out.dtype)) as Box<dyn cpu::Kernel>)
     }
 
     fn with_batch_size(&self, count: usize) -> Option<Arc<dyn Primitive>> {

@@ -325,6 +325,26 @@ fn a_fused_program_prints_its_kernels() {
 }
 
 #[test]
+fn a_step_is_explained_from_its_equations_down_to_machine_code() {
+    let f = jit(|(x, w): (Tensor, Tensor)| Ok((x.dot(&w).cumsum(0) * 2.0 + 1.0).relu()));
+    let args = (Tensor::ones([40, 30]), Tensor::ones([30, 50]));
+    let steps = f.program(&args).unwrap().steps().to_vec();
+    let fusion = steps.iter().position(|&name| name == "fusion").unwrap();
+    let text = f.explain_step(&args, fusion).unwrap();
+    // The graph of the step, what the kernel computes, and the program of a tile; more where loops are compiled.
+    let levels = ["fusion {", "= relu", "kernel of 2000 elements", "tiles of "];
+    let positions: Vec<usize> = levels.iter().map(|level| text.find(level).unwrap()).collect();
+    assert!(positions.is_sorted(), "{text}");
+    assert_eq!(text.contains("vector IR:"), text.contains("= loop "), "{text}");
+    let others = (0..steps.len()).filter(|&step| step != fusion);
+    others.for_each(|step| assert!(!f.explain_step(&args, step).unwrap().contains("kernel of 2000")));
+    let costliest = f.explain(&args).unwrap();
+    assert!((0..steps.len()).any(|step| f.explain_step(&args, step).unwrap() == costliest), "{costliest}");
+    let error = f.explain_step(&args, steps.len()).unwrap_err().to_string();
+    assert!(error.contains(&format!("a program of {}", steps.len())), "{error}");
+}
+
+#[test]
 fn a_profile_tells_the_module_of_each_step_also_of_its_gradient() {
     let model = Dense::new(8);
     let x = random::normal(&key(0), [4, 8]);

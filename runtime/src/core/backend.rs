@@ -42,6 +42,27 @@ pub trait Backend: Send + Sync {
     fn list(&self, graph: &Graph, _options: CompileOptions) -> Result<ProgramText> {
         Ok(ProgramText::of(graph, |primitive| primitive.name()))
     }
+
+    /// One step of what [`compile`](Backend::compile) makes of a graph, as text on all levels that there are: from its equations
+    /// down to machine code.
+    ///
+    /// # Errors
+    /// As [`compile`](Backend::compile); if there is no such step.
+    fn explain(&self, graph: &Graph, _options: CompileOptions, step: usize) -> Result<String> {
+        explain(graph, step, |primitive| format!("{primitive:?}\n"))
+    }
+}
+
+/// The text of a step of a graph.
+///
+/// # Errors
+/// If there is no such step.
+pub(crate) fn explain<P>(graph: &Graph<P>, step: usize, text: impl Fn(&P) -> String) -> Result<String> {
+    let eqns = graph.eqns();
+    match eqns.get(step) {
+        Some(eqn) => Ok(text(eqn.primitive())),
+        None => Err(Error::argument("explain", format!("step {step} of a program of {}", eqns.len()))),
+    }
 }
 
 /// How a graph is compiled.

@@ -99,6 +99,15 @@ impl Call {
         backend.list(&*self.lowered()?, options)
     }
 
+    /// All levels of a step, to be read.
+    ///
+    /// # Errors
+    /// As [`executable`](Call::executable); if there is no such step.
+    pub(crate) fn explain(&self, step: usize) -> Result<String> {
+        let Target { backend, options } = self.0.target;
+        backend.explain(&*self.lowered()?, options, step)
+    }
+
     /// What runs the graph; compiled when it is first asked for, as most calls become part of another graph.
     ///
     /// # Errors

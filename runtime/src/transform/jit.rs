@@ -256,6 +256,35 @@ where
         self.entry(args, trace::current().as_ref())?.call.list()
     }
 
+    /// The step that takes longest, on all levels: its equations, what the kernel computes, the program of a tile, the vector IR, and
+    /// machine code in bytes with the operation that each instruction is for. To learn from, and to look for what is slow.
+    ///
+    /// ```
+    /// use flaxen::prelude::*;
+    ///
+    /// let f = jit(|x: Tensor| Ok((x * 2.0 + 1.0).relu()));
+    /// let text = f.explain(&Tensor::ones([1000]))?;
+    /// assert!(text.starts_with("fusion") && text.contains("relu"));
+    /// println!("{text}");
+    /// # Ok::<(), flaxen::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`profile`](Jit::profile), with which the step is found.
+    pub fn explain(&self, args: &I) -> Result<String> {
+        let profile = self.profile(args)?;
+        let costliest = profile.steps.iter().enumerate().max_by_key(|(_, step)| step.time);
+        self.explain_step(args, costliest.map_or(0, |(step, _)| step))
+    }
+
+    /// As [`explain`](Jit::explain), of the step with this number in [`program`](Jit::program), counted from 0.
+    ///
+    /// # Errors
+    /// As [`call`](Jit::call); if there is no such step.
+    pub fn explain_step(&self, args: &I, step: usize) -> Result<String> {
+        self.entry(args, trace::current().as_ref())?.call.explain(step)
+    }
+
     /// How many programs were traced and are kept.
     pub fn traces(&self) -> usize {
         self.cache.read().unwrap_or_else(PoisonError::into_inner).len()

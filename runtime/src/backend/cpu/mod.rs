@@ -16,6 +16,7 @@ pub(crate) use program::Program;
 
 use std::sync::Arc;
 
+use crate::core::backend::explain;
 use crate::core::op::Op;
 use crate::core::primitive::Primitive;
 use crate::core::{Backend, CompileOptions, CpuRules, Executable, Graph, ProgramText};
@@ -44,6 +45,10 @@ impl Backend for Cpu {
 
     fn list(&self, graph: &Graph, options: CompileOptions) -> Result<ProgramText> {
         Ok(ProgramText::of(&scheduled(graph, options), schedule::Step::name))
+    }
+
+    fn explain(&self, graph: &Graph, options: CompileOptions, step: usize) -> Result<String> {
+        explain(&scheduled(graph, options), step, schedule::Step::explain)
     }
 }
 

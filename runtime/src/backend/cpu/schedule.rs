@@ -48,6 +48,16 @@ impl Step {
         }
     }
 
+    /// Its equations, and all levels of its kernel if that was generated.
+    pub fn explain(&self) -> String {
+        let kernel = match self {
+            Step::Fused(fusion) => fusion.kernel().explain(),
+            Step::Epilogue(epilogue) => epilogue.fusion().kernel().explain(),
+            Step::Primitive(_) | Step::BatchTiled(_) => String::new(),
+        };
+        format!("{self:?}\n{kernel}")
+    }
+
     /// What it is called in a list of steps.
     pub fn name(&self) -> &'static str {
         match self {

@@ -132,7 +132,6 @@ impl Fused {
 
     /// All levels of the kernel below the graph as text: what is computed, the program of a tile, and the loops that are compiled
     /// for the chosen level, in the vector IR and as machine code.
-    #[allow(dead_code)]
     pub(crate) fn explain(&self) -> String {
         let mut listing = Listing::default();
         self.plan.jit(&self.spec, Level::chosen(), Some(&mut listing));

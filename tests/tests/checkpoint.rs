@@ -83,3 +83,13 @@ fn asking_for_numbers_inside_is_an_error() {
     let f = checkpoint(|x: &Tensor| Ok(if x.item::<f32>()? > 0.0 { x.clone() } else { -x }));
     assert!(matches!(f(&scalar(1.)), Err(Error::Concrete { .. })));
 }
+
+#[test]
+fn its_operations_are_counted_as_those_of_what_is_inside() {
+    fn flops(f: impl Fn(Tensor) -> Result<Tensor>) -> u64 {
+        jit(f).profile(&Tensor::ones([8, 8])).unwrap().steps.iter().map(|step| step.flops).sum()
+    }
+    // 8 · 8 sums of 8 products.
+    assert_eq!(flops(|x: Tensor| Ok(x.dot(&x))), 2 * 8 * 8 * 8);
+    assert_eq!(flops(|x: Tensor| checkpoint(|x: &Tensor| Ok(x.dot(x)))(&x)), 2 * 8 * 8 * 8);
+}

@@ -172,3 +172,18 @@ fn the_gradient_may_talk_over_an_axis_the_value_does_not() {
         grad(|w: &Tensor| Ok(vmap(|x: Tensor| loss(w, x)).axis_name("batch").call(x.clone())?.sum()));
     assert_close(&outside(&scalar(2.)).unwrap(), &[], &[12.]);
 }
+
+#[test]
+fn its_operations_are_counted_as_those_of_the_function() {
+    let square = |x: Tensor| {
+        let f = custom_vjp(
+            |x: &Tensor| Ok(x.dot(x)),
+            |x: &Tensor| Ok((x.dot(x), x.clone())),
+            |x: &Tensor, ct: &Tensor| Ok(ct.dot(x) * 2.0),
+        );
+        f.call(&x)
+    };
+    let profile = jit(square).profile(&Tensor::ones([8, 8])).unwrap();
+    // 8 · 8 sums of 8 products.
+    assert_eq!(profile.steps.iter().map(|step| step.flops).sum::<u64>(), 2 * 8 * 8 * 8);
+}

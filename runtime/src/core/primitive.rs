@@ -31,7 +31,7 @@ pub type Grads = Args<Option<Tensor>>;
 /// From the gradients of the outputs to those of the arguments.
 pub type Pullback = Box<dyn Fn(Cotangents) -> Result<Grads> + Send + Sync>;
 
-/// An operation and everything the interpreters need to know of it.
+/// An operation and everything the interpreters need to know of it. The [module](crate::core) shows one.
 ///
 /// Rules are written with ordinary functions of [`Tensor`], so that transforms of transforms need nothing more.
 /// There is no rule for forward mode: the pullback of a pullback is forward mode (see [`jvp`](crate::jvp)).

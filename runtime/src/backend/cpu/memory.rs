@@ -227,6 +227,12 @@ impl Assigner<'_> {
         self.schedule.aval(var).bytes()
     }
 
+    /// The command of a step: where it reads, where it writes, and what ends with it.
+    ///
+    /// What is hard is the order in which slots are given and freed. A result may take over the slot of an argument that ends here
+    /// and that its kernel reads element by element (`aliases`); any other result needs a slot that nobody reads meanwhile, so the
+    /// slots of the arguments that end are free only after all results have theirs. Values under several shapes share a slot, which
+    /// is free when the last of the shapes is not read any more.
     fn step(&mut self, at: usize, eqn: &Eqn<Step>, work: Work, roots: &[Var]) -> Option<Command> {
         if self.is_nothing(eqn, &work) {
             return None;

@@ -1,7 +1,37 @@
-//! The CPU: passes over graphs, kernels generated for what is left, and the program that runs them.
+//! The CPU: from a closure to machine code.
 //!
-//! `cse → simplify → cse → dce` make a smaller [`Graph`](crate::core::Graph), which transforms work on; `tile_batch → fuse → horizontal → epilogues` make
-//! one of few large kernels, and a [`Program`] runs it many times. Each pass is a function `Graph → Graph` with a printed form.
+//! | level | what it is | made by | printed by |
+//! |---|---|---|---|
+//! | trace | the closure runs once on values without elements, and each operation is recorded | `core::trace::stage` | |
+//! | [`Graph`] | equations over variables, in single-assignment form | `Stage::finish` | `Jit::graph` |
+//! | smaller graph | equal equations are one, algebra is done, what nobody reads is gone | `cse → simplify → cse → dce` | `Jit::graph` |
+//! | [`Schedule`] | the same variables, and few large steps | `tile_batch → fuse → fuse_horizontally → epilogues` | `Jit::program` |
+//! | kernel spec | what a fused step computes of each element of its iteration space | `fuse::fusion` | `Display` |
+//! | tile program | instructions over slots of a tile that stays in L1 | `codegen::plan` | `Display` |
+//! | vector IR | operations on virtual vector registers, a block each for the body and its ends | `codegen::assembler::lower` | `Display` |
+//! | registers | the same on those that there are, with spills | `codegen::assembler::regalloc` | with the assembly |
+//! | machine code | bytes in executable memory | `codegen::isa` | disassembly |
+//! | [`Program`] | commands in order, and an arena with a slot for every value between kernels | `memory`, `program` | `Display` |
+//!
+//! **Graphs** are what transforms work on: `grad` and `vmap` interpret them again, under a tape or over a batch. They hold primitives
+//! only, and what a backend needs to know of one is its [`Op`]. The first passes are here as far as their rules are the CPU's
+//! ([`CpuRules::simplify`]).
+//!
+//! **Schedules** are the CPU's own. [`tile_batch`](passes::tile_batch) runs chains for a few examples at a time; fusion gathers
+//! element-wise functions and reductions (greedily, in the order of the equations, as long as no group waits for itself);
+//! [horizontal fusion](passes::fuse) joins alike kernels over small arrays; [epilogues](passes::epilogue) let products hand their
+//! tiles on. What is left as a primitive runs by its kernel: specialised to its shapes, if it has one for plain memory, else
+//! as an operation on arrays.
+//!
+//! **Code generation** turns a kernel spec into a loop over tiles. Where the processor is one whose instructions it knows, the
+//! tile's program becomes machine code; elsewhere, and for operations that it does not know, an interpreter calls one
+//! vectorised loop for each instruction. Both round alike, so results have the same bits.
+//!
+//! **Memory** is planned once: the lifetime of a value between kernels is an interval of steps, and intervals that do not
+//! overlap share a slot. A call allocates what it returns, and nothing else.
+//!
+//! A new pass is a function from schedule to schedule beside the others, with its text in `passes.txt`; a new primitive that
+//! is a function of elements needs no word here.
 
 pub(crate) mod codegen;
 pub(crate) mod memory;

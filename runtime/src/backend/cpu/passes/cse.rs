@@ -1,4 +1,8 @@
-//! Merges equations that apply the same primitive to the same variables, and small constants with the same numbers.
+//! Common subexpressions, by value numbering: equations that apply the same primitive to the same variables become one, and so do
+//! small constants of the same elements.
+//!
+//! A hash table of what was computed already, in one walk; as the graph is in single-assignment form and has no branches, one walk
+//! finds all there are (Alpern, Wegman and Zadeck, "Detecting equality of variables in programs", 1988; Cocke and Schwartz before).
 
 use rustc_hash::FxHashMap;
 

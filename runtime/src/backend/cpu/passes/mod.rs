@@ -1,4 +1,4 @@
-//! The passes over a graph.
+//! The passes: over graphs, which stay graphs of primitives, and over schedules.
 
 pub(crate) mod analysis;
 mod cse;

@@ -1,4 +1,7 @@
-//! Algebra: what each primitive says may stand in its place, and arithmetic on constants.
+//! Algebraic simplification and constant folding: what each primitive says may stand in its place, and arithmetic on constants.
+//!
+//! A rewrite system applied in one walk, arguments before what reads them (bottom-up), with the rules beside the primitives
+//! ([`CpuRules::simplify`](crate::core::CpuRules::simplify)); each equation is rewritten until no rule fits.
 
 use std::sync::Arc;
 
@@ -19,6 +22,11 @@ const FOLDED: usize = 64;
 const ROUNDS: usize = 16;
 
 impl Graph {
+    /// Equations are looked at in order, so that the rules for one see its arguments as they are by then.
+    ///
+    /// What is hard: a rule may put several equations in place of one (they go to `kept` before it), or a value that is there
+    /// already (then the variable is `renamed`, and later equations read the other). Whether a rule that reads beneath an argument
+    /// pays depends on who else reads that, which is counted once, before anything is rewritten.
     pub(crate) fn simplify(mut self) -> Graph {
         let mut consts: FxHashMap<Var, Array> = self.consts.iter().cloned().collect();
         let mut renamed: FxHashMap<Var, Var> = FxHashMap::default();

@@ -85,6 +85,10 @@ impl Graph {
     }
 
     /// The chain that begins with an equation, if there is one and it is worth it.
+    ///
+    /// It is followed as far as each value has one reader, and cut behind the last kernel that makes less of what it reads (`kept`
+    /// equations), as the values behind that need no cache. It is worth it if the largest value within does not fit into the cache for
+    /// all examples, and what all tiles share is small.
     fn chain(&self, first: usize, large: usize, uses: &DefUse) -> Option<Chain> {
         let eqn = &self.eqns[first];
         if !is_kernel(eqn) {

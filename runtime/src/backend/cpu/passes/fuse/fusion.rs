@@ -113,6 +113,10 @@ impl<'a> Builder<'a> {
         }
     }
 
+    /// The step of a group: its kernel spec, what it reads and what it makes.
+    ///
+    /// Values are numbered inputs first, then operations; while inputs are still found, operations are numbered from `FIRST` on.
+    /// A value that is returned twice, under two shapes, is copied, as each result has memory of its own.
     pub fn fusion(
         &mut self,
         group: &Group,

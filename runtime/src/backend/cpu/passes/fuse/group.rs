@@ -1,4 +1,8 @@
-//! Which equations run together.
+//! Which equations run together: greedy grouping under a topological order.
+//!
+//! Groups have levels, higher than those of the groups they read from. A path from a group back to itself has to rise and fall,
+//! so a search for one only looks at groups of the levels between, as in the incremental topological order of Pearce and
+//! Kelly, "A dynamic topological sort algorithm for directed acyclic graphs" (2006).
 
 use std::cell::RefCell;
 
@@ -123,6 +127,8 @@ impl Groups {
 }
 
 impl Search<'_> {
+    /// Finds the group of an equation: that of the first argument that it fits to, merged with those of others that fit as well, or
+    /// one of its own.
     fn assign(&mut self, at: usize) {
         let graph = self.graph;
         let eqn = &graph.eqns[at];

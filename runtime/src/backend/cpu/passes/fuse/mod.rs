@@ -1,4 +1,10 @@
-//! Gathers elementwise operations and reductions into kernels that pass over memory once.
+//! Loop fusion: element-wise functions and reductions become kernels that pass over memory once.
+//!
+//! Greedy, one equation after another in their order: each joins the group of one of its arguments if it fits into the same
+//! iteration space, and if no value on the way there goes through another group (a group must not wait for
+//! itself: the condition under which loops may be fused, Kennedy and others, "Maximizing loop parallelism and improving data
+//! locality via loop fusion and distribution", 1993).
+//! Groups are then put in an order in which they can run, and each becomes a kernel spec.
 
 mod fusion;
 mod group;

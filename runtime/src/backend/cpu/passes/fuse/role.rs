@@ -1,4 +1,4 @@
-//! What an equation can be in a fused kernel.
+//! What an equation can be in a fused kernel: a map over elements, a fold of rows, of columns or of everything, or a reshape.
 
 use crate::array::Aval;
 use crate::backend::cpu::codegen::supports;

@@ -7,20 +7,20 @@ use crate::kernels::blocks::Block;
 use crate::scalar::op::ScalarOp;
 use crate::scalar::reduce::ReduceOp;
 
-/// The place of a value of a tile: inputs come first, then results, then slots.
-pub(super) type Place = u16;
+/// An array of a tile, by its number: inputs come first, then results, then slots.
+pub(super) type ArrayId = u16;
 
 pub(super) struct Instruction {
     pub action: Action,
-    pub args: [Place; 3],
-    pub out: Place,
-    /// Whether it handles a number for each row, not for each element.
+    pub args: [ArrayId; 3],
+    pub out: ArrayId,
+    /// Whether it handles a value for each row, not for each element.
     pub by_rows: bool,
 }
 
 pub(super) enum Action {
     Map(Map),
-    /// Repeats the number of each row along the row.
+    /// Broadcasts the value of each row along the row.
     Expand(usize),
     /// Reads an input that is broadcast in another way.
     Gather,
@@ -43,19 +43,19 @@ pub(super) struct Map {
     pub side: Side,
 }
 
-/// Whether a number stands for many elements of an argument.
+/// Whether a value stands for many elements of an argument.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Side {
     None,
     /// One for all elements of this argument.
-    Number(usize),
+    Scalar(usize),
     /// One for all elements of a row of this argument.
     Row(usize),
 }
 
 impl Instruction {
-    /// The places that are read.
-    pub fn reads(&self) -> &[Place] {
+    /// The arrays that are read.
+    pub fn reads(&self) -> &[ArrayId] {
         match &self.action {
             Action::Map(map) => &self.args[..map.code.arity()],
             Action::Jit(jit) => &jit.reads,
@@ -63,8 +63,8 @@ impl Instruction {
         }
     }
 
-    /// The places that are written.
-    pub fn writes(&self) -> &[Place] {
+    /// The arrays that are written.
+    pub fn writes(&self) -> &[ArrayId] {
         match &self.action {
             Action::CrossTile(_) => &[],
             Action::Jit(jit) => &jit.writes,

@@ -10,6 +10,7 @@
 #![allow(unsafe_code)]
 
 mod assembler;
+mod builder;
 // Some of it is for compiled loops alone, of which other processors have none.
 #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
 mod instruction;
@@ -17,14 +18,17 @@ mod interned;
 mod interpreter;
 #[cfg(target_arch = "x86_64")]
 mod isa;
-mod plan;
 mod print;
+#[cfg(test)]
+mod print_tests;
 mod run;
+mod slots;
 mod spec;
 #[cfg(test)]
 mod tests;
+mod tile_program;
 mod tiling;
 
-pub(crate) use plan::{LONGEST_ROW, access};
 pub(crate) use run::{Fused, Source};
 pub(crate) use spec::{Access, IterationSpace, KernelOp, KernelSpec, Owner, supports};
+pub(crate) use tile_program::{LONGEST_ROW, access};

@@ -2,11 +2,11 @@
 
 use std::fmt;
 
-use super::instruction::{Action, Instruction, Map, Place, Side};
-use super::plan::{Plan, Prologue};
+use super::instruction::{Action, ArrayId, Instruction, Map, Side};
 use super::spec::{Access, IterationSpace, KernelOp, KernelSpec};
+use super::tile_program::{Prologue, TileProgram};
 
-/// Names of values or places, with commas between them.
+/// Names of values or arrays, with commas between them.
 struct Names<'a, T>(&'a str, &'a [T]);
 
 impl<T: fmt::Display> fmt::Display for Names<'_, T> {
@@ -33,10 +33,10 @@ impl fmt::Display for KernelSpec {
         writeln!(f, "kernel of {} elements in rows of {}:", self.size, self.cols)?;
         for (value, (access, dtype)) in self.inputs.iter().enumerate() {
             let access = match access {
-                Access::One => "a number",
-                Access::Full => "a number by element",
-                Access::Rows => "a number by row",
-                Access::Columns => "a number by column",
+                Access::One => "a value",
+                Access::Full => "a value by element",
+                Access::Rows => "a value by row",
+                Access::Columns => "a value by column",
                 Access::Strided(_) => "broadcast",
             };
             writeln!(f, "    %{value} = input {dtype}, {access}")?;
@@ -57,17 +57,17 @@ impl fmt::Display for KernelSpec {
     }
 }
 
-impl fmt::Display for Plan {
+impl fmt::Display for TileProgram {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (inputs, outs) = (self.inputs.len(), self.inputs.len() + self.outs.len());
         let tile = self.tile;
         writeln!(f, "tiles of {tile} elements, inputs from p0, results from p{inputs}, slots from p{outs}:")?;
-        for (kind, input, place) in &self.prologue {
+        for (kind, input, array) in &self.prologue {
             let how = match kind {
                 Prologue::Splat => "splat",
                 Prologue::Repeat => "repeat",
             };
-            writeln!(f, "    p{place} = {how} p{input}, once")?;
+            writeln!(f, "    p{array} = {how} p{input}, once")?;
         }
         self.body.iter().try_for_each(|step| writeln!(f, "    {step}"))
     }
@@ -93,12 +93,12 @@ impl fmt::Display for Instruction {
     }
 }
 
-/// The place of an argument, and how many elements a number of it is for.
-fn arg(map: &Map, args: [Place; 3], number: usize) -> String {
-    let place = args[number];
+/// The array of an argument, and how many elements a value of it is for.
+fn arg(map: &Map, args: [ArrayId; 3], number: usize) -> String {
+    let array = args[number];
     match map.side {
-        Side::Number(side) if side == number => format!("{place}[0]"),
-        Side::Row(side) if side == number => format!("{place}[row]"),
-        _ => place.to_string(),
+        Side::Scalar(side) if side == number => format!("{array}[0]"),
+        Side::Row(side) if side == number => format!("{array}[row]"),
+        _ => array.to_string(),
     }
 }

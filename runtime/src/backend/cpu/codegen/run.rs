@@ -1,4 +1,4 @@
-//! Runs the instructions of a plan over all tiles.
+//! Runs the instructions of a program over all tiles.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,8 +8,8 @@ use smallvec::SmallVec;
 
 use super::assembler::Listing;
 use super::instruction::Action;
-use super::plan::{Input, Plan, Prologue};
 use super::spec::{Access, IterationSpace, KernelSpec};
+use super::tile_program::{Input, Prologue, TileProgram};
 use super::tiling::{Held, Prefetch, Span, Tile};
 use crate::array::pool::Buffer;
 use crate::backend::cpu::codegen::interned::Interned;
@@ -21,9 +21,9 @@ use crate::kernels::threads;
 /// A fused kernel, ready to run.
 pub(crate) struct Fused {
     spec: Arc<KernelSpec>,
-    plan: Plan,
-    /// By level, the first one left out: the plan with loops that are compiled for it.
-    jit: [OnceLock<Option<Box<Plan>>>; 2],
+    program: TileProgram,
+    /// By level, the first one left out: the program with loops that are compiled for it.
+    jit: [OnceLock<Option<Box<TileProgram>>>; 2],
 }
 
 /// What is to be done with each piece of an output that is complete: the number of bytes before it, and the piece.
@@ -88,27 +88,28 @@ static RUNS: AtomicU64 = AtomicU64::new(1);
 impl Fused {
     /// The kernel of a spec: the same for all who hold one of an equal spec.
     pub(crate) fn shared(spec: KernelSpec) -> Arc<Fused> {
-        KERNELS.get((Arc::new(spec), Box::default()), |(spec, _)| Fused::of(Plan::new(spec), spec))
+        KERNELS.get((Arc::new(spec), Box::default()), |(spec, _)| Fused::of(TileProgram::new(spec), spec))
     }
 
     /// A shared kernel for several arrays, whose inputs and results follow each other, array by array.
     ///
     /// Single numbers are the same for all arrays.
     pub(crate) fn horizontal(spec: KernelSpec, sizes: Box<[usize]>) -> Arc<Fused> {
-        let make =
-            |(spec, sizes): &(Arc<KernelSpec>, Box<[usize]>)| Fused::of(Plan::horizontal(spec, sizes), spec);
+        let make = |(spec, sizes): &(Arc<KernelSpec>, Box<[usize]>)| {
+            Fused::of(TileProgram::horizontal(spec, sizes), spec)
+        };
         KERNELS.get((Arc::new(spec), sizes), make)
     }
 
     /// A kernel of one's own.
     #[cfg(test)]
     pub(super) fn new(spec: &KernelSpec) -> Fused {
-        Fused::of(Plan::new(spec), &Arc::new(spec.clone()))
+        Fused::of(TileProgram::new(spec), &Arc::new(spec.clone()))
     }
 
-    fn of(plan: Plan, spec: &Arc<KernelSpec>) -> Fused {
-        let fused = Fused { spec: spec.clone(), plan, jit: Default::default() };
-        fused.plan();
+    fn of(program: TileProgram, spec: &Arc<KernelSpec>) -> Fused {
+        let fused = Fused { spec: spec.clone(), program, jit: Default::default() };
+        fused.program();
         fused
     }
 
@@ -117,41 +118,41 @@ impl Fused {
         &self.spec
     }
 
-    /// The plan that is run.
-    fn plan(&self) -> &Plan {
-        if simd::has_jit() { self.plan_at(Level::chosen()) } else { &self.plan }
+    /// The program that is run.
+    fn program(&self) -> &TileProgram {
+        if simd::has_jit() { self.program_at(Level::chosen()) } else { &self.program }
     }
 
-    /// The plan with loops that are compiled for a level; that of the interpreter, if there are none.
-    pub(super) fn plan_at(&self, level: Level) -> &Plan {
+    /// The program with loops that are compiled for a level; that of the interpreter, if there are none.
+    pub(super) fn program_at(&self, level: Level) -> &TileProgram {
         let jit = (level as usize).checked_sub(1).map(|at| {
-            self.jit[at].get_or_init(|| self.plan.jit(&self.spec, level, None).map(Box::new)).as_deref()
+            self.jit[at].get_or_init(|| self.program.jit(&self.spec, level, None).map(Box::new)).as_deref()
         });
-        jit.flatten().unwrap_or(&self.plan)
+        jit.flatten().unwrap_or(&self.program)
     }
 
     /// All levels of the kernel below the graph as text: what is computed, the program of a tile, and the loops that are compiled
     /// for the chosen level, in the vector IR and as machine code.
     pub(crate) fn explain(&self) -> String {
         let mut listing = Listing::default();
-        self.plan.jit(&self.spec, Level::chosen(), Some(&mut listing));
-        format!("{}{}{listing}", self.spec, self.plan())
+        self.program.jit(&self.spec, Level::chosen(), Some(&mut listing));
+        format!("{}{}{listing}", self.spec, self.program())
     }
 
-    /// The plan of the interpreter.
+    /// The program of the interpreter.
     #[cfg(test)]
-    pub(super) fn interpreted(&self) -> &Plan {
-        &self.plan
+    pub(super) fn interpreted(&self) -> &TileProgram {
+        &self.program
     }
 
     /// Whether it computes several arrays.
     pub(crate) fn is_horizontal(&self) -> bool {
-        self.plan.parts.len() > 1
+        self.program.parts.len() > 1
     }
 
     /// Which input's memory each result may be written to.
     pub(crate) fn aliases(&self) -> &[Option<usize>] {
-        &self.plan.aliases
+        &self.program.aliases
     }
 
     /// Computes all results.
@@ -160,8 +161,8 @@ impl Fused {
     /// If inputs or results differ in number or size from those of the spec, or a result is said to hold an input that
     /// it was not paired with.
     pub(crate) fn run(&self, inputs: &[Source<'_>], outs: &mut [&mut [u8]]) {
-        let plan = self.plan();
-        plan.run(&plan.memory(inputs, outs));
+        let program = self.program();
+        program.run(&program.memory(inputs, outs));
     }
 
     /// As [`run`](Fused::run), with an input that arrives in the memory of a result: `product` writes it there, and calls
@@ -177,31 +178,31 @@ impl Fused {
         result: usize,
         product: &dyn Fn(&mut [u8], Then<'_>),
     ) {
-        let plan = self.plan();
-        let memory = plan.memory(inputs, outs);
-        let Some(input) = plan.aliases[result] else { unreachable!("the input arrives in this result") };
-        let width = plan.outs[result].width;
+        let program = self.program();
+        let memory = program.memory(inputs, outs);
+        let Some(input) = program.aliases[result] else { unreachable!("the input arrives in this result") };
+        let width = program.outs[result].width;
         let run = RUNS.fetch_add(1, Ordering::Relaxed);
         product(outs[result], &|before, piece| {
             let (first, count) = (before / width, piece.len() / width);
-            assert!(first + count <= plan.size, "a piece of the result");
-            let is_whole = first % plan.cols == 0 && count % plan.cols == 0;
-            assert!(is_whole || !plan.has_folds, "whole rows");
+            assert!(first + count <= program.size, "a piece of the result");
+            let is_whole = first % program.cols == 0 && count % program.cols == 0;
+            assert!(is_whole || !program.has_folds, "whole rows");
             let held = Held { input, result, first, at: piece.as_mut_ptr(), run };
             // SAFETY: `memory` has checked all arrays; pieces are disjoint, so nobody else writes to these elements.
-            unsafe { plan.piece(&memory, Span::Elements(first..first + count, &held), None) };
+            unsafe { program.piece(&memory, Span::Elements(first..first + count, &held), None) };
         });
     }
 }
 
-impl Plan {
+impl TileProgram {
     pub(super) fn memory(&self, inputs: &[Source<'_>], outs: &mut [&mut [u8]]) -> Memory {
-        let plan = self;
-        let parts = plan.parts.len();
-        assert_eq!(inputs.len(), parts * plan.inputs.len(), "number of inputs");
-        assert_eq!(outs.len(), parts * plan.outs.len(), "number of results");
-        for (part, outs) in plan.parts.iter().zip(outs.chunks(plan.outs.len().max(1))) {
-            for (out, described) in outs.iter().zip(&plan.outs) {
+        let program = self;
+        let parts = program.parts.len();
+        assert_eq!(inputs.len(), parts * program.inputs.len(), "number of inputs");
+        assert_eq!(outs.len(), parts * program.outs.len(), "number of results");
+        for (part, outs) in program.parts.iter().zip(outs.chunks(program.outs.len().max(1))) {
+            for (out, described) in outs.iter().zip(&program.outs) {
                 let count =
                     if described.extent == IterationSpace::Full { part.size } else { described.count };
                 assert_eq!(out.len(), count * described.width, "bytes of a result");
@@ -209,9 +210,9 @@ impl Plan {
         }
         let outs: Scratch<*mut u8> = outs.iter_mut().map(|out| out.as_mut_ptr()).collect();
         let mut pointers = Scratch::empty();
-        for (number, part) in plan.parts.iter().enumerate() {
-            let first = number * plan.inputs.len();
-            for (i, described) in plan.inputs.iter().enumerate() {
+        for (number, part) in program.parts.iter().enumerate() {
+            let first = number * program.inputs.len();
+            for (i, described) in program.inputs.iter().enumerate() {
                 pointers.push(match inputs[first + i] {
                     Source::Bytes(bytes) => {
                         let is_full = matches!(described.access, Access::Full);
@@ -220,7 +221,11 @@ impl Plan {
                         bytes.as_ptr()
                     }
                     Source::Result(out) => {
-                        assert_eq!(plan.aliases[out], Some(first + i), "a result is paired with one input");
+                        assert_eq!(
+                            program.aliases[out],
+                            Some(first + i),
+                            "a result is paired with one input"
+                        );
                         outs[out].cast_const()
                     }
                 });
@@ -230,10 +235,10 @@ impl Plan {
     }
 
     pub(super) fn run(&self, memory: &Memory) {
-        let plan = self;
-        let tiles = plan.tiles();
-        let work = plan.size * plan.work;
-        if plan.cross_tile.is_empty() {
+        let program = self;
+        let tiles = program.tiles();
+        let work = program.size * program.work;
+        if program.cross_tile.is_empty() {
             // Whether there are threads at all takes longer to find out than a small kernel takes.
             let pieces = threads::pieces(work).min(tiles);
             if pieces < 2 {
@@ -247,19 +252,19 @@ impl Plan {
             });
         }
         // How a reduction is cut depends on shapes alone.
-        let pieces = (plan.size >> PIECE_BITS).clamp(1, MOST_PIECES).min(tiles.max(1));
+        let pieces = (program.size >> PIECE_BITS).clamp(1, MOST_PIECES).min(tiles.max(1));
         let each = tiles.div_ceil(pieces).max(1);
         let pieces = tiles.div_ceil(each).max(1);
         if pieces == 1 {
             // SAFETY: as above.
             return unsafe { self.piece(memory, Span::Tiles(0..tiles), None) };
         }
-        let mut partial = Buffer::scratch(pieces * plan.cross_tile_bytes);
+        let mut partial = Buffer::scratch(pieces * program.cross_tile_bytes);
         let partial = Partial(partial.slice_mut::<u8>().as_mut_ptr());
         let whole = &partial;
         let piece = |i: usize| {
             // SAFETY: there are `pieces` times `cross_tile_bytes` bytes.
-            let own = unsafe { whole.0.add(i * plan.cross_tile_bytes) };
+            let own = unsafe { whole.0.add(i * program.cross_tile_bytes) };
             // SAFETY: as above.
             unsafe { self.piece(memory, Span::Tiles(i * each..((i + 1) * each).min(tiles)), Some(own)) }
         };
@@ -268,10 +273,10 @@ impl Plan {
         } else {
             (0..pieces).for_each(piece);
         }
-        for reduction in &plan.cross_tile {
+        for reduction in &program.cross_tile {
             let at = |i: usize| {
                 // SAFETY: the accumulators of piece `i`.
-                unsafe { whole.0.add(i * plan.cross_tile_bytes + reduction.offset) }
+                unsafe { whole.0.add(i * program.cross_tile_bytes + reduction.offset) }
             };
             let mut step = 1;
             while step < pieces {
@@ -290,11 +295,11 @@ impl Plan {
     /// tiles are all there are.
     ///
     /// # Safety
-    /// All arrays have the sizes that the plan says, nobody else writes to these elements or
+    /// All arrays have the sizes that the program says, nobody else writes to these elements or
     /// accumulators; elements outside of tiles are whole rows if anything is computed by rows.
     unsafe fn piece(&self, memory: &Memory, span: Span<'_>, partial: Option<*mut u8>) {
-        let plan = self;
-        let bytes = plan.bytes + plan.cross_tile_bytes;
+        let program = self;
+        let bytes = program.bytes + program.cross_tile_bytes;
         let mut scratch = SCRATCH.take().filter(|(_, buffer)| buffer.slice::<u8>().len() >= bytes);
         let (holds, buffer) = scratch.get_or_insert_with(|| (0, Buffer::scratch(bytes)));
         let run = match &span {
@@ -305,24 +310,26 @@ impl Plan {
         *holds = run;
         let base = buffer.slice_mut::<u8>().as_mut_ptr();
         // SAFETY: there is room for accumulators behind the slots.
-        let own = partial.unwrap_or(unsafe { base.add(plan.bytes) });
-        let (inputs, outs) = (plan.inputs.len(), plan.outs.len());
-        let mut places: SmallVec<[*mut u8; 48]> = SmallVec::new();
-        places.extend(memory.inputs[..inputs].iter().map(|pointer| pointer.cast_mut()));
-        places.extend(memory.outs[..outs].iter().copied());
-        // SAFETY: each slot begins inside the buffer, which has `plan.bytes` bytes.
-        places.extend(plan.slots.iter().map(|&offset| unsafe { base.add(offset) }));
-        for (kind, input, place) in plan.prologue.iter().filter(|_| !is_ready) {
-            let (width, to) = (plan.inputs[*input].width, places[*place as usize]);
+        let own = partial.unwrap_or(unsafe { base.add(program.bytes) });
+        let (inputs, outs) = (program.inputs.len(), program.outs.len());
+        let mut arrays: SmallVec<[*mut u8; 48]> = SmallVec::new();
+        arrays.extend(memory.inputs[..inputs].iter().map(|pointer| pointer.cast_mut()));
+        arrays.extend(memory.outs[..outs].iter().copied());
+        // SAFETY: each slot begins inside the buffer, which has `program.bytes` bytes.
+        arrays.extend(program.slots.iter().map(|&offset| unsafe { base.add(offset) }));
+        for (kind, input, array) in program.prologue.iter().filter(|_| !is_ready) {
+            let (width, to) = (program.inputs[*input].width, arrays[*array as usize]);
             // SAFETY: a slot has room for a tile; the input has one number, or one for each column.
             unsafe {
                 match kind {
-                    Prologue::Splat => expand(width, memory.inputs[*input], 1, plan.largest(), to),
-                    Prologue::Repeat => repeat(width, memory.inputs[*input], plan.cols, plan.tile_rows, to),
+                    Prologue::Splat => expand(width, memory.inputs[*input], 1, program.largest(), to),
+                    Prologue::Repeat => {
+                        repeat(width, memory.inputs[*input], program.cols, program.tile_rows, to);
+                    }
                 }
             }
         }
-        for reduction in &plan.cross_tile {
+        for reduction in &program.cross_tile {
             // SAFETY: the accumulators of this piece.
             unsafe {
                 (reduction.fold.clear)(own.add(reduction.offset), reduction.cols);
@@ -330,29 +337,29 @@ impl Plan {
             }
         }
         let mut done = 0;
-        let mut next = plan.next(&span, 0, None);
+        let mut next = program.next(&span, 0, None);
         while let Some((part, tile)) = next {
-            for (i, input) in plan.inputs.iter().enumerate() {
+            for (i, input) in program.inputs.iter().enumerate() {
                 let at = match input.access {
                     Access::Full => tile.first,
                     Access::Rows => tile.row,
                     Access::Columns => tile.column,
                     Access::One | Access::Strided(_) => continue,
                 };
-                places[i] = match &span {
+                arrays[i] = match &span {
                     // SAFETY: the tile lies inside the piece that is held.
                     Span::Elements(_, held) if held.input == i => unsafe { held.element(at, input.width) },
                     // SAFETY: the tile's first element is inside the array.
                     _ => unsafe { memory.inputs[part * inputs + i].add(at * input.width).cast_mut() },
                 };
             }
-            for (i, out) in plan.outs.iter().enumerate() {
+            for (i, out) in program.outs.iter().enumerate() {
                 let at = match out.extent {
                     IterationSpace::Full => tile.first,
                     IterationSpace::Row => tile.row,
                     IterationSpace::Column | IterationSpace::Total => continue,
                 };
-                places[inputs + i] = match &span {
+                arrays[inputs + i] = match &span {
                     // SAFETY: as above.
                     Span::Elements(_, held) if held.result == i => unsafe { held.element(at, out.width) },
                     // SAFETY: as above.
@@ -361,12 +368,12 @@ impl Plan {
             }
             if let Span::Elements(..) = span {
                 // A tile may begin within a row then.
-                for (kind, input, place) in &plan.prologue {
+                for (kind, input, array) in &program.prologue {
                     if let Prologue::Repeat = kind {
-                        let offset = plan.slots[*place as usize - inputs - outs];
+                        let offset = program.slots[*array as usize - inputs - outs];
                         // SAFETY: the slot has a number for each column.
-                        places[*place as usize] =
-                            unsafe { base.add(offset + tile.column * plan.inputs[*input].width) };
+                        arrays[*array as usize] =
+                            unsafe { base.add(offset + tile.column * program.inputs[*input].width) };
                     }
                 }
             }
@@ -374,13 +381,13 @@ impl Plan {
                 Span::Tiles(_) => None,
                 Span::Elements(_, held) => Some(held.input),
             };
-            let mut prefetch = Prefetch::new(plan, &memory.inputs, part, &tile, held);
-            // SAFETY: places hold what the plan says.
-            unsafe { self.tile(&tile, &places, own, &mut prefetch) };
-            next = plan.next(&span, part, Some(&tile));
+            let mut prefetch = Prefetch::new(program, &memory.inputs, part, &tile, held);
+            // SAFETY: arrays hold what the program says.
+            unsafe { self.tile(&tile, &arrays, own, &mut prefetch) };
+            next = program.next(&span, part, Some(&tile));
             done += 1;
             if done % RECENT == 0 || next.is_none() {
-                for reduction in &plan.cross_tile {
+                for reduction in &program.cross_tile {
                     // SAFETY: the accumulators of this piece.
                     unsafe {
                         (reduction.fold.merge)(
@@ -394,7 +401,7 @@ impl Plan {
             }
         }
         if partial.is_none() {
-            for reduction in &plan.cross_tile {
+            for reduction in &program.cross_tile {
                 // SAFETY: the result has room for as many numbers as there are accumulators.
                 unsafe {
                     (reduction.fold.finish)(
@@ -411,15 +418,15 @@ impl Plan {
     /// Computes one tile.
     ///
     /// # Safety
-    /// Each place has room for the numbers of a tile, and accumulators are those of this piece.
-    unsafe fn tile(&self, tile: &Tile, places: &[*mut u8], partial: *mut u8, prefetch: &mut Prefetch) {
-        let plan = self;
-        for instruction in &plan.body {
+    /// Each array has room for the elements of a tile, and accumulators are those of this piece.
+    unsafe fn tile(&self, tile: &Tile, arrays: &[*mut u8], partial: *mut u8, prefetch: &mut Prefetch) {
+        let program = self;
+        for instruction in &program.body {
             prefetch.step();
             let count = if instruction.by_rows { tile.rows } else { tile.count };
-            let out = places[instruction.out as usize];
-            let arg = instruction.args.map(|place| places[place as usize].cast_const());
-            // SAFETY: places hold numbers of the types that the plan chose the loops for, and no result lies where an
+            let out = arrays[instruction.out as usize];
+            let arg = instruction.args.map(|array| arrays[array as usize].cast_const());
+            // SAFETY: arrays hold elements of the types that the program chose the loops for, and no result lies where an
             // argument does.
             unsafe {
                 match &instruction.action {
@@ -427,15 +434,15 @@ impl Plan {
                     Action::Expand(width) => expand(*width, arg[0], tile.rows, tile.count / tile.rows, out),
                     Action::Gather => {
                         let input = instruction.args[0] as usize;
-                        gather(&plan.inputs[input], arg[0], tile.first, count, out);
+                        gather(&program.inputs[input], arg[0], tile.first, count, out);
                     }
-                    Action::Rows(fold, ..) => fold(arg[0], tile.rows, plan.cols, out),
+                    Action::Rows(fold, ..) => fold(arg[0], tile.rows, program.cols, out),
                     Action::Jit(jit) => {
                         let rows = if jit.has_rows { tile.rows } else { 1 };
-                        jit.run(places, rows, count / rows);
+                        jit.run(arrays, rows, count / rows);
                     }
                     Action::CrossTile(reduction) => {
-                        let reduction = &plan.cross_tile[*reduction];
+                        let reduction = &program.cross_tile[*reduction];
                         let (rows, cols) = if reduction.is_total {
                             (tile.count, 1)
                         } else {

@@ -27,16 +27,16 @@ pub(crate) struct KernelSpec {
     pub over: Option<(usize, usize)>,
 }
 
-/// Where an input has the number that belongs to an element of the space.
+/// Where an input has the value that belongs to an element of the space.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Access {
-    /// One number for all.
+    /// One value for all.
     One,
-    /// A number for each.
+    /// A value for each element.
     Full,
-    /// A number for each row.
+    /// A value for each row.
     Rows,
-    /// A number for each column.
+    /// A value for each column.
     Columns,
     /// Any other broadcast.
     Strided(Broadcast<1>),
@@ -51,7 +51,7 @@ pub(crate) enum Owner {
     Caller,
 }
 
-/// How many numbers a value has.
+/// How many elements a value has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum IterationSpace {
     /// One for each element.
@@ -73,7 +73,7 @@ pub(crate) enum KernelOp {
 }
 
 impl KernelSpec {
-    /// The first result that the numbers of an input may be overwritten with, piece by piece as they arrive, if the spec can
+    /// The first result that the elements of an input may be overwritten with, piece by piece as they arrive, if the spec can
     /// be computed of pieces at all; and the elements a piece has to be whole rows of, if so.
     pub fn epilogue(&self, input: usize) -> Option<(usize, Option<usize>)> {
         let (access, dtype) = &self.inputs[input];
@@ -89,7 +89,7 @@ impl KernelSpec {
         Some((result, by_rows.then_some(self.cols)))
     }
 
-    /// Whether arrays of other sizes can be computed along, by the same operations with the same single numbers.
+    /// Whether arrays of other sizes can be computed along, by the same operations with the same scalars.
     pub fn is_elementwise(&self) -> bool {
         self.inputs.iter().all(|(access, _)| matches!(access, Access::One | Access::Full))
             && self.ops.iter().all(|op| matches!(op, KernelOp::Map { extent: IterationSpace::Full, .. }))
@@ -115,7 +115,7 @@ impl KernelSpec {
 }
 
 impl Access {
-    /// Whether two accesses of one array read the same numbers in the same order.
+    /// Whether two accesses of one array read the same elements in the same order.
     pub fn is(&self, other: &Access) -> bool {
         match (self, other) {
             (Access::Strided(a), Access::Strided(b)) => a == b,

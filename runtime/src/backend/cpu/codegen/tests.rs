@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use super::instruction::Action;
-use super::plan::Plan;
+use super::tile_program::TileProgram;
 use super::*;
 use crate::array::DType;
 use crate::kernels::simd::Level;
@@ -268,8 +268,14 @@ fn random_spec(dice: &mut Dice, rows: usize, cols: usize) -> KernelSpec {
 }
 
 /// The bytes of all results, where each NaN is the same one: which of two an operation hands on is not said.
-fn results(plan: &Plan, spec: &KernelSpec, inputs: &[Vec<u8>], rows: usize, cols: usize) -> Vec<Vec<u8>> {
-    let aliases = plan.aliases.clone();
+fn results(
+    program: &TileProgram,
+    spec: &KernelSpec,
+    inputs: &[Vec<u8>],
+    rows: usize,
+    cols: usize,
+) -> Vec<Vec<u8>> {
+    let aliases = program.aliases.clone();
     let mut outs: Vec<Vec<u8>> = (spec.outs.iter().zip(&aliases))
         .map(|(&(value, _), alias)| {
             let op = &spec.ops[value - spec.inputs.len()];
@@ -289,7 +295,7 @@ fn results(plan: &Plan, spec: &KernelSpec, inputs: &[Vec<u8>], rows: usize, cols
         })
         .collect();
     let mut slices: Vec<&mut [u8]> = outs.iter_mut().map(Vec::as_mut_slice).collect();
-    plan.run(&plan.memory(&sources, &mut slices));
+    program.run(&program.memory(&sources, &mut slices));
     for (out, &(value, _)) in outs.iter_mut().zip(&spec.outs) {
         if spec.ops[value - spec.inputs.len()].dtype() == DType::F32 {
             for x in bytemuck::cast_slice_mut::<u8, f32>(out).iter_mut().filter(|x| x.is_nan()) {
@@ -334,10 +340,10 @@ fn compare(seed: u64, cases: usize) -> (usize, usize) {
         let kernel = Fused::new(&spec);
         let interpreted = results(kernel.interpreted(), &spec, &inputs, rows, cols);
         for level in Level::available().into_iter().filter(|&level| level > Level::Portable) {
-            let plan = kernel.plan_at(level);
-            let compiled = plan.body.iter().filter(|step| matches!(step.action, Action::Jit(_))).count();
-            (loops, others) = (loops + compiled, others + plan.body.len() - compiled);
-            let found = results(plan, &spec, &inputs, rows, cols);
+            let program = kernel.program_at(level);
+            let compiled = program.body.iter().filter(|step| matches!(step.action, Action::Jit(_))).count();
+            (loops, others) = (loops + compiled, others + program.body.len() - compiled);
+            let found = results(program, &spec, &inputs, rows, cols);
             assert!(found == interpreted, "case {case} of {seed} at {level:?}: {rows}×{cols}");
         }
     }
@@ -374,7 +380,7 @@ fn a_copy_outlives_its_array_when_a_result_overwrites_that() {
     let x = ramp(100);
     let expected = [x.iter().map(|x| -x).collect::<Vec<f32>>(), x.iter().map(|x| x * x).collect()];
     for level in Level::available() {
-        let found = results(kernel.plan_at(level), &spec, &[bytes(&x).to_vec()], 1, 100);
+        let found = results(kernel.program_at(level), &spec, &[bytes(&x).to_vec()], 1, 100);
         assert_eq!(found, expected.each_ref().map(|out| bytes(out).to_vec()), "{level:?}");
     }
 }
@@ -412,8 +418,8 @@ fn no_loop_writes_behind_its_rows() {
                 &mut less[..rows * cols],
                 bytemuck::cast_slice_mut(&mut largest[..rows]),
             ];
-            let plan = kernel.plan_at(level);
-            plan.run(&plan.memory(&sources, &mut outs));
+            let program = kernel.program_at(level);
+            program.run(&program.memory(&sources, &mut outs));
             assert!((0..rows * cols).all(|i| negated[i] == -x[i]), "{level:?} {cols}");
             assert!(
                 (0..rows * cols).all(|i| (less[i] == 1) == (x[i] < by_row[i / cols])),

@@ -1,10 +1,10 @@
-//! The tiles of a plan, and which of them, or which elements, a piece of a run has.
+//! The tiles of a program, and which of them, or which elements, a piece of a run has.
 
 use std::ops::Range;
 
 use smallvec::SmallVec;
 
-use super::plan::{LINE, Part, Plan};
+use super::tile_program::{LINE, Part, TileProgram};
 use crate::backend::cpu::codegen::spec::Access;
 use crate::kernels::simd;
 
@@ -49,7 +49,7 @@ pub(super) struct Prefetch {
 
 impl Prefetch {
     pub fn new(
-        plan: &Plan,
+        program: &TileProgram,
         pointers: &[*const u8],
         part: usize,
         tile: &Tile,
@@ -57,20 +57,20 @@ impl Prefetch {
     ) -> Prefetch {
         let mut inputs = SmallVec::new();
         // Compiled loops do so by themselves.
-        if !plan.is_large || plan.code.is_some() {
+        if !program.is_large || program.code.is_some() {
             return Prefetch { inputs, step: 0 };
         }
         let behind = tile.first + tile.count;
-        let count = tile.count.min(plan.parts[part].size - behind);
+        let count = tile.count.min(program.parts[part].size - behind);
         let mut bytes = 0;
-        for (i, input) in plan.inputs.iter().enumerate() {
+        for (i, input) in program.inputs.iter().enumerate() {
             if matches!(input.access, Access::Full) && held != Some(i) {
-                let start = pointers[part * plan.inputs.len() + i];
+                let start = pointers[part * program.inputs.len() + i];
                 inputs.push((start.wrapping_add(behind * input.width), count * input.width));
                 bytes += count * input.width;
             }
         }
-        Prefetch { inputs, step: bytes.div_ceil(plan.body.len().max(1)).next_multiple_of(LINE) }
+        Prefetch { inputs, step: bytes.div_ceil(program.body.len().max(1)).next_multiple_of(LINE) }
     }
 
     #[inline]
@@ -93,7 +93,7 @@ impl Prefetch {
 
 /// Which elements a tile has.
 pub(super) struct Tile {
-    /// Its number, where it is one of those that the plan counts.
+    /// Its number, where it is one of those that the program counts.
     pub index: usize,
     pub first: usize,
     pub count: usize,
@@ -103,7 +103,7 @@ pub(super) struct Tile {
     pub column: usize,
 }
 
-impl Plan {
+impl TileProgram {
     pub fn tiles(&self) -> usize {
         self.parts.last().map_or(0, |part| part.first_tile + self.tiles_of(part))
     }

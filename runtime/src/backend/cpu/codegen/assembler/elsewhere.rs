@@ -2,14 +2,14 @@
 
 use std::fmt;
 
-use super::super::instruction::{Instruction, Place};
-use super::super::plan::Prologue;
+use super::super::instruction::{ArrayId, Instruction};
+use super::super::tile_program::Prologue;
 use crate::backend::cpu::codegen::spec::KernelSpec;
 
-/// What no plan has here.
+/// What no tile program has here.
 pub struct JitLoop {
-    pub reads: Vec<Place>,
-    pub writes: Vec<Place>,
+    pub reads: Vec<ArrayId>,
+    pub writes: Vec<ArrayId>,
     pub has_rows: bool,
 }
 
@@ -21,7 +21,7 @@ impl JitLoop {
     pub unsafe fn run(&self, _places: &[*mut u8], _rows: usize, _cols: usize) {}
 }
 
-/// What no plan has here.
+/// What no tile program has here.
 pub struct ExecMemory;
 
 /// Instruction sets, of which there are none here.
@@ -38,7 +38,7 @@ pub mod isa {
 pub struct Space<'a> {
     pub spec: &'a KernelSpec,
     pub aliases: &'a [Option<usize>],
-    pub prologue: &'a [(Prologue, usize, Place)],
+    pub prologue: &'a [(Prologue, usize, ArrayId)],
     pub isa: &'static dyn isa::Isa,
     pub prefetch: Option<i32>,
 }
@@ -51,7 +51,7 @@ pub fn assemble(
     (body, None)
 }
 
-/// What no plan has here.
+/// What no tile program has here.
 #[derive(Default)]
 pub struct Listing;
 

@@ -5,16 +5,16 @@
 
 use memmap2::{Mmap, MmapMut};
 
-use super::super::instruction::Place;
+use super::super::instruction::ArrayId;
 use super::frame::STEP;
 
-/// A compiled loop: it is given the array of each place, the number of rows, the elements of a row that fill whole steps, and
+/// A compiled loop: it is given a pointer to each array, the number of rows, the elements of a row that fill whole steps, and
 /// how many are left.
-type Loop = unsafe extern "sysv64" fn(places: *const *mut u8, rows: usize, cols: usize, rest: usize);
+type Loop = unsafe extern "sysv64" fn(arrays: *const *mut u8, rows: usize, cols: usize, rest: usize);
 
 /// Stands for a loop until there is memory with its code.
 unsafe extern "sysv64" fn not_compiled(_: *const *mut u8, _: usize, _: usize, _: usize) {
-    unreachable!("a plan without code is not run");
+    unreachable!("a program without code is not run");
 }
 
 /// Instructions, which nobody can write to any more.
@@ -29,11 +29,11 @@ impl ExecMemory {
     }
 }
 
-/// A loop of a plan, instead of many instructions.
+/// A loop of a program, instead of many instructions.
 pub struct JitLoop {
-    /// The places that are read and written, besides single numbers.
-    pub reads: Vec<Place>,
-    pub writes: Vec<Place>,
+    /// The arrays that are read and written, besides scalars.
+    pub reads: Vec<ArrayId>,
+    pub writes: Vec<ArrayId>,
     /// Whether rows matter.
     pub has_rows: bool,
     run: Loop,
@@ -41,7 +41,7 @@ pub struct JitLoop {
 
 impl JitLoop {
     /// A loop that has no code yet.
-    pub fn new(reads: Vec<Place>, writes: Vec<Place>, has_rows: bool) -> JitLoop {
+    pub fn new(reads: Vec<ArrayId>, writes: Vec<ArrayId>, has_rows: bool) -> JitLoop {
         JitLoop { reads, writes, has_rows, run: not_compiled }
     }
 
@@ -55,12 +55,12 @@ impl JitLoop {
     /// Computes rows of a tile.
     ///
     /// # Safety
-    /// The code is that of this loop, and its memory is there. Each place has the numbers of a tile of so many rows, or room for
+    /// The code is that of this loop, and its memory is there. Each array has the elements of a tile of so many rows, or room for
     /// them, and nobody else writes to it.
-    pub unsafe fn run(&self, places: &[*mut u8], rows: usize, cols: usize) {
+    pub unsafe fn run(&self, arrays: &[*mut u8], rows: usize, cols: usize) {
         let rest = cols % STEP;
-        // SAFETY: the loop reads and writes `rows` times `cols` elements of its places, or one for each row.
-        unsafe { (self.run)(places.as_ptr(), rows, cols - rest, rest) }
+        // SAFETY: the loop reads and writes `rows` times `cols` elements of its arrays, or one for each row.
+        unsafe { (self.run)(arrays.as_ptr(), rows, cols - rest, rest) }
     }
 }
 
@@ -74,7 +74,7 @@ mod tests {
         let mut code = Assembler::default();
         code.leave();
         let start = code.position();
-        // The rows and columns, and what is left, to the array at the second place.
+        // The rows and columns, and what is left, to the second array.
         code.load(RAX, RDI, 8);
         for (at, register) in [(0, RSI), (8, RDX), (16, RCX)] {
             code.store(register, RAX, at);
@@ -84,9 +84,9 @@ mod tests {
         let mut one = JitLoop::new(Vec::new(), vec![1], true);
         one.link(&memory, start);
         let mut out = [0u64; 3];
-        let places = [std::ptr::null_mut(), out.as_mut_ptr().cast()];
-        // SAFETY: the code writes three numbers to the second place.
-        unsafe { one.run(&places, 5, 100) };
+        let arrays = [std::ptr::null_mut(), out.as_mut_ptr().cast()];
+        // SAFETY: the code writes three elements to the second array.
+        unsafe { one.run(&arrays, 5, 100) };
         assert_eq!(out, [5, 96, 4]);
     }
 

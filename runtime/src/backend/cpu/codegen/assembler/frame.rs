@@ -2,7 +2,7 @@
 
 use rustc_hash::FxHashMap;
 
-use super::super::instruction::Place;
+use super::super::instruction::ArrayId;
 use super::isa::Isa;
 use super::isa::x86::{
     Assembler, Gpr, R8, R9, R10, R11, R12, R13, R14, R15, RAX, RBP, RBX, RCX, RDI, RDX, RSI, RSP, Rm,
@@ -11,7 +11,7 @@ use super::vector_ir::{BasicBlock, Opcode};
 use crate::kernels::reduce;
 
 /// The pointers to all arrays.
-pub const PLACES: Gpr = RDI;
+pub const ARRAYS: Gpr = RDI;
 /// On entry, the number of rows; later for a byte that is copied.
 pub const ROWS: Gpr = RSI;
 /// Elements of a row that are computed in whole steps.
@@ -40,13 +40,13 @@ pub const LINE: i32 = 64;
 /// From the stack pointer on: the number of rows, the caller's stack pointer, numbers for all lanes, masks of what is left of a
 /// row, bytes that are copied one by one, values without a register.
 pub struct Frame {
-    pointers: FxHashMap<Place, Gpr>,
+    pointers: FxHashMap<ArrayId, Gpr>,
     /// Where single numbers are.
-    pub scalars: Vec<(Place, i32)>,
+    pub scalars: Vec<(ArrayId, i32)>,
     lanes: i32,
     /// Arrays of bytes that are read, and written, and where their last elements are copied.
-    pub bytes_read: Vec<(Place, i32)>,
-    pub bytes_written: Vec<(Place, i32)>,
+    pub bytes_read: Vec<(ArrayId, i32)>,
+    pub bytes_written: Vec<(ArrayId, i32)>,
     slots: i32,
     pub vector: i32,
     pub size: i32,
@@ -60,7 +60,7 @@ impl Frame {
 
     /// The frame of a loop whose blocks read and write what this one does, and need so many slots.
     pub fn new(block: &BasicBlock, isa: &dyn Isa, slots: usize) -> Frame {
-        let mut counts: FxHashMap<Place, usize> = FxHashMap::default();
+        let mut counts: FxHashMap<ArrayId, usize> = FxHashMap::default();
         let vector = 4 * isa.lanes() as i32;
         let mut size = LINE;
         let mut claim = |bytes: i32| {
@@ -70,45 +70,46 @@ impl Frame {
         };
         let (mut scalars, mut bytes_read, mut bytes_written) = (Vec::new(), Vec::new(), Vec::new());
         for node in &block.nodes {
-            if let Some(place) = node.op.place() {
-                *counts.entry(place).or_default() += 1;
+            if let Some(array) = node.op.array() {
+                *counts.entry(array).or_default() += 1;
             }
-            if let Opcode::Scalar(place) = node.op {
-                scalars.push((place, claim(isa.scalar_bytes() as i32)));
+            if let Opcode::Scalar(array) = node.op {
+                scalars.push((array, claim(isa.scalar_bytes() as i32)));
             }
         }
         let lanes = claim(4 * STEP as i32);
         for node in &block.nodes {
             match node.op {
-                Opcode::LoadByte(place, _) => bytes_read.push((place, claim(STEP as i32))),
-                Opcode::StoreByte(place, _) => bytes_written.push((place, claim(STEP as i32))),
+                Opcode::LoadByte(array, _) => bytes_read.push((array, claim(STEP as i32))),
+                Opcode::StoreByte(array, _) => bytes_written.push((array, claim(STEP as i32))),
                 _ => {}
             }
         }
         let slots_at = (size + LINE - 1) / LINE * LINE;
         let size = slots_at + slots as i32 * vector;
-        let mut places: Vec<(Place, usize)> = counts.into_iter().collect();
-        places.sort_unstable_by_key(|&(place, count)| (std::cmp::Reverse(count), place));
-        let pointers = places.iter().zip(POINTERS).map(|(&(place, _), register)| (place, register)).collect();
+        let mut arrays: Vec<(ArrayId, usize)> = counts.into_iter().collect();
+        arrays.sort_unstable_by_key(|&(array, count)| (std::cmp::Reverse(count), array));
+        let pointers = arrays.iter().zip(POINTERS).map(|(&(array, _), register)| (array, register)).collect();
         Frame { pointers, scalars, lanes, bytes_read, bytes_written, slots: slots_at, vector, size }
     }
 
-    /// The arrays that have a register, in the order of their places.
-    pub fn pointers(&self) -> Vec<(Place, Gpr)> {
-        let mut pointers: Vec<(Place, Gpr)> = self.pointers.iter().map(|(&place, &to)| (place, to)).collect();
-        pointers.sort_unstable_by_key(|&(place, _)| place);
+    /// The arrays whose pointers have a register, in order.
+    pub fn pointers(&self) -> Vec<(ArrayId, Gpr)> {
+        let mut pointers: Vec<(ArrayId, Gpr)> =
+            self.pointers.iter().map(|(&array, &to)| (array, to)).collect();
+        pointers.sort_unstable_by_key(|&(array, _)| array);
         pointers
     }
 
     /// The register that points to an array, if it has one.
-    pub fn register(&self, place: Place) -> Option<Gpr> {
-        self.pointers.get(&place).copied()
+    pub fn register(&self, array: ArrayId) -> Option<Gpr> {
+        self.pointers.get(&array).copied()
     }
 
     /// The register that points to an array; the spare one is loaded for those that have none.
-    pub fn pointer(&self, place: Place, code: &mut Assembler) -> Gpr {
-        self.register(place).unwrap_or_else(|| {
-            code.load(SPARE, PLACES, 8 * i32::from(place));
+    pub fn pointer(&self, array: ArrayId, code: &mut Assembler) -> Gpr {
+        self.register(array).unwrap_or_else(|| {
+            code.load(SPARE, ARRAYS, 8 * i32::from(array));
             SPARE
         })
     }
@@ -126,28 +127,28 @@ impl Frame {
         Frame::stack(self.lanes + i32::from(vector) * self.vector)
     }
 
-    pub fn scalar(&self, place: Place) -> Rm {
-        let at = self.scalars.iter().find(|(known, _)| *known == place);
-        Frame::stack(at.map_or_else(|| unreachable!("all numbers have a place on the stack"), |&(_, at)| at))
+    pub fn scalar(&self, array: ArrayId) -> Rm {
+        let at = self.scalars.iter().find(|(known, _)| *known == array);
+        Frame::stack(at.map_or_else(|| unreachable!("all numbers have a array on the stack"), |&(_, at)| at))
     }
 
     /// Where the last elements of an array of bytes are copied.
-    pub fn copied(&self, arrays: &[(Place, i32)], place: Place, vector: u8) -> Rm {
-        let at = arrays.iter().find(|(known, _)| *known == place);
-        let at = at.map_or_else(|| unreachable!("all bytes have a place on the stack"), |&(_, at)| at);
+    pub fn copied(&self, arrays: &[(ArrayId, i32)], array: ArrayId, vector: u8) -> Rm {
+        let at = arrays.iter().find(|(known, _)| *known == array);
+        let at = at.map_or_else(|| unreachable!("all bytes have a array on the stack"), |&(_, at)| at);
         Frame::stack(at + i32::from(vector) * self.vector / 4)
     }
 
     /// The memory of an array that an operation reads or writes.
     pub fn array(&self, op: Opcode, code: &mut Assembler) -> Rm {
-        let (place, index, scale, vectors) = match op {
-            Opcode::Load(place, at) | Opcode::Store(place, at) => (place, INDEX, 2, at),
-            Opcode::LoadByte(place, at) | Opcode::StoreByte(place, at) => (place, INDEX, 0, at),
-            Opcode::Column(place, at) => (place, COLUMN, 2, at),
-            Opcode::Row(place) | Opcode::StoreRow(place) => (place, ROW, 2, 0),
+        let (array, index, scale, vectors) = match op {
+            Opcode::Load(array, at) | Opcode::Store(array, at) => (array, INDEX, 2, at),
+            Opcode::LoadByte(array, at) | Opcode::StoreByte(array, at) => (array, INDEX, 0, at),
+            Opcode::Column(array, at) => (array, COLUMN, 2, at),
+            Opcode::Row(array) | Opcode::StoreRow(array) => (array, ROW, 2, 0),
             _ => unreachable!("only these have arrays"),
         };
-        let base = self.pointer(place, code);
+        let base = self.pointer(array, code);
         let distance = i32::from(vectors) * ((self.vector / 4) << scale);
         Rm::Memory { base, index: Some((index, scale)), distance }
     }

@@ -8,8 +8,8 @@
 use rustc_hash::{FxHashMap, FxHashSet};
 use smallvec::SmallVec;
 
-use super::super::instruction::{Action, Instruction, Map, Place, Side};
-use super::super::plan::Prologue;
+use super::super::instruction::{Action, ArrayId, Instruction, Map, Side};
+use super::super::tile_program::Prologue;
 pub use super::exec_memory::{ExecMemory, JitLoop};
 use super::frame::STEP;
 use super::isa::{Assembler, Isa};
@@ -31,7 +31,7 @@ pub struct Space<'a> {
     pub spec: &'a KernelSpec,
     /// Which input's memory each result may be written to.
     pub aliases: &'a [Option<usize>],
-    pub prologue: &'a [(Prologue, usize, Place)],
+    pub prologue: &'a [(Prologue, usize, ArrayId)],
     pub isa: &'static dyn Isa,
     /// How many bytes before they are needed inputs are prefetched, if they are too large for the L2 cache.
     pub prefetch: Option<i32>,
@@ -42,26 +42,26 @@ impl Space<'_> {
         self.spec.inputs.len()
     }
 
-    /// Whether a place is that of a result.
-    fn is_result(&self, place: Place) -> bool {
-        (self.inputs()..self.inputs() + self.spec.outs.len()).contains(&(place as usize))
+    /// Whether an array is a result.
+    fn is_result(&self, array: ArrayId) -> bool {
+        (self.inputs()..self.inputs() + self.spec.outs.len()).contains(&(array as usize))
     }
 
     /// The input whose memory a result takes.
-    fn overwritten(&self, place: Place) -> Option<Place> {
-        let out = (place as usize).checked_sub(self.inputs())?;
-        self.aliases.get(out).copied().flatten().map(|input| input as Place)
+    fn overwritten(&self, array: ArrayId) -> Option<ArrayId> {
+        let out = (array as usize).checked_sub(self.inputs())?;
+        self.aliases.get(out).copied().flatten().map(|input| input as ArrayId)
     }
 
     /// The input with a number for all elements, or for each column, that is broadcast to a slot.
-    fn broadcast(&self, place: Place) -> Option<Opcode> {
-        let (kind, input, _) = self.prologue.iter().find(|(.., slot)| *slot == place)?;
+    fn broadcast(&self, array: ArrayId) -> Option<Opcode> {
+        let (kind, input, _) = self.prologue.iter().find(|(.., slot)| *slot == array)?;
         if self.spec.inputs[*input].1 != DType::F32 {
             return None;
         }
         Some(match kind {
-            Prologue::Splat => Opcode::Scalar(*input as Place),
-            Prologue::Repeat => Opcode::Column(*input as Place, 0),
+            Prologue::Splat => Opcode::Scalar(*input as ArrayId),
+            Prologue::Repeat => Opcode::Column(*input as ArrayId, 0),
         })
     }
 }
@@ -98,14 +98,14 @@ pub fn assemble(
         group.iter().for_each(|&at| group_of[at] = number);
     }
     // Places that are read by others than the loop that writes them.
-    let writer: FxHashMap<Place, usize> = body
+    let writer: FxHashMap<ArrayId, usize> = body
         .iter()
         .enumerate()
-        .flat_map(|(at, step)| step.writes().iter().map(move |&place| (place, at)))
+        .flat_map(|(at, step)| step.writes().iter().map(move |&array| (array, at)))
         .collect();
-    let mut shared: FxHashSet<Place> = FxHashSet::default();
+    let mut shared: FxHashSet<ArrayId> = FxHashSet::default();
     for (at, step) in body.iter().enumerate() {
-        let from_others = |place: &&Place| writer.get(place).is_some_and(|&w| group_of[w] != group_of[at]);
+        let from_others = |array: &&ArrayId| writer.get(array).is_some_and(|&w| group_of[w] != group_of[at]);
         shared.extend(step.reads().iter().filter(from_others));
     }
     let mut code = Assembler::default();
@@ -179,14 +179,14 @@ fn kind(step: &Instruction, space: &Space<'_>) -> LoopKind {
 /// An instruction waits for what it reads, and for those that read the memory which its result takes. It is in the level of the
 /// last of them, or in the next one where that is known only when its loop has ended.
 fn levels(body: &[Instruction], kinds: &[LoopKind], space: &Space<'_>) -> Vec<usize> {
-    let mut producer: FxHashMap<Place, usize> = FxHashMap::default();
-    let mut readers: FxHashMap<Place, Vec<usize>> = FxHashMap::default();
+    let mut producer: FxHashMap<ArrayId, usize> = FxHashMap::default();
+    let mut readers: FxHashMap<ArrayId, Vec<usize>> = FxHashMap::default();
     let mut levels = vec![0; body.len()];
     // As early as possible.
     for (at, step) in body.iter().enumerate() {
         let mut level = 0;
-        for place in step.reads() {
-            if let Some(&from) = producer.get(place) {
+        for array in step.reads() {
+            if let Some(&from) = producer.get(array) {
                 let is_late = match kinds[from] {
                     LoopKind::RowFold => true,
                     // The interpreter's results are there after the loop of their level.
@@ -195,11 +195,11 @@ fn levels(body: &[Instruction], kinds: &[LoopKind], space: &Space<'_>) -> Vec<us
                 };
                 level = level.max(levels[from] + usize::from(is_late));
             }
-            readers.entry(*place).or_default().push(at);
+            readers.entry(*array).or_default().push(at);
         }
-        for &place in step.writes() {
-            producer.insert(place, at);
-            for &reader in space.overwritten(place).iter().filter_map(|input| readers.get(input)).flatten() {
+        for &array in step.writes() {
+            producer.insert(array, at);
+            for &reader in space.overwritten(array).iter().filter_map(|input| readers.get(input)).flatten() {
                 let is_late =
                     kinds[reader] == LoopKind::Other && kinds[at] != LoopKind::Other && reader != at;
                 level = level.max(levels[reader] + usize::from(is_late));
@@ -219,13 +219,13 @@ fn levels(body: &[Instruction], kinds: &[LoopKind], space: &Space<'_>) -> Vec<us
             let now = latest[of].map_or(level, |latest| latest.min(level));
             latest[of] = Some(now);
         };
-        for place in step.reads() {
-            if let Some(&from) = producer.get(place) {
+        for array in step.reads() {
+            if let Some(&from) = producer.get(array) {
                 limit(from, levels[at]);
             }
         }
-        for &place in step.writes() {
-            for &reader in space.overwritten(place).iter().filter_map(|input| readers.get(input)).flatten() {
+        for &array in step.writes() {
+            for &reader in space.overwritten(array).iter().filter_map(|input| readers.get(input)).flatten() {
                 if reader != at {
                     limit(reader, levels[at]);
                 }
@@ -270,12 +270,16 @@ fn groups(kinds: &[LoopKind], levels: &[usize], most_folds: usize) -> Vec<Vec<us
 
 /// One loop for several instructions: the vector IR of all, one after another, so that what one of them writes for another one is
 /// a value, and is stored only if it is a result or another loop reads it.
-fn segment(members: &[Instruction], shared: &FxHashSet<Place>, space: &Space<'_>) -> (Segment, Instruction) {
+fn segment(
+    members: &[Instruction],
+    shared: &FxHashSet<ArrayId>,
+    space: &Space<'_>,
+) -> (Segment, Instruction) {
     let mut block = BasicBlock::default();
-    let mut known: FxHashMap<Place, Value> = FxHashMap::default();
+    let mut known: FxHashMap<ArrayId, Value> = FxHashMap::default();
     let mut folds: Vec<RowFold> = Vec::new();
-    let mut writes: Vec<Place> = Vec::new();
-    let overwritten: Vec<Place> = members.iter().filter_map(|step| space.overwritten(step.out)).collect();
+    let mut writes: Vec<ArrayId> = Vec::new();
+    let overwritten: Vec<ArrayId> = members.iter().filter_map(|step| space.overwritten(step.out)).collect();
     // Results are written in the order of instructions, as one may take the place of an argument that is read before.
     for step in members {
         let value = match &step.action {
@@ -286,7 +290,7 @@ fn segment(members: &[Instruction], shared: &FxHashSet<Place>, space: &Space<'_>
                 let value = lower(&mut block, space.isa, map.code, map.from, map.to, &args);
                 let node = &block.nodes[value];
                 // A copy outlives its array, which a later result may overwrite.
-                if node.is_source() && node.op.place().is_some_and(|place| overwritten.contains(&place)) {
+                if node.is_source() && node.op.array().is_some_and(|array| overwritten.contains(&array)) {
                     block.add(Opcode::Copy, &[value])
                 } else {
                     value
@@ -312,11 +316,11 @@ fn segment(members: &[Instruction], shared: &FxHashSet<Place>, space: &Space<'_>
     }
     let block = block.pruned();
     let sources = block.nodes.iter().filter(|node| node.is_source());
-    let reads: Vec<Place> = sources.filter_map(|node| node.op.place()).collect();
+    let reads: Vec<ArrayId> = sources.filter_map(|node| node.op.array()).collect();
     let has_rows = !folds.is_empty()
         || block.nodes.iter().any(|node| matches!(node.op, Opcode::Row(_) | Opcode::Column(..)));
-    let is_large = |place: &&Place| {
-        let input = space.spec.inputs.get(**place as usize);
+    let is_large = |array: &&ArrayId| {
+        let input = space.spec.inputs.get(**array as usize);
         input.is_some_and(|(access, dtype)| matches!(access, Access::Full) && dtype.size() == 4)
     };
     let prefetched =
@@ -331,32 +335,32 @@ fn segment(members: &[Instruction], shared: &FxHashSet<Place>, space: &Space<'_>
 
 fn argument(
     block: &mut BasicBlock,
-    known: &FxHashMap<Place, Value>,
+    known: &FxHashMap<ArrayId, Value>,
     map: &Map,
     number: usize,
     step: &Instruction,
     space: &Space<'_>,
 ) -> Value {
-    let place = step.args[number];
+    let array = step.args[number];
     match map.side {
-        Side::Number(side) if side == number => return block.add(Opcode::Scalar(place), &[]),
-        Side::Row(side) if side == number => return block.add(Opcode::Row(place), &[]),
+        Side::Scalar(side) if side == number => return block.add(Opcode::Scalar(array), &[]),
+        Side::Row(side) if side == number => return block.add(Opcode::Row(array), &[]),
         _ => {}
     }
     let dtype = if map.code == ScalarOp::Select && number == 0 { DType::Bool } else { map.from };
-    load(block, known, place, dtype, space)
+    load(block, known, array, dtype, space)
 }
 
 fn load(
     block: &mut BasicBlock,
-    known: &FxHashMap<Place, Value>,
-    place: Place,
+    known: &FxHashMap<ArrayId, Value>,
+    array: ArrayId,
     dtype: DType,
     space: &Space<'_>,
 ) -> Value {
-    if let Some(&value) = known.get(&place) {
+    if let Some(&value) = known.get(&array) {
         return value;
     }
-    let load = if dtype == DType::Bool { Opcode::LoadByte(place, 0) } else { Opcode::Load(place, 0) };
-    block.add(space.broadcast(place).unwrap_or(load), &[])
+    let load = if dtype == DType::Bool { Opcode::LoadByte(array, 0) } else { Opcode::Load(array, 0) };
+    block.add(space.broadcast(array).unwrap_or(load), &[])
 }

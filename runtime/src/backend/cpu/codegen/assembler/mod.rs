@@ -1,11 +1,11 @@
-//! The assembler: loops that are compiled just in time for a plan. What the interpreter does operation by operation over a
+//! The assembler: loops that are compiled just in time for a program. What the interpreter does operation by operation over a
 //! tile, they do element by element in registers.
 //!
 //! The operations are those of the interpreter, rounding by rounding, so both give the same bits, and the interpreter is
 //! what these loops are tested against. It stays in charge of whatever has no vector operation here, and of machines
 //! without an instruction set in [`isa`].
 //!
-//! The way of a kernel: [`loops`] sorts the instructions of a plan into loops (list scheduling), [`lower`] writes each
+//! The way of a kernel: [`loops`] sorts the instructions of a program into loops (list scheduling), [`lower`] writes each
 //! loop in the [`vector_ir`], [`unroll`] makes blocks for several vectors and for what is left of a row, [`regalloc`] finds registers
 //! (furthest next use), [`nest`] puts the blocks into a loop nest with a stack [`frame`], the [`isa`] writes machine code, and
 //! [`exec_memory`] keeps it.

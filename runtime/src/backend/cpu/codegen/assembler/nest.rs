@@ -1,6 +1,6 @@
 //! The loop nest around blocks: over rows, over the elements of each in steps, and what is left of a row.
 
-use super::frame::{COLS, COLUMN, END, Frame, INDEX, LINE, PLACES, REST, ROW, ROWS, SAVED, SPARE, STEP};
+use super::frame::{ARRAYS, COLS, COLUMN, END, Frame, INDEX, LINE, REST, ROW, ROWS, SAVED, SPARE, STEP};
 use super::isa::Isa;
 use super::isa::x86::{Assembler, RSP, When};
 use super::regalloc::{Inst, Pinned, Reg, allocate, pressure};
@@ -121,12 +121,12 @@ impl<'a> Nest<'a> {
         code.store(ROWS, RSP, Frame::ROWS);
         code.copy(REST, INDEX);
         isa.make_lanes(code, frame);
-        for &(place, at) in &frame.scalars {
-            code.load(SPARE, PLACES, 8 * i32::from(place));
+        for &(array, at) in &frame.scalars {
+            code.load(SPARE, ARRAYS, 8 * i32::from(array));
             isa.broadcast_scalar(code, SPARE, frame, at);
         }
-        for (place, register) in frame.pointers() {
-            code.load(register, PLACES, 8 * i32::from(place));
+        for (array, register) in frame.pointers() {
+            code.load(register, ARRAYS, 8 * i32::from(array));
         }
         for &(op, register) in &self.pinned.kept {
             if !matches!(op, Opcode::Row(_)) {
@@ -155,8 +155,8 @@ impl<'a> Nest<'a> {
         code.compare(INDEX, END);
         let to_end = code.jump(When::NotLess);
         let again = code.here();
-        for place in &self.segment.prefetched {
-            if let Some(base) = self.frame.register(*place) {
+        for array in &self.segment.prefetched {
+            if let Some(base) = self.frame.register(*array) {
                 for line in (0..4 * step).step_by(LINE as usize) {
                     code.prefetch(base, INDEX, 2, self.segment.prefetch_distance + line);
                 }

@@ -42,7 +42,7 @@ pub enum Arg {
     Source(Opcode),
 }
 
-/// An operation whose operands have places.
+/// An operation whose operands have locations.
 #[derive(Clone, Debug)]
 pub enum Inst {
     /// Effects have no result: `to` is 0.
@@ -414,7 +414,7 @@ impl fmt::Display for Inst {
                 }
                 write!(f, "{op}")?;
                 args.iter().enumerate().try_for_each(|(i, arg)| {
-                    write!(f, "{}{arg}", if i == 0 && op.place().is_none() { " " } else { ", " })
+                    write!(f, "{}{arg}", if i == 0 && op.array().is_none() { " " } else { ", " })
                 })
             }
             Inst::Move { to, from } => write!(f, "v{to} = v{from}"),

@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use smallvec::SmallVec;
 
-use super::super::instruction::Place;
+use super::super::instruction::ArrayId;
 use super::frame::STEP;
 use super::isa::Isa;
 use super::lower::combine;
@@ -21,7 +21,7 @@ use crate::scalar::reduce::ReduceOp;
 #[derive(Clone, Copy, Debug)]
 pub struct RowFold {
     pub folding: ReduceOp,
-    pub out: Place,
+    pub out: ArrayId,
 }
 
 /// A loop to be compiled: what it does with one vector.
@@ -29,7 +29,7 @@ pub struct Segment {
     pub block: BasicBlock,
     pub folds: Vec<RowFold>,
     /// Arrays that are prefetched, and how many bytes before they are needed.
-    pub prefetched: Vec<Place>,
+    pub prefetched: Vec<ArrayId>,
     pub prefetch_distance: i32,
     /// Elements of a row, at most.
     pub cols: usize,

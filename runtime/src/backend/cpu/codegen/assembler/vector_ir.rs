@@ -7,7 +7,7 @@ use std::fmt;
 
 use rustc_hash::FxHashMap;
 
-use super::super::instruction::Place;
+use super::super::instruction::ArrayId;
 use crate::scalar::reduce::ReduceOp;
 
 /// The number of a value in its block.
@@ -36,20 +36,20 @@ pub enum Rounding {
     TowardsZero,
 }
 
-/// What is done with lanes. Arrays are named by their place in the tile; `u8`s behind them count whole vectors from the
+/// What is done with lanes. Arrays are named as in the program of the tile; `u8`s behind them count whole vectors from the
 /// element of the loop on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Opcode {
     /// A number for each element; in the lanes of a mask, if there is an argument.
-    Load(Place, u8),
+    Load(ArrayId, u8),
     /// A byte for each element, as an integer; in the lanes of a mask, if there is an argument.
-    LoadByte(Place, u8),
+    LoadByte(ArrayId, u8),
     /// A number for each column; in the lanes of a mask, if there is an argument.
-    Column(Place, u8),
-    /// A number for each row.
-    Row(Place),
+    Column(ArrayId, u8),
+    /// A value for each row.
+    Row(ArrayId),
     /// A number for all.
-    Scalar(Place),
+    Scalar(ArrayId),
     Constant(u32),
     /// What an accumulator holds before the block.
     Accumulator(u8),
@@ -94,11 +94,11 @@ pub enum Opcode {
     /// The lane whose number differs in this bit.
     Swap(u8),
     /// Writes a number for each element; in the lanes of a mask, if there is a second argument.
-    Store(Place, u8),
+    Store(ArrayId, u8),
     /// Writes the lowest byte of each lane; in the lanes of a mask, if there is a second argument.
-    StoreByte(Place, u8),
+    StoreByte(ArrayId, u8),
     /// Writes the first lane as the number of the row.
-    StoreRow(Place),
+    StoreRow(ArrayId),
     /// What an accumulator holds after the block.
     SetAccumulator(u8),
     /// Combines a vector into an accumulator of a row: what unrolling makes operations of.
@@ -151,15 +151,15 @@ impl Opcode {
     }
 
     /// The array that it reads or writes.
-    pub fn place(self) -> Option<Place> {
+    pub fn array(self) -> Option<ArrayId> {
         match self {
-            Opcode::Load(place, _)
-            | Opcode::LoadByte(place, _)
-            | Opcode::Column(place, _)
-            | Opcode::Row(place)
-            | Opcode::Store(place, _)
-            | Opcode::StoreByte(place, _)
-            | Opcode::StoreRow(place) => Some(place),
+            Opcode::Load(array, _)
+            | Opcode::LoadByte(array, _)
+            | Opcode::Column(array, _)
+            | Opcode::Row(array)
+            | Opcode::Store(array, _)
+            | Opcode::StoreByte(array, _)
+            | Opcode::StoreRow(array) => Some(array),
             _ => None,
         }
     }
@@ -167,11 +167,11 @@ impl Opcode {
     /// The same for elements so many vectors behind.
     pub fn behind(self, vectors: u8) -> Opcode {
         match self {
-            Opcode::Load(place, at) => Opcode::Load(place, at + vectors),
-            Opcode::LoadByte(place, at) => Opcode::LoadByte(place, at + vectors),
-            Opcode::Column(place, at) => Opcode::Column(place, at + vectors),
-            Opcode::Store(place, at) => Opcode::Store(place, at + vectors),
-            Opcode::StoreByte(place, at) => Opcode::StoreByte(place, at + vectors),
+            Opcode::Load(array, at) => Opcode::Load(array, at + vectors),
+            Opcode::LoadByte(array, at) => Opcode::LoadByte(array, at + vectors),
+            Opcode::Column(array, at) => Opcode::Column(array, at + vectors),
+            Opcode::Store(array, at) => Opcode::Store(array, at + vectors),
+            Opcode::StoreByte(array, at) => Opcode::StoreByte(array, at + vectors),
             other => other,
         }
     }
@@ -253,20 +253,21 @@ impl BasicBlock {
     }
 }
 
-/// As text: `Cmp(Lt)` is `cmp.lt`, the array at place 3 is `p3`, and `[i + 2v]` are the elements two vectors behind.
+/// As text: `Cmp(Lt)` is `cmp.lt`, array 3 is `p3`, and `[i + 2v]` are the elements two vectors behind.
 impl fmt::Display for Opcode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let at =
-            |f: &mut fmt::Formatter<'_>, name: &str, place: Place, index: &str, vectors: u8| match vectors {
-                0 => write!(f, "{name} p{place}[{index}]"),
-                _ => write!(f, "{name} p{place}[{index} + {vectors}v]"),
-            };
+        let at = |f: &mut fmt::Formatter<'_>, name: &str, array: ArrayId, index: &str, vectors: u8| {
+            match vectors {
+                0 => write!(f, "{name} p{array}[{index}]"),
+                _ => write!(f, "{name} p{array}[{index} + {vectors}v]"),
+            }
+        };
         match *self {
-            Opcode::Load(place, vectors) => at(f, "load", place, "i", vectors),
-            Opcode::LoadByte(place, vectors) => at(f, "load.byte", place, "i", vectors),
-            Opcode::Column(place, vectors) => at(f, "load", place, "column", vectors),
-            Opcode::Row(place) => write!(f, "load p{place}[row]"),
-            Opcode::Scalar(place) => write!(f, "scalar p{place}"),
+            Opcode::Load(array, vectors) => at(f, "load", array, "i", vectors),
+            Opcode::LoadByte(array, vectors) => at(f, "load.byte", array, "i", vectors),
+            Opcode::Column(array, vectors) => at(f, "load", array, "column", vectors),
+            Opcode::Row(array) => write!(f, "load p{array}[row]"),
+            Opcode::Scalar(array) => write!(f, "scalar p{array}"),
             Opcode::Constant(bits) => write!(f, "constant {:?}", ConstantText(bits)),
             Opcode::Accumulator(number) => write!(f, "accumulator {number}"),
             Opcode::Lanes(vector) => write!(f, "lanes {vector}"),
@@ -275,9 +276,9 @@ impl fmt::Display for Opcode {
             Opcode::Sar(by) => write!(f, "sar.{by}"),
             Opcode::Cmp(relation) => write!(f, "cmp.{}", Lowercase(relation)),
             Opcode::Swap(bit) => write!(f, "swap.{bit}"),
-            Opcode::Store(place, vectors) => at(f, "store", place, "i", vectors),
-            Opcode::StoreByte(place, vectors) => at(f, "store.byte", place, "i", vectors),
-            Opcode::StoreRow(place) => write!(f, "store p{place}[row]"),
+            Opcode::Store(array, vectors) => at(f, "store", array, "i", vectors),
+            Opcode::StoreByte(array, vectors) => at(f, "store.byte", array, "i", vectors),
+            Opcode::StoreRow(array) => write!(f, "store p{array}[row]"),
             Opcode::SetAccumulator(number) => write!(f, "set accumulator {number}"),
             Opcode::Fold(folding, number) => write!(f, "fold.{} {number}", Lowercase(folding)),
             other => write!(f, "{}", Lowercase(other)),
@@ -316,7 +317,7 @@ impl fmt::Display for BasicBlock {
             } else {
                 write!(f, "    %{value} = {}", node.op)?;
             }
-            let separator = if node.op.place().is_some() || node.op.is_effect() { ", " } else { " " };
+            let separator = if node.op.array().is_some() || node.op.is_effect() { ", " } else { " " };
             for (i, arg) in node.args().iter().enumerate() {
                 write!(f, "{}%{arg}", if i == 0 { separator } else { ", " })?;
             }

@@ -96,8 +96,8 @@ impl Isa for Avx2 {
     }
 
     fn begin_remainder(&self, code: &mut Assembler, frame: &Frame) {
-        for &(place, at) in &frame.bytes_read {
-            let base = frame.pointer(place, code);
+        for &(array, at) in &frame.bytes_read {
+            let base = frame.pointer(array, code);
             copy_bytes(code, base, |code, counter| {
                 code.load_byte(ROWS, SPARE, counter, 0);
                 code.store_byte(ROWS, RSP, counter, at);
@@ -106,8 +106,8 @@ impl Isa for Avx2 {
     }
 
     fn end_remainder(&self, code: &mut Assembler, frame: &Frame) {
-        for &(place, at) in &frame.bytes_written {
-            let base = frame.pointer(place, code);
+        for &(array, at) in &frame.bytes_written {
+            let base = frame.pointer(array, code);
             copy_bytes(code, base, |code, counter| {
                 code.load_byte(ROWS, RSP, counter, at);
                 code.store_byte(ROWS, SPARE, counter, 0);
@@ -143,7 +143,7 @@ fn store_bytes(code: &mut Assembler, op: Opcode, args: &[Arg], temporary: Reg, f
     code.vex(VPACKUSDW, Length::L128, [temporary, x], Rm::Register(temporary), None);
     code.vex(VPACKUSWB, Length::L128, [temporary, temporary], Rm::Register(temporary), None);
     let to = match op {
-        Opcode::StoreByte(place, at) if args.len() > 1 => frame.copied(&frame.bytes_written, place, at),
+        Opcode::StoreByte(array, at) if args.len() > 1 => frame.copied(&frame.bytes_written, array, at),
         _ => frame.array(op, code),
     };
     code.vex(VMOVQ_STORE, Length::L128, [temporary, 0], to, None);
@@ -159,9 +159,9 @@ fn operation(code: &mut Assembler, op: Opcode, to: Reg, args: &[Arg], frame: &Fr
                 None => wide(code, VMOVUPS_LOAD, to, 0, from),
             }
         }
-        Opcode::LoadByte(place, at) => {
+        Opcode::LoadByte(array, at) => {
             let from = match args.first() {
-                Some(_) => frame.copied(&frame.bytes_read, place, at),
+                Some(_) => frame.copied(&frame.bytes_read, array, at),
                 None => frame.array(op, code),
             };
             wide(code, VPMOVZXBD, to, 0, from);

@@ -165,7 +165,7 @@ pub struct Lanes {
 /// All of them.
 pub const ALL: Lanes = Lanes { mask: 0, or_zero: false };
 
-/// A place in the code that a jump leads to.
+/// A position in the code that a jump leads to.
 #[derive(Clone, Copy)]
 pub struct Label(usize);
 
@@ -211,7 +211,7 @@ impl Assembler {
         self.bytes.len()
     }
 
-    /// A place for jumps back.
+    /// A label for jumps back.
     pub fn here(&self) -> Label {
         Label(self.bytes.len())
     }
@@ -219,7 +219,7 @@ impl Assembler {
     /// `first = operation(second, last)` in the encoding of AVX-512, with vectors of 512 bits, in some lanes; `broadcast` if
     /// memory has one lane for all of them.
     ///
-    /// Instructions with fewer operands have 0 in the middle; masks and numbers of operations take the place of registers where
+    /// Instructions with fewer operands have 0 in the middle; masks and numbers of operations stand for registers where
     /// the manual says so.
     pub fn evex(&mut self, code: Mnemonic, first: u8, second: u8, last: Rm, how: Evex) {
         let (x, b) = match last {
@@ -422,14 +422,14 @@ impl Assembler {
         self.with_number(7, register, number);
     }
 
-    /// Jumps to a place before.
+    /// Jumps to a position before.
     pub fn jump_back(&mut self, when: When, label: Label) {
         self.bytes.extend([0x0F, when as u8]);
         let distance = label.0 as i64 - (self.bytes.len() + 4) as i64;
         self.bytes.extend((distance as i32).to_le_bytes());
     }
 
-    /// Jumps to a place that is found later.
+    /// Jumps to a position that is found later.
     pub fn jump(&mut self, when: When) -> Label {
         self.bytes.extend([0x0F, when as u8, 0, 0, 0, 0]);
         Label(self.bytes.len())

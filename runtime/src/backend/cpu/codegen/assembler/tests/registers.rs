@@ -19,7 +19,7 @@ fn random_block(seed: u64, operations: usize) -> BasicBlock {
         (state >> 33) as usize % sides
     };
     let mut block = BasicBlock::default();
-    let mut values: Vec<Value> = (0..4).map(|place| block.add(Opcode::Load(place, 0), &[])).collect();
+    let mut values: Vec<Value> = (0..4).map(|array| block.add(Opcode::Load(array, 0), &[])).collect();
     values.extend((0..3).map(|i| block.constant(1.5 + i as f32)));
     values.push(block.add(Opcode::Scalar(9), &[]));
     values.push(block.add(Opcode::Row(8), &[]));
@@ -38,8 +38,8 @@ fn random_block(seed: u64, operations: usize) -> BasicBlock {
             }
         }
     }
-    for (place, &value) in values.iter().enumerate().skip(9) {
-        block.add(Opcode::Store(100 + place as u16, 0), &[value]);
+    for (array, &value) in values.iter().enumerate().skip(9) {
+        block.add(Opcode::Store(100 + array as u16, 0), &[value]);
     }
     block.pruned()
 }
@@ -75,8 +75,8 @@ fn stores(insts: &[Inst], pinned: &Pinned) -> Vec<(u16, String)> {
                         Arg::Source(op) => op.to_string(),
                     })
                     .collect();
-                if let Opcode::Store(place, _) = op {
-                    stored.push((*place, args[0].clone()));
+                if let Opcode::Store(array, _) = op {
+                    stored.push((*array, args[0].clone()));
                     continue;
                 }
                 let value = if args.is_empty() { op.to_string() } else { digest(&op.to_string(), &args) };
@@ -101,8 +101,8 @@ fn expected(block: &BasicBlock) -> Vec<(u16, String)> {
     let mut stored = Vec::new();
     for node in &block.nodes {
         let args: Vec<String> = node.args().iter().map(|&arg| values[arg].clone()).collect();
-        if let Opcode::Store(place, _) = node.op {
-            stored.push((place, args[0].clone()));
+        if let Opcode::Store(array, _) = node.op {
+            stored.push((array, args[0].clone()));
         }
         let is_source = args.is_empty();
         values.push(if is_source { node.op.to_string() } else { digest(&node.op.to_string(), &args) });

@@ -1,0 +1,288 @@
+//! Tile programs: the instructions that compute one tile of a kernel, over arrays that stay in L1, and what all tiles share.
+
+use std::collections::HashMap;
+
+use super::builder::Builder;
+use super::instruction::{ArrayId, Instruction};
+use super::slots;
+use crate::backend::cpu::codegen::assembler::isa::{self, Isa};
+use crate::backend::cpu::codegen::assembler::{self, ExecMemory, Listing};
+use crate::backend::cpu::codegen::interpreter::fold::FoldColumns;
+use crate::backend::cpu::codegen::spec::{Access, IterationSpace, KernelOp, KernelSpec, Owner};
+use crate::kernels::broadcast::Broadcast;
+use crate::kernels::simd::Level;
+
+/// What is made once, before the first tile.
+pub(super) enum Prologue {
+    /// Broadcasts an input that is one value.
+    Splat,
+    /// Repeats an input that has a value for each column.
+    Repeat,
+}
+
+/// A reduction that is known at the end only.
+pub(super) struct CrossTile {
+    pub fold: FoldColumns,
+    /// Accumulators.
+    pub cols: usize,
+    /// The number of the result.
+    pub out: usize,
+    /// Where its accumulators begin.
+    pub offset: usize,
+    /// Where those of the last few tiles begin: sums of sums lose less than one long sum.
+    pub recent: usize,
+    /// Where those of one tile begin.
+    pub tile: usize,
+    /// Whether it is one value of all.
+    pub is_total: bool,
+}
+
+pub(super) struct TileProgram {
+    pub size: usize,
+    pub cols: usize,
+    /// Rows of a tile; 0 if a tile is a part of a row.
+    pub tile_rows: usize,
+    /// Elements of a tile at most.
+    pub tile: usize,
+    pub inputs: Vec<Input>,
+    /// By result.
+    pub outs: Vec<Out>,
+    pub prologue: Vec<(Prologue, usize, ArrayId)>,
+    pub body: Vec<Instruction>,
+    /// By slot: where it begins.
+    pub slots: Vec<usize>,
+    /// Bytes of all slots.
+    pub bytes: usize,
+    pub cross_tile: Vec<CrossTile>,
+    /// Bytes of all accumulators.
+    pub cross_tile_bytes: usize,
+    /// Which input's memory each result may be written to.
+    pub aliases: Vec<Option<usize>>,
+    /// The rough cost of an element.
+    pub work: usize,
+    /// The arrays that are computed, one after another: mostly one.
+    pub parts: Vec<Part>,
+    /// Whether arrays are too large for the L2 cache, and worth being prefetched.
+    pub is_large: bool,
+    /// Whether anything is computed of whole rows.
+    pub has_folds: bool,
+    /// Elements of a tile, before it was made of whole rows.
+    pub unrounded_tile: usize,
+    /// The code of compiled loops.
+    pub code: Option<ExecMemory>,
+}
+
+/// Bytes of inputs and results that the L2 cache may hold.
+const L2_BYTES: usize = 1 << 20;
+
+/// One of several arrays that are computed alike.
+#[derive(Clone)]
+pub(super) struct Part {
+    pub first_tile: usize,
+    pub size: usize,
+    pub cols: usize,
+}
+
+pub(super) struct Input {
+    pub access: Access,
+    pub width: usize,
+    pub count: usize,
+}
+
+pub(super) struct Out {
+    pub width: usize,
+    pub count: usize,
+    pub extent: IterationSpace,
+}
+
+/// Elements of a tile, if rows are shorter: as many as the L1 cache has room for, so that calls weigh little.
+const TILES: [usize; 3] = [2048, 1024, 512];
+/// Bytes that the slots of a tile may take: the rest of the cache is for inputs and results.
+const NEAR: usize = 20 << 10;
+/// Slots begin at cache lines.
+pub(super) const LINE: usize = 64;
+/// The longest row that is held as a whole.
+pub(crate) const LONGEST_ROW: usize = 1 << 14;
+
+/// How maps and folds of rows are run.
+enum Loops<'a> {
+    Interpreted,
+    /// By loops that are compiled for an instruction set, and prefetch inputs so many bytes before they are needed.
+    Jit(&'static dyn Isa, Option<i32>, Option<&'a mut Listing>),
+}
+
+impl TileProgram {
+    pub fn new(spec: &KernelSpec) -> TileProgram {
+        let mut program = TileProgram::of(spec, spec.cols);
+        program.parts.push(Part { first_tile: 0, size: program.size, cols: program.cols });
+        let inputs = program.inputs.iter().map(|input| input.count * input.width);
+        program.is_large =
+            inputs.chain(program.outs.iter().map(|out| out.count * out.width)).sum::<usize>() > L2_BYTES;
+        program
+    }
+
+    /// For arrays of these sizes, all computed by a spec that knows no rows.
+    pub fn horizontal(spec: &KernelSpec, sizes: &[usize]) -> TileProgram {
+        let mut program = TileProgram::of(spec, usize::MAX);
+        program.size = sizes.iter().sum();
+        let mut first_tile = 0;
+        for &size in sizes {
+            program.parts.push(Part { first_tile, size, cols: size });
+            first_tile += size.div_ceil(program.tile);
+        }
+        let (inputs, aliases) = (program.inputs.len(), std::mem::take(&mut program.aliases));
+        let at = |part: usize| aliases.iter().map(move |alias| alias.map(|input| part * inputs + input));
+        program.aliases = (0..sizes.len()).flat_map(at).collect();
+        program
+    }
+
+    fn of(spec: &KernelSpec, cols: usize) -> TileProgram {
+        let [rest @ .., smallest] = TILES;
+        let mut programs =
+            rest.into_iter().map(|tile| TileProgram::with_tile(spec, cols, tile, Loops::Interpreted));
+        programs
+            .find(|program| program.bytes <= NEAR)
+            .unwrap_or_else(|| TileProgram::with_tile(spec, cols, smallest, Loops::Interpreted))
+    }
+
+    /// The same program with loops that are compiled for a level, where there is an instruction set and the system allows it.
+    ///
+    /// Tiles are the same, and so is the order of all sums.
+    pub fn jit(&self, spec: &KernelSpec, level: Level, listing: Option<&mut Listing>) -> Option<TileProgram> {
+        let isa = isa::of(level)?;
+        let cols = if self.parts.len() > 1 { usize::MAX } else { self.cols };
+        let prefetch = self.is_large.then_some((4 * self.tile) as i32);
+        let program =
+            TileProgram::with_tile(spec, cols, self.unrounded_tile, Loops::Jit(isa, prefetch, listing));
+        assert_eq!(program.tile, self.tile, "the same tiles");
+        program.code.as_ref()?;
+        let (parts, aliases) = (self.parts.clone(), self.aliases.clone());
+        Some(TileProgram { size: self.size, is_large: self.is_large, parts, aliases, ..program })
+    }
+
+    /// A program with tiles of so many elements, or of as many whole rows as fit.
+    ///
+    /// A row is held as a whole if anything is computed along it; else it may be cut to tiles. Slots come last, as loops that are
+    /// compiled need few of them.
+    fn with_tile(spec: &KernelSpec, cols: usize, unrounded: usize, loops: Loops<'_>) -> TileProgram {
+        let (size, tile) = (spec.size, unrounded);
+        let folds = spec.ops.iter().any(|op| op.extent() == IterationSpace::Row);
+        let rows = (size / cols.max(1)).max(1);
+        let tile_rows = if cols <= tile || folds { (tile / cols.max(1)).clamp(1, rows) } else { 0 };
+        let tile = if tile_rows == 0 { tile } else { tile_rows * cols };
+        let mut builder = Builder {
+            spec,
+            tile_rows,
+            prologue: Vec::new(),
+            body: Vec::new(),
+            slots: Vec::new(),
+            seen: HashMap::new(),
+        };
+        let aliases = assign_aliases(spec);
+        let mut cross_tile = Vec::new();
+        let mut cross_tile_bytes = 0;
+        for at in 0..spec.ops.len() {
+            builder.op(at, &aliases, &mut cross_tile, &mut cross_tile_bytes);
+        }
+        for (out, &(value, _)) in spec.outs.iter().enumerate() {
+            builder.finish(out, value);
+        }
+        let Builder { mut prologue, mut body, slots: needs, .. } = builder;
+        let first_slot = spec.inputs.len() + spec.outs.len();
+        let mut code = None;
+        if let Loops::Jit(isa, prefetch, listing) = loops {
+            let space = assembler::Space { spec, aliases: &aliases, prologue: &prologue, isa, prefetch };
+            (body, code) = assembler::assemble(body, &space, listing);
+            let is_read = |array: &ArrayId| body.iter().any(|step| step.reads().contains(array));
+            prologue.retain(|(_, _, array)| is_read(array));
+        }
+        let (slots, bytes) = slots::assign(&mut body, &prologue, &needs, first_slot, tile, tile_rows.max(1));
+        let rows = size / cols.max(1);
+        let input = |(access, dtype): &(Access, crate::DType)| Input {
+            access: access.clone(),
+            width: dtype.size(),
+            count: match access {
+                Access::One => 1,
+                Access::Full => size,
+                Access::Rows => rows,
+                Access::Columns => cols,
+                Access::Strided(layout) => layout.reach()[0],
+            },
+        };
+        let out = |&(value, _): &(usize, Owner)| {
+            let op = &spec.ops[value - spec.inputs.len()];
+            let count = match op.extent() {
+                IterationSpace::Full => size,
+                IterationSpace::Row => rows,
+                IterationSpace::Column => cols,
+                IterationSpace::Total => 1,
+            };
+            Out { width: op.dtype().size(), count, extent: op.extent() }
+        };
+        TileProgram {
+            size,
+            cols,
+            tile_rows,
+            tile,
+            inputs: spec.inputs.iter().map(input).collect(),
+            outs: spec.outs.iter().map(out).collect(),
+            prologue,
+            body,
+            slots,
+            bytes,
+            cross_tile,
+            cross_tile_bytes,
+            work: spec.ops.iter().filter(|op| op.extent() != IterationSpace::Row).map(KernelOp::cost).sum(),
+            aliases,
+            parts: Vec::new(),
+            is_large: false,
+            has_folds: folds,
+            unrounded_tile: unrounded,
+            code,
+        }
+    }
+}
+
+/// Which input each result may overwrite.
+fn assign_aliases(spec: &KernelSpec) -> Vec<Option<usize>> {
+    let mut free = spec.donated.clone();
+    let op = |value: usize| &spec.ops[value - spec.inputs.len()];
+    if let Some((input, _)) = spec.over {
+        free[input] = None;
+    }
+    let mut alias = |(out, &(value, owner)): (usize, &(usize, Owner))| {
+        if let Some((input, result)) = spec.over
+            && result == out
+        {
+            return Some(input);
+        }
+        let fits = |input: &usize| {
+            let (access, dtype) = &spec.inputs[*input];
+            free[*input] == Some(owner)
+                && matches!(access, Access::Full)
+                && op(value).extent() == IterationSpace::Full
+                && dtype.size() == op(value).dtype().size()
+        };
+        let input = (0..spec.inputs.len()).find(fits)?;
+        free[input] = None;
+        Some(input)
+    };
+    spec.outs.iter().enumerate().map(&mut alias).collect()
+}
+
+/// How an array is read as if broadcast to a shape, in rows of `cols` elements.
+pub(crate) fn access(out: &[usize], shape: &[usize], cols: usize) -> Access {
+    let layout = Broadcast::new(out, [shape]);
+    match layout.pattern() {
+        (step, _, None) => {
+            if step == 0 {
+                Access::One
+            } else {
+                Access::Full
+            }
+        }
+        (0, row, Some(1)) if row == cols => Access::Rows,
+        (1, row, Some(0)) if row == cols => Access::Columns,
+        _ => Access::Strided(layout),
+    }
+}

@@ -64,8 +64,8 @@ pub trait Kernel: Send + Sync {
     /// Computes the output, all of it, from the elements of the arguments.
     fn run(&self, args: &[&[u8]], out: &mut [u8]);
 
-    /// As [`run`](Kernel::run), and calls `epilogue` with each piece of the output as soon as nothing reads or writes it any
-    /// more, and the number of bytes before it. Pieces cover the output and do not overlap; `epilogue` changes them, and may be
+    /// As [`run`](Kernel::run), and calls `epilogue` with each tile of the output as soon as nothing reads or writes it any
+    /// more, and the number of bytes before it. Tiles cover the output and do not overlap; `epilogue` changes them, and may be
     /// called from several threads.
     fn run_with_epilogue(
         &self,
@@ -77,7 +77,7 @@ pub trait Kernel: Send + Sync {
         epilogue(0, out);
     }
 
-    /// Elements that pieces are whole rows of, 1 if they may be any; none if the output is finished all at once.
+    /// Elements that tiles are whole rows of, 1 if they may be any; none if the output is finished all at once.
     fn tile(&self) -> Option<usize> {
         None
     }

@@ -322,12 +322,18 @@ pub struct GatherDimensions {
 
 impl fmt::Debug for GatherDimensions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let GatherDimensions { offset_dims, collapsed_slice_dims, start_index_map, .. } = self;
-        write!(f, "[offset={offset_dims:?} collapsed={collapsed_slice_dims:?} indexed={start_index_map:?}")?;
-        if !self.operand_batching_dims.is_empty() {
-            write!(f, " paired={:?}:{:?}", self.operand_batching_dims, self.start_indices_batching_dims)?;
+        let lists: [(&str, &[usize]); 6] = [
+            ("[offset_dims", &self.offset_dims),
+            (" collapsed_slice_dims", &self.collapsed_slice_dims),
+            (" start_index_map", &self.start_index_map),
+            (" operand_batching_dims", &self.operand_batching_dims),
+            (" start_indices_batching_dims", &self.start_indices_batching_dims),
+            (" slice_sizes", &self.slice_sizes),
+        ];
+        for (name, list) in lists.iter().filter(|(name, list)| !(list.is_empty() && name.contains("batching"))) {
+            write!(f, "{name}={list:?}")?;
         }
-        write!(f, " sizes={:?} outside={:?}]", self.slice_sizes, self.outside)
+        write!(f, " outside={:?}]", self.outside)
     }
 }
 

@@ -95,7 +95,7 @@ pub(crate) struct Origin {
 
 pub(crate) enum Work {
     Fused(Arc<Fused>),
-    /// A product whose kernel hands its pieces on to a fused one.
+    /// A product whose kernel hands its tiles on to a fused one.
     Epilogue(Arc<Fused>, Joint, Box<dyn Kernel>),
     Kernel(Box<dyn Kernel>),
     BatchTiled(Arc<BatchTiled>),

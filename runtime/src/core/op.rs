@@ -330,7 +330,9 @@ impl fmt::Debug for GatherDimensions {
             (" start_indices_batching_dims", &self.start_indices_batching_dims),
             (" slice_sizes", &self.slice_sizes),
         ];
-        for (name, list) in lists.iter().filter(|(name, list)| !(list.is_empty() && name.contains("batching"))) {
+        for (name, list) in
+            lists.iter().filter(|(name, list)| !(list.is_empty() && name.contains("batching")))
+        {
             write!(f, "{name}={list:?}")?;
         }
         write!(f, " outside={:?}]", self.outside)

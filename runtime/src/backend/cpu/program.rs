@@ -295,6 +295,10 @@ impl Program {
     }
 
     /// Runs a kernel that writes to several results, each in new memory or in that of an argument.
+    ///
+    /// What is hard: all results are taken out of the environment before the arguments are borrowed from it, and an argument whose
+    /// memory a result takes over is then no bytes to read but "in that result" (`held`). The lists that this needs keep their
+    /// memory between calls, as an empty list holds no borrow.
     fn fused(&self, command: &Command, env: &mut Env, run: impl FnOnce(&[Source<'_>], &mut [&mut [u8]])) {
         let Env { arrays, slots, room } = env;
         let Room { made, held, .. } = room;

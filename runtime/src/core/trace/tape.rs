@@ -67,6 +67,9 @@ impl Tape {
             if matches!(&**traced, Traced::Tape { tape, .. } if Arc::ptr_eq(tape, self)))
     }
 
+    /// Runs the forward rule in the parent and records its pullback.
+    ///
+    /// Only floats have gradients, so values of other dtypes are opened and forgotten: an operation on nothing else is not recorded.
     pub(crate) fn process(
         self: &Arc<Self>,
         primitive: &dyn Primitive,

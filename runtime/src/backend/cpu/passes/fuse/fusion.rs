@@ -246,7 +246,8 @@ impl<'a> Builder<'a> {
         *constant
     }
 
-    /// The members as a graph with variables of its own.
+    /// The members as a graph with variables of its own, named in the order in which they appear; values that are one number by
+    /// their creation are constants of it.
     fn part(&self, args: &[Var], members: &[usize], outs: &[Var]) -> Graph {
         let mut avals = Vec::new();
         let mut names: FxHashMap<Var, Var> = FxHashMap::default();

@@ -220,6 +220,11 @@ impl Search<'_> {
     }
 
     /// What the equation would be in the group, leaving aside what lies between.
+    ///
+    /// A group has one space of elements in rows and columns, and each value in it has an element for all of them, for each row, or at
+    /// the end for each column or for everything. A map fits if all its arguments have an element wherever its result has one;
+    /// a fold fits if its rows are those of the group, or make them so, and what it folds is there for all elements. What is
+    /// known at the end only (by column, or in total) is read by no member.
     fn fits(&self, at: usize, group: usize) -> Option<Membership> {
         let (eqn, group) = (&self.graph.eqns[at], &self.found.all[group]);
         if group.size == 0 || group.members.len() >= LARGEST {
@@ -300,6 +305,8 @@ impl Search<'_> {
         group.values.insert(self.graph.eqns[at].outs[0], membership.extent);
     }
 
+    /// Whether two groups can become one: they have the same space, what members of one read of the other is there where they read
+    /// it, and neither reads from the other through a third.
     fn may_merge(&self, a: usize, b: usize) -> bool {
         let (one, other) = (&self.found.all[a], &self.found.all[b]);
         if one.size != other.size || one.members.len() + other.members.len() > LARGEST {

@@ -11,6 +11,9 @@ use crate::backend::cpu::passes::analysis::DefUse;
 use crate::backend::cpu::schedule::Schedule;
 
 /// The equations of each group, groups after those that they read from, otherwise in the order they had.
+///
+/// Each group waits for as many others as it reads from, each counted once (`known`). Whoever waits for none is ready; when it is put
+/// out, its readers wait for one less.
 pub(super) fn sorted(graph: &Schedule, uses: &DefUse, groups: &Groups) -> Vec<Vec<usize>> {
     let mut readers: FxHashMap<usize, Vec<usize>> = FxHashMap::default();
     let mut waits: FxHashMap<usize, usize> = FxHashMap::default();

@@ -95,10 +95,10 @@ impl Builder<'_> {
         let spec = self.spec;
         let value = self.inputs() + at;
         let op = &spec.ops[at];
-        let by_rows = op.extent() == IterationSpace::Row;
+        let by_rows = op.space() == IterationSpace::Row;
         match op {
-            KernelOp::Map { code, args, from, to, .. }
-                if let Some((side, block, cols)) = self.mixed(*code, args, *from, by_rows) =>
+            KernelOp::Map { op, args, from, to, .. }
+                if let Some((side, block, cols)) = self.mixed(*op, args, *from, by_rows) =>
             {
                 let mut arrays = [0; 3];
                 // A value for each row is found where rows are handled; one for all is the input itself.
@@ -106,36 +106,36 @@ impl Builder<'_> {
                 arrays[1 - side] = self.array(args[1 - side], by_rows);
                 let out = self.destination(value, by_rows, aliases);
                 let kind = if cols == 0 { Side::Scalar(side) } else { Side::Row(side) };
-                let map = Map { block, parameter: cols, code: *code, from: *from, to: *to, side: kind };
+                let map = Map { block, parameter: cols, op: *op, from: *from, to: *to, side: kind };
                 self.body.push(Instruction { action: Action::Map(map), args: arrays, out, by_rows });
             }
-            KernelOp::Map { code, args, from, to, .. } => {
+            KernelOp::Map { op, args, from, to, .. } => {
                 let mut arrays = [0; 3];
                 for (array, &arg) in arrays.iter_mut().zip(args) {
                     *array = self.array(arg, by_rows);
                 }
-                let Some((block, parameter)) = blocks::entry(*code, *from, *to) else {
+                let Some((block, parameter)) = blocks::entry(*op, *from, *to) else {
                     unreachable!("`supports` was asked")
                 };
                 let out = self.destination(value, by_rows, aliases);
-                let map = Map { block, parameter, code: *code, from: *from, to: *to, side: Side::None };
+                let map = Map { block, parameter, op: *op, from: *from, to: *to, side: Side::None };
                 self.body.push(Instruction { action: Action::Map(map), args: arrays, out, by_rows });
             }
-            KernelOp::Fold { folding, arg, dtype, extent } => {
+            KernelOp::Fold { op, arg, dtype, space } => {
                 let args = [self.array(*arg, false), 0, 0];
                 if by_rows {
                     let out = self.destination(value, true, aliases);
-                    let action = Action::Rows(fold_rows(*folding, *dtype), *folding, *dtype);
+                    let action = Action::Rows(fold_rows(*op, *dtype), *op, *dtype);
                     self.body.push(Instruction { action, args, out, by_rows });
                     return;
                 }
-                let fold = fold_columns(*folding, *dtype);
-                let cols = if *extent == IterationSpace::Total { 1 } else { spec.cols };
+                let fold = fold_columns(*op, *dtype);
+                let cols = if *space == IterationSpace::Total { 1 } else { spec.cols };
                 let out = spec.outs.iter().position(|&(out, _)| out == value);
                 let out = out.unwrap_or_else(|| unreachable!("what is known at the end is a result"));
                 let action = Action::CrossTile(cross_tile.len());
                 self.body.push(Instruction { action, args, out: 0, by_rows: false });
-                let is_total = *extent == IterationSpace::Total;
+                let is_total = *space == IterationSpace::Total;
                 let bytes = (cols * fold.width).next_multiple_of(LINE);
                 let (offset, recent, tile) =
                     (*cross_tile_bytes, *cross_tile_bytes + bytes, *cross_tile_bytes + 2 * bytes);
@@ -146,20 +146,14 @@ impl Builder<'_> {
     }
 
     /// Which of two arguments is a scalar, or one for each row, and the loop for that; rows have so many elements.
-    fn mixed(
-        &self,
-        code: ScalarOp,
-        args: &[usize],
-        from: DType,
-        by_rows: bool,
-    ) -> Option<(usize, Block, i32)> {
+    fn mixed(&self, op: ScalarOp, args: &[usize], from: DType, by_rows: bool) -> Option<(usize, Block, i32)> {
         let &[x, y] = args else { return None };
         let is_number = |value: usize| matches!(self.spec.inputs.get(value), Some((Access::One, _)));
         let is_row = |value: usize| match value.checked_sub(self.inputs()) {
             None => matches!(self.spec.inputs[value].0, Access::Rows),
-            Some(op) => self.spec.ops[op].extent() == IterationSpace::Row,
+            Some(op) => self.spec.ops[op].space() == IterationSpace::Row,
         };
-        let loops = blocks::mixed(code, from)?;
+        let loops = blocks::mixed(op, from)?;
         if is_number(x) != is_number(y) {
             let side = usize::from(is_number(y));
             return Some((side, loops.number[side], 0));
@@ -193,15 +187,15 @@ impl Builder<'_> {
     /// Copies a result that waits in a slot.
     pub fn finish(&mut self, out: usize, value: usize) {
         let op = &self.spec.ops[value - self.inputs()];
-        if matches!(op.extent(), IterationSpace::Column | IterationSpace::Total) {
+        if matches!(op.space(), IterationSpace::Column | IterationSpace::Total) {
             return;
         }
-        let by_rows = op.extent() == IterationSpace::Row;
+        let by_rows = op.space() == IterationSpace::Row;
         let (from, to) = (self.array(value, by_rows), (self.inputs() + out) as ArrayId);
         if from != to {
             let (block, dtype) = (blocks::copy(self.width(value)), op.dtype());
             let map =
-                Map { block, parameter: 0, code: ScalarOp::Copy, from: dtype, to: dtype, side: Side::None };
+                Map { block, parameter: 0, op: ScalarOp::Copy, from: dtype, to: dtype, side: Side::None };
             self.body.push(Instruction { action: Action::Map(map), args: [from, 0, 0], out: to, by_rows });
         }
     }

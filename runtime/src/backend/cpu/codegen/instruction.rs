@@ -24,7 +24,7 @@ pub(super) enum Action {
     Expand(usize),
     /// Reads an input that is broadcast in another way.
     Gather,
-    /// Folds each row, by a loop for a folding and a dtype.
+    /// Folds each row, by a loop for a reduction and a dtype.
     Rows(FoldRows, ReduceOp, DType),
     /// Adds to the accumulators of a cross-tile reduction.
     CrossTile(usize),
@@ -36,7 +36,7 @@ pub(super) enum Action {
 pub(super) struct Map {
     pub block: Block,
     pub parameter: i32,
-    pub code: ScalarOp,
+    pub op: ScalarOp,
     /// The dtype of the last argument, and of the result.
     pub from: DType,
     pub to: DType,
@@ -57,7 +57,7 @@ impl Instruction {
     /// The arrays that are read.
     pub fn reads(&self) -> &[ArrayId] {
         match &self.action {
-            Action::Map(map) => &self.args[..map.code.arity()],
+            Action::Map(map) => &self.args[..map.op.arity()],
             Action::Jit(jit) => &jit.reads,
             _ => &self.args[..1],
         }

@@ -19,8 +19,8 @@ impl<T: fmt::Display> fmt::Display for Names<'_, T> {
     }
 }
 
-fn extent(extent: IterationSpace) -> &'static str {
-    match extent {
+fn space(space: IterationSpace) -> &'static str {
+    match space {
         IterationSpace::Full => "",
         IterationSpace::Row => " by row",
         IterationSpace::Column => " by column",
@@ -42,13 +42,13 @@ impl fmt::Display for KernelSpec {
             writeln!(f, "    %{value} = input {dtype}, {access}")?;
         }
         for (value, op) in (self.inputs.len()..).zip(&self.ops) {
-            let by = extent(op.extent());
+            let by = space(op.space());
             match op {
-                KernelOp::Map { code, args, to, .. } => {
-                    writeln!(f, "    %{value} = {} {}: {to}{by}", code, Names("%", args))?;
+                KernelOp::Map { op, args, to, .. } => {
+                    writeln!(f, "    %{value} = {} {}: {to}{by}", op, Names("%", args))?;
                 }
-                KernelOp::Fold { folding, arg, dtype, .. } => {
-                    writeln!(f, "    %{value} = {folding} %{arg}: {dtype}{by}")?;
+                KernelOp::Fold { op, arg, dtype, .. } => {
+                    writeln!(f, "    %{value} = {op} %{arg}: {dtype}{by}")?;
                 }
             }
         }
@@ -78,12 +78,12 @@ impl fmt::Display for Instruction {
         let Instruction { action, args, out, .. } = self;
         match action {
             Action::Map(map) => {
-                let args: Vec<String> = (0..map.code.arity()).map(|i| arg(map, *args, i)).collect();
-                write!(f, "p{out} = {} {}", map.code, Names("p", &args))?;
+                let args: Vec<String> = (0..map.op.arity()).map(|i| arg(map, *args, i)).collect();
+                write!(f, "p{out} = {} {}", map.op, Names("p", &args))?;
             }
             Action::Expand(_) => write!(f, "p{out} = expand p{}", args[0])?,
             Action::Gather => write!(f, "p{out} = gather p{}", args[0])?,
-            Action::Rows(_, folding, _) => write!(f, "p{out} = {} p{}", folding, args[0])?,
+            Action::Rows(_, op, _) => write!(f, "p{out} = {} p{}", op, args[0])?,
             Action::CrossTile(reduction) => write!(f, "accumulator {reduction} takes p{}", args[0])?,
             Action::Jit(jit) => {
                 write!(f, "{} = loop {}", Names("p", &jit.writes), Names("p", &jit.reads))?;

@@ -13,11 +13,11 @@ use crate::scalar::reduce::ReduceOp;
 use IterationSpace::{Column, Full, Row, Total};
 
 fn map(op: ScalarOp, args: &[usize], space: IterationSpace) -> KernelOp {
-    KernelOp::Map { code: op, args: args.into(), from: F32, to: F32, extent: space }
+    KernelOp::Map { op, args: args.into(), from: F32, to: F32, space }
 }
 
 fn fold(op: ReduceOp, arg: usize, space: IterationSpace) -> KernelOp {
-    KernelOp::Fold { folding: op, arg, dtype: F32, extent: space }
+    KernelOp::Fold { op, arg, dtype: F32, space }
 }
 
 fn compare(name: &str, [rows, cols]: [usize; 2], inputs: &[Access], ops: Vec<KernelOp>, outs: &[usize]) {

@@ -203,8 +203,7 @@ impl TileProgram {
         assert_eq!(outs.len(), parts * program.outs.len(), "number of results");
         for (part, outs) in program.parts.iter().zip(outs.chunks(program.outs.len().max(1))) {
             for (out, described) in outs.iter().zip(&program.outs) {
-                let count =
-                    if described.extent == IterationSpace::Full { part.size } else { described.count };
+                let count = if described.space == IterationSpace::Full { part.size } else { described.count };
                 assert_eq!(out.len(), count * described.width, "bytes of a result");
             }
         }
@@ -354,7 +353,7 @@ impl TileProgram {
                 };
             }
             for (i, out) in program.outs.iter().enumerate() {
-                let at = match out.extent {
+                let at = match out.space {
                     IterationSpace::Full => tile.first,
                     IterationSpace::Row => tile.row,
                     IterationSpace::Column | IterationSpace::Total => continue,

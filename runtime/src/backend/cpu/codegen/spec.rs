@@ -67,9 +67,9 @@ pub(crate) enum IterationSpace {
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) enum KernelOp {
     /// A function of elements; `from` is the dtype of the last argument.
-    Map { code: ScalarOp, args: SmallVec<[usize; 3]>, from: DType, to: DType, extent: IterationSpace },
+    Map { op: ScalarOp, args: SmallVec<[usize; 3]>, from: DType, to: DType, space: IterationSpace },
     /// All elements of each row (`Row`), of each column (`Column`), or all there are (`Total`).
-    Fold { folding: ReduceOp, arg: usize, dtype: DType, extent: IterationSpace },
+    Fold { op: ReduceOp, arg: usize, dtype: DType, space: IterationSpace },
 }
 
 impl KernelSpec {
@@ -77,34 +77,27 @@ impl KernelSpec {
     /// be computed of pieces at all; and the elements a piece has to be whole rows of, if so.
     pub fn epilogue(&self, input: usize) -> Option<(usize, Option<usize>)> {
         let (access, dtype) = &self.inputs[input];
-        let is_partial =
-            |op: &KernelOp| matches!(op.extent(), IterationSpace::Column | IterationSpace::Total);
+        let is_partial = |op: &KernelOp| matches!(op.space(), IterationSpace::Column | IterationSpace::Total);
         if !matches!(access, Access::Full) || self.ops.iter().any(is_partial) {
             return None;
         }
         let op = |value: usize| &self.ops[value - self.inputs.len()];
-        let fits = |op: &KernelOp| op.extent() == IterationSpace::Full && op.dtype().size() == dtype.size();
+        let fits = |op: &KernelOp| op.space() == IterationSpace::Full && op.dtype().size() == dtype.size();
         let result = self.outs.iter().position(|&(value, _)| fits(op(value)))?;
-        let by_rows = self.ops.iter().any(|op| op.extent() == IterationSpace::Row);
+        let by_rows = self.ops.iter().any(|op| op.space() == IterationSpace::Row);
         Some((result, by_rows.then_some(self.cols)))
     }
 
     /// Whether arrays of other sizes can be computed along, by the same operations with the same scalars.
     pub fn is_elementwise(&self) -> bool {
         self.inputs.iter().all(|(access, _)| matches!(access, Access::One | Access::Full))
-            && self.ops.iter().all(|op| matches!(op, KernelOp::Map { extent: IterationSpace::Full, .. }))
+            && self.ops.iter().all(|op| matches!(op, KernelOp::Map { space: IterationSpace::Full, .. }))
             && self.over.is_none()
     }
 
     /// Whether another spec performs the same operations, on arrays of any size.
     pub fn resembles(&self, other: &KernelSpec) -> bool {
-        let same_op = |(a, b): (&KernelOp, &KernelOp)| match (a, b) {
-            (
-                KernelOp::Map { code, args, from, to, extent },
-                KernelOp::Map { code: other, args: arguments, from: source, to: target, extent: space },
-            ) => code == other && args == arguments && from == source && to == target && extent == space,
-            _ => false,
-        };
+        let same_op = |(a, b): (&KernelOp, &KernelOp)| matches!(a, KernelOp::Map { .. }) && a == b;
         self.inputs.len() == other.inputs.len()
             && self.ops.len() == other.ops.len()
             && self.outs == other.outs
@@ -132,9 +125,9 @@ impl KernelOp {
         }
     }
 
-    pub(super) fn extent(&self) -> IterationSpace {
+    pub(super) fn space(&self) -> IterationSpace {
         match self {
-            KernelOp::Map { extent, .. } | KernelOp::Fold { extent, .. } => *extent,
+            KernelOp::Map { space, .. } | KernelOp::Fold { space, .. } => *space,
         }
     }
 
@@ -147,13 +140,13 @@ impl KernelOp {
 
     pub(super) fn cost(&self) -> usize {
         match self {
-            KernelOp::Map { code, .. } => code.cost(),
+            KernelOp::Map { op, .. } => op.cost(),
             KernelOp::Fold { .. } => 1,
         }
     }
 }
 
-/// Whether there is a loop for a code: of a last argument of dtype `from` to a result of dtype `to`.
-pub(crate) fn supports(code: ScalarOp, from: DType, to: DType) -> bool {
-    blocks::entry(code, from, to).is_some()
+/// Whether there is a loop for a function: of a last argument of dtype `from` to a result of dtype `to`.
+pub(crate) fn supports(op: ScalarOp, from: DType, to: DType) -> bool {
+    blocks::entry(op, from, to).is_some()
 }

@@ -16,12 +16,12 @@ fn ramp(size: usize) -> Vec<f32> {
     (0..size).map(|i| (i * 7 % 13) as f32 - 6.0).collect()
 }
 
-fn map(code: ScalarOp, args: &[usize], extent: IterationSpace) -> KernelOp {
-    KernelOp::Map { code, args: args.into(), from: DType::F32, to: DType::F32, extent }
+fn map(op: ScalarOp, args: &[usize], space: IterationSpace) -> KernelOp {
+    KernelOp::Map { op, args: args.into(), from: DType::F32, to: DType::F32, space }
 }
 
-fn fold(folding: ReduceOp, arg: usize, extent: IterationSpace) -> KernelOp {
-    KernelOp::Fold { folding, arg, dtype: DType::F32, extent }
+fn fold(op: ReduceOp, arg: usize, space: IterationSpace) -> KernelOp {
+    KernelOp::Fold { op, arg, dtype: DType::F32, space }
 }
 
 /// `x · row + column`, its sums over rows, over columns and of everything; and each less the largest of its row.
@@ -191,9 +191,9 @@ fn random_spec(dice: &mut Dice, rows: usize, cols: usize) -> KernelSpec {
     let mut truths = vec![1];
     for (value, (access, dtype)) in inputs.iter().enumerate() {
         if *dtype == DType::F32 {
-            let extent =
+            let space =
                 if matches!(access, Access::Rows) { IterationSpace::Row } else { IterationSpace::Full };
-            numbers.push((value, extent));
+            numbers.push((value, space));
         }
     }
     let mut ops: Vec<KernelOp> = Vec::new();
@@ -210,22 +210,22 @@ fn random_spec(dice: &mut Dice, rows: usize, cols: usize) -> KernelSpec {
         };
         let (x, y, z) = (pick(&numbers), pick(&numbers), pick(&numbers));
         let all_rows = |args: &[(usize, IterationSpace)]| {
-            if args.iter().all(|&(_, extent)| extent == IterationSpace::Row) {
+            if args.iter().all(|&(_, space)| space == IterationSpace::Row) {
                 IterationSpace::Row
             } else {
                 IterationSpace::Full
             }
         };
-        let map = |code: ScalarOp, args: &[usize], from: DType, to: DType, extent: IterationSpace| {
-            KernelOp::Map { code, args: args.into(), from, to, extent }
+        let map = |op: ScalarOp, args: &[usize], from: DType, to: DType, space: IterationSpace| {
+            KernelOp::Map { op, args: args.into(), from, to, space }
         };
         let f32s = DType::F32;
         let truth = truths[dice.roll(truths.len())];
         let other = truths[dice.roll(truths.len())];
         let op = match dice.roll(12) {
             0..4 => {
-                let extent = all_rows(&[x, y]);
-                map(TWO[dice.roll(6)], &[x.0, y.0], f32s, f32s, extent)
+                let space = all_rows(&[x, y]);
+                map(TWO[dice.roll(6)], &[x.0, y.0], f32s, f32s, space)
             }
             4..6 => map(ONE[dice.roll(ONE.len())], &[x.0], f32s, f32s, x.1),
             6 => map(ScalarOp::MulAdd, &[x.0, y.0, z.0], f32s, f32s, all_rows(&[x, y, z])),
@@ -234,10 +234,10 @@ fn random_spec(dice: &mut Dice, rows: usize, cols: usize) -> KernelSpec {
             9 => match dice.roll(4) {
                 0 => map(CLASSES[dice.roll(4)], &[x.0], f32s, DType::Bool, IterationSpace::Full),
                 1 => {
-                    let code = LOGIC[dice.roll(4)];
+                    let op = LOGIC[dice.roll(4)];
                     let args = [truth, other];
-                    let args = if code == ScalarOp::Not { &args[..1] } else { &args };
-                    map(code, args, DType::Bool, DType::Bool, IterationSpace::Full)
+                    let args = if op == ScalarOp::Not { &args[..1] } else { &args };
+                    map(op, args, DType::Bool, DType::Bool, IterationSpace::Full)
                 }
                 2 => map(ScalarOp::Cast, &[truth], DType::Bool, f32s, IterationSpace::Full),
                 _ => map(RELATIONS[dice.roll(6)], &[x.0, y.0], f32s, DType::Bool, IterationSpace::Full),
@@ -248,7 +248,7 @@ fn random_spec(dice: &mut Dice, rows: usize, cols: usize) -> KernelSpec {
         if op.dtype() == DType::Bool {
             truths.push(value);
         } else {
-            numbers.push((value, op.extent()));
+            numbers.push((value, op.space()));
         }
         ops.push(op);
     }
@@ -279,7 +279,7 @@ fn results(
     let mut outs: Vec<Vec<u8>> = (spec.outs.iter().zip(&aliases))
         .map(|(&(value, _), alias)| {
             let op = &spec.ops[value - spec.inputs.len()];
-            let count = if op.extent() == IterationSpace::Row { rows } else { rows * cols };
+            let count = if op.space() == IterationSpace::Row { rows } else { rows * cols };
             alias.map_or_else(|| vec![0; count * op.dtype().size()], |input| inputs[input].clone())
         })
         .collect();
@@ -391,11 +391,11 @@ fn no_loop_writes_behind_its_rows() {
         let ops = vec![
             map(ScalarOp::Neg, &[0], IterationSpace::Full),
             KernelOp::Map {
-                code: ScalarOp::Lt,
+                op: ScalarOp::Lt,
                 args: [0, 1].as_slice().into(),
                 from: DType::F32,
                 to: DType::Bool,
-                extent: IterationSpace::Full,
+                space: IterationSpace::Full,
             },
             fold(ReduceOp::Max, 2, IterationSpace::Row),
         ];

@@ -92,7 +92,7 @@ pub(super) struct Input {
 pub(super) struct Out {
     pub width: usize,
     pub count: usize,
-    pub extent: IterationSpace,
+    pub space: IterationSpace,
 }
 
 /// Elements of a tile, if rows are shorter: as many as the L1 cache has room for, so that calls weigh little.
@@ -166,7 +166,7 @@ impl TileProgram {
     /// compiled need few of them.
     fn with_tile(spec: &KernelSpec, cols: usize, unrounded: usize, loops: Loops<'_>) -> TileProgram {
         let (size, tile) = (spec.size, unrounded);
-        let folds = spec.ops.iter().any(|op| op.extent() == IterationSpace::Row);
+        let folds = spec.ops.iter().any(|op| op.space() == IterationSpace::Row);
         let rows = (size / cols.max(1)).max(1);
         let tile_rows = if cols <= tile || folds { (tile / cols.max(1)).clamp(1, rows) } else { 0 };
         let tile = if tile_rows == 0 { tile } else { tile_rows * cols };
@@ -211,13 +211,13 @@ impl TileProgram {
         };
         let out = |&(value, _): &(usize, Owner)| {
             let op = &spec.ops[value - spec.inputs.len()];
-            let count = match op.extent() {
+            let count = match op.space() {
                 IterationSpace::Full => size,
                 IterationSpace::Row => rows,
                 IterationSpace::Column => cols,
                 IterationSpace::Total => 1,
             };
-            Out { width: op.dtype().size(), count, extent: op.extent() }
+            Out { width: op.dtype().size(), count, space: op.space() }
         };
         TileProgram {
             size,
@@ -232,7 +232,7 @@ impl TileProgram {
             bytes,
             cross_tile,
             cross_tile_bytes,
-            work: spec.ops.iter().filter(|op| op.extent() != IterationSpace::Row).map(KernelOp::cost).sum(),
+            work: spec.ops.iter().filter(|op| op.space() != IterationSpace::Row).map(KernelOp::cost).sum(),
             aliases,
             parts: Vec::new(),
             is_large: false,
@@ -260,7 +260,7 @@ fn assign_aliases(spec: &KernelSpec) -> Vec<Option<usize>> {
             let (access, dtype) = &spec.inputs[*input];
             free[*input] == Some(owner)
                 && matches!(access, Access::Full)
-                && op(value).extent() == IterationSpace::Full
+                && op(value).space() == IterationSpace::Full
                 && dtype.size() == op(value).dtype().size()
         };
         let input = (0..spec.inputs.len()).find(fits)?;

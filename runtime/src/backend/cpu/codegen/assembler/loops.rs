@@ -152,7 +152,7 @@ fn most_folds(isa: &dyn Isa) -> usize {
 
 fn kind(step: &Instruction, space: &Space<'_>) -> LoopKind {
     let is_vector = match &step.action {
-        Action::Map(map) => supports(map.code, map.from, map.to),
+        Action::Map(map) => supports(map.op, map.from, map.to),
         Action::Expand(width) => *width == 4,
         Action::Rows(_, _, dtype) => {
             let cols = space.spec.cols;
@@ -284,10 +284,9 @@ fn segment(
     for step in members {
         let value = match &step.action {
             Action::Map(map) => {
-                let args: SmallVec<[Value; 3]> = (0..map.code.arity())
-                    .map(|i| argument(&mut block, &known, map, i, step, space))
-                    .collect();
-                let value = lower(&mut block, space.isa, map.code, map.from, map.to, &args);
+                let args: SmallVec<[Value; 3]> =
+                    (0..map.op.arity()).map(|i| argument(&mut block, &known, map, i, step, space)).collect();
+                let value = lower(&mut block, space.isa, map.op, map.from, map.to, &args);
                 let node = &block.nodes[value];
                 // A copy outlives its array, which a later result may overwrite.
                 if node.is_source() && node.op.array().is_some_and(|array| overwritten.contains(&array)) {
@@ -347,7 +346,7 @@ fn argument(
         Side::Row(side) if side == number => return block.add(Opcode::Row(array), &[]),
         _ => {}
     }
-    let dtype = if map.code == ScalarOp::Select && number == 0 { DType::Bool } else { map.from };
+    let dtype = if map.op == ScalarOp::Select && number == 0 { DType::Bool } else { map.from };
     load(block, known, array, dtype, space)
 }
 

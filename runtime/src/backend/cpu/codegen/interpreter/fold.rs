@@ -32,8 +32,8 @@ pub(crate) struct FoldColumns {
 }
 
 macro_rules! by_folding {
-    ($folding:expr, $dtype:expr, $make:ident) => {
-        match $folding {
+    ($op:expr, $dtype:expr, $make:ident) => {
+        match $op {
             ReduceOp::Sum => dispatch_ring!($dtype, T => $make::<T, Sum<<T as Number>::Acc>>()),
             ReduceOp::Prod => dispatch_ring!($dtype, T => $make::<T, Prod<<T as Number>::Acc>>()),
             ReduceOp::Max => dispatch!($dtype, T => $make::<T, Max<<T as Number>::Acc>>()),
@@ -42,15 +42,15 @@ macro_rules! by_folding {
     };
 }
 
-pub(crate) fn fold_rows(folding: ReduceOp, dtype: DType) -> FoldRows {
-    by_folding!(folding, dtype, rows)
+pub(crate) fn fold_rows(op: ReduceOp, dtype: DType) -> FoldRows {
+    by_folding!(op, dtype, rows)
 }
 
-pub(crate) fn fold_columns(folding: ReduceOp, dtype: DType) -> FoldColumns {
-    by_folding!(folding, dtype, columns)
+pub(crate) fn fold_columns(op: ReduceOp, dtype: DType) -> FoldColumns {
+    by_folding!(op, dtype, columns)
 }
 
-/// The loops of a folding for a type that carries its own sums, and those around them for `bf16` and `f16`.
+/// The loops of a reduction for a type that carries its own sums, and those around them for `bf16` and `f16`.
 fn rows<T: Number, F: Fold<T = T::Acc>>() -> FoldRows {
     if size_of::<T>() == 2 { each_widened_row::<T, F> } else { each_row::<F> }
 }

@@ -143,8 +143,8 @@ impl<'a> Builder<'a> {
             }
             let mut value = draft.values[&var];
             if outs.iter().any(|&(_, other)| other == value) {
-                let (dtype, extent) = (graph.aval(var).dtype, group.values[&var]);
-                value = draft.map(ScalarOp::Copy, [value].into_iter().collect(), dtype, dtype, extent);
+                let (dtype, space) = (graph.aval(var).dtype, group.values[&var]);
+                value = draft.map(ScalarOp::Copy, [value].into_iter().collect(), dtype, dtype, space);
             }
             outs.push((var, value));
         }
@@ -154,11 +154,11 @@ impl<'a> Builder<'a> {
         let ops = ops
             .into_iter()
             .map(|op| match op {
-                KernelOp::Map { code, args, from, to, extent } => {
-                    KernelOp::Map { code, args: args.into_iter().map(number).collect(), from, to, extent }
+                KernelOp::Map { op, args, from, to, space } => {
+                    KernelOp::Map { op, args: args.into_iter().map(number).collect(), from, to, space }
                 }
-                KernelOp::Fold { folding, arg, dtype, extent } => {
-                    KernelOp::Fold { folding, arg: number(arg), dtype, extent }
+                KernelOp::Fold { op, arg, dtype, space } => {
+                    KernelOp::Fold { op, arg: number(arg), dtype, space }
                 }
             })
             .collect();
@@ -192,29 +192,29 @@ impl<'a> Builder<'a> {
         let graph = self.graph;
         let eqn = &graph.eqns[member];
         let out = eqn.outs[0];
-        let extent = group.values[&out];
+        let space = group.values[&out];
         let Some(role) = role(graph, eqn) else { unreachable!("a member of a group has a role") };
         let value = match role {
             Role::Reshape => draft.values[&eqn.args[0]],
-            Role::Map(code) => {
-                let args = eqn.args.iter().map(|&arg| self.operand(draft, eqn, arg, extent)).collect();
+            Role::Map(op) => {
+                let args = eqn.args.iter().map(|&arg| self.operand(draft, eqn, arg, space)).collect();
                 let from = graph.aval(eqn.args[eqn.args.len() - 1]).dtype;
-                draft.map(code, args, from, graph.aval(out).dtype, extent)
+                draft.map(op, args, from, graph.aval(out).dtype, space)
             }
-            Role::Rows(folding, _) | Role::Columns(folding, _) | Role::Total(folding) => {
+            Role::Rows(op, _) | Role::Columns(op, _) | Role::Total(op) => {
                 let dtype = graph.aval(out).dtype;
                 let arg = match draft.values.get(&eqn.args[0]) {
                     Some(&value) => value,
                     None => draft.input(eqn.args[0], Access::Full),
                 };
-                draft.ops.push(KernelOp::Fold { folding, arg, dtype, extent });
+                draft.ops.push(KernelOp::Fold { op, arg, dtype, space });
                 FIRST + draft.ops.len() - 1
             }
         };
         draft.values.insert(out, value);
     }
 
-    fn operand(&mut self, draft: &mut Draft<'_>, eqn: &Eqn<Step>, arg: Var, extent: IterationSpace) -> usize {
+    fn operand(&mut self, draft: &mut Draft<'_>, eqn: &Eqn<Step>, arg: Var, space: IterationSpace) -> usize {
         if let Some(&value) = draft.values.get(&arg) {
             return value;
         }
@@ -222,7 +222,7 @@ impl<'a> Builder<'a> {
             return draft.input_of(number, Access::One, self.avals[number.index()].dtype);
         }
         let (out, shape) = (&self.graph.aval(eqn.outs[0]).shape, &self.graph.aval(arg).shape);
-        let access = match extent {
+        let access = match space {
             IterationSpace::Row => match access(out, shape, usize::MAX) {
                 Access::Full => Access::Rows,
                 other => other,
@@ -289,13 +289,13 @@ impl<'a> Builder<'a> {
 impl Draft<'_> {
     fn map(
         &mut self,
-        code: ScalarOp,
+        op: ScalarOp,
         args: SmallVec<[usize; 3]>,
         from: DType,
         to: DType,
-        extent: IterationSpace,
+        space: IterationSpace,
     ) -> usize {
-        self.ops.push(KernelOp::Map { code, args, from, to, extent });
+        self.ops.push(KernelOp::Map { op, args, from, to, space });
         FIRST + self.ops.len() - 1
     }
 

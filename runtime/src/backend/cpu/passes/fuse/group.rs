@@ -56,7 +56,7 @@ struct Search<'a> {
 
 /// What an equation would be in a group.
 struct Membership {
-    extent: IterationSpace,
+    space: IterationSpace,
     cols: Option<usize>,
 }
 
@@ -191,7 +191,7 @@ impl Search<'_> {
         let eqn = &self.graph.eqns[at];
         let mut group = Group::of(at, self.count_readers(at));
         let size = |var: Var| self.graph.aval(var).size();
-        let extent = match self.found.roles[at] {
+        let space = match self.found.roles[at] {
             Some(Role::Map(_)) => {
                 group.size = size(eqn.outs[0]);
                 IterationSpace::Full
@@ -215,7 +215,7 @@ impl Search<'_> {
             }
             _ => return group,
         };
-        group.values.insert(eqn.outs[0], extent);
+        group.values.insert(eqn.outs[0], space);
         group
     }
 
@@ -234,8 +234,8 @@ impl Search<'_> {
         let extent_of = |var: Var| group.values.get(&var).copied();
         match self.found.roles[at]? {
             Role::Reshape => match extent_of(eqn.args[0])? {
-                extent @ (IterationSpace::Full | IterationSpace::Row) => {
-                    Some(Membership { extent, cols: group.cols })
+                space @ (IterationSpace::Full | IterationSpace::Row) => {
+                    Some(Membership { space, cols: group.cols })
                 }
                 IterationSpace::Column | IterationSpace::Total => None,
             },
@@ -243,35 +243,35 @@ impl Search<'_> {
                 let out = eqn.outs[0];
                 if size(out) == group.size && eqn.args.iter().all(|&arg| self.is_seen_by_all(eqn, arg, group))
                 {
-                    return Some(Membership { extent: IterationSpace::Full, cols: group.cols });
+                    return Some(Membership { space: IterationSpace::Full, cols: group.cols });
                 }
                 let rows = group.size / group.cols?;
                 let by_row = |&arg: &Var| match extent_of(arg) {
-                    Some(extent) => extent == IterationSpace::Row,
+                    Some(space) => space == IterationSpace::Row,
                     None => matches!(self.access(eqn, arg, usize::MAX), Access::One | Access::Full),
                 };
                 (size(out) == rows && eqn.args.iter().all(by_row))
-                    .then_some(Membership { extent: IterationSpace::Row, cols: group.cols })
+                    .then_some(Membership { space: IterationSpace::Row, cols: group.cols })
             }
             Role::Rows(_, cols) => {
                 let fits = extent_of(eqn.args[0])? == IterationSpace::Full
                     && cols <= LONGEST_ROW
                     && group.cols.is_none_or(|own| own == cols);
-                fits.then_some(Membership { extent: IterationSpace::Row, cols: Some(cols) })
+                fits.then_some(Membership { space: IterationSpace::Row, cols: Some(cols) })
             }
             Role::Columns(_, cols) => {
                 let fits = extent_of(eqn.args[0])? == IterationSpace::Full
                     && group.cols.is_none_or(|own| own == cols);
-                fits.then_some(Membership { extent: IterationSpace::Column, cols: Some(cols) })
+                fits.then_some(Membership { space: IterationSpace::Column, cols: Some(cols) })
             }
             Role::Total(_) => match (extent_of(eqn.args[0])?, group.cols) {
                 (IterationSpace::Full, None) if group.size <= LONGEST_ROW => {
-                    Some(Membership { extent: IterationSpace::Row, cols: Some(group.size) })
+                    Some(Membership { space: IterationSpace::Row, cols: Some(group.size) })
                 }
                 (IterationSpace::Full, Some(cols)) if cols == group.size => {
-                    Some(Membership { extent: IterationSpace::Row, cols: group.cols })
+                    Some(Membership { space: IterationSpace::Row, cols: group.cols })
                 }
-                (IterationSpace::Full, cols) => Some(Membership { extent: IterationSpace::Total, cols }),
+                (IterationSpace::Full, cols) => Some(Membership { space: IterationSpace::Total, cols }),
                 _ => None,
             },
         }
@@ -302,7 +302,7 @@ impl Search<'_> {
         group.members.push(at);
         group.readers += readers;
         group.cols = membership.cols;
-        group.values.insert(self.graph.eqns[at].outs[0], membership.extent);
+        group.values.insert(self.graph.eqns[at].outs[0], membership.space);
     }
 
     /// Whether two groups can become one: they have the same space, what members of one read of the other is there where they read

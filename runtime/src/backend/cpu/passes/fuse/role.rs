@@ -25,12 +25,12 @@ pub(super) enum Role {
 pub(super) fn role(graph: &Schedule, eqn: &Eqn<Step>) -> Option<Role> {
     let out = graph.aval(*eqn.outs.first().filter(|_| eqn.outs.len() == 1)?);
     let op = eqn.primitive.op()?;
-    if let Some(code) = elementwise(op) {
+    if let Some(function) = elementwise(op) {
         let from = graph.aval(*eqn.args.last()?).dtype;
-        return (out.size() > 0 && supports(code, from, out.dtype)).then_some(Role::Map(code));
+        return (out.size() > 0 && supports(function, from, out.dtype)).then_some(Role::Map(function));
     }
     match op {
-        Op::Reduce(folding, axes) => reduction(folding, axes, graph.aval(eqn.args[0])),
+        Op::Reduce(function, axes) => reduction(function, axes, graph.aval(eqn.args[0])),
         op => is_reshape(op).then_some(Role::Reshape),
     }
 }
@@ -38,7 +38,7 @@ pub(super) fn role(graph: &Schedule, eqn: &Eqn<Step>) -> Option<Role> {
 /// The function that makes each element of the output from those of the arguments, if the operation is one.
 pub(crate) fn elementwise(op: Op<'_>) -> Option<ScalarOp> {
     match op {
-        Op::Elementwise(code) => Some(code),
+        Op::Elementwise(function) => Some(function),
         Op::Cast => Some(ScalarOp::Cast),
         Op::BroadcastTo => Some(ScalarOp::Copy),
         _ => None,
@@ -50,7 +50,7 @@ pub(crate) fn is_reshape(op: Op<'_>) -> bool {
     matches!(op, Op::Reshape | Op::StopGradient)
 }
 
-fn reduction(folding: ReduceOp, axes: &[usize], arg: &Aval) -> Option<Role> {
+fn reduction(function: ReduceOp, axes: &[usize], arg: &Aval) -> Option<Role> {
     let reduced: Vec<bool> =
         (0..arg.rank()).filter(|&a| arg.shape[a] != 1).map(|a| axes.contains(&a)).collect();
     let count: usize = axes.iter().map(|&axis| arg.shape[axis]).product();
@@ -58,10 +58,10 @@ fn reduction(folding: ReduceOp, axes: &[usize], arg: &Aval) -> Option<Role> {
         return None;
     }
     if reduced.iter().all(|&is| is) {
-        return Some(Role::Total(folding));
+        return Some(Role::Total(function));
     }
     if reduced.is_sorted() {
-        return Some(Role::Rows(folding, count));
+        return Some(Role::Rows(function, count));
     }
-    reduced.is_sorted_by(|a, b| a >= b).then(|| Role::Columns(folding, arg.size() / count))
+    reduced.is_sorted_by(|a, b| a >= b).then(|| Role::Columns(function, arg.size() / count))
 }

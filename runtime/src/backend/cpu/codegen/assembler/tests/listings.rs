@@ -15,8 +15,8 @@ use crate::kernels::simd::Level;
 use crate::scalar::op::ScalarOp;
 use crate::scalar::reduce::ReduceOp;
 
-fn map(code: ScalarOp, args: &[usize], extent: IterationSpace) -> KernelOp {
-    KernelOp::Map { code, args: args.into(), from: F32, to: F32, extent }
+fn map(op: ScalarOp, args: &[usize], space: IterationSpace) -> KernelOp {
+    KernelOp::Map { op, args: args.into(), from: F32, to: F32, space }
 }
 
 fn spec(
@@ -45,11 +45,11 @@ fn chain_with_a_mask() -> KernelSpec {
         map(ScalarOp::Sub, &[0, 0], IterationSpace::Full),
         map(ScalarOp::Select, &[2, 5, 6], IterationSpace::Full),
         KernelOp::Map {
-            code: ScalarOp::Lt,
+            op: ScalarOp::Lt,
             args: [4, 1].as_slice().into(),
             from: F32,
             to: Bool,
-            extent: IterationSpace::Full,
+            space: IterationSpace::Full,
         },
     ];
     spec([1, 1000], inputs, ops, &[7, 8])
@@ -57,7 +57,7 @@ fn chain_with_a_mask() -> KernelSpec {
 
 /// Each row less its largest number, and the sum of that.
 fn row_reduction() -> KernelSpec {
-    let fold = |folding, arg| KernelOp::Fold { folding, arg, dtype: F32, extent: IterationSpace::Row };
+    let fold = |op, arg| KernelOp::Fold { op, arg, dtype: F32, space: IterationSpace::Row };
     let ops = vec![
         fold(ReduceOp::Max, 0),
         map(ScalarOp::Sub, &[0, 1], IterationSpace::Full),

@@ -14,7 +14,7 @@ use crate::backend::cpu::passes::analysis::DefUse;
 use crate::backend::cpu::schedule::{Schedule, Step};
 use crate::core::{Eqn, Var};
 
-/// Equations of one kernel; the registers of a tile have to stay in the nearest cache.
+/// Equations of one kernel; the slots of a tile have to stay in L1.
 const LARGEST: usize = 64;
 /// Elements of a reduction that is a fused kernel by itself.
 const SMALL: usize = 1 << 12;

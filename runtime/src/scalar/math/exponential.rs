@@ -15,13 +15,13 @@ const LN_2_REST: f32 = -1.904_654_3e-9;
 /// Returns `2^n` for `-126 <= n <= 127`.
 #[inline(always)]
 fn power_of_two<L: Lane>(n: L::Bits) -> L {
-    L::from_bits(L::left(L::plus(n, 127), 23))
+    L::from_bits(L::shl(L::add_int(n, 127), 23))
 }
 
 /// Returns the integer that [`ROUNDER`] left in the low bits.
 #[inline(always)]
 pub(crate) fn rounded<L: Lane>(x_plus_rounder: L) -> L::Bits {
-    L::plus(x_plus_rounder.bits(), -(ROUNDER.to_bits() as i32))
+    L::add_int(x_plus_rounder.bits(), -(ROUNDER.to_bits() as i32))
 }
 
 /// Returns `exp(r) - 1` for `|r| <= ln 2 / 2`.
@@ -43,8 +43,8 @@ fn split<L: Lane>(x: L) -> (L::Bits, L) {
 /// Multiplies by `2^n` in two steps, so that results overflow and underflow gradually.
 #[inline(always)]
 fn scale<L: Lane>(x: L, n: L::Bits) -> L {
-    let half = L::right(n, 1);
-    x * power_of_two::<L>(half) * power_of_two::<L>(L::minus(n, half))
+    let half = L::shr(n, 1);
+    x * power_of_two::<L>(half) * power_of_two::<L>(L::sub_int(n, half))
 }
 
 /// Returns `exp(x)`.
@@ -75,7 +75,7 @@ pub fn exp2<L: Lane>(x: L) -> L {
 pub fn expm1<L: Lane>(x: L) -> L {
     // Half the scale keeps the largest results from overflowing early.
     let (n, p) = split(x.at_least(-18.0).at_most(89.0));
-    let half = power_of_two::<L>(L::plus(n, -1));
+    let half = power_of_two::<L>(L::add_int(n, -1));
     let y = L::of(2.0) * half.mul_add(p, half - L::of(0.5));
     x.abs().if_less(L::of(2.0e-8), x, y)
 }

@@ -35,13 +35,13 @@ pub trait Lane:
     /// Returns the nearest number to an integer.
     fn from_integer(integer: Self::Bits) -> Self;
     /// Returns the integer and another one, wrapped around.
-    fn plus(integer: Self::Bits, other: i32) -> Self::Bits;
+    fn add_int(integer: Self::Bits, other: i32) -> Self::Bits;
     /// Returns the difference of two integers, wrapped around.
-    fn minus(integer: Self::Bits, other: Self::Bits) -> Self::Bits;
+    fn sub_int(integer: Self::Bits, other: Self::Bits) -> Self::Bits;
     /// Returns bits moved towards the more significant end.
-    fn left(bits: Self::Bits, by: u8) -> Self::Bits;
+    fn shl(bits: Self::Bits, by: u8) -> Self::Bits;
     /// Returns bits moved towards the less significant end, with copies of the sign behind them.
-    fn right(bits: Self::Bits, by: u8) -> Self::Bits;
+    fn shr(bits: Self::Bits, by: u8) -> Self::Bits;
     /// Returns bits that are set in both.
     fn and(bits: Self::Bits, mask: u32) -> Self::Bits;
     /// Returns bits that are set in either.
@@ -107,22 +107,22 @@ impl Lane for f32 {
     }
 
     #[inline(always)]
-    fn plus(integer: i32, other: i32) -> i32 {
+    fn add_int(integer: i32, other: i32) -> i32 {
         integer.wrapping_add(other)
     }
 
     #[inline(always)]
-    fn minus(integer: i32, other: i32) -> i32 {
+    fn sub_int(integer: i32, other: i32) -> i32 {
         integer.wrapping_sub(other)
     }
 
     #[inline(always)]
-    fn left(bits: i32, by: u8) -> i32 {
+    fn shl(bits: i32, by: u8) -> i32 {
         ((bits as u32) << by) as i32
     }
 
     #[inline(always)]
-    fn right(bits: i32, by: u8) -> i32 {
+    fn shr(bits: i32, by: u8) -> i32 {
         bits >> by
     }
 

@@ -18,8 +18,8 @@ fn split<L: Lane>(v: L) -> (L, L) {
     let least = L::of(f32::MIN_POSITIVE);
     let bits = v.if_less(least, v * L::of(8388608.0), v).bits();
     // Positive numbers have no sign to copy, and what becomes of others is overwritten later.
-    let normal = L::from_integer(L::plus(L::right(bits, 23), -126));
-    let subnormal = L::from_integer(L::plus(L::right(bits, 23), -149));
+    let normal = L::from_integer(L::add_int(L::shr(bits, 23), -126));
+    let subnormal = L::from_integer(L::add_int(L::shr(bits, 23), -149));
     let e = v.if_less(least, subnormal, normal);
     let m = L::from_bits(L::or(L::and(bits, 0x007F_FFFF), 0x3F00_0000));
     let root = L::of(SQRT_HALF);

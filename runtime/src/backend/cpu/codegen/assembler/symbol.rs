@@ -103,19 +103,19 @@ impl Lane for Symbol {
         op(Opcode::IntToFloat, [integer])
     }
 
-    fn plus(integer: Symbol, other: i32) -> Symbol {
+    fn add_int(integer: Symbol, other: i32) -> Symbol {
         op(Opcode::AddInt, [integer, of_bits(other as u32)])
     }
 
-    fn minus(integer: Symbol, other: Symbol) -> Symbol {
+    fn sub_int(integer: Symbol, other: Symbol) -> Symbol {
         op(Opcode::SubInt, [integer, other])
     }
 
-    fn left(bits: Symbol, by: u8) -> Symbol {
+    fn shl(bits: Symbol, by: u8) -> Symbol {
         op(Opcode::Shl(by), [bits])
     }
 
-    fn right(bits: Symbol, by: u8) -> Symbol {
+    fn shr(bits: Symbol, by: u8) -> Symbol {
         op(Opcode::Sar(by), [bits])
     }
 

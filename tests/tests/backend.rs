@@ -63,7 +63,7 @@ fn a_call_of_a_checkpointed_function_is_a_program_within_a_program() {
 struct Nothing;
 
 impl Backend for Nothing {
-    fn name(&self) -> &'static str {
+    fn platform(&self) -> &'static str {
         "nothing"
     }
 

@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 /// A new one needs no change anywhere else; [`Jit::on`](crate::Jit::on) compiles a function with it.
 pub trait Backend: Send + Sync {
     /// Its name in errors and reports.
-    fn name(&self) -> &'static str;
+    fn platform(&self) -> &'static str;
 
     /// Whether a primitive runs as what it decomposes into, because the backend has nothing better for it.
     fn decomposes(&self, primitive: &dyn Primitive) -> bool {

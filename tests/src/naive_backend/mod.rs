@@ -29,7 +29,7 @@ struct Value {
 struct Interpreter(Graph);
 
 impl Backend for Naive {
-    fn name(&self) -> &'static str {
+    fn platform(&self) -> &'static str {
         "naive"
     }
 

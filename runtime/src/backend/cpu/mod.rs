@@ -57,7 +57,7 @@ use schedule::Schedule;
 pub(crate) struct Cpu;
 
 impl Backend for Cpu {
-    fn name(&self) -> &'static str {
+    fn platform(&self) -> &'static str {
         "cpu"
     }
 

@@ -22,7 +22,7 @@ pub struct LoopListing {
 
 impl Listing {
     pub fn begin(&mut self, isa: &dyn Isa, segment: &Segment) {
-        self.isa = isa.name();
+        self.isa = isa.label();
         self.loops.push(LoopListing { ir: segment.to_string(), code: Vec::new() });
     }
 

@@ -17,7 +17,7 @@ use crate::backend::cpu::codegen::assembler::vector_ir::{BasicBlock, Opcode, Val
 pub struct Avx2;
 
 impl Isa for Avx2 {
-    fn name(&self) -> &'static str {
+    fn label(&self) -> &'static str {
         "AVX2"
     }
 

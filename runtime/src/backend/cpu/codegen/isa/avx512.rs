@@ -40,7 +40,7 @@ fn with(immediate: u8) -> Evex {
 }
 
 impl Isa for Avx512 {
-    fn name(&self) -> &'static str {
+    fn label(&self) -> &'static str {
         "AVX-512"
     }
 

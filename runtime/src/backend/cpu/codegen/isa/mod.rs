@@ -25,7 +25,7 @@ pub fn of(level: Level) -> Option<&'static dyn Isa> {
 
 /// Describes an instruction set with vectors of 32-bit lanes.
 pub trait Isa: Sync {
-    fn name(&self) -> &'static str;
+    fn label(&self) -> &'static str;
 
     /// Lanes of a vector.
     fn lanes(&self) -> usize;

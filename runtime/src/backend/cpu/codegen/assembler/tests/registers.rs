@@ -127,7 +127,7 @@ fn instructions_store_what_the_block_says_however_few_registers_there_are() {
             for seed in 0..40 {
                 let block = random_block(seed, 10 + 4 * seed as usize);
                 let (insts, slots) = allocate(&block, isa, &pinned);
-                assert_eq!(stores(&insts, &pinned), expected(&block), "{} {seed}", isa.name());
+                assert_eq!(stores(&insts, &pinned), expected(&block), "{} {seed}", isa.label());
                 assert_eq!(
                     insts.iter().filter(|inst| is_spill(inst)).count(),
                     slots,
@@ -148,7 +148,7 @@ fn nothing_is_spilled_where_no_more_values_live_than_there_are_registers() {
             let vectors =
                 insts.iter().filter(|inst| matches!(inst, Inst::Spill { class: Class::Vector, .. }));
             if pressure(&block, isa) <= usize::from(isa.vectors()) {
-                assert_eq!(vectors.count(), 0, "{} {seed}", isa.name());
+                assert_eq!(vectors.count(), 0, "{} {seed}", isa.label());
                 spared += 1;
             }
         }

@@ -158,3 +158,63 @@ fn a_decomposition_that_is_not_what_was_inferred_is_an_error_that_names_it() {
         assert!(text.contains("wrong") && text.contains("a decomposition into f32[2]"), "{text}");
     }
 }
+
+#[test]
+fn within_programs_that_stay_one_equation_it_decomposes_for_every_backend() {
+    let both = |x: Tensor| {
+        let custom = custom_vjp(
+            |x: &Tensor| wave(x, x),
+            |x: &Tensor| Ok((wave(x, x)?, x.clone())),
+            |x: &Tensor, ct: &Tensor| Ok(x * ct),
+        );
+        custom.call(&checkpoint(|x: &Tensor| wave(x, x))(&x)?)
+    };
+    let (x, batch) = (vector(&XS.map(|x| x as f32)), |x| vmap(both).call(x));
+    let once = waves(&XS, &XS);
+    let expected = waves(&once, &once);
+    let ways: [Result<Tensor>; 4] = [
+        jit(both).call(x.clone()),
+        jit(batch).call(x.clone()),
+        jit(both).on(&NAIVE).call(x.clone()),
+        jit(batch).on(&NAIVE).call(x),
+    ];
+    for found in ways {
+        assert_close(&found.unwrap(), &[3], &expected);
+    }
+}
+
+/// Would never end.
+#[derive(Clone, Debug, PartialEq)]
+struct Endless;
+
+impl Primitive for Endless {
+    fn name(&self) -> &'static str {
+        "endless"
+    }
+
+    fn infer(&self, args: &[&Aval]) -> Result<Outs<Aval>> {
+        Ok([args[0].clone()].into_iter().collect())
+    }
+
+    fn decompose(&self, args: &[Tensor]) -> Result<Outs> {
+        Ok([bind1(&Endless, [args[0].clone()])?].into_iter().collect())
+    }
+}
+
+#[test]
+fn a_decomposition_that_leads_back_to_itself_is_an_error_however_it_is_run() {
+    let (f, x) = (|x: Tensor| bind1(&Endless, [x]), vector(&[1., 2.]));
+    let ways = [
+        f(x.clone()),
+        jit(f).call(x.clone()),
+        vmap(f).call(x.clone()),
+        jit(|x: Tensor| vmap(f).call(x)).call(x.clone()),
+        grad(|x: &Tensor| Ok(f(x.clone())?.sum()))(&x),
+        jit(|x: Tensor| grad(|x: &Tensor| Ok(f(x.clone())?.sum()))(&x)).call(x.clone()),
+    ];
+    for error in ways.map(Result::unwrap_err) {
+        assert!(error.to_string().contains("`endless` decomposes into itself"), "{error}");
+    }
+    // The next decomposition starts from nothing again.
+    assert!(wave(&x, &x).is_ok());
+}

@@ -29,7 +29,8 @@ pub trait Backend: Send + Sync {
         graph
     }
 
-    /// Makes a graph ready to run many times. It holds no primitive that [`decomposes`](Backend::decomposes).
+    /// Makes a graph ready to run many times. It holds no primitive that [`decomposes`](Backend::decomposes), also not in the programs
+    /// within.
     ///
     /// # Errors
     /// If it holds what the backend cannot do.
@@ -61,7 +62,10 @@ pub(crate) fn explain<P>(graph: &Graph<P>, step: usize, text: impl Fn(&P) -> Str
     let eqns = graph.eqns();
     match eqns.get(step) {
         Some(eqn) => Ok(text(eqn.primitive())),
-        None => Err(Error::argument("explain", format!("step {step} of a program of {}", eqns.len()))),
+        None => {
+            let text = format!("there is no step {step}, counted from 0, in a program of {}", eqns.len());
+            Err(Error::argument("explain", text))
+        }
     }
 }
 

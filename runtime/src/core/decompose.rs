@@ -4,10 +4,12 @@
 //! own gradient is used, and decomposes when a backend compiles the graph. Gradients and batches that it does not define are
 //! those of the decomposition.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use smallvec::smallvec;
 
+use super::op::Op;
 use super::primitive::{Args, Cotangents, Grads, Outs, Primitive, ResidualMask, Residuals};
 use super::trace::batch::Batch;
 use super::trace::stage::Stage;
@@ -17,9 +19,38 @@ use super::{Graph, Tensor};
 use crate::array::{Aval, Shape};
 use crate::error::{Error, Result};
 
+/// How often a primitive decomposes into another that decomposes: a bound, as one that leads back to itself never ends.
+const DEEPEST: usize = 100;
+
+fn check_depth(primitive: &dyn Primitive, depth: usize) -> Result<()> {
+    if depth < DEEPEST {
+        return Ok(());
+    }
+    let text = format!("`{}` decomposes into itself, or over more than {DEEPEST} others", primitive.name());
+    Err(Error::msg(text))
+}
+
+/// Runs what decomposes a primitive, within the decompositions that this thread is in already.
+fn nested<R>(primitive: &dyn Primitive, f: impl FnOnce() -> Result<R>) -> Result<R> {
+    thread_local! {
+        static DEPTH: Cell<usize> = const { Cell::new(0) };
+    }
+    // A guard, because `f` may panic and the thread may go on.
+    struct Leave;
+    impl Drop for Leave {
+        fn drop(&mut self) {
+            DEPTH.set(DEPTH.get() - 1);
+        }
+    }
+    check_depth(primitive, DEPTH.get())?;
+    DEPTH.set(DEPTH.get() + 1);
+    let _leave = Leave;
+    f()
+}
+
 /// What a primitive decomposes into, in the current trace; it must be what was inferred.
 pub(crate) fn run(primitive: &dyn Primitive, args: &[Tensor], inferred: &[Aval]) -> Result<Outs> {
-    let outs = primitive.decompose(args)?;
+    let outs = nested(primitive, || primitive.decompose(args))?;
     let alike = |(out, aval): (&Tensor, &Aval)| out.shape() == &aval.shape[..] && out.dtype() == aval.dtype;
     if outs.len() != inferred.len() || !outs.iter().zip(inferred).all(alike) {
         let list = |avals: &mut dyn Iterator<Item = &Aval>| {
@@ -49,10 +80,14 @@ pub(crate) fn vjp(
             if needed { tape.watch(arg) } else { arg }
         })
         .collect();
-    let outs = trace::run(Trace::Tape(tape.clone()), || primitive.decompose(&args))?;
-    let ids = outs.into_iter().map(|out| tape.open(out).1);
-    let seeds = ids.zip(cts).filter_map(|(id, ct)| Some((id?, ct?))).collect();
-    let mut grads = tape.finish().run_once(seeds, watched)?.into_iter();
+    // The pullback of what it decomposes into may be that of another decomposition.
+    let grads = nested(primitive, || {
+        let outs = trace::run(Trace::Tape(tape.clone()), || primitive.decompose(&args))?;
+        let ids = outs.into_iter().map(|out| tape.open(out).1);
+        let seeds = ids.zip(cts).filter_map(|(id, ct)| Some((id?, ct?))).collect();
+        tape.finish().run_once(seeds, watched)
+    })?;
+    let mut grads = grads.into_iter();
     Ok(needs_grad.iter().map(|&needed| if needed { grads.next().flatten() } else { None }).collect())
 }
 
@@ -161,21 +196,30 @@ impl Primitive for Batched {
 }
 
 impl Graph {
-    /// The graph with every primitive for which `is_foreign` holds replaced by what it decomposes into, however deep; none if
-    /// there is no such primitive.
+    /// The graph with every primitive for which `is_foreign` holds replaced by what it decomposes into, however deep, and with the
+    /// programs within that hold one in line; none if there is no such primitive.
     ///
     /// # Errors
-    /// What the decompositions return; if one of them needs a value of a transform.
+    /// What the decompositions return; if one of them leads back to itself, or needs a value of a transform.
     pub fn decomposed(&self, is_foreign: &dyn Fn(&dyn Primitive) -> bool) -> Result<Option<Graph>> {
-        let has_foreign = |graph: &Graph| graph.eqns.iter().any(|eqn| is_foreign(&*eqn.primitive));
-        if !has_foreign(self) {
-            return Ok(None);
+        let (mut decomposed, mut depth) = (None, 0);
+        while let Some(primitive) = decomposed.as_ref().unwrap_or(self).find(is_foreign) {
+            check_depth(primitive, depth)?;
+            depth += 1;
+            decomposed = Some(decomposed.as_ref().unwrap_or(self).decomposed_once(is_foreign)?);
         }
-        let mut graph = self.decomposed_once(is_foreign)?;
-        while has_foreign(&graph) {
-            graph = graph.decomposed_once(is_foreign)?;
-        }
-        Ok(Some(graph))
+        Ok(decomposed)
+    }
+
+    /// A primitive for which `is_foreign` holds, here or in a program within.
+    fn find(&self, is_foreign: &dyn Fn(&dyn Primitive) -> bool) -> Option<&dyn Primitive> {
+        self.eqns.iter().find_map(|eqn| {
+            let primitive = &*eqn.primitive;
+            if is_foreign(primitive) {
+                return Some(primitive);
+            }
+            primitive.op().subgraphs().find_map(|graph| graph.find(is_foreign))
+        })
     }
 
     fn decomposed_once(&self, is_foreign: &dyn Fn(&dyn Primitive) -> bool) -> Result<Graph> {
@@ -183,11 +227,17 @@ impl Graph {
         let inputs: Vec<Tensor> = self.inputs.iter().map(|&var| stage.input(self.aval(var))).collect();
         let outs = trace::run(Trace::Stage(stage.clone()), || {
             self.interpret_with(inputs, |eqn, args| {
-                if !is_foreign(&*eqn.primitive) {
-                    return trace::bind_at(&*eqn.primitive, args, eqn.location);
+                if is_foreign(&*eqn.primitive) {
+                    let inferred: Outs<Aval> = eqn.outs.iter().map(|&out| self.aval(out).clone()).collect();
+                    return run(&*eqn.primitive, &args, &inferred);
                 }
-                let inferred: Outs<Aval> = eqn.outs.iter().map(|&out| self.aval(out).clone()).collect();
-                run(&*eqn.primitive, &args, &inferred)
+                match eqn.primitive.op() {
+                    // No gradient is taken any more, so what the program's own would have been does not matter.
+                    Op::Call(graph) if graph.find(is_foreign).is_some() => {
+                        graph.interpret(args).map(Outs::from_vec)
+                    }
+                    _ => trace::bind_at(&*eqn.primitive, args, eqn.location),
+                }
             })
         })?;
         match stage.finish(&outs) {

@@ -37,7 +37,8 @@ fn code(text: &str) -> Vec<(usize, &str)> {
     let mut is_test = false;
     for (at, line) in text.lines().enumerate() {
         // Formatted as it is, a module of tests ends at the next brace in the first column.
-        if line == "#[cfg(test)]" && text.lines().nth(at + 1).is_some_and(|next| next.ends_with('{')) {
+        let is_block = |next: &str| next.ends_with('{') && !next.starts_with("use ");
+        if line == "#[cfg(test)]" && text.lines().nth(at + 1).is_some_and(is_block) {
             is_test = true;
         }
         if !is_test {
@@ -50,9 +51,28 @@ fn code(text: &str) -> Vec<(usize, &str)> {
     lines
 }
 
-/// What follows each `crate::` of a piece of code: the names of rooms, or of items at the root.
+/// A file's code with `crate::` for the other ways to the root: as many `super::` as it is deep, and the crate's own name.
+fn from_the_root(code: &str, depth: usize) -> String {
+    let up = "super::".repeat(depth);
+    let named = code.replace(&up, "crate::").replace("crate::super::", "crate::");
+    named
+        .replace("::flaxen::", "crate::")
+        .replace(" flaxen::", " crate::")
+        .replace(" crate as ", " crate::* as ")
+}
+
+/// How many modules a file is below the root.
+fn depth(path: &Path) -> usize {
+    path.components().count() - usize::from(path.ends_with("mod.rs"))
+}
+
+/// What follows each `crate::` of a piece of code: the names of rooms, or of items at the root, and `*` for all of them.
 fn imports(code: &str) -> Vec<String> {
-    let name = |text: &str| text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
+    let name = |text: &str| match text.strip_prefix('*') {
+        Some(_) => "*".to_owned(),
+        None if text.starts_with("self") => "*".to_owned(),
+        None => text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>(),
+    };
     let mut found = Vec::new();
     for (at, _) in code.match_indices("crate::") {
         if code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_') {
@@ -129,9 +149,17 @@ fn a_room_imports_only_rooms_that_stand_before_it() {
             let code = code(&text);
             // An import may go over several lines, so the code is read as one text.
             let (mut whole, mut starts) = (String::new(), Vec::new());
+            let mut depth = depth(path.strip_prefix(&source).unwrap());
+            let mut is_inside = false;
             for (number, line) in code {
                 starts.push((whole.len(), number));
-                whole.push_str(line);
+                // Within a module in the file itself, the root is one farther.
+                if line.contains("mod ") && line.ends_with('{') && !line.starts_with(' ') {
+                    (depth, is_inside) = (depth + 1, true);
+                } else if line == "}" && is_inside {
+                    (depth, is_inside) = (depth - 1, false);
+                }
+                whole.push_str(&from_the_root(line, depth));
                 whole.push('\n');
             }
             for (at, _) in whole.match_indices("crate::") {
@@ -146,14 +174,16 @@ fn a_room_imports_only_rooms_that_stand_before_it() {
                 for name in imports(first) {
                     let target = reexports.get(&name).map_or(name.as_str(), String::as_str);
                     let target = if order.contains_key(name.as_str()) { name.as_str() } else { target };
-                    let Some(&stands) = order.get(target) else { continue };
-                    imported += 1;
-                    if stands > order[room.as_str()] {
-                        let file = path.strip_prefix(root()).unwrap_or(&path).display().to_string();
-                        upwards.push(format!(
-                            "{file}:{line}: `{room}` imports `{target}`, which stands after it"
-                        ));
-                    }
+                    let why = match order.get(target) {
+                        Some(&stands) if stands > order[room.as_str()] => "stands after it",
+                        None if target != "flaxen_macros" => "is no room, nor an item of one",
+                        _ => {
+                            imported += 1;
+                            continue;
+                        }
+                    };
+                    let file = path.strip_prefix(root()).unwrap_or(&path).display().to_string();
+                    upwards.push(format!("{file}:{line}: `{room}` imports `{target}`, which {why}"));
                 }
             }
         }
@@ -181,4 +211,20 @@ fn imports_are_read_in_all_their_forms() {
     assert_eq!(imports("use crate::{tree::{self, Tree}, ops, Tensor};"), ["tree", "ops", "Tensor"]);
     assert_eq!(imports("let x = crate::ops::full(crate::Aval::new());"), ["ops", "Aval"]);
     assert_eq!(imports("use flaxen_crate::x;"), [""; 0]);
+    assert_eq!(imports("use crate::*; use crate::{self as all, ops};"), ["*", "*", "ops"]);
+}
+
+#[test]
+fn all_ways_to_the_root_are_known() {
+    let depth_of = |path: &str| depth(Path::new(path));
+    assert_eq!(
+        ["ops/mod.rs", "ops/pad.rs", "ops/conv/mod.rs", "ops/conv/plan.rs"].map(depth_of),
+        [1, 2, 2, 3]
+    );
+    assert_eq!(from_the_root("use super::super::{ops, nn};", 2), "use crate::{ops, nn};");
+    assert_eq!(from_the_root("    use super::super::super::nn;", 2), "    use crate::nn;");
+    assert_eq!(from_the_root("use super::super::nn;", 3), "use super::super::nn;");
+    assert_eq!(from_the_root("use flaxen::nn;", 2), "use crate::nn;");
+    assert_eq!(from_the_root("let x = ::flaxen::nn::Dense::new(1);", 2), "let x = crate::nn::Dense::new(1);");
+    assert_eq!(imports(&from_the_root("use crate as all;", 1)), ["*"]);
 }

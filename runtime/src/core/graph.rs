@@ -13,7 +13,7 @@ use crate::error::Result;
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct Var(pub(crate) u32);
 
-/// A staged function: inputs, captured numbers, equations in order, outputs.
+/// A staged function: inputs, captured constants, equations in order, outputs.
 ///
 /// What its equations apply are primitives; a backend may have equations over the same variables that apply something else.
 #[derive(Clone)]
@@ -21,7 +21,7 @@ pub struct Graph<P = Arc<dyn Primitive>> {
     /// By variable.
     pub(crate) avals: Vec<Aval>,
     pub(crate) inputs: Vec<Var>,
-    /// Captured numbers. Captured *traced* values become inputs instead (see `Stage::finish`).
+    /// Captured constants. Captured *traced* values become inputs instead (see `Stage::finish`).
     pub(crate) consts: Vec<(Var, Array)>,
     pub(crate) eqns: Vec<Eqn<P>>,
     pub(crate) outs: Vec<Var>,

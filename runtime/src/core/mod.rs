@@ -31,8 +31,8 @@
 //! }
 //!
 //! let softplus = |x: &Tensor| bind1(&Softplus, [x.clone()]);
-//! let slope = grad(softplus)(&Tensor::from(0.0))?;
-//! assert_eq!(slope.item::<f32>()?, 0.5);
+//! let derivative = grad(softplus)(&Tensor::from(0.0))?;
+//! assert_eq!(derivative.item::<f32>()?, 0.5);
 //! // A graph has it as one equation; a program has what it decomposes into.
 //! let f = jit(|x: Tensor| vmap(|x: Tensor| softplus(&x)).call(x));
 //! assert!(f.graph(&Tensor::zeros([3]))?.primitives().eq(["softplus"]));

@@ -60,7 +60,7 @@ pub trait Primitive: DynPrimitive + Debug + Send + Sync + 'static {
         Err(Error::msg(format!("`{}` is built in, and does not decompose", self.name())))
     }
 
-    /// Which arguments and outputs [`vjp`](Primitive::vjp) reads the numbers of, given which gradients are needed.
+    /// Which arguments and outputs [`vjp`](Primitive::vjp) reads the values of, given which gradients are needed.
     ///
     /// The others are not kept for the backward pass, and their buffers may be reused by this very operation.
     fn residuals(&self, _needs_grad: &[bool]) -> ResidualMask {
@@ -124,7 +124,7 @@ fn bind_and_keep(primitive: &dyn Primitive, args: Args, needs_grad: &[bool]) -> 
     Ok((outs, Box::new(move |cts| owned.vjp(&residuals, cts, &needs_grad))))
 }
 
-/// Which numbers a backward rule reads: bit `i` for argument or output `i`.
+/// Which values a backward rule reads: bit `i` for argument or output `i`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ResidualMask {
     /// Arguments.
@@ -139,7 +139,7 @@ impl ResidualMask {
     /// Shapes and dtypes only, which are always there.
     pub const NONE: ResidualMask = ResidualMask { args: 0, outs: 0 };
 
-    /// The numbers of these arguments.
+    /// The values of these arguments.
     pub fn args(which: impl IntoIterator<Item = usize>) -> ResidualMask {
         ResidualMask { args: which.into_iter().fold(0, |bits, i| bits | 1 << i), outs: 0 }
     }
@@ -153,7 +153,7 @@ impl ResidualMask {
         self.outs >> i.min(31) & 1 == 1
     }
 
-    /// The numbers of the first output only.
+    /// The values of the first output only.
     pub const OUT: ResidualMask = ResidualMask { args: 0, outs: 1 };
 
     /// All arguments and no outputs.

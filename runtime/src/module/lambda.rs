@@ -140,7 +140,7 @@ impl Module for LayerFunction {
     }
 }
 
-/// `flaxen::ops::activation::<impl flaxen::tensor::Tensor>::relu` is `relu` to whoever wrote it.
+/// `flaxen::numpy::activation::<impl flaxen::core::tensor::Tensor>::relu` is `relu` to whoever wrote it.
 fn short(name: &'static str) -> &'static str {
     let last = name.rsplit("::").next().unwrap_or(name);
     if last.contains("closure") { "<closure>" } else { last }

@@ -127,7 +127,7 @@ impl Tensor {
         unwrap(rows.try_eq(columns)).cast(dtype)
     }
 
-    /// Rows with a one at the place each integer names, and zeros elsewhere, along a new last axis; `F32`.
+    /// Rows with a one at the index each integer names, and zeros elsewhere, along a new last axis; `F32`.
     ///
     /// A number outside of `0..size`, also a negative one, gives zeros only, as in JAX.
     ///
@@ -167,8 +167,8 @@ impl Tensor {
         let wide = if matches!(self.dtype(), DType::I32) { DType::I32 } else { DType::I64 };
         let mut shape = vec![1; self.rank() + 1];
         shape[axis] = size;
-        let places = create::iota(shape, wide, axis)?;
-        self.try_expand_dims([axis as isize])?.try_cast(wide)?.try_eq(places)?.try_cast(dtype)
+        let indices = create::iota(shape, wide, axis)?;
+        self.try_expand_dims([axis as isize])?.try_cast(wide)?.try_eq(indices)?.try_cast(dtype)
     }
 }
 

@@ -305,33 +305,33 @@ impl Tensor {
         Ok(parts(self, axis, Shape::from_elem(size / count, count))?.into_vec())
     }
 
-    /// Parts along an axis that begin at 0 and at each of these places, as `jnp.split`.
+    /// Parts along an axis that begin at 0 and at each of these indices, as `jnp.split`.
     ///
     /// # Panics
-    /// If there is no such axis, or the places are not in ascending order inside of it.
+    /// If there is no such axis, or the indices are not in ascending order inside of it.
     #[track_caller]
-    pub fn split_at(&self, places: impl AsRef<[usize]>, axis: isize) -> Vec<Tensor> {
-        unwrap(self.try_split_at(places, axis))
+    pub fn split_at(&self, indices: impl AsRef<[usize]>, axis: isize) -> Vec<Tensor> {
+        unwrap(self.try_split_at(indices, axis))
     }
 
     /// As [`split_at`](Tensor::split_at).
     ///
     /// # Errors
-    /// If there is no such axis, or the places are not in ascending order inside of it.
+    /// If there is no such axis, or the indices are not in ascending order inside of it.
     #[track_caller]
-    pub fn try_split_at(&self, places: impl AsRef<[usize]>, axis: isize) -> Result<Vec<Tensor>> {
+    pub fn try_split_at(&self, indices: impl AsRef<[usize]>, axis: isize) -> Result<Vec<Tensor>> {
         let axis = axis_of("split_at", axis, self.rank())?;
         let size = self.shape()[axis];
         let mut last = 0;
         let mut sizes = Shape::new();
-        for &place in places.as_ref().iter().chain([&size]) {
-            let Some(part) = place.checked_sub(last).filter(|_| place <= size) else {
+        for &index in indices.as_ref().iter().chain([&size]) {
+            let Some(part) = index.checked_sub(last).filter(|_| index <= size) else {
                 let message =
-                    format!("places {:?} of an axis of size {size}: use ascending ones", places.as_ref());
+                    format!("indices {:?} of an axis of size {size}: use ascending ones", indices.as_ref());
                 return Err(Error::argument("split_at", message));
             };
             sizes.push(part);
-            last = place;
+            last = index;
         }
         Ok(parts(self, axis, sizes)?.into_vec())
     }

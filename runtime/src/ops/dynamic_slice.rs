@@ -1,4 +1,4 @@
-//! Parts of a tensor whose sizes are known and whose places are numbers of a program.
+//! Parts of a tensor whose sizes are known and whose positions are values of a program.
 //!
 //! Negative starts count from the end; then a part that is not inside of the tensor is moved inside, as in JAX.
 
@@ -168,7 +168,7 @@ fn check(op: &'static str, x: &Aval, sizes: &[usize], starts: &[&Aval]) -> Resul
 
 /// Where the part starts in the row-major numbers.
 fn start(shape: &[usize], sizes: &[usize], starts: &[Array]) -> usize {
-    let place = |(axis, start): (usize, &Array)| {
+    let position = |(axis, start): (usize, &Array)| {
         let start = match start.dtype() {
             DType::U8 => i64::from(start.data::<u8>()[0]),
             DType::U32 => i64::from(start.data::<u32>()[0]),
@@ -179,7 +179,7 @@ fn start(shape: &[usize], sizes: &[usize], starts: &[Array]) -> usize {
         let start = if start < 0 { start + shape[axis] as i64 } else { start };
         start.clamp(0, (shape[axis] - sizes[axis]) as i64) as usize
     };
-    starts.iter().enumerate().map(place).zip(strides_of(shape)).map(|(at, stride)| at * stride).sum()
+    starts.iter().enumerate().map(position).zip(strides_of(shape)).map(|(at, stride)| at * stride).sum()
 }
 
 /// The same part as a window of a gather.

@@ -1,4 +1,4 @@
-//! Elements at places that are numbers themselves: `take`, `take_along_axis`, `gather_nd`.
+//! Elements at indices that are values themselves: `take`, `take_along_axis`, `gather_nd`.
 //!
 //! Indices in `-n..0` count from the end of an axis of size `n`. One outside of `-n..n` is no error, because its number
 //! is not known while a program is staged: it reads as NaN (of signed integers the least, of unsigned ones the greatest,
@@ -143,10 +143,10 @@ fn take(x: &Tensor, indices: &Tensor, axis: isize, outside: Outside) -> Result<T
 }
 
 impl Tensor {
-    /// The elements of one axis at these places: that axis gives way to the axes of `indices`, as `jnp.take`.
+    /// The elements of one axis at these indices: that axis gives way to the axes of `indices`, as `jnp.take`.
     ///
-    /// Negative places count from the end; those outside read as NaN or an extreme integer, see
-    /// [`take_clip`](Tensor::take_clip). The gradient of an element is the sum over all places it was taken to.
+    /// Negative indices count from the end; those outside read as NaN or an extreme integer, see
+    /// [`take_clip`](Tensor::take_clip). The gradient of an element is the sum over all positions it was taken to.
     ///
     /// ```
     /// use flaxen::prelude::*;
@@ -172,7 +172,7 @@ impl Tensor {
         take(self, &indices.operand()?, axis, Outside::Invalid).map_err(|error| error.called("take"))
     }
 
-    /// As [`take`](Tensor::take), where places outside mean the first or the last element, negative ones the first.
+    /// As [`take`](Tensor::take), where indices outside mean the first or the last element, negative ones the first.
     ///
     /// # Panics
     /// If there is no such axis, it has no elements, or the indices are not integers.
@@ -190,9 +190,9 @@ impl Tensor {
         take(self, &indices.operand()?, axis, Outside::Clip).map_err(|error| error.called("take_clip"))
     }
 
-    /// Elements of one axis at places that differ between the elements of the other axes, as `jnp.take_along_axis`.
+    /// Elements of one axis at indices that differ between the elements of the other axes, as `jnp.take_along_axis`.
     ///
-    /// The other axes of `indices` have the sizes of this tensor's, or 1 in either. Places are read as by
+    /// The other axes of `indices` have the sizes of this tensor's, or 1 in either. Indices are read as by
     /// [`take`](Tensor::take).
     ///
     /// ```
@@ -233,7 +233,7 @@ impl Tensor {
     /// Elements, or parts, at positions along the first axes: `x[i0, i1, ..]` for each `[i0, i1, ..]` along the last axis
     /// of `indices`.
     ///
-    /// Places are read as by [`take`](Tensor::take).
+    /// Indices are read as by [`take`](Tensor::take).
     ///
     /// # Panics
     /// If a position is longer than the rank, or the indices are not integers or have no axis.

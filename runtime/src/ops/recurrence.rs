@@ -177,7 +177,7 @@ impl std::fmt::Debug for Shift {
     }
 }
 
-/// The elements moved by one along an axis, so that each is where the next one was; the place left gets `fill`.
+/// The elements moved by one along an axis, so that each is where the next one was; the position left gets `fill`.
 #[track_caller]
 pub(super) fn shifted(x: &Tensor, axis: usize, direction: Direction, fill: f64) -> Result<Tensor> {
     bind1(&Shift { axis, direction, fill }, [x.clone()])

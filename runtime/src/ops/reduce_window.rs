@@ -52,7 +52,7 @@ pub struct WindowOptions {
 }
 
 impl WindowOptions {
-    /// A window of these sizes at each place where it fits.
+    /// A window of these sizes at each position where it fits.
     pub fn new(window: impl AsRef<[usize]>) -> WindowOptions {
         WindowOptions {
             window: window.as_ref().into(),

@@ -1,7 +1,7 @@
-//! Writing to places that are numbers themselves: `index_set`, `index_add`, `index_min`, `index_max`.
+//! Writing at indices that are values themselves: `index_set`, `index_add`, `index_min`, `index_max`.
 //!
 //! Indices in `-n..0` count from the end of an axis of size `n`. What is to be written outside of `-n..n` is dropped, as
-//! in JAX. Where several updates meet at a place, they are applied in their order: results do not depend on threads, and
+//! in JAX. Where several updates meet at an index, they are applied in their order: results do not depend on threads, and
 //! the last one set stays.
 
 use bytemuck::Pod;
@@ -252,7 +252,7 @@ macro_rules! methods {
             $($(#[$doc])*
             ///
             /// `values` are cast to this tensor's dtype and broadcast to the shape that `take(indices, axis)` has.
-            /// Negative places count from the end; updates outside are dropped.
+            /// Negative indices count from the end; updates outside are dropped.
             ///
             /// # Panics
             /// If there is no such axis, the values do not fit, or the indices are not integers.
@@ -284,7 +284,7 @@ macro_rules! methods {
 }
 
 methods! {
-    /// A copy with other values at these places of one axis, as `x.at[indices].set(values)`; of several for one place,
+    /// A copy with other values at these indices of one axis, as `x.at[indices].set(values)`; of several for one index,
     /// the last stays.
     ///
     /// ```
@@ -294,17 +294,17 @@ methods! {
     /// # Ok::<(), flaxen::Error>(())
     /// ```
     index_set try_index_set Set;
-    /// A copy with values added at these places of one axis, as `x.at[indices].add(values)`: all of them, where several
+    /// A copy with values added at these indices of one axis, as `x.at[indices].add(values)`: all of them, where several
     /// meet.
     index_add try_index_add Add;
-    /// A copy with the smaller of the element and the values at these places of one axis.
+    /// A copy with the smaller of the element and the values at these indices of one axis.
     index_min try_index_min Min;
-    /// A copy with the larger of the element and the values at these places of one axis.
+    /// A copy with the larger of the element and the values at these indices of one axis.
     index_max try_index_max Max;
 }
 
 impl Tensor {
-    /// A copy with other values at the places [`take_along_axis`](Tensor::take_along_axis) would read.
+    /// A copy with other values at the indices [`take_along_axis`](Tensor::take_along_axis) would read.
     ///
     /// `values` are cast to this tensor's dtype and broadcast to the shape read.
     ///
@@ -331,7 +331,7 @@ impl Tensor {
         let axis = axis_of(OP, axis, self.rank())?;
         let (windows, positions) = GatherDimensions::batching_along(OP, self.shape(), axis, indices.shape())?;
         if self.shape()[axis] == 0 && indices.dtype().is_integer() {
-            // Every place is outside.
+            // Every index is outside.
             return Ok(self.clone());
         }
         let indices = indices.try_reshape(&positions)?;

@@ -1,4 +1,4 @@
-//! Parts of a tensor at places known when the program is written: slice, reverse, roll.
+//! Parts of a tensor at positions known when the program is written: slice, reverse, roll.
 
 use smallvec::smallvec;
 
@@ -252,7 +252,7 @@ pub(crate) fn reversed(x: &Tensor, axes: &[usize]) -> Result<Tensor> {
 impl Tensor {
     /// A part of every axis: from `starts` up to, without, `ends`, every `strides`-th element, as `lax.slice`.
     ///
-    /// See [`slice_axis`](Tensor::slice_axis) for negative places and one axis only.
+    /// See [`slice_axis`](Tensor::slice_axis) for negative positions and one axis only.
     ///
     /// ```
     /// use flaxen::prelude::*;
@@ -300,7 +300,7 @@ impl Tensor {
 
     /// The part of one axis from `start` up to, without, `end`, as Python's `x[start:end]`.
     ///
-    /// Negative places count from the end of the axis, places beyond it mean the end, and None means all the way.
+    /// Negative positions count from the end of the axis, positions beyond it mean the end, and None means all the way.
     ///
     /// ```
     /// use flaxen::prelude::*;
@@ -375,15 +375,15 @@ impl Tensor {
             return Err(Error::argument("slice_axis", "a step of 0: use 1 for every element"));
         }
         let size = self.shape()[axis] as isize;
-        // Going backwards, the places are 0..size − 1, and −1 is "before the first".
+        // Going backwards, the positions are 0..size − 1, and −1 is "before the first".
         let (lowest, highest) = if step > 0 { (0, size) } else { (-1, size - 1) };
-        let place = |given: Option<isize>, open: isize| match given {
+        let position = |given: Option<isize>, open: isize| match given {
             None => open,
             Some(at) if at < 0 => at.saturating_add(size).max(lowest),
             Some(at) => at.min(highest),
         };
         let (first, last) = if step > 0 { (lowest, highest) } else { (highest, lowest) };
-        let (start, end) = (place(start.into(), first), place(end.into(), last));
+        let (start, end) = (position(start.into(), first), position(end.into(), last));
         let span = if step > 0 { end - start } else { start - end };
         let count = usize::try_from(span).unwrap_or(0).div_ceil(step.unsigned_abs());
         if count == 0 {
@@ -458,7 +458,7 @@ impl Tensor {
         reversed(self, &axes_of("flip", axes.as_ref(), self.rank())?)
     }
 
-    /// The elements moved `shift` places along an axis; those that leave at one end return at the other.
+    /// The elements moved `shift` positions along an axis; those that leave at one end return at the other.
     ///
     /// # Panics
     /// If there is no such axis.

@@ -217,7 +217,7 @@ impl CpuRules for TopK {
     }
 }
 
-/// From ascending rows `[L.., n]` and queries `[L.., Q..]` to the places where the queries belong.
+/// From ascending rows `[L.., n]` and queries `[L.., Q..]` to the positions where the queries belong.
 #[derive(Clone, PartialEq)]
 struct SearchSorted(Bound);
 

@@ -25,19 +25,19 @@ pub(super) fn gradient(geometry: &WindowGeometry, x: &Tensor, ct: &Tensor) -> Re
     let around: Around = axes().map(|(&(low, high), &step)| (low, high, step - 1)).collect();
     let padded = pad_general(&x, x.like(1.0), around)?;
     // Where the first element of the first window's slice is, for every element of the window.
-    let places: Vec<Shape> = offsets(geometry);
-    if places.is_empty() || ct.size() == 0 {
+    let positions: Vec<Shape> = offsets(geometry);
+    if positions.is_empty() || ct.size() == 0 {
         return super::zeros_of(x.aval()).and_then(|zeros| convert(&zeros, dtype, false));
     }
     let end = |start: usize, axis: usize| start + (ct.shape()[axis] - 1) * geometry.strides[axis] + 1;
-    let slices = places.iter().map(|starts| {
+    let slices = positions.iter().map(|starts| {
         let ends: Shape = (0..rank).map(|axis| end(starts[axis], axis)).collect();
         padded.try_slice(starts, ends, &geometry.strides)
     });
     let factors = Tensor::try_stack(&slices.collect::<Result<Vec<_>>>()?, -1)?;
     let shares = product_of_others(&factors)?.try_mul(ct.try_expand_dims([-1])?)?;
     let mut total: Option<Tensor> = None;
-    for (i, starts) in places.iter().enumerate() {
+    for (i, starts) in positions.iter().enumerate() {
         let share = shares.try_index_axis(-1, i as isize)?;
         let back = |axis: usize| {
             let behind = padded.shape()[axis] - end(starts[axis], axis);
@@ -49,7 +49,7 @@ pub(super) fn gradient(geometry: &WindowGeometry, x: &Tensor, ct: &Tensor) -> Re
             None => spread,
         });
     }
-    let Some(total) = total else { unreachable!("there is a place") };
+    let Some(total) = total else { unreachable!("there is a position") };
     // What was put around is taken away, and what was between the elements skipped.
     let undone: Around = axes().map(|(&(low, high), _)| (-low, -high, 0)).collect();
     let own = pad_general(&total, total.like(0.0), undone)?;
@@ -59,13 +59,13 @@ pub(super) fn gradient(geometry: &WindowGeometry, x: &Tensor, ct: &Tensor) -> Re
 
 /// For every element of the window, in row-major order, how far it is from the first one.
 fn offsets(geometry: &WindowGeometry) -> Vec<Shape> {
-    let mut places = vec![Shape::new()];
+    let mut positions = vec![Shape::new()];
     for (&size, &step) in geometry.window.iter().zip(&geometry.window_dilation) {
-        let longer = |place: &Shape| {
-            let place = place.clone();
-            (0..size).map(move |i| place.iter().copied().chain([i * step]).collect())
+        let longer = |position: &Shape| {
+            let position = position.clone();
+            (0..size).map(move |i| position.iter().copied().chain([i * step]).collect())
         };
-        places = places.iter().flat_map(longer).collect();
+        positions = positions.iter().flat_map(longer).collect();
     }
-    places
+    positions
 }

@@ -199,6 +199,8 @@ impl GatherDimensions {
         };
         let mut positions = Shape::new();
         for at in 0..shape.len() {
+            // An axis along which all share their indices is part of the window, as long as the operand is; one that both have is of
+            // the batch; one that only the indices have is theirs, and the operand's single element collapses.
             if at != axis && indices[at] == 1 {
                 windows.offset_dims.push(at);
                 windows.slice_sizes[at] = shape[at];

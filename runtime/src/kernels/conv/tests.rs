@@ -191,7 +191,7 @@ fn convolutions_of_many_weights_follow_the_definition() {
     agrees::<f32>(&square(1, 4, 3, [130, 72, 1], 1), f64::INFINITY);
     agrees::<f32>(&square(3, 3, 3, [114, 150, 1], 1), f64::INFINITY);
     agrees::<f64>(&square(1, 3, 3, [120, 125, 1], 2), f64::INFINITY);
-    // Gradients of the input in phases, with a tap, two and four; and windows that read every other input.
+    // Gradients of the input in polyphase parts, with a tap, two and four; and windows that read every other input.
     agrees::<f32>(&square(2, 6, 3, [99, 160, 1], 2), f64::INFINITY);
     agrees::<f32>(&square(2, 5, 1, [700, 200, 1], 2), f64::INFINITY);
     agrees::<f32>(&square(1, 5, 1, [1030, 130, 1], 1), f64::INFINITY);

@@ -31,6 +31,8 @@ pub fn select_indices<T: Number>(
         for (i, out) in outs.chunks_exact_mut(plan.out_slice()).enumerate() {
             let start = (first + i) * slice;
             let select = Select { table: &table, inner: plan.inner, data: &data[start..][..slice] };
+            // Lane by lane the number of the window's tap that won, which the window's rows turn into an index; a tap in the padding has
+            // no row.
             let see = |window: usize, c: usize, rows: &[usize], which: &[u32]| {
                 let out = &mut out[window * plan.inner + c..];
                 for (l, (y, &tap)) in out.iter_mut().zip(which).enumerate() {

@@ -92,6 +92,7 @@ impl Step {
 /// If the string is malformed or does not fit the shapes.
 pub fn plan(subscripts: &str, shapes: &[&[usize]]) -> Result<Plan, EinsumError> {
     let Equation { operands: axes, output, sizes } = super::parse::parse(subscripts, shapes)?;
+    // Axes of size 1 that another operand has longer are broadcast by leaving them out.
     let squeezed: Vec<(Vec<usize>, Vec<Label>)> = axes
         .iter()
         .zip(shapes)
@@ -101,6 +102,8 @@ pub fn plan(subscripts: &str, shapes: &[&[usize]]) -> Result<Plan, EinsumError> 
             (squeeze, kept.into_iter().map(|i| axes[i]).collect())
         })
         .collect();
+    // What neither another operand nor the result has is summed at once, before any contraction; a label that an operand has twice
+    // means its diagonal, and is there once from then on.
     let operands: Vec<Operand> = squeezed
         .iter()
         .enumerate()
@@ -121,6 +124,7 @@ pub fn plan(subscripts: &str, shapes: &[&[usize]]) -> Result<Plan, EinsumError> 
         })
         .collect();
 
+    // Each contraction appends its value, so that steps name operands and intermediate values by one count.
     let mut values: Vec<Vec<Label>> = operands.iter().map(|operand| operand.labels.clone()).collect();
     let mut alive: Vec<usize> = (0..values.len()).collect();
     let mut steps = Vec::new();

@@ -94,7 +94,7 @@ impl Default for ConvOptions {
 }
 
 impl ConvOptions {
-    /// One window at each place where it fits.
+    /// One window at each position where it fits.
     pub fn new() -> ConvOptions {
         ConvOptions::default()
     }

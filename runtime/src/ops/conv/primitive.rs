@@ -70,25 +70,27 @@ impl Merge {
     /// How the last axis of an operand is cut for the batch axis to come behind the first part: channels lie group by
     /// group, and a new axis goes inside each group, or outside of all to make groups of its own. `None`: the batch
     /// axis joins the axis that it is already in front of.
-    fn place(self, role: ConvOperand, geometry: &Geometry) -> Option<Place> {
+    fn insertion(self, role: ConvOperand, geometry: &Geometry) -> Option<Insertion> {
         let groups = geometry.groups;
         match (self, role) {
             (Merge::Batch, _) => None,
             // The axis of input channels of a kernel has those of one group.
-            (Merge::InputChannels, Kernel) => Some(Place { from_end: 2, outer: 1 }),
-            (Merge::InputChannels | Merge::OutputChannels, _) => Some(Place { from_end: 1, outer: groups }),
-            (Merge::Groups, _) => Some(Place { from_end: 1, outer: 1 }),
+            (Merge::InputChannels, Kernel) => Some(Insertion { from_end: 2, outer: 1 }),
+            (Merge::InputChannels | Merge::OutputChannels, _) => {
+                Some(Insertion { from_end: 1, outer: groups })
+            }
+            (Merge::Groups, _) => Some(Insertion { from_end: 1, outer: 1 }),
         }
     }
 }
 
 /// An axis, counted from the end, and the number of parts of it that stay outside of the batch axis.
-struct Place {
+struct Insertion {
     from_end: usize,
     outer: usize,
 }
 
-impl Place {
+impl Insertion {
     fn merge(&self, x: &Tensor) -> Result<Tensor> {
         let (size, shape) = (x.shape()[0], &x.shape()[1..]);
         let axis = shape.len() - self.from_end;
@@ -235,15 +237,15 @@ impl Primitive for Convolution {
         let primitive = Convolution { gives: self.gives, geometry };
         let mut merged = Args::<Tensor>::new();
         for (i, arg) in args.iter().enumerate() {
-            merged.push(match merge.place(takes[i], &self.geometry) {
+            merged.push(match merge.insertion(takes[i], &self.geometry) {
                 _ if !mapped[i] => arg.clone(),
-                Some(place) => place.merge(arg)?,
+                Some(insertion) => insertion.merge(arg)?,
                 None => arg.try_reshape(primitive.shape(takes[i]))?,
             });
         }
         let out = bind1(&primitive, unpack::<2, _>(merged))?;
-        let out = match merge.place(self.gives, &self.geometry) {
-            Some(place) => place.part(&out, size)?,
+        let out = match merge.insertion(self.gives, &self.geometry) {
+            Some(insertion) => insertion.part(&out, size)?,
             None => out.try_reshape(prepend(size, &self.shape(self.gives)))?,
         };
         Ok((smallvec![out], smallvec![true]))

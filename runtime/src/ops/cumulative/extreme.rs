@@ -1,7 +1,7 @@
 //! The derivative of cumulative maxima and minima.
 //!
 //! Ties are shared as JAX shares them, which computes the maxima by a tree: the maxima of the pairs are scanned likewise,
-//! which gives those at odd places, and each of them and the element behind it give one at an even place. Every maximum of
+//! which gives those at odd positions, and each of them and the element behind it give one at an even position. Every maximum of
 //! two on the way gives half of its derivative to either at a tie, and none for NaN.
 
 use smallvec::SmallVec;
@@ -39,7 +39,7 @@ impl Tree {
         x.shape()[self.axis]
     }
 
-    /// Every second element, from a place on.
+    /// Every second element, from a position on.
     #[track_caller]
     fn every_second(&self, x: &Tensor, first: usize) -> Result<Tensor> {
         let count = self.size(x).saturating_sub(first).div_ceil(2);
@@ -71,7 +71,7 @@ impl Tree {
         let (even, odd) = (self.every_second(x, 0)?, self.every_second(x, 1)?);
         let (left, rest) = (self.part(&even, 0, pairs)?, self.size(&even) - 1);
         let at_odd = self.every_second(y, 1)?;
-        // The extremes at even places behind the first: of the one before and the element itself.
+        // The extremes at even positions behind the first: of the one before and the element itself.
         let (before, here, out) =
             (self.part(&at_odd, 0, rest)?, self.part(&even, 1, rest)?, self.every_second(y, 2)?);
         let ct_even = self.every_second(ct, 0)?;
@@ -79,7 +79,7 @@ impl Tree {
         let to_before = ct_rest.try_mul(share(&before, &here, &out))?;
         let to_here = ct_rest.try_mul(share(&here, &before, &out))?;
         let ct_odd = self.every_second(ct, 1)?.try_add(self.spread(&to_before, 0, 0, pairs)?)?;
-        // Those at odd places are the cumulative extremes of the pairs.
+        // Those at odd positions are the cumulative extremes of the pairs.
         let pair = if self.largest { left.try_maximum(&odd)? } else { left.try_minimum(&odd)? };
         let ct_pair = self.gradient(&pair, &at_odd, &ct_odd)?;
         let to_left = ct_pair.try_mul(share(&left, &odd, &pair))?;

@@ -29,16 +29,16 @@ pub(crate) struct Fused {
 /// What is to be done with each piece of an output that is complete: the number of bytes before it, and the piece.
 type Then<'a> = &'a (dyn Fn(usize, &mut [u8]) + Sync);
 
-/// Where an input's numbers are.
+/// Where an input's elements are.
 #[derive(Clone, Copy)]
 pub(crate) enum Source<'a> {
     Bytes(&'a [u8]),
-    /// In the memory of this result, which [`Fused::aliases`] has paired with it.
+    /// In the memory of this result, which [`Fused::aliases`] names for it.
     Result(usize),
 }
 
 impl<'a> Source<'a> {
-    /// The numbers of an input that no result overwrites.
+    /// The elements of an input that no result overwrites.
     pub(crate) fn bytes(self) -> &'a [u8] {
         match self {
             Source::Bytes(bytes) => bytes,
@@ -159,7 +159,7 @@ impl Fused {
     ///
     /// # Panics
     /// If inputs or results differ in number or size from those of the spec, or a result is said to hold an input that
-    /// it was not paired with.
+    /// it does not alias.
     pub(crate) fn run(&self, inputs: &[Source<'_>], outs: &mut [&mut [u8]]) {
         let program = self.program();
         program.run(&program.memory(inputs, outs));
@@ -220,11 +220,7 @@ impl TileProgram {
                         bytes.as_ptr()
                     }
                     Source::Result(out) => {
-                        assert_eq!(
-                            program.aliases[out],
-                            Some(first + i),
-                            "a result is paired with one input"
-                        );
+                        assert_eq!(program.aliases[out], Some(first + i), "a result aliases one input");
                         outs[out].cast_const()
                     }
                 });
@@ -464,10 +460,10 @@ impl TileProgram {
     }
 }
 
-/// Repeats `cols` numbers `rows` times.
+/// Repeats `cols` elements `rows` times.
 ///
 /// # Safety
-/// `from` points to `cols` numbers of this width, `to` to room for all.
+/// `from` points to `cols` elements of this width, `to` to room for all.
 unsafe fn repeat(width: usize, from: *const u8, cols: usize, rows: usize, to: *mut u8) {
     for row in 0..rows {
         // SAFETY: the caller vouches for both.

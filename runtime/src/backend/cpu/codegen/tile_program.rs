@@ -168,6 +168,7 @@ impl TileProgram {
         let (size, tile) = (spec.size, unrounded);
         let folds = spec.ops.iter().any(|op| op.space() == IterationSpace::Row);
         let rows = (size / cols.max(1)).max(1);
+        // No whole rows in a tile, 0, says that a row is cut: then a tile is part of one row.
         let tile_rows = if cols <= tile || folds { (tile / cols.max(1)).clamp(1, rows) } else { 0 };
         let tile = if tile_rows == 0 { tile } else { tile_rows * cols };
         let mut builder = Builder {
@@ -178,6 +179,7 @@ impl TileProgram {
             slots: Vec::new(),
             seen: HashMap::new(),
         };
+        // Instructions name arrays by number: inputs, then results, then slots, of which there are only needs until loops are compiled.
         let aliases = assign_aliases(spec);
         let mut cross_tile = Vec::new();
         let mut cross_tile_bytes = 0;
@@ -193,6 +195,7 @@ impl TileProgram {
         if let Loops::Jit(isa, prefetch, listing) = loops {
             let space = assembler::Space { spec, aliases: &aliases, prologue: &prologue, isa, prefetch };
             (body, code) = assembler::assemble(body, &space, listing);
+            // Compiled loops hold scalars in registers: what was to fill a slot with one has no reader left.
             let is_read = |array: &ArrayId| body.iter().any(|step| step.reads().contains(array));
             prologue.retain(|(_, _, array)| is_read(array));
         }

@@ -156,7 +156,7 @@ fn tiles_have_the_bits_of_the_whole() {
         let graph = staged(f, &args);
         let whole = numbers(graph.clone(), &args);
         let tiled = graph.optimize().tile_batch_from(0);
-        // Convolutions of so few channels, or without an engine for them, sum as `gemm` likes.
+        // Convolutions of so few channels, or without a micro-kernel for them, sum as `gemm` likes.
         assert!(is_tiled(&tiled) == (has_engine() && sizes[2] > 4), "case {case}:\n{tiled}");
         assert!(numbers(tiled.fuse().fuse_horizontally().epilogues(), &args) == whole, "case {case}");
     }

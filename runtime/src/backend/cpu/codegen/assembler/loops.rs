@@ -97,7 +97,7 @@ pub fn assemble(
     for (number, group) in groups.iter().enumerate() {
         group.iter().for_each(|&at| group_of[at] = number);
     }
-    // Places that are read by others than the loop that writes them.
+    // Arrays that are read by others than the loop that writes them.
     let writer: FxHashMap<ArrayId, usize> = body
         .iter()
         .enumerate()

@@ -140,8 +140,8 @@ pub fn lower(
 }
 
 /// The value that a reduction combines two values to.
-pub fn combine(block: &mut BasicBlock, isa: &dyn Isa, folding: ReduceOp, x: Value, y: Value) -> Value {
-    match folding {
+pub fn combine(block: &mut BasicBlock, isa: &dyn Isa, op: ReduceOp, x: Value, y: Value) -> Value {
+    match op {
         ReduceOp::Sum => block.add(Opcode::Add, &[x, y]),
         ReduceOp::Prod => block.add(Opcode::Mul, &[x, y]),
         ReduceOp::Max => maximum(block, isa, x, y),

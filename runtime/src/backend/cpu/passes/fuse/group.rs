@@ -231,9 +231,9 @@ impl Search<'_> {
             return None;
         }
         let size = |var: Var| self.graph.aval(var).size();
-        let extent_of = |var: Var| group.values.get(&var).copied();
+        let space_of = |var: Var| group.values.get(&var).copied();
         match self.found.roles[at]? {
-            Role::Reshape => match extent_of(eqn.args[0])? {
+            Role::Reshape => match space_of(eqn.args[0])? {
                 space @ (IterationSpace::Full | IterationSpace::Row) => {
                     Some(Membership { space, cols: group.cols })
                 }
@@ -245,8 +245,10 @@ impl Search<'_> {
                 {
                     return Some(Membership { space: IterationSpace::Full, cols: group.cols });
                 }
+                // Not of all elements, so of all rows, if it has as many and reads nothing finer. An argument of the group is known by its
+                // space; one from outside has to be a number, or have an element for each row.
                 let rows = group.size / group.cols?;
-                let by_row = |&arg: &Var| match extent_of(arg) {
+                let by_row = |&arg: &Var| match space_of(arg) {
                     Some(space) => space == IterationSpace::Row,
                     None => matches!(self.access(eqn, arg, usize::MAX), Access::One | Access::Full),
                 };
@@ -254,17 +256,19 @@ impl Search<'_> {
                     .then_some(Membership { space: IterationSpace::Row, cols: group.cols })
             }
             Role::Rows(_, cols) => {
-                let fits = extent_of(eqn.args[0])? == IterationSpace::Full
+                let fits = space_of(eqn.args[0])? == IterationSpace::Full
                     && cols <= LONGEST_ROW
                     && group.cols.is_none_or(|own| own == cols);
                 fits.then_some(Membership { space: IterationSpace::Row, cols: Some(cols) })
             }
             Role::Columns(_, cols) => {
-                let fits = extent_of(eqn.args[0])? == IterationSpace::Full
+                let fits = space_of(eqn.args[0])? == IterationSpace::Full
                     && group.cols.is_none_or(|own| own == cols);
                 fits.then_some(Membership { space: IterationSpace::Column, cols: Some(cols) })
             }
-            Role::Total(_) => match (extent_of(eqn.args[0])?, group.cols) {
+            // A total of no more than a row can hold is the reduction of the only row, and members may read it; else it is put together
+            // from all tiles at the end.
+            Role::Total(_) => match (space_of(eqn.args[0])?, group.cols) {
                 (IterationSpace::Full, None) if group.size <= LONGEST_ROW => {
                     Some(Membership { space: IterationSpace::Row, cols: Some(group.size) })
                 }

@@ -1,5 +1,7 @@
 //! Primitives of one's own: what they decompose into runs everywhere, under every transform.
 
+use std::sync::Arc;
+
 use flaxen::Aval;
 use flaxen::core::bind1;
 use flaxen::core::primitive::{Cotangents, Grads, Outs, Primitive, ResidualMask, Residuals};
@@ -181,6 +183,41 @@ fn within_programs_that_stay_one_equation_it_decomposes_for_every_backend() {
     for found in ways {
         assert_close(&found.unwrap(), &[3], &expected);
     }
+}
+
+/// The sum over these named axes.
+#[derive(Clone, Debug, PartialEq)]
+struct SumOver(Vec<Arc<str>>);
+
+impl Primitive for SumOver {
+    fn name(&self) -> &'static str {
+        "sum_over"
+    }
+
+    fn infer(&self, args: &[&Aval]) -> Result<Outs<Aval>> {
+        Ok([args[0].clone()].into_iter().collect())
+    }
+
+    fn decompose(&self, args: &[Tensor]) -> Result<Outs> {
+        let sum = self.0.iter().try_fold(args[0].clone(), |x, axis| x.psum(axis))?;
+        Ok([sum].into_iter().collect())
+    }
+
+    fn collectives(&self) -> &[Arc<str>] {
+        &self.0
+    }
+}
+
+#[test]
+fn it_talks_over_the_named_axes_of_all_batches_around_it() {
+    let sum = |x: Tensor| bind1(&SumOver(vec!["i".into(), "j".into()]), [x]);
+    let rows = |x: Tensor| vmap(sum).axis_name("i").call(x);
+    let all = |x: Tensor| vmap(rows).axis_name("j").call(x);
+    let x = tensor(&[2, 2], &[1., 2., 3., 4.]);
+    for found in [all(x.clone()), jit(all).call(x.clone())] {
+        assert_close(&found.unwrap(), &[2, 2], &[10.; 4]);
+    }
+    assert!(rows(x).unwrap_err().to_string().contains("no axis named `j`"));
 }
 
 /// Would never end.

@@ -54,7 +54,8 @@ pub(crate) fn run(primitive: &dyn Primitive, args: &[Tensor], inferred: &[Aval])
     let alike = |(out, aval): (&Tensor, &Aval)| out.shape() == &aval.shape[..] && out.dtype() == aval.dtype;
     if outs.len() != inferred.len() || !outs.iter().zip(inferred).all(alike) {
         let list = |avals: &mut dyn Iterator<Item = &Aval>| {
-            avals.map(Aval::to_string).collect::<Vec<_>>().join(" and ")
+            let all: Vec<String> = avals.map(Aval::to_string).collect();
+            if all.is_empty() { "nothing".to_owned() } else { all.join(" and ") }
         };
         let found = format!("a decomposition into {}", list(&mut outs.iter().map(Tensor::aval)));
         return Err(Error::shape(primitive.name(), found, list(&mut inferred.iter())));
@@ -98,7 +99,10 @@ pub(crate) fn batch(
     args: Args,
     mapped: &[bool],
 ) -> Result<(Outs, Outs<bool>)> {
-    let batched = Batched { of: primitive, axis: axis.clone(), mapped: mapped.into() };
+    let collectives =
+        primitive.collectives().iter().filter(|name| axis.name.as_ref() != Some(*name)).cloned();
+    let collectives = collectives.collect();
+    let batched = Batched { of: primitive, axis: axis.clone(), mapped: mapped.into(), collectives };
     let outs = trace::bind(&batched, args)?;
     let mapped = smallvec![true; outs.len()];
     Ok((outs, mapped))
@@ -111,6 +115,8 @@ struct Batched {
     axis: Axis,
     /// Which arguments have the axis, in front; all outputs have it.
     mapped: Args<bool>,
+    /// The named axes around this one that it talks over.
+    collectives: Vec<Arc<str>>,
 }
 
 impl PartialEq for Batched {
@@ -188,10 +194,7 @@ impl Primitive for Batched {
     }
 
     fn collectives(&self) -> &[Arc<str>] {
-        match (self.of.collectives(), &self.axis.name) {
-            ([only], Some(name)) if only == name => &[],
-            (names, _) => names,
-        }
+        &self.collectives
     }
 }
 

@@ -40,7 +40,8 @@
 //! # Ok::<(), flaxen::Error>(())
 //! ```
 //!
-//! [`Primitive::vjp`](primitive::Primitive::vjp) gives it a gradient of its own, and [`CpuRules`] a kernel of its own.
+//! [`Primitive::vjp`](primitive::Primitive::vjp) gives it a gradient of its own, and [`CpuRules`] a kernel of its own. Under `vmap` that
+//! runs if [`Primitive::batch`](primitive::Primitive::batch) binds what has one, and else the decomposition.
 //!
 //! # A backend of one's own
 //! implements [`Backend`]: one match over [`Op`](op::Op) for the equations of a [`Graph`]. `tests/src/naive_backend` is one.

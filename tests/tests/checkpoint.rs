@@ -93,3 +93,10 @@ fn its_operations_are_counted_as_those_of_what_is_inside() {
     assert_eq!(flops(|x: Tensor| Ok(x.dot(&x))), 2 * 8 * 8 * 8);
     assert_eq!(flops(|x: Tensor| checkpoint(|x: &Tensor| Ok(x.dot(x)))(&x)), 2 * 8 * 8 * 8);
 }
+
+#[test]
+fn its_step_is_explained_by_the_program_inside() {
+    let f = jit(|x: Tensor| checkpoint(|x: &Tensor| Ok(x.dot(x)))(&x));
+    let text = f.explain(&Tensor::ones([8, 8])).unwrap();
+    assert!(text.starts_with("checkpoint") && text.contains("= dot_general"), "{text}");
+}

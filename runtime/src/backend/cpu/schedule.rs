@@ -53,7 +53,11 @@ impl Step {
         let kernel = match self {
             Step::Fused(fusion) => fusion.kernel().explain(),
             Step::Epilogue(epilogue) => epilogue.fusion().kernel().explain(),
-            Step::Primitive(_) | Step::BatchTiled(_) => String::new(),
+            // A program within is compiled by itself.
+            Step::Primitive(primitive) => {
+                primitive.op().subgraphs().fold(String::new(), |text, graph| text + &graph.to_string() + "\n")
+            }
+            Step::BatchTiled(_) => String::new(),
         };
         format!("{self:?}\n{kernel}")
     }

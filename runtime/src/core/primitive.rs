@@ -141,7 +141,7 @@ impl ResidualMask {
 
     /// The values of these arguments.
     pub fn args(which: impl IntoIterator<Item = usize>) -> ResidualMask {
-        ResidualMask { args: which.into_iter().fold(0, |bits, i| bits | 1 << i), outs: 0 }
+        ResidualMask { args: which.into_iter().fold(0, |bits, i| bits | 1 << i.min(31)), outs: 0 }
     }
 
     /// Whether argument `i` is kept; the last bit speaks for all beyond.

@@ -6,7 +6,7 @@
 
 use std::mem::MaybeUninit;
 
-use super::blocks::{self, Block};
+use super::blocks::{self, Block, InPlace};
 use super::broadcast::Broadcast;
 use super::simd::{SimdKernel, wide};
 use super::threads;
@@ -43,7 +43,8 @@ pub(crate) fn apply<const N: usize>(
     let is_like_out = |k: usize| widths[k] == width && (layout.step[k] == 1 || out.len() == width);
     assert!((0..N).all(|k| args[k].is_some() || is_like_out(k)), "an argument that the result lies in");
     let with_number = if N == 2 { blocks::mixed(op, from[0]).map(|mixed| mixed.number) } else { None };
-    let row = Row { block, parameter, with_number, args, widths, width, step: layout.step };
+    let in_place = if args.contains(&None) { blocks::in_place(op, from[0]) } else { None };
+    let row = Row { block, in_place, parameter, with_number, args, widths, width, step: layout.step };
     if layout.is_flat() {
         return threads::split(out, width, op.cost(), |first, out| {
             row.run(out, layout.step.map(|step| first * step));
@@ -63,6 +64,8 @@ struct Row<'a, const N: usize> {
     parameter: i32,
     /// The loops where the first argument is one number, or the second.
     with_number: Option<[Block; 2]>,
+    /// The loops where an argument is what the result lies in.
+    in_place: Option<InPlace>,
     args: [Option<&'a [u8]>; N],
     widths: [usize; N],
     width: usize,
@@ -89,7 +92,11 @@ impl<const N: usize> Row<'_, N> {
         unsafe {
             // All operands move: one call. All stand: one value, repeated. A mixture has loops of its own for the commonest
             // functions, and else is brought to where all move, block by block.
-            if !is_held && (standing == 0 || count == 1) {
+            if is_held && let Some(loops) = &self.in_place {
+                let held = usize::from(self.args[0].is_some());
+                let loops = if standing == 0 || count == 1 { loops.moving } else { loops.number };
+                (loops[held])(args, to, count, self.parameter);
+            } else if !is_held && (standing == 0 || count == 1) {
                 (self.block)(args, to, count, self.parameter);
             } else if !is_held && standing == N {
                 let mut value = [0u64];
@@ -115,6 +122,8 @@ impl<const N: usize> Row<'_, N> {
     ///
     /// # Safety
     /// As [`Block`], but that arguments that stand are one number each, and that those that are held lie where `to` does.
+    // Its frame would be that of the caller, too, if it were inlined.
+    #[inline(never)]
     unsafe fn by_blocks(
         &self,
         block: Block,

@@ -1,11 +1,12 @@
 //! Loops over `bf16` and `f16`: widened to f32, computed there, a block at a time, and rounded once.
 
 use std::any::TypeId;
-use std::borrow::Cow;
+use std::ops::Deref;
 
 use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
 
+use super::scratch::Scratch;
 use super::simd::{self, SimdKernel};
 use super::threads;
 use crate::array::memory;
@@ -96,14 +97,47 @@ pub(crate) fn narrow_into<T: Number>(wide: &[T::Acc], halves: &mut [T]) {
     }
 }
 
-/// Returns the elements in the type that sums are carried in; converts only `bf16` and `f16`.
-pub fn widen_all<T: Number>(data: &[T]) -> Cow<'_, [T::Acc]> {
-    if TypeId::of::<T>() == TypeId::of::<T::Acc>() {
-        return Cow::Borrowed(bytemuck::cast_slice(data));
+/// Elements in the type that their sums are carried in.
+pub enum Widened<'a, A: Copy + 'static> {
+    /// They are of that type.
+    Same(&'a [A]),
+    /// They were converted.
+    Converted(ScratchSlice<A>),
+}
+
+/// The first so many elements of scratch memory.
+pub struct ScratchSlice<A: Copy + 'static>(Scratch<A>, usize);
+
+impl<A: Copy> Deref for Widened<'_, A> {
+    type Target = [A];
+
+    fn deref(&self) -> &[A] {
+        match self {
+            Widened::Same(data) => data,
+            Widened::Converted(ScratchSlice(wide, count)) => &wide[..*count],
+        }
     }
-    let mut wide = memory::zeroed(data.len());
-    threads::split(&mut wide, 1, 1, |first, piece| widen_into(&data[first..][..piece.len()], piece));
-    Cow::Owned(wide)
+}
+
+/// Scratch memory of at least so many elements, whose contents are unspecified.
+fn scratch<A: Number>(count: usize) -> Scratch<A> {
+    let mut scratch = Scratch::new();
+    if scratch.len() < count {
+        memory::resize(&mut scratch, count, A::ZERO);
+    }
+    scratch
+}
+
+/// Returns the elements in the type that sums are carried in; converts only `bf16` and `f16`.
+pub fn widen_all<T: Number>(data: &[T]) -> Widened<'_, T::Acc> {
+    if TypeId::of::<T>() == TypeId::of::<T::Acc>() {
+        return Widened::Same(bytemuck::cast_slice(data));
+    }
+    let mut wide = scratch(data.len());
+    threads::split(&mut wide[..data.len()], 1, 1, |first, piece| {
+        widen_into(&data[first..][..piece.len()], piece);
+    });
+    Widened::Converted(ScratchSlice(wide, data.len()))
 }
 
 /// Lets `compute` fill a slice of the type that sums are carried in, and rounds it into `out`.
@@ -113,8 +147,10 @@ pub fn narrow_all<T: Number>(out: &mut [T], compute: impl FnOnce(&mut [T::Acc]))
     if TypeId::of::<T>() == TypeId::of::<T::Acc>() {
         return compute(bytemuck::cast_slice_mut(out));
     }
-    let mut wide = memory::zeroed(out.len());
-    compute(&mut wide);
+    let mut wide = scratch(out.len());
+    let wide = &mut wide[..out.len()];
+    wide.fill(T::Acc::ZERO);
+    compute(wide);
     threads::split(out, 1, 1, |first, piece| narrow_into(&wide[first..][..piece.len()], piece));
 }
 

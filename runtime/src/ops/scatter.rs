@@ -206,7 +206,7 @@ pub(crate) fn update<T: Pod + Send + Sync>(x: Array, out: Aval, write: impl FnOn
 /// Sums of `bf16` and `f16` are carried in `f32` and rounded once.
 fn add<T: Number>(x: Array, layout: &Strided<2>, updates: &[T], starts: &[usize], out: Aval) -> Array {
     if out.dtype.size() == 2 {
-        let mut sums = widen_all::<T>(x.data()).into_owned();
+        let mut sums = widen_all::<T>(x.data()).to_vec();
         strided::scatter(layout, updates, starts, &mut sums, |sum, u: T| *sum = sum.add(u.widen()));
         return Array::build(out, |out: &mut [T]| narrow_all(out, |wide| wide.copy_from_slice(&sums)));
     }

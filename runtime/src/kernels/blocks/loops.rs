@@ -92,9 +92,9 @@ impl<T: Real> Three<T> for MulAdd {
 /// The cost from which on functions are those of `std` and `libm`, computed in f64.
 const CALLED: usize = 30;
 
-/// Elements of 32 bits are those of models.
+/// Elements of 32 bits are those of models, and halves are as many after they are widened.
 const fn is_wide<T>() -> bool {
-    size_of::<T>() == 4
+    matches!(size_of::<T>(), 2 | 4)
 }
 
 pub(super) struct OneLoop<'a, T, F: One<T>>(pub &'a [T], pub &'a mut [F::Out]);
@@ -141,16 +141,36 @@ impl<T: Copy, F: Three<T>> SimdKernel for ThreeLoop<'_, T, F> {
     }
 }
 
-/// A selection, for which only the width of what is moved matters.
+/// What is selected, for which only the width matters.
+pub(crate) trait Word: Pod {
+    /// `x` if `c` is true, else `y`: without a branch, which the compiler would make gathers of.
+    fn selected(c: u8, x: Self, y: Self) -> Self;
+}
+
+macro_rules! words {
+    ($($t:ty)*) => { $(
+        impl Word for $t {
+            #[inline(always)]
+            fn selected(c: u8, x: $t, y: $t) -> $t {
+                let mask = <$t>::from(c != 0).wrapping_neg();
+                y ^ ((x ^ y) & mask)
+            }
+        }
+    )* };
+}
+
+words! { u8 u16 u32 u64 }
+
+/// A selection.
 struct SelectLoop<'a, T>(&'a [u8], &'a [T], &'a [T], &'a mut [T]);
 
-impl<T: Copy> SimdKernel for SelectLoop<'_, T> {
+impl<T: Word> SimdKernel for SelectLoop<'_, T> {
     type Output = ();
     const WIDEST: bool = is_wide::<T>();
     #[inline(always)]
     fn run(self) {
         let all = self.3.iter_mut().zip(self.0).zip(self.1).zip(self.2);
-        all.for_each(|(((out, &c), &x), &y)| *out = if c == 0 { y } else { x });
+        all.for_each(|(((out, &c), &x), &y)| *out = T::selected(c, x, y));
     }
 }
 
@@ -228,7 +248,7 @@ pub(crate) unsafe fn three<T: Pod, F: Three<T>>(
 
 /// # Safety
 /// As [`Block`].
-pub(crate) unsafe fn select<T: Pod>(args: [*const u8; 3], out: *mut u8, count: usize, _parameter: i32) {
+pub(crate) unsafe fn select<T: Word>(args: [*const u8; 3], out: *mut u8, count: usize, _parameter: i32) {
     // SAFETY: as above.
     let (c, x, y) = unsafe { (read(args[0], count), read(args[1], count), read(args[2], count)) };
     // SAFETY: as above.
@@ -292,6 +312,85 @@ pub(crate) unsafe fn with_rows<T: Pod, F: Two<T>, const AT: usize, const FIRST: 
     // SAFETY: as above.
     let out = unsafe { write(out, count) };
     wide(RowLoop::<T, F, FIRST>(rows, cols, x, out));
+}
+
+struct OneInPlace<'a, T, F>(&'a mut [T], PhantomData<F>);
+
+impl<T: Copy, F: One<T, Out = T>> SimdKernel for OneInPlace<'_, T, F> {
+    type Output = ();
+    const WIDEST: bool = is_wide::<T>();
+    #[inline(always)]
+    fn run(self) {
+        self.0.iter_mut().for_each(|x| *x = F::of(*x));
+    }
+}
+
+struct TwoInPlace<'a, T, F, const FIRST: bool>(&'a mut [T], &'a [T], PhantomData<F>);
+
+impl<T: Copy, F: Two<T, Out = T>, const FIRST: bool> SimdKernel for TwoInPlace<'_, T, F, FIRST> {
+    type Output = ();
+    const WIDEST: bool = is_wide::<T>();
+    #[inline(always)]
+    fn run(self) {
+        let all = self.0.iter_mut().zip(self.1);
+        all.for_each(|(x, &y)| *x = if FIRST { F::of(*x, y) } else { F::of(y, *x) });
+    }
+}
+
+struct NumberInPlace<'a, T, F, const FIRST: bool>(&'a mut [T], T, PhantomData<F>);
+
+impl<T: Copy, F: Two<T, Out = T>, const FIRST: bool> SimdKernel for NumberInPlace<'_, T, F, FIRST> {
+    type Output = ();
+    const WIDEST: bool = is_wide::<T>();
+    #[inline(always)]
+    fn run(self) {
+        let y = self.1;
+        self.0.iter_mut().for_each(|x| *x = if FIRST { F::of(*x, y) } else { F::of(y, *x) });
+    }
+}
+
+/// The argument is what `out` holds.
+///
+/// # Safety
+/// As [`Block`], but for the argument.
+pub(crate) unsafe fn one_in_place<T: Pod, F: One<T, Out = T>>(
+    _args: [*const u8; 3],
+    out: *mut u8,
+    count: usize,
+    _parameter: i32,
+) {
+    // SAFETY: the caller vouches for length, type and alignment.
+    wide(OneInPlace::<T, F>(unsafe { write(out, count) }, PhantomData));
+}
+
+/// Argument `1 - OTHER` is what `out` holds; it is the first one if `FIRST`.
+///
+/// # Safety
+/// As [`Block`], but for that argument.
+pub(crate) unsafe fn two_in_place<T: Pod, F: Two<T, Out = T>, const OTHER: usize, const FIRST: bool>(
+    args: [*const u8; 3],
+    out: *mut u8,
+    count: usize,
+    _parameter: i32,
+) {
+    // SAFETY: as above.
+    let (y, out) = unsafe { (read(args[OTHER], count), write(out, count)) };
+    wide(TwoInPlace::<T, F, FIRST>(out, y, PhantomData));
+}
+
+/// As [`two_in_place`], with one number at the other argument.
+///
+/// # Safety
+/// As [`two_in_place`], but for the number, which is one.
+pub(crate) unsafe fn number_in_place<T: Pod, F: Two<T, Out = T>, const OTHER: usize, const FIRST: bool>(
+    args: [*const u8; 3],
+    out: *mut u8,
+    count: usize,
+    _parameter: i32,
+) {
+    // SAFETY: as above.
+    let (y, out) = unsafe { (read::<T>(args[OTHER], 1), write(out, count)) };
+    wide(NumberInPlace::<T, F, FIRST>(out, y[0], PhantomData));
 }
 
 /// Repeats each of `rows` numbers `cols` times.

@@ -13,4 +13,4 @@ mod table;
 mod tests;
 
 pub(crate) use loops::{Block, expand, read, write};
-pub(crate) use table::{copy, entry, mixed};
+pub(crate) use table::{InPlace, copy, entry, in_place, mixed};

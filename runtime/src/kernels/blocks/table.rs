@@ -4,8 +4,8 @@ use half::{bf16, f16};
 
 use super::halves::{from_half, half, half_mul_add, half_powi, to_half};
 use super::loops::{
-    Block, Converted, Cube, MulAdd, MulThenAdd, NotZero, Reciprocal, Square, function, one, read, select,
-    swapped, three, two, with_number, with_rows, write,
+    Block, Converted, Cube, MulAdd, MulThenAdd, NotZero, Reciprocal, Square, function, number_in_place, one,
+    one_in_place, read, select, swapped, three, two, two_in_place, with_number, with_rows, write,
 };
 use super::power::integer_power;
 use crate::array::DType;
@@ -41,6 +41,10 @@ pub(crate) fn entry(op: ScalarOp, from: DType, to: DType) -> Option<Entry> {
         ScalarOp::Powi(exponent) => return Some((powi(from, exponent), exponent)),
         ScalarOp::Select => dispatch_width!(from, T => select::<T> as Block),
         ScalarOp::MulAdd => mul_add(from),
+        // One pass instead of one for each conversion.
+        ScalarOp::Add if from == BF16 => two::<bf16, functions::Add>,
+        ScalarOp::Sub if from == BF16 => two::<bf16, functions::Sub>,
+        ScalarOp::Mul if from == BF16 => two::<bf16, functions::Mul>,
         // Those of one argument that are not of floats alone look at bits of halves themselves.
         _ if is_half && (op.arity() > 1 || op.takes() == Takes::Float) => {
             let block = if from == F16 { half::<f16> as Block } else { half::<bf16> };
@@ -150,6 +154,49 @@ pub(crate) fn mixed(op: ScalarOp, dtype: DType) -> Option<Mixed> {
         ScalarOp::Le => of!(Le, true),
         ScalarOp::Gt => of!(Lt, false),
         ScalarOp::Ge => of!(Le, false),
+        _ => return None,
+    })
+}
+
+/// The loops of a function whose first argument is what the result lies in, or whose second one is: where the other argument moves,
+/// and where it is a single value.
+pub(crate) struct InPlace {
+    pub moving: [Block; 2],
+    pub number: [Block; 2],
+}
+
+/// Those of the commonest functions; others are computed from a copy, block by block.
+pub(crate) fn in_place(op: ScalarOp, dtype: DType) -> Option<InPlace> {
+    macro_rules! one {
+        ($F:ident) => {
+            InPlace {
+                moving: [one_in_place::<f32, functions::$F>; 2],
+                number: [one_in_place::<f32, functions::$F>; 2],
+            }
+        };
+    }
+    macro_rules! two {
+        ($F:ident) => {{
+            use functions::$F;
+            InPlace {
+                moving: [two_in_place::<f32, $F, 1, true>, two_in_place::<f32, $F, 0, false>],
+                number: [number_in_place::<f32, $F, 1, true>, number_in_place::<f32, $F, 0, false>],
+            }
+        }};
+    }
+    if dtype != F32 {
+        return None;
+    }
+    Some(match op {
+        ScalarOp::Neg => one!(Neg),
+        ScalarOp::Abs => one!(Abs),
+        ScalarOp::Relu => one!(Relu),
+        ScalarOp::Add => two!(Add),
+        ScalarOp::Sub => two!(Sub),
+        ScalarOp::Mul => two!(Mul),
+        ScalarOp::Div => two!(Div),
+        ScalarOp::Max => two!(Max),
+        ScalarOp::Min => two!(Min),
         _ => return None,
     })
 }

@@ -120,9 +120,8 @@ fn reduce<F: Fold>(x: &[F::T], shape: &[usize], axes: &[usize], out: &mut [F::T]
             fold_axes::<F>(&x[begin * row..end * row], groups, partial);
         }
     });
-    for (at, out) in out.iter_mut().enumerate() {
-        *out = runs::pairwise(0, pieces, 1, &|i| partial[i * results + at], &F::combine);
-    }
+    runs::combine_pairwise::<F>(&mut partial, results);
+    out.copy_from_slice(&partial[..results]);
 }
 
 /// Folds the reduced groups of a non-empty array; each of `out` is made in one go.
@@ -171,18 +170,15 @@ fn fold_axes<F: Fold>(x: &[F::T], groups: AxisGroups, out: &mut [F::T]) {
     let rows = traversal.reduced.count();
     // A piece of the output may begin and end inside of a row: tiles end at rows and at the piece.
     threads::split(out, 1, work, |first, out| {
+        // Not in the results themselves, whose addresses may differ from those of rows by a multiple of 4 KiB.
+        let mut acc = [F::IDENTITY; TILE];
         let mut done = 0;
         while done < out.len() {
             let column = (first + done) % width;
             let tile = TILE.min(width - column).min(out.len() - done);
             let base = traversal.kept.offset((first + done) / width) + column;
-            runs::fold_rows::<F>(
-                x,
-                0,
-                rows,
-                &|i| base + traversal.reduced.offset(i),
-                &mut out[done..done + tile],
-            );
+            runs::fold_rows::<F>(x, 0, rows, &|i| base + traversal.reduced.offset(i), &mut acc[..tile]);
+            out[done..done + tile].copy_from_slice(&acc[..tile]);
             done += tile;
         }
     });

@@ -118,6 +118,17 @@ pub(crate) fn combine_rows<F: Fold>(acc: &mut [F::T], other: &[F::T]) {
     }
 }
 
+/// Combines rows of `width` elements as a balanced tree, into the first one.
+pub(super) fn combine_pairwise<F: Fold>(rows: &mut [F::T], width: usize) {
+    let count = rows.len() / width;
+    if count > 1 {
+        let (left, right) = rows.split_at_mut(count.div_ceil(2) * width);
+        combine_pairwise::<F>(left, width);
+        combine_pairwise::<F>(right, width);
+        combine_rows::<F>(&mut left[..width], &right[..width]);
+    }
+}
+
 /// Folds adjacent rows of `width < NARROW` elements into the first `width` of the result.
 ///
 /// As many rows as give a decent vector length are taken for one wide row, which is folded together at the end.

@@ -103,7 +103,7 @@ impl Primitive for DotGeneral {
                 DotDimensions { contracting: (from_right, rf.clone()), batch: (batch.clone(), rb.clone()) };
             let out = ct.try_dot_general(residuals.arg(1), dimensions)?;
             // Now: batch, free dimensions of the left, contracted dimensions in the order of the right.
-            let contracted = paired(rc, lc);
+            let contracted = partners(rc, lc);
             Some(restore(&out, lb.iter().chain(&lf).chain(&contracted))?)
         } else {
             None
@@ -112,7 +112,7 @@ impl Primitive for DotGeneral {
             let dimensions = DotDimensions { contracting: (lf, from_left), batch: (lb.clone(), batch) };
             let out = residuals.arg(0).try_dot_general(&ct, dimensions)?;
             // Now: batch, contracted dimensions in the order of the left, free dimensions of the right.
-            let contracted = paired(lc, rc);
+            let contracted = partners(lc, rc);
             Some(restore(&out, rb.iter().chain(&contracted).chain(&rf))?)
         } else {
             None
@@ -336,7 +336,7 @@ impl Kernel for Product {
 }
 
 /// `partner` of the dimensions, which are taken in ascending order.
-fn paired(dimensions: &[usize], partner: &[usize]) -> Shape {
+fn partners(dimensions: &[usize], partner: &[usize]) -> Shape {
     let mut pairs: Vec<(usize, usize)> = dimensions.iter().copied().zip(partner.iter().copied()).collect();
     pairs.sort_unstable();
     pairs.into_iter().map(|(_, partner)| partner).collect()

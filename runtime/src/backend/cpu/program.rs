@@ -145,11 +145,11 @@ impl Program {
     }
 
     pub(crate) fn run(&self, args: impl IntoIterator<Item = Array>) -> Result<Vec<Array>> {
-        self.run_then(args, |outs| outs.collect())
+        self.run_and_finish(args, |outs| outs.collect())
     }
 
     /// Hands the results, one after the other, to `finish`; nothing is allocated for them together.
-    pub(crate) fn run_then<R>(
+    pub(crate) fn run_and_finish<R>(
         &self,
         args: impl IntoIterator<Item = Array>,
         finish: impl FnOnce(&mut dyn Iterator<Item = Array>) -> R,

@@ -17,7 +17,7 @@ use crate::array::{Aval, DType};
 use crate::variables::join;
 
 /// As in the reference implementation.
-const LARGEST: u64 = 100_000_000;
+const MAX_HEADER_BYTES: u64 = 100_000_000;
 /// The bytes in front of the header, which are its length.
 pub(super) const PREFIX: u64 = 8;
 /// The name of the texts beside the tensors.
@@ -96,9 +96,9 @@ impl Header {
         let mut prefix = [0; PREFIX as usize];
         source.read(0, &mut prefix).map_err(text)?;
         let len = u64::from_le_bytes(prefix);
-        if len > LARGEST {
+        if len > MAX_HEADER_BYTES {
             return Err(format!(
-                "not a safetensors file: its header would have {len} bytes, at most {LARGEST} are allowed"
+                "not a safetensors file: its header would have {len} bytes, at most {MAX_HEADER_BYTES} are allowed"
             ));
         }
         if len > size - PREFIX {
@@ -270,9 +270,9 @@ impl Written<'_> {
     pub(super) fn bytes(&self) -> Result<Vec<u8>, String> {
         let mut header = serde_json::to_vec(self).map_err(|error| error.to_string())?;
         header.resize(header.len().next_multiple_of(8), b' ');
-        if header.len() as u64 > LARGEST {
+        if header.len() as u64 > MAX_HEADER_BYTES {
             return Err(format!(
-                "the header would have {} bytes, at most {LARGEST} are allowed",
+                "the header would have {} bytes, at most {MAX_HEADER_BYTES} are allowed",
                 header.len()
             ));
         }

@@ -217,3 +217,33 @@ fn function(block: &mut BasicBlock, op: ScalarOp, x: Value) -> Value {
         _ => unreachable!("`supports` was asked"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::cpu::codegen::isa;
+    use crate::kernels::simd::Level;
+
+    #[test]
+    fn every_supported_function_has_a_lowering() {
+        let mut lowered = 0;
+        for isa in [Level::Avx2, Level::Avx512].map(|level| isa::of(level).unwrap()) {
+            for &op in ScalarOp::ALL {
+                for (from, to) in
+                    DType::ALL.iter().flat_map(|&from| DType::ALL.iter().map(move |&to| (from, to)))
+                {
+                    if !supports(op, from, to) {
+                        continue;
+                    }
+                    let mut block = BasicBlock::default();
+                    let args: Vec<Value> =
+                        (0..op.arity()).map(|array| block.add(Opcode::Load(array as u16, 0), &[])).collect();
+                    let value = lower(&mut block, isa, op, from, to, &args);
+                    assert!(value < block.nodes.len(), "{op:?} from {from} to {to}");
+                    lowered += 1;
+                }
+            }
+        }
+        assert!(lowered > 100, "functions are supported: {lowered}");
+    }
+}

@@ -15,7 +15,7 @@ use crate::backend::cpu::schedule::{Schedule, Step};
 use crate::core::{Eqn, Var};
 
 /// Equations of one kernel; the slots of a tile have to stay in L1.
-const LARGEST: usize = 64;
+const MAX_MEMBERS: usize = 64;
 /// Elements of a reduction that is a fused kernel by itself.
 const SMALL: usize = 1 << 12;
 /// Groups looked at for a way around, before a merger is given up.
@@ -227,7 +227,7 @@ impl Search<'_> {
     /// known at the end only (by column, or in total) is read by no member.
     fn fits(&self, at: usize, group: usize) -> Option<Membership> {
         let (eqn, group) = (&self.graph.eqns[at], &self.found.all[group]);
-        if group.size == 0 || group.members.len() >= LARGEST {
+        if group.size == 0 || group.members.len() >= MAX_MEMBERS {
             return None;
         }
         let size = |var: Var| self.graph.aval(var).size();
@@ -313,7 +313,7 @@ impl Search<'_> {
     /// it, and neither reads from the other through a third.
     fn may_merge(&self, a: usize, b: usize) -> bool {
         let (one, other) = (&self.found.all[a], &self.found.all[b]);
-        if one.size != other.size || one.members.len() + other.members.len() > LARGEST {
+        if one.size != other.size || one.members.len() + other.members.len() > MAX_MEMBERS {
             return false;
         }
         if let (Some(x), Some(y)) = (one.cols, other.cols)

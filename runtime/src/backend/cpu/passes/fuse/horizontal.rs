@@ -12,7 +12,7 @@ use crate::backend::cpu::schedule::{Schedule, Step};
 use crate::core::{Eqn, Var};
 
 /// Elements of an array that is worth it: what larger ones cost is not the call, and their gradients would have to wait in memory.
-const LARGEST: usize = 1 << 15;
+const MAX_ELEMENTS: usize = 1 << 15;
 /// Arrays of one kernel.
 const MOST: usize = 64;
 /// Kernels with the same numbers of inputs and operations that an array may join.
@@ -32,7 +32,8 @@ impl Schedule {
         let mut open: FxHashMap<(usize, usize, Vec<Var>), Vec<Vec<usize>>> = FxHashMap::default();
         let mut full: Vec<Vec<usize>> = Vec::new();
         for (at, eqn) in self.eqns.iter().enumerate() {
-            let Some(fusion) = eqn.primitive.fusion().filter(|fusion| fusion.spec().size <= LARGEST) else {
+            let Some(fusion) = eqn.primitive.fusion().filter(|fusion| fusion.spec().size <= MAX_ELEMENTS)
+            else {
                 continue;
             };
             if !fusion.spec().is_elementwise() {

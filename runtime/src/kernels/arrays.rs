@@ -15,7 +15,11 @@ pub(crate) fn convert(x: &Array, dtype: DType, weak: bool) -> Array {
 /// elements as wide.
 pub(crate) fn elementwise<const N: usize>(op: ScalarOp, args: [Array; N], out: Aval) -> Array {
     let dtypes = (args.each_ref().map(Array::dtype), out.dtype);
-    let layout = Broadcast::new(&out.shape, args.each_ref().map(Array::shape));
+    let layout = if args.iter().all(|arg| arg.shape() == &out.shape[..]) {
+        Broadcast::flat(args[0].size())
+    } else {
+        Broadcast::new(&out.shape, args.each_ref().map(Array::shape))
+    };
     let mut args = args.map(Some);
     // A single number is part of its array, and new ones take no memory.
     let is_one = out.shape.iter().all(|&size| size == 1);

@@ -44,6 +44,11 @@ impl<const N: usize> Broadcast<N> {
         Broadcast { row, step, outer: merged }
     }
 
+    /// Prepares to read arrays of `size` elements that have the shape of the output.
+    pub fn flat(size: usize) -> Broadcast<N> {
+        Broadcast { row: size, step: [1; N], outer: SmallVec::new() }
+    }
+
     /// True if every array is read from front to back, like the output.
     pub fn is_flat(&self) -> bool {
         self.outer.is_empty()
@@ -149,5 +154,6 @@ mod tests {
         let layout = Broadcast::new(&[4, 5], [&[4, 5], &[]]);
         assert!(layout.is_flat());
         assert_eq!((layout.row, layout.step), (20, [1, 0]));
+        assert!(Broadcast::flat(20) == Broadcast::new(&[4, 5], [&[4, 5], &[4, 5]]));
     }
 }

@@ -1,6 +1,6 @@
 //! A second backend: every operation by a loop over the indices of its result, in numbers of 64 bits.
 //!
-//! It knows graphs and [`Op`](flaxen::core::Op) alone, and shows what an emitter has to know. It is slow, and as plain as can be.
+//! It knows graphs and `Op` alone, and shows what an emitter has to know. It is slow, and as plain as can be.
 
 mod definitions;
 mod operations;

@@ -251,6 +251,13 @@ pub enum Error {
         /// What it made.
         made: Box<str>,
     },
+    /// A transform adds an axis to the value in a box, or takes it away, and the box's metadata cannot follow.
+    AxisMetadata {
+        /// The path of the box.
+        path: Box<str>,
+        /// What is wrong and what to do.
+        message: String,
+    },
     /// `lazy_init` met a variable that depends on values that are not there.
     LazyInit {
         /// The variables.
@@ -307,6 +314,20 @@ impl Error {
 
     pub(crate) fn argument(op: &'static str, message: impl Into<String>) -> Error {
         Error::Argument { op, message: message.into() }
+    }
+
+    /// Metadata cannot follow its value; [`in_box`](Error::in_box) adds where.
+    pub(crate) fn metadata(message: impl Into<String>) -> Error {
+        Error::AxisMetadata { path: "".into(), message: message.into() }
+    }
+
+    /// Adds the path of the box whose metadata made an error.
+    pub(crate) fn in_box(self, path: &str) -> Error {
+        let message = match self {
+            Error::AxisMetadata { path: inner, message } if inner.is_empty() => message,
+            other => other.to_string(),
+        };
+        Error::AxisMetadata { path: path.into(), message }
     }
 
     #[cfg(feature = "io")]

@@ -150,6 +150,8 @@ impl fmt::Display for Error {
                 "`{module}` in `{path}` makes {made} in a plain method: mark the method `#[compact]`, or make it in a \
                  `#[setup(..)]` field"
             ),
+            Error::AxisMetadata { path, message } if path.is_empty() => write!(f, "a box: {message}"),
+            Error::AxisMetadata { path, message } => write!(f, "the box `{path}`: {message}"),
             Error::LazyInit { variables } => write!(
                 f,
                 "lazy initialisation needs the values of the inputs for {}: use `init` with real inputs",

@@ -147,6 +147,11 @@ impl Structure {
         Structure(parts)
     }
 
+    /// The parts, to put others of the same kind in their places.
+    pub(crate) fn parts_mut(&mut self) -> &mut [TreePart] {
+        &mut self.0
+    }
+
     /// What the tree is, in words.
     pub(crate) fn root(&self) -> String {
         self.0.first().map_or_else(String::new, TreePart::describe)

@@ -6,11 +6,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::depth::enter;
-use super::keys::KeyPath;
 use super::value::Value;
 use crate::core::Tensor;
-use crate::error::Result;
-use crate::tree::{Builder, Fixed, NodeKind, Structure, Token, Tracker, Tree, leaves};
+use crate::error::{Error, Result};
+use crate::tree::{Builder, Fixed, NodeKind, Path, Structure, Token, Tracker, Tree, TreePart, leaves};
 
 /// What is known of a value beside its elements, such as the names of its axes.
 ///
@@ -20,6 +19,67 @@ pub trait Metadata: Fixed {
     /// The names of the value's axes, for partitioning over devices; None for metadata of another kind.
     fn axis_names(&self) -> Option<Vec<Option<String>>> {
         None
+    }
+
+    /// The metadata of the value with one more axis, as lifted transforms such as `scan` and `vmap` stack values; None if it
+    /// is the same.
+    ///
+    /// `index` is where the axis goes; `params` is what the transform says of it. [`remove_axis`](Metadata::remove_axis) is
+    /// the way back.
+    ///
+    /// # Errors
+    /// If `params` does not say what the metadata needs.
+    fn add_axis(&self, index: isize, params: &MetadataParams) -> Result<Option<Arc<dyn Metadata>>> {
+        let _ = (index, params);
+        Ok(None)
+    }
+
+    /// The metadata of the value without an axis that was added; None if it is the same.
+    ///
+    /// # Errors
+    /// If `params` does not say what the metadata needs, or there is no such axis.
+    fn remove_axis(&self, index: isize, params: &MetadataParams) -> Result<Option<Arc<dyn Metadata>>> {
+        let _ = (index, params);
+        Ok(None)
+    }
+}
+
+/// What a transform says of an axis that it adds to values, by name; Flax's `metadata_params`.
+///
+/// ```
+/// use flaxen::variables::{MetadataParams, PARTITION_NAME};
+///
+/// let params = MetadataParams::partition_name("layers").with("pipelined", "yes");
+/// assert_eq!(params.get(PARTITION_NAME), Some("layers"));
+/// assert_eq!(params.get("stage"), None);
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MetadataParams(BTreeMap<String, String>);
+
+/// The name by which [`Partitioned`](super::Partitioned) looks up that of a new axis.
+pub const PARTITION_NAME: &str = "partition_name";
+
+impl MetadataParams {
+    /// Says nothing.
+    pub fn new() -> MetadataParams {
+        MetadataParams::default()
+    }
+
+    /// The name of the axis for partitioning; an empty one is an axis without a name.
+    pub fn partition_name(name: impl Into<String>) -> MetadataParams {
+        MetadataParams::new().with(PARTITION_NAME, name)
+    }
+
+    /// With something more that metadata of one's own asks for.
+    #[must_use]
+    pub fn with(mut self, key: impl Into<String>, value: impl Into<String>) -> MetadataParams {
+        self.0.insert(key.into(), value.into());
+        self
+    }
+
+    /// What is said under a name.
+    pub fn get(&self, key: &str) -> Option<&str> {
+        self.0.get(key).map(String::as_str)
     }
 }
 
@@ -32,7 +92,7 @@ pub struct Boxed {
 
 /// Compared through the metadata's own equality.
 #[derive(Clone)]
-struct BoxedMetadata(Arc<dyn Metadata>);
+pub(super) struct BoxedMetadata(pub(super) Arc<dyn Metadata>);
 
 impl Boxed {
     pub(super) const NODE: NodeKind = NodeKind::Struct("boxed");
@@ -125,27 +185,6 @@ impl Tree for Boxed {
     }
 }
 
-/// The names of a value's axes, for partitioning over devices; Flax's `Partitioned`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Partitioned {
-    /// A name for each axis, or None for one that is not partitioned.
-    pub names: Vec<Option<String>>,
-}
-
-impl Partitioned {
-    /// A name for each axis; an empty one stands for none.
-    pub fn new<'a>(names: impl IntoIterator<Item = &'a str>) -> Partitioned {
-        let name = |name: &str| (!name.is_empty()).then(|| name.to_owned());
-        Partitioned { names: names.into_iter().map(name).collect() }
-    }
-}
-
-impl Metadata for Partitioned {
-    fn axis_names(&self) -> Option<Vec<Option<String>>> {
-        Some(self.names.clone())
-    }
-}
-
 /// A tree without the boxes in it: [`Dict`](super::Dict), [`Variables`](super::Variables), [`Value`], or any tree of them.
 ///
 /// ```
@@ -165,66 +204,110 @@ pub fn unbox<T: Tree>(tree: &T) -> Result<T> {
     Structure::of(tree).without(Boxed::NODE, 3).try_build(leaves(tree).into_iter().cloned())
 }
 
-/// The names of a value's axes as a specification; none for a value that is not partitioned.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct PartitionSpec(pub Vec<Option<String>>);
-
-/// How the values of a tree are partitioned, by their paths.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct PartitionSpecs(BTreeMap<Vec<String>, Option<PartitionSpec>>);
-
-impl PartitionSpecs {
-    /// The specification of the value at a path; None for values that have none, and where there is no value.
-    pub fn get(&self, path: impl KeyPath) -> Option<&PartitionSpec> {
-        let names: Vec<String> = path.keys().iter().map(|name| name.clone().into_owned()).collect();
-        self.0.get(&names)?.as_ref()
-    }
-
-    /// The paths of all values with their specifications, in order.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&[String], Option<&PartitionSpec>)> {
-        self.0.iter().map(|(path, spec)| (path.as_slice(), spec.as_ref()))
-    }
+/// What [`outermost`] finds in a tree.
+pub(super) enum Found<'a> {
+    /// A box that is in no other, and its number among all boxes.
+    Box(&'a BoxedMetadata, usize),
+    /// A tensor in no box.
+    Tensor,
+    /// Data in no box.
+    Data,
 }
 
-/// How the values of a tree are partitioned over devices.
-///
-/// A box that knows the names of its value's axes has those, as one value whatever is in it; a tensor without a box has an
-/// empty specification; boxes of another kind, and data without tensors, have none.
-///
-/// ```
-/// use flaxen::prelude::*;
-/// use flaxen::variables::{Boxed, PartitionSpec, Partitioned, partition_spec};
-///
-/// let kernel = Boxed::new(Tensor::zeros([3, 2]), Partitioned::new(["embed", ""]));
-/// let variables = Variables::new().with("params", Dict::from([("kernel", kernel)]).with("bias", Tensor::zeros([2])));
-/// let specs = partition_spec(&variables);
-/// assert_eq!(specs.get("params/kernel"), Some(&PartitionSpec(vec![Some("embed".to_owned()), None])));
-/// assert_eq!(specs.get("params/bias"), Some(&PartitionSpec::default()));
-/// ```
-pub fn partition_spec(tree: &impl Tree) -> PartitionSpecs {
-    let mut specs = BTreeMap::new();
+/// Visits a tree's boxes, and what is in none, with their paths: a box is one thing whatever is in it.
+pub(super) fn outermost(tree: &impl Tree, visit: &mut dyn FnMut(Path, Found<'_>)) {
     let mut tracker = Tracker::default();
-    // The children still to come in the outermost box around the token, and its path until its metadata has come.
-    let (mut in_box, mut opened) = (0, None);
+    // The children still to come in the outermost box around the token, its path until its metadata has come, and the boxes
+    // so far.
+    let (mut in_box, mut opened, mut boxes) = (0, None, 0);
     tree.walk(&mut |token| {
-        let path = || tracker.path().keys().iter().map(|name| name.clone().into_owned()).collect::<Vec<_>>();
+        boxes += usize::from(matches!(&token, Token::Node(kind, _) if *kind == Boxed::NODE));
         match &token {
             Token::Node(_, count) if in_box > 0 => in_box = in_box + count - 1,
-            Token::Node(kind, count) if *kind == Boxed::NODE => (in_box, opened) = (*count, Some(path())),
+            Token::Node(kind, count) if *kind == Boxed::NODE => {
+                (in_box, opened) = (*count, Some(tracker.path()));
+            }
             Token::Static(data) if in_box > 0 => {
                 in_box -= 1;
-                if let Some(path) = opened.take() {
-                    let metadata = (*data as &dyn Any).downcast_ref::<BoxedMetadata>();
-                    let names = metadata.and_then(|metadata| metadata.0.axis_names());
-                    specs.insert(path, names.map(PartitionSpec));
+                let metadata = (*data as &dyn Any).downcast_ref::<BoxedMetadata>();
+                if let (Some(path), Some(metadata)) = (opened.take(), metadata) {
+                    visit(path, Found::Box(metadata, boxes - 1));
                 }
             }
             Token::Leaf(_) if in_box > 0 => in_box -= 1,
-            Token::Leaf(_) => drop(specs.insert(path(), Some(PartitionSpec::default()))),
-            Token::Static(_) => drop(specs.insert(path(), None)),
+            Token::Leaf(_) => visit(tracker.path(), Found::Tensor),
+            Token::Static(_) => visit(tracker.path(), Found::Data),
             Token::Node(..) | Token::Key(_) => {}
         }
         tracker.visit(&token);
     });
-    PartitionSpecs(specs)
+}
+
+/// A tree whose boxes know of one more axis of their values: what lifted transforms do to the variables that they stack.
+///
+/// Only metadata changes: `index` is where the axis goes (as it is written: a negative one counts from behind the names there
+/// are, which are one fewer, so -1 is the last place but one of the new names, as in Flax), and `params` says what it is. A
+/// box in a box is the outer one's content.
+///
+/// ```
+/// use flaxen::prelude::*;
+/// use flaxen::variables::{self, Boxed, MetadataParams, Partitioned};
+///
+/// let params = |names| Dict::new().with("kernel", Boxed::new(Tensor::zeros([3, 2]), names));
+/// let layers = MetadataParams::partition_name("layers");
+/// let stacked = variables::add_axis(&params(Partitioned::new(["embed", ""])), 0, &layers)?;
+/// assert_eq!(stacked, params(Partitioned::new(["layers", "embed", ""])));
+/// assert_eq!(variables::remove_axis(&stacked, 0, &layers)?, params(Partitioned::new(["embed", ""])));
+/// # Ok::<(), flaxen::Error>(())
+/// ```
+///
+/// # Errors
+/// What the metadata returns, such as for a missing name, with the path of the box.
+pub fn add_axis<T: Tree>(tree: &T, index: isize, params: &MetadataParams) -> Result<T> {
+    map_metadata(tree, |metadata| metadata.add_axis(index, params))
+}
+
+/// A tree whose boxes know of one axis less: the way back from [`add_axis`].
+///
+/// # Errors
+/// What the metadata returns, such as for an axis of another name, with the path of the box.
+pub fn remove_axis<T: Tree>(tree: &T, index: isize, params: &MetadataParams) -> Result<T> {
+    map_metadata(tree, |metadata| metadata.remove_axis(index, params))
+}
+
+/// A tree with other metadata in its outermost boxes, where the function has any.
+fn map_metadata<T: Tree>(
+    tree: &T,
+    function: impl Fn(&dyn Metadata) -> Result<Option<Arc<dyn Metadata>>>,
+) -> Result<T> {
+    let mut changed = BTreeMap::new();
+    let mut result = Ok(());
+    outermost(tree, &mut |path, found| {
+        if let (Found::Box(metadata, number), true) = (found, result.is_ok()) {
+            match function(&*metadata.0) {
+                Ok(None) => {}
+                Ok(Some(new)) => drop(changed.insert(number, BoxedMetadata(new))),
+                Err(error) => result = Err(Error::in_box(error, &path.join("/"))),
+            }
+        }
+    });
+    result?;
+    let mut structure = Structure::of(tree);
+    let (mut boxes, mut opened) = (0, None);
+    for part in structure.parts_mut() {
+        match part {
+            TreePart::Node(kind, _) if *kind == Boxed::NODE => {
+                opened = Some(boxes);
+                boxes += 1;
+            }
+            // The first child of a box is its metadata.
+            TreePart::Fixed(data) => {
+                if let Some(new) = opened.take().and_then(|number| changed.remove(&number)) {
+                    *data = Box::new(new);
+                }
+            }
+            TreePart::Node(..) | TreePart::Key(_) | TreePart::Leaf => {}
+        }
+    }
+    structure.try_build(leaves(tree).into_iter().cloned())
 }

@@ -18,18 +18,20 @@ mod display;
 mod filter;
 mod flatten;
 mod keys;
+mod partition;
 #[cfg(feature = "serde")]
 mod serial;
 mod traverse;
 mod value;
 
-pub use boxed::{Boxed, Metadata, PartitionSpec, PartitionSpecs, Partitioned, partition_spec, unbox};
+pub use boxed::{Boxed, Metadata, MetadataParams, PARTITION_NAME, add_axis, remove_axis, unbox};
 pub use collections::Variables;
 pub use convert::{Collections, Entries};
 pub use dict::Dict;
 pub use filter::{DenyList, Filter, group_collections};
 pub use flatten::{Flatten, JoinedFlatten};
 pub use keys::{KeyPath, Keys};
+pub use partition::{PartitionSpec, PartitionSpecs, Partitioned, partition_spec};
 pub use traverse::{Nested, Traversal};
 pub use value::{Composite, Constant, Value};
 

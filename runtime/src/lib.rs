@@ -255,6 +255,7 @@ pub use ops::pad::PadMode;
 pub use ops::padding::Padding;
 pub use ops::reduce_window::{WindowOptions, WindowReduction};
 pub use scope::{Initializer, Rngs, Scope, Variable};
+pub use transform::debug;
 pub use transform::{
     Axes, CustomVjp, DynJit, Jacobian, Jit, JitStats, Loss, Vmap, checkpoint, custom_vjp, eval_shape, grad,
     hessian, jacfwd, jacrev, jit, jvp, value_and_grad, vjp, vmap,

@@ -196,6 +196,10 @@ impl Primitive for Batched {
     fn collectives(&self) -> &[Arc<str>] {
         &self.collectives
     }
+
+    fn has_effects(&self) -> bool {
+        self.of.has_effects()
+    }
 }
 
 impl Graph {

@@ -27,6 +27,18 @@ pub struct Graph<P = Arc<dyn Primitive>> {
     pub(crate) outs: Vec<Var>,
 }
 
+/// What equations apply, as far as passes have to know that it is run for more than its outputs.
+pub trait Effects {
+    /// See [`Primitive::has_effects`].
+    fn has_effects(&self) -> bool;
+}
+
+impl Effects for Arc<dyn Primitive> {
+    fn has_effects(&self) -> bool {
+        Primitive::has_effects(&**self)
+    }
+}
+
 /// The application of a primitive: what it reads, and what it makes.
 #[derive(Clone)]
 pub struct Eqn<P = Arc<dyn Primitive>> {
@@ -129,6 +141,11 @@ impl Graph {
             outs: eqn.outs.iter().map(moved).collect(),
             ..eqn.clone()
         }));
+    }
+
+    /// Whether running it does more than make its results: see [`Primitive::has_effects`].
+    pub fn has_effects(&self) -> bool {
+        self.eqns.iter().any(|eqn| Primitive::has_effects(&*eqn.primitive))
     }
 
     /// The names of the primitives, in order.

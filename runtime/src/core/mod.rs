@@ -48,6 +48,7 @@
 
 pub(crate) mod add_any;
 pub mod backend;
+pub(crate) mod callback;
 pub(crate) mod cpu;
 pub(crate) mod decompose;
 pub(crate) mod domain;
@@ -63,6 +64,7 @@ pub(crate) mod tensor;
 pub(crate) mod trace;
 
 pub use backend::{Backend, CompileOptions, Executable, ProgramText};
+pub use callback::Callback;
 pub use cpu::{CpuRules, Kernel};
 pub use graph::{Eqn, Graph, Var};
 pub use profile::{Profile, ProfiledStep};

@@ -9,6 +9,7 @@ use std::fmt;
 
 use crate::array::{DType, Shape};
 use crate::core::Graph;
+use crate::core::callback::Callback;
 use crate::kernels::conv::Geometry;
 use crate::kernels::linalg::{QrMode, Side, Triangle};
 use crate::kernels::recurrence::Factor;
@@ -216,6 +217,9 @@ pub enum Op<'a> {
     Collective(CollectiveOp, &'a str),
     /// A program of its own.
     Call(&'a Graph),
+    /// Calls a function of the host with its arguments; no result. An effect:
+    /// see [`Primitive::has_effects`](crate::core::primitive::Primitive::has_effects).
+    Callback(&'a Callback),
     /// Something of a user's: what it decomposes into runs in its place, see
     /// [`Primitive::decompose`](crate::core::primitive::Primitive::decompose).
     Custom,

@@ -99,6 +99,15 @@ pub trait Primitive: DynPrimitive + Debug + Send + Sync + 'static {
         &[]
     }
 
+    /// Whether running it does more than make its outputs, as printing does.
+    ///
+    /// Such an equation runs once each time its program runs, in the order of the program among others of the kind: it is not dropped
+    /// because nobody reads its outputs, not merged with an equal one, not computed at compile time and not taken out of a loop. A
+    /// program has the effects of its equations.
+    fn has_effects(&self) -> bool {
+        self.op().subgraphs().any(Graph::has_effects)
+    }
+
     /// The program whose equations staging takes over in place of this one.
     ///
     /// A program that stays one equation is known by `op` alone: see [`Op::subgraphs`].

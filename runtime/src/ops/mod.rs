@@ -3,6 +3,7 @@
 pub(crate) mod axes;
 pub mod barrier;
 pub(crate) mod call;
+pub(crate) mod callback;
 pub mod cast;
 pub mod collective;
 pub mod concat;

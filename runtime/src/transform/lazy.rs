@@ -19,15 +19,21 @@ pub(crate) fn stage_lazily<T>(f: impl FnOnce() -> Result<(T, Vec<Tensor>)>) -> R
         let (graph, captured) = stage.finish(&tensors);
         Ok((out, graph, captured))
     })?;
-    let dependent = dependent_outputs(&graph, &captured);
-    if !dependent.is_empty() {
-        return Ok((out, Err(dependent)));
+    let dependent = dependent_variables(&graph, &captured);
+    let outs: Vec<usize> =
+        (0..graph.outs.len()).filter(|&index| dependent[graph.outs[index].index()]).collect();
+    if !outs.is_empty() {
+        return Ok((out, Err(outs)));
     }
-    let tensors = graph.dce().interpret(captured)?;
+    // What prints an abstract value has nothing to print.
+    let gone: Vec<bool> =
+        graph.eqns.iter().map(|eqn| eqn.args.iter().any(|arg| dependent[arg.index()])).collect();
+    let tensors = graph.without(&gone).dce().interpret(captured)?;
     Ok((out, Ok(tensors)))
 }
 
-fn dependent_outputs(graph: &Graph, captured: &[Tensor]) -> Vec<usize> {
+/// By variable: whether it depends on the elements of an abstract value.
+fn dependent_variables(graph: &Graph, captured: &[Tensor]) -> Vec<bool> {
     let mut dependent = vec![false; graph.avals.len()];
     for (var, tensor) in graph.inputs.iter().zip(captured) {
         dependent[var.index()] =
@@ -37,5 +43,5 @@ fn dependent_outputs(graph: &Graph, captured: &[Tensor]) -> Vec<usize> {
         let any = eqn.args.iter().any(|arg| dependent[arg.index()]);
         eqn.outs.iter().for_each(|out| dependent[out.index()] = any);
     }
-    (0..graph.outs.len()).filter(|&index| dependent[graph.outs[index].index()]).collect()
+    dependent
 }

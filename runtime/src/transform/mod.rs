@@ -4,6 +4,7 @@ mod axes;
 mod checkpoint;
 mod cost;
 mod custom_vjp;
+pub mod debug;
 mod eval_shape;
 mod grad;
 mod jacobian;

@@ -8,6 +8,7 @@ use super::passes::fuse::Fusion;
 use super::passes::tile_batch::BatchTiled;
 use crate::array::Aval;
 use crate::core::Graph;
+use crate::core::graph::Effects;
 use crate::core::op::Op;
 use crate::core::primitive::{Args, Outs, Primitive};
 
@@ -70,6 +71,13 @@ impl Step {
             Step::Epilogue(epilogue) => epilogue.product().name(),
             Step::BatchTiled(_) => "batch_tiled",
         }
+    }
+}
+
+impl Effects for Step {
+    fn has_effects(&self) -> bool {
+        // What is joined of several equations is made of numbers alone.
+        self.primitive().is_some_and(Effects::has_effects)
     }
 }
 

@@ -3,8 +3,10 @@
 //! Equations are in single-assignment form, so each variable has one definition, and one walk over them finds all uses (Cytron et
 //! al., "Efficiently computing static single assignment form and the control dependence graph", 1991).
 
+use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
+use crate::core::graph::Effects;
 use crate::core::{Graph, Var};
 
 /// By variable: its definition and its uses.
@@ -12,19 +14,35 @@ pub(crate) struct DefUse {
     defs: Vec<Option<usize>>,
     uses: Vec<SmallVec<[usize; 2]>>,
     is_returned: Vec<bool>,
+    effects: EffectOrder,
+}
+
+/// The equations with effects, in the order that they keep.
+#[derive(Default)]
+struct EffectOrder {
+    before: FxHashMap<usize, usize>,
+    after: FxHashMap<usize, usize>,
 }
 
 impl DefUse {
-    pub fn of<P>(graph: &Graph<P>) -> DefUse {
+    pub fn of<P: Effects>(graph: &Graph<P>) -> DefUse {
         let count = graph.avals.len();
         let mut all = DefUse {
             defs: vec![None; count],
             uses: vec![SmallVec::new(); count],
             is_returned: vec![false; count],
+            effects: EffectOrder::default(),
         };
+        let mut last = None;
         for (at, eqn) in graph.eqns.iter().enumerate() {
             eqn.outs.iter().for_each(|out| all.defs[out.index()] = Some(at));
             eqn.args.iter().for_each(|arg| all.uses[arg.index()].push(at));
+            if eqn.primitive.has_effects()
+                && let Some(before) = last.replace(at)
+            {
+                all.effects.before.insert(at, before);
+                all.effects.after.insert(before, at);
+            }
         }
         graph.outs.iter().for_each(|out| all.is_returned[out.index()] = true);
         all
@@ -38,6 +56,16 @@ impl DefUse {
     /// The equations that read a variable, in order; one that reads it twice is there twice.
     pub fn uses(&self, var: Var) -> &[usize] {
         &self.uses[var.index()]
+    }
+
+    /// The equation with effects before one that has some.
+    pub fn effect_before(&self, equation: usize) -> Option<usize> {
+        self.effects.before.get(&equation).copied()
+    }
+
+    /// The equation with effects behind one that has some.
+    pub fn effect_after(&self, equation: usize) -> Option<usize> {
+        self.effects.after.get(&equation).copied()
     }
 
     /// The equation that alone reads a variable, once, which is not a result of the graph either.

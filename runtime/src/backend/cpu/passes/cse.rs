@@ -29,6 +29,11 @@ impl Graph {
             for arg in &mut eqn.args {
                 *arg = *renamed.get(arg).unwrap_or(arg);
             }
+            // To do a thing twice is not to do it once.
+            if eqn.primitive.has_effects() {
+                kept.push(eqn);
+                continue;
+            }
             let bucket = seen.entry((eqn.primitive.name(), eqn.args.clone())).or_default();
             match bucket.iter().find(|other| other.primitive.same(&*eqn.primitive)) {
                 Some(other) => renamed.extend(eqn.outs.iter().copied().zip(other.outs.iter().copied())),

@@ -143,7 +143,8 @@ fn value(operand: Operand, eqn: &Eqn, kept: &[Eqn], made_by: &FxHashMap<Var, usi
 /// The outputs of a small equation on constants.
 fn fold(eqn: &Eqn, avals: &[Aval], consts: &FxHashMap<Var, Array>) -> Option<Outs<Array>> {
     let args: Option<Args<Array>> = eqn.args.iter().map(|var| consts.get(var).cloned()).collect();
-    let args = args.filter(|args| !args.is_empty() && eqn.primitive.collectives().is_empty())?;
+    let is_pure = || eqn.primitive.collectives().is_empty() && !eqn.primitive.has_effects();
+    let args = args.filter(|args| !args.is_empty() && is_pure())?;
     let outs: Outs<Aval> = eqn.outs.iter().map(|var| avals[var.index()].clone()).collect();
     let size = args.iter().map(Array::aval).chain(&outs).map(Aval::size).fold(0, usize::saturating_add);
     if size > FOLDED {

@@ -7,6 +7,7 @@
 use std::cell::RefCell;
 
 use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
 
 use super::role::{Role, role};
 use crate::backend::cpu::codegen::{Access, IterationSpace, LONGEST_ROW, access};
@@ -156,9 +157,11 @@ impl Search<'_> {
             self.found.all.push(group);
             self.found.all.len() - 1
         });
-        let makers = eqn.args.iter().filter_map(|&arg| self.maker(arg));
-        let below =
-            makers.filter(|&group| group != joined).map(|group| self.found.all[group].level + 1).max();
+        let below = self
+            .makers(at)
+            .filter(|&group| group != joined)
+            .map(|group| self.found.all[group].level + 1)
+            .max();
         let own = &mut self.found.all[joined].level;
         *own = (*own).max(below.unwrap_or(0));
         self.raise_readers(joined);
@@ -170,13 +173,10 @@ impl Search<'_> {
         while let Some(group) = open.pop() {
             let level = self.found.all[group].level;
             for member in self.found.all[group].members.clone() {
-                for out in &self.graph.eqns[member].outs {
-                    for &reader in self.uses.uses(*out) {
-                        let Some(&other) = self.found.group_of.get(reader) else { break };
-                        if other != group && self.found.all[other].level <= level {
-                            self.found.all[other].level = level + 1;
-                            open.push(other);
-                        }
+                for other in self.readers(member).collect::<SmallVec<[usize; 4]>>() {
+                    if other != group && self.found.all[other].level <= level {
+                        self.found.all[other].level = level + 1;
+                        open.push(other);
                     }
                 }
             }
@@ -401,7 +401,7 @@ impl Search<'_> {
                 return false;
             }
             for &member in &groups[next].members {
-                for maker in self.graph.eqns[member].args.iter().filter_map(|&arg| self.maker(arg)) {
+                for maker in self.makers(member) {
                     if maker == group || below.contains(maker) {
                         return false;
                     }
@@ -434,11 +434,20 @@ impl Search<'_> {
         self.found.group_of.get(self.uses.def(value)?).copied()
     }
 
-    /// The groups that read what an equation makes.
+    /// The groups that an equation waits for: it reads what they make, or has its effects after theirs.
+    fn makers(&self, equation: usize) -> impl Iterator<Item = usize> {
+        let values = self.graph.eqns[equation].args.iter().filter_map(|&arg| self.uses.def(arg));
+        let makers = values.chain(self.uses.effect_before(equation));
+        makers.filter_map(|maker| self.found.group_of.get(maker).copied())
+    }
+
+    /// The groups that wait for an equation.
     fn readers(&self, equation: usize) -> impl Iterator<Item = usize> {
+        let group = |reader: &usize| self.found.group_of.get(*reader).copied();
         let outs = self.graph.eqns[equation].outs.iter();
-        let readers = outs.flat_map(|&out| self.uses.uses(out));
-        readers.filter_map(|&reader| self.found.group_of.get(reader).copied())
+        // Uses are in order, so those behind one that has no group yet have none, either.
+        let readers = outs.flat_map(move |&out| self.uses.uses(out).iter().map_while(group));
+        readers.chain(self.uses.effect_after(equation).as_ref().and_then(group))
     }
 }
 

@@ -10,7 +10,8 @@ use super::group::Groups;
 use crate::backend::cpu::passes::analysis::DefUse;
 use crate::backend::cpu::schedule::Schedule;
 
-/// The equations of each group, groups after those that they read from, otherwise in the order they had.
+/// The equations of each group, groups after those that they read from, otherwise in the order they had; those with effects in
+/// theirs.
 ///
 /// Each group waits for as many others as it reads from, each counted once (`known`). Whoever waits for none is ready; when it is put
 /// out, its readers wait for one less.
@@ -23,11 +24,9 @@ pub(super) fn sorted(graph: &Schedule, uses: &DefUse, groups: &Groups) -> Vec<Ve
         let group = groups.index(i);
         last.insert(group, i);
         waits.entry(group).or_default();
-        for arg in &eqn.args {
-            if let Some(maker) = uses.def(*arg).map(|at| groups.index(at))
-                && maker != group
-                && known.insert((maker, group))
-            {
+        let makers = eqn.args.iter().filter_map(|&arg| uses.def(arg));
+        for maker in makers.chain(uses.effect_before(i)).map(|at| groups.index(at)) {
+            if maker != group && known.insert((maker, group)) {
                 readers.entry(maker).or_default().push(group);
                 *waits.entry(group).or_default() += 1;
             }

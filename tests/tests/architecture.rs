@@ -1,4 +1,4 @@
-//! The rooms of `runtime/src` stand on each other as CONTRIBUTING.md lists them.
+//! The rooms of `runtime/src` and `kernels/src` stand on each other as CONTRIBUTING.md lists them.
 
 use std::collections::HashMap;
 use std::fs;
@@ -10,11 +10,19 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// The rooms in the order of CONTRIBUTING.md's table, its only copy.
+/// The rooms in the order of CONTRIBUTING.md's table, its only copy: a row for each.
 fn rooms() -> Vec<String> {
     let text = fs::read_to_string(root().join("CONTRIBUTING.md")).unwrap();
     let room = |line: &str| Some(line.strip_prefix("| `runtime/src/")?.split_once("/`")?.0.to_owned());
     text.lines().filter_map(room).collect()
+}
+
+/// Those of `kernels/src`, which are in one row.
+fn rooms_of_kernels() -> Vec<String> {
+    let text = fs::read_to_string(root().join("CONTRIBUTING.md")).unwrap();
+    let row = text.lines().find_map(|line| line.strip_prefix("| `kernels/src/`")).unwrap();
+    let list = row.rsplit(": ").next().unwrap();
+    list.split('`').skip(1).step_by(2).map(str::to_owned).collect()
 }
 
 fn rust_files(folder: &Path) -> Vec<PathBuf> {
@@ -119,27 +127,38 @@ fn reexports(lib: &str) -> HashMap<String, String> {
 
 #[test]
 fn every_folder_is_a_room_of_the_list() {
-    let mut folders: Vec<String> = fs::read_dir(root().join("runtime/src"))
-        .unwrap()
-        .map(|entry| entry.unwrap())
-        .filter(|entry| entry.path().is_dir())
-        .map(|entry| entry.file_name().into_string().unwrap())
-        .collect();
-    let mut rooms = rooms();
-    folders.sort();
-    rooms.sort();
-    assert_eq!(folders, rooms);
+    let sorted = |mut names: Vec<String>| {
+        names.sort();
+        names
+    };
+    let entries = |folder| fs::read_dir(root().join(folder)).unwrap().map(|entry| entry.unwrap().path());
+    let stem = |path: PathBuf| path.file_stem().unwrap().to_str().unwrap().to_owned();
+    let folders = entries("runtime/src").filter(|path| path.is_dir()).map(stem).collect();
+    assert_eq!(sorted(folders), sorted(rooms()));
+    let modules = entries("kernels/src").map(stem).filter(|name| name != "lib").collect();
+    assert_eq!(sorted(modules), sorted(rooms_of_kernels()));
 }
 
 #[test]
 fn a_room_imports_only_rooms_that_stand_before_it() {
-    let (rooms, source) = (rooms(), root().join("runtime/src"));
+    let (imported, mut wrong) = check_imports("runtime/src", &rooms());
+    assert!(imported > 1000, "imports are found: {imported}");
+    let (imported, more) = check_imports("kernels/src", &rooms_of_kernels());
+    assert!(imported > 3, "imports are found: {imported}");
+    wrong.extend(more);
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The number of imports, and those that point the wrong way.
+fn check_imports(source: &str, rooms: &[String]) -> (usize, Vec<String>) {
+    let source = root().join(source);
     let order: HashMap<&str, usize> = rooms.iter().enumerate().map(|(i, room)| (room.as_str(), i)).collect();
     let reexports = reexports(&fs::read_to_string(source.join("lib.rs")).unwrap());
     let mut upwards = Vec::new();
     let mut imported = 0;
-    for room in &rooms {
-        for path in rust_files(&source.join(room)) {
+    for room in rooms {
+        let file = source.join(format!("{room}.rs"));
+        for path in if file.exists() { vec![file] } else { rust_files(&source.join(room)) } {
             let text = fs::read_to_string(&path).unwrap();
             // Files of tests are declared so by their parents; by their names they are known here.
             let name = path.file_stem().unwrap().to_str().unwrap();
@@ -176,7 +195,9 @@ fn a_room_imports_only_rooms_that_stand_before_it() {
                     let target = if order.contains_key(name.as_str()) { name.as_str() } else { target };
                     let why = match order.get(target) {
                         Some(&stands) if stands > order[room.as_str()] => "stands after it",
-                        None if target != "flaxen_macros" => "is no room, nor an item of one",
+                        None if !["flaxen_macros", "flaxen_kernels"].contains(&target) => {
+                            "is no room, nor an item of one"
+                        }
                         _ => {
                             imported += 1;
                             continue;
@@ -188,14 +209,14 @@ fn a_room_imports_only_rooms_that_stand_before_it() {
             }
         }
     }
-    assert!(imported > 1000, "imports are found: {imported}");
-    assert!(upwards.is_empty(), "{}", upwards.join("\n"));
+    (imported, upwards)
 }
 
 #[test]
 fn no_file_is_longer_than_a_reader_can_hold() {
-    let long: Vec<String> = rust_files(&root().join("runtime/src"))
+    let long: Vec<String> = ["runtime/src", "kernels/src"]
         .into_iter()
+        .flat_map(|source| rust_files(&root().join(source)))
         .map(|path| (fs::read_to_string(&path).unwrap().lines().count(), path))
         .filter(|(lines, _)| *lines > LONGEST_FILE)
         .map(|(lines, path)| {

@@ -6,9 +6,10 @@
 
 use std::mem::MaybeUninit;
 
+use super::blocks::wide;
 use super::blocks::{self, Block, InPlace};
 use super::broadcast::Broadcast;
-use super::simd::{SimdKernel, wide};
+use super::simd::SimdKernel;
 use super::threads;
 use crate::array::DType;
 use crate::scalar::op::ScalarOp;

@@ -16,16 +16,17 @@ pub mod halves;
 pub mod linalg;
 pub mod matmul;
 mod merge;
-mod microkernels;
 pub mod recurrence;
 pub mod reduce;
 pub mod rows;
-pub(crate) mod scratch;
-pub mod simd;
 pub mod sort;
 pub mod strided;
-pub mod threads;
 pub mod threefry;
 pub mod transpose;
 mod unit_interval;
 pub mod window;
+
+use flaxen_kernels::microkernels;
+pub(crate) use flaxen_kernels::scratch;
+#[doc(inline)]
+pub use flaxen_kernels::{simd, threads};

@@ -8,11 +8,22 @@ use std::marker::PhantomData;
 
 use bytemuck::Pod;
 
-use crate::kernels::simd::{self, SimdKernel, wide};
+use crate::kernels::simd::{self, SimdKernel};
 use crate::scalar::cast::CastTo;
 use crate::scalar::math::Real;
 use crate::scalar::number::Number;
 use crate::scalar::op::{One, Three, Two};
+
+/// As [`run`](simd::run), for the many short loops over elements.
+///
+/// A build without optimisation has no vectors to gain, and three copies of each loop to compile: it has one.
+#[inline]
+pub(crate) fn wide<K: SimdKernel<Output = ()>>(kernel: K) {
+    #[cfg(not(debug_assertions))]
+    simd::run(kernel);
+    #[cfg(debug_assertions)]
+    kernel.run();
+}
 
 /// Computes `count` elements of `out` from those of the arguments.
 ///

@@ -12,5 +12,5 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use loops::{Block, expand, read, write};
+pub(crate) use loops::{Block, expand, read, wide, write};
 pub(crate) use table::{InPlace, copy, entry, in_place, mixed};

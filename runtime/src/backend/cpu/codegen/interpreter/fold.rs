@@ -2,11 +2,11 @@
 
 use crate::array::DType;
 use crate::array::dtype::{dispatch, dispatch_ring};
-use crate::kernels::blocks::{read, write};
+use crate::kernels::blocks::{read, wide, write};
 use crate::kernels::halves::{narrow_into, widen_into};
 use crate::kernels::reduce::{Fold, Max, Min, Prod, Sum, combine_rows, fold_run};
 use crate::kernels::scratch::Scratch;
-use crate::kernels::simd::{SimdKernel, wide};
+use crate::kernels::simd::SimdKernel;
 use crate::scalar::number::Number;
 use crate::scalar::reduce::ReduceOp;
 

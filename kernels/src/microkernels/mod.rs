@@ -3,7 +3,7 @@
 //! The term and the division of labour are those of BLIS (F. G. Van Zee and R. A. van de Geijn, "BLIS: a framework for rapidly
 //! instantiating BLAS functionality", ACM TOMS 41, 2015): the loops around a micro-kernel cut operands into blocks for the
 //! caches and pack them into panels; the micro-kernel alone knows the instruction set. Here it is one generic text over
-//! [`Vector`](vector::Vector), whose instances for each instruction set and tile size stand in a table, [`Microkernels`].
+//! `Vector`, whose instances for each instruction set and tile size stand in a table, [`Microkernels`].
 
 #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "other machines have no micro-kernels"))]
 mod dot;
@@ -15,27 +15,27 @@ mod vector;
 
 use std::any::Any;
 
-use super::simd::Level;
-pub(super) use dot::{Dots, PackedDots};
-pub(super) use outer_product::{OuterProduct, WeightGradient};
-pub(super) use transpose::{TILE, transpose_tile};
+use crate::simd::Level;
+pub use dot::{Dots, PackedDots};
+pub use outer_product::{OuterProduct, WeightGradient};
+pub use transpose::{TILE, transpose_tile};
 
 /// Rows of the largest tile of [`OuterProduct`], and columns: two vectors.
-pub(super) const MAX_ROWS: usize = 12;
-pub(super) const MAX_COLUMNS: usize = 32;
+pub const MAX_ROWS: usize = 12;
+pub const MAX_COLUMNS: usize = 32;
 /// Rows of the largest tile of [`WeightGradient`], and where inputs are adjacent.
 const MAX_WEIGHTS: usize = 9;
-pub(super) const MAX_ADJACENT: usize = 14;
+pub const MAX_ADJACENT: usize = 14;
 /// Columns of the largest tile of [`PackedDots`], and rows of that of [`Dots`].
-pub(super) const MAX_DOT_COLUMNS: usize = 4;
-pub(super) const MAX_DOT_ROWS: usize = 6;
+pub const MAX_DOT_COLUMNS: usize = 4;
+pub const MAX_DOT_ROWS: usize = 6;
 
 type OuterProductKernel<T> = unsafe fn(&OuterProduct<'_, T>);
 type WeightGradientKernel<T> = unsafe fn(&WeightGradient<'_, T>);
 
 /// The micro-kernels for one type on one instruction set.
 #[derive(Debug)]
-pub(super) struct Microkernels<T> {
+pub struct Microkernels<T> {
     /// Elements of a vector.
     pub lanes: usize,
     /// Rows of a tile at most.

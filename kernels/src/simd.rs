@@ -7,6 +7,7 @@
 //! A short loop is a closure:
 //!
 //! ```
+//! # mod flaxen { pub use flaxen_kernels as kernels; }
 //! use flaxen::kernels::simd;
 //!
 //! let (xs, ys) = ([1.0f32, 2.0, 3.0], [4.0f32, 5.0, 6.0]);
@@ -28,6 +29,7 @@
 //! every function that `run` calls, which leaves the compiler no choice:
 //!
 //! ```
+//! # mod flaxen { pub use flaxen_kernels as kernels; }
 //! use flaxen::kernels::simd::{self, SimdKernel};
 //!
 //! struct Scale<'a>(&'a mut [f32], f32);
@@ -48,7 +50,7 @@
 //! A call costs a few nanoseconds, so it goes around a loop, never inside one. Together with
 //! [`threads::split`] it goes around the loop over each piece.
 //!
-//! [`threads::split`]: crate::kernels::threads::split
+//! [`threads::split`]: crate::threads::split
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -207,17 +209,6 @@ pub fn run_at<K: SimdKernel>(level: Level, kernel: K) -> K::Output {
     }
 }
 
-/// As [`run`], for the many short loops over elements.
-///
-/// A build without optimisation has no vectors to gain, and three copies of each loop to compile: it has one.
-#[inline]
-pub(crate) fn wide<K: SimdKernel<Output = ()>>(kernel: K) {
-    #[cfg(not(debug_assertions))]
-    run(kernel);
-    #[cfg(debug_assertions)]
-    kernel.run();
-}
-
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
 fn run_avx512<K: SimdKernel>(kernel: K) -> K::Output {
@@ -232,7 +223,8 @@ fn run_avx2<K: SimdKernel>(kernel: K) -> K::Output {
 
 /// Prefetches the cache line at an address, which need not be that of anything, to L1.
 #[inline(always)]
-pub(crate) fn prefetch<T>(address: *const T) {
+#[doc(hidden)]
+pub fn prefetch<T>(address: *const T) {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: the instruction is part of every x86-64 processor, reads nothing, and ignores bad addresses.
     unsafe {
@@ -244,7 +236,8 @@ pub(crate) fn prefetch<T>(address: *const T) {
 
 /// As [`prefetch`], to L2.
 #[inline(always)]
-pub(crate) fn prefetch_l2<T>(address: *const T) {
+#[doc(hidden)]
+pub fn prefetch_l2<T>(address: *const T) {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: as above.
     unsafe {

@@ -15,7 +15,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
-use crate::array::memory;
+use crate::memory;
 
 /// Threads at most, callers included.
 pub(super) const MAX_THREADS: usize = 256;

@@ -10,7 +10,8 @@
 mod disjoint;
 mod pool;
 
-pub(super) use disjoint::DisjointSlice;
+#[doc(hidden)]
+pub use disjoint::DisjointSlice;
 use pool::Pool;
 
 static POOL: Pool = Pool::new();
@@ -31,6 +32,7 @@ pub fn count() -> usize {
 ///
 /// # Examples
 /// ```
+/// # mod flaxen { pub use flaxen_kernels::threads::{count as num_threads, set_count as set_num_threads}; }
 /// flaxen::set_num_threads(1);
 /// assert_eq!(flaxen::num_threads(), 1);
 /// ```
@@ -87,7 +89,8 @@ fn split_dyn<T: Send>(out: &mut [T], unit: usize, work: usize, f: &(dyn Fn(usize
 }
 
 /// Returns into how many pieces to cut so many scalar operations: 1 if threads are not worth it.
-pub(crate) fn pieces(work: usize) -> usize {
+#[doc(hidden)]
+pub fn pieces(work: usize) -> usize {
     if !worth(work) {
         return 1;
     }

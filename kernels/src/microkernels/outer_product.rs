@@ -3,13 +3,13 @@
 //! Two of them, which differ in what a step is: a tap and an input channel of a convolution (or a row of the right matrix of a
 //! product), or a window of a gradient with respect to weights.
 
-use super::super::simd;
 use super::vector::Vector;
+use crate::simd;
 
 /// A few rows times a panel of a few vectors. The rows are found through pointers, each as segments at the same offsets: a row
 /// of a matrix is one segment; the window of a convolution is a segment of input channels for each tap, which is not copied to
 /// a matrix of patches first, as in M. Dukhan, "The indirect convolution algorithm" (2019).
-pub(in super::super) struct OuterProduct<'a, T> {
+pub struct OuterProduct<'a, T> {
     pub rows: &'a [*const T],
     /// Where the segments of a row start, and how long each is.
     pub segments: &'a [usize],
@@ -93,7 +93,7 @@ pub(super) unsafe fn outer_product<V: Vector, const M: usize, const N: usize>(
 }
 
 /// A few weights (a tap and an input channel each) times a few vectors of output channels, summed over windows.
-pub(in super::super) struct WeightGradient<'a, T> {
+pub struct WeightGradient<'a, T> {
     pub input: *const T,
     /// Where each window starts in the input.
     pub windows: &'a [usize],

@@ -1,17 +1,16 @@
 //! Transposes of a square tile in registers, by unpacks and shuffles of ever wider parts of a register.
 
-use super::super::simd::Level;
+use crate::simd::Level;
 
 /// Rows and columns of a tile: both sides of it fit L1.
-pub(in super::super) const TILE: usize = 16;
+pub const TILE: usize = 16;
 
 /// Transposes a tile of `TILE` rows of as many elements, which are so many elements apart on either side.
-pub(in super::super) type TransposeTile =
-    unsafe fn(from: *const u8, from_pitch: usize, to: *mut u8, to_pitch: usize);
+pub type TransposeTile = unsafe fn(from: *const u8, from_pitch: usize, to: *mut u8, to_pitch: usize);
 
 /// The best way to transpose a tile of elements of so many bytes in registers, if there is one.
 #[cfg(target_arch = "x86_64")]
-pub(in super::super) fn transpose_tile(width: usize, level: Level) -> Option<TransposeTile> {
+pub fn transpose_tile(width: usize, level: Level) -> Option<TransposeTile> {
     match (width, level) {
         (4, Level::Avx512) => Some(x86::whole_lines),
         (8, Level::Avx512) => Some(x86::eights),
@@ -21,7 +20,7 @@ pub(in super::super) fn transpose_tile(width: usize, level: Level) -> Option<Tra
 }
 
 #[cfg(not(target_arch = "x86_64"))]
-pub(in super::super) fn transpose_tile(_width: usize, _level: Level) -> Option<TransposeTile> {
+pub fn transpose_tile(_width: usize, _level: Level) -> Option<TransposeTile> {
     None
 }
 

@@ -30,11 +30,11 @@ thread_local! {
     clippy::box_collection,
     reason = "the box comes from the pool and goes back to it, without an allocation"
 )]
-pub(crate) struct Scratch<T: Copy + 'static>(Option<Box<Vec<T>>>);
+pub struct Scratch<T: Copy + 'static>(Option<Box<Vec<T>>>);
 
 impl<T: Copy + 'static> Scratch<T> {
     /// Returns a vector of unspecified length and contents.
-    pub(crate) fn new() -> Scratch<T> {
+    pub fn new() -> Scratch<T> {
         let pooled = POOL.with_borrow_mut(|pool| {
             let at = pool.iter().rposition(|(id, _)| *id == TypeId::of::<T>())?;
             pool.swap_remove(at).1.downcast::<Vec<T>>().ok()
@@ -43,7 +43,7 @@ impl<T: Copy + 'static> Scratch<T> {
     }
 
     /// Returns a vector without elements.
-    pub(crate) fn empty() -> Scratch<T> {
+    pub fn empty() -> Scratch<T> {
         let mut scratch = Scratch::new();
         scratch.clear();
         scratch

@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 
 /// A slice whose elements are handed out without a borrow: each part by itself, to whichever thread writes it.
-pub(in crate::kernels) struct DisjointSlice<'a, T> {
+pub struct DisjointSlice<'a, T> {
     start: *mut T,
     length: usize,
     slice: PhantomData<&'a mut [T]>,
@@ -13,6 +13,7 @@ pub(in crate::kernels) struct DisjointSlice<'a, T> {
 unsafe impl<T: Send> Sync for DisjointSlice<'_, T> {}
 
 impl<'a, T> DisjointSlice<'a, T> {
+    /// Takes the whole slice.
     pub fn new(slice: &'a mut [T]) -> Self {
         Self { start: slice.as_mut_ptr(), length: slice.len(), slice: PhantomData }
     }
@@ -23,6 +24,8 @@ impl<'a, T> DisjointSlice<'a, T> {
         self.start.wrapping_add(index)
     }
 
+    /// A part of the slice.
+    ///
     /// # Safety
     /// While the slice lives, no one else touches these elements.
     #[allow(clippy::mut_from_ref, reason = "the point of this type")]
@@ -36,7 +39,7 @@ impl<'a, T> DisjointSlice<'a, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernels::threads;
+    use crate::threads;
 
     #[test]
     fn threads_write_parts_of_their_own() {

@@ -6,7 +6,7 @@
 use super::vector::Vector;
 
 /// A few rows in segments, as those of [`OuterProduct`](super::OuterProduct), times a few packed columns.
-pub(in super::super) struct PackedDots<'a, T> {
+pub struct PackedDots<'a, T> {
     pub rows: &'a [*const T],
     pub segments: &'a [usize],
     pub length: usize,
@@ -58,7 +58,7 @@ pub(super) unsafe fn packed_dots<V: Vector, const M: usize, const N: usize>(job:
 }
 
 /// A few rows times contiguous columns as they are, one tile of columns after the other.
-pub(in super::super) struct Dots<'a, T> {
+pub struct Dots<'a, T> {
     pub rows: &'a [*const T],
     /// The first column, and how far the next one is from it.
     pub column: *const T,

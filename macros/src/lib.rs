@@ -82,6 +82,7 @@ pub fn derive_tree(input: TokenStream) -> TokenStream {
 ///   #[module(default = init::lecun_normal())]
 ///   pub kernel_init: Initializer,
 ///   ```
+/// - `#[module(flag)]`: a `bool` that is false until its setter, which takes nothing, makes it true: `.reverse()`.
 /// - `#[submodule]`: a required field that holds modules, as a module, `Vec`, `Option`, array or tuple of them. They
 ///   are named after the field.
 ///

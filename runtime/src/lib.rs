@@ -273,7 +273,7 @@ pub mod __private {
 pub mod prelude {
     pub use crate::module::{Layer, Module};
     pub use crate::nn::losses::{self, softmax_cross_entropy, softmax_cross_entropy_with_integer_labels};
-    pub use crate::nn::{self, BatchNorm, Conv, Dense, Dropout, LayerNorm, Sequential, init};
+    pub use crate::nn::{self, BatchNorm, Cell, Conv, Dense, Dropout, LayerNorm, Sequential, init};
     pub use crate::numpy::einsum::einsum;
     pub use crate::optim::{self, AdamState, GradientTransformation, TrainState};
     pub use crate::random::{self, key};

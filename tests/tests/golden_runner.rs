@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use flaxen_tests::golden::own_folder;
-use flaxen_tests::runner::{Summary, run_folder};
+use flaxen_tests::runner::{Summary, run_folder, run_folder_with};
 use serde_json::{Value as Json, json};
 
 /// A new folder of its own for a test.
@@ -58,12 +58,14 @@ fn a_folder_that_is_not_there_or_empty_is_an_error_that_names_it() {
 fn every_case_has_a_line_and_the_last_line_counts_them() {
     let folder = folder("lines");
     copy("dense_basic", &folder, "dense_basic", |_| {});
-    copy("cell_lstmcell", &folder, "cell", |_| {});
+    copy("dense_basic", &folder, "novel", |manifest| manifest["kind"] = json!("novel"));
     copy("optimizer_adam", &folder, "adam", |manifest| manifest["settings"]["optimizer"] = json!("sgd(.1)"));
-    let summary = run(&folder);
-    let [adam, cell, dense] = &summary.lines[..] else { panic!("{:?}", summary.lines) };
+    let summary =
+        run_folder_with(&folder, |_| {}, |case| (case.name() == "novel").then_some("what comes next"));
+    let summary = summary.unwrap();
+    let [adam, dense, novel] = &summary.lines[..] else { panic!("{:?}", summary.lines) };
     assert!(adam.starts_with("failed adam: state0 "), "{adam}");
-    assert!(cell.starts_with("unsupported cell: the module LSTMCell; "), "{cell}");
+    assert_eq!(novel, "unsupported novel: the kind `novel`; what comes next will bring it");
     assert_eq!(dense, "passed dense_basic");
     assert_eq!(summary.closing(), "1 passed, 1 failed, 1 skipped");
 }
@@ -96,8 +98,10 @@ fn what_is_unsupported_and_not_in_the_table_fails() {
 #[test]
 fn a_case_of_the_table_that_passes_must_leave_it() {
     let folder = folder("stale");
-    copy("tabulate", &folder, "case", |manifest| manifest["settings"]["module"] = json!("RNN()"));
-    assert!(failure(&folder).contains("though the table"));
+    copy("dense_basic", &folder, "case", |_| {});
+    let summary = run_folder_with(&folder, |_| {}, |_| Some("what comes next")).unwrap();
+    assert_eq!(summary.counts, [0, 1, 0]);
+    assert!(summary.lines[0].contains("though the table"), "{:?}", summary.lines);
 }
 
 #[test]

@@ -14,7 +14,7 @@ use crate::options;
 pub(super) const HELPERS: [&str; 3] = ["module", "submodule", "setup"];
 
 const OF_STRUCT: &str = "a struct takes `crate = path` and `name = \"Name\"`";
-const OF_FIELD: &str = "a field takes `default`, `default = expr` and `into`";
+const OF_FIELD: &str = "a field takes `default`, `default = expr`, `flag` and `into`";
 const AN_EXPRESSION: &str = "expected one expression: `#[setup(Dense::new(self.features))]`";
 
 pub(super) fn is_helper(attr: &Attribute) -> bool {
@@ -104,7 +104,9 @@ pub(super) fn of_field(attrs: &[Attribute], errors: &mut Errors) -> FieldOptions
             options.set_role(Role::Setup(setup(attr, errors)), attr.path(), errors);
         }
     }
-    if let (Some(into), Some(role @ (Role::Submodule | Role::Setup(_)))) = (&options.into, &options.role) {
+    if let (Some(into), Some(role)) = (&options.into, &options.role)
+        && !matches!(role, Role::Required | Role::Default(_))
+    {
         let role = role.spelling();
         let message = format!(
             "`into` cannot stand beside {role}: it is for required fields and for fields with a default"
@@ -128,6 +130,9 @@ fn module(attr: &Attribute, found: &mut FieldOptions, errors: &mut Errors) {
                 *role = Role::Default(value);
             }
             Ok(())
+        } else if option.path.is_ident("flag") {
+            roles.push((option.path.clone(), Role::Flag));
+            options::refuse_value(option, "flag")
         } else if option.path.is_ident("into") {
             options::refuse_second(option, found.into.is_some(), "into")?;
             found.into = Some(option.path.clone());

@@ -50,7 +50,7 @@ fn of_a_field(module: &ModuleStruct<'_>, role: &Role, at: Span) -> TokenStream {
     let krate = &module.krate;
     let value = of_a_value(role, at);
     match role {
-        Role::Required | Role::Default(_) => value,
+        Role::Required | Role::Default(_) | Role::Flag => value,
         Role::Submodule | Role::Setup(_) => quote_spanned!(at=> #krate::__private::Child + #value),
     }
 }

@@ -129,7 +129,7 @@ pub(super) fn inherent(module: &ModuleStruct<'_>, generics: &Generics, bodies: &
         let ModuleField { cfgs, docs, .. } = field;
         // One that nobody calls is no dead code of the user's.
         let ident = generated(field.ident);
-        let parameter = parameter_alone(field, &p);
+        let parameter = (!matches!(field.role, Role::Flag)).then(|| parameter_alone(field, &p));
         let sets = (!field.is_documented()).then(|| format!("Sets `{}`.", field.key));
         let doc: String = sets.into_iter().chain(default_doc(field)).collect();
         let doc = (!doc.is_empty()).then_some(doc).into_iter();
@@ -243,6 +243,7 @@ fn new(module: &ModuleStruct<'_>, p: &TokenStream) -> TokenStream {
             Role::Default(None) => quote_spanned!(field.on_type=> ::core::default::Default::default()),
             Role::Default(Some(text)) if attr::is_text(text) => converted(field, p, text),
             Role::Default(Some(expr)) => expr.to_token_stream(),
+            Role::Flag => quote_spanned!(field.on_type=> false),
             Role::Setup(_) => quote_spanned!(at=> #p::Setup::unset()),
         };
         quote_spanned!(at=> #(#cfgs)* #ident: #value)
@@ -254,7 +255,10 @@ fn new(module: &ModuleStruct<'_>, p: &TokenStream) -> TokenStream {
 fn setter(field: &ModuleField<'_>, p: &TokenStream, rebuild: bool) -> TokenStream {
     let at = Span::mixed_site();
     let ident = field.ident;
-    let value = converted(field, p, ident);
+    let value = match field.role {
+        Role::Flag => quote_spanned!(field.on_type=> true),
+        _ => converted(field, p, ident),
+    };
     let end = if rebuild { quote_spanned!(at=> #p::rebuilt(self)) } else { quote_spanned!(at=> self) };
     quote_spanned!(at=> self.#ident = #value; #end)
 }

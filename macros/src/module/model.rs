@@ -44,6 +44,8 @@ pub(super) enum Role {
     Required,
     /// With the expression, or `Default::default()`.
     Default(Option<Expr>),
+    /// A `bool` that is false until its setter, which takes nothing, makes it true.
+    Flag,
     Submodule,
     Setup(Expr),
 }
@@ -64,6 +66,7 @@ impl Role {
         match self {
             Role::Required => "a required field",
             Role::Default(_) => "`default`",
+            Role::Flag => "`flag`",
             Role::Submodule => "`#[submodule]`",
             Role::Setup(_) => "`#[setup]`",
         }
@@ -141,7 +144,7 @@ impl<'a> ModuleStruct<'a> {
 
     /// The fields that have a setter; beside an error, one with a reserved name has none.
     pub(super) fn settable(&self) -> impl Iterator<Item = &ModuleField<'a>> {
-        let has_default = |field: &&ModuleField<'_>| matches!(field.role, Role::Default(_));
+        let has_default = |field: &&ModuleField<'_>| matches!(field.role, Role::Default(_) | Role::Flag);
         self.fields.iter().filter(has_default).filter(|field| !valid::is_reserved(field.ident))
     }
 

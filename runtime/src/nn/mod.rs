@@ -5,6 +5,8 @@
 //! - Normalisation: [`BatchNorm`], [`LayerNorm`], [`RMSNorm`], [`GroupNorm`], [`InstanceNorm`]; of weights, [`WeightNorm`] and
 //!   [`SpectralNorm`].
 //! - Attention: [`MultiHeadDotProductAttention`] and its kin, [`dot_product_attention`], masks.
+//! - Recurrent: [`Rnn`] and [`Bidirectional`] over sequences, of [`LstmCell`], [`OptimizedLstmCell`], [`GruCell`], [`MguCell`],
+//!   [`SimpleCell`], [`ConvLstmCell`], or a [`Cell`] of your own.
 //! - [`Dropout`], [`PReLU`], and [activations](activation) as functions, which are methods of [`Tensor`](crate::Tensor), too.
 //! - [`Sequential`] and [`batch_apply`], which put others together.
 //! - [`init`]: how parameters begin.
@@ -26,11 +28,13 @@ mod dense_general;
 mod dropout;
 mod einsum;
 mod embed;
+mod function;
 pub mod init;
 pub mod losses;
 mod norm;
 mod precision;
 mod prelu;
+mod recurrent;
 mod sequential;
 mod support;
 
@@ -53,7 +57,12 @@ pub use dense_general::DenseGeneral;
 pub use dropout::Dropout;
 pub use einsum::Einsum;
 pub use embed::Embed;
+pub use function::{ActivationFn, MergeFn};
 pub use norm::{BatchNorm, GroupNorm, InstanceNorm, LayerNorm, RMSNorm, SpectralNorm, WeightNorm};
 pub use prelu::PReLU;
+pub use recurrent::{
+    Bidirectional, Cell, ConvLstmCell, GruCell, LstmCell, MguCell, OptimizedLstmCell, Recurrent, Rnn,
+    Sequence, SimpleCell, flip_sequences,
+};
 pub use sequential::Sequential;
 pub use support::merge_param;

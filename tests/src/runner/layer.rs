@@ -12,12 +12,26 @@ use super::compare::{alike, near, same};
 use super::containers::{arrays_of, variables_at};
 use super::models::{Arguments, Model, Run};
 use super::modules::model;
-use super::{Stop, Verdict};
+use super::{Stop, Verdict, recurrent};
 use crate::golden::{Case, Tolerance};
 use crate::loss::golden_loss;
 
 /// Classes whose initial values are results of products, and not only drawn.
 const COMPUTED: [&str; 4] = ["SN", "SpectralNorm", "WN", "WeightNorm"];
+
+/// Compares initial values: of most classes bit for bit.
+pub fn check_initial(
+    class: &str,
+    variables: &BTreeMap<String, Tensor>,
+    expected: &BTreeMap<String, Tensor>,
+) -> Result<(), Stop> {
+    if COMPUTED.contains(&class) || recurrent::CLASSES.contains(&class) {
+        let rounding = Tolerance { relative: 1e-6, absolute: 1e-6 };
+        near("init", variables, expected, rounding)
+    } else {
+        same("init", variables, expected)
+    }
+}
 
 /// Runs a case of the kind `layer`.
 ///
@@ -39,13 +53,13 @@ pub fn run(case: &Case) -> Verdict {
 
     let expected = case.group("init");
     let variables = arrays_of(&initial.init(rngs(&settings["init"]["rngs"])?, &arguments)?.1);
-    if !unknown.is_empty() {
-        alike("init", &variables, &expected)?;
-    } else if COMPUTED.contains(&spec.class) {
-        let rounding = Tolerance { relative: 1e-6, absolute: 1e-7 };
-        near("init", &variables, &expected, rounding)?;
+    if unknown.is_empty() {
+        check_initial(spec.class, &variables, &expected)?;
     } else {
-        same("init", &variables, &expected)?;
+        alike("init", &variables, &expected)?;
+    }
+    if let Some(text) = case.expect()["initial_carry"].as_str() {
+        check_initial_carry(case, &*called, text)?;
     }
 
     let used = variables_at(case, case.expect()["used_group"].as_str().unwrap_or("init"))?;
@@ -123,9 +137,32 @@ fn arguments(case: &Case) -> Result<Arguments, Stop> {
     let names =
         |of: &str| call[of].as_array().into_iter().flatten().filter_map(Json::as_str).map(str::to_owned);
     let positional = names("positional").map(|name| array(format!("in/{name}"))).collect::<Result<_, _>>()?;
-    let arrays = names("array_kwargs").map(|name| Ok((name.clone(), array(format!("kw/{name}"))?)));
+    let leaves = |name: String| {
+        let below = case.group(&format!("kw/{name}")).into_keys().map(|key| format!("{name}/{key}"));
+        let below: Vec<String> = below.collect();
+        if below.is_empty() { vec![name] } else { below }
+    };
+    let arrays =
+        names("array_kwargs").flat_map(leaves).map(|name| Ok((name.clone(), array(format!("kw/{name}"))?)));
     let options = call["kwargs"].as_object().cloned().unwrap_or_default();
     Ok(Arguments { positional, arrays: arrays.collect::<Result<_, Stop>>()?, options })
+}
+
+/// The first carry of a cell by the call that made it: `cell.initialize_carry(key(1), (2, 4))`.
+fn check_initial_carry(case: &Case, model: &dyn Model, text: &str) -> Result<(), Stop> {
+    let unreadable = || Stop::Unsupported(format!("the first carry `{text}`"));
+    let call = text.strip_prefix("cell.initialize_carry(key(").and_then(|rest| rest.strip_suffix("))"));
+    let (seed, shape) = call.and_then(|call| call.split_once("), (")).ok_or_else(unreadable)?;
+    let shape: Option<Vec<usize>> = shape.split(',').map(|size| size.trim().parse().ok()).collect();
+    let (seed, shape) = seed.parse().ok().zip(shape).ok_or_else(unreadable)?;
+    let (carry, axes) = model.initial_carry(&key(seed), &shape).ok_or_else(unreadable)?;
+    near("initial_carry", &arrays_of(&carry?), &whole(case, "initial_carry"), case.tolerance())?;
+    match case.expect()["num_feature_axes"].as_u64() {
+        Some(expected) if expected != axes as u64 => {
+            Err(Stop::Failed(format!("num_feature_axes is {axes}, expected {expected}")))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// One seed for `params`, or a seed for each stream.

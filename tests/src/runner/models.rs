@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use flaxen::Value;
 use flaxen::prelude::*;
+use flaxen::random::Key;
 use serde_json::{Map, Value as Json};
 
 use super::Stop;
@@ -30,6 +31,16 @@ impl Arguments {
         self.arrays.get(name)
     }
 
+    /// A keyword argument that is an array or a tuple of arrays, of tuples and so on: those whose names begin with its own.
+    pub fn tree(&self, name: &str) -> Option<Value> {
+        if let Some(array) = self.arrays.get(name) {
+            return Some(array.clone().into());
+        }
+        let below = format!("{name}/");
+        self.arrays.keys().find(|key| key.starts_with(&below))?;
+        Some((0..).map_while(|i| self.tree(&format!("{below}{i}"))).collect())
+    }
+
     /// A keyword argument that is true or false.
     pub fn flag(&self, name: &str) -> Option<bool> {
         self.options.get(name)?.as_bool()
@@ -41,7 +52,8 @@ impl Arguments {
             .arrays
             .keys()
             .chain(self.options.iter().filter(|(_, value)| !value.is_null()).map(|(name, _)| name));
-        if let Some(name) = names.into_iter().find(|name| !known.contains(&&name[..])) {
+        let is_known = |name: &str| known.contains(&name.split('/').next().unwrap_or_default());
+        if let Some(name) = names.into_iter().find(|name| !is_known(name)) {
             return Err(Stop::Unsupported(format!("a call with `{name}`")));
         }
         if self.positional.len() > positional {
@@ -75,6 +87,11 @@ pub trait Model {
 
     /// The output and the variables that were written.
     fn apply(&self, variables: &Variables, run: &Run, arguments: &Arguments) -> Result<(Value, Variables)>;
+
+    /// The first carry for an input of a shape, and the number of its axes of features, if the model is a cell.
+    fn initial_carry(&self, _key: &Key, _input: &[usize]) -> Option<(Result<Value>, usize)> {
+        None
+    }
 }
 
 /// A module with a method and the names of its keyword arguments.

@@ -13,7 +13,7 @@ use serde_json::Value as Json;
 use super::Stop;
 use super::arguments::{Spec, set};
 use super::models::{Arguments, Method, Model};
-use super::wrappers;
+use super::{recurrent, wrappers};
 use crate::golden::Case;
 
 /// A normalisation that takes a mask.
@@ -67,6 +67,9 @@ fn attend(arguments: &Arguments) -> Attend {
 /// The model of a case, with the method of a name.
 pub fn model(case: &Case, spec: &Spec<'_>, name: &str) -> Result<Box<dyn Model>, Stop> {
     if let Some(model) = wrappers::model(case, spec, name)? {
+        return Ok(model);
+    }
+    if let Some(model) = recurrent::model(spec)?.filter(|_| name == "__call__") {
         return Ok(model);
     }
     match (spec.class, name) {
@@ -146,10 +149,12 @@ pub fn layer(spec: &Spec<'_>) -> Result<BoxedLayer, Stop> {
         "RMSNorm" => rms_norm(spec)?.into_layer(),
         "Sequential" => sequential(spec)?.into_layer(),
         "WeightNorm" => weight_norm(spec)?.into_layer(),
-        class => match wrappers::layer(class) {
-            Some(layer) => layer,
-            None => return Err(Stop::Unsupported(format!("the module {class}"))),
-        },
+        class => {
+            match wrappers::layer(class).map_or_else(|| recurrent::layer(spec), |layer| Ok(Some(layer)))? {
+                Some(layer) => layer,
+                None => return Err(Stop::Unsupported(format!("the module {class}"))),
+            }
+        }
     })
 }
 
@@ -182,7 +187,7 @@ pub fn tensor(out: Result<Tensor>) -> Result<Value> {
 }
 
 /// A function of a tensor by the name Flax has for it.
-fn function(name: &str) -> Option<BoxedLayer> {
+pub fn function(name: &str) -> Option<BoxedLayer> {
     Some(match name {
         "celu" => (|x: &Tensor| x.try_celu(1.0)).into_layer(),
         "elu" => (|x: &Tensor| x.try_elu(1.0)).into_layer(),

@@ -8,13 +8,14 @@ use flaxen::random::Key;
 use serde_json::Value as Json;
 
 use super::arguments::Spec;
-use super::compare::{near, same};
+use super::compare::near;
 use super::containers::{arrays_of, variables_at};
-use super::layer::{mutable, rngs, whole};
+use super::layer::{check_initial, mutable, rngs, whole};
 use super::models::{Arguments, Model, Run};
-use super::modules::{boxed, tensor};
+use super::modules::{boxed, method, tensor};
 use super::{Stop, Verdict, attributes, optimizer};
 use crate::golden::{Case, numbers_of};
+use crate::seeds::lstm_classifier::LstmClassifier;
 use crate::seeds::resnet::TinyResNet;
 use crate::seeds::transformer_lm::TinyLm;
 use crate::seeds::vae::Vae;
@@ -33,6 +34,7 @@ struct Batch {
 
 /// All that a step does not change.
 struct Training {
+    class: String,
     model: Box<dyn Model>,
     loss: Loss,
     tx: DynTransformation,
@@ -58,7 +60,7 @@ pub fn run(case: &Case) -> Verdict {
     let settings = case.settings();
     let training = training(case)?;
     let (_, initial) = training.model.init(rngs(&settings["init_rngs"])?, &training.batch.arguments)?;
-    same("init", &arrays_of(&initial), &case.group("init"))?;
+    check_initial(&training.class, &arrays_of(&initial), &case.group("init"))?;
     let steps = settings["steps"].as_u64().map(|steps| steps as usize);
     let steps = steps.ok_or_else(|| Stop::Unsupported("training without `steps`".to_owned()))?;
 
@@ -162,6 +164,7 @@ fn training(case: &Case) -> Result<Training, Stop> {
         Ok((name.clone(), key(seed)))
     };
     Ok(Training {
+        class: spec.class.to_owned(),
         model,
         loss,
         tx: optimizer(text("optimizer"))?,
@@ -201,6 +204,19 @@ fn model(spec: &Spec<'_>) -> Result<(Box<dyn Model>, Loss), Stop> {
             };
             (boxed(model, &["deterministic"], call), cross_entropy)
         }
+        "LSTMClassifier" => {
+            let model = LstmClassifier::new(
+                spec.required("vocab")?,
+                spec.required("dim")?,
+                spec.required("hidden")?,
+                spec.required("classes")?,
+            );
+            let call = |model: &LstmClassifier, arguments: &Arguments| match &arguments.positional[..] {
+                [ids, lengths] => Ok(Value::of(&model.call(ids, lengths)?)),
+                other => Err(Error::msg(format!("{} arguments in place of ids and lengths", other.len()))),
+            };
+            (method(model, 2, &[], call), classification_of_sequences)
+        }
         "VAE" => {
             let model = Vae::new(spec.required("hidden")?, spec.required("latents")?, spec.required("out")?);
             let call = move |model: &Vae, arguments: &Arguments| {
@@ -216,6 +232,12 @@ fn model(spec: &Spec<'_>) -> Result<(Box<dyn Model>, Loss), Stop> {
 fn cross_entropy(out: &Value, batch: &Batch) -> Result<Tensor> {
     let labels = batch.labels.as_ref().ok_or_else(|| Error::msg("the case has no `in/labels`"))?;
     losses::try_softmax_cross_entropy_with_integer_labels(out.tensor()?, labels)?.try_mean()
+}
+
+/// The mean cross entropy of the classes, and a hundredth of the squares of all outputs.
+fn classification_of_sequences(out: &Value, batch: &Batch) -> Result<Tensor> {
+    let (logits, y): (Tensor, Tensor) = out.to()?;
+    cross_entropy(&logits.into(), batch)?.try_add(y.try_square()?.try_sum()? * 0.01)
 }
 
 /// The negative evidence lower bound: the cross entropy of decoded logits and examples, and the divergence of what was drawn

@@ -5,6 +5,7 @@
 pub mod bias_adder;
 pub mod cnn;
 pub mod conv_layer_norm;
+pub mod lstm_classifier;
 pub mod mlp_batch_norm;
 pub mod model;
 pub mod my_mod;

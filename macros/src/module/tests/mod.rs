@@ -228,6 +228,36 @@ fn every_role_of_a_generic_module_is_expanded() {
 }
 
 #[test]
+fn a_flag_is_false_until_its_setter_makes_it_true() {
+    let expansion = packed(expand(quote! {
+        struct Scan {
+            #[module(flag)]
+            reverse: bool,
+        }
+    }));
+    assert_has(
+        &expansion,
+        quote! {
+            #[inline]
+            fn new() -> Self {
+                Self { reverse: false, __slot: ::flaxen::__private::Slot::unbound() }
+            }
+        },
+    );
+    assert_has(
+        &expansion,
+        quote! {
+            #[doc = "Sets `reverse`."]
+            #[inline]
+            fn reverse(mut self,) -> Self {
+                self.reverse = true;
+                self
+            }
+        },
+    );
+}
+
+#[test]
 fn texts_and_options_are_taken_in_what_converts_into_them() {
     let expansion = packed(expand(quote! {
         struct Named<T> {

@@ -156,7 +156,7 @@
 //! - [`grad`], [`value_and_grad`], [`vjp`], [`jvp`], [`jacrev`], [`jacfwd`], [`hessian`]: derivatives, of any order.
 //! - [`vmap`](vmap()): a function of one example over a whole batch, with named axes to talk over.
 //! - [`jit`](jit()): traced once, simplified, run many times; the graph can be printed.
-//! - [`checkpoint`], [`custom_vjp`], [`eval_shape`]: less memory, gradients of one's own, shapes without values.
+//! - [`checkpoint`](checkpoint()), [`custom_vjp`], [`eval_shape`]: less memory, gradients of one's own, shapes without values.
 //! - [`random`]: the samples of `jax.random` for the same seed, bit for bit.
 //! - [`tree`]: everything a transform takes or returns is a tree of tensors; [`Tree`](macro@Tree) makes structs trees.
 //! - [`core`](mod@core): graphs and their rewrites, and primitives of one's own.
@@ -257,8 +257,8 @@ pub use ops::reduce_window::{WindowOptions, WindowReduction};
 pub use scope::{Initializer, Rngs, Scope, Variable};
 pub use transform::debug;
 pub use transform::{
-    Axes, CustomVjp, DynJit, Jacobian, Jit, JitStats, Loss, Vmap, checkpoint, custom_vjp, eval_shape, grad,
-    hessian, jacfwd, jacrev, jit, jvp, value_and_grad, vjp, vmap,
+    Axes, Checkpoint, CustomVjp, DynJit, Jacobian, Jit, JitStats, Loss, Vmap, checkpoint, checkpoint_name,
+    custom_vjp, eval_shape, grad, hessian, jacfwd, jacrev, jit, jvp, value_and_grad, vjp, vmap,
 };
 pub use tree::{Static, Tree};
 pub use variables::{DenyList, Dict, Filter, Value, Variables};

@@ -76,9 +76,9 @@ fn equal_effects_stay_two_and_keep_their_order_among_all_others() {
             seen.record("a", &x)?;
             Ok(x.sin())
         });
-        let called = checkpoint(|x: &Tensor| twice.call(x.clone()))(&x)?;
+        let called = checkpoint(|x: &Tensor| twice.call(x.clone())).call(&x)?;
         seen.record("b", &(called * 0.0 + rows[0].clone()))?;
-        let again = checkpoint(|x: &Tensor| twice.call(x.clone()))(&x)?;
+        let again = checkpoint(|x: &Tensor| twice.call(x.clone())).call(&x)?;
         seen.record("c", &rows[2])?;
         Ok(again.sum() + &rows[1])
     });
@@ -98,7 +98,8 @@ fn kernels_do_not_join_across_two_effects() {
         let inside = checkpoint(|x: &Tensor| {
             seen.record("inside", x)?;
             Ok(x.sin())
-        })(&x)?;
+        })
+        .call(&x)?;
         Ok(early + inside)
     });
     let y = f.call(vector(&[0.0, 0.0])).unwrap();

@@ -169,7 +169,7 @@ fn within_programs_that_stay_one_equation_it_decomposes_for_every_backend() {
             |x: &Tensor| Ok((wave(x, x)?, x.clone())),
             |x: &Tensor, ct: &Tensor| Ok(x * ct),
         );
-        custom.call(&checkpoint(|x: &Tensor| wave(x, x))(&x)?)
+        custom.call(&checkpoint(|x: &Tensor| wave(x, x)).call(&x)?)
     };
     let (x, batch) = (vector(&XS.map(|x| x as f32)), |x| vmap(both).call(x));
     let once = waves(&XS, &XS);

@@ -9,7 +9,7 @@ use crate::array::{Array, Aval};
 use crate::core::Tensor;
 use crate::core::cpu::{CpuRules, on_cpu};
 use crate::core::op::Op;
-use crate::core::primitive::{Args, Outs, Primitive, Pullback};
+use crate::core::primitive::{Args, Cotangents, Outs, Primitive, Pullback};
 use crate::core::trace;
 use crate::core::trace::batch::Batch;
 use crate::core::trace::stage::Stage;
@@ -39,7 +39,7 @@ pub(crate) struct Target {
 }
 
 /// Which gradients are needed, and which named axes there are while the rules run.
-type VjpKey = (Vec<bool>, Vec<Axis>);
+pub(crate) type VjpKey = (Vec<bool>, Vec<Axis>);
 
 /// Which inputs are mapped, over which axis, and whether all outputs are to be.
 type BatchedKey = (Vec<bool>, Axis, bool);
@@ -49,9 +49,9 @@ type Batched = (Call, Vec<bool>);
 
 /// `forward` returns the outputs and then what `backward` needs before the cotangents.
 #[derive(Clone)]
-struct VjpCalls {
-    forward: Call,
-    backward: Call,
+pub(crate) struct VjpCalls {
+    pub forward: Call,
+    pub backward: Call,
 }
 
 fn lock<T>(cache: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -77,6 +77,11 @@ impl Call {
             vjp: Mutex::default(),
             batched: Mutex::default(),
         }))
+    }
+
+    /// Another graph for the same backend.
+    pub(crate) fn compiled_alike(&self, graph: Graph) -> Call {
+        Call::new(graph, self.0.target)
     }
 
     pub(crate) fn graph(&self) -> &Graph {
@@ -130,7 +135,7 @@ impl Call {
 
     /// Differentiates the graph into two: what the backward stage captures from the forward stage is exactly the
     /// residuals.
-    fn vjp(&self, needs_grad: &[bool]) -> Result<VjpCalls> {
+    pub(crate) fn vjp(&self, needs_grad: &[bool]) -> Result<VjpCalls> {
         let key = (needs_grad.to_vec(), trace::axes(trace::current().as_ref()));
         if let Some(vjp) = lock(&self.0.vjp).get(&key) {
             return Ok(vjp.clone());
@@ -229,6 +234,17 @@ impl Call {
     }
 }
 
+/// Appends the cotangents of outputs of these shapes, those that are not there as zeros.
+pub(crate) fn cotangents(cts: Cotangents, avals: &[Aval], args: &mut Args) -> Result<()> {
+    for (ct, aval) in cts.into_iter().zip(avals) {
+        args.push(match ct {
+            Some(ct) => convert(&ct, aval.dtype, false)?,
+            None => zeros_of(&strong(aval))?,
+        });
+    }
+    Ok(())
+}
+
 fn strong(aval: &Aval) -> Aval {
     Aval { weak: false, ..aval.clone() }
 }
@@ -254,12 +270,7 @@ impl Primitive for Call {
         let needs_grad: Args<bool> = needs_grad.into();
         let pullback: Pullback = Box::new(move |cts| {
             let mut args = residuals.clone();
-            for (ct, aval) in cts.into_iter().zip(&avals) {
-                args.push(match ct {
-                    Some(ct) => convert(&ct, aval.dtype, false)?,
-                    None => zeros_of(&strong(aval))?,
-                });
-            }
+            cotangents(cts, &avals, &mut args)?;
             let mut grads = trace::bind(&backward, args)?.into_iter();
             Ok(needs_grad.iter().map(|&needed| if needed { grads.next() } else { None }).collect())
         });

@@ -14,8 +14,8 @@ use crate::core::tensor::Repr;
 use crate::core::trace;
 use crate::core::trace::Axis;
 use crate::error::{Error, Result};
-use crate::ops::call::Call;
-use crate::ops::{batch_all, convert, zeros_of};
+use crate::ops::call::{Call, cotangents};
+use crate::ops::{batch_all, convert};
 use crate::tree::{self, Structure, Tree};
 
 /// A function with a gradient of one's own; see [`custom_vjp`].
@@ -176,12 +176,7 @@ impl Primitive for Custom {
         let (backward, needs_grad) = (self.backward.clone(), Args::<bool>::from_slice(needs_grad));
         let pullback: Pullback = Box::new(move |cts| {
             let mut args = residuals.clone();
-            for (ct, aval) in cts.into_iter().zip(&out_avals) {
-                args.push(match ct {
-                    Some(ct) => convert(&ct, aval.dtype, false)?,
-                    None => zeros_of(aval)?,
-                });
-            }
+            cotangents(cts, &out_avals, &mut args)?;
             let grads = trace::bind(&backward, args)?;
             let needed = |((grad, &needed), aval): ((Tensor, &bool), &Aval)| {
                 if needed { convert(&grad, aval.dtype, false).map(Some) } else { Ok(None) }

@@ -1,7 +1,7 @@
 //! The transforms, as users call them.
 
 mod axes;
-mod checkpoint;
+pub mod checkpoint;
 mod cost;
 mod custom_vjp;
 pub mod debug;
@@ -15,7 +15,7 @@ mod stage;
 mod vmap;
 
 pub use axes::Axes;
-pub use checkpoint::checkpoint;
+pub use checkpoint::{Checkpoint, checkpoint, checkpoint_name};
 pub(crate) use cost::{graph_of, vjp_flops};
 pub use custom_vjp::{CustomVjp, custom_vjp};
 pub use eval_shape::eval_shape;

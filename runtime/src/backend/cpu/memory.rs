@@ -14,6 +14,7 @@ use crate::array::Aval;
 use crate::backend::cpu::passes::analysis::DefUse;
 use crate::backend::cpu::passes::fuse::is_reshape;
 use crate::backend::cpu::rules;
+use crate::core::op::Op;
 use crate::core::primitive::Args;
 use crate::core::{Eqn, Var};
 
@@ -136,7 +137,7 @@ fn work(schedule: &Schedule, eqn: &Eqn<Step>) -> Work {
         },
         Step::BatchTiled(tiled) => Work::BatchTiled(tiled.clone()),
         Step::Primitive(primitive) => match eqn.outs[..] {
-            [_] if is_reshape(primitive.op()) => Work::Reshape,
+            [_] if is_reshape(primitive.op()) || matches!(primitive.op(), Op::Barrier) => Work::Reshape,
             [out] => match rules(&**primitive).specialize(&args(), schedule.aval(out)) {
                 Some(kernel) => Work::Kernel(kernel),
                 None => Work::Eval(primitive.clone()),
@@ -146,7 +147,7 @@ fn work(schedule: &Schedule, eqn: &Eqn<Step>) -> Work {
     }
 }
 
-/// By variable: the one it is a reshape of, through any number of reshapes.
+/// By variable: the one it is a reshape of, or behind a barrier, through any number of these.
 fn roots(graph: &Schedule, works: &[Work]) -> Vec<Var> {
     let mut roots: Vec<Var> = (0..graph.avals.len() as u32).map(Var).collect();
     for (eqn, work) in graph.eqns.iter().zip(works) {

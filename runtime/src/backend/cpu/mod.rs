@@ -5,7 +5,7 @@
 //! | trace | the closure runs once on values without elements, and each operation is recorded | `core::trace::stage` | |
 //! | [`Graph`] | equations over variables, in single-assignment form | `Stage::finish` | `Jit::graph` |
 //! | smaller graph | equal equations are one, algebra is done, what nobody reads is gone | `cse → simplify → cse → dce` | `Jit::graph` |
-//! | [`Schedule`] | the same variables, and few large steps | `tile_batch → fuse → fuse_horizontally → epilogues` | `Jit::program` |
+//! | [`Schedule`] | the same variables, and few large steps | `part_barriers → tile_batch → fuse → fuse_horizontally → epilogues` | `Jit::program` |
 //! | kernel spec | what a fused step computes of each element of its iteration space | `fuse::fusion` | `Display` |
 //! | tile program | instructions over slots of a tile that stays in L1 | `codegen::plan` | `Display` |
 //! | vector IR | operations on virtual vector registers, a block each for the body and its ends | `codegen::assembler::lower` | `Display` |
@@ -83,7 +83,7 @@ impl Backend for Cpu {
 }
 
 fn scheduled(graph: &Graph, options: CompileOptions) -> Schedule {
-    if options.fuse { graph.clone().fused() } else { graph.clone().into() }
+    if options.fuse { graph.clone().fused() } else { graph.clone().part_barriers().into() }
 }
 
 /// The CPU's half of a primitive that is left after decomposition.

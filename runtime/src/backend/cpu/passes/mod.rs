@@ -1,6 +1,7 @@
 //! The passes: over graphs, which stay graphs of primitives, and over schedules.
 
 pub(crate) mod analysis;
+mod barriers;
 mod cse;
 mod dce;
 pub(crate) mod epilogue;
@@ -22,6 +23,6 @@ impl Graph {
 
     /// What a program runs: few large kernels.
     pub(crate) fn fused(self) -> Schedule {
-        self.tile_batch().fuse().fuse_horizontally().epilogues()
+        self.part_barriers().tile_batch().fuse().fuse_horizontally().epilogues()
     }
 }

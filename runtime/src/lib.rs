@@ -257,8 +257,9 @@ pub use ops::reduce_window::{WindowOptions, WindowReduction};
 pub use scope::{Initializer, Rngs, Scope, Variable};
 pub use transform::debug;
 pub use transform::{
-    Axes, Checkpoint, CustomVjp, DynJit, Jacobian, Jit, JitStats, Loss, Vmap, checkpoint, checkpoint_name,
-    custom_vjp, eval_shape, grad, hessian, jacfwd, jacrev, jit, jvp, value_and_grad, vjp, vmap,
+    Axes, Branches, Checkpoint, CustomVjp, DynJit, Jacobian, Jit, JitStats, Loss, Scan, Vmap, checkpoint,
+    checkpoint_name, cond, custom_vjp, eval_shape, grad, hessian, jacfwd, jacrev, jit, jvp, scan, switch,
+    value_and_grad, vjp, vmap, while_loop,
 };
 pub use tree::{Static, Tree};
 pub use variables::{DenyList, Dict, Filter, Value, Variables};
@@ -282,8 +283,8 @@ pub mod prelude {
     pub use crate::variables::{DenyList, Dict, Filter, Value, Variables};
     pub use crate::{
         Aval, ConvOptions, DType, DynJit, Error, Jit, Padding, Result, Tensor, TensorLike, avg_pool,
-        axis_index, checkpoint, custom_vjp, grad, hessian, jacfwd, jacrev, jit, jvp, max_pool, min_pool,
-        value_and_grad, vjp, vmap,
+        axis_index, checkpoint, cond, custom_vjp, grad, hessian, jacfwd, jacrev, jit, jvp, max_pool,
+        min_pool, scan, switch, value_and_grad, vjp, vmap, while_loop,
     };
     pub use crate::{compact, module, sequential};
 }

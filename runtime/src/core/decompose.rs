@@ -243,6 +243,15 @@ impl Graph {
                     Op::Call(graph) if graph.find(is_foreign).is_some() => {
                         graph.interpret(args).map(Outs::from_vec)
                     }
+                    op if op.subgraphs().any(|graph| graph.find(is_foreign).is_some()) => {
+                        let within = |graph: &Graph| {
+                            Ok(graph.decomposed(is_foreign)?.unwrap_or_else(|| graph.clone()))
+                        };
+                        match eqn.primitive.with_subgraphs(&within)? {
+                            Some(primitive) => trace::bind_at(&*primitive, args, eqn.location),
+                            None => unreachable!("`{}` takes other programs", eqn.primitive.name()),
+                        }
+                    }
                     _ => trace::bind_at(&*eqn.primitive, args, eqn.location),
                 }
             })

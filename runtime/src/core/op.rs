@@ -6,6 +6,7 @@
 //! are not repeated here.
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::array::{DType, Shape};
 use crate::core::Graph;
@@ -220,6 +221,12 @@ pub enum Op<'a> {
     /// Calls a function of the host with its arguments; no result. An effect:
     /// see [`Primitive::has_effects`](crate::core::primitive::Primitive::has_effects).
     Callback(&'a Callback),
+    /// A program applied again and again, to a carry and a slice of the other arguments each time.
+    Scan(ScanOp<'a>),
+    /// A program applied to a carry as long as another one says so.
+    While(WhileOp<'a>),
+    /// One of several programs, chosen by the first argument, an `I32` that is clamped; the others are the chosen program's.
+    Cond(&'a [Arc<Graph>]),
     /// Something of a user's: what it decomposes into runs in its place, see
     /// [`Primitive::decompose`](crate::core::primitive::Primitive::decompose).
     Custom,
@@ -228,11 +235,14 @@ pub enum Op<'a> {
 impl<'a> Op<'a> {
     /// The programs within: what counts or prints a graph goes into them.
     pub fn subgraphs(self) -> impl Iterator<Item = &'a Graph> {
-        match self {
-            Op::Call(graph) => Some(graph),
-            _ => None,
-        }
-        .into_iter()
+        let (several, [first, second]): (&[Arc<Graph>], [Option<&Graph>; 2]) = match self {
+            Op::Call(graph) => (&[], [Some(graph), None]),
+            Op::Scan(scan) => (&[], [Some(scan.body), None]),
+            Op::While(lasting) => (&[], [Some(lasting.cond), Some(lasting.body)]),
+            Op::Cond(branches) => (branches, [None, None]),
+            _ => (&[], [None, None]),
+        };
+        first.into_iter().chain(second).chain(several.iter().map(|graph| &**graph))
     }
 
     /// Whether it computes nothing: elements are made, moved or read otherwise.
@@ -259,6 +269,40 @@ impl<'a> Op<'a> {
                 | Op::TakeRows
         )
     }
+}
+
+/// A loop over slices; `jax.lax.scan`.
+///
+/// The arguments are `consts`, which every step reads, the `carry` that the first step reads, and `xs`, which have an axis of `length`
+/// in front. The body takes all constants, the carry and a slice of each of the `xs`, and gives the next carry and a slice of each
+/// of the `ys`. The results are the last carry, and the `ys` with the axis in front.
+#[derive(Clone, Copy, Debug)]
+pub struct ScanOp<'a> {
+    /// What each step computes.
+    pub body: &'a Graph,
+    /// How many arguments are constants.
+    pub consts: usize,
+    /// How many arguments, and results, are the carry.
+    pub carry: usize,
+    /// The number of steps.
+    pub length: usize,
+    /// Whether the last slice comes first; slices of the `ys` stay where those of the `xs` are.
+    pub reverse: bool,
+}
+
+/// A loop with an end that it finds itself; `jax.lax.while_loop`.
+///
+/// The arguments are the constants of the condition, those of the body, and the carry; the results are the last carry.
+#[derive(Clone, Copy, Debug)]
+pub struct WhileOp<'a> {
+    /// From its constants and the carry to a boolean: whether to go on.
+    pub cond: &'a Graph,
+    /// From its constants and the carry to the next carry.
+    pub body: &'a Graph,
+    /// How many arguments are constants of the condition.
+    pub cond_consts: usize,
+    /// How many arguments are constants of the body.
+    pub body_consts: usize,
 }
 
 /// Along an axis: padding before, after, and between two elements; negative padding takes away.

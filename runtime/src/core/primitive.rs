@@ -115,10 +115,33 @@ pub trait Primitive: DynPrimitive + Debug + Send + Sync + 'static {
         None
     }
 
+    /// The same operation where `f` has replaced the programs within; none if there are none, or they cannot be replaced.
+    ///
+    /// # Errors
+    /// What `f` returns.
+    fn with_subgraphs(&self, _f: &dyn Fn(&Graph) -> Result<Graph>) -> Result<Option<Arc<dyn Primitive>>> {
+        Ok(None)
+    }
+
+    /// The same operation without the outputs that nobody reads, if it is less work then.
+    fn prune(&self, _live: &[bool]) -> Option<Pruned> {
+        None
+    }
+
     /// Its half for the CPU, if it has one; else it decomposes there as well.
     fn cpu(&self) -> Option<&dyn CpuRules> {
         None
     }
+}
+
+/// What is left of an operation of which only some outputs are read.
+pub struct Pruned {
+    /// The operation.
+    pub primitive: Arc<dyn Primitive>,
+    /// Which of the arguments it takes, in order.
+    pub args: Vec<usize>,
+    /// Which of the outputs it has, in order: all that are read, at least.
+    pub outs: Vec<usize>,
 }
 
 /// Applies a primitive and keeps what its `vjp` reads: one instance for all primitives.

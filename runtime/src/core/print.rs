@@ -41,7 +41,9 @@ impl<P: fmt::Debug> fmt::Display for Graph<P> {
             let outs = list(&mut eqn.outs.iter().map(typed));
             let args = list(&mut eqn.args.iter().map(name));
             let space = if args.is_empty() { "" } else { " " };
-            writeln!(f, "    {outs} = {:?}{space}{args}", eqn.primitive)?;
+            // Programs within are further in.
+            let applied = format!("{:?}", eqn.primitive).replace('\n', "\n    ");
+            writeln!(f, "    {outs} = {applied}{space}{args}")?;
         }
         write!(f, "  in ({}) }}", self.outs.iter().map(name).collect::<Vec<_>>().join(", "))
     }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use super::{batch_all, convert, prepend, zeros_of};
+use super::{convert, prepend, zeros_of};
 use crate::array::{Array, Aval};
 use crate::core::Tensor;
 use crate::core::cpu::{CpuRules, on_cpu};
@@ -23,7 +23,7 @@ use crate::error::Result;
 pub(crate) struct Call(Arc<Callee>);
 
 struct Callee {
-    graph: Graph,
+    graph: Arc<Graph>,
     target: Target,
     executable: OnceLock<Arc<dyn Executable>>,
     collectives: Vec<Arc<str>>,
@@ -41,11 +41,11 @@ pub(crate) struct Target {
 /// Which gradients are needed, and which named axes there are while the rules run.
 pub(crate) type VjpKey = (Vec<bool>, Vec<Axis>);
 
-/// Which inputs are mapped, over which axis, and whether all outputs are to be.
-type BatchedKey = (Vec<bool>, Axis, bool);
+/// Which inputs are mapped, over which axis, and which outputs are to be, whether they differ or not.
+type BatchedKey = (Vec<bool>, Axis, Vec<bool>);
 
 /// A program over a whole batch, and which of its outputs are mapped.
-type Batched = (Call, Vec<bool>);
+pub(super) type Batched = (Call, Vec<bool>);
 
 /// `forward` returns the outputs and then what `backward` needs before the cotangents.
 #[derive(Clone)]
@@ -70,7 +70,7 @@ impl Call {
             }
         }
         Call(Arc::new(Callee {
-            graph,
+            graph: Arc::new(graph),
             target,
             executable: OnceLock::new(),
             collectives,
@@ -88,11 +88,21 @@ impl Call {
         &self.0.graph
     }
 
+    /// The graph, to be held without the call.
+    pub(super) fn shared_graph(&self) -> Arc<Graph> {
+        self.0.graph.clone()
+    }
+
+    /// What it is compiled by, and how.
+    pub(super) fn target(&self) -> Target {
+        self.0.target
+    }
+
     /// The graph without primitives that the backend does not know.
     fn lowered(&self) -> Result<Cow<'_, Graph>> {
         let Target { backend, .. } = self.0.target;
         let decomposed = self.0.graph.decomposed(&|primitive| backend.decomposes(primitive))?;
-        Ok(decomposed.map_or(Cow::Borrowed(&self.0.graph), |graph| Cow::Owned(backend.simplify(graph))))
+        Ok(decomposed.map_or(Cow::Borrowed(&*self.0.graph), |graph| Cow::Owned(backend.simplify(graph))))
     }
 
     /// What the backend runs, to be read.
@@ -189,17 +199,22 @@ impl Call {
 
     /// The graph over a batch, with only some inputs mapped.
     pub(crate) fn batched(&self, mapped: &[bool], axis: &Axis) -> Result<Batched> {
-        self.over_batch(mapped, axis, false)
+        self.over_batch(mapped, axis, &[])
+    }
+
+    /// As [`batched`](Call::batched), with outputs that are mapped for certain.
+    pub(super) fn batched_at_least(&self, mapped: &[bool], axis: &Axis, outs: &[bool]) -> Result<Batched> {
+        self.over_batch(mapped, axis, outs)
     }
 
     /// The graph over a batch, with all inputs and outputs mapped.
     pub(crate) fn batched_whole(&self, axis: &Axis) -> Result<Call> {
         let all = vec![true; self.0.graph.inputs.len()];
-        Ok(self.over_batch(&all, axis, true)?.0)
+        Ok(self.over_batch(&all, axis, &vec![true; self.0.graph.outs.len()])?.0)
     }
 
-    fn over_batch(&self, mapped: &[bool], axis: &Axis, whole: bool) -> Result<Batched> {
-        let key = (mapped.to_vec(), axis.clone(), whole);
+    fn over_batch(&self, mapped: &[bool], axis: &Axis, wanted: &[bool]) -> Result<Batched> {
+        let key = (mapped.to_vec(), axis.clone(), wanted.to_vec());
         if let Some(found) = lock(&self.0.batched).get(&key) {
             return Ok(found.clone());
         }
@@ -222,9 +237,13 @@ impl Call {
             let outs = trace::run(Trace::Batch(batch.clone()), || graph.interpret(args))?;
             let (mut outs, mut mapped): (Vec<Tensor>, Vec<bool>) =
                 outs.into_iter().map(|out| batch.open(out)).unzip();
-            if whole {
-                outs = batch_all(axis.size, outs.into(), &mapped)?.into_vec();
-                mapped.fill(true);
+            for ((out, mapped), _) in
+                outs.iter_mut().zip(&mut mapped).zip(wanted).filter(|(_, wanted)| **wanted)
+            {
+                if !*mapped {
+                    *out = out.try_broadcast_to(prepend(axis.size, out.shape()))?;
+                    *mapped = true;
+                }
             }
             let (graph, captured) = stage.finish(&outs);
             assert!(captured.is_empty(), "a graph holds no traced values");
@@ -245,7 +264,7 @@ pub(crate) fn cotangents(cts: Cotangents, avals: &[Aval], args: &mut Args) -> Re
     Ok(())
 }
 
-fn strong(aval: &Aval) -> Aval {
+pub(super) fn strong(aval: &Aval) -> Aval {
     Aval { weak: false, ..aval.clone() }
 }
 

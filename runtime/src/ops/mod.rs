@@ -8,6 +8,7 @@ pub mod cast;
 pub mod checkpoint;
 pub mod collective;
 pub mod concat;
+pub(crate) mod control;
 pub mod conv;
 pub mod create;
 pub mod cumulative;

@@ -1,7 +1,9 @@
 //! The transforms, as users call them.
 
 mod axes;
+mod carry;
 pub mod checkpoint;
+mod cond;
 mod cost;
 mod custom_vjp;
 pub mod debug;
@@ -11,11 +13,14 @@ mod jacobian;
 mod jit;
 mod jvp;
 mod lazy;
+mod scan;
 mod stage;
 mod vmap;
+mod while_loop;
 
 pub use axes::Axes;
 pub use checkpoint::{Checkpoint, checkpoint, checkpoint_name};
+pub use cond::{Branches, cond, switch};
 pub(crate) use cost::{graph_of, vjp_flops};
 pub use custom_vjp::{CustomVjp, custom_vjp};
 pub use eval_shape::eval_shape;
@@ -24,4 +29,6 @@ pub use jacobian::{Jacobian, hessian, jacfwd, jacrev};
 pub use jit::{DynJit, Jit, JitStats, jit};
 pub use jvp::jvp;
 pub(crate) use lazy::stage_lazily;
+pub use scan::{Scan, scan};
 pub use vmap::{Vmap, vmap};
+pub use while_loop::while_loop;

@@ -10,6 +10,7 @@ use crate::error::Result;
 use crate::tree::{self, Structure, Tree};
 
 /// A staged function.
+#[derive(Clone)]
 pub(super) struct Staged {
     pub graph: Graph,
     /// Traced values from outside that the function closes over: the graph's leading inputs.

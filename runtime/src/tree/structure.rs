@@ -77,6 +77,14 @@ impl Structure {
         Structure(parts)
     }
 
+    /// The structure of a pair of trees of these structures.
+    pub(crate) fn pair(first: &Structure, second: &Structure) -> Structure {
+        let pair = TreePart::Node(NodeKind::Tuple, 2);
+        Structure(
+            std::iter::once(pair).chain(first.0.iter().cloned()).chain(second.0.iter().cloned()).collect(),
+        )
+    }
+
     /// The number of leaves.
     pub fn leaf_count(&self) -> usize {
         self.0.iter().filter(|part| matches!(part, TreePart::Leaf)).count()

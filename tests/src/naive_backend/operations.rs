@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use flaxen::core::op::{ConvOperand, CumulativeOp, Draw, GatherDimensions, Op, Outside, ScatterOp};
+use flaxen::core::op::{ConvOperand, CumulativeOp, Draw, GatherDimensions, Op, Outside, ScanOp, ScatterOp};
 use flaxen::kernels::conv::Geometry;
 use flaxen::kernels::recurrence::Factor;
 use flaxen::kernels::reduce::Direction;
@@ -337,9 +337,43 @@ pub(super) fn apply(op: Op<'_>, args: &[Value], outs: &[Aval]) -> Result<Vec<Vec
         Op::NextAfter { up } => {
             vec![x().data.iter().map(|&x| next_after(x.float(), up, out.dtype)).collect()]
         }
+        Op::Scan(scan) => loop_over_slices(scan, args, outs)?,
+        Op::While(lasting) => {
+            let (of_cond, rest) = args.split_at(lasting.cond_consts);
+            let (of_body, carry) = rest.split_at(lasting.body_consts);
+            let mut carry = carry.to_vec();
+            while evaluate(lasting.cond, [of_cond, &carry].concat())?[0].data[0].int() != 0 {
+                carry = evaluate(lasting.body, [of_body, &carry].concat())?;
+            }
+            carry.into_iter().map(|value| value.data).collect()
+        }
+        Op::Cond(branches) => {
+            let chosen = args[0].data[0].int().clamp(0, branches.len() as i64 - 1) as usize;
+            evaluate(&branches[chosen], args[1..].to_vec())?.into_iter().map(|value| value.data).collect()
+        }
         Op::Call(graph) => evaluate(graph, args.to_vec())?.into_iter().map(|value| value.data).collect(),
         other => return Err(Error::msg(format!("the naive backend does not know {other:?}"))),
     })
+}
+
+fn loop_over_slices(scan: ScanOp<'_>, args: &[Value], outs: &[Aval]) -> Result<Vec<Vec<Num>>> {
+    let ScanOp { body, consts, carry, length, reverse } = scan;
+    let (fixed, xs) = args.split_at(consts + carry);
+    let (fixed, mut state) = (&fixed[..consts], fixed[consts..].to_vec());
+    let mut ys: Vec<Vec<Num>> = outs[carry..].iter().map(|out| vec![Num::Int(0); out.size()]).collect();
+    for step in 0..length {
+        let at = if reverse { length - 1 - step } else { step };
+        let slices = xs.iter().map(|x| {
+            let aval = x.aval.with_shape(&x.aval.shape[1..]);
+            Value { data: x.data[at * aval.size()..][..aval.size()].to_vec(), aval }
+        });
+        let made = evaluate(body, fixed.iter().cloned().chain(state).chain(slices).collect())?;
+        for (y, slice) in ys.iter_mut().zip(&made[carry..]) {
+            y[at * slice.data.len()..][..slice.data.len()].copy_from_slice(&slice.data);
+        }
+        state = made[..carry].to_vec();
+    }
+    Ok(state.into_iter().map(|value| value.data).chain(ys).collect())
 }
 
 fn starts(shape: &[usize], sizes: &[usize], starts: &[Value]) -> Vec<usize> {

@@ -8,6 +8,7 @@ use std::fmt;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use super::control::Control;
 use super::program::{Command, Origin, Work};
 use super::schedule::{Schedule, Step};
 use crate::array::Aval;
@@ -136,6 +137,9 @@ fn work(schedule: &Schedule, eqn: &Eqn<Step>) -> Work {
             None => unreachable!("it was made for such a kernel"),
         },
         Step::BatchTiled(tiled) => Work::BatchTiled(tiled.clone()),
+        Step::Primitive(primitive) if let Some(control) = Control::of(primitive.op()) => {
+            Work::Control(Box::new(control))
+        }
         Step::Primitive(primitive) => match eqn.outs[..] {
             [_] if is_reshape(primitive.op()) || matches!(primitive.op(), Op::Barrier) => Work::Reshape,
             [out] => match rules(&**primitive).specialize(&args(), schedule.aval(out)) {
@@ -168,7 +172,7 @@ fn is_in_arena(graph: &Schedule, works: &[Work], roots: &[Var]) -> Vec<bool> {
                 eqn.outs.iter().for_each(|out| made[out.index()] = true);
             }
             Work::Reshape => {}
-            Work::BatchTiled(_) | Work::Eval(_) => {
+            Work::BatchTiled(_) | Work::Eval(_) | Work::Control(_) => {
                 eqn.args.iter().for_each(|arg| seen[roots[arg.index()].index()] = true);
             }
         }
@@ -181,7 +185,7 @@ fn is_in_arena(graph: &Schedule, works: &[Work], roots: &[Var]) -> Vec<bool> {
 fn bases(graph: &Schedule, works: &[Work], roots: &[Var]) -> Vec<Var> {
     let mut needed = vec![false; graph.avals.len()];
     for (eqn, work) in graph.eqns.iter().zip(works) {
-        if let Work::BatchTiled(_) | Work::Eval(_) = work {
+        if let Work::BatchTiled(_) | Work::Eval(_) | Work::Control(_) = work {
             eqn.args.iter().for_each(|arg| needed[arg.index()] = true);
         }
     }

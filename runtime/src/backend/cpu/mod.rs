@@ -34,6 +34,7 @@
 //! is a function of elements needs no word here.
 
 pub(crate) mod codegen;
+pub(crate) mod control;
 pub(crate) mod memory;
 pub(crate) mod passes;
 mod profile;

@@ -19,6 +19,7 @@ use crate::array::object_pool::ObjectPool;
 use crate::array::pool::Buffer;
 use crate::array::{Array, Aval, memory};
 use crate::backend::cpu::codegen::{Fused, Source};
+use crate::backend::cpu::control::Control;
 use crate::backend::cpu::memory::{Assignment, Lists, Output, Read, Write};
 use crate::backend::cpu::passes::epilogue::Joint;
 use crate::backend::cpu::passes::fuse::is_reshape;
@@ -28,7 +29,7 @@ use crate::backend::cpu::schedule::{Schedule, Step};
 use crate::core::Profile;
 use crate::core::backend::{Executable, Finish};
 use crate::core::cpu::Kernel;
-use crate::core::primitive::{Args, Primitive};
+use crate::core::primitive::{Args, Outs, Primitive};
 use crate::core::trace::eval;
 use crate::error::{Error, Result};
 use crate::kernels::threads;
@@ -102,6 +103,7 @@ pub(crate) enum Work {
     /// The argument under another shape.
     Reshape,
     Eval(Arc<dyn Primitive>),
+    Control(Box<Control>),
 }
 
 impl Origin {
@@ -229,6 +231,17 @@ impl Program {
                 if let Write::Array(at, aval) = outs[0].to {
                     let made = tiled.run(&args, self.aval(aval).clone());
                     env.arrays[at as usize] = Some(made.map_err(|e| e.at(self.origins[number].location))?);
+                }
+            }
+            Work::Control(control) => {
+                let args: Args<Array> = args.iter().map(|&arg| self.take(&mut env.arrays, arg)).collect();
+                let avals = outs.iter().filter_map(|out| out.to.aval()).map(|aval| self.aval(aval).clone());
+                let made = control.run(args, &avals.collect::<Outs<Aval>>());
+                let made = made.map_err(|e| e.at(self.origins[number].location))?;
+                for (out, made) in outs.iter().zip(made) {
+                    if let Write::Array(at, _) = out.to {
+                        env.arrays[at as usize] = Some(made);
+                    }
                 }
             }
             Work::Eval(primitive) => {

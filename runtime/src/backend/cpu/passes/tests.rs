@@ -23,7 +23,7 @@ fn staged(f: impl Fn(&[Tensor]) -> Vec<Tensor>, args: &[Tensor]) -> Graph {
 fn after_each_pass(mut graph: Graph) -> Vec<(&'static str, Schedule)> {
     type Pass<T> = (&'static str, fn(T) -> T);
     const OF_GRAPHS: [Pass<Graph>; 3] =
-        [("simplify", Graph::simplify), ("cse", Graph::cse), ("dce", Graph::dce)];
+        [("simplify", Graph::simplify), ("cse", Graph::cse), ("dce", <Graph>::dce)];
     const OF_SCHEDULES: [Pass<Schedule>; 3] = [
         ("fuse", Schedule::fuse),
         ("fuse_horizontally", Schedule::fuse_horizontally),

@@ -30,7 +30,7 @@ pub(crate) struct Cond {
 impl Cond {
     /// The arguments are an `I32` and the arguments of the branches, which all give results of the same shapes and dtypes.
     pub(crate) fn new(branches: Vec<Call>) -> Cond {
-        let graphs = branches.iter().map(|branch| branch.shared_graph()).collect();
+        let graphs = branches.iter().map(Call::shared_graph).collect();
         let mut collectives: Vec<Arc<str>> = Vec::new();
         for name in branches.iter().flat_map(Call::collectives) {
             if !collectives.contains(name) {

@@ -233,7 +233,7 @@ pub mod tree;
 pub mod variables;
 
 pub use flaxen_macros::{compact, module};
-pub use module::{Layer, Module};
+pub use module::{Layer, Module, lift};
 pub use nn::init;
 pub use nn::losses;
 

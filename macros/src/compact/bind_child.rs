@@ -13,7 +13,7 @@ use super::arguments;
 use super::model::Options;
 use crate::tokens::located_at;
 
-/// The body in which each `built.call(…)` is `bind_child(self, built).call(…)`, where `built` is what makes a value: a call,
+/// The body in which each `built.call(…)` or `built.run(…)` is `bind_child(self, built).call(…)`, where `built` is what makes a value: a call,
 /// with any setters and `?`, a block, a `match`. Whether the value is a module, its type says: what is none is left as it is.
 ///
 /// A body without any, or one that does not parse, is what it was, token by token.
@@ -92,7 +92,7 @@ impl BindChildren<'_> {
 impl VisitMut for BindChildren<'_> {
     fn visit_expr_method_call_mut(&mut self, call: &mut ExprMethodCall) {
         visit_mut::visit_expr_method_call_mut(self, call);
-        if call.method == "call" {
+        if call.method == "call" || call.method == "run" {
             self.receiver(&mut call.receiver);
         }
     }

@@ -94,6 +94,10 @@ impl<M: Module> Module for Arc<M> {
         session.bound(self)
     }
 
+    fn __lifted(&self, session: &Arc<Session>) -> Option<Arc<M>> {
+        (**self).__lifted(session).map(Arc::new)
+    }
+
     fn __sharing(&self) -> Option<Box<dyn Any + Send + Sync>> {
         Some(Box::new(self.clone()))
     }

@@ -121,7 +121,7 @@ impl<'m> Call<'m> {
             recorder.exit(row, &info, self.method, &self.inputs, observe());
         }
         let Some(capture) = &instance.session.capture else { return Ok(()) };
-        let is_accepted = match capture {
+        let is_accepted = match &**capture {
             CaptureRule::Calls => self.is_scope || self.method == "call",
             CaptureRule::If(filter) => {
                 filter(&ModuleInfo::new(self.module, self.class, instance), self.method)

@@ -52,8 +52,12 @@ pub(super) fn bind_within<M: Module>(
     if module.__slot().is_in_run_of(parent) {
         return false;
     }
-    if let Some(shared) = parent.instance().and_then(|instance| module.__shared(&instance.session)) {
-        *module = shared;
+    // In a run apart, a module of the run it is apart from stays where it is in that one.
+    let known = parent.instance().and_then(|instance| {
+        module.__lifted(&instance.session).or_else(|| module.__shared(&instance.session))
+    });
+    if let Some(known) = known {
+        *module = known;
         return false;
     }
     let class = module.type_name();

@@ -30,14 +30,40 @@ pub(super) struct MethodFrame {
     pub in_setup: bool,
     /// The scope of a method that is a scope of its own.
     pub scope: Option<Scope>,
-    counters: SmallVec<[(&'static str, usize); 4]>,
+    counters: NameCounters,
     /// Its number in the module, by which it takes names.
     pub number: u64,
     /// Shared modules that are submodules for as long as the frame lasts.
     pub kept: Vec<Box<dyn Any + Send + Sync>>,
 }
 
+/// The numbers of a type's names so far.
+type NameCounters = SmallVec<[(&'static str, usize); 4]>;
+
+/// The names that a running method has given out to submodules.
+pub(crate) struct NamesGivenOut {
+    /// The scope of the method, if it is one of its own.
+    pub scope: Option<Scope>,
+    own: NameCounters,
+    of_submodules: NameCounters,
+}
+
 impl Frames {
+    pub fn names_given_out(&mut self) -> Option<NamesGivenOut> {
+        let own = self.own()?.counters.clone();
+        let frame = self.of_submodules()?;
+        Some(NamesGivenOut { scope: frame.scope.clone(), own, of_submodules: frame.counters.clone() })
+    }
+
+    pub fn set_names_given_out(&mut self, names: &NamesGivenOut) {
+        if let Some(frame) = self.own() {
+            frame.counters.clone_from(&names.own);
+        }
+        if let Some(frame) = self.of_submodules() {
+            frame.counters.clone_from(&names.of_submodules);
+        }
+    }
+
     /// The frame of the module's own names on this thread.
     pub fn own(&mut self) -> Option<&mut MethodFrame> {
         self.of_this_thread()?.frames.last_mut()

@@ -1,16 +1,16 @@
 //! A module that is part of a running model.
 
-use std::any::Any;
+use std::any::{Any, TypeId};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
-use super::ModuleInfo;
-use super::frames::Frames;
+use super::frames::{Frames, NamesGivenOut};
 use super::setup::SetupOnce;
 use super::tabulate::record::Recorder;
+use super::{Module, ModuleInfo, Slot};
 use crate::error::running::Running;
 use crate::error::{Error, Result};
-use crate::scope::{Lasts, ModuleId, Name, Scope, Taker};
+use crate::scope::{Fork, Lasts, ModuleId, Name, Scope, Taker};
 
 /// Which calls to capture.
 pub enum CaptureRule {
@@ -25,9 +25,13 @@ type CaptureFilter = dyn Fn(&ModuleInfo<'_>, &str) -> bool + Send + Sync;
 /// What the modules of one run share beside variables.
 #[derive(Default)]
 pub struct Session {
-    pub(crate) capture: Option<CaptureRule>,
+    pub(crate) capture: Option<Arc<CaptureRule>>,
     pub recorder: Option<Arc<Recorder>>,
     shared: Mutex<HashMap<usize, SharedModule>>,
+    /// The run itself, if it is one apart from another.
+    fork: Option<Arc<Fork>>,
+    /// What became in it of the other run's modules, by the addresses of their instances and by their types.
+    lifted: Mutex<HashMap<(usize, TypeId), Box<dyn Any + Send + Sync>>>,
 }
 
 /// A shared module and what became of it; the original is kept, so that its address stays its own.
@@ -86,6 +90,38 @@ impl Session {
         let shared = SharedModule { _original: Box::new(original), bound: Box::new(Arc::downgrade(bound)) };
         lock(&self.shared).insert(address, shared);
     }
+
+    /// What the modules of a run apart share, which goes on with what this one is for.
+    pub(crate) fn of_fork(&self, fork: Arc<Fork>) -> Arc<Session> {
+        let (capture, recorder) = (self.capture.clone(), self.recorder.clone());
+        Arc::new(Session { capture, recorder, fork: Some(fork), ..Session::default() })
+    }
+
+    /// What a module of the run that this one is apart from is here; None for a module of another run.
+    pub(crate) fn lifted<M: Module>(self: &Arc<Session>, module: &M) -> Option<M> {
+        let (fork, outside) = (self.fork.as_ref()?, module.__slot().instance()?);
+        let scope = outside.scope();
+        if !fork.is_apart_from(&scope) {
+            return None;
+        }
+        let key = (Arc::as_ptr(outside).addr(), TypeId::of::<M>());
+        if let Some(known) = lock(&self.lifted).get(&key) {
+            return known.downcast_ref::<M>().cloned();
+        }
+        let mut lifted = module.clone();
+        lifted.__attach(Slot::bound(Instance::new(fork.scope(&scope), module.type_name(), self.clone())));
+        lock(&self.lifted).insert(key, Box::new(lifted.clone()));
+        Some(lifted)
+    }
+
+    /// Ends a run apart: its modules, which know the session, are no longer known to it.
+    pub fn end_fork(&self) {
+        let lifted = std::mem::take(&mut *lock(&self.lifted));
+        drop(lifted);
+        if let Some(fork) = &self.fork {
+            fork.end();
+        }
+    }
 }
 
 impl Instance {
@@ -135,11 +171,34 @@ impl Instance {
         Entered(self)
     }
 
+    /// Enters a method that ran before: one that is a scope, or any other. It ends by [`leave`](Instance::leave).
+    pub fn enter_again(&self, scope: Option<Scope>) {
+        match scope {
+            Some(scope) => lock(&self.frames).enter_scope(scope),
+            None => lock(&self.frames).enter_compact(),
+        }
+    }
+
+    /// Ends the innermost method.
+    pub fn leave(&self) {
+        drop(Entered(self));
+    }
+
     /// Enters a method that is a scope of its own.
     pub fn enter_scope(&self, method: &'static str) -> Result<Entered<'_>> {
         let name = self.scope().take("method scope", method, None, self.taker(Lasts::Reentered))?;
         lock(&self.frames).enter_scope(name.child());
         Ok(Entered(self))
+    }
+
+    /// The names that the running method has given out on this thread; None if none is running.
+    pub fn names_given_out(&self) -> Option<NamesGivenOut> {
+        lock(&self.frames).names_given_out()
+    }
+
+    /// Goes on giving out names where another run of the method was.
+    pub fn set_names_given_out(&self, names: &NamesGivenOut) {
+        lock(&self.frames).set_names_given_out(names);
     }
 
     /// Runs the module's setup, unless it has run or is running on this thread.

@@ -47,7 +47,7 @@ mod instance;
 mod intercept;
 mod lambda;
 mod lazy;
-mod mapped;
+pub mod lift;
 mod operators;
 mod running;
 mod setup;
@@ -69,7 +69,6 @@ use instance::{Instance, Session};
 pub use intercept::{MethodCall, Next, intercept_methods};
 pub use lambda::{Lambda, lambda};
 pub use lazy::LazyInit;
-pub(crate) use mapped::with_mapped_params;
 pub use running::{Bind, ModelRun, Outcome, OutputAndVariables, OutputOnly, VariablesOnly};
 pub use setup::Setup;
 pub use slot::Slot;
@@ -163,6 +162,12 @@ pub trait Module: Clone + fmt::Debug + PartialEq + Send + Sync + 'static {
     #[doc(hidden)]
     fn __shared(&self, _session: &instance::Session) -> Option<Self> {
         None
+    }
+
+    /// What the module is in a run apart from the one it is bound in.
+    #[doc(hidden)]
+    fn __lifted(&self, session: &std::sync::Arc<instance::Session>) -> Option<Self> {
+        session.lifted(self)
     }
 
     /// The module itself, if it is one that shares.

@@ -91,7 +91,7 @@ impl<'m, M: Module, O: Outcome> ModelRun<'m, M, O> {
     /// Stores what every layer's `call` returns, in `intermediates`, under `__call__` in the layer's path; the same of every
     /// method that is a scope of its own.
     pub fn capture_intermediates(mut self) -> ModelRun<'m, M, O::Mutable> {
-        self.session.capture = Some(CaptureRule::Calls);
+        self.session.capture = Some(Arc::new(CaptureRule::Calls));
         self.with_outcome()
     }
 
@@ -100,7 +100,7 @@ impl<'m, M: Module, O: Outcome> ModelRun<'m, M, O> {
         mut self,
         filter: impl Fn(&ModuleInfo<'_>, &str) -> bool + Send + Sync + 'static,
     ) -> ModelRun<'m, M, O::Mutable> {
-        self.session.capture = Some(CaptureRule::If(Box::new(filter)));
+        self.session.capture = Some(Arc::new(CaptureRule::If(Box::new(filter))));
         self.with_outcome()
     }
 
@@ -137,7 +137,7 @@ impl<'m, M: Module, O: Outcome> ModelRun<'m, M, O> {
     }
 }
 
-pub(super) fn bound<M: Module>(module: &M, instance: Arc<Instance>) -> M {
+fn bound<M: Module>(module: &M, instance: Arc<Instance>) -> M {
     let mut module = module.clone();
     module.__attach(Slot::bound(instance));
     module

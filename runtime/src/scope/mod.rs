@@ -21,11 +21,11 @@
 //! ```
 
 mod access;
-mod fork;
 mod functional;
 mod initializer;
 mod into_value;
 mod lazy;
+mod lift;
 mod names;
 mod rngs;
 mod run;
@@ -43,6 +43,7 @@ pub use initializer::Initializer;
 pub use into_value::IntoValue;
 pub(crate) use lazy::lazily;
 pub use lazy::{LazyInit, lazy_init};
+pub(crate) use lift::{Fork, Lift};
 use names::NameLedger;
 pub(crate) use names::{Lasts, ModuleId, Name, Taker};
 pub use rngs::{PathPart, Rngs, fold_in_path};
@@ -64,6 +65,8 @@ struct Inner {
     parent: Option<Scope>,
     path: Arc<[Arc<str>]>,
     rngs: Arc<Rngs>,
+    /// How many names of the path keys do not follow from: the streams began anew there.
+    keyed_from: usize,
     counters: Arc<Counters>,
     names: Mutex<NameLedger>,
 }
@@ -78,6 +81,14 @@ struct Counters {
     children: Mutex<BTreeMap<Arc<str>, Arc<Counters>>>,
 }
 
+/// What [`Counters`] were at some time.
+#[derive(Clone, Default)]
+#[allow(dead_code)]
+pub(crate) struct CounterState {
+    streams: DrawCounts,
+    children: BTreeMap<Arc<str>, CounterState>,
+}
+
 impl Scope {
     fn root_of(run: Arc<Run>, rngs: Arc<Rngs>) -> Scope {
         Scope(Arc::new(Inner {
@@ -85,6 +96,7 @@ impl Scope {
             parent: None,
             path: Arc::new([]),
             rngs,
+            keyed_from: 0,
             counters: Arc::default(),
             names: Mutex::default(),
         }))
@@ -114,9 +126,9 @@ impl Scope {
         &self.0.path
     }
 
-    /// The path as text: `/encoder/Dense_0`, `/` for the root.
+    /// The path as text: `/encoder/Dense_0`, `/` for the root; `/vmap(VmapDense_0)` for what is lifted.
     pub fn path_text(&self) -> String {
-        format!("/{}", crate::variables::join(&self.0.path))
+        self.0.run.path_text(&self.0.path, None)
     }
 
     /// Whether the run is an `init`.
@@ -181,7 +193,12 @@ impl Scope {
             });
         };
         let count = self.0.counters.next(serving);
-        self.0.rngs.derive(key, &self.0.path, count)
+        self.0.rngs.derive(key, self.keyed_path(), Some(count))
+    }
+
+    /// The names that keys follow from.
+    fn keyed_path(&self) -> &[Arc<str>] {
+        &self.0.path[self.0.keyed_from..]
     }
 
     pub(crate) fn is_same_run(&self, other: &Scope) -> bool {
@@ -198,6 +215,7 @@ impl Name {
             run: parent.0.run.clone(),
             path: parent.0.path.iter().cloned().chain([name]).collect(),
             rngs: parent.0.rngs.clone(),
+            keyed_from: parent.0.keyed_from,
             counters,
             names: Mutex::default(),
             parent: Some(parent),
@@ -205,6 +223,7 @@ impl Name {
     }
 }
 
+#[allow(dead_code)] // TEMP
 impl Counters {
     fn next(&self, stream: &Arc<str>) -> u32 {
         let mut streams = lock(&self.streams);
@@ -214,6 +233,22 @@ impl Counters {
         }
         streams.push((stream.clone(), 1));
         1
+    }
+
+    fn state(&self) -> CounterState {
+        let children = lock(&self.children);
+        CounterState {
+            streams: lock(&self.streams).clone(),
+            children: children.iter().map(|(name, child)| (name.clone(), child.state())).collect(),
+        }
+    }
+
+    /// Goes back, or on; a child that is not in the state has not been drawn from.
+    fn set(&self, state: &CounterState) {
+        lock(&self.streams).clone_from(&state.streams);
+        for (name, child) in lock(&self.children).iter() {
+            child.set(state.children.get(name).unwrap_or(&CounterState::default()));
+        }
     }
 }
 

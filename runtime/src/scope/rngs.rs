@@ -9,6 +9,7 @@ use crate::core::Tensor;
 use crate::error::{Error, Result};
 use crate::random::Key;
 use crate::tree::{Builder, NodeKind, Token, Tree};
+use crate::variables::Filter;
 
 /// The random keys of a run, one for each stream; a single key is that of the stream `params`.
 ///
@@ -69,9 +70,32 @@ impl Rngs {
     }
 
     /// The key of a module: the stream's key with the module's path and the number of the draw folded in.
-    pub(super) fn derive(&self, key: &Key, path: &[Arc<str>], count: u32) -> Result<Key> {
-        let parts = path.iter().map(|name| name.as_bytes().to_vec()).chain([minimal_bytes(count)]);
+    pub(super) fn derive(&self, key: &Key, path: &[Arc<str>], count: Option<u32>) -> Result<Key> {
+        let parts = path.iter().map(|name| name.as_bytes().to_vec()).chain(count.map(minimal_bytes));
         fold_parts(key, parts, self.separated)
+    }
+
+    /// The streams that a filter accepts.
+    pub(crate) fn filtered(&self, filter: &Filter) -> Rngs {
+        let kept = self.keys.iter().filter(|(name, _)| filter.accepts(name));
+        Rngs {
+            keys: kept.map(|(name, key)| (name.clone(), key.clone())).collect(),
+            separated: self.separated,
+        }
+    }
+
+    /// The same streams, with other keys for those that a filter accepts.
+    pub(crate) fn map(
+        &self,
+        filter: &Filter,
+        mut key_of: impl FnMut(&str, &Key) -> Result<Key>,
+    ) -> Result<Rngs> {
+        let each = |(name, key): (&Arc<str>, &Key)| {
+            let key = if filter.accepts(name) { key_of(name, key)? } else { key.clone() };
+            Ok((name.clone(), key))
+        };
+        let keys = self.keys.iter().map(each).collect::<Result<_>>()?;
+        Ok(Rngs { keys, separated: self.separated })
     }
 
     pub(crate) fn check(&self) -> Result<()> {

@@ -25,6 +25,8 @@ pub(crate) struct Run {
     pub(super) open: AtomicBool,
     /// The transform the run is part of: variables are written there and nowhere deeper.
     pub(super) level: Level,
+    /// The scopes that were lifted to get here, outermost first, each with the name of its transform.
+    pub(super) lifted: Vec<(Arc<[Arc<str>]>, &'static str)>,
 }
 
 /// Ends the run when it goes out of scope.
@@ -59,6 +61,7 @@ impl Settings {
             initializing: self.initializing,
             open: AtomicBool::new(true),
             level: Level::current(),
+            lifted: Vec::new(),
         });
         let scope = Scope::root_of(run.clone(), Arc::new(self.rngs));
         Ok((RunGuard { run, ends: true }, scope))

@@ -72,6 +72,15 @@ impl<T: Tree> Variable<T> {
         self.scope.is_mutable_collection(&self.collection)
     }
 
+    pub(crate) fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
+    /// The same variable within another run.
+    pub(crate) fn within(&self, scope: &Scope) -> Variable<T> {
+        Variable { scope: scope.clone(), ..self.clone() }
+    }
+
     /// The collection it is in.
     pub fn collection(&self) -> &str {
         &self.collection

@@ -1,11 +1,13 @@
 //! Reverse mode (reverse accumulation on a tape, Linnainmaa 1970): `grad`, `value_and_grad`, `vjp`.
 
+use std::marker::PhantomData;
 use std::sync::Arc;
 
+use crate::array::Aval;
 use crate::core::Tensor;
 use crate::core::trace;
 use crate::core::trace::Trace;
-use crate::core::trace::tape::Tape;
+use crate::core::trace::tape::{Backward, Tape};
 use crate::error::{Error, Result};
 use crate::ops::{convert, zeros_of};
 use crate::tree::{self, Structure, Tree};
@@ -133,23 +135,52 @@ where
     R: Tree,
     F: Fn(&P) -> Result<R>,
 {
-    let (tape, out) = record(&f, params)?;
-    // Where on the tape the outputs are; None for what does not depend on the parameters.
+    let (out, (), pullback) = vjp_with_aux(|params: &P| Ok((f(params)?, ())), params)?;
+    Ok((out, move |cts: &R| pullback.call(cts)))
+}
+
+/// A function from the cotangent of a result to that of the parameters.
+pub(crate) struct VjpPullback<P, R> {
+    backward: Backward,
+    params: P,
+    /// Where on the tape the outputs are; None for what does not depend on the parameters.
+    ids: Vec<Option<usize>>,
+    structure: Structure,
+    avals: Vec<Aval>,
+    result: PhantomData<fn(&R)>,
+}
+
+/// As [`vjp`] of the first of two results; the second one comes along.
+pub(crate) fn vjp_with_aux<P, R, A>(
+    f: impl Fn(&P) -> Result<(R, A)>,
+    params: &P,
+) -> Result<(R, A, VjpPullback<P, R>)>
+where
+    P: Tree + Clone,
+    R: Tree,
+    A: Tree,
+{
+    let (tape, (out, aux)) = record(&f, params)?;
     let ids: Vec<_> = tree::leaves(&out).into_iter().map(|leaf| tape.open(leaf.clone()).1).collect();
     let out = tree::map(&out, |leaf| Ok(tape.open(leaf.clone()).0))?;
+    let aux = tree::map(&aux, |leaf| Ok(tape.open(leaf.clone()).0))?;
     let structure = Structure::of(&out);
     let avals: Vec<_> = tree::leaves(&out).into_iter().map(|leaf| leaf.aval().clone()).collect();
-    let backward = tape.finish();
-    let params = params.clone();
-    let pullback = move |cts: &R| {
-        if let Some(message) = structure.difference(cts) {
+    let (backward, params) = (tape.finish(), params.clone());
+    Ok((out, aux, VjpPullback { backward, params, ids, structure, avals, result: PhantomData }))
+}
+
+impl<P: Tree, R: Tree> VjpPullback<P, R> {
+    /// The cotangent of the parameters.
+    pub(crate) fn call(&self, cts: &R) -> Result<P> {
+        if let Some(message) = self.structure.difference(cts) {
             return Err(Error::Structure {
                 context: "the cotangent differs from the result of `vjp`",
                 message,
             });
         }
         let mut seeds = Vec::new();
-        for ((id, ct), aval) in ids.iter().zip(tree::leaves(cts)).zip(&avals) {
+        for ((id, ct), aval) in self.ids.iter().zip(tree::leaves(cts)).zip(&self.avals) {
             if ct.shape() != &aval.shape[..] {
                 let found = format!("{:?}", ct.shape());
                 return Err(Error::shape("vjp", found, format!("a cotangent of shape {:?}", aval.shape)));
@@ -159,10 +190,9 @@ where
                 seeds.push((id, convert(ct, aval.dtype, false)?));
             }
         }
-        let grads = backward.run(seeds, tree::count(&params))?;
-        with_zeros(&params, grads)
-    };
-    Ok((out, pullback))
+        let grads = self.backward.run(seeds, tree::count(&self.params))?;
+        with_zeros(&self.params, grads)
+    }
 }
 
 /// Runs `f` on watched copies of the leaves, which are numbered in order.

@@ -24,6 +24,7 @@ pub use cond::{Branches, cond, switch};
 pub(crate) use cost::{graph_of, vjp_flops};
 pub use custom_vjp::{CustomVjp, custom_vjp};
 pub use eval_shape::eval_shape;
+pub(crate) use grad::vjp_with_aux;
 pub use grad::{Loss, grad, value_and_grad, vjp};
 pub use jacobian::{Jacobian, hessian, jacfwd, jacrev};
 pub use jit::{DynJit, Jit, JitStats, jit};

@@ -59,6 +59,20 @@ pub struct MetadataParams(BTreeMap<String, String>);
 /// The name by which [`Partitioned`](super::Partitioned) looks up that of a new axis.
 pub const PARTITION_NAME: &str = "partition_name";
 
+/// The name of the axis for partitioning.
+impl From<&str> for MetadataParams {
+    fn from(name: &str) -> MetadataParams {
+        MetadataParams::partition_name(name)
+    }
+}
+
+/// The name of the axis for partitioning.
+impl From<String> for MetadataParams {
+    fn from(name: String) -> MetadataParams {
+        MetadataParams::partition_name(name)
+    }
+}
+
 impl MetadataParams {
     /// Says nothing.
     pub fn new() -> MetadataParams {

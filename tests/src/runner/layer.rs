@@ -225,7 +225,7 @@ fn check_gradients(
 }
 
 /// The loss over all outputs that are floats, in `F32` for halves.
-fn total_loss(out: &Value) -> Result<Tensor> {
+pub fn total_loss(out: &Value) -> Result<Tensor> {
     let floats = leaves(out).into_iter().filter(|leaf| leaf.dtype().is_float());
     floats
         .map(|leaf| golden_loss(&leaf.try_cast(DType::F32)?))

@@ -16,6 +16,7 @@ mod functional;
 mod initializers;
 mod keys;
 mod layer;
+mod lifted;
 mod losses;
 mod models;
 mod modules;
@@ -71,6 +72,7 @@ pub fn run(case: &Case) -> Verdict {
             Err(Stop::Failed("the case has no arrays".to_owned()))
         }
         "layer" => layer::run(case),
+        "lifted" => lifted::run(case),
         "functional" => functional::run(case),
         "program" | "program_digest" => seeds::run(case),
         "training" => training::run(case),

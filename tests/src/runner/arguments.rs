@@ -1,53 +1,51 @@
-//! The arguments a manifest gives to a module's constructor.
+//! The arguments a manifest or a source gives to a module's constructor.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 
 use flaxen::nn::{AxisList, Constant, ConvPadding, Sizes, Steps};
 use flaxen::prelude::*;
-use serde_json::{Map, Value as Json};
 
 use super::Stop;
+use super::python::library;
+use super::python::value::Py;
 
-/// A module as a manifest describes it: its class, and the arguments of its constructor.
+/// A module as a manifest or a source describes it: its class, and the arguments of its constructor.
 pub struct Spec<'a> {
     /// The class.
     pub class: &'a str,
-    arguments: Option<&'a Map<String, Json>>,
+    arguments: Vec<(String, Py)>,
     read: RefCell<BTreeSet<&'static str>>,
-    /// Arguments whose value the manifest does not say, such as a closure.
+    /// Arguments whose value a manifest does not say, such as a closure.
     unknown: RefCell<BTreeSet<String>>,
 }
 
 impl<'a> Spec<'a> {
-    /// Reads `{"cls": .., "args": {..}}`.
-    pub fn read(json: &'a Json) -> Result<Spec<'a>, Stop> {
-        let class = json["cls"].as_str();
-        let class = class.ok_or_else(|| Stop::Unsupported(format!("`{json}` in place of a module")))?;
-        let arguments = json["args"].as_object();
-        Ok(Spec { class, arguments, read: RefCell::default(), unknown: RefCell::default() })
+    /// A class and its arguments.
+    pub fn new(class: &'a str, arguments: Vec<(String, Py)>) -> Spec<'a> {
+        Spec { class, arguments, read: RefCell::default(), unknown: RefCell::default() }
     }
 
-    /// The argument as it is written, if it is given and not null.
-    pub fn json(&self, name: &'static str) -> Option<&'a Json> {
-        self.given(name).filter(|value| !value.is_null())
+    /// The argument as it is, if it is given and not None.
+    pub fn value(&self, name: &'static str) -> Option<&Py> {
+        self.given(name).filter(|value| !matches!(value, Py::Nothing))
     }
 
-    /// The argument as it is written, if it is given.
-    pub fn given(&self, name: &'static str) -> Option<&'a Json> {
+    /// The argument as it is, if it is given.
+    pub fn given(&self, name: &'static str) -> Option<&Py> {
         self.read.borrow_mut().insert(name);
-        self.arguments?.get(name)
+        self.arguments.iter().find(|(other, _)| other == name).map(|(_, value)| value)
     }
 
-    /// The argument, if it is given and not null.
+    /// The argument, if it is given and not None.
     pub fn get<T: Argument>(&self, name: &'static str) -> Result<Option<T>, Stop> {
-        let Some(json) = self.json(name) else { return Ok(None) };
-        if T::is_unknown(json) {
-            self.unknown.borrow_mut().insert(format!("`{name}` is {json}"));
+        let Some(value) = self.value(name) else { return Ok(None) };
+        if let Py::Unknown(text) = value {
+            self.unknown.borrow_mut().insert(format!("`{name}` is {text:?}"));
             return Ok(None);
         }
-        let unsupported = || Stop::Unsupported(format!("{}({name}={json})", self.class));
-        T::read(json).map(Some).ok_or_else(unsupported)
+        let unsupported = || Stop::Unsupported(format!("{}({name}={value:?})", self.class));
+        T::read(value).map(Some).ok_or_else(unsupported)
     }
 
     /// The argument.
@@ -59,13 +57,17 @@ impl<'a> Spec<'a> {
     /// Checks that no argument was left out of account; returns those whose value the manifest does not say.
     pub fn finish(&self) -> Result<Vec<String>, Stop> {
         let read = self.read.borrow();
-        let left: Vec<_> =
-            self.arguments.into_iter().flatten().filter(|(name, _)| !read.contains(&name[..])).collect();
-        match left.first() {
+        let is_left = |(name, value): &&(String, Py)| !read.contains(&name[..]) && !is_default(name, value);
+        match self.arguments.iter().find(is_left) {
             None => Ok(self.unknown.borrow().iter().cloned().collect()),
-            Some((name, value)) => Err(Stop::Unsupported(format!("{}({name}={value})", self.class))),
+            Some((name, value)) => Err(Stop::Unsupported(format!("{}({name}={value:?})", self.class))),
         }
     }
+}
+
+/// Arguments that say how something is computed, and not what.
+fn is_default(name: &str, value: &Py) -> bool {
+    matches!(value, Py::Nothing) || matches!(name, "precision" | "parent")
 }
 
 /// Applies the arguments that are given to the setters of their names; a null leaves the default, unless the name
@@ -93,53 +95,57 @@ pub(super) use set;
 /// What an argument may be.
 pub trait Argument: Sized {
     /// The value, if it can be one.
-    fn read(json: &Json) -> Option<Self>;
-
-    /// Whether the manifest does not say what it is.
-    fn is_unknown(_json: &Json) -> bool {
-        false
-    }
+    fn read(value: &Py) -> Option<Self>;
 }
 
 impl Argument for bool {
-    fn read(json: &Json) -> Option<bool> {
-        json.as_bool()
+    fn read(value: &Py) -> Option<bool> {
+        if let Py::Truth(truth) = value { Some(*truth) } else { None }
     }
 }
 
 impl Argument for f64 {
-    fn read(json: &Json) -> Option<f64> {
-        json.as_f64()
+    fn read(value: &Py) -> Option<f64> {
+        match value {
+            Py::Whole(number) => Some(*number as f64),
+            Py::Number(number) => Some(*number),
+            _ => None,
+        }
     }
 }
 
 impl Argument for usize {
-    fn read(json: &Json) -> Option<usize> {
-        Some(json.as_u64()? as usize)
+    fn read(value: &Py) -> Option<usize> {
+        if let Py::Whole(number) = value { usize::try_from(*number).ok() } else { None }
     }
 }
 
 impl Argument for isize {
-    fn read(json: &Json) -> Option<isize> {
-        Some(json.as_i64()? as isize)
+    fn read(value: &Py) -> Option<isize> {
+        if let Py::Whole(number) = value { isize::try_from(*number).ok() } else { None }
     }
 }
 
 impl Argument for String {
-    fn read(json: &Json) -> Option<String> {
-        json.as_str().map(str::to_owned)
+    fn read(value: &Py) -> Option<String> {
+        if let Py::Text(text) = value { Some(text.to_string()) } else { None }
     }
 }
 
+/// The items of a tuple or list.
+fn items(value: &Py) -> Option<Vec<Py>> {
+    matches!(value, Py::Tuple(_) | Py::List(_)).then(|| value.items().ok())?
+}
+
 impl<T: Argument> Argument for Vec<T> {
-    fn read(json: &Json) -> Option<Vec<T>> {
-        json.as_array()?.iter().map(T::read).collect()
+    fn read(value: &Py) -> Option<Vec<T>> {
+        items(value)?.iter().map(T::read).collect()
     }
 }
 
 impl<A: Argument, B: Argument> Argument for (A, B) {
-    fn read(json: &Json) -> Option<(A, B)> {
-        match &json.as_array()?[..] {
+    fn read(value: &Py) -> Option<(A, B)> {
+        match &items(value)?[..] {
             [a, b] => Some((A::read(a)?, B::read(b)?)),
             _ => None,
         }
@@ -149,9 +155,9 @@ impl<A: Argument, B: Argument> Argument for (A, B) {
 macro_rules! one_or_many {
     ($($ty:ty = $number:ty;)*) => {
         $(impl Argument for $ty {
-            fn read(json: &Json) -> Option<$ty> {
-                let one = <$number>::read(json).map(Into::into);
-                one.or_else(|| <Vec<$number>>::read(json).map(Into::into))
+            fn read(value: &Py) -> Option<$ty> {
+                let one = <$number>::read(value).map(Into::into);
+                one.or_else(|| <Vec<$number>>::read(value).map(Into::into))
             }
         })*
     };
@@ -164,66 +170,51 @@ one_or_many! {
 }
 
 impl Argument for ConvPadding {
-    fn read(json: &Json) -> Option<ConvPadding> {
-        if let Some(name) = json.as_str() {
-            return Some(name.into());
+    fn read(value: &Py) -> Option<ConvPadding> {
+        if let Py::Text(name) = value {
+            return Some((&**name).into());
         }
-        if let Some(all) = json.as_i64() {
-            return Some((all as isize).into());
+        if let Some(all) = isize::read(value) {
+            return Some(all.into());
         }
-        let pair = |json: &Json| match json.as_i64() {
-            Some(both) => Some((both as isize, both as isize)),
-            None => <(isize, isize)>::read(json),
+        let pair = |value: &Py| match isize::read(value) {
+            Some(both) => Some((both, both)),
+            None => <(isize, isize)>::read(value),
         };
-        let pairs: Option<Vec<(isize, isize)>> = json.as_array()?.iter().map(pair).collect();
+        let pairs: Option<Vec<(isize, isize)>> = items(value)?.iter().map(pair).collect();
         Some(pairs?.into())
     }
 }
 
 impl Argument for DType {
-    fn read(json: &Json) -> Option<DType> {
-        let name = json.as_str()?;
-        let name = name.strip_prefix("<fn ").and_then(|name| name.strip_suffix('>')).unwrap_or(name);
-        DType::ALL.into_iter().find(|dtype| dtype.name() == name)
+    fn read(value: &Py) -> Option<DType> {
+        match value {
+            Py::DType(dtype) => Some(*dtype),
+            Py::Text(name) => library::dtype(name),
+            Py::Library(path) => library::dtype(path.rsplit('.').next()?),
+            _ => None,
+        }
     }
 }
 
 impl Argument for Constant {
-    fn read(json: &Json) -> Option<Constant> {
-        let mut shape = Vec::new();
-        let mut inner = json;
-        while let Some(list) = inner.as_array() {
-            shape.push(list.len());
-            inner = list.first()?;
-        }
-        let mut numbers = Vec::new();
-        flatten(json, &mut numbers)?;
-        Some(Tensor::from_vec(numbers, &shape).into())
-    }
-}
-
-fn flatten(json: &Json, numbers: &mut Vec<f32>) -> Option<()> {
-    match json.as_array() {
-        Some(list) => list.iter().try_for_each(|item| flatten(item, numbers)),
-        None => {
-            let number = json.as_f64().or_else(|| json.as_bool().map(|bit| f64::from(u8::from(bit))))?;
-            numbers.push(number as f32);
-            Some(())
-        }
+    fn read(value: &Py) -> Option<Constant> {
+        Some(value.tensor().ok()?.try_cast(DType::F32).ok()?.into())
     }
 }
 
 impl Argument for Initializer {
-    fn read(json: &Json) -> Option<Initializer> {
-        match json.as_str()? {
-            "<fn zeros>" => Some(init::zeros()),
-            "<fn ones>" => Some(init::ones()),
-            _ => None,
+    fn read(value: &Py) -> Option<Initializer> {
+        if let Py::Initializer(initializer) = library::as_initializer(value) {
+            Some(initializer)
+        } else {
+            None
         }
     }
+}
 
-    /// Initializers that were made by a function all have one name.
-    fn is_unknown(json: &Json) -> bool {
-        json == "<fn init>"
+impl Argument for Tensor {
+    fn read(value: &Py) -> Option<Tensor> {
+        value.tensor().ok()
     }
 }

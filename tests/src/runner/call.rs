@@ -164,7 +164,11 @@ impl Call {
     /// The argument of a name, or at its position in the function's list of parameters.
     pub fn get(&self, name: &str, position: usize, short: &[&str]) -> Option<&Term> {
         let called = |other: &str| other == name || short.contains(&other);
-        if let Some((found, term)) = self.named.iter().find(|(other, _)| called(other)) {
+        // What is another argument's already is not this one's.
+        let is_free = |other: &str| !is_full(other) && !self.read.borrow().contains(other);
+        let is_short = |other: &str| is_free(other) && abbreviates(other, name);
+        let found = self.named.iter().find(|(other, _)| called(other));
+        if let Some((found, term)) = found.or_else(|| self.named.iter().find(|(other, _)| is_short(other))) {
             self.read.borrow_mut().insert(found.clone());
             return Some(term);
         }
@@ -225,6 +229,38 @@ impl Call {
         }
     }
 }
+
+/// Whether a name is short for another: `init_acc` for `initial_accumulator_value`, `wd` for `weight_decay`.
+fn abbreviates(short: &str, name: &str) -> bool {
+    let initials: String = name.split('_').filter_map(|word| word.chars().next()).collect();
+    let mut words = name.split('_');
+    initials == short || short.split('_').all(|part| words.any(|word| word.starts_with(part)))
+}
+
+/// Whether a name is that of an argument, and so no other one's.
+fn is_full(name: &str) -> bool {
+    FULL.contains(&name)
+}
+
+/// Names of arguments that other names begin with, or are short for.
+const FULL: [&str; 16] = [
+    "alpha",
+    "b1",
+    "b2",
+    "centered",
+    "decay",
+    "decay_rate",
+    "eps",
+    "eps_root",
+    "factored",
+    "momentum",
+    "nesterov",
+    "power",
+    "rho",
+    "staircase",
+    "threshold",
+    "weight_decay",
+];
 
 /// Names that stand for `name=True`.
 const FLAGS: [&str; 4] = ["nesterov", "centered", "staircase", "bias_correction"];

@@ -7,6 +7,7 @@
 mod activations;
 mod arguments;
 mod attention;
+mod by_hand;
 mod call;
 mod compare;
 mod containers;
@@ -23,14 +24,16 @@ mod modules;
 mod optimizer;
 mod pending;
 mod pooling;
+mod python;
 mod random;
 mod recurrent;
 mod samplers;
 mod samples;
 mod schedules;
+mod subject;
 mod tables;
 mod training;
-mod wrappers;
+mod training_losses;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -50,6 +53,14 @@ pub enum Stop {
     Unsupported(String),
     /// Something differs, or went wrong.
     Failed(String),
+}
+
+impl Stop {
+    /// The reason.
+    pub fn text(&self) -> &str {
+        let (Stop::Unsupported(text) | Stop::Failed(text)) = self;
+        text
+    }
 }
 
 impl From<Error> for Stop {
@@ -151,7 +162,7 @@ pub fn run_folder_with(
 }
 
 fn judge(summary: &mut Summary, case: &Case, pending: Option<&str>) {
-    let verdict = catch_unwind(AssertUnwindSafe(|| run(case)));
+    let verdict = on_deep_stack(|| catch_unwind(AssertUnwindSafe(|| run(case))));
     let verdict = verdict.unwrap_or_else(|payload| Err(Stop::Failed(message_of(&*payload))));
     let name = case.name();
     match (verdict, pending) {
@@ -170,6 +181,17 @@ fn judge(summary: &mut Summary, case: &Case, pending: Option<&str>) {
         }
     }
 }
+
+/// Runs a function on a stack that is deep enough for the sources of models, each call of which takes several here.
+fn on_deep_stack<T: Send>(f: impl FnOnce() -> T + Send) -> T {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, f);
+        thread.expect("a thread").join().unwrap_or_else(|payload| std::panic::resume_unwind(payload))
+    })
+}
+
+/// Bytes of a case's stack.
+const STACK: usize = 256 << 20;
 
 fn message_of(payload: &(dyn std::any::Any + Send)) -> String {
     let text = payload.downcast_ref::<String>().cloned();

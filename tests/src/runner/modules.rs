@@ -1,42 +1,91 @@
-//! Modules by the names that manifests give them.
+//! The library's modules by the names that Flax has for them.
+//!
+//! A module is reachable from manifests and sources once it has a line in [`FIELDS`] and one in [`build`].
 
-use flaxen::Value;
-use flaxen::module::{BoxedLayer, IntoLayer};
+use std::sync::Arc;
+
+use flaxen::module::BoxedLayer;
 use flaxen::nn::{
     Attend, AxisList, Constant, ConvLocal, ConvPadding, ConvTranspose, DenseGeneral, Einsum, Embed,
     GroupNorm, InstanceNorm, MultiHeadAttention, MultiHeadDotProductAttention, PReLU, RMSNorm, SelfAttention,
     Sizes, SpectralNorm, Steps, WeightNorm,
 };
 use flaxen::prelude::*;
-use serde_json::Value as Json;
 
-use super::Stop;
 use super::arguments::{Spec, set};
-use super::models::{Arguments, Method, Model};
-use super::{recurrent, wrappers};
-use crate::golden::Case;
+use super::models::{AnyModule, Arguments, Erased, as_layer, layer, module, plain, tensor};
+use super::python::value::{Passing, Py};
+use super::{Stop, recurrent};
+
+/// The classes, and their fields as far as they are passed by position.
+const FIELDS: [(&str, &[&str]); 28] = [
+    ("BatchNorm", &["use_running_average", "axis", "momentum", "epsilon", "dtype"]),
+    ("Bidirectional", &["forward_rnn", "backward_rnn", "merge_fn", "time_major", "return_carry"]),
+    ("Conv", &["features", "kernel_size", "strides", "padding", "input_dilation", "kernel_dilation"]),
+    ("ConvLocal", &["features", "kernel_size", "strides", "padding", "input_dilation", "kernel_dilation"]),
+    ("ConvLSTMCell", &["features", "kernel_size", "strides", "padding", "use_bias"]),
+    ("ConvTranspose", &["features", "kernel_size", "strides", "padding", "kernel_dilation", "use_bias"]),
+    ("Dense", &["features", "use_bias", "dtype", "param_dtype"]),
+    ("DenseGeneral", &["features", "axis", "batch_dims", "use_bias"]),
+    ("Dropout", &["rate", "broadcast_dims", "deterministic", "rng_collection"]),
+    ("Einsum", &["shape", "einsum_str", "use_bias"]),
+    ("Embed", &["num_embeddings", "features", "dtype", "param_dtype"]),
+    ("GRUCell", &["features", "gate_fn", "activation_fn", "kernel_init", "recurrent_kernel_init"]),
+    ("GroupNorm", &["num_groups", "group_size", "epsilon", "dtype"]),
+    ("InstanceNorm", &["epsilon", "dtype", "param_dtype", "use_bias", "use_scale"]),
+    ("LSTMCell", &["features", "gate_fn", "activation_fn", "kernel_init", "recurrent_kernel_init"]),
+    ("LayerNorm", &["epsilon", "dtype", "param_dtype", "use_bias", "use_scale"]),
+    ("MGUCell", &["features", "gate_fn", "activation_fn", "kernel_init", "recurrent_kernel_init"]),
+    ("MultiHeadAttention", &["num_heads", "dtype", "param_dtype", "qkv_features", "out_features"]),
+    ("MultiHeadDotProductAttention", &["num_heads", "dtype", "param_dtype", "qkv_features", "out_features"]),
+    ("OptimizedLSTMCell", &["features", "gate_fn", "activation_fn", "kernel_init", "recurrent_kernel_init"]),
+    ("PReLU", &["param_dtype", "negative_slope_init"]),
+    ("RMSNorm", &["epsilon", "dtype", "param_dtype", "use_scale"]),
+    ("RNN", &["cell", "time_major", "return_carry", "reverse", "keep_order", "unroll"]),
+    ("SelfAttention", &["num_heads", "dtype", "param_dtype", "qkv_features", "out_features"]),
+    ("Sequential", &["layers"]),
+    ("SimpleCell", &["features", "activation_fn", "kernel_init", "recurrent_kernel_init", "bias_init"]),
+    ("SpectralNorm", &["layer_instance", "n_steps", "epsilon"]),
+    ("WeightNorm", &["layer_instance", "epsilon", "dtype", "param_dtype", "use_scale"]),
+];
+
+/// Whether a class is one of the library's modules.
+pub fn is_class(class: &str) -> bool {
+    FIELDS.iter().any(|(name, _)| *name == class)
+}
+
+/// The module of a class and the arguments of a call.
+///
+/// # Errors
+/// If an argument is unknown, or says nothing.
+pub fn of_call(class: &str, passing: Passing) -> Result<Arc<dyn AnyModule>, Stop> {
+    let fields = FIELDS.iter().find(|(name, _)| *name == class).map_or(&[][..], |(_, fields)| fields);
+    if passing.positional.len() > fields.len() {
+        return Err(Stop::Unsupported(format!(
+            "{class} with {} positional arguments",
+            passing.positional.len()
+        )));
+    }
+    let positional = fields.iter().zip(passing.positional).map(|(name, value)| ((*name).to_owned(), value));
+    let arguments = positional.chain(passing.named).collect();
+    let spec = Spec::new(class, arguments);
+    let module = build(&spec)?;
+    match spec.finish()?.first() {
+        None => Ok(module),
+        Some(unknown) => Err(Stop::Unsupported(format!("{class} of which {unknown}"))),
+    }
+}
 
 /// A normalisation that takes a mask.
 macro_rules! masked {
     ($norm:expr) => {
-        Ok(boxed($norm, &["mask"], |norm, arguments| {
+        layer($norm, &["mask"], |norm, arguments| {
             tensor(match arguments.array("mask") {
                 None => norm.call(arguments.x()?),
                 Some(mask) => norm.call_masked(arguments.x()?, mask),
             })
-        }))
-    };
-}
-
-/// Attention with all that its call may be given.
-macro_rules! attention {
-    ($attention:expr) => {
-        Ok(method(
-            $attention,
-            3,
-            &["inputs_k", "inputs_v", "mask", "deterministic", "sow_weights"],
-            |attention, arguments| tensor(attention.call(arguments.x()?, attend(arguments))),
-        ))
+        })
+        .shared()
     };
 }
 
@@ -50,180 +99,127 @@ macro_rules! multi_head {
     };
 }
 
-fn attend(arguments: &Arguments) -> Attend {
+/// Attention with all that its call may be given.
+macro_rules! attention {
+    ($module:ident, $spec:expr) => {
+        attention!(
+            $module,
+            $spec,
+            3,
+            &["inputs_k", "inputs_v", "inputs_kv", "mask", "deterministic", "dropout_rng", "sow_weights"]
+        )
+    };
+    ($module:ident, $spec:expr, $positional:literal, $keywords:expr) => {{
+        let call = |attention: &$module, arguments: &Arguments| {
+            tensor(attention.call(arguments.x()?, attend(arguments)?))
+        };
+        let attention = multi_head!($module, $spec);
+        Erased::of_layer(attention, $positional, $keywords, call).shared()
+    }};
+}
+
+fn attend(arguments: &Arguments) -> Result<Attend> {
     let mut call = Attend::new().train(arguments.flag("deterministic").map(|deterministic| !deterministic));
-    if let Some(keys) = arguments.positional.get(1).or(arguments.array("inputs_k")) {
-        call = call.keys(keys);
+    let given = |position: usize, name: &str| -> Result<Option<Tensor>> {
+        match arguments.positional.get(position) {
+            Some(Py::Nothing) | None => Ok(arguments.array(name).cloned()),
+            Some(value) => value.tensor().map(Some),
+        }
+    };
+    if let Some(keys) = given(1, "inputs_k")?.or(arguments.array("inputs_kv").cloned()) {
+        call = call.keys(&keys);
     }
-    if let Some(values) = arguments.positional.get(2).or(arguments.array("inputs_v")) {
-        call = call.values(values);
+    if let Some(values) = given(2, "inputs_v")? {
+        call = call.values(&values);
     }
     if let Some(mask) = arguments.array("mask") {
         call = call.mask(mask);
     }
-    call.sow_weights(arguments.flag("sow_weights").unwrap_or(false))
+    if let Some(Py::Key(key)) = arguments.named.get("dropout_rng") {
+        call = call.dropout_key(key);
+    }
+    Ok(call.sow_weights(arguments.flag("sow_weights").unwrap_or(false)))
 }
 
-/// The model of a case, with the method of a name.
-pub fn model(case: &Case, spec: &Spec<'_>, name: &str) -> Result<Box<dyn Model>, Stop> {
-    if let Some(model) = wrappers::model(case, spec, name)? {
-        return Ok(model);
-    }
-    if let Some(model) = recurrent::model(spec)?.filter(|_| name == "__call__") {
-        return Ok(model);
-    }
-    match (spec.class, name) {
-        ("BatchNorm", "__call__") => {
-            let keywords = &["use_running_average", "mask"];
-            Ok(boxed(batch_norm(spec)?, keywords, |norm, arguments| {
-                let train = arguments.flag("use_running_average").map(|running| !running);
-                tensor(match arguments.array("mask") {
-                    None => norm.call(arguments.x()?, train),
-                    Some(mask) => norm.call_masked(arguments.x()?, train, mask),
-                })
-            }))
-        }
-        ("Dropout", "__call__") => {
-            Ok(boxed(dropout(spec)?, &["deterministic"], |dropout, arguments| {
-                tensor(dropout.call(
-                    arguments.x()?,
-                    arguments.flag("deterministic").map(|deterministic| !deterministic),
-                ))
-            }))
-        }
-        ("Einsum", "__call__") => Ok(boxed(einsum(spec)?, &["einsum_str"], |einsum, arguments| {
-            tensor(match arguments.options.get("einsum_str").and_then(Json::as_str) {
+/// The module of a class.
+///
+/// # Errors
+/// If the class or an argument is unknown.
+pub fn build(spec: &Spec<'_>) -> Result<Arc<dyn AnyModule>, Stop> {
+    Ok(match spec.class {
+        "BatchNorm" => layer(batch_norm(spec)?, &["use_running_average", "mask"], |norm, arguments| {
+            let train = arguments.flag("use_running_average").map(|running| !running);
+            tensor(match arguments.array("mask") {
+                None => norm.call(arguments.x()?, train),
+                Some(mask) => norm.call_masked(arguments.x()?, train, mask),
+            })
+        })
+        .shared(),
+        "Conv" => plain(conv(spec)?).shared(),
+        "ConvLocal" => plain(conv_local(spec)?).shared(),
+        "ConvTranspose" => plain(conv_transpose(spec)?).shared(),
+        "Dense" => plain(dense(spec)?).shared(),
+        "DenseGeneral" => plain(dense_general(spec)?).shared(),
+        "Dropout" => layer(dropout(spec)?, &["deterministic", "rng"], |dropout, arguments| {
+            let train = arguments.flag("deterministic").map(|deterministic| !deterministic);
+            tensor(match arguments.named.get("rng") {
+                Some(Py::Key(key)) if train != Some(false) => dropout.call_with_key(arguments.x()?, key),
+                _ => dropout.call(arguments.x()?, train),
+            })
+        })
+        .shared(),
+        "Einsum" => layer(einsum(spec)?, &["einsum_str"], |einsum, arguments| {
+            tensor(match arguments.text("einsum_str") {
                 None => einsum.call(arguments.x()?),
                 Some(equation) => einsum.call_with(arguments.x()?, equation),
             })
-        })),
-        ("Embed", "attend") => {
-            Ok(boxed(embed(spec)?, &[], |embed, arguments| tensor(embed.attend(arguments.x()?))))
+        })
+        .shared(),
+        "Embed" => plain(embed(spec)?)
+            .method("attend", 1, &[], |embed, arguments| tensor(embed.attend(arguments.x()?)))
+            .shared(),
+        "GroupNorm" => masked!(group_norm(spec)?),
+        "InstanceNorm" => masked!(instance_norm(spec)?),
+        "LayerNorm" => masked!(layer_norm(spec)?),
+        "MultiHeadAttention" => attention!(MultiHeadAttention, spec),
+        "MultiHeadDotProductAttention" => attention!(MultiHeadDotProductAttention, spec),
+        "PReLU" => plain(prelu(spec)?).shared(),
+        "RMSNorm" => masked!(rms_norm(spec)?),
+        "SelfAttention" => {
+            attention!(SelfAttention, spec, 1, &["mask", "deterministic", "dropout_rng", "sow_weights"])
         }
-        ("GroupNorm", "__call__") => masked!(group_norm(spec)?),
-        ("InstanceNorm", "__call__") => masked!(instance_norm(spec)?),
-        ("LayerNorm", "__call__") => masked!(layer_norm(spec)?),
-        ("MultiHeadAttention", "__call__") => attention!(multi_head!(MultiHeadAttention, spec)),
-        ("MultiHeadDotProductAttention", "__call__") => {
-            attention!(multi_head!(MultiHeadDotProductAttention, spec))
-        }
-        ("SelfAttention", "__call__") => attention!(multi_head!(SelfAttention, spec)),
-        ("RMSNorm", "__call__") => masked!(rms_norm(spec)?),
-        ("SpectralNorm", "__call__") => {
-            Ok(boxed(spectral_norm(spec)?, &["update_stats"], |norm, arguments| {
-                let update = arguments.flag("update_stats");
-                tensor(
-                    norm.call(
-                        arguments.x()?,
-                        update.ok_or_else(|| Error::msg("a call without `update_stats`"))?,
-                    ),
-                )
-            }))
-        }
-        (_, "__call__") => {
-            Ok(boxed(layer(spec)?, &[], |layer, arguments| tensor(layer.call(arguments.x()?))))
-        }
-        (class, name) => Err(Stop::Unsupported(format!("the method `{name}` of {class}"))),
-    }
-}
-
-/// A layer, which makes one tensor of one tensor.
-pub fn layer(spec: &Spec<'_>) -> Result<BoxedLayer, Stop> {
-    Ok(match spec.class {
-        "BatchNorm" => batch_norm(spec)?.into_layer(),
-        "Conv" => conv(spec)?.into_layer(),
-        "ConvLocal" => conv_local(spec)?.into_layer(),
-        "ConvTranspose" => conv_transpose(spec)?.into_layer(),
-        "Dense" => dense(spec)?.into_layer(),
-        "DenseGeneral" => dense_general(spec)?.into_layer(),
-        "Dropout" => dropout(spec)?.into_layer(),
-        "Einsum" => einsum(spec)?.into_layer(),
-        "Embed" => embed(spec)?.into_layer(),
-        "GroupNorm" => group_norm(spec)?.into_layer(),
-        "InstanceNorm" => instance_norm(spec)?.into_layer(),
-        "LayerNorm" => layer_norm(spec)?.into_layer(),
-        "MultiHeadAttention" => multi_head!(MultiHeadAttention, spec).into_layer(),
-        "MultiHeadDotProductAttention" => multi_head!(MultiHeadDotProductAttention, spec).into_layer(),
-        "SelfAttention" => multi_head!(SelfAttention, spec).into_layer(),
-        "PReLU" => prelu(spec)?.into_layer(),
-        "RMSNorm" => rms_norm(spec)?.into_layer(),
-        "Sequential" => sequential(spec)?.into_layer(),
-        "WeightNorm" => weight_norm(spec)?.into_layer(),
-        class => {
-            match wrappers::layer(class).map_or_else(|| recurrent::layer(spec), |layer| Ok(Some(layer)))? {
-                Some(layer) => layer,
-                None => return Err(Stop::Unsupported(format!("the module {class}"))),
-            }
-        }
+        "Sequential" => sequential(spec)?.shared(),
+        "SpectralNorm" => module(spectral_norm(spec)?, 1, &["update_stats"], |norm, arguments| {
+            let update = arguments.flag("update_stats");
+            let update = update.ok_or_else(|| Error::msg("a call without `update_stats`"))?;
+            tensor(norm.call(arguments.x()?, update))
+        })
+        .shared(),
+        "WeightNorm" => plain(weight_norm(spec)?).shared(),
+        class => match recurrent::build(spec)? {
+            Some(module) => module,
+            None => return Err(Stop::Unsupported(format!("the module {class}"))),
+        },
     })
 }
 
-/// A module with a method that takes one tensor and keyword arguments.
-pub fn boxed<M, F>(module: M, keywords: &'static [&'static str], call: F) -> Box<dyn Model>
-where
-    M: Module,
-    F: Fn(&M, &Arguments) -> Result<Value> + 'static,
-{
-    method(module, 1, keywords, call)
-}
-
-/// A module with a method that takes some tensors and keyword arguments.
-pub fn method<M, F>(
-    module: M,
-    positional: usize,
-    keywords: &'static [&'static str],
-    call: F,
-) -> Box<dyn Model>
-where
-    M: Module,
-    F: Fn(&M, &Arguments) -> Result<Value> + 'static,
-{
-    Box::new(Method { module, positional, keywords, call })
-}
-
-/// The output of a method that returns a tensor.
-pub fn tensor(out: Result<Tensor>) -> Result<Value> {
-    out.map(Value::from)
-}
-
-/// A function of a tensor by the name Flax has for it.
-pub fn function(name: &str) -> Option<BoxedLayer> {
-    Some(match name {
-        "celu" => (|x: &Tensor| x.try_celu(1.0)).into_layer(),
-        "elu" => (|x: &Tensor| x.try_elu(1.0)).into_layer(),
-        "gelu" => Tensor::try_gelu.into_layer(),
-        "glu" => (|x: &Tensor| x.try_glu(-1)).into_layer(),
-        "hard_sigmoid" => Tensor::try_hard_sigmoid.into_layer(),
-        "hard_silu" | "hard_swish" => Tensor::try_hard_silu.into_layer(),
-        "hard_tanh" => Tensor::try_hard_tanh.into_layer(),
-        "leaky_relu" => (|x: &Tensor| x.try_leaky_relu(0.01)).into_layer(),
-        "log_sigmoid" => Tensor::try_log_sigmoid.into_layer(),
-        "log_softmax" => (|x: &Tensor| x.try_log_softmax(-1)).into_layer(),
-        "relu" => Tensor::try_relu.into_layer(),
-        "relu6" => Tensor::try_relu6.into_layer(),
-        "selu" => Tensor::try_selu.into_layer(),
-        "sigmoid" => Tensor::try_logistic.into_layer(),
-        "silu" | "swish" => Tensor::try_silu.into_layer(),
-        "soft_sign" => Tensor::try_soft_sign.into_layer(),
-        "softmax" => (|x: &Tensor| x.try_softmax(-1)).into_layer(),
-        "softplus" => Tensor::try_softplus.into_layer(),
-        "standardize" => (|x: &Tensor| x.try_standardize(-1, 1e-5)).into_layer(),
-        "tanh" => Tensor::try_tanh.into_layer(),
-        _ => return None,
-    })
-}
-
-fn sequential(spec: &Spec<'_>) -> Result<Sequential, Stop> {
-    let list = spec.json("layers").and_then(Json::as_array);
+/// Layers one after another; what each returns are the arguments of the next.
+fn sequential(spec: &Spec<'_>) -> Result<Erased<Sequential>, Stop> {
+    let list = spec.value("layers").map(Py::items).transpose()?;
     let list = list.ok_or_else(|| Stop::Unsupported("Sequential without a list of layers".into()))?;
-    let one = |json: &Json| match json.as_str() {
-        None => whole_layer(&Spec::read(json)?),
-        Some(name) => {
-            let name = name.trim_start_matches("<fn ").trim_end_matches('>');
-            function(name).ok_or_else(|| Stop::Unsupported(format!("the function `{name}`")))
-        }
+    let layers = list.iter().map(|value| layer_of(value, spec)).collect::<Result<Vec<_>, Stop>>()?;
+    let call = |layers: &Sequential, arguments: &Arguments| match &arguments.positional[..] {
+        [Py::Tensor(x)] => tensor(layers.call(x)),
+        [one] => layers.call_tree(&one.tree()?),
+        several => layers.call_tree(&Py::tuple(several.to_vec()).tree()?),
     };
-    Ok(Sequential::new(list.iter().map(one).collect::<Result<_, _>>()?))
+    Ok(Erased::of_layer(Sequential::new(layers), 8, &[], call))
+}
+
+/// A module or a function as a layer.
+fn layer_of(value: &Py, spec: &Spec<'_>) -> Result<BoxedLayer, Stop> {
+    let no_layer = || Stop::Unsupported(format!("{}: {} as a layer", spec.class, value.kind()));
+    as_layer(value).ok_or_else(no_layer)
 }
 
 fn dense(spec: &Spec<'_>) -> Result<Dense, Stop> {
@@ -313,20 +309,10 @@ fn weight_norm(spec: &Spec<'_>) -> Result<WeightNorm<BoxedLayer>, Stop> {
     Ok(norm)
 }
 
-/// The layer that an argument describes.
+/// The layer that an argument is.
 fn inner(spec: &Spec<'_>, name: &'static str) -> Result<BoxedLayer, Stop> {
-    let json =
-        spec.json(name).ok_or_else(|| Stop::Unsupported(format!("{} without `{name}`", spec.class)))?;
-    whole_layer(&Spec::read(json)?)
-}
-
-/// A layer inside of another one, of which every argument must be known.
-fn whole_layer(spec: &Spec<'_>) -> Result<BoxedLayer, Stop> {
-    let layer = layer(spec)?;
-    match spec.finish()?.first() {
-        None => Ok(layer),
-        Some(unknown) => Err(Stop::Unsupported(format!("an inner layer of which {unknown}"))),
-    }
+    let missing = || Stop::Unsupported(format!("{} without `{name}`", spec.class));
+    layer_of(spec.value(name).ok_or_else(missing)?, spec)
 }
 
 fn dropout(spec: &Spec<'_>) -> Result<Dropout, Stop> {

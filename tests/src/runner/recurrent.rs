@@ -1,26 +1,29 @@
 //! Recurrent layers: cells on their own, over sequences, and in both directions.
 
-use flaxen::module::{BoxedLayer, IntoLayer, Slot};
+use std::sync::Arc;
+
+use flaxen::Value;
+use flaxen::module::Slot;
 use flaxen::nn::{
     ActivationFn, Bidirectional, ConvLstmCell, ConvPadding, GruCell, LstmCell, MergeFn, MguCell,
     OptimizedLstmCell, Rnn, Sequence, SimpleCell, Sizes, Steps,
 };
 use flaxen::prelude::*;
 use flaxen::random::Key;
-use serde_json::Value as Json;
 
 use super::Stop;
 use super::arguments::{Argument, Spec, set};
-use super::models::{Arguments, Method, Model, Run};
-use super::modules::{boxed, function};
+use super::models::{AnyModule, Arguments, Erased, as_layer, module};
+use super::python::classes::Interpreted;
+use super::python::evaluate::Evaluator;
+use super::python::value::{Named, Passing, Py};
 
 /// Classes whose parameters begin with decompositions.
-pub const CLASSES: [&str; 9] = [
+pub const CLASSES: [&str; 8] = [
     "Bidirectional",
     "ConvLSTMCell",
     "GRUCell",
     "LSTMCell",
-    "LSTMClassifier",
     "MGUCell",
     "OptimizedLSTMCell",
     "RNN",
@@ -54,7 +57,7 @@ macro_rules! cells {
             }
 
             fn type_name(&self) -> &'static str {
-                match self { $(AnyCell::$name(_) => <$cell>::NAME),* }
+                match self { $(AnyCell::$name(cell) => cell.type_name()),* }
             }
         }
 
@@ -64,7 +67,7 @@ macro_rules! cells {
             fn call(&self, carry: Value, x: &Tensor) -> Result<(Value, Tensor)> {
                 match self {
                     $(AnyCell::$name(cell) => {
-                        let (carry, y) = cell.call(carry.to()?, x)?;
+                        let (carry, y) = Cell::call(cell, carry.to()?, x)?;
                         Ok((Value::of(&carry), y))
                     })*
                 }
@@ -81,8 +84,28 @@ macro_rules! cells {
     };
 }
 
+/// A cell of a source.
+impl Cell for Interpreted {
+    type Carry = Value;
+
+    fn call(&self, carry: Value, x: &Tensor) -> Result<(Value, Tensor)> {
+        let positional = vec![Py::of_tree(&carry)?, Py::Tensor(x.clone())];
+        let out = Interpreted::call(self, "__call__", Passing { positional, named: Vec::new() })?;
+        match &out.items()?[..] {
+            [carry, y] => Ok((carry.tree()?, y.tensor()?)),
+            other => Err(Error::msg(format!("a cell returns {} values", other.len()))),
+        }
+    }
+
+    fn initial_carry(&self, key: &Key, input: &[usize]) -> Result<Value> {
+        let positional = vec![Py::Key(key.clone()), Py::sizes(input)];
+        self.run_unbound("initialize_carry", Passing { positional, named: Vec::new() })?.tree()
+    }
+}
+
 cells!(
     ConvLstm(ConvLstmCell),
+    Interpreted(Interpreted),
     Gru(GruCell),
     Lstm(LstmCell),
     Mgu(MguCell),
@@ -123,87 +146,101 @@ fn cell(spec: &Spec<'_>) -> Result<Option<AnyCell>, Stop> {
     }))
 }
 
-fn rnn(spec: &Spec<'_>) -> Result<Rnn<AnyCell>, Stop> {
-    let json = spec.json("cell").ok_or_else(|| Stop::Unsupported("RNN without `cell`".to_owned()))?;
-    let inner = Spec::read(json)?;
-    let class = || Stop::Unsupported(format!("the cell {}", inner.class));
-    let mut rnn = Rnn::new(cell(&inner)?.ok_or_else(class)?);
-    if let Some(unknown) = inner.finish()?.first() {
-        return Err(Stop::Unsupported(format!("a cell of which {unknown}")));
+/// The cell that an argument is.
+fn cell_of(value: &Py) -> Option<AnyCell> {
+    match value {
+        Py::Module(Named { module, .. }) => {
+            let cell = module.as_any().downcast_ref::<Erased<AnyCell>>();
+            cell.map(|cell| cell.module().clone())
+        }
+        Py::Interpreted(Named { module, .. }) => Some(AnyCell::Interpreted(module.clone())),
+        _ => None,
     }
+}
+
+type AnyRnn = Rnn<AnyCell>;
+
+fn rnn(spec: &Spec<'_>) -> Result<AnyRnn, Stop> {
+    let cell = spec.value("cell").and_then(cell_of);
+    let mut rnn = Rnn::new(cell.ok_or_else(|| Stop::Unsupported("RNN without a `cell`".to_owned()))?);
     rnn.time_major = spec.get("time_major")?.unwrap_or(false);
     rnn.reverse = spec.get("reverse")?.unwrap_or(false);
     rnn.keep_order = spec.get("keep_order")?.unwrap_or(false);
     Ok(set!(rnn, spec; unroll: usize))
 }
 
-fn bidirectional(spec: &Spec<'_>) -> Result<Bidirectional<Rnn<AnyCell>, Rnn<AnyCell>>, Stop> {
+fn bidirectional(spec: &Spec<'_>) -> Result<Bidirectional<AnyRnn, AnyRnn>, Stop> {
     let direction = |name| {
-        let json =
-            spec.json(name).ok_or_else(|| Stop::Unsupported(format!("Bidirectional without `{name}`")))?;
-        let inner = Spec::read(json)?;
-        // What a direction returns is not for it to say.
-        inner.given("return_carry");
-        match (inner.class, rnn(&inner)?, inner.finish()?.first()) {
-            ("RNN", rnn, None) => Ok(rnn),
-            (class, _, unknown) => {
-                Err(Stop::Unsupported(format!("a direction {class} of which {unknown:?}")))
-            }
-        }
+        let rnn = match spec.value(name) {
+            Some(Py::Module(Named { module, .. })) => module.as_any().downcast_ref::<Erased<AnyRnn>>(),
+            _ => None,
+        };
+        let missing = || Stop::Unsupported(format!("Bidirectional without an RNN `{name}`"));
+        rnn.map(|rnn| rnn.module().clone()).ok_or_else(missing)
     };
     let mut both = Bidirectional::new(direction("forward_rnn")?, direction("backward_rnn")?);
     both.time_major = spec.get("time_major")?.unwrap_or(false);
     Ok(set!(both, spec; merge_fn: MergeFn))
 }
 
-/// The layer of a class, if it is one of these.
-pub fn layer(spec: &Spec<'_>) -> Result<Option<BoxedLayer>, Stop> {
-    Ok(match spec.class {
-        "RNN" => Some(rnn(spec)?.into_layer()),
-        "Bidirectional" => Some(bidirectional(spec)?.into_layer()),
-        _ => None,
-    })
-}
-
 /// A call as Flax's, which returns the carry, too, if the layer or the call says so.
 macro_rules! sequences {
-    ($layer:expr, $returns:expr) => {{
-        let returns = $returns;
-        Some(boxed($layer, &KEYWORDS, move |layer, arguments: &Arguments| {
+    ($layer:expr, $type:ty, $spec:expr) => {{
+        let returns = $spec.get("return_carry")?.unwrap_or(false);
+        let call = move |layer: &$type, arguments: &Arguments| {
             let (x, sequence) = (arguments.x()?, sequence(arguments)?);
             if arguments.flag("return_carry").unwrap_or(returns) {
                 Ok(Value::of(&layer.with_carry(x, sequence)?))
             } else {
                 layer.call_with(x, sequence).map(Value::from)
             }
-        }))
+        };
+        Erased::of_layer($layer, 1, &KEYWORDS, call).shared()
     }};
 }
 
-/// The module of a case, if it is one of these.
-pub fn model(spec: &Spec<'_>) -> Result<Option<Box<dyn Model>>, Stop> {
-    if let Some(cell) = cell(spec)? {
-        return Ok(Some(Box::new(CellModel(Method {
-            module: OneStep::new(cell),
-            positional: 3,
-            keywords: &[],
-            call: OneStep::of_arguments,
-        }))));
-    }
+/// The module of a class, if it is one of these.
+pub fn build(spec: &Spec<'_>) -> Result<Option<Arc<dyn AnyModule>>, Stop> {
     Ok(match spec.class {
-        "RNN" => sequences!(rnn(spec)?, spec.get("return_carry")?.unwrap_or(false)),
-        "Bidirectional" => sequences!(bidirectional(spec)?, spec.get("return_carry")?.unwrap_or(false)),
-        _ => None,
+        "RNN" => Some(sequences!(rnn(spec)?, AnyRnn, spec)),
+        "Bidirectional" => Some(sequences!(bidirectional(spec)?, Bidirectional<AnyRnn, AnyRnn>, spec)),
+        _ => cell(spec)?.map(|cell| {
+            module(cell, 2, &[], |cell, arguments| match &arguments.positional[..] {
+                [carry, x] => Ok(Value::of(&cell.call(carry.tree()?, &x.tensor()?)?)),
+                other => Err(Error::msg(format!("a cell with {} arguments", other.len()))),
+            })
+            .method("initialize_carry", 2, &[], initialize_carry)
+            .shared()
+        }),
     })
+}
+
+fn initialize_carry(cell: &AnyCell, arguments: &Arguments) -> Result<Value> {
+    let shape = arguments.positional.get(1).and_then(Vec::<usize>::read);
+    match (arguments.positional.first(), shape) {
+        (Some(Py::Key(key)), Some(shape)) => cell.initial_carry(key, &shape),
+        _ => Err(Error::msg("a first carry without a key and a shape")),
+    }
+}
+
+/// A cell on its own: one step of it, called `cell`, and the cell.
+pub fn one_step(module: &Arc<dyn AnyModule>) -> Option<(Arc<dyn AnyModule>, AnyCell)> {
+    let cell = module.as_any().downcast_ref::<Erased<AnyCell>>()?.module().clone();
+    let step = super::models::module(OneStep::new(cell.clone()), 3, &[], OneStep::of_arguments);
+    Some((step.shared(), cell))
 }
 
 /// What a call says beside its input, where a carry is any tree.
 fn sequence<C: Tree>(arguments: &Arguments) -> Result<Sequence<C>> {
     let mut sequence = Sequence::new();
     sequence.lengths = arguments.array("seq_lengths").cloned();
-    let carry = arguments.tree("initial_carry");
-    sequence.initial_carry = carry.map(|carry| carry.to()).transpose()?;
-    sequence.init_key = arguments.options.get("init_key").and_then(Json::as_u64).map(key);
+    let carry = arguments.named.get("initial_carry");
+    sequence.initial_carry = carry.map(|carry| carry.tree()?.to()).transpose()?;
+    sequence.init_key = match arguments.named.get("init_key") {
+        Some(Py::Key(key)) => Some(key.clone()),
+        Some(Py::Whole(seed)) => Some(key(*seed as u64)),
+        _ => None,
+    };
     sequence.time_major = arguments.flag("time_major");
     sequence.reverse = arguments.flag("reverse");
     sequence.keep_order = arguments.flag("keep_order");
@@ -225,51 +262,35 @@ impl OneStep {
 
     /// The leaves of the carry, and the input.
     fn of_arguments(&self, arguments: &Arguments) -> Result<Value> {
-        let (carry, x) = match &arguments.positional[..] {
-            [h, x] => (h.clone().into(), x),
-            [c, h, x] => ((c, h).into(), x),
-            other => return Err(Error::msg(format!("a cell with {} arguments", other.len()))),
+        let (x, carry) =
+            arguments.positional.split_last().ok_or_else(|| Error::msg("a cell without arguments"))?;
+        let carry = match carry {
+            [h] => h.tree()?,
+            several => Py::tuple(several.to_vec()).tree()?,
         };
-        Ok(Value::of(&self.call(carry, x)?))
+        Ok(Value::of(&self.call(carry, &x.tensor()?)?))
     }
 }
 
-struct CellModel(Method<OneStep, CallOneStep>);
-
-type CallOneStep = fn(&OneStep, &Arguments) -> Result<Value>;
-
-impl Model for CellModel {
-    fn check(&self, arguments: &Arguments) -> Result<(), Stop> {
-        self.0.check(arguments)
-    }
-
-    fn init(&self, rngs: Rngs, arguments: &Arguments) -> Result<(Value, Variables)> {
-        self.0.init(rngs, arguments)
-    }
-
-    fn apply(&self, variables: &Variables, run: &Run, arguments: &Arguments) -> Result<(Value, Variables)> {
-        self.0.apply(variables, run, arguments)
-    }
-
-    fn initial_carry(&self, key: &Key, input: &[usize]) -> Option<(Result<Value>, usize)> {
-        let cell = &self.0.module.cell;
-        Some((cell.initial_carry(key, input), cell.num_feature_axes()))
-    }
+/// A function of arrays that a source or a manifest names.
+fn function(value: &Py, positional: Vec<Py>) -> Result<Tensor> {
+    Evaluator::bare().call(value, Passing { positional, named: Vec::new() })?.tensor()
 }
 
 impl Argument for ActivationFn {
-    fn read(json: &Json) -> Option<ActivationFn> {
-        let layer = function(json.as_str()?.strip_prefix("<fn ")?.strip_suffix('>')?)?;
-        Some(ActivationFn::new(move |x: &Tensor| layer.call(x)))
+    fn read(value: &Py) -> Option<ActivationFn> {
+        as_layer(value)?;
+        let value = value.clone();
+        Some(ActivationFn::new(move |x: &Tensor| function(&value, vec![Py::Tensor(x.clone())])))
     }
 }
 
 impl Argument for MergeFn {
-    fn read(json: &Json) -> Option<MergeFn> {
-        match json.as_str()? {
-            "<fn add>" => Some(MergeFn::from(|forward: &Tensor, backward: &Tensor| forward + backward)),
-            "<fn multiply>" => Some(MergeFn::from(|forward: &Tensor, backward: &Tensor| forward * backward)),
-            _ => None,
-        }
+    fn read(value: &Py) -> Option<MergeFn> {
+        as_layer(value)?;
+        let value = value.clone();
+        Some(MergeFn::new(move |forward: &Tensor, backward: &Tensor| {
+            function(&value, vec![Py::Tensor(forward.clone()), Py::Tensor(backward.clone())])
+        }))
     }
 }

@@ -198,6 +198,47 @@ fn pieces(call: &Call, position: usize) -> Result<Vec<(i32, f64)>, Stop> {
     }
 }
 
+/// The function that a case is called after: `cosine|alpha` and `cosine_alpha` are cases of `cosine`.
+fn function(name: &str) -> &str {
+    let mut function = name.split(['|', ' ', '/', ':']).next().unwrap_or(name);
+    while !is_known(function) {
+        match function.rsplit_once('_') {
+            Some((shorter, _)) => function = shorter,
+            None => return name,
+        }
+    }
+    function
+}
+
+fn is_known(name: &str) -> bool {
+    KNOWN.contains(&name.strip_suffix("_schedule").unwrap_or(name))
+}
+
+/// The functions, by all their names.
+const KNOWN: [&str; 21] = [
+    "constant",
+    "const",
+    "linear",
+    "polynomial",
+    "exponential_decay",
+    "exponential",
+    "cosine_decay",
+    "cosine",
+    "warmup_constant",
+    "warmup_cosine_decay",
+    "warmup_cosine",
+    "warmup_exponential_decay",
+    "warmup_exponential",
+    "piecewise_constant",
+    "piecewise_interpolate",
+    "linear_onecycle",
+    "cosine_onecycle",
+    "onecycle",
+    "join",
+    "join_schedules",
+    "sgdr",
+];
+
 /// Runs the case of schedules: `out/<name>` holds the values after 0, 1, 2 … updates.
 ///
 /// # Errors
@@ -209,7 +250,7 @@ pub fn run(case: &Case) -> Verdict {
         let schedule = match parse(&text)? {
             // Arguments alone are those of the function that the case is called after.
             Term::Call(call) if call.name.is_empty() => {
-                let schedule = of_call(&name, &call)?;
+                let schedule = of_call(function(&name), &call)?;
                 call.finish()?;
                 schedule
             }

@@ -7,35 +7,22 @@ use flaxen::prelude::*;
 use flaxen::random::Key;
 use serde_json::Value as Json;
 
-use super::arguments::Spec;
 use super::compare::near;
-use super::containers::{arrays_of, variables_at};
+use super::containers::{arrays_of, tree_at, variables_at};
 use super::layer::{check_initial, mutable, rngs, whole};
-use super::models::{Arguments, Model, Run};
-use super::modules::{boxed, method, tensor};
-use super::{Stop, Verdict, attributes, optimizer};
+use super::models::{Arguments, Run};
+use super::python::value::{Names, Py};
+use super::subject::{Subject, definitions, subject, value_of};
+use super::training_losses::{self, Batch, Loss};
+use super::{Stop, Verdict, attributes, by_hand, optimizer};
 use crate::golden::{Case, numbers_of};
-use crate::seeds::lstm_classifier::LstmClassifier;
-use crate::seeds::resnet::TinyResNet;
-use crate::seeds::transformer_lm::TinyLm;
-use crate::seeds::vae::Vae;
 
 /// What is left of a gradient that is 0, as a part of the largest one.
 const ROUNDING: f64 = 1e-6;
 
-/// The loss of an output.
-type Loss = fn(&Value, &Batch) -> Result<Tensor>;
-
-/// What every step trains on.
-struct Batch {
-    arguments: Arguments,
-    labels: Option<Tensor>,
-}
-
 /// All that a step does not change.
 struct Training {
-    class: String,
-    model: Box<dyn Model>,
+    model: Subject,
     loss: Loss,
     tx: DynTransformation,
     batch: Batch,
@@ -52,15 +39,39 @@ type Seen = (Tensor, Value, Dict, Variables);
 /// One step, with a key for each stream.
 type Step<'a> = &'a dyn Fn(&State, &[Key]) -> Result<(State, Seen)>;
 
-/// Runs a case of the kind `training`, as it is and under `jit`.
+/// Runs a case of the kind `training`, as it is and under `jit`: by the source of its model, and by the same model written
+/// for the library if there is one.
 ///
 /// # Errors
 /// If it does not pass.
 pub fn run(case: &Case) -> Verdict {
     let settings = case.settings();
-    let training = training(case)?;
-    let (_, initial) = training.model.init(rngs(&settings["init_rngs"])?, &training.batch.arguments)?;
-    check_initial(&training.class, &arrays_of(&initial), &case.group("init"))?;
+    let text = settings["module"].as_str().map(attributes);
+    let described = text.unwrap_or_else(|| Some(settings["module"].clone()));
+    let unreadable = || Stop::Unsupported(format!("the module `{}`", settings["module"]));
+    let described = described.ok_or_else(unreadable)?;
+    let names = definitions(case)?;
+    let (of_source, unknown) = subject(&described, &names)?;
+    if let Some(unknown) = unknown.first() {
+        return Err(Stop::Unsupported(unknown.clone()));
+    }
+    let mut notes = run_model(case, of_source, &names)?;
+    if let Some(model) = by_hand::model(&described)? {
+        notes.extend(run_model(case, Subject::Library(model), &names)?);
+    }
+    Ok(if notes.is_empty() {
+        String::new()
+    } else {
+        format!("the gradients of {notes:?} are rounding, so what became of these is not compared")
+    })
+}
+
+/// Trains a model, and returns the parameters that are not compared.
+fn run_model(case: &Case, model: Subject, names: &Names) -> Result<BTreeSet<String>, Stop> {
+    let settings = case.settings();
+    let training = training(case, model, names)?;
+    let made = training.model.init("__call__", rngs(&settings["init_rngs"])?, &training.batch.arguments)?.1;
+    check_initial(case, &arrays_of(&made))?;
     let steps = settings["steps"].as_u64().map(|steps| steps as usize);
     let steps = steps.ok_or_else(|| Stop::Unsupported("training without `steps`".to_owned()))?;
 
@@ -103,11 +114,7 @@ pub fn run(case: &Case) -> Verdict {
         check("final/params", params)?;
         check("final/state", arrays_of(&state.1))?;
     }
-    Ok(if left_out.is_empty() {
-        String::new()
-    } else {
-        format!("the gradients of {left_out:?} are rounding, so what became of these is not compared")
-    })
+    Ok(left_out)
 }
 
 /// The parameters whose gradients are the rounding of a zero, such as those of biases of keys in attention; optimizers that
@@ -128,7 +135,7 @@ impl Training {
         let run = Run { rngs, mutable: self.mutable.clone(), capture: false };
         let loss = |params: &Dict| {
             let variables = rest.with("params", params);
-            let (out, mutated) = self.model.apply(&variables, &run, &self.batch.arguments)?;
+            let (out, mutated) = self.model.apply("__call__", &variables, &run, &self.batch.arguments)?;
             Ok(((self.loss)(&out, &self.batch)?, (out, mutated)))
         };
         let ((loss, (out, mutated)), grads) = value_and_grad(loss)(params)?;
@@ -141,110 +148,33 @@ impl Training {
     }
 }
 
-fn training(case: &Case) -> Result<Training, Stop> {
+fn training(case: &Case, model: Subject, names: &Names) -> Result<Training, Stop> {
     let settings = case.settings();
-    let text = |name: &str| settings[name].as_str().unwrap_or_default();
-    let unreadable = || Stop::Unsupported(format!("the module `{}`", text("module")));
-    let module = attributes(text("module")).ok_or_else(unreadable)?;
-    let spec = Spec::read(&module)?;
-    let (model, loss) = model(&spec)?;
-    if let Some(unknown) = spec.finish()?.first() {
-        return Err(Stop::Unsupported(unknown.clone()));
-    }
-    let arguments = Arguments {
-        positional: case.group("in/args").into_values().collect(),
-        arrays: BTreeMap::new(),
-        options: settings["call_kwargs"].as_object().cloned().unwrap_or_default(),
-    };
-    model.check(&arguments)?;
+    let positional = (0..).map_while(|i| tree_at(case, &format!("in/args/{i}")).transpose());
+    let positional = positional.map(|tree| Ok(Py::of_tree(&tree?)?)).collect::<Result<_, Stop>>()?;
+    let named =
+        settings["call_kwargs"].as_object().into_iter().flatten().filter(|(_, value)| !value.is_null());
+    let named = named.map(|(name, value)| Ok((name.clone(), value_of(value, names)?)));
+    let arguments = Arguments { positional, named: named.collect::<Result<_, Stop>>()? };
+    model.check("__call__", &arguments)?;
     let labels = case.has("in/labels").then(|| case.array("in/labels"));
     let streams = settings["apply_rngs"].as_object().into_iter().flatten();
     let stream = |(name, seed): (&String, &Json)| {
         let seed = seed.as_u64().ok_or_else(|| Stop::Unsupported(format!("the seed {seed}")))?;
         Ok((name.clone(), key(seed)))
     };
+    let streams: Vec<(String, Key)> = streams.map(stream).collect::<Result<_, Stop>>()?;
+    let batch = Batch { arguments, labels };
+    let mutable = mutable(&settings["mutable"])?;
+    let rngs = streams.iter().fold(Rngs::none(), |rngs, (name, key)| rngs.with(name, key.fold_in(0)));
+    let run = Run { rngs, mutable: mutable.clone(), capture: false };
+    let (out, _) = model.apply("__call__", &variables_at(case, "init")?, &run, &batch.arguments)?;
     Ok(Training {
-        class: spec.class.to_owned(),
+        loss: training_losses::of_case(case, &out, &batch)?,
+        tx: optimizer(settings["optimizer"].as_str().unwrap_or_default())?,
         model,
-        loss,
-        tx: optimizer(text("optimizer"))?,
-        batch: Batch { arguments, labels },
-        mutable: mutable(&settings["mutable"])?,
-        streams: streams.map(stream).collect::<Result<_, Stop>>()?,
+        batch,
+        mutable,
+        streams,
     })
-}
-
-/// The model of a class, and the loss it is trained by.
-fn model(spec: &Spec<'_>) -> Result<(Box<dyn Model>, Loss), Stop> {
-    let trains = |arguments: &Arguments| !arguments.flag("deterministic").unwrap_or(false);
-    Ok(match spec.class {
-        "TinyResNet" => {
-            let model = TinyResNet::new(
-                spec.required("num_classes")?,
-                spec.required("stages")?,
-                spec.required("width")?,
-            );
-            let call = |model: &TinyResNet, arguments: &Arguments| {
-                tensor(model.call(arguments.x()?, arguments.flag("train").unwrap_or(true)))
-            };
-            (boxed(model, &["train"], call), cross_entropy)
-        }
-        "TinyLM" => {
-            let model = TinyLm::new(
-                spec.required("vocab")?,
-                spec.required("dim")?,
-                spec.required("layers")?,
-                spec.required("heads")?,
-                spec.required("max_len")?,
-                spec.get("dropout")?.unwrap_or(0.0),
-            );
-            let call = |model: &TinyLm, arguments: &Arguments| {
-                let train = !arguments.flag("deterministic").unwrap_or(true);
-                tensor(model.call(arguments.x()?, train))
-            };
-            (boxed(model, &["deterministic"], call), cross_entropy)
-        }
-        "LSTMClassifier" => {
-            let model = LstmClassifier::new(
-                spec.required("vocab")?,
-                spec.required("dim")?,
-                spec.required("hidden")?,
-                spec.required("classes")?,
-            );
-            let call = |model: &LstmClassifier, arguments: &Arguments| match &arguments.positional[..] {
-                [ids, lengths] => Ok(Value::of(&model.call(ids, lengths)?)),
-                other => Err(Error::msg(format!("{} arguments in place of ids and lengths", other.len()))),
-            };
-            (method(model, 2, &[], call), classification_of_sequences)
-        }
-        "VAE" => {
-            let model = Vae::new(spec.required("hidden")?, spec.required("latents")?, spec.required("out")?);
-            let call = move |model: &Vae, arguments: &Arguments| {
-                model.call(arguments.x()?, trains(arguments)).map(Value::from)
-            };
-            (boxed(model, &["deterministic"], call), evidence)
-        }
-        class => return Err(Stop::Unsupported(format!("training of {class}"))),
-    })
-}
-
-/// The mean cross entropy of logits and the indices of their classes.
-fn cross_entropy(out: &Value, batch: &Batch) -> Result<Tensor> {
-    let labels = batch.labels.as_ref().ok_or_else(|| Error::msg("the case has no `in/labels`"))?;
-    losses::try_softmax_cross_entropy_with_integer_labels(out.tensor()?, labels)?.try_mean()
-}
-
-/// The mean cross entropy of the classes, and a hundredth of the squares of all outputs.
-fn classification_of_sequences(out: &Value, batch: &Batch) -> Result<Tensor> {
-    let (logits, y): (Tensor, Tensor) = out.to()?;
-    cross_entropy(&logits.into(), batch)?.try_add(y.try_square()?.try_sum()? * 0.01)
-}
-
-/// The negative evidence lower bound: the cross entropy of decoded logits and examples, and the divergence of what was drawn
-/// from the standard normal distribution.
-fn evidence(out: &Value, batch: &Batch) -> Result<Tensor> {
-    let (logits, mean, logvar): (Tensor, Tensor, Tensor) = out.to()?;
-    let entropy = losses::try_sigmoid_binary_cross_entropy(&logits, batch.arguments.x()?)?;
-    let divergence = (1.0 + &logvar - mean.square() - logvar.exp()).sum_axes([-1]) * -0.5;
-    entropy.try_sum_axes([-1])?.try_mean()?.try_add(divergence.mean())
 }

@@ -43,7 +43,7 @@ pub fn train(case: &Case) -> Result<()> {
             let f = vmap(|(x, y): (Tensor, Tensor)| {
                 let run = mlp.apply(state.with("params", params)).mutable("batch_stats");
                 let (predicted, state) = run.run(|m| m.call(&x, is_training))?;
-                Ok(((y - predicted).square().sum(), state))
+                Ok(((y - predicted).square().mean(), state))
             });
             let (losses, state) = f.axis_name("batch").out_axes((0, None)).call((xs.clone(), ys.clone()))?;
             Ok((losses.mean(), state))

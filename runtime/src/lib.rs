@@ -156,7 +156,8 @@
 //! - [`grad`], [`value_and_grad`], [`vjp`], [`jvp`], [`jacrev`], [`jacfwd`], [`hessian`]: derivatives, of any order.
 //! - [`vmap`](vmap()): a function of one example over a whole batch, with named axes to talk over.
 //! - [`jit`](jit()): traced once, simplified, run many times; the graph can be printed.
-//! - [`checkpoint`](checkpoint()), [`custom_vjp`], [`eval_shape`]: less memory, gradients of one's own, shapes without values.
+//! - [`checkpoint`](checkpoint()), [`custom_vjp`], [`custom_jvp`], [`eval_shape`]: less memory, derivatives of one's own, shapes without
+//!   values.
 //! - [`random`]: the samples of `jax.random` for the same seed, bit for bit.
 //! - [`tree`]: everything a transform takes or returns is a tree of tensors; [`Tree`](macro@Tree) makes structs trees.
 //! - [`core`](mod@core): graphs and their rewrites, and primitives of one's own.
@@ -257,9 +258,9 @@ pub use ops::reduce_window::{WindowOptions, WindowReduction};
 pub use scope::{Initializer, Rngs, Scope, Variable};
 pub use transform::debug;
 pub use transform::{
-    Axes, Branches, Checkpoint, CustomVjp, DynJit, Jacobian, Jit, JitStats, Loss, Scan, Vmap, checkpoint,
-    checkpoint_name, cond, custom_vjp, eval_shape, grad, hessian, jacfwd, jacrev, jit, jvp, scan, switch,
-    value_and_grad, vjp, vmap, while_loop,
+    AssociativeScan, Axes, Branches, Checkpoint, CustomJvp, CustomVjp, DynJit, Jacobian, Jit, JitStats, Loss,
+    Scan, Vmap, associative_scan, checkpoint, checkpoint_name, cond, custom_jvp, custom_vjp, eval_shape,
+    grad, hessian, jacfwd, jacrev, jit, jvp, scan, switch, value_and_grad, vjp, vmap, while_loop,
 };
 pub use tree::{Static, Tree};
 pub use variables::{DenyList, Dict, Filter, Value, Variables};

@@ -3,7 +3,8 @@
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use super::stage::{Staged, avals, stage};
+use super::custom_rule::{agree, check_closed_over, close_together, collectives, out_avals, same};
+use super::stage::{avals, stage};
 use crate::array::{Array, Aval};
 use crate::backend::CPU;
 use crate::core::Tensor;
@@ -13,7 +14,7 @@ use crate::core::primitive::{Args, Outs, Primitive, Pullback};
 use crate::core::tensor::Repr;
 use crate::core::trace;
 use crate::core::trace::Axis;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::ops::call::{Call, cotangents};
 use crate::ops::{batch_all, convert};
 use crate::tree::{self, Structure, Tree};
@@ -29,8 +30,8 @@ pub struct CustomVjp<F, G, B, P, R, S> {
 /// Gives a function a gradient of one's own.
 ///
 /// `forward` returns the result and what `backward` needs; `backward` takes that and the cotangent of the result, and
-/// returns the cotangent of the argument. Under a transform all three are staged, so they may not ask for values then,
-/// and may not close over values of a transform.
+/// returns the cotangent of the argument. Under a transform all three are staged, so they may not ask for values then. They may
+/// close over values of a transform, but for values that are differentiated: no rule says how the function depends on them.
 ///
 /// ```
 /// use flaxen::prelude::*;
@@ -69,28 +70,26 @@ where
     /// Calls the function.
     ///
     /// # Errors
-    /// What the functions return; if they disagree on the structure or the shapes of argument and result.
+    /// What the functions return; if they disagree on the structure or the shapes of argument and result; if it is differentiated with
+    /// respect to a value that one of them closes over.
     pub fn call(&self, params: &P) -> Result<R> {
         let leaves = tree::leaves(params);
         if trace::current().is_none() && leaves.iter().all(|leaf| matches!(leaf.repr, Repr::Array(_))) {
             return (self.f)(params);
         }
         let (inputs, in_avals) = (Structure::of(params), avals(params));
-        let primal = closed(stage(&inputs, &in_avals, |params: P| (self.f)(&params))?)?;
+        let mut primal = stage(&inputs, &in_avals, |params: P| (self.f)(&params))?;
         // What the forward function keeps has a type of the user's, so its structure is only known once it has run.
         let mut residuals = None;
-        let forward = closed(stage(&inputs, &in_avals, |params: P| {
+        let mut forward = stage(&inputs, &in_avals, |params: P| {
             let (out, kept) = (self.forward)(&params)?;
             residuals = Some(Structure::of(&kept));
             Ok((out, kept))
-        })?)?;
+        })?;
         let outs = primal.graph.outs.len();
-        let out_avals = |staged: &Staged| -> Vec<Aval> {
-            staged.graph.outs.iter().map(|&var| staged.graph.aval(var).clone()).collect()
-        };
         let (primal_avals, forward_avals) = (out_avals(&primal), out_avals(&forward));
-        let same = |a: &Aval, b: &Aval| a.shape == b.shape && a.dtype == b.dtype;
         agree(
+            "custom_vjp",
             "result of the forward function",
             &primal_avals,
             &forward_avals[..outs.min(forward_avals.len())],
@@ -104,32 +103,16 @@ where
             kept.build::<S>(forward_avals[outs..].iter().map(|aval| Tensor::abstract_value(aval.clone()))),
             result.build::<R>(primal_avals.iter().map(|aval| Tensor::abstract_value(aval.clone()))),
         ));
-        let backward = closed(stage(&both, &pair, |(kept, ct): (S, R)| (self.backward)(&kept, &ct))?)?;
-        agree("result of the backward function", &in_avals, &out_avals(&backward), |a, b| {
+        let mut backward = stage(&both, &pair, |(kept, ct): (S, R)| (self.backward)(&kept, &ct))?;
+        agree("custom_vjp", "result of the backward function", &in_avals, &out_avals(&backward), |a, b| {
             a.shape == b.shape || !a.dtype.is_float()
         })?;
-        let structure = primal.outs;
+        let captured = close_together([&mut primal, &mut forward, &mut backward]);
         let calls = [primal.graph, forward.graph, backward.graph].map(|graph| Call::new(graph, CPU));
-        let custom = Custom::new(calls);
-        let outs = trace::bind(&custom, leaves.into_iter().cloned().collect())?;
-        Ok(structure.build(outs))
+        let custom = Custom::new(calls, captured.len());
+        let outs = trace::bind(&custom, captured.into_iter().chain(leaves.into_iter().cloned()).collect())?;
+        Ok(primal.outs.build(outs))
     }
-}
-
-fn closed(staged: Staged) -> Result<Staged> {
-    if staged.captured.is_empty() {
-        return Ok(staged);
-    }
-    let message = "a function closes over a value of a transform: pass it as part of the argument";
-    Err(Error::argument("custom_vjp", message))
-}
-
-fn agree(what: &str, expected: &[Aval], found: &[Aval], same: impl Fn(&Aval, &Aval) -> bool) -> Result<()> {
-    if expected.len() == found.len() && expected.iter().zip(found).all(|(a, b)| same(a, b)) {
-        return Ok(());
-    }
-    let list = |avals: &[Aval]| avals.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-    Err(Error::shape("custom_vjp", format!("a {what} of ({})", list(found)), format!("({})", list(expected))))
 }
 
 #[derive(Clone, PartialEq)]
@@ -137,21 +120,17 @@ struct Custom {
     primal: Call,
     /// Returns the results and then the residuals.
     forward: Call,
-    /// Takes the residuals and then the cotangents.
+    /// Takes the residuals and then the cotangents, behind what all close over.
     backward: Call,
-    /// Of all three: the gradient may talk over an axis that the value does not.
+    /// So many leading arguments of all three are values that the functions close over.
+    captured: usize,
     collectives: Vec<Arc<str>>,
 }
 
 impl Custom {
-    fn new([primal, forward, backward]: [Call; 3]) -> Custom {
-        let mut collectives: Vec<Arc<str>> = Vec::new();
-        for name in [&primal, &forward, &backward].into_iter().flat_map(Primitive::collectives) {
-            if !collectives.contains(name) {
-                collectives.push(name.clone());
-            }
-        }
-        Custom { primal, forward, backward, collectives }
+    fn new([primal, forward, backward]: [Call; 3], captured: usize) -> Custom {
+        let collectives = collectives(&[&primal, &forward, &backward]);
+        Custom { primal, forward, backward, captured, collectives }
     }
 }
 
@@ -169,11 +148,15 @@ impl Primitive for Custom {
     }
 
     fn vjp_fwd(&self, args: Args, needs_grad: &[bool]) -> Result<(Outs, Pullback)> {
-        let avals: Args<Aval> = args.iter().map(|arg| arg.aval().clone()).collect();
+        check_closed_over("custom_vjp", &needs_grad[..self.captured])?;
+        let avals: Args<Aval> = args[self.captured..].iter().map(|arg| arg.aval().clone()).collect();
+        let captured: Args = args[..self.captured].iter().cloned().collect();
         let mut outs = trace::bind(&self.forward, args)?;
         let out_avals: Outs<Aval> = self.primal.infer(&[])?;
-        let residuals: Args = outs.drain(out_avals.len()..).collect();
-        let (backward, needs_grad) = (self.backward.clone(), Args::<bool>::from_slice(needs_grad));
+        let none: Args<Option<Tensor>> = captured.iter().map(|_| None).collect();
+        let residuals: Args = captured.into_iter().chain(outs.drain(out_avals.len()..)).collect();
+        let (backward, needs_grad) =
+            (self.backward.clone(), Args::<bool>::from_slice(&needs_grad[self.captured..]));
         let pullback: Pullback = Box::new(move |cts| {
             let mut args = residuals.clone();
             cotangents(cts, &out_avals, &mut args)?;
@@ -181,7 +164,8 @@ impl Primitive for Custom {
             let needed = |((grad, &needed), aval): ((Tensor, &bool), &Aval)| {
                 if needed { convert(&grad, aval.dtype, false).map(Some) } else { Ok(None) }
             };
-            grads.into_iter().zip(&needs_grad).zip(&avals).map(needed).collect()
+            let grads = grads.into_iter().zip(&needs_grad).zip(&avals).map(needed);
+            none.iter().cloned().map(Ok).chain(grads).collect()
         });
         Ok((outs, pullback))
     }
@@ -189,7 +173,8 @@ impl Primitive for Custom {
     // With every argument mapped, so that the three functions agree on what is.
     fn batch(&self, axis: &Axis, args: Args, mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
         let whole = |call: &Call| call.batched_whole(axis);
-        let custom = Custom::new([whole(&self.primal)?, whole(&self.forward)?, whole(&self.backward)?]);
+        let custom =
+            Custom::new([whole(&self.primal)?, whole(&self.forward)?, whole(&self.backward)?], self.captured);
         let outs = trace::bind(&custom, batch_all(axis.size, args, mapped)?)?;
         let mapped = Outs::from_elem(true, outs.len());
         Ok((outs, mapped))

@@ -1,10 +1,13 @@
 //! The transforms, as users call them.
 
+mod associative_scan;
 mod axes;
 mod carry;
 pub mod checkpoint;
 mod cond;
 mod cost;
+mod custom_jvp;
+mod custom_rule;
 mod custom_vjp;
 pub mod debug;
 mod eval_shape;
@@ -18,10 +21,12 @@ mod stage;
 mod vmap;
 mod while_loop;
 
+pub use associative_scan::{AssociativeScan, associative_scan};
 pub use axes::Axes;
 pub use checkpoint::{Checkpoint, checkpoint, checkpoint_name};
 pub use cond::{Branches, cond, switch};
 pub(crate) use cost::{graph_of, vjp_flops};
+pub use custom_jvp::{CustomJvp, custom_jvp};
 pub use custom_vjp::{CustomVjp, custom_vjp};
 pub use eval_shape::eval_shape;
 pub(crate) use grad::vjp_with_aux;

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::{Frame, Trace, Traced, enter};
 use crate::core::Tensor;
 use crate::core::add_any::add_any;
+use crate::core::op::Op;
 use crate::core::primitive::{Args, Cotangents, Outs, Primitive, Pullback};
 use crate::core::tensor::Repr;
 use crate::error::Result;
@@ -83,7 +84,8 @@ impl Tape {
             *input = input.filter(|_| primal.dtype().is_float());
         }
         enter(self.frame.parent.clone(), || {
-            if inputs.iter().all(Option::is_none) {
+            // What no gradient flows to is a constant from here on.
+            if inputs.iter().all(Option::is_none) || matches!(primitive.op(), Op::StopGradient) {
                 return super::bind_at(primitive, primals, location);
             }
             let needs_grad: Args<bool> = inputs.iter().map(Option::is_some).collect();

@@ -99,12 +99,6 @@ impl Graph {
         }
     }
 
-    /// A new variable.
-    pub(crate) fn fresh(&mut self, aval: Aval) -> Var {
-        self.avals.push(aval);
-        Var(self.avals.len() as u32 - 1)
-    }
-
     /// Applies every equation in the current trace: this one function makes every transform work on graphs.
     pub(crate) fn interpret(&self, args: impl IntoIterator<Item = Tensor>) -> Result<Vec<Tensor>> {
         self.interpret_with(args, |eqn, args| trace::bind_at(&*eqn.primitive, args, eqn.location))

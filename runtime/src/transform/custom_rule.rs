@@ -23,7 +23,7 @@ pub(super) fn close_together<const N: usize>(functions: [&mut Staged; N]) -> Vec
             if other == which {
                 inputs.append(&mut own);
             } else {
-                inputs.extend(values.iter().map(|value| staged.graph.fresh(value.aval().clone())));
+                inputs.extend(values.iter().map(|value| staged.graph.add_var(value.aval().clone())));
             }
         }
         inputs.extend(given);

@@ -1,10 +1,12 @@
 //! Wrong input to a layer is an error that says where it happened, what was expected, and what was found.
 
 use flaxen::nn::{
-    Attend, ConvLocal, ConvTranspose, DenseGeneral, Einsum, Embed, GroupNorm, InstanceNorm,
-    MultiHeadDotProductAttention, RMSNorm, SpectralNorm, batch_apply, combine_masks,
+    Attend, Bidirectional, ConvLocal, ConvLstmCell, ConvTranspose, DenseGeneral, Einsum, Embed, GroupNorm,
+    GruCell, InstanceNorm, LstmCell, MultiHeadDotProductAttention, RMSNorm, Rnn, Sequence, SpectralNorm,
+    batch_apply, combine_masks, flip_sequences,
 };
 use flaxen::prelude::*;
+use flaxen::random::Key;
 
 /// What `init` says with a layer in a model, under the name `layer`.
 fn error_of<M: Module>(layer: M, call: impl Fn(&M) -> Result<Tensor> + Send + Sync + 'static) -> String {
@@ -272,4 +274,77 @@ fn a_layer_that_takes_another_tree_than_the_one_before_returns() {
     for part in ["a tensor", "a tuple of 2"] {
         assert!(error.to_string().contains(part), "{error}");
     }
+}
+
+#[test]
+fn recurrent_layers_of_inputs_with_too_few_axes() {
+    says(Rnn::new(LstmCell::new(3)), &[4], &["RNN", "at least 2 axes", "f32[4]"]);
+    says(Rnn::new(ConvLstmCell::new(2, [3, 3])), &[2, 3, 4], &["RNN", "at least 4 axes", "f32[2,3,4]"]);
+    let both = Bidirectional::new(Rnn::new(GruCell::new(3)), Rnn::new(GruCell::new(3)));
+    says(both, &[4], &["/layer/forward_rnn", "RNN", "at least 2 axes"]);
+    let error = ConvLstmCell::new(2, [3, 3]).initial_carry(&key(0), &[4, 2]).unwrap_err().to_string();
+    for part in ["ConvLSTMCell", "[4, 2]", "3 axes of features"] {
+        assert!(error.contains(part), "{error}");
+    }
+    let error = flip_sequences(&Tensor::ones([4]), None, 1, false).unwrap_err().to_string();
+    assert!(error.contains("1 axes of the batch and one of time") && error.contains("f32[4]"), "{error}");
+}
+
+#[test]
+fn lengths_of_other_shapes_or_dtypes() {
+    let says = |lengths: Tensor, parts: &[&str]| {
+        let x = Tensor::ones([2, 5, 3]);
+        let call = move |rnn: &Rnn<GruCell>| rnn.call_with(&x, Sequence::new().lengths(&lengths));
+        mentions(&error_of(Rnn::new(GruCell::new(4)), call), parts);
+    };
+    says(Tensor::from([1, 2, 3]), &["RNN", "lengths of shape [3]", "the batch's shape [2]"]);
+    says(Tensor::from(2), &["lengths of shape []", "the batch's shape [2]"]);
+    says(Tensor::from([1.0f32, 2.0]), &["float32", "lengths that are integers"]);
+}
+
+#[test]
+fn states_that_do_not_fit_the_input() {
+    let x = Tensor::ones([2, 5, 3]);
+    let carry = (Tensor::ones([4, 6]), Tensor::ones([4, 6]));
+    let call = move |rnn: &Rnn<LstmCell>| rnn.call_with(&x, Sequence::new().initial_carry(carry.clone()));
+    mentions(&error_of(Rnn::new(LstmCell::new(6)), call), &["/layer/cell", "[2, 6]", "[4, 6]"]);
+    let x = Tensor::ones([2, 5, 3]);
+    let call = move |rnn: &Rnn<GruCell>| rnn.call_with(&x, Sequence::new().initial_carry(Tensor::from(1.0)));
+    mentions(&error_of(Rnn::new(GruCell::new(6)), call), &["GRUCell", "axis of features", "f32[]"]);
+}
+
+/// A cell whose state does not begin with the axes of the batch.
+#[module]
+struct Counting;
+
+impl Cell for Counting {
+    type Carry = Tensor;
+
+    #[compact]
+    fn call(&self, carry: Tensor, x: &Tensor) -> Result<(Tensor, Tensor)> {
+        Ok((carry + 1.0, x.clone()))
+    }
+
+    fn initial_carry(&self, _key: &Key, _input: &[usize]) -> Result<Tensor> {
+        Ok(Tensor::from(0.0f32))
+    }
+}
+
+#[test]
+fn lengths_with_states_that_have_no_axes_of_the_batch() -> Result<()> {
+    let x = Tensor::ones([2, 5, 3]);
+    let rnn = Rnn::new(Counting::new());
+    let (carry, _) = rnn.apply(Variables::new()).run(|rnn| rnn.with_carry(&x, Sequence::new()))?;
+    assert_eq!(carry.item::<f32>()?, 5.0);
+    let call =
+        move |rnn: &Rnn<Counting>| Ok(rnn.with_carry(&x, Sequence::new().lengths(&Tensor::from([1, 2])))?.1);
+    mentions(&error_of(rnn, call), &["RNN", "a leaf of shape []", "the batch's axes [2]"]);
+    Ok(())
+}
+
+#[test]
+fn outputs_of_directions_that_cannot_be_merged() {
+    let both = Bidirectional::new(Rnn::new(GruCell::new(3)), Rnn::new(GruCell::new(4)));
+    let merge = flaxen::nn::MergeFn::new(|forward: &Tensor, backward: &Tensor| forward.try_add(backward));
+    says(both.merge_fn(merge), &[2, 5, 3], &["Bidirectional", "[2, 5, 3]", "[2, 5, 4]"]);
 }

@@ -109,11 +109,13 @@ impl<F: Recurrent, B: Recurrent> Bidirectional<F, B> {
         Ok((forward, backward))
     }
 
-    fn outputs(&self, x: &Tensor, sequence: Sequence<Carries<F, B>>) -> Result<Tensor> {
+    /// The states and the outputs, for calls of all kinds: Flax asks both directions for their states, too, which shows where
+    /// outputs are captured.
+    fn states(&self, x: &Tensor, sequence: Sequence<Carries<F, B>>) -> Result<(Carries<F, B>, Tensor)> {
         let (forward, backward) = self.both(sequence)?;
-        let forward = self.forward_rnn.call_with(x, forward)?;
-        let backward = self.backward_rnn.call_with(x, backward)?;
-        self.merge_fn.call(&forward, &backward)
+        let (forward_carry, forward) = self.forward_rnn.with_carry(x, forward)?;
+        let (backward_carry, backward) = self.backward_rnn.with_carry(x, backward)?;
+        Ok(((forward_carry, backward_carry), self.merge_fn.call(&forward, &backward)?))
     }
 }
 
@@ -130,24 +132,21 @@ trait CallWith<F: Recurrent, B: Recurrent> {
 impl<F: Recurrent, B: Recurrent> CallWithCarry<F, B> for Bidirectional<F, B> {
     #[compact]
     fn call(&self, x: &Tensor, sequence: Sequence<Carries<F, B>>) -> Result<(Carries<F, B>, Tensor)> {
-        let (forward, backward) = self.both(sequence)?;
-        let (forward_carry, forward) = self.forward_rnn.with_carry(x, forward)?;
-        let (backward_carry, backward) = self.backward_rnn.with_carry(x, backward)?;
-        Ok(((forward_carry, backward_carry), self.merge_fn.call(&forward, &backward)?))
+        self.states(x, sequence)
     }
 }
 
 impl<F: Recurrent, B: Recurrent> CallWith<F, B> for Bidirectional<F, B> {
     #[compact]
     fn call(&self, x: &Tensor, sequence: Sequence<Carries<F, B>>) -> Result<Tensor> {
-        self.outputs(x, sequence)
+        Ok(self.states(x, sequence)?.1)
     }
 }
 
 impl<F: Recurrent, B: Recurrent> Layer for Bidirectional<F, B> {
     #[compact]
     fn call(&self, x: &Tensor) -> Result<Tensor> {
-        self.outputs(x, Sequence::new())
+        Ok(self.states(x, Sequence::new())?.1)
     }
 }
 

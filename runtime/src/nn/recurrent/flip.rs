@@ -78,7 +78,7 @@ pub(super) fn check_lengths(
 /// The states after the last steps that are no padding, of the states after each step: leaves of `[time, batch.., ..]`.
 ///
 /// As in Flax, where the index is that of an array: step −1, of a length of 0, is the last one, and steps beyond either end
-/// are the one at that end.
+/// are the one at that end, to which no gradient flows.
 pub(super) fn last_states<C: Tree>(op: &'static str, states: &C, lengths: &Tensor) -> Result<C> {
     let last = lengths.try_cast(DType::I32)?.try_sub(1)?;
     tree::map(states, |leaf| {
@@ -91,9 +91,12 @@ pub(super) fn last_states<C: Tree>(op: &'static str, states: &C, lengths: &Tenso
             return Err(Error::shape(op, format!("a carry with a leaf of shape {found:?}"), expected));
         }
         let steps = leaf.shape()[0] as i32;
-        let at = last.try_lt(0)?.try_select(last.try_add(steps)?, &last)?.try_clip(0, steps - 1)?;
         let rest = vec![1; leaf.rank() - 1 - lengths.rank()];
         let shape: Shape = [1].into_iter().chain(lengths.shape().iter().copied()).chain(rest).collect();
-        leaf.try_take_along_axis(at.try_reshape(shape)?, 0)?.try_index_axis(0, 0)
+        let from_start = last.try_lt(0)?.try_select(last.try_add(steps)?, &last)?.try_reshape(shape)?;
+        let there = from_start.try_clip(0, steps - 1)?;
+        let state = leaf.try_take_along_axis(&there, 0)?;
+        let is_there = there.try_eq(&from_start)?.try_broadcast_to(state.shape())?;
+        is_there.try_select(&state, state.stop_gradient())?.try_index_axis(0, 0)
     })
 }

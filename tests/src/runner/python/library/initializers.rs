@@ -13,6 +13,8 @@ pub fn as_initializer(value: &Py) -> Py {
     match path.rsplit('.').next().unwrap_or_default() {
         "zeros" | "zeros_init" => Py::Initializer(init::zeros()),
         "ones" | "ones_init" => Py::Initializer(init::ones()),
+        // That of `jax.random`, called with a key, a shape and a dtype; the other one makes an initializer when it is called.
+        "normal" if !path.contains("initializers") => Py::Initializer(init::normal(1.0)),
         _ => value.clone(),
     }
 }

@@ -99,3 +99,43 @@ fn a_training_step_allocates_two_numbers_its_loss_and_the_count_of_steps() {
     }
     assert_eq!(counted, 2, "arrays are written over, single values are made anew");
 }
+
+/// Allocations of a warm call with this many steps of a loop.
+fn loops(length: usize, body: impl Fn(Tensor, Tensor) -> Result<(Tensor, Tensor)> + Copy) -> u64 {
+    let f = jit(move |(carry, xs): (Tensor, Tensor)| scan(body).call(carry, xs));
+    let (carry, xs) = (Tensor::full([4, 8], 0.1f32), Tensor::full([length, 4, 8], 0.2f32));
+    warm(&f, || (carry.clone(), xs.clone()))
+}
+
+#[test]
+fn a_step_of_a_loop_allocates_nothing() {
+    let w = Tensor::full([8, 8], 0.1f32);
+    let recurrent = |carry: Tensor, x: Tensor| {
+        let new = (carry.dot(&w) + &x).tanh();
+        Ok((new.clone(), new * x))
+    };
+    let [few, many] = [5, 50].map(|length| loops(length, recurrent));
+    assert_eq!(few, many, "slices are read and written where they are, and the carry changes places");
+    let in_a_loop = |carry: Tensor, x: Tensor| {
+        let (new, _) = scan(|c: Tensor, (): ()| Ok(((c * 0.9 + &x).sin(), ()))).length(3).call(carry, ())?;
+        Ok((new.clone(), new))
+    };
+    assert_flat(in_a_loop);
+    assert_flat(|carry, _| {
+        let new = cond(&carry.sum().gt(0.0), |y: Tensor| Ok(y * 0.5), |y: Tensor| Ok(y.cos()))(carry)?;
+        Ok((new.clone(), new))
+    });
+    assert_flat(|carry, _| {
+        let (new, _) = while_loop(
+            |(_, n): &(Tensor, Tensor)| Ok(n.lt(3)),
+            |(y, n): (Tensor, Tensor)| Ok((y.tanh(), n + 1)),
+        )((carry, Tensor::from(0)))?;
+        Ok((new.clone(), new))
+    });
+}
+
+/// Loops and branches within a loop allocate nothing, either.
+fn assert_flat(body: impl Fn(Tensor, Tensor) -> Result<(Tensor, Tensor)> + Copy) {
+    let [few, many] = [5, 50].map(|length| loops(length, body));
+    assert_eq!(few, many);
+}

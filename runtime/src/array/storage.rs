@@ -79,6 +79,15 @@ impl Array {
         array
     }
 
+    /// An array whose numbers are in a buffer.
+    pub(crate) fn of_buffer(aval: Aval, buffer: Buffer) -> Array {
+        let bytes = aval.bytes();
+        if bytes <= INLINE {
+            return Array::build_bytes(aval, |out| out.copy_from_slice(&buffer.slice::<u8>()[..bytes]));
+        }
+        Array(Arc::new(Numbers { aval, storage: Storage::Owned(buffer) }))
+    }
+
     /// One number.
     pub fn scalar<T: Element>(value: T, weak: bool) -> Array {
         let aval = Aval { shape: super::Shape::new(), dtype: T::DTYPE, weak };

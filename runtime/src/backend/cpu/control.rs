@@ -1,12 +1,15 @@
 //! Control flow in a program: steps that run programs of their own.
+//!
+//! The program of a loop's body is one with a convention of its own ([`CallingConvention::Loop`]): constants stay where they are for all
+//! steps, the carry goes from results to arguments, slices are read where they are in their arrays, and slices of results are written
+//! where they belong.
 
-use smallvec::SmallVec;
-
-use super::Program;
+use super::memory::CallingConvention;
+use super::program::Program;
 use super::scheduled;
+use super::spares::Spares;
 use crate::array::{Array, Aval};
 use crate::core::op::{Op, ScanOp, WhileOp};
-use crate::core::primitive::{Args, Outs};
 use crate::core::{CompileOptions, Graph};
 use crate::error::Result;
 
@@ -19,98 +22,107 @@ pub(crate) enum Control {
 
 pub(crate) struct Scan {
     body: Program,
-    consts: usize,
-    carry: usize,
     length: usize,
     reverse: bool,
-    /// Of a slice of each of the arrays that are sliced.
-    slices: Vec<Aval>,
+    /// Of the results that are put together from slices.
+    ys: Vec<Aval>,
 }
 
 pub(crate) struct While {
     cond: Program,
     body: Program,
     cond_consts: usize,
-    body_consts: usize,
 }
 
 impl Control {
     /// What an operation runs, if it is control flow.
-    pub(crate) fn of(op: Op<'_>) -> Option<Control> {
-        let program = |graph: &Graph| Program::new(&scheduled(graph, CompileOptions::default()));
-        match op {
+    pub fn of(op: Op<'_>) -> Option<Control> {
+        let program = |graph: &Graph, convention| {
+            Program::with(&scheduled(graph, CompileOptions::default()), convention)
+        };
+        Some(match op {
             Op::Scan(ScanOp { body, consts, carry, length, reverse }) => {
-                let slices =
-                    body.inputs[consts + carry..].iter().map(|&var| body.aval(var).clone()).collect();
-                let body = program(body);
-                Some(Control::Scan(Box::new(Scan { body, consts, carry, length, reverse, slices })))
+                let slices = body.outs[carry..].iter().map(|&var| body.aval(var));
+                let ys = slices.map(|aval| {
+                    aval.with_shape(
+                        std::iter::once(length).chain(aval.shape.iter().copied()).collect::<crate::Shape>(),
+                    )
+                });
+                let ys = ys.collect();
+                let body = program(body, CallingConvention::Loop { consts, carry });
+                Control::Scan(Box::new(Scan { body, length, reverse, ys }))
             }
             Op::While(WhileOp { cond, body, cond_consts, body_consts }) => {
-                let (cond, body) = (program(cond), program(body));
-                Some(Control::While(Box::new(While { cond, body, cond_consts, body_consts })))
+                let carry = body.outs.len();
+                let cond = program(cond, CallingConvention::Call);
+                let body = program(body, CallingConvention::Loop { consts: body_consts, carry });
+                Control::While(Box::new(While { cond, body, cond_consts }))
             }
-            Op::Cond(branches) => Some(Control::Cond(branches.iter().map(|graph| program(graph)).collect())),
-            _ => None,
-        }
+            Op::Cond(branches) => {
+                let branches = branches.iter().map(|graph| program(graph, CallingConvention::Call));
+                Control::Cond(branches.collect())
+            }
+            _ => return None,
+        })
     }
 
-    /// Runs it on arguments that it may write into, if nobody else holds them.
-    pub(crate) fn run(&self, args: Args<Array>, outs: &[Aval]) -> Result<Outs<Array>> {
+    /// Runs it on arguments that it may write into, if nobody else holds them; its results take their place.
+    pub fn run(&self, values: &mut Vec<Array>, spares: &mut Spares) -> Result<()> {
         match self {
-            Control::Scan(scan) => scan.run(args, outs),
-            Control::While(lasting) => lasting.run(args),
+            Control::Scan(scan) => spares.collecting(|spares| {
+                let steps =
+                    (0..scan.length).map(|step| if scan.reverse { scan.length - 1 - step } else { step });
+                scan.body.run_loop(0, values, &scan.ys, spares, scan.length, |run| {
+                    steps.into_iter().try_for_each(|at| run.step(at))
+                })
+            }),
+            Control::While(lasting) => spares.collecting(|spares| lasting.run(values, spares)),
             Control::Cond(branches) => {
-                let mut args = args.into_iter();
-                let index = args.next().map_or(0, |index| index.data::<i32>()[0]);
-                let chosen = index.clamp(0, branches.len() as i32 - 1) as usize;
-                Ok(branches[chosen].run(args)?.into())
+                let index = values.remove(0);
+                let chosen = index.data::<i32>()[0].clamp(0, branches.len() as i32 - 1);
+                spares.give(index);
+                branches[chosen as usize].run_within(values, spares)
             }
         }
     }
-}
 
-impl Scan {
-    fn run(&self, args: Args<Array>, outs: &[Aval]) -> Result<Outs<Array>> {
-        let mut args = args.into_iter();
-        let consts: SmallVec<[Array; 8]> = args.by_ref().take(self.consts).collect();
-        let mut carry: SmallVec<[Array; 8]> = args.by_ref().take(self.carry).collect();
-        let xs: SmallVec<[Array; 8]> = args.collect();
-        let mut ys: SmallVec<[Array; 8]> =
-            outs[self.carry..].iter().map(|aval| Array::scratch(aval.clone())).collect();
-        for step in 0..self.length {
-            let at = if self.reverse { self.length - 1 - step } else { step };
-            let slices = xs.iter().zip(&self.slices).map(|(x, aval)| {
-                let bytes = aval.bytes();
-                Array::build_bytes(aval.clone(), |out| out.copy_from_slice(&x.bytes()[at * bytes..][..bytes]))
-            });
-            let inputs = consts.iter().cloned().chain(carry.drain(..)).chain(slices);
-            let inputs: SmallVec<[Array; 16]> = inputs.collect();
-            self.body.run_and_finish(inputs, |made| {
-                carry.extend((0..self.carry).filter_map(|_| made.next()));
-                for (y, slice) in ys.iter_mut().zip(made) {
-                    let bytes = slice.bytes();
-                    if let Some(y) = y.unique_bytes() {
-                        y[at * bytes.len()..][..bytes.len()].copy_from_slice(bytes);
-                    }
-                }
-            })?;
+    /// Bytes of the memory that its programs keep between calls.
+    pub fn arena_bytes(&self) -> usize {
+        match self {
+            Control::Scan(scan) => scan.body.arena_bytes(),
+            Control::While(lasting) => lasting.cond.arena_bytes() + lasting.body.arena_bytes(),
+            Control::Cond(branches) => branches.iter().map(Program::arena_bytes).sum(),
         }
-        Ok(carry.into_iter().chain(ys).collect())
+    }
+
+    /// Bytes of values that its programs have alive at once, at most.
+    pub fn peak_bytes(&self) -> usize {
+        match self {
+            Control::Scan(scan) => scan.body.peak_bytes(),
+            Control::While(lasting) => lasting.cond.peak_bytes().max(lasting.body.peak_bytes()),
+            Control::Cond(branches) => branches.iter().map(Program::peak_bytes).max().unwrap_or(0),
+        }
     }
 }
 
 impl While {
-    fn run(&self, args: Args<Array>) -> Result<Outs<Array>> {
-        let mut args = args.into_iter();
-        let of_cond: SmallVec<[Array; 8]> = args.by_ref().take(self.cond_consts).collect();
-        let of_body: SmallVec<[Array; 8]> = args.by_ref().take(self.body_consts).collect();
-        let mut carry: Outs<Array> = args.collect();
-        loop {
-            let goes_on = self.cond.run(of_cond.iter().chain(&carry).cloned())?;
-            if goes_on[0].bytes()[0] == 0 {
-                return Ok(carry);
+    fn run(&self, values: &mut Vec<Array>, spares: &mut Spares) -> Result<()> {
+        self.body.run_loop(self.cond_consts, values, &[], spares, 1, |run| {
+            loop {
+                let mut asked = std::mem::take(run.list());
+                asked.extend(run.given().chain(run.carry()).cloned());
+                self.cond.run_within(&mut asked, run.spares())?;
+                let mut goes_on = false;
+                for answer in asked.drain(..) {
+                    goes_on = answer.bytes()[0] != 0;
+                    run.spares().give(answer);
+                }
+                *run.list() = asked;
+                if !goes_on {
+                    return Ok(());
+                }
+                run.step(0)?;
             }
-            carry = self.body.run(of_body.iter().cloned().chain(carry))?.into();
-        }
+        })
     }
 }

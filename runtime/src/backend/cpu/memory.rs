@@ -28,6 +28,10 @@ pub(crate) enum Read {
     /// A slot of the arena, so many bytes of it.
     Slot(u32, usize),
     Const(u32),
+    /// A slice, of so many bytes, of an array: in a loop, where this step of it is.
+    Slice(u32, usize),
+    /// A slice of a result, which this step of a loop has written.
+    Written(u32, usize),
 }
 
 /// Where a value is written.
@@ -37,6 +41,27 @@ pub(crate) enum Write {
     Array(u32, u32),
     /// A slot of the arena, so many bytes of it.
     Slot(u32, usize),
+    /// A slice, of so many bytes, of a result: in a loop, where this step of it is.
+    Slice(u32, usize),
+}
+
+/// How a program is given arguments and gives results.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CallingConvention {
+    /// Arrays, all of which it may write into and has to make.
+    Call,
+    /// The body of a loop. The first arguments are constants, which stay for the next step; the next ones, and the first results, the
+    /// carry; all others slices, read and written where they are in arrays of all slices.
+    Loop { consts: usize, carry: usize },
+}
+
+/// A slice of a result that is not written by what makes it.
+pub(crate) struct Copied {
+    /// Which of the results that are put together from slices.
+    pub y: u32,
+    pub from: Read,
+    /// The array that is over with it.
+    pub ends: Option<u32>,
 }
 
 /// A result of a step, and the argument whose memory it may be written to.
@@ -61,7 +86,9 @@ pub(crate) struct Assignment {
     pub commands: Vec<Command>,
     pub lists: Lists,
     pub origins: Vec<Origin>,
+    /// All results, or the carry of a loop.
     pub outs: Vec<Read>,
+    pub copied: Vec<Copied>,
     /// Bytes of each slot of the arena.
     pub slots: Vec<usize>,
     /// Bytes of the values in the arena that are alive at once, at most: no assignment needs less.
@@ -71,6 +98,12 @@ pub(crate) struct Assignment {
 
 struct Assigner<'a> {
     schedule: &'a Schedule,
+    /// Inputs that stay for the next step of a loop.
+    fixed: FxHashSet<Var>,
+    /// Inputs that are slices of arrays.
+    slices: FxHashSet<Var>,
+    /// Values that are made where they belong in a result of a loop.
+    written: FxHashMap<Var, u32>,
     uses: DefUse,
     /// The last step that reads a value under any shape; results are read after all of them.
     last: FxHashMap<Var, usize>,
@@ -95,18 +128,32 @@ struct Assigner<'a> {
 }
 
 impl Assignment {
-    pub fn new(schedule: &Schedule) -> Assignment {
+    pub fn new(schedule: &Schedule, convention: CallingConvention) -> Assignment {
         let works: Vec<Work> = schedule.eqns.iter().map(|eqn| work(schedule, eqn)).collect();
         let roots = roots(schedule, &works);
+        let (consts, carry) = match convention {
+            CallingConvention::Call => (0, schedule.outs.len()),
+            CallingConvention::Loop { consts, carry } => (consts, carry),
+        };
+        let mut written = writable(schedule, &roots, carry);
+        let is_in_arena = is_in_arena(schedule, &works, &roots, &written);
+        written.retain(|root, _| is_in_arena[root.index()]);
+        let slices = match convention {
+            CallingConvention::Call => &[],
+            CallingConvention::Loop { .. } => &schedule.inputs[consts + carry..],
+        };
         let mut assigner = Assigner {
             schedule,
+            fixed: schedule.inputs[..consts].iter().copied().collect(),
+            slices: slices.iter().copied().collect(),
+            written,
             uses: DefUse::of(schedule),
             last: FxHashMap::default(),
             consts: schedule.consts.iter().enumerate().map(|(i, (var, _))| (*var, i as u32)).collect(),
             bases: bases(schedule, &works, &roots),
             last_array: FxHashMap::default(),
             arrays: FxHashMap::default(),
-            is_in_arena: is_in_arena(schedule, &works, &roots),
+            is_in_arena,
             slot: FxHashMap::default(),
             slots: Vec::new(),
             free: Vec::new(),
@@ -122,9 +169,10 @@ impl Assignment {
         }
         let steps = schedule.eqns.iter().zip(works).enumerate();
         let commands = steps.filter_map(|(at, (eqn, work))| assigner.step(at, eqn, work, &roots)).collect();
-        let outs = assigner.results();
+        let outs = assigner.results(carry);
+        let copied = assigner.copied(carry, &roots);
         let Assigner { slots, peak, arrays, lists, origins, .. } = assigner;
-        Assignment { commands, lists, origins, outs, slots, peak, arrays: arrays.len() }
+        Assignment { commands, lists, origins, outs, copied, slots, peak, arrays: arrays.len() }
     }
 }
 
@@ -162,8 +210,17 @@ fn roots(graph: &Schedule, works: &[Work]) -> Vec<Var> {
     roots
 }
 
+/// Values that are one result of a loop, put together from slices, and no other: which of them.
+fn writable(graph: &Schedule, roots: &[Var], carry: usize) -> FxHashMap<Var, u32> {
+    let mut count: FxHashMap<Var, usize> = FxHashMap::default();
+    graph.outs.iter().for_each(|out| *count.entry(roots[out.index()]).or_default() += 1);
+    let ys = graph.outs[carry..].iter().enumerate();
+    let own = ys.map(|(y, out)| (roots[out.index()], y as u32));
+    own.filter(|(root, _)| count[root] == 1).collect()
+}
+
 /// By variable: whether only kernels that read and write bytes ever see it, under any shape.
-fn is_in_arena(graph: &Schedule, works: &[Work], roots: &[Var]) -> Vec<bool> {
+fn is_in_arena(graph: &Schedule, works: &[Work], roots: &[Var], writable: &FxHashMap<Var, u32>) -> Vec<bool> {
     let mut made = vec![false; graph.avals.len()];
     let mut seen = vec![false; graph.avals.len()];
     for (eqn, work) in graph.eqns.iter().zip(works) {
@@ -177,7 +234,8 @@ fn is_in_arena(graph: &Schedule, works: &[Work], roots: &[Var]) -> Vec<bool> {
             }
         }
     }
-    graph.outs.iter().for_each(|out| seen[roots[out.index()].index()] = true);
+    let outs = graph.outs.iter().map(|out| roots[out.index()]);
+    outs.filter(|root| !writable.contains_key(root)).for_each(|root| seen[root.index()] = true);
     roots.iter().map(|root| made[root.index()] && !seen[root.index()]).collect()
 }
 
@@ -207,19 +265,46 @@ impl Assigner<'_> {
         self.last_array.extend(self.schedule.outs.iter().map(|&out| (out, usize::MAX)));
     }
 
-    /// Where the results are; one that is returned twice is moved out the second time.
-    fn results(&self) -> Vec<Read> {
+    /// Where the first results are; one that is returned twice is moved out the second time.
+    fn results(&self, count: usize) -> Vec<Read> {
         let mut later: FxHashSet<Var> = FxHashSet::default();
         let mut outs: Vec<Read> = Vec::new();
-        for &out in self.schedule.outs.iter().rev() {
-            let last = later.insert(out);
-            outs.push(match self.consts.get(&out) {
-                Some(&at) => Read::Const(at),
-                None => Read::Array(self.arrays[&out], last),
-            });
+        for &out in self.schedule.outs[..count].iter().rev() {
+            let last = later.insert(out) && !self.fixed.contains(&out);
+            outs.push(self.array(out, last));
         }
         outs.reverse();
         outs
+    }
+
+    /// The slices of results that are values of another kind, too, and so are copied to where they belong.
+    fn copied(&self, carry: usize, roots: &[Var]) -> Vec<Copied> {
+        let (carried, ys) = self.schedule.outs.split_at(carry);
+        let is_own = |var: Var| !carried.contains(&var) && !self.schedule.inputs.contains(&var);
+        let mut ended: FxHashSet<Var> = FxHashSet::default();
+        let mut copied: Vec<Copied> = Vec::new();
+        for (y, &out) in ys.iter().enumerate().rev() {
+            if self.written.contains_key(&roots[out.index()]) {
+                continue;
+            }
+            let from = self.array(out, false);
+            let ends = match from {
+                Read::Array(at, _) if is_own(out) && ended.insert(out) => Some(at),
+                _ => None,
+            };
+            copied.push(Copied { y: y as u32, from, ends });
+        }
+        copied.reverse();
+        copied
+    }
+
+    /// Where a value is that is in no arena.
+    fn array(&self, var: Var, last: bool) -> Read {
+        match self.consts.get(&var) {
+            Some(&at) => Read::Const(at),
+            None if self.slices.contains(&var) => Read::Slice(self.arrays[&var], self.bytes(var)),
+            None => Read::Array(self.arrays[&var], last),
+        }
     }
 
     /// Whether it is a reshape of what is read in place.
@@ -245,14 +330,15 @@ impl Assigner<'_> {
         let first_arg = self.lists.args.len();
         let bases: Args<Var> = eqn.args.iter().map(|&arg| self.bases[arg.index()]).collect();
         for (i, (&arg, base)) in eqn.args.iter().zip(&bases).enumerate() {
-            let operand = match (self.consts.get(base), self.is_in_arena[arg.index()]) {
-                (Some(&at), _) => Read::Const(at),
-                (None, true) => Read::Slot(self.slot[&roots[arg.index()]], self.bytes(arg)),
-                (None, false) => {
-                    // Of one value given twice, the last reader takes it.
-                    let last = self.last_array[base] == at && !bases[i + 1..].contains(base);
-                    Read::Array(self.arrays[base], last)
-                }
+            let root = roots[arg.index()];
+            let operand = if self.consts.contains_key(base) || !self.is_in_arena[arg.index()] {
+                // Of one value given twice, the last reader takes it.
+                let last = self.last_array[base] == at && !bases[i + 1..].contains(base);
+                self.array(*base, last && !self.fixed.contains(base))
+            } else if let Some(&y) = self.written.get(&root) {
+                Read::Written(y, self.bytes(arg))
+            } else {
+                Read::Slot(self.slot[&root], self.bytes(arg))
             };
             self.lists.args.push(operand);
         }
@@ -282,6 +368,10 @@ impl Assigner<'_> {
                 continue;
             }
             let bytes = self.bytes(out);
+            if let Some(&y) = self.written.get(&roots[out.index()]) {
+                self.lists.outs.push(Output { to: Write::Slice(y, bytes), alias: None });
+                continue;
+            }
             let donor = alias.map(|input| roots[eqn.args[input].index()]);
             let slot = match donor.and_then(|var| ended.iter().position(|&other| other == var)) {
                 Some(found) => self.slot[&ended.swap_remove(found)],
@@ -300,7 +390,8 @@ impl Assigner<'_> {
         }
         // What nobody reads is free again at once.
         for out in &eqn.outs {
-            if self.is_in_arena[out.index()] && self.uses.last_use(*out).is_none() {
+            let is_in_slot = self.is_in_arena[out.index()] && self.slot.contains_key(out);
+            if is_in_slot && self.uses.last_use(*out).is_none() {
                 self.alive -= self.bytes(*out);
                 self.free.extend(self.slot.get(out));
             }
@@ -362,7 +453,7 @@ impl Write {
     pub fn aval(self) -> Option<u32> {
         match self {
             Write::Array(_, aval) => Some(aval),
-            Write::Slot(..) => None,
+            Write::Slot(..) | Write::Slice(..) => None,
         }
     }
 }
@@ -383,6 +474,8 @@ impl fmt::Display for Read {
             Read::Array(at, last) => write!(f, "array{at}{}", if *last { "!" } else { "" }),
             Read::Slot(at, bytes) => write!(f, "slot{at}[{bytes}]"),
             Read::Const(at) => write!(f, "const{at}"),
+            Read::Slice(at, bytes) => write!(f, "slice of array{at}[{bytes}]"),
+            Read::Written(y, bytes) => write!(f, "slice of result{y}[{bytes}]"),
         }
     }
 }
@@ -392,6 +485,7 @@ impl fmt::Display for Write {
         match self {
             Write::Array(at, _) => write!(f, "array{at}"),
             Write::Slot(at, bytes) => write!(f, "slot{at}[{bytes}]"),
+            Write::Slice(y, bytes) => write!(f, "slice of result{y}[{bytes}]"),
         }
     }
 }

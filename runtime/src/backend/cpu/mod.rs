@@ -34,12 +34,14 @@
 //! is a function of elements needs no word here.
 
 pub(crate) mod codegen;
-pub(crate) mod control;
+mod control;
+mod looping;
 pub(crate) mod memory;
 pub(crate) mod passes;
 mod profile;
 pub(crate) mod program;
 pub(crate) mod schedule;
+mod spares;
 #[cfg(test)]
 mod tests;
 

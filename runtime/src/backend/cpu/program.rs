@@ -20,22 +20,23 @@ use crate::array::pool::Buffer;
 use crate::array::{Array, Aval, memory};
 use crate::backend::cpu::codegen::{Fused, Source};
 use crate::backend::cpu::control::Control;
-use crate::backend::cpu::memory::{Assignment, Lists, Output, Read, Write};
+use crate::backend::cpu::memory::{Assignment, CallingConvention, Copied, Lists, Output, Read, Write};
 use crate::backend::cpu::passes::epilogue::Joint;
 use crate::backend::cpu::passes::fuse::is_reshape;
 use crate::backend::cpu::passes::tile_batch::BatchTiled;
 use crate::backend::cpu::rules;
 use crate::backend::cpu::schedule::{Schedule, Step};
+use crate::backend::cpu::spares::Spares;
 use crate::core::Profile;
 use crate::core::backend::{Executable, Finish};
 use crate::core::cpu::Kernel;
-use crate::core::primitive::{Args, Outs, Primitive};
+use crate::core::primitive::{Args, Primitive};
 use crate::core::trace::eval;
 use crate::error::{Error, Result};
 use crate::kernels::threads;
 
 /// Floating-point operations, or numbers read and written, from which on a run keeps threads awake.
-const LARGE: u64 = 1 << 20;
+pub(super) const LARGE: u64 = 1 << 20;
 
 pub(crate) struct Program {
     inputs: usize,
@@ -43,31 +44,44 @@ pub(crate) struct Program {
     commands: Vec<Command>,
     lists: Lists,
     pub(crate) origins: Vec<Origin>,
-    outs: Vec<Read>,
+    /// All results, or the carry of a loop.
+    pub(super) outs: Vec<Read>,
+    pub(super) copied: Vec<Copied>,
+    pub(super) convention: CallingConvention,
+    /// Of the arguments, in order.
+    input_avals: Vec<Aval>,
     /// Bytes of each slot of the arena.
-    slots: Vec<usize>,
+    pub(super) slots: Vec<usize>,
     peak: usize,
     arrays: usize,
-    /// Whether threads are worth waking.
-    is_large: bool,
+    /// Floating-point operations, or numbers read and written, of a run.
+    pub(super) work: u64,
     /// Kept between calls; several threads may run one program.
     envs: ObjectPool<Env>,
 }
 
 /// The memory of one run.
-struct Env {
-    arrays: Vec<Option<Array>>,
-    slots: Vec<Option<Buffer>>,
-    room: Room,
+pub(super) struct Env {
+    pub arrays: Vec<Option<Array>>,
+    /// Those of the arena, and behind them the results of a loop that are put together from slices.
+    pub slots: Vec<Option<Buffer>>,
+    /// Which of the slices a step of a loop is about.
+    pub slice: usize,
+    pub spares: Spares,
+    pub room: Room,
 }
 
 /// Lists that a step fills; between steps they are empty, and nothing but memory.
 #[derive(Default)]
-struct Room {
+pub(super) struct Room {
     made: Vec<Made>,
     held: Vec<Option<usize>>,
     sources: Vec<Source<'static>>,
     results: Vec<&'static mut [u8]>,
+    values: Vec<Array>,
+    /// Of a loop that finds its end itself: what its condition reads.
+    pub asked: Vec<Array>,
+    pub of_cond: Vec<Array>,
 }
 
 /// Where a result is written, while it is.
@@ -119,7 +133,12 @@ impl Origin {
 
 impl Program {
     pub(crate) fn new(schedule: &Schedule) -> Program {
-        let Assignment { commands, lists, origins, outs, slots, peak, arrays } = Assignment::new(schedule);
+        Program::with(schedule, CallingConvention::Call)
+    }
+
+    pub(super) fn with(schedule: &Schedule, convention: CallingConvention) -> Program {
+        let Assignment { commands, lists, origins, outs, copied, slots, peak, arrays } =
+            Assignment::new(schedule, convention);
         let work = origins.iter().fold(0u64, |sum, step| sum.saturating_add(step.flops.max(step.bytes / 4)));
         Program {
             inputs: schedule.inputs.len(),
@@ -128,22 +147,34 @@ impl Program {
             lists,
             origins,
             outs,
+            copied,
+            convention,
+            input_avals: schedule.inputs.iter().map(|&var| schedule.aval(var).clone()).collect(),
             slots,
             peak,
             arrays,
-            is_large: work >= LARGE,
+            work,
             envs: ObjectPool::default(),
         }
     }
 
     /// Bytes of the memory that is kept between calls.
     pub(crate) fn arena_bytes(&self) -> usize {
-        self.slots.iter().copied().fold(0, usize::saturating_add)
+        let within = self.controls().map(Control::arena_bytes);
+        self.slots.iter().copied().chain(within).fold(0, usize::saturating_add)
+    }
+
+    /// The steps that run other programs.
+    fn controls(&self) -> impl Iterator<Item = &Control> {
+        self.commands.iter().filter_map(|command| match &command.work {
+            Work::Control(control) => Some(&**control),
+            _ => None,
+        })
     }
 
     /// Bytes of intermediate values that are alive at once, at most.
     pub(crate) fn peak_bytes(&self) -> usize {
-        self.peak
+        self.peak + self.controls().map(Control::peak_bytes).max().unwrap_or(0)
     }
 
     pub(crate) fn run(&self, args: impl IntoIterator<Item = Array>) -> Result<Vec<Array>> {
@@ -172,21 +203,18 @@ impl Program {
             None => "the memory that a compiled program keeps".to_owned(),
         };
         let run = || {
-            // Whoever finds all memory in use makes its own.
-            let mut env = self.envs.take().unwrap_or_else(|| Box::new(self.env()));
+            let mut env = self.take_env();
             for (own, array) in env.arrays.iter_mut().zip(args.into_iter().take(self.inputs)) {
                 *own = Some(array);
             }
-            let awake = self.is_large.then(threads::awake);
+            let awake = (self.work >= LARGE).then(threads::awake);
             for (i, command) in self.commands.iter().enumerate() {
                 at.set(Some(i));
                 around(i, &mut || self.step(i, command, &mut env))?;
             }
             drop(awake);
-            let result = finish(&mut self.outs.iter().map(|&out| self.take(&mut env.arrays, out)));
-            // An array left behind would keep its buffer from being used again.
-            env.arrays.fill(None);
-            self.envs.put(env);
+            let result = finish(&mut self.outs.iter().map(|&out| self.take(&mut env, out)));
+            self.put_env(env);
             Ok(result)
         };
         memory::or_error("jit", what, run).map_err(|error| match (&error, at.get()) {
@@ -195,17 +223,42 @@ impl Program {
         })
     }
 
-    fn env(&self) -> Env {
-        let slots = self.slots.iter().map(|&bytes| Some(Buffer::scratch(bytes))).collect();
-        Env { arrays: vec![None; self.arrays], slots, room: Room::default() }
+    /// Memory for a run; whoever finds all in use makes its own.
+    pub(super) fn take_env(&self) -> Box<Env> {
+        self.envs.take().unwrap_or_else(|| {
+            let slots = self.slots.iter().map(|&bytes| Some(Buffer::scratch(bytes))).collect();
+            let arrays = vec![None; self.arrays];
+            Box::new(Env { arrays, slots, slice: 0, spares: Spares::default(), room: Room::default() })
+        })
     }
 
-    fn take(&self, arrays: &mut [Option<Array>], read: Read) -> Array {
+    /// Keeps the memory of a run for the next one.
+    pub(super) fn put_env(&self, mut env: Box<Env>) {
+        // An array left behind would keep its buffer from being used again.
+        env.arrays.fill(None);
+        self.envs.put(env);
+    }
+
+    /// All steps, in order.
+    pub(super) fn run_steps(&self, env: &mut Env) -> Result<()> {
+        self.commands.iter().enumerate().try_for_each(|(i, command)| self.step(i, command, env))
+    }
+
+    /// A value as an array, moved out at its last use.
+    pub(super) fn take(&self, env: &mut Env, read: Read) -> Array {
+        let arrays = &mut env.arrays;
         let array = match read {
             Read::Const(at) => return self.consts[at as usize].clone(),
             Read::Array(at, true) => arrays[at as usize].take(),
             Read::Array(at, false) => arrays[at as usize].clone(),
-            Read::Slot(..) => None,
+            Read::Slice(at, _) => {
+                let mut copy = env.spares.scratch(&self.input_avals[at as usize]);
+                if let Some(bytes) = copy.unique_bytes() {
+                    bytes.copy_from_slice(self.bytes(env, read));
+                }
+                Some(copy)
+            }
+            Read::Slot(..) | Read::Written(..) => None,
         };
         array.unwrap_or_else(|| {
             unreachable!("values of the arena go to kernels, others are made before they are used")
@@ -221,31 +274,30 @@ impl Program {
             }),
             Work::Kernel(kernel) => self.kernel(&**kernel, command, env),
             Work::Reshape => {
-                let array = self.take(&mut env.arrays, args[0]);
+                let array = self.take(env, args[0]);
                 if let Write::Array(at, aval) = outs[0].to {
                     env.arrays[at as usize] = Some(array.with_aval(self.aval(aval).clone()));
                 }
             }
             Work::BatchTiled(tiled) => {
-                let args: Args<Array> = args.iter().map(|&arg| self.take(&mut env.arrays, arg)).collect();
+                let args: Args<Array> = args.iter().map(|&arg| self.take(env, arg)).collect();
                 if let Write::Array(at, aval) = outs[0].to {
                     let made = tiled.run(&args, self.aval(aval).clone());
                     env.arrays[at as usize] = Some(made.map_err(|e| e.at(self.origins[number].location))?);
                 }
             }
             Work::Control(control) => {
-                let args: Args<Array> = args.iter().map(|&arg| self.take(&mut env.arrays, arg)).collect();
-                let avals = outs.iter().filter_map(|out| out.to.aval()).map(|aval| self.aval(aval).clone());
-                let made = control.run(args, &avals.collect::<Outs<Aval>>());
-                let made = made.map_err(|e| e.at(self.origins[number].location))?;
-                for (out, made) in outs.iter().zip(made) {
-                    if let Write::Array(at, _) = out.to {
-                        env.arrays[at as usize] = Some(made);
-                    }
+                let mut values = std::mem::take(&mut env.room.values);
+                values.extend(args.iter().map(|&arg| self.take(env, arg)));
+                let made = control.run(&mut values, &mut env.spares);
+                made.map_err(|e| e.at(self.origins[number].location))?;
+                for (out, made) in outs.iter().zip(values.drain(..)) {
+                    self.put(Made::Array(made), out.to, env);
                 }
+                env.room.values = values;
             }
             Work::Eval(primitive) => {
-                let args: Args<Array> = args.iter().map(|&arg| self.take(&mut env.arrays, arg)).collect();
+                let args: Args<Array> = args.iter().map(|&arg| self.take(env, arg)).collect();
                 let avals = outs.iter().filter_map(|out| out.to.aval()).map(|aval| self.aval(aval).clone());
                 let made = rules(&**primitive).eval(args, avals.collect());
                 let made = made.map_err(|e| e.at(self.origins[number].location))?;
@@ -278,31 +330,54 @@ impl Program {
     }
 
     /// Gives back the arrays that no later step reads.
-    fn end(&self, command: &Command, arrays: &mut [Option<Array>]) {
+    fn end(&self, command: &Command, env: &mut Env) {
         let ends = &self.lists.ends[command.ends.start as usize..command.ends.end as usize];
-        ends.iter().for_each(|&at| arrays[at as usize] = None);
+        for array in ends.iter().filter_map(|&at| env.arrays[at as usize].take()) {
+            env.spares.give(array);
+        }
+    }
+
+    /// The slot of a result that is put together from slices.
+    pub(super) fn slot_of(&self, y: u32) -> u32 {
+        self.slots.len() as u32 + y
     }
 
     fn kernel(&self, kernel: &dyn Kernel, command: &Command, env: &mut Env) {
-        let Env { arrays, slots, .. } = env;
         let to = self.outs(command)[0].to;
         let mut made = match to {
-            Write::Array(_, aval) => Made::Array(Array::scratch(self.aval(aval).clone())),
-            Write::Slot(at, _) => Made::slot(slots, at),
+            Write::Array(_, aval) => Made::Array(env.spares.scratch(self.aval(aval))),
+            Write::Slot(at, _) => Made::slot(&mut env.slots, at),
+            Write::Slice(y, _) => Made::slot(&mut env.slots, self.slot_of(y)),
         };
-        let args: SmallVec<[&[u8]; 4]> =
-            self.args(command).iter().map(|&arg| self.bytes(arrays, slots, arg)).collect();
-        kernel.run(&args, made.bytes(to));
+        let args: SmallVec<[&[u8]; 4]> = self.args(command).iter().map(|&arg| self.bytes(env, arg)).collect();
+        kernel.run(&args, made.bytes(to, env.slice));
         drop(args);
-        made.put(to, arrays, slots);
-        self.end(command, arrays);
+        self.put(made, to, env);
+        self.end(command, env);
     }
 
-    fn bytes<'a>(&'a self, arrays: &'a [Option<Array>], slots: &'a [Option<Buffer>], read: Read) -> &'a [u8] {
+    pub(super) fn bytes<'a>(&'a self, env: &'a Env, read: Read) -> &'a [u8] {
+        self.bytes_of(&env.arrays, &env.slots, env.slice, read)
+    }
+
+    fn bytes_of<'a>(
+        &'a self,
+        arrays: &'a [Option<Array>],
+        slots: &'a [Option<Buffer>],
+        slice: usize,
+        read: Read,
+    ) -> &'a [u8] {
         let bytes = match read {
             Read::Const(at) => return self.consts[at as usize].bytes(),
             Read::Array(at, _) => arrays[at as usize].as_ref().map(Array::bytes),
             Read::Slot(at, bytes) => slots[at as usize].as_ref().map(|slot| &slot.slice::<u8>()[..bytes]),
+            Read::Slice(at, bytes) => {
+                arrays[at as usize].as_ref().map(|array| &array.bytes()[slice * bytes..][..bytes])
+            }
+            Read::Written(y, bytes) => {
+                let slot = slots[self.slot_of(y) as usize].as_ref();
+                slot.map(|slot| &slot.slice::<u8>()[slice * bytes..][..bytes])
+            }
         };
         bytes.unwrap_or_else(|| unreachable!("a value is made before it is used, and in no slot of a result"))
     }
@@ -313,7 +388,8 @@ impl Program {
     /// memory a result takes over is then no bytes to read but "in that result" (`held`). The lists that this needs keep their
     /// memory between calls, as an empty list holds no borrow.
     fn fused(&self, command: &Command, env: &mut Env, run: impl FnOnce(&[Source<'_>], &mut [&mut [u8]])) {
-        let Env { arrays, slots, room } = env;
+        let Env { arrays, slots, room, spares, slice } = env;
+        let slice = *slice;
         let Room { made, held, .. } = room;
         let (args, outs) = (self.args(command), self.outs(command));
         held.resize(args.len(), None);
@@ -336,24 +412,42 @@ impl Program {
                             held[input] = Some(i);
                             Made::Array(array.redescribed(aval))
                         }
-                        None => Made::Array(Array::scratch(aval.clone())),
+                        None => Made::Array(spares.scratch(aval)),
                     }
                 }
-                (Write::Array(_, aval), _) => Made::Array(Array::scratch(self.aval(aval).clone())),
+                (Write::Array(_, aval), _) => Made::Array(spares.scratch(self.aval(aval))),
+                (Write::Slice(y, _), _) => Made::slot(slots, self.slot_of(y)),
             });
         }
         let mut sources = emptied(std::mem::take(&mut room.sources));
         sources.extend(args.iter().zip(&*held).map(|(&arg, held)| match held {
             Some(result) => Source::Result(*result),
-            None => Source::Bytes(self.bytes(arrays, slots, arg)),
+            None => Source::Bytes(self.bytes_of(arrays, slots, slice, arg)),
         }));
         let mut results = emptied(std::mem::take(&mut room.results));
-        results.extend(made.iter_mut().zip(outs).map(|(made, out)| made.bytes(out.to)));
+        results.extend(made.iter_mut().zip(outs).map(|(made, out)| made.bytes(out.to, slice)));
         run(&sources, &mut results);
         (room.sources, room.results) = (emptied(sources), emptied(results));
         held.clear();
-        made.drain(..).zip(outs).for_each(|(made, out)| made.put(out.to, arrays, slots));
-        self.end(command, arrays);
+        let mut list = std::mem::take(made);
+        list.drain(..).zip(outs).for_each(|(made, out)| self.put(made, out.to, env));
+        env.room.made = list;
+        self.end(command, env);
+    }
+
+    /// A result to where it is read.
+    fn put(&self, made: Made, to: Write, env: &mut Env) {
+        match (made, to) {
+            (Made::Array(array), Write::Array(at, _)) => {
+                // What an earlier step of a loop has left there is over.
+                if let Some(before) = env.arrays[at as usize].replace(array) {
+                    env.spares.give(before);
+                }
+            }
+            (Made::Slot(buffer), Write::Slot(at, _)) => env.slots[at as usize] = Some(buffer),
+            (Made::Slot(buffer), Write::Slice(y, _)) => env.slots[self.slot_of(y) as usize] = Some(buffer),
+            _ => unreachable!("arrays are made where arrays go, and slots are only borrowed"),
+        }
     }
 }
 
@@ -365,21 +459,16 @@ impl Made {
         }
     }
 
-    fn bytes(&mut self, to: Write) -> &mut [u8] {
+    fn bytes(&mut self, to: Write, slice: usize) -> &mut [u8] {
         let bytes = match (self, to) {
             (Made::Array(array), _) => array.unique_bytes(),
             (Made::Slot(buffer), Write::Slot(_, bytes)) => Some(&mut buffer.slice_mut::<u8>()[..bytes]),
+            (Made::Slot(buffer), Write::Slice(_, bytes)) => {
+                Some(&mut buffer.slice_mut::<u8>()[slice * bytes..][..bytes])
+            }
             (Made::Slot(_), Write::Array(..)) => None,
         };
         bytes.unwrap_or_else(|| unreachable!("a result is new, given away, or in a slot of its own"))
-    }
-
-    fn put(self, to: Write, arrays: &mut [Option<Array>], slots: &mut [Option<Buffer>]) {
-        match (self, to) {
-            (Made::Array(array), Write::Array(at, _)) => arrays[at as usize] = Some(array),
-            (Made::Slot(buffer), Write::Slot(at, _)) => slots[at as usize] = Some(buffer),
-            _ => unreachable!("arrays are made where arrays go, and slots are only borrowed"),
-        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Shared tools of the tests.
 
 pub mod data;
+pub mod examples;
 pub mod golden;
 pub mod jax;
 pub mod jax_programs;

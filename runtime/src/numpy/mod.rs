@@ -7,5 +7,6 @@ pub mod create_range;
 pub mod einsum;
 pub mod operators;
 pub mod pooling;
+pub mod segments;
 pub mod statistics;
 pub mod tile;

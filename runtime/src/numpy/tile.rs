@@ -1,7 +1,7 @@
 //! Repetition, and the triangles of matrices.
 
 use crate::array::{Aval, DType, Shape};
-use crate::core::Tensor;
+use crate::core::{Tensor, TensorLike};
 use crate::error::unwrap;
 use crate::error::{Error, Result};
 use crate::ops::{axis_of, create};
@@ -72,6 +72,51 @@ impl Tensor {
         repeated[axis + 1] = count;
         out[axis] = out[axis].saturating_mul(count);
         self.try_reshape(&apart)?.try_broadcast_to(&repeated)?.try_reshape(&out)
+    }
+
+    /// Every element of an axis as many times in a row as its entry of `counts` says, `total` in all, as `jnp.repeat` with
+    /// `total_repeat_length`.
+    ///
+    /// `counts` are integers, one for each element. `total` is the size of the result's axis, which must be known where
+    /// counts are values of a transform: what is beyond it is left out, and what is missing is the last element.
+    ///
+    /// ```
+    /// use flaxen::prelude::*;
+    /// let x = Tensor::from([10i32, 20, 30]);
+    /// assert_eq!(x.repeat_each([2i32, 0, 1], 0, 3).to_vec::<i32>()?, [10, 10, 30]);
+    /// # Ok::<(), flaxen::Error>(())
+    /// ```
+    ///
+    /// # Panics
+    /// If there is no such axis, it has no elements but `total` is not 0, or `counts` are not one integer for each of its
+    /// elements.
+    #[track_caller]
+    pub fn repeat_each(&self, counts: impl TensorLike, axis: isize, total: usize) -> Tensor {
+        unwrap(self.try_repeat_each(counts, axis, total))
+    }
+
+    /// As [`repeat_each`](Tensor::repeat_each).
+    ///
+    /// # Errors
+    /// If there is no such axis, it has no elements but `total` is not 0, or `counts` are not one integer for each of its
+    /// elements.
+    #[track_caller]
+    pub fn try_repeat_each(&self, counts: impl TensorLike, axis: isize, total: usize) -> Result<Tensor> {
+        const OP: &str = "repeat_each";
+        let (counts, at) = (counts.operand()?, axis_of(OP, axis, self.rank())?);
+        let size = self.shape()[at];
+        if !counts.dtype().is_integer() {
+            return Err(Error::dtype(OP, counts.dtype(), "integers as counts"));
+        }
+        if counts.shape() != [size] {
+            let found = format!("counts {}", counts.aval());
+            return Err(Error::shape(OP, found, format!("[{size}], one for each element of axis {at}")));
+        }
+        // A position belongs to the first element whose end lies behind it.
+        let ends = counts.try_cumsum(0)?;
+        let positions = create::iota([total], ends.dtype(), 0)?;
+        let found = ends.try_searchsorted_right(&positions)?;
+        self.try_take(found.try_minimum(found.like(size.saturating_sub(1) as f64))?, axis)
     }
 
     /// Zeros above the `k`-th diagonal of the last two axes, the elements elsewhere; `k` counts upwards from the main

@@ -17,7 +17,7 @@ import ml_dtypes
 import numpy as np
 
 FOLDER = pathlib.Path(__file__).parent.parent
-DTYPES = {"float32": "F32", "int32": "I32", "bool": "BOOL", "uint16": "U16"}
+DTYPES = {"float32": "F32", "int32": "I32", "uint32": "U32", "bool": "BOOL", "uint16": "U16"}
 HALVES = {np.dtype(ml_dtypes.bfloat16): "bfloat16", np.dtype(np.float16): "float16"}
 BF16, F16 = jnp.bfloat16, jnp.float16
 

@@ -183,7 +183,7 @@ pub fn run(case: &Case) -> Verdict {
 
 fn run_program(case: &Case, program: &dyn Lifted) -> Verdict {
     let settings = case.settings();
-    let inputs: Vec<Tensor> = (0..)
+    let inputs: Vec<Tensor> = (0..case.keys().count())
         .map(|i| format!("in/{i}"))
         .take_while(|key| case.has(key))
         .map(|key| case.array(&key))

@@ -95,11 +95,9 @@ impl Layer for ConvTranspose {
         if self.transpose_kernel {
             kernel = kernel.try_flip((0..spatial as isize).collect::<Vec<_>>())?.try_swap_axes(-1, -2)?;
         }
-        let options = ConvOptions::new()
-            .padding(self.padding_pairs(&strides, &kernel_dilation)?)
-            .lhs_dilation(&strides)
-            .rhs_dilation(kernel_dilation);
-        let mut y = x.try_cast(dtype)?.try_conv_general(kernel, &options)?;
+        let options =
+            ConvOptions::new().strides(&strides).padding(self.zeros_around()?).rhs_dilation(kernel_dilation);
+        let mut y = x.try_cast(dtype)?.try_conv_transpose(kernel, &options)?;
         if self.padding == ConvPadding::Circular {
             let periods = x.shape()[1..=spatial]
                 .iter()
@@ -112,36 +110,14 @@ impl Layer for ConvTranspose {
 }
 
 impl ConvTranspose {
-    /// What is put around the input with its zeros, as `jax.lax.conv_transpose` computes it.
-    fn padding_pairs(&self, strides: &[usize], dilation: &[usize]) -> Result<Vec<(isize, isize)>> {
-        // The extent of a kernel with its dilation; sums saturate, and sizes that are too large are refused later.
-        let sizes = self
-            .kernel_size
-            .iter()
-            .zip(dilation)
-            .map(|(&k, &step)| k.saturating_sub(1).saturating_mul(step).saturating_add(1));
-        let each = |pair: fn(usize, usize) -> (usize, usize)| -> Vec<(isize, isize)> {
-            let pairs = sizes.clone().zip(strides).map(|(size, &stride)| pair(size, stride));
-            let signed = |n: usize| isize::try_from(n).unwrap_or(isize::MAX);
-            pairs
-                .map(|(before, total)| (signed(before), signed(total).saturating_sub(signed(before))))
-                .collect()
-        };
+    /// What is put around the input with its zeros, before anything is folded.
+    fn zeros_around(&self) -> Result<Padding> {
         match &self.padding {
-            // So that the output is `stride` times as long as the input; more in front, as JAX has it.
-            ConvPadding::Zeros(Padding::Same) => Ok(each(|size, stride| {
-                let total = size.saturating_add(stride).saturating_sub(2);
-                (if stride > size - 1 { size - 1 } else { total.div_ceil(2) }, total)
-            })),
-            // So that every product of an input and a kernel element is in the output.
-            ConvPadding::Zeros(Padding::Valid) | ConvPadding::Circular => Ok(each(|size, stride| {
-                (
-                    size - 1,
-                    size.saturating_add(stride).saturating_sub(2).saturating_add(size.saturating_sub(stride)),
-                )
-            })),
-            ConvPadding::Zeros(Padding::Explicit(pairs)) => Ok(pairs.clone()),
-            ConvPadding::All(all) => Ok(vec![(*all, *all); self.kernel_size.len()]),
+            ConvPadding::Zeros(padding @ (Padding::Same | Padding::Valid | Padding::Explicit(_))) => {
+                Ok(padding.clone())
+            }
+            ConvPadding::Circular => Ok(Padding::Valid),
+            ConvPadding::All(all) => Ok(Padding::Explicit(vec![(*all, *all); self.kernel_size.len()])),
             ConvPadding::Unknown(name) => Err(unknown(Self::NAME, name)),
             other => {
                 let message = format!(

@@ -1,6 +1,7 @@
 //! Convolution over any number of spatial dimensions.
 
 mod primitive;
+mod transposed;
 
 use primitive::Convolution;
 

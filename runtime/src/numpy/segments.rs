@@ -1,0 +1,86 @@
+//! Reductions of the parts of an axis that ids name: sums over the edges of a node, or over the nodes of a graph.
+
+use crate::array::{DType, Shape};
+use crate::core::{Tensor, TensorLike};
+use crate::error::Result;
+use crate::error::unwrap;
+use crate::ops::create::full;
+
+macro_rules! segments {
+    ($($(#[$doc:meta])* $method:ident $try_method:ident $update:ident $first:ident;)*) => {
+        impl Tensor {
+            $($(#[$doc])*
+            ///
+            /// `ids` are integers, of any shape that is that of the first axes: an element of the result is made of all
+            /// whose id is its index, from `[ids.., rest..]` to `[count, rest..]`. They need not be sorted. Negative ids
+            /// count from the end; what is outside is left out.
+            ///
+            /// # Panics
+            /// If the ids are not integers, or do not have the shape of the first axes.
+            #[track_caller]
+            pub fn $method(&self, ids: impl TensorLike, count: usize) -> Tensor {
+                unwrap(self.$try_method(ids, count))
+            }
+
+            #[doc = concat!("As [`", stringify!($method), "`](Tensor::", stringify!($method), ").")]
+            ///
+            /// # Errors
+            /// If the ids are not integers, or do not have the shape of the first axes.
+            #[track_caller]
+            pub fn $try_method(&self, ids: impl TensorLike, count: usize) -> Result<Tensor> {
+                let ids = ids.operand()?;
+                let rest = self.shape().get(ids.rank()..).unwrap_or_default();
+                let shape: Shape = [count].iter().chain(rest).copied().collect();
+                let start = full(self.aval().with_shape(shape), $first(self.dtype()))?;
+                if !self.shape().starts_with(ids.shape()) {
+                    let found = format!("{} with ids {}", self.aval(), ids.aval());
+                    return Err(crate::Error::shape(stringify!($method), found, "ids of the shape of the first axes"));
+                }
+                start.$update(0, ids, self)
+            })*
+        }
+    };
+}
+
+fn zero(_: DType) -> f64 {
+    0.0
+}
+
+fn lowest(dtype: DType) -> f64 {
+    match dtype {
+        DType::Bool | DType::U8 | DType::U32 => 0.0,
+        DType::I32 => i32::MIN.into(),
+        DType::I64 => i64::MIN as f64,
+        _ => f64::NEG_INFINITY,
+    }
+}
+
+fn highest(dtype: DType) -> f64 {
+    match dtype {
+        DType::Bool => 1.0,
+        DType::U8 => u8::MAX.into(),
+        DType::U32 => u32::MAX.into(),
+        DType::I32 => i32::MAX.into(),
+        DType::I64 => i64::MAX as f64,
+        _ => f64::INFINITY,
+    }
+}
+
+segments! {
+    /// The sums of segments, as `jax.ops.segment_sum`; 0 where there is nothing.
+    ///
+    /// ```
+    /// use flaxen::prelude::*;
+    /// // Messages along edges, added up where they arrive.
+    /// let (messages, receivers) = (Tensor::from([1.0f32, 2.0, 3.0]), Tensor::from([2, 0, 2]));
+    /// assert_eq!(messages.segment_sum(receivers, 3).to_vec::<f32>()?, [2.0, 0.0, 4.0]);
+    /// # Ok::<(), flaxen::Error>(())
+    /// ```
+    segment_sum try_segment_sum try_index_add zero;
+    /// The largest elements of segments, as `jax.ops.segment_max`; the lowest number there is, -∞ for floats, where there is
+    /// nothing.
+    segment_max try_segment_max try_index_max lowest;
+    /// The smallest elements of segments, as `jax.ops.segment_min`; the highest number there is, ∞ for floats, where there is
+    /// nothing.
+    segment_min try_segment_min try_index_min highest;
+}

@@ -123,13 +123,11 @@ impl Lift {
     }
 
     /// How often each stream was drawn from within the scopes so far.
-    #[allow(dead_code)]
     pub fn counters(&self) -> Vec<CounterState> {
         self.roots.iter().map(|root| root.scope.0.counters.state()).collect()
     }
 
     /// Lets the streams go on as after so many draws.
-    #[allow(dead_code)]
     pub fn set_counters(&self, counters: &[CounterState]) {
         for (root, state) in self.roots.iter().zip(counters) {
             root.scope.0.counters.set(state);

@@ -83,7 +83,6 @@ struct Counters {
 
 /// What [`Counters`] were at some time.
 #[derive(Clone, Default)]
-#[allow(dead_code)]
 pub(crate) struct CounterState {
     streams: DrawCounts,
     children: BTreeMap<Arc<str>, CounterState>,
@@ -223,7 +222,6 @@ impl Name {
     }
 }
 
-#[allow(dead_code)] // TEMP
 impl Counters {
     fn next(&self, stream: &Arc<str>) -> u32 {
         let mut streams = lock(&self.streams);

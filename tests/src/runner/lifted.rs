@@ -1,6 +1,6 @@
 //! Cases of the kind `lifted`: small models with lifted transforms, by name.
 
-use flaxen::lift::{self, FoldRngs, Jit, Remat, Vmap};
+use flaxen::lift::{self, FoldRngs, Jit, Remat, RematScan, Scan, Vmap};
 use flaxen::nn::BatchNorm;
 use flaxen::prelude::*;
 use flaxen::variables::unbox;
@@ -82,6 +82,15 @@ fn programs(name: &str) -> Option<Box<dyn Lifted>> {
             let dense = Dense::new(FEATURES).kernel_init(boxed);
             layer(Within::new(Vmap::new(dense).axis("params", 0).split("params").metadata("layers")))
         }
+        "scan_split" => scanned(Cell::new(), |scan| scan.axis("params", 0).split("params")),
+        "scan_shared" => scanned(Cell::new(), |scan| scan.share("params")),
+        "scan_axis1_reverse" => scanned(Cell::new(), |scan| scan.share("params").axes(1).reverse()),
+        "scan_dropout_split" => scanned(DropCell::new(), |scan| scan.split("dropout")),
+        "scan_dropout_shared" => scanned(DropCell::new(), |scan| scan.share("dropout")),
+        "scan_carry_sow" => program(CarryAndSow::new(), CarryAndSow::call),
+        "remat_scan" => layer(Within::new(RematScan::new(TanhDense::new(), [2, 2])).known_as("s")),
+        "cond_true" | "cond_false" => program(Cond::new(), Cond::call),
+        "switch" => program(Switch::new(), Switch::call),
         "remat" => layer(Stacked::new(Remat::new(Mlp::new()))),
         "jit" => layer(Stacked::new(Jit::new(Mlp::new()))),
         "fold_rngs" => layer(Stacked::new(FoldRngs::new(Mlp::new()))),
@@ -95,12 +104,17 @@ fn programs(name: &str) -> Option<Box<dyn Lifted>> {
 #[flaxen::module]
 struct Within<L: Layer> {
     layer: L,
+    #[module(default)]
+    known_as: Option<String>,
 }
 
 impl<L: Layer> Layer for Within<L> {
     #[compact]
     fn call(&self, x: &Tensor) -> Result<Tensor> {
-        self.child(self.layer.clone()).call(x)
+        match &self.known_as {
+            Some(name) => self.child_named(name, self.layer.clone()).call(x),
+            None => self.child(self.layer.clone()).call(x),
+        }
     }
 }
 
@@ -127,6 +141,146 @@ impl<L: Layer> Layer for Stacked<L> {
     fn call(&self, x: &Tensor) -> Result<Tensor> {
         let last = self.child(Dense::new(2));
         last.call(&self.child(self.layer.clone()).call(x)?)
+    }
+}
+
+/// A variable of the collection `state` that is there.
+fn stored<M: flaxen::Module>(module: &M, name: &str) -> Result<Tensor> {
+    module.get_variable("state", name)?.ok_or_else(|| Error::msg(format!("no `{name}` in `state`")))
+}
+
+/// A step of a loop.
+trait Step: flaxen::Module {
+    fn step(&self, carry: Tensor, x: Tensor) -> Result<(Tensor, Tensor)>;
+}
+
+#[flaxen::module]
+struct Cell;
+
+impl Step for Cell {
+    #[compact]
+    fn step(&self, carry: Tensor, x: Tensor) -> Result<(Tensor, Tensor)> {
+        let y = Dense::new(FEATURES).call(&Tensor::concatenate(&[carry, x], -1))?.tanh();
+        Ok((y.clone(), y * 2.0))
+    }
+}
+
+#[flaxen::module]
+struct DropCell;
+
+impl Step for DropCell {
+    #[compact]
+    fn step(&self, carry: Tensor, x: Tensor) -> Result<(Tensor, Tensor)> {
+        let y = Dropout::new(0.5).call(&(carry + x), true)?;
+        Ok((y.clone(), y))
+    }
+}
+
+/// A scan over the two inputs: a carry, and what is scanned.
+fn scanned<S: Step>(step: S, with: fn(Scan<S>) -> Scan<S>) -> Option<Box<dyn Lifted>> {
+    program(Scanned::new(with(Scan::new(step))), |m, inputs| m.call(&inputs[0], &inputs[1]))
+}
+
+#[flaxen::module]
+struct Scanned<S: Step> {
+    scan: Scan<S>,
+}
+
+impl<S: Step> Scanned<S> {
+    #[compact]
+    fn call(&self, carry: &Tensor, xs: &Tensor) -> Called {
+        let scan = self.child(self.scan.clone());
+        Ok(Value::of(&scan.run(
+            |step, carry: Tensor, x: Tensor| step.step(carry, x),
+            carry.clone(),
+            xs.clone(),
+        )?))
+    }
+}
+
+#[flaxen::module]
+struct CarryCell;
+
+impl Step for CarryCell {
+    #[compact]
+    fn step(&self, carry: Tensor, x: Tensor) -> Result<(Tensor, Tensor)> {
+        let n = self.variable("state", "n", || Tensor::from(0.0f32))?;
+        n.set(n.get() + 1.0)?;
+        self.sow("intermediates", "c", &carry)?;
+        let y = Dense::new(FEATURES).call(&carry)? + x * n.get();
+        Ok((y.clone(), y))
+    }
+}
+
+#[flaxen::module]
+struct CarryAndSow;
+
+impl CarryAndSow {
+    #[compact]
+    fn call(&self, inputs: &[Tensor]) -> Called {
+        let (carry, xs) = (inputs[0].clone(), inputs[1].clone());
+        let cell = self.child_named("cell", CarryCell::new());
+        if self.is_initializing() {
+            return Ok(Value::of(&cell.step(carry, xs.get(0))?));
+        }
+        let scan = lift::scan(&cell, |cell, carry: Tensor, x: Tensor| cell.step(carry, x));
+        Ok(Value::of(&scan.carry("state").share("params").axis("intermediates", 0).call(carry, xs)?))
+    }
+}
+
+#[flaxen::module]
+struct TanhDense;
+
+impl Layer for TanhDense {
+    #[compact]
+    fn call(&self, x: &Tensor) -> Result<Tensor> {
+        Ok(Dense::new(FEATURES).call(x)?.tanh())
+    }
+}
+
+#[flaxen::module]
+struct Cond {
+    #[setup(Dense::new(FEATURES))]
+    a: Dense,
+    #[setup(Dense::new(FEATURES))]
+    b: Dense,
+}
+
+impl Cond {
+    #[compact]
+    fn call(&self, inputs: &[Tensor]) -> Called {
+        self.variable("state", "hits", || Tensor::from(0.0f32))?;
+        let branch = |m: &Cond, dense: &Dense, count: f32, x: &Tensor| {
+            let hits = stored(m, "hits")?;
+            m.put_variable("state", "hits", hits + count)?;
+            dense.call(x)
+        };
+        let (on_true, on_false) = (
+            move |m: &Cond, x: &Tensor| branch(m, &m.a, 1.0, x),
+            move |m: &Cond, x: &Tensor| branch(m, &m.b, 10.0, x),
+        );
+        if self.is_initializing() {
+            on_true(self, &inputs[0])?;
+            return Ok(on_false(self, &inputs[0])?.into());
+        }
+        Ok(lift::cond(self, &inputs[1].gt(0.0), on_true, on_false, &inputs[0])?.into())
+    }
+}
+
+#[flaxen::module]
+struct Switch {
+    #[setup(vec![Dense::new(FEATURES); 3])]
+    h: Vec<Dense>,
+}
+
+impl Switch {
+    #[compact]
+    fn call(&self, inputs: &[Tensor]) -> Called {
+        if self.is_initializing() {
+            self.h.iter().try_for_each(|head| head.call(&inputs[0]).map(drop))?;
+        }
+        let heads = [0, 1, 2].map(|i| move |m: &Switch, x: &Tensor| m.h[i].call(x));
+        Ok(lift::switch(self, &inputs[1], heads, &inputs[0])?.into())
     }
 }
 
@@ -174,6 +328,7 @@ pub fn run(case: &Case) -> Verdict {
         "lift_vjp" => run_vjp(case),
         "lift_value_and_grad" => run_value_and_grad(case),
         "lift_jvp" => run_jvp(case),
+        "lift_while_loop" => run_while_loop(case),
         name => {
             let unknown = || Stop::Unsupported(format!("the lifted program `{name}`"));
             run_program(case, &*programs(name).ok_or_else(unknown)?)
@@ -225,6 +380,30 @@ fn run_program(case: &Case, program: &dyn Lifted) -> Verdict {
 struct Holder {
     #[setup(Dense::new(FEATURES))]
     d: Dense,
+}
+
+/// A `Dense` that is called by a loop.
+#[flaxen::module]
+struct Looping;
+
+impl Looping {
+    #[compact]
+    fn call(&self, x: &Tensor) -> Result<Tensor> {
+        let cond = |m: &Looping, _: &Tensor| Ok(stored(m, "acc")?.lt(3));
+        let body = |m: &Looping, c: Tensor| {
+            m.put_variable("state", "acc", stored(m, "acc")? + 1)?;
+            Ok(c * 0.5)
+        };
+        lift::while_loop(self, cond, body).carry("state").call(x.clone())
+    }
+}
+
+fn run_while_loop(case: &Case) -> Verdict {
+    let (x, used) = (case.array("in/x"), variables_at(case, "used")?);
+    let (out, updates) = Looping::new().apply(used).mutable("state").run(|m| m.call(&x))?;
+    near("out", &arrays_of(&out), &whole(case, "out"), case.tolerance())?;
+    near("mut", &arrays_of(&updates), &case.group("mut"), case.tolerance())?;
+    Ok(String::new())
 }
 
 /// Runs a function of a bound model with the case's variables.

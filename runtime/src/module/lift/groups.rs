@@ -14,6 +14,8 @@ pub(super) enum Role {
     Axis { into: Option<isize>, out: Option<isize> },
     /// It is the same for all.
     Shared,
+    /// It goes from one step to the next.
+    Carried,
 }
 
 /// Which collections and random streams pass through a transform, and how: the first filter that accepts one counts.
@@ -44,6 +46,18 @@ impl Groups {
             self.shared = self.shared.union(&filter);
         }
         self.collections.push((filter, role));
+    }
+
+    pub fn add_shared_streams(&mut self, streams: impl Into<Filter>) {
+        self.shared = self.shared.union(streams);
+    }
+
+    /// All that nothing was said of has an axis in front, and is split.
+    pub fn or_all(mut self) -> Groups {
+        self.add(true, Role::Axis { into: Some(0), out: Some(0) });
+        let shared = self.shared.clone();
+        self.split(shared.complement());
+        self
     }
 
     pub fn split(&mut self, streams: impl Into<Filter>) {

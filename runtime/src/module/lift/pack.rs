@@ -46,13 +46,11 @@ impl<'t, L: Target> Pack<'t, L> {
     }
 
     /// Lets `tabulate` and captures see nothing of what runs.
-    #[allow(dead_code)]
     pub fn unobserved(&mut self) -> Arc<Session> {
         std::mem::take(&mut self.session)
     }
 
     /// Lets them see again what they saw before.
-    #[allow(dead_code)]
     pub fn observed(&mut self, session: Arc<Session>) {
         self.session = session;
     }

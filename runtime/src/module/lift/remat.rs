@@ -78,7 +78,7 @@ impl<M: Module> Remat<M> {
     /// # Errors
     /// What the function returns; if it asks for the elements of its argument while it is differentiated.
     pub fn run<I: Tree, O: Tree>(&self, f: impl Fn(&M, &I) -> Result<O>, args: &I) -> Result<O> {
-        run(&&self.module, &self.policy, f, args)
+        remat_with(&&self.module, &self.policy, f, args)
     }
 }
 
@@ -98,7 +98,7 @@ impl<L: Target, F> RematOver<L, F> {
     where
         F: Fn(&L::Inner, &I) -> Result<O>,
     {
-        run(&self.target, &self.policy, &self.f, args)
+        remat_with(&self.target, &self.policy, &self.f, args)
     }
 }
 
@@ -113,7 +113,7 @@ impl<M: Layer> Layer for Remat<M> {
 /// All that a function of scopes takes.
 type Packed<I> = (Vec<Variables>, Vec<Rngs>, I);
 
-fn run<L: Target, I: Tree, O: Tree>(
+pub(super) fn remat_with<L: Target, I: Tree, O: Tree>(
     target: &L,
     policy: &Policy,
     f: impl Fn(&L::Inner, &I) -> Result<O>,

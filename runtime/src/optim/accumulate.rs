@@ -10,7 +10,7 @@ use crate::array::DType;
 use crate::core::Tensor;
 use crate::core::domain::COUNT;
 use crate::error::Result;
-use crate::tree::{self, Tree, leaves};
+use crate::tree::{self, Builder, Donation, NodeKind, Token, Tree, TreePart, leaves};
 use crate::variables::Dict;
 
 /// A transformation of the mean of several gradients; see [`multi_steps`].
@@ -26,7 +26,7 @@ pub struct MultiSteps<T> {
 type Every = dyn Fn(&Tensor) -> Result<Tensor> + Send + Sync;
 
 /// The gradients so far.
-#[derive(Clone, Debug, Tree)]
+#[derive(Clone, Debug)]
 pub struct MultiStepsState<S, P = Dict> {
     /// How many gradients there are since the last step, `I32`.
     pub mini_step: Tensor,
@@ -38,6 +38,59 @@ pub struct MultiStepsState<S, P = Dict> {
     pub acc_grads: P,
     /// How many gradients were left out in all, `I32`; None if none ever are.
     pub skip_state: Option<Tensor>,
+}
+
+/// Where no gradient is ever left out, `skip_state` is an empty tuple, as in Optax.
+impl<S: Tree, P: Tree> Tree for MultiStepsState<S, P> {
+    fn walk<'a>(&'a self, visit: &mut dyn FnMut(Token<'a>)) {
+        visit(Token::Node(NodeKind::Struct("MultiStepsState"), 5));
+        visit(Token::Key("mini_step"));
+        self.mini_step.walk(visit);
+        visit(Token::Key("gradient_step"));
+        self.gradient_step.walk(visit);
+        visit(Token::Key("inner_opt_state"));
+        self.inner_opt_state.walk(visit);
+        visit(Token::Key("acc_grads"));
+        self.acc_grads.walk(visit);
+        visit(Token::Key("skip_state"));
+        match &self.skip_state {
+            Some(count) => count.walk(visit),
+            None => ().walk(visit),
+        }
+    }
+
+    fn into_leaves(self, leaves: &mut Vec<Tensor>) {
+        leaves.extend([self.mini_step, self.gradient_step]);
+        self.inner_opt_state.into_leaves(leaves);
+        self.acc_grads.into_leaves(leaves);
+        leaves.extend(self.skip_state);
+    }
+
+    fn donate(self, donation: &mut Donation) {
+        self.mini_step.donate(donation);
+        self.gradient_step.donate(donation);
+        self.inner_opt_state.donate(donation);
+        self.acc_grads.donate(donation);
+        self.skip_state.donate(donation);
+    }
+
+    fn build(from: &mut Builder<'_>) -> Result<Self> {
+        from.expect(NodeKind::Struct("MultiStepsState"), 5)?;
+        from.key()?;
+        let mini_step = from.leaf()?;
+        from.key()?;
+        let gradient_step = from.leaf()?;
+        from.key()?;
+        let inner_opt_state = S::build(from)?;
+        from.key()?;
+        let acc_grads = P::build(from)?;
+        from.key()?;
+        let skip_state = match from.peek() {
+            Some(TreePart::Leaf) => Some(from.leaf()?),
+            _ => <()>::build(from).map(|()| None)?,
+        };
+        Ok(MultiStepsState { mini_step, gradient_step, inner_opt_state, acc_grads, skip_state })
+    }
 }
 
 /// Takes one step for every `every_k` gradients, with their mean; updates are zeros in between.

@@ -4,6 +4,7 @@ use super::clip::{ClipByBlockRms, clip_by_block_rms};
 use super::ema::{EmaState, ema};
 use super::factored::{FactoredState, ScaleByFactoredRms, scale_by_factored_rms};
 use super::leafwise::{ScaleByParamBlock, scale_by_param_block_rms};
+use super::optional::{Appended, OptionalState};
 use super::scale::{ScaleByLearningRate, ScheduleState, scale, scale_by_learning_rate};
 use super::schedule::Schedule;
 use super::settings::{alias, setters};
@@ -29,11 +30,11 @@ pub struct Adafactor {
 /// momentum, of the weight decay and of the sign; what is not asked for is None.
 pub type AdafactorState<P = Dict> = (
     FactoredState<P>,
-    Option<()>,
-    Option<ScheduleState>,
-    Option<()>,
-    Option<EmaState<P>>,
-    Option<ScheduleState>,
+    OptionalState<()>,
+    OptionalState<ScheduleState>,
+    OptionalState<()>,
+    OptionalState<EmaState<P>>,
+    OptionalState<ScheduleState>,
     (),
 );
 
@@ -138,10 +139,12 @@ impl Adafactor {
 
 alias!(Adafactor, AdafactorState<P>, |this| (
     this.scale.clone(),
-    this.clipping(),
-    this.rate(),
-    this.parameter_scale(),
-    this.momentum.clone().map(|decay| ema(decay).debias(false).accumulator_dtype(this.dtype_momentum)),
-    this.decay.clone(),
+    Appended(this.clipping()),
+    Appended(this.rate()),
+    Appended(this.parameter_scale()),
+    Appended(
+        this.momentum.clone().map(|decay| ema(decay).debias(false).accumulator_dtype(this.dtype_momentum))
+    ),
+    Appended(this.decay.clone()),
     scale(-1.0)
 ));

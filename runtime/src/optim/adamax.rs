@@ -3,6 +3,7 @@
 use super::GradientTransformation;
 use super::adam::{ScaleByAdam, ScaleByAdamState, scale_by_adam};
 use super::moments::{bias_corrected, may_vanish, moving_average, safe_divide, safe_increment, zip_moments};
+use super::optional::{Appended, OptionalState};
 use super::scale::{ScheduleState, scale_by_learning_rate};
 use super::schedule::Schedule;
 use super::settings::{alias, setters};
@@ -53,7 +54,7 @@ pub struct Adamax {
 }
 
 /// The state of [`adamax`] and [`adamaxw`]: of the moments, of the weight decay, if there is any, and of the learning rate.
-pub type AdamaxState<P = Dict> = (ScaleByAdamState<P>, Option<ScheduleState>, ScheduleState);
+pub type AdamaxState<P = Dict> = (ScaleByAdamState<P>, OptionalState<ScheduleState>, ScheduleState);
 
 /// Adam with the largest gradient in the denominator; see [`scale_by_adamax`].
 ///
@@ -91,6 +92,6 @@ decaying!(Adamax: weight_decay, mask);
 
 alias!(Adamax, AdamaxState<P>, |this| (
     this.scale.clone(),
-    this.decays.then(|| this.decay.clone()),
+    Appended(this.decays.then(|| this.decay.clone())),
     scale_by_learning_rate(&this.learning_rate)
 ));

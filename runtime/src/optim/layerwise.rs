@@ -1,7 +1,8 @@
 //! LAMB and LARS: optimizers whose steps are in proportion to the parameters, for large batches.
 
+use super::GradientTransformation;
 use super::adam::{ScaleByAdam, ScaleByAdamState, adam_setters, scale_by_adam};
-use super::masked::Mask;
+use super::masked::{Mask, MaskedState};
 use super::scale::{ScheduleState, scale_by_learning_rate};
 use super::schedule::Schedule;
 use super::settings::{alias, setters};
@@ -9,7 +10,8 @@ use super::sgd::{Trace, TraceState, trace};
 use super::trust_ratio::{ScaleByTrustRatio, scale_by_trust_ratio};
 use super::weight_decay::{AddDecayedWeights, add_decayed_weights, decaying};
 use crate::core::{Tensor, TensorLike};
-use crate::error::unwrap;
+use crate::error::{Result, unwrap};
+use crate::tree::Tree;
 use crate::variables::Dict;
 
 /// LAMB; see [`lamb`].
@@ -55,7 +57,7 @@ pub struct Lars {
 }
 
 /// The state of [`lars`]: of the weight decay, of the trust ratio, which has none, of the learning rate, and of the momentum.
-pub type LarsState<P = Dict> = (ScheduleState, (), ScheduleState, TraceState<P>);
+pub type LarsState<P = Dict> = (ScheduleState, MaskedState<()>, ScheduleState, TraceState<P>);
 
 /// Momentum of `−lr·r·trust_coefficient·‖p‖ / (‖r‖ + eps)` with `r` the gradient plus `weight_decay·p`; the trust
 /// coefficient is 10⁻³, `eps` 0, the momentum 0.9, and there is no weight decay unless asked for.
@@ -64,7 +66,8 @@ pub type LarsState<P = Dict> = (ScheduleState, (), ScheduleState, TraceState<P>)
 pub fn lars(learning_rate: impl Into<Schedule>) -> Lars {
     Lars {
         learning_rate: learning_rate.into(),
-        decay: add_decayed_weights(0.0),
+        // In Optax, of all leaves if nothing else is said.
+        decay: add_decayed_weights(0.0).mask(|_, _| true),
         ratio: scale_by_trust_ratio().trust_coefficient(1e-3),
         momentum: trace(0.9),
     }
@@ -100,9 +103,25 @@ impl Lars {
     }
 }
 
+/// What chooses leaves by itself, with the state of [`masked`](super::masked()), as in Optax.
+struct Choosing<T>(T);
+
+impl<P: Tree, T: GradientTransformation<P>> GradientTransformation<P> for Choosing<T> {
+    type State = MaskedState<T::State>;
+
+    fn init(&self, params: &P) -> Self::State {
+        MaskedState { inner_state: self.0.init(params) }
+    }
+
+    fn update(&self, updates: &P, state: &Self::State, params: &P) -> Result<(P, Self::State)> {
+        let (updates, inner_state) = self.0.update(updates, &state.inner_state, params)?;
+        Ok((updates, MaskedState { inner_state }))
+    }
+}
+
 alias!(Lars, LarsState<P>, |this| (
     this.decay.clone(),
-    this.ratio.clone(),
+    Choosing(this.ratio.clone()),
     scale_by_learning_rate(&this.learning_rate),
     this.momentum.clone()
 ));

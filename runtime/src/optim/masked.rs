@@ -22,6 +22,11 @@ impl Mask {
     }
 
     /// For each leaf, in order.
+    /// Whether leaves are chosen at all.
+    pub(super) fn is_some(&self) -> bool {
+        self.0.is_some()
+    }
+
     pub(super) fn of(&self, params: &impl Tree) -> Vec<bool> {
         match &self.0 {
             None => vec![true; leaves(params).len()],

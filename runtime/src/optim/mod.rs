@@ -57,6 +57,7 @@ mod lion;
 mod masked;
 mod moments;
 mod novograd;
+mod optional;
 mod partition;
 mod radam;
 mod regrouped;
@@ -106,6 +107,7 @@ pub use masked::{Freeze, MaskedState, MaskedTransformation, freeze, masked};
 pub use novograd::{
     Novograd, NovogradState, ScaleByNovograd, ScaleByNovogradState, novograd, scale_by_novograd,
 };
+pub use optional::OptionalState;
 pub use partition::{MultiTransform, MultiTransformState, multi_transform};
 pub use radam::{Radam, ScaleByRadam, radam, scale_by_radam};
 pub use regrouped::{Masked, Regrouped};

@@ -13,7 +13,7 @@ use crate::core::Tensor;
 use crate::core::domain::{DECAY, NOT_NEGATIVE};
 use crate::core::tensor::bare;
 use crate::error::Result;
-use crate::tree::Tree;
+use crate::tree::{Builder, Donation, NodeKind, Token, Tree};
 use crate::variables::Dict;
 
 /// Updates over their root mean square or deviation; see [`scale_by_rms`] and [`scale_by_stddev`].
@@ -28,7 +28,7 @@ pub struct ScaleByRms {
 }
 
 /// What `RMSProp` remembers.
-#[derive(Clone, Debug, Tree)]
+#[derive(Clone, Debug)]
 pub struct ScaleByRmsState<P = Dict> {
     /// The number of updates so far, `I32`, if averages are corrected by it.
     pub count: Option<Tensor>,
@@ -36,6 +36,48 @@ pub struct ScaleByRmsState<P = Dict> {
     pub mu: Option<P>,
     /// The moving average of their squares, `F32` for leaves of `F16`.
     pub nu: P,
+}
+
+/// Of the fields those that are there: in Optax these are states of different types.
+impl<P: Tree> Tree for ScaleByRmsState<P> {
+    fn walk<'a>(&'a self, visit: &mut dyn FnMut(Token<'a>)) {
+        let fields = 1 + usize::from(self.count.is_some()) + usize::from(self.mu.is_some());
+        visit(Token::Node(NodeKind::Struct("ScaleByRmsState"), fields));
+        if let Some(count) = &self.count {
+            visit(Token::Key("count"));
+            count.walk(visit);
+        }
+        if let Some(mu) = &self.mu {
+            visit(Token::Key("mu"));
+            mu.walk(visit);
+        }
+        visit(Token::Key("nu"));
+        self.nu.walk(visit);
+    }
+
+    fn into_leaves(self, leaves: &mut Vec<Tensor>) {
+        leaves.extend(self.count);
+        self.mu.into_leaves(leaves);
+        self.nu.into_leaves(leaves);
+    }
+
+    fn donate(self, donation: &mut Donation) {
+        self.count.donate(donation);
+        self.mu.donate(donation);
+        self.nu.donate(donation);
+    }
+
+    fn build(from: &mut Builder<'_>) -> Result<Self> {
+        let (mut count, mut mu) = (None, None);
+        for _ in 1..from.node()?.1 {
+            match from.key()? {
+                "count" => count = Some(from.leaf()?),
+                _ => mu = Some(P::build(from)?),
+            }
+        }
+        from.key()?;
+        Ok(ScaleByRmsState { count, mu, nu: P::build(from)? })
+    }
 }
 
 /// `g / √(v + eps)` with `v` the moving average of squares.

@@ -8,7 +8,7 @@ use crate::core::domain::FINITE;
 use crate::core::{Tensor, TensorLike};
 use crate::error::Result;
 use crate::error::unwrap;
-use crate::tree::Tree;
+use crate::tree::{Builder, Donation, NodeKind, Token, Tree};
 
 /// Updates times a number; see [`scale`].
 #[derive(Clone, Debug)]
@@ -67,10 +67,49 @@ pub struct ScaleByLearningRate {
 }
 
 /// How many updates there were, if a schedule wants to know.
-#[derive(Clone, Debug, Default, Tree)]
+#[derive(Clone, Debug, Default)]
 pub struct ScheduleState {
     /// The number of updates so far, `I32`; None where the number is constant.
     pub count: Option<Tensor>,
+    /// Whether it is that of a part that is for some leaves only, which is one level deeper in Optax.
+    pub(super) is_masked: bool,
+}
+
+/// What a part for some leaves only is in.
+const MASKED: NodeKind = NodeKind::Struct("MaskedState");
+
+/// Without a count it has no fields, as Optax's `EmptyState`.
+impl Tree for ScheduleState {
+    fn walk<'a>(&'a self, visit: &mut dyn FnMut(Token<'a>)) {
+        if self.is_masked {
+            visit(Token::Node(MASKED, 1));
+            visit(Token::Key("inner_state"));
+        }
+        visit(Token::Node(NodeKind::Struct("ScheduleState"), usize::from(self.count.is_some())));
+        if let Some(count) = &self.count {
+            visit(Token::Key("count"));
+            count.walk(visit);
+        }
+    }
+
+    fn into_leaves(self, leaves: &mut Vec<Tensor>) {
+        leaves.extend(self.count);
+    }
+
+    fn donate(self, donation: &mut Donation) {
+        self.count.donate(donation);
+    }
+
+    fn build(from: &mut Builder<'_>) -> Result<Self> {
+        let (kind, mut fields) = from.node()?;
+        let is_masked = kind == MASKED;
+        if is_masked {
+            from.key()?;
+            (_, fields) = from.node()?;
+        }
+        let count = (fields > 0).then(|| from.key().map(drop).and_then(|()| from.leaf()));
+        Ok(ScheduleState { count: count.transpose()?, is_masked })
+    }
 }
 
 /// Updates times a number or a schedule, and against the gradient; a learning rate is finite.
@@ -85,15 +124,17 @@ setters! { ScaleByLearningRate {
 
 impl ScheduleState {
     pub(super) fn of(schedule: &Schedule) -> ScheduleState {
-        ScheduleState { count: schedule.number().is_none().then(zero_count) }
+        ScheduleState { count: schedule.number().is_none().then(zero_count), is_masked: false }
     }
 
     /// The schedule's number for this update, and the state for the next.
     pub(super) fn advance(&self, schedule: &Schedule) -> Result<(Tensor, ScheduleState)> {
         match (&schedule.0, &self.count) {
-            (Rate::Number(number), count) => Ok((number.clone(), ScheduleState { count: count.clone() })),
+            (Rate::Number(number), count) => {
+                Ok((number.clone(), ScheduleState { count: count.clone(), ..*self }))
+            }
             (Rate::Function(_), Some(count)) => {
-                Ok((schedule.at(count)?, ScheduleState { count: Some(safe_increment(count)) }))
+                Ok((schedule.at(count)?, ScheduleState { count: Some(safe_increment(count)), ..*self }))
             }
             (Rate::Function(_), None) => Err(crate::error::Error::Structure {
                 context: "the state is that of another optimizer",

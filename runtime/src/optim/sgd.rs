@@ -105,29 +105,6 @@ impl Sgd {
 
 alias!(Sgd, SgdState<P>, |this| (this.trace(), scale_by_learning_rate(&this.learning_rate)));
 
-/// A transformation that may be missing; its state then is, too.
-impl<P: Tree + Clone, T: GradientTransformation<P>> GradientTransformation<P> for Option<T> {
-    type State = Option<T::State>;
-
-    fn init(&self, params: &P) -> Option<T::State> {
-        self.as_ref().map(|transformation| transformation.init(params))
-    }
-
-    fn update(&self, updates: &P, state: &Self::State, params: &P) -> Result<(P, Self::State)> {
-        match (self, state) {
-            (None, state) => Ok((updates.clone(), state.clone())),
-            (Some(transformation), Some(state)) => {
-                let (updates, state) = transformation.update(updates, state, params)?;
-                Ok((updates, Some(state)))
-            }
-            (Some(_), None) => Err(crate::error::Error::Structure {
-                context: "the state is that of another optimizer",
-                message: "expected the state of an optional part, found none".to_owned(),
-            }),
-        }
-    }
-}
-
 /// The sign of the gradient as a step; see [`sign_sgd`].
 #[derive(Clone, Debug)]
 pub struct SignSgd {

@@ -35,7 +35,7 @@ impl<P: Tree + Clone> GradientTransformation<P> for AddDecayedWeights {
     type State = ScheduleState;
 
     fn init(&self, _params: &P) -> ScheduleState {
-        ScheduleState::of(&self.weight_decay)
+        ScheduleState { is_masked: self.mask.is_some(), ..ScheduleState::of(&self.weight_decay) }
     }
 
     fn update(&self, updates: &P, state: &ScheduleState, params: &P) -> Result<(P, ScheduleState)> {

@@ -118,6 +118,9 @@ impl NodeKind {
         }
     }
 
+    /// What is not there, and has no place among the children of a tuple either: a file does not have it.
+    pub(crate) const ABSENT: NodeKind = NodeKind::Wrapper("absent");
+
     pub(crate) fn is_sequence(self) -> bool {
         matches!(self, NodeKind::Tuple | NodeKind::List(_))
     }

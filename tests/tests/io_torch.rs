@@ -1,20 +1,32 @@
-//! Weights of PyTorch, in our layers, give PyTorch's outputs. `torch/layers.py` made the file.
+//! Weights of PyTorch, in our layers, give PyTorch's outputs. `torch/layers.py` and `torch/recurrent.py` made the files.
 
 use std::path::PathBuf;
 
 use flaxen::io::safetensors;
 use flaxen::io::torch::{Kind, StateDict};
-use flaxen::nn::{ConvTranspose, Embed, GroupNorm, MultiHeadDotProductAttention, PReLU};
+use flaxen::nn::{
+    Bidirectional, Cell, ConvTranspose, Embed, GroupNorm, GruCell, LstmCell, MultiHeadDotProductAttention,
+    OptimizedLstmCell, PReLU, Rnn, Sequence, SimpleCell,
+};
 use flaxen::prelude::*;
 use proptest::prelude::*;
 
 fn file() -> Dict {
-    safetensors::load(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("torch/layers.safetensors")).unwrap()
+    file_of("layers")
+}
+
+fn file_of(name: &str) -> Dict {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("torch");
+    safetensors::load(folder.join(format!("{name}.safetensors"))).unwrap()
 }
 
 /// The tensors of the state dict whose names begin with one of these modules.
 fn state(modules: &[&str]) -> StateDict {
-    let all = file().flatten("/").into_iter();
+    state_of(&file(), modules)
+}
+
+fn state_of(file: &Dict, modules: &[&str]) -> StateDict {
+    let all = file.flatten("/").into_iter();
     StateDict::new(all.filter_map(|(name, value)| {
         let name = name.strip_prefix("state.")?.to_owned();
         let wanted = modules.iter().any(|module| name.split('.').next() == Some(module));
@@ -264,4 +276,126 @@ fn a_tensor_of_an_unknown_dtype_can_be_left_out() {
     );
     let variables = state.ignore("fc.scale").variables().unwrap();
     assert_eq!(variables.tensor("params/fc/kernel").unwrap().shape(), [1, 1]);
+}
+
+/// Whether a recurrent layer of ours with PyTorch's weights computes PyTorch's output; its variables.
+fn recurrent_agrees<L: Layer>(name: &str, layer: &L) -> Variables {
+    let file = file_of("recurrent");
+    let (x, y) = (file.tensor([format!("x.{name}")]).unwrap(), file.tensor([format!("y.{name}")]).unwrap());
+    let own = layer.init(key(0)).call(x).unwrap();
+    let variables = state_of(&file, &[name]).rename(name, "").variables_like(&own).unwrap();
+    let found = layer.apply(&variables).call(x).unwrap();
+    assert!(found.all_close(y, 1e-5, 1e-5).unwrap(), "{name}: {found:?}\n{y:?}");
+    variables
+}
+
+#[test]
+fn recurrent_layers_agree() {
+    let lstm = || Rnn::new(LstmCell::new(4));
+    recurrent_agrees("lstm", &lstm());
+    recurrent_agrees("lstm", &Rnn::new(OptimizedLstmCell::new(4)));
+    recurrent_agrees("lstm_plain", &lstm().time_major());
+    recurrent_agrees("lstm_deep", &sequential![lstm(), lstm(), lstm()]);
+    let both = || Bidirectional::new(Rnn::new(LstmCell::new(4)), Rnn::new(LstmCell::new(4)));
+    recurrent_agrees("lstm_both", &sequential![both(), both()]);
+    let gru = || Rnn::new(GruCell::new(4));
+    recurrent_agrees("gru", &gru());
+    recurrent_agrees("gru_plain", &gru().time_major());
+    let both = || Bidirectional::new(Rnn::new(GruCell::new(4)), Rnn::new(GruCell::new(4)));
+    recurrent_agrees("gru_both", &sequential![both(), both()]);
+    recurrent_agrees("rnn", &Rnn::new(SimpleCell::new(4)));
+    recurrent_agrees("rnn_plain", &Rnn::new(SimpleCell::new(4)).time_major());
+    let relu = || Rnn::new(SimpleCell::new(4).activation_fn(Tensor::relu));
+    recurrent_agrees("rnn_relu", &Bidirectional::new(relu(), relu()));
+}
+
+#[test]
+fn states_at_the_end_of_a_sequence_agree() {
+    let file = file_of("recurrent");
+    let tensor = |name: &str| file.tensor([name]).unwrap().clone();
+    let same = |found: &Tensor, name: &str| {
+        // [layers, batch, features] there.
+        assert!(found.all_close(tensor(name).index_axis(0, 0), 1e-5, 1e-5).unwrap(), "{name}: {found:?}");
+    };
+    let (x, lstm) = (tensor("x.lstm"), Rnn::new(LstmCell::new(4)));
+    let variables = recurrent_agrees("lstm", &lstm);
+    let (c, h) = lstm.apply(&variables).run(|m| m.with_carry(&x, Sequence::new())).unwrap().0;
+    same(&c, "c.lstm");
+    same(&h, "h.lstm");
+    let (x, gru) = (tensor("x.gru"), Rnn::new(GruCell::new(4)));
+    let variables = recurrent_agrees("gru", &gru);
+    same(&gru.apply(&variables).run(|m| m.with_carry(&x, Sequence::new())).unwrap().0, "h.gru");
+}
+
+/// Whether a cell of ours with PyTorch's weights makes PyTorch's step.
+fn cell_agrees<C: Cell>(file: &Dict, name: &str, cell: &C) {
+    let x = file.tensor([format!("x.{name}")]).unwrap();
+    let carry = cell.initial_carry(&key(0), x.shape()).unwrap();
+    let own = cell.init(key(0)).run(|m| m.call(carry.clone(), x)).unwrap();
+    let variables = state_of(file, &[name]).rename(name, "").variables_like(&own).unwrap();
+    let (_, found) = cell.apply(&variables).run(|m| m.call(carry.clone(), x)).unwrap();
+    let y = file.tensor([format!("y.{name}")]).unwrap();
+    assert!(found.all_close(y, 1e-5, 1e-5).unwrap(), "{name}: {found:?}\n{y:?}");
+}
+
+#[test]
+fn recurrent_cells_alone_agree() {
+    let file = file_of("recurrent");
+    cell_agrees(&file, "lstm_cell", &LstmCell::new(4));
+    cell_agrees(&file, "lstm_cell", &OptimizedLstmCell::new(4));
+    cell_agrees(&file, "gru_cell", &GruCell::new(4));
+    cell_agrees(&file, "rnn_cell", &SimpleCell::new(4));
+}
+
+#[test]
+fn layers_of_a_stack_get_names_and_both_directions_their_own() {
+    let paths = |state: StateDict| {
+        let variables = state.variables().unwrap();
+        let flat = variables.as_dict().flatten("/");
+        flat.keys().filter(|path| path.ends_with("hi/bias")).cloned().collect::<Vec<_>>()
+    };
+    let file = file_of("recurrent");
+    assert_eq!(paths(state_of(&file, &["lstm"])), ["params/lstm/cell/hi/bias"]);
+    let deep = || state_of(&file, &["lstm_deep"]);
+    let expected = [0, 1, 2].map(|n| format!("params/lstm_deep/layers_{n}/cell/hi/bias"));
+    assert_eq!(paths(deep()), expected);
+    let named = deep()
+        .rename("lstm_deep.layers_0", "RNN_0")
+        .rename("lstm_deep.layers_1", "RNN_1")
+        .rename("lstm_deep.layers_2", "top/RNN_0");
+    let expected =
+        ["params/RNN_0/cell/hi/bias", "params/RNN_1/cell/hi/bias", "params/top/RNN_0/cell/hi/bias"];
+    assert_eq!(paths(named), expected);
+    let both = paths(state_of(&file, &["lstm_both"]));
+    let expected = ["0/backward", "0/forward", "1/backward", "1/forward"];
+    assert_eq!(both, expected.map(|at| format!("params/lstm_both/layers_{at}_rnn/cell/hi/bias")));
+}
+
+#[test]
+fn recurrent_weights_that_do_not_fit_are_named() {
+    let of = |tensors: &[(&str, &[usize])]| {
+        let tensors = tensors.iter().map(|(name, shape)| (format!("r.{name}"), Tensor::ones(*shape)));
+        StateDict::new(tensors.collect::<Vec<_>>()).variables().unwrap_err().to_string()
+    };
+    let (ih, hh) = (("weight_ih_l0", &[16, 3][..]), ("weight_hh_l0", &[16, 4][..]));
+    let cases = [
+        (vec![ih], "`r.weight_ih_l0`"),
+        (
+            vec![hh, ("weight_ih_l0", &[12, 3])],
+            "`r.weight_ih_l0`: it has shape [12, 3], expected [16, inputs]",
+        ),
+        (vec![ih, hh, ("bias_ih_l0", &[16])], "`r.bias_ih_l0`: there is no bias `bias_hh_l0`"),
+        (vec![ih, hh, ("bias_hh_l0", &[16])], "`r.bias_hh_l0`: there is no bias `bias_ih_l0`"),
+        (vec![ih, hh, ("bias_ih_l0", &[16]), ("bias_hh_l0", &[4])], "`r.bias_hh_l0`: it has shape [4]"),
+        (vec![ih, hh, ("weight_hr_l0", &[2, 4])], "proj_size"),
+        (vec![ih, hh, ("weight_xx_l0", &[2, 4])], "`r.weight_xx_l0`"),
+        (vec![ih, ("weight_hh_l0", &[20, 4])], "no rule says what becomes of"),
+    ];
+    for (tensors, part) in cases {
+        let message = of(&tensors);
+        assert!(message.contains(part), "{part}: {message}");
+    }
+    // What is said to be another layer than it is.
+    let wrong = state_of(&file_of("recurrent"), &["gru"]).layer("gru", Kind::Lstm).variables();
+    assert!(wrong.unwrap_err().to_string().contains("[12, 4], which is none of a `Lstm` layer"));
 }

@@ -3,6 +3,7 @@
 use super::StateDict;
 use super::features;
 use super::layout::{Converted, Kind};
+use super::recurrent::{self, Recurrent};
 use super::rules::Rules;
 use crate::core::Tensor;
 use crate::error::Error;
@@ -81,13 +82,25 @@ impl StateDict {
             None => (rules.layer(module).or_else(|| self.guess(module)), module, own.to_owned()),
         };
         let Some(kind) = kind else { return Ok(None) };
-        features::check(kind, &own, tensor, &|own| self.of(module, own))?;
-        let Some(mut converted) = kind.convert(&own, tensor, rules.order(module))? else { return Ok(None) };
-        for Converted { path, .. } in &mut converted {
-            // Behind the collection.
-            path.splice(1..1, rules.path(module));
-        }
-        Ok(Some(converted))
+        let beside = |own: &str| self.of(module, own);
+        let (converted, path) = if kind.is_recurrent() {
+            let found = recurrent::convert(kind, &own, tensor, &beside)?;
+            let Some(Recurrent { layer, converted }) = found else { return Ok(None) };
+            // Each layer of several is a module here, which can have a name of its own.
+            let layer =
+                layer.map(|layer| if module.is_empty() { layer } else { format!("{module}.{layer}") });
+            (converted, rules.path(layer.as_deref().unwrap_or(module)))
+        } else {
+            features::check(kind, &own, tensor, &beside)?;
+            let Some(converted) = kind.convert(&own, tensor, rules.order(module))? else { return Ok(None) };
+            (converted, rules.path(module))
+        };
+        // Behind the collection.
+        let placed = |Converted { path: mut own, tensor }: Converted| {
+            own.splice(1..1, path.iter().cloned());
+            Converted { path: own, tensor }
+        };
+        Ok(Some(converted.into_iter().map(placed).collect()))
     }
 
     fn cast_float(&self, tensor: Tensor) -> Result<Tensor, String> {
@@ -109,6 +122,9 @@ impl StateDict {
     fn guess(&self, module: &str) -> Option<Kind> {
         if self.of(module, "running_mean").is_some() {
             return Some(Kind::BatchNorm);
+        }
+        if let Some(kind) = recurrent::guess(&|own| self.of(module, own)) {
+            return Some(kind);
         }
         match self.of(module, "weight")?.rank() {
             1 => Some(Kind::Norm),

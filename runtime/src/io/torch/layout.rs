@@ -31,6 +31,22 @@ pub enum Kind {
         /// The number of heads.
         heads: usize,
     },
+    /// `LSTM` or `LSTMCell`; ours is [`Rnn`](crate::nn::Rnn) of a [`LstmCell`](crate::nn::LstmCell) or
+    /// [`OptimizedLstmCell`](crate::nn::OptimizedLstmCell), or the cell alone. Known by a `weight_hh_l0` of four gates.
+    Lstm,
+    /// `GRU` or `GRUCell`; ours is [`Rnn`](crate::nn::Rnn) of a [`GruCell`](crate::nn::GruCell), or the cell alone. Known by a
+    /// `weight_hh_l0` of three gates.
+    Gru,
+    /// `RNN` or `RNNCell`; ours is [`Rnn`](crate::nn::Rnn) of a [`SimpleCell`](crate::nn::SimpleCell), or the cell alone. Known by a
+    /// square `weight_hh_l0`.
+    Rnn,
+}
+
+impl Kind {
+    /// Whether it has a state.
+    pub(super) fn is_recurrent(self) -> bool {
+        matches!(self, Kind::Lstm | Kind::Gru | Kind::Rnn)
+    }
 }
 
 /// A tensor of ours, and its path: the collection, then names.
@@ -186,6 +202,6 @@ fn attention(heads: usize, own: &str, tensor: &Tensor) -> Conversion {
     }
 }
 
-fn text<T>(result: FlaxenResult<T>) -> Result<T, String> {
+pub(super) fn text<T>(result: FlaxenResult<T>) -> Result<T, String> {
     result.map_err(|error| error.to_string())
 }

@@ -14,10 +14,46 @@
 //! | `Embedding` | `weight` | `embedding` | the same |
 //! | `PReLU` | `weight` `[1]` | `negative_slope` | `[]` |
 //! | `MultiheadAttention` | `in_proj_weight`, `out_proj.weight` | `query`, `key`, `value`, `out` | split by heads |
-//! | all | `bias` | `bias` | the same |
+//! | `LSTM`, `GRU`, `RNN` | `weight_ih_l0`, `weight_hh_l0` `[gates·out, in]` | `cell/ii/kernel`, `cell/hi/kernel`, … | `[in, out]` each |
+//! | | `bias_ih_l0`, `bias_hh_l0` `[gates·out]` | `cell/hi/bias`, … | `[out]` each, both added |
+//! | all others | `bias` | `bias` | the same |
 //!
 //! [`StateDict`] knows most layers by their tensors. What it cannot know is said: that a matrix is an [`Embedding`](Kind::Embedding)
 //! and no `Linear`, that a convolution is transposed, which `Linear` follows a `flatten`, and other names.
+//!
+//! # Recurrent layers
+//! PyTorch has all gates of a layer in one matrix, an LSTM in the order `i`, `f`, `g`, `o` and a GRU in the order `r`, `z`, `n`; ours has a
+//! kernel for each. Its two biases are added to ours: those of an LSTM to the biases of the state's gates, `hi`, `hf`, `hg`, `ho`, those
+//! of a GRU and a simple RNN to the input's. Only the `n` of a GRU needs both, as the gate `r` multiplies but one of them. Where there are no
+//! biases ours are zeros.
+//!
+//! One `LSTM` of one layer is an [`Rnn`](crate::nn::Rnn), and its weights are below `cell`. Of several layers each is a module
+//! `layers_0`, `layers_1`, … as in a `sequential!`, which [`rename`](StateDict::rename) calls by those names, `"lstm.layers_1"`; one that
+//! runs in both directions is a [`Bidirectional`](crate::nn::Bidirectional) with `forward_rnn` and `backward_rnn`. The weights of a
+//! cell alone are those of our cell.
+//!
+//! ```
+//! use flaxen::io::torch::StateDict;
+//! use flaxen::nn::{LstmCell, Rnn};
+//! use flaxen::prelude::*;
+//!
+//! // nn.LSTM(3, 4, num_layers=2, batch_first=True), as `StateDict::open` reads it.
+//! let weights = [
+//!     ("lstm.weight_ih_l0", Tensor::ones([16, 3])),
+//!     ("lstm.weight_hh_l0", Tensor::ones([16, 4])),
+//!     ("lstm.bias_ih_l0", Tensor::ones([16])),
+//!     ("lstm.bias_hh_l0", Tensor::ones([16])),
+//!     ("lstm.weight_ih_l1", Tensor::ones([16, 4])),
+//!     ("lstm.weight_hh_l1", Tensor::ones([16, 4])),
+//!     ("lstm.bias_ih_l1", Tensor::ones([16])),
+//!     ("lstm.bias_hh_l1", Tensor::ones([16])),
+//! ];
+//! let model = sequential![Rnn::new(LstmCell::new(4)), Rnn::new(LstmCell::new(4))];
+//! let x = Tensor::ones([1, 5, 3]);
+//! let variables = StateDict::new(weights).rename("lstm", "").variables_like(&model.init(key(0)).call(&x)?)?;
+//! assert_eq!(variables.tensor("params/layers_1/cell/hi/bias")?.to_vec::<f32>()?, [2.0; 4]);
+//! # Ok::<(), flaxen::Error>(())
+//! ```
 //!
 //! # What does not show in the weights
 //! - Images are `[batch, height, width, channels]` here and `[batch, channels, height, width]` in PyTorch. So are the features that
@@ -26,12 +62,16 @@
 //!   PyTorch puts the unbiased variance of a batch into `running_var`, ours is the biased one, as in Flax.
 //! - `epsilon` is 10⁻⁵ in PyTorch's layers; here, as in Flax, it is that in `BatchNorm` and 10⁻⁶ in `LayerNorm` and `GroupNorm`.
 //! - `padding` `p` of a `ConvTranspose` with a kernel of size `k` is `k − 1 − p` zeros at each side here.
+//! - Sequences are `[batch, time, features]` here, and `[time, batch, features]` in PyTorch unless it says `batch_first=True`;
+//!   [`time_major`](crate::nn::Rnn) has the other order here. The state at the end is `(c, h)` of an LSTM here and `(h, c)` there, and the
+//!   `nonlinearity="relu"` of an `RNN` is the cell's `activation_fn`. Between layers PyTorch has its `dropout`.
 //! - `avg_pool` counts padding in both; `count_include_pad(false)` is there in both.
 
 mod convert;
 mod features;
 mod layout;
 mod pattern;
+mod recurrent;
 mod rules;
 
 use std::collections::BTreeMap;

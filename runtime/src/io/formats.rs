@@ -5,6 +5,8 @@ pub(super) const LOOKED_AT: usize = 4096;
 
 pub(super) const SAFETENSORS: &str = "it is a safetensors file: read it with `flaxen::io::safetensors`";
 pub(super) const NPZ: &str = "it is an npz file: read it with `flaxen::io::npz`";
+pub(super) const MESSAGE_PACK: &str =
+    "it is MessagePack, as `flax.serialization.to_bytes` writes: read it with `flaxen::io::msgpack`";
 pub(super) const ARCHIVE: &str = "it is a zip archive, but neither of NumPy nor of PyTorch: unpack it first";
 
 /// What a file of another format is and what to do with it, if its first bytes tell.
@@ -53,10 +55,7 @@ pub(super) fn foreign(bytes: &[u8]) -> Option<&'static str> {
             "it is an ONNX model: in Python, read its weights with `onnx.numpy_helper.to_array` and save them with \
              `numpy.savez`"
         }
-        _ if is_message_pack(bytes) => {
-            "it is MessagePack, as `flax.serialization.to_bytes` writes: in Python, read it with \
-             `flax.serialization.msgpack_restore` and save its arrays with `numpy.savez` or `safetensors.numpy.save_file`"
-        }
+        _ if is_message_pack(bytes) => MESSAGE_PACK,
         _ => return None,
     })
 }

@@ -1,4 +1,7 @@
-//! Saving and loading: [`safetensors`], [`npz`], and the weights of PyTorch models with [`torch`].
+//! Saving and loading: [`safetensors`], [`npz`], Flax's own files with [`msgpack`], the weights of PyTorch models with [`torch`], and
+//! numbered [`checkpoints`] of a training in a folder.
+//!
+//! Coming from Orbax? [A page of the guide](crate::guide::from_orbax) is about that.
 //!
 //! Whatever is a [`Tree`](trait@crate::Tree) can be saved: a [`Dict`](crate::Dict), [`Variables`](crate::Variables), a
 //! [`TrainState`](crate::optim::TrainState), a tuple of parameters and an optimizer's state. Each tensor has a name, the way to
@@ -36,13 +39,15 @@
 //! are an error, and so is a file that may not be written. [`write`](fn@write) does the same for files of other kinds.
 //!
 //! Files are not trusted: what is truncated, corrupt or contradictory is an [`Error::File`] that names the file and says what is
-//! wrong, and no more memory is taken than the file is long (for compressed npz: than its contents are).
+//! wrong, and no more memory is taken than the file is long (for compressed npz: than its contents are; for msgpack, whose small values are larger in memory: a few times as much).
 
 mod atomic;
+pub mod checkpoints;
 mod formats;
 mod leftovers;
 mod little_endian;
 mod map;
+pub mod msgpack;
 mod names;
 pub mod npz;
 mod regular;

@@ -60,16 +60,8 @@ pub(super) fn restore<T: Tree>(stored: &impl Stored, under: &str, template: &T) 
         |name: &str| under.is_empty() || name.strip_prefix(under).is_some_and(|rest| rest.starts_with('/'));
     let mut unknown = stored.names();
     unknown.retain(|name| below(name) && !known.contains(name.as_str()));
-    let mut message = Vec::new();
-    if !missing.is_empty() {
-        message.push(format!("the template has {}, which the file has not", list(&missing)));
-    }
-    if !unknown.is_empty() {
-        message.push(format!("the file has {}, which the template has not", list(&unknown)));
-    }
-    message.extend(wrong);
-    if !message.is_empty() {
-        return Err(format!("it does not fit the template: {}", message.join("; ")));
+    if let Some(message) = misfit(&missing, &unknown, wrong) {
+        return Err(message);
     }
     let tensors = expected.iter().map(|(name, aval)| {
         let tensor = stored.read(name, aval)?;
@@ -79,6 +71,19 @@ pub(super) fn restore<T: Tree>(stored: &impl Stored, under: &str, template: &T) 
     });
     let tensors = tensors.collect::<Result<Vec<Tensor>, String>>()?;
     Structure::of(template).try_build(tensors).map_err(|error| error.to_string())
+}
+
+/// What does not fit a template, in words: names that only it has, names that only the file has, and what differs.
+pub(super) fn misfit(missing: &[String], unknown: &[String], wrong: Vec<String>) -> Option<String> {
+    let mut message = Vec::new();
+    if !missing.is_empty() {
+        message.push(format!("the template has {}, which the file has not", list(missing)));
+    }
+    if !unknown.is_empty() {
+        message.push(format!("the file has {}, which the template has not", list(unknown)));
+    }
+    message.extend(wrong);
+    (!message.is_empty()).then(|| format!("it does not fit the template: {}", message.join("; ")))
 }
 
 /// The first of many messages about tensors.

@@ -85,6 +85,12 @@ impl Structure {
         )
     }
 
+    /// The structure of these parts, in the order of [`Tree::walk`].
+    #[cfg(feature = "io")]
+    pub(crate) fn of_parts(parts: Vec<TreePart>) -> Structure {
+        Structure(parts)
+    }
+
     /// The number of leaves.
     pub fn leaf_count(&self) -> usize {
         self.0.iter().filter(|part| matches!(part, TreePart::Leaf)).count()

@@ -109,7 +109,7 @@ pub struct Boxed {
 pub(super) struct BoxedMetadata(pub(super) Arc<dyn Metadata>);
 
 impl Boxed {
-    pub(super) const NODE: NodeKind = NodeKind::Struct("boxed");
+    pub(crate) const NODE: NodeKind = NodeKind::Struct("boxed");
 
     /// Puts a value into a box.
     ///

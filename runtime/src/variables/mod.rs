@@ -35,6 +35,6 @@ pub use partition::{PartitionSpec, PartitionSpecs, Partitioned, partition_spec};
 pub use traverse::{Nested, Traversal};
 pub use value::{Composite, Constant, Value};
 
-#[cfg(feature = "serde")]
+#[cfg(any(feature = "io", feature = "serde"))]
 pub(crate) use depth::too_deep;
 pub(crate) use keys::join;

@@ -30,6 +30,7 @@ mod recurrent;
 mod samplers;
 mod samples;
 mod schedules;
+mod serialization;
 mod subject;
 mod tables;
 mod training;
@@ -90,6 +91,7 @@ pub fn run(case: &Case) -> Verdict {
         "optimizer" => optimizer::run(case),
         "prng" => random::run(case),
         "scenarios" => scenarios::run(case),
+        "serialization" => serialization::run(case),
         "text" => tables::run(case),
         kind => Err(Stop::Unsupported(format!("the kind `{kind}`"))),
     }?;

@@ -95,7 +95,8 @@ impl<'a> Scenarios<'a> {
     }
 }
 
-fn difference(scenario: &Json, found: Result<Json>) -> Option<String> {
+/// How a result differs from that of a scenario, or its error from another kind of error.
+pub fn difference(scenario: &Json, found: Result<Json>) -> Option<String> {
     let expected = &scenario["result"];
     match (found, scenario["error"]["cls"].as_str()) {
         (Ok(found), None) => (found != *expected).then(|| format!("expected {expected}, found {found}")),

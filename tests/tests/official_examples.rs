@@ -44,6 +44,16 @@ fn wmt_trains_and_searches_as_in_flax() -> Result<()> {
 }
 
 #[test]
+fn sst2_scans_in_both_directions_and_trains_as_in_flax() -> Result<()> {
+    examples::sst2::check()
+}
+
+#[test]
+fn seq2seq_decodes_its_own_samples_and_trains_as_in_flax() -> Result<()> {
+    examples::seq2seq::check()
+}
+
+#[test]
 fn ogbg_passes_messages_and_trains_as_in_flax() -> Result<()> {
     examples::ogbg_molpcba::check()
 }

@@ -13,6 +13,8 @@ pub mod nlp_seq;
 pub mod ogbg_molpcba;
 pub mod pixelcnn;
 pub mod ppo;
+pub mod seq2seq;
+pub mod sst2;
 mod transformer;
 pub mod vae;
 pub mod wmt;
@@ -27,6 +29,9 @@ use crate::runner::layer::whole;
 
 /// How near initial values must be: initializers round as XLA's fused loops do, but for the last bit.
 const INITIAL: Tolerance = Tolerance { relative: 1e-6, absolute: 1e-7 };
+
+/// How near orthogonal initial values must be, whose matrices are decomposed by other algorithms than LAPACK's.
+const ORTHOGONAL: Tolerance = Tolerance { relative: 1e-6, absolute: 1e-6 };
 
 /// A state of training with an optimizer of any type.
 type State = TrainState<DynTransformation>;
@@ -56,6 +61,12 @@ impl Example {
     #[track_caller]
     fn initial(&self, key: &str, found: &impl Tree) {
         self.within(INITIAL, key, found);
+    }
+
+    /// Asserts initial values of which some are orthogonal.
+    #[track_caller]
+    fn initial_orthogonal(&self, key: &str, found: &impl Tree) {
+        self.within(ORTHOGONAL, key, found);
     }
 
     /// Asserts computed values: the names, shapes and dtypes, and the values within the tolerance of the case.

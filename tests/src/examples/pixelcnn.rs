@@ -1,5 +1,6 @@
 //! `pixelcnn`: the model `PixelCNN++`, whose initial values depend on data, and whose samples are fixed points.
 
+use flaxen::custom_jvp;
 use flaxen::optim::Schedule;
 use flaxen::prelude::*;
 use flaxen::random::Key;
@@ -277,8 +278,7 @@ fn log1mexp(x: &Tensor) -> Result<Tensor> {
         let (far, near) = ((-(-x).exp()).log1p(), (-(-x).expm1()).log());
         Ok(x.gt(std::f32::consts::LN_2).select(&far, &near))
     };
-    let forward = |x: &Tensor| Ok((value(x)?, x.clone()));
-    custom_vjp(value, forward, |x: &Tensor, ct: &Tensor| Ok(ct / x.expm1())).call(x)
+    custom_jvp(value, |x: &Tensor, dx: &Tensor| Ok((value(x)?, dx / x.expm1()))).call(x)
 }
 
 fn neg_log_likelihood_loss(out: &Tensor, images: &Tensor) -> Result<Tensor> {

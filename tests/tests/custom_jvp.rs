@@ -1,6 +1,5 @@
 //! Functions with derivatives of one's own in forward mode, which reverse mode transposes.
 
-use flaxen::custom_jvp;
 use flaxen::prelude::*;
 use flaxen_tests::numbers::{assert_close, assert_same, scalar, vector};
 

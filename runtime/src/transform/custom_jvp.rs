@@ -39,7 +39,6 @@ pub struct CustomJvp<F, J, P, R> {
 /// for values that are differentiated: no rule says how the function depends on them.
 ///
 /// ```
-/// use flaxen::custom_jvp;
 /// use flaxen::prelude::*;
 ///
 /// // log(1 + eˣ), whose derivative is a number also where eˣ is not.

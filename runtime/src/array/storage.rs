@@ -24,8 +24,8 @@ enum Storage {
     /// Up to 16 bytes: scalars need no buffer.
     Inline([u64; 2]),
     Owned(Buffer),
-    /// The memory of an array that has some of its own, under another description.
-    Of(Array),
+    /// The memory of an array that has some of its own, from a byte on, under another description.
+    Of(Array, usize),
 }
 
 const INLINE: usize = 16;
@@ -182,8 +182,28 @@ impl Array {
         }
         let storage = match &self.0.storage {
             Storage::Inline(words) => Storage::Inline(*words),
-            Storage::Owned(_) => Storage::Of(self.clone()),
-            Storage::Of(owner) => Storage::Of(owner.clone()),
+            Storage::Owned(_) => Storage::Of(self.clone(), 0),
+            Storage::Of(owner, offset) => Storage::Of(owner.clone(), *offset),
+        };
+        Array(Arc::new(Numbers { aval, storage }))
+    }
+
+    /// Numbers that lie behind one another in this array, from a byte on: nothing is copied.
+    ///
+    /// # Panics
+    /// If there are not so many.
+    pub(crate) fn part(&self, offset: usize, aval: Aval) -> Array {
+        let bytes = aval.bytes();
+        assert!(offset + bytes <= self.bytes().len(), "a part that is not within the array");
+        let storage = match &self.0.storage {
+            Storage::Inline(words) => {
+                let mut part = [0; 2];
+                let all: &[u8] = bytemuck::cast_slice(words);
+                bytemuck::cast_slice_mut(&mut part)[..bytes].copy_from_slice(&all[offset..][..bytes]);
+                Storage::Inline(part)
+            }
+            Storage::Owned(_) => Storage::Of(self.clone(), offset),
+            Storage::Of(owner, before) => Storage::Of(owner.clone(), before + offset),
         };
         Array(Arc::new(Numbers { aval, storage }))
     }
@@ -216,7 +236,7 @@ impl Array {
     /// takes a fraction of the time of [`unique_bytes`](Array::unique_bytes).
     pub(crate) fn is_shared(&self) -> bool {
         let is_shared = |numbers: &Arc<Numbers>| Arc::strong_count(numbers) > 1;
-        is_shared(&self.0) || matches!(&self.0.storage, Storage::Of(owner) if is_shared(&owner.0))
+        is_shared(&self.0) || matches!(&self.0.storage, Storage::Of(owner, _) if is_shared(&owner.0))
     }
 
     /// Where the numbers are, to see reuse and donation.
@@ -230,7 +250,7 @@ impl Storage {
         match self {
             Storage::Inline(words) => bytemuck::cast_slice(words),
             Storage::Owned(buffer) => buffer.slice(),
-            Storage::Of(owner) => owner.0.storage.bytes(),
+            Storage::Of(owner, offset) => &owner.0.storage.bytes()[*offset..],
         }
     }
 
@@ -238,7 +258,10 @@ impl Storage {
         match self {
             Storage::Inline(words) => Some(bytemuck::cast_slice_mut(words)),
             Storage::Owned(buffer) => Some(buffer.slice_mut()),
-            Storage::Of(owner) => Arc::get_mut(&mut owner.0)?.storage.unique_bytes(),
+            Storage::Of(owner, offset) => {
+                let all = Arc::get_mut(&mut owner.0)?.storage.unique_bytes();
+                all.map(|all| &mut all[*offset..])
+            }
         }
     }
 }

@@ -38,6 +38,9 @@ use crate::kernels::threads;
 /// Floating-point operations, or numbers read and written, from which on a run keeps threads awake.
 pub(super) const LARGE: u64 = 1 << 20;
 
+/// Bytes of a slice from which on one is not copied for an operation that takes arrays: a view of it costs an allocation.
+const VIEWED: usize = 1 << 10;
+
 pub(crate) struct Program {
     inputs: usize,
     consts: Vec<Array>,
@@ -251,6 +254,10 @@ impl Program {
             Read::Const(at) => return self.consts[at as usize].clone(),
             Read::Array(at, true) => arrays[at as usize].take(),
             Read::Array(at, false) => arrays[at as usize].clone(),
+            Read::Slice(at, bytes) if bytes >= VIEWED => {
+                let whole = arrays[at as usize].as_ref();
+                whole.map(|whole| whole.part(env.slice * bytes, self.input_avals[at as usize].clone()))
+            }
             Read::Slice(at, _) => {
                 let mut copy = env.spares.scratch(&self.input_avals[at as usize]);
                 if let Some(bytes) = copy.unique_bytes() {

@@ -26,6 +26,14 @@ pub(super) struct Loop {
     pub args: Args,
 }
 
+/// A result that is put together from slices.
+pub(super) enum Slices {
+    /// The loop makes it, as this one of its results.
+    Made(usize),
+    /// An argument, slice by slice.
+    Given(Tensor),
+}
+
 impl Loop {
     fn consts(&self) -> &[Var] {
         &self.body.inputs[..self.layout.consts]
@@ -159,6 +167,27 @@ impl Loop {
             }
         }
         cheap
+    }
+
+    /// Takes what is there already out of the results that are put together from slices: slices of arguments, and those of another
+    /// result; says where each result is.
+    pub fn split_known_slices(&mut self) -> Vec<Slices> {
+        let Layout { consts, carry, .. } = self.layout;
+        let ys = self.body.outs.split_off(carry);
+        let mut made: Vec<Var> = Vec::new();
+        let slices = ys.into_iter().map(|y| {
+            if let Some(x) = self.body.inputs[consts + carry..].iter().position(|&x| x == y) {
+                return Slices::Given(self.args[consts + carry + x].clone());
+            }
+            let at = made.iter().position(|&other| other == y).unwrap_or_else(|| {
+                made.push(y);
+                made.len() - 1
+            });
+            Slices::Made(at)
+        });
+        let slices = slices.collect();
+        self.body.outs.extend(made);
+        slices
     }
 
     /// Drops constants and slices that no step reads.

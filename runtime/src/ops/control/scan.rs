@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use super::activity::active_in_loop;
-use super::hoist::Loop;
+use super::hoist::{Loop, Slices};
 use super::scan_vjp;
 use crate::array::{Array, Aval};
 use crate::core::cpu::{CpuRules, on_cpu};
@@ -51,16 +51,22 @@ pub(crate) fn scan(body: Graph, target: Target, layout: Layout, args: Args) -> R
     let fixed = steps.split_invariant_carry();
     steps.hoist_invariants()?;
     steps.hoist_products(target)?;
+    let ys = steps.split_known_slices();
     steps.drop_unread();
     let Loop { body, layout: inner, args } = steps;
     let scan = Scan { body: Call::new(body, target), layout: inner, executable: Arc::default() };
-    let mut made = trace::bind(&scan, args)?.into_iter();
+    let made = trace::bind(&scan, args)?;
+    let (last, made) = made.split_at(inner.carry);
     // What no step changes is what it was.
+    let mut last = last.iter().cloned();
     let mut outs = Outs::new();
     for (i, first) in first.into_iter().enumerate() {
-        outs.extend(if fixed.contains(&i) { Some(first) } else { made.next() });
+        outs.extend(if fixed.contains(&i) { Some(first) } else { last.next() });
     }
-    outs.extend(made);
+    outs.extend(ys.into_iter().map(|slices| match slices {
+        Slices::Made(at) => made[at].clone(),
+        Slices::Given(slices) => slices,
+    }));
     Ok(outs)
 }
 

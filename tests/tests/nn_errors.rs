@@ -307,7 +307,7 @@ fn states_that_do_not_fit_the_input() {
     let x = Tensor::ones([2, 5, 3]);
     let carry = (Tensor::ones([4, 6]), Tensor::ones([4, 6]));
     let call = move |rnn: &Rnn<LstmCell>| rnn.call_with(&x, Sequence::new().initial_carry(carry.clone()));
-    mentions(&error_of(Rnn::new(LstmCell::new(6)), call), &["/layer/cell", "[2, 6]", "[4, 6]"]);
+    mentions(&error_of(Rnn::new(LstmCell::new(6)), call), &["/layer/scan(cell)", "[2, 6]", "[4, 6]"]);
     let x = Tensor::ones([2, 5, 3]);
     let call = move |rnn: &Rnn<GruCell>| rnn.call_with(&x, Sequence::new().initial_carry(Tensor::from(1.0)));
     mentions(&error_of(Rnn::new(GruCell::new(6)), call), &["GRUCell", "axis of features", "f32[]"]);

@@ -8,6 +8,7 @@ use flaxen::nn::{
 };
 use flaxen::prelude::*;
 use flaxen::random::Key;
+use flaxen::{lift, scan};
 
 fn random(seed: u64, shape: &[usize]) -> Tensor {
     random::normal(&key(seed), shape)
@@ -546,4 +547,156 @@ fn models_print_as_flax_prints_them() {
     assert!(text.contains("reverse: true, keep_order: false, unroll: 1"), "{text}");
     assert_eq!(rnn, Rnn::new(SimpleCell::new(2)).reverse());
     assert_ne!(rnn, Rnn::new(SimpleCell::new(2).activation_fn(Tensor::relu)).reverse());
+}
+
+/// The table of Flax, from its first rule to its last.
+const TABLE: &str = "\
+┏━━━━━━━━┳━━━━━━━━━━━━┳━━━━━━━━━━━━━━━━┳━━━━━━━━━━━━━━━━┳━━━━━━━━━━━━━━━━━━━━━━┓
+┃ path   ┃ module     ┃ inputs         ┃ outputs        ┃ params               ┃
+┡━━━━━━━━╇━━━━━━━━━━━━╇━━━━━━━━━━━━━━━━╇━━━━━━━━━━━━━━━━╇━━━━━━━━━━━━━━━━━━━━━━┩
+│        │ RNN        │ float32[4,5,3] │ float32[4,5,2] │                      │
+├────────┼────────────┼────────────────┼────────────────┼──────────────────────┤
+│ cell   │ SimpleCell │ - float32[4,2] │ - float32[4,2] │                      │
+│        │            │ - float32[4,3] │ - float32[4,2] │                      │
+├────────┼────────────┼────────────────┼────────────────┼──────────────────────┤
+│ cell/i │ Dense      │ float32[4,3]   │ float32[4,2]   │ bias: float32[2]     │
+│        │            │                │                │ kernel: float32[3,2] │
+│        │            │                │                │                      │
+│        │            │                │                │ 8 (32 B)             │
+├────────┼────────────┼────────────────┼────────────────┼──────────────────────┤
+│ cell/h │ Dense      │ float32[4,2]   │ float32[4,2]   │ kernel: float32[2,2] │
+│        │            │                │                │                      │
+│        │            │                │                │ 4 (16 B)             │
+├────────┼────────────┼────────────────┼────────────────┼──────────────────────┤
+│        │            │                │          Total │ 12 (48 B)            │
+└────────┴────────────┴────────────────┴────────────────┴──────────────────────┘";
+
+#[test]
+fn the_table_of_a_layer_has_a_row_for_everything_in_a_step() -> Result<()> {
+    let summary = Rnn::new(SimpleCell::new(2)).tabulate(key(0)).call(&Tensor::ones([4, 5, 3]))?;
+    let text = summary.to_string();
+    assert!(text.contains("RNN Summary") && text.contains(TABLE), "{text}");
+    Ok(())
+}
+
+/// What a layer makes, as a function of its parameters and input.
+fn applied<C: Cell>(rnn: &Rnn<C>) -> impl Fn((Dict, Tensor)) -> Result<Tensor> + use<'_, C> {
+    |(params, x)| rnn.apply(Variables::new().with("params", params)).call(&x)
+}
+
+#[test]
+fn a_compiled_layer_is_one_loop_with_one_product_of_the_input() -> Result<()> {
+    let x = random(1, &[2, 6, 3]);
+    let rnn = Rnn::new(OptimizedLstmCell::new(4));
+    let params = rnn.init(key(0)).call(&x)?.dict("params")?.clone();
+    let graph = jit(applied(&rnn)).graph(&(params.clone(), x.clone()))?;
+    let count =
+        |graph: &flaxen::core::Graph, name: &str| graph.primitives().filter(|&other| other == name).count();
+    assert_eq!((count(&graph, "scan"), count(&graph, "dot_general")), (1, 1), "{graph}");
+    let loss = |args: (Dict, Tensor)| {
+        let slope = |args: &(Dict, Tensor)| Ok(applied(&rnn)(args.clone())?.square().sum());
+        grad(slope)(&args)
+    };
+    let graph = jit(loss).graph(&(params, x))?;
+    assert_eq!(count(&graph, "scan"), 2, "one loop forward, one backward: {graph}");
+    Ok(())
+}
+
+type Apply<'f> = &'f dyn Fn((Dict, Tensor)) -> Result<Tensor>;
+
+/// Gradients with respect to parameters and input.
+type Slopes = fn(Apply<'_>, &(Dict, Tensor)) -> Result<(Dict, Tensor)>;
+
+fn slopes(f: Apply<'_>, args: &(Dict, Tensor)) -> Result<(Dict, Tensor)> {
+    grad(|args: &(Dict, Tensor)| Ok(f(args.clone())?.square().sum()))(args)
+}
+
+fn slopes_of_slopes(f: Apply<'_>, args: &(Dict, Tensor)) -> Result<(Dict, Tensor)> {
+    let size = |args: &(Dict, Tensor)| {
+        let (params, x) = slopes(f, args)?;
+        Ok(x.square().sum() + params.tensor("cell/hn/kernel")?.square().sum())
+    };
+    grad(size)(args)
+}
+
+#[test]
+fn layers_stand_under_every_transform() -> Result<()> {
+    let x = random(1, &[3, 2, 5, 4]);
+    for reverse in [false, true] {
+        let mut rnn = Rnn::new(GruCell::new(3));
+        rnn.reverse = reverse;
+        let (y, variables) = rnn.init_with_output(key(0)).call(&x)?;
+        let params = variables.dict("params")?.clone();
+        assert_close(&jit(applied(&rnn)).call((params.clone(), x.clone()))?, &y);
+        let mapped = vmap(applied(&rnn)).in_axes((None, 0));
+        assert_close(&mapped.call((params.clone(), x.clone()))?, &y);
+        let mapped = jit(|args: (Dict, Tensor)| vmap(applied(&rnn)).in_axes((None, 0)).call(args));
+        assert_close(&mapped.call((params.clone(), x.clone()))?, &y);
+
+        // The gradients of a loop that is written by hand, also those of gradients.
+        let cell = rnn.cell.clone();
+        let by_hand = |(params, x): (Dict, Tensor)| {
+            let x = if reverse { x.flip([2]) } else { x };
+            Ok(by_hand(&cell, &Variables::new().with("params", params), &x, 2)?.1)
+        };
+        let args = (params, x.clone());
+        for of in [slopes as Slopes, slopes_of_slopes] {
+            let (found, expected) = (of(&applied(&rnn), &args)?, of(&by_hand, &args)?);
+            let compiled = jit(|args: (Dict, Tensor)| of(&applied(&rnn), &args)).call(args.clone())?;
+            for found in [found, compiled] {
+                for (found, expected) in tree::leaves(&found).into_iter().zip(tree::leaves(&expected)) {
+                    assert!(found.all_close(expected, 1e-3, 1e-4)?, "{found:?}\n{expected:?}");
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_loop_by_the_lifted_scan_gives_what_the_layer_gives() -> Result<()> {
+    #[module]
+    struct Lifted {
+        #[submodule]
+        cell: LstmCell,
+    }
+
+    impl Layer for Lifted {
+        #[compact]
+        fn call(&self, x: &Tensor) -> Result<Tensor> {
+            let carry = self.cell.initial_carry(&key(0), &[x.shape()[0], x.shape()[2]])?;
+            let steps = lift::scan(&self.cell, |cell: &LstmCell, carry: (Tensor, Tensor), x: Tensor| {
+                cell.call(carry, &x)
+            });
+            Ok(steps.share("params").axes(1).call(carry, x.clone())?.1)
+        }
+    }
+
+    let x = random(1, &[3, 5, 4]);
+    let (y, variables) = Rnn::new(LstmCell::new(2)).init_with_output(key(0)).call(&x)?;
+    let (lifted, of_lifted) = Lifted::new(LstmCell::new(2)).init_with_output(key(0)).call(&x)?;
+    assert_eq!(of_lifted, variables);
+    assert_close(&lifted, &y);
+    Ok(())
+}
+
+#[test]
+fn a_loop_by_scan_over_steps_that_are_applied_gives_what_the_layer_gives() -> Result<()> {
+    let x = random(1, &[3, 5, 4]);
+    let (y, variables) = Rnn::new(LstmCell::new(2)).init_with_output(key(0)).call(&x)?;
+    let step = Step::new(LstmCell::new(2));
+    let steps =
+        scan(|carry: (Tensor, Tensor), x: Tensor| step.apply(&variables).run(|m| m.step(carry.clone(), &x)));
+    let carry = step.cell.initial_carry(&key(0), &[3, 4])?;
+    assert_close(&steps.axes(1).call(carry, x)?.1, &y);
+    Ok(())
+}
+
+#[test]
+fn a_state_that_changes_its_dtype_is_an_error_with_both() {
+    let rnn = Rnn::new(SimpleCell::new(2).dtype(DType::BF16));
+    let error = rnn.init(key(0)).call(&Tensor::ones([3, 5, 4])).unwrap_err().to_string();
+    for part in ["scan(cell)", "SimpleCell", "f32[3,2]", "bf16[3,2]"] {
+        assert!(error.contains(part), "{part}: {error}");
+    }
 }

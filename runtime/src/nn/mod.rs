@@ -62,7 +62,7 @@ pub use norm::{BatchNorm, GroupNorm, InstanceNorm, LayerNorm, RMSNorm, SpectralN
 pub use prelu::PReLU;
 pub use recurrent::{
     Bidirectional, Cell, ConvLstmCell, GruCell, LstmCell, MguCell, OptimizedLstmCell, Recurrent, Rnn,
-    Sequence, SimpleCell, flip_sequences,
+    Sequence, SimpleCell, SplitRngs, VariableAxes, flip_sequences,
 };
 pub use sequential::Sequential;
 pub use support::merge_param;

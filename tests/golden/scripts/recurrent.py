@@ -111,6 +111,92 @@ def sequences():
     case("rnn_in_sequential", make(nn.Sequential, layers), x(2, 4, 3))
 
 
+OF_USERS = """
+class NoisyCell(nn.RNNCellBase):
+    features: int
+
+    @nn.compact
+    def __call__(self, carry, x):
+        h = nn.tanh(nn.Dense(self.features)(x) + nn.Dense(self.features, use_bias=False)(carry))
+        h = nn.Dropout(0.5, deterministic=False)(h)
+        return h, h
+
+    @nn.nowrap
+    def initialize_carry(self, rng, input_shape):
+        return jnp.zeros(input_shape[:-1] + (self.features,))
+
+    @property
+    def num_feature_axes(self):
+        return 1
+
+
+class NormalizedCell(nn.RNNCellBase):
+    features: int
+
+    @nn.compact
+    def __call__(self, carry, x):
+        h = nn.Dense(self.features)(x) + nn.Dense(self.features, use_bias=False)(carry)
+        h = nn.tanh(nn.BatchNorm(use_running_average=False)(h))
+        return h, h
+
+    @nn.nowrap
+    def initialize_carry(self, rng, input_shape):
+        return jnp.zeros(input_shape[:-1] + (self.features,))
+
+    @property
+    def num_feature_axes(self):
+        return 1
+
+
+class SowingCell(nn.RNNCellBase):
+    features: int
+
+    @nn.compact
+    def __call__(self, carry, x):
+        h = nn.tanh(nn.Dense(self.features)(x) + carry)
+        self.sow("seen", "h", h)
+        return h, h
+
+    @nn.nowrap
+    def initialize_carry(self, rng, input_shape):
+        return jnp.zeros(input_shape[:-1] + (self.features,))
+
+    @property
+    def num_feature_axes(self):
+        return 1
+"""
+
+
+def cells_of_users():
+    names = {"nn": nn, "jax": jax, "jnp": jnp}
+    exec(OF_USERS, names)
+
+    def of_source(name, *args, **kwargs):
+        case(name, *args, **kwargs)
+        path = FOLDER / f"more_{name}.json"
+        manifest = json.loads(path.read_text())
+        manifest["settings"]["source"] = OF_USERS
+        path.write_text(json.dumps(manifest))
+
+    both = {"init_rngs": {"params": 0, "dropout": 1}, "rngs": {"dropout": 7}}
+    for name, splits in [("split", True), ("shared", False)]:
+        noisy = rnn(make(names["NoisyCell"], 3), split_rngs={"params": False, "dropout": splits})
+        of_source(f"rnn_dropout_{name}", noisy, x(2, 4, 3), **both)
+    for name, splits in [("split", True), ("shared", False)]:
+        options = {"variable_axes": {"params": 0}, "variable_broadcast": False}
+        steps = rnn(make(LSTM, 3), **options, split_rngs={"params": splits})
+        case(f"rnn_parameters_of_each_step_{name}", steps, x(2, 4, 3))
+    stats = rnn(make(names["NormalizedCell"], 3), variable_axes={"batch_stats": 0})
+    of_source("rnn_batch_stats_of_each_step", stats, x(5, 4, 3), mutable=["batch_stats"])
+    stats = rnn(make(names["NormalizedCell"], 3), variable_axes={"batch_stats": 1}, reverse=True)
+    of_source("rnn_batch_stats_of_each_step_in_reverse", stats, x(5, 4, 3), lengths(4, 3, 2, 1, 4), mutable=["batch_stats"])
+    sowing = rnn(make(names["SowingCell"], 3), variable_axes={"seen": 0})
+    of_source("rnn_sow", sowing, x(2, 4, 3), mutable=["seen"])
+    capturing = rnn(make(GRU, 3), variable_axes={"intermediates": 0})
+    case("rnn_capture_of_each_step", capturing, x(2, 4, 3), capture=True)
+    case("rnn_everything_shared", rnn(make(GRU, 3), variable_broadcast=True), x(2, 4, 3))
+
+
 def both_directions():
     def both(forward, backward, **kwargs):
         return make(nn.Bidirectional, rnn(forward), rnn(backward), **kwargs)
@@ -127,5 +213,6 @@ def both_directions():
 if __name__ == "__main__":
     cells()
     sequences()
+    cells_of_users()
     both_directions()
     print(counts["case"], "cases")

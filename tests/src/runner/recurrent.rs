@@ -6,7 +6,7 @@ use flaxen::Value;
 use flaxen::module::Slot;
 use flaxen::nn::{
     ActivationFn, Bidirectional, ConvLstmCell, ConvPadding, GruCell, LstmCell, MergeFn, MguCell,
-    OptimizedLstmCell, Rnn, Sequence, SimpleCell, Sizes, Steps,
+    OptimizedLstmCell, Rnn, Sequence, SimpleCell, Sizes, SplitRngs, Steps, VariableAxes,
 };
 use flaxen::prelude::*;
 use flaxen::random::Key;
@@ -166,7 +166,12 @@ fn rnn(spec: &Spec<'_>) -> Result<AnyRnn, Stop> {
     rnn.time_major = spec.get("time_major")?.unwrap_or(false);
     rnn.reverse = spec.get("reverse")?.unwrap_or(false);
     rnn.keep_order = spec.get("keep_order")?.unwrap_or(false);
-    Ok(set!(rnn, spec; unroll: usize))
+    if spec.given("variable_broadcast").is_some() {
+        rnn.variable_broadcast = spec.get("variable_broadcast")?.unwrap_or(Filter::none());
+    }
+    Ok(
+        set!(rnn, spec; unroll: usize, variable_axes: VariableAxes, variable_carry: Filter, split_rngs: SplitRngs),
+    )
 }
 
 fn bidirectional(spec: &Spec<'_>) -> Result<Bidirectional<AnyRnn, AnyRnn>, Stop> {
@@ -292,5 +297,34 @@ impl Argument for MergeFn {
         Some(MergeFn::new(move |forward: &Tensor, backward: &Tensor| {
             function(&value, vec![Py::Tensor(forward.clone()), Py::Tensor(backward.clone())])
         }))
+    }
+}
+
+/// A truth, a name, or a list of names.
+impl Argument for Filter {
+    fn read(value: &Py) -> Option<Filter> {
+        let one = bool::read(value).map(Filter::from).or_else(|| String::read(value).map(Filter::from));
+        one.or_else(|| Vec::<String>::read(value).map(Filter::from))
+    }
+}
+
+/// The names and values of a dict.
+fn entries<T: Argument>(value: &Py) -> Option<Vec<(Filter, Option<T>)>> {
+    let entry = |(name, value): &(Py, Py)| {
+        Some((Filter::read(name)?, if let Py::Nothing = value { None } else { Some(T::read(value)?) }))
+    };
+    if let Py::Dict(entries) = value { entries.lock().ok()?.iter().map(entry).collect() } else { None }
+}
+
+impl Argument for VariableAxes {
+    fn read(value: &Py) -> Option<VariableAxes> {
+        entries(value).map(VariableAxes)
+    }
+}
+
+impl Argument for SplitRngs {
+    fn read(value: &Py) -> Option<SplitRngs> {
+        let splits = entries::<bool>(value)?;
+        Some(SplitRngs(splits.into_iter().map(|(filter, splits)| (filter, splits == Some(true))).collect()))
     }
 }

@@ -2,6 +2,7 @@
 
 mod bidirectional;
 mod cell;
+mod collections;
 mod conv_lstm;
 mod flip;
 mod gru;
@@ -14,6 +15,7 @@ mod simple;
 
 pub use bidirectional::Bidirectional;
 pub use cell::Cell;
+pub use collections::{SplitRngs, VariableAxes};
 pub use conv_lstm::ConvLstmCell;
 pub use flip::flip_sequences;
 pub use gru::GruCell;

@@ -1,13 +1,15 @@
 //! `Rnn`: a cell over sequences.
 
 use super::cell::Cell;
+use super::collections::{SplitRngs, VariableAxes};
 use super::flip::{check_lengths, flip_sequences, last_states};
 use super::sequence::{Recurrent, Sequence};
 use crate::core::Tensor;
 use crate::error::{Error, Result};
-use crate::module::{Layer, Module};
+use crate::module::{Layer, Module, lift};
 use crate::random;
-use crate::tree::{self, Tree};
+use crate::tree::Tree;
+use crate::variables::Filter;
 use crate::{compact, module};
 
 /// Runs a cell over sequences, step by step.
@@ -66,6 +68,18 @@ pub struct Rnn<C: Cell> {
     /// How many steps a turn of the loop makes.
     #[module(default = 1)]
     pub unroll: usize,
+    /// The collections with a value for each step, such as statistics or what is sown, and the axis of the steps in them.
+    #[module(into, default = VariableAxes::default())]
+    pub variable_axes: VariableAxes,
+    /// The collections that all steps share, and none changes.
+    #[module(into, default = Filter::from("params"))]
+    pub variable_broadcast: Filter,
+    /// The collections that each step changes for the next one; `init` does not make them.
+    #[module(into, default = Filter::none())]
+    pub variable_carry: Filter,
+    /// The random streams that steps draw from, and whether each step draws other numbers.
+    #[module(into, default = SplitRngs::from([("params", false)]))]
+    pub split_rngs: SplitRngs,
 }
 
 impl<C: Cell> Rnn<C> {
@@ -135,10 +149,10 @@ impl<C: Cell> Rnn<C> {
         let first = self.first(&plan, x, sequence)?;
         let x = plan.input(x, lengths)?;
         let (carry, y) = match lengths {
-            None => self.steps(first, &x, C::call)?,
+            None => self.steps(first, x, C::call)?,
             // One more output for each step, from which the states are taken afterwards.
             Some(lengths) => {
-                let (_, (states, y)) = self.steps(first, &x, |cell, carry, x| {
+                let (_, (states, y)) = self.steps(first, x, |cell, carry, x| {
                     let (carry, y) = cell.call(carry, x)?;
                     Ok((carry.clone(), (carry, y)))
                 })?;
@@ -153,7 +167,7 @@ impl<C: Cell> Rnn<C> {
         let lengths = sequence.lengths.as_ref();
         let first = self.first(&plan, x, sequence)?;
         let x = plan.input(x, lengths)?;
-        let (_, y) = self.steps(first, &x, C::call)?;
+        let (_, y) = self.steps(first, x, C::call)?;
         plan.output(&y, lengths)
     }
 
@@ -161,26 +175,23 @@ impl<C: Cell> Rnn<C> {
     fn steps<Y: Tree>(
         &self,
         carry: C::Carry,
-        xs: &Tensor,
+        xs: Tensor,
         step: impl Fn(&C, C::Carry, &Tensor) -> Result<(C::Carry, Y)>,
     ) -> Result<(C::Carry, Y)> {
-        let mut carry = carry;
-        let mut outputs: Vec<Y> = Vec::new();
-        for t in 0..xs.shape()[0] {
-            let (next, y) = step(&self.cell, carry, &xs.try_index_axis(0, t as isize)?)?;
-            carry = next;
-            outputs.push(y);
+        let mut looped = lift::scan(&self.cell, |cell: &C, carry: C::Carry, x: Tensor| step(cell, carry, &x))
+            .unroll(self.unroll)
+            .share(&self.variable_broadcast)
+            .carry(&self.variable_carry);
+        for (collections, axis) in &self.variable_axes.0 {
+            looped = match axis {
+                Some(axis) => looped.axis(collections, *axis),
+                None => looped.share(collections),
+            };
         }
-        let leaves: Vec<Vec<Tensor>> =
-            outputs.iter().map(|y| tree::leaves(y).into_iter().cloned().collect()).collect();
-        let mut at = 0;
-        let first = outputs.first().ok_or_else(|| Error::msg("no steps"))?;
-        let stacked = tree::map(first, |_| {
-            let column: Vec<Tensor> = leaves.iter().map(|row| row[at].clone()).collect();
-            at += 1;
-            Tensor::try_stack(&column, 0)
-        })?;
-        Ok((carry, stacked))
+        for (streams, splits) in &self.split_rngs.0 {
+            looped = if *splits { looped.split(streams) } else { looped.share(streams) };
+        }
+        looped.call(carry, xs)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Shared tools of the tests.
 
+pub mod control_programs;
 pub mod data;
 pub mod examples;
 pub mod golden;

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use flaxen::prelude::*;
+use flaxen_tests::control_programs::ControlProgram;
 use flaxen_tests::jax_programs::{JaxProgram, Node, difference};
 
 #[test]
@@ -53,4 +54,24 @@ fn a_difference_is_more_than_rounding() {
     assert!(difference(&Tensor::from([f32::NAN, 100.0]), &x, step).is_some());
     assert!(difference(&x.cast(DType::F16), &x, step).is_some());
     assert!(difference(&Tensor::from([1, 2]), &Tensor::from([1, 3]), step).is_some());
+}
+
+#[test]
+fn random_loops_and_branches_give_the_numbers_of_jax() {
+    let programs = ControlProgram::all();
+    let failures: Vec<String> = programs
+        .iter()
+        .enumerate()
+        .flat_map(|(i, program)| {
+            let found = program.differences().unwrap_or_else(|error| vec![format!("error: {error}")]);
+            found.into_iter().map(move |text| format!("{i}: {text}"))
+        })
+        .collect();
+    assert!(failures.is_empty(), "{} differences\n{}", failures.len(), failures.join("\n"));
+    for name in
+        ["scan", "fori", "while", "cond", "switch", "checkpoint", "vmap", "map", "associative", "grad"]
+    {
+        let count: usize = programs.iter().map(|program| program.count(name)).sum();
+        assert!(count >= 10, "{name} occurs {count} times");
+    }
 }

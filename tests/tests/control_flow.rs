@@ -210,7 +210,7 @@ mod inside_one_another {
             let (mut n, mut size) = (Tensor::from(0.0f32), y.stop_gradient().abs());
             for _ in 0..9 {
                 let large = size.gt(0.3);
-                n = n + large.cast(DType::F32);
+                n += large.cast(DType::F32);
                 size = large.select(&size * 0.5, &size);
             }
             x = (x * &y + n * 0.1).sin();
@@ -306,7 +306,7 @@ mod inside_one_another {
                     for j in 0..3 {
                         let y = (x + b.get(j)) * b.get(i);
                         x = &y * y.sigmoid();
-                        sum = sum + x.sum();
+                        sum += x.sum();
                     }
                     sums.push(sum);
                 }

@@ -156,6 +156,9 @@
 //! - [`grad`], [`value_and_grad`], [`vjp`], [`jvp`], [`jacrev`], [`jacfwd`], [`hessian`]: derivatives, of any order.
 //! - [`vmap`](vmap()): a function of one example over a whole batch, with named axes to talk over.
 //! - [`jit`](jit()): traced once, simplified, run many times; the graph can be printed.
+//! - [`scan`](scan()), [`while_loop`](while_loop()), [`fori_loop`](fori_loop()), [`cond`](cond()), [`switch`](switch()), [`map`](map()),
+//!   [`associative_scan`](associative_scan()): loops and branches that stay such when they are compiled; [`debug`] looks into them.
+//! - [`lift`]: transforms of modules, whose variables and random keys pass through them.
 //! - [`checkpoint`](checkpoint()), [`custom_vjp`], [`custom_jvp`], [`eval_shape`]: less memory, derivatives of one's own, shapes without
 //!   values.
 //! - [`random`]: the samples of `jax.random` for the same seed, bit for bit.

@@ -22,7 +22,7 @@
 //! - Each time, and in the order of the program: no compiler pass drops it, doubles it, or puts it before another one.
 //! - Under [`vmap`](crate::vmap()) once for each example, in order, if anything that is shown differs between examples, and else once;
 //!   under two of them, the inner one's examples follow each other (JAX 0.10.2 takes the outer one's first).
-//! - Under [`grad`](crate::grad) and its like in the pass forward, once, also if [`checkpoint`](crate::checkpoint) computes
+//! - Under [`grad`](crate::grad) and its like in the pass forward, once, also if [`checkpoint`](crate::checkpoint()) computes
 //!   the values again (JAX would show them again).
 //! - In a loop at each step, in a branch if it is taken; if the predicate of a branch is mapped, both branches run.
 

@@ -35,7 +35,7 @@ fn plain() -> Variables {
 }
 
 fn spec(names: &[Option<&str>]) -> PartitionSpec {
-    PartitionSpec(names.iter().map(|name| name.map(str::to_owned)).collect())
+    PartitionSpec::new(names.iter().map(|name| name.unwrap_or_default()))
 }
 
 #[test]
@@ -162,7 +162,7 @@ fn named(names: &[&str], index: isize, name: &str) -> Result<Vec<Option<String>>
 /// As Flax 0.12.8 does it: `Partitioned(x, names).add_axis(index, {"partition_name": name})`.
 #[test]
 fn a_new_axis_has_its_name_where_the_axis_goes() -> Result<()> {
-    let some = |names: &[Option<&str>]| spec(names).0;
+    let some = |names: &[Option<&str>]| names.iter().map(|name| name.map(str::to_owned)).collect::<Vec<_>>();
     assert_eq!(named(&["in", "out"], 0, "l")?, some(&[Some("l"), Some("in"), Some("out")]));
     assert_eq!(named(&["in", "out"], 1, "l")?, some(&[Some("in"), Some("l"), Some("out")]));
     assert_eq!(named(&["in", "out"], 2, "l")?, some(&[Some("in"), Some("out"), Some("l")]));

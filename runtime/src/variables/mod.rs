@@ -18,6 +18,7 @@ mod display;
 mod filter;
 mod flatten;
 mod keys;
+mod logical;
 mod partition;
 #[cfg(feature = "serde")]
 mod serial;
@@ -31,7 +32,12 @@ pub use dict::Dict;
 pub use filter::{DenyList, Filter, group_collections};
 pub use flatten::{Flatten, JoinedFlatten};
 pub use keys::{KeyPath, Keys};
-pub use partition::{PartitionSpec, PartitionSpecs, Partitioned, partition_spec};
+pub use logical::{
+    LogicalAxisRules, LogicalConstraint, LogicallyPartitioned, RulesFallback, get_logical_axis_rules,
+    logical_axis_rules, logical_to_mesh, logical_to_mesh_axes, set_logical_axis_rules,
+    with_logical_constraint,
+};
+pub use partition::{AxisSpec, PartitionSpec, PartitionSpecs, Partitioned, partition_spec};
 pub use traverse::{Nested, Traversal};
 pub use value::{Composite, Constant, Value};
 

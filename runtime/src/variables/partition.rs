@@ -53,7 +53,11 @@ fn partition_name(names: &[Option<String>], params: &MetadataParams) -> Result<O
 }
 
 /// The names with that of a new axis. A negative index counts from behind the names there are.
-fn add_name(names: &[Option<String>], index: isize, params: &MetadataParams) -> Result<Vec<Option<String>>> {
+pub(super) fn add_name(
+    names: &[Option<String>],
+    index: isize,
+    params: &MetadataParams,
+) -> Result<Vec<Option<String>>> {
     let name = partition_name(names, params)?;
     let mut names = names.to_vec();
     let at = place(index, names.len());
@@ -70,7 +74,7 @@ fn add_name(names: &[Option<String>], index: isize, params: &MetadataParams) -> 
 }
 
 /// The names without the one that `add_name` put there.
-fn remove_name(
+pub(super) fn remove_name(
     names: &[Option<String>],
     index: isize,
     params: &MetadataParams,
@@ -95,13 +99,67 @@ fn place(index: isize, len: usize) -> usize {
 }
 
 /// Names as they are written.
-fn listed(names: &[Option<String>]) -> String {
+pub(super) fn listed(names: &[Option<String>]) -> String {
     format!("{:?}", names.iter().map(|name| name.as_deref().unwrap_or("")).collect::<Vec<_>>())
 }
 
-/// The names of a value's axes as a specification; none for a value that is not partitioned.
+/// What an axis of a value goes along.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct PartitionSpec(pub Vec<Option<String>>);
+pub enum AxisSpec {
+    /// Nothing: every device has all of it.
+    #[default]
+    Unsharded,
+    /// Whatever is best.
+    Unconstrained,
+    /// The axes of these names, mostly one.
+    Along(Vec<String>),
+}
+
+impl AxisSpec {
+    /// Whether both go along one axis.
+    pub(super) fn shares_an_axis(&self, other: &AxisSpec) -> bool {
+        match (self, other) {
+            (AxisSpec::Along(a), AxisSpec::Along(b)) => a.iter().any(|name| b.contains(name)),
+            _ => false,
+        }
+    }
+}
+
+/// A name; an empty one stands for none.
+impl From<&str> for AxisSpec {
+    fn from(name: &str) -> AxisSpec {
+        if name.is_empty() { AxisSpec::Unsharded } else { AxisSpec::Along(vec![name.to_owned()]) }
+    }
+}
+
+impl<const N: usize> From<[&str; N]> for AxisSpec {
+    fn from(names: [&str; N]) -> AxisSpec {
+        AxisSpec::Along(names.map(str::to_owned).to_vec())
+    }
+}
+
+/// What the axes of a value go along; nothing is said of those behind, and of a value that is not partitioned.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PartitionSpec(pub Vec<AxisSpec>);
+
+impl PartitionSpec {
+    /// A name for each axis, `""` for none, several names, or any other [`AxisSpec`].
+    pub fn new<A: Into<AxisSpec>>(axes: impl IntoIterator<Item = A>) -> PartitionSpec {
+        PartitionSpec(axes.into_iter().map(Into::into).collect())
+    }
+
+    /// The name that each axis goes along; None for one that goes along nothing, several, or whatever is best.
+    pub fn names(&self) -> impl ExactSizeIterator<Item = Option<&str>> {
+        self.0.iter().map(|axis| match axis {
+            AxisSpec::Along(names) if names.len() == 1 => names.first().map(String::as_str),
+            _ => None,
+        })
+    }
+
+    pub(super) fn of_names(names: &[Option<String>]) -> PartitionSpec {
+        PartitionSpec::new(names.iter().map(|name| name.as_deref().unwrap_or_default()))
+    }
+}
 
 /// How the values of a tree are partitioned, by their paths.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -118,6 +176,14 @@ impl PartitionSpecs {
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&[String], Option<&PartitionSpec>)> {
         self.0.iter().map(|(path, spec)| (path.as_slice(), spec.as_ref()))
     }
+
+    /// The same with other specifications.
+    pub(super) fn map(&self, f: impl Fn(&PartitionSpec) -> Result<PartitionSpec>) -> Result<PartitionSpecs> {
+        let one = |(path, spec): (&Vec<String>, &Option<PartitionSpec>)| {
+            Ok((path.clone(), spec.as_ref().map(&f).transpose()?))
+        };
+        self.0.iter().map(one).collect::<Result<_>>().map(PartitionSpecs)
+    }
 }
 
 /// How the values of a tree are partitioned over devices.
@@ -132,14 +198,14 @@ impl PartitionSpecs {
 /// let kernel = Boxed::new(Tensor::zeros([3, 2]), Partitioned::new(["embed", ""]));
 /// let variables = Variables::new().with("params", Dict::from([("kernel", kernel)]).with("bias", Tensor::zeros([2])));
 /// let specs = partition_spec(&variables);
-/// assert_eq!(specs.get("params/kernel"), Some(&PartitionSpec(vec![Some("embed".to_owned()), None])));
+/// assert_eq!(specs.get("params/kernel"), Some(&PartitionSpec::new(["embed", ""])));
 /// assert_eq!(specs.get("params/bias"), Some(&PartitionSpec::default()));
 /// ```
 pub fn partition_spec(tree: &impl Tree) -> PartitionSpecs {
     let mut specs = BTreeMap::new();
     outermost(tree, &mut |path, found| {
         let spec = match found {
-            Found::Box(metadata, _) => metadata.0.axis_names().map(PartitionSpec),
+            Found::Box(metadata, _) => metadata.0.axis_names().map(|names| PartitionSpec::of_names(&names)),
             Found::Tensor => Some(PartitionSpec::default()),
             Found::Data => None,
         };

@@ -249,7 +249,9 @@ fn check_boxes(example: &Example, params: &Dict) {
     let specs = partition_spec(params);
     let found: BTreeMap<String, Vec<String>> = specs
         .iter()
-        .filter_map(|(path, spec)| Some((path.join("/"), spec?.0.iter().flatten().cloned().collect())))
+        .filter_map(|(path, spec)| {
+            Some((path.join("/"), spec?.names().flatten().map(str::to_owned).collect()))
+        })
         .collect();
     let expected = &example.0.expect()["boxes"];
     let expected: BTreeMap<String, Vec<String>> =

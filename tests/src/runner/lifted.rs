@@ -3,7 +3,7 @@
 use flaxen::lift::{self, FoldRngs, Jit, Remat, RematScan, Scan, Vmap};
 use flaxen::nn::BatchNorm;
 use flaxen::prelude::*;
-use flaxen::variables::unbox;
+use flaxen::variables::{PartitionSpec, unbox};
 use flaxen::{Value, vjp};
 
 use super::compare::{near, same};
@@ -364,9 +364,9 @@ fn run_program(case: &Case, program: &dyn Lifted) -> Verdict {
     if let Some(spec) = case.expect()["spec"].as_object() {
         let found = flaxen::variables::partition_spec(&used);
         for (path, names) in spec {
-            let names: Vec<Option<String>> =
-                names.as_array().into_iter().flatten().map(|name| name.as_str().map(str::to_owned)).collect();
-            let spec = found.get(path.as_str()).map(|spec| &spec.0);
+            let names = names.as_array().into_iter().flatten();
+            let names = PartitionSpec::new(names.map(|name| name.as_str().unwrap_or_default()));
+            let spec = found.get(path.as_str());
             if spec != Some(&names) {
                 return Err(Stop::Failed(format!("`{path}` is partitioned as {spec:?}, expected {names:?}")));
             }

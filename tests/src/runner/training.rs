@@ -15,7 +15,7 @@ use super::python::value::{Names, Py};
 use super::subject::{Subject, definitions, subject, value_of};
 use super::training_losses::{self, Batch, Loss};
 use super::{Stop, Verdict, attributes, by_hand, optimizer};
-use crate::golden::{Case, numbers_of};
+use crate::golden::{Case, Tolerance, numbers_of};
 
 /// What is left of a gradient that is 0, as a part of the largest one.
 const ROUNDING: f64 = 1e-6;
@@ -28,6 +28,8 @@ struct Training {
     batch: Batch,
     mutable: Option<Filter>,
     streams: Vec<(String, Key)>,
+    /// The parameters that are not trained.
+    kept: Vec<String>,
 }
 
 /// What a step changes: the parameters, all other variables, and the state of the optimizer.
@@ -69,7 +71,7 @@ pub fn run(case: &Case) -> Verdict {
 /// Trains a model, and returns the parameters that are not compared.
 fn run_model(case: &Case, model: Subject, names: &Names) -> Result<BTreeSet<String>, Stop> {
     let settings = case.settings();
-    let training = training(case, model, names)?;
+    let mut training = training(case, model, names)?;
     let made = training.model.init("__call__", rngs(&settings["init_rngs"])?, &training.batch.arguments)?.1;
     check_initial(case, &arrays_of(&made))?;
     let steps = settings["steps"].as_u64().map(|steps| steps as usize);
@@ -77,6 +79,7 @@ fn run_model(case: &Case, model: Subject, names: &Names) -> Result<BTreeSet<Stri
 
     let undetermined = undetermined(case);
     let mut left_out = BTreeSet::new();
+    let dependent = dependent(case, &mut training, &undetermined, steps)?;
     let staged = jit(|(state, keys): (State, Vec<Key>)| training.step(&state, &keys));
     let eager = |state: &State, keys: &[Key]| training.step(state, keys);
     let staged = |state: &State, keys: &[Key]| staged.call((state.clone(), keys.to_vec()));
@@ -85,12 +88,10 @@ fn run_model(case: &Case, model: Subject, names: &Names) -> Result<BTreeSet<Stri
         let check = |key: &str, found: BTreeMap<String, Tensor>| {
             near(&format!("{way}{key}"), &found, &whole(case, key), case.tolerance())
         };
-        let (params, rest) = variables_at(case, "init")?.pop("params")?;
-        let mut state = (params.clone(), rest, training.tx.init(&params));
+        let mut state = training.first(case)?;
         let mut losses = Vec::new();
         for t in 0..steps {
-            let keys: Vec<Key> = training.streams.iter().map(|(_, key)| key.fold_in(t as u32)).collect();
-            let (next, (loss, out, grads, mutated)) = step(&state, &keys)?;
+            let (next, (loss, out, grads, mutated)) = step(&state, &training.keys(t))?;
             state = next;
             losses.push(loss);
             if t == 0 {
@@ -100,21 +101,58 @@ fn run_model(case: &Case, model: Subject, names: &Names) -> Result<BTreeSet<Stri
             }
         }
         check("losses", arrays_of(&Tensor::try_stack(&losses, 0)?))?;
-        let mut params = arrays_of(&state.0);
-        let expected = case.group("final/params");
-        for key in &undetermined {
-            let one = |of: &BTreeMap<String, Tensor>| -> BTreeMap<String, Tensor> {
-                of.get(key).map(|array| (key.clone(), array.clone())).into_iter().collect()
-            };
-            if near(key, &one(&params), &one(&expected), case.tolerance()).is_err() {
-                params.extend(one(&expected));
-                left_out.insert(key.clone());
+        for (key, found, unclear) in [
+            ("final/params", arrays_of(&state.0), &undetermined),
+            ("final/state", arrays_of(&state.1), &dependent),
+        ] {
+            let mut found = found;
+            for name in different(&found, &case.group(key), case.tolerance()) {
+                if unclear.contains(&name) {
+                    found.insert(name.clone(), case.array(&format!("{key}/{name}")));
+                    left_out.insert(name);
+                }
             }
+            check(key, found)?;
         }
-        check("final/params", params)?;
-        check("final/state", arrays_of(&state.1))?;
     }
     Ok(left_out)
+}
+
+/// The names whose arrays are not near each other.
+fn different(
+    found: &BTreeMap<String, Tensor>,
+    expected: &BTreeMap<String, Tensor>,
+    tolerance: Tolerance,
+) -> Vec<String> {
+    let one = |name: &String, array: &Tensor| BTreeMap::from([(name.clone(), array.clone())]);
+    let is_near =
+        |name: &String, a: &Tensor, b: &Tensor| near(name, &one(name, a), &one(name, b), tolerance).is_ok();
+    let pairs = found.iter().filter_map(|(name, a)| Some((name, a, expected.get(name)?)));
+    pairs.filter(|(name, a, b)| !is_near(name, a, b)).map(|(name, ..)| name.clone()).collect()
+}
+
+/// The variables that depend on parameters of which nothing is known, such as the mean of what a bias is added to: they
+/// become others where these parameters are not trained.
+fn dependent(
+    case: &Case,
+    training: &mut Training,
+    undetermined: &[String],
+    steps: usize,
+) -> Result<Vec<String>, Stop> {
+    let (first, keys) = (training.first(case)?, |training: &Training, t| training.keys(t));
+    if undetermined.is_empty() || arrays_of(&first.1).is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut run = |kept: &[String]| -> Result<BTreeMap<String, Tensor>, Stop> {
+        training.kept = kept.to_vec();
+        let mut state = first.clone();
+        for t in 0..steps {
+            state = training.step(&state, &keys(training, t))?.0;
+        }
+        Ok(arrays_of(&state.1))
+    };
+    let (without, with) = (run(undetermined)?, run(&[])?);
+    Ok(different(&without, &with, case.tolerance()))
 }
 
 /// The parameters whose gradients are the rounding of a zero, such as those of biases of keys in attention; optimizers that
@@ -129,6 +167,17 @@ fn undetermined(case: &Case) -> Vec<String> {
 }
 
 impl Training {
+    /// What the first step begins with.
+    fn first(&self, case: &Case) -> Result<State, Stop> {
+        let (params, rest) = variables_at(case, "init")?.pop("params")?;
+        Ok((params.clone(), rest, self.tx.init(&params)))
+    }
+
+    /// The keys of a step.
+    fn keys(&self, step: usize) -> Vec<Key> {
+        self.streams.iter().map(|(_, key)| key.fold_in(step as u32)).collect()
+    }
+
     fn step(&self, (params, rest, opt_state): &State, keys: &[Key]) -> Result<(State, Seen)> {
         let streams = self.streams.iter().zip(keys);
         let rngs = streams.fold(Rngs::none(), |rngs, ((name, _), key)| rngs.with(name, key.clone()));
@@ -139,6 +188,10 @@ impl Training {
             Ok(((self.loss)(&out, &self.batch)?, (out, mutated)))
         };
         let ((loss, (out, mutated)), grads) = value_and_grad(loss)(params)?;
+        let grads = tree::map_with_path(&grads, |path, leaf| {
+            let is_kept = !self.kept.is_empty() && self.kept.contains(&path.join("/"));
+            Ok(if is_kept { leaf.zeros_like() } else { leaf.clone() })
+        })?;
         let (updates, opt_state) = self.tx.update(&grads, opt_state, params)?;
         let params = optim::try_apply_updates(params, &updates)?;
         // What is stored in passing, such as intermediates, is not handed to the next step.
@@ -176,5 +229,6 @@ fn training(case: &Case, model: Subject, names: &Names) -> Result<Training, Stop
         batch,
         mutable,
         streams,
+        kept: Vec::new(),
     })
 }

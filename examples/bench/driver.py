@@ -21,7 +21,7 @@ import time
 
 BATCHES = {"w1": (1, 32, 128), "w2": (1, 128), "w3": (8,), "w4": (4,)}
 CASES = [f"{w}_{mode}_b{b}" for w, batches in BATCHES.items() for b in batches for mode in ("fwd", "train")]
-CASES += ["w5_fwd_b8", "w5_grad_b8", "w6_chain"]
+CASES += ["w5_fwd_b8", "w5_grad_b8", "w6_chain", "w7_fwd_b32", "w7_train_b32"]
 THREADS = ("FLAXEN_NUM_THREADS", "RAYON_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 

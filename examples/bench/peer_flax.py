@@ -42,6 +42,13 @@ class ConvNorm(nn.Module):
         return nn.leaky_relu(nn.LayerNorm()(nn.Conv(64, (3, 3))(x)))
 
 
+class Lstm(nn.Module):
+    @nn.compact
+    def __call__(self, x):
+        y = nn.RNN(nn.OptimizedLSTMCell(128))(x)
+        return nn.log_softmax(nn.Dense(10)(y[:, -1]))
+
+
 def chain(x, y):
     g = x * 0.5 * (jnp.tanh((x + x * x * x * 0.044715) * 0.79788456) + 1)
     h = g * y + x
@@ -57,6 +64,7 @@ def network(workload, batch):
         "w3": (Block(), (batch, 128, 256), 0),
         "w4": (Mlp(16, 4), (batch, 8), 4),
         "w5": (ConvNorm(), (batch, 32, 32, 3), 0),
+        "w7": (Lstm(), (batch, 64, 64), 10),
     }[workload]
 
 

@@ -53,6 +53,15 @@ class ConvNorm(nn.Module):
         return F.leaky_relu(self.norm(self.conv(x).permute(0, 2, 3, 1)), 0.01)
 
 
+class Lstm(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.rnn, self.dense = nn.LSTM(64, 128, batch_first=True), nn.Linear(128, 10)
+
+    def forward(self, x):
+        return F.log_softmax(self.dense(self.rnn(x)[0][:, -1]), -1)
+
+
 def chain(x, y):
     g = x * 0.5 * (torch.tanh((x + x * x * x * 0.044715) * 0.79788456) + 1)
     h = g * y + x
@@ -68,6 +77,7 @@ def network(workload, batch):
         "w3": lambda: (Block(), (batch, 128, 256), 0),
         "w4": lambda: (Mlp(8, 16, 4), (batch, 8), 4),
         "w5": lambda: (ConvNorm(), (batch, 3, 32, 32), 0),
+        "w7": lambda: (Lstm(), (batch, 64, 64), 10),
     }[workload]()
 
 

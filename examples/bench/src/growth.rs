@@ -9,9 +9,11 @@ use crate::measure;
 use crate::workload::Workload;
 
 /// What grows, the case without its number, and the numbers.
-const CURVES: [(&str, &str, &[usize]); 3] = [
+const CURVES: [(&str, &str, &[usize]); 5] = [
     ("images in a batch (W1)", "w1_train_b", &[1, 2, 4, 8, 16, 32, 64, 128, 256, 512]),
     ("dense layers of 64 features, 32 rows", "deep_train_l", &[1, 2, 4, 8, 16, 32, 64]),
+    ("blocks (W3) in a row", "blocks_train_l", &[1, 3, 6, 12]),
+    ("blocks (W3) in a loop", "scan_train_l", &[1, 3, 6, 12]),
     ("parameters of 16 numbers each", "many_train_n", &[10, 30, 100, 300, 1000, 3000, 10_000]),
 ];
 

@@ -1,6 +1,7 @@
 //! The networks of the workloads, written as any user would.
 
-use flaxen::nn::MultiHeadDotProductAttention;
+use flaxen::lift::{Remat, Scan};
+use flaxen::nn::{MultiHeadDotProductAttention, OptimizedLstmCell, Rnn};
 use flaxen::prelude::*;
 
 /// W1: two convolutions with average pooling, two dense layers.
@@ -60,6 +61,63 @@ impl Layer for ConvNorm {
     fn call(&self, x: &Tensor) -> Result<Tensor> {
         let x = Conv::new(64, [3, 3]).call(x)?;
         Ok(LayerNorm::new().call(&x)?.leaky_relu(0.01))
+    }
+}
+
+/// W7: a recurrent layer over 64 steps, and a dense one behind its last output.
+#[module]
+pub struct Lstm {}
+
+impl Layer for Lstm {
+    #[compact]
+    fn call(&self, x: &Tensor) -> Result<Tensor> {
+        let y = Rnn::new(OptimizedLstmCell::new(128)).call(x)?;
+        Ok(Dense::new(10).call(&y.try_index_axis(1, -1)?)?.log_softmax(-1))
+    }
+}
+
+/// How a stack of blocks of W3 is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stacked {
+    /// One after the other.
+    Unrolled,
+    /// As a loop over their parameters.
+    Scanned,
+    /// One after the other, each computed once more in the backward pass.
+    Rematerialized,
+}
+
+/// Blocks of W3 on top of each other.
+#[module]
+pub struct Stack {
+    how: Stacked,
+    layers: usize,
+}
+
+impl Layer for Stack {
+    #[compact]
+    fn call(&self, x: &Tensor) -> Result<Tensor> {
+        let mut x = x.clone();
+        match self.how {
+            Stacked::Scanned => {
+                return Scan::new(Block::new())
+                    .axis("params", 0)
+                    .split("params")
+                    .length(self.layers)
+                    .call(&x);
+            }
+            Stacked::Unrolled => {
+                for _ in 0..self.layers {
+                    x = Block::new().call(&x)?;
+                }
+            }
+            Stacked::Rematerialized => {
+                for _ in 0..self.layers {
+                    x = Remat::new(Block::new()).call(&x)?;
+                }
+            }
+        }
+        Ok(x)
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use flaxen::prelude::*;
 use flaxen::{JitStats, Profile};
 
-use crate::models::{Block, Cnn, ConvNorm, Deep, Many, Mlp, chain};
+use crate::models::{Block, Cnn, ConvNorm, Deep, Lstm, Many, Mlp, Stack, Stacked, chain};
 
 /// A case ready to run.
 pub struct Workload {
@@ -22,7 +22,7 @@ const MANY: usize = 100;
 const CHAIN: usize = 4 << 20;
 
 /// Every case, as the driver names them.
-pub const CASES: [&str; 17] = [
+pub const CASES: [&str; 19] = [
     "w1_fwd_b1",
     "w1_train_b1",
     "w1_fwd_b32",
@@ -40,6 +40,8 @@ pub const CASES: [&str; 17] = [
     "w5_fwd_b8",
     "w5_grad_b8",
     "w6_chain",
+    "w7_fwd_b32",
+    "w7_train_b32",
 ];
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -51,7 +53,8 @@ enum Mode {
 
 impl Workload {
     /// Makes a case ready: `w1_train_b32` with any batch, `deep_train_l8` with any number of layers, `many_train_n100` with any
-    /// number of parameters; `None` for a name that is none.
+    /// number of parameters, `blocks_train_l12`, `scan_train_l12` and `remat_train_l12` with any number of blocks of W3 in a row, in a
+    /// loop and computed twice; `None` for a name that is none.
     ///
     /// # Errors
     /// What the program returns.
@@ -71,6 +74,15 @@ impl Workload {
         if let ("deep", Some(layers)) = (model.unwrap_or_default(), number('l')) {
             return network(Deep::new(layers), &[32, 64], 0, mode, 1).map(Some);
         }
+        let stacked = match model {
+            Some("blocks") => Some(Stacked::Unrolled),
+            Some("scan") => Some(Stacked::Scanned),
+            Some("remat") => Some(Stacked::Rematerialized),
+            _ => None,
+        };
+        if let (Some(how), Some(layers)) = (stacked, number('l')) {
+            return network(Stack::new(how, layers), &[8, 128, 256], 0, mode, 1).map(Some);
+        }
         if let ("many", Some(parameters)) = (model.unwrap_or_default(), number('n')) {
             return network(Many::new(parameters), &[16], 0, mode, 1).map(Some);
         }
@@ -80,6 +92,7 @@ impl Workload {
             Some("w2") => network(Mlp::new(1024, 10), &[b, 784], 10, mode, 1),
             Some("w3") => network(Block::new(), &[b, 128, 256], 0, mode, 1),
             Some("w4") => network(Mlp::new(16, 4), &[b, 8], 4, mode, MANY),
+            Some("w7") => network(Lstm::new(), &[b, 64, 64], 10, mode, 1),
             Some("w5") => network(ConvNorm::new(), &[b, 32, 32, 3], 0, mode, 1),
             _ => return Ok(None),
         }

@@ -10,12 +10,17 @@ fn vae_encodes_decodes_and_trains_as_in_flax() -> Result<()> {
 
 #[test]
 fn imagenet_trains_residual_blocks_as_in_flax() -> Result<()> {
-    examples::imagenet::check("imagenet_resnet18", false)
+    examples::imagenet::check_residual()
 }
 
 #[test]
 fn imagenet_trains_bottleneck_blocks_as_in_flax() -> Result<()> {
-    examples::imagenet::check("imagenet_resnet50", true)
+    examples::imagenet::check_bottleneck()
+}
+
+#[test]
+fn imagenet_trains_in_halves_with_a_dynamic_scale_as_in_flax() -> Result<()> {
+    examples::imagenet::check_half()
 }
 
 #[test]

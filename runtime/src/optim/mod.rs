@@ -47,6 +47,7 @@ mod belief;
 mod boxed;
 mod chain;
 mod clip;
+mod dynamic_scale;
 mod ema;
 mod factored;
 mod finite;
@@ -92,6 +93,7 @@ pub use clip::{
     AdaptiveGradClip, Clip, ClipByBlockRms, ClipByGlobalNorm, adaptive_grad_clip, clip, clip_by_block_rms,
     clip_by_global_norm,
 };
+pub use dynamic_scale::{DynamicScale, ScaledGradients};
 pub use ema::{Ema, EmaState, ema};
 pub use factored::{FactoredState, ScaleByFactoredRms, scale_by_factored_rms};
 pub use finite::{ApplyIfFinite, ApplyIfFiniteState, apply_if_finite};

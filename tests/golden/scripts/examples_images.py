@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from flax.training import train_state
+from flax.training.dynamic_scale import DynamicScale
 from jax import random
 
 from example_sources import PIXELCNN, Case, integers, load, normal, recorder, train
@@ -36,16 +37,17 @@ def vae():
     case.write()
 
 
-def imagenet(name, constructor, stages, filters, rtol):
+def imagenet(name, constructor, stages, filters, rtol, half=False):
     models = load("imagenet/models.py")
     names = ["cross_entropy_loss", "compute_metrics", "create_learning_rate_fn", "train_step", "eval_step", "TrainState"]
     training = load("imagenet/train.py", names, given={"NUM_CLASSES": 5})
-    description = f"{constructor} of {filters} filters and stages {stages}: statistics synchronized over a named axis, decay, momentum, a schedule"
+    dtype = jnp.float16 if half else jnp.float32
+    description = f"{constructor} of {filters} filters and stages {stages}: statistics synchronized over a named axis, decay, momentum, a schedule" + (", in halves with a dynamic scale" if half else "")
     case = Case(name, description, "imagenet", rtol, rtol / 10, classes=5, stages=stages, filters=filters)
-    model = getattr(models, constructor)(num_classes=5, num_filters=filters, stage_sizes=stages)
-    images, labels = normal(1, 2, 2, 3, 16, 16, 3), integers(2, 0, 5, 2, 2, 3)
+    model = getattr(models, constructor)(num_classes=5, num_filters=filters, stage_sizes=stages, dtype=dtype)
+    images, labels = jnp.asarray(normal(1, 2, 2, 3, 16, 16, 3), dtype), integers(2, 0, 5, 2, 2, 3)
     case.add("in", {"images": images, "labels": labels})
-    variables = model.init({"params": random.key(3)}, jnp.ones((1, 16, 16, 3)))
+    variables = model.init({"params": random.key(3)}, jnp.ones((1, 16, 16, 3), dtype))
     case.add("init", variables)
     case.add("eval", model.apply(variables, images[0, 0], train=False))
 
@@ -62,11 +64,11 @@ def imagenet(name, constructor, stages, filters, rtol):
             params=variables["params"],
             tx=tx or optax.sgd(learning_rate, momentum=0.9, nesterov=True),
             batch_stats=variables["batch_stats"],
-            dynamic_scale=None,
+            dynamic_scale=DynamicScale(scale=jnp.float32(2**18), growth_interval=2) if half else None,
         )
 
     batch = lambda i: {"image": images[i % 2], "label": labels[i % 2]}
-    state = train(case, create, lambda state, i: step(state, batch(i)), steps=3)
+    state = train(case, create, lambda state, i: step(state, batch(i)), steps=6 if half else 3)
     case.add("final/batch_stats", state.batch_stats)
     # In the beginning each block is the identity, and nothing inside of it has a gradient.
     tx = recorder()
@@ -156,6 +158,7 @@ CASES = {
     "vae": vae,
     "imagenet_resnet18": functools.partial(imagenet, "imagenet_resnet18", "ResNet18", [2, 1], 2, 1e-3),
     "imagenet_resnet50": functools.partial(imagenet, "imagenet_resnet50", "ResNet50", [2, 1], 2, 2e-3),
+    "imagenet_half": functools.partial(imagenet, "imagenet_half", "ResNet18", [1, 1], 2, 2e-2, half=True),
     "ppo": ppo,
     "pixelcnn": pixelcnn,
 }

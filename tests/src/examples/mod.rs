@@ -124,12 +124,16 @@ impl<P: Tree + Clone> GradientTransformation<P> for Recorder {
     type State = P;
 
     fn init(&self, params: &P) -> P {
-        params.clone()
+        zeros_like(params).expect("parameters have zeros like them")
     }
 
     fn update(&self, updates: &P, _state: &P, _params: &P) -> Result<(P, P)> {
-        Ok((tree::map(updates, |update| Ok(update.zeros_like()))?, updates.clone()))
+        Ok((zeros_like(updates)?, updates.clone()))
     }
+}
+
+fn zeros_like<P: Tree>(tree: &P) -> Result<P> {
+    tree::map(tree, |leaf| Ok(leaf.zeros_like()))
 }
 
 /// The variables that are parameters alone.

@@ -1,6 +1,5 @@
 //! `seq2seq`: adds numbers that are written as characters, and decodes by samples of its own.
 
-use flaxen::lift;
 use flaxen::nn::{LstmCell, Rnn, Sequence};
 use flaxen::prelude::*;
 use flaxen::random::Key;
@@ -11,7 +10,9 @@ const EOS_ID: usize = 1;
 
 type LstmCarry = (Tensor, Tensor);
 
-/// A step of decoding: beside the state it hands on what it predicted, as one-hot.
+/// A step of decoding: its state is that of an LSTM and the last prediction, as one-hot.
+///
+/// Flax's cell returns logits and prediction; as a [`Cell`] has one output, these stand side by side in it.
 #[module(name = "DecoderLSTMCell")]
 struct DecoderLstmCell {
     features: usize,
@@ -19,19 +20,26 @@ struct DecoderLstmCell {
     vocab_size: usize,
 }
 
-impl DecoderLstmCell {
+impl Cell for DecoderLstmCell {
+    type Carry = (LstmCarry, Tensor);
+
     #[compact]
     fn call(
         &self,
         (lstm_state, last_prediction): (LstmCarry, Tensor),
         x: &Tensor,
-    ) -> Result<((LstmCarry, Tensor), (Tensor, Tensor))> {
+    ) -> Result<((LstmCarry, Tensor), Tensor)> {
         let x = if self.teacher_force { x } else { &last_prediction };
         let (lstm_state, y) = LstmCell::new(self.features).call(lstm_state, x)?;
         let logits = Dense::new(self.vocab_size).call(&y)?;
         let predicted = random::try_categorical(&self.make_rng("lstm")?, &logits, -1)?;
         let prediction = predicted.one_hot(self.vocab_size);
-        Ok(((lstm_state, prediction.clone()), (logits, prediction)))
+        let outputs = Tensor::try_concatenate(&[logits, prediction.clone()], -1)?;
+        Ok(((lstm_state, prediction), outputs))
+    }
+
+    fn initial_carry(&self, _key: &Key, _input: &[usize]) -> Result<(LstmCarry, Tensor)> {
+        Err(Error::msg("the decoder begins with the state of the encoder"))
     }
 }
 
@@ -50,17 +58,15 @@ impl Seq2seq {
         let encoder = self.child_named("encoder", Rnn::new(cell));
         let features = decoder_inputs.shape()[2];
         let decoder = self.child(DecoderLstmCell::new(features, self.teacher_force, self.vocab_size));
+        let decoder = Rnn::new(decoder).split_rngs([("params", false), ("lstm", true)]);
+        let decoder = self.child_named("decoder", decoder);
 
         let lengths = Sequence::new().lengths(&seq_lengths(encoder_inputs));
         let (encoder_state, _) = encoder.with_carry(encoder_inputs, lengths)?;
-        let first = (encoder_state, decoder_inputs.index_axis(1, 0));
-        // An `Rnn` has one output; this cell has two.
-        let (_, outputs) = lift::scan(&decoder, |cell, carry, x: Tensor| cell.call(carry, &x))
-            .share("params")
-            .split("lstm")
-            .axes(1)
-            .call(first, decoder_inputs.slice_axis(1, 0, -1))?;
-        Ok(outputs)
+        let first = Sequence::new().initial_carry((encoder_state, decoder_inputs.index_axis(1, 0)));
+        let outputs = decoder.call_with(&decoder_inputs.slice_axis(1, 0, -1), first)?;
+        let parts = outputs.try_split(2, -1)?;
+        Ok((parts[0].clone(), parts[1].clone()))
     }
 }
 

@@ -24,7 +24,11 @@ fn read(bytes: &[u8]) {
     let Ok(value) = state.value() else { return };
     let _ = format!("{value:?}");
     // As its own template; compared as bytes, as a number that is none is not itself.
-    let bytes = |value| msgpack::to_bytes(value).expect("a value that was read can be written");
+    let bytes = |value: &flaxen::Value| msgpack::to_bytes(value).expect("a value that was read can be written");
+    // In a list the name of arrays in pieces is any name; the list is a dict then, where it is not.
+    if format!("{state:?}").contains("__msgpack_chunked_array__") {
+        return;
+    }
     let written = bytes(&value);
     assert!(bytes(&state.restore(&value).expect("it fits itself")) == written);
     assert!(bytes(&msgpack::from_bytes(&value, &written).expect("and read again")) == written);

@@ -21,9 +21,9 @@
 //! # Ok::<(), flaxen::Error>(())
 //! ```
 //!
-//! A checkpoint is one file, `checkpoint_4`, and of other [formats](Format) `checkpoint_4.safetensors` or `checkpoint_4.npz`. By default it is
-//! the file that `flax.training.checkpoints.save_checkpoint` writes, byte for byte, and Flax's own can be restored from; so a
-//! run can move between the two. (Flax has to be told not to write folders of Orbax:
+//! A checkpoint is one file, `checkpoint_4`, and of other [formats](Format) `checkpoint_4.safetensors` or `checkpoint_4.npz`. By
+//! default it is the file that `flax.training.checkpoints.save_checkpoint` writes, byte for byte, and Flax's own can be restored
+//! from; so a run can move between the two. (Flax has to be told not to write folders of Orbax:
 //! `flax.config.update("flax_use_orbax_checkpointing", False)`; [coming from Orbax](crate::guide::from_orbax) is about those.)
 //!
 //! Files appear whole or not at all, and older ones are removed only after that: a run that is killed leaves its last checkpoint as

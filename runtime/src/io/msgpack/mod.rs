@@ -16,14 +16,15 @@
 //! # What is written
 //! [`to_bytes`] is that of Flax, byte for byte: a tensor is an array, maps and structs are dicts, tuples and lists are dicts of
 //! `"0"`, `"1"`, …; fields without tensors, such as the optimizer in a [`TrainState`](crate::optim::TrainState), are left out. An
-//! `Option` without a value is `None` (in a tuple or list an empty dict, as the parts that an optimizer is without), and a [`Static`](crate::Static) boolean, number or text in a dict is that of Python. Arrays of
-//! more than 2³⁰ bytes are cut into pieces, as the format has no room for larger ones.
+//! `Option` without a value is `None` (in a tuple or list an empty dict, as the parts that an optimizer is without), and a
+//! [`Static`](crate::Static) boolean, number or text in a dict is that of Python. Arrays of more than 2³⁰ bytes are cut into pieces,
+//! as the format has no room for larger ones.
 //!
 //! **The order of names** is where two files of the same values can differ. Flax writes a dict in the order in which it was filled.
 //! Whatever a transform of JAX has returned is in order of names: parameters after an update, gradients, the result of
-//! `jax.jit(model.init)`. So is a [`Dict`], and the bytes are the same. Directly after `model.init`, without `jit`, a dict in Python is in
-//! order of creation, `kernel` before `bias`; a [`State`] keeps that, a `Dict` does not. Fields of structs are in the order of their
-//! declaration in both. (`msgpack_serialize` sorts all names where it is not told `in_place`: [`State::sorted`].)
+//! `jax.jit(model.init)`. So is a [`Dict`], and the bytes are the same. Directly after `model.init`, without `jit`, a dict in
+//! Python is in order of creation, `kernel` before `bias`; a [`State`] keeps that, a `Dict` does not. Fields of structs are in the
+//! order of their declaration in both. (`msgpack_serialize` sorts all names where it is not told `in_place`: [`State::sorted`].)
 //!
 //! **A number of steps** is a tensor here. In Python, `TrainState.step` is an `int` until a compiled step has returned it, and is
 //! written as such; both are read.
@@ -34,8 +35,9 @@
 //! reverse. Tensors keep the shape and dtype that they have in the file. [`restore`] wants both to be the template's, as other
 //! formats do. Without a template [`load`] makes a `Dict`, and [`State::from_bytes`] tells everything.
 //!
-//! - **Boxes** are `{"value": array}` in a file, which does not have the names of axes. A target with a box has the names, and may read a
-//!   file without; where the target has a plain tensor the box around the value is taken away. (Flax hands a dict to the model then.)
+//! - **Boxes** are `{"value": array}` in a file, which does not have the names of axes. A target with a box has the names, and may
+//!   read a file without; where the target has a plain tensor the box around the value is taken away. (Flax hands a dict to the
+//!   model then.)
 //! - **Dtypes** that tensors do not have, such as `int8`, `float8_e4m3fn` or `complex64`, are an error where they are asked for, with
 //!   their path; a `State` keeps their bytes.
 //! - **Complex numbers** of Python are in a `State`; no tensor has them.

@@ -1,6 +1,7 @@
 //! From a [`State`] to a tree of the structure of a target (`flax.serialization.from_state_dict`).
 
-use std::collections::BTreeSet;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::native;
 use super::state::State;
@@ -122,11 +123,14 @@ impl Restored {
         } else {
             state
         };
-        let found = match state {
-            State::Map(entries) => Some(entries.len()),
-            State::List(states) if kind.is_sequence() => Some(states.len()),
+        let entries: Option<BTreeMap<Cow<'_, str>, &State>> = match state {
+            State::Map(entries) => Some(entries.iter().map(|(name, state)| (name.into(), state)).collect()),
+            State::List(states) if kind.is_sequence() => Some(
+                states.iter().enumerate().map(|(index, state)| (index.to_string().into(), state)).collect(),
+            ),
             _ => None,
         };
+        let found = entries.as_ref().map(BTreeMap::len);
         if found.is_none() {
             self.wrong(from, &format!("expected {}, found {}", what(kind, count), state.kind()));
         }
@@ -146,7 +150,7 @@ impl Restored {
                 continue;
             }
             from.path.push(name.clone());
-            match state.get([&name]) {
+            match entries.as_ref().and_then(|entries| entries.get(name.as_str())) {
                 Some(state) => self.value(from, state)?,
                 None if self.keep(from)? && found.is_some() => missing.push(join(&from.path)),
                 None => {}

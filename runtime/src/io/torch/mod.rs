@@ -22,14 +22,14 @@
 //! and no `Linear`, that a convolution is transposed, which `Linear` follows a `flatten`, and other names.
 //!
 //! # Recurrent layers
-//! PyTorch has all gates of a layer in one matrix, an LSTM in the order `i`, `f`, `g`, `o` and a GRU in the order `r`, `z`, `n`; ours has a
-//! kernel for each. Its two biases are added to ours: those of an LSTM to the biases of the state's gates, `hi`, `hf`, `hg`, `ho`, those
-//! of a GRU and a simple RNN to the input's. Only the `n` of a GRU needs both, as the gate `r` multiplies but one of them. Where there are no
-//! biases ours are zeros.
+//! PyTorch has all gates of a layer in one matrix, an LSTM in the order `i`, `f`, `g`, `o` and a GRU in the order `r`, `z`, `n`;
+//! ours has a kernel for each. Its two biases are added to ours: those of an LSTM to the biases of the state's gates, `hi`, `hf`,
+//! `hg`, `ho`, those of a GRU and a simple RNN to the input's. Only the `n` of a GRU needs both, as the gate `r` multiplies but one
+//! of them. Where there are no biases ours are zeros.
 //!
 //! One `LSTM` of one layer is an [`Rnn`](crate::nn::Rnn), and its weights are below `cell`. Of several layers each is a module
-//! `layers_0`, `layers_1`, … as in a `sequential!`, which [`rename`](StateDict::rename) calls by those names, `"lstm.layers_1"`; one that
-//! runs in both directions is a [`Bidirectional`](crate::nn::Bidirectional) with `forward_rnn` and `backward_rnn`. The weights of a
+//! `layers_0`, `layers_1`, … as in a `sequential!`, which [`rename`](StateDict::rename) calls by those names,
+//! `"lstm.layers_1"`; one that runs in both directions is a [`Bidirectional`](crate::nn::Bidirectional) with `forward_rnn` and `backward_rnn`. The weights of a
 //! cell alone are those of our cell.
 //!
 //! ```
@@ -63,8 +63,8 @@
 //! - `epsilon` is 10⁻⁵ in PyTorch's layers; here, as in Flax, it is that in `BatchNorm` and 10⁻⁶ in `LayerNorm` and `GroupNorm`.
 //! - `padding` `p` of a `ConvTranspose` with a kernel of size `k` is `k − 1 − p` zeros at each side here.
 //! - Sequences are `[batch, time, features]` here, and `[time, batch, features]` in PyTorch unless it says `batch_first=True`;
-//!   [`time_major`](crate::nn::Rnn) has the other order here. The state at the end is `(c, h)` of an LSTM here and `(h, c)` there, and the
-//!   `nonlinearity="relu"` of an `RNN` is the cell's `activation_fn`. Between layers PyTorch has its `dropout`.
+//!   [`time_major`](crate::nn::Rnn) has the other order here. The state at the end is `(c, h)` of an LSTM here and `(h, c)` there,
+//!   and the `nonlinearity="relu"` of an `RNN` is the cell's `activation_fn`. Between layers PyTorch has its `dropout`.
 //! - `avg_pool` counts padding in both; `count_include_pad(false)` is there in both.
 
 mod convert;

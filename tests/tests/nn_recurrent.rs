@@ -700,3 +700,39 @@ fn a_state_that_changes_its_dtype_is_an_error_with_both() {
         assert!(error.contains(part), "{part}: {error}");
     }
 }
+
+/// Adds its input times the number of its step, which it counts.
+#[module]
+struct Counting;
+
+impl Cell for Counting {
+    type Carry = Tensor;
+
+    #[compact]
+    fn call(&self, carry: Tensor, x: &Tensor) -> Result<(Tensor, Tensor)> {
+        let count = self.variable("counts", "n", || Tensor::from(0))?;
+        count.set(count.try_get()? + 1)?;
+        let h = carry + x * count.try_get()?;
+        Ok((h.clone(), h))
+    }
+
+    fn initial_carry(&self, _key: &Key, input: &[usize]) -> Result<Tensor> {
+        Ok(Tensor::zeros(input))
+    }
+}
+
+#[test]
+fn variables_may_go_from_step_to_step() -> Result<()> {
+    let rnn = Rnn::new(Counting::new()).variable_carry("counts");
+    let x = Tensor::ones([2, 3, 1]);
+    let variables = Variables::new().with("counts", &Dict::new().with("cell/n", 5));
+    let (y, updates) = rnn.apply(&variables).mutable("counts").call(&x)?;
+    assert_eq!(y.to_vec::<f32>()?, [6.0, 13.0, 21.0, 6.0, 13.0, 21.0]);
+    assert_eq!(updates.tensor("counts/cell/n")?.item::<i32>()?, 8);
+    // As in Flax, the loop does not make what goes through it.
+    let error = rnn.init(key(0)).call(&x).unwrap_err().to_string();
+    assert!(error.contains("must be there before the loop"), "{error}");
+    let error = rnn.apply(&variables).call(&x).unwrap_err().to_string();
+    assert!(error.contains("scan(cell)") && error.contains("counts"), "{error}");
+    Ok(())
+}

@@ -725,7 +725,7 @@ impl Cell for Counting {
 fn variables_may_go_from_step_to_step() -> Result<()> {
     let rnn = Rnn::new(Counting::new()).variable_carry("counts");
     let x = Tensor::ones([2, 3, 1]);
-    let variables = Variables::new().with("counts", &Dict::new().with("cell/n", 5));
+    let variables = Variables::new().with("counts", Dict::new().with("cell/n", 5));
     let (y, updates) = rnn.apply(&variables).mutable("counts").call(&x)?;
     assert_eq!(y.to_vec::<f32>()?, [6.0, 13.0, 21.0, 6.0, 13.0, 21.0]);
     assert_eq!(updates.tensor("counts/cell/n")?.item::<i32>()?, 8);

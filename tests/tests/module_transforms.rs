@@ -1,7 +1,7 @@
 //! Models under transforms and in threads.
 
 use flaxen::prelude::*;
-use flaxen::{Error, tree};
+use flaxen::{Error, lift, tree};
 
 #[module]
 struct Mlp {
@@ -134,6 +134,48 @@ fn batch_norm_averages_over_a_named_axis_and_its_state_comes_back_unbatched() ->
 #[module]
 struct Inside;
 
+/// The same programs with lifted transforms, as the error says.
+#[module]
+struct Lifted;
+
+impl Lifted {
+    #[compact]
+    fn writes(&self, xs: &Tensor) -> Result<Tensor> {
+        lift::vmap(self, |m, x: Tensor| m.child(Dense::new(2)).call(&x)).share("params").call(xs.clone())
+    }
+
+    #[compact]
+    fn draws(&self, xs: &Tensor) -> Result<Tensor> {
+        let draw = |m: &Lifted, x: Tensor| Ok(x + random::normal(&m.make_rng("noise")?, [3]));
+        lift::vmap(self, draw).split("noise").call(xs.clone())
+    }
+
+    #[compact]
+    fn slopes(&self, x: &Tensor) -> Result<Tensor> {
+        lift::grad(self, |m, x: &Tensor| Ok(m.child(Dense::new(2)).call(x)?.sum()), x)
+    }
+
+    #[compact]
+    fn compiled(&self, x: &Tensor) -> Result<Tensor> {
+        lift::jit(self, |m, x: Tensor| m.child(Dense::new(2)).call(&x)).call(x.clone())
+    }
+}
+
+#[test]
+fn lifted_transforms_do_what_plain_ones_cannot() -> Result<()> {
+    let (model, xs) = (Lifted::new(), Tensor::ones([4, 3]));
+    let (y, variables) = model.init_with_output(key(0)).run(|m| m.writes(&xs))?;
+    assert_eq!((y.shape(), variables.tensor("params/Dense_0/kernel")?.shape()), (&[4, 2][..], &[3, 2][..]));
+    let y = model.apply(Variables::new()).rngs(Rngs::none().with("noise", key(0))).run(|m| m.draws(&xs))?;
+    assert!(!y.index_axis(0, 0).all_close(y.index_axis(0, 1), 1e-3, 1e-3)?, "each example draws its own");
+    let (slopes, variables) = model.init_with_output(key(0)).run(|m| m.slopes(&xs))?;
+    let kernel = variables.tensor("params/Dense_0/kernel")?;
+    assert!(slopes.all_close(kernel.sum_axes(1).broadcast_to([4, 3]), 1e-6, 1e-6)?);
+    let y = model.init_with_output(key(0)).run(|m| m.compiled(&xs))?.0;
+    assert_eq!(y.shape(), [4, 2]);
+    Ok(())
+}
+
 impl Inside {
     #[compact]
     fn writes(&self, xs: &Tensor) -> Result<Tensor> {
@@ -152,10 +194,9 @@ fn a_run_is_changed_only_at_the_level_it_began_at() -> Result<()> {
     let (model, xs) = (Inside::new(), Tensor::ones([4, 3]));
     let error = model.init(key(0)).run(|m| m.writes(&xs)).expect_err("writes under vmap");
     assert!(matches!(error.root(), Error::TraceLevel { .. }), "{error}");
-    assert!(
-        error.to_string().contains("before the transform") && error.to_string().contains("/Dense_0"),
-        "{error}"
-    );
+    let text = error.to_string();
+    assert!(text.contains("before the transform") && text.contains("/Dense_0"), "{error}");
+    assert!(text.contains("`lift::vmap(self, |m, x| ..)`"), "{error}");
     let error =
         model.apply(Variables::new()).rngs(key(0)).run(|m| m.draws(&xs)).expect_err("draws under vmap");
     assert!(matches!(error.root(), Error::TraceLevel { .. }), "{error}");

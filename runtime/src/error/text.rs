@@ -129,8 +129,9 @@ impl fmt::Display for Error {
             ),
             Error::TraceLevel { path, action } => write!(
                 f,
-                "`{path}` {action} under a transform that was entered inside the model: do so before the transform, whose \
-                 function may use the tensors, or start the run inside the transform, as in \
+                "`{path}` {action} under a transform that was entered inside the model: lift the transform, as in \
+                 `lift::vmap(self, |m, x| ..)`, `lift::grad(self, ..)` or `lift::jit(self, ..)`; do so before the transform, \
+                 whose function may use the tensors; or start the run inside the transform, as in \
                  `grad(|params| model.apply(..).call(..))`"
             ),
             Error::PerturbationNotFound { collection, name, path } => write!(

@@ -315,6 +315,29 @@ mod inside_one_another {
         );
     }
 
+    /// What goes from the loop forward to the loop backward, by the policy of a checkpoint around each step of four layers.
+    #[test]
+    fn a_checkpoint_around_the_body_keeps_nothing_but_carries() {
+        let w = random::normal(&key(0), [8, 8]);
+        let stacked = |policy: Option<checkpoint::Policy>| {
+            let layers = |x: &Tensor| (0..4).try_fold(x.clone(), |x, _| Ok(x.dot(&w).tanh()));
+            let loss = |x: &Tensor| {
+                let step = |x: Tensor, (): ()| match policy.clone() {
+                    Some(policy) => Ok((checkpoint(layers).policy(policy).call(&x)?, ())),
+                    None => Ok((layers(&x)?, ())),
+                };
+                Ok(scan(step).length(5).call(x.clone(), ())?.0.sum())
+            };
+            let graph = jit(|x: Tensor| grad(loss)(&x)).graph(&Tensor::ones([2, 8])).unwrap();
+            let forward = graph.eqns().iter().find(|eqn| eqn.primitive().name() == "scan").unwrap();
+            forward.outs().iter().filter(|&&out| graph.aval(out).shape[..] == [5, 2, 8]).count()
+        };
+        assert_eq!(stacked(Some(checkpoint::nothing())), 1);
+        assert_eq!(stacked(Some(checkpoint::dots())), 4);
+        assert_eq!(stacked(Some(checkpoint::everything())), 4);
+        assert_eq!(stacked(None), 4);
+    }
+
     #[test]
     fn a_gradient_inside_of_a_loop() {
         // Gradient descent on (x·b − a)².

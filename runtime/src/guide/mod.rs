@@ -2,7 +2,7 @@
 //!
 //! | page | what it is about |
 //! |---|---|
-//! | [`intermediates`] | looking into a model: `sow`, captured outputs, gradients of what layers return |
+//! | [`intermediates`] | looking into a model: `sow`, captured outputs, gradients of what layers return, printing while it runs |
 //! | [`surgery`] | parameters and an optimizer's state taken apart, edited and put together again; frozen and grafted weights |
 //! | [`state`] | parameters, running statistics and random streams through a training, alone, under `jit` and under `vmap` |
 //! | [`from_pytorch`] | a PyTorch model line by line, and its weights |

@@ -92,6 +92,10 @@ def lm1b():
     model = models.TransformerLM(evaluated)
     boxed = utils.init_train_state(model, tx, Config, init_rng)
     case.expect["boxes"] = boxes(boxed.params)
+    rules = (("mlp", "tensor"), ("vocab", "tensor"), ("embed", "fsdp"), ("heads", "tensor"))
+    mesh = nn.logical_to_mesh(nn.get_partition_spec(boxed.params), rules)
+    leaves = jax.tree_util.tree_leaves_with_path(mesh, is_leaf=lambda x: isinstance(x, jax.sharding.PartitionSpec))
+    case.expect["mesh"] = {"/".join(key.key for key in path): [str(axis) if axis else "" for axis in spec] for path, spec in leaves}
     params = utils.unbox_logicallypartioned_trainstate(boxed).params
     case.add("init/params", params)
     case.add("out", model.apply({"params": params}, inputs[0]))

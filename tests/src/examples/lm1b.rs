@@ -9,7 +9,10 @@ use flaxen::nn::{
 use flaxen::optim::Schedule;
 use flaxen::prelude::*;
 use flaxen::random::Key;
-use flaxen::variables::{Partitioned, partition_spec, unbox};
+use flaxen::variables::{
+    LogicalAxisRules, LogicallyPartitioned, PartitionSpec, PartitionSpecs, logical_to_mesh, partition_spec,
+    unbox,
+};
 
 use super::transformer::{
     AddPositionEmbs, Config, Metrics, Mode, create_learning_rate_schedule, shift_right, weighted_accuracy,
@@ -19,7 +22,7 @@ use super::{Example, State, with_params};
 
 /// An initializer whose values say the names of their axes.
 fn logical<const N: usize>(init: Initializer, names: [&str; N]) -> Initializer {
-    init.boxed(Partitioned::new(names))
+    init.boxed(LogicallyPartitioned::new(names))
 }
 
 fn norm() -> LayerNorm {
@@ -244,19 +247,26 @@ fn predict_step(
     temperature_sample(inputs, initial.dict("cache")?, tokens_to_logits, key, temperature, topk, 2)
 }
 
-/// The names of the axes of each boxed value are those that Flax has.
-fn check_boxes(example: &Example, params: &Dict) {
-    let specs = partition_spec(params);
-    let found: BTreeMap<String, Vec<String>> = specs
-        .iter()
-        .filter_map(|(path, spec)| {
-            Some((path.join("/"), spec?.names().flatten().map(str::to_owned).collect()))
-        })
-        .collect();
-    let expected = &example.0.expect()["boxes"];
-    let expected: BTreeMap<String, Vec<String>> =
-        serde_json::from_value(expected.clone()).expect("names by paths");
-    assert_eq!(found, expected);
+/// The names of the axes of each boxed value, and the axes of the mesh that these go along by the example's rules, are those
+/// that Flax has.
+fn check_boxes(example: &Example, params: &Dict) -> Result<()> {
+    let names = |specs: &PartitionSpecs| -> BTreeMap<String, Vec<String>> {
+        let names =
+            |spec: &PartitionSpec| spec.names().map(|name| name.unwrap_or_default().to_owned()).collect();
+        specs.iter().filter_map(|(path, spec)| Some((path.join("/"), names(spec?)))).collect()
+    };
+    let expected = |key: &str| -> BTreeMap<String, Vec<String>> {
+        serde_json::from_value(example.0.expect()[key].clone()).expect("names by paths")
+    };
+    let logical = partition_spec(params);
+    assert_eq!(names(&logical), expected("boxes"));
+    let rules = LogicalAxisRules::new()
+        .rule("mlp", "tensor")
+        .rule("vocab", "tensor")
+        .rule("embed", "fsdp")
+        .rule("heads", "tensor");
+    assert_eq!(names(&logical_to_mesh(&logical, &rules)?), expected("mesh"));
+    Ok(())
 }
 
 /// Compares the example with Flax.
@@ -280,7 +290,7 @@ pub fn check() -> Result<()> {
     let [rng, init_key] = key(0).split();
     let [rng, inference_key] = rng.split();
     let variables = model.init(init_key).run(|m| m.call(&Tensor::ones([2, 8]), None))?;
-    check_boxes(&example, variables.dict("params")?);
+    check_boxes(&example, variables.dict("params")?)?;
     let params = &unbox(variables.dict("params")?)?;
     example.initial("init/params", params);
     let apply = |config: &Config, params: &Dict, inputs: &Tensor, packed: Option<&Packed>| {

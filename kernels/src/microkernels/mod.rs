@@ -180,6 +180,7 @@ mod x86 {
         rows 6, packed_dots [8, 6, 4, 3], dot_columns 2, weights 4, adjacent 6
     );
 
+    #[inline]
     pub(super) fn for_f32(level: Level) -> Option<&'static Microkernels<f32>> {
         match level.min(Level::best()) {
             Level::Avx512 => Some(&f32_512::MICROKERNELS),
@@ -188,6 +189,7 @@ mod x86 {
         }
     }
 
+    #[inline]
     pub(super) fn for_f64(level: Level) -> Option<&'static Microkernels<f64>> {
         match level.min(Level::best()) {
             Level::Avx512 => Some(&f64_512::MICROKERNELS),

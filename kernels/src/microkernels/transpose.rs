@@ -10,6 +10,7 @@ pub type TransposeTile = unsafe fn(from: *const u8, from_pitch: usize, to: *mut 
 
 /// The best way to transpose a tile of elements of so many bytes in registers, if there is one.
 #[cfg(target_arch = "x86_64")]
+#[inline]
 pub fn transpose_tile(width: usize, level: Level) -> Option<TransposeTile> {
     match (width, level) {
         (4, Level::Avx512) => Some(x86::whole_lines),

@@ -22,6 +22,7 @@ pub const THRESHOLD: usize = 1 << 18;
 const THRESHOLD_AWAKE: usize = 1 << 15;
 
 /// Returns how many threads kernels run on, the calling one included.
+#[inline]
 pub fn count() -> usize {
     POOL.threads()
 }
@@ -41,6 +42,7 @@ pub fn set_count(threads: usize) {
 }
 
 /// Whether so many scalar operations are worth several threads at this moment.
+#[inline]
 pub fn worth(work: usize) -> bool {
     work >= THRESHOLD_AWAKE && (work >= THRESHOLD || POOL.is_awake()) && count() > 1
 }
@@ -50,12 +52,14 @@ pub fn worth(work: usize) -> bool {
 pub struct Awake(());
 
 /// Wakes the threads, and keeps them awake for kernels that follow each other.
+#[inline]
 pub fn awake() -> Awake {
     POOL.keep_awake();
     Awake(())
 }
 
 impl Drop for Awake {
+    #[inline]
     fn drop(&mut self) {
         POOL.let_sleep();
     }
@@ -90,6 +94,7 @@ fn split_dyn<T: Send>(out: &mut [T], unit: usize, work: usize, f: &(dyn Fn(usize
 
 /// Returns into how many pieces to cut so many scalar operations: 1 if threads are not worth it.
 #[doc(hidden)]
+#[inline]
 pub fn pieces(work: usize) -> usize {
     if !worth(work) {
         return 1;

@@ -115,6 +115,7 @@ impl Pool {
         self.threads.store(threads.min(MAX_THREADS), Ordering::Relaxed);
     }
 
+    #[inline]
     pub fn threads(&self) -> usize {
         match self.threads.load(Ordering::Relaxed) {
             0 => self.decide(),
@@ -133,6 +134,7 @@ impl Pool {
     }
 
     /// Whether a job would find a worker that does not sleep.
+    #[inline]
     pub fn is_awake(&self) -> bool {
         self.threads() > 1
             && self.started.load(Ordering::Relaxed) > 0
@@ -140,6 +142,7 @@ impl Pool {
     }
 
     /// Makes workers wait for jobs without sleeping, until [`Pool::let_sleep`] has been called as often.
+    #[inline]
     pub fn keep_awake(&'static self) {
         self.awake.fetch_add(1, Ordering::SeqCst);
         let helpers = self.threads() - 1;
@@ -154,6 +157,7 @@ impl Pool {
         }
     }
 
+    #[inline]
     pub fn let_sleep(&self) {
         self.awake.fetch_sub(1, Ordering::Relaxed);
     }
@@ -206,6 +210,7 @@ impl Pool {
     }
 
     /// Wakes a worker that sleeps and is wanted.
+    #[inline]
     fn wake(&self, number: usize) {
         if number < self.wanted.load(Ordering::Relaxed) {
             let worker = &self.workers[number];

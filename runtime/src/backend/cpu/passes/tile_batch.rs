@@ -314,6 +314,6 @@ impl BatchTiled {
 impl std::fmt::Debug for BatchTiled {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let text = self.graph.to_string();
-        write!(f, "by {} examples {}", self.each, text.replace('\n', "\n    "))
+        write!(f, "by {} examples {text}", self.each)
     }
 }

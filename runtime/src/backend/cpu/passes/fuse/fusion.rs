@@ -63,7 +63,7 @@ impl Fusion {
 impl std::fmt::Debug for Fusion {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let text = self.graph.to_string();
-        write!(f, "fusion {}", text.replace('\n', "\n    "))
+        write!(f, "fusion {text}")
     }
 }
 

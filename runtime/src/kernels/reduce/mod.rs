@@ -19,9 +19,11 @@ use fold::{All, Any};
 pub(crate) use fold::{Fold, Max, Min, Prod, Sum};
 pub(crate) use runs::{BLOCK, LANES, combine_rows, fold_run};
 
-use layout::{AxisGroups, Traversal, merge_axes};
+use std::cell::RefCell;
 
-use super::halves::{narrow_all, widen_all};
+use layout::{AxisGroup, AxisGroups, Traversal, merge_axes};
+
+use super::halves::{narrow_all, widen_all, widen_into};
 use super::scratch::Scratch;
 use super::threads;
 use crate::array::memory;
@@ -32,8 +34,7 @@ use crate::scalar::number::Number;
 /// # Panics
 /// If `x` or `out` has not the length that `shape` and `axes` say, or `axes` are out of range or not distinct.
 pub fn sum<T: Number>(x: &[T], shape: &[usize], axes: &[usize], out: &mut [T]) {
-    let x = widen_all(x);
-    narrow_all(out, |out| reduce::<Sum<T::Acc>>(&x, shape, axes, out));
+    reduce_numbers::<T, Sum<T::Acc>>(x, shape, axes, out);
 }
 
 /// Multiplies over `axes`; the product of nothing is one.
@@ -41,8 +42,7 @@ pub fn sum<T: Number>(x: &[T], shape: &[usize], axes: &[usize], out: &mut [T]) {
 /// # Panics
 /// As [`sum`].
 pub fn prod<T: Number>(x: &[T], shape: &[usize], axes: &[usize], out: &mut [T]) {
-    let x = widen_all(x);
-    narrow_all(out, |out| reduce::<Prod<T::Acc>>(&x, shape, axes, out));
+    reduce_numbers::<T, Prod<T::Acc>>(x, shape, axes, out);
 }
 
 /// Takes the maximum over `axes`, NaN if there is one; that of nothing is [`Number::MAX_IDENTITY`].
@@ -50,8 +50,7 @@ pub fn prod<T: Number>(x: &[T], shape: &[usize], axes: &[usize], out: &mut [T]) 
 /// # Panics
 /// As [`sum`].
 pub fn max<T: Number>(x: &[T], shape: &[usize], axes: &[usize], out: &mut [T]) {
-    let x = widen_all(x);
-    narrow_all(out, |out| reduce::<Max<T::Acc>>(&x, shape, axes, out));
+    reduce_numbers::<T, Max<T::Acc>>(x, shape, axes, out);
 }
 
 /// Takes the minimum over `axes`, NaN if there is one; that of nothing is [`Number::MIN_IDENTITY`].
@@ -59,8 +58,7 @@ pub fn max<T: Number>(x: &[T], shape: &[usize], axes: &[usize], out: &mut [T]) {
 /// # Panics
 /// As [`sum`].
 pub fn min<T: Number>(x: &[T], shape: &[usize], axes: &[usize], out: &mut [T]) {
-    let x = widen_all(x);
-    narrow_all(out, |out| reduce::<Min<T::Acc>>(&x, shape, axes, out));
+    reduce_numbers::<T, Min<T::Acc>>(x, shape, axes, out);
 }
 
 /// Tells whether any of the booleans (0 is false) over `axes` is true, as 0 or 1; none of nothing is.
@@ -68,7 +66,7 @@ pub fn min<T: Number>(x: &[T], shape: &[usize], axes: &[usize], out: &mut [T]) {
 /// # Panics
 /// As [`sum`].
 pub fn any(x: &[u8], shape: &[usize], axes: &[usize], out: &mut [u8]) {
-    reduce::<Any>(x, shape, axes, out);
+    reduce::<Any>(Source::Slice(x), shape, axes, out);
 }
 
 /// Tells whether all booleans (0 is false) over `axes` are true, as 0 or 1; all of nothing are.
@@ -76,7 +74,7 @@ pub fn any(x: &[u8], shape: &[usize], axes: &[usize], out: &mut [u8]) {
 /// # Panics
 /// As [`sum`].
 pub fn all(x: &[u8], shape: &[usize], axes: &[usize], out: &mut [u8]) {
-    reduce::<All>(x, shape, axes, out);
+    reduce::<All>(Source::Slice(x), shape, axes, out);
 }
 
 /// Columns that are folded at a time, so that accumulators stay in L1.
@@ -88,12 +86,67 @@ const PIECE_BITS: u32 = 15;
 /// The most pieces that a reduction is cut into.
 const MAX_PIECES: usize = 64;
 
-fn reduce<F: Fold>(x: &[F::T], shape: &[usize], axes: &[usize], out: &mut [F::T]) {
+/// Halves in runs of at least so many elements are widened run by run.
+const LONG_RUN: usize = 64;
+
+fn reduce_numbers<T: Number, F: Fold<T = T::Acc>>(x: &[T], shape: &[usize], axes: &[usize], out: &mut [T]) {
+    let is_half = size_of::<T>() != size_of::<T::Acc>();
+    let is_long = |run: &AxisGroup| run.reduced && run.size >= LONG_RUN;
+    if is_half && merge_axes(shape, axes).last().is_some_and(is_long) {
+        let widen = |first: usize, wide: &mut [T::Acc]| widen_into(&x[first..][..wide.len()], wide);
+        let x = Source::Halves { widen: &widen, first: 0, len: x.len() };
+        return narrow_all(out, |out| reduce::<F>(x, shape, axes, out));
+    }
+    let x = widen_all(x);
+    narrow_all(out, |out| reduce::<F>(Source::Slice(&x), shape, axes, out));
+}
+
+/// What is reduced.
+#[derive(Clone, Copy)]
+enum Source<'a, A> {
+    /// Elements as they are carried.
+    Slice(&'a [A]),
+    /// `len` halves from `first` on, which `widen(first, wide)` widens: a run at a time, which stays in the cache.
+    Halves { widen: &'a (dyn Fn(usize, &mut [A]) + Sync), first: usize, len: usize },
+}
+
+impl<'a, A: Copy> Source<'a, A> {
+    fn len(self) -> usize {
+        match self {
+            Source::Slice(x) => x.len(),
+            Source::Halves { len, .. } => len,
+        }
+    }
+
+    fn part(self, at: usize, len: usize) -> Source<'a, A> {
+        match self {
+            Source::Slice(x) => Source::Slice(&x[at..at + len]),
+            Source::Halves { widen, first, .. } => Source::Halves { widen, first: first + at, len },
+        }
+    }
+
+    /// A run, which may be in `wide`.
+    fn run<'s>(self, at: usize, len: usize, wide: &'s mut Vec<A>, blank: A) -> &'s [A]
+    where
+        'a: 's,
+    {
+        match self {
+            Source::Slice(x) => &x[at..at + len],
+            Source::Halves { widen, first, .. } => {
+                memory::resize(wide, len, blank);
+                widen(first + at, wide);
+                wide
+            }
+        }
+    }
+}
+
+fn reduce<F: Fold>(x: Source<'_, F::T>, shape: &[usize], axes: &[usize], out: &mut [F::T]) {
     let groups = merge_axes(shape, axes);
     let results: usize = groups.iter().filter(|g| !g.reduced).map(|g| g.size).product();
     assert_eq!(x.len(), shape.iter().product::<usize>(), "array and shape differ in size");
     assert_eq!(out.len(), results, "results and shape differ in size");
-    if x.is_empty() {
+    if x.len() == 0 {
         return out.fill(F::IDENTITY);
     }
     // A reduction along the outermost axis to few results is cut into pieces, whose results are combined pairwise at the end.
@@ -117,7 +170,7 @@ fn reduce<F: Fold>(x: &[F::T], shape: &[usize], axes: &[usize], out: &mut [F::T]
             let end = (begin + rows).min(groups[0].size);
             let mut groups = groups.clone();
             groups[0].size = end - begin;
-            fold_axes::<F>(&x[begin * row..end * row], groups, partial);
+            fold_axes::<F>(x.part(begin * row, (end - begin) * row), groups, partial);
         }
     });
     runs::combine_pairwise::<F>(&mut partial, results);
@@ -125,7 +178,7 @@ fn reduce<F: Fold>(x: &[F::T], shape: &[usize], axes: &[usize], out: &mut [F::T]
 }
 
 /// Folds the reduced groups of a non-empty array; each of `out` is made in one go.
-fn fold_axes<F: Fold>(x: &[F::T], groups: AxisGroups, out: &mut [F::T]) {
+fn fold_axes<F: Fold>(x: Source<'_, F::T>, groups: AxisGroups, out: &mut [F::T]) {
     let mut traversal = Traversal::new(&groups);
     let work = x.len() / out.len();
     let width = traversal.run;
@@ -134,19 +187,25 @@ fn fold_axes<F: Fold>(x: &[F::T], groups: AxisGroups, out: &mut [F::T]) {
         let runs = traversal.reduced.count();
         if runs == 1 {
             return threads::split(out, 1, work, |first, out| {
-                for (run, out) in x[first * width..].chunks_exact(width).zip(out) {
-                    *out = runs::fold_run::<F>(run);
+                let mut wide = Scratch::empty();
+                for (i, out) in out.iter_mut().enumerate() {
+                    *out = runs::fold_run::<F>(x.run((first + i) * width, width, &mut wide, F::IDENTITY));
                 }
             });
         }
         return threads::split(out, 1, work, |first, out| {
+            let wide = RefCell::new(Scratch::empty());
             for (i, out) in out.iter_mut().enumerate() {
                 let base = traversal.kept.offset(first + i);
-                let run = |i| runs::fold_run::<F>(&x[base + traversal.reduced.offset(i)..][..width]);
+                let run = |i| {
+                    let at = base + traversal.reduced.offset(i);
+                    runs::fold_run::<F>(x.run(at, width, &mut wide.borrow_mut(), F::IDENTITY))
+                };
                 *out = runs::pairwise(0, runs, 8, &run, &F::combine);
             }
         });
     }
+    let Source::Slice(x) = x else { unreachable!("halves are read in runs") };
     if width < runs::NARROW
         && let Some(rows) = traversal.take_adjacent_rows()
     {

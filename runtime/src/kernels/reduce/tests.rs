@@ -230,6 +230,34 @@ fn halves_are_accumulated_in_single_precision() {
     assert_eq!(out[999].to_f32(), 1000.0);
 }
 
+/// Run by run, or all at once where there are no long runs: in the order in which elements of single precision are folded.
+#[test]
+fn halves_give_the_rounded_result_of_the_same_elements_in_single_precision() {
+    let shapes: [(&[usize], &[usize]); 6] = [
+        (&[7, LONG_RUN - 1], &[1]),
+        (&[7, LONG_RUN], &[1]),
+        (&[3, 4, 1000], &[0, 2]),
+        (&[300_000], &[0]),
+        (&[1000, 70], &[0]),
+        (&[70, 1000], &[0, 1]),
+    ];
+    for (shape, axes) in shapes {
+        let count: usize = shape.iter().product();
+        let x: Vec<bf16> = (0..count).map(|i| bf16::from_f32((i as f32 * 0.37).sin())).collect();
+        let wide: Vec<f32> = x.iter().map(|x| x.to_f32()).collect();
+        let results = members_count(shape, axes);
+        let (mut halves, mut singles) = (vec![bf16::ZERO; results], vec![0.0; results]);
+        for (of_halves, of_singles) in
+            [(sum::<bf16> as Reducer<bf16>, sum::<f32> as Reducer<f32>), (max, max)]
+        {
+            of_halves(&x, shape, axes, &mut halves);
+            of_singles(&wide, shape, axes, &mut singles);
+            let rounded: Vec<bf16> = singles.iter().map(|&sum| bf16::from_f32(sum)).collect();
+            assert!(halves == rounded, "{shape:?} over {axes:?}");
+        }
+    }
+}
+
 #[test]
 fn cumulative_logarithms_take_infinities_and_nan() {
     let mut out = [0.0f32; 4];

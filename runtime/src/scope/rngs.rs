@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use sha1::{Digest, Sha1};
+use sha1_smol::Sha1;
 
 use crate::core::Tensor;
 use crate::error::{Error, Result};
@@ -145,14 +145,14 @@ fn fold_parts(key: &Key, parts: impl Iterator<Item = Vec<u8>>, separated: bool) 
     for part in parts {
         any = true;
         if separated {
-            hash.update([0]);
+            hash.update(&[0]);
         }
         hash.update(&part);
     }
     if !any {
         return Ok(key.clone());
     }
-    let digest = hash.finalize();
+    let digest = hash.digest().bytes();
     let number = u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]);
     key.try_fold_in(number)
 }

@@ -293,27 +293,6 @@ macro_rules! dispatch_float {
     };
 }
 
-/// As `dispatch`, for code that only adds and multiplies: signed integers, which wrap around, share the unsigned ones'.
-macro_rules! dispatch_ring {
-    ($dtype:expr, $t:ident => $body:expr) => {
-        match $dtype {
-            $crate::DType::Bool | $crate::DType::U8 => {
-                type $t = u8;
-                $body
-            }
-            $crate::DType::U32 | $crate::DType::I32 => {
-                type $t = u32;
-                $body
-            }
-            $crate::DType::I64 => {
-                type $t = i64;
-                $body
-            }
-            float => $crate::array::dtype::dispatch_float!(float, $t => $body),
-        }
-    };
-}
-
 /// As `dispatch`, for the floats and `i64`, which other integers are widened to where they are rare.
 macro_rules! dispatch_wide {
     ($dtype:expr, $t:ident => $body:expr) => {
@@ -323,6 +302,20 @@ macro_rules! dispatch_wide {
                 $body
             }
             float => $crate::array::dtype::dispatch_float!(float, $t => $body),
+        }
+    };
+}
+
+/// As `dispatch_wide`, and for integers of 32 bits where they are only added and multiplied: signed ones wrap around as unsigned
+/// ones do.
+macro_rules! dispatch_ring {
+    ($dtype:expr, $t:ident => $body:expr) => {
+        match $dtype {
+            $crate::DType::U32 | $crate::DType::I32 => {
+                type $t = u32;
+                $body
+            }
+            wide => $crate::array::dtype::dispatch_wide!(wide, $t => $body),
         }
     };
 }

@@ -3,6 +3,7 @@
 use smallvec::SmallVec;
 
 use super::threads;
+use crate::scalar::number::Number;
 
 /// The start of a window that lies outside of the operand.
 pub const OUTSIDE: usize = usize::MAX;
@@ -111,6 +112,18 @@ pub fn gather<T: Copy + Send + Sync>(layout: &Strided<2>, x: &[T], starts: &[usi
             _ => out.iter_mut().enumerate().for_each(|(j, out)| *out = element(starts[n + j * next], j)),
         }
     });
+}
+
+/// The update that replaces an element; by name, so that all that scatter so share one instance for each width.
+#[inline]
+pub fn set<T: Copy>(out: &mut T, update: T) {
+    *out = update;
+}
+
+/// The update that is added to an element; by name, as [`set`].
+#[inline]
+pub fn add<T: Number>(sum: &mut T, update: T) {
+    *sum = sum.add(update);
 }
 
 /// Updates windows of `out`, whose starts are looked up in a table, one after another; those outside are left out.

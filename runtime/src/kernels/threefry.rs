@@ -122,6 +122,7 @@ struct Run<'a, B> {
 
 impl<B: FromBlock> SimdKernel for Run<'_, B> {
     type Output = ();
+    const WIDEST: bool = size_of::<B>() == 4;
 
     #[inline(always)]
     fn run(self) {

@@ -6,8 +6,8 @@ use smallvec::smallvec;
 
 use super::elementwise::Elementwise;
 use super::shape::{Reshape, Transpose, moved, permuted};
-use super::{addressable, cotangent, only, unpack};
-use crate::array::dtype::{dispatch_ring, dispatch_width};
+use super::{addressable, cotangent, in_i64, is_narrow, only, unpack};
+use crate::array::dtype::{dispatch_wide, dispatch_width};
 use crate::array::{Array, Aval, DType, Shape};
 use crate::core::Tensor;
 use crate::core::cpu::{CpuRules, Kernel, on_cpu};
@@ -150,16 +150,19 @@ impl Primitive for DotGeneral {
 impl CpuRules for DotGeneral {
     fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
         let ([lhs, rhs], out) = (unpack(args), only(outs));
+        if is_narrow(out.dtype) {
+            return in_i64(&[&lhs, &rhs], out, &|args, outs| self.eval(args, outs));
+        }
         let Order { lf, lc, rc, rf, sizes, batch } = self.order(lhs.shape(), rhs.shape());
         let (lb, rb) = &self.0.batch;
         let (l, r) = (Side::new(lhs, lb, &lf, &lc), Side::new(rhs, rb, &rc, &rf));
-        Ok(smallvec![match out.dtype {
-            DType::Bool => unreachable!("`infer` refuses booleans"),
-            dtype => dispatch_ring!(dtype, T => product::<T>(&batch, sizes, &l, &r, out)),
-        }])
+        Ok(smallvec![dispatch_wide!(out.dtype, T => product::<T>(&batch, sizes, &l, &r, out))])
     }
 
     fn specialize(&self, args: &[&Aval], out: &Aval) -> Option<Box<dyn Kernel>> {
+        if is_narrow(out.dtype) {
+            return None;
+        }
         let (lhs, rhs) = (&args[0].shape[..], &args[1].shape[..]);
         let Order { lf, lc, rc, rf, sizes, batch } = self.order(lhs, rhs);
         let (lb, rb) = &self.0.batch;
@@ -238,7 +241,8 @@ impl DotGeneral {
         let sides = (Lines::new(&lhs.shape, lb, &lf, &lc), Lines::new(&rhs.shape, rb, &rc, &rf));
         let (Some(l), Some(r)) = sides else { return true };
         let (l, r) = ((l.rows, l.columns), (r.rows, r.columns));
-        lhs.dtype != DType::Bool && dispatch_ring!(lhs.dtype, T => matmul::repacks::<T>(sizes, l, r))
+        let dtype = if is_narrow(lhs.dtype) { DType::I64 } else { lhs.dtype };
+        dispatch_wide!(dtype, T => matmul::repacks::<T>(sizes, l, r))
     }
 
     /// The product of each element of one operand with each of the other, if nothing is summed.
@@ -318,7 +322,7 @@ impl Kernel for Product {
         out: &mut [u8],
         epilogue: &(dyn Fn(usize, &mut [u8]) + Sync),
     ) {
-        dispatch_ring!(self.dtype, T => {
+        dispatch_wide!(self.dtype, T => {
             let [x, y] = [0, 1].map(|i| self.sides[i].operand::<T>(bytemuck::cast_slice(args[i])));
             let epilogue = |first: usize, piece: &mut [T]| epilogue(first * size_of::<T>(), bytemuck::cast_slice_mut(piece));
             matmul_with_epilogue(&self.batch, self.sizes, &x, &y, bytemuck::cast_slice_mut(out), &epilogue);
@@ -330,7 +334,7 @@ impl Kernel for Product {
         let [lhs, rhs] = &self.sides;
         let (lhs, rhs) = ((lhs.rows, lhs.columns), (rhs.rows, rhs.columns));
         let has_whole_rows =
-            dispatch_ring!(self.dtype, T => matmul::has_whole_rows::<T>(&self.batch, self.sizes, lhs, rhs));
+            dispatch_wide!(self.dtype, T => matmul::has_whole_rows::<T>(&self.batch, self.sizes, lhs, rhs));
         has_whole_rows.then_some(self.sizes[2])
     }
 }

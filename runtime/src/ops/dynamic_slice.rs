@@ -149,7 +149,7 @@ impl CpuRules for DynamicUpdateSlice {
         let dims = part.shape().iter().zip(&strides).map(|(&size, &stride)| (size, [0, stride as isize]));
         let layout = Strided::new(dims);
         Ok(smallvec![dispatch_width!(out.dtype, T => scatter::update(x, out, |out: &mut [T]| {
-            strided::scatter(&layout, part.data::<T>(), &[start], out, |out, u| *out = u);
+            strided::scatter(&layout, part.data::<T>(), &[start], out, strided::set);
         }))])
     }
 }

@@ -3,7 +3,7 @@
 use smallvec::smallvec;
 
 use super::axes::{kept_shape, reduced_size, reduction_methods};
-use crate::array::dtype::{dispatch, dispatch_ring};
+use crate::array::dtype::{dispatch_ring, dispatch_wide};
 use crate::array::{Array, Aval, DType, Shape};
 use crate::core::Tensor;
 use crate::core::cpu::{CpuRules, on_cpu};
@@ -13,8 +13,8 @@ use crate::core::rewrite::Match;
 use crate::core::trace::{Axis, bind1};
 use crate::error::unwrap;
 use crate::error::{Error, Result};
-use crate::kernels::reduce;
-use crate::ops::{axis_of, cotangent, only, unpack};
+use crate::kernels::{arrays, reduce};
+use crate::ops::{axis_of, cotangent, in_i64, is_narrow, only, unpack};
 use crate::scalar::reduce::ReduceOp;
 
 /// Over ascending axes, which the output is without.
@@ -124,16 +124,24 @@ impl CpuRules for Reduce {
             return Ok(smallvec![x.with_aval(out)]);
         }
         let (shape, axes) = (x.shape(), &self.axes);
+        let is_rare = match self.kind {
+            Kind::Sum => out.dtype == DType::U8,
+            Kind::Prod | Kind::Max | Kind::Min => is_narrow(out.dtype),
+            Kind::Any | Kind::All => false,
+        };
+        if is_rare {
+            return in_i64(&[&x], out, &|args, outs| self.eval(args, outs));
+        }
         Ok(smallvec![match self.kind {
             Kind::Any => Array::build(out, |out| reduce::any(x.data(), shape, axes, out)),
             Kind::All => Array::build(out, |out| reduce::all(x.data(), shape, axes, out)),
             Kind::Sum => dispatch_ring!(out.dtype, T => {
                 Array::build(out, |out| reduce::sum::<T>(x.data(), shape, axes, out))
             }),
-            Kind::Prod => dispatch_ring!(out.dtype, T => {
+            Kind::Prod => dispatch_wide!(out.dtype, T => {
                 Array::build(out, |out| reduce::prod::<T>(x.data(), shape, axes, out))
             }),
-            kind => dispatch!(out.dtype, T => Array::build(out, |out| match kind {
+            kind => dispatch_wide!(out.dtype, T => Array::build(out, |out| match kind {
                 Kind::Max => reduce::max::<T>(x.data(), shape, axes, out),
                 _ => reduce::min::<T>(x.data(), shape, axes, out),
             })),
@@ -228,7 +236,8 @@ impl Primitive for ArgExtreme {
 impl CpuRules for ArgExtreme {
     fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
         let ([x], out) = (unpack(args), only(outs));
-        Ok(smallvec![Array::build(out, |out| dispatch!(x.dtype(), T => if self.largest {
+        let x = if is_narrow(x.dtype()) { arrays::convert(&x, DType::I64, false) } else { x };
+        Ok(smallvec![Array::build(out, |out| dispatch_wide!(x.dtype(), T => if self.largest {
             reduce::arg_max::<T>(x.data(), x.shape(), self.axis, out);
         } else {
             reduce::arg_min::<T>(x.data(), x.shape(), self.axis, out);

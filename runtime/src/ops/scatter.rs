@@ -8,7 +8,7 @@ use bytemuck::Pod;
 use smallvec::smallvec;
 
 use super::gather::{gather, positions};
-use crate::array::dtype::{dispatch, dispatch_ring, dispatch_width};
+use crate::array::dtype::{dispatch_ring, dispatch_wide, dispatch_width};
 use crate::array::{Array, Aval, DType, Shape};
 use crate::core::cpu::{CpuRules, Kernel, on_cpu};
 use crate::core::op::{GatherDimensions, Op, Outside, ScatterOp};
@@ -20,7 +20,7 @@ use crate::error::{Error, Result};
 use crate::kernels::halves::{narrow_all, widen_all};
 use crate::kernels::strided::{self, Strided};
 use crate::kernels::threads;
-use crate::ops::{axis_of, batch_all, convert, cotangent, create, only, unpack, zeros_of};
+use crate::ops::{axis_of, batch_all, convert, cotangent, create, in_i64, is_narrow, only, unpack, zeros_of};
 use crate::scalar::number::Number;
 
 /// The first argument, updated in windows the second names with the third.
@@ -126,20 +126,29 @@ impl CpuRules for Scatter {
         if updates.size() == 0 || out.size() == 0 {
             return Ok(smallvec![x.with_aval(out)]);
         }
+        let is_rare = match self.kind {
+            ScatterOp::Set => false,
+            ScatterOp::Add => out.dtype.size() == 1,
+            ScatterOp::Min | ScatterOp::Max => is_narrow(out.dtype),
+        };
+        if is_rare {
+            return in_i64(&[&x, &updates], out, &|mut args, outs| {
+                args.insert(1, indices.clone());
+                self.eval(args, outs)
+            });
+        }
         let starts = self.windows.starts(x.shape(), &indices);
         let layout = self.windows.layout(x.shape(), indices.shape(), updates.shape());
-        let kind =
-            if out.dtype == DType::Bool && self.kind == ScatterOp::Add { ScatterOp::Max } else { self.kind };
-        Ok(smallvec![match kind {
+        Ok(smallvec![match self.kind {
             ScatterOp::Set => dispatch_width!(out.dtype, T => update(x, out, |out: &mut [T]| {
-                strided::scatter(&layout, updates.data::<T>(), &starts, out, |out, u| *out = u);
+                strided::scatter(&layout, updates.data::<T>(), &starts, out, strided::set);
             })),
             ScatterOp::Add =>
                 dispatch_ring!(out.dtype, T => add::<T>(x, &layout, updates.data(), &starts, out)),
-            ScatterOp::Min => dispatch!(out.dtype, T => update(x, out, |out: &mut [T]| {
+            ScatterOp::Min => dispatch_wide!(out.dtype, T => update(x, out, |out: &mut [T]| {
                 strided::scatter(&layout, updates.data::<T>(), &starts, out, |out, u| *out = Number::minimum(*out, u));
             })),
-            ScatterOp::Max => dispatch!(out.dtype, T => update(x, out, |out: &mut [T]| {
+            ScatterOp::Max => dispatch_wide!(out.dtype, T => update(x, out, |out: &mut [T]| {
                 strided::scatter(&layout, updates.data::<T>(), &starts, out, |out, u| *out = Number::maximum(*out, u));
             })),
         }])
@@ -160,7 +169,7 @@ impl CpuRules for Scatter {
                 let [x, updates]: [&[T]; 2] = [args[0], args[2]].map(bytemuck::cast_slice);
                 let out: &mut [T] = bytemuck::cast_slice_mut(out);
                 threads::split(out, 1, 1, |first, piece| piece.copy_from_slice(&x[first..][..piece.len()]));
-                strided::scatter(&layout, updates, &starts, out, |sum, u| *sum = sum.add(u));
+                strided::scatter(&layout, updates, &starts, out, strided::add);
             });
         }))
     }
@@ -205,13 +214,13 @@ pub(crate) fn update<T: Pod + Send + Sync>(x: Array, out: Aval, write: impl FnOn
 
 /// Sums of `bf16` and `f16` are carried in `f32` and rounded once.
 fn add<T: Number>(x: Array, layout: &Strided<2>, updates: &[T], starts: &[usize], out: Aval) -> Array {
-    if out.dtype.size() == 2 {
+    if size_of::<T>() != size_of::<T::Acc>() {
         let mut sums = widen_all::<T>(x.data()).to_vec();
         strided::scatter(layout, updates, starts, &mut sums, |sum, u: T| *sum = sum.add(u.widen()));
         return Array::build(out, |out: &mut [T]| narrow_all(out, |wide| wide.copy_from_slice(&sums)));
     }
     update(x, out, |out: &mut [T]| {
-        strided::scatter(layout, updates, starts, out, |sum, u| *sum = sum.add(u));
+        strided::scatter(layout, updates, starts, out, strided::add);
     })
 }
 

@@ -1,10 +1,14 @@
 //! What the rules of many primitives share.
 
+use smallvec::smallvec;
+
 use crate::array::{Array, Aval, DType, Shape, promote};
 use crate::core::Tensor;
 use crate::core::primitive::{Args, Cotangents, Outs};
 use crate::core::tensor::Repr;
 use crate::error::{Error, Result};
+use crate::kernels::arrays;
+use crate::scalar::op::ScalarOp;
 
 /// The shape all shapes broadcast to.
 pub(crate) fn broadcast_shapes(op: &'static str, shapes: &[&[usize]]) -> Result<Shape> {
@@ -30,6 +34,23 @@ pub(crate) fn broadcast_shapes(op: &'static str, shapes: &[&[usize]]) -> Result<
         }
     }
     Ok(out)
+}
+
+/// Whether a dtype is computed by [`in_i64`].
+pub(crate) fn is_narrow(dtype: DType) -> bool {
+    !dtype.is_float() && dtype != DType::I64
+}
+
+/// Computes in `I64` what is asked for of narrower integers, or of booleans: they wrap around alike in more bits, and are rare where
+/// kernels leave them to this.
+pub(crate) fn in_i64(
+    args: &[&Array],
+    out: Aval,
+    eval: &dyn Fn(Args<Array>, Outs<Aval>) -> Result<Outs<Array>>,
+) -> Result<Outs<Array>> {
+    let wide = args.iter().map(|x| arrays::convert(x, DType::I64, false)).collect();
+    let result = only(eval(wide, smallvec![out.with_dtype(DType::I64)])?);
+    Ok(smallvec![arrays::elementwise(ScalarOp::Cast, [result], out)])
 }
 
 /// Refuses an output too large to address.

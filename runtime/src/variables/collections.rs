@@ -128,8 +128,9 @@ impl Variables {
     #[must_use]
     pub fn filtered(&self, filter: impl Into<Filter>) -> Variables {
         let filter = filter.into();
-        let kept = self.0.0.iter().filter(|(name, _)| filter.accepts(name));
-        Variables(Dict(Arc::new(kept.map(|(name, value)| (name.clone(), value.clone())).collect())))
+        let mut kept = self.0.0.as_ref().clone();
+        kept.retain(|name, _| filter.accepts(name));
+        Variables(Dict(Arc::new(kept)))
     }
 
     /// The same as one dict, with the collections at the top.

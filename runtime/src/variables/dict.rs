@@ -287,11 +287,17 @@ impl Dict {
     /// # Errors
     /// If one of them would be nested too deep.
     pub(super) fn of(entries: impl IntoIterator<Item = (Arc<str>, Value)>) -> Result<Dict> {
-        let entries = entries.into_iter().map(|(key, value)| {
+        Dict::inserted(&mut entries.into_iter())
+    }
+
+    /// One by one, and in one instance for all iterators: collecting them would sort them first, in an instance for each.
+    fn inserted(entries: &mut dyn Iterator<Item = (Arc<str>, Value)>) -> Result<Dict> {
+        let mut map = DictMap::new();
+        for (key, value) in entries {
             value.check_inside("dict", 1)?;
-            Ok((key, value))
-        });
-        Ok(Dict(Arc::new(entries.collect::<Result<_>>()?)))
+            map.insert(key, value);
+        }
+        Ok(Dict(Arc::new(map)))
     }
 }
 
@@ -396,9 +402,11 @@ fn fill(dict: &mut Dict, from: &mut Builder<'_>) -> Result<()> {
     for (filled, (own, value)) in entries.iter_mut().enumerate() {
         let key = from.shared_key()?;
         if !is_same(own, key) {
-            let mut kept: DictMap = std::mem::take(entries).into_iter().take(filled).collect();
-            kept.insert(key.clone(), Value::build(from)?);
-            *entries = build(kept, count - filled - 1, from)?;
+            let own = own.clone();
+            // What stands before it is kept.
+            drop(entries.split_off(&own));
+            entries.insert(key.clone(), Value::build(from)?);
+            *entries = build(std::mem::take(entries), count - filled - 1, from)?;
             return Ok(());
         }
         match (value, from.peek()) {

@@ -1,11 +1,11 @@
 //! Reading a file, or parts of it.
 
-use std::io::{BufReader, Cursor, Read, Seek};
+use std::io::{BufReader, Cursor};
 use std::path::Path;
 
 use super::super::restore::restore;
 use super::super::{names, regular};
-use super::read::Archive;
+use super::read::{Archive, ReadSeek};
 use crate::array::Aval;
 use crate::core::Tensor;
 use crate::error::{Error, Result};
@@ -32,12 +32,8 @@ use crate::variables::Dict;
 /// ```
 pub struct File {
     path: String,
-    archive: Archive<Box<dyn ReadSeek>>,
+    archive: Archive<'static>,
 }
-
-trait ReadSeek: Read + Seek + Send {}
-
-impl<T: Read + Seek + Send> ReadSeek for T {}
 
 impl File {
     /// Opens a file.
@@ -117,7 +113,7 @@ impl File {
     }
 }
 
-pub(super) fn dict<R: Read + Seek>(path: &str, archive: &Archive<R>) -> Result<Dict> {
+pub(super) fn dict(path: &str, archive: &Archive<'_>) -> Result<Dict> {
     let wrong = |message: String| Error::file(path, message);
     let tensors = archive.tensors().map_err(wrong)?.into_iter();
     let tensors = tensors.map(|(name, tensor)| (name.split('/').map(str::to_owned).collect(), tensor));

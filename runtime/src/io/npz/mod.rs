@@ -76,7 +76,7 @@ pub fn load(path: impl AsRef<Path>) -> Result<Dict> {
 /// # Errors
 /// As [`load`].
 pub fn from_bytes(bytes: &[u8]) -> Result<Dict> {
-    let archive = Archive::open(Cursor::new(bytes), bytes.len() as u64);
+    let archive = Archive::open(Box::new(Cursor::new(bytes)), bytes.len() as u64);
     file::dict(BYTES, &archive.map_err(|message| Error::file(BYTES, message))?)
 }
 

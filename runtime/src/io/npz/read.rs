@@ -15,9 +15,14 @@ use crate::core::Tensor;
 /// Deflated bytes become at most so many times as many.
 const INFLATION: u64 = 1032;
 
+/// A file, or the bytes of one.
+pub(super) trait ReadSeek: Read + Seek + Send {}
+
+impl<T: Read + Seek + Send> ReadSeek for T {}
+
 /// The arrays of a file, which are read when they are asked for.
-pub(super) struct Archive<R> {
-    zip: Mutex<ZipArchive<R>>,
+pub(super) struct Archive<'a> {
+    zip: Mutex<ZipArchive<Box<dyn ReadSeek + 'a>>>,
     /// The length of the file.
     len: u64,
     /// The number of each array in the archive.
@@ -32,9 +37,9 @@ fn foreign(file: &mut (impl Read + Seek)) -> std::io::Result<Option<&'static str
     Ok(formats::foreign(&first).filter(|what| ![formats::NPZ, formats::ARCHIVE].contains(what)))
 }
 
-impl<R: Read + Seek> Archive<R> {
+impl<'a> Archive<'a> {
     /// Reads the names in a file of a certain length.
-    pub(super) fn open(mut file: R, len: u64) -> Result<Archive<R>, String> {
+    pub(super) fn open(mut file: Box<dyn ReadSeek + 'a>, len: u64) -> Result<Archive<'a>, String> {
         if let Some(what) = foreign(&mut file).map_err(|error| error.to_string())? {
             return Err(format!("not an npz file: {what}"));
         }
@@ -84,7 +89,13 @@ impl<R: Read + Seek> Archive<R> {
             let tensor = self.tensor(name).transpose()?;
             Some(tensor.map(|tensor| (name.to_owned(), tensor)))
         });
-        tensors.collect()
+        // One by one: collecting them would sort them, as their names are already.
+        let mut all = BTreeMap::new();
+        for tensor in tensors {
+            let (name, tensor) = tensor?;
+            all.insert(name, tensor);
+        }
+        Ok(all)
     }
 
     /// Reads something of an array: `f` is given its bytes, how many there are at most, and how many there should be.
@@ -148,7 +159,7 @@ fn array(from: &mut dyn Read, most: u64, size: u64) -> Result<Tensor, String> {
     if fortran { tensor.try_transpose(axes).map_err(|error| error.to_string()) } else { Ok(tensor) }
 }
 
-impl<R: Read + Seek> Stored for Archive<R> {
+impl Stored for Archive<'_> {
     fn names(&self) -> Vec<String> {
         self.indices.keys().cloned().collect()
     }

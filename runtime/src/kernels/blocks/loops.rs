@@ -103,15 +103,17 @@ impl<T: Real> Three<T> for MulAdd {
 /// The cost from which on functions are those of `std` and `libm`, computed in f64.
 const CALLED: usize = 30;
 
-/// Elements of 32 bits are those of models, and halves are as many after they are widened.
+/// Elements of 32 bits are those of models, and halves are as many after they are widened; integers have the vectors that each
+/// machine has.
 const fn is_wide<T>() -> bool {
     matches!(size_of::<T>(), 2 | 4)
 }
 
 pub(super) struct OneLoop<'a, T, F: One<T>>(pub &'a [T], pub &'a mut [F::Out]);
 
-impl<T: Copy, F: One<T>> SimdKernel for OneLoop<'_, T, F> {
+impl<T: Number, F: One<T>> SimdKernel for OneLoop<'_, T, F> {
     type Output = ();
+    const VECTORS: bool = !T::IS_INTEGER;
     const WIDEST: bool = is_wide::<T>();
     #[inline(always)]
     fn run(self) {
@@ -130,8 +132,9 @@ impl<T: Copy, F: One<T>> SimdKernel for OneLoop<'_, T, F> {
 
 struct TwoLoop<'a, T, F: Two<T>>(&'a [T], &'a [T], &'a mut [F::Out]);
 
-impl<T: Copy, F: Two<T>> SimdKernel for TwoLoop<'_, T, F> {
+impl<T: Number, F: Two<T>> SimdKernel for TwoLoop<'_, T, F> {
     type Output = ();
+    const VECTORS: bool = !T::IS_INTEGER;
     const WIDEST: bool = is_wide::<T>();
     #[inline(always)]
     fn run(self) {
@@ -142,8 +145,9 @@ impl<T: Copy, F: Two<T>> SimdKernel for TwoLoop<'_, T, F> {
 
 struct ThreeLoop<'a, T, F>(&'a [T], &'a [T], &'a [T], &'a mut [T], PhantomData<F>);
 
-impl<T: Copy, F: Three<T>> SimdKernel for ThreeLoop<'_, T, F> {
+impl<T: Number, F: Three<T>> SimdKernel for ThreeLoop<'_, T, F> {
     type Output = ();
+    const VECTORS: bool = !T::IS_INTEGER;
     const WIDEST: bool = is_wide::<T>();
     #[inline(always)]
     fn run(self) {
@@ -187,7 +191,7 @@ impl<T: Word> SimdKernel for SelectLoop<'_, T> {
 
 /// # Safety
 /// As [`Block`].
-pub(crate) unsafe fn one<T: Pod, F: One<T>>(
+pub(crate) unsafe fn one<T: Number, F: One<T>>(
     args: [*const u8; 3],
     out: *mut u8,
     count: usize,
@@ -202,7 +206,7 @@ pub(crate) unsafe fn one<T: Pod, F: One<T>>(
 ///
 /// # Safety
 /// As [`Block`].
-pub(crate) unsafe fn function<T: Pod, F: One<T>>(
+pub(crate) unsafe fn function<T: Number, F: One<T>>(
     args: [*const u8; 3],
     out: *mut u8,
     count: usize,
@@ -217,7 +221,7 @@ pub(crate) unsafe fn function<T: Pod, F: One<T>>(
 
 /// # Safety
 /// As [`Block`].
-pub(crate) unsafe fn two<T: Pod, F: Two<T>>(
+pub(crate) unsafe fn two<T: Number, F: Two<T>>(
     args: [*const u8; 3],
     out: *mut u8,
     count: usize,
@@ -232,7 +236,7 @@ pub(crate) unsafe fn two<T: Pod, F: Two<T>>(
 ///
 /// # Safety
 /// As [`Block`].
-pub(crate) unsafe fn swapped<T: Pod, F: Two<T>>(
+pub(crate) unsafe fn swapped<T: Number, F: Two<T>>(
     args: [*const u8; 3],
     out: *mut u8,
     count: usize,
@@ -244,7 +248,7 @@ pub(crate) unsafe fn swapped<T: Pod, F: Two<T>>(
 
 /// # Safety
 /// As [`Block`].
-pub(crate) unsafe fn three<T: Pod, F: Three<T>>(
+pub(crate) unsafe fn three<T: Number, F: Three<T>>(
     args: [*const u8; 3],
     out: *mut u8,
     count: usize,
@@ -269,8 +273,9 @@ pub(crate) unsafe fn select<T: Word>(args: [*const u8; 3], out: *mut u8, count: 
 
 struct NumberLoop<'a, T, F: Two<T>, const FIRST: bool>(T, &'a [T], &'a mut [F::Out]);
 
-impl<T: Copy, F: Two<T>, const FIRST: bool> SimdKernel for NumberLoop<'_, T, F, FIRST> {
+impl<T: Number, F: Two<T>, const FIRST: bool> SimdKernel for NumberLoop<'_, T, F, FIRST> {
     type Output = ();
+    const VECTORS: bool = !T::IS_INTEGER;
     const WIDEST: bool = is_wide::<T>();
     #[inline(always)]
     fn run(self) {
@@ -282,8 +287,9 @@ impl<T: Copy, F: Two<T>, const FIRST: bool> SimdKernel for NumberLoop<'_, T, F, 
 
 struct RowLoop<'a, T, F: Two<T>, const FIRST: bool>(&'a [T], usize, &'a [T], &'a mut [F::Out]);
 
-impl<T: Copy, F: Two<T>, const FIRST: bool> SimdKernel for RowLoop<'_, T, F, FIRST> {
+impl<T: Number, F: Two<T>, const FIRST: bool> SimdKernel for RowLoop<'_, T, F, FIRST> {
     type Output = ();
+    const VECTORS: bool = !T::IS_INTEGER;
     const WIDEST: bool = is_wide::<T>();
     #[inline(always)]
     fn run(self) {
@@ -296,7 +302,7 @@ impl<T: Copy, F: Two<T>, const FIRST: bool> SimdKernel for RowLoop<'_, T, F, FIR
 ///
 /// # Safety
 /// As [`Block`], but for the number, which is one.
-pub(crate) unsafe fn with_number<T: Pod, F: Two<T>, const AT: usize, const FIRST: bool>(
+pub(crate) unsafe fn with_number<T: Number, F: Two<T>, const AT: usize, const FIRST: bool>(
     args: [*const u8; 3],
     out: *mut u8,
     count: usize,
@@ -311,7 +317,7 @@ pub(crate) unsafe fn with_number<T: Pod, F: Two<T>, const AT: usize, const FIRST
 ///
 /// # Safety
 /// As [`Block`], but for the numbers, of which there is one for each row that has begun.
-pub(crate) unsafe fn with_rows<T: Pod, F: Two<T>, const AT: usize, const FIRST: bool>(
+pub(crate) unsafe fn with_rows<T: Number, F: Two<T>, const AT: usize, const FIRST: bool>(
     args: [*const u8; 3],
     out: *mut u8,
     count: usize,
@@ -327,8 +333,9 @@ pub(crate) unsafe fn with_rows<T: Pod, F: Two<T>, const AT: usize, const FIRST: 
 
 struct OneInPlace<'a, T, F>(&'a mut [T], PhantomData<F>);
 
-impl<T: Copy, F: One<T, Out = T>> SimdKernel for OneInPlace<'_, T, F> {
+impl<T: Number, F: One<T, Out = T>> SimdKernel for OneInPlace<'_, T, F> {
     type Output = ();
+    const VECTORS: bool = !T::IS_INTEGER;
     const WIDEST: bool = is_wide::<T>();
     #[inline(always)]
     fn run(self) {
@@ -338,8 +345,9 @@ impl<T: Copy, F: One<T, Out = T>> SimdKernel for OneInPlace<'_, T, F> {
 
 struct TwoInPlace<'a, T, F, const FIRST: bool>(&'a mut [T], &'a [T], PhantomData<F>);
 
-impl<T: Copy, F: Two<T, Out = T>, const FIRST: bool> SimdKernel for TwoInPlace<'_, T, F, FIRST> {
+impl<T: Number, F: Two<T, Out = T>, const FIRST: bool> SimdKernel for TwoInPlace<'_, T, F, FIRST> {
     type Output = ();
+    const VECTORS: bool = !T::IS_INTEGER;
     const WIDEST: bool = is_wide::<T>();
     #[inline(always)]
     fn run(self) {
@@ -350,8 +358,9 @@ impl<T: Copy, F: Two<T, Out = T>, const FIRST: bool> SimdKernel for TwoInPlace<'
 
 struct NumberInPlace<'a, T, F, const FIRST: bool>(&'a mut [T], T, PhantomData<F>);
 
-impl<T: Copy, F: Two<T, Out = T>, const FIRST: bool> SimdKernel for NumberInPlace<'_, T, F, FIRST> {
+impl<T: Number, F: Two<T, Out = T>, const FIRST: bool> SimdKernel for NumberInPlace<'_, T, F, FIRST> {
     type Output = ();
+    const VECTORS: bool = !T::IS_INTEGER;
     const WIDEST: bool = is_wide::<T>();
     #[inline(always)]
     fn run(self) {
@@ -364,7 +373,7 @@ impl<T: Copy, F: Two<T, Out = T>, const FIRST: bool> SimdKernel for NumberInPlac
 ///
 /// # Safety
 /// As [`Block`], but for the argument.
-pub(crate) unsafe fn one_in_place<T: Pod, F: One<T, Out = T>>(
+pub(crate) unsafe fn one_in_place<T: Number, F: One<T, Out = T>>(
     _args: [*const u8; 3],
     out: *mut u8,
     count: usize,
@@ -378,7 +387,7 @@ pub(crate) unsafe fn one_in_place<T: Pod, F: One<T, Out = T>>(
 ///
 /// # Safety
 /// As [`Block`], but for that argument.
-pub(crate) unsafe fn two_in_place<T: Pod, F: Two<T, Out = T>, const OTHER: usize, const FIRST: bool>(
+pub(crate) unsafe fn two_in_place<T: Number, F: Two<T, Out = T>, const OTHER: usize, const FIRST: bool>(
     args: [*const u8; 3],
     out: *mut u8,
     count: usize,
@@ -393,7 +402,7 @@ pub(crate) unsafe fn two_in_place<T: Pod, F: Two<T, Out = T>, const OTHER: usize
 ///
 /// # Safety
 /// As [`two_in_place`], but for the number, which is one.
-pub(crate) unsafe fn number_in_place<T: Pod, F: Two<T, Out = T>, const OTHER: usize, const FIRST: bool>(
+pub(crate) unsafe fn number_in_place<T: Number, F: Two<T, Out = T>, const OTHER: usize, const FIRST: bool>(
     args: [*const u8; 3],
     out: *mut u8,
     count: usize,

@@ -88,6 +88,8 @@ struct Window<'a, T> {
 
 impl<T: Number> SimdKernel for Window<'_, T> {
     type Output = ();
+    const VECTORS: bool = !T::IS_INTEGER;
+    const WIDEST: bool = T::IS_F32;
 
     #[inline(always)]
     fn run(self) {
@@ -159,6 +161,8 @@ struct AddProducts<'a, T> {
 
 impl<T: Number> SimdKernel for AddProducts<'_, T> {
     type Output = ();
+    const VECTORS: bool = !T::IS_INTEGER;
+    const WIDEST: bool = T::IS_F32;
 
     #[inline(always)]
     fn run(self) {

@@ -121,6 +121,7 @@ const LANES: usize = 16;
 
 impl<T: Number> SimdKernel for CopyRows<'_, T> {
     type Output = ();
+    const VECTORS: bool = !T::IS_INTEGER;
 
     #[inline(always)]
     fn run(self) {

@@ -46,6 +46,7 @@ struct AxpyGemv<'a, T> {
 
 impl<T: Number> SimdKernel for AxpyGemv<'_, T> {
     type Output = ();
+    const VECTORS: bool = !T::IS_INTEGER;
     const WIDEST: bool = T::IS_F32;
 
     #[inline(always)]
@@ -92,6 +93,7 @@ struct DotGemv<'a, T> {
 
 impl<T: Number> SimdKernel for DotGemv<'_, T> {
     type Output = ();
+    const VECTORS: bool = !T::IS_INTEGER;
     const WIDEST: bool = T::IS_F32;
 
     #[inline(always)]

@@ -57,6 +57,7 @@ struct AddScaledRows<'a, T> {
 
 impl<T: Number> SimdKernel for AddScaledRows<'_, T> {
     type Output = ();
+    const VECTORS: bool = !T::IS_INTEGER;
     const WIDEST: bool = T::IS_F32;
 
     #[inline(always)]

@@ -34,6 +34,7 @@ struct SmallProduct<T> {
 
 impl<T: Number> SimdKernel for SmallProduct<T> {
     type Output = ();
+    const VECTORS: bool = !T::IS_INTEGER;
     const WIDEST: bool = T::IS_F32;
 
     #[inline(always)]

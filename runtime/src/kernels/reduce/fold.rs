@@ -8,6 +8,8 @@ use crate::scalar::number::Number;
 pub(crate) trait Fold {
     /// What is folded; `bf16` and `f16` are widened to `f32` before.
     type T: Copy + Send + Sync + 'static;
+    /// Whether instances for vectors that not every machine has pay for the time to compile them.
+    const VECTORS: bool = true;
 
     const IDENTITY: Self::T;
     /// What a single element counts as.
@@ -25,6 +27,7 @@ macro_rules! number_fold {
 
         impl<T: Number> Fold for $name<T> {
             type T = T;
+            const VECTORS: bool = !T::IS_INTEGER;
 
             const IDENTITY: T = T::$identity;
             #[inline(always)]

@@ -17,12 +17,10 @@ use crate::core::op::{ConvOperand, Op};
 use crate::core::primitive::{Args, Cotangents, Grads, Outs, Primitive, ResidualMask, Residuals};
 use crate::core::trace::{Axis, bind1};
 use crate::error::{Error, Result};
-use crate::kernels::arrays;
 use crate::kernels::conv::{self, Geometry};
 use crate::ops::shape::{moved, permuted};
-use crate::ops::{addressable, cotangent, only, prepend, unpack, zeros_of};
+use crate::ops::{addressable, cotangent, in_i64, is_narrow, only, prepend, unpack, zeros_of};
 use crate::scalar::number::Number;
-use crate::scalar::op::ScalarOp;
 
 use ConvOperand::{Input, Kernel, Output};
 
@@ -257,12 +255,8 @@ impl Primitive for Convolution {
 impl CpuRules for Convolution {
     fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
         let ([a, b], out) = (unpack(args), only(outs));
-        // Integers wrap around alike in more bits, and are rare here.
-        if out.dtype.narrow_range().is_some() {
-            let wide = [a, b].map(|x| arrays::convert(&x, DType::I64, false));
-            let sums = self
-                .eval(smallvec![wide[0].clone(), wide[1].clone()], smallvec![out.with_dtype(DType::I64)])?;
-            return Ok(smallvec![arrays::elementwise(ScalarOp::Cast, [only(sums)], out)]);
+        if is_narrow(out.dtype) {
+            return in_i64(&[&a, &b], out, &|args, outs| self.eval(args, outs));
         }
         Ok(smallvec![dispatch_wide!(out.dtype, T => Array::build(out, |out: &mut [T]| {
             self.run(a.data(), b.data(), out, &|_, _| ());
@@ -270,8 +264,7 @@ impl CpuRules for Convolution {
     }
 
     fn specialize(&self, _args: &[&Aval], out: &Aval) -> Option<Box<dyn cpu::Kernel>> {
-        let is_wide = out.dtype.is_float() || out.dtype == DType::I64;
-        is_wide.then(|| Box::new(Kernels(self.clone(), out.dtype)) as Box<dyn cpu::Kernel>)
+        (!is_narrow(out.dtype)).then(|| Box::new(Kernels(self.clone(), out.dtype)) as Box<dyn cpu::Kernel>)
     }
 
     fn with_batch_size(&self, count: usize) -> Option<Arc<dyn Primitive>> {

@@ -9,7 +9,7 @@ mod extreme;
 use smallvec::smallvec;
 
 use super::recurrence::{opposite, pulled_back, shifted};
-use crate::array::dtype::{dispatch, dispatch_float, dispatch_ring};
+use crate::array::dtype::{dispatch_float, dispatch_wide};
 use crate::array::{Array, Aval, DType};
 use crate::core::Tensor;
 use crate::core::cpu::{CpuRules, on_cpu};
@@ -19,7 +19,7 @@ use crate::core::trace::{Axis, bind1};
 use crate::error::unwrap;
 use crate::error::{Error, Result};
 use crate::kernels::reduce::{self, Direction};
-use crate::ops::{axis_of, cotangent, only, unpack};
+use crate::ops::{axis_of, cotangent, in_i64, is_narrow, only, unpack};
 
 #[derive(Clone, Copy, PartialEq)]
 struct Cumulative {
@@ -98,18 +98,21 @@ impl Primitive for Cumulative {
 impl CpuRules for Cumulative {
     fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
         let ([x], out) = (unpack(args), only(outs));
+        if is_narrow(out.dtype) {
+            return in_i64(&[&x], out, &|args, outs| self.eval(args, outs));
+        }
         let (shape, axis, direction) = (x.shape(), self.axis, self.direction);
         Ok(smallvec![match self.kind {
             CumulativeOp::LogSumExp => dispatch_float!(out.dtype, T => Array::build(out, |out| {
                 reduce::cum_log_sum_exp::<T>(x.data(), shape, axis, direction, out);
             })),
-            CumulativeOp::Sum => dispatch_ring!(out.dtype, T => {
+            CumulativeOp::Sum => dispatch_wide!(out.dtype, T => {
                 Array::build(out, |out| reduce::cum_sum::<T>(x.data(), shape, axis, direction, out))
             }),
-            CumulativeOp::Prod => dispatch_ring!(out.dtype, T => {
+            CumulativeOp::Prod => dispatch_wide!(out.dtype, T => {
                 Array::build(out, |out| reduce::cum_prod::<T>(x.data(), shape, axis, direction, out))
             }),
-            kind => dispatch!(out.dtype, T => Array::build(out, |out| match kind {
+            kind => dispatch_wide!(out.dtype, T => Array::build(out, |out| match kind {
                 CumulativeOp::Max => reduce::cum_max::<T>(x.data(), shape, axis, direction, out),
                 _ => reduce::cum_min::<T>(x.data(), shape, axis, direction, out),
             })),

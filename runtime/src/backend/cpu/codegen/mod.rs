@@ -29,6 +29,7 @@ mod tests;
 mod tile_program;
 mod tiling;
 
+pub(crate) use interpreter::fold::can_fold;
 pub(crate) use run::{Fused, Source};
 pub(crate) use spec::{Access, IterationSpace, KernelOp, KernelSpec, Owner, supports};
 pub(crate) use tile_program::{LONGEST_ROW, access};

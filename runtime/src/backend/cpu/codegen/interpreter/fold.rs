@@ -1,7 +1,7 @@
 //! Folding rows of a tile, in the order in which the reduction kernels fold them.
 
 use crate::array::DType;
-use crate::array::dtype::{dispatch, dispatch_ring};
+use crate::array::dtype::dispatch_float;
 use crate::kernels::blocks::{read, wide, write};
 use crate::kernels::halves::{narrow_into, widen_into};
 use crate::kernels::reduce::{Fold, Max, Min, Prod, Sum, combine_rows, fold_run};
@@ -34,12 +34,18 @@ pub(crate) struct FoldColumns {
 macro_rules! by_folding {
     ($op:expr, $dtype:expr, $make:ident) => {
         match $op {
-            ReduceOp::Sum => dispatch_ring!($dtype, T => $make::<T, Sum<<T as Number>::Acc>>()),
-            ReduceOp::Prod => dispatch_ring!($dtype, T => $make::<T, Prod<<T as Number>::Acc>>()),
-            ReduceOp::Max => dispatch!($dtype, T => $make::<T, Max<<T as Number>::Acc>>()),
-            ReduceOp::Min => dispatch!($dtype, T => $make::<T, Min<<T as Number>::Acc>>()),
+            ReduceOp::Sum if !$dtype.is_float() => $make::<u32, Sum<u32>>(),
+            ReduceOp::Sum => dispatch_float!($dtype, T => $make::<T, Sum<<T as Number>::Acc>>()),
+            ReduceOp::Prod => dispatch_float!($dtype, T => $make::<T, Prod<<T as Number>::Acc>>()),
+            ReduceOp::Max => dispatch_float!($dtype, T => $make::<T, Max<<T as Number>::Acc>>()),
+            ReduceOp::Min => dispatch_float!($dtype, T => $make::<T, Min<<T as Number>::Acc>>()),
         }
     };
+}
+
+/// Whether a reduction can be part of a kernel: of floats, and counts. Others of integers are rare, and kernels of their own.
+pub(crate) fn can_fold(op: ReduceOp, dtype: DType) -> bool {
+    dtype.is_float() || (op == ReduceOp::Sum && matches!(dtype, DType::U32 | DType::I32))
 }
 
 pub(crate) fn fold_rows(op: ReduceOp, dtype: DType) -> FoldRows {
@@ -70,6 +76,7 @@ struct EachRow<'a, F: Fold>(&'a [F::T], usize, &'a mut [F::T]);
 
 impl<F: Fold> SimdKernel for EachRow<'_, F> {
     type Output = ();
+    const VECTORS: bool = F::VECTORS;
     const WIDEST: bool = size_of::<F::T>() == 4;
     #[inline(always)]
     fn run(self) {
@@ -98,6 +105,7 @@ struct AddRows<'a, F: Fold>(&'a [F::T], &'a mut [F::T]);
 
 impl<F: Fold> SimdKernel for AddRows<'_, F> {
     type Output = ();
+    const VECTORS: bool = F::VECTORS;
     const WIDEST: bool = size_of::<F::T>() == 4;
     #[inline(always)]
     fn run(self) {

@@ -1,7 +1,7 @@
 //! What an equation can be in a fused kernel: a map over elements, a fold of rows, of columns or of everything, or a reshape.
 
 use crate::array::Aval;
-use crate::backend::cpu::codegen::supports;
+use crate::backend::cpu::codegen::{can_fold, supports};
 use crate::core::op::Op;
 use crate::scalar::op::ScalarOp;
 use crate::scalar::reduce::ReduceOp;
@@ -54,7 +54,7 @@ fn reduction(function: ReduceOp, axes: &[usize], arg: &Aval) -> Option<Role> {
     let reduced: Vec<bool> =
         (0..arg.rank()).filter(|&a| arg.shape[a] != 1).map(|a| axes.contains(&a)).collect();
     let count: usize = axes.iter().map(|&axis| arg.shape[axis]).product();
-    if arg.size() == 0 || count < 2 {
+    if arg.size() == 0 || count < 2 || !can_fold(function, arg.dtype) {
         return None;
     }
     if reduced.iter().all(|&is| is) {

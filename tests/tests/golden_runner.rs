@@ -95,6 +95,44 @@ fn what_is_unsupported_and_not_in_the_table_fails() {
     assert!(failure(&folder).contains("there is no program `case`"));
 }
 
+/// Copies a case of training with another source.
+fn with_source(folder: &Path, from: &str, to: &str) {
+    copy("more_model_mixer", folder, "case", |manifest| {
+        let source = manifest["settings"]["source"].as_str().unwrap();
+        assert!(source.contains(from));
+        manifest["settings"]["source"] = json!(source.replace(from, to));
+    });
+}
+
+#[test]
+fn what_a_source_says_and_nobody_knows_is_named() {
+    let folder = folder("sources");
+    for (from, to, why) in [
+        ("nn.gelu(y)", "nn.novel(y)", "the function `nn.novel` is unknown"),
+        ("nn.gelu(y)", "novel(y)", "the name `novel` is unknown"),
+        ("nn.LayerNorm()", "nn.LayerNorm(novel=1)", "LayerNorm(novel=1)"),
+        ("jnp.mean(x, axis=1)", "jnp.mean(x, novel=1)", "the argument novel=1 is unknown"),
+        ("return nn.Dense", "return nn.Dense(", "the source cannot be read: line"),
+        ("class Mixer(", "class Other(", "the module Mixer"),
+        ("y = nn.gelu(y)", "while True: y = y", "a loop without an end"),
+    ] {
+        with_source(&folder, from, to);
+        let line = failure(&folder);
+        assert!(line.contains(why), "{to}: {line}");
+    }
+}
+
+#[test]
+fn a_source_of_another_model_fails() {
+    let folder = folder("other_source");
+    with_source(&folder, "nn.gelu(y)", "nn.silu(y)");
+    assert!(failure(&folder).contains("step0/grads/"), "{}", failure(&folder));
+    with_source(&folder, "name='token_mixing'", "name='tokens'");
+    assert!(failure(&folder).contains("tokens"), "{}", failure(&folder));
+    with_source(&folder, "2 * self.hidden_dim", "3 * self.hidden_dim");
+    assert!(failure(&folder).contains("init/params/MixerBlock_0/channel_mixing"), "{}", failure(&folder));
+}
+
 #[test]
 fn a_case_of_the_table_that_passes_must_leave_it() {
     let folder = folder("stale");

@@ -1,6 +1,8 @@
 //! Models as tables.
 
+use flaxen::lift::Scan;
 use flaxen::module::{Observed, SummaryRow};
+use flaxen::nn::LstmCell;
 use flaxen::prelude::*;
 use flaxen_tests::golden::Case;
 use flaxen_tests::modules::{BNet, Foo};
@@ -209,5 +211,43 @@ fn a_wrapper_and_the_layer_in_it_have_rows_of_their_own() -> Result<()> {
     let sizes: Vec<_> = summary.rows().iter().map(|row| row.size("params").0).collect();
     assert_eq!(sizes, [4, 3 * 4 + 4]);
     assert!(summary.to_string().contains("layer_instance/kernel/scale: float32[4]"), "{summary}");
+    Ok(())
+}
+
+/// A cell over time by the lifted scan.
+#[module]
+struct Lstm {
+    features: usize,
+    #[module(default)]
+    called: Option<&'static str>,
+}
+
+impl Lstm {
+    #[compact]
+    fn call(&self, x: &Tensor) -> Result<Tensor> {
+        let cell = LstmCell::new(self.features);
+        let carry = cell.initial_carry(&key(0), x.index_axis(1, 0).shape())?;
+        let scan = Scan::new(cell).share("params").axes(1);
+        let scan = match self.called {
+            Some(name) => self.child_named(name, scan),
+            None => self.child(scan),
+        };
+        Ok(scan.run(|cell, carry, x: Tensor| cell.call(carry, &x), carry, x.clone())?.1)
+    }
+}
+
+/// The rows that Flax 0.12.8 has for the same model.
+#[test]
+fn what_runs_in_a_lifted_transform_has_rows_under_its_name() -> Result<()> {
+    for (name, path) in [(Some("ScanLSTM"), "ScanLSTM"), (None, "ScanLSTMCell_0")] {
+        let x = Tensor::ones([2, 3, 5]);
+        let table = Lstm::new(4).called(name).tabulate(key(0)).run(|m| m.call(&x))?;
+        let rows: Vec<_> = table.rows().iter().map(|row| (row.path().join("/"), row.module())).collect();
+        let gates = ["ii", "hi", "if", "hf", "ig", "hg", "io", "ho"].map(|gate| format!("{path}/{gate}"));
+        let mut expected = vec![(String::new(), "Lstm"), (path.to_owned(), "LSTMCell")];
+        expected.extend(gates.map(|gate| (gate, "Dense")));
+        assert_eq!(rows, expected, "{table}");
+        assert_eq!(table.total("params").0, 160);
+    }
     Ok(())
 }

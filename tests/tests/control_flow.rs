@@ -477,4 +477,26 @@ mod effects {
         assert_same(&f.call(vector(&[1., 2.])).unwrap(), &vector(&[100., 200.]));
         assert_eq!(take(&seen), [1., 2., 10., 20.]);
     }
+
+    #[test]
+    fn loops_branches_and_calls_whose_results_nobody_reads_still_happen_in_order() {
+        let seen = Seen::default();
+        let f = jit(|x: Tensor| {
+            let shown = |x: Tensor| {
+                record(&seen, &x)?;
+                Ok(x * 2.0)
+            };
+            cond(&x.gt(0.0), shown, |x: Tensor| Ok(x))(&x + 1.0)?;
+            while_loop(|x: &Tensor| Ok(x.lt(3.0)), shown)(x.clone())?;
+            checkpoint(|x: &Tensor| shown(x * 10.0)).call(&x)?;
+            let each = vmap(|y: Tensor| cond(&y.gt(0.0), shown, |x: Tensor| Ok(x))(y.clone()));
+            each.call(Tensor::stack(&[&x * 0.25, &x * -0.5], 0))?;
+            Ok(x)
+        });
+        for _ in 0..2 {
+            f.call(scalar(1.0)).unwrap();
+            // Where the predicate is mapped, both branches run for all examples.
+            assert_eq!(take(&seen), [2., 1., 2., 10., 0.25, -0.5]);
+        }
+    }
 }

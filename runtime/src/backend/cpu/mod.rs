@@ -30,6 +30,10 @@
 //! **Memory** is planned once: the lifetime of a value between kernels is an interval of steps, and intervals that do not
 //! overlap share a slot. A call allocates what it returns, and nothing else.
 //!
+//! **Control flow** is a step that runs programs of its own, which are compiled along with the one around them: a loop's body reads slices
+//! where they are in their arrays, writes slices of results where they belong, and hands its carry to the next step; what a step
+//! is done with the next one writes into, so that a loop that goes allocates nothing.
+//!
 //! A new pass is a function from schedule to schedule beside the others, with its text in `passes.txt`; a new primitive that
 //! is a function of elements needs no word here.
 

@@ -696,7 +696,7 @@ fn a_loop_by_scan_over_steps_that_are_applied_gives_what_the_layer_gives() -> Re
 fn a_state_that_changes_its_dtype_is_an_error_with_both() {
     let rnn = Rnn::new(SimpleCell::new(2).dtype(DType::BF16));
     let error = rnn.init(key(0)).call(&Tensor::ones([3, 5, 4])).unwrap_err().to_string();
-    for part in ["scan(cell)", "SimpleCell", "f32[3,2]", "bf16[3,2]"] {
+    for part in ["scan(cell)", "SimpleCell", "a carry at `carry` ", "f32[3,2]", "bf16[3,2]"] {
         assert!(error.contains(part), "{part}: {error}");
     }
 }

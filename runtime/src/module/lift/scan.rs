@@ -253,6 +253,13 @@ where
 /// What a step reads beside its carry: variables and keys of each scope, and its slice of the input.
 type Slice<X> = (Vec<Variables>, Vec<Rngs>, X);
 
+/// What goes from step to step; errors name what is in it by these fields.
+#[derive(Tree)]
+struct LoopState<C> {
+    carry: C,
+    variables: Vec<Variables>,
+}
+
 pub(super) fn scan_with<L, C, X, Y>(
     target: &L,
     groups: &Groups,
@@ -325,7 +332,7 @@ where
     }
     read = slice.0;
 
-    let step = |(carry, state): (C, Vec<Variables>), (read, rngs, x): Slice<X>| {
+    let step = |LoopState { carry, variables: state }: LoopState<C>, (read, rngs, x): Slice<X>| {
         let variables: Vec<Variables> = read.iter().zip(&state).map(|(a, b)| a.extended(b)).collect();
         let ((carry, y), out) = pack.run(&variables, rngs, &writes, |inner| f(inner, carry, x))?;
         let of = |filter: &Filter| out.iter().map(|out| out.filtered(filter)).collect::<Vec<_>>();
@@ -337,7 +344,7 @@ where
             );
             return Err(pack.error("scan", message));
         }
-        Ok(((carry, next), (y, of(&stacked))))
+        Ok((LoopState { carry, variables: next }, (y, of(&stacked))))
     };
     let mut looped = transform::scan(step)
         .in_axes(in_axes())
@@ -347,8 +354,9 @@ where
     if options.reverse {
         looped = looped.reverse();
     }
-    let ((carry, state), (ys, stacked)) =
-        looped.call((init, state), (read, slice.1, slice.2)).map_err(|error| pack.located(error))?;
+    let first = LoopState { carry: init, variables: state };
+    let (LoopState { carry, variables: state }, (ys, stacked)) =
+        looped.call(first, (read, slice.1, slice.2)).map_err(|error| pack.located(error))?;
     pack.scopes.write_back(&made)?;
     pack.scopes.write_back(&state)?;
     pack.scopes.write_back(&groups.boxes_out(stacked).map_err(|error| pack.located(error))?)?;

@@ -13,7 +13,8 @@ use crate::scope::Initializer;
 /// Matrices with orthonormal rows or columns, whichever are fewer, uniformly distributed; times `scale`, which is finite.
 ///
 /// Kernels of more axes are matrices whose columns lie along `column_axis`, −1 in Flax's default. They are `Q·sign(diag R)`
-/// of the QR decomposition of a normal matrix, computed in `F32` for halves.
+/// of the QR decomposition of a normal matrix, computed in `F32` for halves (for which JAX has none, so that there they are an
+/// error).
 ///
 /// ```
 /// use flaxen::prelude::*;

@@ -68,7 +68,8 @@ impl<C> Sequence<C> {
     /// Says how many steps of each sequence are no padding, by integers of the shape `[batch..]`.
     ///
     /// Outputs of padding are not zeroed. The carry is that after the last step that is no padding. As in Flax, the carry of
-    /// a sequence of length 0 is that after the last step of padding, and a length beyond the end counts as all steps.
+    /// a sequence of length 0 is that after the last step of padding, and a length beyond the end counts as all steps. There may
+    /// be any number of axes of the batch, where Flax selects states along one of them only.
     pub fn lengths(mut self, lengths: &Tensor) -> Sequence<C> {
         self.lengths = Some(lengths.clone());
         self

@@ -213,6 +213,17 @@
 //! says, and results do not depend on how many there are. Tensors, compiled
 //! functions and transforms are `Send` and `Sync`; a thread of one's own inside a transform takes a [`trace_handle`] along.
 
+//! # Development builds
+//! Models train at a usable speed without `--release` if the innermost loops are optimised all the same, which takes some seconds, once.
+//! Profiles are a matter of the program, so its own `Cargo.toml` has to say so:
+//!
+//! ```toml
+//! [profile.dev.package.flaxen-kernels]
+//! opt-level = 3
+//! debug-assertions = false
+//! overflow-checks = false
+//! ```
+
 // What the macros expand to names `::flaxen`, in here as in any other crate.
 extern crate self as flaxen;
 

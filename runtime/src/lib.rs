@@ -212,7 +212,7 @@
 //! Kernels use all cores from a certain size on, or as many threads as the variable `FLAXEN_NUM_THREADS` or [`set_num_threads`]
 //! says, and results do not depend on how many there are. Tensors, compiled
 //! functions and transforms are `Send` and `Sync`; a thread of one's own inside a transform takes a [`trace_handle`] along.
-
+//!
 //! # Development builds
 //! Models train at a usable speed without `--release` if the innermost loops are optimised all the same, which takes some seconds, once.
 //! Profiles are a matter of the program, so its own `Cargo.toml` has to say so:

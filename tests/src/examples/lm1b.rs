@@ -18,7 +18,7 @@ use super::transformer::{
     AddPositionEmbs, Config, Metrics, Mode, create_learning_rate_schedule, shift_right, weighted_accuracy,
     weighted_cross_entropy,
 };
-use super::{Example, State, with_params};
+use super::{Example, FUSED, State, with_params};
 
 /// An initializer whose values say the names of their axes.
 fn logical<const N: usize>(init: Initializer, names: [&str; N]) -> Initializer {
@@ -292,7 +292,7 @@ pub fn check() -> Result<()> {
     let variables = model.init(init_key).run(|m| m.call(&Tensor::ones([2, 8]), None))?;
     check_boxes(&example, variables.dict("params")?)?;
     let params = &unbox(variables.dict("params")?)?;
-    example.initial("init/params", params);
+    example.within(FUSED, "init/params", params);
     let apply = |config: &Config, params: &Dict, inputs: &Tensor, packed: Option<&Packed>| {
         TransformerLm::new(config.clone()).apply(with_params(params)).run(|m| m.call(inputs, packed))
     };

@@ -27,10 +27,13 @@ use crate::runner::compare;
 use crate::runner::containers::{arrays_of, tree_at};
 use crate::runner::layer::whole;
 
-/// How near initial values must be: initializers round as XLA's fused loops do, but for the last bit.
-const INITIAL: Tolerance = Tolerance { relative: 1e-6, absolute: 1e-7 };
+/// No tolerance at all.
+const EXACT: Tolerance = Tolerance { relative: 0.0, absolute: 0.0 };
 
-/// How near orthogonal initial values must be, whose matrices are decomposed by other algorithms than LAPACK's.
+/// For initial values made under `jit`, where XLA fuses a sample with its scale, and rounds otherwise.
+const FUSED: Tolerance = Tolerance { relative: 1e-6, absolute: 0.0 };
+
+/// For orthogonal initial values, whose matrices LAPACK decomposes by another algorithm.
 const ORTHOGONAL: Tolerance = Tolerance { relative: 1e-6, absolute: 1e-6 };
 
 /// A state of training with an optimizer of any type.
@@ -57,16 +60,10 @@ impl Example {
         }
     }
 
-    /// Asserts initial values: the names, shapes and dtypes, and the values but for the last bit.
+    /// Asserts initial values: the names, shapes and dtypes, and the values bit for bit.
     #[track_caller]
     fn initial(&self, key: &str, found: &impl Tree) {
-        self.within(INITIAL, key, found);
-    }
-
-    /// Asserts initial values of which some are orthogonal.
-    #[track_caller]
-    fn initial_orthogonal(&self, key: &str, found: &impl Tree) {
-        self.within(ORTHOGONAL, key, found);
+        self.within(EXACT, key, found);
     }
 
     /// Asserts computed values: the names, shapes and dtypes, and the values within the tolerance of the case.
@@ -85,7 +82,7 @@ impl Example {
     /// Asserts integers: the same.
     #[track_caller]
     fn same(&self, key: &str, found: &impl Tree) {
-        self.within(Tolerance { relative: 0.0, absolute: 0.0 }, key, found);
+        self.within(EXACT, key, found);
     }
 
     /// Trains, and asserts the gradients of the first step, what each step measures, and the last parameters.

@@ -4,7 +4,7 @@ use flaxen::nn::{LstmCell, Rnn, Sequence};
 use flaxen::prelude::*;
 use flaxen::random::Key;
 
-use super::{Example, State, with_params};
+use super::{Example, ORTHOGONAL, State, with_params};
 
 const EOS_ID: usize = 1;
 
@@ -149,7 +149,7 @@ pub fn check() -> Result<()> {
     let ones = |length| Tensor::ones([1, length, 15]);
     let variables = model.init(rngs).run(|m| m.call(&ones(6), &ones(5)))?;
     let params = variables.dict("params")?;
-    example.initial_orthogonal("init/params", params);
+    example.within(ORTHOGONAL, "init/params", params);
 
     let teacher = Seq2seq::new(true, 6, 15);
     let rngs = || Rngs::none().with("lstm", key(1));

@@ -5,7 +5,7 @@ use flaxen::nn::OptimizedLstmCell;
 use flaxen::prelude::*;
 use flaxen::random::Key;
 
-use super::{Example, State, with_params};
+use super::{Example, ORTHOGONAL, State, with_params};
 
 /// True at the positions of each sequence: `[batch, max_length]`.
 fn sequence_mask(lengths: &Tensor, max_length: usize) -> Tensor {
@@ -269,7 +269,7 @@ pub fn check() -> Result<()> {
     let (ones, length) = (Tensor::ones([2, 3]).cast(DType::I32), Tensor::ones([2]).cast(DType::I32));
     let variables = model.init(key(0)).run(|m| m.call(&ones, &length, false))?;
     let params = variables.dict("params")?;
-    example.initial_orthogonal("init/params", params);
+    example.within(ORTHOGONAL, "init/params", params);
 
     let run = model.apply(with_params(params)).mutable("intermediates");
     let (out, stored) = run.run(|m| m.call(&ids.get(0), &lengths.get(0), false))?;

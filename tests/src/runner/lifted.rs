@@ -9,14 +9,14 @@ use flaxen::{Value, vjp};
 use super::compare::{near, same};
 use super::containers::{arrays_of, variables_at};
 use super::layer::{mutable, rngs, total_loss, whole};
-use super::{Stop, Verdict};
+use super::{Stop, Verdict, lifted_draws};
 use crate::golden::Case;
 
 /// The sizes of all models.
 const FEATURES: usize = 3;
 
 /// A model, how it is initialised, and how it is called.
-trait Lifted {
+pub trait Lifted {
     fn init(&self, rngs: Rngs, inputs: &[Tensor]) -> Result<Variables>;
     fn apply(
         &self,
@@ -28,7 +28,7 @@ trait Lifted {
 }
 
 /// What a call returns.
-type Called = Result<Value>;
+pub type Called = Result<Value>;
 
 struct Program<M> {
     model: M,
@@ -53,18 +53,21 @@ impl<M: flaxen::Module> Lifted for Program<M> {
 }
 
 /// A program that is initialised by its call.
-fn program<M: flaxen::Module>(model: M, call: fn(&M, &[Tensor]) -> Called) -> Option<Box<dyn Lifted>> {
+pub fn program<M: flaxen::Module>(model: M, call: fn(&M, &[Tensor]) -> Called) -> Option<Box<dyn Lifted>> {
     Some(Box::new(Program { model, init: call, call }))
 }
 
 /// A program that is a layer.
-fn layer<L: Layer>(model: L) -> Option<Box<dyn Lifted>> {
+pub fn layer<L: Layer>(model: L) -> Option<Box<dyn Lifted>> {
     program(model, |model, inputs| Ok(model.call(&inputs[0])?.into()))
 }
 
 /// The programs of the cases that have initial variables and a call.
 fn programs(name: &str) -> Option<Box<dyn Lifted>> {
     let ensemble = || Vmap::new(Dense::new(FEATURES));
+    if let Some(name) = name.strip_prefix("more_lift_") {
+        return lifted_draws::named(name);
+    }
     match name.strip_prefix("lift_")? {
         "vmap_split" => layer(Within::new(ensemble().axis("params", 0).split("params"))),
         "vmap_shared" => layer(Within::new(ensemble().share("params"))),
@@ -145,7 +148,7 @@ impl<L: Layer> Layer for Stacked<L> {
 }
 
 /// A variable of the collection `state` that is there.
-fn stored<M: flaxen::Module>(module: &M, name: &str) -> Result<Tensor> {
+pub fn stored<M: flaxen::Module>(module: &M, name: &str) -> Result<Tensor> {
     module.get_variable("state", name)?.ok_or_else(|| Error::msg(format!("no `{name}` in `state`")))
 }
 

@@ -18,6 +18,7 @@ mod initializers;
 mod keys;
 pub(crate) mod layer;
 mod lifted;
+mod lifted_draws;
 mod losses;
 mod models;
 mod modules;

@@ -11,6 +11,7 @@ mod map_variables;
 mod metadata;
 pub(super) mod module;
 mod pack;
+mod passes;
 mod remat;
 mod remat_scan;
 mod scan;

@@ -3,6 +3,7 @@
 use super::groups::{CollectionAxes, Groups, Role, StreamAxes, group_methods, sizes};
 use super::module::{Parameter, lifted_module};
 use super::pack::Pack;
+use super::passes::Passes;
 use super::target::Target;
 use crate::core::Tensor;
 use crate::error::Result;
@@ -332,7 +333,10 @@ where
     }
     read = slice.0;
 
-    let step = |LoopState { carry, variables: state }: LoopState<C>, (read, rngs, x): Slice<X>| {
+    let passes = Passes::default();
+    let step = |now: LoopState<C>, (read, rngs, x): Slice<X>| {
+        passes.begin(&pack.scopes, &now);
+        let LoopState { carry, variables: state } = now;
         let variables: Vec<Variables> = read.iter().zip(&state).map(|(a, b)| a.extended(b)).collect();
         let ((carry, y), out) = pack.run(&variables, rngs, &writes, |inner| f(inner, carry, x))?;
         let of = |filter: &Filter| out.iter().map(|out| out.filtered(filter)).collect::<Vec<_>>();

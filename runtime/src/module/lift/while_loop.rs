@@ -4,6 +4,7 @@ use std::cell::RefCell;
 
 use super::groups::{Groups, Role};
 use super::pack::Pack;
+use super::passes::Passes;
 use super::target::Target;
 use crate::core::Tensor;
 use crate::error::Result;
@@ -124,7 +125,11 @@ impl<L: Target, P, F> WhileLoop<L, P, F> {
         let draws = rngs.iter().any(|rngs| rngs.streams().len() > 0);
         // In the order of Flax, whose condition is traced before its body: it draws first.
         let before_condition = RefCell::new(pack.scopes.counters());
+        let passes = Passes::default();
         let body = |(i, state, carry): State<S>| {
+            let now = (i, state, carry);
+            passes.begin(&pack.scopes, &now);
+            let (i, state, carry) = now;
             if draws {
                 before_condition.replace(pack.scopes.counters());
                 let now = (i.clone(), state.clone(), carry);

@@ -88,7 +88,13 @@ impl fmt::Display for Error {
             Error::CollectionNotFound { collection, name, path } => write!(
                 f,
                 "no `{name}` in `{path}`: the collection `{collection}` is empty; pass it in the variables, or make it \
-                 with `init`, or `.mutable(\"{collection}\")`"
+                 with `init`, or `.mutable(\"{collection}\")`{}",
+                lifted(
+                    path,
+                    &format!(
+                        "name the collection, as in `.axis(\"{collection}\", 0)` or `.share(\"{collection}\")`"
+                    )
+                )
             ),
             Error::ParamNotFound { name, path, available } => write!(
                 f,
@@ -119,8 +125,12 @@ impl fmt::Display for Error {
             Error::MissingRng { stream, path, available } => write!(
                 f,
                 "`{path}` needs random numbers of the stream `{stream}`, the run has {}: pass a key, as in \
-                 `.rngs(Rngs::none().with(\"{stream}\", key))`",
-                list(available)
+                 `.rngs(Rngs::none().with(\"{stream}\", key))`{}",
+                list(available),
+                lifted(
+                    path,
+                    &format!("name the stream, as in `.split(\"{stream}\")` or `.share(\"{stream}\")`")
+                )
             ),
             Error::InvalidScope { path } => write!(
                 f,
@@ -130,8 +140,9 @@ impl fmt::Display for Error {
             Error::TraceLevel { path, action } => write!(
                 f,
                 "`{path}` {action} under a transform that was entered inside the model: lift the transform, as in \
-                 `lift::vmap(self, |m, x| ..)`, `lift::grad(self, ..)` or `lift::jit(self, ..)`; do so before the transform, \
-                 whose function may use the tensors; or start the run inside the transform, as in \
+                 `lift::vmap(self, |m, x| ..)`, `lift::grad(self, ..)` or `lift::jit(self, ..)`, and use the module that its \
+                 function is given; do so before the transform, whose function may use the tensors; or start the run inside \
+                 the transform, as in \
                  `grad(|params| model.apply(..).call(..))`"
             ),
             Error::PerturbationNotFound { collection, name, path } => write!(
@@ -175,4 +186,9 @@ fn list(names: &[String]) -> String {
         return "nothing".to_owned();
     }
     names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
+
+/// What a lifted transform asks for, if a path leads through one.
+fn lifted(path: &str, remedy: &str) -> String {
+    if path.contains('(') { format!("; of a lifted transform, {remedy}") } else { String::new() }
 }

@@ -56,7 +56,7 @@ pub type Pullback<I, O> = Box<dyn Fn(&O) -> Result<(Variables, I)>>;
 /// argument; `flax.linen.vjp`.
 ///
 /// The cotangents of parameters are those of the module's own, by collection, as [`variables`](crate::Module::variables) names
-/// them; for several modules, all in one.
+/// them; for several modules, all in one. Parameters that the function makes have none: call it once before.
 ///
 /// ```
 /// use flaxen::prelude::*;
@@ -75,7 +75,9 @@ pub type Pullback<I, O> = Box<dyn Fn(&O) -> Result<(Variables, I)>>;
 ///     }
 /// }
 ///
-/// let ((_, params, dx), _) = WithGradient::new().init_with_output(key(0)).run(|m| m.call(&Tensor::ones([1, 3])))?;
+/// let (model, x) = (WithGradient::new(), Tensor::ones([1, 3]));
+/// let variables = model.init(key(0)).run(|m| m.call(&x))?;
+/// let (_, params, dx) = model.apply(&variables).run(|m| m.call(&x))?;
 /// assert_eq!((params.tensor("params/bias")?.to_vec::<f32>()?, dx.shape()), (vec![1.0, 1.0], &[1, 3][..]));
 /// # Ok::<(), flaxen::Error>(())
 /// ```

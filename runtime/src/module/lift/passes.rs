@@ -15,7 +15,7 @@ pub(super) struct Passes(RefCell<Option<(Vec<DType>, Vec<CounterState>)>>);
 impl Passes {
     /// Begins a pass over a step with this carry.
     pub fn begin(&self, scopes: &Lift, carry: &impl Tree) {
-        let dtypes: Vec<DType> = tree::leaves(carry).into_iter().map(|leaf| leaf.dtype()).collect();
+        let dtypes: Vec<DType> = tree::leaves(carry).into_iter().map(crate::Tensor::dtype).collect();
         let mut last = self.0.borrow_mut();
         if let Some((before, counters)) = &*last
             && *before == dtypes

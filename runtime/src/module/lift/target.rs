@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use super::super::frames::NamesGivenOut;
 use super::super::instance::{Instance, Session, lock};
-use super::super::{Module, Slot};
+use super::super::{Module, Setup, Slot};
 use crate::error::Result;
 use crate::scope::{Fork, Scope, Variable};
 use crate::tree::Tree;
@@ -147,6 +147,25 @@ impl<M: Module> Target for &M {
 
     fn places(&self, places: &mut Vec<Scope>) {
         places.extend(self.__slot().instance().map(|instance| instance.scope()));
+    }
+}
+
+impl<'s, T> Target for &'s Setup<T>
+where
+    &'s T: Target,
+{
+    type Inner = <&'s T as Target>::Inner;
+
+    fn collect(&self, found: &mut Found) -> Result<()> {
+        (&***self).collect(found)
+    }
+
+    fn enter(&self, inside: &Inside) -> Result<Self::Inner> {
+        (&***self).enter(inside)
+    }
+
+    fn places(&self, places: &mut Vec<Scope>) {
+        (&***self).places(places);
     }
 }
 

@@ -114,9 +114,11 @@ fn each_step_draws_its_own_numbers_where_the_stream_is_split() {
     };
     let (split, shared) = (run(true), run(false));
     // Filters of streams are those of collections.
-    let all_but = Draws::new().apply(Variables::new()).rngs([("noise", key(1))]);
+    let model = Draws::new();
+    let all_but = model.apply(Variables::new()).rngs([("noise", key(1))]);
     let draw = |m: &Draws, (): (), (): ()| Ok(((), random::uniform(&m.make_rng("noise")?, [2])));
-    let all_but = all_but.run(|m| lift::scan(m, draw).length(3).split(DenyList("params")).call((), ())).unwrap().1;
+    let all_but =
+        all_but.run(|m| lift::scan(m, draw).length(3).split(DenyList("params")).call((), ())).unwrap().1;
     assert_eq!(numbers(&all_but), numbers(&split));
     assert_ne!(numbers(&split.get(0)), numbers(&split.get(1)));
     assert_eq!(numbers(&shared.get(0)), numbers(&shared.get(2)));

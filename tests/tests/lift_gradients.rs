@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use flaxen::lift::{self, Vmap};
 use flaxen::prelude::*;
-use flaxen::variables::{Metadata, MetadataParams};
+use flaxen::variables::{Metadata, MetadataParams, Partitioned};
 
 fn numbers(x: &Tensor) -> Vec<f32> {
     x.to_vec().unwrap()
@@ -162,13 +162,12 @@ fn weights_are_seen_by_their_signs_and_stored_as_they_are() {
 
 #[test]
 fn a_metadata_axis_is_added_without_a_transform() {
-    let kernel = init::lecun_normal().boxed(flaxen::variables::Partitioned::new(["in", "out"]));
+    let kernel = init::lecun_normal().boxed(Partitioned::new(["in", "out"]));
     let dense = Dense::new(2).kernel_init(kernel);
     let run = |m: &Dense| lift::add_metadata_axis(m, "params", 0, "layers", |m| m.call(&input()));
     let variables = dense.init(key(0)).run(run).unwrap();
-    let spec = flaxen::variables::partition_spec(&variables);
-    let names = ["layers", "in", "out"].map(|name| Some(name.to_owned()));
-    assert_eq!(spec.get("params/kernel").map(|spec| spec.0.clone()), Some(names.to_vec()));
+    let Value::Boxed(kernel) = variables.at("params/kernel").unwrap() else { panic!("not in a box") };
+    assert_eq!(kernel.metadata_as::<Partitioned>(), Some(&Partitioned::new(["layers", "in", "out"])));
     assert_eq!(dense.apply(&variables).run(run).unwrap().shape(), [2, 2]);
 }
 

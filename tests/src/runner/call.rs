@@ -264,3 +264,33 @@ const FULL: [&str; 16] = [
 
 /// Names that stand for `name=True`.
 const FLAGS: [&str; 4] = ["nesterov", "centered", "staircase", "bias_correction"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runner::optimizer;
+
+    #[test]
+    fn names_of_arguments_may_be_short() {
+        for (short, name) in [
+            ("init_acc", "initial_accumulator_value"),
+            ("wd", "weight_decay"),
+            ("lr", "learning_rate"),
+            ("begin", "transition_begin"),
+            ("end", "end_value"),
+        ] {
+            assert!(abbreviates(short, name), "{short} for {name}");
+        }
+        assert!(!abbreviates("b1", "b2") && !abbreviates("value_end", "end_value"));
+    }
+
+    #[test]
+    fn an_argument_is_that_of_one_name() {
+        for text in ["adagrad(.1, init_acc=.5)", "adam(lr=1e-2, eps=1e-3)", "adamw(1e-2, wd=.1, nesterov)"] {
+            assert!(optimizer(text).is_ok(), "{text}");
+        }
+        for text in ["adagrad(.1, novel=.5)", "adam(1e-2, epsilon=1e-3, init_acc=1)", "novel(.1)"] {
+            assert!(optimizer(text).is_err(), "{text}");
+        }
+    }
+}

@@ -274,3 +274,21 @@ pub fn run(case: &Case) -> Verdict {
         .collect();
     Ok(if absent.is_empty() { String::new() } else { format!("the case has no values of {absent:?}") })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_of_a_case_begins_with_its_function() {
+        for (name, expected) in [
+            ("cosine|alpha=.1", "cosine"),
+            ("cosine_alpha", "cosine"),
+            ("exponential_staircase|begin 1", "exponential"),
+            ("warmup_cosine_decay_schedule", "warmup_cosine_decay_schedule"),
+            ("novel|more", "novel|more"),
+        ] {
+            assert_eq!(function(name), expected);
+        }
+    }
+}

@@ -234,7 +234,7 @@ fn handles_and_modules_stay_one_with_what_they_are_handles_of_through_several_tr
 
 #[test]
 fn scopes_and_scopes_within_them_stay_one_in_the_other() {
-    let (_, variables) = scope::init(key(0))
+    let ((), variables) = scope::init(key(0))
         .run(|s| {
             let child = s.child("a")?;
             child.put_variable("state", "x", Tensor::from(1.0f32))?;

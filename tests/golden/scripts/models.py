@@ -13,6 +13,7 @@ import sys
 from functools import partial
 from typing import Any, Callable, Optional, Sequence, Tuple
 
+import flax
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -20,14 +21,14 @@ import numpy as np
 import optax
 
 import layers
-from layers import Arrays, described, loss, make, write_arrays
+from layers import Arrays, loss, write_arrays
 
 FOLDER = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else layers.FOLDER
 KEPT = None if len(sys.argv) > 1 else {
     "decoder", "mixer", "tagger", "unet", "patches", "autoencoder", "translator", "convnext", "stateful",
     "discriminator", "wrapped", "own_cell", "wrapper_spectral_conv", "wrapper_weight_no_axes",
 }
-VERSIONS = {"jax": jax.__version__, "flax": nn.__file__ and __import__("flax").__version__, "optax": optax.__version__}
+VERSIONS = {"jax": jax.__version__, "flax": flax.__version__, "optax": optax.__version__}
 
 
 def normal(seed, *shape):

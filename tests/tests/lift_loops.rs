@@ -45,7 +45,7 @@ struct Stack {
 impl Stack {
     #[compact]
     fn call(&self, x: &Tensor, train: bool) -> Result<Tensor> {
-        let (x, _) = Scan::new(Block::new())
+        let (x, ()) = Scan::new(Block::new())
             .axis(["params", "intermediates"], 0)
             .split("params")
             .split("dropout")

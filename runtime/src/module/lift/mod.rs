@@ -33,7 +33,7 @@
 //!     #[compact]
 //!     fn call(&self, x: &Tensor, train: bool) -> Result<Tensor> {
 //!         // Layers stacked by scan: one body, parameters with a leading axis, keys split by layer.
-//!         let (x, _) = Scan::new(Remat::new(Block::new()))
+//!         let (x, ()) = Scan::new(Remat::new(Block::new()))
 //!             .axis("params", 0)
 //!             .split(["params", "dropout"])
 //!             .length(self.layers)

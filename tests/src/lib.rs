@@ -7,6 +7,7 @@ pub mod golden;
 pub mod jax;
 pub mod jax_programs;
 pub mod laws;
+pub mod loops;
 pub mod loss;
 pub mod modules;
 pub mod naive_backend;

@@ -21,6 +21,10 @@ pub(crate) fn unrolled(
     unroll: usize,
 ) -> Result<Outs> {
     let Layout { consts, carry, length, reverse } = layout;
+    if length == 0 {
+        // There is no step to say what shapes results have.
+        return scan(body.clone(), target, layout, args);
+    }
     if unroll >= length {
         return steps(body, layout, length, &args);
     }

@@ -5,6 +5,8 @@
 
 use std::sync::{Arc, OnceLock};
 
+use smallvec::smallvec;
+
 use super::activity::active_in_loop;
 use super::jvp::jvp;
 use super::scan::run_alone;
@@ -17,6 +19,7 @@ use crate::core::trace::{self, Axis, Trace};
 use crate::core::{Executable, Graph, Tensor};
 use crate::error::{Error, Result};
 use crate::ops::call::{Call, strong};
+use crate::ops::callback::callback;
 use crate::ops::{convert, prepend, zeros_of};
 
 #[derive(Clone)]
@@ -154,6 +157,10 @@ impl Primitive for While {
         let needs_grad: Args<bool> = needs_grad.into();
         let pullback: Pullback = Box::new(move |cts| {
             let mut args = args.clone();
+            if (0..carry).all(|i| !transposed.active[consts + i] || cts[i].is_none()) {
+                // What is asked for has no active part, and so no gradient.
+                return Ok(std::iter::repeat_n(None, args.len()).collect());
+            }
             let body = transposed.of.body.graph();
             for i in (0..carry).filter(|i| transposed.active[consts + i]) {
                 let aval = strong(body.aval(body.outs[i]));
@@ -249,7 +256,8 @@ impl std::fmt::Debug for While {
 /// The pullback of a loop, which is there to be transposed once more: that is the loop's forward mode.
 ///
 /// The arguments are those of the loop and the cotangents of its active results; the outputs are the cotangents of its active
-/// arguments. It is linear in the cotangents, so at zero, where forward mode asks for it, it is zero. Evaluated it is an error.
+/// arguments. It is linear in the cotangents, so at zero, where forward mode asks for it, it is zero. Evaluated elsewhere it is an error,
+/// which only its values can tell: within [`jit`](crate::jit()), cotangents that are not given are zeros among the arguments.
 #[derive(Clone, PartialEq)]
 struct Transposed {
     of: While,
@@ -276,14 +284,24 @@ impl Primitive for Transposed {
         Ok(active.map(|(&var, _)| strong(body.aval(var))).collect())
     }
 
-    fn decompose(&self, _args: &[Tensor]) -> Result<Outs> {
-        Err(Transposed::error())
+    fn decompose(&self, args: &[Tensor]) -> Result<Outs> {
+        let mut is_asked = Tensor::from(false);
+        for ct in &args[self.of.consts() + self.of.carry()..] {
+            is_asked = is_asked.try_bitor(ct.try_ne(0)?.try_any()?)?;
+        }
+        callback(smallvec![is_asked], |is_asked| {
+            if is_asked[0].bytes()[0] != 0 { Err(Transposed::error()) } else { Ok(()) }
+        })?;
+        self.infer(&[])?.iter().map(zeros_of).collect()
     }
 
     fn vjp_fwd(&self, args: Args, needs_grad: &[bool]) -> Result<(Outs, Pullback)> {
         let given = self.of.consts() + self.of.carry();
         if !needs_grad[given..].contains(&true) {
-            return Err(Transposed::error());
+            // Zero at every point, or an error.
+            let count = args.len();
+            let outs = trace::bind(self, args)?;
+            return Ok((outs, Box::new(move |_| Ok(std::iter::repeat_n(None, count).collect()))));
         }
         let outs = self.infer(&[])?.iter().map(zeros_of).collect::<Result<Outs>>()?;
         let (of, active) = (self.clone(), self.active.clone());

@@ -1,0 +1,500 @@
+//! Loops and branches at their edges: nothing to do, the same array in every role, errors within, and transforms on all sides.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Barrier};
+
+use flaxen::checkpoint::{
+    Policy, dots, dots_with_no_batch_dims, everything, nothing, save_any_names_but_these,
+    save_only_these_names,
+};
+use flaxen::lift::{Remat, Scan, Vmap};
+use flaxen::prelude::*;
+use flaxen::{checkpoint_name, debug, tree};
+
+type Pair = (Tensor, Tensor);
+
+fn close(found: &Tensor, expected: &Tensor) {
+    assert_eq!((found.shape(), found.dtype()), (expected.shape(), expected.dtype()));
+    let numbers = |x: &Tensor| x.cast(DType::F64).to_vec::<f64>().unwrap();
+    for (a, b) in numbers(found).into_iter().zip(numbers(expected)) {
+        assert!((a - b).abs() <= 2e-5 * (1.0 + b.abs()), "{found} instead of {expected}");
+    }
+}
+
+fn all_close(found: &[Tensor], expected: &[Tensor]) {
+    assert_eq!(found.len(), expected.len());
+    found.iter().zip(expected).for_each(|(a, b)| close(a, b));
+}
+
+fn normal(seed: u64, shape: &[usize]) -> Tensor {
+    random::normal(&key(seed), shape) * 0.5
+}
+
+/// A recurrent layer from weights, first state and inputs.
+fn recurrent((w, h, xs): &(Tensor, Tensor, Tensor)) -> Result<Pair> {
+    scan(|h: Tensor, x: Tensor| {
+        let h = (h.dot(w) + &x).tanh();
+        Ok((h.clone(), h * x))
+    })
+    .call(h.clone(), xs.clone())
+}
+
+/// The same by a loop of Rust.
+fn by_hand((w, h, xs): &(Tensor, Tensor, Tensor)) -> Result<Pair> {
+    let (mut h, mut ys) = (h.clone(), Vec::new());
+    for x in xs.try_unstack(0)? {
+        h = (h.dot(w) + &x).tanh();
+        ys.push(&h * x);
+    }
+    Ok((h, Tensor::try_stack(&ys, 0)?))
+}
+
+fn arguments() -> (Tensor, Tensor, Tensor) {
+    (normal(1, &[3, 3]), normal(2, &[2, 3]), normal(3, &[4, 2, 3]))
+}
+
+fn total((a, b): Pair) -> Tensor {
+    a.sin().sum() + (&b * &b).sum()
+}
+
+#[test]
+fn no_steps_give_the_first_carry_and_nothing_else_however_many_are_one() {
+    for unroll in [1, 2, 5] {
+        let f = |(h, xs): Pair| {
+            scan(|h: Tensor, x: Tensor| Ok((&h + &x, (x.sum(), h)))).unroll(unroll).call(h, xs)
+        };
+        let args = (normal(1, &[2]), Tensor::zeros([0, 2]));
+        for (last, (sums, hs)) in [f(args.clone()).unwrap(), jit(f).call(args.clone()).unwrap()] {
+            close(&last, &args.0);
+            assert_eq!((sums.shape(), hs.shape()), (&[0][..], &[0, 2][..]));
+        }
+        let loss = |args: &Pair| {
+            let (last, (sums, _)) = f(args.clone())?;
+            Ok(last.sum() + sums.sum())
+        };
+        let (dh, dxs) = grad(loss)(&args).unwrap();
+        close(&dh, &Tensor::ones([2]));
+        assert_eq!(dxs.shape(), [0, 2]);
+        let many = vmap(f).in_axes((0, None)).call((normal(1, &[3, 2]), args.1.clone())).unwrap();
+        assert_eq!((many.0.shape(), many.1.1.shape()), (&[3, 2][..], &[3, 0, 2][..]));
+    }
+}
+
+#[test]
+fn steps_over_nothing_are_steps() {
+    let empty =
+        |h: Tensor| scan(|h: Tensor, x: Tensor| Ok((&h * &x, h.sum()))).call(h, Tensor::zeros([3, 0, 2]));
+    let (last, sums) = jit(empty).call(Tensor::zeros([0, 2])).unwrap();
+    assert_eq!((last.shape(), sums.to_vec::<f32>().unwrap()), (&[0, 2][..], vec![0.0; 3]));
+    let none = || scan(|(): (), (): ()| Ok(((), ()))).length(3).call((), ());
+    none().unwrap();
+    jit(|x: Tensor| none().map(|_| x)).call(Tensor::ones([2])).unwrap();
+    let constants = jit(|x: Tensor| Ok(scan(|(): (), (): ()| Ok(((), x.sin()))).length(3).call((), ())?.1));
+    close(&constants.call(normal(1, &[2])).unwrap(), &normal(1, &[2]).sin().broadcast_to([3, 2]));
+    assert_eq!(
+        vmap(|x: Tensor| Ok(recurrent(&(arguments().0, x, arguments().2))?.0))
+            .call(Tensor::zeros([0, 2, 3]))
+            .unwrap()
+            .shape(),
+        [0, 2, 3]
+    );
+}
+
+#[test]
+fn one_array_may_be_carry_slices_and_constant_at_once() {
+    let f = |x: Tensor| {
+        let step = |h: Tensor, row: Tensor| {
+            let h = h.dynamic_update_axis(0, 1, (&row * 2.0).reshape([1, 300])) + &x * 0.5;
+            Ok((h.clone(), (h, x.clone(), row)))
+        };
+        let (last, (hs, all, rows)) = scan(step).call(x.clone(), x.clone())?;
+        Ok(vec![last, hs, all, rows, x.clone()])
+    };
+    let x = normal(1, &[3, 300]);
+    let (mut h, mut hs) = (x.clone(), Vec::new());
+    for row in x.unstack(0) {
+        let rows = [h.get(0), row * 2.0, h.get(2)];
+        h = Tensor::stack(&rows, 0) + &x * 0.5;
+        hs.push(h.clone());
+    }
+    let expected = [
+        h,
+        Tensor::stack(&hs, 0),
+        Tensor::stack(&[x.clone(), x.clone(), x.clone()], 0),
+        x.clone(),
+        x.clone(),
+    ];
+    let compiled = jit(f);
+    all_close(&f(x.clone()).unwrap(), &expected);
+    for _ in 0..2 {
+        all_close(&compiled.call(x.clone()).unwrap(), &expected);
+    }
+    all_close(&compiled.call(normal(1, &[3, 300])).unwrap(), &expected);
+}
+
+#[test]
+fn one_compiled_loop_runs_on_several_threads_at_once() {
+    let f = jit(|args: (Tensor, Tensor, Tensor)| recurrent(&args));
+    let all: Vec<_> =
+        (0..4).map(|i| (normal(1, &[16, 16]), normal(i, &[16, 16]), normal(9, &[20, 16, 16]))).collect();
+    let start = Barrier::new(all.len());
+    std::thread::scope(|scope| {
+        for args in &all {
+            scope.spawn(|| {
+                let (h, ys) = by_hand(args).unwrap();
+                start.wait();
+                for _ in 0..10 {
+                    let found = f.call(args.clone()).unwrap();
+                    all_close(&[found.0, found.1], &[h.clone(), ys.clone()]);
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn an_error_in_the_middle_of_a_loop_ends_it_and_the_next_call_is_whole() {
+    let calls = Arc::new(AtomicUsize::new(0));
+    let counted = calls.clone();
+    let f = jit(move |(limit, xs): Pair| {
+        let step = |h: Tensor, x: Tensor| {
+            let h = (&h + &x).sort(-1);
+            let counted = counted.clone();
+            let refuse = move |(h, limit): Pair| {
+                counted.fetch_add(1, Ordering::Relaxed);
+                if h.max().item::<f32>()? > limit.item()? { Err(Error::msg("too large")) } else { Ok(()) }
+            };
+            debug::callback(refuse, &(h.clone(), limit.clone()))?;
+            let inner = scan(|h: Tensor, (): ()| Ok((h.tanh() + &x, ()))).length(2).call(h, ())?.0;
+            Ok((inner.clone(), inner))
+        };
+        scan(step).call(Tensor::zeros([300]), xs)
+    });
+    let xs = normal(1, &[5, 300]);
+    let whole = f.call((Tensor::from(1e9f32), xs.clone())).unwrap();
+    assert_eq!(calls.swap(0, Ordering::Relaxed), 5);
+    for _ in 0..3 {
+        let error = f.call((Tensor::from(-1e9f32), xs.clone())).unwrap_err();
+        assert!(error.to_string().contains("too large"), "{error}");
+        assert_eq!(calls.swap(0, Ordering::Relaxed), 1);
+        let again = f.call((Tensor::from(1e9f32), xs.clone())).unwrap();
+        all_close(&[again.0, again.1], &[whole.0.clone(), whole.1.clone()]);
+        assert_eq!(calls.swap(0, Ordering::Relaxed), 5);
+    }
+}
+
+#[test]
+fn slices_out_of_range_are_moved_inside_in_a_loop_as_outside() {
+    let x = normal(1, &[4, 300]);
+    let starts = Tensor::from([-9i32, -1, 0, 3, 7]);
+    let pick = |x: &Tensor, start: &Tensor| {
+        let part = x.dynamic_slice_axis(0, start, 2);
+        (x.dynamic_update_axis(0, start, &part * 2.0), part)
+    };
+    let f = jit(|(x, starts): Pair| scan(|x: Tensor, start: Tensor| Ok(pick(&x, &start))).call(x, starts));
+    let (mut last, mut parts) = (x.clone(), Vec::new());
+    for start in starts.unstack(0) {
+        let (new, part) = pick(&last, &start);
+        (last, parts) = (new, [parts, vec![part]].concat());
+    }
+    let (a, b) = f.call((x, starts)).unwrap();
+    all_close(&[a, b], &[last, Tensor::stack(&parts, 0)]);
+}
+
+#[test]
+fn a_predicate_that_is_no_number_is_true_and_compares_as_false() {
+    let f = jit(|x: Tensor| {
+        let branch = |pred: &Tensor| {
+            cond(pred, |x: Tensor| Ok(x), |x: Tensor| Ok(x * 0.0 + 1.0))(Tensor::from(7.0f32))
+        };
+        Ok((
+            branch(&x)?,
+            branch(&x.gt(0.0))?,
+            while_loop(|x: &Tensor| Ok(x.lt(1.0)), |x: Tensor| Ok(x + 1.0))(x)?,
+        ))
+    });
+    let (truth, greater, last) = f.call(Tensor::from(f32::NAN)).unwrap();
+    assert_eq!((truth.item::<f32>().unwrap(), greater.item::<f32>().unwrap()), (7.0, 1.0));
+    assert!(last.item::<f32>().unwrap().is_nan());
+}
+
+#[test]
+fn branches_may_return_what_they_are_given_also_again_and_again() {
+    let f = |(x, steps): Pair| {
+        let step = |(a, b): Pair, way: Tensor| {
+            let (c, d) =
+                cond(&way, |(a, b): Pair| Ok((b, a)), |(a, b): Pair| Ok((a.clone(), a + b)))((a, b.clone()))?;
+            Ok(((c.clone(), d), (c, b)))
+        };
+        scan(step).call((x.clone(), x), steps)
+    };
+    let steps = Tensor::from([false, true, true, false, true]);
+    for shape in [&[2][..], &[300]] {
+        let x = normal(1, shape);
+        let (mut a, mut b) = (x.clone(), x.clone());
+        let (mut cs, mut bs) = (Vec::new(), Vec::new());
+        for way in [false, true, true, false, true] {
+            bs.push(b.clone());
+            (a, b) = if way { (b, a) } else { (a.clone(), a + b) };
+            cs.push(a.clone());
+        }
+        let expected = [a, b, Tensor::stack(&cs, 0), Tensor::stack(&bs, 0)];
+        for _ in 0..2 {
+            let ((a, b), (cs, bs)) = jit(f).call((x.clone(), steps.clone())).unwrap();
+            all_close(&[a, b, cs, bs], &expected);
+        }
+    }
+}
+
+#[test]
+fn gradients_with_respect_to_one_kind_of_argument_are_those_of_all() {
+    let args = arguments();
+    let (dw, dh, dxs) = grad(|args: &(Tensor, Tensor, Tensor)| Ok(total(by_hand(args)?)))(&args).unwrap();
+    let (w, h, xs) = args;
+    let of_w = |w: &Tensor| Ok(total(recurrent(&(w.clone(), h.clone(), xs.clone()))?));
+    let of_h = |h: &Tensor| Ok(total(recurrent(&(w.clone(), h.clone(), xs.clone()))?));
+    let of_xs = |xs: &Tensor| Ok(total(recurrent(&(w.clone(), h.clone(), xs.clone()))?));
+    close(&grad(of_w)(&w).unwrap(), &dw);
+    close(&grad(of_h)(&h).unwrap(), &dh);
+    close(&grad(of_xs)(&xs).unwrap(), &dxs);
+    close(&jit(|w: Tensor| grad(of_w)(&w)).call(w.clone()).unwrap(), &dw);
+    close(&jit(|h: Tensor| grad(of_h)(&h)).call(h.clone()).unwrap(), &dh);
+    close(&jit(|xs: Tensor| grad(of_xs)(&xs)).call(xs.clone()).unwrap(), &dxs);
+}
+
+#[test]
+fn a_while_loop_of_no_steps_is_nothing_under_vmap_too() {
+    let f = |(x, n): Pair| {
+        while_loop(|(i, _): &Pair| Ok(i.lt(&n)), |(i, x): Pair| Ok((i + 1, x.sin() * 2.0)))((
+            Tensor::from(0),
+            x,
+        ))
+    };
+    let xs = normal(1, &[3, 2]);
+    for way in [Tensor::from([0i32, 0, 0]), Tensor::from([-1i32, 0, 2])] {
+        let over = |args: Pair| vmap(f).call(args);
+        let (counts, found) = jit(over).call((xs.clone(), way.clone())).unwrap();
+        let n = way.to_vec::<i32>().unwrap();
+        assert_eq!(counts.to_vec::<i32>().unwrap(), n.iter().map(|&n| n.max(0)).collect::<Vec<_>>());
+        for (i, &n) in n.iter().enumerate() {
+            close(&found.get(i as isize), &(0..n).fold(xs.get(i as isize), |x, _| x.sin() * 2.0));
+        }
+    }
+    let fixed = vmap(f).in_axes((0, None)).call((xs.clone(), Tensor::from(0))).unwrap();
+    close(&fixed.1, &xs);
+}
+
+#[test]
+fn forward_mode_goes_through_loops_in_loops() {
+    let f = |looped: bool, x: &Tensor| -> Result<Tensor> {
+        let inner = |x: Tensor| {
+            if looped {
+                Ok(while_loop(|(i, _): &Pair| Ok(i.lt(2)), |(i, x): Pair| Ok((i + 1, x.sin() * 1.5)))((
+                    Tensor::from(0),
+                    x,
+                ))?
+                .1)
+            } else {
+                Ok(((x.sin() * 1.5).sin()) * 1.5)
+            }
+        };
+        let step = |h: Tensor, x: Tensor| Ok((inner(h * &x)?, x));
+        if looped {
+            return Ok(scan(step).call(x.get(0), x.clone())?.0.sum());
+        }
+        Ok(x.try_unstack(0)?.into_iter().try_fold(x.get(0), |h, x| Ok::<_, Error>(step(h, x)?.0))?.sum())
+    };
+    let (x, dx) = (normal(1, &[3, 2]), normal(2, &[3, 2]));
+    let (y, dy) = jvp(|x: &Tensor| f(false, x), &x, &dx).unwrap();
+    let found = jvp(|x: &Tensor| f(true, x), &x, &dx).unwrap();
+    all_close(&[found.0, found.1], &[y.clone(), dy.clone()]);
+    let found = jit(|(x, dx): Pair| jvp(|x: &Tensor| f(true, x), &x, &dx)).call((x, dx)).unwrap();
+    all_close(&[found.0, found.1], &[y, dy]);
+}
+
+#[test]
+fn forward_mode_goes_through_a_while_loop_in_every_wrapping_and_twice() {
+    let looped = |x: Tensor| {
+        let inner = |x: Tensor| {
+            while_loop(|(i, _): &Pair| Ok(i.lt(2)), |(i, x): Pair| Ok((i + 1, x.sin())))((Tensor::from(0), x))
+        };
+        while_loop(|(i, _): &Pair| Ok(i.lt(2)), |(i, x): Pair| Ok((i + 1, inner(x)?.1 * 2.0)))((
+            Tensor::from(0),
+            x,
+        ))
+        .map(|(_, x)| x)
+    };
+    let expected = |x: &Tensor| Ok((x.sin().sin() * 2.0).sin().sin() * 2.0);
+    let wrapped: [(&str, &dyn Fn(&Tensor) -> Result<Tensor>); 5] = [
+        ("as it is", &|x| looped(x.clone())),
+        ("jit", &|x| jit(looped).call(x.clone())),
+        ("checkpoint", &|x| checkpoint(|x: &Tensor| looped(x.clone())).call(x)),
+        ("cond", &|x| cond(&Tensor::from(true), looped, |x: Tensor| Ok(x * 3.0))(x.clone())),
+        ("vmap", &|x| vmap(looped).call(x.clone())),
+    ];
+    let (x, dx) = (normal(1, &[3]), normal(2, &[3]));
+    let (y, dy) = jvp(expected, &x, &dx).unwrap();
+    let twice = |f: &dyn Fn(&Tensor) -> Result<Tensor>| jvp(|x: &Tensor| Ok(jvp(f, x, &dx)?.1), &x, &dx);
+    let second = twice(&expected).unwrap().1;
+    for (name, f) in wrapped {
+        let found = jvp(f, &x, &dx).unwrap_or_else(|error| panic!("{name}: {error}"));
+        all_close(&[found.0, found.1], &[y.clone(), dy.clone()]);
+        let found = jit(|(x, dx): Pair| jvp(f, &x, &dx)).call((x.clone(), dx.clone())).unwrap();
+        all_close(&[found.0, found.1], &[y.clone(), dy.clone()]);
+        let again = twice(f).unwrap_or_else(|error| panic!("{name}, twice: {error}"));
+        close(&again.1, &second);
+        let each = vmap(|(x, dx): Pair| Ok(jvp(|x: &Tensor| looped(x.clone()), &x, &dx)?.1));
+        close(&each.call((x.clone(), dx.clone())).unwrap(), &dy);
+    }
+}
+
+#[test]
+fn what_a_while_loop_does_not_make_of_an_argument_has_no_gradient_to_it() {
+    let f = |x: &Tensor| {
+        let state = ((Tensor::from(0), x.clone()), Tensor::from(2.0f32));
+        let ((_, _), y) = while_loop(
+            |((i, _), _): &(Pair, Tensor)| Ok(i.lt(3)),
+            |((i, x), y): (Pair, Tensor)| Ok(((i + 1, x.sin()), y * 2.0)),
+        )(state)?;
+        Ok(y)
+    };
+    let x = Tensor::from(0.5f32);
+    let (y, dy) = jvp(f, &x, &Tensor::from(1.0f32)).unwrap();
+    assert_eq!((y.item::<f32>().unwrap(), dy.item::<f32>().unwrap()), (16.0, 0.0));
+    let slope = grad(|x: &Tensor| Ok(f(x)? + x * x))(&x).unwrap();
+    assert_eq!(slope.item::<f32>().unwrap(), 1.0);
+}
+
+#[test]
+fn hessians_of_loops_are_those_of_loops_of_rust() {
+    let (w, h, xs) = (normal(1, &[2, 2]), normal(2, &[2]), normal(3, &[3, 2]));
+    let with = |f: fn(&(Tensor, Tensor, Tensor)) -> Result<Pair>| {
+        let (h, xs) = (h.clone(), xs.clone());
+        move |w: Tensor| hessian(|w: &Tensor| Ok(total(f(&(w.clone(), h.clone(), xs.clone()))?)))(&w)
+    };
+    let expected = with(by_hand)(w.clone()).unwrap();
+    close(&with(recurrent)(w.clone()).unwrap(), &expected);
+    close(&jit(with(recurrent)).call(w).unwrap(), &expected);
+}
+
+#[test]
+fn axes_of_loops_and_of_batches_are_independent() {
+    let xs = normal(1, &[2, 4, 3, 5]);
+    // An example is along 2; in it, steps are along 1.
+    let f = |xs: Tensor| {
+        let step = |h: Tensor, x: Tensor| {
+            let h = (h + x).sin();
+            Ok((h.clone(), h))
+        };
+        Ok(scan(step).axes(1).call(Tensor::zeros([2, 5]), xs)?.1)
+    };
+    let over = |xs: Tensor| vmap(f).in_axes(2).out_axes(-1).call(xs);
+    let mut h = Tensor::zeros([2, 3, 5]);
+    let mut hs = Vec::new();
+    for i in 0..4 {
+        h = (h + xs.index_axis(1, i)).sin();
+        hs.push(h.clone());
+    }
+    // Of [2, 3, 5] for each step: steps behind the first axis, examples last.
+    let expected = Tensor::stack(&hs, 1).move_axis(2, -1);
+    close(&over(xs.clone()).unwrap(), &expected);
+    close(&jit(over).call(xs).unwrap(), &expected);
+}
+
+#[test]
+fn every_policy_of_checkpoint_gives_the_same_gradients_in_and_around_a_loop() {
+    let policies: [Policy; 6] = [
+        nothing(),
+        everything(),
+        dots(),
+        dots_with_no_batch_dims(),
+        save_only_these_names(["h"]),
+        save_any_names_but_these(["h"]),
+    ];
+    let args = arguments();
+    let expected = grad(|args: &(Tensor, Tensor, Tensor)| Ok(total(by_hand(args)?)))(&args).unwrap();
+    let expected = tree::leaves(&expected).into_iter().cloned().collect::<Vec<_>>();
+    for policy in policies {
+        let inside = |(w, h, xs): &(Tensor, Tensor, Tensor)| {
+            let step = |(w, h, x): &(Tensor, Tensor, Tensor)| {
+                let h = checkpoint_name(&(h.dot(w) + x).tanh(), "h")?;
+                Ok((h.clone(), h * x))
+            };
+            let step = checkpoint(step).policy(policy.clone());
+            let all =
+                scan(|h: Tensor, x: Tensor| step.call(&(w.clone(), h, x))).call(h.clone(), xs.clone())?;
+            Ok(total(all))
+        };
+        let around = |args: &(Tensor, Tensor, Tensor)| {
+            Ok(total(checkpoint(recurrent).policy(policy.clone()).call(args)?))
+        };
+        let both = |args: &(Tensor, Tensor, Tensor)| checkpoint(inside).policy(policy.clone()).call(args);
+        let check = |f: &dyn Fn(&(Tensor, Tensor, Tensor)) -> Result<Tensor>| {
+            let found = grad(f)(&args).unwrap();
+            all_close(&tree::leaves(&found).into_iter().cloned().collect::<Vec<_>>(), &expected);
+            let found = jit(|args: (Tensor, Tensor, Tensor)| grad(f)(&args)).call(args.clone()).unwrap();
+            all_close(&tree::leaves(&found).into_iter().cloned().collect::<Vec<_>>(), &expected);
+        };
+        check(&inside);
+        check(&around);
+        check(&both);
+    }
+}
+
+#[test]
+fn examples_meet_in_the_steps_of_a_loop() {
+    let xs = normal(1, &[3, 4, 2]);
+    let f = |xs: Tensor| {
+        let step = |h: Tensor, x: Tensor| {
+            let h = (&h + &x - x.psum("i")?).tanh() + h.pmean("i")?;
+            Ok((h.clone(), h))
+        };
+        scan(step).call(Tensor::zeros([2]), xs)
+    };
+    let over = |xs: Tensor| vmap(f).axis_name("i").call(xs);
+    let loss = |xs: &Tensor| Ok(total(over(xs.clone())?));
+    let by_hand = |xs: &Tensor| {
+        let (mut h, mut hs) = (Tensor::zeros([3, 2]), Vec::new());
+        for x in xs.try_unstack(1)? {
+            h = (&h + &x - x.sum_keep(0)).tanh() + h.mean_keep(0);
+            hs.push(h.clone());
+        }
+        Ok((h, Tensor::try_stack(&hs, 1)?))
+    };
+    let expected = by_hand(&xs).unwrap();
+    let expected = [expected.0, expected.1, grad(|xs: &Tensor| Ok(total(by_hand(xs)?)))(&xs).unwrap()];
+    let found = over(xs.clone()).unwrap();
+    all_close(&[found.0, found.1, grad(loss)(&xs).unwrap()], &expected);
+    let found = jit(over).call(xs.clone()).unwrap();
+    all_close(&[found.0, found.1, jit(|xs: Tensor| grad(loss)(&xs)).call(xs).unwrap()], &expected);
+}
+
+#[test]
+fn lifted_loops_in_lifted_checkpoints_in_lifted_batches_are_what_they_hold() {
+    let layers = Scan::new(Dense::new(3)).axis("params", 0).split("params").length(2);
+    let model = Vmap::new(Remat::new(layers)).axis("params", 0).split("params");
+    let x = normal(1, &[4, 5, 3]);
+    let variables = model.init(key(0)).call(&x).unwrap();
+    let kernel = variables.tensor("params/kernel").unwrap();
+    assert_eq!(kernel.shape(), [4, 2, 3, 3]);
+    let f = |variables: &Variables| Ok(model.apply(variables).call(&x)?.sin().sum());
+    let by_hand = |variables: &Variables| {
+        let (kernel, bias) = (variables.tensor("params/kernel")?, variables.tensor("params/bias")?);
+        let each = (0..4).map(|i| {
+            (0..2)
+                .fold(x.get(i), |x, layer| x.dot(&kernel.get(i).get(layer)) + bias.get(i).get(layer))
+                .sin()
+                .sum()
+        });
+        Ok(each.reduce(|a, b| a + b).unwrap())
+    };
+    let (value, slopes) = value_and_grad(f)(&variables).unwrap();
+    let (expected, of_hand) = value_and_grad(by_hand)(&variables).unwrap();
+    close(&value, &expected);
+    for name in ["params/kernel", "params/bias"] {
+        close(&slopes.tensor(name).unwrap(), &of_hand.tensor(name).unwrap());
+    }
+    let (value, slopes) = jit(|variables: Variables| value_and_grad(f)(&variables)).call(variables).unwrap();
+    close(&value, &expected);
+    close(&slopes.tensor("params/kernel").unwrap(), &of_hand.tensor("params/kernel").unwrap());
+}

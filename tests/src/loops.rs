@@ -19,42 +19,67 @@ pub enum Way {
 /// Operations on values that came before, by their numbers.
 #[derive(Clone, Debug)]
 pub struct Block {
+    /// Each makes one value or several.
     pub steps: Vec<Step>,
+    /// The values that are results.
     pub outs: Vec<usize>,
 }
 
+/// One operation of a program, on values by their numbers.
 #[derive(Clone, Debug)]
 pub enum Step {
     /// An operation of one value, and a number that says more.
     Unary(&'static str, usize, usize),
+    /// An operation of two values.
     Binary(&'static str, usize, usize),
     /// Where a boolean is true the first, elsewhere the second.
     Select(usize, usize, usize),
     /// An array, a start, and an update.
     Update(usize, usize, usize),
-    Scan {
-        consts: Vec<usize>,
-        carry: Vec<usize>,
-        xs: Vec<usize>,
-        length: usize,
-        reverse: bool,
-        unroll: usize,
-        body: Block,
-    },
+    /// A loop over slices.
+    Scan(Box<Loop>),
     /// As long as a counter is below a bound.
     While {
+        /// An integer.
         bound: usize,
+        /// What every step reads.
         consts: Vec<usize>,
+        /// The first state.
         carry: Vec<usize>,
+        /// From constants, state and counter to the next state.
         body: Block,
     },
+    /// One of two blocks.
     Cond {
+        /// Anything but a float.
         pred: usize,
+        /// What both take.
         args: Vec<usize>,
+        /// The block where it is true, and the other.
         branches: [Block; 2],
     },
 }
 
+/// A loop over slices.
+#[derive(Clone, Debug)]
+pub struct Loop {
+    /// What every step reads.
+    pub consts: Vec<usize>,
+    /// The first carry.
+    pub carry: Vec<usize>,
+    /// Arrays of slices.
+    pub xs: Vec<usize>,
+    /// The number of steps.
+    pub length: usize,
+    /// Whether the last slice comes first.
+    pub reverse: bool,
+    /// How many steps are one.
+    pub unroll: usize,
+    /// From constants, carry and slices to the next carry and slices of results.
+    pub body: Block,
+}
+
+/// Operations of one value.
 pub const UNARY: [&str; 21] = [
     "sin",
     "tanh",
@@ -78,6 +103,7 @@ pub const UNARY: [&str; 21] = [
     "not",
     "rows",
 ];
+/// Operations of two values.
 pub const BINARY: [&str; 12] = [
     "add",
     "mul",
@@ -180,7 +206,7 @@ impl Block {
                 Step::Unary(name, ..) | Step::Binary(name, ..) => names.push(*name),
                 Step::Select(..) => names.push("select"),
                 Step::Update(..) => names.push("update"),
-                Step::Scan { body, .. } => names.extend(["scan"].into_iter().chain(body.names())),
+                Step::Scan(all) => names.extend(["scan"].into_iter().chain(all.body.names())),
                 Step::While { body, .. } => names.extend(["while"].into_iter().chain(body.names())),
                 Step::Cond { branches, .. } => {
                     names.push("cond");
@@ -195,7 +221,7 @@ impl Block {
     pub fn has_while(&self) -> bool {
         self.steps.iter().any(|step| match step {
             Step::While { .. } => true,
-            Step::Scan { body, .. } => body.has_while(),
+            Step::Scan(all) => all.body.has_while(),
             Step::Cond { branches, .. } => branches.iter().any(Block::has_while),
             _ => false,
         })
@@ -233,7 +259,7 @@ fn add(data: &mut Data, steps: &mut Vec<Step>, values: &mut Vec<Tensor>, depth: 
             } else {
                 let length = values[*data.pick(&slim)].shape()[0];
                 let same: Vec<usize> = slim.into_iter().filter(|&i| values[i].shape()[0] == length).collect();
-                (length, (0..1 + data.below(3)).map(|_| *data.pick(&same)).collect())
+                (length, (0..=data.below(3)).map(|_| *data.pick(&same)).collect())
             };
             let (consts, carry) = (some(data, values, 3), some(data, values, 3));
             let slices = xs.iter().map(|&i| Tensor::zeros_of(&values[i].shape()[1..], values[i].dtype()));
@@ -245,7 +271,7 @@ fn add(data: &mut Data, steps: &mut Vec<Step>, values: &mut Vec<Tensor>, depth: 
             let more = data.below(4);
             let body = Block::within(data, inputs, &init, more, depth - 1, size);
             let (reverse, unroll) = (data.below(3) == 0, [1, 1, 1, 2, 3][data.below(5)]);
-            Step::Scan { consts, carry, xs, length, reverse, unroll, body }
+            Step::Scan(Box::new(Loop { consts, carry, xs, length, reverse, unroll, body }))
         }
         1 => {
             let bounds: Vec<usize> = (0..values.len())
@@ -270,7 +296,7 @@ fn add(data: &mut Data, steps: &mut Vec<Step>, values: &mut Vec<Tensor>, depth: 
                 return;
             }
             let given = pick(values, &args);
-            let wanted: Vec<Tensor> = (0..1 + data.below(3)).map(|_| data.pick(&given).clone()).collect();
+            let wanted: Vec<Tensor> = (0..=data.below(3)).map(|_| data.pick(&given).clone()).collect();
             let mut branch = || Block::within(data, given.clone(), &wanted, 0, depth - 1, size);
             let branches = [branch(), branch()];
             Step::Cond { pred: *data.pick(&preds), args, branches }
@@ -305,8 +331,9 @@ fn add(data: &mut Data, steps: &mut Vec<Step>, values: &mut Vec<Tensor>, depth: 
 }
 
 impl Step {
+    /// Whether it is a loop or a branch.
     pub fn is_control(&self) -> bool {
-        matches!(self, Step::Scan { .. } | Step::While { .. } | Step::Cond { .. })
+        matches!(self, Step::Scan(_) | Step::While { .. } | Step::Cond { .. })
     }
 
     fn run(&self, values: &[Tensor], way: Way) -> Result<Vec<Tensor>> {
@@ -331,7 +358,8 @@ impl Step {
                     && x.shape().iter().zip(update.shape()).all(|(all, part)| part <= all);
                 if fits { Ok(vec![x.try_dynamic_update_axis(0, start, update)?]) } else { unsuited() }
             }
-            Step::Scan { consts, carry, xs, length, reverse, unroll, body } => {
+            Step::Scan(all) => {
+                let Loop { consts, carry, xs, length, reverse, unroll, body } = &**all;
                 let (consts, init, xs) = (pick(consts), pick(carry), pick(xs));
                 let step = |state: Vec<Tensor>, slices: Vec<Tensor>, way: Way| {
                     let mut made =
@@ -414,13 +442,13 @@ fn unary(name: &str, x: &Tensor, k: usize) -> Result<Vec<Tensor>> {
         "tanh" if float => x.tanh(),
         "neg" if float => -x,
         "cast" if float => x.cast([DType::F32, DType::F64][k % 2]),
-        "cast" => x.cast([DType::F32, DType::I32][k % 2]) * if k % 2 == 0 { 0.125 } else { 1.0 },
+        "cast" => x.cast([DType::F32, DType::I32][k % 2]) * if k.is_multiple_of(2) { 0.125 } else { 1.0 },
         "flat" => x.reshape([size]),
         "column" => x.reshape([size, 1]),
-        "rows" if size % 2 == 0 => x.reshape([2, size / 2]),
+        "rows" if size.is_multiple_of(2) => x.reshape([2, size / 2]),
         "transpose" if rank > 1 => x.t(),
         "sort" if rank > 0 && !is_bool => x.sort(-1),
-        "split" if rank > 0 && x.shape()[0] % 2 == 0 => return x.try_split(2, 0),
+        "split" if rank > 0 && x.shape()[0].is_multiple_of(2) => return x.try_split(2, 0),
         "top_k" if float && rank > 0 && x.shape()[rank - 1] > 0 => {
             let (values, at) = x.try_top_k(1)?;
             return Ok(vec![values, at % 5]);

@@ -1,7 +1,6 @@
-//! Loops and branches at their edges: nothing to do, the same array in every role, errors within, and transforms on all sides.
+//! Loops and branches at their edges: nothing to do, the same array in every role, and transforms on all sides.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Barrier};
+use std::sync::Barrier;
 
 use flaxen::checkpoint::{
     Policy, dots, dots_with_no_batch_dims, everything, nothing, save_any_names_but_these,
@@ -9,7 +8,7 @@ use flaxen::checkpoint::{
 };
 use flaxen::lift::{Remat, Scan, Vmap};
 use flaxen::prelude::*;
-use flaxen::{checkpoint_name, debug, tree};
+use flaxen::{checkpoint_name, tree};
 
 type Pair = (Tensor, Tensor);
 
@@ -152,72 +151,6 @@ fn one_compiled_loop_runs_on_several_threads_at_once() {
             });
         }
     });
-}
-
-#[test]
-fn an_error_in_the_middle_of_a_loop_ends_it_and_the_next_call_is_whole() {
-    let calls = Arc::new(AtomicUsize::new(0));
-    let counted = calls.clone();
-    let f = jit(move |(limit, xs): Pair| {
-        let step = |h: Tensor, x: Tensor| {
-            let h = (&h + &x).sort(-1);
-            let counted = counted.clone();
-            let refuse = move |(h, limit): Pair| {
-                counted.fetch_add(1, Ordering::Relaxed);
-                if h.max().item::<f32>()? > limit.item()? { Err(Error::msg("too large")) } else { Ok(()) }
-            };
-            debug::callback(refuse, &(h.clone(), limit.clone()))?;
-            let inner = scan(|h: Tensor, (): ()| Ok((h.tanh() + &x, ()))).length(2).call(h, ())?.0;
-            Ok((inner.clone(), inner))
-        };
-        scan(step).call(Tensor::zeros([300]), xs)
-    });
-    let xs = normal(1, &[5, 300]);
-    let whole = f.call((Tensor::from(1e9f32), xs.clone())).unwrap();
-    assert_eq!(calls.swap(0, Ordering::Relaxed), 5);
-    for _ in 0..3 {
-        let error = f.call((Tensor::from(-1e9f32), xs.clone())).unwrap_err();
-        assert!(error.to_string().contains("too large"), "{error}");
-        assert_eq!(calls.swap(0, Ordering::Relaxed), 1);
-        let again = f.call((Tensor::from(1e9f32), xs.clone())).unwrap();
-        all_close(&[again.0, again.1], &[whole.0.clone(), whole.1.clone()]);
-        assert_eq!(calls.swap(0, Ordering::Relaxed), 5);
-    }
-}
-
-#[test]
-fn slices_out_of_range_are_moved_inside_in_a_loop_as_outside() {
-    let x = normal(1, &[4, 300]);
-    let starts = Tensor::from([-9i32, -1, 0, 3, 7]);
-    let pick = |x: &Tensor, start: &Tensor| {
-        let part = x.dynamic_slice_axis(0, start, 2);
-        (x.dynamic_update_axis(0, start, &part * 2.0), part)
-    };
-    let f = jit(|(x, starts): Pair| scan(|x: Tensor, start: Tensor| Ok(pick(&x, &start))).call(x, starts));
-    let (mut last, mut parts) = (x.clone(), Vec::new());
-    for start in starts.unstack(0) {
-        let (new, part) = pick(&last, &start);
-        (last, parts) = (new, [parts, vec![part]].concat());
-    }
-    let (a, b) = f.call((x, starts)).unwrap();
-    all_close(&[a, b], &[last, Tensor::stack(&parts, 0)]);
-}
-
-#[test]
-fn a_predicate_that_is_no_number_is_true_and_compares_as_false() {
-    let f = jit(|x: Tensor| {
-        let branch = |pred: &Tensor| {
-            cond(pred, |x: Tensor| Ok(x), |x: Tensor| Ok(x * 0.0 + 1.0))(Tensor::from(7.0f32))
-        };
-        Ok((
-            branch(&x)?,
-            branch(&x.gt(0.0))?,
-            while_loop(|x: &Tensor| Ok(x.lt(1.0)), |x: Tensor| Ok(x + 1.0))(x)?,
-        ))
-    });
-    let (truth, greater, last) = f.call(Tensor::from(f32::NAN)).unwrap();
-    assert_eq!((truth.item::<f32>().unwrap(), greater.item::<f32>().unwrap()), (7.0, 1.0));
-    assert!(last.item::<f32>().unwrap().is_nan());
 }
 
 #[test]
@@ -503,4 +436,112 @@ fn lifted_loops_in_lifted_checkpoints_in_lifted_batches_are_what_they_hold() {
     let (value, slopes) = jit(|variables: Variables| value_and_grad(f)(&variables)).call(variables).unwrap();
     close(&value, &expected);
     close(slopes.tensor("params/kernel").unwrap(), of_hand.tensor("params/kernel").unwrap());
+}
+
+#[test]
+fn a_weight_that_a_step_reads_twice_has_the_sum_of_both_gradients() {
+    let f = |looped: bool, (w, b, xs): &(Tensor, Tensor, Tensor)| -> Result<Tensor> {
+        let step = |h: Tensor, x: Tensor| {
+            let inner = (h.dot(w) + &x + b).tanh();
+            let h = (inner.dot(w) + x.dot(w) * b).tanh();
+            Ok((h.clone(), h * inner))
+        };
+        let first = Tensor::zeros([2, 3]);
+        let all = if looped {
+            scan(step).call(first, xs.clone())?
+        } else {
+            let (mut h, mut ys) = (first, Vec::new());
+            for x in xs.try_unstack(0)? {
+                let (new, y) = step(h, x)?;
+                h = new;
+                ys.push(y);
+            }
+            (h, Tensor::try_stack(&ys, 0)?)
+        };
+        Ok(total(all))
+    };
+    let args = (normal(1, &[3, 3]), normal(2, &[3]), normal(3, &[4, 2, 3]));
+    let slopes = |looped: bool, args: &(Tensor, Tensor, Tensor)| -> Result<Vec<Tensor>> {
+        let (w, b, xs) = grad(|args: &(Tensor, Tensor, Tensor)| f(looped, args))(args)?;
+        Ok(vec![w, b, xs])
+    };
+    let expected = slopes(false, &args).unwrap();
+    all_close(&slopes(true, &args).unwrap(), &expected);
+    all_close(&jit(|args: (Tensor, Tensor, Tensor)| slopes(true, &args)).call(args).unwrap(), &expected);
+}
+
+#[test]
+fn loops_of_halves_keep_their_dtype_in_all_derivatives() {
+    for dtype in [DType::BF16, DType::F16] {
+        let args = (
+            normal(1, &[3, 3]).cast(dtype),
+            normal(2, &[2, 3]).cast(dtype),
+            normal(3, &[4, 2, 3]).cast(dtype),
+        );
+        let slopes = |f: fn(&(Tensor, Tensor, Tensor)) -> Result<Pair>, args: &(Tensor, Tensor, Tensor)| {
+            let (w, h, xs) = grad(|args: &(Tensor, Tensor, Tensor)| Ok(total(f(args)?)))(args)?;
+            Ok::<_, Error>(vec![w, h, xs])
+        };
+        let expected = slopes(by_hand, &args).unwrap();
+        let eager = slopes(recurrent, &args).unwrap();
+        let compiled =
+            jit(|args: (Tensor, Tensor, Tensor)| slopes(recurrent, &args)).call(args.clone()).unwrap();
+        for found in [eager, compiled] {
+            for (found, expected) in found.iter().zip(&expected) {
+                assert_eq!((found.dtype(), found.shape()), (dtype, expected.shape()));
+                let difference = (found.cast(DType::F32) - expected.cast(DType::F32)).abs().max();
+                assert!(difference.item::<f32>().unwrap() < 0.1, "{found} instead of {expected}");
+            }
+        }
+    }
+}
+
+#[test]
+fn examples_meet_in_the_condition_of_a_loop() {
+    // All go on as long as their sum is small.
+    let f = |x: Tensor| {
+        while_loop(|(_, x): &Pair| Ok(x.psum("i")?.lt(50.0)), |(n, x): Pair| Ok((n + 1, x * 2.0)))((
+            Tensor::from(0),
+            x,
+        ))
+    };
+    let over = |xs: Tensor| vmap(f).axis_name("i").call(xs);
+    let xs = Tensor::from([1.0f32, 2.0, 3.0]);
+    for (n, found) in [over(xs.clone()).unwrap(), jit(over).call(xs.clone()).unwrap()] {
+        assert_eq!(n.to_vec::<i32>().unwrap(), [4; 3]);
+        close(&found, &(&xs * 16.0));
+    }
+    // Each goes on by itself, and what they make together is that of all.
+    let g = |x: Tensor| {
+        let limit = &x * 4.0;
+        while_loop(move |x: &Tensor| Ok(x.lt(&limit)), |x: Tensor| Ok(&x + x.psum("i")? * 0.25))(x)
+    };
+    let over = |xs: Tensor| vmap(g).axis_name("i").call(xs);
+    let mut state = xs.clone();
+    while state.lt(&xs * 4.0).any().item::<bool>().unwrap() {
+        state = state.lt(&xs * 4.0).select(&state + state.sum() * 0.25, &state);
+    }
+    close(&over(xs.clone()).unwrap(), &state);
+    close(&jit(over).call(xs).unwrap(), &state);
+}
+
+#[test]
+fn second_derivatives_in_forward_mode_go_through_compiled_while_loops() {
+    let looped = jit(|x: Tensor| {
+        Ok(while_loop(|(i, _): &Pair| Ok(i.lt(2)), |(i, x): Pair| Ok((i + 1, x.sin() * 1.5)))((
+            Tensor::from(0),
+            x,
+        ))?
+        .1)
+    });
+    let f = |x: &Tensor| Ok(looped.call(x.clone())?.square());
+    let plain = |x: &Tensor| Ok(((x.sin() * 1.5).sin() * 1.5).square());
+    let x = normal(1, &[2]);
+    let expected = jacfwd(|x: &Tensor| jacfwd(plain)(x))(&x).unwrap();
+    close(&jacfwd(|x: &Tensor| jacfwd(f)(x))(&x).unwrap(), &expected);
+    close(&jit(|x: Tensor| jacfwd(|x: &Tensor| jacfwd(f)(x))(&x)).call(x.clone()).unwrap(), &expected);
+    let reverse = grad(|x: &Tensor| Ok(f(x)?.sum()))(&x).unwrap_err();
+    assert!(reverse.to_string().contains("`scan`"), "{reverse}");
+    let reverse = jit(|x: Tensor| grad(|x: &Tensor| Ok(f(x)?.sum()))(&x)).call(x).unwrap_err();
+    assert!(reverse.to_string().contains("`scan`"), "{reverse}");
 }

@@ -117,7 +117,7 @@ fn a_step_of_a_loop_allocates_nothing() {
     let [few, many] = [5, 50].map(|length| loops(length, recurrent));
     assert_eq!(few, many, "slices are read and written where they are, and the carry changes places");
     let in_a_loop = |carry: Tensor, x: Tensor| {
-        let (new, _) = scan(|c: Tensor, (): ()| Ok(((c * 0.9 + &x).sin(), ()))).length(3).call(carry, ())?;
+        let (new, ()) = scan(|c: Tensor, (): ()| Ok(((c * 0.9 + &x).sin(), ()))).length(3).call(carry, ())?;
         Ok((new.clone(), new))
     };
     assert_flat(in_a_loop);

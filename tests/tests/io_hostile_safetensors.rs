@@ -244,7 +244,7 @@ fn files_of_other_formats_are_called_by_their_names() {
     let cases = [
         (archive, "torch.save", "safetensors.torch.save_file"),
         (pickle, "torch.save", "safetensors.torch.save_file"),
-        (message_pack, "MessagePack", "flax.serialization.msgpack_restore"),
+        (message_pack, "MessagePack", "flaxen::io::msgpack"),
         (index, "index of a model", "StateDict::new"),
     ];
     let folder = tempfile::tempdir().unwrap();

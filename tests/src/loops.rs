@@ -60,6 +60,19 @@ pub enum Step {
     },
 }
 
+/// A transform that changes no value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wrap {
+    /// None.
+    Plain,
+    /// `checkpoint`.
+    Checkpoint,
+    /// `jit`.
+    Jit,
+    /// `vmap` over two examples that are the same, of which the second is taken.
+    Vmap,
+}
+
 /// A loop over slices.
 #[derive(Clone, Debug)]
 pub struct Loop {
@@ -75,6 +88,8 @@ pub struct Loop {
     pub reverse: bool,
     /// How many steps are one.
     pub unroll: usize,
+    /// What is around each step.
+    pub wrap: Wrap,
     /// From constants, carry and slices to the next carry and slices of results.
     pub body: Block,
 }
@@ -271,7 +286,8 @@ fn add(data: &mut Data, steps: &mut Vec<Step>, values: &mut Vec<Tensor>, depth: 
             let more = data.below(4);
             let body = Block::within(data, inputs, &init, more, depth - 1, size);
             let (reverse, unroll) = (data.below(3) == 0, [1, 1, 1, 2, 3][data.below(5)]);
-            Step::Scan(Box::new(Loop { consts, carry, xs, length, reverse, unroll, body }))
+            let wrap = [Wrap::Plain, Wrap::Plain, Wrap::Checkpoint, Wrap::Jit, Wrap::Vmap][data.below(5)];
+            Step::Scan(Box::new(Loop { consts, carry, xs, length, reverse, unroll, wrap, body }))
         }
         1 => {
             let bounds: Vec<usize> = (0..values.len())
@@ -359,11 +375,24 @@ impl Step {
                 if fits { Ok(vec![x.try_dynamic_update_axis(0, start, update)?]) } else { unsuited() }
             }
             Step::Scan(all) => {
-                let Loop { consts, carry, xs, length, reverse, unroll, body } = &**all;
+                let Loop { consts, carry, xs, length, reverse, unroll, wrap, body } = &**all;
                 let (consts, init, xs) = (pick(consts), pick(carry), pick(xs));
                 let step = |state: Vec<Tensor>, slices: Vec<Tensor>, way: Way| {
-                    let mut made =
-                        body.run(consts.iter().cloned().chain(state).chain(slices).collect(), way)?;
+                    let inputs: Vec<Tensor> = consts.iter().cloned().chain(state).chain(slices).collect();
+                    let mut made = match wrap {
+                        _ if way == Way::Host => body.run(inputs, way)?,
+                        Wrap::Plain => body.run(inputs, way)?,
+                        Wrap::Checkpoint => {
+                            checkpoint(|inputs: &Vec<Tensor>| body.run(inputs.clone(), way)).call(&inputs)?
+                        }
+                        Wrap::Jit => jit(|inputs: Vec<Tensor>| body.run(inputs, way)).call(inputs)?,
+                        Wrap::Vmap => {
+                            let twice = inputs.iter().map(|x| Tensor::try_stack(&[x.clone(), x.clone()], 0));
+                            let each = vmap(|inputs: Vec<Tensor>| body.run(inputs, way));
+                            let made = each.call(twice.collect::<Result<_>>()?)?;
+                            made.iter().map(|made| made.try_get(1)).collect::<Result<_>>()?
+                        }
+                    };
                     let ys = made.split_off(init.len());
                     Ok((made, ys))
                 };

@@ -282,8 +282,20 @@ fn forward_mode_goes_through_a_while_loop_in_every_wrapping_and_twice() {
         all_close(&[found.0, found.1], &[y.clone(), dy.clone()]);
         let again = twice(f).unwrap_or_else(|error| panic!("{name}, twice: {error}"));
         close(&again.1, &second);
-        let each = vmap(|(x, dx): Pair| Ok(jvp(|x: &Tensor| looped(x.clone()), &x, &dx)?.1));
-        close(&each.call((x.clone(), dx.clone())).unwrap(), &dy);
+        // Both also for each example.
+        let each = |(x, dx): Pair| {
+            let tangent = |x: &Tensor| Ok(jvp(f, x, &dx)?.1);
+            let second = jvp(tangent, &x, &dx)?.1;
+            Ok((tangent(&x)?, second))
+        };
+        let stacked =
+            (Tensor::stack(&[x.clone(), x.clone()], 0), Tensor::stack(&[dx.clone(), dx.clone()], 0));
+        for (first, again) in [
+            vmap(each).call(stacked.clone()).unwrap(),
+            jit(|args: Pair| vmap(each).call(args)).call(stacked).unwrap(),
+        ] {
+            all_close(&[first.get(1), again.get(1)], &[dy.clone(), second.clone()]);
+        }
     }
 }
 

@@ -266,6 +266,13 @@ struct Transposed {
 }
 
 impl Transposed {
+    /// What it is at zero.
+    fn zeros(&self) -> Zeros {
+        let body = self.of.body.graph();
+        let active = body.inputs.iter().zip(&self.active).filter(|(_, active)| **active);
+        Zeros { outs: active.map(|(&var, _)| strong(body.aval(var))).collect() }
+    }
+
     fn error() -> Error {
         let message = "how many steps it takes is known only afterwards, so it cannot keep what a backward pass reads: use `scan`, or \
                        `fori_loop` with known bounds; forward mode (`jvp`) works";
@@ -279,20 +286,11 @@ impl Primitive for Transposed {
     }
 
     fn infer(&self, _args: &[&Aval]) -> Result<Outs<Aval>> {
-        let body = self.of.body.graph();
-        let active = body.inputs.iter().zip(&self.active).filter(|(_, active)| **active);
-        Ok(active.map(|(&var, _)| strong(body.aval(var))).collect())
+        Ok(self.zeros().outs)
     }
 
     fn decompose(&self, args: &[Tensor]) -> Result<Outs> {
-        let mut is_asked = Tensor::from(false);
-        for ct in &args[self.of.consts() + self.of.carry()..] {
-            is_asked = is_asked.try_bitor(ct.try_ne(0)?.try_any()?)?;
-        }
-        callback(smallvec![is_asked], |is_asked| {
-            if is_asked[0].bytes()[0] != 0 { Err(Transposed::error()) } else { Ok(()) }
-        })?;
-        self.infer(&[])?.iter().map(zeros_of).collect()
+        self.zeros().decompose(&args[self.of.consts() + self.of.carry()..])
     }
 
     fn vjp_fwd(&self, args: Args, needs_grad: &[bool]) -> Result<(Outs, Pullback)> {
@@ -332,8 +330,12 @@ impl Primitive for Transposed {
         Ok((outs, pullback))
     }
 
-    fn batch(&self, _axis: &Axis, _args: Args, _mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
-        Err(Transposed::error())
+    /// Only what has no tangent comes here: forward mode within a batch does not evaluate it.
+    fn batch(&self, _axis: &Axis, args: Args, _mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
+        let given = self.of.consts() + self.of.carry();
+        let outs = trace::bind(&self.zeros(), args.into_iter().skip(given).collect())?;
+        let mapped = outs.iter().map(|_| false).collect();
+        Ok((outs, mapped))
     }
 
     fn collectives(&self) -> &[Arc<str>] {
@@ -342,6 +344,54 @@ impl Primitive for Transposed {
 }
 
 impl std::fmt::Debug for Transposed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Zeros, if all arguments are zeros; otherwise the error of a loop that has no gradient.
+#[derive(Clone, PartialEq)]
+struct Zeros {
+    outs: Outs<Aval>,
+}
+
+impl Primitive for Zeros {
+    fn name(&self) -> &'static str {
+        "while_transposed_at_zero"
+    }
+
+    fn infer(&self, _args: &[&Aval]) -> Result<Outs<Aval>> {
+        Ok(self.outs.clone())
+    }
+
+    fn decompose(&self, args: &[Tensor]) -> Result<Outs> {
+        let mut is_asked = Tensor::from(false);
+        for ct in args {
+            is_asked = is_asked.try_bitor(ct.try_ne(0)?.try_any()?)?;
+        }
+        callback(smallvec![is_asked], |is_asked| {
+            if is_asked[0].bytes()[0] != 0 { Err(Transposed::error()) } else { Ok(()) }
+        })?;
+        self.outs.iter().map(zeros_of).collect()
+    }
+
+    /// A tangent is lost here, as the point is.
+    fn vjp_fwd(&self, args: Args, needs_grad: &[bool]) -> Result<(Outs, Pullback)> {
+        if needs_grad.contains(&true) {
+            return Err(Transposed::error());
+        }
+        let count = args.len();
+        Ok((trace::bind(self, args)?, Box::new(move |_| Ok(std::iter::repeat_n(None, count).collect()))))
+    }
+
+    fn batch(&self, _axis: &Axis, args: Args, _mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
+        let outs = trace::bind(self, args)?;
+        let mapped = outs.iter().map(|_| false).collect();
+        Ok((outs, mapped))
+    }
+}
+
+impl std::fmt::Debug for Zeros {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.name())
     }

@@ -145,6 +145,16 @@ fn over_batch(seed: u64, program: &Block) -> Result<(), String> {
     };
     agree("vmap", over(args.clone()), &expected)?;
     agree("jit of vmap", jit(over).call(args.clone()), &expected)?;
+    let along = |args: Vec<Tensor>, way: Way| {
+        let floats = floats(&args);
+        let tangents = floats.iter().map(|x| (x * 3.0).cos()).collect();
+        let f = |floats: &Vec<Tensor>| loss(program, with_floats(&args, floats), way);
+        Ok(vec![jvp(f, &floats, &tangents)?.1])
+    };
+    let expected = one_by_one(&|args| along(args, Way::Host))?;
+    let over =
+        |args: Vec<Tensor>| vmap(|x: Vec<Tensor>| along(x, Way::Operations)).in_axes(axes.clone()).call(args);
+    agree("jit of vmap of jvp", jit(over).call(args.clone()), &expected)?;
     if program.has_while() {
         return Ok(());
     }

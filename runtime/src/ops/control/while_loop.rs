@@ -375,7 +375,7 @@ impl Primitive for Zeros {
         self.outs.iter().map(zeros_of).collect()
     }
 
-    /// A tangent is lost here, as the point is.
+    /// Constant zeros have no tangent; whoever gives one asks for more than zeros.
     fn vjp_fwd(&self, args: Args, needs_grad: &[bool]) -> Result<(Outs, Pullback)> {
         if needs_grad.contains(&true) {
             return Err(Transposed::error());

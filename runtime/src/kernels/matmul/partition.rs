@@ -143,8 +143,14 @@ enum Partition {
 }
 
 fn partition<T: Number>([m, k, n]: [usize; 3], lhs: MatrixView<T>, rhs: MatrixView<T>) -> Partition {
-    let wanted =
-        (m * k * n).div_ceil(if m == 1 || n == 1 || k <= SHORT_K { MEMORY_BOUND_BLOCK } else { BLOCK });
+    let each = m * k * n;
+    let is_memory_bound = m == 1 || n == 1 || k <= SHORT_K;
+    // A product of a step of a loop, which nothing else runs beside, takes ten times as long as handing half of it on.
+    let wanted = if is_memory_bound {
+        each.div_ceil(MEMORY_BOUND_BLOCK)
+    } else {
+        each.div_ceil(BLOCK).max(if each >= BLOCK / 2 { 2 } else { 1 })
+    };
     // A vector times contiguous rows reads memory in order only where it is cut along `k`.
     let rows_follow = (m == 1 && rhs.col == 1) || (n == 1 && lhs.row == 1);
     if m * n <= SMALL_OUTPUT && (k >= 4 * m.max(n) || (rows_follow && k > 1)) {

@@ -63,12 +63,7 @@ impl Call {
     /// A call for a backend; its derivatives are for the same one.
     pub(crate) fn new(graph: Graph, target: Target) -> Call {
         let graph = target.backend.simplify(graph);
-        let mut collectives: Vec<Arc<str>> = Vec::new();
-        for name in graph.eqns.iter().flat_map(|eqn| eqn.primitive.collectives()) {
-            if !collectives.contains(name) {
-                collectives.push(name.clone());
-            }
-        }
+        let collectives = distinct(graph.eqns.iter().flat_map(|eqn| eqn.primitive.collectives()));
         Call(Arc::new(Callee {
             graph: Arc::new(graph),
             target,
@@ -262,6 +257,17 @@ pub(crate) fn cotangents(cts: Cotangents, avals: &[Aval], args: &mut Args) -> Re
         });
     }
     Ok(())
+}
+
+/// Names of axes, each once, in order.
+pub(super) fn distinct<'a>(names: impl Iterator<Item = &'a Arc<str>>) -> Vec<Arc<str>> {
+    let mut found: Vec<Arc<str>> = Vec::new();
+    for name in names {
+        if !found.contains(name) {
+            found.push(name.clone());
+        }
+    }
+    found
 }
 
 pub(super) fn strong(aval: &Aval) -> Aval {

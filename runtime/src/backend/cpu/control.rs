@@ -12,6 +12,7 @@ use crate::array::{Array, Aval};
 use crate::core::op::{Op, ScanOp, WhileOp};
 use crate::core::{CompileOptions, Graph};
 use crate::error::Result;
+use crate::ops::prepend;
 
 /// A step that runs other programs.
 pub(crate) enum Control {
@@ -43,12 +44,7 @@ impl Control {
         Some(match op {
             Op::Scan(ScanOp { body, consts, carry, length, reverse }) => {
                 let slices = body.outs[carry..].iter().map(|&var| body.aval(var));
-                let ys = slices.map(|aval| {
-                    aval.with_shape(
-                        std::iter::once(length).chain(aval.shape.iter().copied()).collect::<crate::Shape>(),
-                    )
-                });
-                let ys = ys.collect();
+                let ys = slices.map(|aval| aval.with_shape(prepend(length, &aval.shape))).collect();
                 let body = program(body, CallingConvention::Loop { consts, carry });
                 Control::Scan(Box::new(Scan { body, length, reverse, ys }))
             }

@@ -14,7 +14,7 @@ use crate::core::primitive::{Args, Outs, Primitive, Pruned, Pullback};
 use crate::core::trace::{self, Axis};
 use crate::core::{Executable, Graph, Tensor};
 use crate::error::Result;
-use crate::ops::call::{Call, strong};
+use crate::ops::call::{Call, distinct, strong};
 use crate::ops::{convert, zeros_of};
 
 #[derive(Clone)]
@@ -31,12 +31,7 @@ impl Cond {
     /// The arguments are an `I32` and the arguments of the branches, which all give results of the same shapes and dtypes.
     pub(crate) fn new(branches: Vec<Call>) -> Cond {
         let graphs = branches.iter().map(Call::shared_graph).collect();
-        let mut collectives: Vec<Arc<str>> = Vec::new();
-        for name in branches.iter().flat_map(Call::collectives) {
-            if !collectives.contains(name) {
-                collectives.push(name.clone());
-            }
-        }
+        let collectives = distinct(branches.iter().flat_map(Call::collectives));
         let (branches, collectives) = (branches.into(), collectives.into());
         Cond { branches, graphs, collectives, executable: Arc::default() }
     }

@@ -10,7 +10,7 @@ use crate::core::cpu::{CpuRules, on_cpu};
 use crate::core::op::{Op, ScanOp};
 use crate::core::primitive::{Args, Outs, Primitive, Pruned, Pullback};
 use crate::core::trace::{self, Axis};
-use crate::core::{Eqn, Executable, Graph};
+use crate::core::{Eqn, Executable, Graph, Tensor};
 use crate::error::Result;
 use crate::ops::call::{Call, Target};
 use crate::ops::{prepend, zeros_of};
@@ -68,6 +68,12 @@ pub(crate) fn scan(body: Graph, target: Target, layout: Layout, args: Args) -> R
         Slices::Given(slices) => slices,
     }));
     Ok(outs)
+}
+
+/// A carry before the first step, for all examples: one that becomes mapped is the same for each of them at first.
+pub(super) fn whole_carry(arg: Tensor, each: &Aval, size: usize, mapped: bool) -> Result<Tensor> {
+    let is_whole = arg.rank() > each.rank();
+    if mapped && !is_whole { arg.try_broadcast_to(prepend(size, &each.shape)) } else { Ok(arg) }
 }
 
 /// The shape of all slices.
@@ -148,15 +154,8 @@ impl Primitive for Scan {
             let given = arg.rank() > 0 && mapped[i];
             ready.push(match i {
                 _ if i < consts => arg,
-                // A carry that becomes mapped is the same for all examples at first.
                 _ if i < consts + carry => {
-                    let each = self.graph().aval(self.graph().inputs[i]);
-                    let is_whole = arg.rank() > each.rank();
-                    if mapped[i] && !is_whole {
-                        arg.try_broadcast_to(prepend(axis.size, &each.shape))?
-                    } else {
-                        arg
-                    }
+                    whole_carry(arg, self.graph().aval(self.graph().inputs[i]), axis.size, mapped[i])?
                 }
                 // Slices are along the axis in front, examples along the next one.
                 _ if given => arg.try_move_axis(0, 1)?,
@@ -164,7 +163,7 @@ impl Primitive for Scan {
             });
         }
         let outs = scan(body.graph().clone(), body.target(), self.layout, ready)?;
-        let moved = |(i, out): (usize, crate::Tensor)| {
+        let moved = |(i, out): (usize, Tensor)| {
             if outs_mapped[i] && i >= carry { out.try_move_axis(1, 0) } else { Ok(out) }
         };
         Ok((outs.into_iter().enumerate().map(moved).collect::<Result<_>>()?, outs_mapped.into()))

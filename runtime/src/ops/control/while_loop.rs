@@ -9,7 +9,7 @@ use smallvec::smallvec;
 
 use super::activity::active_in_loop;
 use super::jvp::jvp;
-use super::scan::run_alone;
+use super::scan::{run_alone, whole_carry};
 use crate::array::{Array, Aval};
 use crate::core::cpu::{CpuRules, on_cpu};
 use crate::core::op::{Op, WhileOp};
@@ -18,9 +18,9 @@ use crate::core::trace::stage::Stage;
 use crate::core::trace::{self, Axis, Trace};
 use crate::core::{Executable, Graph, Tensor};
 use crate::error::{Error, Result};
-use crate::ops::call::{Call, strong};
+use crate::ops::call::{Call, distinct, strong};
 use crate::ops::callback::callback;
-use crate::ops::{convert, prepend, zeros_of};
+use crate::ops::{convert, zeros_of};
 
 #[derive(Clone)]
 pub(crate) struct While {
@@ -36,10 +36,7 @@ pub(crate) struct While {
 impl While {
     /// A loop whose arguments are constants of the condition, those of the body, and the carry.
     pub(crate) fn new(cond: Call, body: Call, cond_consts: usize, body_consts: usize) -> While {
-        let mut collectives = cond.collectives().to_vec();
-        collectives
-            .extend(body.collectives().iter().filter(|name| !cond.collectives().contains(name)).cloned());
-        let collectives = collectives.into();
+        let collectives = distinct(cond.collectives().iter().chain(body.collectives())).into();
         While { cond, body, cond_consts, body_consts, collectives, executable: Arc::default() }
     }
 
@@ -206,14 +203,7 @@ impl Primitive for While {
             ready.insert_many(self.cond_consts, of_cond);
         }
         for (i, arg) in args.into_iter().skip(consts).enumerate() {
-            let each = body.aval(body.outs[i]);
-            let is_whole = arg.rank() > each.rank();
-            let becomes_whole = outs_mapped[i] && !is_whole;
-            ready.push(if becomes_whole {
-                arg.try_broadcast_to(prepend(axis.size, &each.shape))?
-            } else {
-                arg
-            });
+            ready.push(whole_carry(arg, body.aval(body.outs[i]), axis.size, outs_mapped[i])?);
         }
         Ok((trace::bind(&loops, ready)?, outs_mapped.into()))
     }

@@ -51,10 +51,17 @@ pub fn bits(x: &Tensor) -> Vec<u64> {
 /// # Panics
 /// If one is no number, or they do not fill the shape.
 pub fn from_bits(texts: &[Value], dtype: DType, shape: &[usize]) -> Tensor {
-    let bits = texts.iter().map(|text| {
-        let text = text.as_str().unwrap_or_else(|| panic!("{text} is no text"));
-        u64::from_str_radix(text, 16).unwrap_or_else(|error| panic!("{text}: {error}"))
-    });
+    let words = texts.iter().map(|text| text.as_str().unwrap_or_else(|| panic!("{text} is no text")));
+    from_words(words, dtype, shape)
+}
+
+/// As [`from_bits`], of plain texts.
+///
+/// # Panics
+/// If one is no number, or they do not fill the shape.
+pub fn from_words<'a>(words: impl Iterator<Item = &'a str>, dtype: DType, shape: &[usize]) -> Tensor {
+    let bits =
+        words.map(|text| u64::from_str_radix(text, 16).unwrap_or_else(|error| panic!("{text}: {error}")));
     macro_rules! of {
         ($number:expr) => {
             Tensor::from_vec_of(bits.map($number).collect::<Vec<_>>(), shape, dtype)

@@ -12,6 +12,7 @@ pub mod loss;
 pub mod modules;
 pub mod naive_backend;
 pub mod numbers;
+pub mod probes;
 pub mod programs;
 pub mod runner;
 pub mod scenarios;

@@ -6,7 +6,7 @@ use flaxen::{DType, Tensor};
 const STEPS: f64 = 40.0;
 
 /// The distance from 1 to the next number.
-pub(super) fn step(dtype: DType) -> f64 {
+pub(crate) fn step(dtype: DType) -> f64 {
     match dtype {
         DType::F64 => f64::EPSILON,
         DType::F16 => 2f64.powi(-11),

@@ -12,6 +12,7 @@ use flaxen::prelude::*;
 use serde_json::Value as Json;
 
 pub use compare::difference;
+pub(crate) use compare::step;
 pub use operations::Node;
 
 use crate::jax;

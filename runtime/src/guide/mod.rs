@@ -6,10 +6,11 @@
 //! | [`surgery`] | parameters and an optimizer's state taken apart, edited and put together again; frozen and grafted weights |
 //! | [`state`] | parameters, running statistics and random streams through a training, alone, under `jit` and under `vmap` |
 //! | [`from_pytorch`] | a PyTorch model line by line, and its weights |
+//! | [`coming_from_jax`] | the names of JAX and optax, and what they are here |
 //! | [`from_orbax`] | checkpoints of Orbax: how they come here, and what takes their place |
 //!
 //! The [first page](crate) goes from the first model to its training, and [`module`](mod@crate::module) says how modules work.
-//! Each page but the last has a program in `examples/` that goes further.
+//! Each page but the last two has a program in `examples/` that goes further.
 
 #[doc = include_str!("intermediates.md")]
 pub mod intermediates {}
@@ -25,3 +26,6 @@ pub mod from_pytorch {}
 
 #[doc = include_str!("from_orbax.md")]
 pub mod from_orbax {}
+
+#[doc = include_str!("coming_from_jax.md")]
+pub mod coming_from_jax {}

@@ -252,7 +252,8 @@ pub use module::{Layer, Module, lift};
 pub use nn::init;
 pub use nn::losses;
 
-pub use array::{Array, Aval, DType, Element, Shape, release_memory};
+pub use array::{Array, Aval, DType, Element, Shape};
+pub use backend::release_memory;
 pub use core::op::DotDimensions;
 pub use core::tensor::enable_f64;
 pub use core::{Axis, Handle, Profile, Tensor, TensorLike, trace_handle};

@@ -10,5 +10,5 @@ mod storage;
 pub(crate) use aval::promote;
 pub use aval::{Aval, Shape};
 pub use dtype::{DType, Element};
-pub use pool::release_memory;
+pub(crate) use pool::release;
 pub use storage::Array;

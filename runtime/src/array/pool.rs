@@ -87,7 +87,7 @@ impl Drop for Buffer {
 /// Memory of the system, all zero; if there is none, what waits in the pool is given back to it first.
 fn fresh(lines: usize) -> Vec<Line> {
     bytemuck::try_zeroed_vec(lines).unwrap_or_else(|()| {
-        release_memory();
+        release();
         memory::zeroed(lines)
     })
 }
@@ -120,7 +120,7 @@ fn keep_near(class: usize, lines: Vec<Line>) -> Option<Vec<Line>> {
 }
 
 /// Frees the memory that waits to be used again, but for a little that other threads keep for themselves.
-pub fn release_memory() {
+pub(crate) fn release() {
     NEAR.with(|near| near.borrow_mut().fill_with(Vec::new));
     for pool in &POOL {
         if let Ok(mut pool) = pool.lock() {

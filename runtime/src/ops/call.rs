@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use super::{convert, prepend, zeros_of};
+use super::{convert, prepend, remembered, zeros_of};
 use crate::array::{Array, Aval};
 use crate::core::Tensor;
 use crate::core::cpu::{CpuRules, on_cpu};
@@ -38,6 +38,20 @@ pub(crate) struct Target {
     pub options: CompileOptions,
 }
 
+impl Target {
+    /// Whether both are the same backend with the same options. Backends without fields have no addresses to tell them apart by.
+    pub(super) fn is(self, other: Target) -> bool {
+        let address = |target: Target| std::ptr::from_ref(target.backend).cast::<()>();
+        let platform = |target: Target| (target.backend.platform(), target.options);
+        address(self) == address(other) && platform(self) == platform(other)
+    }
+}
+
+#[cfg(test)]
+thread_local! {
+    static COMPILATIONS: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
 /// Which gradients are needed, and which named axes there are while the rules run.
 pub(crate) type VjpKey = (Vec<bool>, Vec<Axis>);
 
@@ -60,8 +74,12 @@ fn lock<T>(cache: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Call {
-    /// A call for a backend; its derivatives are for the same one.
+    /// A call for a backend; its derivatives are for the same one. Calls of equal graphs may be the same one.
     pub(crate) fn new(graph: Graph, target: Target) -> Call {
+        remembered::call(graph, target, |graph| Call::made_anew(graph, target))
+    }
+
+    fn made_anew(graph: Graph, target: Target) -> Call {
         let graph = target.backend.simplify(graph);
         let collectives = distinct(graph.eqns.iter().flat_map(|eqn| eqn.primitive.collectives()));
         Call(Arc::new(Callee {
@@ -128,11 +146,25 @@ impl Call {
         }
         let Target { backend, options } = self.0.target;
         let compiled = backend.compile(&*self.lowered()?, options)?;
+        #[cfg(test)]
+        COMPILATIONS.with(|count| count.set(count.get() + 1));
         // Of several threads that come here at once, all run what the first has kept.
         Ok(&**self.0.executable.get_or_init(|| compiled))
     }
 
-    fn run(&self, args: Args<Array>) -> Result<Outs<Array>> {
+    /// Bytes of the memory for intermediate values that is kept between calls.
+    pub(super) fn arena_bytes(&self) -> usize {
+        self.0.executable.get().map_or(0, |executable| executable.arena_bytes())
+    }
+
+    /// How often this thread has compiled.
+    #[cfg(test)]
+    pub(super) fn compilations() -> usize {
+        COMPILATIONS.with(std::cell::Cell::get)
+    }
+
+    /// Runs it on arrays.
+    pub(super) fn run(&self, args: Args<Array>) -> Result<Outs<Array>> {
         let mut results = Outs::new();
         self.executable()?.run(&mut args.into_iter(), &mut |outs| results.extend(outs))?;
         Ok(results)

@@ -27,6 +27,7 @@ pub(crate) mod random_order;
 pub(crate) mod recurrence;
 pub mod reduce;
 pub mod reduce_window;
+pub(crate) mod remembered;
 pub(crate) mod rows;
 pub(crate) mod scatter;
 pub mod shape;

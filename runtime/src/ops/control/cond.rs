@@ -12,7 +12,7 @@ use crate::core::cpu::{CpuRules, on_cpu};
 use crate::core::op::Op;
 use crate::core::primitive::{Args, Outs, Primitive, Pruned, Pullback};
 use crate::core::trace::{self, Axis};
-use crate::core::{Executable, Graph, Tensor};
+use crate::core::{Graph, Tensor};
 use crate::error::Result;
 use crate::ops::call::{Call, distinct, strong};
 use crate::ops::{convert, zeros_of};
@@ -24,7 +24,7 @@ pub(crate) struct Cond {
     graphs: Arc<[Arc<Graph>]>,
     collectives: Arc<[Arc<str>]>,
     /// What runs it where it is not part of a larger program.
-    executable: Arc<OnceLock<Arc<dyn Executable>>>,
+    alone: Arc<OnceLock<Call>>,
 }
 
 impl Cond {
@@ -33,7 +33,7 @@ impl Cond {
         let graphs = branches.iter().map(Call::shared_graph).collect();
         let collectives = distinct(branches.iter().flat_map(Call::collectives));
         let (branches, collectives) = (branches.into(), collectives.into());
-        Cond { branches, graphs, collectives, executable: Arc::default() }
+        Cond { branches, graphs, collectives, alone: Arc::default() }
     }
 
     /// Shapes and dtypes of the outputs.
@@ -233,7 +233,7 @@ impl Primitive for Cond {
 
 impl CpuRules for Cond {
     fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
-        run_alone(self, &self.executable, self.branches[0].target(), args, outs)
+        run_alone(self, &self.alone, self.branches[0].target(), args, outs)
     }
 }
 

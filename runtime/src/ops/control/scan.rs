@@ -10,7 +10,7 @@ use crate::core::cpu::{CpuRules, on_cpu};
 use crate::core::op::{Op, ScanOp};
 use crate::core::primitive::{Args, Outs, Primitive, Pruned, Pullback};
 use crate::core::trace::{self, Axis};
-use crate::core::{Eqn, Executable, Graph, Tensor};
+use crate::core::{Eqn, Graph, Tensor};
 use crate::error::Result;
 use crate::ops::call::{Call, Target};
 use crate::ops::{prepend, zeros_of};
@@ -31,7 +31,7 @@ pub(super) struct Scan {
     pub body: Call,
     pub layout: Layout,
     /// What runs it where it is not part of a larger program.
-    executable: Arc<OnceLock<Arc<dyn Executable>>>,
+    alone: Arc<OnceLock<Call>>,
 }
 
 /// Applies the body to slice after slice: the arguments are constants, the first carry, and arrays with an axis of `length` in front.
@@ -54,7 +54,7 @@ pub(crate) fn scan(body: Graph, target: Target, layout: Layout, args: Args) -> R
     let ys = steps.split_known_slices();
     steps.drop_unread();
     let Loop { body, layout: inner, args } = steps;
-    let scan = Scan { body: Call::new(body, target), layout: inner, executable: Arc::default() };
+    let scan = Scan { body: Call::new(body, target), layout: inner, alone: Arc::default() };
     let made = trace::bind(&scan, args)?;
     let (last, made) = made.split_at(inner.carry);
     // What no step changes is what it was.
@@ -180,7 +180,7 @@ impl Primitive for Scan {
 
     fn with_subgraphs(&self, f: &dyn Fn(&Graph) -> Result<Graph>) -> Result<Option<Arc<dyn Primitive>>> {
         let body = Call::new(f(self.graph())?, self.body.target());
-        Ok(Some(Arc::new(Scan { body, layout: self.layout, executable: Arc::default() })))
+        Ok(Some(Arc::new(Scan { body, layout: self.layout, alone: Arc::default() })))
     }
 
     fn prune(&self, live: &[bool]) -> Option<Pruned> {
@@ -207,7 +207,7 @@ impl Primitive for Scan {
         };
         let inputs = args.iter().map(|&i| graph.inputs[i]).collect();
         let body = Call::new(Graph { inputs, ..left }, target);
-        let primitive = Arc::new(Scan { body, layout, executable: Arc::default() });
+        let primitive = Arc::new(Scan { body, layout, alone: Arc::default() });
         Some(Pruned { primitive, args, outs })
     }
 
@@ -216,41 +216,34 @@ impl Primitive for Scan {
 
 impl CpuRules for Scan {
     fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
-        run_alone(self, &self.executable, self.body.target(), args, outs)
+        run_alone(self, &self.alone, self.body.target(), args, outs)
     }
 }
 
-/// Runs a primitive that holds programs as a program of one step.
+/// Runs a primitive that holds programs as a program of one step, which is kept in `alone`.
 pub(super) fn run_alone(
     primitive: &dyn Primitive,
-    executable: &OnceLock<Arc<dyn Executable>>,
+    alone: &OnceLock<Call>,
     target: Target,
     args: Args<Array>,
     outs: Outs<Aval>,
 ) -> Result<Outs<Array>> {
-    let executable = match executable.get() {
-        Some(found) => found,
-        None => {
-            let avals = args.iter().map(Array::aval).cloned().chain(outs).collect();
-            let mut vars = (0u32..).map(crate::core::Var);
-            let inputs: Vec<_> = vars.by_ref().take(args.len()).collect();
-            let mut graph = Graph { avals, inputs, ..Graph::empty() };
-            graph.outs = vars.take(graph.avals.len() - args.len()).collect();
-            graph.eqns.push(Eqn {
-                primitive: primitive.to_arc(),
-                args: graph.inputs.iter().copied().collect(),
-                outs: graph.outs.iter().copied().collect(),
-                location: std::panic::Location::caller(),
-                path: None,
-            });
-            let decomposed = graph.decomposed(&|primitive| target.backend.decomposes(primitive))?;
-            let compiled = target.backend.compile(&decomposed.unwrap_or(graph), target.options)?;
-            executable.get_or_init(|| compiled)
-        }
-    };
-    let mut results = Outs::new();
-    executable.run(&mut args.into_iter(), &mut |outs| results.extend(outs))?;
-    Ok(results)
+    let call = alone.get_or_init(|| {
+        let avals = args.iter().map(Array::aval).cloned().chain(outs).collect();
+        let mut vars = (0u32..).map(crate::core::Var);
+        let inputs: Vec<_> = vars.by_ref().take(args.len()).collect();
+        let mut graph = Graph { avals, inputs, ..Graph::empty() };
+        graph.outs = vars.take(graph.avals.len() - args.len()).collect();
+        graph.eqns.push(Eqn {
+            primitive: primitive.to_arc(),
+            args: graph.inputs.iter().copied().collect(),
+            outs: graph.outs.iter().copied().collect(),
+            location: std::panic::Location::caller(),
+            path: None,
+        });
+        Call::new(graph, target)
+    });
+    call.run(args)
 }
 
 impl PartialEq for Scan {

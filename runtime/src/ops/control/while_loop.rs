@@ -16,7 +16,7 @@ use crate::core::op::{Op, WhileOp};
 use crate::core::primitive::{Args, Outs, Primitive, Pullback};
 use crate::core::trace::stage::Stage;
 use crate::core::trace::{self, Axis, Trace};
-use crate::core::{Executable, Graph, Tensor};
+use crate::core::{Graph, Tensor};
 use crate::error::{Error, Result};
 use crate::ops::call::{Call, distinct, strong};
 use crate::ops::callback::callback;
@@ -30,14 +30,14 @@ pub(crate) struct While {
     body_consts: usize,
     collectives: Arc<[Arc<str>]>,
     /// What runs it where it is not part of a larger program.
-    executable: Arc<OnceLock<Arc<dyn Executable>>>,
+    alone: Arc<OnceLock<Call>>,
 }
 
 impl While {
     /// A loop whose arguments are constants of the condition, those of the body, and the carry.
     pub(crate) fn new(cond: Call, body: Call, cond_consts: usize, body_consts: usize) -> While {
         let collectives = distinct(cond.collectives().iter().chain(body.collectives())).into();
-        While { cond, body, cond_consts, body_consts, collectives, executable: Arc::default() }
+        While { cond, body, cond_consts, body_consts, collectives, alone: Arc::default() }
     }
 
     fn consts(&self) -> usize {
@@ -223,7 +223,7 @@ impl Primitive for While {
 
 impl CpuRules for While {
     fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
-        run_alone(self, &self.executable, self.body.target(), args, outs)
+        run_alone(self, &self.alone, self.body.target(), args, outs)
     }
 }
 

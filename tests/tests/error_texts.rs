@@ -5,7 +5,8 @@ use std::fs;
 use std::path::Path;
 
 /// Names of Python, NumPy and PyTorch, of Rust, and of what stands for a name of the user's.
-const OF_OTHERS: [&str; 8] = ["path", "load", "new", "save_file", "savez", "state_dict", "Some", "Ok"];
+const OF_OTHERS: [&str; 10] =
+    ["path", "load", "new", "save_file", "savez", "state_dict", "contiguous", "resolve_conj", "Some", "Ok"];
 
 /// The sources of the library without tests.
 fn sources() -> Vec<String> {

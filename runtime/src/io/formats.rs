@@ -44,10 +44,7 @@ pub(super) fn foreign(bytes: &[u8]) -> Option<&'static str> {
             "it is what Git keeps in place of a large file: fetch the file itself with `git lfs pull`"
         }
         _ if text.starts_with(b"<") => "it is a page of the web, or XML: download the file itself",
-        _ if text.starts_with(b"{") && contains(text, b"\"weight_map\"") => {
-            "it is the index of a model in several files: read each file that it names with `safetensors::File::open`, and \
-             give the tensors of all to `StateDict::new`"
-        }
+        _ if text.starts_with(b"{") && contains(text, b"\"weight_map\"") => SHARDS,
         _ if text.starts_with(b"{") => {
             "it is JSON without tensors: read the `.safetensors` file that belongs to it"
         }
@@ -60,8 +57,9 @@ pub(super) fn foreign(bytes: &[u8]) -> Option<&'static str> {
     })
 }
 
-const TORCH: &str = "it is a file of `torch.save`: in Python, save its state dict with `safetensors.torch.save_file(state_dict, path)`, \
-                     where `state_dict` is `torch.load(path)` or `model.state_dict()`";
+pub(super) const TORCH: &str = "it is a file of `torch.save`: read it with `flaxen::io::torch`";
+pub(super) const SHARDS: &str =
+    "it is the index of a model in several files: read them with `flaxen::io::torch::StateDict::open`";
 
 /// A zip archive is known by the name of the first file in it.
 fn archive(bytes: &[u8]) -> &'static str {
@@ -69,7 +67,8 @@ fn archive(bytes: &[u8]) -> &'static str {
     let name = bytes.get(30..).map_or(&[][..], |rest| &rest[..len.min(rest.len())]);
     // `torch.save` puts its files into a folder, most often with this one first.
     let last = name.rsplit(|&byte| byte == b'/').next().unwrap_or_default();
-    let torchs: [&[u8]; 5] = [b"data.pkl", b"version", b".format_version", b"byteorder", b"constants.pkl"];
+    let torchs: [&[u8]; 6] =
+        [b"data.pkl", b"version", b".format_version", b"byteorder", b"constants.pkl", b".storage_alignment"];
     if torchs.contains(&last) && last.len() < name.len() {
         TORCH
     } else if name.ends_with(b".npy") {

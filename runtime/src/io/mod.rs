@@ -51,6 +51,7 @@ mod map;
 pub mod msgpack;
 mod names;
 pub mod npz;
+mod pickle;
 mod regular;
 mod restore;
 pub mod safetensors;

@@ -1,7 +1,7 @@
 //! The weights of PyTorch models, in the names and layouts of ours.
 //!
-//! PyTorch saves a model as a *state dict*, from names to tensors; `safetensors.torch.save_file(model.state_dict(), path)` writes
-//! it as a safetensors file. Layers compute the same in both worlds, but they keep their weights differently:
+//! PyTorch saves a model as a *state dict*, from names to tensors: `torch.save(model.state_dict(), path)` writes it as a [`File`] of its
+//! own, `safetensors.torch.save_file(model.state_dict(), path)` as a safetensors file; [`StateDict::open`] reads both. Layers compute the same in both worlds, but they keep their weights differently:
 //!
 //! | PyTorch | its tensor | here | layout |
 //! | --- | --- | --- | --- |
@@ -67,25 +67,31 @@
 //!   and the `nonlinearity="relu"` of an `RNN` is the cell's `activation_fn`. Between layers PyTorch has its `dropout`.
 //! - `avg_pool` counts padding in both; `count_include_pad(false)` is there in both.
 
+mod archive;
 mod convert;
 mod features;
+mod file;
 mod layout;
+mod names;
+mod open;
 mod pattern;
 mod recurrent;
 mod rules;
+mod stored;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use layout::Order;
+use open::Opened;
 use pattern::Pattern;
 use rules::{Rule, What};
 
+pub use file::File;
 pub use layout::Kind;
 
-use super::names;
+use super::names as paths;
 use super::restore::{Tensors, restore};
-use super::safetensors::File;
 use crate::array::DType;
 use crate::core::Tensor;
 use crate::error::{Error, Result};
@@ -125,21 +131,41 @@ pub struct StateDict {
 }
 
 impl StateDict {
-    /// Reads a state dict that was saved as a safetensors file.
+    /// Reads a state dict: a safetensors file, a file of `torch.save` (see [`File`]), or the index of a model in several of them
+    /// (`model.safetensors.index.json`, `pytorch_model.bin.index.json`), which lie beside it.
     ///
     /// # Errors
-    /// If the file cannot be read or is not valid. A tensor of a dtype that no tensor has here can be
+    /// If a file cannot be read or is not valid. A tensor of a dtype that no tensor has here can be
     /// [left out](StateDict::ignore); otherwise [`variables`](StateDict::variables) is an error.
     pub fn open(path: impl AsRef<Path>) -> Result<StateDict> {
-        let file = File::open(path)?;
-        let (mut tensors, mut flawed) = (BTreeMap::new(), BTreeMap::new());
-        for name in file.names() {
-            match file.flaw(name) {
-                Some(flaw) => drop(flawed.insert(name.to_owned(), flaw)),
-                None => drop(tensors.insert(name.to_owned(), file.tensor(name)?)),
-            }
-        }
-        Ok(StateDict { path: file.path().to_owned(), tensors, flawed, rules: vec![], dtype: None })
+        let Opened { tensors, flawed } = Opened::read(path.as_ref())?;
+        Ok(StateDict {
+            path: path.as_ref().display().to_string(),
+            tensors,
+            flawed,
+            rules: vec![],
+            dtype: None,
+        })
+    }
+
+    /// Only what is in a part of it, without the name of that part: of a checkpoint `{"model": …, "optimizer": …}` the `model`.
+    ///
+    /// ```
+    /// use flaxen::prelude::*;
+    /// use flaxen::io::torch::StateDict;
+    ///
+    /// let checkpoint = [("model.0.weight", Tensor::ones([2, 3])), ("optimizer.state.0.step", Tensor::from(7.0))];
+    /// let variables = StateDict::new(checkpoint).part("model").rename("0", "Dense_0").variables()?;
+    /// assert_eq!(variables.tensor("params/Dense_0/kernel")?.shape(), [3, 2]);
+    /// # Ok::<(), flaxen::Error>(())
+    /// ```
+    pub fn part(mut self, name: &str) -> StateDict {
+        let below = |full: &str| Some(full.strip_prefix(name)?.strip_prefix('.')?.to_owned());
+        self.tensors =
+            self.tensors.into_iter().filter_map(|(full, tensor)| Some((below(&full)?, tensor))).collect();
+        self.flawed =
+            self.flawed.into_iter().filter_map(|(full, flaw)| Some((below(&full)?, flaw))).collect();
+        self
     }
 
     /// A state dict that was read in another way.
@@ -215,7 +241,7 @@ impl StateDict {
     /// Also if names, shapes or dtypes are not those of the model's variables, with a list of those.
     pub fn variables_like(&self, model: &Variables) -> Result<Variables> {
         let converted = self.variables()?;
-        let named = names::named(&converted).map_err(|message| Error::file(&self.path, message))?;
+        let named = paths::named(&converted).map_err(|message| Error::file(&self.path, message))?;
         let tensors = named.into_iter().map(|named| (named.name, named.tensor.clone())).collect();
         restore(&Tensors(tensors), "", model).map_err(|message| Error::file(&self.path, message))
     }

@@ -252,7 +252,7 @@ pub use module::{Layer, Module, lift};
 pub use nn::init;
 pub use nn::losses;
 
-pub use array::{Array, Aval, DType, Element, Shape};
+pub use array::{Array, Aval, DType, Element, FloatLimits, IntegerLimits, Shape};
 pub use backend::release_memory;
 pub use core::op::DotDimensions;
 pub use core::tensor::enable_f64;

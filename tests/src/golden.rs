@@ -326,7 +326,10 @@ pub fn numbers_of(tensor: &Tensor) -> Vec<f64> {
     match tensor.dtype() {
         DType::Bool => read(tensor, |x: bool| f64::from(u8::from(x))),
         DType::U8 => read(tensor, |x: u8| x.into()),
+        DType::U16 => read(tensor, |x: u16| x.into()),
         DType::U32 => read(tensor, |x: u32| x.into()),
+        DType::I8 => read(tensor, |x: i8| x.into()),
+        DType::I16 => read(tensor, |x: i16| x.into()),
         DType::I32 => read(tensor, |x: i32| x.into()),
         DType::I64 => read(tensor, |x: i64| x as f64),
         DType::F16 => read(tensor, f16::to_f64),

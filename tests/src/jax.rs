@@ -36,7 +36,10 @@ pub fn bits(x: &Tensor) -> Vec<u64> {
     match x.dtype() {
         DType::Bool => each!(bool, u64::from),
         DType::U8 => each!(u8, u64::from),
+        DType::U16 => each!(u16, u64::from),
         DType::U32 => each!(u32, u64::from),
+        DType::I8 => each!(i8, |x| u64::from(x as u8)),
+        DType::I16 => each!(i16, |x| u64::from(x as u16)),
         DType::I32 => each!(i32, |x| u64::from(x as u32)),
         DType::I64 => each!(i64, |x| x as u64),
         DType::F16 => each!(f16, |x| u64::from(x.to_bits())),
@@ -70,7 +73,10 @@ pub fn from_words<'a>(words: impl Iterator<Item = &'a str>, dtype: DType, shape:
     match dtype {
         DType::Bool => of!(|x| x != 0),
         DType::U8 => of!(|x| x as u8),
+        DType::U16 => of!(|x| x as u16),
         DType::U32 => of!(|x| x as u32),
+        DType::I8 => of!(|x| x as u8 as i8),
+        DType::I16 => of!(|x| x as u16 as i16),
         DType::I32 => of!(|x| x as u32 as i32),
         DType::I64 => of!(|x| x as i64),
         DType::F16 => of!(|x| f16::from_bits(x as u16)),

@@ -1,21 +1,24 @@
 //! Which dtype a mixture has: JAX's lattice, and weak scalars.
 
-use flaxen::DType::{BF16, Bool, F16, F32, F64, I32, I64, U8, U32};
+use flaxen::DType::{BF16, Bool, F16, F32, F64, I8, I16, I32, I64, U8, U16, U32};
 use flaxen::prelude::*;
 use flaxen_tests::numbers::{assert_close, scalar};
 
 /// What JAX 0.10 with 64-bit mode gives for `jnp.ones((), row) + jnp.ones((), column)`; rows and columns in the order of
 /// [`DType::ALL`].
-const LATTICE: [[DType; 9]; 9] = [
-    [Bool, U8, U32, I32, I64, F16, BF16, F32, F64],
-    [U8, U8, U32, I32, I64, F16, BF16, F32, F64],
-    [U32, U32, U32, I64, I64, F16, BF16, F32, F64],
-    [I32, I32, I64, I32, I64, F16, BF16, F32, F64],
-    [I64, I64, I64, I64, I64, F16, BF16, F32, F64],
-    [F16, F16, F16, F16, F16, F16, F32, F32, F64],
-    [BF16, BF16, BF16, BF16, BF16, F32, BF16, F32, F64],
-    [F32, F32, F32, F32, F32, F32, F32, F32, F64],
-    [F64, F64, F64, F64, F64, F64, F64, F64, F64],
+const LATTICE: [[DType; 12]; 12] = [
+    [Bool, U8, U16, U32, I8, I16, I32, I64, F16, BF16, F32, F64],
+    [U8, U8, U16, U32, I16, I16, I32, I64, F16, BF16, F32, F64],
+    [U16, U16, U16, U32, I32, I32, I32, I64, F16, BF16, F32, F64],
+    [U32, U32, U32, U32, I64, I64, I64, I64, F16, BF16, F32, F64],
+    [I8, I16, I32, I64, I8, I16, I32, I64, F16, BF16, F32, F64],
+    [I16, I16, I32, I64, I16, I16, I32, I64, F16, BF16, F32, F64],
+    [I32, I32, I32, I64, I32, I32, I32, I64, F16, BF16, F32, F64],
+    [I64, I64, I64, I64, I64, I64, I64, I64, F16, BF16, F32, F64],
+    [F16, F16, F16, F16, F16, F16, F16, F16, F16, F32, F32, F64],
+    [BF16, BF16, BF16, BF16, BF16, BF16, BF16, BF16, F32, BF16, F32, F64],
+    [F32, F32, F32, F32, F32, F32, F32, F32, F32, F32, F32, F64],
+    [F64, F64, F64, F64, F64, F64, F64, F64, F64, F64, F64, F64],
 ];
 
 fn one(dtype: DType) -> Tensor {
@@ -218,7 +221,7 @@ fn the_number_of_a_weak_scalar_is_not_rounded_through_another_dtype() {
 
 #[test]
 fn division_of_integers_is_a_float() {
-    for dtype in [U8, U32, I32, I64] {
+    for dtype in DType::ALL.into_iter().filter(|dtype| dtype.is_integer()) {
         let half = one(dtype) / (one(dtype) + one(dtype));
         assert_eq!(half.dtype(), F32);
         assert_close(&half, &[1], &[0.5]);

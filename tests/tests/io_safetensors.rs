@@ -74,10 +74,6 @@ fn we_read_what_the_reference_implementation_wrote() {
         assert_eq!(ours.names().len(), theirs.len());
         for name in ours.names() {
             let view = theirs.tensor(name).unwrap();
-            if view.dtype() == ::safetensors::Dtype::U16 {
-                assert!(ours.tensor(name).unwrap_err().to_string().contains("is of dtype U16"));
-                continue;
-            }
             let tensor = ours.tensor(name).unwrap();
             assert_eq!((tensor.shape(), tensor.array().unwrap().bytes()), (view.shape(), view.data()));
             read += 1;

@@ -112,7 +112,7 @@ fn integers_and_booleans() {
     ];
     let mut laws = vec![];
     for (name, f) in cases {
-        for dtype in [DType::U8, DType::U32, DType::I32, DType::I64] {
+        for dtype in DType::ALL.into_iter().filter(|dtype| dtype.is_integer()) {
             for (left, right) in PAIRS {
                 let make = move |data: &mut Data| {
                     vec![data.integers(left, dtype, 6, 12), data.integers(right, dtype, 0, 6)]

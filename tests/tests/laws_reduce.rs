@@ -115,7 +115,7 @@ fn integers() {
         ("argsort", |x| x.try_argsort(-1)),
     ];
     check(cases.into_iter().flat_map(|(name, f)| {
-        [DType::U8, DType::U32, DType::I32, DType::I64].map(|dtype| {
+        DType::ALL.into_iter().filter(|dtype| dtype.is_integer()).map(move |dtype| {
             let make = move |data: &mut Data| vec![data.integers([2, 3], dtype, 0, 5)];
             law(format!("{name} of {dtype}"), make, move |args| f(&args[0])).no_gradient().dtypes([])
         })

@@ -85,8 +85,8 @@ fn every_dtype_gives_the_values_of_a_loop_in_the_dtype_of_jax() {
             _ => Data::new(3).integers(shape, dtype, 1, 3),
         };
         let summed = match dtype {
-            DType::Bool => DType::I32,
-            DType::U8 => DType::U32,
+            DType::U8 | DType::U16 => DType::U32,
+            DType::Bool | DType::I8 | DType::I16 => DType::I32,
             other => other,
         };
         for axes in [vec![0], vec![1], vec![2], vec![0, 2], vec![1, 2]] {

@@ -12,8 +12,14 @@ pub enum DType {
     Bool,
     /// Unsigned 8-bit integers.
     U8,
+    /// Unsigned 16-bit integers.
+    U16,
     /// Unsigned 32-bit integers, also the words of random keys.
     U32,
+    /// Signed 8-bit integers.
+    I8,
+    /// Signed 16-bit integers.
+    I16,
     /// Signed 32-bit integers, the default for indices.
     I32,
     /// Signed 64-bit integers.
@@ -41,17 +47,28 @@ impl DType {
     pub(crate) fn narrow_range(self) -> Option<[i64; 2]> {
         match self {
             DType::U8 => Some([0, u8::MAX.into()]),
+            DType::U16 => Some([0, u16::MAX.into()]),
             DType::U32 => Some([0, u32::MAX.into()]),
+            DType::I8 => Some([i8::MIN.into(), i8::MAX.into()]),
+            DType::I16 => Some([i16::MIN.into(), i16::MAX.into()]),
             DType::I32 => Some([i32::MIN.into(), i32::MAX.into()]),
             _ => None,
         }
     }
 
+    /// Whether it is one of the integers that kernels which look at numbers are given as `I32`.
+    pub(crate) const fn is_short_integer(self) -> bool {
+        matches!(self, DType::I8 | DType::I16 | DType::U16)
+    }
+
     /// Every dtype, in order of promotion.
-    pub const ALL: [DType; 9] = [
+    pub const ALL: [DType; 12] = [
         DType::Bool,
         DType::U8,
+        DType::U16,
         DType::U32,
+        DType::I8,
+        DType::I16,
         DType::I32,
         DType::I64,
         DType::F16,
@@ -63,8 +80,8 @@ impl DType {
     /// Bytes of one element.
     pub const fn size(self) -> usize {
         match self {
-            DType::Bool | DType::U8 => 1,
-            DType::F16 | DType::BF16 => 2,
+            DType::Bool | DType::U8 | DType::I8 => 1,
+            DType::U16 | DType::I16 | DType::F16 | DType::BF16 => 2,
             DType::U32 | DType::I32 | DType::F32 => 4,
             DType::I64 | DType::F64 => 8,
         }
@@ -75,7 +92,10 @@ impl DType {
         match self {
             DType::Bool => "bool",
             DType::U8 => "uint8",
+            DType::U16 => "uint16",
             DType::U32 => "uint32",
+            DType::I8 => "int8",
+            DType::I16 => "int16",
             DType::I32 => "int32",
             DType::I64 => "int64",
             DType::F16 => "float16",
@@ -90,7 +110,10 @@ impl DType {
         match self {
             DType::Bool => "bool",
             DType::U8 => "u8",
+            DType::U16 => "u16",
             DType::U32 => "u32",
+            DType::I8 => "i8",
+            DType::I16 => "i16",
             DType::I32 => "i32",
             DType::I64 => "i64",
             DType::F16 => "f16",
@@ -107,19 +130,19 @@ impl DType {
 
     /// True for the integers, signed or not; false for `Bool`.
     pub const fn is_integer(self) -> bool {
-        matches!(self, DType::U8 | DType::U32 | DType::I32 | DType::I64)
+        matches!(self.kind(), Kind::Integer)
     }
 
-    /// True for `U8` and `U32`.
+    /// True for `U8`, `U16` and `U32`.
     pub const fn is_unsigned(self) -> bool {
-        matches!(self, DType::U8 | DType::U32)
+        matches!(self, DType::U8 | DType::U16 | DType::U32)
     }
 
     pub(crate) const fn kind(self) -> Kind {
         match self {
             DType::Bool => Kind::Bool,
-            DType::U8 | DType::U32 | DType::I32 | DType::I64 => Kind::Integer,
-            _ => Kind::Float,
+            DType::F16 | DType::BF16 | DType::F32 | DType::F64 => Kind::Float,
+            _ => Kind::Integer,
         }
     }
 
@@ -130,13 +153,16 @@ impl DType {
 
     /// The dtype of a mixture, as JAX defines it: `promote(I32, F16)` is `F16`, `promote(BF16, F16)` is `F32`.
     ///
-    /// Unlike JAX without 64-bit mode, `I32` with `U32` is `I64`.
+    /// Unlike JAX without 64-bit mode, `U32` with a signed integer is `I64`.
     pub fn promote(self, other: DType) -> DType {
-        use DType::{BF16, F16, F32, I32, I64, U32};
+        use DType::{BF16, F16, F32, I8, I16, I32, I64, U8, U16, U32};
         let (low, high) = if self <= other { (self, other) } else { (other, self) };
         match (low, high) {
             _ if low == high => low,
-            (U32, I32) => I64,
+            // The least signed integers that hold both.
+            (U8, I8) => I16,
+            (U16, I8 | I16) => I32,
+            (U32, I8 | I16 | I32) => I64,
             (F16, BF16) => F32,
             // Otherwise the order of the variants is the order of promotion.
             _ => high,
@@ -156,7 +182,7 @@ mod sealed {
 
 /// A Rust type that can be an element of a tensor.
 ///
-/// Implemented for `f32 f64 bf16 f16 i32 i64 u32 u8 bool`.
+/// Implemented for `f32 f64 bf16 f16 i8 i16 i32 i64 u8 u16 u32 bool`.
 pub trait Element:
     sealed::Sealed + Copy + fmt::Debug + fmt::Display + PartialEq + Send + Sync + 'static
 {
@@ -203,8 +229,11 @@ elements! {
     f64 => F64, f32 = |x| Some(x as f32);
     bf16 => BF16, bf16 = |x| Some(x);
     f16 => F16, f16 = |x| Some(x);
+    i8 => I8, i8 = |x| Some(x);
+    i16 => I16, i16 = |x| Some(x);
     i32 => I32, i32 = |x| Some(x);
     i64 => I64, i32 = |x| i32::try_from(x).ok();
+    u16 => U16, u16 = |x| Some(x);
     u32 => U32, u32 = |x| Some(x);
     u8 => U8, u8 = |x| Some(x);
 }
@@ -228,7 +257,8 @@ impl Element for bool {
 
 /// Runs an expression with `$t` bound to the storage type of a dtype (`Bool` is stored as `u8`).
 ///
-/// A list of dtypes after the expression restricts it; the others run the `else` arm.
+/// `I8`, `I16` and `U16` have no arm: kernels that look at numbers are given them as `I32` (`ops::in_wider`), so that there is no
+/// instance of each for three more dtypes.
 macro_rules! dispatch {
     ($dtype:expr, $t:ident => $body:expr) => {
         match $dtype {
@@ -264,6 +294,7 @@ macro_rules! dispatch {
                 type $t = f64;
                 $body
             }
+            other => unreachable!("{other} is widened first"),
         }
     };
 }
@@ -369,6 +400,11 @@ mod tests {
         for (a, b, c) in [
             (Bool, U8, U8),
             (U8, I32, I32),
+            (U8, I8, I16),
+            (U16, I8, I32),
+            (U16, I16, I32),
+            (U16, U8, U16),
+            (U32, I8, I64),
             (U32, I32, I64),
             (I64, F16, F16),
             (F16, BF16, F32),

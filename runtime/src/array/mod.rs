@@ -2,6 +2,7 @@
 
 mod aval;
 pub(crate) mod dtype;
+mod limits;
 pub(crate) mod memory;
 pub(crate) mod object_pool;
 pub(crate) mod pool;
@@ -10,5 +11,6 @@ mod storage;
 pub(crate) use aval::promote;
 pub use aval::{Aval, Shape};
 pub use dtype::{DType, Element};
+pub use limits::{FloatLimits, IntegerLimits};
 pub(crate) use pool::release;
 pub use storage::Array;

@@ -67,6 +67,9 @@ pub(crate) fn concrete(number: &Tensor) -> Option<f64> {
         DType::I64 => number.item::<i64>().ok().map(|x| x as f64),
         DType::U32 => number.item::<u32>().ok().map(f64::from),
         DType::U8 => number.item::<u8>().ok().map(f64::from),
+        DType::U16 => number.item::<u16>().ok().map(f64::from),
+        DType::I8 => number.item::<i8>().ok().map(f64::from),
+        DType::I16 => number.item::<i16>().ok().map(f64::from),
         DType::Bool => None,
     }
 }

@@ -68,6 +68,9 @@ fn literal(array: &Array) -> String {
     use crate::array::dtype::dispatch;
     match array.dtype() {
         DType::Bool => (array.data::<u8>()[0] != 0).to_string(),
+        dtype if dtype.is_short_integer() => {
+            literal(&crate::kernels::arrays::convert(array, DType::I32, false))
+        }
         dtype => dispatch!(dtype, T => format!("{:?}", array.data::<T>()[0])),
     }
 }

@@ -100,6 +100,9 @@ fn splat(array: &Array) -> Option<f64> {
     }
     Some(match array.dtype() {
         DType::Bool | DType::U8 => f64::from(array.data::<u8>()[0]),
+        DType::U16 => f64::from(array.data::<u16>()[0]),
+        DType::I8 => f64::from(array.data::<i8>()[0]),
+        DType::I16 => f64::from(array.data::<i16>()[0]),
         DType::U32 => f64::from(array.data::<u32>()[0]),
         DType::I32 => f64::from(array.data::<i32>()[0]),
         DType::I64 => Some(array.data::<i64>()[0]).filter(|x| x.unsigned_abs() < 1 << 53)? as f64,

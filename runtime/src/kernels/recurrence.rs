@@ -76,7 +76,14 @@ pub fn recurrence<T: Number>(
 ///
 /// # Panics
 /// As [`recurrence`].
-pub fn shift<T: Number>(x: &[T], shape: &[usize], axis: usize, direction: Direction, fill: T, out: &mut [T]) {
+pub fn shift<T: Copy + Send + Sync>(
+    x: &[T],
+    shape: &[usize],
+    axis: usize,
+    direction: Direction,
+    fill: T,
+    out: &mut [T],
+) {
     let (n, inner) = check(x, shape, axis, out);
     if x.is_empty() {
         return;

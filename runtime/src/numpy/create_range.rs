@@ -164,7 +164,11 @@ impl Tensor {
             return Err(Error::dtype("one_hot", self.dtype(), "integers"));
         }
         let axis = crate::ops::axis_of("one_hot", axis, self.rank() + 1)?;
-        let wide = if matches!(self.dtype(), DType::I32) { DType::I32 } else { DType::I64 };
+        let wide = if self.dtype() == DType::I32 || self.dtype().is_short_integer() {
+            DType::I32
+        } else {
+            DType::I64
+        };
         let mut shape = vec![1; self.rank() + 1];
         shape[axis] = size;
         let indices = create::iota(shape, wide, axis)?;
@@ -216,7 +220,7 @@ impl<T: Element> Range<T> {
 
     #[track_caller]
     fn numbers(&self, dtype: DType) -> Result<Tensor> {
-        let working = if dtype.size() == 2 { DType::F32 } else { dtype };
+        let working = if dtype.is_float() && dtype.size() == 2 { DType::F32 } else { dtype };
         addressable("arange", Aval::unchecked([self.size], working))?;
         let strong = |x: T| crate::ops::convert(&Array::scalar(x, false).into(), working, false);
         let numbers = create::iota([self.size], working, 0)?;

@@ -47,21 +47,19 @@ fn zero(_: DType) -> f64 {
 }
 
 fn lowest(dtype: DType) -> f64 {
-    match dtype {
-        DType::Bool | DType::U8 | DType::U32 => 0.0,
-        DType::I32 => i32::MIN.into(),
-        DType::I64 => i64::MIN as f64,
+    match (dtype, dtype.narrow_range()) {
+        (DType::Bool, _) => 0.0,
+        (DType::I64, _) => i64::MIN as f64,
+        (_, Some([least, _])) => least as f64,
         _ => f64::NEG_INFINITY,
     }
 }
 
 fn highest(dtype: DType) -> f64 {
-    match dtype {
-        DType::Bool => 1.0,
-        DType::U8 => u8::MAX.into(),
-        DType::U32 => u32::MAX.into(),
-        DType::I32 => i32::MAX.into(),
-        DType::I64 => i64::MAX as f64,
+    match (dtype, dtype.narrow_range()) {
+        (DType::Bool, _) => 1.0,
+        (DType::I64, _) => i64::MAX as f64,
+        (_, Some([_, greatest])) => greatest as f64,
         _ => f64::INFINITY,
     }
 }

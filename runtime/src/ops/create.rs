@@ -11,9 +11,10 @@ use crate::core::primitive::{Args, Outs, Primitive};
 use crate::core::rewrite::Match;
 use crate::core::trace::{Axis, bind1};
 use crate::error::{Error, Result};
-use crate::kernels::threads;
+use crate::kernels::{arrays, threads};
 use crate::ops::{addressable, only, scalar_array};
 use crate::scalar::number::Number;
+use crate::scalar::op::ScalarOp;
 
 #[derive(Clone)]
 struct Full {
@@ -123,6 +124,10 @@ impl Primitive for Iota {
 impl CpuRules for Iota {
     fn eval(&self, _args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
         let out = only(outs);
+        if out.dtype.is_short_integer() {
+            let wide = self.eval(Args::new(), smallvec![out.with_dtype(DType::I32)])?;
+            return Ok(smallvec![arrays::elementwise(ScalarOp::Cast, [only(wide)], out)]);
+        }
         let (size, inner) = (out.shape[self.axis], out.shape[self.axis + 1..].iter().product::<usize>());
         Ok(smallvec![dispatch!(out.dtype, T => Array::build(out, |out: &mut [T]| {
             threads::split(out, inner.max(1), inner, |first, piece| {

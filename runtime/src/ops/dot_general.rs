@@ -422,6 +422,33 @@ impl Tensor {
         bind1(&DotGeneral(dimensions), [self.clone(), other.clone()])
     }
 
+    /// As [`try_dot_general`](Tensor::try_dot_general), summed in a dtype that the result then has: `preferred_element_type` in JAX.
+    ///
+    /// ```
+    /// use flaxen::core::op::DotDimensions;
+    /// use flaxen::prelude::*;
+    /// let x = Tensor::of([100, 100, 100], DType::I8);
+    /// let dimensions = DotDimensions { contracting: ([0][..].into(), [0][..].into()), ..Default::default() };
+    /// assert_eq!(x.try_dot_general_of(&x, dimensions, DType::I32)?.item::<i32>()?, 30_000);
+    /// # Ok::<(), flaxen::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`try_dot_general`](Tensor::try_dot_general); if the dtype does not hold every number of the operands'.
+    #[track_caller]
+    pub fn try_dot_general_of(
+        &self,
+        other: &Tensor,
+        dimensions: DotDimensions,
+        dtype: DType,
+    ) -> Result<Tensor> {
+        if [self, other].into_iter().any(|operand| operand.dtype().promote(dtype) != dtype) {
+            let found = format!("{} and {} summed in {dtype}", self.dtype(), other.dtype());
+            return Err(Error::dtype("dot_general", found, "a dtype that holds the numbers of both"));
+        }
+        self.try_cast(dtype)?.try_dot_general(&other.try_cast(dtype)?, dimensions)
+    }
+
     /// As [`try_dot_general`](Tensor::try_dot_general).
     ///
     /// # Panics

@@ -171,6 +171,9 @@ fn start(shape: &[usize], sizes: &[usize], starts: &[Array]) -> usize {
     let position = |(axis, start): (usize, &Array)| {
         let start = match start.dtype() {
             DType::U8 => i64::from(start.data::<u8>()[0]),
+            DType::U16 => i64::from(start.data::<u16>()[0]),
+            DType::I8 => i64::from(start.data::<i8>()[0]),
+            DType::I16 => i64::from(start.data::<i16>()[0]),
             DType::U32 => i64::from(start.data::<u32>()[0]),
             DType::I32 => i64::from(start.data::<i32>()[0]),
             DType::I64 => start.data::<i64>()[0],

@@ -101,8 +101,8 @@ impl Gather {
         let value = match dtype {
             _ if self.0.outside != Outside::Invalid => 0.0,
             DType::Bool => 1.0,
-            DType::U8 | DType::U32 => f64::INFINITY,
-            DType::I32 | DType::I64 => f64::NEG_INFINITY,
+            dtype if dtype.is_unsigned() => f64::INFINITY,
+            dtype if dtype.is_integer() => f64::NEG_INFINITY,
             _ => f64::NAN,
         };
         scalar_array(value, dtype, false)

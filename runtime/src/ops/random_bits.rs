@@ -59,7 +59,8 @@ impl Primitive for RandomBits {
         let shape: Shape = keys(self.name(), args[0])?.iter().chain(&self.shape).copied().collect();
         let dtype = match self.draw {
             Draw::Bits(8) => DType::U8,
-            Draw::Bits(16 | 32) => DType::U32,
+            Draw::Bits(16) => DType::U16,
+            Draw::Bits(32) => DType::U32,
             Draw::Bits(64) => DType::I64,
             Draw::Bits(width) => {
                 return Err(Error::argument(self.name(), format!("{width} bits: use 8, 16, 32 or 64")));
@@ -89,7 +90,7 @@ impl CpuRules for RandomBits {
         let size = self.shape.iter().product();
         Ok(smallvec![match self.draw {
             Draw::Bits(8) => fill::<u8>(&key, size, out),
-            Draw::Bits(16) => fill::<Low16>(&key, size, out),
+            Draw::Bits(16) => fill::<u16>(&key, size, out),
             Draw::Bits(32) => fill::<u32>(&key, size, out),
             Draw::Bits(_) => fill::<u64>(&key, size, out),
             Draw::Unit(dtype) => dispatch_float!(dtype, T => fill::<T>(&key, size, out)),
@@ -105,18 +106,6 @@ impl std::fmt::Debug for RandomBits {
                 write!(f, "random_unit[dtype={} shape={:?}]", dtype.short_name(), self.shape)
             }
         }
-    }
-}
-
-/// 16 bits, widened.
-#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(transparent)]
-struct Low16(u32);
-
-impl FromBlock for Low16 {
-    #[inline]
-    fn from_block(block: [u32; 2]) -> Low16 {
-        Low16(u32::from(u16::from_block(block)))
     }
 }
 

@@ -3,7 +3,7 @@
 use smallvec::smallvec;
 
 use super::{batch_all, cotangent, only, unpack};
-use crate::array::dtype::{dispatch, dispatch_float};
+use crate::array::dtype::{dispatch_float, dispatch_width};
 use crate::array::{Array, Aval};
 use crate::core::Tensor;
 use crate::core::cpu::{CpuRules, on_cpu};
@@ -165,7 +165,7 @@ impl CpuRules for Shift {
     fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
         let ([x], out) = (unpack(args), only(outs));
         let fill = super::scalar_array(self.fill, out.dtype, false);
-        Ok(smallvec![dispatch!(out.dtype, T => Array::build(out, |out: &mut [T]| {
+        Ok(smallvec![dispatch_width!(out.dtype, T => Array::build(out, |out: &mut [T]| {
             recurrence::shift(x.data(), x.shape(), self.axis, self.direction, fill.data::<T>()[0], out);
         }))])
     }

@@ -125,7 +125,7 @@ impl CpuRules for Reduce {
         }
         let (shape, axes) = (x.shape(), &self.axes);
         let is_rare = match self.kind {
-            Kind::Sum => out.dtype == DType::U8,
+            Kind::Sum => out.dtype.is_integer() && out.dtype.size() < 4,
             Kind::Prod | Kind::Max | Kind::Min => is_narrow(out.dtype),
             Kind::Any | Kind::All => false,
         };
@@ -293,8 +293,8 @@ pub(crate) fn min_axes(x: &Tensor, axes: &[usize]) -> Result<Tensor> {
 #[track_caller]
 fn widened(x: &Tensor) -> Result<Tensor> {
     match x.dtype() {
-        DType::Bool => x.try_cast(DType::I32),
-        DType::U8 => x.try_cast(DType::U32),
+        DType::U8 | DType::U16 => x.try_cast(DType::U32),
+        DType::Bool | DType::I8 | DType::I16 => x.try_cast(DType::I32),
         _ => Ok(x.clone()),
     }
 }
@@ -321,8 +321,8 @@ fn all_true(x: &Tensor, axes: &[usize]) -> Result<Tensor> {
 
 reduction_methods! {
     "The sum", "If this is a value of a transform that has returned.",
-    /// Floats are summed pairwise, halves in `F32`. Booleans give `I32` (their count), `U8` gives `U32`; other integers
-    /// wrap around. The sum of nothing is 0.
+    /// Floats are summed pairwise, halves in `F32`. Booleans give `I32` (their count), `U8` and `U16` give `U32`, `I8`
+    /// and `I16` give `I32`; other integers wrap around. The sum of nothing is 0.
     ///
     /// ```
     /// use flaxen::prelude::*;
@@ -335,7 +335,7 @@ reduction_methods! {
     sum try_sum sum_axes try_sum_axes sum_keep try_sum_keep () = sum_widened;
 
     "The product", "If this is a value of a transform that has returned.",
-    /// Booleans give `I32`, `U8` gives `U32`. The product of nothing is 1. Gradients are right for zeros, too.
+    /// Integers become as wide as those of [`sum`](Tensor::sum). The product of nothing is 1. Gradients are right for zeros, too.
     prod try_prod prod_axes try_prod_axes prod_keep try_prod_keep () = prod_widened;
 
     "The maximum", "If there is nothing to choose from.",

@@ -128,7 +128,7 @@ impl CpuRules for Scatter {
         }
         let is_rare = match self.kind {
             ScatterOp::Set => false,
-            ScatterOp::Add => out.dtype.size() == 1,
+            ScatterOp::Add => out.dtype.size() == 1 || out.dtype.is_short_integer(),
             ScatterOp::Min | ScatterOp::Max => is_narrow(out.dtype),
         };
         if is_rare {

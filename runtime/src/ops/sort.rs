@@ -16,7 +16,7 @@ use crate::core::{Tensor, TensorLike};
 use crate::error::unwrap;
 use crate::error::{Error, Result};
 use crate::kernels::sort::{self, Bound, SortOrder};
-use crate::ops::{axis_of, batch_all, cotangent, only, promoted, unpack};
+use crate::ops::{axis_of, batch_all, cotangent, in_wider, only, promoted, unpack};
 
 /// The sorted values. Without a gradient the positions, which cost time, are not asked for.
 #[derive(Clone, PartialEq)]
@@ -70,8 +70,11 @@ impl Primitive for Sort {
 
 impl CpuRules for Sort {
     fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
-        let ([mut x], out) = (unpack(args), only(outs));
-        let row = row_of(&x);
+        let [mut x] = unpack(args);
+        if x.dtype().is_short_integer() {
+            return in_wider(DType::I32, &[&x], outs, &|args, outs| self.eval(args, outs));
+        }
+        let (out, row) = (only(outs), row_of(&x));
         Ok(smallvec![dispatch!(out.dtype, T => {
             if let Some(data) = x.unique::<T>() {
                 sort::sort(data, row, self.0);
@@ -119,6 +122,9 @@ impl Primitive for SortPairs {
 impl CpuRules for SortPairs {
     fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
         let [x] = unpack(args);
+        if x.dtype().is_short_integer() {
+            return in_wider(DType::I32, &[&x], outs, &|args, outs| self.eval(args, outs));
+        }
         Ok(dispatch!(x.dtype(), T => build_pair(outs, |values: &mut [T], positions| {
             sort::sort_with_positions(x.data(), row_of(&x), self.0, values, positions);
         })))
@@ -157,6 +163,9 @@ impl Primitive for ArgSort {
 impl CpuRules for ArgSort {
     fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
         let [x] = unpack(args);
+        if x.dtype().is_short_integer() {
+            return in_wider(DType::I32, &[&x], outs, &|args, outs| self.eval(args, outs));
+        }
         Ok(smallvec![dispatch!(x.dtype(), T => Array::build(only(outs), |out| {
             sort::argsort::<T>(x.data(), row_of(&x), self.0, out);
         }))])
@@ -211,6 +220,9 @@ impl Primitive for TopK {
 impl CpuRules for TopK {
     fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
         let [x] = unpack(args);
+        if x.dtype().is_short_integer() {
+            return in_wider(DType::I32, &[&x], outs, &|args, outs| self.eval(args, outs));
+        }
         Ok(dispatch!(x.dtype(), T => build_pair(outs, |values: &mut [T], positions| {
             sort::top_k(x.data(), row_of(&x), self.0, values, positions);
         })))
@@ -267,7 +279,11 @@ impl Primitive for SearchSorted {
 
 impl CpuRules for SearchSorted {
     fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
-        let ([sorted, queries], out) = (unpack(args), only(outs));
+        let [sorted, queries] = unpack(args);
+        if sorted.dtype().is_short_integer() {
+            return in_wider(DType::I32, &[&sorted, &queries], outs, &|args, outs| self.eval(args, outs));
+        }
+        let out = only(outs);
         let per_row = queries.shape()[sorted.shape().len() - 1..].iter().product();
         Ok(smallvec![dispatch!(sorted.dtype(), T => Array::build(out, |out| {
             sort::search_sorted::<T>(sorted.data(), row_of(&sorted), queries.data(), per_row, self.0, out);

@@ -41,16 +41,31 @@ pub(crate) fn is_narrow(dtype: DType) -> bool {
     !dtype.is_float() && dtype != DType::I64
 }
 
-/// Computes in `I64` what is asked for of narrower integers, or of booleans: they wrap around alike in more bits, and are rare where
-/// kernels leave them to this.
+/// Computes in `I64` what is asked for of narrower integers, or of booleans.
 pub(crate) fn in_i64(
     args: &[&Array],
     out: Aval,
     eval: &dyn Fn(Args<Array>, Outs<Aval>) -> Result<Outs<Array>>,
 ) -> Result<Outs<Array>> {
-    let wide = args.iter().map(|x| arrays::convert(x, DType::I64, false)).collect();
-    let result = only(eval(wide, smallvec![out.with_dtype(DType::I64)])?);
-    Ok(smallvec![arrays::elementwise(ScalarOp::Cast, [result], out)])
+    in_wider(DType::I64, args, smallvec![out], eval)
+}
+
+/// Computes in wider integers what is asked for of narrower ones, or of booleans: they wrap around alike in more bits, and are rare
+/// where kernels leave them to this. Results of another dtype than the arguments' stay as they are.
+pub(crate) fn in_wider(
+    wide: DType,
+    args: &[&Array],
+    outs: Outs<Aval>,
+    eval: &dyn Fn(Args<Array>, Outs<Aval>) -> Result<Outs<Array>>,
+) -> Result<Outs<Array>> {
+    let own = args[0].dtype();
+    let args = args.iter().map(|x| arrays::convert(x, wide, false)).collect();
+    let of_args = |out: &Aval| if out.dtype == own { out.with_dtype(wide) } else { out.clone() };
+    let results = eval(args, outs.iter().map(of_args).collect())?.into_iter().zip(outs);
+    let narrowed = results.map(|(result, out)| {
+        if out.dtype == own { arrays::elementwise(ScalarOp::Cast, [result], out) } else { result }
+    });
+    Ok(narrowed.collect())
 }
 
 /// Refuses an output too large to address.
@@ -133,7 +148,7 @@ pub(crate) fn convert(tensor: &Tensor, dtype: DType, weak: bool) -> Result<Tenso
 pub(crate) fn holds(dtype: DType, number: i64) -> bool {
     match dtype {
         DType::U32 => i32::try_from(number).is_ok() || u32::try_from(number).is_ok(),
-        DType::U8 | DType::I32 => i32::try_from(number).is_ok(),
+        _ if dtype.is_integer() && dtype != DType::I64 => i32::try_from(number).is_ok(),
         _ => true,
     }
 }

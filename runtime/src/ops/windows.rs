@@ -240,6 +240,9 @@ impl Starts {
         }
         match dtype {
             DType::U8 => self.add_positions(indices, &mut starts),
+            DType::I8 => self.add_positions(bytemuck::cast_slice::<u8, i8>(indices), &mut starts),
+            DType::U16 => self.add_positions(bytemuck::cast_slice::<u8, u16>(indices), &mut starts),
+            DType::I16 => self.add_positions(bytemuck::cast_slice::<u8, i16>(indices), &mut starts),
             DType::U32 => self.add_positions(bytemuck::cast_slice::<u8, u32>(indices), &mut starts),
             DType::I32 => self.add_positions(bytemuck::cast_slice::<u8, i32>(indices), &mut starts),
             DType::I64 => self.add_positions(bytemuck::cast_slice::<u8, i64>(indices), &mut starts),

@@ -13,7 +13,7 @@ use crate::ops::random_bits::draw;
 use crate::ops::{axis_of, convert};
 
 sampler! {
-    /// Integers of `width` random bits: 8 as `U8`, 16 and 32 as `U32`, and 64 as the `I64` of these bits.
+    /// Integers of `width` random bits: 8 as `U8`, 16 as `U16`, 32 as `U32`, and 64 as the `I64` of these bits.
     pub fn bits / try_bits(key: &Key, shape: impl AsRef<[usize]>, width: u32) {
         draw(key.single("bits")?, Draw::Bits(width), shape.as_ref())
     }
@@ -144,12 +144,10 @@ fn integers(key: &Key, shape: &[usize], low: Tensor, high: Tensor, dtype: DType)
         return Err(Error::dtype(op, bound.dtype(), "bounds of an integer dtype"));
     }
     // Fewer than 32 bits are drawn as 32.
-    let (least, greatest, width) = match dtype {
-        DType::U8 => (0, u8::MAX.into(), 32),
-        DType::I32 => (i32::MIN.into(), i32::MAX.into(), 32),
-        DType::U32 => (0, u32::MAX.into(), 32),
-        DType::I64 => (i64::MIN, i64::MAX, 64),
-        other => return Err(Error::dtype(op, other, "an integer dtype")),
+    let (least, greatest, width) = match (dtype, dtype.narrow_range()) {
+        (_, Some([least, greatest])) => (least, greatest, 32),
+        (DType::I64, _) => (i64::MIN, i64::MAX, 64),
+        (other, _) => return Err(Error::dtype(op, other, "an integer dtype")),
     };
     let wide = |x: &Tensor| convert(x, DType::I64, false);
     let inside = |x: &Tensor| x.try_clamp(constant(least), constant(greatest));

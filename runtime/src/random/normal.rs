@@ -75,22 +75,11 @@ fn standard(key: &Key, shape: &[usize], dtype: DType) -> Result<Tensor> {
 
 /// The least positive number of the dtype with a whole mantissa.
 pub(super) fn least_normal(dtype: DType) -> f64 {
-    match dtype {
-        DType::F16 => f64::from(half::f16::MIN_POSITIVE),
-        DType::BF16 => f64::from(half::bf16::MIN_POSITIVE),
-        DType::F32 => f64::from(f32::MIN_POSITIVE),
-        _ => f64::MIN_POSITIVE,
-    }
+    dtype.finfo().map_or(f64::MIN_POSITIVE, |limits| limits.tiny)
 }
 
 /// The least number of the dtype above −1.
 pub(super) fn above_minus_one(dtype: DType) -> f64 {
     // A float below 1 has a mantissa of one bit less above the last one: half the distance of the floats above 1.
-    -1.0 + 0.5
-        * match dtype {
-            DType::F16 => f64::from(half::f16::EPSILON),
-            DType::BF16 => f64::from(half::bf16::EPSILON),
-            DType::F32 => f64::from(f32::EPSILON),
-            _ => f64::EPSILON,
-        }
+    -1.0 + 0.5 * dtype.finfo().map_or(f64::EPSILON, |limits| limits.eps)
 }

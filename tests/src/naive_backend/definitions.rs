@@ -49,6 +49,9 @@ impl Num {
             DType::F16 => Float(half::f16::from_f64(self.float()).into()),
             DType::Bool => Int((self.int() != 0).into()),
             DType::U8 => Int((self.int() as u8).into()),
+            DType::U16 => Int((self.int() as u16).into()),
+            DType::I8 => Int((self.int() as i8).into()),
+            DType::I16 => Int((self.int() as i16).into()),
             DType::U32 => Int((self.int() as u32).into()),
             DType::I32 => Int((self.int() as i32).into()),
             DType::I64 => Int(self.int()),
@@ -97,6 +100,9 @@ pub(super) fn cast(x: Num, to: DType) -> Num {
     match to {
         DType::Bool => Int((x != 0.0).into()),
         DType::U8 => Int((x as u8).into()),
+        DType::U16 => Int((x as u16).into()),
+        DType::I8 => Int((x as i8).into()),
+        DType::I16 => Int((x as i16).into()),
         DType::U32 => Int((x as u32).into()),
         DType::I32 => Int((x as i32).into()),
         _ => Int(x as i64),
@@ -107,7 +113,7 @@ pub(super) fn cast(x: Num, to: DType) -> Num {
 pub(super) fn elementwise(op: ScalarOp, x: &[Num], dtype: DType) -> Num {
     let (a, b) = (x[0], x[x.len() - 1]);
     let truth = |is: bool| Int(is.into());
-    let unsigned = matches!(dtype, DType::U8 | DType::U32);
+    let unsigned = dtype.is_unsigned();
     match op {
         ScalarOp::Copy | ScalarOp::Cast => a,
         ScalarOp::Neg => a.with(a, |x, _| x.wrapping_neg(), |x, _| -x),

@@ -78,6 +78,9 @@ impl Value {
     fn of(array: &Array) -> Value {
         let data = match array.dtype() {
             DType::Bool | DType::U8 => array.data::<u8>().iter().map(|&x| Num::Int(x.into())).collect(),
+            DType::U16 => array.data::<u16>().iter().map(|&x| Num::Int(x.into())).collect(),
+            DType::I8 => array.data::<i8>().iter().map(|&x| Num::Int(x.into())).collect(),
+            DType::I16 => array.data::<i16>().iter().map(|&x| Num::Int(x.into())).collect(),
             DType::U32 => array.data::<u32>().iter().map(|&x| Num::Int(x.into())).collect(),
             DType::I32 => array.data::<i32>().iter().map(|&x| Num::Int(x.into())).collect(),
             DType::I64 => array.data::<i64>().iter().map(|&x| Num::Int(x)).collect(),
@@ -102,6 +105,9 @@ impl Value {
         }
         match self.aval.dtype {
             DType::Bool | DType::U8 => build!(u8, |x| x.int() as u8),
+            DType::U16 => build!(u16, |x| x.int() as u16),
+            DType::I8 => build!(i8, |x| x.int() as i8),
+            DType::I16 => build!(i16, |x| x.int() as i16),
             DType::U32 => build!(u32, |x| x.int() as u32),
             DType::I32 => build!(i32, |x| x.int() as i32),
             DType::I64 => build!(i64, |x| x.int()),

@@ -151,8 +151,8 @@ pub(super) fn apply(op: Op<'_>, args: &[Value], outs: &[Aval]) -> Result<Vec<Vec
             let outside = match out.dtype {
                 _ if dimensions.outside != Outside::Invalid => Num::of(0.0, out.dtype),
                 DType::Bool => Num::Int(1),
-                DType::U8 | DType::U32 => Num::of(f64::INFINITY, out.dtype),
-                DType::I32 | DType::I64 => Num::of(f64::NEG_INFINITY, out.dtype),
+                dtype if dtype.is_unsigned() => Num::of(f64::INFINITY, dtype),
+                dtype if dtype.is_integer() => Num::of(f64::NEG_INFINITY, dtype),
                 _ => Num::Float(f64::NAN),
             };
             each(out, |i| element(dimensions, x(), &args[1], &i).map_or(outside, |from| x().at(&from)))

@@ -95,6 +95,9 @@ impl<'a> Printer<'a> {
     fn whole(&self, flat: usize) -> String {
         match self.array.dtype() {
             DType::Bool => if self.array.data::<u8>()[flat] != 0 { "True" } else { "False" }.to_owned(),
+            DType::I8 => self.style.signed(self.array.data::<i8>()[flat].to_string()),
+            DType::I16 => self.style.signed(self.array.data::<i16>()[flat].to_string()),
+            DType::U16 => self.style.signed(self.array.data::<u16>()[flat].to_string()),
             dtype => {
                 dispatch!(dtype, T => self.style.signed(self.array.data::<T>()[flat].to_string()))
             }

@@ -124,7 +124,7 @@ impl Tensor {
         if found == asked {
             return Ok(Cow::Borrowed(array));
         }
-        if found.kind() == asked.kind() && found.size() < asked.size() {
+        if found.kind() == asked.kind() && found.promote(asked) == asked {
             return Ok(Cow::Owned(crate::kernels::arrays::convert(array, asked, false)));
         }
         Err(Error::ElementType { found: found.name(), asked: asked.name() })

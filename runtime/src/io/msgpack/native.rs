@@ -101,13 +101,8 @@ pub(super) fn tensor(state: &State, dtype: DType) -> Result<Tensor, String> {
             scalar(DType::F64, (*value as f64).to_le_bytes(), 8).and_then(cast)
         }
         State::Int(value) => {
-            let fits = match dtype {
-                DType::Bool => false,
-                DType::U8 => u8::try_from(*value).is_ok(),
-                DType::U32 => u32::try_from(*value).is_ok(),
-                DType::I32 => i32::try_from(*value).is_ok(),
-                _ => true,
-            };
+            let in_range = |[least, greatest]: [i64; 2]| (least..=greatest).contains(value);
+            let fits = dtype != DType::Bool && dtype.narrow_range().is_none_or(in_range);
             if fits { scalar(DType::I64, value.to_le_bytes(), 8).and_then(cast) } else { wrong() }
         }
         _ => wrong(),

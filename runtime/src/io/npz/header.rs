@@ -60,6 +60,9 @@ impl NpyHeader {
         let descr = match aval.dtype {
             DType::Bool => "|b1",
             DType::U8 => "|u1",
+            DType::U16 => "<u2",
+            DType::I8 => "|i1",
+            DType::I16 => "<i2",
             DType::U32 => "<u4",
             DType::I32 => "<i4",
             DType::I64 => "<i8",
@@ -118,6 +121,9 @@ fn dtype(descr: &str) -> Result<(DType, bool), String> {
     let dtype = match kind {
         "b1" => DType::Bool,
         "u1" => DType::U8,
+        "u2" => DType::U16,
+        "i1" => DType::I8,
+        "i2" => DType::I16,
         "u4" => DType::U32,
         "i4" => DType::I32,
         "i8" => DType::I64,

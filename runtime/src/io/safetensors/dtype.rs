@@ -12,6 +12,9 @@ pub(super) fn theirs(dtype: DType) -> Dtype {
     match dtype {
         DType::Bool => Dtype::BOOL,
         DType::U8 => Dtype::U8,
+        DType::U16 => Dtype::U16,
+        DType::I8 => Dtype::I8,
+        DType::I16 => Dtype::I16,
         DType::U32 => Dtype::U32,
         DType::I32 => Dtype::I32,
         DType::I64 => Dtype::I64,

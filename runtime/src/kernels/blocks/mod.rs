@@ -5,12 +5,12 @@
 //! Operations one by one and the interpreter of fused kernels run the same loops, so that there is one instance of each
 //! function and dtype, and not one for each way of calling it.
 
-mod halves;
 mod loops;
 mod power;
 mod table;
 #[cfg(test)]
 mod tests;
+mod widened;
 
 pub(crate) use loops::{Block, expand, read, wide, write};
 pub(crate) use table::{InPlace, copy, entry, in_place, mixed};

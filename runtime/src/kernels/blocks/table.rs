@@ -2,14 +2,14 @@
 
 use half::{bf16, f16};
 
-use super::halves::{from_half, half, half_mul_add, half_powi, to_half};
 use super::loops::{
     Block, Converted, Cube, MulAdd, MulThenAdd, NotZero, Reciprocal, Square, function, number_in_place, one,
     one_in_place, read, select, swapped, three, two, two_in_place, with_number, with_rows, write,
 };
 use super::power::integer_power;
+use super::widened::{cast_from, cast_to, function_of, half_mul_add, half_powi};
 use crate::array::DType;
-use crate::array::DType::{BF16, Bool, F16, F32, F64, I32, I64, U8, U32};
+use crate::array::DType::{BF16, Bool, F16, F32, F64, I8, I16, I32, I64, U8, U16, U32};
 use crate::array::dtype::{dispatch, dispatch_float, dispatch_width};
 use crate::scalar::math::Real;
 use crate::scalar::op::{Gives, ScalarOp, Takes, for_each_scalar_op, functions};
@@ -40,16 +40,24 @@ pub(crate) fn entry(op: ScalarOp, from: DType, to: DType) -> Option<Entry> {
         ScalarOp::Not => return Some((not(from), i32::from(from != Bool))),
         ScalarOp::Powi(exponent) => return Some((powi(from, exponent), exponent)),
         ScalarOp::Select => dispatch_width!(from, T => select::<T> as Block),
-        ScalarOp::MulAdd => mul_add(from),
+        ScalarOp::MulAdd if !matches!(from, I16 | U16) => mul_add(from),
         // One pass instead of one for each conversion.
         ScalarOp::Add if from == BF16 => two::<bf16, functions::Add>,
         ScalarOp::Sub if from == BF16 => two::<bf16, functions::Sub>,
         ScalarOp::Mul if from == BF16 => two::<bf16, functions::Mul>,
         // Those of one argument that are not of floats alone look at bits of halves themselves.
         _ if is_half && (op.arity() > 1 || op.takes() == Takes::Float) => {
-            let block = if from == F16 { half::<f16> as Block } else { half::<bf16> };
+            let block = if from == F16 { function_of::<f16> as Block } else { function_of::<bf16> };
             return Some((block, op.index() as i32));
         }
+        // What does not depend on the sign.
+        ScalarOp::Add | ScalarOp::Sub | ScalarOp::Mul | ScalarOp::Eq | ScalarOp::Ne if from == I8 => {
+            of_table(op, U8)?
+        }
+        ScalarOp::And | ScalarOp::Or | ScalarOp::Xor if from == I8 => of_table(op, U8)?,
+        _ if from == I8 => return Some((function_of::<i8>, op.index() as i32)),
+        _ if from == I16 => return Some((function_of::<i16>, op.index() as i32)),
+        _ if from == U16 => return Some((function_of::<u16>, op.index() as i32)),
         _ => of_table(op, from)?,
     };
     Some((block, 0))
@@ -201,7 +209,8 @@ pub(crate) fn in_place(op: ScalarOp, dtype: DType) -> Option<InPlace> {
     })
 }
 
-/// Casts from or to halves go by way of `f32`, which holds all halves; but for those from `f64`.
+/// Casts from or to halves go by way of `f32`, which holds all halves; but for those from `f64`. Those of narrow integers go by way of
+/// `i32`.
 fn cast(from: DType, to: DType) -> Option<Entry> {
     macro_rules! to {
         ($b:ty) => {
@@ -212,20 +221,28 @@ fn cast(from: DType, to: DType) -> Option<Entry> {
                 I64 => one::<i64, Converted<$b>>,
                 F32 => one::<f32, Converted<$b>>,
                 F64 => one::<f64, Converted<$b>>,
-                F16 | BF16 => return None,
+                I8 | I16 | U16 | F16 | BF16 => return None,
             }
         };
     }
     let number = |dtype: DType| DType::ALL.iter().position(|&other| other == dtype).map(|at| at as i32);
     let block = match (from, to) {
-        (_, Bool) => dispatch!(from, A => one::<A, NotZero> as Block),
         _ if from == to => copy(to.size()),
+        // The lowest byte.
+        _ if to == I8 && !from.is_float() => return cast(from, U8),
+        (I8, _) => return Some((cast_from::<i8>, number(to)?)),
+        (I16, _) => return Some((cast_from::<i16>, number(to)?)),
+        (U16, _) => return Some((cast_from::<u16>, number(to)?)),
+        (_, Bool) => dispatch!(from, A => one::<A, NotZero> as Block),
+        (_, I8) => return Some((cast_to::<i8>, number(from)?)),
+        (_, I16) => return Some((cast_to::<i16>, number(from)?)),
+        (_, U16) => return Some((cast_to::<u16>, number(from)?)),
         (F64, F16) => one::<f64, Converted<f16>>,
         (F64, BF16) => one::<f64, Converted<bf16>>,
-        (F16, _) => return Some((from_half::<f16>, number(to)?)),
-        (BF16, _) => return Some((from_half::<bf16>, number(to)?)),
-        (_, F16) => return Some((to_half::<f16>, number(from)?)),
-        (_, BF16) => return Some((to_half::<bf16>, number(from)?)),
+        (F16, _) => return Some((cast_from::<f16>, number(to)?)),
+        (BF16, _) => return Some((cast_from::<bf16>, number(to)?)),
+        (_, F16) => return Some((cast_to::<f16>, number(from)?)),
+        (_, BF16) => return Some((cast_to::<bf16>, number(from)?)),
         (_, U8) => to!(u8),
         (_, U32) => to!(u32),
         (_, I32) => to!(i32),
@@ -247,7 +264,8 @@ unsafe fn filled<const VALUE: u8>(_args: [*const u8; 3], out: *mut u8, count: us
 
 fn mul_add(dtype: DType) -> Block {
     match dtype {
-        Bool | U8 => three::<u8, MulThenAdd>,
+        Bool | U8 | I8 => three::<u8, MulThenAdd>,
+        I16 | U16 => unreachable!("computed as `i32`"),
         U32 | I32 => three::<u32, MulThenAdd>,
         I64 => three::<i64, MulThenAdd>,
         F32 => three::<f32, MulAdd>,
@@ -269,7 +287,8 @@ fn powi(dtype: DType, exponent: i32) -> Block {
         };
     }
     match dtype {
-        Bool | U8 => whole_powers::<u8>,
+        Bool | U8 | I8 => whole_powers::<u8>,
+        I16 | U16 => whole_powers::<u16>,
         U32 | I32 => whole_powers::<u32>,
         I64 => whole_powers::<i64>,
         F32 => of!(f32),
@@ -282,6 +301,7 @@ fn powi(dtype: DType, exponent: i32) -> Block {
 fn not(dtype: DType) -> Block {
     match dtype.size() {
         1 => inverted::<1>,
+        2 => inverted::<2>,
         4 => inverted::<4>,
         _ => inverted::<8>,
     }
@@ -343,7 +363,7 @@ macro_rules! whole {
     )* };
 }
 
-whole! { u8 u32 i64 }
+whole! { u8 u16 u32 i64 }
 
 /// # Safety
 /// As [`Block`].

@@ -4,7 +4,7 @@ use comfy_table::{Cell, CellAlignment, ContentArrangement, ContentLineStyle, Lin
 
 use super::super::autoref::Observed;
 use super::{Summary, SummaryRow, shown};
-use crate::array::{Aval, DType};
+use crate::array::Aval;
 use crate::variables::{Boxed, Value};
 
 /// A heavy frame around the header, as Flax's tables have it.
@@ -150,19 +150,8 @@ fn partitioned(boxed: &Boxed) -> Outline {
 
 /// `float32[3,4]`, as JAX's users know it.
 fn array(aval: &Aval) -> String {
-    let dtype = match aval.dtype {
-        DType::F16 => "float16",
-        DType::BF16 => "bfloat16",
-        DType::F32 => "float32",
-        DType::F64 => "float64",
-        DType::I32 => "int32",
-        DType::I64 => "int64",
-        DType::U32 => "uint32",
-        DType::U8 => "uint8",
-        DType::Bool => "bool",
-    };
     let shape: Vec<String> = aval.shape.iter().map(ToString::to_string).collect();
-    format!("{dtype}[{}]", shape.join(","))
+    format!("{}[{}]", aval.dtype, shape.join(","))
 }
 
 /// `1,234 (4.9 KB)`; nothing for nothing.

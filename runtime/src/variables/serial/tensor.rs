@@ -10,7 +10,6 @@ use serde::{Deserialize, de};
 
 use super::read::{OneOf, read};
 use super::{At, Location};
-use crate::array::dtype::dispatch;
 use crate::array::{Array, Aval, DType};
 use crate::core::Tensor;
 use crate::scalar::rounding;
@@ -99,6 +98,9 @@ impl Serialize for Elements<'_> {
         match array.dtype() {
             DType::Bool => serializer.collect_seq(array.data::<u8>().iter().map(|&x| x != 0)),
             DType::U8 => serializer.collect_seq(array.data::<u8>()),
+            DType::U16 => serializer.collect_seq(array.data::<u16>()),
+            DType::I8 => serializer.collect_seq(array.data::<i8>()),
+            DType::I16 => serializer.collect_seq(array.data::<i16>()),
             DType::U32 => serializer.collect_seq(array.data::<u32>()),
             DType::I32 => serializer.collect_seq(array.data::<i32>()),
             DType::I64 => serializer.collect_seq(array.data::<i64>()),
@@ -282,14 +284,14 @@ impl Contents {
             }
             Contents::Bytes(bytes) => {
                 let bytes = little_endian(dtype, bytes.into());
-                Ok(dispatch!(dtype, T => Array::build::<T>(aval, |out| {
-                    bytemuck::cast_slice_mut(out).copy_from_slice(&bytes);
-                }))
-                .into())
+                Ok(Array::build_bytes(aval, |out| out.copy_from_slice(&bytes)).into())
             }
             Contents::Elements(numbers) => match dtype {
                 DType::Bool => fill(aval, &numbers, Number::boolean),
                 DType::U8 => fill(aval, &numbers, Number::integer::<u8>),
+                DType::U16 => fill(aval, &numbers, Number::integer::<u16>),
+                DType::I8 => fill(aval, &numbers, Number::integer::<i8>),
+                DType::I16 => fill(aval, &numbers, Number::integer::<i16>),
                 DType::U32 => fill(aval, &numbers, Number::integer::<u32>),
                 DType::I32 => fill(aval, &numbers, Number::integer::<i32>),
                 DType::I64 => fill(aval, &numbers, Number::integer::<i64>),

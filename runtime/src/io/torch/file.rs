@@ -26,8 +26,8 @@ pub(super) const ALONE: &str = "tensor";
 /// Such a file is a Python pickle: a program that Python runs when it reads it. Here it is read as data. Nothing is called; what is no
 /// tensor, dict, list or module is [`refused`](File::refused) by the name of what makes it, and spoils nothing else.
 ///
-/// Tensors may share memory in the file, be transposed or a part of another one; each is read for itself. `int8`, `int16` and `uint16`
-/// become `I32`, floats of 8 bits `BF16`, without loss. What is complex, quantised or sparse cannot be read, and says so.
+/// Tensors may share memory in the file, be transposed or a part of another one, and wait to be negated; each is read for itself. Floats
+/// of 8 bits become `BF16`, without loss. What is complex, quantised or sparse cannot be read, and says so.
 ///
 /// ```no_run
 /// use flaxen::io::torch;

@@ -24,10 +24,7 @@ pub(super) struct StoredTensor {
 enum StoredType {
     /// As in memory.
     Ours(DType),
-    /// Integers and floats that become wider ones, which have all their values.
-    I8,
-    I16,
-    U16,
+    /// Floats that become wider ones, which have all their values.
     F8E4M3,
     F8E5M2,
 }
@@ -46,9 +43,9 @@ impl StoredType {
             "ByteStorage" | "uint8" => DType::U8,
             "BoolStorage" | "bool" => DType::Bool,
             "uint32" => DType::U32,
-            "CharStorage" | "int8" => return Some(StoredType::I8),
-            "ShortStorage" | "int16" | "short" => return Some(StoredType::I16),
-            "uint16" => return Some(StoredType::U16),
+            "CharStorage" | "int8" => DType::I8,
+            "ShortStorage" | "int16" | "short" => DType::I16,
+            "uint16" => DType::U16,
             "float8_e4m3fn" => return Some(StoredType::F8E4M3),
             "float8_e5m2" => return Some(StoredType::F8E5M2),
             _ => return None,
@@ -58,7 +55,6 @@ impl StoredType {
     fn dtype(self) -> DType {
         match self {
             StoredType::Ours(dtype) => dtype,
-            StoredType::I8 | StoredType::I16 | StoredType::U16 => DType::I32,
             StoredType::F8E4M3 | StoredType::F8E5M2 => DType::BF16,
         }
     }
@@ -66,36 +62,24 @@ impl StoredType {
     fn size(self) -> usize {
         match self {
             StoredType::Ours(dtype) => dtype.size(),
-            StoredType::I8 | StoredType::F8E4M3 | StoredType::F8E5M2 => 1,
-            StoredType::I16 | StoredType::U16 => 2,
+            StoredType::F8E4M3 | StoredType::F8E5M2 => 1,
         }
     }
 
     /// The same values in the bytes of [`dtype`](StoredType::dtype).
     fn widen(self, from: &[u8], into: &mut [u8]) {
-        fn each<const N: usize, const M: usize>(
-            from: &[u8],
-            into: &mut [u8],
-            f: impl Fn([u8; N]) -> [u8; M],
-        ) {
-            for (from, into) in from.as_chunks::<N>().0.iter().zip(into.as_chunks_mut::<M>().0) {
-                *into = f(*from);
+        let each = |value: fn(u8) -> f32, into: &mut [u8]| {
+            for (&from, into) in from.iter().zip(into.as_chunks_mut().0) {
+                // Every float of 8 bits is one of `BF16`, too.
+                *into = half::bf16::from_f32(value(from)).to_le_bytes();
             }
-        }
+        };
         match self {
             StoredType::Ours(_) => into.copy_from_slice(from),
-            StoredType::I8 => each(from, into, |[byte]: [u8; 1]| i32::from(byte as i8).to_le_bytes()),
-            StoredType::I16 => each(from, into, |bytes| i32::from(i16::from_le_bytes(bytes)).to_le_bytes()),
-            StoredType::U16 => each(from, into, |bytes| i32::from(u16::from_le_bytes(bytes)).to_le_bytes()),
-            StoredType::F8E4M3 => each(from, into, |[byte]: [u8; 1]| bf16(e4m3(byte))),
-            StoredType::F8E5M2 => each(from, into, |[byte]: [u8; 1]| bf16(e5m2(byte))),
+            StoredType::F8E4M3 => each(e4m3, into),
+            StoredType::F8E5M2 => each(e5m2, into),
         }
     }
-}
-
-/// Every float of 8 bits is one of `BF16`, too.
-fn bf16(value: f32) -> [u8; 2] {
-    half::bf16::from_f32(value).to_le_bytes()
 }
 
 /// OCP's 8-bit float with 4 bits of exponent: no infinities, and NaN only where all bits are set.

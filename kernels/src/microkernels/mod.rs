@@ -8,6 +8,8 @@
 #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "other machines have no micro-kernels"))]
 mod dot;
 #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "other machines have no micro-kernels"))]
+mod factorization;
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "other machines have no micro-kernels"))]
 mod outer_product;
 mod transpose;
 #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "other machines have no micro-kernels"))]
@@ -17,6 +19,7 @@ use std::any::Any;
 
 use crate::simd::Level;
 pub use dot::{Dots, PackedDots};
+pub use factorization::{ROW_MULTIPLE, Rotations, RowUpdate};
 pub use outer_product::{OuterProduct, WeightGradient};
 pub use transpose::{TILE, transpose_tile};
 
@@ -29,6 +32,9 @@ pub const MAX_ADJACENT: usize = 14;
 /// Columns of the largest tile of [`PackedDots`], and rows of that of [`Dots`].
 pub const MAX_DOT_COLUMNS: usize = 4;
 pub const MAX_DOT_ROWS: usize = 6;
+/// Rows of the largest tile of [`RowUpdate`], and vectors of [`Rotations`].
+pub const MAX_UPDATE_ROWS: usize = 4;
+pub const ROTATED_VECTORS: usize = 4;
 
 type OuterProductKernel<T> = unsafe fn(&OuterProduct<'_, T>);
 type WeightGradientKernel<T> = unsafe fn(&WeightGradient<'_, T>);
@@ -58,6 +64,10 @@ pub struct Microkernels<T> {
     /// The same for weights with adjacent inputs.
     pub max_adjacent: usize,
     pub adjacent_weight_gradient: [[WeightGradientKernel<T>; MAX_ADJACENT]; 2],
+    /// By rows, less one.
+    pub row_update: [unsafe fn(&RowUpdate<'_, T>); MAX_UPDATE_ROWS],
+    /// For a single vector of columns, and for [`ROTATED_VECTORS`] of them.
+    pub rotations: [unsafe fn(&Rotations<'_, T>); 2],
 }
 
 impl<T: 'static> Microkernels<T> {
@@ -91,7 +101,10 @@ use x86::{for_f32, for_f64};
 mod x86 {
     use std::arch::x86_64::{__m256, __m256d, __m512, __m512d};
 
-    use super::{Dots, Level, Microkernels, OuterProduct, PackedDots, WeightGradient, dot, outer_product};
+    use super::{
+        Dots, Level, Microkernels, OuterProduct, PackedDots, ROTATED_VECTORS, Rotations, RowUpdate,
+        WeightGradient, dot, factorization, outer_product,
+    };
 
     const fn min(a: usize, b: usize) -> usize {
         if a < b { a } else { b }
@@ -124,6 +137,9 @@ mod x86 {
                     instance outer_product::adjacent_weight_gradient, WeightGradient, $vector, $scalar, $features
                 );
 
+                microkernels!(instance factorization::row_update, RowUpdate, $vector, $scalar, $features);
+                microkernels!(instance factorization::rotations, Rotations, $vector, $scalar, $features);
+
                 pub static MICROKERNELS: Microkernels<$scalar> = Microkernels {
                     lanes: $lanes,
                     max_rows: $rows,
@@ -151,6 +167,8 @@ mod x86 {
                         by_rows!(adjacent_weight_gradient, 1, $adjacent, 1 2 3 4 5 6 7 8 9 10 11 12 13 14),
                         by_rows!(adjacent_weight_gradient, 2, $adjacent, 1 2 3 4 5 6 7 8 9 10 11 12 13 14),
                     ],
+                    row_update: by_rows!(row_update, 1, 4, 1 2 3 4),
+                    rotations: [rotations::<1, 1>, rotations::<1, ROTATED_VECTORS>],
                 };
             }
         };

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use crate::array::{DType, Shape};
 use crate::core::Graph;
 use crate::core::callback::Callback;
+use crate::kernels::banded::Bands;
 use crate::kernels::conv::Geometry;
 use crate::kernels::linalg::{QrMode, Side, Triangle};
 use crate::kernels::recurrence::Factor;
@@ -153,6 +154,13 @@ pub enum Op<'a> {
     /// From the tensor and another like it: the elements of the second where the first is selected.
     SelectAndGather(Selection, &'a WindowGeometry),
 
+    /// The product with a banded matrix along an axis: each element is a weighted sum of a few neighbours.
+    Banded {
+        /// Which axis.
+        axis: usize,
+        /// A row for each element of the result.
+        bands: &'a Bands,
+    },
     /// A contraction over any dimensions.
     DotGeneral(&'a DotDimensions),
     /// A convolution, or one of its two gradients: from two operands to the third.
@@ -178,6 +186,20 @@ pub enum Op<'a> {
     Cholesky,
     /// The factors with orthonormal columns, and upper triangular.
     Qr(QrMode),
+    /// The triangular factors of a matrix with rows exchanged, as one matrix, with which row each was exchanged, and where each was.
+    Lu,
+    /// The eigenvalues of symmetric matrices in ascending order, and the eigenvectors as columns.
+    Eigh {
+        /// Whether there are eigenvectors.
+        vectors: bool,
+    },
+    /// The singular values in descending order, and the factors with orthonormal columns and rows.
+    Svd {
+        /// Whether there are factors.
+        factors: bool,
+        /// Whether they are square.
+        full: bool,
+    },
     /// From `a` and `b` to the `x` with `op(a) · x = b`, or `x · op(a) = b`.
     TriangularSolve {
         /// On which side of `x` the matrix is.

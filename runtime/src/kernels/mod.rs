@@ -8,6 +8,7 @@
 #![allow(clippy::inline_always)]
 
 pub(crate) mod arrays;
+pub mod banded;
 pub(crate) mod blocks;
 pub mod broadcast;
 pub mod conv;

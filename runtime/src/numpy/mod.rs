@@ -2,9 +2,12 @@
 
 pub mod activation;
 pub mod arithmetic;
+pub mod convolution;
 pub mod create;
 pub mod create_range;
 pub mod einsum;
+pub mod image;
+pub mod linalg;
 pub mod operators;
 pub mod pooling;
 pub mod segments;

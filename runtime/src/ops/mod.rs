@@ -1,6 +1,7 @@
 //! The primitives, one family a file: struct, rules, methods.
 
 pub(crate) mod axes;
+pub(crate) mod banded;
 pub mod barrier;
 pub(crate) mod call;
 pub(crate) mod callback;

@@ -246,18 +246,18 @@ pub(super) fn unary(op: ScalarOp, x: Num) -> Num {
     })
 }
 
-fn sizes(x: &Value) -> [usize; 2] {
+pub(super) fn sizes(x: &Value) -> [usize; 2] {
     let [.., rows, columns] = x.aval.shape[..] else { panic!("a matrix") };
     [rows, columns]
 }
 
-fn matrices(x: &Value) -> Vec<Vec<f64>> {
+pub(super) fn matrices(x: &Value) -> Vec<Vec<f64>> {
     let [rows, columns] = sizes(x);
     let data: Vec<f64> = x.data.iter().map(|x| x.float()).collect();
     data.chunks((rows * columns).max(1)).map(<[f64]>::to_vec).collect()
 }
 
-fn numbers(data: impl IntoIterator<Item = f64>) -> Vec<Num> {
+pub(super) fn numbers(data: impl IntoIterator<Item = f64>) -> Vec<Num> {
     data.into_iter().map(Num::Float).collect()
 }
 

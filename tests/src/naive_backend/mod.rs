@@ -3,6 +3,7 @@
 //! It knows graphs and `Op` alone, and shows what an emitter has to know. It is slow, and as plain as can be.
 
 mod definitions;
+mod factorizations;
 mod operations;
 
 use std::sync::Arc;

@@ -12,7 +12,7 @@ use flaxen::scalar::reduce::ReduceOp;
 use flaxen::{Aval, DType, Error, Result};
 
 use super::definitions::{self, cast, elementwise, unary};
-use super::{Num, Value, evaluate};
+use super::{Num, Value, evaluate, factorizations};
 
 /// The row-major indices of a shape.
 pub(super) fn indices(shape: &[usize]) -> impl Iterator<Item = Vec<usize>> {
@@ -290,6 +290,14 @@ pub(super) fn apply(op: Op<'_>, args: &[Value], outs: &[Aval]) -> Result<Vec<Vec
                 products.fold(Num::of(0.0, out.dtype), Num::add)
             })
         }
+        Op::Banded { axis, bands } => each(out, |i| {
+            let (start, weights) = bands.row(i[axis]);
+            let mut at = i.to_vec();
+            (start..).zip(weights).fold(Num::of(0.0, out.dtype), |sum, (column, &weight)| {
+                at[axis] = column;
+                sum.add(x().at(&at).mul(Num::of(weight, out.dtype)))
+            })
+        }),
         Op::Conv { gives, geometry } => vec![convolution(gives, geometry, args, out)],
         Op::Sort(order) => vec![x().rows().flat_map(|row| sorted(row, order, false).0).collect()],
         Op::ArgSort(order) => vec![x().rows().flat_map(|row| sorted(row, order, true).1).collect()],
@@ -318,6 +326,9 @@ pub(super) fn apply(op: Op<'_>, args: &[Value], outs: &[Aval]) -> Result<Vec<Vec
         }
         Op::Cholesky => vec![definitions::cholesky(x())],
         Op::Qr(_) => definitions::qr(x(), outs),
+        Op::Lu => factorizations::lu(x()),
+        Op::Eigh { .. } => factorizations::eigh(x(), outs),
+        Op::Svd { full, .. } => factorizations::svd(x(), outs, full),
         Op::TriangularSolve { side, triangle } => {
             vec![definitions::triangular_solve(x(), &args[1], side, triangle)]
         }

@@ -1,23 +1,32 @@
-//! Dense linear algebra on one row-major matrix at a time: QR, Cholesky and triangular solves, for `f32` and `f64`.
+//! Dense linear algebra on one row-major matrix at a time, for `f32` and `f64`: QR, LU, Cholesky, eigenvalue and singular value
+//! decompositions, and triangular solves.
 //!
 //! All inner loops run along rows, which are contiguous. Signs and roundings follow LAPACK, so that factors agree
 //! with those of `jax.numpy.linalg` and not only up to the signs of columns.
 
 mod cholesky;
+mod eigh;
+mod lu;
 mod qr;
+mod reflections;
+mod rotations;
+mod svd;
 mod triangular;
 
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
 pub use cholesky::{NotPositiveDefinite, cholesky};
+pub use eigh::eigh;
+pub use lu::lu;
 pub use qr::{QrMode, qr};
+pub use svd::{SvdFactors, svd};
 pub use triangular::{Side, Triangle, triangular_solve};
 
 use crate::scalar::number::Number;
 
 /// A float type that matrices can be factorised in: `f32` or `f64`.
 pub trait LinalgFloat:
-    Number
+    Number<Acc = Self>
     + Add<Output = Self>
     + Sub<Output = Self>
     + Mul<Output = Self>
@@ -26,6 +35,8 @@ pub trait LinalgFloat:
 {
     /// The smallest normal number, whose reciprocal is still finite.
     const TINY: Self;
+    /// The distance from one to the next larger number.
+    const EPSILON: f64;
 
     /// Returns the square root, correctly rounded.
     fn sqrt(self) -> Self;
@@ -41,6 +52,7 @@ pub trait LinalgFloat:
 
 impl LinalgFloat for f32 {
     const TINY: Self = f32::MIN_POSITIVE;
+    const EPSILON: f64 = f32::EPSILON as f64;
 
     fn sqrt(self) -> Self {
         self.sqrt()
@@ -63,6 +75,7 @@ impl LinalgFloat for f32 {
 
 impl LinalgFloat for f64 {
     const TINY: Self = f64::MIN_POSITIVE;
+    const EPSILON: f64 = f64::EPSILON;
 
     fn sqrt(self) -> Self {
         self.sqrt()
@@ -116,6 +129,22 @@ pub(super) fn dot<T: LinalgFloat>(x: &[T], y: &[T]) -> T {
         }
     }
     lanes[0]
+}
+
+/// What to divide numbers by, so that their squares neither overflow nor vanish; none if some are not finite.
+pub(super) fn scale<T: LinalgFloat>(numbers: impl Iterator<Item = T>) -> Option<T> {
+    let mut largest = 0.0;
+    for x in numbers {
+        let x = x.to_f64().abs();
+        if !x.is_finite() {
+            return None;
+        }
+        largest = f64::max(largest, x);
+    }
+    // The root of the smallest normal number, times what is left of the type's precision.
+    let small = (T::TINY.to_f64() / T::EPSILON).sqrt();
+    let is_safe = largest == 0.0 || (small..=1.0 / small).contains(&largest);
+    Some(if is_safe { T::ONE } else { T::from_f64(largest) })
 }
 
 /// Adds `factor · x` to `y`.

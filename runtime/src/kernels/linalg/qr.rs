@@ -72,7 +72,7 @@ pub fn qr<T: LinalgFloat>(a: &[T], m: usize, n: usize, mode: QrMode, q: &mut [T]
 /// Turns a column into the vector `v` of the reflection `I - τ v vᵀ` with `v₀ = 1` that maps it onto the first axis.
 ///
 /// Returns `τ` and where on that axis the column goes.
-fn reflection<T: LinalgFloat>(v: &mut [T]) -> (T, T) {
+pub(super) fn reflection<T: LinalgFloat>(v: &mut [T]) -> (T, T) {
     let first = v[0];
     let norm = T::norm(&v[1..]);
     v[0] = T::ONE;

@@ -1,19 +1,16 @@
 //! `ConvLocal`: a convolution with a kernel for each position.
 
-use smallvec::smallvec;
-
 use super::batch::BatchAxes;
 use super::layer::masked;
 use super::padding::ConvPadding;
-use crate::array::{Aval, DType};
+use crate::array::DType;
 use crate::core::Tensor;
-use crate::core::op::DotDimensions;
 use crate::error::Result;
 use crate::module::{Layer, Module};
 use crate::nn::arguments::{Constant, Sizes, Steps};
 use crate::nn::precision::layer_dtype;
 use crate::nn::support::{add_bias, bias_param};
-use crate::ops::saturating_size;
+use crate::numpy::convolution::times_each;
 use crate::scope::Initializer;
 use crate::{ConvOptions, Padding, compact, init, module};
 
@@ -83,7 +80,7 @@ impl Layer for ConvLocal {
         let spatial = self.kernel_size.len();
         let (x, batch) = BatchAxes::merge(Self::NAME, x, spatial)?;
         let patches = self.patches(&x)?;
-        let (examples, positions) = (patches.shape()[0], &patches.shape()[1..=spatial]);
+        let positions = &patches.shape()[1..=spatial];
         let inputs = patches.shape()[spatial + 1];
         let kernel_shape = [positions, &[inputs, self.features]].concat();
         let kernel = self.param_of("kernel", &self.kernel_init, kernel_shape, self.param_dtype)?;
@@ -93,13 +90,7 @@ impl Layer for ConvLocal {
         let bias = bias_param(self, bias_init, bias_shape, self.param_dtype)?;
 
         let dtype = layer_dtype(Self::NAME, self.dtype, &x, [&kernel].into_iter().chain(&bias))?;
-        let count: usize = positions.iter().product();
-        let flat_patches = patches.try_cast(dtype)?.try_reshape([examples, count, inputs])?;
-        let flat_kernel = kernel.try_cast(dtype)?.try_reshape([count, inputs, self.features])?;
-        let dimensions =
-            DotDimensions { contracting: (smallvec![2], smallvec![1]), batch: (smallvec![1], smallvec![0]) };
-        let y = flat_patches.try_dot_general(&flat_kernel, dimensions)?.try_move_axis(0, 1)?;
-        let y = y.try_reshape([&[examples], positions, &[self.features]].concat())?;
+        let y = times_each(&patches.try_cast(dtype)?, &kernel.try_cast(dtype)?)?;
         batch.split(&add_bias(y, bias.as_ref())?)
     }
 }
@@ -111,18 +102,11 @@ impl ConvLocal {
         let kernel_dilation = self.kernel_dilation.list(Self::NAME, "kernel dilations", spatial)?;
         let (x, padding) = self.padding.apply(Self::NAME, x, &self.kernel_size, &kernel_dilation)?;
         let x = x.try_cast(x.dtype().to_inexact())?;
-        let (channels, size) = (x.shape()[spatial + 1], saturating_size(&self.kernel_size));
-        Aval::unchecked([size, size.saturating_mul(channels)], x.dtype()).check_size(Self::NAME)?;
-        // For each channel on its own, a kernel for each of its elements that sees it and nothing else.
-        let identity = Tensor::try_arange(0, size as i64, 1)?.try_one_hot(size, -1, x.dtype())?;
-        let kernel = identity.try_tile([1, channels])?;
-        let kernel = kernel.try_reshape([&self.kernel_size[..], &[1, channels * size]].concat())?;
         let options = ConvOptions::new()
             .strides(self.strides.list(Self::NAME, "strides", spatial)?)
             .padding(padding)
             .lhs_dilation(self.input_dilation.list(Self::NAME, "input dilations", spatial)?)
-            .rhs_dilation(kernel_dilation)
-            .feature_groups(channels);
-        x.try_conv_general(kernel, &options)
+            .rhs_dilation(kernel_dilation);
+        x.try_conv_patches(&self.kernel_size[..], &options)
     }
 }

@@ -91,13 +91,12 @@ impl Layer for ConvTranspose {
         let bias = bias_param(self, bias_init, bias_shape, self.param_dtype)?;
 
         let dtype = layer_dtype(Self::NAME, self.dtype, &x, [&kernel].into_iter().chain(&bias))?;
-        let mut kernel = kernel.try_cast(dtype)?;
-        if self.transpose_kernel {
-            kernel = kernel.try_flip((0..spatial as isize).collect::<Vec<_>>())?.try_swap_axes(-1, -2)?;
-        }
-        let options =
-            ConvOptions::new().strides(&strides).padding(self.zeros_around()?).rhs_dilation(kernel_dilation);
-        let mut y = x.try_cast(dtype)?.try_conv_transpose(kernel, &options)?;
+        let options = ConvOptions::new()
+            .strides(&strides)
+            .padding(self.zeros_around()?)
+            .rhs_dilation(kernel_dilation)
+            .transpose_kernel(self.transpose_kernel);
+        let mut y = x.try_cast(dtype)?.try_conv_transpose(kernel.try_cast(dtype)?, &options)?;
         if self.padding == ConvPadding::Circular {
             let periods = x.shape()[1..=spatial]
                 .iter()

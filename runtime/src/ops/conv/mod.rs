@@ -79,6 +79,9 @@ pub struct ConvOptions {
     pub feature_groups: usize,
     /// The order of the axes; channels last by default.
     pub layout: ConvLayout,
+    /// For [`conv_transpose`](Tensor::conv_transpose) alone: whether the kernel is that of the convolution of which this one is the
+    /// transposed, with input and output channels exchanged; then it is flipped, too.
+    pub transpose_kernel: bool,
 }
 
 impl Default for ConvOptions {
@@ -90,6 +93,7 @@ impl Default for ConvOptions {
             rhs_dilation: Vec::new(),
             feature_groups: 1,
             layout: ConvLayout::ChannelsLast,
+            transpose_kernel: false,
         }
     }
 }
@@ -130,6 +134,11 @@ impl ConvOptions {
         ConvOptions { layout, ..self }
     }
 
+    /// Sets whether the kernel of a transposed convolution is flipped and its channels exchanged.
+    pub fn transpose_kernel(self, transpose: bool) -> ConvOptions {
+        ConvOptions { transpose_kernel: transpose, ..self }
+    }
+
     /// All sizes of a convolution, from two operands in this layout.
     fn geometry(&self, lhs: &Aval, rhs: &Aval) -> Result<Geometry> {
         const OP: &str = "conv_general";
@@ -165,6 +174,9 @@ impl ConvOptions {
         }
         if !cout.is_multiple_of(groups) {
             return wrong(format!("a number of groups that divides the kernel's {cout} output channels"));
+        }
+        if self.transpose_kernel {
+            return Err(Error::argument(OP, "a transposed kernel: that is for `conv_transpose`"));
         }
         let lhs_dilation = ones_unless_given(&self.lhs_dilation, spatial);
         if !matches!(self.padding, Padding::Explicit(_)) && lhs_dilation.iter().any(|&step| step != 1) {

@@ -15,8 +15,8 @@ impl Tensor {
     /// Shapes, dtypes and the order of axes are those of [`conv_general`](Tensor::conv_general). With padding
     /// [`Same`](Padding::Same) each spatial dimension becomes `stride` times as long, with [`Valid`](Padding::Valid) every
     /// product of an input and a kernel element is in the output, and numbers are what is put around the input with its
-    /// zeros. The kernel is neither flipped nor are its channels exchanged; with both done to it
-    /// ([`flip`](Tensor::flip), [`swap_axes`](Tensor::swap_axes)) this is the gradient of a convolution.
+    /// zeros. The kernel is neither flipped nor are its channels exchanged, unless
+    /// [`transpose_kernel`](ConvOptions::transpose_kernel) asks for both: then this is the gradient of a convolution with it.
     ///
     /// ```
     /// use flaxen::prelude::*;
@@ -40,7 +40,13 @@ impl Tensor {
     /// or the padding [`SameLower`](Padding::SameLower).
     #[track_caller]
     pub fn try_conv_transpose(&self, kernel: impl TensorLike, options: &ConvOptions) -> Result<Tensor> {
-        let kernel = kernel.operand()?;
+        let mut kernel = kernel.operand()?;
+        if options.transpose_kernel && kernel.rank() >= 2 {
+            let axes: Vec<isize> =
+                options.layout.kernel_axes(kernel.rank()).iter().map(|&axis| axis as isize).collect();
+            let (spatial, channels) = axes.split_at(kernel.rank() - 2);
+            kernel = kernel.try_flip(spatial)?.try_swap_axes(channels[0], channels[1])?;
+        }
         if !options.lhs_dilation.is_empty() {
             let found = format!("lhs_dilation {:?}", options.lhs_dilation);
             return Err(Error::argument(
@@ -61,6 +67,7 @@ impl Tensor {
             strides: Vec::new(),
             padding: Padding::Explicit(pairs(&options.padding, &sizes, &strides, &dilation)?),
             lhs_dilation: strides,
+            transpose_kernel: false,
             ..options.clone()
         };
         self.try_conv_general(kernel, &dilated)

@@ -1,8 +1,11 @@
-//! Dense linear algebra over leading axes: triangular systems, Cholesky and QR, in `F32` and `F64`.
+//! Dense linear algebra over leading axes, in `F32` and `F64`: factorisations, decompositions and triangular systems.
 
 mod cholesky;
+mod eigh;
+pub(crate) mod lu;
 mod qr;
-mod triangular;
+pub(crate) mod svd;
+pub(crate) mod triangular;
 
 use super::create::iota;
 use crate::array::{Aval, DType, Shape};
@@ -28,7 +31,7 @@ macro_rules! dispatch_real {
 use dispatch_real;
 
 /// The axes before the last two, rows and columns.
-fn matrix<'a>(op: &'static str, x: &'a Aval) -> Result<(&'a [usize], usize, usize)> {
+pub(crate) fn matrix<'a>(op: &'static str, x: &'a Aval) -> Result<(&'a [usize], usize, usize)> {
     if !matches!(x.dtype, DType::F32 | DType::F64) {
         return Err(Error::dtype(op, x.dtype, "`F32` or `F64` (cast it first)"));
     }
@@ -41,19 +44,19 @@ fn matrix<'a>(op: &'static str, x: &'a Aval) -> Result<(&'a [usize], usize, usiz
 }
 
 /// As [`matrix`], of as many rows as columns.
-fn square<'a>(op: &'static str, x: &'a Aval) -> Result<(&'a [usize], usize)> {
+pub(crate) fn square<'a>(op: &'static str, x: &'a Aval) -> Result<(&'a [usize], usize)> {
     match matrix(op, x)? {
         (batch, rows, columns) if rows == columns => Ok((batch, rows)),
         _ => Err(Error::shape(op, format!("{:?}", x.shape), "as many rows as columns")),
     }
 }
 
-fn with_matrix(batch: &[usize], rows: usize, columns: usize) -> Shape {
+pub(crate) fn with_matrix(batch: &[usize], rows: usize, columns: usize) -> Shape {
     batch.iter().copied().chain([rows, columns]).collect()
 }
 
 #[track_caller]
-fn transposed(x: &Tensor) -> Result<Tensor> {
+pub(crate) fn transposed(x: &Tensor) -> Result<Tensor> {
     x.try_swap_axes(-1, -2)
 }
 

@@ -126,7 +126,7 @@ impl std::fmt::Debug for TriangularSolve {
 
 /// The solution of a triangular system whose shapes and dtypes fit already.
 #[track_caller]
-pub(super) fn solve(a: &Tensor, b: &Tensor, side: Side, triangle: Triangle) -> Result<Tensor> {
+pub(crate) fn solve(a: &Tensor, b: &Tensor, side: Side, triangle: Triangle) -> Result<Tensor> {
     bind1(&TriangularSolve { side, triangle }, [a.clone(), b.clone()])
 }
 

@@ -379,3 +379,74 @@ fn a_compiled_function_counts_its_programs_and_forgets_the_oldest() {
     assert_eq!((stats.traces, stats.hits, stats.programs, stats.evicted), (4, 2, 2, 2));
     assert!(stats.compile_time.as_nanos() > 0);
 }
+
+/// The gates of a recurrent cell, of the sums for all of them.
+fn gates(c: &Tensor, sums: &Tensor) -> (Tensor, Tensor) {
+    let parts = sums.split(4, -1);
+    let c = parts[1].sigmoid() * c + parts[0].sigmoid() * parts[2].tanh();
+    let h = parts[3].sigmoid() * c.tanh();
+    (c, h)
+}
+
+#[test]
+fn parts_of_rows_have_the_bits_of_eager_operations() {
+    for dtype in [DType::F16, DType::F32, DType::F64, DType::I32, DType::U8] {
+        for (rows, cols) in [(1, 40), (5, 33), (32, 128), (3, 2100)] {
+            let args =
+                [ramp(&[rows, cols], dtype), ramp(&[rows, 4 * cols], dtype), ramp(&[4, rows, cols], dtype)];
+            let f = |x: Vec<Tensor>| {
+                let cols = x[0].shape()[1] as isize;
+                let parts = x[1].split(4, -1);
+                // Both ways, of parts that are read elsewhere too, and of a part that is a result.
+                let sums = &parts[0] + &parts[1] * &x[0];
+                let joined = Tensor::concatenate(&[sums.clone(), &parts[2] - &sums, x[0].clone()], -1);
+                let middle = x[1].slice_axis(-1, cols / 2, cols / 2 + cols) + &x[0];
+                let stacked = Tensor::concatenate(&[&sums * 2, &parts[3] + 1], 0);
+                let layer = x[2].get(2) * x[2].get(1) + sums.lt(&x[0]).select(&x[0], &parts[3]);
+                Ok(vec![
+                    joined.clone(),
+                    joined.sum(),
+                    middle,
+                    stacked,
+                    layer,
+                    parts[3].clone(),
+                    parts[2].max_axes([1]),
+                ])
+            };
+            same_bits(&format!("{dtype} {rows}×{cols}"), f, &args);
+        }
+    }
+    for (rows, cols) in [(7, 32), (32, 128), (2, 3000)] {
+        let args = [ramp(&[rows, cols], DType::F32), ramp(&[rows, 4 * cols], DType::F32)];
+        let f = |x: Vec<Tensor>| {
+            let (c, h) = gates(&x[0], &(&x[1] * 0.5));
+            let grads = grad(|sums: &Tensor| Ok(gates(&x[0], sums).1.sum()))(&x[1])?;
+            Ok(vec![c, h, grads])
+        };
+        same_bits(&format!("gates of {rows}×{cols}"), f, &args);
+    }
+}
+
+#[test]
+fn the_gates_of_a_recurrent_cell_are_one_kernel_each_way() {
+    let args = (ramp(&[8, 16], DType::F32), ramp(&[16, 256], DType::F32), ramp(&[8, 64], DType::F32));
+    let forward = jit(|(x, w, c): (Tensor, Tensor, Tensor)| Ok(gates(&c, &x.dot(&w))));
+    assert_eq!(forward.program(&args).unwrap().steps(), ["dot_general", "fusion"]);
+    let backward =
+        jit(|(x, w, c): (Tensor, Tensor, Tensor)| grad(|x: &Tensor| Ok(gates(&c, &x.dot(&w)).1.sum()))(&x));
+    let text = backward.program(&args).unwrap();
+    assert_eq!(text.steps(), ["dot_general", "fusion", "dot_general"], "{text}");
+}
+
+#[test]
+fn what_is_read_where_it_lies_is_not_overwritten_before() {
+    let f = |x: Vec<Tensor>| {
+        let made = x[0].exp();
+        let part = made.slice_axis(1, 32, 96);
+        // The last to read all of it, and then one that reads a part.
+        let whole = (&made * 2.0).reshape([5, 128]);
+        let folded = whole.dot(&x[1]).sum();
+        Ok(vec![whole, &part * folded])
+    };
+    same_bits("a part", f, &[ramp(&[5, 128], DType::F32), ramp(&[128, 3], DType::F32)]);
+}

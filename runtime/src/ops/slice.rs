@@ -1,5 +1,7 @@
 //! Parts of a tensor at positions known when the program is written: slice, reverse, roll.
 
+use std::sync::Arc;
+
 use smallvec::smallvec;
 
 use crate::array::dtype::dispatch_width;
@@ -108,11 +110,18 @@ impl CpuRules for Slice {
             sizes: self.sizes.clone(),
             strides: axes.map(|i| self.strides[i] * inner.strides[i]).collect(),
         };
-        Some(Rewrite::Apply(std::sync::Arc::new(both), smallvec![Operand::Inner(0, 0)]))
+        Some(Rewrite::Apply(Arc::new(both), smallvec![Operand::Inner(0, 0)]))
     }
 
     fn splat(&self, args: &[Match<'_>]) -> Option<f64> {
         args[0].splat()
+    }
+
+    fn with_batch_size(&self, count: usize) -> Option<Arc<dyn Primitive>> {
+        let is_whole = *self.starts.first()? == 0 && self.strides[0] == 1;
+        let mut slice = self.clone();
+        slice.sizes[0] = count;
+        is_whole.then(|| Arc::new(slice) as Arc<dyn Primitive>)
     }
 }
 
@@ -219,6 +228,17 @@ pub(crate) fn walked(
     dispatch_width!(out.dtype, T => {
         Array::build(out, |out: &mut [T]| strided::copy(&layout, x.data(), start, out))
     })
+}
+
+/// The operation that takes a contiguous part of one axis of an array of this shape, the others whole.
+pub(crate) fn part_of(whole: &Aval, axis: usize, start: usize, size: usize) -> Arc<dyn Primitive> {
+    let mut slice = Slice {
+        starts: Shape::from_elem(0, whole.rank()),
+        sizes: whole.shape.clone(),
+        strides: Shape::from_elem(1, whole.rank()),
+    };
+    (slice.starts[axis], slice.sizes[axis]) = (start, size);
+    Arc::new(slice)
 }
 
 /// A contiguous part of one axis, the others whole.

@@ -61,13 +61,13 @@ impl Builder<'_> {
             }
             Some(Access::Full) => value as ArrayId,
             Some(Access::Rows) if by_rows => value as ArrayId,
-            Some(Access::Columns) if self.tile_rows < 2 => value as ArrayId,
+            Some(Access::Columns | Access::Window(_)) if self.tile_rows < 2 => value as ArrayId,
             Some(Access::Columns) => {
                 let slot = self.slot(width, true, false);
                 self.prologue.push((Prologue::Repeat, value, slot));
                 slot
             }
-            Some(Access::Strided(_)) => {
+            Some(Access::Window(_) | Access::Strided(_)) => {
                 let out = self.slot(width, false, false);
                 let args = [value as ArrayId, 0, 0];
                 self.body.push(Instruction { action: Action::Gather, args, out, by_rows: false });
@@ -170,6 +170,10 @@ impl Builder<'_> {
     fn destination(&mut self, value: usize, by_rows: bool, aliases: &[Option<usize>]) -> ArrayId {
         let result = self.spec.outs.iter().position(|&(out, _)| out == value);
         let array = match result {
+            // Rows that do not follow each other are put where they belong at the end.
+            Some(out) if self.tile_rows > 1 && self.spec.part(out).is_some() => {
+                self.slot(self.width(value), false, by_rows)
+            }
             Some(out) if aliases[out].is_none_or(|input| !self.is_read_from(input, value)) => {
                 (self.inputs() + out) as ArrayId
             }
@@ -192,7 +196,10 @@ impl Builder<'_> {
         }
         let by_rows = op.space() == IterationSpace::Row;
         let (from, to) = (self.array(value, by_rows), (self.inputs() + out) as ArrayId);
-        if from != to {
+        if from != to && self.spec.part(out).is_some() && self.tile_rows > 1 {
+            let action = Action::Scatter(self.width(value));
+            self.body.push(Instruction { action, args: [from, 0, 0], out: to, by_rows });
+        } else if from != to {
             let (block, dtype) = (blocks::copy(self.width(value)), op.dtype());
             let map =
                 Map { block, parameter: 0, op: ScalarOp::Copy, from: dtype, to: dtype, side: Side::None };

@@ -22,8 +22,10 @@ pub(super) enum Action {
     Map(Map),
     /// Broadcasts the value of each row along the row.
     Expand(usize),
-    /// Reads an input that is broadcast in another way.
+    /// Reads an input that is broadcast in another way, or is a part of the rows of an array.
     Gather,
+    /// Writes rows of elements, so many bytes wide, to a part of the rows of an array.
+    Scatter(usize),
     /// Folds each row, by a loop for a reduction and a dtype.
     Rows(FoldRows, ReduceOp, DType),
     /// Adds to the accumulators of a cross-tile reduction.

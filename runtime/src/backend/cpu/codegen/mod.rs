@@ -31,5 +31,5 @@ mod tiling;
 
 pub(crate) use interpreter::fold::can_fold;
 pub(crate) use run::{Fused, Source};
-pub(crate) use spec::{Access, IterationSpace, KernelOp, KernelSpec, Owner, supports};
+pub(crate) use spec::{Access, IterationSpace, KernelOp, KernelSpec, Owner, Window, supports};
 pub(crate) use tile_program::{LONGEST_ROW, access};

@@ -37,6 +37,7 @@ impl fmt::Display for KernelSpec {
                 Access::Full => "a value by element",
                 Access::Rows => "a value by row",
                 Access::Columns => "a value by column",
+                Access::Window(_) => "a value by element, in a part of the rows",
                 Access::Strided(_) => "broadcast",
             };
             writeln!(f, "    %{value} = input {dtype}, {access}")?;
@@ -53,7 +54,14 @@ impl fmt::Display for KernelSpec {
             }
         }
         let outs: Vec<usize> = self.outs.iter().map(|&(value, _)| value).collect();
-        writeln!(f, "    results {}", Names("%", &outs))
+        let (whole, mut rest) = outs.split_at(self.whole());
+        let mut results: Vec<String> = whole.iter().map(|value| format!("%{value}")).collect();
+        for &count in &self.joined {
+            let (parts, behind) = rest.split_at(count);
+            results.push(format!("[{}]", Names("%", parts)));
+            rest = behind;
+        }
+        writeln!(f, "    results {}", results.join(", "))
     }
 }
 
@@ -83,6 +91,7 @@ impl fmt::Display for Instruction {
             }
             Action::Expand(_) => write!(f, "p{out} = expand p{}", args[0])?,
             Action::Gather => write!(f, "p{out} = gather p{}", args[0])?,
+            Action::Scatter(_) => write!(f, "p{out} = scatter p{}", args[0])?,
             Action::Rows(_, op, _) => write!(f, "p{out} = {} p{}", op, args[0])?,
             Action::CrossTile(reduction) => write!(f, "accumulator {reduction} takes p{}", args[0])?,
             Action::Jit(jit) => {

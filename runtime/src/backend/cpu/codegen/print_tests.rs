@@ -28,6 +28,7 @@ fn compare(name: &str, [rows, cols]: [usize; 2], inputs: &[Access], ops: Vec<Ker
         ops,
         outs: outs.iter().map(|&value| (value, Owner::Program)).collect(),
         donated: vec![None; inputs.len()],
+        joined: Vec::new(),
         over: None,
     };
     let found = format!("{spec}{}", TileProgram::new(&spec));

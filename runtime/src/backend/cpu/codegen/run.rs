@@ -200,14 +200,23 @@ impl TileProgram {
         let program = self;
         let parts = program.parts.len();
         assert_eq!(inputs.len(), parts * program.inputs.len(), "number of inputs");
-        assert_eq!(outs.len(), parts * program.outs.len(), "number of results");
-        for (part, outs) in program.parts.iter().zip(outs.chunks(program.outs.len().max(1))) {
-            for (out, described) in outs.iter().zip(&program.outs) {
-                let count = if described.space == IterationSpace::Full { part.size } else { described.count };
-                assert_eq!(out.len(), count * described.width, "bytes of a result");
+        assert_eq!(outs.len(), parts * program.results, "number of results");
+        let mut written = Scratch::empty();
+        for (part, outs) in program.parts.iter().zip(outs.chunks_mut(program.results.max(1))) {
+            for (number, described) in program.outs.iter().enumerate() {
+                let (result, window) =
+                    described.part.map_or((number, None), |(at, window)| (at, Some(window)));
+                let count = match (described.space, window) {
+                    // All parts of a row have the same length.
+                    (_, Some(window)) => described.count / program.cols * window.pitch,
+                    (IterationSpace::Full, None) => part.size,
+                    _ => described.count,
+                };
+                assert_eq!(outs[result].len(), count * described.width, "bytes of a result");
+                written.push(outs[result].as_mut_ptr());
             }
         }
-        let outs: Scratch<*mut u8> = outs.iter_mut().map(|out| out.as_mut_ptr()).collect();
+        let outs = written;
         let mut pointers = Scratch::empty();
         for (number, part) in program.parts.iter().enumerate() {
             let first = number * program.inputs.len();
@@ -339,6 +348,7 @@ impl TileProgram {
                     Access::Full => tile.first,
                     Access::Rows => tile.row,
                     Access::Columns => tile.column,
+                    Access::Window(window) => window.element(tile.row, tile.column),
                     Access::One | Access::Strided(_) => continue,
                 };
                 arrays[i] = match &span {
@@ -350,7 +360,9 @@ impl TileProgram {
             }
             for (i, out) in program.outs.iter().enumerate() {
                 let at = match out.space {
-                    IterationSpace::Full => tile.first,
+                    IterationSpace::Full => {
+                        out.part.map_or(tile.first, |(_, window)| window.element(tile.row, tile.column))
+                    }
                     IterationSpace::Row => tile.row,
                     IterationSpace::Column | IterationSpace::Total => continue,
                 };
@@ -428,8 +440,19 @@ impl TileProgram {
                     Action::Map(map) => (map.block)(arg, out, count, map.parameter),
                     Action::Expand(width) => expand(*width, arg[0], tile.rows, tile.count / tile.rows, out),
                     Action::Gather => {
-                        let input = instruction.args[0] as usize;
-                        gather(&program.inputs[input], arg[0], tile.first, count, out);
+                        let input = &program.inputs[instruction.args[0] as usize];
+                        if let Access::Window(window) = input.access {
+                            let row = input.width * (tile.count / tile.rows);
+                            rows(arg[0], input.width * window.pitch, out, row, row, tile.rows);
+                        } else {
+                            gather(input, arg[0], tile.first, count, out);
+                        }
+                    }
+                    Action::Scatter(width) => {
+                        let result = &program.outs[instruction.out as usize - program.inputs.len()];
+                        let pitch = result.part.map_or(program.cols, |(_, window)| window.pitch);
+                        let row = width * (tile.count / tile.rows);
+                        rows(arg[0], row, out, width * pitch, row, tile.rows);
                     }
                     Action::Rows(fold, ..) => fold(arg[0], tile.rows, program.cols, out),
                     Action::Jit(jit) => {
@@ -468,6 +491,17 @@ unsafe fn repeat(width: usize, from: *const u8, cols: usize, rows: usize, to: *m
     for row in 0..rows {
         // SAFETY: the caller vouches for both.
         unsafe { std::ptr::copy_nonoverlapping(from, to.add(row * cols * width), cols * width) };
+    }
+}
+
+/// Copies rows of `bytes` bytes, which begin `from_pitch` and `to_pitch` bytes apart.
+///
+/// # Safety
+/// `from` points to all of these rows, `to` to room for them.
+unsafe fn rows(from: *const u8, from_pitch: usize, to: *mut u8, to_pitch: usize, bytes: usize, count: usize) {
+    for row in 0..count {
+        // SAFETY: the caller vouches for both.
+        unsafe { std::ptr::copy_nonoverlapping(from.add(row * from_pitch), to.add(row * to_pitch), bytes) };
     }
 }
 

@@ -21,6 +21,8 @@ pub(crate) struct KernelSpec {
     pub ops: Vec<KernelOp>,
     /// The values that are results, each once, and none of them an input; and whose memory theirs is.
     pub outs: Vec<(usize, Owner)>,
+    /// The last results side by side: how many of them share the rows of one array, for each such array.
+    pub joined: Vec<usize>,
     /// By input: whose memory its is, if that may become the memory of a result of the same owner.
     pub donated: Vec<Option<Owner>>,
     /// An input that arrives in the memory of a result, whoever owns that.
@@ -38,8 +40,26 @@ pub(crate) enum Access {
     Rows,
     /// A value for each column.
     Columns,
+    /// A value for each element, in a part of the rows of a larger array.
+    Window(Window),
     /// Any other broadcast.
     Strided(Broadcast<1>),
+}
+
+/// A part of each row of an array.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Window {
+    /// The first element of the first row.
+    pub start: usize,
+    /// Elements from one row to the next.
+    pub pitch: usize,
+}
+
+impl Window {
+    /// Where an element of a row is.
+    pub fn element(self, row: usize, column: usize) -> usize {
+        self.start + row * self.pitch + column
+    }
 }
 
 /// Whose memory a value is in.
@@ -83,7 +103,7 @@ impl KernelSpec {
         }
         let op = |value: usize| &self.ops[value - self.inputs.len()];
         let fits = |op: &KernelOp| op.space() == IterationSpace::Full && op.dtype().size() == dtype.size();
-        let result = self.outs.iter().position(|&(value, _)| fits(op(value)))?;
+        let result = self.outs[..self.whole()].iter().position(|&(value, _)| fits(op(value)))?;
         let by_rows = self.ops.iter().any(|op| op.space() == IterationSpace::Row);
         Some((result, by_rows.then_some(self.cols)))
     }
@@ -93,6 +113,25 @@ impl KernelSpec {
         self.inputs.iter().all(|(access, _)| matches!(access, Access::One | Access::Full))
             && self.ops.iter().all(|op| matches!(op, KernelOp::Map { space: IterationSpace::Full, .. }))
             && self.over.is_none()
+            && self.joined.is_empty()
+    }
+
+    /// How many of the results have an array of their own.
+    pub fn whole(&self) -> usize {
+        self.outs.len() - self.joined.iter().sum::<usize>()
+    }
+
+    /// Where a result is that shares the rows of an array: which array, counted with those of whole results, and which part.
+    pub fn part(&self, out: usize) -> Option<(usize, Window)> {
+        let mut behind = out.checked_sub(self.whole())?;
+        for (number, &count) in self.joined.iter().enumerate() {
+            if behind < count {
+                let window = Window { start: behind * self.cols, pitch: count * self.cols };
+                return Some((self.whole() + number, window));
+            }
+            behind -= count;
+        }
+        None
     }
 
     /// Whether another spec performs the same operations, on arrays of any size.
@@ -112,6 +151,7 @@ impl Access {
     pub fn is(&self, other: &Access) -> bool {
         match (self, other) {
             (Access::Strided(a), Access::Strided(b)) => a == b,
+            (Access::Window(a), Access::Window(b)) => a == b,
             _ => std::mem::discriminant(self) == std::mem::discriminant(other),
         }
     }

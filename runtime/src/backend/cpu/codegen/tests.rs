@@ -46,6 +46,7 @@ fn everything(rows: usize, cols: usize) {
         ],
         outs: [5, 6, 7, 9].map(|value| (value, Owner::Program)).to_vec(),
         donated: vec![None; 3],
+        joined: Vec::new(),
         over: None,
     });
     let (mut row, mut column, mut total, mut out) =
@@ -87,6 +88,7 @@ fn any_other_broadcast_is_read_element_by_element() {
             ops: vec![map(ScalarOp::Add, &[0, 1], IterationSpace::Full)],
             outs: vec![(2, Owner::Program)],
             donated: vec![None; 2],
+            joined: Vec::new(),
             over: None,
         });
         let mut out = vec![0f32; 2400];
@@ -115,6 +117,7 @@ fn a_result_may_take_the_memory_of_an_input_that_the_same_operation_reads() {
         ],
         outs: vec![(3, Owner::Caller)],
         donated: vec![Some(Owner::Caller); 2],
+        joined: Vec::new(),
         over: None,
     });
     assert_eq!(kernel.aliases(), [Some(0)]);
@@ -123,6 +126,38 @@ fn a_result_may_take_the_memory_of_an_input_that_the_same_operation_reads() {
     let sources = [Source::Result(0), Source::Bytes(bytes(&half))];
     kernel.run(&sources, &mut [bytemuck::cast_slice_mut(&mut x)]);
     assert_eq!(x, expected);
+}
+
+/// Sums and differences of the left and right halves of rows, side by side in rows of their own.
+#[test]
+fn parts_of_rows_are_read_and_written_where_they_lie() {
+    for (rows, cols) in [(1, 5), (7, 40), (3, 700), (50, 33), (2, 5000)] {
+        let half = |start: usize| (Access::Window(Window { start, pitch: 2 * cols }), DType::F32);
+        let both = [IterationSpace::Full; 2];
+        let ops = [ScalarOp::Add, ScalarOp::Sub].iter().zip(both);
+        let spec = KernelSpec {
+            size: rows * cols,
+            cols,
+            inputs: vec![half(0), half(cols)],
+            ops: ops.map(|(&op, space)| map(op, &[0, 1], space)).collect(),
+            outs: [2, 3].map(|value| (value, Owner::Program)).to_vec(),
+            donated: vec![None; 2],
+            joined: vec![2],
+            over: None,
+        };
+        let (kernel, x) = (Fused::new(&spec), ramp(2 * rows * cols));
+        let programs = Level::available().into_iter().map(|level| kernel.program_at(level));
+        for program in programs.chain([kernel.interpreted()]) {
+            let mut out = vec![0f32; 2 * rows * cols];
+            let sources = [Source::Bytes(bytes(&x)); 2];
+            program.run(&program.memory(&sources, &mut [bytemuck::cast_slice_mut(&mut out)]));
+            for (i, &y) in out.iter().enumerate() {
+                let (row, column) = (i / (2 * cols), i % cols);
+                let (a, b) = (x[row * 2 * cols + column], x[row * 2 * cols + cols + column]);
+                assert_eq!(y, if i % (2 * cols) < cols { a + b } else { a - b }, "{rows}×{cols} at {i}");
+            }
+        }
+    }
 }
 
 #[test]
@@ -148,7 +183,7 @@ impl Dice {
     }
 }
 
-/// A spec of up to 40 operations over numbers and truth values, and of folds of rows.
+/// A spec of up to 40 operations over numbers and truth values, and of folds of rows; some inputs and results are parts of rows.
 fn random_spec(dice: &mut Dice, rows: usize, cols: usize) -> KernelSpec {
     const ONE: [ScalarOp; 24] = [
         ScalarOp::Neg,
@@ -186,9 +221,13 @@ fn random_spec(dice: &mut Dice, rows: usize, cols: usize) -> KernelSpec {
     let mut inputs = vec![(Access::Full, DType::F32), (Access::Full, DType::Bool)];
     let shapes: [&[usize]; 4] = [&[rows, cols], &[rows, 1], &[cols], &[1]];
     inputs.extend((0..dice.roll(5)).map(|_| (access(&[rows, cols], shapes[dice.roll(4)], cols), DType::F32)));
+    for dtype in [DType::F32, DType::F32, DType::Bool].into_iter().take(dice.roll(4)) {
+        let window = Window { start: dice.roll(20), pitch: cols + dice.roll(40) };
+        inputs.push((Access::Window(window), dtype));
+    }
     // Values for each element, and for each row.
     let mut numbers: Vec<(usize, IterationSpace)> = Vec::new();
-    let mut truths = vec![1];
+    let mut truths: Vec<usize> = (1..inputs.len()).filter(|&value| inputs[value].1 == DType::Bool).collect();
     for (value, (access, dtype)) in inputs.iter().enumerate() {
         if *dtype == DType::F32 {
             let space =
@@ -255,7 +294,20 @@ fn random_spec(dice: &mut Dice, rows: usize, cols: usize) -> KernelSpec {
     // What nobody reads is a result, and so are some others.
     let is_read = |value: usize| ops.iter().any(|op| op.args().contains(&value));
     let values = inputs.len()..inputs.len() + ops.len();
-    let outs: Vec<usize> = values.filter(|&value| !is_read(value) || dice.roll(5) == 0).collect();
+    let mut outs: Vec<usize> = values.filter(|&value| !is_read(value) || dice.roll(5) == 0).collect();
+    // Of one dtype and kind, some lie side by side.
+    let kind = |value: usize| {
+        let op: &KernelOp = &ops[value - inputs.len()];
+        (op.space() == IterationSpace::Full, op.dtype())
+    };
+    let first = kind(outs[dice.roll(outs.len())]);
+    outs.sort_by_key(|&value| kind(value) == first);
+    let alike = outs.iter().filter(|&&value| kind(value) == first).count();
+    let joined = match dice.roll(alike + 1) {
+        count if count < 2 || !first.0 => Vec::new(),
+        count if count > 3 => vec![2, count - 2],
+        count => vec![count],
+    };
     KernelSpec {
         size: rows * cols,
         cols,
@@ -263,6 +315,7 @@ fn random_spec(dice: &mut Dice, rows: usize, cols: usize) -> KernelSpec {
         inputs,
         outs: outs.into_iter().map(|value| (value, Owner::Caller)).collect(),
         ops,
+        joined,
         over: None,
     }
 }
@@ -276,13 +329,21 @@ fn results(
     cols: usize,
 ) -> Vec<Vec<u8>> {
     let aliases = program.aliases.clone();
-    let mut outs: Vec<Vec<u8>> = (spec.outs.iter().zip(&aliases))
+    let whole = spec.whole();
+    let mut outs: Vec<Vec<u8>> = (spec.outs[..whole].iter().zip(&aliases))
         .map(|(&(value, _), alias)| {
             let op = &spec.ops[value - spec.inputs.len()];
             let count = if op.space() == IterationSpace::Row { rows } else { rows * cols };
             alias.map_or_else(|| vec![0; count * op.dtype().size()], |input| inputs[input].clone())
         })
         .collect();
+    let dtype = |out: usize| spec.ops[spec.outs[out].0 - spec.inputs.len()].dtype();
+    let mut dtypes: Vec<DType> = (0..whole).map(dtype).collect();
+    for &count in &spec.joined {
+        let joined = dtype(spec.outs.len() - 1);
+        dtypes.push(joined);
+        outs.push(vec![0; count * rows * cols * joined.size()]);
+    }
     let source = |(i, bytes): (usize, &'_ Vec<u8>)| match aliases.iter().position(|&alias| alias == Some(i)) {
         Some(out) => Err(out),
         None => Ok(bytes.clone()),
@@ -296,8 +357,8 @@ fn results(
         .collect();
     let mut slices: Vec<&mut [u8]> = outs.iter_mut().map(Vec::as_mut_slice).collect();
     program.run(&program.memory(&sources, &mut slices));
-    for (out, &(value, _)) in outs.iter_mut().zip(&spec.outs) {
-        if spec.ops[value - spec.inputs.len()].dtype() == DType::F32 {
+    for (out, dtype) in outs.iter_mut().zip(dtypes) {
+        if dtype == DType::F32 {
             for x in bytemuck::cast_slice_mut::<u8, f32>(out).iter_mut().filter(|x| x.is_nan()) {
                 *x = f32::NAN;
             }
@@ -325,6 +386,7 @@ fn compare(seed: u64, cases: usize) -> (usize, usize) {
                     Access::One => 1,
                     Access::Full => rows * cols,
                     Access::Rows => rows,
+                    Access::Window(window) => window.element(rows - 1, cols),
                     _ => cols,
                 };
                 let number = |dice: &mut Dice| match dice.roll(20) {
@@ -373,6 +435,7 @@ fn a_copy_outlives_its_array_when_a_result_overwrites_that() {
         ],
         outs: vec![(2, Owner::Caller), (3, Owner::Caller)],
         donated: vec![Some(Owner::Caller)],
+        joined: Vec::new(),
         over: None,
     };
     let kernel = Fused::new(&spec);
@@ -406,6 +469,7 @@ fn no_loop_writes_behind_its_rows() {
             ops,
             outs: [2, 3, 4].map(|value| (value, Owner::Program)).to_vec(),
             donated: vec![None; 2],
+            joined: Vec::new(),
             over: None,
         };
         let (kernel, x, by_row) = (Fused::new(&spec), ramp(rows * cols), ramp(rows));
@@ -456,6 +520,7 @@ fn small(size: usize) -> KernelSpec {
         ],
         outs: vec![(3, Owner::Program)],
         donated: vec![None; 2],
+        joined: Vec::new(),
         over: None,
     }
 }

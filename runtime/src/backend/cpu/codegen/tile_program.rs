@@ -8,7 +8,7 @@ use super::slots;
 use crate::backend::cpu::codegen::assembler::isa::{self, Isa};
 use crate::backend::cpu::codegen::assembler::{self, ExecMemory, Listing};
 use crate::backend::cpu::codegen::interpreter::fold::FoldColumns;
-use crate::backend::cpu::codegen::spec::{Access, IterationSpace, KernelOp, KernelSpec, Owner};
+use crate::backend::cpu::codegen::spec::{Access, IterationSpace, KernelOp, KernelSpec, Owner, Window};
 use crate::kernels::broadcast::Broadcast;
 use crate::kernels::simd::Level;
 
@@ -47,6 +47,8 @@ pub(super) struct TileProgram {
     pub inputs: Vec<Input>,
     /// By result.
     pub outs: Vec<Out>,
+    /// The number of arrays that results are in.
+    pub results: usize,
     pub prologue: Vec<(Prologue, usize, ArrayId)>,
     pub body: Vec<Instruction>,
     /// By slot: where it begins.
@@ -93,6 +95,8 @@ pub(super) struct Out {
     pub width: usize,
     pub count: usize,
     pub space: IterationSpace,
+    /// The array it is in, and the part of its rows, if it shares that with others.
+    pub part: Option<(usize, Window)>,
 }
 
 /// Elements of a tile, if rows are shorter: as many as the L1 cache has room for, so that calls weigh little.
@@ -209,10 +213,11 @@ impl TileProgram {
                 Access::Full => size,
                 Access::Rows => rows,
                 Access::Columns => cols,
+                Access::Window(window) => window.element(rows - 1, cols),
                 Access::Strided(layout) => layout.reach()[0],
             },
         };
-        let out = |&(value, _): &(usize, Owner)| {
+        let out = |(number, &(value, _)): (usize, &(usize, Owner))| {
             let op = &spec.ops[value - spec.inputs.len()];
             let count = match op.space() {
                 IterationSpace::Full => size,
@@ -220,7 +225,7 @@ impl TileProgram {
                 IterationSpace::Column => cols,
                 IterationSpace::Total => 1,
             };
-            Out { width: op.dtype().size(), count, space: op.space() }
+            Out { width: op.dtype().size(), count, space: op.space(), part: spec.part(number) }
         };
         TileProgram {
             size,
@@ -228,7 +233,8 @@ impl TileProgram {
             tile_rows,
             tile,
             inputs: spec.inputs.iter().map(input).collect(),
-            outs: spec.outs.iter().map(out).collect(),
+            outs: spec.outs.iter().enumerate().map(out).collect(),
+            results: spec.whole() + spec.joined.len(),
             prologue,
             body,
             slots,
@@ -266,6 +272,9 @@ fn assign_aliases(spec: &KernelSpec) -> Vec<Option<usize>> {
                 && op(value).space() == IterationSpace::Full
                 && dtype.size() == op(value).dtype().size()
         };
+        if spec.part(out).is_some() {
+            return None;
+        }
         let input = (0..spec.inputs.len()).find(fits)?;
         free[input] = None;
         Some(input)

@@ -9,7 +9,7 @@ use smallvec::smallvec;
 
 use super::analysis::DefUse;
 use crate::array::{Array, Aval};
-use crate::backend::cpu::passes::fuse::{elementwise, is_reshape};
+use crate::backend::cpu::passes::fuse::elementwise;
 use crate::backend::cpu::schedule::{Schedule, Step};
 use crate::backend::cpu::{Program, rules};
 use crate::core::op::Op;
@@ -206,7 +206,7 @@ impl Graph {
 /// Whether an equation works example by example, and is more than an element-wise operation.
 fn is_kernel(eqn: &Eqn) -> bool {
     let op = eqn.primitive.op();
-    let is_fusible = elementwise(op).is_some() || is_reshape(op) || matches!(op, Op::Reduce(..));
+    let is_fusible = elementwise(op).is_some() || op.is_data_movement() || matches!(op, Op::Reduce(..));
     eqn.outs.len() == 1
         && !is_fusible
         && eqn.primitive.cpu().is_some_and(|rules| rules.with_batch_size(1).is_some())

@@ -44,6 +44,8 @@ pub struct Frame {
     /// Where single numbers are.
     pub scalars: Vec<(ArrayId, i32)>,
     lanes: i32,
+    /// Where pointers without a register are that move from row to row.
+    moving: Vec<(ArrayId, i32)>,
     /// Arrays of bytes that are read, and written, and where their last elements are copied.
     pub bytes_read: Vec<(ArrayId, i32)>,
     pub bytes_written: Vec<(ArrayId, i32)>,
@@ -58,8 +60,9 @@ impl Frame {
     /// Where the stack pointer of the caller is.
     pub const CALLER: i32 = 8;
 
-    /// The frame of a loop whose blocks read and write what this one does, and need so many slots.
-    pub fn new(block: &BasicBlock, isa: &dyn Isa, slots: usize) -> Frame {
+    /// The frame of a loop whose blocks read and write what this one does, and need so many slots; the pointers to `windows` move
+    /// from row to row.
+    pub fn new(block: &BasicBlock, windows: &[(ArrayId, i32)], isa: &dyn Isa, slots: usize) -> Frame {
         let mut counts: FxHashMap<ArrayId, usize> = FxHashMap::default();
         let vector = 4 * isa.lanes() as i32;
         let mut size = LINE;
@@ -85,12 +88,34 @@ impl Frame {
                 _ => {}
             }
         }
-        let slots_at = (size + LINE - 1) / LINE * LINE;
-        let size = slots_at + slots as i32 * vector;
         let mut arrays: Vec<(ArrayId, usize)> = counts.into_iter().collect();
         arrays.sort_unstable_by_key(|&(array, count)| (std::cmp::Reverse(count), array));
-        let pointers = arrays.iter().zip(POINTERS).map(|(&(array, _), register)| (array, register)).collect();
-        Frame { pointers, scalars, lanes, bytes_read, bytes_written, slots: slots_at, vector, size }
+        let pointers: FxHashMap<ArrayId, Gpr> =
+            arrays.iter().zip(POINTERS).map(|(&(array, _), register)| (array, register)).collect();
+        let elsewhere = windows.iter().filter(|(array, _)| !pointers.contains_key(array));
+        let moving = elsewhere.map(|&(array, _)| (array, claim(8))).collect();
+        let slots_at = (size + LINE - 1) / LINE * LINE;
+        let size = slots_at + slots as i32 * vector;
+        Frame { pointers, scalars, lanes, moving, bytes_read, bytes_written, slots: slots_at, vector, size }
+    }
+
+    /// Copies pointers that move and have no register to where they may be changed.
+    pub fn place_moving(&self, code: &mut Assembler) {
+        for &(array, at) in &self.moving {
+            code.load(SPARE, ARRAYS, 8 * i32::from(array));
+            code.store(SPARE, RSP, at);
+        }
+    }
+
+    /// Moves the pointer to an array by so many bytes.
+    pub fn advance(&self, array: ArrayId, bytes: i32, code: &mut Assembler) {
+        if let Some(register) = self.register(array) {
+            code.add_number(register, bytes);
+        } else if let Some(&(_, at)) = self.moving.iter().find(|(known, _)| *known == array) {
+            code.load(SPARE, RSP, at);
+            code.add_number(SPARE, bytes);
+            code.store(SPARE, RSP, at);
+        }
     }
 
     /// The arrays whose pointers have a register, in order.
@@ -109,7 +134,10 @@ impl Frame {
     /// The register that points to an array; the spare one is loaded for those that have none.
     pub fn pointer(&self, array: ArrayId, code: &mut Assembler) -> Gpr {
         self.register(array).unwrap_or_else(|| {
-            code.load(SPARE, ARRAYS, 8 * i32::from(array));
+            match self.moving.iter().find(|(known, _)| *known == array) {
+                Some(&(_, at)) => code.load(SPARE, RSP, at),
+                None => code.load(SPARE, ARRAYS, 8 * i32::from(array)),
+            }
             SPARE
         })
     }

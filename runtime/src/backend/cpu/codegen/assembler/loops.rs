@@ -47,6 +47,21 @@ impl Space<'_> {
         (self.inputs()..self.inputs() + self.spec.outs.len()).contains(&(array as usize))
     }
 
+    /// Elements from one row of an array to the next, where it is a part of the rows of a larger one, and the bytes of an element.
+    fn pitch(&self, array: ArrayId) -> Option<(usize, usize)> {
+        let array = array as usize;
+        match self.spec.inputs.get(array) {
+            Some((Access::Window(window), dtype)) => Some((window.pitch, dtype.size())),
+            Some(_) => None,
+            None => {
+                let out = array - self.inputs();
+                let (_, window) = self.spec.part(out)?;
+                let op = &self.spec.ops[self.spec.outs[out].0 - self.inputs()];
+                Some((window.pitch, op.dtype().size()))
+            }
+        }
+    }
+
     /// The input whose memory a result takes.
     fn overwritten(&self, array: ArrayId) -> Option<ArrayId> {
         let out = (array as usize).checked_sub(self.inputs())?;
@@ -163,7 +178,16 @@ fn kind(step: &Instruction, space: &Space<'_>) -> LoopKind {
                 LoopKind::Other
             };
         }
-        Action::Gather => return LoopKind::Gather,
+        // What lies in rows is read and written where it is.
+        Action::Gather => match &space.spec.inputs[step.args[0] as usize] {
+            (Access::Window(_), dtype) if dtype.size() == 4 || *dtype == DType::Bool => true,
+            _ => return LoopKind::Gather,
+        },
+        Action::Scatter(_) => {
+            let out = step.out as usize - space.inputs();
+            let dtype = space.spec.ops[space.spec.outs[out].0 - space.inputs()].dtype();
+            dtype.size() == 4 || dtype == DType::Bool
+        }
         Action::CrossTile(_) | Action::Jit(_) => false,
     };
     match (is_vector, step.by_rows) {
@@ -303,11 +327,24 @@ fn segment(
                 folds.push(RowFold { folding: *folding, out: step.out });
                 continue;
             }
-            Action::Gather | Action::CrossTile(_) | Action::Jit(_) => unreachable!("these are not in loops"),
+            Action::Gather => {
+                let dtype = space.spec.inputs[step.args[0] as usize].1;
+                load(&mut block, &known, step.args[0], dtype, space)
+            }
+            Action::Scatter(width) => {
+                let dtype = if *width == 1 { DType::Bool } else { DType::F32 };
+                load(&mut block, &known, step.args[0], dtype, space)
+            }
+            Action::CrossTile(_) | Action::Jit(_) => unreachable!("these are not in loops"),
         };
         known.insert(step.out, value);
         if space.is_result(step.out) || shared.contains(&step.out) {
-            let is_byte = matches!(&step.action, Action::Map(map) if map.to == DType::Bool);
+            let is_byte = match &step.action {
+                Action::Map(map) => map.to == DType::Bool,
+                Action::Gather => space.spec.inputs[step.args[0] as usize].1 == DType::Bool,
+                Action::Scatter(width) => *width == 1,
+                _ => false,
+            };
             let store = if is_byte { Opcode::StoreByte } else { Opcode::Store };
             block.add(store(step.out, 0), &[value]);
             writes.push(step.out);
@@ -316,7 +353,20 @@ fn segment(
     let block = block.pruned();
     let sources = block.nodes.iter().filter(|node| node.is_source());
     let reads: Vec<ArrayId> = sources.filter_map(|node| node.op.array()).collect();
+    let mut arrays: Vec<ArrayId> = reads.iter().chain(&writes).copied().collect();
+    arrays.sort_unstable();
+    arrays.dedup();
+    let slots = space.inputs() + space.spec.outs.len();
+    let windows: Vec<(ArrayId, i32)> = arrays
+        .into_iter()
+        .filter(|&array| (array as usize) < slots)
+        .filter_map(|array| {
+            let (pitch, width) = space.pitch(array)?;
+            Some((array, ((pitch - space.spec.cols) * width) as i32))
+        })
+        .collect();
     let has_rows = !folds.is_empty()
+        || !windows.is_empty()
         || block.nodes.iter().any(|node| matches!(node.op, Opcode::Row(_) | Opcode::Column(..)));
     let is_large = |array: &&ArrayId| {
         let input = space.spec.inputs.get(**array as usize);
@@ -329,7 +379,7 @@ fn segment(
     let step = Instruction { action: Action::Jit(jit), args: [0; 3], out: 0, by_rows };
     let cols = if has_rows { space.spec.cols } else { usize::MAX };
     let prefetch_distance = space.prefetch.unwrap_or(0);
-    (Segment { block, folds, prefetched, prefetch_distance, cols }, step)
+    (Segment { block, folds, windows, prefetched, prefetch_distance, cols }, step)
 }
 
 fn argument(

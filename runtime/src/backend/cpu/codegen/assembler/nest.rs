@@ -66,7 +66,7 @@ impl<'a> Nest<'a> {
         let unrolled = unrolled.map(|(block, vectors)| (allocated(&block), elements(vectors)));
         let (step, row_end) = (allocated(&step), allocated(&row_end));
         let remainder = remainder.iter().map(allocated).collect();
-        let frame = Frame::new(&segment.block, isa, slots);
+        let frame = Frame::new(&segment.block, &segment.windows, isa, slots);
         Nest { segment, isa, pinned, frame, row_start, unrolled, step, remainder, row_end }
     }
 
@@ -94,6 +94,9 @@ impl<'a> Nest<'a> {
         self.remainder(code);
         self.block(&self.row_end, code);
         code.mark(|| "end".into());
+        for &(array, bytes) in &self.segment.windows {
+            self.frame.advance(array, bytes, code);
+        }
         code.add_number(ROW, 1);
         code.compare_memory(ROW, RSP, Frame::ROWS);
         code.jump_back(When::Less, rows);
@@ -128,6 +131,7 @@ impl<'a> Nest<'a> {
         for (array, register) in frame.pointers() {
             code.load(register, ARRAYS, 8 * i32::from(array));
         }
+        frame.place_moving(code);
         for &(op, register) in &self.pinned.kept {
             if !matches!(op, Opcode::Row(_)) {
                 self.load(op, register, code);

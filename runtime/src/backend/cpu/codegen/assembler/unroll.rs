@@ -28,6 +28,8 @@ pub struct RowFold {
 pub struct Segment {
     pub block: BasicBlock,
     pub folds: Vec<RowFold>,
+    /// Arrays whose rows do not follow each other, and the bytes between the end of one and the next.
+    pub windows: Vec<(ArrayId, i32)>,
     /// Arrays that are prefetched, and how many bytes before they are needed.
     pub prefetched: Vec<ArrayId>,
     pub prefetch_distance: i32,

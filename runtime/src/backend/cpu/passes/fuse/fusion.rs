@@ -7,6 +7,7 @@ use smallvec::SmallVec;
 
 use super::group::Group;
 use super::role::{Role, role};
+use super::window::{Part, Windows};
 use crate::array::{Array, Aval, DType};
 use crate::backend::cpu::codegen::{Access, Fused, IterationSpace, KernelOp, KernelSpec, Owner, access};
 use crate::backend::cpu::schedule::{Schedule, Step};
@@ -70,6 +71,7 @@ impl std::fmt::Debug for Fusion {
 /// Makes equations of groups.
 pub(super) struct Builder<'a> {
     graph: &'a Schedule,
+    windows: &'a Windows,
     pub avals: Vec<Aval>,
     pub consts: Vec<(Var, Array)>,
     /// Values that are one number by their creation: that number, and its constant once it is needed.
@@ -84,19 +86,24 @@ pub(super) struct Builder<'a> {
 /// The kernel of one group while it is put together.
 struct Draft<'a> {
     graph: &'a Schedule,
+    windows: &'a Windows,
     cols: usize,
     /// What is read from outside: the variable, how, and of which dtype.
     inputs: Vec<(Var, Access, DType)>,
     /// Operations, whose arguments are inputs, or operations counted from `FIRST`.
     ops: Vec<KernelOp>,
     values: FxHashMap<Var, usize>,
+    /// Values that lie side by side in one result, by the variable of that.
+    joined: Vec<(Var, Vec<usize>)>,
+    /// The slices that are read where they lie.
+    slices: Vec<usize>,
 }
 
 /// Operations are numbered from here until all inputs are known.
 const FIRST: usize = 1 << 32;
 
 impl<'a> Builder<'a> {
-    pub fn new(graph: &'a Schedule) -> Builder<'a> {
+    pub fn new(graph: &'a Schedule, windows: &'a Windows) -> Builder<'a> {
         let created = graph.eqns.iter().filter(|eqn| eqn.args.is_empty() && eqn.outs.len() == 1);
         let numbers = created
             .filter_map(|eqn| Some((eqn.outs[0], (eqn.primitive.primitive()?.cpu()?.splat(&[])?, None))))
@@ -104,6 +111,7 @@ impl<'a> Builder<'a> {
         let scalars = graph.consts.iter().filter(|(_, array)| array.is_scalar()).cloned().collect();
         Builder {
             graph,
+            windows,
             avals: graph.avals.clone(),
             consts: graph.consts.clone(),
             numbers,
@@ -125,12 +133,16 @@ impl<'a> Builder<'a> {
         is_read_after: &dyn Fn(Var) -> bool,
     ) -> Eqn<Step> {
         let graph = self.graph;
+        let windows = self.windows;
         let mut draft = Draft {
             graph,
-            cols: group.cols.unwrap_or_else(|| natural_cols(graph, group, members)),
+            windows,
+            cols: group.cols.unwrap_or_else(|| natural_cols(graph, windows, group, members)),
             inputs: Vec::new(),
             ops: Vec::new(),
             values: FxHashMap::default(),
+            joined: Vec::new(),
+            slices: Vec::new(),
         };
         for &member in members {
             self.member(&mut draft, group, member);
@@ -138,17 +150,23 @@ impl<'a> Builder<'a> {
         let mut outs: Vec<(Var, usize)> = Vec::new();
         for &member in members {
             let var = graph.eqns[member].outs[0];
+            let Some(&value) = draft.values.get(&var).filter(|_| is_read_after(var)) else { continue };
+            let value = draft.result(value, &outs, graph.aval(var).dtype, group.values[&var]);
+            outs.push((var, value));
+        }
+        let whole = outs.len();
+        let mut joined: Vec<(Var, usize)> = Vec::new();
+        for (var, parts) in std::mem::take(&mut draft.joined) {
             if !is_read_after(var) {
                 continue;
             }
-            let mut value = draft.values[&var];
-            if outs.iter().any(|&(_, other)| other == value) {
-                let (dtype, space) = (graph.aval(var).dtype, group.values[&var]);
-                value = draft.map(ScalarOp::Copy, [value].into_iter().collect(), dtype, dtype, space);
+            joined.push((var, parts.len()));
+            for value in parts {
+                let value = draft.result(value, &outs, graph.aval(var).dtype, IterationSpace::Full);
+                outs.push((var, value));
             }
-            outs.push((var, value));
         }
-        let Draft { cols, inputs, ops, .. } = draft;
+        let Draft { cols, inputs, ops, slices, .. } = draft;
         let count = inputs.len();
         let number = |value: usize| if value >= FIRST { value - FIRST + count } else { value };
         let ops = ops
@@ -177,11 +195,12 @@ impl<'a> Builder<'a> {
             inputs: inputs.iter().map(|(_, access, dtype)| (access.clone(), *dtype)).collect(),
             ops,
             outs: outs.iter().map(|&(var, value)| (number(value), owner(&self.taken, var))).collect(),
+            joined: joined.iter().map(|&(_, parts)| parts).collect(),
             over: None,
         };
         let args: Args<Var> = inputs.iter().map(|(var, ..)| *var).collect();
-        let outs: Outs<Var> = outs.iter().map(|(var, _)| *var).collect();
-        let graph = self.part(&args, members, &outs);
+        let outs: Outs<Var> = outs[..whole].iter().chain(&joined).map(|(var, _)| *var).collect();
+        let graph = self.part(&args, slices.into_iter().chain(members.iter().copied()), &outs);
         let last = &self.graph.eqns[members[members.len() - 1]];
         let kernel = Fused::shared(spec);
         let primitive = Step::Fused(Arc::new(Fusion { graph, kernel }));
@@ -193,20 +212,26 @@ impl<'a> Builder<'a> {
         let eqn = &graph.eqns[member];
         let out = eqn.outs[0];
         let space = group.values[&out];
+        let dtype = graph.aval(out).dtype;
         let Some(role) = role(graph, eqn) else { unreachable!("a member of a group has a role") };
         let value = match role {
             Role::Reshape => draft.values[&eqn.args[0]],
             Role::Map(op) => {
                 let args = eqn.args.iter().map(|&arg| self.operand(draft, eqn, arg, space)).collect();
                 let from = graph.aval(eqn.args[eqn.args.len() - 1]).dtype;
-                draft.map(op, args, from, graph.aval(out).dtype, space)
+                draft.map(op, args, from, dtype, space)
+            }
+            Role::Join(_) => {
+                let parts = eqn.args.iter().map(|&arg| match self.number(arg) {
+                    Some(number) => draft.input_of(number, Access::One, dtype),
+                    None => draft.whole(arg),
+                });
+                let parts = parts.collect();
+                draft.joined.push((out, parts));
+                return;
             }
             Role::Rows(op, _) | Role::Columns(op, _) | Role::Total(op) => {
-                let dtype = graph.aval(out).dtype;
-                let arg = match draft.values.get(&eqn.args[0]) {
-                    Some(&value) => value,
-                    None => draft.input(eqn.args[0], Access::Full),
-                };
+                let arg = draft.whole(eqn.args[0]);
                 draft.ops.push(KernelOp::Fold { op, arg, dtype, space });
                 FIRST + draft.ops.len() - 1
             }
@@ -227,7 +252,10 @@ impl<'a> Builder<'a> {
                 Access::Full => Access::Rows,
                 other => other,
             },
-            _ => access(out, shape, draft.cols),
+            _ => match access(out, shape, draft.cols) {
+                Access::Full => return draft.whole(arg),
+                other => other,
+            },
         };
         draft.input(arg, access)
     }
@@ -248,7 +276,7 @@ impl<'a> Builder<'a> {
 
     /// The members as a graph with variables of its own, named in the order in which they appear; values that are one number by
     /// their creation are constants of it.
-    fn part(&self, args: &[Var], members: &[usize], outs: &[Var]) -> Graph {
+    fn part(&self, args: &[Var], members: impl Iterator<Item = usize>, outs: &[Var]) -> Graph {
         let mut avals = Vec::new();
         let mut names: FxHashMap<Var, Var> = FxHashMap::default();
         let mut name = |var: Var| {
@@ -262,8 +290,7 @@ impl<'a> Builder<'a> {
         let scalar = |arg: &Var| Some((name(*arg), self.scalars.get(arg)?.clone()));
         let consts = args.iter().filter_map(scalar).collect();
         let eqns = members
-            .iter()
-            .map(|&member| {
+            .map(|member| {
                 let eqn = &self.graph.eqns[member];
                 let Some(primitive) = eqn.primitive.primitive() else {
                     unreachable!("members are primitives")
@@ -299,6 +326,26 @@ impl Draft<'_> {
         FIRST + self.ops.len() - 1
     }
 
+    /// A value as a result: a copy of it, if it is an input or a result already.
+    fn result(&mut self, value: usize, outs: &[(Var, usize)], dtype: DType, space: IterationSpace) -> usize {
+        if value >= FIRST && outs.iter().all(|&(_, other)| other != value) {
+            return value;
+        }
+        self.map(ScalarOp::Copy, [value].into_iter().collect(), dtype, dtype, space)
+    }
+
+    /// A value with an element for each of the space, where it lies.
+    fn whole(&mut self, var: Var) -> usize {
+        if let Some(&value) = self.values.get(&var) {
+            return value;
+        }
+        let part = self.windows.get(var).and_then(|part| Some((part, part.in_rows_of(self.cols)?)));
+        let Some((part, window)) = part else { return self.input(var, Access::Full) };
+        self.slices
+            .extend(part.eqns.iter().filter(|eqn| !self.slices.contains(eqn)).copied().collect::<Vec<_>>());
+        self.input(part.source, Access::Window(window))
+    }
+
     fn input(&mut self, var: Var, access: Access) -> usize {
         let dtype = self.graph.aval(var).dtype;
         self.input_of(var, access, dtype)
@@ -319,19 +366,20 @@ fn owner(callers: &FxHashSet<Var>, var: Var) -> Owner {
 }
 
 /// The length of a row under which most broadcasts are simple.
-fn natural_cols(graph: &Schedule, group: &Group, members: &[usize]) -> usize {
+fn natural_cols(graph: &Schedule, windows: &Windows, group: &Group, members: &[usize]) -> usize {
     let mut votes: Vec<(usize, usize)> = Vec::new();
     for &member in members {
         let eqn = &graph.eqns[member];
         for &arg in eqn.args.iter().filter(|arg| !group.values.contains_key(arg)) {
-            let Access::Strided(layout) = access(&graph.aval(eqn.outs[0]).shape, &graph.aval(arg).shape, 0)
-            else {
-                continue;
+            let row = match access(&graph.aval(eqn.outs[0]).shape, &graph.aval(arg).shape, 0) {
+                Access::Full => windows.get(arg).and_then(Part::wanted),
+                Access::Strided(layout) => {
+                    let (_, row, between) = layout.pattern();
+                    matches!(between, Some(0 | 1)).then_some(row)
+                }
+                _ => None,
             };
-            let (_, row, between) = layout.pattern();
-            if !matches!(between, Some(0 | 1)) {
-                continue;
-            }
+            let Some(row) = row else { continue };
             match votes.iter_mut().find(|(_, cols)| *cols == row) {
                 Some((count, _)) => *count += 1,
                 None => votes.push((1, row)),

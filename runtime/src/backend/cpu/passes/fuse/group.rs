@@ -100,7 +100,7 @@ impl Groups {
             Some(Role::Rows(..) | Role::Columns(..) | Role::Total(_)) => {
                 (1..=SMALL).contains(&self.at(equation).size)
             }
-            Some(Role::Reshape) | None => false,
+            Some(Role::Reshape | Role::Join(_)) | None => false,
         }
     }
 
@@ -265,6 +265,14 @@ impl Search<'_> {
                 let fits = space_of(eqn.args[0])? == IterationSpace::Full
                     && group.cols.is_none_or(|own| own == cols);
                 fits.then_some(Membership { space: IterationSpace::Column, cols: Some(cols) })
+            }
+            // Its elements are there when all tiles are, as those of a total: no member may read them.
+            Role::Join(cols) => {
+                let mut spaces = eqn.args.iter().filter_map(|&arg| space_of(arg));
+                let fits = spaces.all(|space| space == IterationSpace::Full)
+                    && size(eqn.args[0]) == group.size
+                    && group.cols.is_none_or(|own| own == cols);
+                fits.then_some(Membership { space: IterationSpace::Total, cols: Some(cols) })
             }
             // A total of no more than a row can hold is the reduction of the only row, and members may read it; else it is put together
             // from all tiles at the end.

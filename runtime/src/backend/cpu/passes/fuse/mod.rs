@@ -4,6 +4,7 @@
 //! iteration space, and if no value on the way there goes through another group (a group must not wait for
 //! itself: the condition under which loops may be fused, Kennedy and others, "Maximizing loop parallelism and improving data
 //! locality via loop fusion and distribution", 1993).
+//! Slices along one axis are no copies for a group that reads them, and parts of one concatenation are written side by side.
 //! Groups are then put in an order in which they can run, and each becomes a kernel spec.
 
 mod fusion;
@@ -11,6 +12,7 @@ mod group;
 mod horizontal;
 mod order;
 mod role;
+mod window;
 
 use rustc_hash::FxHashMap;
 
@@ -21,25 +23,32 @@ use fusion::Builder;
 pub(crate) use fusion::Fusion;
 use group::Groups;
 pub(crate) use role::{elementwise, is_reshape};
+use window::Windows;
 
 impl Schedule {
     /// Replaces groups of equations by one step each.
     #[must_use]
     pub(crate) fn fuse(self) -> Schedule {
-        let uses = DefUse::of(&self);
-        let groups = Groups::of(&self, &uses);
-        let order = order::sorted(&self, &uses, &groups);
+        let graph = self.slices_for_splits();
+        let uses = DefUse::of(&graph);
+        let groups = Groups::of(&graph, &uses);
+        let order = order::sorted(&graph, &uses, &groups);
+        let windows = Windows::of(&graph);
         let mut last_use: FxHashMap<Var, usize> = FxHashMap::default();
         for (at, members) in order.iter().enumerate() {
-            last_use.extend(members.iter().flat_map(|&i| &self.eqns[i].args).map(|&arg| (arg, at)));
+            for &arg in members.iter().flat_map(|&i| &graph.eqns[i].args) {
+                last_use.insert(arg, at);
+                // What is read where it lies, is read whenever that is.
+                last_use.extend(windows.get(arg).map(|part| (part.source, at)));
+            }
         }
-        let kept = self.outs.iter().chain(self.consts.iter().map(|(var, _)| var));
+        let kept = graph.outs.iter().chain(graph.consts.iter().map(|(var, _)| var));
         last_use.extend(kept.map(|&var| (var, usize::MAX)));
-        let mut builder = Builder::new(&self);
+        let mut builder = Builder::new(&graph, &windows);
         let mut eqns: Vec<Eqn<Step>> = Vec::with_capacity(order.len());
         for (at, members) in order.iter().enumerate() {
             match &members[..] {
-                [single] if !groups.is_kernel(*single) => eqns.push(self.eqns[*single].clone()),
+                [single] if !groups.is_kernel(*single) => eqns.push(graph.eqns[*single].clone()),
                 members => {
                     let group = groups.at(members[0]);
                     let dies = |var: Var| last_use.get(&var) == Some(&at);
@@ -49,8 +58,8 @@ impl Schedule {
             }
         }
         let Builder { avals, consts, .. } = builder;
-        let fused = Graph { avals, consts, inputs: self.inputs, eqns, outs: self.outs };
-        // What only groups read as a number is not computed any more.
+        let fused = Graph { avals, consts, inputs: graph.inputs, eqns, outs: graph.outs };
+        // What only groups read, as a number or where it lies, is not computed any more.
         fused.dce()
     }
 }

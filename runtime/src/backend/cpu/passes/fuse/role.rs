@@ -1,5 +1,6 @@
 //! What an equation can be in a fused kernel: a map over elements, a fold of rows, of columns or of everything, or a reshape.
 
+use super::window::{LONGEST_PITCH, SHORTEST_ROW};
 use crate::array::Aval;
 use crate::backend::cpu::codegen::{can_fold, supports};
 use crate::core::op::Op;
@@ -20,6 +21,8 @@ pub(super) enum Role {
     /// Folds everything to one number.
     Total(ReduceOp),
     Reshape,
+    /// Puts rows of so many elements side by side.
+    Join(usize),
 }
 
 pub(super) fn role(graph: &Schedule, eqn: &Eqn<Step>) -> Option<Role> {
@@ -31,8 +34,18 @@ pub(super) fn role(graph: &Schedule, eqn: &Eqn<Step>) -> Option<Role> {
     }
     match op {
         Op::Reduce(function, axes) => reduction(function, axes, graph.aval(eqn.args[0])),
+        Op::Concatenate { axis } => joint(graph, eqn, axis),
         op => is_reshape(op).then_some(Role::Reshape),
     }
+}
+
+/// Parts of one shape can be results of one kernel, which writes them where they belong.
+fn joint(graph: &Schedule, eqn: &Eqn<Step>, axis: usize) -> Option<Role> {
+    let first = graph.aval(eqn.args[0]);
+    let row: usize = first.shape[axis..].iter().product();
+    let are_alike = eqn.args.iter().all(|&arg| graph.aval(arg).shape == first.shape);
+    let is_long = (SHORTEST_ROW..=LONGEST_PITCH / eqn.args.len()).contains(&row);
+    (are_alike && is_long && first.size() > 0).then_some(Role::Join(row))
 }
 
 /// The function that makes each element of the output from those of the arguments, if the operation is one.

@@ -32,6 +32,7 @@ fn spec(
         inputs,
         ops,
         outs: outs.iter().map(|&value| (value, Owner::Program)).collect(),
+        joined: Vec::new(),
         over: None,
     }
 }

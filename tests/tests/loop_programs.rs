@@ -172,6 +172,72 @@ fn loops_of_large_arrays_give_what_a_loop_of_the_host_gives() {
     }
 }
 
+/// A recurrent layer with gates: two states, whose rows go their own ways, and a result that is read again.
+fn gated(
+    w: &Tensor,
+    (c, h): (Tensor, Tensor),
+    xs: Tensor,
+    reverse: bool,
+) -> Result<((Tensor, Tensor), Tensor)> {
+    let step = |(c, h): (Tensor, Tensor), x: Tensor| {
+        let parts = (h.dot(w) + x).split(4, -1);
+        let c = parts[1].sigmoid() * c + parts[0].sigmoid() * parts[2].tanh();
+        let h = parts[3].softmax(-1) * c.tanh();
+        Ok(((c.clone(), h.clone()), h + c))
+    };
+    let step = scan(step);
+    if reverse { step.reverse() } else { step }.call((c, h), xs)
+}
+
+#[test]
+fn rows_that_go_their_own_ways_give_the_same_on_any_number_of_threads() {
+    let normal = |shape: &[usize], seed: u32| random::normal(&key(seed.into()), shape) * 0.3;
+    let (w, xs) = (normal(&[64, 256], 1), normal(&[9, 32, 256], 2));
+    let first = (normal(&[32, 64], 3), normal(&[32, 64], 4));
+    for reverse in [false, true] {
+        let f = jit(move |(w, first, xs): (Tensor, (Tensor, Tensor), Tensor)| gated(&w, first, xs, reverse));
+        let g = jit(move |(w, first, xs): (Tensor, (Tensor, Tensor), Tensor)| {
+            let loss = |w: &Tensor, xs: &Tensor| {
+                let ((c, _), ys) = gated(w, first.clone(), xs.clone(), reverse)?;
+                Ok(ys.square().sum() + c.sum())
+            };
+            let of_w = grad(|w: &Tensor| loss(w, &xs))(&w)?;
+            Ok((of_w, grad(|xs: &Tensor| loss(&w, xs))(&xs)?))
+        });
+        let args = || (w.clone(), first.clone(), xs.clone());
+        let runs: Vec<_> = [1, 2, 3]
+            .map(|threads| {
+                flaxen::set_num_threads(threads);
+                (f.call(args()).unwrap(), g.call(args()).unwrap())
+            })
+            .into();
+        flaxen::set_num_threads(0);
+        for (((c, h), ys), (of_w, of_xs)) in &runs {
+            let (((c1, h1), ys1), (of_w1, of_xs1)) = &runs[0];
+            for (x, y) in [(c, c1), (h, h1), (ys, ys1), (of_w, of_w1), (of_xs, of_xs1)] {
+                assert!(x.array().unwrap().bytes() == y.array().unwrap().bytes());
+            }
+        }
+        // Some of the rows by themselves.
+        let ((c, h), ys) = &runs[0].0;
+        for (start, end) in [(0, 5), (13, 19), (31, 32)] {
+            let part = |x: &Tensor, axis: isize| x.slice_axis(axis, start, end);
+            let states = (part(&first.0, 0), part(&first.1, 0));
+            let ((own_c, own_h), own_ys) = gated(&w, states, part(&xs, 1), reverse).unwrap();
+            assert_near(&part(c, 0), &own_c);
+            assert_near(&part(h, 0), &own_h);
+            assert_near(&part(ys, 1), &own_ys);
+        }
+        let own = grad(|xs: &Tensor| {
+            let states = (first.0.slice_axis(0, 3, 10), first.1.slice_axis(0, 3, 10));
+            let ((c, _), ys) = gated(&w, states, xs.clone(), reverse)?;
+            Ok(ys.square().sum() + c.sum())
+        })(&xs.slice_axis(1, 3, 10))
+        .unwrap();
+        assert_near(&runs[0].1.1.slice_axis(1, 3, 10), &own);
+    }
+}
+
 fn assert_near(found: &Tensor, expected: &Tensor) {
     assert_eq!(found.shape(), expected.shape());
     let (a, b) = (found.to_vec::<f32>().unwrap(), expected.to_vec::<f32>().unwrap());

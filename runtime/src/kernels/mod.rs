@@ -14,6 +14,7 @@ pub mod broadcast;
 pub mod conv;
 pub mod elementwise;
 pub mod halves;
+pub(crate) mod lanes;
 pub mod linalg;
 pub mod matmul;
 mod merge;

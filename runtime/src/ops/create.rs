@@ -1,5 +1,7 @@
 //! Creation as primitives without arguments: under `jit` a full-size constant is a step, not a captured array.
 
+use std::sync::Arc;
+
 use smallvec::smallvec;
 
 use crate::array::dtype::{dispatch, dispatch_width};
@@ -71,6 +73,12 @@ impl CpuRules for Full {
                 threads::split(out, 1, 1, |_, piece| piece.fill(value));
             })
         }))
+    }
+
+    fn with_batch_size(&self, count: usize) -> Option<Arc<dyn Primitive>> {
+        let mut full = self.clone();
+        *full.aval.shape.first_mut()? = count;
+        Some(Arc::new(full))
     }
 
     fn splat(&self, _args: &[Match<'_>]) -> Option<f64> {

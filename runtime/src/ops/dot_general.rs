@@ -217,6 +217,20 @@ struct Order {
     batch: Shape,
 }
 
+/// The same product with a right matrix that is transposed, if `primitive` is one that repacks it as it is.
+pub(crate) fn by_rows_of_right(primitive: &dyn Primitive, args: [&Aval; 2]) -> Option<Arc<dyn Primitive>> {
+    let DotGeneral(dimensions) = (primitive as &dyn std::any::Any).downcast_ref()?;
+    let (contracting, batch) = (&dimensions.contracting, &dimensions.batch);
+    if args[1].rank() != 2 || contracting.1[..] != [1] || !batch.0.is_empty() {
+        return None;
+    }
+    let mut other = DotGeneral(dimensions.clone());
+    other.0.contracting.1[0] = 0;
+    let transposed = args[1].with_shape(args[1].shape.iter().rev().copied().collect::<Shape>());
+    let pays = DotGeneral(dimensions.clone()).repacks(args) && !other.repacks([args[0], &transposed]);
+    pays.then(|| Arc::new(other) as Arc<dyn Primitive>)
+}
+
 impl DotGeneral {
     /// The same product of what is beneath a transposed operand, if the order of what is left of that stays.
     fn beneath(&self, args: &[Match<'_>], side: usize) -> Option<DotGeneral> {

@@ -140,6 +140,12 @@ impl CpuRules for Reshape {
         Ok(smallvec![x.with_aval(only(outs))])
     }
 
+    fn with_batch_size(&self, count: usize) -> Option<Arc<dyn Primitive>> {
+        let mut shape = self.0.clone();
+        *shape.first_mut()? = count;
+        Some(Arc::new(Reshape(shape)))
+    }
+
     fn simplify(&self, args: &[Match<'_>]) -> Option<Rewrite> {
         if args[0].aval().shape == self.0 {
             return Some(Rewrite::Value(Operand::Arg(0)));

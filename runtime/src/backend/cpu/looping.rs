@@ -2,10 +2,10 @@
 
 use super::program::{Env, LARGE, Program};
 use super::spares::Spares;
-use crate::array::pool::Buffer;
-use crate::array::{Array, Aval};
+use crate::array::Array;
 use crate::backend::cpu::memory::{CallingConvention, Copied};
 use crate::error::Result;
+use crate::kernels::lanes::Lane;
 use crate::kernels::threads;
 
 /// A loop that is running.
@@ -14,8 +14,20 @@ pub(super) struct Run<'a> {
     env: Box<Env>,
     consts: usize,
     carry: usize,
+    share: Share,
     /// The next carry, while it is taken from where it was made.
     carried: Vec<Array>,
+}
+
+/// Which rows a run of a loop is about: one of so many equal shares.
+#[derive(Clone, Copy)]
+pub(super) struct Share {
+    pub number: usize,
+    pub count: usize,
+}
+
+impl Share {
+    pub const ALL: Share = Share { number: 0, count: 1 };
 }
 
 impl Run<'_> {
@@ -41,15 +53,14 @@ impl Run<'_> {
     /// A step, which is about slice `at` of all arrays.
     pub fn step(&mut self, at: usize) -> Result<()> {
         let (program, env) = (self.program, &mut *self.env);
-        env.slice = at;
+        // Rows of a slice follow each other, so its shares are slices of their own.
+        env.slice = at * self.share.count + self.share.number;
         program.run_steps(env)?;
         for &Copied { y, from, ends } in &program.copied {
-            let slot = program.slot_of(y) as usize;
             // Out of its place, as what is copied is borrowed from there, too.
-            let Some(mut buffer) = env.slots[slot].take() else { unreachable!("a result of the loop") };
-            let bytes = program.bytes(env, from);
-            buffer.slice_mut::<u8>()[at * bytes.len()..][..bytes.len()].copy_from_slice(bytes);
-            env.slots[slot] = Some(buffer);
+            let Some(mut lane) = env.ys[y as usize].take() else { unreachable!("a result of the loop") };
+            lane.piece_mut(env.slice).copy_from_slice(program.bytes(env, from));
+            env.ys[y as usize] = Some(lane);
             if let Some(array) = ends.and_then(|at| env.arrays[at as usize].take()) {
                 env.spares.give(array);
             }
@@ -65,13 +76,14 @@ impl Run<'_> {
 }
 
 impl Program {
-    /// Runs `steps` of this body of a loop; `values` are `others`, which are kept for a condition, the constants, the carry and arrays
-    /// of slices, and then the last carry and the results `ys`, put together from slices. About so many steps are to be expected.
+    /// Runs `steps` of this body of a loop, for a share of the rows; `values` are `others`, which are kept for a condition, the
+    /// constants, the carry and arrays of slices, and then the last carry. Slices of results go to `ys`. About so many steps
+    /// are to be expected.
     pub(super) fn run_loop(
         &self,
         others: usize,
         values: &mut Vec<Array>,
-        ys: &[Aval],
+        (ys, share): (&mut Vec<Lane>, Share),
         spares: &mut Spares,
         expected: usize,
         steps: impl FnOnce(&mut Run<'_>) -> Result<()>,
@@ -81,20 +93,19 @@ impl Program {
         };
         let mut env = self.take_env();
         std::mem::swap(&mut env.spares, spares);
-        env.slots.extend(ys.iter().map(|aval| Some(Buffer::scratch(aval.bytes()))));
+        env.ys.extend(ys.drain(..).map(Some));
         env.room.of_cond.extend(values.drain(..others));
         for (own, array) in env.arrays.iter_mut().zip(values.drain(..)) {
             *own = Some(array);
         }
         let awake = (self.work.saturating_mul(expected as u64) >= LARGE).then(threads::awake);
-        let mut run = Run { program: self, env, consts, carry, carried: std::mem::take(values) };
+        let mut run = Run { program: self, env, consts, carry, share, carried: std::mem::take(values) };
         steps(&mut run)?;
         drop(awake);
         let Run { mut env, carried, .. } = run;
         *values = carried;
         values.extend(env.arrays[consts..consts + carry].iter_mut().filter_map(Option::take));
-        let made = env.slots.drain(self.slots.len()..).flatten();
-        values.extend(ys.iter().zip(made).map(|(aval, buffer)| Array::of_buffer(aval.clone(), buffer)));
+        ys.extend(env.ys.drain(..).flatten());
         env.room.of_cond.clear();
         self.end_within(env, spares);
         Ok(())

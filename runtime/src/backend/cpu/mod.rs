@@ -18,7 +18,8 @@
 //! ([`CpuRules::simplify`]).
 //!
 //! **Schedules** are the CPU's own. [`tile_batch`](passes::tile_batch) runs chains for a few examples at a time; fusion gathers
-//! element-wise functions and reductions (greedily, in the order of the equations, as long as no group waits for itself);
+//! element-wise functions and reductions (greedily, in the order of the equations, as long as no group waits for itself), which read
+//! [slices](passes::fuse) where they lie and write what is concatenated where it belongs;
 //! [horizontal fusion](passes::fuse) joins alike kernels over small arrays; [epilogues](passes::epilogue) let products hand their
 //! tiles on. What is left as a primitive runs by its kernel: specialised to its shapes, if it has one for plain memory, else
 //! as an operation on arrays.
@@ -32,7 +33,9 @@
 //!
 //! **Control flow** is a step that runs programs of its own, which are compiled along with the one around them: a loop's body reads slices
 //! where they are in their arrays, writes slices of results where they belong, and hands its carry to the next step; what a step
-//! is done with the next one writes into, so that a loop that goes allocates nothing.
+//! is done with the next one writes into, so that a loop that goes allocates nothing. Where rows of a batch
+//! [go their own ways](passes::by_rows), shares of them are loops that threads run without meeting in between; weights that all steps
+//! would transpose are [packed](passes::packed_constants) before the first one.
 //!
 //! A new pass is a function from schedule to schedule beside the others, with its text in `passes.txt`; a new primitive that
 //! is a function of elements needs no word here.

@@ -33,6 +33,7 @@ use crate::core::cpu::Kernel;
 use crate::core::primitive::{Args, Primitive};
 use crate::core::trace::eval;
 use crate::error::{Error, Result};
+use crate::kernels::lanes::Lane;
 use crate::kernels::threads;
 
 /// Floating-point operations, or numbers read and written, from which on a run keeps threads awake.
@@ -66,8 +67,10 @@ pub(crate) struct Program {
 /// The memory of one run.
 pub(super) struct Env {
     pub arrays: Vec<Option<Array>>,
-    /// Those of the arena, and behind them the results of a loop that are put together from slices.
+    /// Those of the arena.
     pub slots: Vec<Option<Buffer>>,
+    /// The results of a loop that are put together from slices.
+    pub ys: Vec<Option<Lane>>,
     /// Which of the slices a step of a loop is about.
     pub slice: usize,
     pub spares: Spares,
@@ -91,6 +94,7 @@ pub(super) struct Room {
 enum Made {
     Array(Array),
     Slot(Buffer),
+    Slice(Lane),
 }
 
 /// What to run for a step, and which parts of the program's lists are its own.
@@ -231,7 +235,8 @@ impl Program {
         self.envs.take().unwrap_or_else(|| {
             let slots = self.slots.iter().map(|&bytes| Some(Buffer::scratch(bytes))).collect();
             let arrays = vec![None; self.arrays];
-            Box::new(Env { arrays, slots, slice: 0, spares: Spares::default(), room: Room::default() })
+            let (spares, room) = (Spares::default(), Room::default());
+            Box::new(Env { arrays, slots, ys: Vec::new(), slice: 0, spares, room })
         })
     }
 
@@ -299,7 +304,7 @@ impl Program {
                 let made = control.run(&mut values, &mut env.spares);
                 made.map_err(|e| e.at(self.origins[number].location))?;
                 for (out, made) in outs.iter().zip(values.drain(..)) {
-                    self.put(Made::Array(made), out.to, env);
+                    Program::put(Made::Array(made), out.to, env);
                 }
                 env.room.values = values;
             }
@@ -344,33 +349,29 @@ impl Program {
         }
     }
 
-    /// The slot of a result that is put together from slices.
-    pub(super) fn slot_of(&self, y: u32) -> u32 {
-        self.slots.len() as u32 + y
-    }
-
     fn kernel(&self, kernel: &dyn Kernel, command: &Command, env: &mut Env) {
         let to = self.outs(command)[0].to;
         let mut made = match to {
             Write::Array(_, aval) => Made::Array(env.spares.scratch(self.aval(aval))),
             Write::Slot(at, _) => Made::slot(&mut env.slots, at),
-            Write::Slice(y, _) => Made::slot(&mut env.slots, self.slot_of(y)),
+            Write::Slice(y, _) => Made::slice(&mut env.ys, y),
         };
         let args: SmallVec<[&[u8]; 4]> = self.args(command).iter().map(|&arg| self.bytes(env, arg)).collect();
         kernel.run(&args, made.bytes(to, env.slice));
         drop(args);
-        self.put(made, to, env);
+        Program::put(made, to, env);
         self.end(command, env);
     }
 
     pub(super) fn bytes<'a>(&'a self, env: &'a Env, read: Read) -> &'a [u8] {
-        self.bytes_of(&env.arrays, &env.slots, env.slice, read)
+        self.bytes_of(&env.arrays, &env.slots, &env.ys, env.slice, read)
     }
 
     fn bytes_of<'a>(
         &'a self,
         arrays: &'a [Option<Array>],
         slots: &'a [Option<Buffer>],
+        ys: &'a [Option<Lane>],
         slice: usize,
         read: Read,
     ) -> &'a [u8] {
@@ -381,10 +382,7 @@ impl Program {
             Read::Slice(at, bytes) => {
                 arrays[at as usize].as_ref().map(|array| &array.bytes()[slice * bytes..][..bytes])
             }
-            Read::Written(y, bytes) => {
-                let slot = slots[self.slot_of(y) as usize].as_ref();
-                slot.map(|slot| &slot.slice::<u8>()[slice * bytes..][..bytes])
-            }
+            Read::Written(y, _) => ys[y as usize].as_ref().map(|y| y.piece(slice)),
         };
         bytes.unwrap_or_else(|| unreachable!("a value is made before it is used, and in no slot of a result"))
     }
@@ -395,7 +393,7 @@ impl Program {
     /// memory a result takes over is then no bytes to read but "in that result" (`held`). The lists that this needs keep their
     /// memory between calls, as an empty list holds no borrow.
     fn fused(&self, command: &Command, env: &mut Env, run: impl FnOnce(&[Source<'_>], &mut [&mut [u8]])) {
-        let Env { arrays, slots, room, spares, slice } = env;
+        let Env { arrays, slots, ys, room, spares, slice } = env;
         let slice = *slice;
         let Room { made, held, .. } = room;
         let (args, outs) = (self.args(command), self.outs(command));
@@ -423,13 +421,13 @@ impl Program {
                     }
                 }
                 (Write::Array(_, aval), _) => Made::Array(spares.scratch(self.aval(aval))),
-                (Write::Slice(y, _), _) => Made::slot(slots, self.slot_of(y)),
+                (Write::Slice(y, _), _) => Made::slice(ys, y),
             });
         }
         let mut sources = emptied(std::mem::take(&mut room.sources));
         sources.extend(args.iter().zip(&*held).map(|(&arg, held)| match held {
             Some(result) => Source::Result(*result),
-            None => Source::Bytes(self.bytes_of(arrays, slots, slice, arg)),
+            None => Source::Bytes(self.bytes_of(arrays, slots, ys, slice, arg)),
         }));
         let mut results = emptied(std::mem::take(&mut room.results));
         results.extend(made.iter_mut().zip(outs).map(|(made, out)| made.bytes(out.to, slice)));
@@ -437,13 +435,13 @@ impl Program {
         (room.sources, room.results) = (emptied(sources), emptied(results));
         held.clear();
         let mut list = std::mem::take(made);
-        list.drain(..).zip(outs).for_each(|(made, out)| self.put(made, out.to, env));
+        list.drain(..).zip(outs).for_each(|(made, out)| Program::put(made, out.to, env));
         env.room.made = list;
         self.end(command, env);
     }
 
     /// A result to where it is read.
-    fn put(&self, made: Made, to: Write, env: &mut Env) {
+    fn put(made: Made, to: Write, env: &mut Env) {
         match (made, to) {
             (Made::Array(array), Write::Array(at, _)) => {
                 // What an earlier step of a loop has left there is over.
@@ -452,7 +450,7 @@ impl Program {
                 }
             }
             (Made::Slot(buffer), Write::Slot(at, _)) => env.slots[at as usize] = Some(buffer),
-            (Made::Slot(buffer), Write::Slice(y, _)) => env.slots[self.slot_of(y) as usize] = Some(buffer),
+            (Made::Slice(lane), Write::Slice(y, _)) => env.ys[y as usize] = Some(lane),
             _ => unreachable!("arrays are made where arrays go, and slots are only borrowed"),
         }
     }
@@ -466,14 +464,19 @@ impl Made {
         }
     }
 
+    fn slice(ys: &mut [Option<Lane>], y: u32) -> Made {
+        match ys[y as usize].take() {
+            Some(lane) => Made::Slice(lane),
+            None => unreachable!("results of one step have slices of their own"),
+        }
+    }
+
     fn bytes(&mut self, to: Write, slice: usize) -> &mut [u8] {
         let bytes = match (self, to) {
             (Made::Array(array), _) => array.unique_bytes(),
             (Made::Slot(buffer), Write::Slot(_, bytes)) => Some(&mut buffer.slice_mut::<u8>()[..bytes]),
-            (Made::Slot(buffer), Write::Slice(_, bytes)) => {
-                Some(&mut buffer.slice_mut::<u8>()[slice * bytes..][..bytes])
-            }
-            (Made::Slot(_), Write::Array(..)) => None,
+            (Made::Slice(lane), _) => Some(lane.piece_mut(slice)),
+            (Made::Slot(_), Write::Array(..) | Write::Slice(..)) => None,
         };
         bytes.unwrap_or_else(|| unreachable!("a result is new, given away, or in a slot of its own"))
     }

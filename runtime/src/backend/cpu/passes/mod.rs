@@ -2,10 +2,12 @@
 
 pub(crate) mod analysis;
 mod barriers;
+pub(crate) mod by_rows;
 mod cse;
 mod dce;
 pub(crate) mod epilogue;
 pub(crate) mod fuse;
+pub(crate) mod packed_constants;
 mod simplify;
 #[cfg(test)]
 mod tests;

@@ -332,3 +332,66 @@ fn an_unrolled_loop_is_made_of_a_few_kernels() {
     assert_eq!(kernels(20), kernels(5));
     assert!(kernels(20) < 8);
 }
+
+/// The shares of a body with one constant, a carry and slices, in a loop of 64 steps.
+fn shares(f: impl Fn(&[Tensor]) -> Vec<Tensor>) -> Option<usize> {
+    let args = [ramp(&[256, 256]), ramp(&[32, 256]), ramp(&[32, 256])];
+    let cut = staged(f, &args).optimize().by_rows(1, 64)?;
+    assert!(cut.0.outs.iter().all(|&out| cut.0.aval(out).shape[0] * cut.1 == 32), "{}", cut.0);
+    Some(cut.1)
+}
+
+#[test]
+fn rows_that_go_their_own_ways_are_shares_of_a_loop() {
+    let next = |x: &[Tensor]| x[1].dot(&x[0]) + &x[2];
+    let twice = |x: &[Tensor]| (next(x).dot(&x[0]), x[2].split(2, 1));
+    assert_eq!(shares(|x| vec![next(x).tanh()]), Some(2));
+    assert_eq!(shares(|x| vec![next(x).softmax(-1), next(x).sum_axes([1])]), Some(2));
+    assert_eq!(shares(|x| vec![next(x) * x[0].sum_axes([0]) + 1.0, x[1].clone()]), Some(2));
+    let joined = |x: &[Tensor]| {
+        let (y, parts) = twice(x);
+        let lower = y.slice_axis(1, 128, None).flip([1]) + x[1].argmax(1).cast(DType::F32).reshape([32, 1]);
+        vec![Tensor::concatenate(&[&parts[1] * 2.0, lower], 1), parts[0].reshape([32, 4, 32])]
+    };
+    assert_eq!(shares(joined), Some(4), "two products have twice the work");
+}
+
+#[test]
+fn rows_that_meet_are_no_shares_of_a_loop() {
+    let next = |x: &[Tensor]| x[1].dot(&x[0]) + &x[2];
+    let functions: [fn(&[Tensor]) -> Tensor; 7] = [
+        |y| &y[0] - y[0].mean_axes([0]),
+        |y| y[0].flip([0]),
+        |y| y[0].roll(1, 0),
+        |y| y[0].sort(0),
+        |y| &y[0] * y[0].sum(),
+        |y| {
+            y[0].reshape([16, 512]).reshape([32, 256]).softmax(-1).reshape([16, 512]).exp().reshape([32, 256])
+        },
+        |y| y[1].slice_axis(0, 0, 32) + &y[0],
+    ];
+    for (number, f) in functions.into_iter().enumerate() {
+        assert_eq!(shares(|x| vec![f(&[next(x), x[0].clone()])]), None, "function {number}");
+    }
+    // What little there is to do is done sooner than told to another thread.
+    assert_eq!(shares(|x| vec![&x[1] + &x[2]]), None);
+}
+
+#[test]
+fn a_weight_that_every_step_reads_by_columns_is_transposed_before_the_loop() {
+    let args = [ramp(&[24, 40]), ramp(&[16, 40]), ramp(&[16, 24])];
+    let body = staged(|x| vec![x[1].dot(&x[0].t()) + &x[2]], &args).optimize();
+    let packed = body.packed(1).expect("the product reads columns");
+    assert_eq!((packed.count, packed.before.len()), (1, 1));
+    let weights = Program::new(&packed.before.fused()).run([args[0].array().unwrap().clone()]).unwrap();
+    let arrays = [&args[0], &args[1], &args[2]].map(|arg| arg.array().unwrap().clone());
+    let [first, rest @ ..] = &arrays;
+    let all = [first, &weights[0]].into_iter().chain(rest).cloned();
+    let found = Program::new(&packed.body.clone().fused()).run(all).unwrap();
+    let whole = Program::new(&body.clone().fused()).run(arrays.clone()).unwrap();
+    for (x, y) in found[0].data::<f32>().iter().zip(whole[0].data::<f32>()) {
+        assert!((x - y).abs() <= 1e-5 * y.abs().max(1.0), "{x} {y}");
+    }
+    assert!(staged(|x| vec![x[1].dot(&x[0].t())], &args).optimize().packed(0).is_none(), "no constant");
+    assert!(packed.body.packed(2).is_none(), "once is enough");
+}

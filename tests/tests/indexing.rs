@@ -139,6 +139,7 @@ fn scattering_obeys_the_laws() {
         law("add", with(&[4, 2], &[2, 3], &[2, 3, 2], 4), |x| x[0].try_index_add(0, &x[1], &x[2])),
         law("add columns", with(&[2, 3], &[4], &[2, 4], 3), |x| x[0].try_index_add(-1, &x[1], &x[2])),
         law("min", with(&[4, 2], &[6], &[6, 2], 4), |x| x[0].try_index_min(0, &x[1], &x[2])),
+        law("mul", with(&[4, 2], &[6], &[6, 2], 4), |x| x[0].try_index_mul(0, &x[1], &x[2])),
         law("max", with(&[2, 3], &[4], &[2, 4], 3), |x| x[0].try_index_max(1, &x[1], &x[2])),
         law("put_along_axis", with(&[3, 4], &[3, 2], &[3, 2], 4), |x| {
             x[0].try_put_along_axis(&x[1], &x[2], 1)

@@ -416,6 +416,8 @@ pub enum ScatterOp {
     Set,
     /// Their sum.
     Add,
+    /// Their product.
+    Mul,
     /// The smaller, NaN if either is.
     Min,
     /// The larger, NaN if either is.

@@ -1,4 +1,4 @@
-//! Writing at indices that are values themselves: `index_set`, `index_add`, `index_min`, `index_max`.
+//! Writing at indices that are values themselves: `index_set`, `index_add`, `index_mul`, `index_min`, `index_max`.
 //!
 //! Indices in `-n..0` count from the end of an axis of size `n`. What is to be written outside of `-n..n` is dropped, as
 //! in JAX. Where several updates meet at an index, they are applied in their order: results do not depend on threads, and
@@ -20,7 +20,10 @@ use crate::error::{Error, Result};
 use crate::kernels::halves::{narrow_all, widen_all};
 use crate::kernels::strided::{self, Strided};
 use crate::kernels::threads;
-use crate::ops::{axis_of, batch_all, convert, cotangent, create, in_i64, is_narrow, only, unpack, zeros_of};
+use crate::ops::{
+    axis_of, batch_all, convert, convert_wrapping, cotangent, create, in_i64, is_narrow, only, promoted,
+    unpack, zeros_of,
+};
 use crate::scalar::number::Number;
 
 /// The first argument, updated in windows the second names with the third.
@@ -40,6 +43,7 @@ impl Primitive for Scatter {
         match self.kind {
             ScatterOp::Set => "scatter_set",
             ScatterOp::Add => "scatter_add",
+            ScatterOp::Mul => "scatter_mul",
             ScatterOp::Min => "scatter_min",
             ScatterOp::Max => "scatter_max",
         }
@@ -66,7 +70,7 @@ impl Primitive for Scatter {
     fn residuals(&self, _needs_grad: &[bool]) -> ResidualMask {
         match self.kind {
             ScatterOp::Set | ScatterOp::Add => ResidualMask::args([1]),
-            ScatterOp::Min | ScatterOp::Max => ResidualMask::ALL,
+            ScatterOp::Mul | ScatterOp::Min | ScatterOp::Max => ResidualMask::ALL,
         }
     }
 
@@ -90,6 +94,14 @@ impl Primitive for Scatter {
                     self.last(residuals)?.try_select(read(&ct)?, ct.like(0.0))
                 };
                 (needs_grad[0].then(erased).transpose()?, needs_grad[2].then(survived).transpose()?)
+            }
+            ScatterOp::Mul => {
+                let factors = || {
+                    let ones = ct.like(1.0).try_broadcast_to(ct.shape())?;
+                    bind1(self, [ones, indices.clone(), residuals.arg(2).clone()])
+                };
+                let dx = needs_grad[0].then(|| ct.try_mul(factors()?)).transpose()?;
+                (dx, needs_grad[2].then(|| self.by_factors(residuals, &ct)).transpose()?)
             }
             ScatterOp::Min | ScatterOp::Max => {
                 // Shared equally by all that have the extreme value, the operand's element among them; where that is NaN
@@ -128,7 +140,7 @@ impl CpuRules for Scatter {
         }
         let is_rare = match self.kind {
             ScatterOp::Set => false,
-            ScatterOp::Add => out.dtype.size() == 1 || out.dtype.is_short_integer(),
+            ScatterOp::Add | ScatterOp::Mul => out.dtype.size() == 1 || out.dtype.is_short_integer(),
             ScatterOp::Min | ScatterOp::Max => is_narrow(out.dtype),
         };
         if is_rare {
@@ -144,7 +156,9 @@ impl CpuRules for Scatter {
                 strided::scatter(&layout, updates.data::<T>(), &starts, out, strided::set);
             })),
             ScatterOp::Add =>
-                dispatch_ring!(out.dtype, T => add::<T>(x, &layout, updates.data(), &starts, out)),
+                dispatch_ring!(out.dtype, T => accumulate::<T>(x, &layout, updates.data(), &starts, out, Number::add)),
+            ScatterOp::Mul =>
+                dispatch_ring!(out.dtype, T => accumulate::<T>(x, &layout, updates.data(), &starts, out, Number::mul)),
             ScatterOp::Min => dispatch_wide!(out.dtype, T => update(x, out, |out: &mut [T]| {
                 strided::scatter(&layout, updates.data::<T>(), &starts, out, |out, u| *out = Number::minimum(*out, u));
             })),
@@ -186,6 +200,25 @@ impl Scatter {
         let written = bind1(self, [blank, indices.clone(), numbers.clone()])?;
         gather(&written, indices, self.windows.transposed())?.try_eq(numbers)
     }
+
+    /// The gradient of a product by its factors: the product of all others, without a division where one is 0.
+    fn by_factors(&self, residuals: &Residuals, ct: &Tensor) -> Result<Tensor> {
+        let (x, indices, factors) = (residuals.arg(0), residuals.arg(1), residuals.arg(2));
+        let read = |x: &Tensor| gather(x, indices, self.windows.transposed());
+        if self.unique {
+            return read(&ct.try_mul(x)?);
+        }
+        let (one, zero) = (ct.like(1.0), ct.like(0.0));
+        let is_zero = factors.try_eq(&zero)?;
+        let count = is_zero.try_select(&one, &zero)?;
+        let none = zero.try_broadcast_to(x.shape())?;
+        let zeros = read(&scatter(ScatterOp::Add, &none, indices, &count, self.windows.clone(), false)?)?;
+        let others = is_zero.try_select(&one, factors)?;
+        let product = bind1(self, [x.clone(), indices.clone(), others.clone()])?;
+        // Zeros among the other factors are all that are there, but for the factor itself.
+        let without = read(&ct.try_mul(product)?)?.try_div(others)?;
+        zeros.try_eq(count)?.try_select(without, zero)
+    }
 }
 
 impl std::fmt::Debug for Scatter {
@@ -212,15 +245,23 @@ pub(crate) fn update<T: Pod + Send + Sync>(x: Array, out: Aval, write: impl FnOn
     out
 }
 
-/// Sums of `bf16` and `f16` are carried in `f32` and rounded once.
-fn add<T: Number>(x: Array, layout: &Strided<2>, updates: &[T], starts: &[usize], out: Aval) -> Array {
+/// Sums and products of `bf16` and `f16` are carried in `f32` and rounded once.
+fn accumulate<T: Number>(
+    x: Array,
+    layout: &Strided<2>,
+    updates: &[T],
+    starts: &[usize],
+    out: Aval,
+    op: impl Fn(T::Acc, T::Acc) -> T::Acc + Sync,
+) -> Array {
     if size_of::<T>() != size_of::<T::Acc>() {
-        let mut sums = widen_all::<T>(x.data()).to_vec();
-        strided::scatter(layout, updates, starts, &mut sums, |sum, u: T| *sum = sum.add(u.widen()));
-        return Array::build(out, |out: &mut [T]| narrow_all(out, |wide| wide.copy_from_slice(&sums)));
+        let mut wide = widen_all::<T>(x.data()).to_vec();
+        strided::scatter(layout, updates, starts, &mut wide, |out, u: T| *out = op(*out, u.widen()));
+        return Array::build(out, |out: &mut [T]| narrow_all(out, |to| to.copy_from_slice(&wide)));
     }
     update(x, out, |out: &mut [T]| {
-        strided::scatter(layout, updates, starts, out, strided::add);
+        // The type is its own accumulator.
+        strided::scatter(layout, updates, starts, out, |out, u| *out = T::narrow(op(out.widen(), u.widen())));
     })
 }
 
@@ -246,13 +287,15 @@ fn along(
 ) -> Result<Tensor> {
     let axis = axis_of(op, axis, x.rank())?;
     let shape: Shape = [&x.shape()[..axis], indices.shape(), &x.shape()[axis + 1..]].concat().into();
-    let values = convert(values, x.dtype(), x.aval().weak)?.try_broadcast_to(&shape)?;
+    let [wide, values] = promoted([x.clone(), values.clone()])?;
+    let values = values.try_broadcast_to(&shape)?;
     // Nothing is written, or all of it outside.
     if indices.size() == 0 || x.shape()[axis] == 0 {
         return Ok(x.clone());
     }
     let windows = GatherDimensions::along(x.shape(), axis, indices.rank(), Outside::Invalid);
-    scatter(kind, x, &positions(indices)?, &values, windows, indices.size() == 1)
+    let out = scatter(kind, &wide, &positions(indices)?, &values, windows, indices.size() == 1)?;
+    convert_wrapping(&out, x.dtype(), x.aval().weak)
 }
 
 macro_rules! methods {
@@ -260,7 +303,8 @@ macro_rules! methods {
         impl Tensor {
             $($(#[$doc])*
             ///
-            /// `values` are cast to this tensor's dtype and broadcast to the shape that `take(indices, axis)` has.
+            /// `values` are broadcast to the shape that `take(indices, axis)` has. Where they have another dtype than this
+            /// tensor, both are promoted, and the result has this tensor's dtype.
             /// Negative indices count from the end; updates outside are dropped.
             ///
             /// # Panics
@@ -306,6 +350,8 @@ methods! {
     /// A copy with values added at these indices of one axis, as `x.at[indices].add(values)`: all of them, where several
     /// meet.
     index_add try_index_add Add;
+    /// A copy with elements multiplied by values at these indices of one axis: by all of them, where several meet.
+    index_mul try_index_mul Mul;
     /// A copy with the smaller of the element and the values at these indices of one axis.
     index_min try_index_min Min;
     /// A copy with the larger of the element and the values at these indices of one axis.

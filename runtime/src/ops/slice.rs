@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use smallvec::smallvec;
+use smallvec::{SmallVec, smallvec};
 
 use crate::array::dtype::dispatch_width;
 use crate::array::{Array, Aval, Shape};
@@ -261,6 +261,61 @@ pub(crate) fn every(x: &Tensor, axis: usize, start: usize, size: usize, stride: 
     bind1(&slice, [x.clone()])
 }
 
+/// Per axis the first position, the step, which may go backwards, and the number of positions.
+pub(crate) type Parts = SmallVec<[(usize, isize, usize); 4]>;
+
+/// The elements at these positions of every axis.
+#[track_caller]
+pub(crate) fn strided_parts(x: &Tensor, parts: &[(usize, isize, usize)]) -> Result<Tensor> {
+    let least = |&(start, step, size): &(usize, isize, usize)| match step {
+        _ if size == 0 => 0,
+        1.. => start,
+        _ => start - (size - 1) * step.unsigned_abs(),
+    };
+    let slice = Slice {
+        starts: parts.iter().map(least).collect(),
+        sizes: parts.iter().map(|part| part.2).collect(),
+        strides: parts.iter().map(|part| part.1.unsigned_abs()).collect(),
+    };
+    let back: Shape = (0..parts.len()).filter(|&axis| parts[axis].1 < 0).collect();
+    if slice.sizes[..] == *x.shape() {
+        return reversed(x, &back);
+    }
+    reversed(&bind1(&slice, [x.clone()])?, &back)
+}
+
+/// The first position, the step and the number of positions of Python's `start:end:step` along an axis of a size.
+///
+/// Negative positions count from the end of the axis, positions beyond it mean the end, and None means all the way.
+pub(crate) fn range_of(
+    op: &'static str,
+    start: Option<isize>,
+    end: Option<isize>,
+    step: isize,
+    size: usize,
+) -> Result<(usize, isize, usize)> {
+    if step == 0 {
+        return Err(Error::argument(op, "a step of 0: use 1 for every element"));
+    }
+    let size = size as isize;
+    // Going backwards, the positions are 0..size − 1, and −1 is "before the first".
+    let (lowest, highest) = if step > 0 { (0, size) } else { (-1, size - 1) };
+    let position = |given: Option<isize>, open: isize| match given {
+        None => open,
+        Some(at) if at < 0 => at.saturating_add(size).max(lowest),
+        Some(at) => at.min(highest),
+    };
+    let (first, last) = if step > 0 { (lowest, highest) } else { (highest, lowest) };
+    let (start, end) = (position(start, first), position(end, last));
+    let span = if step > 0 { end - start } else { start - end };
+    match usize::try_from(span).unwrap_or(0).div_ceil(step.unsigned_abs()) {
+        0 => Ok((0, 1, 0)),
+        // A step of one position leads nowhere.
+        1 => Ok((start as usize, 1, 1)),
+        count => Ok((start as usize, step, count)),
+    }
+}
+
 #[track_caller]
 pub(crate) fn reversed(x: &Tensor, axes: &[usize]) -> Result<Tensor> {
     if axes.is_empty() {
@@ -391,29 +446,11 @@ impl Tensor {
         step: isize,
     ) -> Result<Tensor> {
         let axis = axis_of("slice_axis", axis, self.rank())?;
-        if step == 0 {
-            return Err(Error::argument("slice_axis", "a step of 0: use 1 for every element"));
-        }
-        let size = self.shape()[axis] as isize;
-        // Going backwards, the positions are 0..size − 1, and −1 is "before the first".
-        let (lowest, highest) = if step > 0 { (0, size) } else { (-1, size - 1) };
-        let position = |given: Option<isize>, open: isize| match given {
-            None => open,
-            Some(at) if at < 0 => at.saturating_add(size).max(lowest),
-            Some(at) => at.min(highest),
-        };
-        let (first, last) = if step > 0 { (lowest, highest) } else { (highest, lowest) };
-        let (start, end) = (position(start.into(), first), position(end.into(), last));
-        let span = if step > 0 { end - start } else { start - end };
-        let count = usize::try_from(span).unwrap_or(0).div_ceil(step.unsigned_abs());
-        if count == 0 {
-            return part(self, axis, 0, 0);
-        }
-        if step > 0 {
-            return every(self, axis, start as usize, count, step as usize);
-        }
-        let least = start + (count as isize - 1) * step;
-        reversed(&every(self, axis, least as usize, count, step.unsigned_abs())?, &[axis])
+        let (start, step, count) =
+            range_of("slice_axis", start.into(), end.into(), step, self.shape()[axis])?;
+        let mut parts: Parts = self.shape().iter().map(|&size| (0, 1, size)).collect();
+        parts[axis] = (start, step, count);
+        strided_parts(self, &parts)
     }
 
     /// Element `i` of one axis, which the result does not have; negative numbers count from the end.

@@ -166,6 +166,7 @@ pub(super) fn apply(op: Op<'_>, args: &[Value], outs: &[Aval]) -> Result<Vec<Vec
                     ScatterOp::Set => update,
                     ScatterOp::Add if out.dtype == DType::Bool => to.max(update),
                     ScatterOp::Add => to.add(update),
+                    ScatterOp::Mul => to.mul(update),
                     ScatterOp::Min => to.min(update),
                     ScatterOp::Max => to.max(update),
                 };

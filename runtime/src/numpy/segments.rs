@@ -1,6 +1,6 @@
 //! Reductions of the parts of an axis that ids name: sums over the edges of a node, or over the nodes of a graph.
 
-use crate::array::{DType, Shape};
+use crate::array::{Aval, DType, Shape};
 use crate::core::{Tensor, TensorLike};
 use crate::error::Result;
 use crate::error::unwrap;
@@ -12,8 +12,8 @@ macro_rules! segments {
             $($(#[$doc])*
             ///
             /// `ids` are integers, of any shape that is that of the first axes: an element of the result is made of all
-            /// whose id is its index, from `[ids.., rest..]` to `[count, rest..]`. They need not be sorted. Negative ids
-            /// count from the end; what is outside is left out.
+            /// whose id is its index, from `[ids.., rest..]` to `[count, rest..]`. They need not be sorted. What is outside,
+            /// negative ids among it, is left out. For other modes, write `x.at(ids).mode(mode)`.
             ///
             /// # Panics
             /// If the ids are not integers, or do not have the shape of the first axes.
@@ -36,7 +36,7 @@ macro_rules! segments {
                     let found = format!("{} with ids {}", self.aval(), ids.aval());
                     return Err(crate::Error::shape(stringify!($method), found, "ids of the shape of the first axes"));
                 }
-                start.$update(0, ids, self)
+                start.at(ids).wrap_negative_indices(false).$update(self)
             })*
         }
     };
@@ -44,6 +44,10 @@ macro_rules! segments {
 
 fn zero(_: DType) -> f64 {
     0.0
+}
+
+fn one(_: DType) -> f64 {
+    1.0
 }
 
 fn lowest(dtype: DType) -> f64 {
@@ -74,11 +78,48 @@ segments! {
     /// assert_eq!(messages.segment_sum(receivers, 3).to_vec::<f32>()?, [2.0, 0.0, 4.0]);
     /// # Ok::<(), flaxen::Error>(())
     /// ```
-    segment_sum try_segment_sum try_index_add zero;
+    segment_sum try_segment_sum try_add zero;
+    /// The products of segments, as `jax.ops.segment_prod`; 1 where there is nothing.
+    segment_prod try_segment_prod try_mul one;
     /// The largest elements of segments, as `jax.ops.segment_max`; the lowest number there is, -∞ for floats, where there is
     /// nothing.
-    segment_max try_segment_max try_index_max lowest;
+    segment_max try_segment_max try_max lowest;
     /// The smallest elements of segments, as `jax.ops.segment_min`; the highest number there is, ∞ for floats, where there is
     /// nothing.
-    segment_min try_segment_min try_index_min highest;
+    segment_min try_segment_min try_min highest;
+}
+
+impl Tensor {
+    /// The means of segments, floats; 0 where there is nothing.
+    ///
+    /// `ids` are those of [`segment_sum`](Tensor::segment_sum).
+    ///
+    /// ```
+    /// use flaxen::prelude::*;
+    /// let x = Tensor::from([1.0f32, 2.0, 4.0]);
+    /// assert_eq!(x.segment_mean([2, 0, 2], 3).to_vec::<f32>()?, [2.0, 0.0, 2.5]);
+    /// # Ok::<(), flaxen::Error>(())
+    /// ```
+    ///
+    /// # Panics
+    /// If the ids are not integers, or do not have the shape of the first axes.
+    #[track_caller]
+    pub fn segment_mean(&self, ids: impl TensorLike, count: usize) -> Tensor {
+        unwrap(self.try_segment_mean(ids, count))
+    }
+
+    /// As [`segment_mean`](Tensor::segment_mean).
+    ///
+    /// # Errors
+    /// If the ids are not integers, or do not have the shape of the first axes.
+    #[track_caller]
+    pub fn try_segment_mean(&self, ids: impl TensorLike, count: usize) -> Result<Tensor> {
+        let ids = ids.operand()?;
+        let sums = self.try_cast(self.dtype().to_inexact())?.try_segment_sum(&ids, count)?;
+        let ones = full(Aval::unchecked(ids.shape(), DType::I32), 1.0)?;
+        let mut shape = Shape::from_elem(1, sums.rank());
+        shape[0] = count;
+        let counts = ones.try_segment_sum(&ids, count)?.try_maximum(1)?.try_cast(sums.dtype())?;
+        sums.try_div(counts.try_reshape(&shape)?)
+    }
 }

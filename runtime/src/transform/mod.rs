@@ -1,5 +1,6 @@
 //! The transforms, as users call them.
 
+mod apply_at;
 mod associative_scan;
 mod axes;
 mod carry;

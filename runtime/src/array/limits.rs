@@ -33,6 +33,16 @@ pub struct IntegerLimits {
 }
 
 impl DType {
+    /// The distance of 1 from the next number of a float dtype.
+    pub(crate) fn epsilon(self) -> f64 {
+        self.finfo().map_or(f64::EPSILON, |limits| limits.eps)
+    }
+
+    /// The least positive number with a whole mantissa of a float dtype.
+    pub(crate) fn least_normal(self) -> f64 {
+        self.finfo().map_or(f64::MIN_POSITIVE, |limits| limits.tiny)
+    }
+
     /// The limits of a float dtype, as `jnp.finfo`; `None` for others.
     ///
     /// ```

@@ -219,6 +219,11 @@ pub enum Op<'a> {
     RandomSplit(usize),
     /// A key and a word of data become another key.
     RandomFoldIn,
+    /// For each key, a sample of the gamma distribution of each shape.
+    RandomGamma {
+        /// Whether the result is the logarithm of the samples.
+        log_space: bool,
+    },
     /// From high bits, low bits and a span to a number below the span, as JAX's `randint` does.
     RandomBelow,
     /// For each key, random orders of the positions along an axis, which goes last.

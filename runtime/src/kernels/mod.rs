@@ -13,6 +13,7 @@ pub(crate) mod blocks;
 pub mod broadcast;
 pub mod conv;
 pub mod elementwise;
+pub mod gamma;
 pub mod halves;
 pub(crate) mod lanes;
 pub mod linalg;

@@ -24,6 +24,7 @@ pub mod pad;
 pub mod padding;
 pub(crate) mod random_below;
 pub(crate) mod random_bits;
+pub(crate) mod random_gamma;
 pub(crate) mod random_order;
 pub(crate) mod recurrence;
 pub mod reduce;

@@ -1,6 +1,6 @@
 //! Other continuous distributions, by inverse transform sampling.
 
-use super::normal::{above_minus_one, least_normal};
+use super::normal::above_minus_one;
 use super::uniform::{between_constants, unit};
 use super::{Key, sampler};
 use crate::array::DType;
@@ -58,7 +58,7 @@ pub(super) fn gumbel_samples(key: &Key, shape: &[usize], dtype: DType) -> Result
 }
 
 #[track_caller]
-fn exponential_samples(key: &Key, shape: &[usize], dtype: DType) -> Result<Tensor> {
+pub(super) fn exponential_samples(key: &Key, shape: &[usize], dtype: DType) -> Result<Tensor> {
     sampled::log1p(&unit(key, shape, dtype)?.try_neg()?)?.try_neg()
 }
 
@@ -80,5 +80,5 @@ fn positive(key: &Key, shape: &[usize], dtype: DType) -> Result<Tensor> {
     // As JAX compiles `u·(1 - least) + least`: `u` is a number of [1, 2) less 1, and `least - 1` rounds to -1, so that the
     // two constants make one.
     let u = unit(key, shape, dtype)?;
-    u.try_maximum(u.like(least_normal(dtype)))
+    u.try_maximum(u.like(dtype.least_normal()))
 }

@@ -10,7 +10,7 @@ use crate::core::{Tensor, TensorLike};
 use crate::error::{Error, Result};
 use crate::ops::random_below::random_below;
 use crate::ops::random_bits::draw;
-use crate::ops::{axis_of, convert};
+use crate::ops::{axis_of, convert, saturating_size};
 
 sampler! {
     /// Integers of `width` random bits: 8 as `U8`, 16 as `U16`, 32 as `U32`, and 64 as the `I64` of these bits.
@@ -108,6 +108,40 @@ sampler! {
         let logits = logits.operand()?;
         let at = axis_of("categorical", axis, logits.rank())?;
         classes(key, &logits, at, shape.as_ref())
+    }
+
+    /// As [`categorical_of`], but no class is drawn twice: those along the axes of the shape that stand in front of the shape of the other
+    /// axes are distinct, and in order of falling logits plus noise.
+    ///
+    /// By the Gumbel-top-k trick. The shape ends with that of the other axes, and its axes in front have no more elements than there
+    /// are classes.
+    pub fn categorical_without_replacement / try_categorical_without_replacement(
+        key: &Key,
+        logits: impl TensorLike,
+        axis: isize,
+        shape: impl AsRef<[usize]>,
+    ) {
+        let (op, logits, shape) = ("categorical_without_replacement", logits.operand()?, shape.as_ref());
+        if !logits.dtype().is_float() {
+            return Err(Error::dtype(op, logits.dtype(), "logits of a float dtype"));
+        }
+        let at = axis_of(op, axis, logits.rank())?;
+        let mut others: Shape = logits.shape().into();
+        let classes = others.remove(at);
+        let Some(front) = shape.len().checked_sub(others.len()).filter(|&front| shape[front..] == others[..])
+        else {
+            let found = format!("logits of shape {:?} for samples of shape {shape:?}", logits.shape());
+            return Err(Error::shape(op, found, "samples whose last axes are those of the logits but one"));
+        };
+        let draws = saturating_size(&shape[..front]);
+        if draws > classes {
+            let message = format!("a sample of {draws} without replacement from {classes} classes");
+            return Err(Error::argument(op, message));
+        }
+        let dtype = dtype_of_parameters([&logits]);
+        let noise = gumbel_samples(key, logits.shape(), dtype)?;
+        let noisy = noise.try_add(convert(&logits, dtype, false)?)?.try_move_axis(at as isize, -1)?;
+        noisy.try_top_k(draws)?.1.try_move_axis(-1, 0)?.try_reshape(shape)
     }
 }
 

@@ -1,11 +1,11 @@
 //! Keys: splitting and folding in make counter-based generators of them (Threefry-2x32; Salmon et al., *Parallel Random Numbers:
 //! As Easy as 1, 2, 3*, 2011).
 
-use crate::array::DType;
+use crate::array::{DType, Shape};
 use crate::core::{Tensor, TensorLike};
 use crate::error::unwrap;
 use crate::error::{Error, Result};
-use crate::ops::{convert_wrapping, random_bits};
+use crate::ops::{convert_wrapping, random_bits, saturating_size};
 use crate::tree::{Builder, Token, Tree};
 
 /// What random numbers are made from: two words, or an array of such pairs.
@@ -138,6 +138,26 @@ impl Key {
     #[track_caller]
     pub fn try_split_n(&self, n: usize) -> Result<Key> {
         random_bits::split(self.single("split")?, n).map(Key)
+    }
+
+    /// New keys in an array of a shape, as `jax.random.split` of one; those of [`split_n`](Key::split_n) in row-major order.
+    ///
+    /// # Panics
+    /// Where [`try_split_shape`](Key::try_split_shape) returns an error.
+    #[track_caller]
+    pub fn split_shape(&self, shape: impl AsRef<[usize]>) -> Key {
+        unwrap(self.try_split_shape(shape))
+    }
+
+    /// As [`split_shape`](Key::split_shape).
+    ///
+    /// # Errors
+    /// If this is an array of keys; if the size overflows the address space.
+    #[track_caller]
+    pub fn try_split_shape(&self, shape: impl AsRef<[usize]>) -> Result<Key> {
+        let shape = shape.as_ref();
+        let words: Shape = shape.iter().copied().chain([2]).collect();
+        self.try_split_n(saturating_size(shape))?.0.try_reshape(words).map(Key)
     }
 
     /// One of an array of keys, or the keys at one index of its first axis; a negative index counts from the end.

@@ -26,11 +26,15 @@
 
 mod choice;
 mod continuous;
+mod counts;
 mod discrete;
+mod gamma;
 mod generator;
 mod key;
+mod multivariate;
 mod normal;
 mod permutation;
+mod transformed;
 mod uniform;
 
 pub use choice::Choice;
@@ -39,15 +43,29 @@ pub use continuous::{
     try_exponential, try_exponential_of, try_gumbel, try_gumbel_of, try_laplace, try_laplace_of,
     try_logistic, try_logistic_of,
 };
+pub use counts::{
+    binomial, geometric, multinomial, poisson, try_binomial, try_geometric, try_multinomial, try_poisson,
+};
 pub use discrete::{
-    bernoulli, bits, categorical, categorical_of, rademacher, randint, randint_of, try_bernoulli, try_bits,
-    try_categorical, try_categorical_of, try_rademacher, try_randint, try_randint_of,
+    bernoulli, bits, categorical, categorical_of, categorical_without_replacement, rademacher, randint,
+    randint_of, try_bernoulli, try_bits, try_categorical, try_categorical_of,
+    try_categorical_without_replacement, try_rademacher, try_randint, try_randint_of,
+};
+pub use gamma::{
+    ball, beta, chisquare, dirichlet, f, gamma, generalized_normal, loggamma, t, try_ball, try_beta,
+    try_chisquare, try_dirichlet, try_f, try_gamma, try_generalized_normal, try_loggamma, try_t,
 };
 pub use generator::{Generator, from_fn, from_fn_of, try_from_fn, try_from_fn_of};
 pub use key::{Key, fold_in, key, split};
+pub use multivariate::{multivariate_normal, orthogonal, try_multivariate_normal, try_orthogonal};
 pub use normal::{normal, normal_of, truncated_normal, try_normal, try_normal_of, try_truncated_normal};
 pub use permutation::{
     permutation, permute, permute_independently, try_permutation, try_permute, try_permute_independently,
+};
+pub use transformed::{
+    cauchy, cauchy_of, double_sided_maxwell, lognormal, maxwell, maxwell_of, pareto, rayleigh, triangular,
+    try_cauchy, try_cauchy_of, try_double_sided_maxwell, try_lognormal, try_maxwell, try_maxwell_of,
+    try_pareto, try_rayleigh, try_triangular, try_wald, try_weibull_min, wald, weibull_min,
 };
 pub use uniform::{try_uniform, try_uniform_in, try_uniform_of, uniform, uniform_in, uniform_of};
 
@@ -98,6 +116,16 @@ fn dtype_of_parameters<'a>(parameters: impl IntoIterator<Item = &'a Tensor>) -> 
 /// A parameter that is a bare number has a domain; those of tensors are values, and samples are what JAX makes of them.
 fn check_bare(op: &'static str, name: &str, domain: Domain, parameter: &Tensor) -> Result<()> {
     if parameter.aval().weak { domain.check_number(op, name, parameter) } else { Ok(()) }
+}
+
+/// A quotient as XLA rounds it, which multiplies by the reciprocal of a divisor that has fewer elements.
+#[track_caller]
+fn divided(x: &Tensor, divisor: &Tensor) -> Result<Tensor> {
+    if divisor.size() < x.size() {
+        x.try_mul(divisor.like(1.0).try_div(divisor)?)
+    } else {
+        x.try_div(divisor)
+    }
 }
 
 /// Parameters must not make the sample larger than asked for.

@@ -63,23 +63,18 @@ fn flushed(x: &Tensor) -> Result<Tensor> {
     if x.dtype() == DType::F16 {
         return Ok(x.clone());
     }
-    let is_subnormal = x.try_abs()?.try_lt(x.like(least_normal(x.dtype())))?;
+    let is_subnormal = x.try_abs()?.try_lt(x.like(x.dtype().least_normal()))?;
     is_subnormal.try_select(x.try_mul(x.like(0.0))?, x)
 }
 
 #[track_caller]
-fn standard(key: &Key, shape: &[usize], dtype: DType) -> Result<Tensor> {
+pub(super) fn standard(key: &Key, shape: &[usize], dtype: DType) -> Result<Tensor> {
     let u = between_constants(key, shape, dtype, above_minus_one(dtype), 1.0)?;
     Ok(sampled::erf_inv(&u)? * std::f64::consts::SQRT_2)
-}
-
-/// The least positive number of the dtype with a whole mantissa.
-pub(super) fn least_normal(dtype: DType) -> f64 {
-    dtype.finfo().map_or(f64::MIN_POSITIVE, |limits| limits.tiny)
 }
 
 /// The least number of the dtype above −1.
 pub(super) fn above_minus_one(dtype: DType) -> f64 {
     // A float below 1 has a mantissa of one bit less above the last one: half the distance of the floats above 1.
-    -1.0 + 0.5 * dtype.finfo().map_or(f64::EPSILON, |limits| limits.eps)
+    -1.0 + 0.5 * dtype.epsilon()
 }

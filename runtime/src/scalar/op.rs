@@ -7,7 +7,7 @@ use std::fmt;
 
 use super::arith::Arith;
 use super::bits::Bits;
-use super::math::{Real, log_add_exp};
+use super::math::{Real, log_add_exp, special};
 use super::number::Number;
 use super::signed::Signed;
 use crate::array::DType;
@@ -262,7 +262,7 @@ macro_rules! scalar_ops {
 
         /// The functions of [`ScalarOp`] as types, but for those whose loops depend on more than the dtype of the arguments.
         pub mod functions {
-            use super::{Arith, Bits, Number, One, Real, Signed, Three, Two, log_add_exp};
+            use super::{Arith, Bits, Number, One, Real, Signed, Three, Two, log_add_exp, special};
 
             $($(function! {
                 $Op $arity $gives cost $cost $T: ($($Bound)+) |$($x),+| $value $(, near $is_near, $near)?
@@ -360,6 +360,14 @@ scalar_ops! {
     Digamma: "digamma", 1 Float -> Same, cost 100 { T: Real => |x| x.digamma() };
     /// The second derivative of `log |Γ(x)|`.
     Trigamma: "trigamma", 1 Float -> Same, cost 100 { T: Real => |x| x.trigamma() };
+    /// `e^-|x|·I₀(x)`, with a modified Bessel function.
+    BesselI0e: "bessel_i0e", 1 Float -> Same, cost 50 { T: Real => |x| special::bessel_i0e(x) };
+    /// `e^-|x|·I₁(x)`, with a modified Bessel function.
+    BesselI1e: "bessel_i1e", 1 Float -> Same, cost 50 { T: Real => |x| special::bessel_i1e(x) };
+    /// Where the standard normal distribution function is `x`.
+    Ndtri: "ndtri", 1 Float -> Same, cost 50 { T: Real => |x| special::ndtri(x) };
+    /// The logarithm of the standard normal distribution function.
+    LogNdtr: "log_ndtr", 1 Float -> Same, cost 50 { T: Real => |x| special::log_ndtr(x) };
 
     /// The sum; of booleans, whether any is true.
     Add: "add", 2 Any -> Same, cost 1 { T: Number, modular => |x, y| x.add(y) } or of booleans Or;
@@ -381,6 +389,16 @@ scalar_ops! {
     Atan2: "atan2", 2 Float -> Same, cost 32 { T: Arith => |x, y| x.atan2(y) };
     /// The logarithm of the sum of exponentials.
     LogAddExp: "logaddexp", 2 Float -> Same, cost 10 { T: Real Number => |x, y| log_add_exp(x, y) };
+    /// The regularized lower incomplete gamma function of a shape and an argument.
+    Igamma: "igamma", 2 Float -> Same, cost 400 { T: Real => |x, y| special::igamma(x, y) };
+    /// The regularized upper incomplete gamma function of a shape and an argument.
+    Igammac: "igammac", 2 Float -> Same, cost 400 { T: Real => |x, y| special::igammac(x, y) };
+    /// The derivative of the lower incomplete gamma function by its shape.
+    IgammaGradA: "igamma_grad_a", 2 Float -> Same, cost 800 { T: Real => |x, y| special::igamma_grad_a(x, y) };
+    /// The derivative by the shape, the first, of a sample of the gamma distribution, the second.
+    RandomGammaGrad: "random_gamma_grad", 2 Float -> Same, cost 800 { T: Real => |x, y| special::random_gamma_grad(x, y) };
+    /// Hurwitz' zeta function.
+    Zeta: "zeta", 2 Float -> Same, cost 400 { T: Real => |x, y| special::zeta(x, y) };
     /// And of booleans or bits.
     And: "and", 2 Bits -> Same, cost 1 { T: Bits, modular => |x, y| x & y };
     /// Or of booleans or bits.
@@ -408,6 +426,8 @@ scalar_ops! {
     Select: "select", 3 Any -> Same, cost 1;
     /// The second, kept between the first and the third.
     Clamp: "clamp", 3 Number -> Same, cost 1 { T: Number => |low, x, high| x.maximum(low).minimum(high) };
+    /// The regularized incomplete beta function of two shapes and an argument.
+    Betainc: "betainc", 3 Float -> Same, cost 400 { T: Real => |x, y, z| special::betainc(x, y, z) };
     /// The product of the first two, plus the third, in one rounding where the dtype has one.
     MulAdd: "mul_add", 3 Number -> Same, cost 1;
 }

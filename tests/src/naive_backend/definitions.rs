@@ -1,6 +1,6 @@
 //! What single elements, factorisations and random keys become, by the definitions.
 
-use flaxen::scalar::math::Real;
+use flaxen::scalar::math::{Real, special};
 use flaxen::scalar::op::ScalarOp;
 use flaxen::{Aval, DType, Side, Triangle};
 
@@ -163,6 +163,12 @@ pub(super) fn elementwise(op: ScalarOp, x: &[Num], dtype: DType) -> Num {
             let larger = a.max(b).float();
             Float(if x == y && x.is_infinite() { x } else { larger + (-(x - y).abs()).exp().ln_1p() })
         }
+        ScalarOp::Igamma => Float(special::igamma(a.float(), b.float())),
+        ScalarOp::Igammac => Float(special::igammac(a.float(), b.float())),
+        ScalarOp::IgammaGradA => Float(special::igamma_grad_a(a.float(), b.float())),
+        ScalarOp::RandomGammaGrad => Float(special::random_gamma_grad(a.float(), b.float())),
+        ScalarOp::Zeta => Float(special::zeta(a.float(), b.float())),
+        ScalarOp::Betainc => Float(special::betainc(a.float(), x[1].float(), b.float())),
         ScalarOp::Eq => truth(compare(a, b, |a, b| a == b, |a, b| a == b)),
         ScalarOp::Ne => truth(compare(a, b, |a, b| a != b, |a, b| a != b)),
         ScalarOp::Lt => truth(compare(a, b, |a, b| a < b, |a, b| a < b)),
@@ -242,6 +248,10 @@ pub(super) fn unary(op: ScalarOp, x: Num) -> Num {
         ScalarOp::Lgamma => Real::lgamma(x),
         ScalarOp::Digamma => Real::digamma(x),
         ScalarOp::Trigamma => Real::trigamma(x),
+        ScalarOp::BesselI0e => special::bessel_i0e(x),
+        ScalarOp::BesselI1e => special::bessel_i1e(x),
+        ScalarOp::Ndtri => special::ndtri(x),
+        ScalarOp::LogNdtr => special::log_ndtr(x),
         _ => panic!("{op} has no definition here"),
     })
 }
@@ -389,6 +399,41 @@ pub(super) fn split(data: &[Num], count: usize) -> Vec<Num> {
 pub(super) fn fold_in(data: &[Num], words: &[Num]) -> Vec<Num> {
     let new = keys(data).zip(words).flat_map(|(key, word)| block(key, [0, word.int() as u32]));
     new.map(|word| Num::Int(word.into())).collect()
+}
+
+/// Samples of gamma distributions by the method of Marsaglia and Tsang, each from a child of its key, or their logarithms.
+pub(super) fn gamma(data: &[Num], shapes: &Value, log_space: bool) -> Vec<Num> {
+    let dtype = if shapes.aval.dtype == DType::F64 { DType::F64 } else { DType::F32 };
+    let child = |key: Key, i: u32| block(key, [0, i]);
+    let uniform = |key: Key| unit(block(key, [0, 0]), dtype).float();
+    let one = |key: Key, shape: f64| {
+        let raised = if shape >= 1.0 { shape } else { shape + 1.0 };
+        let d = raised - 1.0 / 3.0;
+        let (mut key, boost) = (child(key, 0), uniform(child(key, 1)));
+        loop {
+            let (mut x_key, u) = (child(key, 1), uniform(child(key, 2)));
+            key = child(key, 0);
+            let (x, v) = loop {
+                let half = if dtype == DType::F64 { f64::EPSILON } else { f32::EPSILON.into() } / 2.0;
+                let x = 2f64.sqrt() * Real::erf_inv(2.0 * uniform(child(x_key, 1)) - 1.0 + half);
+                let v = 1.0 + x / (3.0 * d.sqrt());
+                if v > 0.0 {
+                    break (x, v.powi(3));
+                }
+                x_key = child(x_key, 0);
+            };
+            if u.ln() < x * x / 2.0 + d * (1.0 - v + v.ln()) {
+                let less = if shape >= 1.0 { 0.0 } else { (-boost).ln_1p() / shape };
+                let log = (d * v).ln() + less;
+                break if log_space { log } else { log.exp() };
+            }
+        }
+    };
+    let each = shapes.data.len() / (data.len() / 2).max(1);
+    let of_key = |(key, shapes): (Key, &[Num])| -> Vec<f64> {
+        (0..).zip(shapes).map(|(i, shape)| one(child(key, i), shape.float())).collect()
+    };
+    numbers(keys(data).zip(shapes.data.chunks(each.max(1))).flat_map(of_key))
 }
 
 /// High bits and low bits, as one number, modulo the span, as JAX computes it; a span of 0 stands for all numbers.

@@ -341,6 +341,7 @@ pub(super) fn apply(op: Op<'_>, args: &[Value], outs: &[Aval]) -> Result<Vec<Vec
         }
         Op::RandomSplit(count) => vec![definitions::split(&x().data, count)],
         Op::RandomFoldIn => vec![definitions::fold_in(&x().data, &args[1].data)],
+        Op::RandomGamma { log_space } => vec![definitions::gamma(&x().data, &args[1], log_space)],
         Op::RandomBelow => {
             each(out, |i| definitions::below(std::array::from_fn(|k| args[k].broadcast(&i)), out.dtype))
         }

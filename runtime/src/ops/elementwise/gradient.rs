@@ -4,6 +4,7 @@ use std::f64::consts::{LN_2, PI};
 
 use smallvec::smallvec;
 
+use super::special;
 use crate::core::Tensor;
 use crate::core::primitive::{Grads, ResidualMask, Residuals};
 use crate::error::{Error, Result};
@@ -24,8 +25,9 @@ pub(super) fn residuals(op: F, needs_grad: &[bool]) -> ResidualMask {
         | F::Tan
         | F::Tanh
         | F::Logistic
-        | F::ErfInv => ResidualMask::OUT,
-        F::Rsqrt | F::Max | F::Min => ResidualMask::ALL,
+        | F::ErfInv
+        | F::Ndtri => ResidualMask::OUT,
+        F::Rsqrt | F::Max | F::Min | F::BesselI0e | F::BesselI1e | F::LogNdtr => ResidualMask::ALL,
         // The other factor, where it has a use.
         F::Mul | F::MulAdd => ResidualMask::args((0..2).filter(|i| needs_grad[1 - i])),
         F::Div if needs_grad[1] => ResidualMask { args: 0b10, outs: 1 },
@@ -109,10 +111,9 @@ pub(super) fn of_one(op: F, residuals: &Residuals, ct: Tensor) -> Result<Option<
         F::ErfInv => ct * (PI.sqrt() / 2.0 * (y() * y()).exp()),
         F::Lgamma => ct * x().digamma(),
         F::Digamma => ct * x().trigamma(),
-        F::Trigamma => {
-            let message = "`lgamma` has two derivatives here, and this is the third".to_owned();
-            return Err(Error::NotDifferentiable { op: "trigamma", message });
-        }
+        // The derivative of `ζ(2, x)`.
+        F::Trigamma => ct * (-2.0 * super::apply(F::Zeta, [x().like(3.0), x().clone()])?),
+        F::BesselI0e | F::BesselI1e | F::Ndtri | F::LogNdtr => special::of_one(op, residuals, &ct)?,
         _ => return Err(without(op)),
     }))
 }
@@ -162,6 +163,7 @@ fn of_two(op: F, residuals: &Residuals, ct: Tensor, needs_grad: &[bool]) -> Resu
             let dx = needs_grad[0].then(|| &ct * above.logistic());
             [dx, needs_grad[1].then(|| &ct * (-&above).logistic())]
         }
+        F::Igamma | F::Igammac | F::Zeta => special::of_two(op, residuals, &ct, needs_grad)?,
         _ => return Err(without(op)),
     })
 }
@@ -193,6 +195,11 @@ fn of_three(op: F, residuals: &Residuals, ct: &Tensor, needs_grad: &[bool]) -> R
             back(1, &|| Ok(ct * arg(0)))?,
             back(2, &|| Ok(ct.clone()))?,
         ],
+        F::Betainc if needs_grad[0] || needs_grad[1] => {
+            let message = "`betainc` has a derivative by its third argument only, as in JAX".to_owned();
+            return Err(Error::NotDifferentiable { op: "betainc", message });
+        }
+        F::Betainc => smallvec![None, None, back(2, &|| special::betainc(arg(0), arg(1), arg(2), ct))?],
         _ => return Err(without(op)),
     })
 }
@@ -204,6 +211,6 @@ pub(in crate::ops) fn share(this: &Tensor, other: &Tensor, out: &Tensor) -> Tens
     this.eq(out).select(won, out.like(0.0))
 }
 
-fn without(op: F) -> Error {
+pub(super) fn without(op: F) -> Error {
     Error::NotDifferentiable { op: op.name(), message: String::new() }
 }

@@ -9,6 +9,7 @@ mod mul_add_tests;
 mod powi;
 pub(crate) mod sampled;
 mod simplify;
+mod special;
 mod ternary;
 #[cfg(test)]
 mod tests;

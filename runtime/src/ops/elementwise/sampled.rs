@@ -10,8 +10,9 @@ use crate::core::op::Op;
 use crate::core::primitive::{Args, Cotangents, Grads, Outs, Primitive, ResidualMask, Residuals};
 use crate::core::trace::{Axis, bind1};
 use crate::error::{Error, Result};
+use crate::kernels::broadcast::Broadcast;
 use crate::kernels::elementwise;
-use crate::ops::{convert, cotangent, only, unpack};
+use crate::ops::{align, convert, cotangent, infer_elementwise, only, unpack};
 use crate::scalar::math::sampling;
 use crate::scalar::op::ScalarOp;
 
@@ -22,10 +23,8 @@ struct Sampled(ScalarOp);
 impl Sampled {
     /// Whether the function of that name has other roundings.
     fn is_needed(self, dtype: DType) -> bool {
-        matches!(
-            (self.0, dtype),
-            (ScalarOp::Erf, DType::F32) | (ScalarOp::Log1p | ScalarOp::ErfInv, DType::F64)
-        )
+        use ScalarOp::{Erf, ErfInv, Exp, Lgamma, Log1p, Pow, Tan};
+        matches!((self.0, dtype), (Erf | Exp | Lgamma | Tan | Pow, DType::F32) | (Log1p | ErfInv, DType::F64))
     }
 }
 
@@ -39,10 +38,11 @@ impl Primitive for Sampled {
     }
 
     fn infer(&self, args: &[&Aval]) -> Result<Outs<Aval>> {
-        if !self.is_needed(args[0].dtype) {
-            return Err(Error::dtype(self.name(), args[0].dtype, "the dtype whose bits differ"));
+        let out = infer_elementwise(self.name(), args)?;
+        if !self.is_needed(out.dtype) {
+            return Err(Error::dtype(self.name(), out.dtype, "the dtype whose bits differ"));
         }
-        Ok(smallvec![args[0].clone()])
+        Ok(smallvec![out])
     }
 
     fn op(&self) -> Op<'_> {
@@ -53,12 +53,12 @@ impl Primitive for Sampled {
         gradient::residuals(self.0, needs_grad)
     }
 
-    fn vjp(&self, residuals: &Residuals, cts: Cotangents, _needs_grad: &[bool]) -> Result<Grads> {
-        Ok(smallvec![gradient::of_one(self.0, residuals, cotangent(cts))?])
+    fn vjp(&self, residuals: &Residuals, cts: Cotangents, needs_grad: &[bool]) -> Result<Grads> {
+        gradient::vjp(self.0, residuals, cotangent(cts), needs_grad)
     }
 
     fn batch(&self, _axis: &Axis, args: Args, mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
-        Ok((smallvec![bind1(self, args)?], mapped.into()))
+        Ok((smallvec![bind1(self, align(args, mapped)?)?], smallvec![true]))
     }
 
     on_cpu!();
@@ -66,9 +66,24 @@ impl Primitive for Sampled {
 
 impl CpuRules for Sampled {
     fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
-        let ([x], out) = (unpack(args), only(outs));
+        let out = only(outs);
+        if self.0 == ScalarOp::Pow {
+            let [x, y] = unpack(args);
+            let layout = Broadcast::new(&out.shape, [x.shape(), y.shape(), y.shape()]);
+            return Ok(smallvec![Array::build(out, |out| {
+                let args = (x.data::<f32>(), y.data::<f32>(), y.data::<f32>());
+                // XLA has no subnormal numbers on CPUs.
+                let flushed = |x: f32| if x.abs() < f32::MIN_POSITIVE { 0.0 } else { x };
+                elementwise::zip3(&layout, args, out, 32, |x: f32, y, _| flushed(x.powf(y)));
+            })]);
+        }
+        let [x] = unpack(args);
         Ok(smallvec![match self.0 {
             ScalarOp::Erf => map(&x, out, sampling::erf),
+            ScalarOp::Exp => map(&x, out, sampling::exp),
+            ScalarOp::Lgamma => map(&x, out, sampling::lgamma),
+            // XLA calls the C library, and so does this.
+            ScalarOp::Tan => map(&x, out, f32::tan),
             ScalarOp::Log1p => map(&x, out, sampling::log1p_f64),
             _ => map(&x, out, sampling::erf_inv_f64),
         }])
@@ -109,4 +124,32 @@ pub(crate) fn erf_inv(x: &Tensor) -> Result<Tensor> {
 #[track_caller]
 pub(crate) fn log1p(x: &Tensor) -> Result<Tensor> {
     sampled(ScalarOp::Log1p, x)
+}
+
+/// `eˣ` as XLA rounds it.
+#[track_caller]
+pub(crate) fn exp(x: &Tensor) -> Result<Tensor> {
+    sampled(ScalarOp::Exp, x)
+}
+
+/// The tangent as XLA rounds it.
+#[track_caller]
+pub(crate) fn tan(x: &Tensor) -> Result<Tensor> {
+    sampled(ScalarOp::Tan, x)
+}
+
+/// `log |Γ(x)|` as XLA rounds it.
+#[track_caller]
+pub(crate) fn lgamma(x: &Tensor) -> Result<Tensor> {
+    sampled(ScalarOp::Lgamma, x)
+}
+
+/// `xʸ`, both of one float dtype, as XLA rounds it.
+#[track_caller]
+pub(crate) fn pow(x: &Tensor, y: &Tensor) -> Result<Tensor> {
+    let args = [x.clone(), y.clone()];
+    if Sampled(ScalarOp::Pow).is_needed(x.dtype()) {
+        return bind1(&Sampled(ScalarOp::Pow), args);
+    }
+    apply(ScalarOp::Pow, args)
 }

@@ -3,6 +3,7 @@
 //! Samples that are to have the bits of `jax.random` take these; what users call takes the more precise functions next
 //! door. The steps and their roundings are those of jaxlib 0.10.2 with fused multiply-add.
 
+use super::Real;
 use super::polynomial::{horner, horner_f64};
 
 /// `erf` in single precision: a rational function, off by up to 5 units in the last place, and ±1 from 3.8325 on.
@@ -17,6 +18,50 @@ pub fn erf(x: f32) -> f32 {
 const ERF_NUMERATOR: [u32; 5] = [0x3970_2D51, 0x3B5F_5DA2, 0x3D50_B6EB, 0x3E3D_A740, 0x3F90_6EBA];
 const ERF_DENOMINATOR: [u32; 7] =
     [0xB3FD_3906, 0x37C5_88DF, 0x3A85_6D28, 0x3C66_87D4, 0x3DE3_4C21, 0x3EFE_B44A, 0x3F80_0000];
+
+/// `e^x` in single precision, off by up to one unit in the last place; 0 where the result would be subnormal.
+///
+/// Source: Cephes' `expf` (S. Moshier), with the logarithm of 2 in two parts.
+#[inline(always)]
+pub fn exp(x: f32) -> f32 {
+    // Comparisons that let NaN through.
+    let x = if x < -87.8 { -87.8 } else { x };
+    let x = if x > 88.8 { 88.8 } else { x };
+    let n = x.mul_add(std::f32::consts::LOG2_E, 0.5).floor().clamp(-127.0, 127.0);
+    let r = (-n).mul_add(-2.121_944_4e-4, (-n).mul_add(0.693_359_4, x));
+    let y = horner(r, [1.987_569_1e-4, 1.398_2e-3, 8.333_452e-3, 4.166_579_6e-2, 0.166_666_66, 0.5]);
+    let power = f32::from_bits(((n as i32 + 127) as u32) << 23);
+    (y.mul_add(r * r, r) + 1.0) * power
+}
+
+/// `log |Γ(x)|` in single precision for `x ≥ ½`, off by some units in the last place; for others the rounded value.
+///
+/// Source: C. Lanczos, "A precision approximation of the gamma function" (1964), with 8 terms and a shift of 7.
+pub fn lgamma(x: f32) -> f32 {
+    if x < 0.5 || x.is_nan() {
+        return Real::lgamma(x);
+    }
+    let z = x - 1.0;
+    let mut sum = 1.0f32;
+    for (i, c) in (1u8..).zip(LANCZOS) {
+        sum += c / (z + f32::from(i));
+    }
+    let t = z + 7.5;
+    let log_t = 7.5f64.ln() as f32 + Real::log1p(z * (1.0 / 7.5));
+    let half_log_tau = 0.918_938_55_f32;
+    (z + 0.5 - t / log_t).mul_add(log_t, half_log_tau) + Real::log(sum)
+}
+
+const LANCZOS: [f32; 8] = [
+    676.520_4,
+    -1_259.139_2,
+    771.323_4,
+    -176.615_03,
+    12.507_343,
+    -0.138_571_1,
+    9.984_369_6e-6,
+    1.505_632_7e-7,
+];
 
 /// `log(1 + x)` in double precision: the rational function of Cephes, here up to `√2 - 1` on both sides of 0, although
 /// below `√½ - 1` it loses two digits.

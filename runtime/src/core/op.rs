@@ -161,6 +161,13 @@ pub enum Op<'a> {
         /// A row for each element of the result.
         bands: &'a Bands,
     },
+    /// The elements at known places along an axis.
+    Pick {
+        /// Which axis.
+        axis: usize,
+        /// A place for each element of the result.
+        places: &'a [usize],
+    },
     /// A contraction over any dimensions.
     DotGeneral(&'a DotDimensions),
     /// A convolution, or one of its two gradients: from two operands to the third.
@@ -294,6 +301,7 @@ impl<'a> Op<'a> {
                 | Op::DynamicUpdateSlice
                 | Op::Gather(_)
                 | Op::TakeRows
+                | Op::Pick { .. }
         )
     }
 }

@@ -291,6 +291,10 @@ pub(super) fn apply(op: Op<'_>, args: &[Value], outs: &[Aval]) -> Result<Vec<Vec
                 products.fold(Num::of(0.0, out.dtype), Num::add)
             })
         }
+        Op::Pick { axis, places } => each(out, |mut i| {
+            i[axis] = places[i[axis]];
+            x().at(&i)
+        }),
         Op::Banded { axis, bands } => each(out, |i| {
             let (start, weights) = bands.row(i[axis]);
             let mut at = i.to_vec();

@@ -105,14 +105,10 @@ macro_rules! float {
 
 float!(f32, f64);
 
-/// The elements of an axis of `from` elements, from which those of an axis of `to` elements are taken.
-pub(super) fn nearest(from: usize, to: usize) -> Bands {
-    let row = |i: usize| {
-        // In `f32`, as in JAX, and in its order.
-        let at = (i as f32 + 0.5) * from as f32 / to as f32;
-        ((at.floor() as usize).min(from - 1), vec![1.0])
-    };
-    Bands::new(from, (0..to).map(row))
+/// The element of an axis of `from` elements that is nearest to element `i` of one of `to`: in `f32`, as in JAX, and in its order.
+pub(super) fn nearest(i: usize, from: usize, to: usize) -> usize {
+    let at = (i as f32 + 0.5) * from as f32 / to as f32;
+    (at.floor() as usize).min(from - 1)
 }
 
 /// The weights of an axis of `from` elements for one of `to`, whose centres are at `(i + 0.5) · from / to`.

@@ -7,7 +7,7 @@ use super::kernel::{nearest, weights};
 use crate::array::DType;
 use crate::core::Tensor;
 use crate::error::{Error, Result};
-use crate::ops::banded::banded;
+use crate::ops::banded::{banded, picked};
 use crate::ops::elementwise::inexact;
 
 /// The image `x` with the sizes of `shape`, as `jax.image.resize`.
@@ -68,19 +68,12 @@ impl Resize {
                 let found = format!("{:?} to {shape:?}", x.shape());
                 return Err(Error::shape("resize", found, "elements where the result has some"));
             }
-            let bands = match (is_nearest, x.dtype()) {
-                (true, _) => nearest(from, to),
-                (_, DType::F64) => weights::<f64>(from, to, method, antialias),
-                _ => weights::<f32>(from, to, method, antialias),
+            x = match x.dtype() {
+                _ if to == 0 => x.try_slice_axis(axis as isize, 0, 0)?,
+                _ if is_nearest => picked(&x, axis, (0..to).map(|i| nearest(i, from, to)))?,
+                DType::F64 => banded(&x, axis, Arc::new(weights::<f64>(from, to, method, antialias)))?,
+                _ => banded(&x, axis, Arc::new(weights::<f32>(from, to, method, antialias)))?,
             };
-            if is_nearest {
-                let places: Vec<i32> = (0..to).map(|i| bands.row(i).0 as i32).collect();
-                x = x.try_take(Tensor::try_from_vec(places, [to])?, axis as isize)?;
-            } else if to == 0 {
-                x = x.try_slice_axis(axis as isize, 0, 0)?;
-            } else {
-                x = banded(&x, axis, Arc::new(bands))?;
-            }
         }
         Ok(x)
     }

@@ -149,7 +149,7 @@ fn every_name_that_was_counted_has_one_row_that_says_where_it_is() {
         match status.as_str() {
             "have" => assert!(!ours.is_empty(), "{name}: which?"),
             "write" | "left out" => {
-                assert!(ours.is_empty() && !note.is_empty(), "{name}: a note, and no item")
+                assert!(ours.is_empty() && !note.is_empty(), "{name}: a note, and no item");
             }
             "missing" => assert!(ours.is_empty(), "{name} is missing, or is it?"),
             other => panic!("{name}: have, write, left out or missing, not {other}"),

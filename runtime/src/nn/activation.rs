@@ -30,6 +30,7 @@ functions! {
     leaky_relu(slope: f64);
     log_sigmoid();
     log_softmax(axis: isize);
+    mish();
     one_hot(size: usize);
     relu();
     relu6();
@@ -39,6 +40,9 @@ functions! {
     soft_sign();
     softmax(axis: isize);
     softplus();
+    sparse_plus();
+    sparse_sigmoid();
+    squareplus(b: f64);
     standardize(axis: isize, epsilon: f64);
     swish();
     tanh();

@@ -41,8 +41,8 @@ mod support;
 pub use crate::numpy::pooling::{AvgPool, Pool, avg_pool, max_pool, min_pool, pool};
 pub use activation::{
     celu, elu, gelu, gelu_exact, glu, hard_sigmoid, hard_silu, hard_swish, hard_tanh, leaky_relu,
-    log_sigmoid, log_softmax, one_hot, relu, relu6, selu, sigmoid, silu, soft_sign, softmax, softplus,
-    standardize, swish, tanh,
+    log_sigmoid, log_softmax, mish, one_hot, relu, relu6, selu, sigmoid, silu, soft_sign, softmax, softplus,
+    sparse_plus, sparse_sigmoid, squareplus, standardize, swish, tanh,
 };
 pub use arguments::{AxisList, Constant, Names, Sizes, Steps};
 pub use attention::{

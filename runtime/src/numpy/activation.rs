@@ -2,7 +2,7 @@
 
 use super::operators::Scalar;
 use crate::array::DType;
-use crate::core::{Tensor, TensorLike};
+use crate::core::Tensor;
 use crate::error::unwrap;
 use crate::error::{Error, Result};
 use crate::ops::axis_of;
@@ -12,7 +12,7 @@ const SELU_ALPHA: f64 = 1.6732632423543772848170429916717;
 const SELU_SCALE: f64 = 1.0507009873554804934193349852946;
 
 /// A number to compute with: of an open trace, and not a boolean.
-fn number(op: &'static str, x: &Tensor) -> Result<()> {
+pub(super) fn number(op: &'static str, x: &Tensor) -> Result<()> {
     x.check_open()?;
     match x.dtype() {
         DType::Bool => Err(Error::dtype(op, DType::Bool, "numbers (cast the booleans first)")),
@@ -96,130 +96,20 @@ activations! {
     };
     /// `x · Φ(x)` with the distribution function of the normal distribution, by [`erfc`](Tensor::erfc).
     gelu_exact try_gelu_exact |x| x * 0.5 * (x * -std::f64::consts::FRAC_1_SQRT_2).erfc();
-}
-
-/// The argument as floats, if it has the axis.
-fn along(op: &'static str, x: &Tensor, axis: isize) -> Result<Tensor> {
-    number(op, x)?;
-    axis_of(op, axis, x.rank())?;
-    inexact(x)
-}
-
-/// Whether there is nothing along an axis, of which nothing is the largest.
-fn is_empty(x: &Tensor, axis: isize) -> bool {
-    axis_of("softmax", axis, x.rank()).is_ok_and(|axis| x.shape()[axis] == 0)
+    /// `x · tanh(softplus(x))`.
+    mish try_mish |x| x * x.softplus().tanh();
+    /// `(x + √(x² + b)) / 2`, a smooth [`relu`](Tensor::relu); JAX's default for `b` is 4.
+    squareplus try_squareplus |x, b| (x + (x.square() + b).sqrt()) / 2.0;
+    /// 0 up to -1, `x` from 1 on, and `(x + 1)² / 4` between.
+    sparse_plus try_sparse_plus |x| {
+        let middle = (x + 1.0).square() / 4.0;
+        x.le(x.like(-1.0)).select(x.like(0.0), x.ge(x.like(1.0)).select(x, middle))
+    };
+    /// `(x + 1) / 2` kept between 0 and 1: the derivative of [`sparse_plus`](Tensor::sparse_plus).
+    sparse_sigmoid try_sparse_sigmoid |x| (x + 1.0).clip(x.like(0.0), x.like(2.0)) * 0.5;
 }
 
 impl Tensor {
-    /// Positive numbers with a sum of 1 along an axis, in proportion to `eˣ`.
-    ///
-    /// ```
-    /// use flaxen::prelude::*;
-    /// let x = Tensor::from([[0.0f32, 0.0], [1000.0, 0.0]]);
-    /// assert_eq!(x.softmax(-1).to_vec::<f32>()?, [0.5, 0.5, 1.0, 0.0]);
-    /// # Ok::<(), flaxen::Error>(())
-    /// ```
-    ///
-    /// # Panics
-    /// If there is no such axis, or this is boolean.
-    #[track_caller]
-    pub fn softmax(&self, axis: isize) -> Tensor {
-        unwrap(self.try_softmax(axis))
-    }
-
-    /// As [`softmax`](Tensor::softmax).
-    ///
-    /// # Errors
-    /// If there is no such axis, or this is boolean.
-    #[track_caller]
-    pub fn try_softmax(&self, axis: isize) -> Result<Tensor> {
-        let x = along("softmax", self, axis)?;
-        if is_empty(&x, axis) {
-            return Ok(x);
-        }
-        let top = x.try_max_keep(axis)?.stop_gradient();
-        let weights = (x - top).exp();
-        let total = weights.try_sum_keep(axis)?;
-        Ok(weights / total)
-    }
-
-    /// [`softmax`](Tensor::softmax) of the numbers where `mask` is true, and 0 elsewhere.
-    ///
-    /// The mask broadcasts. Where it is false all along the axis, the result and the gradient are 0.
-    ///
-    /// # Panics
-    /// If there is no such axis, the mask is not boolean or does not broadcast, or this is boolean.
-    #[track_caller]
-    pub fn softmax_where(&self, axis: isize, mask: impl TensorLike) -> Tensor {
-        unwrap(self.try_softmax_where(axis, mask))
-    }
-
-    /// As [`softmax_where`](Tensor::softmax_where).
-    ///
-    /// # Errors
-    /// If there is no such axis, the mask is not boolean or does not broadcast, or this is boolean.
-    #[track_caller]
-    pub fn try_softmax_where(&self, axis: isize, mask: impl TensorLike) -> Result<Tensor> {
-        let (x, mask) = (along("softmax_where", self, axis)?, mask.operand()?);
-        let shown = mask.try_select(&x, x.like(f64::NEG_INFINITY))?;
-        if is_empty(&shown, axis) {
-            return Ok(shown);
-        }
-        let top = shown.try_max_keep(axis)?.stop_gradient();
-        // What the mask hides takes no part, not even as an infinity times 0 in the gradient.
-        let shifted = mask.try_select(&x - top, x.like(0.0))?;
-        let weights = mask.try_select(shifted.exp(), x.like(0.0))?;
-        let total = weights.try_sum_keep(axis)?;
-        let total = total.eq(total.like(0.0)).select(total.like(1.0), &total);
-        mask.try_select(weights / total, x.like(0.0))
-    }
-
-    /// `log(softmax(x))` along an axis, without underflow.
-    ///
-    /// # Panics
-    /// If there is no such axis, or this is boolean.
-    #[track_caller]
-    pub fn log_softmax(&self, axis: isize) -> Tensor {
-        unwrap(self.try_log_softmax(axis))
-    }
-
-    /// As [`log_softmax`](Tensor::log_softmax).
-    ///
-    /// # Errors
-    /// If there is no such axis, or this is boolean.
-    #[track_caller]
-    pub fn try_log_softmax(&self, axis: isize) -> Result<Tensor> {
-        let x = along("log_softmax", self, axis)?;
-        if is_empty(&x, axis) {
-            return Ok(x);
-        }
-        let shifted = &x - x.try_max_keep(axis)?.stop_gradient();
-        let total = shifted.exp().try_sum_keep(axis)?.log();
-        Ok(shifted - total)
-    }
-
-    /// `(x - mean) / √(variance + epsilon)` along an axis, where the variance is `mean(x²) - mean²`.
-    ///
-    /// # Panics
-    /// If there is no such axis, or this is boolean.
-    #[track_caller]
-    pub fn standardize(&self, axis: isize, epsilon: impl Scalar) -> Tensor {
-        unwrap(self.try_standardize(axis, epsilon))
-    }
-
-    /// As [`standardize`](Tensor::standardize).
-    ///
-    /// # Errors
-    /// If there is no such axis, or this is boolean.
-    #[track_caller]
-    pub fn try_standardize(&self, axis: isize, epsilon: impl Scalar) -> Result<Tensor> {
-        let x = along("standardize", self, axis)?;
-        let center = x.try_mean_keep(axis)?;
-        // The difference of two large numbers may come out below zero.
-        let variance = (x.square().try_mean_keep(axis)? - center.square()).maximum(x.like(0.0));
-        Ok((x - center) * (variance + epsilon).rsqrt())
-    }
-
     /// The first half along an axis times the logistic function of the second half.
     ///
     /// # Panics
@@ -235,7 +125,8 @@ impl Tensor {
     /// If there is no such axis, its size is odd, or this is boolean.
     #[track_caller]
     pub fn try_glu(&self, axis: isize) -> Result<Tensor> {
-        let x = along("glu", self, axis)?;
+        number("glu", self)?;
+        let x = inexact(self)?;
         let size = x.shape()[axis_of("glu", axis, x.rank())?];
         if !size.is_multiple_of(2) {
             return Err(Error::shape("glu", format!("{size} along axis {axis}"), "an even size"));

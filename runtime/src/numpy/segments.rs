@@ -50,7 +50,8 @@ fn one(_: DType) -> f64 {
     1.0
 }
 
-fn lowest(dtype: DType) -> f64 {
+/// What is below every number of a dtype, or the least of them.
+pub(super) fn lowest(dtype: DType) -> f64 {
     match (dtype, dtype.narrow_range()) {
         (DType::Bool, _) => 0.0,
         (DType::I64, _) => i64::MIN as f64,
@@ -59,7 +60,8 @@ fn lowest(dtype: DType) -> f64 {
     }
 }
 
-fn highest(dtype: DType) -> f64 {
+/// What is above every number of a dtype, or the greatest of them.
+pub(super) fn highest(dtype: DType) -> f64 {
     match (dtype, dtype.narrow_range()) {
         (DType::Bool, _) => 1.0,
         (DType::I64, _) => i64::MAX as f64,

@@ -9,7 +9,7 @@ use crate::ops::{convert, reduce};
 /// In the dtype that a mean is computed in: integers as `F32`, and halves too, whose sums would overflow and whose
 /// quotients would be rounded twice.
 #[track_caller]
-fn precise(x: &Tensor) -> Result<(Tensor, DType)> {
+pub(super) fn precise(x: &Tensor) -> Result<(Tensor, DType)> {
     let dtype = x.dtype().to_inexact();
     let wide = if dtype == DType::F64 { DType::F64 } else { DType::F32 };
     Ok((convert(x, wide, x.aval().weak)?, dtype))

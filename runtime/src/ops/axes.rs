@@ -7,10 +7,26 @@ use crate::error::Result;
 
 /// One axis, or several: `0`, `-1`, `[0, 1]`, a slice or a `Vec`. Negative ones count from the end.
 ///
-/// Implemented for one integer type only, so that a bare literal needs no suffix. No axes at all, `[]`, are none.
+/// All of them are `..`. Implemented for one integer type only, so that a bare literal needs no suffix. No axes at all, `[]`, are
+/// none.
 pub trait IntoAxes {
     /// The axes as they were written.
     fn axes(&self) -> &[isize];
+
+    /// Whether all axes are meant, whatever [`axes`](IntoAxes::axes) says.
+    fn is_every(&self) -> bool {
+        false
+    }
+}
+
+impl IntoAxes for std::ops::RangeFull {
+    fn axes(&self) -> &[isize] {
+        &[]
+    }
+
+    fn is_every(&self) -> bool {
+        true
+    }
 }
 
 impl IntoAxes for isize {
@@ -56,6 +72,9 @@ pub(crate) fn every_axis(x: &Tensor) -> Shape {
 
 /// The axes of a tensor that its caller means, in ascending order.
 pub(crate) fn meant(op: &'static str, axes: &impl IntoAxes, x: &Tensor) -> Result<Shape> {
+    if axes.is_every() {
+        return Ok(every_axis(x));
+    }
     axes_of(op, axes.axes(), x.rank())
 }
 

@@ -8,6 +8,7 @@ use crate::core::primitive::{Args, Cotangents, Grads, Outs, Primitive, ResidualM
 use crate::core::trace;
 use crate::core::trace::Axis;
 use crate::error::Result;
+use crate::tree::{Structure, Tree};
 
 /// Its arguments, unchanged. `checkpoint` puts it in front of what it computes a second time.
 #[derive(Clone)]
@@ -58,6 +59,26 @@ impl std::fmt::Debug for Barrier {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.name())
     }
+}
+
+/// The same values, behind a wall for the compiler: what is computed of them is not merged with an equal computation elsewhere, as
+/// `lax.optimization_barrier`.
+///
+/// ```
+/// use flaxen::prelude::*;
+/// let f = jit(|x: Tensor| Ok(x.sin() + flaxen::optimization_barrier(x)?.sin()));
+/// let x = Tensor::from([1.0f32]);
+/// assert_eq!(f.graph(&x)?.primitives().filter(|name| *name == "sin").count(), 2);
+/// # Ok::<(), flaxen::Error>(())
+/// ```
+///
+/// # Errors
+/// If a tensor is a value of a transform that has returned.
+pub fn optimization_barrier<T: Tree>(values: T) -> Result<T> {
+    let structure = Structure::of(&values);
+    let mut leaves = Vec::new();
+    values.into_leaves(&mut leaves);
+    Ok(structure.build(barrier(leaves)?))
 }
 
 pub(crate) fn barrier(values: Vec<Tensor>) -> Result<Vec<Tensor>> {

@@ -305,17 +305,17 @@ pub(crate) fn sum_widened(x: &Tensor, axes: &[usize]) -> Result<Tensor> {
 }
 
 #[track_caller]
-fn prod_widened(x: &Tensor, axes: &[usize]) -> Result<Tensor> {
+pub(crate) fn prod_widened(x: &Tensor, axes: &[usize]) -> Result<Tensor> {
     reduced(Kind::Prod, &widened(x)?, axes)
 }
 
 #[track_caller]
-fn any_true(x: &Tensor, axes: &[usize]) -> Result<Tensor> {
+pub(crate) fn any_true(x: &Tensor, axes: &[usize]) -> Result<Tensor> {
     reduced(Kind::Any, &x.try_cast(DType::Bool)?, axes)
 }
 
 #[track_caller]
-fn all_true(x: &Tensor, axes: &[usize]) -> Result<Tensor> {
+pub(crate) fn all_true(x: &Tensor, axes: &[usize]) -> Result<Tensor> {
     reduced(Kind::All, &x.try_cast(DType::Bool)?, axes)
 }
 

@@ -13,6 +13,8 @@ pub trait Bits:
     fn shl(self, by: Self) -> Self;
     /// Moves all bits towards the less significant end; the sign stays.
     fn shr(self, by: Self) -> Self;
+    /// The greatest common divisor, which is not negative.
+    fn gcd(self, other: Self) -> Self;
 }
 
 macro_rules! bits {
@@ -26,6 +28,14 @@ macro_rules! bits {
             fn shr(self, by: $t) -> $t {
                 let over: fn($t) -> $t = $over;
                 u32::try_from(by).ok().and_then(|by| self.checked_shr(by)).unwrap_or_else(|| over(self))
+            }
+            // Euclid's algorithm.
+            fn gcd(self, other: $t) -> $t {
+                let (mut x, mut y) = (i128::from(self).unsigned_abs() as u64, i128::from(other).unsigned_abs() as u64);
+                while y != 0 {
+                    (x, y) = (y, x % y);
+                }
+                x as $t
             }
         }
     )* };

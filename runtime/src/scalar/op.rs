@@ -409,6 +409,8 @@ scalar_ops! {
     ShiftLeft: "shift_left", 2 Integer -> Same, cost 1 { T: Bits => |x, y| x.shl(y) };
     /// Bits moved towards the less significant end.
     ShiftRight: "shift_right", 2 Integer -> Same, cost 1 { T: Bits => |x, y| x.shr(y) };
+    /// The greatest common divisor, which wraps around where it is the magnitude of the least number.
+    Gcd: "gcd", 2 Integer -> Same, cost 60 { T: Bits => |x, y| x.gcd(y) };
     /// Whether the two are equal.
     Eq: "eq", 2 Any -> Bool, cost 1 { T: PartialEq, modular => |x, y| x == y };
     /// Whether the two differ.

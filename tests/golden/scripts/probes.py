@@ -63,8 +63,16 @@ class Probes:
         self.probes = []
         self.names = set()
         self.reasons = []
+        self.failed = []
 
-    def probe(self, name, f, args, *, ours, settings=None, tolerance=None, exact=False, signs=True, grad=True, jvp=True,
+    def probe(self, name, f, args, **settings):
+        """Adds a probe, as `add` says. What fails is told by `write`, all at once."""
+        try:
+            self.add(name, f, args, **settings)
+        except Exception as error:  # whatever JAX says
+            self.failed.append(f"{name}: {type(error).__name__}: {str(error)[:300]}")
+
+    def add(self, name, f, args, *, ours, settings=None, tolerance=None, exact=False, signs=True, grad=True, jvp=True,
               vmap=True, jit=True, second=None, raises=False):
         """Adds a probe.
 
@@ -116,6 +124,8 @@ class Probes:
         self.reasons.append({"probe": name, "part": part, "why": why})
 
     def write(self, folder, file):
+        if self.failed:
+            raise SystemExit("\n".join(self.failed))
         lines = ",\n".join("  " + json.dumps(p, separators=(",", ":"), allow_nan=False) for p in self.probes)
         reasons = json.dumps(self.reasons, indent=1)
         versions = json.dumps({"jax": jax.__version__, "numpy": np.__version__})

@@ -158,6 +158,12 @@ pub(super) fn elementwise(op: ScalarOp, x: &[Num], dtype: DType) -> Num {
             width if !(0..width).contains(&b.int()) => Int(if a.int() < 0 { -1 } else { 0 }),
             _ => Int(a.int() >> b.int()),
         },
+        ScalarOp::Gcd => {
+            let most = a.int().unsigned_abs().max(b.int().unsigned_abs()).max(1);
+            let divides = |by: &u64| a.int().unsigned_abs() % by == 0 && b.int().unsigned_abs() % by == 0;
+            let both_zero = a.int() == 0 && b.int() == 0;
+            Int(if both_zero { 0 } else { (1..=most).rev().find(divides).unwrap_or(1) as i64 })
+        }
         ScalarOp::LogAddExp => {
             let (x, y) = (a.float(), b.float());
             let larger = a.max(b).float();

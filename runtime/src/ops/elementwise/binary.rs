@@ -81,6 +81,8 @@ methods! {
     shl try_shl ShiftLeft;
     /// The bits moved right by `other` places; signed integers keep their sign.
     shr try_shr ShiftRight;
+    /// The greatest common divisor of integers, which is not negative; that of 0 and a number is its magnitude.
+    gcd try_gcd Gcd;
     /// True where the two are equal; NaN equals nothing.
     eq try_eq Eq;
     /// True where the two differ.

@@ -1,0 +1,62 @@
+//! Functions in pairs: one that panics, at the line of its caller, and its twin that returns a `Result`.
+
+/// Methods of tensors. What follows `fails` is when; the body is a `Result`.
+macro_rules! methods {
+    ($(
+        $(#[$doc:meta])*
+        $method:ident $try_method:ident($($arg:ident: $type:ty),* $(,)?) -> $out:ty, fails $fails:literal
+        |$x:ident| $body:expr;
+    )*) => {
+        impl $crate::Tensor { $(
+            $(#[$doc])*
+            ///
+            /// # Panics
+            #[doc = $fails]
+            #[track_caller]
+            pub fn $method(&self, $($arg: $type),*) -> $out {
+                $crate::error::unwrap(self.$try_method($($arg),*))
+            }
+
+            #[doc = concat!("As [`", stringify!($method), "`](crate::Tensor::", stringify!($method), ").")]
+            ///
+            /// # Errors
+            #[doc = $fails]
+            #[track_caller]
+            pub fn $try_method(&self, $($arg: $type),*) -> $crate::Result<$out> {
+                let $x = self;
+                $body
+            }
+        )* }
+    };
+}
+
+/// Functions of the type of tensors, of several or of none.
+macro_rules! functions {
+    ($(
+        $(#[$doc:meta])*
+        $function:ident $try_function:ident($($arg:ident: $type:ty),* $(,)?) -> $out:ty, fails $fails:literal
+        $body:expr;
+    )*) => {
+        impl $crate::Tensor { $(
+            $(#[$doc])*
+            ///
+            /// # Panics
+            #[doc = $fails]
+            #[track_caller]
+            pub fn $function($($arg: $type),*) -> $out {
+                $crate::error::unwrap($crate::Tensor::$try_function($($arg),*))
+            }
+
+            #[doc = concat!("As [`", stringify!($function), "`](crate::Tensor::", stringify!($function), ").")]
+            ///
+            /// # Errors
+            #[doc = $fails]
+            #[track_caller]
+            pub fn $try_function($($arg: $type),*) -> $crate::Result<$out> {
+                $body
+            }
+        )* }
+    };
+}
+
+pub(super) use {functions, methods};

@@ -15,11 +15,11 @@ use crate::error::{Error, Result};
 use crate::kernels::strided;
 use crate::ops::{addressable, convert, cotangent, only, reduce, slice, unpack, zeros_of};
 
-type Around = SmallVec<[PadAxis; 4]>;
+pub(super) type Around = SmallVec<[PadAxis; 4]>;
 
 /// The second argument, a scalar, fills what the first leaves open.
 #[derive(Clone, PartialEq)]
-struct Pad(Around);
+pub(super) struct Pad(pub(super) Around);
 
 impl Primitive for Pad {
     fn name(&self) -> &'static str {

@@ -16,6 +16,7 @@ use crate::error::unwrap;
 use crate::error::{Error, Result};
 use crate::kernels::broadcast::Broadcast;
 use crate::kernels::{elementwise, transpose};
+use crate::ops::pad::Pad;
 use crate::ops::{addressable, axes_of, axis_of, broadcast_shapes, cotangent, only, prepend, sum_to, unpack};
 
 #[derive(Clone, PartialEq)]
@@ -239,6 +240,18 @@ impl CpuRules for Transpose {
         if self.moves_nothing(shape) {
             let shape = self.0.iter().map(|&axis| shape[axis]).collect();
             return Some(Rewrite::Apply(std::sync::Arc::new(Reshape(shape)), smallvec![Operand::Arg(0)]));
+        }
+        // Less is transposed without its padding.
+        if let Some(Pad(around)) = args[0].made_by::<Pad>()
+            && !args[0].is_shared()
+            && args[0].inner()[0].aval().size() < args[0].aval().size()
+        {
+            let padding: Arc<dyn Primitive> =
+                Arc::new(Pad(self.0.iter().map(|&axis| around[axis]).collect()));
+            return Some(Rewrite::Steps(vec![
+                (Arc::new(self.clone()), smallvec![Operand::Inner(0, 0)]),
+                (padding, smallvec![Operand::Step(0), Operand::Inner(0, 1)]),
+            ]));
         }
         let inner = args[0].made_by::<Transpose>()?;
         let both = Transpose(self.0.iter().map(|&axis| inner.0[axis]).collect());

@@ -15,6 +15,7 @@ use crate::core::trace::{Axis, bind1};
 use crate::error::unwrap;
 use crate::error::{Error, Result};
 use crate::kernels::strided::{self, Strided};
+use crate::ops::shape::Transpose;
 use crate::ops::{axes_of, axis_of, cotangent, only, pad, unpack};
 
 /// Per axis, `sizes` elements from `starts` on, every `strides`-th.
@@ -93,6 +94,22 @@ impl CpuRules for Slice {
     fn simplify(&self, args: &[Match<'_>]) -> Option<Rewrite> {
         if args[0].aval().shape == self.sizes {
             return Some(Rewrite::Value(Operand::Arg(0)));
+        }
+        // Less is transposed, if only this part of it is read.
+        if let Some(Transpose(axes)) = args[0].made_by::<Transpose>()
+            && !args[0].is_shared()
+        {
+            let mut before = self.clone();
+            for (i, &axis) in axes.iter().enumerate() {
+                (before.starts[axis], before.sizes[axis], before.strides[axis]) =
+                    (self.starts[i], self.sizes[i], self.strides[i]);
+            }
+            let slice: Arc<dyn Primitive> = Arc::new(before);
+            let transpose: Arc<dyn Primitive> = Arc::new(Transpose(axes.clone()));
+            return Some(Rewrite::Steps(vec![
+                (slice, smallvec![Operand::Inner(0, 0)]),
+                (transpose, smallvec![Operand::Step(0)]),
+            ]));
         }
         let inner = args[0].made_by::<Slice>()?;
         // Elements that lie apart are gathered once for all parts.

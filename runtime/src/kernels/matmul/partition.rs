@@ -32,6 +32,8 @@ const MIN_SIDE: usize = 128;
 const SMALL_OUTPUT: usize = 1 << 16;
 /// Parts that `k` is split into at most; their sums are added up in order.
 const MAX_SPLITS: usize = 8;
+/// Elements whose parts are added up at a time.
+const SUMS: usize = 1 << 10;
 
 /// # Safety
 /// Both views are readable for all batch indices and their part of `size`; `out` has one element per batch index, row and
@@ -210,7 +212,9 @@ unsafe fn split_k<T: Number<Acc = T>>(
 ) {
     let count = k.div_ceil(depth);
     let mut parts = Scratch::new();
-    memory::resize(&mut parts, count * m * n, T::ZERO);
+    if parts.len() < count * m * n {
+        memory::resize(&mut parts, count * m * n, T::ZERO);
+    }
     let target = DisjointSlice::new(&mut parts);
     // Adjacent parts trade threads every now and then: what a thread has read last may still be in its cache.
     let is_turned = TURNS.fetch_add(1, Ordering::Relaxed).count_ones() % 2 == 1;
@@ -224,10 +228,17 @@ unsafe fn split_k<T: Number<Acc = T>>(
             product([m, depth.min(k - p), n], lhs.from(0, p), rhs.from(p, 0), out, n, false);
         }
     });
-    out.fill(T::ZERO);
-    for part in parts.chunks_exact(m * n) {
-        for (y, &x) in out.iter_mut().zip(part) {
-            *y = y.add(x);
+    let parts = &parts[..count * m * n];
+    threads::split(out, 1, count, |first, piece| {
+        // What is added up stays in L1 for all parts.
+        for (at, sums) in piece.chunks_mut(SUMS).enumerate() {
+            let begin = first + at * SUMS;
+            sums.fill(T::ZERO);
+            for part in parts.chunks_exact(m * n) {
+                for (y, &x) in sums.iter_mut().zip(&part[begin..]) {
+                    *y = y.add(x);
+                }
+            }
         }
-    }
+    });
 }

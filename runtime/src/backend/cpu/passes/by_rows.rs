@@ -20,8 +20,6 @@ const LEAST: u64 = 1 << 21;
 const SHARE: u64 = 1 << 21;
 /// Rows of a share at least: with fewer, products read their weights more often than they compute.
 const ROWS: usize = 8;
-/// A step of so many shares or more has enough in it for threads to meet.
-const MOST: u64 = 4;
 
 /// How a value depends on rows.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -42,14 +40,11 @@ impl Graph {
         }
         let rows = *self.aval(*self.inputs.get(consts)?).shape.first()?;
         let most = rows / ROWS;
-        // Equal shares, as many as there is work for, or half as many.
+        // Equal shares, as many as there is work for, or half as many: with fewer, a step has enough in it for threads to meet.
         let wanted = (work / SHARE).next_power_of_two().max(2);
         let shares = [wanted, wanted / 2].into_iter().map(|shares| shares as usize);
         let shares =
             shares.filter(|&shares| shares > 1 && shares <= most && rows.is_multiple_of(shares)).max()?;
-        if wanted > MOST * shares as u64 {
-            return None;
-        }
         let mut cut = Cut::new(self, rows, rows / shares);
         for (i, &input) in self.inputs.iter().enumerate() {
             let kind = if i < consts { Kind::Whole } else { Kind::Rows };

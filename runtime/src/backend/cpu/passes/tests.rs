@@ -395,3 +395,21 @@ fn a_weight_that_every_step_reads_by_columns_is_transposed_before_the_loop() {
     assert!(staged(|x| vec![x[1].dot(&x[0].t())], &args).optimize().packed(0).is_none(), "no constant");
     assert!(packed.body.packed(2).is_none(), "once is enough");
 }
+
+#[test]
+fn less_is_transposed_where_a_part_is_read_or_padding_comes_after() {
+    let f = |x: &[Tensor]| {
+        let last = x[0].transpose([1, 0, 2]).slice_axis(1, 3, 5).slice_axis(0, 0, 4);
+        let padded = x[1].pad([(2, 1), (0, 0), (1, 0)], 0.5).transpose([2, 0, 1]);
+        vec![last, padded]
+    };
+    let args = [ramp(&[6, 5, 4]), ramp(&[3, 5, 4])];
+    let graph = staged(f, &args);
+    let before = numbers(graph.clone(), &args);
+    let graph = graph.optimize();
+    assert!(numbers(graph.clone(), &args) == before, "{graph}");
+    let transposed =
+        graph.eqns.iter().filter(|eqn| matches!(eqn.primitive.op(), crate::core::op::Op::Transpose { .. }));
+    let sizes: Vec<usize> = transposed.map(|eqn| graph.aval(eqn.outs[0]).size()).collect();
+    assert_eq!(sizes, [2 * 4 * 4, 3 * 5 * 4], "{graph}");
+}

@@ -736,3 +736,49 @@ fn variables_may_go_from_step_to_step() -> Result<()> {
     assert!(error.contains("scan(cell)") && error.contains("counts"), "{error}");
     Ok(())
 }
+
+/// A layer and its gradient, of 32 rows at once and of four at a time, which a loop does not deal out to threads.
+fn many_rows_are_few_rows<M: Layer + Clone + Send + Sync + 'static>(name: &str, model: M) {
+    let x = random::normal(&key(0), [32, 6, 48]);
+    let (params, _) = model.init(key(1)).call(&x).unwrap().pop("params").unwrap();
+    let run = move |params: &Dict, x: &Tensor| model.apply(Variables::new().with("params", params)).call(x);
+    let f = jit(move |(params, x): (Dict, Tensor)| {
+        let gradient = grad(|x: &Tensor| Ok(run(&params, x)?.square().sum()))(&x)?;
+        Ok((run(&params, &x)?, gradient))
+    });
+    let (all, all_gradients) = f.call((params.clone(), x.clone())).unwrap();
+    for start in (0..32).step_by(4) {
+        let part = |x: &Tensor| x.slice_axis(0, start, start + 4);
+        let (few, gradients) = f.call((params.clone(), part(&x))).unwrap();
+        for (found, expected) in [(part(&all), few), (part(&all_gradients), gradients)] {
+            let difference = (found - &expected).abs().max().to_vec::<f32>().unwrap()[0];
+            assert!(difference < 1e-4, "{name} from {start}: {difference}");
+        }
+    }
+}
+
+#[test]
+fn many_rows_at_once_give_what_a_few_at_a_time_give() {
+    many_rows_are_few_rows("lstm", Rnn::new(LstmCell::new(96)));
+    many_rows_are_few_rows("optimized lstm", Rnn::new(OptimizedLstmCell::new(96)));
+    many_rows_are_few_rows("gru", Rnn::new(GruCell::new(96)));
+    many_rows_are_few_rows("mgu", Rnn::new(MguCell::new(96)));
+    many_rows_are_few_rows("simple", Rnn::new(SimpleCell::new(96)));
+    let both = Bidirectional::new(Rnn::new(GruCell::new(96)), Rnn::new(LstmCell::new(96)));
+    many_rows_are_few_rows("bidirectional", both);
+    let (rnn, x) = (Rnn::new(GruCell::new(96)), random::normal(&key(0), [32, 6, 48]));
+    let lengths = Tensor::from_vec((0..32).map(|i| i % 7).collect::<Vec<i32>>(), [32]);
+    let variables = rnn.init(key(1)).call(&x).unwrap();
+    let f = jit(move |(variables, x, lengths): (Variables, Tensor, Tensor)| {
+        rnn.apply(&variables).run(|m| m.with_carry(&x, Sequence::new().lengths(&lengths)))
+    });
+    let (end, y) = f.call((variables.clone(), x.clone(), lengths.clone())).unwrap();
+    for start in (0..32).step_by(4) {
+        let part = |x: &Tensor| x.slice_axis(0, start, start + 4);
+        let (few_end, few) = f.call((variables.clone(), part(&x), part(&lengths))).unwrap();
+        for (found, expected) in [(part(&y), few), (part(&end), few_end)] {
+            let difference = (found - &expected).abs().max().to_vec::<f32>().unwrap()[0];
+            assert!(difference < 1e-4, "from {start}: {difference}");
+        }
+    }
+}

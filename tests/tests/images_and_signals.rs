@@ -62,7 +62,7 @@ fn a_constant_image_stays_constant_and_axes_that_keep_their_size_are_not_touched
     for method in METHODS {
         for shape in [[2, 3, 2], [10, 14, 2], [5, 20, 2]] {
             let y = resize(&constant, shape, method).run().unwrap();
-            assert!(y.all_close(&Tensor::full(shape, 3.0), 1e-5, 0.0).unwrap(), "{method:?} {shape:?}");
+            assert!(y.all_close(Tensor::full(shape, 3.0), 1e-5, 0.0).unwrap(), "{method:?} {shape:?}");
         }
         assert_eq!(resize(&noise, [4, 3], method).run().unwrap().to_vec::<f32>(), noise.to_vec::<f32>());
         assert_eq!(resize(&noise, [0, 3], method).run().unwrap().shape(), [0, 3]);

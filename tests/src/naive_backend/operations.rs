@@ -297,7 +297,7 @@ pub(super) fn apply(op: Op<'_>, args: &[Value], outs: &[Aval]) -> Result<Vec<Vec
         }),
         Op::Banded { axis, bands } => each(out, |i| {
             let (start, weights) = bands.row(i[axis]);
-            let mut at = i.to_vec();
+            let mut at = i.clone();
             (start..).zip(weights).fold(Num::of(0.0, out.dtype), |sum, (column, &weight)| {
                 at[axis] = column;
                 sum.add(x().at(&at).mul(Num::of(weight, out.dtype)))

@@ -133,9 +133,9 @@ fn damaged_files_are_errors() {
 fn a_small_file_cannot_ask_for_much_memory() {
     // A tensor of a million rows, all of them the one that is there.
     let begin = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.\x80\x02M\xe9\x03.\x80\x02}.";
-    let object = b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\n((X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\00X\x03\0\0\0cpuK\x01tQ\
+    let object = b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\n((X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\x000X\x03\0\0\0cpuK\x01tQ\
                    K\0J\0\0\0\x7f\x85K\0\x85\x89}tR.";
-    let keys = b"\x80\x02]X\x01\0\0\00a.\x01\0\0\0\0\0\0\0\0\0\x80?";
+    let keys = b"\x80\x02]X\x01\0\0\x000a.\x01\0\0\0\0\0\0\0\0\0\x80?";
     let file = File::from_bytes([begin.as_slice(), object, keys].concat()).unwrap();
     assert!(file.tensor("tensor").unwrap_err().to_string().contains("expanded"), "{file:?}");
 }

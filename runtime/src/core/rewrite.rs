@@ -19,8 +19,8 @@ pub(crate) struct View<'a> {
     pub avals: &'a [Aval],
     pub consts: &'a FxHashMap<Var, Array>,
     pub eqns: &'a [Eqn],
-    /// Variable → equation that makes it.
-    pub made_by: &'a FxHashMap<Var, usize>,
+    /// By variable: the equation that makes it.
+    pub made_by: &'a [Option<usize>],
     /// By variable of the graph as it was: how many read it and do not read as well what it is made from.
     pub needed: &'a [usize],
 }
@@ -57,13 +57,18 @@ impl<'a> Match<'a> {
         if let Some(array) = self.view.consts.get(&self.var) {
             return splat(array);
         }
-        let eqn = &self.view.eqns[*self.view.made_by.get(&self.var)?];
+        let eqn = self.eqn()?;
         eqn.primitive.cpu()?.splat(&matches(&eqn.args, self.view))
+    }
+
+    /// The equation that makes it.
+    fn eqn(&self) -> Option<&'a Eqn> {
+        Some(&self.view.eqns[self.view.made_by[self.var.index()]?])
     }
 
     /// The primitive that makes it, as its own type.
     pub fn made_by<P: Primitive>(&self) -> Option<&'a P> {
-        self.view.eqns[*self.view.made_by.get(&self.var)?].primitive_as()
+        self.eqn()?.primitive_as()
     }
 
     /// Whether it is computed anyway, for somebody else.
@@ -75,11 +80,8 @@ impl<'a> Match<'a> {
     }
 
     /// The arguments of the equation that makes it.
-    pub fn inner(&self) -> Vec<Match<'a>> {
-        match self.view.made_by.get(&self.var) {
-            Some(&at) => matches(&self.view.eqns[at].args, self.view),
-            None => Vec::new(),
-        }
+    pub fn inner(&self) -> Matches<'a> {
+        self.eqn().map_or_else(Matches::new, |eqn| matches(&eqn.args, self.view))
     }
 
     /// Whether two arguments are one value.
@@ -88,7 +90,10 @@ impl<'a> Match<'a> {
     }
 }
 
-pub(crate) fn matches<'a>(vars: &[Var], view: &'a View<'a>) -> Vec<Match<'a>> {
+/// What is known of several arguments.
+pub type Matches<'a> = Args<Match<'a>>;
+
+pub(crate) fn matches<'a>(vars: &[Var], view: &'a View<'a>) -> Matches<'a> {
     vars.iter().map(|&var| Match { var, view }).collect()
 }
 

@@ -76,11 +76,15 @@ fn lock<T>(cache: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Call {
     /// A call for a backend; its derivatives are for the same one. Calls of equal graphs may be the same one.
     pub(crate) fn new(graph: Graph, target: Target) -> Call {
-        remembered::call(graph, target, |graph| Call::made_anew(graph, target))
+        remembered::call(graph, target, |graph| Call::of(target.backend.simplify(graph), target))
     }
 
-    fn made_anew(graph: Graph, target: Target) -> Call {
-        let graph = target.backend.simplify(graph);
+    /// As [`new`](Call::new), of a graph that the backend has simplified already.
+    pub(super) fn of_simplified(graph: Graph, target: Target) -> Call {
+        remembered::call(graph, target, |graph| Call::of(graph, target))
+    }
+
+    fn of(graph: Graph, target: Target) -> Call {
         let collectives = distinct(graph.eqns.iter().flat_map(|eqn| eqn.primitive.collectives()));
         Call(Arc::new(Callee {
             graph: Arc::new(graph),

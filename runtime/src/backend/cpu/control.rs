@@ -99,6 +99,16 @@ impl Control {
         }
     }
 
+    /// The programs that it runs.
+    pub fn programs(&self) -> impl Iterator<Item = &Program> {
+        let (some, branches) = match self {
+            Control::Scan(scan) => ([Some(&scan.body), scan.packing.as_ref()], &[][..]),
+            Control::While(lasting) => ([Some(&lasting.cond), Some(&lasting.body)], &[][..]),
+            Control::Cond(branches) => ([None, None], &branches[..]),
+        };
+        some.into_iter().flatten().chain(branches)
+    }
+
     /// Bytes of the memory that its programs keep between calls.
     pub fn arena_bytes(&self) -> usize {
         match self {

@@ -80,7 +80,9 @@ impl Backend for Cpu {
     }
 
     fn compile(&self, graph: &Graph, options: CompileOptions) -> Result<Arc<dyn Executable>> {
-        Ok(Arc::new(Program::new(&scheduled(graph, options))))
+        let program = Program::new(&scheduled(graph, options));
+        program.compile_kernels();
+        Ok(Arc::new(program))
     }
 
     fn list(&self, graph: &Graph, options: CompileOptions) -> Result<ProgramText> {

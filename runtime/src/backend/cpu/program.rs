@@ -179,6 +179,24 @@ impl Program {
         })
     }
 
+    /// Compiles the kernels of all steps, also within other programs.
+    pub(crate) fn compile_kernels(&self) {
+        let mut kernels = Vec::new();
+        self.add_kernels(&mut kernels);
+        Fused::compile(kernels);
+    }
+
+    fn add_kernels<'a>(&'a self, to: &mut Vec<&'a Fused>) {
+        for command in &self.commands {
+            match &command.work {
+                Work::Fused(kernel) | Work::Epilogue(kernel, ..) => to.push(kernel),
+                Work::BatchTiled(tiled) => tiled.programs().for_each(|program| program.add_kernels(to)),
+                Work::Control(control) => control.programs().for_each(|program| program.add_kernels(to)),
+                Work::Kernel(_) | Work::Reshape | Work::Eval(_) => {}
+            }
+        }
+    }
+
     /// Bytes of intermediate values that are alive at once, at most.
     pub(crate) fn peak_bytes(&self) -> usize {
         self.peak + self.controls().map(Control::peak_bytes).max().unwrap_or(0)

@@ -1,8 +1,10 @@
 //! jit: appends to a graph.
 
-use std::collections::HashMap;
 use std::panic::Location;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
 
 use super::{Frame, Trace, Traced, enter};
 use crate::array::Aval;
@@ -25,12 +27,12 @@ struct Build {
     inputs: Vec<Var>,
     eqns: Vec<Eqn>,
     captured: Vec<(Var, Tensor)>,
-    known: HashMap<Capture, Var>,
+    known: FxHashMap<Capture, Var>,
 }
 
 #[derive(PartialEq, Eq, Hash)]
 enum Capture {
-    Scalar(Vec<u8>, Aval),
+    Scalar(SmallVec<[u8; 8]>, Aval),
     /// By address, which stays its own because `captured` keeps the value alive.
     Array(usize, Aval),
     Traced(usize),
@@ -93,7 +95,7 @@ impl Stage {
     fn var(self: &Arc<Self>, build: &mut Build, tensor: &Tensor) -> Var {
         let capture = match &tensor.repr {
             Repr::Array(array) if array.is_scalar() => {
-                Capture::Scalar(array.bytes().to_vec(), array.aval().clone())
+                Capture::Scalar(array.bytes().into(), array.aval().clone())
             }
             Repr::Array(array) => Capture::Array(array.address(), array.aval().clone()),
             Repr::Traced(traced) => match &**traced {

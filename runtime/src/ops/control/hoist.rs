@@ -79,12 +79,12 @@ impl Loop {
         fixed
     }
 
-    /// Computes once, now, what no step changes.
-    pub fn hoist_invariants(&mut self) -> Result<()> {
+    /// Computes once, now, what no step changes; says whether there was such a thing.
+    pub fn hoist_invariants(&mut self) -> Result<bool> {
         let varying = self.varying();
         let is_worth = |eqn: &Eqn| !is_free(eqn) && !eqn.outs.iter().any(|out| varying[out.index()]);
         let goes_out: Vec<bool> = self.body.eqns.iter().map(is_worth).collect();
-        let Some(Cut { mut outer, inner }) = cut(&self.body, &goes_out) else { return Ok(()) };
+        let Some(Cut { mut outer, inner }) = cut(&self.body, &goes_out) else { return Ok(false) };
         let consts = self.layout.consts;
         outer.inputs = self.consts().to_vec();
         let values = outer.interpret(self.args[..consts].iter().cloned())?;
@@ -93,18 +93,19 @@ impl Loop {
         self.layout.consts += values.len();
         let (fixed, rest) = self.args.split_at(consts);
         self.args = fixed.iter().chain(&values).chain(rest).cloned().collect();
-        Ok(())
+        Ok(true)
     }
 
-    /// Computes now, for all steps at once, the products of slices with constants that the carry meets later.
+    /// Computes now, for all steps at once, the products of slices with constants that the carry meets later; says whether there were
+    /// any.
     ///
     /// What is hard is to keep memory in bounds: the results of all steps are alive at once. So only a product in which nothing but
     /// cheap functions of the slices meets a constant goes out, with the element-wise functions of its result, and not if all
     /// of them are large. A loop without a carry is one to save memory.
-    pub fn hoist_products(&mut self, target: Target) -> Result<()> {
+    pub fn hoist_products(&mut self, target: Target) -> Result<bool> {
         let Layout { consts, carry, length, .. } = self.layout;
         if carry == 0 || length < 2 {
-            return Ok(());
+            return Ok(false);
         }
         let varying = self.varying();
         let cheap = self.cheap_of_slices(&varying);
@@ -129,10 +130,10 @@ impl Loop {
                 eqn.outs.iter().for_each(|out| is_out[out.index()] = true);
             }
         }
-        let Some(Cut { mut outer, inner }) = cut(&self.body, &goes_out) else { return Ok(()) };
+        let Some(Cut { mut outer, inner }) = cut(&self.body, &goes_out) else { return Ok(false) };
         let bytes = outer.outs.iter().map(|&out| self.body.aval(out).bytes().saturating_mul(length));
         if bytes.fold(0, usize::saturating_add) > MOST_BYTES {
-            return Ok(());
+            return Ok(false);
         }
         let slices = consts + carry..self.body.inputs.len();
         let taken = (0..consts).chain(slices.clone());
@@ -146,7 +147,7 @@ impl Loop {
         self.args.extend(batched.graph().interpret(args)?);
         let inputs = self.body.inputs.iter().copied().chain(crossing).collect();
         self.body = Graph { inputs, ..inner };
-        Ok(())
+        Ok(true)
     }
 
     /// By variable: whether it is a cheap function of slices, and no carry has a part in it.
@@ -193,6 +194,7 @@ impl Loop {
     /// Drops constants and slices that no step reads.
     pub fn drop_unread(&mut self) {
         let read = self.body.is_read();
+        self.body.consts.retain(|(var, _)| read[var.index()]);
         let Layout { consts, carry, .. } = self.layout;
         let is_carry = |i: usize| (consts..consts + carry).contains(&i);
         let kept: Vec<usize> =

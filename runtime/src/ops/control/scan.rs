@@ -40,7 +40,11 @@ pub(super) struct Scan {
 /// What the operations of the body return that are computed once, before the loop.
 pub(crate) fn scan(body: Graph, target: Target, layout: Layout, args: Args) -> Result<Outs> {
     // Simplified, so that equal values are one and what is constant is seen to be.
-    let body = Call::new(body, target).graph().clone();
+    scan_simplified(Call::new(body, target).graph().clone(), target, layout, args)
+}
+
+/// As [`scan`], of a body that the backend has simplified already.
+pub(super) fn scan_simplified(body: Graph, target: Target, layout: Layout, args: Args) -> Result<Outs> {
     if layout.length == 0 {
         let none = |&var| zeros_of(&with_length(body.aval(var), 0));
         let carry = args[layout.consts..layout.consts + layout.carry].iter().cloned().map(Ok);
@@ -49,12 +53,12 @@ pub(crate) fn scan(body: Graph, target: Target, layout: Layout, args: Args) -> R
     let first: Args = args[layout.consts..layout.consts + layout.carry].iter().cloned().collect();
     let mut steps = Loop { body, layout, args };
     let fixed = steps.split_invariant_carry();
-    steps.hoist_invariants()?;
-    steps.hoist_products(target)?;
+    let is_cut = steps.hoist_invariants()? | steps.hoist_products(target)?;
     let ys = steps.split_known_slices();
     steps.drop_unread();
     let Loop { body, layout: inner, args } = steps;
-    let scan = Scan { body: Call::new(body, target), layout: inner, alone: Arc::default() };
+    let body = if is_cut { Call::new(body, target) } else { Call::of_simplified(body, target) };
+    let scan = Scan { body, layout: inner, alone: Arc::default() };
     let made = trace::bind(&scan, args)?;
     let (last, made) = made.split_at(inner.carry);
     // What no step changes is what it was.
@@ -162,7 +166,7 @@ impl Primitive for Scan {
                 _ => arg,
             });
         }
-        let outs = scan(body.graph().clone(), body.target(), self.layout, ready)?;
+        let outs = scan_simplified(body.graph().clone(), body.target(), self.layout, ready)?;
         let moved = |(i, out): (usize, Tensor)| {
             if outs_mapped[i] && i >= carry { out.try_move_axis(1, 0) } else { Ok(out) }
         };
@@ -206,7 +210,7 @@ impl Primitive for Scan {
             ..self.layout
         };
         let inputs = args.iter().map(|&i| graph.inputs[i]).collect();
-        let body = Call::new(Graph { inputs, ..left }, target);
+        let body = Call::of_simplified(Graph { inputs, ..left }, target);
         let primitive = Arc::new(Scan { body, layout, alone: Arc::default() });
         Some(Pruned { primitive, args, outs })
     }

@@ -6,7 +6,7 @@
 
 use rustc_hash::FxHashMap;
 
-use super::scan::{Layout, Scan, scan};
+use super::scan::{Layout, Scan, scan, scan_simplified};
 use crate::array::Shape;
 use crate::core::add_any::{AddAny, add_any};
 use crate::core::op::{DotDimensions, Op};
@@ -69,7 +69,7 @@ pub(super) fn vjp_fwd(
             }
         });
     }
-    let mut outs = scan(forward, of.body.target(), layout, args)?;
+    let mut outs = scan_simplified(forward, of.body.target(), layout, args)?;
     let mut stacked = outs.drain(count..).collect::<Vec<_>>().into_iter();
     let kept = found.iter().map(|(kept, _)| *kept).collect();
     let residuals: Vec<Tensor> =
@@ -106,8 +106,9 @@ impl Backward {
         let (body, target) = (self.body.graph(), self.body.target());
         let active_carry: Vec<usize> = (0..carry).filter(|&i| self.active[consts + i]).collect();
         let graph = self.stage(&cts, &active_carry)?;
-        // Simplified before products are looked for.
-        let mut graph = target.backend.simplify(graph);
+        // Simplified before products are looked for; where nothing is known to be zero, the step is what it was.
+        let is_whole = (0..body.outs.len()).all(|i| is_given(i, carry, &cts, &active_carry));
+        let mut graph = if is_whole { graph } else { target.backend.simplify(graph) };
 
         // The inputs of the graph are what is kept, cotangents of the carry, and those of the slices that have one.
         let (fixed, slices): (Vec<usize>, Vec<usize>) =
@@ -233,8 +234,8 @@ impl Backward {
             let mut args: Vec<Tensor> =
                 step.inputs[..self.kept.len()].iter().map(|&var| stage.input(step.aval(var))).collect();
             for (i, &out) in body.outs.iter().enumerate() {
-                let is_given = if i < carry { active_carry.contains(&i) } else { cts[i].is_some() };
                 let aval = strong(body.aval(out));
+                let is_given = is_given(i, carry, cts, active_carry);
                 args.push(if is_given { stage.input(&aval) } else { zeros_of(&aval)? });
             }
             let made = step.interpret(args)?;
@@ -250,6 +251,11 @@ impl Backward {
             Ok(graph)
         })
     }
+}
+
+/// Whether the cotangent of an output is an input of the backward step, not known to be zero.
+fn is_given(out: usize, carry: usize, cts: &Cotangents, active_carry: &[usize]) -> bool {
+    if out < carry { active_carry.contains(&out) } else { cts[out].is_some() }
 }
 
 impl Sum {

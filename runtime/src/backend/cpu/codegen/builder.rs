@@ -1,6 +1,6 @@
 //! Instruction selection: from the operations of a kernel spec, in order, to the instructions of a tile.
 
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 
 use super::instruction::{Action, ArrayId, Instruction, Map, Side};
 use super::interpreter::fold::{fold_columns, fold_rows};
@@ -19,7 +19,7 @@ pub(super) struct Builder<'a> {
     /// By slot: bytes of an element, whether it is kept, whether it has a value for each row only.
     pub slots: Vec<(usize, bool, bool)>,
     /// Values as seen by each element, or by each row.
-    pub seen: HashMap<(usize, bool), ArrayId>,
+    pub seen: FxHashMap<(usize, bool), ArrayId>,
 }
 
 impl Builder<'_> {

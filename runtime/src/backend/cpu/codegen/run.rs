@@ -4,12 +4,13 @@ use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use rustc_hash::FxHashSet;
 use smallvec::SmallVec;
 
 use super::assembler::Listing;
 use super::instruction::Action;
 use super::spec::{Access, IterationSpace, KernelSpec};
-use super::tile_program::{Input, Prologue, TileProgram};
+use super::tile_program::{Draft, Input, Prologue, TileProgram};
 use super::tiling::{Held, Prefetch, Span, Tile};
 use crate::array::pool::Buffer;
 use crate::backend::cpu::codegen::interned::Interned;
@@ -108,9 +109,45 @@ impl Fused {
     }
 
     fn of(program: TileProgram, spec: &Arc<KernelSpec>) -> Fused {
-        let fused = Fused { spec: spec.clone(), program, jit: Default::default() };
-        fused.program();
-        fused
+        Fused { spec: spec.clone(), program, jit: Default::default() }
+    }
+
+    /// Compiles the loops of kernels that have none yet: on all threads, into memory that they share.
+    ///
+    /// What is not compiled here is when it is run first. So passes may make kernels that others take the place of.
+    pub(crate) fn compile<'a>(kernels: impl IntoIterator<Item = &'a Fused>) {
+        if !simd::has_jit() {
+            return;
+        }
+        let level = Level::chosen();
+        let mut known: FxHashSet<*const Fused> = FxHashSet::default();
+        let is_new =
+            |kernel: &&Fused| !kernel.is_compiled(level) && known.insert(std::ptr::from_ref(*kernel));
+        let kernels: Vec<&Fused> = kernels.into_iter().filter(is_new).collect();
+        Fused::compile_for(level, &kernels);
+    }
+
+    /// By level, but for the first, which has no loops.
+    fn compiled(&self, level: Level) -> Option<&OnceLock<Option<Box<TileProgram>>>> {
+        self.jit.get((level as usize).checked_sub(1)?)
+    }
+
+    fn is_compiled(&self, level: Level) -> bool {
+        self.compiled(level).is_none_or(|program| program.get().is_some())
+    }
+
+    fn compile_for(level: Level, kernels: &[&Fused]) {
+        let drafts: Vec<OnceLock<Option<Draft>>> = kernels.iter().map(|_| OnceLock::new()).collect();
+        threads::parallel(kernels.len(), &|i| {
+            let Fused { spec, program, .. } = kernels[i];
+            drafts[i].get_or_init(|| program.jit(spec, level, None));
+        });
+        let drafts: Vec<Option<Draft>> =
+            drafts.into_iter().map(|draft| draft.into_inner().flatten()).collect();
+        for (kernel, program) in kernels.iter().zip(Draft::link(drafts)) {
+            // Of several threads that compile a kernel at once, all take what the first has kept.
+            kernel.compiled(level).inspect(|compiled| drop(compiled.set(program.map(Box::new))));
+        }
     }
 
     /// What is computed; of each array, if there are several.
@@ -125,10 +162,11 @@ impl Fused {
 
     /// The program with loops that are compiled for a level; that of the interpreter, if there are none.
     pub(super) fn program_at(&self, level: Level) -> &TileProgram {
-        let jit = (level as usize).checked_sub(1).map(|at| {
-            self.jit[at].get_or_init(|| self.program.jit(&self.spec, level, None).map(Box::new)).as_deref()
-        });
-        jit.flatten().unwrap_or(&self.program)
+        let Some(compiled) = self.compiled(level) else { return &self.program };
+        if compiled.get().is_none() {
+            Fused::compile_for(level, &[self]);
+        }
+        compiled.get().and_then(Option::as_deref).unwrap_or(&self.program)
     }
 
     /// All levels of the kernel below the graph as text: what is computed, the program of a tile, and the loops that are compiled

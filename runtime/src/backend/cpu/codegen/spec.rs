@@ -26,7 +26,16 @@ pub(crate) struct KernelSpec {
     /// By input: whose memory its is, if that may become the memory of a result of the same owner.
     pub donated: Vec<Option<Owner>>,
     /// An input that arrives in the memory of a result, whoever owns that.
-    pub over: Option<(usize, usize)>,
+    pub over: Option<Over>,
+}
+
+/// An input that arrives piece by piece in the memory of a result.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Over {
+    pub input: usize,
+    pub result: usize,
+    /// A power of two: pieces begin and end at multiples of so many elements.
+    pub multiple: usize,
 }
 
 /// Where an input has the value that belongs to an element of the space.
@@ -93,9 +102,9 @@ pub(crate) enum KernelOp {
 }
 
 impl KernelSpec {
-    /// The first result that the elements of an input may be overwritten with, piece by piece as they arrive, if the spec can
-    /// be computed of pieces at all; and the elements a piece has to be whole rows of, if so.
-    pub fn epilogue(&self, input: usize) -> Option<(usize, Option<usize>)> {
+    /// The same for an input that arrives in pieces, rows of `row` elements, in the memory of the first result that its elements may be
+    /// overwritten with; none if the spec cannot be computed of such pieces.
+    pub fn after(&self, input: usize, row: usize) -> Option<(KernelSpec, usize)> {
         let (access, dtype) = &self.inputs[input];
         let is_partial = |op: &KernelOp| matches!(op.space(), IterationSpace::Column | IterationSpace::Total);
         if !matches!(access, Access::Full) || self.ops.iter().any(is_partial) {
@@ -105,7 +114,11 @@ impl KernelSpec {
         let fits = |op: &KernelOp| op.space() == IterationSpace::Full && op.dtype().size() == dtype.size();
         let result = self.outs[..self.whole()].iter().position(|&(value, _)| fits(op(value)))?;
         let by_rows = self.ops.iter().any(|op| op.space() == IterationSpace::Row);
-        Some((result, by_rows.then_some(self.cols)))
+        if by_rows && row % self.cols != 0 {
+            return None;
+        }
+        let over = Over { input, result, multiple: power_of_two_in(row) };
+        Some((KernelSpec { over: Some(over), ..self.clone() }, result))
     }
 
     /// Whether arrays of other sizes can be computed along, by the same operations with the same scalars.
@@ -144,6 +157,12 @@ impl KernelSpec {
             && (self.inputs.iter().zip(&other.inputs)).all(|(a, b)| a.1 == b.1 && a.0.is(&b.0))
             && self.ops.iter().zip(&other.ops).all(same_op)
     }
+}
+
+/// The largest power of two that divides a number, up to one that no loop has a step of.
+pub(super) fn power_of_two_in(number: usize) -> usize {
+    const MOST: u32 = 12;
+    1 << number.trailing_zeros().min(MOST)
 }
 
 impl Access {

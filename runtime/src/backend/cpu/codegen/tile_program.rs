@@ -1,14 +1,18 @@
 //! Tile programs: the instructions that compute one tile of a kernel, over arrays that stay in L1, and what all tiles share.
 
-use std::collections::HashMap;
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
 
 use super::builder::Builder;
-use super::instruction::{ArrayId, Instruction};
+use super::instruction::{Action, ArrayId, Instruction};
 use super::slots;
 use crate::backend::cpu::codegen::assembler::isa::{self, Isa};
 use crate::backend::cpu::codegen::assembler::{self, ExecMemory, Listing};
 use crate::backend::cpu::codegen::interpreter::fold::FoldColumns;
-use crate::backend::cpu::codegen::spec::{Access, IterationSpace, KernelOp, KernelSpec, Owner, Window};
+use crate::backend::cpu::codegen::spec::{
+    Access, IterationSpace, KernelOp, KernelSpec, Owner, Window, power_of_two_in,
+};
 use crate::kernels::broadcast::Broadcast;
 use crate::kernels::simd::Level;
 
@@ -70,8 +74,8 @@ pub(super) struct TileProgram {
     pub has_folds: bool,
     /// Elements of a tile, before it was made of whole rows.
     pub unrounded_tile: usize,
-    /// The code of compiled loops.
-    pub code: Option<ExecMemory>,
+    /// The memory that the code of its compiled loops is in.
+    pub code: Option<Arc<ExecMemory>>,
 }
 
 /// Bytes of inputs and results that the L2 cache may hold.
@@ -111,8 +115,20 @@ pub(crate) const LONGEST_ROW: usize = 1 << 14;
 /// How maps and folds of rows are run.
 enum Loops<'a> {
     Interpreted,
-    /// By loops that are compiled for an instruction set, and prefetch inputs so many bytes before they are needed.
-    Jit(&'static dyn Isa, Option<i32>, Option<&'a mut Listing>),
+    /// By loops that are compiled.
+    Jit(Jit<'a>),
+}
+
+/// How loops are compiled.
+struct Jit<'a> {
+    isa: &'static dyn Isa,
+    /// How many bytes before they are needed inputs are prefetched.
+    prefetch: Option<i32>,
+    /// What divides the number of elements of all runs of a loop.
+    multiple: usize,
+    listing: Option<&'a mut Listing>,
+    /// Where their code is put.
+    code: &'a mut Vec<u8>,
 }
 
 impl TileProgram {
@@ -149,19 +165,31 @@ impl TileProgram {
             .unwrap_or_else(|| TileProgram::with_tile(spec, cols, smallest, Loops::Interpreted))
     }
 
-    /// The same program with loops that are compiled for a level, where there is an instruction set and the system allows it.
+    /// The same program with loops that are compiled for a level, where there is an instruction set.
     ///
     /// Tiles are the same, and so is the order of all sums.
-    pub fn jit(&self, spec: &KernelSpec, level: Level, listing: Option<&mut Listing>) -> Option<TileProgram> {
+    pub fn jit(&self, spec: &KernelSpec, level: Level, listing: Option<&mut Listing>) -> Option<Draft> {
         let isa = isa::of(level)?;
         let cols = if self.parts.len() > 1 { usize::MAX } else { self.cols };
         let prefetch = self.is_large.then_some((4 * self.tile) as i32);
-        let program =
-            TileProgram::with_tile(spec, cols, self.unrounded_tile, Loops::Jit(isa, prefetch, listing));
+        let mut code = Vec::new();
+        let multiple = self.multiple(spec);
+        let loops = Loops::Jit(Jit { isa, prefetch, multiple, listing, code: &mut code });
+        let program = TileProgram::with_tile(spec, cols, self.unrounded_tile, loops);
         assert_eq!(program.tile, self.tile, "the same tiles");
-        program.code.as_ref()?;
         let (parts, aliases) = (self.parts.clone(), self.aliases.clone());
-        Some(TileProgram { size: self.size, is_large: self.is_large, parts, aliases, ..program })
+        let program = TileProgram { size: self.size, is_large: self.is_large, parts, aliases, ..program };
+        Some(Draft { program, code })
+    }
+
+    /// A power of two that divides the number of elements of each run of a loop: of a tile, of a row of it, or of a part of a row, as
+    /// `next` of tilings makes them.
+    pub fn multiple(&self, spec: &KernelSpec) -> usize {
+        let rows = self.parts.iter().map(|part| power_of_two_in(part.cols));
+        let cut = (self.tile_rows == 0).then(|| power_of_two_in(self.tile));
+        // Pieces that need not be whole rows are cut anywhere else.
+        let pieces = spec.over.map(|over| over.multiple.min(power_of_two_in(self.tile)));
+        rows.chain(cut).chain(pieces).min().unwrap_or(1)
     }
 
     /// A program with tiles of so many elements, or of as many whole rows as fit.
@@ -181,7 +209,7 @@ impl TileProgram {
             prologue: Vec::new(),
             body: Vec::new(),
             slots: Vec::new(),
-            seen: HashMap::new(),
+            seen: FxHashMap::default(),
         };
         // Instructions name arrays by number: inputs, then results, then slots, of which there are only needs until loops are compiled.
         let aliases = assign_aliases(spec);
@@ -195,10 +223,10 @@ impl TileProgram {
         }
         let Builder { mut prologue, mut body, slots: needs, .. } = builder;
         let first_slot = spec.inputs.len() + spec.outs.len();
-        let mut code = None;
-        if let Loops::Jit(isa, prefetch, listing) = loops {
-            let space = assembler::Space { spec, aliases: &aliases, prologue: &prologue, isa, prefetch };
-            (body, code) = assembler::assemble(body, &space, listing);
+        if let Loops::Jit(Jit { isa, prefetch, multiple, listing, code }) = loops {
+            let space =
+                assembler::Space { spec, aliases: &aliases, prologue: &prologue, isa, prefetch, multiple };
+            (body, *code) = assembler::assemble(body, &space, listing);
             // Compiled loops hold scalars in registers: what was to fill a slot with one has no reader left.
             let is_read = |array: &ArrayId| body.iter().any(|step| step.reads().contains(array));
             prologue.retain(|(_, _, array)| is_read(array));
@@ -247,8 +275,37 @@ impl TileProgram {
             is_large: false,
             has_folds: folds,
             unrounded_tile: unrounded,
-            code,
+            code: None,
         }
+    }
+}
+
+/// A program whose loops are assembled, but not yet in memory that may be run.
+pub(super) struct Draft {
+    pub program: TileProgram,
+    code: Vec<u8>,
+}
+
+impl Draft {
+    /// The programs, with all of their code in one piece of memory, as each piece costs several calls of the system; none where the
+    /// system lets no program make code of its own.
+    pub fn link(drafts: Vec<Option<Draft>>) -> Vec<Option<TileProgram>> {
+        let code: Vec<&[u8]> = drafts.iter().flatten().map(|draft| &draft.code[..]).collect();
+        let Some((memory, starts)) = ExecMemory::new(&code) else {
+            return drafts.into_iter().map(|_| None).collect();
+        };
+        let (memory, mut starts) = (Arc::new(memory), starts.into_iter());
+        let mut link = |Draft { mut program, .. }| {
+            let start = starts.next()?;
+            for step in &mut program.body {
+                if let Action::Jit(jit) = &mut step.action {
+                    jit.link(&memory, start);
+                }
+            }
+            program.code = Some(memory.clone());
+            Some(program)
+        };
+        drafts.into_iter().map(|draft| draft.and_then(&mut link)).collect()
     }
 }
 
@@ -256,14 +313,12 @@ impl TileProgram {
 fn assign_aliases(spec: &KernelSpec) -> Vec<Option<usize>> {
     let mut free = spec.donated.clone();
     let op = |value: usize| &spec.ops[value - spec.inputs.len()];
-    if let Some((input, _)) = spec.over {
-        free[input] = None;
+    if let Some(over) = spec.over {
+        free[over.input] = None;
     }
     let mut alias = |(out, &(value, owner)): (usize, &(usize, Owner))| {
-        if let Some((input, result)) = spec.over
-            && result == out
-        {
-            return Some(input);
+        if let Some(over) = spec.over.filter(|over| over.result == out) {
+            return Some(over.input);
         }
         let fits = |input: &usize| {
             let (access, dtype) = &spec.inputs[*input];

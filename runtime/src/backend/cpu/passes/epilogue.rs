@@ -48,10 +48,7 @@ impl Schedule {
         let args: Args<&Aval> = eqn.args.iter().map(|&arg| self.aval(arg)).collect();
         let row = product.cpu()?.specialize(&args, aval)?.tile()?;
         let input = reader.args.iter().position(|&arg| arg == out)?;
-        let (fusion, result, needed) = fusion.after(input)?;
-        if needed.is_some_and(|cols| row % cols != 0) {
-            return None;
-        }
+        let (fusion, result) = fusion.after(input, row)?;
         let rest = reader.args.iter().enumerate().filter(|&(i, _)| i != input).map(|(_, &arg)| arg);
         let joint = Joint { args: eqn.args.len(), input, result };
         let epilogue = Epilogue { product: product.clone(), made: aval.clone(), fusion, joint };

@@ -29,14 +29,12 @@ impl Graph {
     /// pays depends on who else reads that, which is counted once, before anything is rewritten.
     pub(crate) fn simplify(mut self) -> Graph {
         let mut consts: FxHashMap<Var, Array> = self.consts.iter().cloned().collect();
-        let mut renamed: FxHashMap<Var, Var> = FxHashMap::default();
-        let mut made_by: FxHashMap<Var, usize> = FxHashMap::default();
+        let mut renamed: Vec<Var> = (0..self.avals.len() as u32).map(Var).collect();
+        let mut made_by: Vec<Option<usize>> = vec![None; self.avals.len()];
         let needed = self.needed(&consts);
         let mut kept: Vec<Eqn> = Vec::with_capacity(self.eqns.len());
         for mut eqn in std::mem::take(&mut self.eqns) {
-            for arg in &mut eqn.args {
-                *arg = *renamed.get(arg).unwrap_or(arg);
-            }
+            eqn.args.iter_mut().for_each(|arg| *arg = renamed[arg.index()]);
             // Sums of gradients become additions, for which there are more rules.
             if eqn.primitive_as::<AddAny>().is_some() {
                 eqn.primitive = Arc::new(Elementwise(ScalarOp::Add));
@@ -68,7 +66,7 @@ impl Graph {
                 for (primitive, args) in steps {
                     let args = args.into_iter().map(|arg| value(arg, &eqn, &kept, &made_by, &made)).collect();
                     let step = self.step(primitive, args, &eqn);
-                    made_by.extend(step.outs.iter().map(|&out| (out, kept.len())));
+                    made_by.extend(step.outs.iter().map(|_| Some(kept.len())));
                     made.push(step.outs[0]);
                     kept.push(step);
                 }
@@ -80,7 +78,7 @@ impl Graph {
             if let Some(var) = replaced.filter(as_weak) {
                 let (new, old) = (&self.avals[var.index()], &self.avals[eqn.outs[0].index()]);
                 assert!(new.shape == old.shape && new.dtype == old.dtype, "{new} in place of {old}");
-                renamed.insert(eqn.outs[0], var);
+                renamed[eqn.outs[0].index()] = var;
                 continue;
             }
             if let Some(folded) = fold(&eqn, &self.avals, &consts) {
@@ -91,22 +89,22 @@ impl Graph {
                 continue;
             }
             for out in &eqn.outs {
-                made_by.insert(*out, kept.len());
+                made_by[out.index()] = Some(kept.len());
             }
             kept.push(eqn);
         }
         self.eqns = kept;
-        for out in &mut self.outs {
-            *out = *renamed.get(out).unwrap_or(out);
-        }
+        self.outs.iter_mut().for_each(|out| *out = renamed[out.index()]);
         self
     }
 
     /// By variable: how many read it and do not read as well what it is made from.
     fn needed(&self, consts: &FxHashMap<Var, Array>) -> Vec<usize> {
         let mut needed = vec![0; self.avals.len()];
-        let makers = self.eqns.iter().enumerate();
-        let made_by = makers.flat_map(|(at, eqn)| eqn.outs.iter().map(move |&out| (out, at))).collect();
+        let mut made_by = vec![None; self.avals.len()];
+        for (at, eqn) in self.eqns.iter().enumerate() {
+            eqn.outs.iter().for_each(|out| made_by[out.index()] = Some(at));
+        }
         let view = View { avals: &self.avals, consts, eqns: &self.eqns, made_by: &made_by, needed: &[] };
         for eqn in &self.eqns {
             let args = matches(&eqn.args, &view);
@@ -132,10 +130,13 @@ impl Graph {
     }
 }
 
-fn value(operand: Operand, eqn: &Eqn, kept: &[Eqn], made_by: &FxHashMap<Var, usize>, steps: &[Var]) -> Var {
+fn value(operand: Operand, eqn: &Eqn, kept: &[Eqn], made_by: &[Option<usize>], steps: &[Var]) -> Var {
     match operand {
         Operand::Arg(i) => eqn.args[i],
-        Operand::Inner(i, j) => kept[made_by[&eqn.args[i]]].args[j],
+        Operand::Inner(i, j) => match made_by[eqn.args[i].index()] {
+            Some(at) => kept[at].args[j],
+            None => unreachable!("a rule has looked beneath this argument"),
+        },
         Operand::Step(i) => steps[i],
     }
 }

@@ -281,6 +281,11 @@ impl BatchTiled {
         self.flops
     }
 
+    /// The programs of a tile.
+    pub(crate) fn programs(&self) -> impl Iterator<Item = &Program> {
+        std::iter::once(&self.tile).chain(&self.rest)
+    }
+
     /// Runs the tiles on all threads; the first argument is the one that is cut.
     pub(crate) fn run(&self, args: &[Array], out: Aval) -> Result<Array> {
         let (whole, shared) = (&args[0], &args[1..]);

@@ -19,10 +19,20 @@ impl JitLoop {
     /// # Safety
     /// Nothing is done.
     pub unsafe fn run(&self, _places: &[*mut u8], _rows: usize, _cols: usize) {}
+
+    /// Never called.
+    pub fn link(&mut self, _memory: &ExecMemory, _kernel: usize) {}
 }
 
 /// What no tile program has here.
 pub struct ExecMemory;
+
+impl ExecMemory {
+    /// None, as nothing is compiled.
+    pub fn new(_pieces: &[&[u8]]) -> Option<(ExecMemory, Vec<usize>)> {
+        None
+    }
+}
 
 /// Instruction sets, of which there are none here.
 pub mod isa {
@@ -41,14 +51,15 @@ pub struct Space<'a> {
     pub prologue: &'a [(Prologue, usize, ArrayId)],
     pub isa: &'static dyn isa::Isa,
     pub prefetch: Option<i32>,
+    pub multiple: usize,
 }
 
 pub fn assemble(
     body: Vec<Instruction>,
     _space: &Space<'_>,
     _listing: Option<&mut Listing>,
-) -> (Vec<Instruction>, Option<ExecMemory>) {
-    (body, None)
+) -> (Vec<Instruction>, Vec<u8>) {
+    (body, Vec::new())
 }
 
 /// What no tile program has here.

@@ -35,6 +35,8 @@ pub struct Space<'a> {
     pub isa: &'static dyn Isa,
     /// How many bytes before they are needed inputs are prefetched, if they are too large for the L2 cache.
     pub prefetch: Option<i32>,
+    /// A power of two that divides the number of elements of each run of a loop over elements.
+    pub multiple: usize,
 }
 
 impl Space<'_> {
@@ -98,13 +100,13 @@ enum LoopKind {
     OtherRow,
 }
 
-/// Puts loops in the place of instructions; without memory for them there are none. What they are made of is written to
-/// `listing`, if somebody wants to read it.
+/// Puts loops in the place of instructions, and gives their code. What they are made of is written to `listing`, if somebody wants to
+/// read it.
 pub fn assemble(
     body: Vec<Instruction>,
     space: &Space<'_>,
     mut listing: Option<&mut Listing>,
-) -> (Vec<Instruction>, Option<ExecMemory>) {
+) -> (Vec<Instruction>, Vec<u8>) {
     let kinds: Vec<LoopKind> = body.iter().map(|step| kind(step, space)).collect();
     let levels = levels(&body, &kinds, space);
     let groups = groups(&kinds, &levels, most_folds(space.isa));
@@ -134,30 +136,23 @@ pub fn assemble(
         let is_loop = matches!(kinds[group[0]], LoopKind::Element | LoopKind::RowFold | LoopKind::Row);
         let members: Vec<Instruction> = group.iter().filter_map(|&at| body[at].take()).collect();
         if !is_loop {
-            steps.extend(members.into_iter().map(|step| (step, None)));
+            steps.extend(members);
             continue;
         }
-        let (segment, step) = segment(&members, &shared, space);
+        let (segment, step) = segment(&members, &shared, space, code.position());
         if let Some(listing) = &mut listing {
             listing.begin(space.isa, &segment);
         }
         starts.push(code.position());
         Nest::new(&segment, space.isa).emit(&mut code);
-        steps.push((step, Some(starts.len() - 1)));
+        steps.push(step);
     }
     let end = code.position();
     let (code, marks) = code.finish();
     if let Some(listing) = listing {
         listing.fill(&code[..end], marks, &starts);
     }
-    let memory = ExecMemory::new(&code);
-    let steps = steps.into_iter().map(|(mut step, loop_number)| {
-        if let (Action::Jit(jit), Some(number), Some(memory)) = (&mut step.action, loop_number, &memory) {
-            jit.link(memory, starts[number]);
-        }
-        step
-    });
-    (steps.collect(), memory)
+    (steps, code)
 }
 
 /// With more reductions in a loop, there would be too few registers for anything else.
@@ -293,11 +288,12 @@ fn groups(kinds: &[LoopKind], levels: &[usize], most_folds: usize) -> Vec<Vec<us
 }
 
 /// One loop for several instructions: the vector IR of all, one after another, so that what one of them writes for another one is
-/// a value, and is stored only if it is a result or another loop reads it.
+/// a value, and is stored only if it is a result or another loop reads it. Its code begins at `start`.
 fn segment(
     members: &[Instruction],
     shared: &FxHashSet<ArrayId>,
     space: &Space<'_>,
+    start: usize,
 ) -> (Segment, Instruction) {
     let mut block = BasicBlock::default();
     let mut known: FxHashMap<ArrayId, Value> = FxHashMap::default();
@@ -375,11 +371,12 @@ fn segment(
     let prefetched =
         if space.prefetch.is_some() { reads.iter().filter(is_large).copied().collect() } else { Vec::new() };
     let by_rows = members[0].by_rows && !matches!(members[0].action, Action::Rows(..));
-    let jit = JitLoop::new(reads, writes, has_rows);
+    let multiple = if by_rows { 1 } else { space.multiple };
+    let jit = JitLoop::new(reads, writes, has_rows, multiple, start);
     let step = Instruction { action: Action::Jit(jit), args: [0; 3], out: 0, by_rows };
     let cols = if has_rows { space.spec.cols } else { usize::MAX };
     let prefetch_distance = space.prefetch.unwrap_or(0);
-    (Segment { block, folds, windows, prefetched, prefetch_distance, cols }, step)
+    (Segment { block, folds, windows, prefetched, prefetch_distance, cols, multiple }, step)
 }
 
 fn argument(

@@ -22,8 +22,9 @@ pub struct Nest<'a> {
     row_start: Vec<Inst>,
     /// Several steps at a time, and how many elements those are.
     unrolled: Option<(Vec<Inst>, usize)>,
-    step: Vec<Inst>,
-    /// By vector of a step.
+    /// None where all elements are computed several steps at a time.
+    step: Option<Vec<Inst>>,
+    /// By vector of a step; none where nothing is left of a row.
     remainder: Vec<Vec<Inst>>,
     row_end: Vec<Inst>,
 }
@@ -42,11 +43,15 @@ impl<'a> Nest<'a> {
         // A value on the stack costs less than to wait for an operation, so that spills are no reason against it.
         let vectors = [4, 2].into_iter().find(fits).filter(|&vectors| vectors > parts);
         let unrolled = vectors.map(|vectors| (block(0..vectors), vectors));
-        let step = block(0..parts);
+        let elements = |vectors: u8| isa.lanes() * usize::from(vectors);
+        let fills = |vectors: u8| segment.multiple >= elements(vectors);
+        let step = (!vectors.is_some_and(fills)).then(|| block(0..parts));
         let masked = |vector| segment.unrolled(isa, vector..vector + 1, true);
-        let remainder: Vec<BasicBlock> = (0..parts).map(masked).collect();
+        let remainder: Vec<BasicBlock> =
+            if fills(parts) { Vec::new() } else { (0..parts).map(masked).collect() };
         let (row_start, row_end) = (segment.row_start(isa), segment.row_end(isa));
-        let blocks = || unrolled.iter().map(|(block, _)| block).chain([&step, &row_end]).chain(&remainder);
+        let steps = || unrolled.iter().map(|(block, _)| block).chain(&step);
+        let blocks = || steps().chain([&row_end]).chain(&remainder);
         let peak = blocks().map(|block| pressure(block, isa)).max().unwrap_or(0);
         let last = isa.vectors() - 1;
         let pinned = Pinned {
@@ -62,9 +67,8 @@ impl<'a> Nest<'a> {
             insts
         };
         let row_start = allocated(&row_start);
-        let elements = |vectors: u8| isa.lanes() * usize::from(vectors);
         let unrolled = unrolled.map(|(block, vectors)| (allocated(&block), elements(vectors)));
-        let (step, row_end) = (allocated(&step), allocated(&row_end));
+        let (step, row_end) = (step.map(|block| allocated(&block)), allocated(&row_end));
         let remainder = remainder.iter().map(allocated).collect();
         let frame = Frame::new(&segment.block, &segment.windows, isa, slots);
         Nest { segment, isa, pinned, frame, row_start, unrolled, step, remainder, row_end }
@@ -90,8 +94,12 @@ impl<'a> Nest<'a> {
         if let Some((block, elements)) = &self.unrolled {
             self.steps(block, *elements, code);
         }
-        self.steps(&self.step, STEP, code);
-        self.remainder(code);
+        if let Some(step) = &self.step {
+            self.steps(step, STEP, code);
+        }
+        if !self.remainder.is_empty() {
+            self.remainder(code);
+        }
         self.block(&self.row_end, code);
         code.mark(|| "end".into());
         for &(array, bytes) in &self.segment.windows {
@@ -123,7 +131,9 @@ impl<'a> Nest<'a> {
         code.store(SPARE, RSP, Frame::CALLER);
         code.store(ROWS, RSP, Frame::ROWS);
         code.copy(REST, INDEX);
-        isa.make_lanes(code, frame);
+        if !self.remainder.is_empty() {
+            isa.make_lanes(code, frame);
+        }
         for &(array, at) in &frame.scalars {
             code.load(SPARE, ARRAYS, 8 * i32::from(array));
             isa.broadcast_scalar(code, SPARE, frame, at);

@@ -35,6 +35,8 @@ pub struct Segment {
     pub prefetch_distance: i32,
     /// Elements of a row, at most.
     pub cols: usize,
+    /// A power of two that divides the number of elements of each run.
+    pub multiple: usize,
 }
 
 /// Vectors of a step.
@@ -50,7 +52,7 @@ impl Segment {
             segment: self,
             isa,
             is_masked,
-            out: BasicBlock::default(),
+            out: BasicBlock::with_capacity(nodes * vectors.len()),
             values: vec![vec![0; nodes]; usize::from(vectors.end)],
             accumulators: vec![None; self.folds.len() * usize::from(parts(isa))],
         };

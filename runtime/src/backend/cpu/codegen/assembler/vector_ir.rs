@@ -4,8 +4,9 @@
 //! and sources, which can be had from memory at any time, are read where they are used.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxBuildHasher, FxHashMap};
 
 use super::super::instruction::ArrayId;
 use crate::scalar::reduce::ReduceOp;
@@ -178,7 +179,7 @@ impl Opcode {
 }
 
 /// An operation and its arguments.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Node {
     pub op: Opcode,
     count: u8,
@@ -209,7 +210,23 @@ pub struct BasicBlock {
     known: FxHashMap<Node, Value>,
 }
 
+/// In one piece, as blocks look up each operation.
+impl Hash for Node {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let [x, y, z] = self.args.map(|arg| arg as u64);
+        state.write_u64(x | y << 20 | z << 40);
+        self.op.hash(state);
+    }
+}
+
 impl BasicBlock {
+    pub fn with_capacity(operations: usize) -> BasicBlock {
+        BasicBlock {
+            nodes: Vec::with_capacity(operations),
+            known: FxHashMap::with_capacity_and_hasher(operations, FxBuildHasher),
+        }
+    }
+
     pub fn add(&mut self, op: Opcode, args: &[Value]) -> Value {
         // What is turned into an integer and back stays a mask.
         if op == Opcode::NonZero && self.nodes[args[0]].op == Opcode::MaskToInt {
@@ -238,7 +255,7 @@ impl BasicBlock {
                 node.args().iter().for_each(|&arg| is_needed[arg] = true);
             }
         }
-        let mut pruned = BasicBlock::default();
+        let mut pruned = BasicBlock::with_capacity(self.nodes.len());
         let mut renamed = vec![0; self.nodes.len()];
         for (value, node) in self.nodes.iter().enumerate().filter(|(value, _)| is_needed[*value]) {
             let args: smallvec::SmallVec<[Value; 3]> = node.args().iter().map(|&arg| renamed[arg]).collect();

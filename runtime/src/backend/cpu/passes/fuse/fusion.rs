@@ -39,15 +39,14 @@ impl Fusion {
         self.kernel.spec()
     }
 
-    /// The same for an input that arrives tile by tile in the memory of a result, if that is possible: that result, and the
-    /// elements a tile has to be whole rows of, if it has to.
-    pub(crate) fn after(&self, input: usize) -> Option<(Fusion, usize, Option<usize>)> {
+    /// The same for an input that arrives in tiles, rows of `row` elements, in the memory of a result, if that is possible; and that
+    /// result.
+    pub(crate) fn after(&self, input: usize, row: usize) -> Option<(Fusion, usize)> {
         if self.kernel.is_horizontal() {
             return None;
         }
-        let (result, row) = self.spec().epilogue(input)?;
-        let kernel = Fused::shared(KernelSpec { over: Some((input, result)), ..self.spec().clone() });
-        Some((Fusion { graph: self.graph.clone(), kernel }, result, row))
+        let (spec, result) = self.spec().after(input, row)?;
+        Some((Fusion { graph: self.graph.clone(), kernel: Fused::shared(spec) }, result))
     }
 
     /// Several fusions that resemble each other as one, whose inputs and results follow each other.

@@ -9,7 +9,7 @@ use super::disassemble;
 use crate::array::DType;
 use crate::array::DType::{Bool, F32};
 use crate::backend::cpu::codegen::assembler::Listing;
-use crate::backend::cpu::codegen::tile_program::TileProgram;
+use crate::backend::cpu::codegen::tile_program::{Draft, TileProgram};
 use crate::backend::cpu::codegen::{Access, IterationSpace, KernelOp, KernelSpec, Owner};
 use crate::kernels::simd::Level;
 use crate::scalar::op::ScalarOp;
@@ -80,7 +80,7 @@ fn long_lives() -> KernelSpec {
 fn explain(spec: &KernelSpec, level: Level) -> String {
     let mut listing = Listing::default();
     let interpreted = TileProgram::new(spec);
-    let program = interpreted.jit(spec, level, Some(&mut listing)).expect("there is memory for code");
+    let Draft { program, .. } = interpreted.jit(spec, level, Some(&mut listing)).expect("an instruction set");
     let mut text = format!("{spec}interpreter, {interpreted}compiled, {program}");
     for (number, one) in listing.loops.iter().enumerate() {
         write!(text, "loop {number}, vector IR:\n{}loop {number}, assembly:\n", one.ir).expect("text");

@@ -114,7 +114,7 @@ impl KernelSpec {
         let fits = |op: &KernelOp| op.space() == IterationSpace::Full && op.dtype().size() == dtype.size();
         let result = self.outs[..self.whole()].iter().position(|&(value, _)| fits(op(value)))?;
         let by_rows = self.ops.iter().any(|op| op.space() == IterationSpace::Row);
-        if by_rows && row % self.cols != 0 {
+        if by_rows && !row.is_multiple_of(self.cols) {
             return None;
         }
         let over = Over { input, result, multiple: power_of_two_in(row) };

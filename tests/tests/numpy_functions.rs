@@ -1,5 +1,6 @@
 //! Functions of `jax.numpy`, `jax.lax` and `jax.nn` give the results, gradients and batches of the real JAX.
 
+use flaxen::nn::scaled_dot_product_attention;
 use flaxen::prelude::*;
 use flaxen::{Beyond, Indexing, QuantileMethod};
 use flaxen_tests::probes::{self, Settings};
@@ -295,7 +296,23 @@ fn elementwise(name: &str, args: &[Tensor], settings: &Settings<'_>) -> Option<R
     })
 }
 
+fn attention(args: &[Tensor], settings: &Settings<'_>) -> Result<Tensor> {
+    let run = scaled_dot_product_attention(&args[0], &args[1], &args[2]).causal(settings.flag("causal"));
+    let run = settings.float("scale").map_or(run.clone(), |scale| run.scale(scale));
+    let run = settings.sizes("window").map_or(run.clone(), |ends| run.local_window(ends[0], ends[1]));
+    match settings.text("with") {
+        Some("bias") => run.bias(&args[3]),
+        Some("mask") => run.mask(&args[3]),
+        Some("lengths") => run.query_lengths(&args[3]).key_value_lengths(&args[4]),
+        _ => run,
+    }
+    .run()
+}
+
 fn call(name: &str, args: &[Tensor], settings: &Settings<'_>) -> Result<Vec<Tensor>> {
+    if name == "attention" {
+        return Ok(vec![attention(args, settings)?]);
+    }
     if let Some(found) = created(name, args, settings).or_else(|| pairs(name, args, settings)) {
         return found;
     }
@@ -310,5 +327,5 @@ fn call(name: &str, args: &[Tensor], settings: &Settings<'_>) -> Result<Vec<Tens
 #[test]
 fn probes_give_what_jax_gives() {
     let count = probes::run("numpy_functions.json", call);
-    assert!(count >= 250, "{count} probes");
+    assert!(count >= 370, "{count} probes");
 }

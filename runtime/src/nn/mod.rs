@@ -47,8 +47,9 @@ pub use activation::{
 pub use arguments::{AxisList, Constant, Names, Sizes, Steps};
 pub use attention::{
     Attend, AttentionFn, AttentionWeights, DotProductAttention, MultiHeadAttention,
-    MultiHeadDotProductAttention, SelfAttention, combine_masks, dot_product_attention,
-    dot_product_attention_weights, make_attention_mask, make_attention_mask_with, make_causal_mask,
+    MultiHeadDotProductAttention, ScaledDotProductAttention, SelfAttention, combine_masks,
+    dot_product_attention, dot_product_attention_weights, make_attention_mask, make_attention_mask_with,
+    make_causal_mask, scaled_dot_product_attention,
 };
 pub use batch_apply::batch_apply;
 pub use conv::{Conv, ConvLocal, ConvPadding, ConvTranspose};

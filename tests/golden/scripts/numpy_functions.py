@@ -319,5 +319,21 @@ probe("vdot of mixed", jnp.vdot, [x, ints])
 probe("inner", jnp.inner, [rows, x @ np.ones((3, 4), np.float32)])
 probe("inner of numbers", jnp.inner, [x, np.float32(2)])
 
+# attention
+random = np.random.default_rng(0)
+draw = lambda *shape: random.normal(size=shape).astype(np.float32)
+query, key, value = draw(2, 3, 4, 2), draw(2, 5, 2, 2), draw(2, 5, 2, 2)
+seen = random.random((2, 4, 3, 5)) < 0.6
+for name, args, kw in (
+        ("plain", [query, key, value], {}), ("causal", [query, key, value], {"is_causal": True, "scale": 0.3}),
+        ("window", [query, key, value], {"local_window_size": (1, 0)}), ("unbatched", [query[0], key[0], value[0]], {}),
+        ("bf16", [jnp.asarray(x, jnp.bfloat16) for x in (query, key, value)], {"is_causal": True})):
+    probe(f"attention {name}", lambda q, k, v: nn.dot_product_attention(q, k, v, **kw), args, _causal=kw.get("is_causal", False), _scale=kw.get("scale"),
+          _window=kw.get("local_window_size"), tolerance=0.05 if name == "bf16" else 2e-5)
+probe("attention bias", lambda q, k, v, b: nn.dot_product_attention(q, k, v, b), [query, key, value, draw(1, 4, 3, 5)], _with="bias", tolerance=2e-5)
+probe("attention mask", lambda q, k, v, m: nn.dot_product_attention(q, k, v, mask=m), [query, key, value, seen], _with="mask", tolerance=2e-5)
+probe("attention lengths", lambda q, k, v, a, b: nn.dot_product_attention(q, k, v, query_seq_lengths=a, key_value_seq_lengths=b),
+      [query, key, value, np.array([3, 1], np.int32), np.array([2, 5], np.int32)], _with="lengths", tolerance=2e-5)
+
 if __name__ == "__main__":
     probes.write(sys.argv[1], "numpy_functions.json")

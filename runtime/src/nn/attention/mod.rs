@@ -5,6 +5,7 @@ mod dot_product;
 mod heads;
 mod masks;
 mod multi_head;
+mod scaled;
 
 pub use dot_product::{
     AttentionFn, AttentionWeights, DotProductAttention, dot_product_attention, dot_product_attention_weights,
@@ -12,3 +13,4 @@ pub use dot_product::{
 pub use heads::Attend;
 pub use masks::{combine_masks, make_attention_mask, make_attention_mask_with, make_causal_mask};
 pub use multi_head::{MultiHeadAttention, MultiHeadDotProductAttention, SelfAttention};
+pub use scaled::{ScaledDotProductAttention, scaled_dot_product_attention};

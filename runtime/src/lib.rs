@@ -271,16 +271,19 @@ pub use numpy::nonzero::RavelMode;
 pub use numpy::operators::Scalar;
 pub use numpy::pooling::{AvgPool, Pool, avg_pool, max_pool, min_pool};
 pub use numpy::quantile::QuantileMethod;
+pub use numpy::ravel::{Unravel, ravel};
 pub use numpy::sets::Unique;
+pub use numpy::{special, stats};
 pub use ops::axes::IntoAxes;
 pub use ops::barrier::optimization_barrier;
-pub use ops::collective::{axis_index, axis_size};
+pub use ops::collective::{AxisNames, axis_index, axis_size};
 pub use ops::conv::{ConvLayout, ConvOptions};
 pub use ops::elementwise::ClipBound;
 pub use ops::pad::PadMode;
 pub use ops::padding::Padding;
 pub use ops::reduce_window::{WindowOptions, WindowReduction};
 pub use scope::{Initializer, Rngs, Scope, Variable};
+pub use transform::collectives;
 pub use transform::debug;
 pub use transform::{
     AssociativeScan, Axes, Bounds, Branches, Checkpoint, CustomJvp, CustomVjp, DynJit, Jacobian, Jit,

@@ -472,6 +472,13 @@ pub enum CollectiveOp {
     },
     /// The number of the example.
     Index,
+    /// What an example has at `j` along an axis goes to example `j`, which puts it at the number of that example.
+    AllToAll {
+        /// As long as there are examples.
+        axis: usize,
+    },
+    /// Every example gets the value of another one, or zeros.
+    Permute,
 }
 
 /// What becomes of random bits.

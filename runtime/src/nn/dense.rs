@@ -1,9 +1,11 @@
 //! `Dense`: the linear layer.
 
+use super::function::DotGeneralFn;
 use super::precision::layer_dtype;
 use super::support::{add_bias, bias_param, features_of};
 use crate::array::DType;
 use crate::core::Tensor;
+use crate::core::op::DotDimensions;
 use crate::error::Result;
 use crate::module::{Layer, Module};
 use crate::scope::Initializer;
@@ -47,6 +49,9 @@ pub struct Dense {
     /// How the bias begins.
     #[module(into, default = init::zeros())]
     pub bias_init: Initializer,
+    /// The product that is computed in place of `Tensor::try_dot_general`, which is what `None` stands for.
+    #[module(default)]
+    pub dot_general: Option<DotGeneralFn>,
 }
 
 impl Layer for Dense {
@@ -58,7 +63,14 @@ impl Layer for Dense {
         let bias_init = self.use_bias.then_some(&self.bias_init);
         let bias = bias_param(self, bias_init, bias_shape, self.param_dtype)?;
         let dtype = layer_dtype("Dense", self.dtype, x, [&kernel].into_iter().chain(&bias))?;
-        let y = x.try_cast(dtype)?.try_dot(&kernel.try_cast(dtype)?)?;
+        let (x, kernel) = (x.try_cast(dtype)?, kernel.try_cast(dtype)?);
+        let y = match &self.dot_general {
+            None => x.try_dot(&kernel)?,
+            Some(dot) => {
+                let contracting = ([x.rank() - 1].into_iter().collect(), [0].into_iter().collect());
+                dot.call(&x, &kernel, &DotDimensions { contracting, batch: Default::default() })?
+            }
+        };
         add_bias(y, bias.as_ref())
     }
 }

@@ -1,6 +1,7 @@
 //! `DenseGeneral`: a linear layer over any axes.
 
 use super::arguments::{AxisList, Sizes};
+use super::function::DotGeneralFn;
 use super::precision::layer_dtype;
 use super::support::{add_bias, bias_param};
 use crate::array::{DType, Shape};
@@ -63,6 +64,9 @@ pub struct DenseGeneral {
     /// How the bias begins.
     #[module(into, default = init::zeros())]
     pub bias_init: Initializer,
+    /// The product that is computed in place of `Tensor::try_dot_general`, which is what `None` stands for.
+    #[module(default)]
+    pub dot_general: Option<DotGeneralFn>,
 }
 
 impl Layer for DenseGeneral {
@@ -91,7 +95,11 @@ impl Layer for DenseGeneral {
         let bias_spread: Vec<usize> = spread.chain(self.features.iter().copied()).collect();
         let dimensions =
             DotDimensions { contracting: (axes.clone(), of_inputs), batch: (batch.clone(), of_batch) };
-        let y = x.try_cast(dtype)?.try_dot_general(&kernel.try_cast(dtype)?, dimensions)?;
+        let (x, kernel) = (x.try_cast(dtype)?, kernel.try_cast(dtype)?);
+        let y = match &self.dot_general {
+            None => x.try_dot_general(&kernel, dimensions)?,
+            Some(dot) => dot.call(&x, &kernel, &dimensions)?,
+        };
         let bias = bias.map(|bias| bias.try_reshape(bias_spread)).transpose()?;
         add_bias(y, bias.as_ref())
     }

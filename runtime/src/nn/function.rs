@@ -5,7 +5,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::core::Tensor;
+use crate::core::op::DotDimensions;
 use crate::error::Result;
+use crate::ops::conv::ConvOptions;
 use crate::scope::IntoValue;
 
 /// Which function it is, as far as its type says so.
@@ -34,19 +36,19 @@ impl Identity {
 
 /// Makes a type of functions of some tensors, which make one tensor of the same shape or another.
 macro_rules! function {
-    ($(#[$doc:meta])* $name:ident($($argument:ident),*)) => {
+    ($(#[$doc:meta])* $name:ident($($argument:ident $(: $type:ty)?),*)) => {
         $(#[$doc])*
         #[derive(Clone)]
         pub struct $name {
             identity: Identity,
-            function: Arc<dyn Fn($(function!(@tensor $argument)),*) -> Result<Tensor> + Send + Sync>,
+            function: Arc<dyn Fn($(function!(@type $($type)?)),*) -> Result<Tensor> + Send + Sync>,
         }
 
         impl $name {
             /// A function that returns a tensor, or a `Result` of one.
             pub fn new<F, R>(function: F) -> $name
             where
-                F: Fn($(function!(@tensor $argument)),*) -> R + Send + Sync + 'static,
+                F: Fn($(function!(@type $($type)?)),*) -> R + Send + Sync + 'static,
                 R: IntoValue<Value = Tensor>,
             {
                 $name {
@@ -59,14 +61,14 @@ macro_rules! function {
             ///
             /// # Errors
             /// Those of the function.
-            pub fn call(&self, $($argument: &Tensor),*) -> Result<Tensor> {
+            pub fn call(&self, $($argument: function!(@type $($type)?)),*) -> Result<Tensor> {
                 (self.function)($($argument),*)
             }
         }
 
         impl<F> From<F> for $name
         where
-            F: Fn($(function!(@tensor $argument)),*) -> Tensor + Send + Sync + 'static,
+            F: Fn($(function!(@type $($type)?)),*) -> Tensor + Send + Sync + 'static,
         {
             fn from(function: F) -> $name {
                 $name::new(function)
@@ -86,7 +88,8 @@ macro_rules! function {
             }
         }
     };
-    (@tensor $argument:ident) => { &Tensor };
+    (@type) => { &Tensor };
+    (@type $type:ty) => { $type };
 }
 
 function! {
@@ -120,6 +123,33 @@ function! {
     /// # Ok::<(), flaxen::Error>(())
     /// ```
     MergeFn(forward, backward)
+}
+
+function! {
+    /// A product that a layer computes in place of [`Tensor::try_dot_general`](crate::Tensor::try_dot_general), as Linen's
+    /// `dot_general`: of the input, the kernel, and the axes that are summed over.
+    ///
+    /// ```
+    /// use flaxen::nn::DotGeneralFn;
+    /// use flaxen::prelude::*;
+    /// use flaxen::DotDimensions;
+    ///
+    /// // As if both were rounded to 8 bits of mantissa.
+    /// let rounded = DotGeneralFn::new(|x: &Tensor, w: &Tensor, dimensions: &DotDimensions| {
+    ///     let narrow = |x: &Tensor| x.try_cast(DType::BF16)?.try_cast(DType::F32);
+    ///     narrow(x)?.try_dot_general(&narrow(w)?, dimensions.clone())
+    /// });
+    /// let y = Dense::new(4).dot_general(rounded).init_with_output(key(0)).call(&Tensor::ones([2, 3]))?.0;
+    /// assert_eq!(y.shape(), [2, 4]);
+    /// # Ok::<(), flaxen::Error>(())
+    /// ```
+    DotGeneralFn(lhs, rhs, dimensions: &DotDimensions)
+}
+
+function! {
+    /// A convolution that a layer computes in place of [`Tensor::try_conv_general`](crate::Tensor::try_conv_general), as Linen's
+    /// `conv_general_dilated`: of the input, the kernel, and the steps, paddings and groups.
+    ConvGeneralFn(lhs, rhs, options: &ConvOptions)
 }
 
 #[cfg(test)]

@@ -58,7 +58,7 @@ pub use dense_general::DenseGeneral;
 pub use dropout::Dropout;
 pub use einsum::Einsum;
 pub use embed::Embed;
-pub use function::{ActivationFn, MergeFn};
+pub use function::{ActivationFn, ConvGeneralFn, DotGeneralFn, MergeFn};
 pub use norm::{BatchNorm, GroupNorm, InstanceNorm, LayerNorm, RMSNorm, SpectralNorm, WeightNorm};
 pub use prelu::PReLU;
 pub use recurrent::{

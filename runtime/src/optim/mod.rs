@@ -48,6 +48,7 @@ mod boxed;
 mod chain;
 mod clip;
 mod dynamic_scale;
+mod early_stopping;
 mod ema;
 mod factored;
 mod finite;
@@ -94,6 +95,7 @@ pub use clip::{
     clip_by_global_norm,
 };
 pub use dynamic_scale::{DynamicScale, ScaledGradients};
+pub use early_stopping::EarlyStopping;
 pub use ema::{Ema, EmaState, ema};
 pub use factored::{FactoredState, ScaleByFactoredRms, scale_by_factored_rms};
 pub use finite::{ApplyIfFinite, ApplyIfFiniteState, apply_if_finite};

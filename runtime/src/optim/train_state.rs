@@ -1,21 +1,47 @@
 //! Parameters, their optimizer and its state in one value.
 
 use std::fmt;
-use std::ops::Deref;
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 use super::GradientTransformation;
 use super::moments::{safe_increment, zero_count};
 use super::update::try_apply_updates;
 use crate::core::Tensor;
-use crate::error::Result;
-use crate::tree::{Builder, Donation, NodeKind, Token, Tree};
+use crate::error::{Error, Result};
+use crate::tree::{Builder, Donation, NodeKind, Structure, Token, Tree};
 use crate::variables::Dict;
 
 /// Parameters, their optimizer, its state, and the number of steps: what a step of training takes and returns.
 ///
-/// A tree, whose structure the optimizer is part of. What else a model has, such as statistics, goes beside it, or into a
-/// struct of one's own around it. (A model itself is no part of it: the closure of the step has that.)
+/// A tree, whose structure the optimizer is part of. (A model itself is no part of it: the closure of the step has that.) What else
+/// training carries along, such as statistics or a key, are fields of a tree of the user's, [`with`](TrainState::with) which a state is
+/// made; they are read and written as if they were fields of the state:
+///
+/// ```
+/// use flaxen::prelude::*;
+/// use flaxen::optim::Adam;
+/// use flaxen::random::Key;
+///
+/// #[derive(Tree, Clone)]
+/// struct More {
+///     batch_stats: Dict,
+///     key: Key,
+/// }
+/// type State = TrainState<Adam, Dict, More>;
+///
+/// let params = Dict::from_iter([("w", Tensor::from(1.0f32))]);
+/// let mut state: State =
+///     TrainState::create(params, optim::adam(0.1)).with(More { batch_stats: Dict::new(), key: key(0) });
+/// let [dropout, next] = state.key.split();
+/// state.key = next;
+/// state = state.apply_gradients(&state.params)?;
+/// assert_eq!(state.step.item::<i32>()?, 1);
+/// # let _ = dropout;
+/// # Ok::<(), flaxen::Error>(())
+/// ```
+///
+/// A compiled step:
 ///
 /// ```
 /// use flaxen::prelude::*;
@@ -39,7 +65,7 @@ use crate::variables::Dict;
 /// assert_eq!(step.traces(), 1);
 /// # Ok::<(), flaxen::Error>(())
 /// ```
-pub struct TrainState<T: GradientTransformation<P>, P: Tree = Dict> {
+pub struct TrainState<T: GradientTransformation<P>, P: Tree = Dict, E: Tree = ()> {
     /// The number of steps so far, `I32`.
     pub step: Tensor,
     /// The parameters.
@@ -48,6 +74,8 @@ pub struct TrainState<T: GradientTransformation<P>, P: Tree = Dict> {
     pub opt_state: T::State,
     /// The optimizer.
     pub tx: Shared<T>,
+    /// What else is carried along; its fields are also reached as those of the state.
+    pub extra: E,
 }
 
 /// Something behind a pointer; equal to its clones only.
@@ -57,27 +85,62 @@ impl<P: Tree, T: GradientTransformation<P>> TrainState<T, P> {
     /// The state before the first step.
     pub fn create(params: P, tx: T) -> TrainState<T, P> {
         let opt_state = tx.init(&params);
-        TrainState { step: zero_count(), params, opt_state, tx: Shared(Arc::new(tx)) }
+        TrainState { step: zero_count(), params, opt_state, tx: Shared(Arc::new(tx)), extra: () }
+    }
+}
+
+impl<P: Tree, T: GradientTransformation<P>, E: Tree> TrainState<T, P, E> {
+    /// The same state, with other fields of the user's.
+    pub fn with<F: Tree>(self, extra: F) -> TrainState<T, P, F> {
+        let TrainState { step, params, opt_state, tx, extra: _ } = self;
+        TrainState { step, params, opt_state, tx, extra }
     }
 
     /// The state after one step against the gradients.
     ///
     /// # Errors
     /// If the gradients differ from the parameters in structure or shape.
-    pub fn apply_gradients(&self, gradients: &P) -> Result<TrainState<T, P>> {
+    pub fn apply_gradients(&self, gradients: &P) -> Result<TrainState<T, P, E>>
+    where
+        E: Clone,
+    {
         let (updates, opt_state) = self.tx.update(gradients, &self.opt_state, &self.params)?;
         let params = try_apply_updates(&self.params, &updates)?;
-        Ok(TrainState { step: safe_increment(&self.step), params, opt_state, tx: self.tx.clone() })
+        let (step, tx) = (safe_increment(&self.step), self.tx.clone());
+        Ok(TrainState { step, params, opt_state, tx, extra: self.extra.clone() })
     }
 }
 
-impl<P, T> Tree for TrainState<T, P>
+impl<P: Tree, T: GradientTransformation<P>, E: Tree> Deref for TrainState<T, P, E> {
+    type Target = E;
+
+    fn deref(&self) -> &E {
+        &self.extra
+    }
+}
+
+impl<P: Tree, T: GradientTransformation<P>, E: Tree> DerefMut for TrainState<T, P, E> {
+    fn deref_mut(&mut self) -> &mut E {
+        &mut self.extra
+    }
+}
+
+/// Whether there are no fields of the user's: then a state is the tree that it is in files of Flax.
+fn is_nothing(extra: &impl Tree) -> bool {
+    let mut is_nothing = true;
+    extra.walk(&mut |token| is_nothing = is_nothing && matches!(token, Token::Node(NodeKind::Tuple, 0)));
+    is_nothing
+}
+
+impl<P, T, E> Tree for TrainState<T, P, E>
 where
     P: Tree,
     T: GradientTransformation<P> + Send + Sync + 'static,
+    E: Tree,
 {
     fn walk<'a>(&'a self, visit: &mut dyn FnMut(Token<'a>)) {
-        visit(Token::Node(NodeKind::Struct("TrainState"), 4));
+        let is_nothing = is_nothing(&self.extra);
+        visit(Token::Node(NodeKind::Struct("TrainState"), if is_nothing { 4 } else { 5 }));
         visit(Token::Key("step"));
         self.step.walk(visit);
         visit(Token::Key("params"));
@@ -86,22 +149,35 @@ where
         self.opt_state.walk(visit);
         visit(Token::Key("tx"));
         visit(Token::Static(&self.tx));
+        if !is_nothing {
+            visit(Token::Key("extra"));
+            self.extra.walk(visit);
+        }
     }
 
     fn into_leaves(self, leaves: &mut Vec<Tensor>) {
         leaves.push(self.step);
         self.params.into_leaves(leaves);
         self.opt_state.into_leaves(leaves);
+        self.extra.into_leaves(leaves);
     }
 
     fn donate(self, donation: &mut Donation) {
         self.step.donate(donation);
         self.params.donate(donation);
         self.opt_state.donate(donation);
+        self.extra.donate(donation);
     }
 
     fn build(from: &mut Builder<'_>) -> Result<Self> {
-        from.expect(NodeKind::Struct("TrainState"), 4)?;
+        let (kind, count) = from.node()?;
+        if kind != NodeKind::Struct("TrainState") || !(4..=5).contains(&count) {
+            let message = format!("expected a TrainState of 4 or 5, found a {kind} of {count}");
+            return Err(Error::Structure {
+                context: "a tree is read as another type than it was written as",
+                message,
+            });
+        }
         from.key()?;
         let step = from.leaf()?;
         from.key()?;
@@ -109,31 +185,41 @@ where
         from.key()?;
         let opt_state = T::State::build(from)?;
         from.key()?;
-        Ok(TrainState { step, params, opt_state, tx: from.fixed()? })
+        let tx = from.fixed()?;
+        let extra = if count == 5 {
+            from.key()?;
+            E::build(from)?
+        } else {
+            Structure::of(&()).try_build([])?
+        };
+        Ok(TrainState { step, params, opt_state, tx, extra })
     }
 }
 
-impl<P: Tree + Clone, T: GradientTransformation<P>> Clone for TrainState<T, P> {
+impl<P: Tree + Clone, T: GradientTransformation<P>, E: Tree + Clone> Clone for TrainState<T, P, E> {
     fn clone(&self) -> Self {
         TrainState {
             step: self.step.clone(),
             params: self.params.clone(),
             opt_state: self.opt_state.clone(),
             tx: self.tx.clone(),
+            extra: self.extra.clone(),
         }
     }
 }
 
-impl<P, T> fmt::Debug for TrainState<T, P>
+impl<P, T, E> fmt::Debug for TrainState<T, P, E>
 where
     P: Tree + fmt::Debug,
     T: GradientTransformation<P, State: fmt::Debug>,
+    E: Tree + fmt::Debug,
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TrainState")
             .field("step", &self.step)
             .field("params", &self.params)
             .field("opt_state", &self.opt_state)
+            .field("extra", &self.extra)
             .finish_non_exhaustive()
     }
 }

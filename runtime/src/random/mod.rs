@@ -28,7 +28,7 @@ mod choice;
 mod continuous;
 mod counts;
 mod discrete;
-mod gamma;
+mod gamma_family;
 mod generator;
 mod key;
 mod multivariate;
@@ -51,7 +51,7 @@ pub use discrete::{
     randint_of, try_bernoulli, try_bits, try_categorical, try_categorical_of,
     try_categorical_without_replacement, try_rademacher, try_randint, try_randint_of,
 };
-pub use gamma::{
+pub use gamma_family::{
     ball, beta, chisquare, dirichlet, f, gamma, generalized_normal, loggamma, t, try_ball, try_beta,
     try_chisquare, try_dirichlet, try_f, try_gamma, try_generalized_normal, try_loggamma, try_t,
 };

@@ -7,7 +7,7 @@ use std::fmt;
 
 use super::arith::Arith;
 use super::bits::Bits;
-use super::math::{Real, log_add_exp, special};
+use super::math::{Real, log_add_exp, special, x_log};
 use super::number::Number;
 use super::signed::Signed;
 use crate::array::DType;
@@ -262,7 +262,7 @@ macro_rules! scalar_ops {
 
         /// The functions of [`ScalarOp`] as types, but for those whose loops depend on more than the dtype of the arguments.
         pub mod functions {
-            use super::{Arith, Bits, Number, One, Real, Signed, Three, Two, log_add_exp, special};
+            use super::{Arith, Bits, Number, One, Real, Signed, Three, Two, log_add_exp, special, x_log};
 
             $($(function! {
                 $Op $arity $gives cost $cost $T: ($($Bound)+) |$($x),+| $value $(, near $is_near, $near)?
@@ -360,6 +360,8 @@ scalar_ops! {
     Digamma: "digamma", 1 Float -> Same, cost 100 { T: Real => |x| x.digamma() };
     /// The second derivative of `log |Γ(x)|`.
     Trigamma: "trigamma", 1 Float -> Same, cost 100 { T: Real => |x| x.trigamma() };
+    /// `-x·log(x)`: 0 at 0, and minus infinity below.
+    Entr: "entr", 1 Float -> Same, cost 6 { T: Real => |x| special::entr(x) };
     /// `e^-|x|·I₀(x)`, with a modified Bessel function.
     BesselI0e: "bessel_i0e", 1 Float -> Same, cost 50 { T: Real => |x| special::bessel_i0e(x) };
     /// `e^-|x|·I₁(x)`, with a modified Bessel function.
@@ -389,6 +391,10 @@ scalar_ops! {
     Atan2: "atan2", 2 Float -> Same, cost 32 { T: Arith => |x, y| x.atan2(y) };
     /// The logarithm of the sum of exponentials.
     LogAddExp: "logaddexp", 2 Float -> Same, cost 10 { T: Real Number => |x, y| log_add_exp(x, y) };
+    /// The first times the logarithm of the second; 0 where the first is 0 and the second a number.
+    Xlogy: "xlogy", 2 Float -> Same, cost 6 { T: Real Number => |x, y| x_log(x, y, Real::log(y)) };
+    /// The first times `log(1 + y)` of the second; 0 where the first is 0 and the second a number.
+    Xlog1py: "xlog1py", 2 Float -> Same, cost 8 { T: Real Number => |x, y| x_log(x, y, Real::log1p(y)) };
     /// The regularized lower incomplete gamma function of a shape and an argument.
     Igamma: "igamma", 2 Float -> Same, cost 400 { T: Real => |x, y| special::igamma(x, y) };
     /// The regularized upper incomplete gamma function of a shape and an argument.

@@ -5,6 +5,7 @@ mod associative_scan;
 mod axes;
 mod carry;
 pub mod checkpoint;
+pub mod collectives;
 mod cond;
 mod cost;
 mod custom_jvp;

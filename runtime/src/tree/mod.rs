@@ -5,6 +5,8 @@
 
 mod builder;
 mod containers;
+mod fold;
+mod many;
 mod map;
 mod path;
 mod reuse;
@@ -12,6 +14,8 @@ mod structure;
 
 pub use builder::Builder;
 pub use flaxen_macros::Tree;
+pub use fold::{Subtree, all, any, flatten, map_subtrees, reduce, subtrees, transpose};
+pub use many::{Trees, map_trees};
 pub use map::{count, leaves, leaves_with_path, map, map_with_path, zip_map};
 pub(crate) use path::Tracker;
 pub use path::{Path, Step};

@@ -39,7 +39,16 @@ impl Path {
         self.0.is_empty()
     }
 
-    /// The steps as text with a separator.
+    /// The steps as JAX's `keystr` writes those of dictionaries and lists: `['params']['Dense_0'][2]`.
+    pub fn keystr(&self) -> String {
+        let step = |step: &Step| match step {
+            Step::Key(key) => format!("['{key}']"),
+            Step::Index(index) => format!("[{index}]"),
+        };
+        self.0.iter().map(step).collect()
+    }
+
+    /// The steps as text with a separator; JAX's `keystr` with `simple`.
     pub fn join(&self, separator: &str) -> String {
         self.0.iter().map(ToString::to_string).collect::<Vec<_>>().join(separator)
     }

@@ -66,14 +66,7 @@ impl Structure {
     /// The structure of a tree.
     pub fn of(tree: &impl Tree) -> Structure {
         let mut parts = Vec::new();
-        tree.walk(&mut |token| {
-            parts.push(match token {
-                Token::Leaf(_) => TreePart::Leaf,
-                Token::Node(kind, count) => TreePart::Node(kind, count),
-                Token::Key(key) => TreePart::Key(key.into()),
-                Token::Static(value) => TreePart::Fixed(value.boxed()),
-            });
-        });
+        tree.walk(&mut |token| parts.push(TreePart::of(&token)));
         Structure(parts)
     }
 
@@ -234,6 +227,15 @@ impl Structure {
 }
 
 impl TreePart {
+    pub(super) fn of(token: &Token<'_>) -> TreePart {
+        match token {
+            Token::Leaf(_) => TreePart::Leaf,
+            Token::Node(kind, count) => TreePart::Node(*kind, *count),
+            Token::Key(key) => TreePart::Key((*key).into()),
+            Token::Static(value) => TreePart::Fixed(value.boxed()),
+        }
+    }
+
     fn matches(&self, token: &Token<'_>) -> bool {
         match (token, self) {
             (Token::Leaf(_), TreePart::Leaf) => true,

@@ -169,6 +169,8 @@ pub(super) fn elementwise(op: ScalarOp, x: &[Num], dtype: DType) -> Num {
             let larger = a.max(b).float();
             Float(if x == y && x.is_infinite() { x } else { larger + (-(x - y).abs()).exp().ln_1p() })
         }
+        ScalarOp::Xlogy => Float(x_log(a.float(), b.float(), b.float().ln())),
+        ScalarOp::Xlog1py => Float(x_log(a.float(), b.float(), b.float().ln_1p())),
         ScalarOp::Igamma => Float(special::igamma(a.float(), b.float())),
         ScalarOp::Igammac => Float(special::igammac(a.float(), b.float())),
         ScalarOp::IgammaGradA => Float(special::igamma_grad_a(a.float(), b.float())),
@@ -195,6 +197,10 @@ pub(super) fn elementwise(op: ScalarOp, x: &[Num], dtype: DType) -> Num {
         },
         _ => unary(op, a),
     }
+}
+
+fn x_log(x: f64, y: f64, log: f64) -> f64 {
+    if x == 0.0 && !y.is_nan() { 0.0 } else { x * log }
 }
 
 fn compare(a: Num, b: Num, of_ints: fn(i64, i64) -> bool, of_floats: fn(f64, f64) -> bool) -> bool {
@@ -254,6 +260,7 @@ pub(super) fn unary(op: ScalarOp, x: Num) -> Num {
         ScalarOp::Lgamma => Real::lgamma(x),
         ScalarOp::Digamma => Real::digamma(x),
         ScalarOp::Trigamma => Real::trigamma(x),
+        ScalarOp::Entr => special::entr(x),
         ScalarOp::BesselI0e => special::bessel_i0e(x),
         ScalarOp::BesselI1e => special::bessel_i1e(x),
         ScalarOp::Ndtri => special::ndtri(x),

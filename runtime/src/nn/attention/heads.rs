@@ -8,7 +8,7 @@ use crate::core::domain::PROBABILITY;
 use crate::error::{Error, Result};
 use crate::module::{Layer, Module};
 use crate::nn::support::{features_of, merge_param};
-use crate::nn::{DenseGeneral, LayerNorm};
+use crate::nn::{DenseGeneral, DotGeneralFn, LayerNorm};
 use crate::random::Key;
 use crate::scope::Initializer;
 
@@ -105,6 +105,8 @@ pub(super) struct MultiHead<'a> {
     pub decode: bool,
     pub normalize_qk: bool,
     pub force_fp32_for_softmax: bool,
+    pub qkv_dot_general: Option<&'a DotGeneralFn>,
+    pub out_dot_general: Option<&'a DotGeneralFn>,
 }
 
 impl MultiHead<'_> {
@@ -164,7 +166,8 @@ impl MultiHead<'_> {
             .bias_init(self.out_bias_init)
             .use_bias(self.use_bias)
             .dtype(self.dtype)
-            .param_dtype(self.param_dtype);
+            .param_dtype(self.param_dtype)
+            .dot_general(self.out_dot_general.cloned());
         module.child_named("out", out).call(&x)
     }
 
@@ -181,6 +184,7 @@ impl MultiHead<'_> {
             .bias_init(self.bias_init)
             .use_bias(self.use_bias)
             .dtype(self.dtype)
-            .param_dtype(self.param_dtype))
+            .param_dtype(self.param_dtype)
+            .dot_general(self.qkv_dot_general.cloned()))
     }
 }

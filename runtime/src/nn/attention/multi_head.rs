@@ -6,6 +6,7 @@ use crate::array::DType;
 use crate::core::Tensor;
 use crate::error::Result;
 use crate::module::Layer;
+use crate::nn::DotGeneralFn;
 use crate::scope::Initializer;
 use crate::{compact, init, module};
 
@@ -64,6 +65,12 @@ macro_rules! multi_head {
             /// Whether the softmax of halves is computed in `F32`.
             #[module(default = false)]
             pub force_fp32_for_softmax: bool,
+            /// The product of the projections to queries, keys and values, in place of `Tensor::try_dot_general`.
+            #[module(default)]
+            pub qkv_dot_general: Option<DotGeneralFn>,
+            /// The product of the projection of the output, in place of `Tensor::try_dot_general`.
+            #[module(default)]
+            pub out_dot_general: Option<DotGeneralFn>,
         }
 
         impl $name {
@@ -97,6 +104,8 @@ macro_rules! multi_head {
                     decode: self.decode,
                     normalize_qk: self.normalize_qk,
                     force_fp32_for_softmax: self.force_fp32_for_softmax,
+                    qkv_dot_general: self.qkv_dot_general.as_ref(),
+                    out_dot_general: self.out_dot_general.as_ref(),
                 }
             }
         }

@@ -7,6 +7,7 @@ use crate::core::Tensor;
 use crate::error::{Error, Result};
 use crate::module::{Layer, Module};
 use crate::nn::arguments::{Constant, Sizes, Steps};
+use crate::nn::function::ConvGeneralFn;
 use crate::nn::precision::layer_dtype;
 use crate::nn::support::{add_bias, bias_param};
 use crate::scope::Initializer;
@@ -73,6 +74,9 @@ pub struct Conv {
     /// How the bias begins.
     #[module(into, default = init::zeros())]
     pub bias_init: Initializer,
+    /// The convolution that is computed in place of `Tensor::try_conv_general`, which is what `None` stands for.
+    #[module(default)]
+    pub conv_general_dilated: Option<ConvGeneralFn>,
 }
 
 impl Layer for Conv {
@@ -99,7 +103,11 @@ impl Layer for Conv {
             .lhs_dilation(input_dilation)
             .rhs_dilation(kernel_dilation)
             .feature_groups(self.feature_group_count);
-        let y = x.try_cast(dtype)?.try_conv_general(kernel.try_cast(dtype)?, &options)?;
+        let (x, kernel) = (x.try_cast(dtype)?, kernel.try_cast(dtype)?);
+        let y = match &self.conv_general_dilated {
+            None => x.try_conv_general(kernel, &options)?,
+            Some(conv) => conv.call(&x, &kernel, &options)?,
+        };
         batch.split(&add_bias(y, bias.as_ref())?)
     }
 }

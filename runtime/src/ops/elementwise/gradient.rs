@@ -113,7 +113,7 @@ pub(super) fn of_one(op: F, residuals: &Residuals, ct: Tensor) -> Result<Option<
         F::Digamma => ct * x().trigamma(),
         // The derivative of `ζ(2, x)`.
         F::Trigamma => ct * (-2.0 * super::apply(F::Zeta, [x().like(3.0), x().clone()])?),
-        F::BesselI0e | F::BesselI1e | F::Ndtri | F::LogNdtr => special::of_one(op, residuals, &ct)?,
+        F::BesselI0e | F::BesselI1e | F::Ndtri | F::LogNdtr | F::Entr => special::of_one(op, residuals, &ct)?,
         _ => return Err(without(op)),
     }))
 }
@@ -163,7 +163,9 @@ fn of_two(op: F, residuals: &Residuals, ct: Tensor, needs_grad: &[bool]) -> Resu
             let dx = needs_grad[0].then(|| &ct * above.logistic());
             [dx, needs_grad[1].then(|| &ct * (-&above).logistic())]
         }
-        F::Igamma | F::Igammac | F::Zeta => special::of_two(op, residuals, &ct, needs_grad)?,
+        F::Igamma | F::Igammac | F::Zeta | F::Xlogy | F::Xlog1py => {
+            special::of_two(op, residuals, &ct, needs_grad)?
+        }
         _ => return Err(without(op)),
     })
 }

@@ -20,6 +20,12 @@ pub(super) fn of_one(op: F, residuals: &Residuals, ct: &Tensor) -> Result<Tensor
             let slope = apply(F::BesselI0e, [safe.clone()])? - y() * (safe.sign() + safe.reciprocal());
             ct * is_tiny.try_select(x().like(0.5), slope)?
         }
+        F::Entr => {
+            let is_negative = x().try_lt(x().like(0.0))?;
+            // A logarithm that is not chosen would make the next gradient NaN.
+            let safe = is_negative.try_select(x().like(1.0), x())?;
+            ct * is_negative.try_select(x().like(0.0), -(safe.log() + 1.0))?
+        }
         // One over the density there.
         F::Ndtri => ct * ((2.0 * PI).sqrt() * (0.5 * (y() * y())).exp()),
         // The density over the distribution function, by their logarithms.
@@ -42,6 +48,10 @@ pub(super) fn of_two(
         }
         let slope = -(a * apply(F::Zeta, [a + 1.0, x.clone()])?);
         return Ok([None, needs_grad[1].then(|| ct * slope)]);
+    }
+    if matches!(op, F::Xlogy | F::Xlog1py) {
+        let (y, log) = if op == F::Xlogy { (x.clone(), x.log()) } else { (x + 1.0, x.log1p()) };
+        return Ok([needs_grad[0].then(|| ct * log), needs_grad[1].then(|| ct * (a / y))]);
     }
     let ct = if op == F::Igammac { -ct } else { ct.clone() };
     let da = if needs_grad[0] { Some(&ct * apply(F::IgammaGradA, [a.clone(), x.clone()])?) } else { None };

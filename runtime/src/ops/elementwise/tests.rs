@@ -16,7 +16,9 @@ fn domain(op: ScalarOp) -> [f64; 4] {
     match op {
         ScalarOp::Acosh | ScalarOp::Lgamma | ScalarOp::Digamma | ScalarOp::Trigamma => [1.1, 1.7, 2.5, 7.3],
         ScalarOp::Ndtri => [0.02, 0.3, 0.6, 0.95],
-        ScalarOp::Log | ScalarOp::Log2 | ScalarOp::Sqrt | ScalarOp::Rsqrt => [0.2, 0.7, 1.3, 5.1],
+        ScalarOp::Log | ScalarOp::Log2 | ScalarOp::Entr | ScalarOp::Sqrt | ScalarOp::Rsqrt => {
+            [0.2, 0.7, 1.3, 5.1]
+        }
         _ => [-0.8, -0.31, 0.45, 0.9],
     }
 }

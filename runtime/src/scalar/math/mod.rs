@@ -20,5 +20,5 @@ pub mod special;
 mod trigonometry;
 mod zeta;
 
-pub use log_sum::log_add_exp;
+pub use log_sum::{log_add_exp, x_log};
 pub use real::Real;

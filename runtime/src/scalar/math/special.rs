@@ -33,3 +33,13 @@ rounded! {
     /// Returns the regularized incomplete beta function.
     betainc(a, b, x) => incomplete_beta::betainc;
 }
+
+/// Returns `-x·log(x)`: 0 at 0, and minus infinity below.
+pub fn entr<T: Real>(x: T) -> T {
+    let zero = T::from_f64(0.0);
+    match () {
+        () if x < zero => T::from_f64(f64::NEG_INFINITY),
+        () if x == zero => zero,
+        () => -(x * x.log()),
+    }
+}

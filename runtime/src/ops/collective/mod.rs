@@ -1,4 +1,9 @@
-//! Talking over a named axis: `psum pmean pmax pmin all_gather axis_index`.
+//! Talking over named axes: `psum pmean pmax pmin all_gather all_to_all psum_scatter ppermute axis_index`.
+
+mod exchange;
+mod names;
+
+pub use names::AxisNames;
 
 use std::sync::Arc;
 
@@ -29,6 +34,8 @@ impl Primitive for Collective {
             CollectiveOp::Min => "pmin",
             CollectiveOp::Gather { .. } => "all_gather",
             CollectiveOp::Index => "axis_index",
+            CollectiveOp::AllToAll { .. } => "all_to_all",
+            CollectiveOp::Permute => "ppermute",
         }
     }
 
@@ -74,6 +81,9 @@ impl Primitive for Collective {
                 let all = ct.psum(&self.name)?;
                 all.try_take_clip(axis_index(&self.name)?, axis as isize)?
             }
+            // What was sent comes back.
+            CollectiveOp::AllToAll { .. } => bind1(self, [ct])?,
+            CollectiveOp::Permute => unreachable!("a primitive of its own"),
             CollectiveOp::Index => return Ok(smallvec![]),
         };
         Ok(smallvec![Some(dx)])
@@ -84,6 +94,7 @@ impl Primitive for Collective {
             // Another axis's `vmap` leaves it to the one it names; a new axis moves behind the batch axis.
             let kind = match self.kind {
                 CollectiveOp::Gather { axis, size } => CollectiveOp::Gather { axis: axis + 1, size },
+                CollectiveOp::AllToAll { axis } => CollectiveOp::AllToAll { axis: axis + 1 },
                 kind => kind,
             };
             return Ok((smallvec![bind1(&Collective { kind, ..self.clone() }, args)?], mapped.into()));
@@ -92,6 +103,10 @@ impl Primitive for Collective {
             return Ok((smallvec![super::create::iota([axis.size], DType::I32, 0)?], smallvec![true]));
         }
         let [x] = super::unpack(args);
+        if let CollectiveOp::AllToAll { axis: at } = self.kind {
+            let all = if mapped[0] { x } else { x.try_broadcast_to(prepend(axis.size, x.shape()))? };
+            return Ok((smallvec![all.try_swap_axes(0, at as isize + 1)?], smallvec![true]));
+        }
         let out = match self.kind {
             CollectiveOp::Gather { axis: at, size } if mapped[0] => {
                 assert_eq!(size, axis.size, "a gather was inferred under another axis");
@@ -108,7 +123,10 @@ impl Primitive for Collective {
             }
             CollectiveOp::Max if mapped[0] => x.try_max_axes(0)?,
             CollectiveOp::Min if mapped[0] => x.try_min_axes(0)?,
-            CollectiveOp::Mean | CollectiveOp::Max | CollectiveOp::Min | CollectiveOp::Index => x,
+            CollectiveOp::Mean | CollectiveOp::Max | CollectiveOp::Min => x,
+            CollectiveOp::Index | CollectiveOp::AllToAll { .. } | CollectiveOp::Permute => {
+                unreachable!("batched above")
+            }
         };
         Ok((smallvec![out], smallvec![false]))
     }
@@ -133,21 +151,33 @@ impl std::fmt::Debug for Collective {
     }
 }
 
-/// The number of this example along a named axis, an `I32` scalar.
+/// The number of this example along a named axis, an `I32` scalar; along several, the outermost first, its number among them all.
 ///
 /// # Errors
-/// [`Error::UnboundAxis`] if no `vmap` around here names this axis.
+/// [`Error::UnboundAxis`] if no `vmap` around here names such an axis.
 #[track_caller]
-pub fn axis_index(name: &str) -> Result<Tensor> {
-    bind1(&Collective { kind: CollectiveOp::Index, name: name.into() }, [])
+pub fn axis_index(names: impl AxisNames) -> Result<Tensor> {
+    let mut index: Option<Tensor> = None;
+    for name in names.names() {
+        let inner = bind1(&Collective { kind: CollectiveOp::Index, name: name.into() }, [])?;
+        index = Some(match index {
+            None => inner,
+            Some(outer) => outer.try_mul(axis_size(name)? as i32)?.try_add(inner)?,
+        });
+    }
+    index.ok_or_else(|| Error::argument("axis_index", "no name of an axis"))
 }
 
-/// The number of examples along a named axis.
+/// The number of examples along a named axis, or along several.
 ///
 /// # Errors
-/// [`Error::UnboundAxis`] if no `vmap` around here names this axis.
-pub fn axis_size(name: &str) -> Result<usize> {
-    Ok(trace::find_axis(trace::current().as_ref(), name)?.size)
+/// [`Error::UnboundAxis`] if no `vmap` around here names such an axis.
+pub fn axis_size(names: impl AxisNames) -> Result<usize> {
+    let mut size = 1;
+    for name in names.names() {
+        size *= trace::find_axis(trace::current().as_ref(), name)?.size;
+    }
+    Ok(size)
 }
 
 macro_rules! methods {
@@ -156,35 +186,26 @@ macro_rules! methods {
             $($(#[$doc])*
             ///
             /// # Errors
-            /// [`Error::UnboundAxis`] if no `vmap` around here names this axis.
+            /// [`Error::UnboundAxis`] if no `vmap` around here names such an axis.
             #[track_caller]
-            pub fn $method(&self, name: &str) -> Result<Tensor> {
-                bind1(&Collective { kind: CollectiveOp::$kind, name: name.into() }, [self.clone()])
+            pub fn $method(&self, names: impl AxisNames) -> Result<Tensor> {
+                let mut out = self.clone();
+                for name in names.names() {
+                    out = bind1(&Collective { kind: CollectiveOp::$kind, name: name.into() }, [out])?;
+                }
+                Ok(out)
             })*
         }
     };
 }
 
 methods! {
-    /// The sum over the examples of the `vmap` with this axis name.
+    /// The sum over the examples of the `vmap`s with these axis names.
     psum Sum;
-    /// The mean over the examples of the `vmap` with this axis name.
+    /// The mean over the examples of the `vmap`s with these axis names.
     pmean Mean;
-    /// The largest of the examples of the `vmap` with this axis name.
+    /// The largest of the examples of the `vmap`s with these axis names.
     pmax Max;
-    /// The smallest of the examples of the `vmap` with this axis name.
+    /// The smallest of the examples of the `vmap`s with these axis names.
     pmin Min;
-}
-
-impl Tensor {
-    /// The values of all examples of the `vmap` with this axis name, stacked along a new axis.
-    ///
-    /// # Errors
-    /// [`Error::UnboundAxis`] if no `vmap` around here names this axis; if `axis` is out of range.
-    #[track_caller]
-    pub fn all_gather(&self, name: &str, axis: isize) -> Result<Tensor> {
-        let axis = super::axis_of("all_gather", axis, self.rank() + 1)?;
-        let size = axis_size(name)?;
-        bind1(&Collective { kind: CollectiveOp::Gather { axis, size }, name: name.into() }, [self.clone()])
-    }
 }

@@ -420,8 +420,12 @@ fn parts_of_rows_have_the_bits_of_eager_operations() {
         let args = [ramp(&[rows, cols], DType::F32), ramp(&[rows, 4 * cols], DType::F32)];
         let f = |x: Vec<Tensor>| {
             let (c, h) = gates(&x[0], &(&x[1] * 0.5));
+            // What makes the sums is computed part by part, of rows, of one row for all, and of numbers.
+            let made = x[1].cumsum(0) * 0.25;
+            let (d, k) = gates(&c, &(x[1].cumsum(0) + x[1].slice_axis(0, 0, 1)));
+            let (e, l) = gates(&h, &made);
             let grads = grad(|sums: &Tensor| Ok(gates(&x[0], sums).1.sum()))(&x[1])?;
-            Ok(vec![c, h, grads])
+            Ok(vec![c, h, d, k, e, l, grads])
         };
         same_bits(&format!("gates of {rows}×{cols}"), f, &args);
     }
@@ -432,6 +436,9 @@ fn the_gates_of_a_recurrent_cell_are_one_kernel_each_way() {
     let args = (ramp(&[8, 16], DType::F32), ramp(&[16, 256], DType::F32), ramp(&[8, 64], DType::F32));
     let forward = jit(|(x, w, c): (Tensor, Tensor, Tensor)| Ok(gates(&c, &x.dot(&w))));
     assert_eq!(forward.program(&args).unwrap().steps(), ["dot_general", "fusion"]);
+    let biased = jit(|((x, w, c), b): ((Tensor, Tensor, Tensor), Tensor)| Ok(gates(&c, &(x.dot(&w) + b))));
+    let text = biased.program(&(args.clone(), ramp(&[256], DType::F32))).unwrap();
+    assert_eq!(text.steps(), ["dot_general", "fusion"], "{text}");
     let backward =
         jit(|(x, w, c): (Tensor, Tensor, Tensor)| grad(|x: &Tensor| Ok(gates(&c, &x.dot(&w)).1.sum()))(&x));
     let text = backward.program(&args).unwrap();

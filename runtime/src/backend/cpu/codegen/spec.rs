@@ -60,7 +60,7 @@ pub(crate) enum Access {
 pub(crate) struct Window {
     /// The first element of the first row.
     pub start: usize,
-    /// Elements from one row to the next.
+    /// Elements from one row to the next; 0 where all rows are the same.
     pub pitch: usize,
 }
 

@@ -222,7 +222,9 @@ fn random_spec(dice: &mut Dice, rows: usize, cols: usize) -> KernelSpec {
     let shapes: [&[usize]; 4] = [&[rows, cols], &[rows, 1], &[cols], &[1]];
     inputs.extend((0..dice.roll(5)).map(|_| (access(&[rows, cols], shapes[dice.roll(4)], cols), DType::F32)));
     for dtype in [DType::F32, DType::F32, DType::Bool].into_iter().take(dice.roll(4)) {
-        let window = Window { start: dice.roll(20), pitch: cols + dice.roll(40) };
+        // Of the same row, of those of an array, or of a larger one.
+        let pitch = [0, cols, cols + dice.roll(40)][dice.roll(3)];
+        let window = Window { start: dice.roll(20), pitch };
         inputs.push((Access::Window(window), dtype));
     }
     // Values for each element, and for each row.

@@ -358,7 +358,7 @@ fn segment(
         .filter(|&array| (array as usize) < slots)
         .filter_map(|array| {
             let (pitch, width) = space.pitch(array)?;
-            Some((array, ((pitch - space.spec.cols) * width) as i32))
+            Some((array, (pitch as i32 - space.spec.cols as i32) * width as i32))
         })
         .collect();
     let has_rows = !folds.is_empty()

@@ -9,7 +9,9 @@ use super::group::Group;
 use super::role::{Role, role};
 use super::window::{Part, Windows};
 use crate::array::{Array, Aval, DType};
-use crate::backend::cpu::codegen::{Access, Fused, IterationSpace, KernelOp, KernelSpec, Owner, access};
+use crate::backend::cpu::codegen::{
+    Access, Fused, IterationSpace, KernelOp, KernelSpec, Owner, Window, access,
+};
 use crate::backend::cpu::schedule::{Schedule, Step};
 use crate::core::primitive::{Args, Outs};
 use crate::core::{Eqn, Graph, Var};
@@ -96,6 +98,8 @@ struct Draft<'a> {
     joined: Vec<(Var, Vec<usize>)>,
     /// The slices that are read where they lie.
     slices: Vec<usize>,
+    /// Values that are parts of what an equation outside makes.
+    parts: Vec<(usize, Window, usize)>,
 }
 
 /// Operations are numbered from here until all inputs are known.
@@ -142,6 +146,7 @@ impl<'a> Builder<'a> {
             values: FxHashMap::default(),
             joined: Vec::new(),
             slices: Vec::new(),
+            parts: Vec::new(),
         };
         for &member in members {
             self.member(&mut draft, group, member);
@@ -342,7 +347,37 @@ impl Draft<'_> {
         let Some((part, window)) = part else { return self.input(var, Access::Full) };
         self.slices
             .extend(part.eqns.iter().filter(|eqn| !self.slices.contains(eqn)).copied().collect::<Vec<_>>());
+        if let Some(value) = part.made_by.and_then(|eqn| self.part_of(eqn, part, window)) {
+            return value;
+        }
         self.input(part.source, Access::Window(window))
+    }
+
+    /// A part of what an equation makes, from the same parts of what it reads, if they are parts of rows.
+    fn part_of(&mut self, at: usize, part: &Part, window: Window) -> Option<usize> {
+        part.wanted()?;
+        if let Some(&(.., value)) = self.parts.iter().find(|(eqn, own, _)| (*eqn, *own) == (at, window)) {
+            return Some(value);
+        }
+        let graph = self.graph;
+        let eqn = &graph.eqns[at];
+        let Some(Role::Map(op)) = role(graph, eqn) else { return None };
+        let (whole, pitch) = (&graph.aval(part.source).shape, window.pitch);
+        let accesses = eqn.args.iter().map(|&arg| match access(whole, &graph.aval(arg).shape, pitch) {
+            Access::Full => Some(Access::Window(window)),
+            Access::Columns => Some(Access::Window(Window { pitch: 0, ..window })),
+            Access::One => Some(Access::One),
+            _ => None,
+        });
+        let accesses: SmallVec<[Access; 3]> = accesses.collect::<Option<_>>()?;
+        let args = eqn.args.iter().zip(accesses).map(|(&arg, access)| self.input(arg, access)).collect();
+        let from = graph.aval(*eqn.args.last()?).dtype;
+        let value = self.map(op, args, from, graph.aval(part.source).dtype, IterationSpace::Full);
+        if !self.slices.contains(&at) {
+            self.slices.insert(0, at);
+        }
+        self.parts.push((at, window, value));
+        Some(value)
     }
 
     fn input(&mut self, var: Var, access: Access) -> usize {

@@ -33,13 +33,17 @@ impl Schedule {
         let uses = DefUse::of(&graph);
         let groups = Groups::of(&graph, &uses);
         let order = order::sorted(&graph, &uses, &groups);
-        let windows = Windows::of(&graph);
+        let windows = Windows::of(&graph, &uses);
         let mut last_use: FxHashMap<Var, usize> = FxHashMap::default();
         for (at, members) in order.iter().enumerate() {
             for &arg in members.iter().flat_map(|&i| &graph.eqns[i].args) {
                 last_use.insert(arg, at);
                 // What is read where it lies, is read whenever that is.
-                last_use.extend(windows.get(arg).map(|part| (part.source, at)));
+                if let Some(part) = windows.get(arg) {
+                    last_use.insert(part.source, at);
+                    let made_by = part.made_by.iter().flat_map(|&eqn| &graph.eqns[eqn].args);
+                    last_use.extend(made_by.map(|&arg| (arg, at)));
+                }
             }
         }
         let kept = graph.outs.iter().chain(graph.consts.iter().map(|(var, _)| var));

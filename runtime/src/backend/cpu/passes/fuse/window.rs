@@ -6,7 +6,7 @@
 use rustc_hash::FxHashMap;
 use smallvec::{SmallVec, smallvec};
 
-use super::role::{elementwise, is_reshape};
+use super::role::{Role, elementwise, is_reshape, role};
 use crate::array::Aval;
 use crate::backend::cpu::codegen::Window;
 use crate::backend::cpu::passes::analysis::DefUse;
@@ -27,6 +27,8 @@ pub(super) struct Part {
     pub source: Var,
     /// The equations that make it otherwise: a slice, and reshapes of that.
     pub eqns: SmallVec<[usize; 2]>,
+    /// The function of elements that makes the array, if nobody needs more of it than parts: each is computed where it is read.
+    pub made_by: Option<usize>,
     rows: usize,
     /// Elements of its row.
     pub row: usize,
@@ -46,6 +48,7 @@ impl Part {
         (rows * row > 0 && is_long && pitch <= LONGEST_PITCH).then(|| Part {
             source,
             eqns: smallvec![eqn],
+            made_by: None,
             rows,
             row,
             window,
@@ -71,13 +74,14 @@ impl Part {
 pub(super) struct Windows(FxHashMap<Var, Part>);
 
 impl Windows {
-    pub fn of(graph: &Schedule) -> Windows {
+    pub fn of(graph: &Schedule, uses: &DefUse) -> Windows {
         let mut found: FxHashMap<Var, Part> = FxHashMap::default();
         for (at, eqn) in graph.eqns.iter().enumerate() {
             let part = match eqn.primitive.op() {
                 Some(Op::Slice { starts, strides }) if strides.iter().all(|&stride| stride == 1) => {
                     let (whole, part) = (graph.aval(eqn.args[0]), graph.aval(eqn.outs[0]));
-                    Part::of(eqn.args[0], &whole.shape, &part.shape, starts, at)
+                    let part = Part::of(eqn.args[0], &whole.shape, &part.shape, starts, at);
+                    part.map(|part| Part { made_by: graph.made_in_parts(eqn.args[0], uses), ..part })
                 }
                 Some(op) if is_reshape(op) => found.get(&eqn.args[0]).cloned().map(|mut part| {
                     part.eqns.push(at);
@@ -96,6 +100,26 @@ impl Windows {
 }
 
 impl Schedule {
+    /// The function of elements that makes an array of which only slices are read, each element once at most, if what it reads is
+    /// there without another kernel.
+    fn made_in_parts(&self, var: Var, uses: &DefUse) -> Option<usize> {
+        let at = uses.def(var)?;
+        let Some(Role::Map(_)) = role(self, &self.eqns[at]) else { return None };
+        let is_slice = |&reader: &usize| matches!(self.eqns[reader].primitive.op(), Some(Op::Slice { .. }));
+        let read = uses.uses(var).iter().map(|&reader| self.aval(self.eqns[reader].outs[0]).size());
+        let is_there = |&arg: &Var| {
+            uses.def(arg).is_none_or(|maker| {
+                let eqn = &self.eqns[maker];
+                !eqn.args.is_empty() && role(self, eqn).is_none()
+            })
+        };
+        let fits = uses.last_use(var) != Some(usize::MAX)
+            && uses.uses(var).iter().all(is_slice)
+            && read.fold(0, usize::saturating_add) <= self.aval(var).size()
+            && self.eqns[at].args.iter().all(is_there);
+        fits.then_some(at)
+    }
+
     /// Takes arrays apart by slices, where element-wise functions read the parts: they need no copy of those.
     #[must_use]
     pub(super) fn slices_for_splits(mut self) -> Schedule {

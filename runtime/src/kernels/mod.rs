@@ -7,6 +7,7 @@
 // Only code that is inlined into a function with target features is compiled for them.
 #![allow(clippy::inline_always)]
 
+pub mod accumulate;
 pub(crate) mod arrays;
 pub mod banded;
 pub(crate) mod blocks;

@@ -2,7 +2,7 @@
 //!
 //! Indices in `-n..0` count from the end of an axis of size `n`. What is to be written outside of `-n..n` is dropped, as
 //! in JAX. Where several updates meet at an index, they are applied in their order: results do not depend on threads, and
-//! the last one set stays.
+//! the last one set stays. Sums of many are summed in parts, which sizes alone decide.
 
 use bytemuck::Pod;
 use smallvec::smallvec;
@@ -17,6 +17,7 @@ use crate::core::trace::{Axis, bind1};
 use crate::core::{Tensor, TensorLike};
 use crate::error::unwrap;
 use crate::error::{Error, Result};
+use crate::kernels::accumulate;
 use crate::kernels::halves::{narrow_all, widen_all};
 use crate::kernels::strided::{self, Strided};
 use crate::kernels::threads;
@@ -148,6 +149,15 @@ impl CpuRules for Scatter {
                 args.insert(1, indices.clone());
                 self.eval(args, outs)
             });
+        }
+        if self.kind == ScatterOp::Add
+            && out.dtype.size() > 2
+            && let Some(axis) = self.windows.whole_rows(x.shape(), &indices)
+        {
+            let row = out.size() / x.shape()[0];
+            return Ok(smallvec![dispatch_ring!(out.dtype, T => update(x, out, |out: &mut [T]| {
+                accumulate::add_rows(row, indices.data(), axis, updates.data(), out);
+            }))]);
         }
         let starts = self.windows.starts(x.shape(), &indices);
         let layout = self.windows.layout(x.shape(), indices.shape(), updates.shape());

@@ -7,8 +7,10 @@ use crate::array::memory;
 use crate::array::{Array, Aval, DType, Shape};
 use crate::core::op::{GatherDimensions, Outside};
 use crate::error::{Error, Result};
+use crate::kernels::accumulate::Axis;
 use crate::kernels::scratch::Scratch;
 use crate::kernels::strided::{OUTSIDE, Strided};
+use crate::kernels::threads;
 
 impl GatherDimensions {
     /// The shape of the values; refuses what does not fit together.
@@ -145,6 +147,19 @@ impl GatherDimensions {
         out
     }
 
+    /// If the windows are whole rows of the first axis, and their positions numbers of 32 bits: how these are read.
+    pub(crate) fn whole_rows(&self, operand: &[usize], indices: &Array) -> Option<Axis> {
+        let (front, rank) = (indices.shape().len() - 1, operand.len());
+        let rows = indices.dtype() == DType::I32
+            && self.start_index_map[..] == [0]
+            && self.collapsed_slice_dims[..] == [0]
+            && self.operand_batching_dims.is_empty()
+            && self.slice_sizes[1..] == operand[1..]
+            && self.offset_dims.iter().copied().eq(front..front + rank - 1);
+        let size = i32::try_from(*operand.first()?).ok().filter(|&size| rows && size > 0)?;
+        Some(Axis { size, wrap: self.wrap, clip: self.outside == Outside::Clip })
+    }
+
     /// The windows of a gather that reads what a scatter to these writes, or the other way round.
     pub(crate) fn transposed(&self) -> GatherDimensions {
         let outside = if self.outside == Outside::Clip { Outside::Clip } else { Outside::Zero };
@@ -251,21 +266,24 @@ impl Starts {
         starts
     }
 
-    fn add_positions<T: Copy + Into<i64>>(&self, indices: &[T], starts: &mut [usize]) {
-        for (start, position) in starts.iter_mut().zip(indices.chunks_exact(self.axes.len())) {
-            for (&i, &(size, last, stride)) in position.iter().zip(&self.axes) {
-                let mut at: i64 = i.into();
-                if self.wrap && at < 0 {
-                    at += size;
+    fn add_positions<T: Copy + Into<i64> + Sync>(&self, indices: &[T], starts: &mut [usize]) {
+        let depth = self.axes.len();
+        threads::split(starts, 1, 4 * depth, |first, starts| {
+            for (start, position) in starts.iter_mut().zip(indices[first * depth..].chunks_exact(depth)) {
+                for (&i, &(size, last, stride)) in position.iter().zip(&self.axes) {
+                    let mut at: i64 = i.into();
+                    if self.wrap && at < 0 {
+                        at += size;
+                    }
+                    if self.outside == Outside::Clip {
+                        at = at.clamp(0, last);
+                    } else if at < 0 || at > last {
+                        *start = OUTSIDE;
+                        break;
+                    }
+                    *start += at as usize * stride;
                 }
-                if self.outside == Outside::Clip {
-                    at = at.clamp(0, last);
-                } else if at < 0 || at > last {
-                    *start = OUTSIDE;
-                    break;
-                }
-                *start += at as usize * stride;
             }
-        }
+        });
     }
 }

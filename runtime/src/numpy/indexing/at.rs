@@ -211,18 +211,19 @@ impl At<'_> {
     }
 
     fn gathered(&self, lowered: Lowered) -> Result<Tensor> {
-        let Lowered { mut windows, positions, shape, .. } = lowered;
+        let Lowered { mut windows, operand, positions, shape, .. } = lowered;
+        let x = self.x.try_reshape(&operand)?;
         let Some(fill) = self.fill.clone().transpose()? else {
-            return gather(self.x, &positions, windows)?.try_reshape(shape);
+            return gather(&x, &positions, windows)?.try_reshape(shape);
         };
         if fill.rank() > 0 {
             return Err(Error::shape("fill_value", fill.aval().to_string(), "a single number"));
         }
         // What is inside reads as true.
         windows.outside = Outside::Zero;
-        let all = create::full(Aval::unchecked(self.x.shape(), DType::Bool), 1.0)?;
+        let all = create::full(Aval::unchecked(&operand, DType::Bool), 1.0)?;
         let inside = gather(&all, &positions, windows.clone())?;
-        let values = gather(self.x, &positions, windows)?;
+        let values = gather(&x, &positions, windows)?;
         inside.try_select(values, convert(&fill, self.x.dtype(), false)?)?.try_reshape(shape)
     }
 
@@ -300,7 +301,9 @@ impl At<'_> {
         if values.size() == 0 || x.size() == 0 {
             return Ok(x.clone());
         }
-        scatter(op, x, &lowered.positions, &values, lowered.windows, self.unique || lowered.unique)
+        let Lowered { windows, operand, positions, unique, .. } = lowered;
+        let merged = x.try_reshape(&operand)?;
+        scatter(op, &merged, &positions, &values, windows, self.unique || unique)?.try_reshape(x.shape())
     }
 
     /// Where all is known: a part is read, changed and written, each element of it once.

@@ -10,6 +10,8 @@ use crate::ops::{broadcast_shapes, convert_wrapping, create};
 /// Which windows the indices mean.
 pub(super) struct Lowered {
     pub windows: GatherDimensions,
+    /// Of the tensor that has the windows: neighbouring axes with positions are one.
+    pub operand: Shape,
     /// `[index axes.., indexed axes]`.
     pub positions: Tensor,
     /// Of the values as the user sees them, with new axes.
@@ -53,6 +55,91 @@ impl Reading {
 /// As NumPy and JAX read them: positions with axes broadcast together, and their axes stand where the first of them stands if
 /// all are side by side, or else first. Slices with a step are positions of their own; others are parts of the window.
 pub(super) fn lower(resolved: &Resolved, shape: &[usize], wrap: bool, outside: Outside) -> Result<Lowered> {
+    match merged(resolved, shape, wrap, outside)? {
+        Some((merged, operand)) => lower_merged(&merged, &operand, wrap, outside),
+        None => lower_merged(resolved, shape, wrap, outside),
+    }
+}
+
+/// The positions of neighbouring axes as positions of one, and the shape that has it. One column of positions is read faster
+/// than it is put beside another, and what computes it is fused with what the positions come from.
+fn merged(
+    resolved: &Resolved,
+    shape: &[usize],
+    wrap: bool,
+    outside: Outside,
+) -> Result<Option<(Resolved, Shape)>> {
+    let (mut items, mut operand): (Vec<Item>, Shape) = (Vec::new(), Shape::new());
+    // Where in the items the axis is that is being merged, and its positions.
+    let mut run: Option<(usize, Tensor)> = None;
+    let (mut any, mut axis) = (false, 0);
+    for item in &resolved.items {
+        let size = match item {
+            Item::NewAxis => {
+                items.push(Item::NewAxis);
+                continue;
+            }
+            _ => shape[axis],
+        };
+        axis += 1;
+        run = match (run, item) {
+            (Some((at, first)), Item::Positions(second))
+                if fits(operand[operand.len() - 1], size, [&first, second]) =>
+            {
+                let front = operand.pop().unwrap_or(1);
+                operand.push(front * size);
+                let joined = joined((&first, front), (second, size), wrap, outside)?;
+                items[at] = Item::Positions(joined.clone());
+                any = true;
+                Some((at, joined))
+            }
+            (_, Item::Positions(first)) => {
+                operand.push(size);
+                items.push(item.clone());
+                Some((items.len() - 1, first.clone()))
+            }
+            _ => {
+                operand.push(size);
+                items.push(item.clone());
+                None
+            }
+        };
+    }
+    Ok((any && resolved.is_advanced())
+        .then_some((Resolved { items, side_by_side: resolved.side_by_side }, operand)))
+}
+
+/// Whether positions of both axes, and those of both as one, are numbers of 32 bits.
+fn fits(first: usize, second: usize, positions: [&Tensor; 2]) -> bool {
+    first > 0
+        && second > 0
+        && first.checked_mul(second).is_some_and(|both| i32::try_from(both).is_ok())
+        && positions.iter().all(|at| !matches!(at.dtype(), DType::U32 | DType::I64))
+}
+
+/// Positions along two axes as positions along both as one; outside of it if either is.
+fn joined(
+    (first, rows): (&Tensor, usize),
+    (second, columns): (&Tensor, usize),
+    wrap: bool,
+    outside: Outside,
+) -> Result<Tensor> {
+    let read = |at: &Tensor, size: usize| {
+        let at = convert_wrapping(at, DType::I32, false)?;
+        let at = if wrap { at.try_lt(0)?.try_select(at.try_add(size as i64)?, &at)? } else { at };
+        if outside == Outside::Clip { at.try_clip(0, size as i64 - 1) } else { Ok(at) }
+    };
+    let (first, second) = (read(first, rows)?, read(second, columns)?);
+    let both = first.try_mul(columns as i64)?.try_add(&second)?;
+    if outside == Outside::Clip {
+        return Ok(both);
+    }
+    let inside = |at: &Tensor, size: usize| at.try_ge(0)?.try_bitand(at.try_lt(size as i64)?);
+    // Also outside if it is counted from the end.
+    inside(&first, rows)?.try_bitand(inside(&second, columns)?)?.try_select(both, i64::from(i32::MIN))
+}
+
+fn lower_merged(resolved: &Resolved, shape: &[usize], wrap: bool, outside: Outside) -> Result<Lowered> {
     let advanced = resolved.is_advanced();
     let joined: Vec<&Tensor> = resolved
         .items
@@ -133,9 +220,10 @@ pub(super) fn lower(resolved: &Resolved, shape: &[usize], wrap: bool, outside: O
         }
         axis += 1;
     }
+    let operand = shape.into();
     let Reading { columns, windows, table, shape, dense } = reading;
     let unique = !advanced || common.iter().all(|&size| size == 1);
-    Ok(Lowered { positions: positions(&columns, &table)?, windows, shape, dense, unique })
+    Ok(Lowered { positions: positions(&columns, &table)?, windows, operand, shape, dense, unique })
 }
 
 /// The columns beside one another, broadcast to the axes of the table.

@@ -1,13 +1,13 @@
 //! `jit`: tracing once, and a cache of programs by structure, shapes and dtypes.
 
 use std::marker::PhantomData;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::programs::{CachedProgram, Programs, Wanted};
 use super::stage::{avals, stage};
+use crate::array::Array;
 use crate::array::object_pool::ObjectPool;
-use crate::array::{Array, Aval};
 use crate::backend::CPU;
 use crate::core::Tensor;
 use crate::core::primitive::Args;
@@ -16,18 +16,14 @@ use crate::core::trace;
 use crate::core::trace::{Axis, Trace};
 use crate::core::{Backend, Graph, Profile, ProgramText};
 use crate::error::{Error, Result};
-use crate::ops::call::{Call, Target};
-use crate::tree::{self, Donation, Reuses, Structure, Tree};
+use crate::tree::{self, Donation, Structure, Tree};
 
 /// A function that is traced once per structure, shapes and dtypes; see [`jit`].
 pub struct Jit<F, I, O> {
     f: F,
-    target: Target,
-    limit: usize,
-    cache: RwLock<Vec<Arc<CachedProgram>>>,
+    programs: Programs,
     /// What the last calls ran.
     recent: ObjectPool<Recent>,
-    counts: CallCounts,
     types: PhantomData<fn(I) -> O>,
 }
 
@@ -47,16 +43,6 @@ pub struct Jit<F, I, O> {
 /// ```
 pub type DynJit<'f, I, O> = Jit<Box<dyn Fn(I) -> Result<O> + Send + Sync + 'f>, I, O>;
 
-#[derive(Default)]
-struct CallCounts {
-    calls: AtomicU64,
-    /// Calls that found no program.
-    misses: AtomicU64,
-    traces: AtomicU64,
-    compile_nanos: AtomicU64,
-    evicted: AtomicU64,
-}
-
 /// What a [`Jit`] has done so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -71,29 +57,6 @@ pub struct JitStats {
     pub evicted: u64,
     /// Spent on tracing and compiling.
     pub compile_time: Duration,
-}
-
-/// Programs that a [`Jit`] keeps, unless told otherwise.
-const LIMIT: usize = 256;
-
-/// A function traced this often hardly ever sees the same shapes twice.
-const SUSPICIOUS: u64 = 64;
-
-struct CachedProgram {
-    /// The number of the last call that ran it.
-    used: AtomicU64,
-    key: u64,
-    inputs: Structure,
-    avals: Vec<Aval>,
-    /// A staged collective depends on the named axes around the call.
-    axes: Vec<Axis>,
-    call: Call,
-    /// Traced values from outside that `f` closes over. A Rust closure cannot be given other ones, so they stay right
-    /// for as long as their trace lasts, and using them later is `Error::Leaked`.
-    captured: Vec<Tensor>,
-    outs: Structure,
-    /// Which containers of the result are those of the argument.
-    reuses: Reuses,
 }
 
 /// What a call runs, and what its argument donates.
@@ -131,15 +94,7 @@ where
     O: Tree,
     F: Fn(I) -> Result<O>,
 {
-    Jit {
-        f,
-        target: CPU,
-        limit: LIMIT,
-        cache: RwLock::default(),
-        recent: ObjectPool::default(),
-        counts: CallCounts::default(),
-        types: PhantomData,
-    }
+    Jit { f, programs: Programs::new(CPU), recent: ObjectPool::default(), types: PhantomData }
 }
 
 impl<F, I, O> Jit<F, I, O>
@@ -181,7 +136,7 @@ where
     /// Runs primitives one by one, not in fused kernels: to find out what fusion is worth, or whether it is to blame.
     #[must_use]
     pub fn unfused(mut self) -> Self {
-        self.target.options.fuse = false;
+        self.programs.target.options.fuse = false;
         self.clear();
         self
     }
@@ -189,7 +144,7 @@ where
     /// Compiles by another backend than the CPU.
     #[must_use]
     pub fn on(mut self, backend: &'static dyn Backend) -> Self {
-        self.target.backend = backend;
+        self.programs.target.backend = backend;
         self.clear();
         self
     }
@@ -197,7 +152,7 @@ where
     /// How many programs are kept; 256 unless told otherwise. Those that were not used for the longest time go first.
     #[must_use]
     pub fn limit(mut self, programs: usize) -> Self {
-        self.limit = programs.max(1);
+        self.programs.limit = programs.max(1);
         self
     }
 
@@ -214,14 +169,7 @@ where
     /// # Ok::<(), flaxen::Error>(())
     /// ```
     pub fn stats(&self) -> JitStats {
-        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
-        JitStats {
-            traces: read(&self.counts.traces),
-            hits: read(&self.counts.calls).saturating_sub(read(&self.counts.misses)),
-            programs: self.traces(),
-            evicted: read(&self.counts.evicted),
-            compile_time: Duration::from_nanos(read(&self.counts.compile_nanos)),
-        }
+        self.programs.stats()
     }
 
     /// Runs the function several times and says what each step costs.
@@ -287,21 +235,20 @@ where
 
     /// How many programs were traced and are kept.
     pub fn traces(&self) -> usize {
-        self.cache.read().unwrap_or_else(PoisonError::into_inner).len()
+        self.programs.len()
     }
 
     /// Forgets all programs.
     pub fn clear(&self) {
         self.recent.clear();
-        self.cache.write().unwrap_or_else(PoisonError::into_inner).clear();
+        self.programs.clear();
     }
 
     /// What these arguments run: most calls are like the one before, which is found by one walk over the arguments.
     fn recent(&self, args: &I, current: Option<&Trace>) -> Result<Box<Recent>> {
         let mut recent = self.recent.take();
         if let Some(recent) = recent.take_if(|recent| recent.entry.fits(args, &trace::axes(current))) {
-            let call = self.counts.calls.fetch_add(1, Ordering::Relaxed);
-            recent.entry.used.store(call, Ordering::Relaxed);
+            self.programs.count(&recent.entry);
             return Ok(recent);
         }
         let entry = self.entry(args, current)?;
@@ -314,56 +261,22 @@ where
         })
     }
 
+    // Once for each function, not once for each caller: it is seldom called.
+    #[inline(never)]
     fn entry(&self, args: &I, current: Option<&Trace>) -> Result<Arc<CachedProgram>> {
         let (axes, key) = (trace::axes(current), tree::fingerprint(args));
-        let cache = self.cache.read().unwrap_or_else(PoisonError::into_inner);
-        let found = cache.iter().find(|entry| entry.key == key && entry.fits(args, &axes)).cloned();
-        // Tracing calls user code, which may call this very function: no lock is held then.
-        drop(cache);
-        let call = self.counts.calls.fetch_add(1, Ordering::Relaxed);
-        match found {
-            Some(entry) => {
-                entry.used.store(call, Ordering::Relaxed);
-                Ok(entry)
-            }
-            None => self.trace(args, key, axes, call),
+        let fits = |program: &CachedProgram| program.fits(args, &axes);
+        let wanted = Wanted { key, fits: &fits };
+        let (found, call) = self.programs.find(&wanted);
+        if let Some(found) = found {
+            return Ok(found);
         }
-    }
-
-    fn trace(&self, args: &I, key: u64, axes: Vec<Axis>, used: u64) -> Result<Arc<CachedProgram>> {
-        self.counts.misses.fetch_add(1, Ordering::Relaxed);
+        // Tracing calls user code, which may call this very function: no lock is held then.
         let start = Instant::now();
         let (inputs, avals) = (Structure::of(args), avals(args));
         let staged = stage(&inputs, &avals, &self.f)?;
-        let (captured, mut outs) = (staged.captured, staged.outs);
-        let reuses = Reuses::new(&inputs, &mut outs);
-        let call = Call::new(staged.graph, self.target);
-        if trace::current().is_none() {
-            call.executable()?;
-        }
-        let last = AtomicU64::new(used);
-        let entry =
-            Arc::new(CachedProgram { used: last, key, inputs, avals, axes, call, captured, outs, reuses });
-        let spent = start.elapsed().as_nanos() as u64;
-        self.counts.compile_nanos.fetch_add(spent, Ordering::Relaxed);
-        if self.counts.traces.fetch_add(1, Ordering::Relaxed) + 1 == SUSPICIOUS {
-            warn_of_many::<F>();
-        }
-        let mut cache = self.cache.write().unwrap_or_else(PoisonError::into_inner);
-        // Threads may trace at once, as no lock is held meanwhile: all of them run what the first has kept.
-        let same = |kept: &&Arc<CachedProgram>| kept.key == key && kept.fits(args, &entry.axes);
-        if let Some(kept) = cache.iter().find(same) {
-            kept.used.store(used, Ordering::Relaxed);
-            return Ok(kept.clone());
-        }
-        if cache.len() >= self.limit
-            && let Some(oldest) = (0..cache.len()).min_by_key(|&i| cache[i].used.load(Ordering::Relaxed))
-        {
-            cache.swap_remove(oldest);
-            self.counts.evicted.fetch_add(1, Ordering::Relaxed);
-        }
-        cache.push(entry.clone());
-        Ok(entry)
+        let described = (inputs, avals, axes.clone());
+        self.programs.add(&wanted, call, start, described, staged, std::any::type_name::<F>())
     }
 }
 
@@ -387,13 +300,4 @@ impl CachedProgram {
         donation.leaves = leaves;
         built.unwrap_or_else(|| Err(Error::msg("a backend handed out no results")))
     }
-}
-
-/// Says once that a function is traced again and again.
-fn warn_of_many<F>() {
-    let name = std::any::type_name::<F>();
-    eprintln!(
-        "flaxen: `{name}` was compiled {SUSPICIOUS} times, each time for other shapes or settings: pad its inputs \
-         to few shapes, or pass what changes as a tensor; `Jit::stats` counts, `Jit::limit` bounds what is kept"
-    );
 }

@@ -20,6 +20,7 @@ mod jit;
 mod jvp;
 mod lazy;
 mod map;
+mod programs;
 mod scan;
 mod stage;
 mod vmap;

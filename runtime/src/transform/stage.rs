@@ -1,5 +1,7 @@
 //! Staging a typed function into a graph: what `jit`, `checkpoint`, `custom_vjp` and `eval_shape` share.
 
+use std::sync::Arc;
+
 use crate::array::Aval;
 use crate::core::Graph;
 use crate::core::Tensor;
@@ -26,12 +28,21 @@ pub(super) fn stage<I: Tree, O: Tree>(
 ) -> Result<Staged> {
     let stage = Stage::new(trace::current());
     let traced = inputs.build(avals.iter().map(|aval| stage.input(aval)));
-    trace::run(Trace::Stage(stage.clone()), || {
+    let (mut f, mut traced) = (Some(f), Some(traced));
+    finish(&stage, &mut || {
+        let (Some(f), Some(traced)) = (f.take(), traced.take()) else { unreachable!("it is called once") };
         let out = f(traced)?;
-        let leaves: Vec<Tensor> = tree::leaves(&out).into_iter().cloned().collect();
+        Ok((tree::leaves(&out).into_iter().cloned().collect(), Structure::of(&out)))
+    })
+}
+
+/// The graph of what a function stages, which gives its results.
+fn finish(stage: &Arc<Stage>, f: &mut dyn FnMut() -> Result<(Vec<Tensor>, Structure)>) -> Result<Staged> {
+    trace::run(Trace::Stage(stage.clone()), || {
+        let (leaves, outs) = f()?;
         leaves.iter().try_for_each(Tensor::check_open)?;
         let (graph, captured) = stage.finish(&leaves);
-        Ok(Staged { graph, captured, outs: Structure::of(&out) })
+        Ok(Staged { graph, captured, outs })
     })
 }
 

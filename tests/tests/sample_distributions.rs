@@ -14,7 +14,10 @@ fn follows(name: &str, samples: &Tensor, points: &[f32], cdf: impl Fn(&Tensor) -
     for (&point, expected) in points.iter().zip(expected) {
         let found = samples.partition_point(|&x| x <= point) as f64 / COUNT as f64;
         let deviation = (expected * (1.0 - expected) / COUNT as f64).sqrt();
-        assert!((found - expected).abs() <= 5.0 * deviation + 1e-6, "{name} at {point}: {found}, not {expected}");
+        assert!(
+            (found - expected).abs() <= 5.0 * deviation + 1e-6,
+            "{name} at {point}: {found}, not {expected}"
+        );
     }
 }
 

@@ -48,7 +48,8 @@ fn a_state_without_fields_of_the_users_is_the_tree_it_was() {
     let params = Dict::from_iter([("w", Tensor::from(1.0f32))]);
     let plain = TrainState::create(params, optim::sgd(0.5));
     let paths = |tree: &dyn Fn() -> Vec<String>| tree();
-    let of_plain = paths(&|| tree::leaves_with_path(&plain).iter().map(|(path, _)| path.to_string()).collect());
+    let of_plain =
+        paths(&|| tree::leaves_with_path(&plain).iter().map(|(path, _)| path.to_string()).collect());
     assert!(of_plain.iter().all(|path| !path.contains("extra")), "{of_plain:?}");
     let more = state();
     let of_more = paths(&|| tree::leaves_with_path(&more).iter().map(|(path, _)| path.to_string()).collect());
@@ -65,7 +66,8 @@ fn a_state_without_fields_of_the_users_is_the_tree_it_was() {
 
 #[test]
 fn a_tree_of_several_dtypes_becomes_a_vector_and_comes_back() {
-    let tree = (Tensor::from([[1i32, 2], [3, 4]]), vec![Tensor::of([0.5f32], DType::BF16), Tensor::zeros([0, 2])]);
+    let tree =
+        (Tensor::from([[1i32, 2], [3, 4]]), vec![Tensor::of([0.5f32], DType::BF16), Tensor::zeros([0, 2])]);
     let (flat, unravel) = flaxen::ravel(&tree).unwrap();
     assert_eq!((flat.dtype(), flat.to_vec::<f32>().unwrap()), (DType::F32, vec![1.0, 2.0, 3.0, 4.0, 0.5]));
     let back = unravel.call(&(&flat + 1.0)).unwrap();
@@ -122,7 +124,8 @@ fn a_product_put_into_a_layer_is_the_one_it_computes() {
     let layer = || DenseGeneral::new([2, 3]).axis([-2, -1]);
     let variables = layer().init(key(1)).call(&x).unwrap();
     let y = layer().dot_general(rounded()).apply(&variables).call(&x).unwrap();
-    let expected = layer().apply(&tree::map(&variables, |w| Ok(narrow(w))).unwrap()).call(&narrow(&x)).unwrap();
+    let expected =
+        layer().apply(&tree::map(&variables, |w| Ok(narrow(w))).unwrap()).call(&narrow(&x)).unwrap();
     assert!(y.all_close(expected, 1e-6, 1e-6).unwrap());
 }
 

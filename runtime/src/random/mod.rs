@@ -23,6 +23,12 @@
 //! compilation off (`jax.disable_jit`) products and sums are rounded one by one; uniform `F16` between bounds are those of
 //! CPUs that compute with halves (AVX512-FP16), on others JAX rounds them twice. One difference is intended: `U8` from
 //! ranges that end beyond the int32 numbers are drawn from all of `U8`, where JAX wraps the bound around and draws 0.
+//!
+//! Of samples that are drawn by rejection, or made of others, some differ in the last bits, and rarely in a decision that hangs on them.
+//! Gamma samples, and what is made of them, need `1/√d`: it is rounded once here, while XLA takes an estimate of the processor, so
+//! that JAX's own bits differ between processors; for four of five shapes of the distribution they are the same. Halves of gamma
+//! samples are drawn as `F32` and rounded. Powers and tangents of `F32` are those of the C library, as in JAX. Samples of several
+//! variables depend on the order in which products of matrices are summed.
 
 mod choice;
 mod continuous;

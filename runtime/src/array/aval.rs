@@ -4,7 +4,7 @@ use std::fmt;
 
 use smallvec::SmallVec;
 
-use super::dtype::DType;
+use super::dtype::{DType, Kind};
 use crate::error::{Error, Result};
 
 /// The sizes of a tensor's axes, outermost first; empty for a scalar.
@@ -144,7 +144,12 @@ pub(crate) fn promote<'a>(avals: impl IntoIterator<Item = &'a Aval>) -> (DType, 
             Some((dtype, weak)) => {
                 let (strong, soft) = if weak { (aval.dtype, dtype) } else { (dtype, aval.dtype) };
                 // A weak value changes the dtype only if it is of a larger kind: then the result is weak, too.
-                if soft.kind() > strong.kind() { (soft, true) } else { (strong, false) }
+                match (strong.kind(), soft.kind()) {
+                    // The digits of a float are those of both parts.
+                    (Kind::Float, Kind::Complex) => (soft, false),
+                    (strong, larger) if larger > strong => (soft, true),
+                    _ => (strong, false),
+                }
             }
         });
     }

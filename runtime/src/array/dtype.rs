@@ -4,6 +4,7 @@ use std::fmt;
 
 use bytemuck::Pod;
 use half::{bf16, f16};
+use num_complex::Complex32;
 
 /// The type of a tensor's elements.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
@@ -32,6 +33,8 @@ pub enum DType {
     F32,
     /// IEEE double precision.
     F64,
+    /// Complex numbers: a real and an imaginary part, each an `F32`; see [`Tensor::complex`](crate::Tensor::complex).
+    C64,
 }
 
 /// From small to large: what a mixture of two kinds becomes.
@@ -40,6 +43,7 @@ pub(crate) enum Kind {
     Bool,
     Integer,
     Float,
+    Complex,
 }
 
 impl DType {
@@ -62,7 +66,7 @@ impl DType {
     }
 
     /// Every dtype, in order of promotion.
-    pub const ALL: [DType; 12] = [
+    pub const ALL: [DType; 13] = [
         DType::Bool,
         DType::U8,
         DType::U16,
@@ -75,6 +79,7 @@ impl DType {
         DType::BF16,
         DType::F32,
         DType::F64,
+        DType::C64,
     ];
 
     /// Bytes of one element.
@@ -83,8 +88,14 @@ impl DType {
             DType::Bool | DType::U8 | DType::I8 => 1,
             DType::U16 | DType::I16 | DType::F16 | DType::BF16 => 2,
             DType::U32 | DType::I32 | DType::F32 => 4,
-            DType::I64 | DType::F64 => 8,
+            DType::I64 | DType::F64 | DType::C64 => 8,
         }
+    }
+
+    /// Bytes of what has an order of bytes: an element, or a part of a complex one.
+    #[cfg_attr(not(any(feature = "io", feature = "serde")), allow(dead_code))]
+    pub(crate) const fn word(self) -> usize {
+        if self.is_complex() { 4 } else { self.size() }
     }
 
     /// The name NumPy and JAX print: `float32`.
@@ -102,6 +113,7 @@ impl DType {
             DType::BF16 => "bfloat16",
             DType::F32 => "float32",
             DType::F64 => "float64",
+            DType::C64 => "complex64",
         }
     }
 
@@ -120,12 +132,23 @@ impl DType {
             DType::BF16 => "bf16",
             DType::F32 => "f32",
             DType::F64 => "f64",
+            DType::C64 => "c64",
         }
     }
 
-    /// True for `F16`, `BF16`, `F32` and `F64`: the dtypes that have gradients.
+    /// True for `F16`, `BF16`, `F32` and `F64`.
     pub const fn is_float(self) -> bool {
         matches!(self, DType::F16 | DType::BF16 | DType::F32 | DType::F64)
+    }
+
+    /// True for `C64`.
+    pub const fn is_complex(self) -> bool {
+        matches!(self, DType::C64)
+    }
+
+    /// True for floats and complex numbers: the dtypes that have gradients.
+    pub const fn is_inexact(self) -> bool {
+        self.is_float() || self.is_complex()
     }
 
     /// True for the integers, signed or not; false for `Bool`.
@@ -142,18 +165,20 @@ impl DType {
         match self {
             DType::Bool => Kind::Bool,
             DType::F16 | DType::BF16 | DType::F32 | DType::F64 => Kind::Float,
+            DType::C64 => Kind::Complex,
             _ => Kind::Integer,
         }
     }
 
-    /// The dtype floating-point functions compute in: itself, or `F32` for integers and booleans.
+    /// The dtype functions of real and complex numbers compute in: itself, or `F32` for integers and booleans.
     pub const fn to_inexact(self) -> DType {
-        if self.is_float() { self } else { DType::F32 }
+        if self.is_inexact() { self } else { DType::F32 }
     }
 
     /// The dtype of a mixture, as JAX defines it: `promote(I32, F16)` is `F16`, `promote(BF16, F16)` is `F32`.
     ///
-    /// Unlike JAX without 64-bit mode, `U32` with a signed integer is `I64`.
+    /// Unlike JAX without 64-bit mode, `U32` with a signed integer is `I64`; unlike JAX with it, `F64` with `C64` is `C64`, since there are
+    /// no complex numbers of 128 bits here.
     pub fn promote(self, other: DType) -> DType {
         use DType::{BF16, F16, F32, I8, I16, I32, I64, U8, U16, U32};
         let (low, high) = if self <= other { (self, other) } else { (other, self) };
@@ -182,7 +207,7 @@ mod sealed {
 
 /// A Rust type that can be an element of a tensor.
 ///
-/// Implemented for `f32 f64 bf16 f16 i8 i16 i32 i64 u8 u16 u32 bool`.
+/// Implemented for `f32 f64 bf16 f16 i8 i16 i32 i64 u8 u16 u32 bool` and [`Complex32`].
 pub trait Element:
     sealed::Sealed + Copy + fmt::Debug + fmt::Display + PartialEq + Send + Sync + 'static
 {
@@ -236,6 +261,7 @@ elements! {
     u16 => U16, u16 = |x| Some(x);
     u32 => U32, u32 = |x| Some(x);
     u8 => U8, u8 = |x| Some(x);
+    Complex32 => C64, Complex32 = |x| Some(x);
 }
 
 impl sealed::Sealed for bool {}
@@ -258,7 +284,7 @@ impl Element for bool {
 /// Runs an expression with `$t` bound to the storage type of a dtype (`Bool` is stored as `u8`).
 ///
 /// `I8`, `I16` and `U16` have no arm: kernels that look at numbers are given them as `I32` (`ops::in_wider`), so that there is no
-/// instance of each for three more dtypes.
+/// instance of each for three more dtypes; and `C64` has none, because such kernels compare, or are of reals.
 macro_rules! dispatch {
     ($dtype:expr, $t:ident => $body:expr) => {
         match $dtype {
@@ -294,7 +320,7 @@ macro_rules! dispatch {
                 type $t = f64;
                 $body
             }
-            other => unreachable!("{other} is widened first"),
+            other => unreachable!("{other} has no loops here"),
         }
     };
 }

@@ -30,7 +30,7 @@ impl Primitive for AddAny {
 
     fn infer(&self, args: &[&Aval]) -> Result<Outs<Aval>> {
         let (x, y) = (args[0], args[1]);
-        if x.shape != y.shape || x.dtype != y.dtype || !x.dtype.is_float() {
+        if x.shape != y.shape || x.dtype != y.dtype || !x.dtype.is_inexact() {
             return Err(Error::shape("add_any", format!("{x} and {y}"), "two gradients of one value"));
         }
         Ok(smallvec![Aval { weak: x.weak && y.weak, ..x.clone() }])

@@ -70,6 +70,6 @@ pub(crate) fn concrete(number: &Tensor) -> Option<f64> {
         DType::U16 => number.item::<u16>().ok().map(f64::from),
         DType::I8 => number.item::<i8>().ok().map(f64::from),
         DType::I16 => number.item::<i16>().ok().map(f64::from),
-        DType::Bool => None,
+        DType::Bool | DType::C64 => None,
     }
 }

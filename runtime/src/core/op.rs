@@ -13,6 +13,7 @@ use crate::core::Graph;
 use crate::core::callback::Callback;
 use crate::kernels::banded::Bands;
 use crate::kernels::conv::Geometry;
+use crate::kernels::fourier::Fourier;
 use crate::kernels::linalg::{QrMode, Side, Triangle};
 use crate::kernels::recurrence::Factor;
 use crate::kernels::reduce::Direction;
@@ -176,6 +177,16 @@ pub enum Op<'a> {
         gives: ConvOperand,
         /// All sizes.
         geometry: &'a Geometry,
+    },
+
+    /// The Fourier transform of each row, along the last axis, times a number.
+    Fft {
+        /// Which one.
+        kind: Fourier,
+        /// The elements of a row, of which real transforms leave out half on one side.
+        size: usize,
+        /// What all results are multiplied by.
+        scale: f64,
     },
 
     /// The sorted rows, along the last axis.

@@ -71,6 +71,7 @@ fn literal(array: &Array) -> String {
         dtype if dtype.is_short_integer() => {
             literal(&crate::kernels::arrays::convert(array, DType::I32, false))
         }
+        DType::C64 => array.data::<num_complex::Complex32>()[0].to_string(),
         dtype => dispatch!(dtype, T => format!("{:?}", array.data::<T>()[0])),
     }
 }

@@ -115,5 +115,6 @@ fn splat(array: &Array) -> Option<f64> {
         DType::BF16 => array.data::<half::bf16>()[0].to_f64(),
         DType::F32 => f64::from(array.data::<f32>()[0]),
         DType::F64 => array.data::<f64>()[0],
+        DType::C64 => return None,
     })
 }

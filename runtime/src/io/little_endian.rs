@@ -17,7 +17,7 @@ pub(super) fn tensor(
         fill(bytes)?;
         check(dtype, bytes)?;
         if cfg!(target_endian = "big") {
-            reverse(dtype.size(), bytes);
+            reverse(dtype.word(), bytes);
         }
     }
     Ok(array.into())
@@ -27,7 +27,7 @@ pub(super) fn tensor(
 pub(super) fn bytes(array: &Array) -> Cow<'_, [u8]> {
     let mut bytes = Cow::Borrowed(array.bytes());
     if cfg!(target_endian = "big") {
-        reverse(array.dtype().size(), bytes.to_mut());
+        reverse(array.dtype().word(), bytes.to_mut());
     }
     bytes
 }

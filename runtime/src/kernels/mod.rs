@@ -33,4 +33,4 @@ pub mod window;
 use flaxen_kernels::microkernels;
 pub(crate) use flaxen_kernels::scratch;
 #[doc(inline)]
-pub use flaxen_kernels::{simd, threads};
+pub use flaxen_kernels::{fourier, simd, threads};

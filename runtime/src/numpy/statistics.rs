@@ -11,7 +11,7 @@ use crate::ops::{convert, reduce};
 #[track_caller]
 pub(super) fn precise(x: &Tensor) -> Result<(Tensor, DType)> {
     let dtype = x.dtype().to_inexact();
-    let wide = if dtype == DType::F64 { DType::F64 } else { DType::F32 };
+    let wide = if dtype.size() == 8 { dtype } else { DType::F32 };
     Ok((convert(x, wide, x.aval().weak)?, dtype))
 }
 
@@ -27,16 +27,21 @@ fn mean(x: &Tensor, axes: &[usize]) -> Result<Tensor> {
     convert(&reduce::sum_axes(&wide, axes)?.try_div(count)?, dtype, x.aval().weak)
 }
 
+/// Of magnitudes.
+fn real(dtype: DType) -> DType {
+    if dtype.is_complex() { DType::F32 } else { dtype }
+}
+
 #[track_caller]
 fn var(x: &Tensor, axes: &[usize], ddof: usize) -> Result<Tensor> {
     let (wide, dtype) = precise(x)?;
-    convert(&wide_var(&wide, axes, ddof)?, dtype, x.aval().weak)
+    convert(&wide_var(&wide, axes, ddof)?, real(dtype), x.aval().weak)
 }
 
 #[track_caller]
 fn std(x: &Tensor, axes: &[usize], ddof: usize) -> Result<Tensor> {
     let (wide, dtype) = precise(x)?;
-    convert(&wide_var(&wide, axes, ddof)?.try_sqrt()?, dtype, x.aval().weak)
+    convert(&wide_var(&wide, axes, ddof)?.try_sqrt()?, real(dtype), x.aval().weak)
 }
 
 /// From the deviations, not from the mean of squares, which cancels.
@@ -46,7 +51,16 @@ fn wide_var(x: &Tensor, axes: &[usize], ddof: usize) -> Result<Tensor> {
     let mean = sum_kept(x, axes)?.try_div(x.like(count as f64))?;
     let deviation = x.try_sub(mean)?;
     let left = if count > ddof { (count - ddof) as f64 } else { f64::NAN };
-    reduce::sum_axes(&deviation.try_mul(&deviation)?, axes)?.try_div(x.like(left))
+    let sum = reduce::sum_axes(&squares(&deviation)?, axes)?;
+    let left = sum.like(left);
+    sum.try_div(left)
+}
+
+/// Squares of magnitudes.
+#[track_caller]
+pub(super) fn squares(x: &Tensor) -> Result<Tensor> {
+    let square = x.try_mul(x.try_conj()?)?;
+    if x.dtype().is_complex() { square.try_real() } else { Ok(square) }
 }
 
 #[track_caller]
@@ -71,7 +85,7 @@ fn count_nonzero(x: &Tensor, axes: &[usize]) -> Result<Tensor> {
 fn norm(x: &Tensor, axes: &[usize], order: f64) -> Result<Tensor> {
     let x = convert(x, x.dtype().to_inexact(), x.aval().weak)?;
     if order == 2.0 {
-        return reduce::sum_axes(&x.try_mul(&x)?, axes)?.try_sqrt();
+        return reduce::sum_axes(&squares(&x)?, axes)?.try_sqrt();
     }
     let size = x.try_abs()?;
     if order.is_infinite() && reduced_size(x.shape(), axes) == 0 {

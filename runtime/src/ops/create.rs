@@ -112,8 +112,8 @@ impl Primitive for Iota {
                 "an axis of the shape",
             ));
         }
-        if self.aval.dtype == DType::Bool {
-            return Err(Error::dtype("iota", self.aval.dtype, "a number type"));
+        if self.aval.dtype == DType::Bool || self.aval.dtype.is_complex() {
+            return Err(Error::dtype("iota", self.aval.dtype, "a type of real numbers"));
         }
         Ok(smallvec![addressable("iota", self.aval.clone())?])
     }

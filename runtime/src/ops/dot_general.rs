@@ -68,7 +68,7 @@ impl Primitive for DotGeneral {
 
     fn infer(&self, args: &[&Aval]) -> Result<Outs<Aval>> {
         let (lhs, rhs) = (args[0], args[1]);
-        if lhs.dtype != rhs.dtype || lhs.dtype == DType::Bool {
+        if lhs.dtype != rhs.dtype || lhs.dtype == DType::Bool || lhs.dtype.is_complex() {
             let found = format!("{} and {}", lhs.dtype, rhs.dtype);
             return Err(Error::dtype("dot_general", found, "two operands of one number type"));
         }
@@ -432,6 +432,9 @@ impl Tensor {
             let product =
                 self.try_cast(DType::F32)?.try_dot_general(&other.try_cast(DType::F32)?, dimensions)?;
             return product.try_ne(product.like(0.0));
+        }
+        if self.dtype().is_complex() && other.dtype().is_complex() {
+            return super::complex::dot_general(self, other, &dimensions);
         }
         bind1(&DotGeneral(dimensions), [self.clone(), other.clone()])
     }

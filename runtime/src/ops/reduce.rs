@@ -14,7 +14,8 @@ use crate::core::trace::{Axis, bind1};
 use crate::error::unwrap;
 use crate::error::{Error, Result};
 use crate::kernels::{arrays, reduce};
-use crate::ops::{axis_of, cotangent, in_i64, is_narrow, only, unpack};
+use crate::ops::complex::of_parts;
+use crate::ops::{axis_of, cotangent, in_i64, is_narrow, of_reals, only, unpack};
 use crate::scalar::reduce::ReduceOp;
 
 /// Over ascending axes, which the output is without.
@@ -64,7 +65,11 @@ impl Primitive for Reduce {
             Kind::Any | Kind::All if *dtype != DType::Bool => {
                 return Err(Error::dtype(self.name(), dtype, "booleans"));
             }
-            Kind::Max | Kind::Min => not_empty(self.name(), shape, &self.axes)?,
+            Kind::Max | Kind::Min => {
+                of_reals(self.name(), *dtype)?;
+                not_empty(self.name(), shape, &self.axes)?;
+            }
+            Kind::Prod => of_reals(self.name(), *dtype)?,
             _ => {}
         }
         let kept = (0..shape.len()).filter(|axis| !self.axes.contains(axis)).map(|axis| shape[axis]);
@@ -129,6 +134,9 @@ impl CpuRules for Reduce {
             Kind::Prod | Kind::Max | Kind::Min => is_narrow(out.dtype),
             Kind::Any | Kind::All => false,
         };
+        if out.dtype.is_complex() {
+            return of_parts(x, out, |x, out| self.eval(smallvec![x], smallvec![out]));
+        }
         if is_rare {
             return in_i64(&[&x], out, &|args, outs| self.eval(args, outs));
         }
@@ -207,6 +215,7 @@ impl Primitive for ArgExtreme {
             let found = format!("axis {} of shape {shape:?}", self.axis);
             return Err(Error::shape(self.name(), found, "an axis of the shape"));
         }
+        of_reals(self.name(), args[0].dtype)?;
         not_empty(self.name(), &shape, &[self.axis])?;
         countable(self.name(), &shape, self.axis)?;
         shape.remove(self.axis);
@@ -306,6 +315,9 @@ pub(crate) fn sum_widened(x: &Tensor, axes: &[usize]) -> Result<Tensor> {
 
 #[track_caller]
 pub(crate) fn prod_widened(x: &Tensor, axes: &[usize]) -> Result<Tensor> {
+    if x.dtype().is_complex() {
+        return super::complex::product(x, axes);
+    }
     reduced(Kind::Prod, &widened(x)?, axes)
 }
 

@@ -158,7 +158,10 @@ impl Primitive for Windowed {
     }
 
     fn infer(&self, args: &[&Aval]) -> Result<Outs<Aval>> {
-        if args.iter().any(|arg| arg.dtype != args[0].dtype) || args[0].dtype == DType::Bool {
+        if args.iter().any(|arg| arg.dtype != args[0].dtype)
+            || args[0].dtype == DType::Bool
+            || args[0].dtype.is_complex()
+        {
             let found = args.iter().map(|arg| arg.dtype.name()).collect::<Vec<_>>().join(" and ");
             return Err(Error::dtype(self.name(), found, "numbers of one type (cast booleans first)"));
         }

@@ -22,8 +22,8 @@ use crate::kernels::halves::{narrow_all, widen_all};
 use crate::kernels::strided::{self, Strided};
 use crate::kernels::threads;
 use crate::ops::{
-    axis_of, batch_all, convert, convert_wrapping, cotangent, create, in_i64, is_narrow, only, promoted,
-    unpack, zeros_of,
+    axis_of, batch_all, convert, convert_wrapping, cotangent, create, in_i64, is_narrow, of_reals, only,
+    promoted, unpack, zeros_of,
 };
 use crate::scalar::number::Number;
 
@@ -52,6 +52,9 @@ impl Primitive for Scatter {
 
     fn infer(&self, args: &[&Aval]) -> Result<Outs<Aval>> {
         let (x, updates) = (args[0], args[2]);
+        if self.kind != ScatterOp::Set {
+            of_reals(self.name(), x.dtype)?;
+        }
         if x.dtype != updates.dtype {
             let found = format!("{} and {}", x.dtype, updates.dtype);
             return Err(Error::dtype(self.name(), found, "updates of the operand's dtype"));
@@ -284,6 +287,12 @@ pub(crate) fn scatter(
     windows: GatherDimensions,
     unique: bool,
 ) -> Result<Tensor> {
+    if kind == ScatterOp::Add && x.dtype().is_complex() && updates.dtype().is_complex() {
+        // Sums of complex numbers are sums of their parts.
+        let part = |x: Tensor, updates: Tensor| scatter(kind, &x, indices, &updates, windows.clone(), unique);
+        let re = part(x.try_real()?, updates.try_real()?)?;
+        return Tensor::try_complex(re, part(x.try_imag()?, updates.try_imag()?)?);
+    }
     bind1(&Scatter { kind, windows, unique }, [x.clone(), indices.clone(), updates.clone()])
 }
 

@@ -16,7 +16,7 @@ use crate::core::{Tensor, TensorLike};
 use crate::error::unwrap;
 use crate::error::{Error, Result};
 use crate::kernels::sort::{self, Bound, SortOrder};
-use crate::ops::{axis_of, batch_all, cotangent, in_wider, only, promoted, unpack};
+use crate::ops::{axis_of, batch_all, cotangent, in_wider, of_reals, only, promoted, unpack};
 
 /// The sorted values. Without a gradient the positions, which cost time, are not asked for.
 #[derive(Clone, PartialEq)]
@@ -31,6 +31,7 @@ struct SortPairs(SortOrder);
 struct ArgSort(SortOrder);
 
 fn check_rows(op: &'static str, x: &Aval) -> Result<()> {
+    of_reals(op, x.dtype)?;
     match x.rank() {
         0 => Err(Error::shape(op, format!("{x}"), "at least one axis")),
         rank => countable(op, &x.shape, rank - 1),

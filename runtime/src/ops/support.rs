@@ -38,7 +38,7 @@ pub(crate) fn broadcast_shapes(op: &'static str, shapes: &[&[usize]]) -> Result<
 
 /// Whether a dtype is computed by [`in_i64`].
 pub(crate) fn is_narrow(dtype: DType) -> bool {
-    !dtype.is_float() && dtype != DType::I64
+    !dtype.is_inexact() && dtype != DType::I64
 }
 
 /// Computes in `I64` what is asked for of narrower integers, or of booleans.
@@ -236,6 +236,14 @@ pub(crate) fn sum_to(ct: Tensor, shape: &[usize]) -> Result<Tensor> {
 /// Zeros of a shape and dtype, as a value of the current trace.
 pub(crate) fn zeros_of(aval: &Aval) -> Result<Tensor> {
     super::create::full(aval.clone(), 0.0)
+}
+
+/// Refuses complex numbers, where an operation needs an order or has no meaning for them here.
+pub(crate) fn of_reals(op: &'static str, dtype: DType) -> Result<()> {
+    if !dtype.is_complex() {
+        return Ok(());
+    }
+    Err(Error::dtype(op, dtype, "real numbers (take `abs`, `real` or `imag` of complex ones first)"))
 }
 
 impl Tensor {

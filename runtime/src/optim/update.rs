@@ -52,7 +52,7 @@ pub fn global_norm(tree: &impl Tree) -> Result<Tensor> {
 pub(super) fn wide_norm(tree: &impl Tree) -> Result<Tensor> {
     let square = |leaf: &Tensor| {
         let leaf = upcast(leaf);
-        leaf.try_mul(&leaf)?.try_sum()
+        leaf.try_mul(leaf.try_conj()?)?.try_real()?.try_sum()
     };
     let squares = leaves(tree).into_iter().map(square);
     let sum = squares.reduce(|a, b| a?.try_add(b?)).unwrap_or_else(|| Ok(Tensor::zeros([])))?;

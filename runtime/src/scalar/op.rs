@@ -25,14 +25,21 @@ pub enum Takes {
     Integer,
     /// Integers and booleans.
     Bits,
+    /// `F32`, the parts of complex numbers.
+    Single,
+    /// Complex numbers.
+    Complex,
 }
 
 impl Takes {
-    /// Tells whether a dtype is among them.
+    /// Tells whether a dtype is among them; complex numbers only where nothing else is: see [`ScalarOp::accepts`].
     pub fn contains(self, dtype: DType) -> bool {
         match self {
+            Takes::Complex => dtype.is_complex(),
+            _ if dtype.is_complex() => false,
             Takes::Any => true,
             Takes::Number => dtype != DType::Bool,
+            Takes::Single => dtype == DType::F32,
             Takes::Float => dtype.is_float(),
             Takes::Integer => dtype.is_integer(),
             Takes::Bits => !dtype.is_float(),
@@ -47,6 +54,8 @@ impl Takes {
             Takes::Float => "floats",
             Takes::Integer => "integers",
             Takes::Bits => "integers or booleans",
+            Takes::Single => "F32",
+            Takes::Complex => "complex numbers",
         }
     }
 }
@@ -60,6 +69,10 @@ pub enum Gives {
     Bool,
     /// Any that is asked for.
     Asked,
+    /// Complex numbers, of their parts.
+    Complex,
+    /// A part of complex numbers.
+    Part,
 }
 
 /// A function of one element, named by a type so that it has a loop of its own.
@@ -371,6 +384,15 @@ scalar_ops! {
     /// The logarithm of the standard normal distribution function.
     LogNdtr: "log_ndtr", 1 Float -> Same, cost 50 { T: Real => |x| special::log_ndtr(x) };
 
+    /// The magnitude of a complex number.
+    Magnitude: "magnitude", 1 Complex -> Part, cost 8;
+    /// The imaginary part of a complex number.
+    Imag: "imag", 1 Complex -> Part, cost 1;
+    /// The conjugate of a complex number.
+    Conj: "conj", 1 Complex -> Same, cost 1;
+    /// The complex number of a real and an imaginary part.
+    Complex: "complex", 2 Single -> Complex, cost 1;
+
     /// The sum; of booleans, whether any is true.
     Add: "add", 2 Any -> Same, cost 1 { T: Number, modular => |x, y| x.add(y) } or of booleans Or;
     /// The difference.
@@ -443,7 +465,46 @@ scalar_ops! {
 impl ScalarOp {
     /// Tells whether there is a derivative to compute: a function of floats that gives floats.
     pub(crate) fn is_of_floats(self) -> bool {
-        self.gives() != Gives::Bool && self.takes().contains(DType::F32)
+        self.gives() != Gives::Bool && (self.takes().contains(DType::F32) || self.takes() == Takes::Complex)
+    }
+
+    /// Tells whether it takes arguments of a dtype: all that [`takes`](ScalarOp::takes) says, and what there is of complex numbers.
+    ///
+    /// They have no order, no roundings, and no bits; of special functions only those of `exp`, `log` and trigonometry.
+    pub fn accepts(self, dtype: DType) -> bool {
+        if !dtype.is_complex() {
+            return self.takes().contains(dtype);
+        }
+        matches!(
+            self,
+            ScalarOp::Copy
+                | ScalarOp::Cast
+                | ScalarOp::Select
+                | ScalarOp::Eq
+                | ScalarOp::Ne
+                | ScalarOp::Add
+                | ScalarOp::Sub
+                | ScalarOp::Mul
+                | ScalarOp::Div
+                | ScalarOp::MulAdd
+                | ScalarOp::Neg
+                | ScalarOp::Conj
+                | ScalarOp::Imag
+                | ScalarOp::Magnitude
+                | ScalarOp::Pow
+                | ScalarOp::Powi(_)
+                | ScalarOp::Exp
+                | ScalarOp::Log
+                | ScalarOp::Sqrt
+                | ScalarOp::Rsqrt
+                | ScalarOp::Sin
+                | ScalarOp::Cos
+                | ScalarOp::Tan
+                | ScalarOp::Sinh
+                | ScalarOp::Cosh
+                | ScalarOp::Tanh
+                | ScalarOp::Logistic
+        )
     }
 
     /// Tells whether the result is an integer, which all roundings leave as it is.

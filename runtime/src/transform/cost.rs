@@ -17,7 +17,7 @@ pub(crate) fn graph_of<I: Tree, O: Tree>(f: impl FnOnce(I) -> Result<O>, args: &
 /// The floating-point operations of some equations together with their gradient, with respect to all that they read.
 pub(crate) fn vjp_flops(graph: &Graph, equations: Range<usize>) -> Result<u64> {
     let part = graph.part(equations);
-    let is_float = |tensor: &&Tensor| tensor.dtype().is_float();
+    let is_float = |tensor: &&Tensor| tensor.dtype().is_inexact();
     let inputs: Vec<Tensor> =
         part.inputs.iter().map(|&var| Tensor::abstract_value(part.aval(var).clone())).collect();
     let both = graph_of(

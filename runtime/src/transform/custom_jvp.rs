@@ -97,7 +97,7 @@ where
         let (primal_avals, rule_avals) = (out_avals(&primal), out_avals(&rule));
         let (values, tangents) = rule_avals.split_at(primal_avals.len());
         agree("custom_jvp", "value of the rule", &primal_avals, values, same)?;
-        let is_tangent = |value: &Aval, tangent: &Aval| !value.dtype.is_float() || same(value, tangent);
+        let is_tangent = |value: &Aval, tangent: &Aval| !value.dtype.is_inexact() || same(value, tangent);
         agree("custom_jvp", "tangent of the rule", &primal_avals, tangents, is_tangent)?;
         let captured = close_together([&mut primal, &mut rule]);
         let calls = [primal.graph, rule.graph].map(|graph| Call::new(graph, CPU));

@@ -105,7 +105,7 @@ where
         ));
         let mut backward = stage(&both, &pair, |(kept, ct): (S, R)| (self.backward)(&kept, &ct))?;
         agree("custom_vjp", "result of the backward function", &in_avals, &out_avals(&backward), |a, b| {
-            a.shape == b.shape || !a.dtype.is_float()
+            a.shape == b.shape || !a.dtype.is_inexact()
         })?;
         let captured = close_together([&mut primal, &mut forward, &mut backward]);
         let calls = [primal.graph, forward.graph, backward.graph].map(|graph| Call::new(graph, CPU));

@@ -186,7 +186,7 @@ impl<P: Tree, R: Tree> VjpPullback<P, R> {
                 return Err(Error::shape("vjp", found, format!("a cotangent of shape {:?}", aval.shape)));
             }
             // Integers have no gradient, whatever their cotangent is.
-            if let Some(id) = id.filter(|_| aval.dtype.is_float()) {
+            if let Some(id) = id.filter(|_| aval.dtype.is_inexact()) {
                 seeds.push((id, convert(ct, aval.dtype, false)?));
             }
         }

@@ -46,7 +46,7 @@ where
         let seeds = ids
             .iter()
             .zip(&cts)
-            .filter(|(_, ct)| ct.dtype().is_float())
+            .filter(|(_, ct)| ct.dtype().is_inexact())
             .filter_map(|(id, ct)| Some(((*id)?, ct.clone())));
         backward.run_once(seeds.collect(), tree::count(primals))
     })?;

@@ -3,20 +3,23 @@
 use flaxen::scalar::math::{Real, special};
 use flaxen::scalar::op::ScalarOp;
 use flaxen::{Aval, DType, Side, Triangle};
+use num_complex::Complex64;
 
 use super::Value;
 use super::operations::indices;
 
-/// An element: of a float dtype, or of an integer or boolean one.
+/// An element: of a float dtype, of an integer or boolean one, or of a complex one.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Num {
     /// Of a float dtype.
     Float(f64),
     /// Of an integer dtype; booleans are 0 and 1.
     Int(i64),
+    /// Of a complex dtype.
+    Complex(Complex64),
 }
 
-use Num::{Float, Int};
+use Num::{Complex, Float, Int};
 
 impl Num {
     /// As a float.
@@ -24,6 +27,15 @@ impl Num {
         match self {
             Float(x) => x,
             Int(x) => x as f64,
+            Complex(x) => x.re,
+        }
+    }
+
+    /// As a complex number.
+    pub fn complex(self) -> Complex64 {
+        match self {
+            Complex(x) => x,
+            real => real.float().into(),
         }
     }
 
@@ -32,6 +44,7 @@ impl Num {
         match self {
             Float(x) => x as i64,
             Int(x) => x,
+            Complex(x) => x.re as i64,
         }
     }
 
@@ -43,6 +56,10 @@ impl Num {
     /// The nearest number of a dtype; integers wrap around.
     pub fn rounded(self, dtype: DType) -> Num {
         match dtype {
+            DType::C64 => {
+                let x = self.complex();
+                Complex(Complex64::new((x.re as f32).into(), (x.im as f32).into()))
+            }
             DType::F64 => Float(self.float()),
             DType::F32 => Float((self.float() as f32).into()),
             DType::BF16 => Float(half::bf16::from_f32(self.float() as f32).into()),
@@ -78,11 +95,17 @@ impl Num {
 
     /// The sum.
     pub fn add(self, other: Num) -> Num {
+        if let (Complex(x), Complex(y)) = (self, other) {
+            return Complex(x + y);
+        }
         self.with(other, i64::wrapping_add, |x, y| x + y)
     }
 
     /// The product.
     pub fn mul(self, other: Num) -> Num {
+        if let (Complex(x), Complex(y)) = (self, other) {
+            return Complex(x * y);
+        }
         self.with(other, i64::wrapping_mul, |x, y| x * y)
     }
 
@@ -96,8 +119,15 @@ impl Num {
 
 /// Casts as JAX does: floats beyond the integers of a dtype become the nearest of them.
 pub(super) fn cast(x: Num, to: DType) -> Num {
-    let (Float(x), false) = (x, to.is_float()) else { return x };
+    let x = match x {
+        Complex(x) if to.is_complex() => return Complex(x),
+        Complex(x) if to == DType::Bool => return Int((x != Complex64::ZERO).into()),
+        Complex(x) => x.re,
+        Float(x) => x,
+        Int(_) => return x,
+    };
     match to {
+        _ if to.is_inexact() => Float(x),
         DType::Bool => Int((x != 0.0).into()),
         DType::U8 => Int((x as u8).into()),
         DType::U16 => Int((x as u16).into()),
@@ -114,6 +144,9 @@ pub(super) fn elementwise(op: ScalarOp, x: &[Num], dtype: DType) -> Num {
     let (a, b) = (x[0], x[x.len() - 1]);
     let truth = |is: bool| Int(is.into());
     let unsigned = dtype.is_unsigned();
+    if matches!(b, Complex(_)) || op == ScalarOp::Complex {
+        return super::complex::elementwise(op, x);
+    }
     match op {
         ScalarOp::Copy | ScalarOp::Cast => a,
         ScalarOp::Neg => a.with(a, |x, _| x.wrapping_neg(), |x, _| -x),
@@ -126,6 +159,7 @@ pub(super) fn elementwise(op: ScalarOp, x: &[Num], dtype: DType) -> Num {
         ScalarOp::Powi(n) => match a {
             Float(x) => Float(x.powi(n)),
             Int(x) => Int((0..n).fold(1i64, |product, _| product.wrapping_mul(x))),
+            Complex(x) => Complex(x.powi(n)),
         },
         ScalarOp::Add if dtype == DType::Bool => truth(a.int() + b.int() > 0),
         ScalarOp::Add => a.add(b),

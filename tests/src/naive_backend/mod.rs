@@ -2,6 +2,7 @@
 //!
 //! It knows graphs and `Op` alone, and shows what an emitter has to know. It is slow, and as plain as can be.
 
+mod complex;
 mod definitions;
 mod factorizations;
 mod operations;
@@ -11,6 +12,7 @@ use std::sync::Arc;
 use flaxen::core::backend::Finish;
 use flaxen::core::{Backend, CompileOptions, Executable, Graph};
 use flaxen::{Array, Aval, DType, Error, Result};
+use num_complex::{Complex32, Complex64};
 
 pub use definitions::Num;
 
@@ -88,6 +90,10 @@ impl Value {
             DType::F16 => array.data::<half::f16>().iter().map(|&x| Num::Float(x.into())).collect(),
             DType::BF16 => array.data::<half::bf16>().iter().map(|&x| Num::Float(x.into())).collect(),
             DType::F32 => array.data::<f32>().iter().map(|&x| Num::Float(x.into())).collect(),
+            DType::C64 => {
+                let parts = array.data::<Complex32>().iter();
+                parts.map(|x| Num::Complex(Complex64::new(x.re.into(), x.im.into()))).collect()
+            }
             DType::F64 => array.data::<f64>().iter().map(|&x| Num::Float(x)).collect(),
         };
         Value { aval: array.aval().clone(), data }
@@ -115,6 +121,10 @@ impl Value {
             DType::F16 => build!(half::f16, |x| half::f16::from_f64(x.float())),
             DType::BF16 => build!(half::bf16, |x| half::bf16::from_f64(x.float())),
             DType::F32 => build!(f32, |x| x.float() as f32),
+            DType::C64 => build!(Complex32, |x| {
+                let x = x.complex();
+                Complex32::new(x.re as f32, x.im as f32)
+            }),
             DType::F64 => build!(f64, |x| x.float()),
         }
     }

@@ -329,6 +329,10 @@ pub(super) fn apply(op: Op<'_>, args: &[Value], outs: &[Aval]) -> Result<Vec<Vec
             let found = |(at, query): (usize, &Num)| count(&x().data[at / per_row * row..][..row], query);
             vec![args[1].data.iter().enumerate().map(found).collect()]
         }
+        Op::Fft { kind, size, scale } => {
+            let rows = x().rows().map(|row| super::complex::fourier(row, kind, size, scale));
+            vec![rows.flatten().collect()]
+        }
         Op::Cholesky => vec![definitions::cholesky(x())],
         Op::Qr(_) => definitions::qr(x(), outs),
         Op::Lu => factorizations::lu(x()),

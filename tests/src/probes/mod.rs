@@ -7,6 +7,7 @@
 mod settings;
 
 use flaxen::prelude::*;
+use num_complex::Complex32;
 use serde_json::Value as Json;
 
 pub use settings::Settings;
@@ -156,14 +157,15 @@ impl Probe<'_> {
     fn forward(&self, ours: &Function<'_>) -> Result<Vec<String>> {
         let args = self.tensors("args");
         let leaves = self.leaves(&args);
-        if leaves.iter().any(|leaf| !leaf.dtype().is_float()) {
+        if leaves.iter().any(|leaf| !leaf.dtype().is_inexact()) {
             return Ok(vec![]);
         }
         let tangents: Vec<Tensor> = leaves
             .iter()
             .map(|x| {
                 let steps: Vec<f32> = (0..x.size()).map(|i| 1.0 + (i % 5) as f32 * 0.5).collect();
-                Tensor::from_vec(steps, x.shape()).cast(x.dtype())
+                let steps = Tensor::from_vec(steps, x.shape());
+                if x.is_complex() { Tensor::complex(&steps, &steps * -0.5) } else { steps.cast(x.dtype()) }
             })
             .collect();
         let of_leaves = |leaves: &Vec<Tensor>| loss(&self.call(ours, &self.with_leaves(&args, leaves))?);
@@ -174,8 +176,10 @@ impl Probe<'_> {
         }
         let (mut expected, mut size) = (0.0, 0.0);
         for (tangent, gradient) in tangents.iter().zip(self.tensors("grads")) {
-            for (t, g) in wide(tangent)?.into_iter().zip(wide(&gradient)?) {
-                expected += t * g;
+            // A cotangent of a complex number times its tangent counts by its real part.
+            let products = wide(tangent)?.into_iter().zip(wide(&gradient)?).enumerate();
+            for (i, (t, g)) in products {
+                expected += if tangent.is_complex() && i % 2 == 1 { -t * g } else { t * g };
                 size += (t * g).abs();
             }
         }
@@ -245,7 +249,7 @@ impl Probe<'_> {
         if ours.dtype() != theirs.dtype() || ours.shape() != theirs.shape() {
             return Some(format!("JAX has {}, ours is {}", theirs.aval(), ours.aval()));
         }
-        if !ours.dtype().is_float() || (self.0["exact"] == true && is_value) {
+        if !ours.dtype().is_inexact() || (self.0["exact"] == true && is_value) {
             let (a, b) = (jax::bits(ours), jax::bits(theirs));
             let nans = if ours.dtype().is_float() { (nans(ours), nans(theirs)) } else { Default::default() };
             let same = |i: usize| a[i] == b[i] || (nans.0.get(i) == Some(&true) && nans.1[i]);
@@ -287,15 +291,24 @@ impl Probe<'_> {
 /// The elements of all results that have gradients, weighted as the script does, summed.
 fn loss(outs: &[Tensor]) -> Result<Tensor> {
     let mut total = Tensor::from(0.0f32);
-    for (k, out) in outs.iter().enumerate().filter(|(_, out)| out.dtype().is_float()) {
+    for (k, out) in outs.iter().enumerate().filter(|(_, out)| out.dtype().is_inexact()) {
         let weights: Vec<f32> = (0..out.size()).map(|i| 1.0 + ((i + k) % 7) as f32 * 0.25).collect();
-        let weighted = out.try_cast(DType::F32)?.try_mul(Tensor::try_from_vec(weights, out.shape())?)?;
+        let weights = Tensor::try_from_vec(weights, out.shape())?;
+        let weighted = out.try_real()?.try_cast(DType::F32)?.try_mul(&weights)?;
         total = total.try_add(weighted.try_sum()?)?;
+        if out.is_complex() {
+            total = total.try_add(out.try_imag()?.try_mul(weights.try_mul(0.5)?)?.try_sum()?)?;
+        }
     }
     Ok(total)
 }
 
+/// The elements, of complex numbers both parts one after the other.
 fn wide(x: &Tensor) -> Result<Vec<f64>> {
+    if x.is_complex() {
+        let parts = x.to_vec::<Complex32>()?.into_iter().flat_map(|x| [x.re.into(), x.im.into()]);
+        return Ok(parts.collect());
+    }
     x.try_cast(DType::F64)?.to_vec::<f64>()
 }
 

@@ -31,6 +31,8 @@ enum Format {
     Scientific { right: usize, width: usize },
     /// As the format asks for: the widest word.
     Asked { width: usize },
+    /// That of the real parts and that of the imaginary ones, which have signs.
+    Complex(Box<[Format; 2]>),
 }
 
 struct Printer<'a> {
@@ -48,9 +50,15 @@ impl<'a> Printer<'a> {
         let mut printer = Printer { array, style, format: Format::Plain { width: 0 }, separator, shortened };
         let mut shown = Vec::new();
         printer.visit(0, 0, &mut |flat| shown.push(flat));
-        let is_float = array.dtype().is_float();
+        let is_float = array.dtype().is_inexact();
         printer.format = if style.asks_for_digits(is_float) {
             Format::Asked { width: shown.iter().map(|&flat| printer.asked(flat).len()).max().unwrap_or(0) }
+        } else if array.dtype().is_complex() {
+            let format = |part: usize, style: Style| {
+                let values = shown.iter().map(|&flat| parts_of(array, flat)[part]).collect::<Vec<_>>();
+                float_format(&values, DType::F32, style)
+            };
+            Format::Complex(Box::new([format(0, style), format(1, style.with_plus())]))
         } else if is_float {
             let values = shown.iter().map(|&flat| float(array, flat)).collect::<Vec<_>>();
             float_format(&values, array.dtype(), style)
@@ -81,13 +89,16 @@ impl<'a> Printer<'a> {
     }
 
     fn word(&self, flat: usize) -> String {
-        let (dtype, style) = (self.array.dtype(), self.style);
-        let number = || float(self.array, flat);
-        let (text, width) = match self.format {
-            Format::Plain { width } => (self.whole(flat), width),
-            Format::Asked { width } => (self.asked(flat), width),
-            Format::Fixed { left, right } => (fixed(number(), dtype, left, right, style), 0),
-            Format::Scientific { right, width } => (scientific(number(), dtype, Some(right), style), width),
+        let (text, width) = match &self.format {
+            Format::Plain { width } => (self.whole(flat), *width),
+            Format::Asked { width } => (self.asked(flat), *width),
+            Format::Complex(formats) => {
+                let ([re, im], style) = (parts_of(self.array, flat), self.style);
+                let re = formats[0].float(re, DType::F32, style);
+                let im = formats[1].float(im, DType::F32, style.with_plus());
+                (re + &with_unit(&im), 0)
+            }
+            format => return format.float(float(self.array, flat), self.array.dtype(), self.style),
         };
         self.style.pad(text, width)
     }
@@ -108,16 +119,13 @@ impl<'a> Printer<'a> {
     fn asked(&self, flat: usize) -> String {
         match self.array.dtype() {
             DType::Bool => self.whole(flat),
-            dtype if !dtype.is_float() => self.style.signed(self.style.integer(&self.whole(flat))),
-            dtype => {
-                let x = float(self.array, flat);
-                let text = if x.is_finite() {
-                    self.style.float(x, || shortest(x, dtype, true))
-                } else {
-                    special(x).to_owned()
-                };
-                self.style.signed(text)
+            DType::C64 => {
+                let [re, im] = parts_of(self.array, flat);
+                let im = asked_float(im, DType::F32, self.style.with_plus());
+                asked_float(re, DType::F32, self.style) + &im + "j"
             }
+            dtype if !dtype.is_float() => self.style.signed(self.style.integer(&self.whole(flat))),
+            dtype => asked_float(float(self.array, flat), dtype, self.style),
         }
     }
 
@@ -164,6 +172,35 @@ impl<'a> Printer<'a> {
         out.push(']');
         out
     }
+}
+
+impl Format {
+    /// A float in columns; the other formats are not of floats.
+    fn float(&self, x: f64, dtype: DType, style: Style) -> String {
+        match *self {
+            Format::Fixed { left, right } => style.pad(fixed(x, dtype, left, right, style), 0),
+            Format::Scientific { right, width } => style.pad(scientific(x, dtype, Some(right), style), width),
+            _ => unreachable!("a format of floats"),
+        }
+    }
+}
+
+fn asked_float(x: f64, dtype: DType, style: Style) -> String {
+    let text =
+        if x.is_finite() { style.float(x, || shortest(x, dtype, true)) } else { special(x).to_owned() };
+    style.signed(text)
+}
+
+/// The imaginary unit behind the digits, and what fills the column behind that.
+fn with_unit(im: &str) -> String {
+    let digits = im.trim_end();
+    format!("{digits}j{}", &im[digits.len()..])
+}
+
+/// The real and the imaginary part of a complex number.
+fn parts_of(array: &Array, flat: usize) -> [f64; 2] {
+    let x = array.data::<num_complex::Complex32>()[flat];
+    [x.re.into(), x.im.into()]
 }
 
 fn float(array: &Array, flat: usize) -> f64 {

@@ -27,6 +27,11 @@ impl Style {
         }
     }
 
+    /// With a sign in front of all numbers.
+    pub(crate) fn with_plus(self) -> Style {
+        Style { plus: true, ..self }
+    }
+
     pub(crate) fn with_exponent(self, letter: char) -> Style {
         Style { exponent: Some(letter), ..self }
     }

@@ -70,7 +70,7 @@ impl Tape {
 
     /// Runs the forward rule in the parent and records its pullback.
     ///
-    /// Only floats have gradients, so values of other dtypes are opened and forgotten: an operation on nothing else is not recorded.
+    /// Only floats and complex numbers have gradients, so values of other dtypes are opened and forgotten: an operation on nothing else is not recorded.
     pub(crate) fn process(
         self: &Arc<Self>,
         primitive: &dyn Primitive,
@@ -81,7 +81,7 @@ impl Tape {
         let (primals, mut inputs): (Args, Args<Option<usize>>) =
             args.into_iter().map(|arg| self.open(arg)).unzip();
         for (input, primal) in inputs.iter_mut().zip(&primals) {
-            *input = input.filter(|_| primal.dtype().is_float());
+            *input = input.filter(|_| primal.dtype().is_inexact());
         }
         enter(self.frame.parent.clone(), || {
             // What no gradient flows to is a constant from here on.
@@ -90,7 +90,7 @@ impl Tape {
             }
             let needs_grad: Args<bool> = inputs.iter().map(Option::is_some).collect();
             let (outs, pullback) = primitive.vjp_fwd(primals, &needs_grad)?;
-            if outs.iter().all(|out| !out.dtype().is_float()) {
+            if outs.iter().all(|out| !out.dtype().is_inexact()) {
                 return Ok(outs);
             }
             let mut record = self.record();
@@ -104,7 +104,7 @@ impl Tape {
                 path: crate::core::trace::name_stack::current(),
             });
             let wrap = |(i, primal): (usize, Tensor)| {
-                if !primal.dtype().is_float() {
+                if !primal.dtype().is_inexact() {
                     return primal;
                 }
                 Traced::Tape { tape: self.clone(), primal, id: first + i }.into()

@@ -100,6 +100,15 @@ pub(super) fn tensor(state: &State, dtype: DType) -> Result<Tensor, String> {
         State::Int(value) if dtype.is_float() => {
             scalar(DType::F64, (*value as f64).to_le_bytes(), 8).and_then(cast)
         }
+        State::Complex(re, im) if dtype.is_complex() => {
+            let bytes = [*re, *im].map(|part| (part as f32).to_le_bytes());
+            scalar(
+                dtype,
+                u64::from_le_bytes([bytes[0], bytes[1]].concat().try_into().unwrap_or_default())
+                    .to_le_bytes(),
+                8,
+            )
+        }
         State::Int(value) => {
             let in_range = |[least, greatest]: [i64; 2]| (least..=greatest).contains(value);
             let fits = dtype != DType::Bool && dtype.narrow_range().is_none_or(in_range);

@@ -69,6 +69,7 @@ impl NpyHeader {
             DType::F16 => "<f2",
             DType::F32 => "<f4",
             DType::F64 => "<f8",
+            DType::C64 => "<c8",
             DType::BF16 => return Err("NumPy has no bfloat16".to_owned()),
         };
         let sizes = aval.shape.iter().map(ToString::to_string).collect::<Vec<_>>();
@@ -130,6 +131,7 @@ fn dtype(descr: &str) -> Result<(DType, bool), String> {
         "f2" => DType::F16,
         "f4" => DType::F32,
         "f8" => DType::F64,
+        "c8" => DType::C64,
         "V2" => DType::BF16,
         _ => {
             let known = DType::ALL.map(DType::name).join(", ");
@@ -221,7 +223,7 @@ mod tests {
             "{'descr': 'f4', 'fortran_order': False, 'shape': (3,)}",
             "{'descr': '', 'fortran_order': False, 'shape': (3,)}",
             "{'descr': 'é', 'fortran_order': False, 'shape': (3,)}",
-            "{'descr': '<c8', 'fortran_order': False, 'shape': (3,)}",
+            "{'descr': '<c16', 'fortran_order': False, 'shape': (3,)}",
             "{'descr': [('x', '<f4')], 'fortran_order': False, 'shape': (3,)}",
         ] {
             assert!(parsed(wrong).is_err(), "{wrong}");

@@ -151,7 +151,7 @@ fn array(from: &mut dyn Read, most: u64, size: u64) -> Result<Tensor, String> {
             Err(error) => return Err(error.to_string()),
         }
         if big_endian {
-            little_endian::reverse(dtype.size(), bytes);
+            little_endian::reverse(dtype.word(), bytes);
         }
         Ok(())
     })?;

@@ -22,5 +22,6 @@ pub(super) fn theirs(dtype: DType) -> Dtype {
         DType::BF16 => Dtype::BF16,
         DType::F32 => Dtype::F32,
         DType::F64 => Dtype::F64,
+        DType::C64 => Dtype::C64,
     }
 }

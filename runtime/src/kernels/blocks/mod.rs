@@ -5,6 +5,7 @@
 //! Operations one by one and the interpreter of fused kernels run the same loops, so that there is one instance of each
 //! function and dtype, and not one for each way of calling it.
 
+mod complex;
 mod loops;
 mod power;
 mod table;

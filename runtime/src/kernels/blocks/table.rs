@@ -1,7 +1,9 @@
 //! The dispatch table: which loop computes which scalar function of which dtype.
 
 use half::{bf16, f16};
+use num_complex::Complex32;
 
+use super::complex;
 use super::loops::{
     Block, Converted, Cube, MulAdd, MulThenAdd, NotZero, Reciprocal, Square, function, number_in_place, one,
     one_in_place, read, select, swapped, three, two, two_in_place, with_number, with_rows, write,
@@ -9,7 +11,7 @@ use super::loops::{
 use super::power::integer_power;
 use super::widened::{cast_from, cast_to, function_of, half_mul_add, half_powi};
 use crate::array::DType;
-use crate::array::DType::{BF16, Bool, F16, F32, F64, I8, I16, I32, I64, U8, U16, U32};
+use crate::array::DType::{BF16, Bool, C64, F16, F32, F64, I8, I16, I32, I64, U8, U16, U32};
 use crate::array::dtype::{dispatch, dispatch_float, dispatch_width};
 use crate::scalar::math::Real;
 use crate::scalar::op::{Gives, ScalarOp, Takes, for_each_scalar_op, functions};
@@ -21,11 +23,20 @@ pub(crate) type Entry = (Block, i32);
 ///
 /// None if there is no such function.
 pub(crate) fn entry(op: ScalarOp, from: DType, to: DType) -> Option<Entry> {
+    if from == C64 || op.gives() == Gives::Complex {
+        // The real part, and a real number as a complex one, are casts like those of halves.
+        return if op == ScalarOp::Cast && to != Bool {
+            cast(from, to)
+        } else {
+            complex::entry(op, from, to)
+        };
+    }
     let op = if from == Bool { op.of_booleans() } else { op };
     let gives = match op.gives() {
         Gives::Same => from,
         Gives::Bool => Bool,
         Gives::Asked => to,
+        Gives::Complex | Gives::Part => return None,
     };
     if !op.takes().contains(from) || gives != to {
         return None;
@@ -210,7 +221,7 @@ pub(crate) fn in_place(op: ScalarOp, dtype: DType) -> Option<InPlace> {
 }
 
 /// Casts from or to halves go by way of `f32`, which holds all halves; but for those from `f64`. Those of narrow integers go by way of
-/// `i32`.
+/// `i32`, and those of complex numbers by that of their real part.
 fn cast(from: DType, to: DType) -> Option<Entry> {
     macro_rules! to {
         ($b:ty) => {
@@ -221,13 +232,15 @@ fn cast(from: DType, to: DType) -> Option<Entry> {
                 I64 => one::<i64, Converted<$b>>,
                 F32 => one::<f32, Converted<$b>>,
                 F64 => one::<f64, Converted<$b>>,
-                I8 | I16 | U16 | F16 | BF16 => return None,
+                I8 | I16 | U16 | F16 | BF16 | C64 => return None,
             }
         };
     }
     let number = |dtype: DType| DType::ALL.iter().position(|&other| other == dtype).map(|at| at as i32);
     let block = match (from, to) {
         _ if from == to => copy(to.size()),
+        (C64, _) => return Some((cast_from::<Complex32>, number(to)?)),
+        (_, C64) => return Some((cast_to::<Complex32>, number(from)?)),
         // The lowest byte.
         _ if to == I8 && !from.is_float() => return cast(from, U8),
         (I8, _) => return Some((cast_from::<i8>, number(to)?)),
@@ -265,7 +278,7 @@ unsafe fn filled<const VALUE: u8>(_args: [*const u8; 3], out: *mut u8, count: us
 fn mul_add(dtype: DType) -> Block {
     match dtype {
         Bool | U8 | I8 => three::<u8, MulThenAdd>,
-        I16 | U16 => unreachable!("computed as `i32`"),
+        I16 | U16 | C64 => unreachable!("{dtype} has another loop"),
         U32 | I32 => three::<u32, MulThenAdd>,
         I64 => three::<i64, MulThenAdd>,
         F32 => three::<f32, MulAdd>,
@@ -293,6 +306,7 @@ fn powi(dtype: DType, exponent: i32) -> Block {
         I64 => whole_powers::<i64>,
         F32 => of!(f32),
         F64 => of!(f64),
+        C64 => unreachable!("{dtype} has another loop"),
         F16 => half_powi::<f16>,
         BF16 => half_powi::<bf16>,
     }

@@ -4,6 +4,7 @@
 
 use bytemuck::{Pod, Zeroable as _};
 use half::{bf16, f16};
+use num_complex::Complex32;
 
 use super::loops::{MulThenAdd, read, three, write};
 use super::table::{Entry, entry, powers};
@@ -61,6 +62,18 @@ macro_rules! integers {
             }
         }
     )* };
+}
+
+/// Only for casts: the real part.
+impl Narrow for Complex32 {
+    type Wide = f32;
+    const WIDE: DType = DType::F32;
+    fn widen_slice(narrow: &[Complex32], wide: &mut [f32]) {
+        wide.iter_mut().zip(narrow).for_each(|(wide, x)| *wide = x.re);
+    }
+    fn narrow_slice(wide: &[f32], narrow: &mut [Complex32]) {
+        narrow.iter_mut().zip(wide).for_each(|(narrow, &x)| *narrow = x.into());
+    }
 }
 
 floats! { f16 bf16 }

@@ -1,5 +1,6 @@
 //! Norms of matrices, and their condition.
 
+use super::super::statistics::squares;
 use super::{methods, strong};
 use crate::core::Tensor;
 use crate::error::{Error, Result};
@@ -47,7 +48,7 @@ fn norm(x: &Tensor, [row, column]: [usize; 2], order: MatrixNorm) -> Result<Tens
         MatrixNorm::Frobenius => {
             let mut axes = [row, column];
             axes.sort_unstable();
-            reduce::sum_axes(&x.try_mul(&x)?, &axes)?.try_sqrt()
+            reduce::sum_axes(&squares(&x)?, &axes)?.try_sqrt()
         }
         MatrixNorm::One => largest(sums(row)?, left(column, row)),
         MatrixNorm::SmallestColumn => reduce::min_axes(&sums(row)?, &left(column, row)),

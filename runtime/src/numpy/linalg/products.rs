@@ -21,13 +21,13 @@ methods! {
         x.try_tensordot(other, &[-1], &[-1]).map_err(|error| error.called("inner"))
     }
 
-    /// The sum of the products of all elements, of tensors of one size and any shapes.
+    /// The sum of the products of all elements, of tensors of one size and any shapes; of complex numbers with the conjugates of the first.
     vdot try_vdot(x, other: &Tensor) -> Tensor, "If the sizes differ." {
         let flat = |x: &Tensor| x.try_reshape([x.size()]);
-        flat(x)?.try_dot(&flat(other)?).map_err(|error| error.called("vdot"))
+        flat(&x.try_conj()?)?.try_dot(&flat(other)?).map_err(|error| error.called("vdot"))
     }
 
-    /// The sum of the products along an axis; the other axes broadcast.
+    /// The sum of the products along an axis, of complex numbers with the conjugates of the first; the other axes broadcast.
     ///
     /// ```
     /// use flaxen::prelude::*;
@@ -44,7 +44,7 @@ methods! {
         }
         let [x, y] = promoted([x, y])?;
         broadcast_shapes("vecdot", &[x.shape(), y.shape()])?;
-        let product = x.try_expand_dims([-2])?.try_matmul(&y.try_expand_dims([-1])?)?;
+        let product = x.try_conj()?.try_expand_dims([-2])?.try_matmul(&y.try_expand_dims([-1])?)?;
         product.try_squeeze([-2, -1])
     }
 

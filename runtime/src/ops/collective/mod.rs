@@ -47,7 +47,7 @@ impl Primitive for Collective {
                 shape.insert(axis, size);
                 args[0].with_shape(shape)
             }
-            CollectiveOp::Mean if !args[0].dtype.is_float() =>
+            CollectiveOp::Mean if !args[0].dtype.is_inexact() =>
                 return Err(Error::dtype("pmean", args[0].dtype, "floats")),
             _ => args[0].clone(),
         }])

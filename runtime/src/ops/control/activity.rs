@@ -8,12 +8,12 @@ use crate::core::{Graph, Var};
 pub(super) fn active(graph: &Graph, inputs: &[bool]) -> Vec<bool> {
     let mut active = vec![false; graph.avals.len()];
     for (var, &is_active) in graph.inputs.iter().zip(inputs) {
-        active[var.index()] = is_active && is_float(graph, *var);
+        active[var.index()] = is_active && has_gradient(graph, *var);
     }
     for eqn in &graph.eqns {
         let stops = matches!(eqn.primitive.op(), Op::StopGradient);
         if !stops && eqn.args.iter().any(|arg| active[arg.index()]) {
-            eqn.outs.iter().for_each(|&out| active[out.index()] = is_float(graph, out));
+            eqn.outs.iter().for_each(|&out| active[out.index()] = has_gradient(graph, out));
         }
     }
     active
@@ -31,12 +31,16 @@ pub(super) fn active_in_loop(body: &Graph, mut inputs: Vec<bool>, consts: usize,
             }
         }
         if !changed {
-            // An active input that is no float is none.
-            return inputs.iter().zip(&body.inputs).map(|(&on, &var)| on && is_float(body, var)).collect();
+            // An active input that has no gradients is none.
+            return inputs
+                .iter()
+                .zip(&body.inputs)
+                .map(|(&on, &var)| on && has_gradient(body, var))
+                .collect();
         }
     }
 }
 
-fn is_float(graph: &Graph, var: Var) -> bool {
-    graph.aval(var).dtype.is_float()
+fn has_gradient(graph: &Graph, var: Var) -> bool {
+    graph.aval(var).dtype.is_inexact()
 }

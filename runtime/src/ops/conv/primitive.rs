@@ -188,7 +188,7 @@ impl Primitive for Convolution {
 
     fn infer(&self, args: &[&Aval]) -> Result<Outs<Aval>> {
         let (a, b) = (args[0], args[1]);
-        if a.dtype != b.dtype || a.dtype == DType::Bool {
+        if a.dtype != b.dtype || a.dtype == DType::Bool || a.dtype.is_complex() {
             let found = format!("{} and {}", a.dtype, b.dtype);
             return Err(Error::dtype(self.name(), found, "two operands of one number type"));
         }

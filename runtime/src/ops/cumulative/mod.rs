@@ -19,6 +19,7 @@ use crate::core::trace::{Axis, bind1};
 use crate::error::unwrap;
 use crate::error::{Error, Result};
 use crate::kernels::reduce::{self, Direction};
+use crate::ops::complex::of_parts;
 use crate::ops::{axis_of, cotangent, in_i64, is_narrow, only, unpack};
 
 #[derive(Clone, Copy, PartialEq)]
@@ -46,9 +47,11 @@ impl Primitive for Cumulative {
             return Err(Error::shape(self.name(), found, "an axis of the shape"));
         }
         let (fits, expected) = match self.kind {
+            CumulativeOp::Prod if dtype.is_complex() => (false, "real numbers"),
             CumulativeOp::Sum | CumulativeOp::Prod => {
                 (*dtype != DType::Bool, "numbers (cast the booleans first)")
             }
+            _ if dtype.is_complex() => (false, "real numbers"),
             CumulativeOp::LogSumExp => (dtype.is_float(), "floats"),
             CumulativeOp::Max | CumulativeOp::Min => (true, ""),
         };
@@ -98,6 +101,9 @@ impl Primitive for Cumulative {
 impl CpuRules for Cumulative {
     fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
         let ([x], out) = (unpack(args), only(outs));
+        if out.dtype.is_complex() {
+            return of_parts(x, out, |x, out| self.eval(smallvec![x], smallvec![out]));
+        }
         if is_narrow(out.dtype) {
             return in_i64(&[&x], out, &|args, outs| self.eval(args, outs));
         }

@@ -15,6 +15,7 @@ use crate::scalar::op::ScalarOp as F;
 pub(super) fn residuals(op: F, needs_grad: &[bool]) -> ResidualMask {
     match op {
         F::Copy | F::Cast | F::Add | F::Sub | F::Neg | F::Sign | F::Powi(0 | 1) => ResidualMask::NONE,
+        F::Complex | F::Imag | F::Conj => ResidualMask::NONE,
         _ if op.rounds() || !op.is_of_floats() => ResidualMask::NONE,
         F::Relu
         | F::Exp
@@ -27,7 +28,9 @@ pub(super) fn residuals(op: F, needs_grad: &[bool]) -> ResidualMask {
         | F::Logistic
         | F::ErfInv
         | F::Ndtri => ResidualMask::OUT,
-        F::Rsqrt | F::Max | F::Min | F::BesselI0e | F::BesselI1e | F::LogNdtr => ResidualMask::ALL,
+        F::Rsqrt | F::Max | F::Min | F::BesselI0e | F::BesselI1e | F::LogNdtr | F::Magnitude => {
+            ResidualMask::ALL
+        }
         // The other factor, where it has a use.
         F::Mul | F::MulAdd => ResidualMask::args((0..2).filter(|i| needs_grad[1 - i])),
         F::Div if needs_grad[1] => ResidualMask { args: 0b10, outs: 1 },
@@ -70,6 +73,14 @@ pub(super) fn of_one(op: F, residuals: &Residuals, ct: Tensor) -> Result<Option<
             x().try_ge(x().like(0.0))?.try_select(ct, below)?
         }
         F::Copy | F::Cast | F::Powi(1) => ct,
+        // The cotangent of a complex number is the one that, times a tangent, has the tangent of the result as its real part.
+        F::Conj => ct.try_conj()?,
+        F::Imag => super::apply(F::Complex, [ct.like(0.0), -ct])?,
+        // 0 at 0, by convention.
+        F::Magnitude => {
+            let size = y().try_eq(0.0)?.try_select(y().like(1.0), y())?;
+            x().try_conj()?.try_mul(ct.try_div(size)?)?
+        }
         F::Powi(2) => ct * (x() * 2.0),
         F::Powi(n) => {
             let power = match n.checked_sub(1) {
@@ -124,6 +135,10 @@ fn of_two(op: F, residuals: &Residuals, ct: Tensor, needs_grad: &[bool]) -> Resu
     Ok(match op {
         _ if !op.is_of_floats() => [None, None],
         F::Add => [needs_grad[0].then(|| ct.clone()), needs_grad[1].then_some(ct)],
+        F::Complex => {
+            let im = needs_grad[1].then(|| ct.try_imag().map(|im| -im)).transpose()?;
+            [needs_grad[0].then(|| ct.try_real()).transpose()?, im]
+        }
         F::Sub => [needs_grad[0].then(|| ct.clone()), needs_grad[1].then(|| -ct)],
         F::Mul => [needs_grad[0].then(|| &ct * y()), needs_grad[1].then(|| ct * x())],
         F::Div => {

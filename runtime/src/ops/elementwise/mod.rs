@@ -22,7 +22,7 @@ pub(super) use gradient::share;
 pub use ternary::ClipBound;
 pub(crate) use unary::inexact;
 
-use super::{align, broadcast_shapes, cotangent, infer_elementwise, only, unpack};
+use super::{align, broadcast_shapes, cotangent, infer_elementwise, of_reals, only, unpack};
 use crate::array::{Array, Aval, DType};
 use crate::core::Tensor;
 use crate::core::cpu::{CpuRules, on_cpu};
@@ -41,11 +41,12 @@ pub(crate) struct Elementwise(pub(crate) ScalarOp);
 impl Elementwise {
     fn check_dtype(self, dtype: DType) -> Result<()> {
         let op = self.0;
-        if !op.takes().contains(dtype) {
+        if !op.accepts(dtype) {
+            of_reals(op.name(), dtype)?;
             return Err(Error::dtype(op.name(), dtype, op.takes().expected()));
         }
         match op {
-            ScalarOp::Powi(exponent) if exponent < 0 && !dtype.is_float() => {
+            ScalarOp::Powi(exponent) if exponent < 0 && !dtype.is_inexact() => {
                 let message = format!("power {exponent} of {dtype} is not an integer: cast to a float first");
                 Err(Error::argument("powi", message))
             }
@@ -70,7 +71,12 @@ impl Primitive for Elementwise {
             infer_elementwise(self.name(), args)?
         };
         self.check_dtype(out.dtype)?;
-        Ok(smallvec![if self.0.gives() == Gives::Bool { out.with_dtype(DType::Bool) } else { out }])
+        Ok(smallvec![match self.0.gives() {
+            Gives::Bool => out.with_dtype(DType::Bool),
+            Gives::Complex => Aval { dtype: DType::C64, ..out },
+            Gives::Part => Aval { dtype: DType::F32, ..out },
+            Gives::Same | Gives::Asked => out,
+        }])
     }
 
     fn op(&self) -> Op<'_> {

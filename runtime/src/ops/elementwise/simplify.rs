@@ -70,7 +70,7 @@ fn neutral(op: ScalarOp, args: &[Match<'_>]) -> Option<Rewrite> {
         (swaps && x.splat() == Some(unit) && keeps_shape(y, x)).then_some(Rewrite::Value(Operand::Arg(1)))
     };
     match op {
-        Add if !x.aval().dtype.is_float() => with(0.0),
+        Add if !x.aval().dtype.is_inexact() => with(0.0),
         Sub if y.splat().is_some_and(|y| y.to_bits() == 0) => with(0.0),
         Mul | Div | Pow if x.aval().dtype != DType::Bool => with(1.0),
         _ => None,

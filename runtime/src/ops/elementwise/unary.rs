@@ -147,10 +147,29 @@ roundings! {
     trunc try_trunc Trunc;
 }
 
+/// A function of numbers; of complex ones where it is made of functions of their parts.
+#[track_caller]
+fn of_number(op: ScalarOp, x: &Tensor) -> Result<Tensor> {
+    if !x.dtype().is_complex() {
+        return apply(op, [x.clone()]);
+    }
+    let of_parts = || Ok([apply(op, [x.try_real()?])?, apply(op, [x.try_imag()?])?]);
+    match op {
+        ScalarOp::IsFinite => of_parts().and_then(|[re, im]| re.try_bitand(im)),
+        ScalarOp::IsNan | ScalarOp::IsInf => of_parts().and_then(|[re, im]| re.try_bitor(im)),
+        ScalarOp::Sign => {
+            let size = x.try_abs()?;
+            let direction = size.try_eq(0.0)?.try_select(x, x.try_div(&size)?)?;
+            Ok(direction.stop_gradient())
+        }
+        _ => apply(op, [x.clone()]),
+    }
+}
+
 macro_rules! plain {
     ($($(#[$doc:meta])* $method:ident $try_method:ident $panics:literal $op:ident;)*) => {
         impl Tensor {
-            $(method! { $(#[$doc])* $method $try_method $panics |x| apply(ScalarOp::$op, [x.clone()]) })*
+            $(method! { $(#[$doc])* $method $try_method $panics |x| of_number(ScalarOp::$op, x) })*
         }
     };
 }
@@ -160,7 +179,7 @@ plain! {
     neg try_neg "If this is boolean." Neg;
     /// `not` of booleans, or all bits of integers turned around, as the operator `!`.
     logical_not try_logical_not "If this is a float." Not;
-    /// -1, 0 or 1; NaN stays NaN. The gradient is 0.
+    /// -1, 0 or 1, or the complex number of magnitude 1 in the same direction; NaN stays NaN. The gradient is 0.
     sign try_sign "If this is boolean." Sign;
     /// `max(x, 0)`, with a gradient of 0 at 0; NaN stays NaN.
     ///
@@ -171,17 +190,17 @@ plain! {
     /// # Ok::<(), flaxen::Error>(())
     /// ```
     relu try_relu "If this is boolean." Relu;
-    /// True where the number is neither infinite nor NaN; everywhere for integers.
+    /// True where the number, or each part of it, is neither infinite nor NaN; everywhere for integers.
     is_finite try_is_finite "If this is a value of a transform that has returned." IsFinite;
-    /// True where there is no number; nowhere for integers.
+    /// True where there is no number, or one part of it is none; nowhere for integers.
     is_nan try_is_nan "If this is a value of a transform that has returned." IsNan;
-    /// True where the number is +∞ or -∞; nowhere for integers.
+    /// True where the number, or a part of it, is +∞ or -∞; nowhere for integers.
     is_inf try_is_inf "If this is a value of a transform that has returned." IsInf;
 }
 
 impl Tensor {
     method! {
-        /// The magnitude; its gradient is 0 at 0.
+        /// The magnitude, of complex numbers as `F32`.
         ///
         /// Booleans stay as they are, and the least signed integer is its own magnitude.
         abs try_abs "If this is a value of a transform that has returned."
@@ -189,7 +208,7 @@ impl Tensor {
             if x.dtype() == DType::Bool {
                 return Ok(x.clone());
             }
-            apply(ScalarOp::Abs, [x.clone()])
+            apply(if x.dtype().is_complex() { ScalarOp::Magnitude } else { ScalarOp::Abs }, [x.clone()])
         }
     }
 

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use half::{bf16, f16};
+use num_complex::Complex32;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde::ser::{Error as _, Serialize, SerializeStruct as _, Serializer};
 use serde::{Deserialize, de};
@@ -49,8 +50,8 @@ impl Visitor<'_> for DTypeName {
 
 /// A struct of `dtype`, `shape` and `data`; a weak dtype becomes a strong one.
 ///
-/// In formats for people `data` is a flat list of numbers, those that are not finite as `"NaN"`, `"inf"` and `"-inf"`; in
-/// others it is the values' little-endian bytes. JSON gives every `F64` back only where its reader is exact: `serde_json` has a
+/// In formats for people `data` is a flat list of numbers, those that are not finite as `"NaN"`, `"inf"` and `"-inf"`; of complex numbers
+/// the real and the imaginary part one after the other; in others it is the values' little-endian bytes. JSON gives every `F64` back only where its reader is exact: `serde_json` has a
 /// feature for that, `float_roundtrip`.
 impl Serialize for Tensor {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -84,7 +85,7 @@ impl Serialize for At<'_, &Tensor> {
 /// Between the machine's order of bytes and the little-endian one.
 fn little_endian(dtype: DType, mut bytes: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
     if cfg!(target_endian = "big") {
-        bytes.to_mut().chunks_exact_mut(dtype.size()).for_each(<[u8]>::reverse);
+        bytes.to_mut().chunks_exact_mut(dtype.word()).for_each(<[u8]>::reverse);
     }
     bytes
 }
@@ -107,6 +108,8 @@ impl Serialize for Elements<'_> {
             DType::F16 => serializer.collect_seq(array.data::<f16>().iter().map(|x| Float(x.to_f32()))),
             DType::BF16 => serializer.collect_seq(array.data::<bf16>().iter().map(|x| Float(x.to_f32()))),
             DType::F32 => serializer.collect_seq(array.data::<f32>().iter().map(|&x| Float(x))),
+            DType::C64 => serializer
+                .collect_seq(array.data::<Complex32>().iter().flat_map(|x| [Float(x.re), Float(x.im)])),
             DType::F64 => serializer.collect_seq(array.data::<f64>().iter().map(|&x| Float(x))),
         }
     }
@@ -276,8 +279,11 @@ impl Contents {
         let wrong = |found: usize, unit: &str| format!("{found} {unit} for a tensor {aval}");
         aval.check_rank("deserialize").map_err(|error| error.to_string())?;
         let size = aval.checked_size().ok_or_else(|| format!("the shape {:?} is too large", aval.shape))?;
+        let parts = if dtype.is_complex() { 2 } else { 1 };
         match self {
-            Contents::Elements(numbers) if numbers.len() != size => Err(wrong(numbers.len(), "elements")),
+            Contents::Elements(numbers) if numbers.len() != size * parts => {
+                Err(wrong(numbers.len(), "elements"))
+            }
             Contents::Bytes(bytes) if bytes.len() != size * dtype.size() => Err(wrong(bytes.len(), "bytes")),
             Contents::Bytes(bytes) if dtype == DType::Bool && bytes.iter().any(|&byte| byte > 1) => {
                 Err("a byte of a tensor of booleans is neither 0 nor 1".to_owned())
@@ -286,7 +292,7 @@ impl Contents {
                 let bytes = little_endian(dtype, bytes.into());
                 Ok(Array::build_bytes(aval, |out| out.copy_from_slice(&bytes)).into())
             }
-            Contents::Elements(numbers) => match dtype {
+            Contents::Elements(numbers) => Ok(match dtype {
                 DType::Bool => fill(aval, &numbers, Number::boolean),
                 DType::U8 => fill(aval, &numbers, Number::integer::<u8>),
                 DType::U16 => fill(aval, &numbers, Number::integer::<u16>),
@@ -298,8 +304,14 @@ impl Contents {
                 DType::F16 => fill(aval, &numbers, |x| x.float(rounding::f16_of_f64, f16::to_f64)),
                 DType::BF16 => fill(aval, &numbers, |x| x.float(rounding::bf16_of_f64, bf16::to_f64)),
                 DType::F32 => fill(aval, &numbers, |x| x.float(|x| x as f32, f64::from)),
+                DType::C64 => {
+                    let pairs = Aval::unchecked([size, 2], DType::F32);
+                    fill(pairs, &numbers, |x| x.float(|x| x as f32, f64::from))
+                        .map(|pairs| pairs.with_aval(aval))
+                }
                 DType::F64 => fill(aval, &numbers, |x| x.float(|x| x, |x| x)),
-            },
+            }?
+            .into()),
         }
     }
 }
@@ -308,11 +320,11 @@ fn fill<T: bytemuck::Pod>(
     aval: Aval,
     numbers: &[Number],
     convert: impl Fn(Number) -> Option<T>,
-) -> Result<Tensor, String> {
+) -> Result<Array, String> {
     let wrong = |i: usize| format!("element {i} is {}, which is no {}", numbers[i], aval.dtype);
     let converted = numbers.iter().enumerate().map(|(i, &number)| convert(number).ok_or_else(|| wrong(i)));
     let converted = converted.collect::<Result<Vec<T>, _>>()?;
-    Ok(Array::build(aval, |out: &mut [T]| out.copy_from_slice(&converted)).into())
+    Ok(Array::build(aval, |out: &mut [T]| out.copy_from_slice(&converted)))
 }
 
 /// A tensor at a location, once it is known which kind of format it is in.

@@ -155,7 +155,8 @@ fn operations() -> Vec<Case> {
         losses::squared_error(x, x); losses::cosine_similarity(x, x, 1e-6); losses::huber_loss(x, x, 1.0);
         losses::sigmoid_binary_cross_entropy(x, x); softmax_cross_entropy(x, x); losses::log_cosh(x, x);
         losses::hinge_loss(x, x); losses::kl_divergence(x, x); losses::perceptron_loss(x, x);
-        losses::smooth_labels(x, 0.1);
+        losses::smooth_labels(x, 0.1); losses::softmax_cross_entropy_over(x, x, 0); losses::sparsemax_loss(x, x);
+        losses::ntxent(x, &x.sum_axes(-1), 0.1); losses::DiceLoss::new().call(x, x); losses::dice_loss(x, x);
     }
 }
 
@@ -373,6 +374,7 @@ fn named() -> Vec<(&'static str, Case)> {
         permutation: random::permutation(&key(0).split_n(2), 3);
         squared_error: losses::squared_error(x, &Tensor::ones([4]));
         huber_loss: losses::huber_loss(x, &Tensor::ones([4]), 1.0);
+        dice_loss: losses::dice_loss(x, &Tensor::ones([4]));
         apply_updates: optim::apply_updates(x, &Tensor::ones([4]));
     }
 }

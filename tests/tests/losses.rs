@@ -71,6 +71,22 @@ fn arguments_that_do_not_fit_are_errors_that_say_so() {
     says(try_squared_error(&logits, &Tensor::zeros([4])), &["[4, 3]", "[4]", "squared_error"]);
     says(try_l2_loss(&Tensor::from([1]), &Tensor::from([1])), &["float"]);
     says(try_smooth_labels(&Tensor::from(1.0f32), 0.1), &["axis"]);
+    let over = |over: Over| try_softmax_cross_entropy_over(&logits, &logits, over);
+    says(over(Over::axis(2)), &["axis 2", "2 axes"]);
+    says(over(Over::axes([0, 0])), &["twice"]);
+    says(over(Over::axis(1).mask(Tensor::full([2], true))), &["[2, 1]", "[4, 3]"]);
+    let ctc = |paddings: &Tensor, labels: &Tensor, blank_id: usize| {
+        let (logits, none) = (Tensor::zeros([2, 5, 3]), Tensor::zeros(labels.shape()));
+        try_ctc_loss(&logits, paddings, labels, &none, blank_id, -1e5)
+    };
+    let (paddings, labels) = (Tensor::zeros([2, 5]), Tensor::zeros_of([2, 2], DType::I32));
+    says(ctc(&paddings, &labels, 3), &["blank_id", "3 classes"]);
+    says(ctc(&labels, &labels, 0), &["paddings of logits", "[2, 5]"]);
+    says(ctc(&paddings, &labels.cast(DType::F32), 0), &["integers"]);
+    says(ctc(&paddings, &Tensor::zeros_of([3, 2], DType::I32), 0), &["3 sequences"]);
+    says(DiceLoss::new().apply_softmax(false).try_call(&logits, &logits), &["apply_softmax", "sum"]);
+    says(try_multiclass_hinge_loss(&logits, &logits), &["integers"]);
+    says(try_ntxent(&logits, &Tensor::from([1, 2]), 0.1), &["4 embeddings", "2 labels"]);
 }
 
 #[test]
@@ -221,7 +237,27 @@ fn numbers_of_losses_have_domains_and_are_refused_outside_of_them() {
     let not_negative = |x: f64| (0.0..1e300).contains(&x);
     let probability = |x: f64| (0.0..=1.0).contains(&x);
     let finite = |x: f64| x.abs() < 1e300;
-    let losses: [(&str, Loss<'_>, Domain<'_>); 7] = [
+    let positive = |x: f64| (0.1..1e300).contains(&x);
+    let (rows, labels) = (Tensor::from([[0.5f32, -1.0], [1.0, 2.0]]), Tensor::from([0, 1]));
+    let triplet =
+        |degree: f64, margin: f64, eps: f64| try_triplet_margin_loss(&x, &y, &(-&x), -1, degree, margin, eps);
+    let ctc = |log_epsilon: f64| {
+        let none = Tensor::zeros([1, 2]);
+        try_ctc_loss(&rows.reshape([1, 2, 2]), &none, &labels.reshape([1, 2]), &none, 0, log_epsilon)
+    };
+    let dice = |settings: DiceLoss| settings.try_call(&rows, &rows.sigmoid());
+    let losses: [(&str, Loss<'_>, Domain<'_>); 18] = [
+        ("temperature", &|x| try_ntxent(&rows, &labels, x), &positive),
+        ("margin", &|margin| triplet(2.0, margin, 1e-6), &finite),
+        ("eps", &|eps| triplet(2.0, 1.0, eps), &not_negative),
+        ("log_epsilon", &ctc, &finite),
+        ("smooth", &|x| dice(DiceLoss::new().smooth(x)), &not_negative),
+        ("alpha", &|x| dice(DiceLoss::new().alpha(x)), &not_negative),
+        ("beta", &|x| dice(DiceLoss::new().beta(x)), &not_negative),
+        ("smooth", &|x| try_binary_dice_loss(&rows, &rows.sigmoid(), x, true), &not_negative),
+        ("smooth", &|x| try_multiclass_generalized_dice_loss(&rows, &rows, x, true, false), &not_negative),
+        ("epsilon", &|x| try_poly_loss_cross_entropy_over(&rows, &rows, x, 0), &finite),
+        ("epsilon", &|x| try_cosine_distance_over(&rows, &rows, x, 0), &not_negative),
         ("delta", &|delta| try_huber_loss(&x, &y, delta), &not_negative),
         ("epsilon", &|epsilon| try_cosine_similarity(&x, &y, epsilon), &not_negative),
         ("epsilon", &|epsilon| try_cosine_distance(&x, &y, epsilon), &not_negative),

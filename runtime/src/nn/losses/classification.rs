@@ -1,12 +1,14 @@
 //! Losses of classes.
 
-use super::{alike, float, loss};
+use super::over::{only, possible};
+use super::{Over, alike, float, loss};
 use crate::core::Tensor;
 use crate::core::domain::{FINITE, NOT_NEGATIVE, PROBABILITY};
 use crate::error::{Error, Result};
 
 /// `y·log p`, and 0 where both are as small as can be: what is impossible and does not happen costs nothing.
-fn expected_log(labels: &Tensor, logs: &Tensor) -> Result<Tensor> {
+#[track_caller]
+pub(super) fn expected_log(labels: &Tensor, logs: &Tensor) -> Result<Tensor> {
     let ruled_out = labels.try_eq(0.0)?.try_bitand(logs.try_eq(f32::NEG_INFINITY)?)?;
     // Selected before the product, whose derivative at an infinity is none.
     ruled_out.try_select(logs.like(0.0), logs)?.try_mul(labels)
@@ -22,8 +24,25 @@ loss! {
     softmax_cross_entropy try_softmax_cross_entropy(logits: &crate::Tensor, labels: &crate::Tensor);
     "If the shapes do not broadcast, the logits are no floats, or there is no axis.";
     {
+        try_softmax_cross_entropy_over(logits, labels, Over::default())
+    }
+}
+
+loss! {
+    /// [`softmax_cross_entropy`] over other axes, or of some classes only; the others are as if they had no label and a logit of
+    /// −∞. Where there are none at all, the loss is 0.
+    softmax_cross_entropy_over try_softmax_cross_entropy_over(
+        logits: &crate::Tensor,
+        labels: &crate::Tensor,
+        over: impl Into<Over>
+    );
+    "If the shapes do not broadcast, the logits are no floats, there is no such axis, or the mask does not fit.";
+    {
         float("softmax_cross_entropy", logits)?;
-        Ok(-expected_log(labels, &logits.try_log_softmax(-1)?)?.try_sum_axes(-1)?)
+        let ([logits, labels], mask) = over.into().rows("softmax_cross_entropy", [logits, labels])?;
+        let labels = only(mask.as_ref(), &labels, 0.0)?;
+        let logs = possible(mask.as_ref(), &logits)?.try_log_softmax(-1)?;
+        Ok(-expected_log(&labels, &logs)?.try_sum_axes(-1)?)
     }
 }
 
@@ -52,21 +71,45 @@ loss! {
     "If the labels are no integers, or have another shape than the logits without their last axis; if the logits are no \
      floats.";
     {
+        try_softmax_cross_entropy_with_integer_labels_over(logits, labels, Over::default())
+    }
+}
+
+loss! {
+    /// [`softmax_cross_entropy_with_integer_labels`] over other axes, or of some classes only.
+    ///
+    /// Labels have the shape of the logits without the axes that are summed over; several axes count as one, in the order they are
+    /// written. The other classes are as if they had a logit of −∞ among the normalized, and where there are none at all, the loss
+    /// is 0.
+    softmax_cross_entropy_with_integer_labels_over try_softmax_cross_entropy_with_integer_labels_over(
+        logits: &crate::Tensor,
+        labels: &crate::Tensor,
+        over: impl Into<Over>
+    );
+    "If the labels are no integers, or have another shape than the logits without these axes; if the logits are no floats, there \
+     is no such axis, or the mask does not fit.";
+    {
         let op = "softmax_cross_entropy_with_integer_labels";
         float(op, logits)?;
         if !labels.dtype().is_integer() {
             let expected = "labels that are integers (for probabilities there is `softmax_cross_entropy`)";
             return Err(Error::dtype(op, labels.dtype(), expected));
         }
-        let Some((_, batch)) = logits.shape().split_last() else {
+        if logits.rank() == 0 {
             return Err(Error::shape(op, "logits without axes", "one axis of classes at least"));
-        };
+        }
+        let ([rows], mask) = over.into().rows(op, [logits])?;
+        let batch = &rows.shape()[..rows.rank() - 1];
         if labels.shape() != batch {
             let found = format!("logits of shape {:?} and labels of {:?}", logits.shape(), labels.shape());
             return Err(Error::shape(op, found, format!("labels of shape {batch:?}")));
         }
-        let chosen = logits.try_take_along_axis(labels.try_expand_dims([-1])?, -1)?.try_squeeze([-1])?;
-        logits.try_logsumexp_axes(-1)?.try_sub(chosen)
+        let chosen = rows.try_take_along_axis(labels.try_expand_dims([-1])?, -1)?.try_squeeze([-1])?;
+        let loss = possible(mask.as_ref(), &rows)?.try_logsumexp_axes(-1)?.try_sub(chosen)?;
+        match &mask {
+            None => Ok(loss),
+            Some(mask) => mask.try_any_axes(-1)?.try_select(&loss, loss.like(0.0)),
+        }
     }
 }
 
@@ -167,9 +210,28 @@ loss! {
     );
     "If the shapes do not broadcast, the logits are no floats, there is no axis, or `epsilon` is not finite.";
     {
+        try_poly_loss_cross_entropy_over(logits, labels, epsilon, Over::default())
+    }
+}
+
+loss! {
+    /// [`poly_loss_cross_entropy`] over other axes, or of some classes only, as [`softmax_cross_entropy_over`].
+    poly_loss_cross_entropy_over try_poly_loss_cross_entropy_over(
+        logits: &crate::Tensor,
+        labels: &crate::Tensor,
+        epsilon: f64,
+        over: impl Into<Over>
+    );
+    "If the shapes do not broadcast, the logits are no floats, there is no such axis, the mask does not fit, or `epsilon` is not \
+     finite.";
+    {
         FINITE.check("poly_loss_cross_entropy", "epsilon", epsilon)?;
-        let entropy = try_softmax_cross_entropy(logits, labels)?;
-        let wrong = (1.0 - logits.try_softmax(-1)?).try_mul(labels)?.try_sum_axes(-1)?;
+        let over = over.into();
+        let entropy = try_softmax_cross_entropy_over(logits, labels, over.clone())?;
+        let ([logits, labels], mask) = over.rows("poly_loss_cross_entropy", [logits, labels])?;
+        let labels = only(mask.as_ref(), &labels, 0.0)?;
+        let right = possible(mask.as_ref(), &logits)?.try_softmax(-1)?;
+        let wrong = (1.0 - right).try_mul(labels)?.try_sum_axes(-1)?;
         entropy.try_add(wrong * epsilon)
     }
 }
@@ -182,11 +244,18 @@ loss! {
     smooth_labels try_smooth_labels(labels: &crate::Tensor, alpha: f64);
     "If the labels are no floats, or have no axis; if `alpha` is not from 0 to 1.";
     {
+        try_smooth_labels_over(labels, alpha, Over::default())
+    }
+}
+
+loss! {
+    /// [`smooth_labels`] of classes along other axes, or of some classes only, whose number `alpha` is divided by.
+    smooth_labels_over try_smooth_labels_over(labels: &crate::Tensor, alpha: f64, over: impl Into<Over>);
+    "If the labels are no floats, there is no such axis, or the mask does not fit; if `alpha` is not from 0 to 1.";
+    {
         PROBABILITY.check("smooth_labels", "alpha", alpha)?;
         float("smooth_labels", labels)?;
-        let Some(&classes) = labels.shape().last() else {
-            return Err(Error::shape("smooth_labels", "labels without axes", "one axis of classes at least"));
-        };
-        labels.try_mul(1.0 - alpha)?.try_add(alpha / classes as f64)
+        let classes = over.into().count("smooth_labels", labels)?;
+        labels.try_mul(1.0 - alpha)?.try_add(classes.like(alpha).try_div(classes)?)
     }
 }

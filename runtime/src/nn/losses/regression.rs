@@ -1,16 +1,41 @@
 //! Regression losses.
 
-use super::{alike, float, loss};
+use super::over::only;
+use super::{Over, Targets, alike, float, loss};
 use crate::array::DType;
+use crate::core::Tensor;
 use crate::core::domain::NOT_NEGATIVE;
+use crate::error::Result;
+
+/// The predictions minus the targets, or themselves where there are none.
+#[track_caller]
+fn errors(op: &'static str, predictions: &Tensor, targets: &impl Targets) -> Result<Tensor> {
+    match targets.targets() {
+        None => float(op, predictions).map(|()| predictions.clone()),
+        Some(targets) => {
+            alike(op, predictions, targets)?;
+            predictions.try_sub(targets)
+        }
+    }
+}
+
+/// Vectors along the last axis over their length, whose square counts as `epsilon` at least; `F16` as `F32`.
+#[track_caller]
+pub(super) fn unit(x: &Tensor, epsilon: f64) -> Result<Tensor> {
+    let x = if x.dtype() == DType::F16 { x.try_cast(DType::F32)? } else { x.clone() };
+    let square = x.try_mul(&x)?.try_sum_keep(-1)?;
+    // Where the vector is short the root has no finite derivative, and is not looked at.
+    let long = square.try_gt(epsilon)?;
+    let root = long.try_select(&square, square.like(1.0))?.try_sqrt()?;
+    x.try_div(long.try_select(&root, root.like(epsilon.sqrt()))?)
+}
 
 loss! {
-    /// `(ŷ − y)²` of each element.
-    squared_error try_squared_error(predictions: &crate::Tensor, targets: &crate::Tensor);
+    /// `(ŷ − y)²` of each element; without targets, which is `None`, of the predictions alone.
+    squared_error try_squared_error(predictions: &crate::Tensor, targets: impl Targets);
     "If the shapes differ, or the predictions are no floats.";
     {
-        alike("squared_error", predictions, targets)?;
-        predictions.try_sub(targets)?.try_square()
+        errors("squared_error", predictions, &targets)?.try_square()
     }
 }
 
@@ -18,7 +43,7 @@ loss! {
     /// `½·(ŷ − y)²` of each element, whose derivative is the difference.
     ///
     /// Source: Bishop, *Pattern Recognition and Machine Learning*, 2006.
-    l2_loss try_l2_loss(predictions: &crate::Tensor, targets: &crate::Tensor);
+    l2_loss try_l2_loss(predictions: &crate::Tensor, targets: impl Targets);
     "If the shapes differ, or the predictions are no floats.";
     {
         Ok(try_squared_error(predictions, targets)? * 0.5)
@@ -31,12 +56,12 @@ loss! {
     /// `delta` is finite and at least 0; optax's is 1 by default.
     ///
     /// Source: Huber, *Robust Estimation of a Location Parameter*, 1964.
-    huber_loss try_huber_loss(predictions: &crate::Tensor, targets: &crate::Tensor, delta: f64);
+    huber_loss try_huber_loss(predictions: &crate::Tensor, targets: impl Targets, delta: f64);
     "If the shapes differ, the predictions are no floats, or `delta` is outside of its domain.";
     {
-        alike("huber_loss", predictions, targets)?;
+        let errors = errors("huber_loss", predictions, &targets)?;
         NOT_NEGATIVE.check("huber_loss", "delta", delta)?;
-        let error = predictions.try_sub(targets)?.try_abs()?;
+        let error = errors.try_abs()?;
         let quadratic = error.try_minimum(delta)?;
         // Of this the derivative is 0 within `delta`, so at 0 no derivative of the magnitude is asked for.
         let linear = error.try_sub(&quadratic)?;
@@ -48,11 +73,10 @@ loss! {
     /// `log(cosh(ŷ − y))` of each element: like [`l2_loss`] near 0, like the distance far away, and smooth.
     ///
     /// Source: Chen et al., *Log Hyperbolic Cosine Loss Improves Variational Auto-Encoder*, 2019.
-    log_cosh try_log_cosh(predictions: &crate::Tensor, targets: &crate::Tensor);
+    log_cosh try_log_cosh(predictions: &crate::Tensor, targets: impl Targets);
     "If the shapes differ, or the predictions are no floats.";
     {
-        alike("log_cosh", predictions, targets)?;
-        let error = predictions.try_sub(targets)?;
+        let error = errors("log_cosh", predictions, &targets)?;
         // Nothing overflows: cosh itself is never computed.
         Ok(error.try_logaddexp(-&error)? - std::f64::consts::LN_2)
     }
@@ -70,22 +94,28 @@ loss! {
     );
     "If the shapes differ, the predictions are no floats, there is no axis, or `epsilon` is outside of its domain.";
     {
+        try_cosine_similarity_over(predictions, targets, epsilon, Over::default())
+    }
+}
+
+loss! {
+    /// [`cosine_similarity`] over other axes, or of some elements only.
+    cosine_similarity_over try_cosine_similarity_over(
+        predictions: &crate::Tensor,
+        targets: &crate::Tensor,
+        epsilon: f64,
+        over: impl Into<Over>
+    );
+    "If the shapes differ, the predictions are no floats, there is no such axis, the mask does not fit, or `epsilon` is outside of \
+     its domain.";
+    {
         alike("cosine_similarity", predictions, targets)?;
         float("cosine_similarity", targets)?;
         NOT_NEGATIVE.check("cosine_similarity", "epsilon", epsilon)?;
         let dtype = predictions.dtype().promote(targets.dtype());
-        if dtype == DType::F16 {
-            let wide = |x: &crate::Tensor| x.try_cast(DType::F32);
-            return try_cosine_similarity(&wide(predictions)?, &wide(targets)?, epsilon)?.try_cast(dtype);
-        }
-        let unit = |x: &crate::Tensor| -> crate::Result<crate::Tensor> {
-            let square = x.try_mul(x)?.try_sum_keep(-1)?;
-            // Where the vector is short the root has no finite derivative, and is not looked at.
-            let long = square.try_gt(epsilon)?;
-            let root = long.try_select(&square, square.like(1.0))?.try_sqrt()?;
-            x.try_div(long.try_select(&root, root.like(epsilon.sqrt()))?)
-        };
-        unit(predictions)?.try_mul(unit(targets)?)?.try_sum_axes(-1)
+        let ([a, b], mask) = over.into().rows("cosine_similarity", [predictions, targets])?;
+        let unit = |x: &Tensor| unit(&only(mask.as_ref(), x, 0.0)?, epsilon);
+        unit(&a)?.try_mul(unit(&b)?)?.try_sum_axes(-1)?.try_cast(dtype)
     }
 }
 
@@ -99,5 +129,20 @@ loss! {
     "If the shapes differ, the predictions are no floats, there is no axis, or `epsilon` is outside of its domain.";
     {
         Ok(1.0 - try_cosine_similarity(predictions, targets, epsilon)?)
+    }
+}
+
+loss! {
+    /// 1 minus [`cosine_similarity_over`].
+    cosine_distance_over try_cosine_distance_over(
+        predictions: &crate::Tensor,
+        targets: &crate::Tensor,
+        epsilon: f64,
+        over: impl Into<Over>
+    );
+    "If the shapes differ, the predictions are no floats, there is no such axis, the mask does not fit, or `epsilon` is outside of \
+     its domain.";
+    {
+        Ok(1.0 - try_cosine_similarity_over(predictions, targets, epsilon, over)?)
     }
 }

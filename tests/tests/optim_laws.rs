@@ -224,13 +224,17 @@ fn accumulation_leaves_out_what_is_not_finite() {
     let params = Tensor::from(0.0f32);
     let mut state = tx.init(&params);
     let mut steps = vec![];
+    let mut left_out = vec![];
     for gradient in [1.0f32, f32::NAN, 3.0] {
         let update;
         (update, state) = tx.update(&Tensor::from(gradient), &state, &params).unwrap();
         steps.push(update.item::<f32>().unwrap());
+        let found = state.skip_state.as_ref().unwrap();
+        left_out.push(found.tensor("num_not_finite").unwrap().item::<i32>().unwrap());
     }
     assert_eq!(steps, [0.0, 0.0, -2.0]);
-    assert_eq!(state.skip_state.unwrap().item::<i32>().unwrap(), 1);
+    assert_eq!(left_out, [0, 1, 0]);
+    assert!(state.has_updated().unwrap().item::<bool>().unwrap());
 }
 
 #[test]

@@ -3,13 +3,13 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::GradientTransformation;
 use super::finite::choose;
-use super::moments::{safe_increment, same_shapes, saturating_cast, within, zero_count, zeros, zip};
+use super::moments::{safe_increment, same_shapes, saturating_cast, upcast, within, zero_count, zeros, zip};
+use super::{ExtraArgs, GradientTransformation};
 use crate::array::DType;
 use crate::core::Tensor;
 use crate::core::domain::COUNT;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::tree::{self, Builder, Donation, NodeKind, Token, Tree, TreePart, leaves};
 use crate::variables::Dict;
 
@@ -19,11 +19,43 @@ pub struct MultiSteps<T> {
     inner: T,
     every_k: Arc<Every>,
     use_grad_mean: bool,
-    skip_not_finite: bool,
+    should_skip: Option<Arc<ShouldSkip>>,
     accumulator_dtype: Option<DType>,
 }
 
 type Every = dyn Fn(&Tensor) -> Result<Tensor> + Send + Sync;
+type ShouldSkip = dyn Fn(&[&Tensor], &Tensor) -> Result<(Tensor, Dict)> + Send + Sync;
+
+/// Whether a gradient has NaN or infinities, `should_skip`, and how many, `num_not_finite`: for
+/// [`MultiSteps::should_skip_update_fn`].
+///
+/// # Errors
+/// If a leaf is a value of a transform that has returned.
+pub fn skip_not_finite(updates: &[&Tensor], _gradient_step: &Tensor) -> Result<(Tensor, Dict)> {
+    let counts = updates.iter().map(|u| u.try_is_finite()?.try_logical_not()?.try_sum());
+    let count = counts.reduce(|a, b| a?.try_add(b?)).unwrap_or_else(|| Ok(zero_count()))?;
+    let count = count.try_cast(DType::I32)?;
+    let skip = count.try_gt(0)?;
+    let found = Dict::new().with("should_skip", skip.clone()).with("num_not_finite", count);
+    Ok((skip, found))
+}
+
+/// A function that leaves gradients out whose square of the norm, `norm_squared`, is not below a number: for
+/// [`MultiSteps::should_skip_update_fn`].
+///
+/// # Errors
+/// The returned function returns an error if a leaf is a value of a transform that has returned.
+pub fn skip_large_updates(
+    max_squared_norm: f64,
+) -> impl Fn(&[&Tensor], &Tensor) -> Result<(Tensor, Dict)> + Send + Sync + 'static {
+    move |updates: &[&Tensor], _gradient_step: &Tensor| {
+        let squares = updates.iter().map(|u| upcast(u).try_square()?.try_sum());
+        let sum = squares.reduce(|a, b| a?.try_add(b?)).unwrap_or_else(|| Ok(Tensor::zeros([])))?;
+        let skip = sum.try_lt(max_squared_norm)?.try_logical_not()?;
+        let found = Dict::new().with("should_skip", skip.clone()).with("norm_squared", sum);
+        Ok((skip, found))
+    }
+}
 
 /// The gradients so far.
 #[derive(Clone, Debug)]
@@ -36,8 +68,8 @@ pub struct MultiStepsState<S, P = Dict> {
     pub inner_opt_state: S,
     /// The mean, or the sum, of the gradients since the last step: `F32` for leaves of fewer bits, unless asked otherwise.
     pub acc_grads: P,
-    /// How many gradients were left out in all, `I32`; None if none ever are.
-    pub skip_state: Option<Tensor>,
+    /// What the condition said of the last gradient; None if none is ever left out.
+    pub skip_state: Option<Dict>,
 }
 
 /// Where no gradient is ever left out, `skip_state` is an empty tuple, as in Optax.
@@ -54,7 +86,7 @@ impl<S: Tree, P: Tree> Tree for MultiStepsState<S, P> {
         self.acc_grads.walk(visit);
         visit(Token::Key("skip_state"));
         match &self.skip_state {
-            Some(count) => count.walk(visit),
+            Some(found) => found.walk(visit),
             None => ().walk(visit),
         }
     }
@@ -63,7 +95,7 @@ impl<S: Tree, P: Tree> Tree for MultiStepsState<S, P> {
         leaves.extend([self.mini_step, self.gradient_step]);
         self.inner_opt_state.into_leaves(leaves);
         self.acc_grads.into_leaves(leaves);
-        leaves.extend(self.skip_state);
+        self.skip_state.into_leaves(leaves);
     }
 
     fn donate(self, donation: &mut Donation) {
@@ -86,8 +118,8 @@ impl<S: Tree, P: Tree> Tree for MultiStepsState<S, P> {
         let acc_grads = P::build(from)?;
         from.key()?;
         let skip_state = match from.peek() {
-            Some(TreePart::Leaf) => Some(from.leaf()?),
-            _ => <()>::build(from).map(|()| None)?,
+            Some(TreePart::Node(NodeKind::Tuple, 0)) => <()>::build(from).map(|()| None)?,
+            _ => Some(Dict::build(from)?),
         };
         Ok(MultiStepsState { mini_step, gradient_step, inner_opt_state, acc_grads, skip_state })
     }
@@ -118,7 +150,7 @@ pub fn multi_steps<T>(inner: T, every_k: i32) -> MultiSteps<T> {
         inner,
         every_k: Arc::new(move |_| Ok(every_k.into())),
         use_grad_mean: true,
-        skip_not_finite: false,
+        should_skip: None,
         accumulator_dtype: None,
     }
 }
@@ -145,10 +177,43 @@ impl<T> MultiSteps<T> {
         MultiSteps { accumulator_dtype: Some(dtype), ..self }
     }
 
-    /// Leaves gradients with NaN or infinities out; they do not count.
+    /// Leaves gradients out for which a condition is true; they do not count.
+    ///
+    /// It is a function of the leaves of the gradient and of the number of steps so far, to a boolean scalar and what is to be remembered of
+    /// it as `skip_state`: [`skip_not_finite`], [`skip_large_updates`], or one's own. (Optax also gives it the parameters.)
+    ///
+    /// ```
+    /// use flaxen::prelude::*;
+    ///
+    /// let tx = optim::multi_steps(optim::sgd(1.0), 1).should_skip_update_fn(optim::skip_large_updates(4.0));
+    /// let params = Tensor::from(0.0f32);
+    /// let (update, state) = tx.update(&Tensor::from(3.0f32), &tx.init(&params), &params)?;
+    /// assert_eq!(update.item::<f32>()?, 0.0);
+    /// assert_eq!(state.skip_state.expect("there is a condition").tensor("norm_squared")?.item::<f32>()?, 9.0);
+    /// # Ok::<(), flaxen::Error>(())
+    /// ```
+    #[must_use]
+    pub fn should_skip_update_fn(
+        self,
+        condition: impl Fn(&[&Tensor], &Tensor) -> Result<(Tensor, Dict)> + Send + Sync + 'static,
+    ) -> Self {
+        MultiSteps { should_skip: Some(Arc::new(condition)), ..self }
+    }
+
+    /// Leaves gradients with NaN or infinities out; see [`skip_not_finite`].
     #[must_use]
     pub fn skip_not_finite(self) -> Self {
-        MultiSteps { skip_not_finite: true, ..self }
+        self.should_skip_update_fn(skip_not_finite)
+    }
+}
+
+impl<S, P> MultiStepsState<S, P> {
+    /// Whether the last update took a step, a boolean scalar.
+    ///
+    /// # Errors
+    /// If this is a value of a transform that has returned.
+    pub fn has_updated(&self) -> Result<Tensor> {
+        self.mini_step.try_eq(0)?.try_bitand(self.gradient_step.try_gt(0)?)
     }
 }
 
@@ -180,11 +245,25 @@ impl<P: Tree + Clone, T: GradientTransformation<P>> GradientTransformation<P> fo
             gradient_step: zero_count(),
             inner_opt_state: self.inner.init(params),
             acc_grads: self.zero_updates(params),
-            skip_state: self.skip_not_finite.then(zero_count),
+            skip_state: self.should_skip.as_ref().map(|condition| {
+                let nothing = zeros(params, None);
+                // What it refuses is an error of the first update.
+                condition(&leaves(&nothing), &zero_count()).map(|(_, found)| found).unwrap_or_default()
+            }),
         }
     }
 
     fn update(&self, updates: &P, state: &Self::State, params: &P) -> Result<(P, Self::State)> {
+        self.update_with(updates, state, params, &ExtraArgs::new())
+    }
+
+    fn update_with(
+        &self,
+        updates: &P,
+        state: &Self::State,
+        params: &P,
+        extra: &ExtraArgs<'_, P>,
+    ) -> Result<(P, Self::State)> {
         let k = (self.every_k)(&state.gradient_step)?.try_cast(DType::I32)?;
         COUNT.check_number("multi_steps", "every_k", &k)?;
         let taken = (&state.mini_step + 1).cast(DType::F32);
@@ -200,7 +279,7 @@ impl<P: Tree + Clone, T: GradientTransformation<P>> GradientTransformation<P> fo
         })?;
         let [mean] = zip([&sum, updates], |[sum, g]| Ok([saturating_cast(sum, g.dtype())?]))?;
         let last = state.mini_step.try_eq(&k - 1)?;
-        let (full, inner) = self.inner.update(&mean, &state.inner_opt_state, params)?;
+        let (full, inner) = self.inner.update_with(&mean, &state.inner_opt_state, params, extra)?;
         let none = zeros(&full, None);
         let next = MultiStepsState {
             mini_step: (&state.mini_step + 1) % &k,
@@ -210,12 +289,18 @@ impl<P: Tree + Clone, T: GradientTransformation<P>> GradientTransformation<P> fo
             skip_state: state.skip_state.clone(),
         };
         let full = choose(&last, &full, &none)?;
-        let Some(skipped) = &state.skip_state else { return Ok((full, next)) };
+        let Some(condition) = &self.should_skip else { return Ok((full, next)) };
 
-        let finite = leaves(updates).into_iter().map(|u| u.try_is_finite()?.try_all());
-        let finite = finite.reduce(|a, b| a?.try_bitand(b?)).unwrap_or_else(|| Ok(Tensor::full([], true)))?;
-        let kept = choose(&finite, &next, state)?;
-        let skip_state = Some(finite.try_select(skipped, safe_increment(skipped))?);
-        Ok((choose(&finite, &full, &none)?, MultiStepsState { skip_state, ..kept }))
+        let (skip, found) = condition(&leaves(updates), &state.gradient_step)?;
+        if skip.rank() > 0 || skip.dtype() != DType::Bool {
+            let found = format!("a condition {}", skip.aval());
+            return Err(Error::shape("multi_steps", found, "a single boolean"));
+        }
+        let remembered = |state: MultiStepsState<T::State, P>| MultiStepsState {
+            skip_state: Some(found.clone()),
+            ..state
+        };
+        let next = choose(&skip, &remembered(state.clone()), &remembered(next))?;
+        Ok((choose(&skip, &none, &full)?, next))
     }
 }

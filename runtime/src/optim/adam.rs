@@ -242,6 +242,13 @@ pub fn nadamw(learning_rate: impl Into<Schedule>) -> AdamW {
     adamw(learning_rate).nesterov(true)
 }
 
+impl AdamW {
+    /// Another learning rate.
+    pub(super) fn learning_rate(self, learning_rate: impl Into<Schedule>) -> AdamW {
+        AdamW { learning_rate: learning_rate.into(), ..self }
+    }
+}
+
 adam_setters!(AdamW.scale);
 adam_options!(AdamW.scale);
 nesterov!(AdamW.scale);

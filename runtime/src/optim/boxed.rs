@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::GradientTransformation;
+use super::{ExtraArgs, GradientTransformation};
 use crate::error::Result;
 use crate::tree::Tree;
 use crate::variables::{Dict, Value};
@@ -33,7 +33,13 @@ impl<P: Tree> DynTransformation<P> {
 
 trait ErasedTransformation<P>: Send + Sync {
     fn init(&self, params: &P) -> Value;
-    fn update(&self, updates: &P, state: &Value, params: &P) -> Result<(P, Value)>;
+    fn update_with(
+        &self,
+        updates: &P,
+        state: &Value,
+        params: &P,
+        extra: &ExtraArgs<'_, P>,
+    ) -> Result<(P, Value)>;
 }
 
 impl<P: Tree, T: GradientTransformation<P> + Send + Sync> ErasedTransformation<P> for T {
@@ -41,8 +47,15 @@ impl<P: Tree, T: GradientTransformation<P> + Send + Sync> ErasedTransformation<P
         Value::of(&GradientTransformation::init(self, params))
     }
 
-    fn update(&self, updates: &P, state: &Value, params: &P) -> Result<(P, Value)> {
-        let (updates, state) = GradientTransformation::update(self, updates, &state.to()?, params)?;
+    fn update_with(
+        &self,
+        updates: &P,
+        state: &Value,
+        params: &P,
+        extra: &ExtraArgs<'_, P>,
+    ) -> Result<(P, Value)> {
+        let (updates, state) =
+            GradientTransformation::update_with(self, updates, &state.to()?, params, extra)?;
         Ok((updates, Value::try_of(&state)?))
     }
 }
@@ -55,7 +68,17 @@ impl<P: Tree> GradientTransformation<P> for DynTransformation<P> {
     }
 
     fn update(&self, updates: &P, state: &Value, params: &P) -> Result<(P, Value)> {
-        self.0.update(updates, state, params)
+        GradientTransformation::update_with(self, updates, state, params, &ExtraArgs::new())
+    }
+
+    fn update_with(
+        &self,
+        updates: &P,
+        state: &Value,
+        params: &P,
+        extra: &ExtraArgs<'_, P>,
+    ) -> Result<(P, Value)> {
+        self.0.update_with(updates, state, params, extra)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Transformations one after the other.
 
-use super::GradientTransformation;
+use super::{ExtraArgs, GradientTransformation};
 use crate::error::{Error, Result};
 use crate::tree::Tree;
 
@@ -52,7 +52,17 @@ impl<P: Tree + Clone, T: GradientTransformation<P>> GradientTransformation<P> fo
         self.iter().map(|transformation| transformation.init(params)).collect()
     }
 
-    fn update(&self, updates: &P, state: &Vec<T::State>, params: &P) -> Result<(P, Vec<T::State>)> {
+    fn update(&self, updates: &P, state: &Self::State, params: &P) -> Result<(P, Self::State)> {
+        self.update_with(updates, state, params, &ExtraArgs::new())
+    }
+
+    fn update_with(
+        &self,
+        updates: &P,
+        state: &Self::State,
+        params: &P,
+        extra: &ExtraArgs<'_, P>,
+    ) -> Result<(P, Self::State)> {
         if state.len() != self.len() {
             let message = format!("a state of {} for a chain of {}", state.len(), self.len());
             return Err(Error::argument("chain", message));
@@ -60,7 +70,7 @@ impl<P: Tree + Clone, T: GradientTransformation<P>> GradientTransformation<P> fo
         let (mut updates, mut next) = (updates.clone(), Vec::with_capacity(self.len()));
         for (transformation, old) in self.iter().zip(state) {
             let state;
-            (updates, state) = transformation.update(&updates, old, params)?;
+            (updates, state) = transformation.update_with(&updates, old, params, extra)?;
             next.push(state);
         }
         Ok((updates, next))
@@ -81,10 +91,20 @@ macro_rules! chains {
                     (self.$first.init(params), $(self.$i.init(params),)*)
                 }
 
-                #[allow(non_snake_case)]
                 fn update(&self, updates: &P, state: &Self::State, params: &P) -> Result<(P, Self::State)> {
-                    let (updates, $First) = self.$first.update(updates, &state.$first, params)?;
-                    $(let (updates, $T) = self.$i.update(&updates, &state.$i, params)?;)*
+                    self.update_with(updates, state, params, &ExtraArgs::new())
+                }
+
+                #[allow(non_snake_case)]
+                fn update_with(
+                    &self,
+                    updates: &P,
+                    state: &Self::State,
+                    params: &P,
+                    extra: &ExtraArgs<'_, P>,
+                ) -> Result<(P, Self::State)> {
+                    let (updates, $First) = self.$first.update_with(updates, &state.$first, params, extra)?;
+                    $(let (updates, $T) = self.$i.update_with(&updates, &state.$i, params, extra)?;)*
                     Ok((updates, ($First, $($T,)*)))
                 }
             }

@@ -11,6 +11,7 @@ use crate::core::tensor::bare;
 use crate::core::{Tensor, TensorLike};
 use crate::error::Result;
 use crate::error::unwrap;
+use crate::ops::axes::IntoAxes;
 use crate::tree::Tree;
 
 /// Numbers up to a limit; see [`clip`].
@@ -95,16 +96,17 @@ impl<P: Tree + Clone> GradientTransformation<P> for ClipByGlobalNorm {
 pub struct AdaptiveGradClip {
     clipping: Tensor,
     eps: Tensor,
+    axes: Option<Vec<isize>>,
 }
 
 /// The update of each unit scaled down, where its norm is above `clipping` times that of its parameters (of `eps` at
 /// least, 10⁻³ by default), to have that.
 ///
-/// A unit is a column of a kernel; leaves of one axis are one unit.
+/// A unit is a column of a kernel, and leaves of one axis are one unit, unless [`axis`](AdaptiveGradClip::axis) says otherwise.
 ///
 /// Source: Brock et al., *High-Performance Large-Scale Image Recognition Without Normalization*, 2021.
 pub fn adaptive_grad_clip(clipping: impl TensorLike) -> AdaptiveGradClip {
-    AdaptiveGradClip { clipping: unwrap(clipping.operand()), eps: bare(1e-3) }
+    AdaptiveGradClip { clipping: unwrap(clipping.operand()), eps: bare(1e-3), axes: None }
 }
 
 setters! { AdaptiveGradClip {
@@ -112,12 +114,27 @@ setters! { AdaptiveGradClip {
     eps: Tensor,
 } }
 
+impl AdaptiveGradClip {
+    /// The axes along which elements are one unit, of every leaf.
+    #[must_use]
+    pub fn axis(self, axes: impl IntoAxes) -> Self {
+        AdaptiveGradClip { axes: Some(axes.axes().to_vec()), ..self }
+    }
+
+    fn unit_norm(&self, x: &Tensor) -> Result<Tensor> {
+        match &self.axes {
+            None => unit_norm(x),
+            Some(axes) => x.try_mul(x)?.try_sum_keep(axes)?.try_sqrt(),
+        }
+    }
+}
+
 stateless!(AdaptiveGradClip, |this, u, p| {
     LIMIT.check_number("adaptive_grad_clip", "clipping", &this.clipping)?;
     NOT_NEGATIVE.check_number("adaptive_grad_clip", "eps", &this.eps)?;
     let (wide, p) = (upcast(u), upcast(p));
     let (found, limit) =
-        (unit_norm(&wide)?, bounded(&unit_norm(&p)?)?.try_maximum(&this.eps)? * &this.clipping);
+        (this.unit_norm(&wide)?, bounded(&this.unit_norm(&p)?)?.try_maximum(&this.eps)? * &this.clipping);
     let clipped = &wide * (&limit / found.try_maximum(1e-6)?);
     // A limit beyond all numbers is none.
     let small = found.try_lt(&limit)?.try_bitor(limit.try_is_inf()?)?;

@@ -1,7 +1,7 @@
 //! Skipping steps whose gradients are not finite, as optax's `apply_if_finite`.
 
-use super::GradientTransformation;
 use super::moments::{safe_increment, zero_count, zeros};
+use super::{ExtraArgs, GradientTransformation};
 use crate::core::Tensor;
 use crate::core::domain::NOT_NEGATIVE;
 use crate::error::Result;
@@ -57,6 +57,16 @@ impl<P: Tree + Clone, T: GradientTransformation<P>> GradientTransformation<P> fo
     }
 
     fn update(&self, updates: &P, state: &Self::State, params: &P) -> Result<(P, Self::State)> {
+        self.update_with(updates, state, params, &ExtraArgs::new())
+    }
+
+    fn update_with(
+        &self,
+        updates: &P,
+        state: &Self::State,
+        params: &P,
+        extra: &ExtraArgs<'_, P>,
+    ) -> Result<(P, Self::State)> {
         let errors = f64::from(self.max_consecutive_errors);
         NOT_NEGATIVE.check("apply_if_finite", "max_consecutive_errors", errors)?;
         let finite = leaves(updates).into_iter().map(|u| u.try_is_finite()?.try_all());
@@ -64,7 +74,7 @@ impl<P: Tree + Clone, T: GradientTransformation<P>> GradientTransformation<P> fo
         let notfinite_count = finite.try_select(0, safe_increment(&state.notfinite_count))?;
         let take = finite.try_bitor(notfinite_count.try_gt(self.max_consecutive_errors)?)?;
 
-        let (taken, inner_state) = self.inner.update(updates, &state.inner_state, params)?;
+        let (taken, inner_state) = self.inner.update_with(updates, &state.inner_state, params, extra)?;
         let next = ApplyIfFiniteState {
             notfinite_count,
             total_notfinite: finite

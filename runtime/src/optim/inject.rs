@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use super::GradientTransformation;
 use super::moments::{safe_increment, zero_count};
 use super::schedule::Schedule;
+use super::{ExtraArgs, GradientTransformation};
 use crate::array::DType;
 use crate::core::Tensor;
 use crate::error::Result;
@@ -111,8 +111,19 @@ impl<P: Tree, T: GradientTransformation<P>> GradientTransformation<P> for Inject
     }
 
     fn update(&self, updates: &P, state: &Self::State, params: &P) -> Result<(P, Self::State)> {
+        self.update_with(updates, state, params, &ExtraArgs::new())
+    }
+
+    fn update_with(
+        &self,
+        updates: &P,
+        state: &Self::State,
+        params: &P,
+        extra: &ExtraArgs<'_, P>,
+    ) -> Result<(P, Self::State)> {
         let values = self.values(&state.count, &state.hyperparams)?;
-        let (updates, inner_state) = (self.make)(&values).update(updates, &state.inner_state, params)?;
+        let (updates, inner_state) =
+            (self.make)(&values).update_with(updates, &state.inner_state, params, extra)?;
         let count = safe_increment(&state.count);
         Ok((updates, InjectHyperparamsState { count, hyperparams: dict(&values), inner_state }))
     }

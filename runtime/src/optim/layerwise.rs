@@ -1,6 +1,5 @@
 //! LAMB and LARS: optimizers whose steps are in proportion to the parameters, for large batches.
 
-use super::GradientTransformation;
 use super::adam::{ScaleByAdam, ScaleByAdamState, adam_setters, scale_by_adam};
 use super::masked::{Mask, MaskedState};
 use super::scale::{ScheduleState, scale_by_learning_rate};
@@ -9,6 +8,7 @@ use super::settings::{alias, setters};
 use super::sgd::{Trace, TraceState, trace};
 use super::trust_ratio::{ScaleByTrustRatio, scale_by_trust_ratio};
 use super::weight_decay::{AddDecayedWeights, add_decayed_weights, decaying};
+use super::{ExtraArgs, GradientTransformation};
 use crate::core::{Tensor, TensorLike};
 use crate::error::{Result, unwrap};
 use crate::tree::Tree;
@@ -114,7 +114,17 @@ impl<P: Tree, T: GradientTransformation<P>> GradientTransformation<P> for Choosi
     }
 
     fn update(&self, updates: &P, state: &Self::State, params: &P) -> Result<(P, Self::State)> {
-        let (updates, inner_state) = self.0.update(updates, &state.inner_state, params)?;
+        self.update_with(updates, state, params, &ExtraArgs::new())
+    }
+
+    fn update_with(
+        &self,
+        updates: &P,
+        state: &Self::State,
+        params: &P,
+        extra: &ExtraArgs<'_, P>,
+    ) -> Result<(P, Self::State)> {
+        let (updates, inner_state) = self.0.update_with(updates, &state.inner_state, params, extra)?;
         Ok((updates, MaskedState { inner_state }))
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::moments::zip;
 use super::regrouped::{Masked, Regrouped};
-use super::{GradientTransformation, SetToZero, set_to_zero};
+use super::{ExtraArgs, GradientTransformation, SetToZero, set_to_zero};
 use crate::core::Tensor;
 use crate::error::Result;
 use crate::tree::{Structure, Tree, leaves, leaves_with_path};
@@ -113,10 +113,20 @@ impl<P: Tree + Clone, T: GradientTransformation<Masked<P>>> GradientTransformati
     }
 
     fn update(&self, updates: &P, state: &Self::State, params: &P) -> Result<(P, Self::State)> {
+        self.update_with(updates, state, params, &ExtraArgs::new())
+    }
+
+    fn update_with(
+        &self,
+        updates: &P,
+        state: &Self::State,
+        params: &P,
+        extra: &ExtraArgs<'_, P>,
+    ) -> Result<(P, Self::State)> {
         // Compared here, so that a difference is reported in terms of the whole trees.
         let [mut merged] = zip([updates, params], |[u, _]| Ok([u.clone()]))?;
         let mask = self.mask.of(params);
-        let inner_state = update_masked(&self.inner, &mask, &mut merged, &state.inner_state, params)?;
+        let inner_state = update_masked(&self.inner, &mask, &mut merged, &state.inner_state, params, extra)?;
         Ok((merged, MaskedState { inner_state }))
     }
 }
@@ -128,15 +138,22 @@ pub(super) fn update_masked<P: Tree, T: GradientTransformation<Masked<P>>>(
     updates: &mut P,
     state: &T::State,
     params: &P,
+    extra: &ExtraArgs<'_, P>,
 ) -> Result<T::State> {
     let some = |tree: &P| Regrouped::select(tree, |i| chosen[i]);
-    let (new, state) = inner.update(&some(updates), state, &some(params))?;
-    let mut new = new.tensors().iter();
-    let merged: Vec<Tensor> = leaves(updates)
+    let (new, state) = extra
+        .masked(chosen, params, |extra| inner.update_with(&some(updates), state, &some(params), extra))?;
+    *updates = merge(updates, chosen, &new);
+    Ok(state)
+}
+
+/// A tree with other chosen leaves.
+pub(super) fn merge<P: Tree>(tree: &P, chosen: &[bool], part: &Masked<P>) -> P {
+    let mut new = part.tensors().iter();
+    let merged: Vec<Tensor> = leaves(tree)
         .into_iter()
         .zip(chosen)
         .map(|(old, &chosen)| if chosen { new.next().unwrap_or(old) } else { old }.clone())
         .collect();
-    *updates = Structure::of(updates).build(merged);
-    Ok(state)
+    Structure::of(tree).build(merged)
 }

@@ -42,40 +42,55 @@ mod adafactor;
 mod adagrad;
 mod adam;
 mod adamax;
+mod adan;
 mod amsgrad;
 mod belief;
 mod boxed;
 mod chain;
 mod clip;
+pub mod contrib;
 mod dynamic_scale;
 mod early_stopping;
 mod ema;
+mod extra;
 mod factored;
 mod finite;
+mod fromage;
+mod functions;
 mod inject;
 mod layerwise;
+mod lbfgs;
 mod leafwise;
+mod linesearch;
 mod lion;
+mod lookahead;
 mod masked;
 mod moments;
+mod noise;
 mod novograd;
+mod optimistic;
 mod optional;
 mod partition;
+mod per_example;
+mod polyak;
+pub mod projections;
 mod radam;
 mod regrouped;
 mod rmsprop;
+mod rprop;
 mod scale;
 mod schedule;
 mod settings;
 mod sgd;
 mod sm3;
 mod train_state;
+mod tree_math;
 mod trust_ratio;
 mod update;
 mod weight_decay;
 mod yogi;
 
-pub use accumulate::{MultiSteps, MultiStepsState, multi_steps};
+pub use accumulate::{MultiSteps, MultiStepsState, multi_steps, skip_large_updates, skip_not_finite};
 pub use adadelta::{
     Adadelta, AdadeltaState, ScaleByAdadelta, ScaleByAdadeltaState, adadelta, scale_by_adadelta,
 };
@@ -86,6 +101,7 @@ pub use adam::{
     scale_by_adam,
 };
 pub use adamax::{Adamax, AdamaxState, ScaleByAdamax, adamax, adamaxw, scale_by_adamax};
+pub use adan::{Adan, AdanState, ScaleByAdan, ScaleByAdanState, adan, scale_by_adan};
 pub use amsgrad::{Amsgrad, AmsgradState, ScaleByAmsgrad, ScaleByAmsgradState, amsgrad, scale_by_amsgrad};
 pub use belief::{Adabelief, ScaleByBelief, adabelief, scale_by_belief};
 pub use boxed::DynTransformation;
@@ -97,27 +113,52 @@ pub use clip::{
 pub use dynamic_scale::{DynamicScale, ScaledGradients};
 pub use early_stopping::EarlyStopping;
 pub use ema::{Ema, EmaState, ema};
+pub use extra::ExtraArgs;
 pub use factored::{FactoredState, ScaleByFactoredRms, scale_by_factored_rms};
 pub use finite::{ApplyIfFinite, ApplyIfFiniteState, apply_if_finite};
+pub use fromage::{Fromage, FromageState, fromage};
+pub use functions::{
+    ApplyEvery, ApplyEveryState, Conditionally, ConditionallyMask, ConditionallyMaskState,
+    ConditionallyTransformState, Flatten, NamedChain, NormalizeByUpdateNorm, Stateless, StatelessWithTreeMap,
+    apply_every, conditionally_mask, conditionally_transform, flatten, named_chain, normalize_by_update_norm,
+    scale_gradient, stateless, stateless_with_tree_map,
+};
 pub use inject::{InjectHyperparams, InjectHyperparamsState, inject_hyperparams};
 pub use layerwise::{Lamb, LambState, Lars, LarsState, lamb, lars};
+pub use lbfgs::{Lbfgs, LbfgsState, ScaleByLbfgs, ScaleByLbfgsState, lbfgs, scale_by_lbfgs};
 pub use leafwise::{
     Centralize, KeepParamsNonnegative, ScaleByParamBlock, ScaleBySign, SetToZero, ZeroNans, ZeroNansState,
     centralize, keep_params_nonnegative, scale_by_param_block_norm, scale_by_param_block_rms, scale_by_sign,
     set_to_zero, zero_nans,
 };
+pub use linesearch::{
+    BacktrackingLinesearchInfo, InitialGuess, ScaleByBacktrackingLinesearch,
+    ScaleByBacktrackingLinesearchState, ScaleByZoomLinesearch, ScaleByZoomLinesearchState, StoredGradient,
+    ZoomLinesearchInfo, scale_by_backtracking_linesearch, scale_by_zoom_linesearch,
+    value_and_grad_from_state,
+};
 pub use lion::{Lion, LionState, ScaleByLion, ScaleByLionState, lion, scale_by_lion};
+pub use lookahead::{Lookahead, LookaheadParams, LookaheadState, lookahead};
 pub use masked::{Freeze, MaskedState, MaskedTransformation, freeze, masked};
+pub use noise::{AddNoise, AddNoiseState, NoisySgd, add_noise, noisy_sgd};
 pub use novograd::{
     Novograd, NovogradState, ScaleByNovograd, ScaleByNovogradState, novograd, scale_by_novograd,
 };
+pub use optimistic::{
+    OptimisticAdam, OptimisticAdamState, OptimisticGradientDescent, ScaleByOptimisticGradient,
+    ScaleByOptimisticGradientState, optimistic_adam, optimistic_adam_v2, optimistic_gradient_descent,
+    scale_by_optimistic_gradient,
+};
 pub use optional::OptionalState;
-pub use partition::{MultiTransform, MultiTransformState, multi_transform};
+pub use partition::{MultiTransform, MultiTransformState, multi_transform, partition};
+pub use per_example::{per_example_global_norm_clip, per_example_layer_norm_clip};
+pub use polyak::{PolyakSgd, PolyakVariant, ScaleByPolyak, polyak_sgd, scale_by_polyak};
 pub use radam::{Radam, ScaleByRadam, radam, scale_by_radam};
 pub use regrouped::{Masked, Regrouped};
 pub use rmsprop::{
     Rmsprop, RmspropState, ScaleByRms, ScaleByRmsState, rmsprop, scale_by_rms, scale_by_stddev,
 };
+pub use rprop::{Rprop, RpropState, ScaleByRprop, ScaleByRpropState, rprop, scale_by_rprop};
 pub use scale::{
     Scale, ScaleByLearningRate, ScaleBySchedule, ScaleByScheduleState, ScheduleState, scale,
     scale_by_learning_rate, scale_by_schedule,
@@ -129,13 +170,18 @@ pub use schedule::{
     piecewise_constant_schedule, piecewise_interpolate_schedule, polynomial_schedule, sgdr_schedule,
     warmup_constant_schedule, warmup_cosine_decay_schedule, warmup_exponential_decay_schedule,
 };
-pub use sgd::{Sgd, SgdState, SignSgd, Trace, TraceState, sgd, sign_sgd, trace};
+pub use sgd::{Sgd, SgdState, SignSgd, Signum, Trace, TraceState, sgd, sign_sgd, signum, trace};
 pub use sm3::{ScaleBySm3, ScaleBySm3State, Sm3, Sm3State, scale_by_sm3, sm3};
 pub use train_state::{Shared, TrainState};
 pub use trust_ratio::{ScaleByTrustRatio, scale_by_trust_ratio};
 pub use update::{apply_updates, global_norm, incremental_update, periodic_update, try_apply_updates};
 pub use weight_decay::{AddDecayedWeights, add_decayed_weights};
 pub use yogi::{ScaleByYogi, Yogi, scale_by_yogi, yogi};
+
+/// Arithmetic of whole trees, as `optax.tree`.
+pub mod tree {
+    pub use super::tree_math::*;
+}
 
 use crate::error::Result;
 use crate::tree::Tree;
@@ -172,6 +218,23 @@ pub trait GradientTransformation<P: Tree> {
     /// If structures or shapes of the three differ, or a setting is outside of its domain.
     fn update(&self, updates: &P, state: &Self::State, params: &P) -> Result<(P, Self::State)>;
 
+    /// As [`update`](GradientTransformation::update), with what some transformations need beside gradients; the others do without.
+    ///
+    /// A transformation that is made of others hands them all of it.
+    ///
+    /// # Errors
+    /// As [`update`](GradientTransformation::update), and if something is needed that is not there.
+    fn update_with(
+        &self,
+        updates: &P,
+        state: &Self::State,
+        params: &P,
+        extra: &ExtraArgs<'_, P>,
+    ) -> Result<(P, Self::State)> {
+        let _ = extra;
+        self.update(updates, state, params)
+    }
+
     /// This transformation behind a pointer, to be stored beside others of other types; its state is then a
     /// [`Value`](crate::Value).
     fn boxed(self) -> DynTransformation<P>
@@ -191,5 +254,15 @@ impl<P: Tree, T: GradientTransformation<P>> GradientTransformation<P> for &T {
 
     fn update(&self, updates: &P, state: &T::State, params: &P) -> Result<(P, T::State)> {
         (**self).update(updates, state, params)
+    }
+
+    fn update_with(
+        &self,
+        updates: &P,
+        state: &T::State,
+        params: &P,
+        extra: &ExtraArgs<'_, P>,
+    ) -> Result<(P, T::State)> {
+        (**self).update_with(updates, state, params, extra)
     }
 }

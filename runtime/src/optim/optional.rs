@@ -3,7 +3,7 @@
 use std::fmt;
 use std::ops::Deref;
 
-use super::GradientTransformation;
+use super::{ExtraArgs, GradientTransformation};
 use crate::core::Tensor;
 use crate::error::{Error, Result};
 use crate::tree::{Builder, Donation, NodeKind, Token, Tree, TreePart};
@@ -62,10 +62,20 @@ impl<P: Tree + Clone, T: GradientTransformation<P>> GradientTransformation<P> fo
     }
 
     fn update(&self, updates: &P, state: &Self::State, params: &P) -> Result<(P, Self::State)> {
+        self.update_with(updates, state, params, &ExtraArgs::new())
+    }
+
+    fn update_with(
+        &self,
+        updates: &P,
+        state: &Self::State,
+        params: &P,
+        extra: &ExtraArgs<'_, P>,
+    ) -> Result<(P, Self::State)> {
         match (self, state) {
             (None, state) => Ok((updates.clone(), state.clone())),
             (Some(transformation), Some(state)) => {
-                let (updates, state) = transformation.update(updates, state, params)?;
+                let (updates, state) = transformation.update_with(updates, state, params, extra)?;
                 Ok((updates, Some(state)))
             }
             (Some(_), None) => Err(Error::Structure {
@@ -87,7 +97,17 @@ impl<P: Tree + Clone, T: GradientTransformation<P>> GradientTransformation<P> fo
     }
 
     fn update(&self, updates: &P, state: &Self::State, params: &P) -> Result<(P, Self::State)> {
-        let (updates, state) = self.0.update(updates, &state.0, params)?;
+        self.update_with(updates, state, params, &ExtraArgs::new())
+    }
+
+    fn update_with(
+        &self,
+        updates: &P,
+        state: &Self::State,
+        params: &P,
+        extra: &ExtraArgs<'_, P>,
+    ) -> Result<(P, Self::State)> {
+        let (updates, state) = self.0.update_with(updates, &state.0, params, extra)?;
         Ok((updates, OptionalState(state)))
     }
 }

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use super::GradientTransformation;
 use super::masked::{MaskedState, update_masked};
 use super::moments::zip;
 use super::regrouped::{Masked, Regrouped};
+use super::{ExtraArgs, GradientTransformation};
 use crate::core::Tensor;
 use crate::error::{Error, Result};
 use crate::tree::{Tree, leaves_with_path};
@@ -64,6 +64,14 @@ pub fn multi_transform<T, L: Into<Cow<'static, str>>>(
     }
 }
 
+/// [`multi_transform`] by the name that optax has for it now.
+pub fn partition<T, L: Into<Cow<'static, str>>>(
+    transforms: impl IntoIterator<Item = (impl Into<String>, T)>,
+    param_labels: impl Fn(&str, &Tensor) -> L + Send + Sync + 'static,
+) -> MultiTransform<T> {
+    multi_transform(transforms, param_labels)
+}
+
 impl<T> MultiTransform<T> {
     fn labels(&self, params: &impl Tree) -> Vec<Cow<'static, str>> {
         let label = |(path, leaf): (crate::tree::Path, &Tensor)| (self.label)(&path.join("/"), leaf);
@@ -90,6 +98,16 @@ impl<P: Tree + Clone, T: GradientTransformation<Masked<P>>> GradientTransformati
     }
 
     fn update(&self, updates: &P, state: &Self::State, params: &P) -> Result<(P, Self::State)> {
+        self.update_with(updates, state, params, &ExtraArgs::new())
+    }
+
+    fn update_with(
+        &self,
+        updates: &P,
+        state: &Self::State,
+        params: &P,
+        extra: &ExtraArgs<'_, P>,
+    ) -> Result<(P, Self::State)> {
         let labels = self.labels(params);
         if let Some(unknown) = labels.iter().find(|label| !self.transforms.contains_key(&***label)) {
             let known = self.transforms.keys().map(|label| format!("`{label}`")).collect::<Vec<_>>();
@@ -107,7 +125,7 @@ impl<P: Tree + Clone, T: GradientTransformation<Masked<P>>> GradientTransformati
                 return Err(Error::argument("multi_transform", message));
             };
             let chosen: Vec<bool> = labels.iter().map(|of| of == label).collect();
-            let inner_state = update_masked(transform, &chosen, &mut merged, inner_state, params)?;
+            let inner_state = update_masked(transform, &chosen, &mut merged, inner_state, params, extra)?;
             inner_states.insert(label.clone(), MaskedState { inner_state });
         }
         Ok((merged, MultiTransformState { inner_states }))

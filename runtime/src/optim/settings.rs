@@ -46,8 +46,21 @@ macro_rules! alias {
                 state: &Self::State,
                 params: &P,
             ) -> $crate::error::Result<(P, Self::State)> {
+                let extra = $crate::optim::ExtraArgs::new();
+                $crate::optim::GradientTransformation::<P>::update_with(self, updates, state, params, &extra)
+            }
+
+            fn update_with(
+                &self,
+                updates: &P,
+                state: &Self::State,
+                params: &P,
+                extra: &$crate::optim::ExtraArgs<'_, P>,
+            ) -> $crate::error::Result<(P, Self::State)> {
                 let $this = self;
-                $crate::optim::GradientTransformation::<P>::update(&$chain, updates, state, params)
+                $crate::optim::GradientTransformation::<P>::update_with(
+                    &$chain, updates, state, params, extra,
+                )
             }
         }
     };

@@ -1,5 +1,6 @@
 //! Stochastic gradient descent, with and without momentum.
 
+use super::ema::{Ema, EmaState, ema};
 use super::moments::{zeros, zip_moments};
 use super::scale::{ScheduleState, scale_by_learning_rate};
 use super::schedule::Schedule;
@@ -119,3 +120,32 @@ pub fn sign_sgd(learning_rate: impl Into<Schedule>) -> SignSgd {
 }
 
 alias!(SignSgd, ((), ScheduleState), |this| (scale_by_sign(), scale_by_learning_rate(&this.learning_rate)));
+
+/// The sign of an average of gradients as a step; see [`signum`].
+#[derive(Clone, Debug)]
+pub struct Signum {
+    learning_rate: Schedule,
+    average: Ema,
+}
+
+/// `u = −lr·sign(m)` with `m` the moving average of gradients, of which `beta` stays at each step: at least 0 and below 1, 0.9 in optax by
+/// default.
+///
+/// Source: Bernstein et al., *signSGD*, 2018.
+pub fn signum(learning_rate: impl Into<Schedule>, beta: impl TensorLike) -> Signum {
+    Signum { learning_rate: learning_rate.into(), average: ema(beta).debias(false) }
+}
+
+impl Signum {
+    /// The dtype of the average; that of the parameters by default.
+    #[must_use]
+    pub fn accumulator_dtype(self, dtype: DType) -> Self {
+        Signum { average: self.average.accumulator_dtype(dtype), ..self }
+    }
+}
+
+alias!(Signum, (EmaState<P>, (), ScheduleState), |this| (
+    this.average.clone(),
+    scale_by_sign(),
+    scale_by_learning_rate(&this.learning_rate)
+));

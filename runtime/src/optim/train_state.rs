@@ -4,9 +4,9 @@ use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
-use super::GradientTransformation;
 use super::moments::{safe_increment, zero_count};
 use super::update::try_apply_updates;
+use super::{ExtraArgs, GradientTransformation};
 use crate::core::Tensor;
 use crate::error::{Error, Result};
 use crate::tree::{Builder, Donation, NodeKind, Structure, Token, Tree};
@@ -104,7 +104,22 @@ impl<P: Tree, T: GradientTransformation<P>, E: Tree> TrainState<T, P, E> {
     where
         E: Clone,
     {
-        let (updates, opt_state) = self.tx.update(gradients, &self.opt_state, &self.params)?;
+        self.apply_gradients_with(gradients, &ExtraArgs::new())
+    }
+
+    /// As [`apply_gradients`](TrainState::apply_gradients), with what some optimizers need beside gradients.
+    ///
+    /// # Errors
+    /// As [`apply_gradients`](TrainState::apply_gradients), and if something is needed that is not there.
+    pub fn apply_gradients_with(
+        &self,
+        gradients: &P,
+        extra: &ExtraArgs<'_, P>,
+    ) -> Result<TrainState<T, P, E>>
+    where
+        E: Clone,
+    {
+        let (updates, opt_state) = self.tx.update_with(gradients, &self.opt_state, &self.params, extra)?;
         let params = try_apply_updates(&self.params, &updates)?;
         let (step, tx) = (safe_increment(&self.step), self.tx.clone());
         Ok(TrainState { step, params, opt_state, tx, extra: self.extra.clone() })

@@ -1,5 +1,6 @@
-//! Special functions, as `jax.scipy.special` has them; what is a method of [`Tensor`] here, such as [`erf`](Tensor::erf),
-//! [`lgamma`](Tensor::lgamma) or [`logistic`](Tensor::logistic), is not repeated.
+//! Special functions, as `jax.scipy.special` has them; what is a method of [`Tensor`](crate::Tensor) here, such as
+//! [`erf`](crate::Tensor::erf),
+//! [`lgamma`](crate::Tensor::lgamma) or [`logistic`](crate::Tensor::logistic), is not repeated.
 //!
 //! All take tensors or numbers, which broadcast; integers become `F32`. They are computed in double precision and rounded.
 

@@ -111,11 +111,7 @@ impl<P: Tree, T: GradientTransformation<P>, E: Tree> TrainState<T, P, E> {
     ///
     /// # Errors
     /// As [`apply_gradients`](TrainState::apply_gradients), and if something is needed that is not there.
-    pub fn apply_gradients_with(
-        &self,
-        gradients: &P,
-        extra: &ExtraArgs<'_, P>,
-    ) -> Result<TrainState<T, P, E>>
+    pub fn apply_gradients_with(&self, gradients: &P, extra: &ExtraArgs<'_, P>) -> Result<TrainState<T, P, E>>
     where
         E: Clone,
     {

@@ -11,7 +11,7 @@ fn texts(settings: &Settings<'_>, key: &str) -> Option<Vec<String>> {
 
 /// What an example gets, of what it has.
 fn talk(name: &str, x: &Tensor, names: &[&str], settings: &Settings<'_>) -> Result<Tensor> {
-    let int = |key: &str| settings.int(key).expect("an axis") as isize;
+    let int = |key: &str| settings.int(key).expect("an axis");
     let tiled = settings.flag("tiled");
     Ok(match name {
         "psum" => collectives::psum(&(x * x), names)?,

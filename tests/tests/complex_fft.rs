@@ -221,7 +221,7 @@ fn some() -> Tensor {
 
 /// The numbers at hand, moved about so that each argument has others.
 fn argument(i: usize, dtype: DType) -> Tensor {
-    let x = if i % 2 == 0 { some() } else { some().flip([1]) };
+    let x = if i.is_multiple_of(2) { some() } else { some().flip([1]) };
     if dtype.is_complex() { x } else { x.real().cast(dtype) }
 }
 
@@ -254,12 +254,12 @@ fn every_function_of_complex_numbers_is_the_same_compiled_and_by_its_definition(
 
 #[test]
 fn transforms_are_their_definition_and_each_other_undone() {
+    type Program = fn(Tensor) -> Result<Tensor>;
     for n in [1usize, 2, 5, 8, 12, 17] {
         let x = Tensor::complex(
             Tensor::linspace(-1.0, 2.0, 3 * n).sin().reshape([3, n]),
             Tensor::linspace(0.0, 5.0, 3 * n).cos().reshape([3, n]),
         );
-        type Program = fn(Tensor) -> Result<Tensor>;
         let programs: [Program; 4] = [
             |x| fft::try_fft(x, None, -1, Norm::Backward),
             |x| fft::try_ifft(x, None, -1, Norm::Ortho),

@@ -277,7 +277,7 @@ fn mistakes_are_named() {
             square.try_cross(&square, -1).and_then(|_| tall.try_cross(&tall, 0)).unwrap_err(),
             "two or three elements",
         ),
-        (flaxen::try_multi_dot(&[square.clone()]).unwrap_err(), "two or more matrices"),
+        (flaxen::try_multi_dot(std::slice::from_ref(&square)).unwrap_err(), "two or more matrices"),
         (tall.try_lstsq(&square, None).unwrap_err(), "as many rows"),
         (
             grad(|x: &Tensor| x.try_svd(true)?.0.try_sum())(&tall).unwrap_err(),

@@ -36,7 +36,7 @@ fn call(name: &str, args: &[Tensor], settings: &Settings<'_>) -> Result<Vec<Tens
             random::try_orthogonal(key, settings.size("n").unwrap(), settings.size("m").unwrap(), shape)?
         }
         "categorical_without_replacement" => {
-            let axis = settings.int("axis").unwrap() as isize;
+            let axis = settings.int("axis").unwrap();
             random::try_categorical_without_replacement(key, arg(0), axis, shape)?
         }
         "split_shape" => key.try_split_shape(shape)?.data().clone(),

@@ -76,7 +76,7 @@ fn call(name: &str, args: &[Tensor], settings: &Settings<'_>) -> Result<Vec<Tens
         log_sum = log_sum.weights(weights);
     }
     if let Some(axis) = settings.int("axis") {
-        log_sum = log_sum.axes(axis as isize);
+        log_sum = log_sum.axes(axis);
     }
     if settings.flag("keepdims") {
         log_sum = log_sum.keep();

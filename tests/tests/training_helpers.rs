@@ -125,7 +125,7 @@ fn a_product_put_into_a_layer_is_the_one_it_computes() {
     let variables = layer().init(key(1)).call(&x).unwrap();
     let y = layer().dot_general(rounded()).apply(&variables).call(&x).unwrap();
     let expected =
-        layer().apply(&tree::map(&variables, |w| Ok(narrow(w))).unwrap()).call(&narrow(&x)).unwrap();
+        layer().apply(tree::map(&variables, |w| Ok(narrow(w))).unwrap()).call(&narrow(&x)).unwrap();
     assert!(y.all_close(expected, 1e-6, 1e-6).unwrap());
 }
 

@@ -63,7 +63,7 @@ pub fn add_rows<T: Number>(row: usize, positions: &[i32], axis: Axis, updates: &
     }
     let rows = rows.div_ceil(pieces);
     threads::chunks(out, rows * row, |piece, out| {
-        add_owned(row, positions, axis, updates, piece * rows, out)
+        add_owned(row, positions, axis, updates, piece * rows, out);
     });
 }
 
@@ -168,7 +168,7 @@ mod tests {
             if (0..i64::from(axis.size)).contains(&at) {
                 let at = at as usize * row;
                 (0..row).for_each(|j| {
-                    out[at + j] = out[at + j].wrapping_mul(1).wrapping_add(updates[n * row + j])
+                    out[at + j] = out[at + j].wrapping_mul(1).wrapping_add(updates[n * row + j]);
                 });
             }
         }

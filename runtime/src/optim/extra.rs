@@ -106,7 +106,7 @@ impl<'a, P> ExtraArgs<'a, P> {
     ///
     /// # Errors
     /// If there is none; `op` is who asks.
-    pub fn need_value_fn(&self, op: &'static str) -> Result<&'a dyn Fn(&P) -> Result<Tensor>> {
+    pub fn need_value_fn(&self, op: &'static str) -> Result<ValueFn<'a, P>> {
         self.value_fn.ok_or_else(|| missing(op, "value_fn", "the loss as a function of the parameters"))
     }
 
@@ -114,7 +114,7 @@ impl<'a, P> ExtraArgs<'a, P> {
     ///
     /// # Errors
     /// If there is none; `op` is who asks.
-    pub fn need_grad_fn(&self, op: &'static str) -> Result<&'a dyn Fn(&P, usize) -> Result<P>> {
+    pub fn need_grad_fn(&self, op: &'static str) -> Result<GradFn<'a, P>> {
         self.grad_fn.ok_or_else(|| missing(op, "grad_fn", "the gradient as a function of the parameters"))
     }
 }

@@ -58,6 +58,10 @@ fn zip_wide<P: Tree, const N: usize, const M: usize>(
 ) -> Result<[P; M]> {
     zip_leaves(structure, trees, |leaves| {
         let dtypes = leaves.map(Tensor::dtype);
+        if dtypes.iter().any(|dtype| dtype.is_complex()) {
+            let message = "complex gradients have no moments here: train the `real()` and `imag()` parts as parameters of their own";
+            return Err(Error::argument("update", message));
+        }
         let mut next = if dtypes.contains(&DType::F16) {
             let wide = leaves.map(upcast);
             f(wide.each_ref())?

@@ -27,8 +27,8 @@ pub fn flatten(tree: impl Tree) -> (Vec<Tensor>, Structure) {
 ///
 /// # Errors
 /// What `f` returns.
-pub fn reduce<A>(tree: &impl Tree, init: A, mut f: impl FnMut(A, &Tensor) -> Result<A>) -> Result<A> {
-    leaves(tree).into_iter().try_fold(init, |sum, leaf| f(sum, leaf))
+pub fn reduce<A>(tree: &impl Tree, init: A, f: impl FnMut(A, &Tensor) -> Result<A>) -> Result<A> {
+    leaves(tree).into_iter().try_fold(init, f)
 }
 
 /// Whether `f` is true of all leaves.

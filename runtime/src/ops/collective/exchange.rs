@@ -99,7 +99,7 @@ fn merged(x: &Tensor, at: usize, count: usize) -> Result<Tensor> {
 #[track_caller]
 fn cut(op: &'static str, x: &Tensor, at: usize, examples: usize) -> Result<Tensor> {
     let mut shape: Shape = x.shape().into();
-    if shape[at] % examples != 0 {
+    if !shape[at].is_multiple_of(examples) {
         let found = format!("an axis of {} for {examples} examples", shape[at]);
         return Err(Error::shape(op, found, "a multiple of the number of examples"));
     }

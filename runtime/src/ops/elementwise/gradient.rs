@@ -14,8 +14,16 @@ use crate::scalar::op::ScalarOp as F;
 /// What the derivative is written in: of the arguments and the result, whichever makes the shorter formula.
 pub(super) fn residuals(op: F, needs_grad: &[bool]) -> ResidualMask {
     match op {
-        F::Copy | F::Cast | F::Add | F::Sub | F::Neg | F::Sign | F::Powi(0 | 1) => ResidualMask::NONE,
-        F::Complex | F::Imag | F::Conj => ResidualMask::NONE,
+        F::Copy
+        | F::Cast
+        | F::Add
+        | F::Sub
+        | F::Neg
+        | F::Sign
+        | F::Powi(0 | 1)
+        | F::Complex
+        | F::Imag
+        | F::Conj => ResidualMask::NONE,
         _ if op.rounds() || !op.is_of_floats() => ResidualMask::NONE,
         F::Relu
         | F::Exp

@@ -103,6 +103,7 @@ impl<O, A> Sam<O, A> {
         Sam { opaque_mode, ..self }
     }
 
+    #[expect(clippy::type_complexity, reason = "what every update returns")]
     fn opaque<P: Tree + Clone>(
         &self,
         updates: &P,

@@ -202,22 +202,6 @@ impl Line {
         }
     }
 
-    /// The next step within the interval: where a cubic has its minimum, or a parabola, or the middle.
-    fn middle<P>(&self, state: &Search<P>) -> Result<Tensor> {
-        let (low, high) = (&state.low, &state.high);
-        let length = (&high.step - &low.step).try_abs()?;
-        let (left, right) = (high.step.try_minimum(&low.step)?, high.step.try_maximum(&low.step)?);
-        let within = |step: &Tensor, part: f64| {
-            let margin = &length * part;
-            and(&step.try_gt(&left + &margin)?, &step.try_lt(&right - &margin)?)
-        };
-        let cubic = cubic_minimum(low, high, &state.cubic_step, &state.cubic_value)?;
-        let quadratic = quadratic_minimum(low, high);
-        let halves = (&low.step + &high.step) / 2.0;
-        let step = within(&quadratic, 0.1)?.try_select(&quadratic, halves)?;
-        within(&cubic, 0.2)?.try_select(cubic, step)
-    }
-
     /// The state after a point was looked at. The two phases differ in the interval that they go on with, and in when they end.
     fn next<P: Tree + Clone>(
         &self,
@@ -290,6 +274,22 @@ fn settled<P: Tree + Clone>(state: Search<P>) -> Result<Search<P>> {
     let grad = select(&back, &state.safe_grad, &state.grad)?;
     let slope = state.at.slope.clone();
     Ok(Search { at: Point { step, value, slope }, grad, ..state })
+}
+
+/// The next step within the interval: where a cubic has its minimum, or a parabola, or the middle.
+fn middle<P>(state: &Search<P>) -> Result<Tensor> {
+    let (low, high) = (&state.low, &state.high);
+    let length = (&high.step - &low.step).try_abs()?;
+    let (left, right) = (high.step.try_minimum(&low.step)?, high.step.try_maximum(&low.step)?);
+    let within = |step: &Tensor, part: f64| {
+        let margin = &length * part;
+        and(&step.try_gt(&left + &margin)?, &step.try_lt(&right - &margin)?)
+    };
+    let cubic = cubic_minimum(low, high, &state.cubic_step, &state.cubic_value)?;
+    let quadratic = quadratic_minimum(low, high);
+    let halves = (&low.step + &high.step) / 2.0;
+    let step = within(&quadratic, 0.1)?.try_select(&quadratic, halves)?;
+    within(&cubic, 0.2)?.try_select(cubic, step)
 }
 
 /// Where the cubic through three points, with the slope at the first, has its minimum; NaN if there is none.
@@ -396,7 +396,7 @@ impl<P: Tree + Clone> GradientTransformation<P> for ScaleByZoomLinesearch {
             |state: &Search<P>| not(&or(&state.done, &state.failed)?),
             |state: Search<P>| {
                 let (longer, longest_reached) = line.longer(&state)?;
-                let step = state.interval_found.try_select(line.middle(&state)?, longer)?;
+                let step = state.interval_found.try_select(middle(&state)?, longer)?;
                 let at = cast_like(&add_scale(params, &step, updates)?, params)?;
                 let (value, grad) = value_and_grad(|params: &P| value_fn(params))(&at)?;
                 let slope = vdot(&grad, updates)?.try_cast(dtype)?;

@@ -238,6 +238,24 @@ fn accumulation_leaves_out_what_is_not_finite() {
 }
 
 #[test]
+fn a_condition_of_ones_own_need_not_be_remembered() {
+    let negative =
+        |updates: &[&Tensor], _step: &Tensor| Ok((updates[0].try_lt(0.0)?.try_any()?, Dict::new()));
+    let tx = optim::multi_steps(optim::sgd(1.0), 1).should_skip_update_fn(negative);
+    let params = Tensor::from(0.0f32);
+    let step = jit(|(gradient, state)| tx.update(&gradient, &state, &params));
+    let (mut state, mut steps) = (tx.init(&params), vec![]);
+    for gradient in [1.0f32, -1.0, 2.0] {
+        let update: Tensor;
+        (update, state) = step.call((Tensor::from(gradient), state)).unwrap();
+        steps.push(update.item::<f32>().unwrap());
+    }
+    assert_eq!(steps, [-1.0, 0.0, -2.0]);
+    assert!(state.skip_state.is_none());
+    assert_eq!(state.gradient_step.item::<i32>().unwrap(), 2);
+}
+
+#[test]
 fn injected_hyperparameters_change_without_tracing_again() {
     let tx =
         optim::inject_hyperparams([("learning_rate", 0.1)], |values| optim::sgd(&values["learning_rate"]));

@@ -118,7 +118,7 @@ impl<S: Tree, P: Tree> Tree for MultiStepsState<S, P> {
         let acc_grads = P::build(from)?;
         from.key()?;
         let skip_state = match from.peek() {
-            Some(TreePart::Node(NodeKind::Tuple, 0)) => <()>::build(from).map(|()| None)?,
+            Some(TreePart::Node(_, 0)) => <()>::build(from).map(|()| None)?,
             _ => Some(Dict::build(from)?),
         };
         Ok(MultiStepsState { mini_step, gradient_step, inner_opt_state, acc_grads, skip_state })
@@ -207,6 +207,11 @@ impl<T> MultiSteps<T> {
     }
 }
 
+/// What a condition found, if that is anything.
+fn remembered(found: Dict) -> Option<Dict> {
+    (!found.is_empty()).then_some(found)
+}
+
 impl<S, P> MultiStepsState<S, P> {
     /// Whether the last update took a step, a boolean scalar.
     ///
@@ -245,10 +250,10 @@ impl<P: Tree + Clone, T: GradientTransformation<P>> GradientTransformation<P> fo
             gradient_step: zero_count(),
             inner_opt_state: self.inner.init(params),
             acc_grads: self.zero_updates(params),
-            skip_state: self.should_skip.as_ref().map(|condition| {
+            skip_state: self.should_skip.as_ref().and_then(|condition| {
                 let nothing = zeros(params, None);
                 // What it refuses is an error of the first update.
-                condition(&leaves(&nothing), &zero_count()).map(|(_, found)| found).unwrap_or_default()
+                condition(&leaves(&nothing), &zero_count()).ok().and_then(|(_, found)| remembered(found))
             }),
         }
     }
@@ -296,11 +301,10 @@ impl<P: Tree + Clone, T: GradientTransformation<P>> GradientTransformation<P> fo
             let found = format!("a condition {}", skip.aval());
             return Err(Error::shape("multi_steps", found, "a single boolean"));
         }
-        let remembered = |state: MultiStepsState<T::State, P>| MultiStepsState {
-            skip_state: Some(found.clone()),
-            ..state
-        };
-        let next = choose(&skip, &remembered(state.clone()), &remembered(next))?;
+        let skip_state = remembered(found);
+        let with =
+            |state: MultiStepsState<T::State, P>| MultiStepsState { skip_state: skip_state.clone(), ..state };
+        let next = choose(&skip, &with(state.clone()), &with(next))?;
         Ok((choose(&skip, &none, &full)?, next))
     }
 }

@@ -80,11 +80,13 @@ pub struct NamedChain<T>(Vec<(String, T)>);
 ///
 /// ```
 /// use flaxen::prelude::*;
+/// use flaxen::optim::AdamState;
 ///
 /// let tx = optim::named_chain([("clip", optim::clip(1.0).boxed()), ("adam", optim::adam(0.1).boxed())]);
 /// let params = Dict::new().with("w", Tensor::ones([2]));
 /// let state = tx.init(&params);
-/// assert_eq!(state["adam"][0]["mu"]["w"].tensor()?.shape(), [2]);
+/// let adam: AdamState = state["adam"].to()?;
+/// assert_eq!(adam.0.mu.tensor("w")?.shape(), [2]);
 /// # Ok::<(), flaxen::Error>(())
 /// ```
 ///

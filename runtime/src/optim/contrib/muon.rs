@@ -231,7 +231,8 @@ pub struct Muon {
 /// let params = Dict::new().with("kernel", Tensor::ones([2, 2])).with("bias", Tensor::ones([2]));
 /// let (updates, _) = tx.update(&params, &tx.init(&params), &params)?;
 /// assert_eq!(updates.tensor("kernel")?.shape(), [2, 2]);
-/// assert!(updates.tensor("bias")?.all_close(-0.1f32, 1e-4, 0.0)?);
+/// // Adam's first step, with Nesterov's momentum.
+/// assert!(updates.tensor("bias")?.all_close(-0.14737f32, 1e-4, 0.0)?);
 /// # Ok::<(), flaxen::Error>(())
 /// ```
 ///

@@ -7,10 +7,11 @@
 //! | [`state`] | parameters, running statistics and random streams through a training, alone, under `jit` and under `vmap` |
 //! | [`from_pytorch`] | a PyTorch model line by line, and its weights |
 //! | [`coming_from_jax`] | the names of JAX and optax, and what they are here |
+//! | [`differences_from_jax`] | what gives other numbers than JAX, and why |
 //! | [`from_orbax`] | checkpoints of Orbax: how they come here, and what takes their place |
 //!
 //! The [first page](crate) goes from the first model to its training, and [`module`](mod@crate::module) says how modules work.
-//! Each page but the last two has a program in `examples/` that goes further.
+//! Each page but the last three has a program in `examples/` that goes further.
 
 #[doc = include_str!("intermediates.md")]
 pub mod intermediates {}
@@ -29,3 +30,6 @@ pub mod from_orbax {}
 
 #[doc = include_str!("coming_from_jax.md")]
 pub mod coming_from_jax {}
+
+#[doc = include_str!("differences_from_jax.md")]
+pub mod differences_from_jax {}

@@ -46,7 +46,14 @@ macro_rules! scalars {
 
 scalars! {
     float: f32 f64;
-    integer: i32 i64 u32 u8 usize;
+    integer: i32 i64 u32 i16 u16 i8 u8 usize;
+}
+
+/// A larger kind than all others: the result is `C64`.
+impl Scalar for num_complex::Complex32 {
+    fn beside(self, _aval: &Aval) -> Tensor {
+        Array::scalar(self, true).into()
+    }
 }
 
 // What it does is written out in every form: a closure would be the caller that a panic names.

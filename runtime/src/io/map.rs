@@ -11,7 +11,7 @@ pub(super) struct MemoryMap(memmap2::Mmap);
 impl MemoryMap {
     pub(super) fn of(file: &File) -> Result<MemoryMap> {
         // SAFETY: the mapping is read-only and private to this value. That nobody writes to or truncates the file meanwhile is
-        // asked of the caller of the public function, `safetensors::File::map`; our own writers never change a file in
+        // asked of the callers of `safetensors::File::map` and `torch::File::map`; our own writers never change a file in
         // place but rename a new one over it, which leaves the mapped one as it was.
         unsafe { memmap2::Mmap::map(file) }.map(MemoryMap)
     }

@@ -2,9 +2,12 @@
 
 use std::fs;
 use std::io::{Read as _, Result, Seek as _, SeekFrom};
+use std::path::Path;
 use std::sync::Mutex;
 
 use super::map::MemoryMap;
+use super::regular;
+use crate::error::Error;
 
 /// Bytes that are read piece by piece.
 pub(super) enum Source {
@@ -14,6 +17,23 @@ pub(super) enum Source {
 }
 
 impl Source {
+    /// A regular file, of which parts are read into memory.
+    pub(super) fn open(path: &Path) -> crate::error::Result<Source> {
+        Source::of(path, |file| Ok(Source::File(Mutex::new(file))))
+    }
+
+    /// A regular file as memory. Nobody may write to it or truncate it meanwhile: see [`MemoryMap::of`].
+    pub(super) fn map(path: &Path) -> crate::error::Result<Source> {
+        Source::of(path, |file| MemoryMap::of(&file).map(Source::Map))
+    }
+
+    fn of(path: &Path, source: impl FnOnce(fs::File) -> Result<Source>) -> crate::error::Result<Source> {
+        let opened = regular::open(path).and_then(|(file, _)| source(file));
+        opened.map_err(|error| {
+            Error::file(&path.display().to_string(), format_args!("cannot be read: {error}"))
+        })
+    }
+
     pub(super) fn len(&self) -> Result<u64> {
         match self {
             Source::Memory(bytes) => Ok(bytes.len() as u64),

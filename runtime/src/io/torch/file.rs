@@ -2,11 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Mutex;
 
-use super::super::map::MemoryMap;
+use super::super::names;
 use super::super::source::Source;
-use super::super::{names, regular};
 use super::archive::Archive;
 use super::names::named;
 use super::stored::StoredTensor;
@@ -52,7 +50,7 @@ impl File {
     /// # Errors
     /// If it cannot be read, or is not valid.
     pub fn open(path: impl AsRef<Path>) -> Result<File> {
-        File::with(path.as_ref(), |file| Ok(Source::File(Mutex::new(file))))
+        File::new(path.as_ref().display().to_string(), Source::open(path.as_ref())?)
     }
 
     /// Maps a file into memory, of which only what is looked at is brought in.
@@ -63,7 +61,7 @@ impl File {
     /// # Errors
     /// As [`open`](File::open).
     pub fn map(path: impl AsRef<Path>) -> Result<File> {
-        File::with(path.as_ref(), |file| MemoryMap::of(&file).map(Source::Map))
+        File::new(path.as_ref().display().to_string(), Source::map(path.as_ref())?)
     }
 
     /// Takes the bytes of a file.
@@ -72,13 +70,6 @@ impl File {
     /// If they are not valid.
     pub fn from_bytes(bytes: impl Into<Vec<u8>>) -> Result<File> {
         File::new("(bytes)".to_owned(), Source::Memory(bytes.into()))
-    }
-
-    fn with(path: &Path, source: impl FnOnce(std::fs::File) -> std::io::Result<Source>) -> Result<File> {
-        let name = path.display().to_string();
-        let source = regular::open(path).and_then(|(file, _)| source(file));
-        let source = source.map_err(|error| Error::file(&name, format_args!("cannot be read: {error}")))?;
-        File::new(name, source)
     }
 
     fn new(path: String, source: Source) -> Result<File> {

@@ -20,18 +20,20 @@ impl Opened {
     /// Reads a safetensors file, a file of `torch.save`, or an index of several of them.
     pub fn read(path: &Path) -> Result<Opened> {
         let mut opened = Opened::default();
-        if formats::foreign(&beginning(path)?) == Some(formats::SHARDS) {
+        let format = formats::foreign(&beginning(path)?);
+        if format == Some(formats::SHARDS) {
             for shard in shards(path)? {
-                opened.extend(&path.with_file_name(shard))?;
+                let shard = path.with_file_name(shard);
+                opened.extend(&shard, formats::foreign(&beginning(&shard)?))?;
             }
         } else {
-            opened.extend(path)?;
+            opened.extend(path, format)?;
         }
         Ok(opened)
     }
 
-    fn extend(&mut self, path: &Path) -> Result<()> {
-        if matches!(formats::foreign(&beginning(path)?), Some(formats::TORCH | formats::ARCHIVE)) {
+    fn extend(&mut self, path: &Path, format: Option<&'static str>) -> Result<()> {
+        if matches!(format, Some(formats::TORCH | formats::ARCHIVE)) {
             let file = File::open(path)?;
             self.add(file.names(), |name| file.flaw(name).map(str::to_owned), |name| file.tensor(name))
         } else {

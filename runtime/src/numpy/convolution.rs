@@ -6,7 +6,7 @@ use crate::array::{Aval, Shape};
 use crate::core::op::DotDimensions;
 use crate::core::{Tensor, TensorLike};
 use crate::error::{Error, Result};
-use crate::numpy::linalg::methods;
+use crate::numpy::paired::methods;
 use crate::ops::conv::{ConvLayout, ConvOptions};
 use crate::ops::{promoted, promoted_inexact, saturating_size};
 
@@ -105,19 +105,21 @@ methods! {
     /// assert_eq!(x.convolve(&y, ConvolveMode::Valid).to_vec::<f32>()?, [12.0, 23.0]);
     /// # Ok::<(), flaxen::Error>(())
     /// ```
-    convolve try_convolve(x, other: &Tensor, mode: ConvolveMode) -> Tensor,
-    "If they are not vectors of one element or more." {
+    convolve try_convolve(other: &Tensor, mode: ConvolveMode) -> Tensor, fails
+    "If they are not vectors of one element or more."
+    |x| {
         let (x, y, _) = signals("convolve", x, other)?;
         windows(&x, &reversed(&y)?, vec![padding(mode, y.size(), y.size())])
-    }
+    };
 
     /// The cross-correlation of two vectors, `Σ self[n + i] · other[i]`, as `jax.numpy.correlate`. Integers give `F32`.
-    correlate try_correlate(x, other: &Tensor, mode: ConvolveMode) -> Tensor,
-    "If they are not vectors of one element or more." {
+    correlate try_correlate(other: &Tensor, mode: ConvolveMode) -> Tensor, fails
+    "If they are not vectors of one element or more."
+    |x| {
         let (x, y, swapped) = signals("correlate", x, other)?;
         let found = windows(&x, &y, vec![padding(mode, y.size(), y.size())])?;
         if swapped { reversed(&found) } else { Ok(found) }
-    }
+    };
 
     /// The convolution over all axes, as `jax.scipy.signal.convolve`: with [`Same`](ConvolveMode::Same) it has the sizes of `self`.
     ///
@@ -128,18 +130,20 @@ methods! {
     /// assert_eq!((x.shape(), x.to_vec::<f32>()?[0], x.to_vec::<f32>()?[6]), (&[4, 5][..], 4.0, 9.0));
     /// # Ok::<(), flaxen::Error>(())
     /// ```
-    convolve_nd try_convolve_nd(x, other: &Tensor, mode: ConvolveMode) -> Tensor,
-    "If they have not as many axes, or neither is the smaller along each, or one has no elements." {
+    convolve_nd try_convolve_nd(other: &Tensor, mode: ConvolveMode) -> Tensor, fails
+    "If they have not as many axes, or neither is the smaller along each, or one has no elements."
+    |x| {
         let (x, y, second) = fields("convolve_nd", x, other)?;
         let around = y.shape().iter().zip(&second).map(|(&size, &kept)| padding(mode, size, kept)).collect();
         windows(&x, &reversed(&y)?, around)
-    }
+    };
 
     /// The cross-correlation over all axes, as `jax.scipy.signal.correlate`.
-    correlate_nd try_correlate_nd(x, other: &Tensor, mode: ConvolveMode) -> Tensor,
-    "If they have not as many axes, or neither is the smaller along each, or one has no elements." {
+    correlate_nd try_correlate_nd(other: &Tensor, mode: ConvolveMode) -> Tensor, fails
+    "If they have not as many axes, or neither is the smaller along each, or one has no elements."
+    |x| {
         x.try_convolve_nd(&reversed(other)?, mode).map_err(|error| error.called("correlate_nd"))
-    }
+    };
 
     /// What the windows of a convolution see, along the axis of channels: `jax.lax.conv_general_dilated_patches`.
     ///
@@ -154,8 +158,9 @@ methods! {
     /// assert_eq!((patches.shape(), patches.to_vec::<f32>()?), (&[1, 2, 2][..], vec![1.0, 2.0, 2.0, 3.0]));
     /// # Ok::<(), flaxen::Error>(())
     /// ```
-    conv_patches try_conv_patches(x, window: impl AsRef<[usize]>, options: &ConvOptions) -> Tensor,
-    "If the window has not an entry for each spatial axis, there are groups of channels, or the options are wrong for `conv_general`." {
+    conv_patches try_conv_patches(window: impl AsRef<[usize]>, options: &ConvOptions) -> Tensor, fails
+    "If the window has not an entry for each spatial axis, there are groups of channels, or the options are wrong for `conv_general`."
+    |x| {
         const OP: &str = "conv_patches";
         let (window, rank) = (window.as_ref(), x.rank());
         if rank != window.len() + 2 {
@@ -180,7 +185,7 @@ methods! {
             identity.try_tile([channels, 1])?.try_reshape([&[channels * size, 1], window].concat())?
         };
         x.try_conv_general(kernel, &options.clone().feature_groups(channels))
-    }
+    };
 
     /// The convolution with a kernel of its own for each position: `jax.lax.conv_general_dilated_local`.
     ///
@@ -188,8 +193,9 @@ methods! {
     /// `[batch, positions.., features]`; the channels are the outer ones, as in [`conv_patches`](Tensor::conv_patches). With the layout
     /// [`ChannelsFirst`](ConvLayout::ChannelsFirst) the kernel is `[features, channels · window size, positions..]`, and input and result
     /// have their channels second.
-    conv_local try_conv_local(x, kernel: impl TensorLike, window: impl AsRef<[usize]>, options: &ConvOptions) -> Tensor,
-    "If the sizes do not fit, or as for `conv_patches`." {
+    conv_local try_conv_local(kernel: impl TensorLike, window: impl AsRef<[usize]>, options: &ConvOptions) -> Tensor, fails
+    "If the sizes do not fit, or as for `conv_patches`."
+    |x| {
         const OP: &str = "conv_local";
         let [patches, kernel] = promoted([x.try_conv_patches(window, options)?, kernel.operand()?])?;
         let is_last = options.layout == ConvLayout::ChannelsLast;
@@ -211,5 +217,5 @@ methods! {
         };
         let y = times_each(&patches, &kernel)?;
         if is_last { Ok(y) } else { y.try_move_axis(-1, 1) }
-    }
+    };
 }

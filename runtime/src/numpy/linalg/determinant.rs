@@ -2,13 +2,14 @@
 
 use smallvec::smallvec;
 
-use super::{methods, strong};
+use super::strong;
 use crate::array::{Aval, DType};
 use crate::core::Tensor;
 use crate::core::primitive::{Args, Cotangents, Grads, Outs, Primitive, ResidualMask, Residuals};
 use crate::core::trace::{Axis, bind1};
 use crate::error::Result;
 use crate::kernels::linalg::{Side, Triangle};
+use crate::numpy::paired::methods;
 use crate::ops::create::iota;
 use crate::ops::linalg::{lu, square, transposed, triangular};
 use crate::ops::{cotangent, reduce};
@@ -125,14 +126,14 @@ methods! {
     /// assert_eq!(x.det().item::<f32>()?, -2.0);
     /// # Ok::<(), flaxen::Error>(())
     /// ```
-    det try_det(x) -> Tensor, "If the matrices are not square, or the dtype is `F16` or `BF16`." {
+    det try_det() -> Tensor, fails "If the matrices are not square, or the dtype is `F16` or `BF16`." |x| {
         let x = strong(x)?;
         match square("det", x.aval())?.1 {
             2 => determinant_of_2(&x),
             3 => determinant_of_3(&x),
             _ => bind1(&Determinant, [x]),
         }
-    }
+    };
 
     /// The sign of the determinant of matrices `[.., n, n]`, and the logarithm of its magnitude, both `[..]`, which does not overflow.
     ///
@@ -145,7 +146,7 @@ methods! {
     /// assert!(log.all_close(200.0 * 1e3f32.ln(), 1e-5, 0.0)?);
     /// # Ok::<(), flaxen::Error>(())
     /// ```
-    slogdet try_slogdet(x) -> (Tensor, Tensor), "If the matrices are not square, or the dtype is `F16` or `BF16`." {
+    slogdet try_slogdet() -> (Tensor, Tensor), fails "If the matrices are not square, or the dtype is `F16` or `BF16`." |x| {
         let x = strong(x)?;
         let (_, n) = square("slogdet", x.aval())?;
         if n == 1 || n == 2 {
@@ -158,5 +159,5 @@ methods! {
         let sign = is_zero.try_select(diagonal.like(0.0), parity(&pivots, Some(&diagonal))?)?;
         let sum = reduce::sum_axes(&diagonal.try_abs()?.try_log()?, &[diagonal.rank() - 1])?;
         Ok((sign, is_zero.try_select(sum.like(f64::NEG_INFINITY), sum)?))
-    }
+    };
 }

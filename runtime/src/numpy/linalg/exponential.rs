@@ -1,10 +1,11 @@
 //! The exponential of matrices.
 
 use super::norm::MatrixNorm;
-use super::{methods, strong};
+use super::strong;
 use crate::array::DType;
 use crate::core::Tensor;
 use crate::error::Result;
+use crate::numpy::paired::methods;
 use crate::ops::linalg::square;
 
 /// Squarings at most; more give NaN, as in JAX.
@@ -76,7 +77,7 @@ methods! {
     /// assert!(turn.all_close([[c, -s], [s, c]], 1e-5, 0.0)?);
     /// # Ok::<(), flaxen::Error>(())
     /// ```
-    expm try_expm(x) -> Tensor, "If the matrices are not square, or the dtype is `F16` or `BF16`." {
+    expm try_expm() -> Tensor, fails "If the matrices are not square, or the dtype is `F16` or `BF16`." |x| {
         let x = strong(x)?;
         square("expm", x.aval())?;
         if x.size() == 0 {
@@ -96,5 +97,5 @@ methods! {
         }
         let is_too_large = count.try_gt(count.like(f64::from(MAX_SQUARINGS)))?;
         is_too_large.try_select(power.like(f64::NAN), power)
-    }
+    };
 }

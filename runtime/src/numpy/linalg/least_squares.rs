@@ -2,12 +2,13 @@
 
 use smallvec::smallvec;
 
-use super::{methods, strong};
+use super::strong;
 use crate::array::{Aval, DType};
 use crate::core::Tensor;
 use crate::core::primitive::{Args, Cotangents, Grads, Outs, Primitive, ResidualMask, Residuals};
 use crate::core::trace::{Axis, bind1};
 use crate::error::{Error, Result};
+use crate::numpy::paired::methods;
 use crate::ops::linalg::{matrix, svd, transposed, with_matrix};
 use crate::ops::{cotangent, promoted_inexact, reduce};
 
@@ -81,8 +82,9 @@ methods! {
     /// assert!(x.all_close([[1.0f32, 0.0, 0.0], [0.0, 0.5, 0.0]], 1e-5, 1e-6)?);
     /// # Ok::<(), flaxen::Error>(())
     /// ```
-    pinv try_pinv(x, rtol: Option<f64>) -> Tensor,
-    "If there are fewer than two axes, or the dtype is `F16` or `BF16`." {
+    pinv try_pinv(rtol: Option<f64>) -> Tensor, fails
+    "If there are fewer than two axes, or the dtype is `F16` or `BF16`."
+    |x| {
         let x = strong(x)?;
         let (batch, m, n) = matrix("pinv", x.aval())?;
         if m == 0 || n == 0 {
@@ -90,7 +92,7 @@ methods! {
         }
         let rtol = rtol.unwrap_or(10.0 * m.max(n) as f64 * epsilon(x.dtype()));
         bind1(&PseudoInverse { rtol }, [x])
-    }
+    };
 
     /// The number of singular values of matrices `[.., m, n]` that are larger than `tolerance`, as `I32`, `[..]`.
     ///
@@ -102,7 +104,7 @@ methods! {
     /// assert_eq!(Tensor::ones([3, 4]).matrix_rank(None).item::<i32>()?, 1);
     /// # Ok::<(), flaxen::Error>(())
     /// ```
-    matrix_rank try_matrix_rank(x, tolerance: Option<f64>) -> Tensor, "If the dtype is `F16` or `BF16`." {
+    matrix_rank try_matrix_rank(tolerance: Option<f64>) -> Tensor, fails "If the dtype is `F16` or `BF16`." |x| {
         let x = strong(x)?;
         if x.rank() < 2 {
             return x.try_ne(x.like(0.0))?.try_any()?.try_cast(DType::I32);
@@ -120,7 +122,7 @@ methods! {
             None => s.try_slice_axis(-1, 0, 1)?.try_mul(s.like(m.max(n) as f64))?.try_mul(s.like(epsilon(s.dtype())))?,
         };
         reduce::sum_widened(&s.try_gt(tolerance)?, &[s.rank() - 1])
-    }
+    };
 
     /// The `x` for which the squared errors of `self · x = b` are least, and itself is shortest: `(x, residuals, rank, s)`.
     ///
@@ -136,8 +138,9 @@ methods! {
     /// assert_eq!(rank.item::<i32>()?, 2);
     /// # Ok::<(), flaxen::Error>(())
     /// ```
-    lstsq try_lstsq(a, b: &Tensor, rcond: Option<f64>) -> (Tensor, Tensor, Tensor, Tensor),
-    "If this is not a matrix, `b` has not as many rows, or the dtype is `F16` or `BF16`." {
+    lstsq try_lstsq(b: &Tensor, rcond: Option<f64>) -> (Tensor, Tensor, Tensor, Tensor), fails
+    "If this is not a matrix, `b` has not as many rows, or the dtype is `F16` or `BF16`."
+    |a| {
         let [a, b] = promoted_inexact([a.clone(), b.clone()])?;
         let is_vector = b.rank() == 1;
         let b = if is_vector { b.try_expand_dims([-1])? } else { b };
@@ -166,5 +169,5 @@ methods! {
         };
         let residuals = b.try_sub(a.try_matmul(&x)?)?.try_norm_axes([0], 2.0)?.try_square()?;
         Ok((if is_vector { x.try_squeeze([-1])? } else { x }, residuals, rank, s))
-    }
+    };
 }

@@ -15,37 +15,6 @@ use crate::core::Tensor;
 use crate::error::Result;
 use crate::ops::convert;
 
-/// Methods that panic, each with its twin that returns a `Result`: its text, when it fails, and what it computes.
-macro_rules! methods {
-    ($(
-        $(#[$doc:meta])*
-        $name:ident $try_name:ident ($x:ident $(, $arg:ident: $type:ty)*) -> $out:ty, $fails:literal $body:block
-    )*) => {
-        impl $crate::Tensor { $(
-            $(#[$doc])*
-            ///
-            /// # Panics
-            #[doc = $fails]
-            #[track_caller]
-            pub fn $name(&self $(, $arg: $type)*) -> $out {
-                $crate::error::unwrap(self.$try_name($($arg),*))
-            }
-
-            #[doc = concat!("As [`", stringify!($name), "`](crate::Tensor::", stringify!($name), ").")]
-            ///
-            /// # Errors
-            #[doc = $fails]
-            #[track_caller]
-            pub fn $try_name(&self $(, $arg: $type)*) -> $crate::Result<$out> {
-                let $x = self;
-                $body
-            }
-        )* }
-    };
-}
-
-pub(crate) use methods;
-
 /// Integers and booleans as `F32`, with a dtype of its own in any case.
 #[track_caller]
 fn strong(x: &Tensor) -> Result<Tensor> {

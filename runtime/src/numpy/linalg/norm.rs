@@ -1,9 +1,10 @@
 //! Norms of matrices, and their condition.
 
 use super::super::statistics::squares;
-use super::{methods, strong};
+use super::strong;
 use crate::core::Tensor;
 use crate::error::{Error, Result};
+use crate::numpy::paired::methods;
 use crate::ops::axes::{IntoAxes, kept_shape};
 use crate::ops::{axis_of, reduce};
 
@@ -99,25 +100,28 @@ methods! {
     /// assert_eq!(x.matrix_norm(MatrixNorm::Infinity).item::<f32>()?, 7.0);
     /// # Ok::<(), flaxen::Error>(())
     /// ```
-    matrix_norm try_matrix_norm(x, order: MatrixNorm) -> Tensor,
-    "If there are fewer than two axes, the smallest of nothing is asked for, or singular values of halves." {
+    matrix_norm try_matrix_norm(order: MatrixNorm) -> Tensor, fails
+    "If there are fewer than two axes, the smallest of nothing is asked for, or singular values of halves."
+    |x| {
         x.try_matrix_norm_axes([-2, -1], order)
-    }
+    };
 
     /// A norm of matrices whose rows and columns go along any two axes, which the result is without; as
     /// [`matrix_norm`](Tensor::matrix_norm).
-    matrix_norm_axes try_matrix_norm_axes(x, axes: impl IntoAxes, order: MatrixNorm) -> Tensor,
-    "If there are not two axes, the smallest of nothing is asked for, or singular values of halves." {
+    matrix_norm_axes try_matrix_norm_axes(axes: impl IntoAxes, order: MatrixNorm) -> Tensor, fails
+    "If there are not two axes, the smallest of nothing is asked for, or singular values of halves."
+    |x| {
         norm(x, pair(&axes, x)?, order)
-    }
+    };
 
     /// A norm of matrices whose rows and columns go along any two axes, which stay in the result with size 1; as
     /// [`matrix_norm`](Tensor::matrix_norm).
-    matrix_norm_keep try_matrix_norm_keep(x, axes: impl IntoAxes, order: MatrixNorm) -> Tensor,
-    "If there are not two axes, the smallest of nothing is asked for, or singular values of halves." {
+    matrix_norm_keep try_matrix_norm_keep(axes: impl IntoAxes, order: MatrixNorm) -> Tensor, fails
+    "If there are not two axes, the smallest of nothing is asked for, or singular values of halves."
+    |x| {
         let axes = pair(&axes, x)?;
         norm(x, axes, order)?.try_reshape(kept_shape(x.shape(), &axes))
-    }
+    };
 
     /// How much errors of a right-hand side grow in a solution: a norm of matrices `[.., n, n]` times that of their inverse.
     ///
@@ -131,8 +135,9 @@ methods! {
     /// assert_eq!(x.cond(MatrixNorm::Spectral).item::<f32>()?, 4.0);
     /// # Ok::<(), flaxen::Error>(())
     /// ```
-    cond try_cond(x, order: MatrixNorm) -> Tensor,
-    "If there are no rows or columns, or others than as many as columns where an inverse is needed; or the dtype is `F16` or `BF16`." {
+    cond try_cond(order: MatrixNorm) -> Tensor, fails
+    "If there are no rows or columns, or others than as many as columns where an inverse is needed; or the dtype is `F16` or `BF16`."
+    |x| {
         let x = strong(x)?;
         let (_, rows, columns) = crate::ops::linalg::matrix("cond", x.aval())?;
         if rows == 0 || columns == 0 {
@@ -155,5 +160,5 @@ methods! {
         // NaN where there was none before means that there is no inverse.
         let is_new = ratio.try_is_nan()?.try_bitand(x.try_is_nan()?.try_any_axes([-1, -2])?.try_logical_not()?)?;
         is_new.try_select(ratio.like(f64::INFINITY), ratio)
-    }
+    };
 }

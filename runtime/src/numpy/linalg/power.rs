@@ -1,7 +1,7 @@
 //! Powers of matrices.
 
-use super::methods;
 use crate::core::Tensor;
+use crate::numpy::paired::methods;
 use crate::ops::linalg::with_matrix;
 
 methods! {
@@ -13,8 +13,9 @@ methods! {
     /// assert_eq!(x.matrix_power(10).to_vec::<f32>()?, [1.0, 10.0, 0.0, 1.0]);
     /// # Ok::<(), flaxen::Error>(())
     /// ```
-    matrix_power try_matrix_power(x, exponent: i32) -> Tensor,
-    "If the matrices are not square; or the exponent is negative and the dtype is `F16` or `BF16`." {
+    matrix_power try_matrix_power(exponent: i32) -> Tensor, fails
+    "If the matrices are not square; or the exponent is negative and the dtype is `F16` or `BF16`."
+    |x| {
         let (batch, n) = match x.shape() {
             [batch @ .., rows, columns] if rows == columns => (batch, *rows),
             shape => {
@@ -43,5 +44,5 @@ methods! {
                 _ => square = square.try_matmul(&square)?,
             }
         }
-    }
+    };
 }

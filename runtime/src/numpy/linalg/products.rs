@@ -1,8 +1,8 @@
 //! Products of vectors, matrices and tensors that are sums or tables of plain ones.
 
-use super::methods;
 use crate::core::Tensor;
 use crate::error::{Error, Result, unwrap};
+use crate::numpy::paired::methods;
 use crate::ops::{axis_of, broadcast_shapes, promoted, reduce};
 
 methods! {
@@ -14,18 +14,18 @@ methods! {
     /// assert_eq!(x.to_vec::<f32>()?, [11.0, 17.0]);
     /// # Ok::<(), flaxen::Error>(())
     /// ```
-    inner try_inner(x, other: &Tensor) -> Tensor, "If the sizes do not fit." {
+    inner try_inner(other: &Tensor) -> Tensor, fails "If the sizes do not fit." |x| {
         if x.rank() == 0 || other.rank() == 0 {
             return x.try_mul(other);
         }
         x.try_tensordot(other, &[-1], &[-1]).map_err(|error| error.called("inner"))
-    }
+    };
 
     /// The sum of the products of all elements, of tensors of one size and any shapes; of complex numbers with the conjugates of the first.
-    vdot try_vdot(x, other: &Tensor) -> Tensor, "If the sizes differ." {
+    vdot try_vdot(other: &Tensor) -> Tensor, fails "If the sizes differ." |x| {
         let flat = |x: &Tensor| x.try_reshape([x.size()]);
         flat(&x.try_conj()?)?.try_dot(&flat(other)?).map_err(|error| error.called("vdot"))
-    }
+    };
 
     /// The sum of the products along an axis, of complex numbers with the conjugates of the first; the other axes broadcast.
     ///
@@ -35,8 +35,9 @@ methods! {
     /// assert_eq!(x.to_vec::<f32>()?, [12.0, 34.0]);
     /// # Ok::<(), flaxen::Error>(())
     /// ```
-    vecdot try_vecdot(x, other: &Tensor, axis: isize) -> Tensor,
-    "If there is no such axis, or the shapes do not fit." {
+    vecdot try_vecdot(other: &Tensor, axis: isize) -> Tensor, fails
+    "If there is no such axis, or the shapes do not fit."
+    |x| {
         let (x, y) = (x.try_move_axis(axis, -1)?, other.try_move_axis(axis, -1)?);
         if x.shape().last() != y.shape().last() {
             let found = format!("{:?} and {:?} along axis {axis}", x.shape(), y.shape());
@@ -46,7 +47,7 @@ methods! {
         broadcast_shapes("vecdot", &[x.shape(), y.shape()])?;
         let product = x.try_conj()?.try_expand_dims([-2])?.try_matmul(&y.try_expand_dims([-1])?)?;
         product.try_squeeze([-2, -1])
-    }
+    };
 
     /// The Kronecker product: each element of `self` times all of `other`, in blocks. The shorter shape has ones in front.
     ///
@@ -56,7 +57,7 @@ methods! {
     /// assert_eq!(x.to_vec::<f32>()?, [1.0, 2.0, 3.0, 10.0, 20.0, 30.0]);
     /// # Ok::<(), flaxen::Error>(())
     /// ```
-    kron try_kron(x, other: &Tensor) -> Tensor, "If the size overflows the address space." {
+    kron try_kron(other: &Tensor) -> Tensor, fails "If the size overflows the address space." |x| {
         let [x, y] = promoted([x.clone(), other.clone()])?;
         let rank = x.rank().max(y.rank());
         let padded = |x: &Tensor| [vec![1; rank - x.rank()], x.shape().to_vec()].concat();
@@ -66,7 +67,7 @@ methods! {
         };
         let product = x.try_reshape(pairs(&blocks, 0))?.try_mul(y.try_reshape(pairs(&within, 1))?)?;
         product.try_reshape(blocks.iter().zip(&within).map(|(a, b)| a * b).collect::<Vec<usize>>())
-    }
+    };
 
     /// The cross product of vectors of two or three elements along an axis; the other axes broadcast.
     ///
@@ -78,8 +79,9 @@ methods! {
     /// assert_eq!(x.to_vec::<f32>()?, [0.0, 0.0, 1.0]);
     /// # Ok::<(), flaxen::Error>(())
     /// ```
-    cross try_cross(x, other: &Tensor, axis: isize) -> Tensor,
-    "If there is no such axis, it has not two or three elements, or the shapes do not fit." {
+    cross try_cross(other: &Tensor, axis: isize) -> Tensor, fails
+    "If there is no such axis, it has not two or three elements, or the shapes do not fit."
+    |x| {
         let axes = [axis_of("cross", axis, x.rank())?, axis_of("cross", axis, other.rank())?];
         let sizes = [x.shape()[axes[0]], other.shape()[axes[1]]];
         if !sizes.iter().all(|size| (2..=3).contains(size)) {
@@ -100,7 +102,7 @@ methods! {
             return minor(0, 1);
         }
         Tensor::try_stack(&[minor(1, 2)?, minor(2, 0)?, minor(0, 1)?], -1)?.try_move_axis(-1, axis)
-    }
+    };
 
     /// The elements whose column is `offset` more than their row, as the last axis, where `rows` and `columns` are axes of any sizes.
     ///
@@ -110,8 +112,9 @@ methods! {
     /// assert_eq!(x.diagonal_at(1, 0, 1).to_vec::<f32>()?, [2.0, 6.0]);
     /// # Ok::<(), flaxen::Error>(())
     /// ```
-    diagonal_at try_diagonal_at(x, offset: isize, rows: isize, columns: isize) -> Tensor,
-    "If there are no such axes, or they are the same." {
+    diagonal_at try_diagonal_at(offset: isize, rows: isize, columns: isize) -> Tensor, fails
+    "If there are no such axes, or they are the same."
+    |x| {
         let (rows, columns) = (axis_of("diagonal", rows, x.rank())?, axis_of("diagonal", columns, x.rank())?);
         if rows == columns {
             return Err(Error::argument("diagonal", format!("axis {rows} for rows and columns: give two different ones")));
@@ -123,15 +126,16 @@ methods! {
         let size = (m - above).min(n - left) as isize;
         let x = x.try_slice_axis(-2, above as isize, above as isize + size)?;
         x.try_slice_axis(-1, left as isize, left as isize + size)?.try_diagonal()
-    }
+    };
 
     /// The sum of the elements whose column is `offset` more than their row, where `rows` and `columns` are axes of any sizes. Booleans are counted
     /// as `I32`.
-    trace_at try_trace_at(x, offset: isize, rows: isize, columns: isize) -> Tensor,
-    "If there are no such axes, or they are the same." {
+    trace_at try_trace_at(offset: isize, rows: isize, columns: isize) -> Tensor, fails
+    "If there are no such axes, or they are the same."
+    |x| {
         let diagonal = x.try_diagonal_at(offset, rows, columns).map_err(|error| error.called("trace"))?;
         reduce::sum_widened(&diagonal, &[diagonal.rank() - 1])
-    }
+    };
 }
 
 /// The product of several matrices, in the order that takes the fewest multiplications. The first and the last may be vectors.

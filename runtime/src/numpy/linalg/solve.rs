@@ -1,10 +1,10 @@
 //! Systems of linear equations.
 
-use super::methods;
 use crate::array::DType;
 use crate::core::Tensor;
 use crate::error::{Error, Result};
 use crate::kernels::linalg::{Side, Triangle};
+use crate::numpy::paired::methods;
 use crate::ops::linalg::{lu, matrix, square, triangular, with_matrix};
 use crate::ops::{broadcast_shapes, promoted_inexact};
 
@@ -59,11 +59,12 @@ methods! {
     /// assert!(x.all_close([0.8f32, 1.4], 1e-5, 0.0)?);
     /// # Ok::<(), flaxen::Error>(())
     /// ```
-    solve try_solve(a, b: &Tensor) -> Tensor,
-    "If the matrices are not square, the shapes do not fit, or the dtype is `F16` or `BF16`." {
+    solve try_solve(b: &Tensor) -> Tensor, fails
+    "If the matrices are not square, the shapes do not fit, or the dtype is `F16` or `BF16`."
+    |a| {
         let (a, b, is_vector) = system("solve", a, b)?;
         without_column(lu::solved(&a, &b)?, is_vector)
-    }
+    };
 
     /// The inverse of matrices `[.., n, n]`; infinities or NaN if they are singular. Integers give `F32`.
     ///
@@ -73,17 +74,18 @@ methods! {
     /// assert_eq!(x.to_vec::<f32>()?, [0.0, 0.25, 0.5, 0.0]);
     /// # Ok::<(), flaxen::Error>(())
     /// ```
-    inv try_inv(a) -> Tensor, "If the matrices are not square, or the dtype is `F16` or `BF16`." {
+    inv try_inv() -> Tensor, fails "If the matrices are not square, or the dtype is `F16` or `BF16`." |a| {
         let a = super::strong(a)?;
         let (batch, n) = square("inv", a.aval())?;
         let eye = Tensor::eye_of(n, n, 0, a.dtype()).try_broadcast_to(with_matrix(batch, n, n))?;
         lu::solved(&a, &eye)
-    }
+    };
 
     /// The `x` with `a · x = b`, where this is the factors of `a` that [`lu_factor`](Tensor::lu_factor) gave along with `pivots`; or with
     /// `aᵀ · x = b` if `transpose`. Shapes are those of [`solve`](Tensor::solve).
-    lu_solve try_lu_solve(factors, pivots: &Tensor, b: &Tensor, transpose: bool) -> Tensor,
-    "If the matrices are not square, the shapes do not fit, or the dtype is `F16` or `BF16`." {
+    lu_solve try_lu_solve(pivots: &Tensor, b: &Tensor, transpose: bool) -> Tensor, fails
+    "If the matrices are not square, the shapes do not fit, or the dtype is `F16` or `BF16`."
+    |factors| {
         let (lu, b, is_vector) = system("lu_solve", factors, b)?;
         let n = lu.shape()[lu.rank() - 1];
         if pivots.rank() == 0 || pivots.shape()[pivots.rank() - 1] != n || !pivots.dtype().is_integer() {
@@ -92,7 +94,7 @@ methods! {
         let batch: Vec<usize> = lu.shape()[..lu.rank() - 2].iter().copied().chain([n]).collect();
         let order = order_of(pivots, n)?.try_broadcast_to(batch)?;
         without_column(lu::substituted(&lu, &order, &b, transpose)?, is_vector)
-    }
+    };
 
     /// The `x` with `a · x = b`, where this is the factor of a positive definite `a`: the lower one that [`cholesky`](Tensor::cholesky) gives,
     /// or the upper one, its transpose, if not `lower`. Shapes are those of [`solve`](Tensor::solve).
@@ -104,12 +106,13 @@ methods! {
     /// assert_eq!(x.to_vec::<f32>()?, [1.0, 1.0]);
     /// # Ok::<(), flaxen::Error>(())
     /// ```
-    cho_solve try_cho_solve(factor, b: &Tensor, lower: bool) -> Tensor,
-    "If the matrices are not square, the shapes do not fit, or the dtype is `F16` or `BF16`." {
+    cho_solve try_cho_solve(b: &Tensor, lower: bool) -> Tensor, fails
+    "If the matrices are not square, the shapes do not fit, or the dtype is `F16` or `BF16`."
+    |factor| {
         let (c, b, is_vector) = system("cho_solve", factor, b)?;
         let first = Triangle { lower, transpose: !lower, unit_diagonal: false };
         let second = Triangle { transpose: lower, ..first };
         let x = triangular::solve(&c, &b, Side::Left, first)?;
         without_column(triangular::solve(&c, &x, Side::Left, second)?, is_vector)
-    }
+    };
 }

@@ -286,10 +286,10 @@ pub use scope::{Initializer, Rngs, Scope, Variable};
 pub use transform::collectives;
 pub use transform::debug;
 pub use transform::{
-    AssociativeScan, Axes, Bounds, Branches, Checkpoint, CustomJvp, CustomVjp, DynJit, Jacobian, Jit,
-    JitStats, Loss, Map, Scan, Vmap, associative_scan, checkpoint, checkpoint_name, cond, custom_jvp,
-    custom_vjp, eval_shape, fori_loop, grad, hessian, jacfwd, jacrev, jit, jvp, map, scan, switch,
-    value_and_grad, vjp, vmap, while_loop,
+    AssociativeScan, Axes, Bounds, Branches, Bucketed, Checkpoint, CustomJvp, CustomVjp, DynJit, Jacobian,
+    Jit, JitStats, Lengths, Loss, Map, Scan, Vmap, associative_scan, checkpoint, checkpoint_name, cond,
+    custom_jvp, custom_vjp, eval_shape, fori_loop, grad, hessian, jacfwd, jacrev, jit, jvp, map, scan,
+    switch, value_and_grad, vjp, vmap, while_loop,
 };
 pub use tree::{Static, Tree};
 pub use variables::{DenyList, Dict, Filter, Value, Variables};
@@ -312,7 +312,7 @@ pub mod prelude {
     pub use crate::tree::{self, Static, Tree};
     pub use crate::variables::{DenyList, Dict, Filter, Value, Variables};
     pub use crate::{
-        Aval, ConvOptions, DType, DynJit, Error, Jit, Padding, Result, Tensor, TensorLike, avg_pool,
+        Aval, ConvOptions, DType, DynJit, Error, Jit, Lengths, Padding, Result, Tensor, TensorLike, avg_pool,
         axis_index, checkpoint, cond, custom_jvp, custom_vjp, fori_loop, grad, hessian, jacfwd, jacrev, jit,
         jvp, max_pool, min_pool, scan, switch, value_and_grad, vjp, vmap, while_loop,
     };

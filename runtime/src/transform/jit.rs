@@ -20,7 +20,7 @@ use crate::tree::{self, Donation, Structure, Tree};
 
 /// A function that is traced once per structure, shapes and dtypes; see [`jit`].
 pub struct Jit<F, I, O> {
-    f: F,
+    pub(super) f: F,
     programs: Programs,
     /// What the last calls ran.
     recent: ObjectPool<Recent>,

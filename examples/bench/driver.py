@@ -22,6 +22,10 @@ import time
 BATCHES = {"w1": (1, 32, 128), "w2": (1, 128), "w3": (8,), "w4": (4,)}
 CASES = [f"{w}_{mode}_b{b}" for w, batches in BATCHES.items() for b in batches for mode in ("fwd", "train")]
 CASES += ["w5_fwd_b8", "w5_grad_b8", "w6_chain", "w7_fwd_b32", "w7_train_b32"]
+# Single functions, which only some peers have.
+CASES += ["fft", "rfft", "irfft"]
+CASES += [f"resize_{method}_{to}" for method in ("nearest", "linear", "cubic", "lanczos") for to in ("half", "double")]
+CASES += [*(f"segment_sum_f{features}" for features in (1, 8, 16)), "index_add", "svd", "eigh", "qr", "inv"]
 THREADS = ("FLAXEN_NUM_THREADS", "RAYON_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 

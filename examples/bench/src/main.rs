@@ -2,6 +2,7 @@
 //! step in microseconds, or with `case na reason`. A line `profile case` prints a table. `driver.py` beside this package runs it interleaved with other
 //! libraries and prints a table of ratios.
 
+mod functions;
 mod growth;
 mod models;
 mod workload;
@@ -11,6 +12,7 @@ use std::io::{BufRead, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use flaxen::Result;
+use functions::FUNCTIONS;
 use workload::{CASES, Workload};
 
 const USAGE: &str = "usage: lines `case seconds` on the standard input, for example
@@ -46,7 +48,7 @@ fn main() -> std::io::Result<()> {
         }
     }
     if !asked {
-        println!("{USAGE}\ncases: {}\n", CASES.join(" "));
+        println!("{USAGE}\ncases: {} {}\n", CASES.join(" "), FUNCTIONS.join(" "));
         for case in SHOWN {
             println!("{}", answer(&mut ready, &format!("{case} 0.01")));
         }
@@ -65,7 +67,10 @@ fn answer(ready: &mut HashMap<String, Workload>, line: &str) -> String {
     if !ready.contains_key(case) {
         match Workload::new(case) {
             Ok(Some(workload)) => ready.insert(case.into(), workload),
-            Ok(None) => return format!("{case} na unknown case; there are {}", CASES.join(" ")),
+            Ok(None) => {
+                let all = [&CASES[..], &FUNCTIONS].concat();
+                return format!("{case} na unknown case; there are {}", all.join(" "));
+            }
             Err(error) => return format!("{case} na {}", error.to_string().replace('\n', " ")),
         };
     }

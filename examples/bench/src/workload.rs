@@ -5,6 +5,7 @@ use std::sync::Arc;
 use flaxen::prelude::*;
 use flaxen::{JitStats, Profile};
 
+use crate::functions;
 use crate::models::{Block, Cnn, ConvNorm, Deep, Lstm, Many, Mlp, Stack, Stacked, chain};
 
 /// A case ready to run.
@@ -60,7 +61,11 @@ impl Workload {
     /// What the program returns.
     pub fn new(case: &str) -> Result<Option<Workload>> {
         if case == "w6_chain" {
-            return Ok(Some(elementwise()));
+            let args = [0, 1].map(|seed| random::normal(&key(seed), [CHAIN]));
+            return Ok(Some(Workload::of(args, |[x, y]| Ok(vec![chain(&x, &y)]))));
+        }
+        if let Some(function) = functions::make(case)? {
+            return Ok(Some(function));
         }
         let mut parts = case.split('_');
         let (model, mode, batch) = (parts.next(), parts.next(), parts.next());
@@ -99,6 +104,24 @@ impl Workload {
         .map(Some)
     }
 
+    /// A compiled function of tensors.
+    pub fn of<const N: usize>(
+        args: [Tensor; N],
+        function: impl Fn([Tensor; N]) -> Result<Vec<Tensor>> + Send + Sync + 'static,
+    ) -> Workload
+    where
+        [Tensor; N]: Tree,
+    {
+        let f = Arc::new(jit(function));
+        let (profiled, counted, first) = (f.clone(), f.clone(), args.clone());
+        Workload {
+            run: Box::new(move || f.call(args.clone()).map(drop)),
+            stats: Box::new(move || counted.stats()),
+            profile: Box::new(move || profiled.profile(&first)),
+            steps: 1,
+        }
+    }
+
     /// Runs as many steps as [`steps`](Self::steps) says.
     ///
     /// # Errors
@@ -118,18 +141,6 @@ impl Workload {
     /// What the program returns.
     pub fn profile(&self) -> Result<Profile> {
         (self.profile)()
-    }
-}
-
-fn elementwise() -> Workload {
-    let [x, y] = [0, 1].map(|seed| random::normal(&key(seed), [CHAIN]));
-    let f = Arc::new(jit(|(x, y): (Tensor, Tensor)| Ok(chain(&x, &y))));
-    let (profiled, counted, args) = (f.clone(), f.clone(), (x.clone(), y.clone()));
-    Workload {
-        run: Box::new(move || f.call((x.clone(), y.clone())).map(drop)),
-        stats: Box::new(move || counted.stats()),
-        profile: Box::new(move || profiled.profile(&args)),
-        steps: 1,
     }
 }
 

@@ -134,7 +134,8 @@ fn joined(
     if outside == Outside::Clip {
         return Ok(both);
     }
-    let inside = |at: &Tensor, size: usize| at.try_ge(0)?.try_bitand(at.try_lt(size as i64)?);
+    // Without a sign, what is negative is beyond all sizes.
+    let inside = |at: &Tensor, size: usize| convert_wrapping(at, DType::U32, false)?.try_lt(size as i64);
     // Also outside if it is counted from the end.
     inside(&first, rows)?.try_bitand(inside(&second, columns)?)?.try_select(both, i64::from(i32::MIN))
 }

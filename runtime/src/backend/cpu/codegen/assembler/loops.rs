@@ -73,7 +73,7 @@ impl Space<'_> {
     /// The input with a number for all elements, or for each column, that is broadcast to a slot.
     fn broadcast(&self, array: ArrayId) -> Option<Opcode> {
         let (kind, input, _) = self.prologue.iter().find(|(.., slot)| *slot == array)?;
-        if self.spec.inputs[*input].1 != DType::F32 {
+        if !matches!(self.spec.inputs[*input].1, DType::F32 | DType::I32 | DType::U32) {
             return None;
         }
         Some(match kind {

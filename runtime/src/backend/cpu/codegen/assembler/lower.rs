@@ -1,10 +1,11 @@
 //! Lowering: from the functions of a kernel to the vector IR.
 
+use super::integers;
 use super::isa::Isa;
 use super::symbol::{SIGN, Symbol, record};
 use super::vector_ir::{BasicBlock, Opcode, Relation, Rounding, Value};
 use crate::array::DType;
-use crate::array::DType::{Bool, F32, I32, U32};
+use crate::array::DType::{Bool, F32};
 use crate::scalar::math::lane::Lane;
 use crate::scalar::math::{error_function, exponential, logarithm};
 use crate::scalar::op::ScalarOp;
@@ -58,14 +59,11 @@ pub fn supports(op: ScalarOp, from: DType, to: DType) -> bool {
                 | ScalarOp::Xor
                 | ScalarOp::Select
         ),
-        (I32, I32) | (U32, U32) => {
-            matches!(op, ScalarOp::Copy | ScalarOp::Add | ScalarOp::Sub | ScalarOp::Select)
-        }
-        _ => false,
+        _ => integers::supports(op, from, to),
     }
 }
 
-fn relation(op: ScalarOp) -> Option<Relation> {
+pub(super) fn relation(op: ScalarOp) -> Option<Relation> {
     Some(match op {
         ScalarOp::Eq => Relation::Eq,
         ScalarOp::Ne => Relation::Ne,
@@ -86,6 +84,9 @@ pub fn lower(
     to: DType,
     args: &[Value],
 ) -> Value {
+    if integers::supports(op, from, to) {
+        return integers::lower(block, isa, op, from, to, args);
+    }
     let x = args[0];
     let op = if from == Bool { op.of_booleans() } else { op };
     if let Some(relation) = relation(op) {
@@ -114,8 +115,6 @@ pub fn lower(
         ScalarOp::And => Opcode::And,
         ScalarOp::Or => Opcode::Or,
         ScalarOp::Xor => Opcode::Xor,
-        ScalarOp::Add if from != F32 => Opcode::AddInt,
-        ScalarOp::Sub if from != F32 => Opcode::SubInt,
         ScalarOp::Add => Opcode::Add,
         ScalarOp::Sub => Opcode::Sub,
         ScalarOp::Mul => Opcode::Mul,

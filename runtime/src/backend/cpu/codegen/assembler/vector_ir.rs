@@ -81,11 +81,35 @@ pub enum Opcode {
     Shl(u8),
     /// Bits moved towards the less significant end, with copies of the sign behind them.
     Sar(u8),
+    /// Bits moved towards the less significant end, with zeros behind them.
+    Shr(u8),
+    /// The first moved by as many bits as the second says, an integer without a sign: by 32 or more, nothing of it is left.
+    ShlBy,
+    /// As [`ShlBy`](Opcode::ShlBy) towards the other end, with copies of the sign.
+    SarBy,
+    /// As [`ShlBy`](Opcode::ShlBy) towards the other end.
+    ShrBy,
     AddInt,
     SubInt,
+    /// The lower half of the product, with and without signs.
+    MulInt,
+    /// The magnitude; that of the least integer is itself.
+    AbsInt,
+    MaxInt,
+    MinInt,
+    /// Of integers without a sign.
+    MaxUint,
+    /// Of integers without a sign.
+    MinUint,
     IntToFloat,
+    /// Towards zero; the least integer where there is none.
+    FloatToInt,
     /// A mask.
     Cmp(Relation),
+    /// A mask, of integers; which relations there are depends on the instruction set.
+    CmpInt(Relation),
+    /// A mask, of integers without a sign; not in every instruction set.
+    CmpUint(Relation),
     /// A mask: where an integer, which is not negative, is not 0.
     NonZero,
     /// The second where the mask holds, else the third.
@@ -121,7 +145,10 @@ impl Opcode {
 
     /// Whether its value is a truth value for each lane.
     pub fn is_mask(self) -> bool {
-        matches!(self, Opcode::Cmp(_) | Opcode::NonZero | Opcode::Lanes(_))
+        matches!(
+            self,
+            Opcode::Cmp(_) | Opcode::CmpInt(_) | Opcode::CmpUint(_) | Opcode::NonZero | Opcode::Lanes(_)
+        )
     }
 
     /// Whether its first two arguments may be exchanged.
@@ -136,6 +163,11 @@ impl Opcode {
                 | Opcode::Or
                 | Opcode::Xor
                 | Opcode::AddInt
+                | Opcode::MulInt
+                | Opcode::MaxInt
+                | Opcode::MinInt
+                | Opcode::MaxUint
+                | Opcode::MinUint
         )
     }
 
@@ -291,7 +323,10 @@ impl fmt::Display for Opcode {
             Opcode::Round(rounding) => write!(f, "round.{}", Lowercase(rounding)),
             Opcode::Shl(by) => write!(f, "shl.{by}"),
             Opcode::Sar(by) => write!(f, "sar.{by}"),
+            Opcode::Shr(by) => write!(f, "shr.{by}"),
             Opcode::Cmp(relation) => write!(f, "cmp.{}", Lowercase(relation)),
+            Opcode::CmpInt(relation) => write!(f, "cmpint.{}", Lowercase(relation)),
+            Opcode::CmpUint(relation) => write!(f, "cmpuint.{}", Lowercase(relation)),
             Opcode::Swap(bit) => write!(f, "swap.{bit}"),
             Opcode::Store(array, vectors) => at(f, "store", array, "i", vectors),
             Opcode::StoreByte(array, vectors) => at(f, "store.byte", array, "i", vectors),

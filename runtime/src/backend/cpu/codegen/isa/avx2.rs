@@ -7,12 +7,12 @@ use super::common::{Plain, folds, plain, predicate, register, rm};
 use super::x86::{
     Assembler, Constant, Gpr, Length, Mnemonic, RSP, Rm, SHIFT_RIGHT_LOGICAL, VBLENDVPS, VBROADCASTSS,
     VCMPPS, VEXTRACTI128, VMASKMOVPS_LOAD, VMASKMOVPS_STORE, VMOVD, VMOVQ_STORE, VMOVSS_STORE, VMOVUPS_LOAD,
-    VMOVUPS_STORE, VPACKUSDW, VPACKUSWB, VPBROADCASTD, VPCMPGTD, VPERM2F128, VPERMILPS, VPMOVZXBD, VPSHIFTD,
-    When,
+    VMOVUPS_STORE, VPACKUSDW, VPACKUSWB, VPBROADCASTD, VPCMPEQD, VPCMPGTD, VPERM2F128, VPERMILPS, VPMOVZXBD,
+    VPSHIFTD, When,
 };
 use crate::backend::cpu::codegen::assembler::frame::{END, Frame, INDEX, REST, ROWS, SPARE};
 use crate::backend::cpu::codegen::assembler::regalloc::{Arg, Inst, Reg};
-use crate::backend::cpu::codegen::assembler::vector_ir::{BasicBlock, Opcode, Value};
+use crate::backend::cpu::codegen::assembler::vector_ir::{BasicBlock, Opcode, Relation, Value};
 
 pub struct Avx2;
 
@@ -62,6 +62,38 @@ impl Isa for Avx2 {
     fn minimum_number(&self, block: &mut BasicBlock, x: Value, y: Value) -> Value {
         let (one, two) = (block.add(Opcode::Min, &[x, y]), block.add(Opcode::Min, &[y, x]));
         block.add(Opcode::Or, &[one, two])
+    }
+
+    /// There are "equal" and "greater", with signs; without signs, a number is the larger of two if that leaves it as it is.
+    fn compare_integers(
+        &self,
+        block: &mut BasicBlock,
+        relation: Relation,
+        is_signed: bool,
+        [x, y]: [Value; 2],
+    ) -> Value {
+        let (is_opposite, mask) = match (relation, is_signed) {
+            (Relation::Eq | Relation::Ne, _) => {
+                (relation == Relation::Ne, block.add(Opcode::CmpInt(Relation::Eq), &[x, y]))
+            }
+            (Relation::Gt | Relation::Le, true) => {
+                (relation == Relation::Le, block.add(Opcode::CmpInt(Relation::Gt), &[x, y]))
+            }
+            (_, true) => (relation == Relation::Ge, block.add(Opcode::CmpInt(Relation::Gt), &[y, x])),
+            (Relation::Le | Relation::Gt, false) => {
+                let least = block.add(Opcode::MinUint, &[x, y]);
+                (relation == Relation::Gt, block.add(Opcode::CmpInt(Relation::Eq), &[least, x]))
+            }
+            (_, false) => {
+                let greatest = block.add(Opcode::MaxUint, &[x, y]);
+                (relation == Relation::Lt, block.add(Opcode::CmpInt(Relation::Eq), &[greatest, x]))
+            }
+        };
+        if is_opposite {
+            let all = block.bits(u32::MAX);
+            return block.add(Opcode::Xor, &[mask, all]);
+        }
+        mask
     }
 
     fn emit(&self, code: &mut Assembler, inst: &Inst, frame: &Frame) {
@@ -179,6 +211,11 @@ fn operation(code: &mut Assembler, op: Opcode, to: Reg, args: &[Arg], frame: &Fr
             let (last, _) = rm(args[1], code, frame, Constant::Splat);
             let predicate = Some(predicate(relation));
             code.vex(VCMPPS, Length::L256, [to, register(args[0])], last, predicate);
+        }
+        Opcode::CmpInt(relation) => {
+            let (last, _) = rm(args[1], code, frame, Constant::Splat);
+            let mnemonic = if relation == Relation::Eq { VPCMPEQD } else { VPCMPGTD };
+            wide(code, mnemonic, to, register(args[0]), last);
         }
         Opcode::NonZero => {
             wide(code, VPCMPGTD, to, register(args[0]), Rm::Constant(Constant::Splat(0)));

@@ -3,13 +3,13 @@
 use super::common::{folds, plain, predicate, register, rm};
 use super::x86::{
     ALL, Assembler, Constant, Evex, Gpr, KMOVW_LOAD, KMOVW_STORE, Lanes, Length, Rm, VBLENDMPS, VBROADCASTSS,
-    VCMPPS, VMOVSS_STORE, VMOVUPS_LOAD, VMOVUPS_STORE, VPBROADCASTD_GPR, VPCMPGTD, VPERMILPS, VPMOVDB_STORE,
-    VPMOVZXBD, VPTESTMD, VRANGEPS, VSHUFF32X4,
+    VCMPPS, VMOVSS_STORE, VMOVUPS_LOAD, VMOVUPS_STORE, VPBROADCASTD_GPR, VPCMPD, VPCMPGTD, VPCMPUD,
+    VPERMILPS, VPMOVDB_STORE, VPMOVZXBD, VPTESTMD, VRANGEPS, VSHUFF32X4,
 };
 use super::{Isa, x86};
 use crate::backend::cpu::codegen::assembler::frame::{Frame, REST, SPARE};
 use crate::backend::cpu::codegen::assembler::regalloc::{Arg, Class, Inst, Reg};
-use crate::backend::cpu::codegen::assembler::vector_ir::{BasicBlock, Opcode, Value};
+use crate::backend::cpu::codegen::assembler::vector_ir::{BasicBlock, Opcode, Relation, Value};
 
 pub struct Avx512;
 
@@ -37,6 +37,19 @@ fn some(lanes: Lanes) -> Evex {
 
 fn with(immediate: u8) -> Evex {
     Evex { immediate: Some(immediate), ..Evex::default() }
+}
+
+/// The number of a comparison of integers.
+fn integer_predicate(relation: Relation) -> u8 {
+    match relation {
+        Relation::Eq => 0,
+        Relation::Lt => 1,
+        Relation::Le => 2,
+        Relation::Ne => 4,
+        Relation::Ge => 5,
+        Relation::Gt => 6,
+        Relation::Unordered => unreachable!("integers are ordered"),
+    }
 }
 
 impl Isa for Avx512 {
@@ -85,6 +98,17 @@ impl Isa for Avx512 {
 
     fn minimum_number(&self, block: &mut BasicBlock, x: Value, y: Value) -> Value {
         block.add(Opcode::MinimumNumber, &[x, y])
+    }
+
+    fn compare_integers(
+        &self,
+        block: &mut BasicBlock,
+        relation: Relation,
+        is_signed: bool,
+        args: [Value; 2],
+    ) -> Value {
+        let op = if is_signed { Opcode::CmpInt } else { Opcode::CmpUint };
+        block.add(op(relation), &args)
     }
 
     fn emit(&self, code: &mut Assembler, inst: &Inst, frame: &Frame) {
@@ -152,6 +176,12 @@ fn operation(code: &mut Assembler, op: Opcode, to: Reg, args: &[Arg], frame: &Fr
             let (last, is_broadcast) = rm(args[1], code, frame, Constant::Single);
             let how = Evex { is_broadcast, ..with(predicate(relation)) };
             code.evex(VCMPPS, mask(to), register(args[0]), last, how);
+        }
+        Opcode::CmpInt(relation) | Opcode::CmpUint(relation) => {
+            let (last, is_broadcast) = rm(args[1], code, frame, Constant::Single);
+            let how = Evex { is_broadcast, ..with(integer_predicate(relation)) };
+            let mnemonic = if let Opcode::CmpInt(_) = op { VPCMPD } else { VPCMPUD };
+            code.evex(mnemonic, mask(to), register(args[0]), last, how);
         }
         Opcode::NonZero => {
             let x = register(args[0]);

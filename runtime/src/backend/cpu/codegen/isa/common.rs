@@ -1,9 +1,10 @@
 //! What AVX2 and AVX-512 have in common: operations that are one instruction in both, under the same opcode.
 
 use super::x86::{
-    Assembler, Constant, Mnemonic, Rm, SHIFT_LEFT, SHIFT_RIGHT_ARITHMETIC, VADDPS, VCVTDQ2PS, VDIVPS,
-    VFMADD132PS, VFMADD213PS, VFMADD231PS, VMAXPS, VMINPS, VMOVUPS_LOAD, VMULPS, VPADDD, VPAND, VPOR,
-    VPSHIFTD, VPSUBD, VPXOR, VROUNDPS, VSQRTPS, VSUBPS,
+    Assembler, Constant, Mnemonic, Rm, SHIFT_LEFT, SHIFT_RIGHT_ARITHMETIC, SHIFT_RIGHT_LOGICAL, VADDPS,
+    VCVTDQ2PS, VCVTTPS2DQ, VDIVPS, VFMADD132PS, VFMADD213PS, VFMADD231PS, VMAXPS, VMINPS, VMOVUPS_LOAD,
+    VMULPS, VPABSD, VPADDD, VPAND, VPMAXSD, VPMAXUD, VPMINSD, VPMINUD, VPMULLD, VPOR, VPSHIFTD, VPSLLVD,
+    VPSRAVD, VPSRLVD, VPSUBD, VPXOR, VROUNDPS, VSQRTPS, VSUBPS,
 };
 use crate::backend::cpu::codegen::assembler::frame::Frame;
 use crate::backend::cpu::codegen::assembler::regalloc::{Arg, Inst, Reg};
@@ -24,8 +25,19 @@ pub struct Plain {
 pub fn folds(op: Opcode, arg: usize) -> bool {
     match op {
         // Of the last, another form of the instruction is taken.
-        Opcode::Copy | Opcode::Sqrt | Opcode::Round(_) | Opcode::IntToFloat | Opcode::MulAdd => true,
+        Opcode::Copy
+        | Opcode::Sqrt
+        | Opcode::Round(_)
+        | Opcode::IntToFloat
+        | Opcode::FloatToInt
+        | Opcode::AbsInt
+        | Opcode::MulAdd => true,
         Opcode::Cmp(_)
+        | Opcode::CmpInt(_)
+        | Opcode::CmpUint(_)
+        | Opcode::ShlBy
+        | Opcode::SarBy
+        | Opcode::ShrBy
         | Opcode::Sub
         | Opcode::Div
         | Opcode::Max
@@ -101,11 +113,25 @@ pub fn plain(
         Opcode::Xor => two(VPXOR),
         Opcode::AddInt => two(VPADDD),
         Opcode::SubInt => two(VPSUBD),
+        Opcode::MulInt => two(VPMULLD),
+        Opcode::AbsInt => two(VPABSD),
+        Opcode::MaxInt => two(VPMAXSD),
+        Opcode::MinInt => two(VPMINSD),
+        Opcode::MaxUint => two(VPMAXUD),
+        Opcode::MinUint => two(VPMINUD),
+        Opcode::ShlBy => two(VPSLLVD),
+        Opcode::SarBy => two(VPSRAVD),
+        Opcode::ShrBy => two(VPSRLVD),
         Opcode::Sqrt => two(VSQRTPS),
         Opcode::IntToFloat => two(VCVTDQ2PS),
+        Opcode::FloatToInt => two(VCVTTPS2DQ),
         Opcode::Round(rounding) => Some((VROUNDPS, Some(direction(rounding)))),
-        Opcode::Shl(by) | Opcode::Sar(by) => {
-            let which = if let Opcode::Shl(_) = op { SHIFT_LEFT } else { SHIFT_RIGHT_ARITHMETIC };
+        Opcode::Shl(by) | Opcode::Sar(by) | Opcode::Shr(by) => {
+            let which = match op {
+                Opcode::Shl(_) => SHIFT_LEFT,
+                Opcode::Sar(_) => SHIFT_RIGHT_ARITHMETIC,
+                _ => SHIFT_RIGHT_LOGICAL,
+            };
             let last = Rm::Register(register(args[0]));
             let (first, second) = (which, *to);
             let immediate = Some(by);

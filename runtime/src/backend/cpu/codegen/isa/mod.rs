@@ -10,7 +10,7 @@ pub mod x86;
 
 use crate::backend::cpu::codegen::assembler::frame::Frame;
 use crate::backend::cpu::codegen::assembler::regalloc::{Inst, Reg};
-use crate::backend::cpu::codegen::assembler::vector_ir::{BasicBlock, Opcode, Value};
+use crate::backend::cpu::codegen::assembler::vector_ir::{BasicBlock, Opcode, Relation, Value};
 use crate::kernels::simd::Level;
 pub use x86::{Assembler, Gpr};
 
@@ -56,6 +56,15 @@ pub trait Isa: Sync {
 
     /// Writes down [`Opcode::MinimumNumber`] in operations that there are; NaNs do not matter.
     fn minimum_number(&self, block: &mut BasicBlock, x: Value, y: Value) -> Value;
+
+    /// Writes down [`Opcode::CmpInt`], or [`Opcode::CmpUint`] of integers without a sign, in operations that there are.
+    fn compare_integers(
+        &self,
+        block: &mut BasicBlock,
+        relation: Relation,
+        is_signed: bool,
+        args: [Value; 2],
+    ) -> Value;
 
     /// Writes the code of an operation.
     fn emit(&self, code: &mut Assembler, inst: &Inst, frame: &Frame);

@@ -98,12 +98,15 @@ pub const VSQRTPS: Mnemonic = full(M0F, NP, 0x51);
 pub const VADDPS: Mnemonic = full(M0F, NP, 0x58);
 pub const VMULPS: Mnemonic = full(M0F, NP, 0x59);
 pub const VCVTDQ2PS: Mnemonic = full(M0F, NP, 0x5B);
+/// Towards zero.
+pub const VCVTTPS2DQ: Mnemonic = full(M0F, PF3, 0x5B);
 pub const VSUBPS: Mnemonic = full(M0F, NP, 0x5C);
 pub const VMINPS: Mnemonic = full(M0F, NP, 0x5D);
 pub const VDIVPS: Mnemonic = full(M0F, NP, 0x5E);
 pub const VMAXPS: Mnemonic = full(M0F, NP, 0x5F);
 pub const VCMPPS: Mnemonic = full(M0F, NP, 0xC2);
 pub const VPCMPGTD: Mnemonic = full(M0F, P66, 0x66);
+pub const VPCMPEQD: Mnemonic = full(M0F, P66, 0x76);
 /// From a general register to the first lane.
 pub const VMOVD: Mnemonic = part(M0F, P66, 0x6E, 4);
 /// Shifts by a number: which one says the operand that other instructions have first.
@@ -123,12 +126,22 @@ pub const VPADDD: Mnemonic = full(M0F, P66, 0xFE);
 pub const KMOVW_LOAD: Mnemonic = part(M0F, NP, 0x90, 2);
 pub const KMOVW_STORE: Mnemonic = part(M0F, NP, 0x91, 2);
 pub const VBROADCASTSS: Mnemonic = part(M0F38, P66, 0x18, 4);
+pub const VPABSD: Mnemonic = full(M0F38, P66, 0x1E);
 pub const VPTESTMD: Mnemonic = full(M0F38, P66, 0x27);
 pub const VPACKUSDW: Mnemonic = full(M0F38, P66, 0x2B);
 pub const VMASKMOVPS_LOAD: Mnemonic = full(M0F38, P66, 0x2C);
 pub const VMASKMOVPS_STORE: Mnemonic = full(M0F38, P66, 0x2E);
 pub const VPMOVZXBD: Mnemonic = part(M0F38, P66, 0x31, 16);
 pub const VPMOVDB_STORE: Mnemonic = part(M0F38, PF3, 0x31, 16);
+pub const VPMINSD: Mnemonic = full(M0F38, P66, 0x39);
+pub const VPMINUD: Mnemonic = full(M0F38, P66, 0x3B);
+pub const VPMAXSD: Mnemonic = full(M0F38, P66, 0x3D);
+pub const VPMAXUD: Mnemonic = full(M0F38, P66, 0x3F);
+pub const VPMULLD: Mnemonic = full(M0F38, P66, 0x40);
+/// Shifts by numbers of their own for each lane.
+pub const VPSRLVD: Mnemonic = full(M0F38, P66, 0x45);
+pub const VPSRAVD: Mnemonic = full(M0F38, P66, 0x46);
+pub const VPSLLVD: Mnemonic = full(M0F38, P66, 0x47);
 pub const VPBROADCASTD: Mnemonic = part(M0F38, P66, 0x58, 4);
 pub const VBLENDMPS: Mnemonic = full(M0F38, P66, 0x65);
 /// From a general register.
@@ -143,6 +156,9 @@ pub const VPERMILPS: Mnemonic = full(M0F3A, P66, 0x04);
 pub const VPERM2F128: Mnemonic = full(M0F3A, P66, 0x06);
 /// `VROUNDPS` in the encoding of AVX, `VRNDSCALEPS` in that of AVX-512, with the same numbers for directions.
 pub const VROUNDPS: Mnemonic = full(M0F3A, P66, 0x08);
+/// Comparisons of integers without and with signs.
+pub const VPCMPUD: Mnemonic = full(M0F3A, P66, 0x1E);
+pub const VPCMPD: Mnemonic = full(M0F3A, P66, 0x1F);
 pub const VSHUFF32X4: Mnemonic = full(M0F3A, P66, 0x23);
 pub const VEXTRACTI128: Mnemonic = full(M0F3A, P66, 0x39);
 pub const VBLENDVPS: Mnemonic = full(M0F3A, P66, 0x4A);

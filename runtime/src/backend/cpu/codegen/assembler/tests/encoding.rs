@@ -5,11 +5,13 @@ use super::disassemble;
 use crate::backend::cpu::codegen::isa::x86::{
     ALL, Assembler, Constant, Evex, Gpr, KMOVW_LOAD, KMOVW_STORE, Lanes, Length, Mnemonic, R8, R9, R10, R11,
     R12, R13, R15, RAX, RBP, RBX, RCX, RDX, RSI, RSP, Rm, SHIFT_LEFT, SHIFT_RIGHT_ARITHMETIC,
-    SHIFT_RIGHT_LOGICAL, VADDPS, VBLENDMPS, VBLENDVPS, VBROADCASTSS, VCMPPS, VCVTDQ2PS, VDIVPS, VEXTRACTI128,
-    VFMADD132PS, VFMADD213PS, VFMADD231PS, VMASKMOVPS_LOAD, VMASKMOVPS_STORE, VMAXPS, VMINPS, VMOVD,
-    VMOVQ_STORE, VMOVSS_STORE, VMOVUPS_LOAD, VMOVUPS_STORE, VMULPS, VPACKUSDW, VPACKUSWB, VPADDD, VPAND,
-    VPBROADCASTD, VPBROADCASTD_GPR, VPCMPGTD, VPERM2F128, VPERMILPS, VPMOVDB_STORE, VPMOVZXBD, VPOR,
-    VPSHIFTD, VPSUBD, VPTESTMD, VPXOR, VRANGEPS, VROUNDPS, VSHUFF32X4, VSQRTPS, VSUBPS, When,
+    SHIFT_RIGHT_LOGICAL, VADDPS, VBLENDMPS, VBLENDVPS, VBROADCASTSS, VCMPPS, VCVTDQ2PS, VCVTTPS2DQ, VDIVPS,
+    VEXTRACTI128, VFMADD132PS, VFMADD213PS, VFMADD231PS, VMASKMOVPS_LOAD, VMASKMOVPS_STORE, VMAXPS, VMINPS,
+    VMOVD, VMOVQ_STORE, VMOVSS_STORE, VMOVUPS_LOAD, VMOVUPS_STORE, VMULPS, VPABSD, VPACKUSDW, VPACKUSWB,
+    VPADDD, VPAND, VPBROADCASTD, VPBROADCASTD_GPR, VPCMPD, VPCMPEQD, VPCMPGTD, VPCMPUD, VPERM2F128,
+    VPERMILPS, VPMAXSD, VPMAXUD, VPMINSD, VPMINUD, VPMOVDB_STORE, VPMOVZXBD, VPMULLD, VPOR, VPSHIFTD,
+    VPSLLVD, VPSRAVD, VPSRLVD, VPSUBD, VPTESTMD, VPXOR, VRANGEPS, VROUNDPS, VSHUFF32X4, VSQRTPS, VSUBPS,
+    When,
 };
 
 /// The only instruction that is written.
@@ -55,7 +57,7 @@ enum Form {
 }
 
 /// Instructions with the same operands in both encodings: what is called differently has two names.
-const BOTH: [(Mnemonic, Form, &str, &str); 23] = [
+const BOTH: [(Mnemonic, Form, &str, &str); 34] = [
     (VMOVUPS_LOAD, Form::Two, "vmovups", "vmovups"),
     (VSQRTPS, Form::Two, "vsqrtps", "vsqrtps"),
     (VCVTDQ2PS, Form::Two, "vcvtdq2ps", "vcvtdq2ps"),
@@ -70,6 +72,17 @@ const BOTH: [(Mnemonic, Form, &str, &str); 23] = [
     (VPXOR, Form::Three, "vpxor", "vpxord"),
     (VPADDD, Form::Three, "vpaddd", "vpaddd"),
     (VPSUBD, Form::Three, "vpsubd", "vpsubd"),
+    (VCVTTPS2DQ, Form::Two, "vcvttps2dq", "vcvttps2dq"),
+    (VPABSD, Form::Two, "vpabsd", "vpabsd"),
+    (VPMULLD, Form::Three, "vpmulld", "vpmulld"),
+    (VPMAXSD, Form::Three, "vpmaxsd", "vpmaxsd"),
+    (VPMINSD, Form::Three, "vpminsd", "vpminsd"),
+    (VPMAXUD, Form::Three, "vpmaxud", "vpmaxud"),
+    (VPMINUD, Form::Three, "vpminud", "vpminud"),
+    (VPSLLVD, Form::Three, "vpsllvd", "vpsllvd"),
+    (VPSRAVD, Form::Three, "vpsravd", "vpsravd"),
+    (VPSRLVD, Form::Three, "vpsrlvd", "vpsrlvd"),
+    (VPCMPEQD, Form::Three, "vpcmpeqd", ""),
     (VFMADD132PS, Form::Three, "vfmadd132ps", "vfmadd132ps"),
     (VFMADD213PS, Form::Three, "vfmadd213ps", "vfmadd213ps"),
     (VFMADD231PS, Form::Three, "vfmadd231ps", "vfmadd231ps"),
@@ -174,6 +187,9 @@ fn operations_of_avx512_are_those_that_were_meant() {
         evex(VCMPPS, 3, 18, register(25), with(0x11)),
         "vcmpltps k3, zmm18, zmm25".replace("lt", "lt_oq")
     );
+    assert_eq!(evex(VPCMPD, 3, 18, register(25), with(5)), "vpcmpnltd k3, zmm18, zmm25");
+    assert_eq!(evex(VPCMPUD, 2, 1, register(31), with(1)), "vpcmpltud k2, zmm1, zmm31");
+    assert_eq!(evex(VPSHIFTD, SHIFT_RIGHT_LOGICAL, 2, register(9), with(16)), "vpsrld zmm2, zmm9, 0x10");
     assert_eq!(evex(VPTESTMD, 2, 20, register(20), Evex::default()), "vptestmd k2, zmm20, zmm20");
     assert_eq!(evex(VPCMPGTD, 1, 17, register(2), Evex::default()), "vpcmpgtd k1, zmm17, zmm2");
     assert_eq!(evex(VRANGEPS, 16, 1, register(31), with(5)), "vrangeps zmm16, zmm1, zmm31, 5");

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::disassemble;
 use crate::array::DType;
-use crate::array::DType::{Bool, F32};
+use crate::array::DType::{Bool, F32, I32, U32};
 use crate::backend::cpu::codegen::assembler::Listing;
 use crate::backend::cpu::codegen::tile_program::{Draft, TileProgram};
 use crate::backend::cpu::codegen::{Access, IterationSpace, KernelOp, KernelSpec, Owner};
@@ -76,6 +76,32 @@ fn long_lives() -> KernelSpec {
     spec([1, 512], vec![(Access::Full, F32)], ops, &[78])
 }
 
+/// `where(i < rows, i·columns + j, -1)` of positions, compared without signs; and the position as a float.
+fn positions_as_one() -> KernelSpec {
+    let map = |op, args: &[usize], from, to| KernelOp::Map {
+        op,
+        args: args.into(),
+        from,
+        to,
+        space: IterationSpace::Full,
+    };
+    let inputs = vec![
+        (Access::Full, I32),
+        (Access::Full, I32),
+        (Access::One, I32),
+        (Access::One, U32),
+        (Access::One, I32),
+    ];
+    let ops = vec![
+        map(ScalarOp::Cast, &[0], I32, U32),
+        map(ScalarOp::Lt, &[5, 3], U32, Bool),
+        map(ScalarOp::MulAdd, &[0, 2, 1], I32, I32),
+        map(ScalarOp::Select, &[6, 7, 4], I32, I32),
+        map(ScalarOp::Cast, &[8], I32, F32),
+    ];
+    spec([1, 1000], inputs, ops, &[8, 9])
+}
+
 /// All levels: what is computed, the programs of a tile, the vector IR, and machine code.
 fn explain(spec: &KernelSpec, level: Level) -> String {
     let mut listing = Listing::default();
@@ -123,4 +149,9 @@ fn a_row_reduction_is_compiled_as_before() {
 #[test]
 fn values_that_find_no_register_are_spilled_as_before() {
     compare("long_lives", &long_lives());
+}
+
+#[test]
+fn integers_are_compiled_as_before() {
+    compare("positions_as_one", &positions_as_one());
 }

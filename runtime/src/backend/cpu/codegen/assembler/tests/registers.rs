@@ -26,7 +26,9 @@ fn random_block(seed: u64, operations: usize) -> BasicBlock {
     let mut masks: Vec<Value> = Vec::new();
     for _ in 0..operations {
         let [x, y, z] = [0; 3].map(|_| values[roll(values.len())]);
-        match roll(6) {
+        match roll(8) {
+            6 => values.push(block.add(Opcode::MulInt, &[x, y])),
+            7 => values.push(block.add(Opcode::ShlBy, &[x, y])),
             0 | 1 => values.push(block.add(Opcode::Add, &[x, y])),
             2 => values.push(block.add(Opcode::Sub, &[x, y])),
             3 => values.push(block.add(Opcode::MulAdd, &[x, y, z])),

@@ -14,15 +14,15 @@ from torch import nn
 folder = pathlib.Path(__file__).parent / "files"
 folder.mkdir(exist_ok=True)
 expected = {}
+EIGHT = {torch.float8_e4m3fn, torch.float8_e4m3fnuz, torch.float8_e5m2, torch.float8_e5m2fnuz, torch.float8_e8m0fnu}
 
 
 def save(name, value, tensors, **kwargs):
     torch.save(value, folder / f"{name}.pt", **kwargs)
     for key, tensor in tensors.items():
-        eight = {torch.float8_e4m3fn, torch.float8_e5m2}
-        if tensor.dtype in eight:
+        if tensor.dtype in EIGHT:
             tensor = tensor.to(torch.bfloat16)
-        expected[f"{name}/{key}"] = tensor.detach().resolve_neg().contiguous().clone()
+        expected[f"{name}/{key}"] = tensor.detach().resolve_conj().resolve_neg().contiguous().clone()
 
 
 torch.manual_seed(0)
@@ -55,18 +55,24 @@ views = {
     "parameter": nn.Parameter(base[0]),
     # The imaginary part of a conjugate: a view whose values are to be negated when they are read.
     "negated": torch.complex(torch.zeros(3), torch.arange(3.0)).conj().imag,
+    "conjugated": torch.complex(base[0], base[1]).conj(),
+    "adjoint": torch.complex(base[0], base[1]).mH,
+    "eight": base[0].to(torch.float8_e4m3fn).T,
 }
 save("views", views, views)
-save("views_legacy", {k: v for k, v in views.items() if k != "negated"}, {k: v for k, v in views.items() if k != "negated"},
-     _use_new_zipfile_serialization=False)
+at_once = {key: view for key, view in views.items() if key not in {"negated", "conjugated", "adjoint"}}
+save("views_legacy", at_once, at_once, _use_new_zipfile_serialization=False)
 
 numbers = torch.tensor([0.0, 1.0, -2.5, 100.0])
 dtypes = {
     name: numbers.to(getattr(torch, name))
-    for name in ["float64", "float32", "float16", "bfloat16", "float8_e4m3fn", "float8_e5m2", "int64", "int32", "int16", "int8", "bool"]
+    for name in ["float64", "float32", "float16", "bfloat16", "complex64", "int64", "int32", "int16", "int8", "bool"]
+    + [str(dtype).removeprefix("torch.") for dtype in sorted(EIGHT, key=str)]
 } | {name: numbers.abs().to(getattr(torch, name)) for name in ["uint8", "uint16", "uint32"]}
-unreadable = {"complex": torch.complex(numbers, numbers), "sparse": torch.eye(2).to_sparse()}
+complexes = torch.complex(numbers, numbers.flip(0))
+unreadable = {"complex128": complexes.to(torch.complex128), "sparse": torch.eye(2).to_sparse()}
 save("dtypes", dtypes | unreadable, dtypes)
+save("complex", {"z": complexes}, {"z": complexes}, _use_new_zipfile_serialization=False)
 
 save("alone", torch.arange(3), {"tensor": torch.arange(3)})
 save("protocol4", {"weight": base}, {"weight": base}, pickle_protocol=4)

@@ -23,9 +23,9 @@ pub(super) fn foreign(bytes: &[u8]) -> Option<&'static str> {
             "it is a Python pickle, which could run any code when it is read: load it in Python, and save its tensors with \
              `safetensors.torch.save_file` or its arrays with `numpy.savez`"
         }
-        _ if at(0, b"GGUF") || at(0, b"lmgg") || at(0, b"ggml") || at(0, b"tjgg") => {
-            "it is a file of llama.cpp (GGUF or GGML), whose tensors are mostly quantised: take the safetensors file that \
-             it was made from"
+        _ if at(0, b"GGUF") => GGUF,
+        _ if at(0, b"lmgg") || at(0, b"ggml") || at(0, b"tjgg") => {
+            "it is a file of llama.cpp from before GGUF: take a GGUF file, or the safetensors file that it was made from"
         }
         _ if at(0, b"\x89HDF\r\n\x1a\n") => {
             "it is an HDF5 file, as Keras writes: in Python, read it with `h5py` and save its arrays with `numpy.savez`"
@@ -48,15 +48,14 @@ pub(super) fn foreign(bytes: &[u8]) -> Option<&'static str> {
         _ if text.starts_with(b"{") => {
             "it is JSON without tensors: read the `.safetensors` file that belongs to it"
         }
-        _ if is_onnx(bytes) => {
-            "it is an ONNX model: in Python, read its weights with `onnx.numpy_helper.to_array` and save them with \
-             `numpy.savez`"
-        }
+        _ if is_onnx(bytes) => ONNX,
         _ if is_message_pack(bytes) => MESSAGE_PACK,
         _ => return None,
     })
 }
 
+pub(super) const GGUF: &str = "it is a GGUF file of llama.cpp: read it with `flaxen::io::gguf`";
+pub(super) const ONNX: &str = "it is an ONNX model: read its weights with `flaxen::io::onnx`";
 pub(super) const TORCH: &str = "it is a file of `torch.save`: read it with `flaxen::io::torch`";
 pub(super) const SHARDS: &str =
     "it is the index of a model in several files: read them with `flaxen::io::torch::StateDict::open`";
@@ -82,10 +81,15 @@ fn contains(bytes: &[u8], part: &[u8]) -> bool {
     bytes.windows(part.len()).any(|window| window == part)
 }
 
-/// A protocol buffer that begins with a version of the format, then the name of a program.
+/// A protocol buffer that begins with a version of the format, then the name of a program, or the graph where there is no name.
 fn is_onnx(bytes: &[u8]) -> bool {
     match bytes {
-        [0x08, 1..=20, 0x12, len, rest @ ..] => rest.get(..usize::from(*len)).is_some_and(is_word),
+        // A producer and its version, a domain, a text.
+        [0x08, 1..=31, 0x12 | 0x1a | 0x22 | 0x32, len, rest @ ..] => {
+            *len == 0 || rest.get(..usize::from(*len)).is_some_and(is_word)
+        }
+        // The graph is longer than 127 bytes, or all there is but for the versions of operators.
+        [0x08, 1..=31, 0x3a, len, rest @ ..] => *len >= 0x80 || rest.len() >= usize::from(*len),
         _ => false,
     }
 }

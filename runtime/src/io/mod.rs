@@ -1,5 +1,5 @@
-//! Saving and loading: [`safetensors`], [`npz`], Flax's own files with [`msgpack`], the weights of PyTorch models with [`torch`], and
-//! numbered [`checkpoints`] of a training in a folder.
+//! Saving and loading: [`safetensors`], [`npz`], Flax's own files with [`msgpack`], and numbered [`checkpoints`] of a training in a
+//! folder. The weights that others publish: those of PyTorch models with [`torch`], of llama.cpp with [`gguf`], of ONNX with [`onnx`].
 //!
 //! Coming from Orbax? [A page of the guide](crate::guide::from_orbax) is about that.
 //!
@@ -44,18 +44,22 @@
 
 mod atomic;
 pub mod checkpoints;
+mod encoding;
 mod formats;
+pub mod gguf;
 mod leftovers;
 mod little_endian;
 mod map;
 pub mod msgpack;
 mod names;
 pub mod npz;
+pub mod onnx;
 mod pickle;
 mod regular;
 mod restore;
 pub mod safetensors;
 mod source;
+mod strided;
 pub mod torch;
 
 use std::path::Path;

@@ -1,7 +1,7 @@
 //! Where the bytes of a file are.
 
 use std::fs;
-use std::io::{Read as _, Result, Seek as _, SeekFrom};
+use std::io::{Read, Result, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::Mutex;
 
@@ -42,6 +42,11 @@ impl Source {
         }
     }
 
+    /// All from an offset on, to be read in order.
+    pub(super) fn reader(&self, at: u64) -> Reader<'_> {
+        Reader { source: self, at }
+    }
+
     /// Fills `bytes` from an offset on.
     pub(super) fn read(&self, start: u64, bytes: &mut [u8]) -> Result<()> {
         match self {
@@ -67,6 +72,34 @@ impl Source {
         };
         let start = usize::try_from(start).ok()?;
         all.get(start..start.checked_add(len)?)
+    }
+}
+
+/// A source that is read from front to end.
+pub(super) struct Reader<'a> {
+    source: &'a Source,
+    at: u64,
+}
+
+impl Read for Reader<'_> {
+    fn read(&mut self, bytes: &mut [u8]) -> Result<usize> {
+        let left = self.source.len()?.saturating_sub(self.at);
+        let len = bytes.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+        self.source.read(self.at, &mut bytes[..len])?;
+        self.at += len as u64;
+        Ok(len)
+    }
+}
+
+impl Seek for Reader<'_> {
+    fn seek(&mut self, to: SeekFrom) -> Result<u64> {
+        let at = match to {
+            SeekFrom::Start(at) => Some(at),
+            SeekFrom::End(offset) => self.source.len()?.checked_add_signed(offset),
+            SeekFrom::Current(offset) => self.at.checked_add_signed(offset),
+        };
+        self.at = at.ok_or(std::io::ErrorKind::InvalidInput)?;
+        Ok(self.at)
     }
 }
 

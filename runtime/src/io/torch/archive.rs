@@ -1,7 +1,7 @@
 //! The containers of `torch.save`: a zip archive since PyTorch 1.6, before that pickles one behind another.
 
 use std::collections::BTreeMap;
-use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::io::{BufReader, Read as _, Seek as _};
 
 use zip::{CompressionMethod, ZipArchive};
 
@@ -30,7 +30,7 @@ const MAGIC: &[u8] = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.
 impl Archive {
     pub fn open(source: Source) -> Result<Archive, String> {
         let mut first = Vec::new();
-        let begin = Reader { source: &source, at: 0 }.take(formats::LOOKED_AT as u64).read_to_end(&mut first);
+        let begin = source.reader(0).take(formats::LOOKED_AT as u64).read_to_end(&mut first);
         begin.map_err(|error| error.to_string())?;
         if first.starts_with(MAGIC) {
             return Archive::legacy(source);
@@ -43,7 +43,7 @@ impl Archive {
     }
 
     fn zip(source: Source) -> Result<Archive, String> {
-        let reader = BufReader::new(Reader { source: &source, at: 0 });
+        let reader = BufReader::new(source.reader(0));
         let mut zip = ZipArchive::new(reader).map_err(not_zip)?;
         if zip.has_duplicate_names() || zip.has_overlapping_files().map_err(not_zip)? {
             return Err("its parts overlap, or a name is given twice".to_owned());
@@ -70,7 +70,7 @@ impl Archive {
             None => Err(format!("it has no `{name}`")),
         };
         let main = plain(&format!("{folder}{PICKLE}"))?;
-        let mut bytes = BufReader::new(Reader { source: &source, at: main.start }).take(main.len);
+        let mut bytes = BufReader::new(source.reader(main.start)).take(main.len);
         let pickle = pickle::read(&mut bytes)?;
         let big_endian = match plain(&format!("{folder}byteorder")) {
             Ok(storage) => {
@@ -91,7 +91,7 @@ impl Archive {
     /// storage behind the number of its elements.
     fn legacy(source: Source) -> Result<Archive, String> {
         let len = source.len().map_err(|error| error.to_string())?;
-        let mut reader = BufReader::new(Reader { source: &source, at: 0 });
+        let mut reader = BufReader::new(source.reader(0));
         pickle::read(&mut reader)?;
         let version = pickle::read(&mut reader)?;
         if version.int(version.root) != Some(1001) {
@@ -181,32 +181,4 @@ pub(super) fn element_size(kind: &str) -> Option<u64> {
         "ComplexDouble" => 16,
         _ => return None,
     })
-}
-
-/// A source that is read from front to end.
-struct Reader<'a> {
-    source: &'a Source,
-    at: u64,
-}
-
-impl Read for Reader<'_> {
-    fn read(&mut self, bytes: &mut [u8]) -> std::io::Result<usize> {
-        let left = self.source.len()?.saturating_sub(self.at);
-        let len = bytes.len().min(usize::try_from(left).unwrap_or(usize::MAX));
-        self.source.read(self.at, &mut bytes[..len])?;
-        self.at += len as u64;
-        Ok(len)
-    }
-}
-
-impl Seek for Reader<'_> {
-    fn seek(&mut self, to: SeekFrom) -> std::io::Result<u64> {
-        let at = match to {
-            SeekFrom::Start(at) => Some(at),
-            SeekFrom::End(offset) => self.source.len()?.checked_add_signed(offset),
-            SeekFrom::Current(offset) => self.at.checked_add_signed(offset),
-        };
-        self.at = at.ok_or(std::io::ErrorKind::InvalidInput)?;
-        Ok(self.at)
-    }
 }

@@ -25,7 +25,7 @@ pub(super) const ALONE: &str = "tensor";
 /// tensor, dict, list or module is [`refused`](File::refused) by the name of what makes it, and spoils nothing else.
 ///
 /// Tensors may share memory in the file, be transposed or a part of another one, and wait to be negated; each is read for itself. Floats
-/// of 8 bits become `BF16`, without loss. What is complex, quantised or sparse cannot be read, and says so.
+/// of 8 bits become `BF16`, without loss. What is `complex128`, quantised or sparse cannot be read, and says so.
 ///
 /// ```no_run
 /// use flaxen::io::torch;
@@ -114,6 +114,11 @@ impl File {
     /// What is wrong with a tensor, if what is said of it tells.
     pub(super) fn flaw(&self, name: &str) -> Option<&str> {
         self.tensors.get(name)?.as_ref().err().map(String::as_str)
+    }
+
+    /// What is known of a tensor that can be read.
+    pub(super) fn readable(&self, name: &str) -> Option<&StoredTensor> {
+        self.tensors.get(name)?.as_ref().ok()
     }
 
     fn stored(&self, name: &str) -> Result<&StoredTensor> {

@@ -132,10 +132,13 @@ pub struct StateDict {
 
 impl StateDict {
     /// Reads a state dict: a safetensors file, a file of `torch.save` (see [`File`]), or the index of a model in several of them
-    /// (`model.safetensors.index.json`, `pytorch_model.bin.index.json`), which lie beside it.
+    /// (`model.safetensors.index.json`, `pytorch_model.bin.index.json`), which lie beside it. Also the weights of an npz file, of
+    /// [GGUF](crate::io::gguf) and of [ONNX](crate::io::onnx). Which it is, its first bytes tell.
+    ///
+    /// Tensors that are the same bytes of a file, as tied weights are, share their memory here.
     ///
     /// # Errors
-    /// If a file cannot be read or is not valid. A tensor of a dtype that no tensor has here can be
+    /// If a file cannot be read or is not valid; if its tensors lie over each other so much that they would need eight times its memory. A tensor of a dtype that no tensor has here can be
     /// [left out](StateDict::ignore); otherwise [`variables`](StateDict::variables) is an error.
     pub fn open(path: impl AsRef<Path>) -> Result<StateDict> {
         let Opened { tensors, flawed } = Opened::read(path.as_ref())?;

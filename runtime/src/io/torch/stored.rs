@@ -1,101 +1,51 @@
 //! Tensors in an archive: what a pickle says of them, and their values.
 
+use super::super::encoding::{Eight, Encoding};
 use super::super::little_endian;
 use super::super::pickle::{Id, Node, Pickle};
+use super::super::strided::{self, is_contiguous};
 use super::archive::{Archive, element_size, storage_of};
 use crate::array::{Aval, DType, Shape};
 use crate::core::Tensor;
 
-/// A tensor that has not been read.
+/// A tensor that has not been read. Equal ones have the same values, as they are the same bytes.
+#[derive(PartialEq, Eq, Hash)]
 pub(super) struct StoredTensor {
     pub aval: Aval,
-    stored: StoredType,
+    stored: Encoding,
     /// In bytes, from the beginning of the file.
     start: u64,
-    /// Elements from the first one on, up to the last one that is part of the tensor.
-    extent: usize,
     strides: Vec<usize>,
     /// The values are those of the storage, negated: PyTorch does that later.
     negated: bool,
+    /// The same of complex conjugates.
+    conjugated: bool,
 }
 
-/// How elements are stored.
-#[derive(Clone, Copy, PartialEq)]
-enum StoredType {
-    /// As in memory.
-    Ours(DType),
-    /// Floats that become wider ones, which have all their values.
-    F8E4M3,
-    F8E5M2,
-}
-
-impl StoredType {
-    /// By the name of a storage, as `torch.FloatStorage`, or of a dtype, as `torch.float32`.
-    fn named(name: &str) -> Option<StoredType> {
-        let name = name.rsplit('.').next()?;
-        Some(StoredType::Ours(match name {
-            "FloatStorage" | "float32" | "float" => DType::F32,
-            "DoubleStorage" | "float64" | "double" => DType::F64,
-            "HalfStorage" | "float16" | "half" => DType::F16,
-            "BFloat16Storage" | "bfloat16" => DType::BF16,
-            "LongStorage" | "int64" | "long" => DType::I64,
-            "IntStorage" | "int32" | "int" => DType::I32,
-            "ByteStorage" | "uint8" => DType::U8,
-            "BoolStorage" | "bool" => DType::Bool,
-            "uint32" => DType::U32,
-            "CharStorage" | "int8" => DType::I8,
-            "ShortStorage" | "int16" | "short" => DType::I16,
-            "uint16" => DType::U16,
-            "float8_e4m3fn" => return Some(StoredType::F8E4M3),
-            "float8_e5m2" => return Some(StoredType::F8E5M2),
-            _ => return None,
-        }))
-    }
-
-    fn dtype(self) -> DType {
-        match self {
-            StoredType::Ours(dtype) => dtype,
-            StoredType::F8E4M3 | StoredType::F8E5M2 => DType::BF16,
-        }
-    }
-
-    fn size(self) -> usize {
-        match self {
-            StoredType::Ours(dtype) => dtype.size(),
-            StoredType::F8E4M3 | StoredType::F8E5M2 => 1,
-        }
-    }
-
-    /// The same values in the bytes of [`dtype`](StoredType::dtype).
-    fn widen(self, from: &[u8], into: &mut [u8]) {
-        let each = |value: fn(u8) -> f32, into: &mut [u8]| {
-            for (&from, into) in from.iter().zip(into.as_chunks_mut().0) {
-                // Every float of 8 bits is one of `BF16`, too.
-                *into = half::bf16::from_f32(value(from)).to_le_bytes();
-            }
-        };
-        match self {
-            StoredType::Ours(_) => into.copy_from_slice(from),
-            StoredType::F8E4M3 => each(e4m3, into),
-            StoredType::F8E5M2 => each(e5m2, into),
-        }
-    }
-}
-
-/// OCP's 8-bit float with 4 bits of exponent: no infinities, and NaN only where all bits are set.
-fn e4m3(byte: u8) -> f32 {
-    let (exponent, fraction) = (i32::from(byte >> 3 & 15), f32::from(byte & 7));
-    let magnitude = match (exponent, byte & 7) {
-        (15, 7) => f32::NAN,
-        (0, _) => fraction * (-9f32).exp2(),
-        _ => (1.0 + fraction / 8.0) * ((exponent - 7) as f32).exp2(),
-    };
-    magnitude.copysign(if byte & 0x80 == 0 { 1.0 } else { -1.0 })
-}
-
-/// OCP's 8-bit float with 5 bits of exponent: the upper byte of a half.
-fn e5m2(byte: u8) -> f32 {
-    half::f16::from_bits(u16::from(byte) << 8).to_f32()
+/// By the name of a storage, as `torch.FloatStorage`, or of a dtype, as `torch.float32`.
+fn encoding(name: &str) -> Option<Encoding> {
+    let name = name.rsplit('.').next()?;
+    Some(Encoding::Plain(match name {
+        "FloatStorage" | "float32" | "float" => DType::F32,
+        "DoubleStorage" | "float64" | "double" => DType::F64,
+        "HalfStorage" | "float16" | "half" => DType::F16,
+        "BFloat16Storage" | "bfloat16" => DType::BF16,
+        "LongStorage" | "int64" | "long" => DType::I64,
+        "IntStorage" | "int32" | "int" => DType::I32,
+        "ByteStorage" | "uint8" => DType::U8,
+        "BoolStorage" | "bool" => DType::Bool,
+        "uint32" => DType::U32,
+        "CharStorage" | "int8" => DType::I8,
+        "ShortStorage" | "int16" | "short" => DType::I16,
+        "uint16" => DType::U16,
+        "ComplexFloatStorage" | "complex64" | "cfloat" => DType::C64,
+        "float8_e4m3fn" => return Some(Encoding::Eight(Eight::E4M3)),
+        "float8_e4m3fnuz" => return Some(Encoding::Eight(Eight::E4M3Fnuz)),
+        "float8_e5m2" => return Some(Encoding::Eight(Eight::E5M2)),
+        "float8_e5m2fnuz" => return Some(Encoding::Eight(Eight::E5M2Fnuz)),
+        "float8_e8m0fnu" => return Some(Encoding::Eight(Eight::E8M0)),
+        _ => return None,
+    }))
 }
 
 /// The tensor that a call would make; None for other objects, an error for tensors that are none here.
@@ -162,7 +112,7 @@ fn view(
         None => id.kind,
         Some(dtype) => pickle.global(dtype).ok_or("it has no dtype")?,
     };
-    let stored = StoredType::named(kind).ok_or_else(|| {
+    let stored = encoding(kind).ok_or_else(|| {
         format!("it is of the dtype `{kind}`, which no tensor has here: convert it before saving")
     })?;
     let shape = counts(pickle, size).ok_or("its shape is not of positive integers")?;
@@ -201,13 +151,9 @@ fn view(
         return Err("it is expanded to more than its storage: save a copy, `tensor.contiguous()`".to_owned());
     }
     let flag = |name: &str| flags.and_then(|flags| pickle.get(flags, name)).map(|id| pickle.node(id));
-    if flag("conj") == Some(&Node::Bool(true)) {
-        return Err(
-            "it is a complex conjugate that was not computed: save `tensor.resolve_conj()`".to_owned()
-        );
-    }
-    let negated = flag("neg") == Some(&Node::Bool(true));
-    Ok(StoredTensor { aval, stored, start, extent, strides, negated })
+    let is_set = |name: &str| flag(name) == Some(&Node::Bool(true));
+    let (negated, conjugated) = (is_set("neg"), is_set("conj"));
+    Ok(StoredTensor { aval, stored, start, strides, negated, conjugated })
 }
 
 fn counts(pickle: &Pickle, id: Id) -> Option<Vec<usize>> {
@@ -218,86 +164,26 @@ fn counts(pickle: &Pickle, id: Id) -> Option<Vec<usize>> {
 impl StoredTensor {
     /// Reads its values.
     pub fn read(&self, archive: &Archive) -> Result<Tensor, String> {
-        let unit = self.stored.size();
-        let read = |bytes: &mut [u8]| {
-            archive.source.read(self.start, bytes).map_err(|error| error.to_string())?;
+        let (unit, word) = (self.stored.size(), self.stored.word());
+        let mut read = |from: usize, bytes: &mut [u8]| {
+            let start = self.start + (from * unit) as u64;
+            archive.source.read(start, bytes).map_err(|error| error.to_string())?;
             if archive.big_endian {
-                little_endian::reverse(unit, bytes);
+                little_endian::reverse(word, bytes);
             }
             Ok::<_, String>(())
         };
-        let tensor = little_endian::tensor(self.aval.clone(), |bytes| {
-            if self.is_contiguous() && matches!(self.stored, StoredType::Ours(_)) {
-                return read(bytes);
+        let shape = &self.aval.shape;
+        let is_plain = matches!(self.stored, Encoding::Plain(_)) && is_contiguous(shape, &self.strides);
+        let mut tensor = little_endian::tensor(self.aval.clone(), |bytes| {
+            if is_plain {
+                return read(0, bytes);
             }
-            let mut window = Vec::new();
-            window.try_reserve_exact(self.extent * unit).map_err(|error| error.to_string())?;
-            window.resize(self.extent * unit, 0);
-            read(&mut window)?;
-            if self.is_contiguous() {
-                self.stored.widen(&window, bytes);
-            } else {
-                self.gather(&window, bytes);
-            }
-            Ok(())
+            strided::read(self.stored, shape, &self.strides, bytes, &mut read)
         })?;
-        if self.negated { tensor.try_neg().map_err(|error| error.to_string()) } else { Ok(tensor) }
-    }
-
-    fn is_contiguous(&self) -> bool {
-        let mut expected = 1;
-        self.aval.shape.iter().zip(&self.strides).rev().all(|(&size, &stride)| {
-            let fits = size == 1 || stride == expected;
-            expected *= size;
-            fits
-        }) || self.aval.size() == 0
-    }
-
-    /// Elements in row-major order, from where their strides say.
-    fn gather(&self, window: &[u8], into: &mut [u8]) {
-        let (unit, wide) = (self.stored.size(), self.aval.dtype.size());
-        let mut index = vec![0; self.strides.len()];
-        let mut at = 0;
-        for element in into.chunks_exact_mut(wide) {
-            self.stored.widen(&window[at * unit..(at + 1) * unit], element);
-            for axis in (0..index.len()).rev() {
-                index[axis] += 1;
-                at += self.strides[axis];
-                if index[axis] < self.aval.shape[axis] {
-                    break;
-                }
-                at -= self.aval.shape[axis] * self.strides[axis];
-                index[axis] = 0;
-            }
+        if self.negated {
+            tensor = tensor.try_neg().map_err(|error| error.to_string())?;
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn floats_of_eight_bits_are_those_of_their_standard() {
-        // Largest, smallest normal and smallest subnormal numbers, of OCP's table.
-        let of_e4m3 = [(0x7e, 448.0), (0x08, 0.015625), (0x01, 0.001953125), (0x80, -0.0), (0xb8, -1.0)];
-        let of_e5m2 = [
-            (0x7b, 57344.0),
-            (0x04, 6.1035156e-5),
-            (0x01, 1.5258789e-5),
-            (0x7c, f32::INFINITY),
-            (0xbc, -1.0),
-        ];
-        for (byte, value) in of_e4m3 {
-            assert_eq!(e4m3(byte).to_bits(), f32::to_bits(value), "{byte:#x}");
-        }
-        for (byte, value) in of_e5m2 {
-            assert_eq!(e5m2(byte).to_bits(), f32::to_bits(value), "{byte:#x}");
-        }
-        assert!(e4m3(0x7f).is_nan() && e4m3(0xff).is_nan() && e5m2(0x7d).is_nan());
-        for byte in 0..=255 {
-            assert!(e4m3(byte).is_nan() || half::bf16::from_f32(e4m3(byte)).to_f32() == e4m3(byte));
-            assert!(e5m2(byte).is_nan() || half::bf16::from_f32(e5m2(byte)).to_f32() == e5m2(byte));
-        }
+        if self.conjugated { tensor.try_conj().map_err(|error| error.to_string()) } else { Ok(tensor) }
     }
 }

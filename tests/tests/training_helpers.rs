@@ -5,7 +5,7 @@ use flaxen::optim::Sgd;
 use flaxen::prelude::*;
 use flaxen::random::Key;
 use flaxen::tree::Structure;
-use flaxen::{ConvOptions, DotDimensions};
+use flaxen::{ConvOptions, DotDimensions, DotOptions};
 
 #[derive(Tree, Clone)]
 struct More {
@@ -102,7 +102,7 @@ fn several_trees_of_several_types_are_combined() {
 
 /// Products of operands rounded to `BF16`.
 fn rounded() -> DotGeneralFn {
-    DotGeneralFn::new(|x: &Tensor, w: &Tensor, dimensions: &DotDimensions| {
+    DotGeneralFn::new(|x: &Tensor, w: &Tensor, dimensions: &DotDimensions, _: &DotOptions| {
         let narrow = |x: &Tensor| x.try_cast(DType::BF16)?.try_cast(DType::F32);
         narrow(x)?.try_dot_general(&narrow(w)?, dimensions.clone())
     })

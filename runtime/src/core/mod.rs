@@ -56,6 +56,7 @@ mod dot;
 mod flops;
 pub(crate) mod graph;
 pub mod op;
+pub(crate) mod precision;
 pub mod primitive;
 mod print;
 mod profile;

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use crate::array::{DType, Shape};
 use crate::core::Graph;
 use crate::core::callback::Callback;
+use crate::core::precision::Precision;
 use crate::kernels::banded::Bands;
 use crate::kernels::conv::Geometry;
 use crate::kernels::fourier::Fourier;
@@ -170,13 +171,22 @@ pub enum Op<'a> {
         places: &'a [usize],
     },
     /// A contraction over any dimensions.
-    DotGeneral(&'a DotDimensions),
+    DotGeneral {
+        /// Which.
+        dimensions: &'a DotDimensions,
+        /// Of the left and of the right operand, if anything was said.
+        precision: Option<(Precision, Precision)>,
+    },
     /// A convolution, or one of its two gradients: from two operands to the third.
     Conv {
         /// Which operand of the trilinear form is the result; the other two, in their order, are the arguments.
         gives: ConvOperand,
         /// All sizes.
         geometry: &'a Geometry,
+        /// Of the operands of the convolution that computes it in XLA, if anything was said: first of what the windows go over, then of
+        /// what goes over it. That is input and kernel; of the gradient of the input, output and kernel; of that of the kernel, input and
+        /// output.
+        precision: Option<(Precision, Precision)>,
     },
 
     /// The Fourier transform of each row, along the last axis, times a number.

@@ -550,7 +550,8 @@ pub trait TreeLayer: Module {
     fn call(&self, input: Self::Input) -> Result<Self::Output>;
 }
 
-fn make_child<M: Module>(slot: &Slot, mut module: M, name: Option<&str>) -> M {
+/// Makes a module a submodule of the one that a slot is of, under a name or its type's name and a number.
+pub(crate) fn make_child<M: Module>(slot: &Slot, mut module: M, name: Option<&str>) -> M {
     if slot.is_unbound() {
         return module;
     }

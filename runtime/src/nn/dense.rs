@@ -1,13 +1,16 @@
 //! `Dense`: the linear layer.
 
-use super::function::DotGeneralFn;
-use super::precision::layer_dtype;
+use super::function::{DotGeneralFn, PromoteDtypeFn};
+use super::injected::{DotGeneralCls, product_of};
+use super::precision::promoted;
 use super::support::{add_bias, bias_param, features_of};
 use crate::array::DType;
 use crate::core::Tensor;
 use crate::core::op::DotDimensions;
+use crate::core::precision::OperandPrecision;
 use crate::error::Result;
 use crate::module::{Layer, Module};
+use crate::ops::dot_general::DotOptions;
 use crate::scope::Initializer;
 use crate::{compact, init, module};
 
@@ -43,15 +46,24 @@ pub struct Dense {
     /// The dtype the parameters begin with.
     #[module(default = DType::F32)]
     pub param_dtype: DType,
+    /// How exactly an accelerator is to compute the product; see [`Precision`](crate::Precision), on which no number depends here.
+    #[module(into, default = OperandPrecision::Unsaid)]
+    pub precision: OperandPrecision,
     /// How the kernel begins.
     #[module(into, default = init::lecun_normal())]
     pub kernel_init: Initializer,
     /// How the bias begins.
     #[module(into, default = init::zeros())]
     pub bias_init: Initializer,
-    /// The product that is computed in place of `Tensor::try_dot_general`, which is what `None` stands for.
+    /// What brings input and parameters to the dtype of the computation, in place of [`promote_dtype`](crate::nn::promote_dtype).
+    #[module(default)]
+    pub promote_dtype: Option<PromoteDtypeFn>,
+    /// The product that is computed in place of [`Tensor::try_dot_general_with`], which is what `None` stands for.
     #[module(default)]
     pub dot_general: Option<DotGeneralFn>,
+    /// What makes the product for each call, perhaps as a submodule; it goes before `dot_general`.
+    #[module(default)]
+    pub dot_general_cls: Option<DotGeneralCls>,
 }
 
 impl Layer for Dense {
@@ -62,15 +74,13 @@ impl Layer for Dense {
         let kernel = self.param_of("kernel", &self.kernel_init, [inputs, self.features], self.param_dtype)?;
         let bias_init = self.use_bias.then_some(&self.bias_init);
         let bias = bias_param(self, bias_init, bias_shape, self.param_dtype)?;
-        let dtype = layer_dtype("Dense", self.dtype, x, [&kernel].into_iter().chain(&bias))?;
-        let (x, kernel) = (x.try_cast(dtype)?, kernel.try_cast(dtype)?);
-        let y = match &self.dot_general {
-            None => x.try_dot(&kernel)?,
-            Some(dot) => {
-                let contracting = ([x.rank() - 1].into_iter().collect(), [0].into_iter().collect());
-                dot.call(&x, &kernel, &DotDimensions { contracting, batch: Default::default() })?
-            }
-        };
+        let (promote, tensors) = (self.promote_dtype.as_ref(), (x, &kernel, bias.as_ref()));
+        let (x, kernel, bias) = promoted(Self::NAME, promote, self.dtype, tensors)?;
+        let contracting = ([x.rank() - 1].into_iter().collect(), [0].into_iter().collect());
+        let dimensions = DotDimensions { contracting, batch: Default::default() };
+        let given = (self.dot_general_cls.as_ref(), self.dot_general.as_ref());
+        let options = DotOptions::new().precision(self.precision.clone());
+        let y = product_of(self, given, (&x, &kernel), &dimensions, &options)?;
         add_bias(y, bias.as_ref())
     }
 }

@@ -1,14 +1,17 @@
 //! `DenseGeneral`: a linear layer over any axes.
 
 use super::arguments::{AxisList, Sizes};
-use super::function::DotGeneralFn;
-use super::precision::layer_dtype;
+use super::function::{DotGeneralFn, PromoteDtypeFn};
+use super::injected::{DotGeneralCls, product_of};
+use super::precision::promoted;
 use super::support::{add_bias, bias_param};
 use crate::array::{DType, Shape};
 use crate::core::Tensor;
 use crate::core::op::DotDimensions;
+use crate::core::precision::OperandPrecision;
 use crate::error::{Error, Result};
 use crate::module::{Layer, Module};
+use crate::ops::dot_general::DotOptions;
 use crate::ops::saturating_size;
 use crate::scope::Initializer;
 use crate::variables::Value;
@@ -64,9 +67,18 @@ pub struct DenseGeneral {
     /// How the bias begins.
     #[module(into, default = init::zeros())]
     pub bias_init: Initializer,
-    /// The product that is computed in place of `Tensor::try_dot_general`, which is what `None` stands for.
+    /// How exactly an accelerator is to compute the product; see [`Precision`](crate::Precision), on which no number depends here.
+    #[module(into, default = OperandPrecision::Unsaid)]
+    pub precision: OperandPrecision,
+    /// What brings input and parameters to the dtype of the computation, in place of [`promote_dtype`](crate::nn::promote_dtype).
+    #[module(default)]
+    pub promote_dtype: Option<PromoteDtypeFn>,
+    /// The product that is computed in place of [`Tensor::try_dot_general_with`], which is what `None` stands for.
     #[module(default)]
     pub dot_general: Option<DotGeneralFn>,
+    /// What makes the product for each call, perhaps as a submodule; it goes before `dot_general`.
+    #[module(default)]
+    pub dot_general_cls: Option<DotGeneralCls>,
 }
 
 impl Layer for DenseGeneral {
@@ -87,7 +99,6 @@ impl Layer for DenseGeneral {
         let bias_init = self.use_bias.then(|| flattened(&self.bias_init, &flat));
         let bias = bias_param(self, bias_init, bias_shape, self.param_dtype)?;
 
-        let dtype = layer_dtype(Self::NAME, self.dtype, x, [&kernel].into_iter().chain(&bias))?;
         let (of_batch, of_inputs) =
             ((0..batch.len()).collect(), (batch.len()..batch.len() + axes.len()).collect());
         let left = (0..x.rank()).filter(|axis| !axes.contains(axis));
@@ -95,11 +106,11 @@ impl Layer for DenseGeneral {
         let bias_spread: Vec<usize> = spread.chain(self.features.iter().copied()).collect();
         let dimensions =
             DotDimensions { contracting: (axes.clone(), of_inputs), batch: (batch.clone(), of_batch) };
-        let (x, kernel) = (x.try_cast(dtype)?, kernel.try_cast(dtype)?);
-        let y = match &self.dot_general {
-            None => x.try_dot_general(&kernel, dimensions)?,
-            Some(dot) => dot.call(&x, &kernel, &dimensions)?,
-        };
+        let (promote, tensors) = (self.promote_dtype.as_ref(), (x, &kernel, bias.as_ref()));
+        let (x, kernel, bias) = promoted(Self::NAME, promote, self.dtype, tensors)?;
+        let given = (self.dot_general_cls.as_ref(), self.dot_general.as_ref());
+        let options = DotOptions::new().precision(self.precision.clone());
+        let y = product_of(self, given, (&x, &kernel), &dimensions, &options)?;
         let bias = bias.map(|bias| bias.try_reshape(bias_spread)).transpose()?;
         add_bias(y, bias.as_ref())
     }

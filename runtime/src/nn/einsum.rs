@@ -1,14 +1,17 @@
 //! `Einsum`: a linear layer by an einsum equation.
 
 use super::arguments::Sizes;
-use super::precision::layer_dtype;
+use super::function::PromoteDtypeFn;
+use super::precision::promoted;
 use super::support::{add_bias, bias_param, merge_param};
 use crate::array::DType;
 use crate::core::Tensor;
+use crate::core::precision::OperandPrecision;
 use crate::error::{Error, Result};
 use crate::module::{Layer, Module};
+use crate::ops::dot_general::DotOptions;
 use crate::scope::Initializer;
-use crate::{compact, init, module, try_einsum};
+use crate::{compact, init, module, try_einsum_with};
 
 /// A linear layer by an einsum equation of the input and a kernel: `y = einsum(equation, x, W) + b`.
 ///
@@ -45,12 +48,18 @@ pub struct Einsum {
     /// The dtype the parameters begin with.
     #[module(default = DType::F32)]
     pub param_dtype: DType,
+    /// How exactly an accelerator is to compute the product; see [`Precision`](crate::Precision), on which no number depends here.
+    #[module(into, default = OperandPrecision::Unsaid)]
+    pub precision: OperandPrecision,
     /// How the kernel begins.
     #[module(into, default = init::lecun_normal())]
     pub kernel_init: Initializer,
     /// How the bias begins.
     #[module(into, default = init::zeros())]
     pub bias_init: Initializer,
+    /// What brings input and parameters to the dtype of the computation, in place of [`promote_dtype`](crate::nn::promote_dtype).
+    #[module(default)]
+    pub promote_dtype: Option<PromoteDtypeFn>,
     /// The dtype that products are summed in; by default the dtype of the computation.
     #[module(default)]
     pub preferred_element_type: Option<DType>,
@@ -83,13 +92,14 @@ impl Einsum {
         let bias_init = self.use_bias.then_some(&self.bias_init);
         let bias = bias_param(self, bias_init, sizes, self.param_dtype)?;
 
-        let dtype = layer_dtype(Self::NAME, self.dtype, x, [&kernel].into_iter().chain(&bias))?;
-        let sum = self.preferred_element_type.unwrap_or(dtype);
-        // A product of two values of the narrow dtype is exact in the wide one.
-        let operand = |x: &Tensor| x.try_cast(dtype)?.try_cast(sum);
-        let y = try_einsum(&equation, &[&operand(x)?, &operand(&kernel)?])?;
+        let (promote, tensors) = (self.promote_dtype.as_ref(), (x, &kernel, bias.as_ref()));
+        let (x, kernel, bias) = promoted(Self::NAME, promote, self.dtype, tensors)?;
+        let options = DotOptions::new()
+            .precision(self.precision.clone())
+            .preferred_element_type(self.preferred_element_type);
+        let y = try_einsum_with(&equation, &[&x, &kernel], &options)?;
         let spread: Vec<usize> = spread.into_iter().map(|size| size.unwrap_or(1)).collect();
-        let bias = bias.map(|bias| bias.try_cast(dtype)?.try_reshape(spread)).transpose()?;
+        let bias = bias.map(|bias| bias.try_reshape(spread)).transpose()?;
         add_bias(y, bias.as_ref())
     }
 }

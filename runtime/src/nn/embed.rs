@@ -8,7 +8,8 @@ use crate::nn::init::{Distribution, FanMode, VarianceScaling};
 use crate::scope::Initializer;
 use crate::{compact, module};
 
-use super::precision::layer_dtype;
+use super::function::PromoteDtypeFn;
+use super::precision::promoted;
 
 /// A table of vectors, of which an integer takes one: `y[..] = E[ids[..]]`.
 ///
@@ -47,6 +48,10 @@ pub struct Embed {
     /// How the table begins.
     #[module(into, default = default_embedding_init())]
     pub embedding_init: Initializer,
+    /// What brings the table, or query and table, to the dtype of the computation, in place of
+    /// [`promote_dtype`](crate::nn::promote_dtype).
+    #[module(default)]
+    pub promote_dtype: Option<PromoteDtypeFn>,
     /// The table, once the layer is part of a running model.
     #[setup(self.param_of("embedding", &self.embedding_init, [self.num_embeddings, self.features], self.param_dtype))]
     pub embedding: Tensor,
@@ -67,9 +72,9 @@ impl Embed {
             let expected = format!("a query `[.., {}]`, as the embedding has features", self.features);
             return Err(Error::shape(Self::NAME, query.aval().to_string(), expected));
         }
-        let dtype = layer_dtype(Self::NAME, self.dtype, query, [&*self.embedding])?;
-        let embedding = self.embedding.try_cast(dtype)?.try_transpose([1, 0])?;
-        query.try_cast(dtype)?.try_dot(&embedding)
+        let tensors = (query, &*self.embedding, None);
+        let (query, embedding, _) = promoted(Self::NAME, self.promote_dtype.as_ref(), self.dtype, tensors)?;
+        query.try_dot(&embedding.try_transpose([1, 0])?)
     }
 }
 
@@ -79,7 +84,16 @@ impl Layer for Embed {
         if !ids.dtype().is_integer() {
             return Err(Error::dtype(Self::NAME, ids.dtype(), "integers as ids"));
         }
-        let embedding = self.embedding.try_cast(self.dtype.unwrap_or(self.embedding.dtype()))?;
+        let embedding = match &self.promote_dtype {
+            None => self.embedding.try_cast(self.dtype.unwrap_or(self.embedding.dtype()))?,
+            Some(promote) => match &promote.call(&[&*self.embedding], self.dtype, false)?[..] {
+                [embedding] => embedding.clone(),
+                several => {
+                    let message = format!("expects one tensor of `promote_dtype`, found {}", several.len());
+                    return Err(Error::argument(Self::NAME, message));
+                }
+            },
+        };
         if self.num_embeddings == 1 {
             let shape = ids.shape().iter().copied().chain([self.features]).collect::<Vec<_>>();
             return embedding.try_broadcast_to(shape);

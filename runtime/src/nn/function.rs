@@ -4,26 +4,28 @@ use std::any::{TypeId, type_name};
 use std::fmt;
 use std::sync::Arc;
 
+use crate::array::DType;
 use crate::core::Tensor;
 use crate::core::op::DotDimensions;
 use crate::error::Result;
 use crate::ops::conv::ConvOptions;
+use crate::ops::dot_general::DotOptions;
 use crate::scope::IntoValue;
 
 /// Which function it is, as far as its type says so.
 #[derive(Clone, Copy)]
-struct Identity {
+pub(super) struct Identity {
     name: &'static str,
     /// The type, if it has one value only, as that of `Tensor::tanh` has and that of a closure without captures.
     only_value_of: Option<TypeId>,
 }
 
 impl Identity {
-    fn of<F: 'static>() -> Identity {
+    pub fn of<F: 'static>() -> Identity {
         Identity { name: type_name::<F>(), only_value_of: (size_of::<F>() == 0).then(TypeId::of::<F>) }
     }
 
-    fn is(self, other: Identity) -> bool {
+    pub fn is(self, other: Identity) -> bool {
         self.only_value_of.is_some() && self.only_value_of == other.only_value_of
     }
 
@@ -34,22 +36,25 @@ impl Identity {
     }
 }
 
-/// Makes a type of functions of some tensors, which make one tensor of the same shape or another.
+/// Makes a type of functions of some tensors, which make a tensor, or a list of them.
 macro_rules! function {
     ($(#[$doc:meta])* $name:ident($($argument:ident $(: $type:ty)?),*)) => {
+        function!($(#[$doc])* $name($($argument $(: $type)?),*) -> Tensor, "a tensor");
+    };
+    ($(#[$doc:meta])* $name:ident($($argument:ident $(: $type:ty)?),*) -> $out:ty, $what:literal) => {
         $(#[$doc])*
         #[derive(Clone)]
         pub struct $name {
             identity: Identity,
-            function: Arc<dyn Fn($(function!(@type $($type)?)),*) -> Result<Tensor> + Send + Sync>,
+            function: Arc<dyn Fn($(function!(@type $($type)?)),*) -> Result<$out> + Send + Sync>,
         }
 
         impl $name {
-            /// A function that returns a tensor, or a `Result` of one.
+            #[doc = concat!("A function that returns ", $what, ", or a `Result` of that.")]
             pub fn new<F, R>(function: F) -> $name
             where
                 F: Fn($(function!(@type $($type)?)),*) -> R + Send + Sync + 'static,
-                R: IntoValue<Value = Tensor>,
+                R: IntoValue<Value = $out>,
             {
                 $name {
                     identity: Identity::of::<F>(),
@@ -61,14 +66,14 @@ macro_rules! function {
             ///
             /// # Errors
             /// Those of the function.
-            pub fn call(&self, $($argument: function!(@type $($type)?)),*) -> Result<Tensor> {
+            pub fn call(&self, $($argument: function!(@type $($type)?)),*) -> Result<$out> {
                 (self.function)($($argument),*)
             }
         }
 
         impl<F> From<F> for $name
         where
-            F: Fn($(function!(@type $($type)?)),*) -> Tensor + Send + Sync + 'static,
+            F: Fn($(function!(@type $($type)?)),*) -> $out + Send + Sync + 'static,
         {
             fn from(function: F) -> $name {
                 $name::new(function)
@@ -126,30 +131,58 @@ function! {
 }
 
 function! {
-    /// A product that a layer computes in place of [`Tensor::try_dot_general`](crate::Tensor::try_dot_general), as Linen's
-    /// `dot_general`: of the input, the kernel, and the axes that are summed over.
+    /// A product that a layer computes in place of [`Tensor::try_dot_general_with`](crate::Tensor::try_dot_general_with), as Linen's
+    /// `dot_general`: of the input, the kernel, the axes that are summed over, and the layer's precision.
     ///
     /// ```
     /// use flaxen::nn::DotGeneralFn;
     /// use flaxen::prelude::*;
-    /// use flaxen::DotDimensions;
+    /// use flaxen::{DotDimensions, DotOptions};
     ///
     /// // As if both were rounded to 8 bits of mantissa.
-    /// let rounded = DotGeneralFn::new(|x: &Tensor, w: &Tensor, dimensions: &DotDimensions| {
+    /// let rounded = DotGeneralFn::new(|x: &Tensor, w: &Tensor, dimensions: &DotDimensions, options: &DotOptions| {
     ///     let narrow = |x: &Tensor| x.try_cast(DType::BF16)?.try_cast(DType::F32);
-    ///     narrow(x)?.try_dot_general(&narrow(w)?, dimensions.clone())
+    ///     narrow(x)?.try_dot_general_with(&narrow(w)?, dimensions.clone(), options)
     /// });
     /// let y = Dense::new(4).dot_general(rounded).init_with_output(key(0)).call(&Tensor::ones([2, 3]))?.0;
     /// assert_eq!(y.shape(), [2, 4]);
     /// # Ok::<(), flaxen::Error>(())
     /// ```
-    DotGeneralFn(lhs, rhs, dimensions: &DotDimensions)
+    DotGeneralFn(lhs, rhs, dimensions: &DotDimensions, options: &DotOptions)
 }
 
 function! {
     /// A convolution that a layer computes in place of [`Tensor::try_conv_general`](crate::Tensor::try_conv_general), as Linen's
-    /// `conv_general_dilated`: of the input, the kernel, and the steps, paddings and groups.
+    /// `conv_general_dilated`: of the input, the kernel, and the steps, paddings, groups and precision.
     ConvGeneralFn(lhs, rhs, options: &ConvOptions)
+}
+
+function! {
+    /// A sum of products that attention computes in place of [`try_einsum`](crate::try_einsum): of an equation and its two operands.
+    EinsumFn(equation: &str, lhs, rhs)
+}
+
+function! {
+    /// What brings a layer's input and parameters to the dtype it computes in, as Linen's `promote_dtype`.
+    ///
+    /// The tensors are the input, the kernel, and the bias if there is one; the dtype is that of the layer, if it was given one. As many
+    /// tensors come back, in that order. The last argument says whether they are to be floats, which only the table of
+    /// [`Embed`](crate::nn::Embed) need not be. [`promote_dtype`](crate::nn::promote_dtype) is what layers do otherwise.
+    ///
+    /// ```
+    /// use flaxen::nn::{PromoteDtypeFn, promote_dtype};
+    /// use flaxen::prelude::*;
+    ///
+    /// // A layer without a dtype of its own computes in that of its input.
+    /// let as_input = PromoteDtypeFn::new(|tensors: &[&Tensor], dtype: Option<DType>, inexact: bool| {
+    ///     promote_dtype(tensors, dtype.or(Some(tensors[0].dtype())), inexact)
+    /// });
+    /// let x = Tensor::ones_of([2, 3], DType::BF16);
+    /// let y = Dense::new(4).promote_dtype(as_input).init_with_output(key(0)).call(&x)?.0;
+    /// assert_eq!(y.dtype(), DType::BF16);
+    /// # Ok::<(), flaxen::Error>(())
+    /// ```
+    PromoteDtypeFn(tensors: &[&Tensor], dtype: Option<DType>, inexact: bool) -> Vec<Tensor>, "a list of tensors"
 }
 
 #[cfg(test)]

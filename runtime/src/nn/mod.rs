@@ -30,6 +30,7 @@ mod einsum;
 mod embed;
 mod function;
 pub mod init;
+mod injected;
 pub mod losses;
 mod norm;
 mod precision;
@@ -58,8 +59,10 @@ pub use dense_general::DenseGeneral;
 pub use dropout::Dropout;
 pub use einsum::Einsum;
 pub use embed::Embed;
-pub use function::{ActivationFn, ConvGeneralFn, DotGeneralFn, MergeFn};
+pub use function::{ActivationFn, ConvGeneralFn, DotGeneralFn, EinsumFn, MergeFn, PromoteDtypeFn};
+pub use injected::{ConvGeneralCls, ConvGeneralOp, DotGeneralCls, DotGeneralOp, EinsumCls, EinsumOp};
 pub use norm::{BatchNorm, GroupNorm, InstanceNorm, LayerNorm, RMSNorm, SpectralNorm, WeightNorm};
+pub use precision::promote_dtype;
 pub use prelu::PReLU;
 pub use recurrent::{
     Bidirectional, Cell, ConvLstmCell, GruCell, LstmCell, MguCell, OptimizedLstmCell, Recurrent, Rnn,

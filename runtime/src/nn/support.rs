@@ -50,10 +50,10 @@ pub(super) fn bias_param(
     init.map(|init| layer.param_of("bias", init, shape, dtype)).transpose()
 }
 
-/// `y` with a bias, which broadcasts and takes on the dtype of `y`.
+/// `y` with a bias, which broadcasts.
 pub(super) fn add_bias(y: Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
     match bias {
-        Some(bias) => y.try_add(bias.try_cast(y.dtype())?),
+        Some(bias) => y.try_add(bias),
         None => Ok(y),
     }
 }

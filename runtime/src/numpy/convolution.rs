@@ -8,6 +8,7 @@ use crate::core::{Tensor, TensorLike};
 use crate::error::{Error, Result};
 use crate::numpy::paired::methods;
 use crate::ops::conv::{ConvLayout, ConvOptions};
+use crate::ops::dot_general::DotOptions;
 use crate::ops::{promoted, promoted_inexact, saturating_size};
 
 /// How much of a convolution is wanted.
@@ -74,7 +75,7 @@ fn fields(op: &'static str, x: &Tensor, y: &Tensor) -> Result<(Tensor, Tensor, S
 
 /// The products of patches `[batch, positions.., n]` with a matrix for each position, `[positions.., n, features]`.
 #[track_caller]
-pub(crate) fn times_each(patches: &Tensor, kernel: &Tensor) -> Result<Tensor> {
+pub(crate) fn times_each(patches: &Tensor, kernel: &Tensor, options: &DotOptions) -> Result<Tensor> {
     let rank = patches.rank();
     let (examples, positions, inputs) =
         (patches.shape()[0], &patches.shape()[1..rank - 1], patches.shape()[rank - 1]);
@@ -83,7 +84,7 @@ pub(crate) fn times_each(patches: &Tensor, kernel: &Tensor) -> Result<Tensor> {
         DotDimensions { contracting: (smallvec![2], smallvec![1]), batch: (smallvec![1], smallvec![0]) };
     let flat = patches.try_reshape([examples, count, inputs])?;
     let y = flat
-        .try_dot_general(&kernel.try_reshape([count, inputs, features])?, dimensions)?
+        .try_dot_general_with(&kernel.try_reshape([count, inputs, features])?, dimensions, options)?
         .try_move_axis(0, 1)?;
     y.try_reshape([&[examples], positions, &[features]].concat())
 }
@@ -215,7 +216,8 @@ methods! {
         } else {
             (patches.try_move_axis(1, -1)?, kernel.try_move_axis(1, -1)?.try_move_axis(0, -1)?)
         };
-        let y = times_each(&patches, &kernel)?;
+        let of_product = DotOptions::new().precision(options.precision.clone());
+        let y = times_each(&patches, &kernel, &of_product)?;
         if is_last { Ok(y) } else { y.try_move_axis(-1, 1) }
     };
 }

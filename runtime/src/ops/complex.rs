@@ -5,10 +5,12 @@
 //! back. The gradient of a real function of `x + iy` is then `∂f/∂x − i·∂f/∂y`.
 
 use super::axes::reduced_size;
+use super::dot_general::product_of;
 use super::elementwise::apply;
 use super::{convert, shape};
 use crate::array::{Array, Aval, DType, Shape};
 use crate::core::op::DotDimensions;
+use crate::core::precision::OperandPrecision;
 use crate::core::primitive::Outs;
 use crate::core::{Tensor, TensorLike};
 use crate::error::{Result, unwrap};
@@ -185,9 +187,14 @@ pub(super) fn product(x: &Tensor, axes: &[usize]) -> Result<Tensor> {
 
 /// The contraction of complex numbers, as four of their parts.
 #[track_caller]
-pub(super) fn dot_general(x: &Tensor, y: &Tensor, dimensions: &DotDimensions) -> Result<Tensor> {
+pub(super) fn dot_general(
+    x: &Tensor,
+    y: &Tensor,
+    dimensions: &DotDimensions,
+    precision: &OperandPrecision,
+) -> Result<Tensor> {
     let ([a, b], [c, d]) = ([x.try_real()?, x.try_imag()?], [y.try_real()?, y.try_imag()?]);
-    let product = |x: &Tensor, y: &Tensor| x.try_dot_general(y, dimensions.clone());
+    let product = |x: &Tensor, y: &Tensor| product_of(x, y, dimensions.clone(), precision);
     let re = product(&a, &c)?.try_sub(product(&b, &d)?)?;
     Tensor::try_complex(re, product(&a, &d)?.try_add(product(&b, &c)?)?)
 }

@@ -78,6 +78,8 @@ def described(value):
         return value
     if isinstance(value, np.ndarray):
         return value.tolist()
+    if isinstance(value, jax.lax.Precision):
+        return str(value).lower()
     return f"<fn {getattr(value, '__name__', 'init')}>"
 
 

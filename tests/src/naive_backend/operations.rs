@@ -266,7 +266,7 @@ pub(super) fn apply(op: Op<'_>, args: &[Value], outs: &[Aval]) -> Result<Vec<Vec
             let at = selected(selection, window, x(), &i);
             at.map_or(Num::of(0.0, out.dtype), |at| args[1].data[at])
         }),
-        Op::DotGeneral(dimensions) => {
+        Op::DotGeneral { dimensions, .. } => {
             let (lhs, rhs) = (x(), &args[1]);
             let ((lc, rc), (lb, rb)) = (&dimensions.contracting, &dimensions.batch);
             let free = |rank: usize, c: &[usize], b: &[usize]| -> Vec<usize> {
@@ -303,7 +303,7 @@ pub(super) fn apply(op: Op<'_>, args: &[Value], outs: &[Aval]) -> Result<Vec<Vec
                 sum.add(x().at(&at).mul(Num::of(weight, out.dtype)))
             })
         }),
-        Op::Conv { gives, geometry } => vec![convolution(gives, geometry, args, out)],
+        Op::Conv { gives, geometry, .. } => vec![convolution(gives, geometry, args, out)],
         Op::Sort(order) => vec![x().rows().flat_map(|row| sorted(row, order, false).0).collect()],
         Op::ArgSort(order) => vec![x().rows().flat_map(|row| sorted(row, order, true).1).collect()],
         Op::SortPairs(order) => {

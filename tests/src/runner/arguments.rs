@@ -67,7 +67,7 @@ impl<'a> Spec<'a> {
 
 /// Arguments that say how something is computed, and not what.
 fn is_default(name: &str, value: &Py) -> bool {
-    matches!(value, Py::Nothing) || matches!(name, "precision" | "parent")
+    matches!(value, Py::Nothing) || name == "parent"
 }
 
 /// Applies the arguments that are given to the setters of their names; a null leaves the default, unless the name

@@ -1,13 +1,14 @@
 //! Functional cases of attention and its masks.
 
 use flaxen::nn::{
-    combine_masks, dot_product_attention, dot_product_attention_weights, make_attention_mask,
+    EinsumFn, combine_masks, dot_product_attention, dot_product_attention_weights, make_attention_mask,
     make_attention_mask_with, make_causal_mask,
 };
 use flaxen::prelude::*;
 use flaxen::random;
 
 use super::functional::{check_array, input};
+use super::injected::{dot_general, doubled_einsum};
 use super::{Stop, Verdict};
 use crate::golden::Case;
 
@@ -36,6 +37,25 @@ fn output(case: &Case, name: &str) -> Result<Tensor, Stop> {
             .mask(&input("mask")?)
             .run()?,
         "weights" => dot_product_attention_weights(&input("q")?, &input("k")?).run()?,
+        "attn_precision" => {
+            dot_product_attention(&input("q")?, &input("k")?, &input("v")?).precision("highest").run()?
+        }
+        "attn_injected_dot" => dot_product_attention(&input("q")?, &input("k")?, &input("v")?)
+            .einsum_dot_general(dot_general("doubled_dot"))
+            .run()?,
+        "attn_injected_dot_precision" => dot_product_attention(&input("q")?, &input("k")?, &input("v")?)
+            .precision("high")
+            .einsum_dot_general(dot_general("precise_dot"))
+            .run()?,
+        "attn_injected_einsums" => dot_product_attention(&input("q")?, &input("k")?, &input("v")?)
+            .einsums(EinsumFn::new(doubled_einsum), EinsumFn::new(doubled_einsum))
+            .run()?,
+        "weights_injected_dot" => dot_product_attention_weights(&input("q")?, &input("k")?)
+            .einsum_dot_general(dot_general("doubled_dot"))
+            .run()?,
+        "weights_injected_einsum" => dot_product_attention_weights(&input("q")?, &input("k")?)
+            .einsum(EinsumFn::new(doubled_einsum))
+            .run()?,
         "attn_dropout" => {
             let text = case.expect()["dropout"].as_str().unwrap_or_default();
             let unsupported = || Stop::Unsupported(format!("the dropout `{text}`"));

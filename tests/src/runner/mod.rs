@@ -15,6 +15,7 @@ mod convolutions;
 mod described;
 mod functional;
 mod initializers;
+mod injected;
 mod keys;
 pub(crate) mod layer;
 mod lifted;

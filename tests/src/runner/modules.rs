@@ -4,11 +4,13 @@
 
 use std::sync::Arc;
 
+use flaxen::OperandPrecision;
 use flaxen::module::BoxedLayer;
 use flaxen::nn::{
-    Attend, AxisList, Constant, ConvLocal, ConvPadding, ConvTranspose, DenseGeneral, Einsum, Embed,
-    GroupNorm, InstanceNorm, MultiHeadAttention, MultiHeadDotProductAttention, PReLU, RMSNorm, SelfAttention,
-    Sizes, SpectralNorm, Steps, WeightNorm,
+    Attend, AxisList, Constant, ConvGeneralCls, ConvGeneralFn, ConvLocal, ConvPadding, ConvTranspose,
+    DenseGeneral, DotGeneralCls, DotGeneralFn, Einsum, EinsumCls, Embed, GroupNorm, InstanceNorm,
+    MultiHeadAttention, MultiHeadDotProductAttention, PReLU, PromoteDtypeFn, RMSNorm, SelfAttention, Sizes,
+    SpectralNorm, Steps, WeightNorm,
 };
 use flaxen::prelude::*;
 
@@ -95,7 +97,9 @@ macro_rules! multi_head {
             qkv_features: usize, out_features: usize, broadcast_dropout: bool, dropout_rate: f64, deterministic: bool,
             dtype: DType, param_dtype: DType, kernel_init: Initializer, out_kernel_init: Initializer,
             bias_init: Initializer, out_bias_init: Initializer, use_bias: bool, decode: bool, normalize_qk: bool,
-            force_fp32_for_softmax: bool)
+            force_fp32_for_softmax: bool, precision: OperandPrecision, qkv_dot_general: DotGeneralFn,
+            out_dot_general: DotGeneralFn, qkv_dot_general_cls: DotGeneralCls, out_dot_general_cls: DotGeneralCls,
+            qk_attn_weights_einsum_cls: EinsumCls, attn_weights_value_einsum_cls: EinsumCls)
     };
 }
 
@@ -224,7 +228,7 @@ fn layer_of(value: &Py, spec: &Spec<'_>) -> Result<BoxedLayer, Stop> {
 
 fn dense(spec: &Spec<'_>) -> Result<Dense, Stop> {
     Ok(set!(Dense::new(spec.required("features")?), spec;
-        use_bias: bool, dtype: DType, param_dtype: DType, kernel_init: Initializer, bias_init: Initializer))
+        use_bias: bool, dtype: DType, param_dtype: DType, kernel_init: Initializer, bias_init: Initializer, precision: OperandPrecision, promote_dtype: PromoteDtypeFn, dot_general: DotGeneralFn, dot_general_cls: DotGeneralCls))
 }
 
 fn conv(spec: &Spec<'_>) -> Result<Conv, Stop> {
@@ -232,38 +236,38 @@ fn conv(spec: &Spec<'_>) -> Result<Conv, Stop> {
     Ok(set!(Conv::new(features, kernel_size), spec;
         strides: Steps, padding: ConvPadding, input_dilation: Steps, kernel_dilation: Steps,
         feature_group_count: usize, use_bias: bool, mask: Constant, dtype: DType, param_dtype: DType,
-        kernel_init: Initializer, bias_init: Initializer))
+        kernel_init: Initializer, bias_init: Initializer, precision: OperandPrecision, promote_dtype: PromoteDtypeFn, conv_general_dilated: ConvGeneralFn, conv_general_dilated_cls: ConvGeneralCls))
 }
 
 fn conv_local(spec: &Spec<'_>) -> Result<ConvLocal, Stop> {
     let (features, kernel_size) = (spec.required("features")?, spec.required::<Sizes>("kernel_size")?);
     Ok(set!(ConvLocal::new(features, kernel_size), spec;
         strides: Steps, padding: ConvPadding, input_dilation: Steps, kernel_dilation: Steps, use_bias: bool,
-        mask: Constant, dtype: DType, param_dtype: DType, kernel_init: Initializer, bias_init: Initializer))
+        mask: Constant, dtype: DType, param_dtype: DType, kernel_init: Initializer, bias_init: Initializer, precision: OperandPrecision, promote_dtype: PromoteDtypeFn))
 }
 
 fn conv_transpose(spec: &Spec<'_>) -> Result<ConvTranspose, Stop> {
     let (features, kernel_size) = (spec.required("features")?, spec.required::<Sizes>("kernel_size")?);
     Ok(set!(ConvTranspose::new(features, kernel_size), spec;
         strides: Steps, padding: ConvPadding, kernel_dilation: Steps, use_bias: bool, mask: Constant, dtype: DType,
-        param_dtype: DType, kernel_init: Initializer, bias_init: Initializer, transpose_kernel: bool))
+        param_dtype: DType, kernel_init: Initializer, bias_init: Initializer, transpose_kernel: bool, precision: OperandPrecision, promote_dtype: PromoteDtypeFn, preferred_element_type: DType))
 }
 
 fn dense_general(spec: &Spec<'_>) -> Result<DenseGeneral, Stop> {
     Ok(set!(DenseGeneral::new(spec.required::<Sizes>("features")?), spec;
         axis: AxisList, batch_dims: AxisList, use_bias: bool, dtype: DType, param_dtype: DType,
-        kernel_init: Initializer, bias_init: Initializer))
+        kernel_init: Initializer, bias_init: Initializer, precision: OperandPrecision, promote_dtype: PromoteDtypeFn, dot_general: DotGeneralFn, dot_general_cls: DotGeneralCls))
 }
 
 fn einsum(spec: &Spec<'_>) -> Result<Einsum, Stop> {
     Ok(set!(Einsum::new(spec.required::<Sizes>("shape")?), spec;
         einsum_str: String, use_bias: bool, dtype: DType, param_dtype: DType, kernel_init: Initializer,
-        bias_init: Initializer, preferred_element_type: DType))
+        bias_init: Initializer, preferred_element_type: DType, precision: OperandPrecision, promote_dtype: PromoteDtypeFn))
 }
 
 fn embed(spec: &Spec<'_>) -> Result<Embed, Stop> {
     Ok(set!(Embed::new(spec.required("num_embeddings")?, spec.required("features")?), spec;
-        dtype: DType, param_dtype: DType, embedding_init: Initializer))
+        dtype: DType, param_dtype: DType, embedding_init: Initializer, promote_dtype: PromoteDtypeFn))
 }
 
 fn prelu(spec: &Spec<'_>) -> Result<PReLU, Stop> {

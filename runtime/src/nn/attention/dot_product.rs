@@ -6,9 +6,13 @@ use std::sync::Arc;
 use crate::array::DType;
 use crate::core::Tensor;
 use crate::core::domain::PROBABILITY;
+use crate::core::op::DotDimensions;
+use crate::core::precision::OperandPrecision;
 use crate::error::{Error, Result};
+use crate::nn::function::{DotGeneralFn, EinsumFn};
 use crate::nn::precision::compute_dtype;
-use crate::numpy::einsum::try_einsum;
+use crate::numpy::einsum::{try_einsum_by, try_einsum_with};
+use crate::ops::dot_general::DotOptions;
 use crate::random::{self, Key};
 use crate::scope::Scope;
 
@@ -37,6 +41,12 @@ pub struct AttentionWeights {
     pub force_fp32_for_softmax: bool,
     /// Where the weights are stored before dropout, as `attention_weights` of the collection `intermediates`.
     pub sow_in: Option<Scope>,
+    /// How exactly an accelerator is to compute products; see [`Precision`](crate::Precision), on which no number depends here.
+    pub precision: OperandPrecision,
+    /// What computes products in the sums of products; by default [`Tensor::try_dot_general_with`].
+    pub einsum_dot_general: Option<DotGeneralFn>,
+    /// What computes the sum of products of queries and keys, `...qhd,...khd->...hqk`; then nothing else may be said of products.
+    pub einsum: Option<EinsumFn>,
 }
 
 /// Attention about to be computed: the sum of values, weighted by [`AttentionWeights`].
@@ -50,6 +60,9 @@ pub struct DotProductAttention {
     pub weights: AttentionWeights,
     /// `[batch.., keys, heads, depth of values]`.
     pub value: Tensor,
+    /// What computes the sum of products of weights and values, `...hqk,...khd->...qhd`; it comes along with
+    /// [`weights.einsum`](AttentionWeights::einsum).
+    pub value_einsum: Option<EinsumFn>,
 }
 
 /// The weights of keys for queries: `softmax(q·kᵀ / √depth)` along the keys.
@@ -79,6 +92,9 @@ pub fn dot_product_attention_weights(query: &Tensor, key: &Tensor) -> AttentionW
         dtype: None,
         force_fp32_for_softmax: false,
         sow_in: None,
+        precision: OperandPrecision::Unsaid,
+        einsum_dot_general: None,
+        einsum: None,
     }
 }
 
@@ -100,7 +116,8 @@ pub fn dot_product_attention_weights(query: &Tensor, key: &Tensor) -> AttentionW
 ///
 /// Vaswani et al., arXiv:1706.03762; as `flax.linen.dot_product_attention`.
 pub fn dot_product_attention(query: &Tensor, key: &Tensor, value: &Tensor) -> DotProductAttention {
-    DotProductAttention { weights: dot_product_attention_weights(query, key), value: value.clone() }
+    let weights = dot_product_attention_weights(query, key);
+    DotProductAttention { weights, value: value.clone(), value_einsum: None }
 }
 
 macro_rules! setters {
@@ -149,6 +166,18 @@ macro_rules! setters {
                 self$(.$weights)?.sow_in = Some(scope.clone());
                 self
             }
+
+            /// Sets how exactly an accelerator is to compute products.
+            pub fn precision(mut self, precision: impl Into<OperandPrecision>) -> $ty {
+                self$(.$weights)?.precision = precision.into();
+                self
+            }
+
+            /// Sets what computes products in the sums of products.
+            pub fn einsum_dot_general(mut self, function: impl Into<Option<DotGeneralFn>>) -> $ty {
+                self$(.$weights)?.einsum_dot_general = function.into();
+                self
+            }
         }
     };
 }
@@ -156,8 +185,53 @@ macro_rules! setters {
 setters!(AttentionWeights);
 setters!(DotProductAttention weights);
 
+impl DotProductAttention {
+    /// Sets what computes the sums of products: that of queries and keys, `...qhd,...khd->...hqk`, and that of weights and values,
+    /// `...hqk,...khd->...qhd`; Flax's `qk_attn_weights_einsum` and `attn_weights_value_einsum`.
+    pub fn einsums(
+        mut self,
+        of_keys: impl Into<Option<EinsumFn>>,
+        of_values: impl Into<Option<EinsumFn>>,
+    ) -> DotProductAttention {
+        self.weights.einsum = of_keys.into();
+        self.value_einsum = of_values.into();
+        self
+    }
+}
+
 impl AttentionWeights {
     const OP: &'static str = "dot_product_attention_weights";
+
+    /// Sets what computes the sum of products of queries and keys, `...qhd,...khd->...hqk`.
+    pub fn einsum(mut self, function: impl Into<Option<EinsumFn>>) -> AttentionWeights {
+        self.einsum = function.into();
+        self
+    }
+
+    /// The sum of products of two operands, by what was given.
+    fn product(
+        &self,
+        einsum: Option<&EinsumFn>,
+        equation: &str,
+        lhs: &Tensor,
+        rhs: &Tensor,
+    ) -> Result<Tensor> {
+        let options = DotOptions::new().precision(self.precision.clone());
+        match (einsum, &self.einsum_dot_general) {
+            (Some(_), dot) if dot.is_some() || self.precision != OperandPrecision::Unsaid => {
+                let message = "is given an einsum, and a precision or product that is of no use to it: give one of them";
+                Err(Error::argument(Self::OP, message))
+            }
+            (Some(einsum), _) => einsum.call(equation, lhs, rhs),
+            (None, None) => try_einsum_with(equation, &[lhs, rhs], &options),
+            (None, Some(dot)) => {
+                let product = |x: &Tensor, y: &Tensor, dimensions: &DotDimensions, options: &DotOptions| {
+                    dot.call(x, y, dimensions, options)
+                };
+                try_einsum_by(equation, &[lhs, rhs], &options, &product)
+            }
+        }
+    }
 
     /// Computes the weights.
     ///
@@ -182,7 +256,7 @@ impl AttentionWeights {
         // By the root of the depth, so that the variance of the logits does not grow with it.
         let depth = query.shape()[query.rank() - 1];
         let query = query.try_div(query.like((depth as f64).sqrt()))?;
-        let mut weights = try_einsum("...qhd,...khd->...hqk", &[&query, &key])?;
+        let mut weights = self.product(self.einsum.as_ref(), "...qhd,...khd->...hqk", &query, &key)?;
         if let Some(bias) = &self.bias {
             weights = weights.try_add(broadcast("bias", bias, weights.shape())?)?;
         }
@@ -227,7 +301,12 @@ impl DotProductAttention {
     /// As [`AttentionWeights::run`]; if the values do not have the keys' batch, length and heads.
     pub fn run(self) -> Result<Tensor> {
         const OP: &str = "dot_product_attention";
-        let DotProductAttention { mut weights, value } = self;
+        let DotProductAttention { mut weights, value, value_einsum } = self;
+        if weights.einsum.is_some() != value_einsum.is_some() {
+            let message =
+                "is given one einsum: give that of queries and keys and that of weights and values together";
+            return Err(Error::argument(OP, message));
+        }
         let dtype = compute_dtype(OP, weights.dtype, [&weights.query, &weights.key, &value])?;
         let length = |x: &Tensor| x.rank().checked_sub(3).map(|axis| x.shape()[axis]);
         if heads(&value).is_none()
@@ -242,8 +321,8 @@ impl DotProductAttention {
             ));
         }
         weights.dtype = Some(dtype);
-        let weights = weights.run()?;
-        try_einsum("...hqk,...khd->...qhd", &[&weights, &value.try_cast(dtype)?])
+        let of_keys = weights.clone().run()?;
+        weights.product(value_einsum.as_ref(), "...hqk,...khd->...qhd", &of_keys, &value.try_cast(dtype)?)
     }
 }
 

@@ -5,10 +5,11 @@ use super::dot_product::{AttentionFn, dot_product_attention};
 use crate::array::DType;
 use crate::core::Tensor;
 use crate::core::domain::PROBABILITY;
+use crate::core::precision::OperandPrecision;
 use crate::error::{Error, Result};
 use crate::module::{Layer, Module};
 use crate::nn::support::{features_of, merge_param};
-use crate::nn::{DenseGeneral, DotGeneralFn, LayerNorm};
+use crate::nn::{DenseGeneral, DotGeneralCls, DotGeneralFn, EinsumCls, LayerNorm};
 use crate::random::Key;
 use crate::scope::Initializer;
 
@@ -105,9 +106,15 @@ pub(super) struct MultiHead<'a> {
     pub decode: bool,
     pub normalize_qk: bool,
     pub force_fp32_for_softmax: bool,
-    pub qkv_dot_general: Option<&'a DotGeneralFn>,
-    pub out_dot_general: Option<&'a DotGeneralFn>,
+    pub precision: &'a OperandPrecision,
+    pub qkv_dot_general: GivenProduct<'a>,
+    pub out_dot_general: GivenProduct<'a>,
+    /// Of queries and keys, and of weights and values.
+    pub einsums: [&'a Option<EinsumCls>; 2],
 }
+
+/// What computes the product of a projection.
+type GivenProduct<'a> = (&'a Option<DotGeneralFn>, &'a Option<DotGeneralCls>);
 
 impl MultiHead<'_> {
     /// The output for queries; submodules and variables are those of the module.
@@ -144,7 +151,10 @@ impl MultiHead<'_> {
         let mut attention = dot_product_attention(&query, &key, &value)
             .broadcast_dropout(self.broadcast_dropout)
             .dtype(self.dtype)
-            .force_fp32_for_softmax(self.force_fp32_for_softmax);
+            .force_fp32_for_softmax(self.force_fp32_for_softmax)
+            .precision(self.precision.clone());
+        let [of_keys, of_values] = self.einsums.map(|class| class.as_ref().map(|class| class.within(module)));
+        attention = attention.einsums(of_keys, of_values);
         attention.weights.mask = mask;
         if self.dropout_rate > 0.0
             && !merge_param("deterministic", self.deterministic, train.map(|train| !train))?
@@ -167,7 +177,9 @@ impl MultiHead<'_> {
             .use_bias(self.use_bias)
             .dtype(self.dtype)
             .param_dtype(self.param_dtype)
-            .dot_general(self.out_dot_general.cloned());
+            .precision(self.precision.clone())
+            .dot_general(self.out_dot_general.0.clone())
+            .dot_general_cls(self.out_dot_general.1.clone());
         module.child_named("out", out).call(&x)
     }
 
@@ -185,6 +197,8 @@ impl MultiHead<'_> {
             .use_bias(self.use_bias)
             .dtype(self.dtype)
             .param_dtype(self.param_dtype)
-            .dot_general(self.qkv_dot_general.cloned()))
+            .precision(self.precision.clone())
+            .dot_general(self.qkv_dot_general.0.clone())
+            .dot_general_cls(self.qkv_dot_general.1.clone()))
     }
 }

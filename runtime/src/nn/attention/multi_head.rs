@@ -4,9 +4,10 @@ use super::dot_product::AttentionFn;
 use super::heads::{Attend, MultiHead};
 use crate::array::DType;
 use crate::core::Tensor;
+use crate::core::precision::OperandPrecision;
 use crate::error::Result;
 use crate::module::Layer;
-use crate::nn::DotGeneralFn;
+use crate::nn::{DotGeneralCls, DotGeneralFn, EinsumCls};
 use crate::scope::Initializer;
 use crate::{compact, init, module};
 
@@ -32,6 +33,9 @@ macro_rules! multi_head {
             /// Whether no weights are dropped, for calls that do not say; none by default.
             #[module(default)]
             pub deterministic: Option<bool>,
+            /// How exactly an accelerator is to compute products; see [`Precision`](crate::Precision), on which no number depends here.
+            #[module(into, default = OperandPrecision::Unsaid)]
+            pub precision: OperandPrecision,
             /// The dtype of the computation; by default that of the mixture of input and parameters.
             #[module(default)]
             pub dtype: Option<DType>,
@@ -65,12 +69,25 @@ macro_rules! multi_head {
             /// Whether the softmax of halves is computed in `F32`.
             #[module(default = false)]
             pub force_fp32_for_softmax: bool,
-            /// The product of the projections to queries, keys and values, in place of `Tensor::try_dot_general`.
+            /// The product of the projections to queries, keys and values, in place of [`Tensor::try_dot_general_with`].
             #[module(default)]
             pub qkv_dot_general: Option<DotGeneralFn>,
-            /// The product of the projection of the output, in place of `Tensor::try_dot_general`.
+            /// The product of the projection of the output, in place of [`Tensor::try_dot_general_with`].
             #[module(default)]
             pub out_dot_general: Option<DotGeneralFn>,
+            /// What makes the product of each projection, for each call; it goes before `qkv_dot_general`.
+            #[module(default)]
+            pub qkv_dot_general_cls: Option<DotGeneralCls>,
+            /// What makes the product of the projection of the output, for each call; it goes before `out_dot_general`.
+            #[module(default)]
+            pub out_dot_general_cls: Option<DotGeneralCls>,
+            /// What makes the sum of products of queries and keys, `...qhd,...khd->...hqk`; it needs `attn_weights_value_einsum_cls`, too,
+            /// and no `precision`.
+            #[module(default)]
+            pub qk_attn_weights_einsum_cls: Option<EinsumCls>,
+            /// What makes the sum of products of weights and values, `...hqk,...khd->...qhd`.
+            #[module(default)]
+            pub attn_weights_value_einsum_cls: Option<EinsumCls>,
         }
 
         impl $name {
@@ -104,8 +121,10 @@ macro_rules! multi_head {
                     decode: self.decode,
                     normalize_qk: self.normalize_qk,
                     force_fp32_for_softmax: self.force_fp32_for_softmax,
-                    qkv_dot_general: self.qkv_dot_general.as_ref(),
-                    out_dot_general: self.out_dot_general.as_ref(),
+                    precision: &self.precision,
+                    qkv_dot_general: (&self.qkv_dot_general, &self.qkv_dot_general_cls),
+                    out_dot_general: (&self.out_dot_general, &self.out_dot_general_cls),
+                    einsums: [&self.qk_attn_weights_einsum_cls, &self.attn_weights_value_einsum_cls],
                 }
             }
         }

@@ -4,11 +4,13 @@ use super::batch::BatchAxes;
 use super::padding::ConvPadding;
 use crate::array::{DType, Shape};
 use crate::core::Tensor;
+use crate::core::precision::OperandPrecision;
 use crate::error::{Error, Result};
 use crate::module::{Layer, Module};
 use crate::nn::arguments::{Constant, Sizes, Steps};
-use crate::nn::function::ConvGeneralFn;
-use crate::nn::precision::layer_dtype;
+use crate::nn::function::{ConvGeneralFn, PromoteDtypeFn};
+use crate::nn::injected::ConvGeneralCls;
+use crate::nn::precision::promoted;
 use crate::nn::support::{add_bias, bias_param};
 use crate::scope::Initializer;
 use crate::{ConvOptions, Padding, compact, init, module};
@@ -68,15 +70,24 @@ pub struct Conv {
     /// The dtype the parameters begin with.
     #[module(default = DType::F32)]
     pub param_dtype: DType,
+    /// How exactly an accelerator is to compute the convolution; see [`Precision`](crate::Precision), on which no number depends here.
+    #[module(into, default = OperandPrecision::Unsaid)]
+    pub precision: OperandPrecision,
     /// How the kernel begins.
     #[module(into, default = init::lecun_normal())]
     pub kernel_init: Initializer,
     /// How the bias begins.
     #[module(into, default = init::zeros())]
     pub bias_init: Initializer,
-    /// The convolution that is computed in place of `Tensor::try_conv_general`, which is what `None` stands for.
+    /// What brings input and parameters to the dtype of the computation, in place of [`promote_dtype`](crate::nn::promote_dtype).
+    #[module(default)]
+    pub promote_dtype: Option<PromoteDtypeFn>,
+    /// The convolution that is computed in place of [`Tensor::try_conv_general`], which is what `None` stands for.
     #[module(default)]
     pub conv_general_dilated: Option<ConvGeneralFn>,
+    /// What makes the convolution for each call, perhaps as a submodule; it goes before `conv_general_dilated`.
+    #[module(default)]
+    pub conv_general_dilated_cls: Option<ConvGeneralCls>,
 }
 
 impl Layer for Conv {
@@ -96,17 +107,19 @@ impl Layer for Conv {
         let bias_init = self.use_bias.then_some(&self.bias_init);
         let bias = bias_param(self, bias_init, bias_shape, self.param_dtype)?;
 
-        let dtype = layer_dtype(Self::NAME, self.dtype, &x, [&kernel].into_iter().chain(&bias))?;
+        let (promote, tensors) = (self.promote_dtype.as_ref(), (&x, &kernel, bias.as_ref()));
+        let (x, kernel, bias) = promoted(Self::NAME, promote, self.dtype, tensors)?;
         let options = ConvOptions::new()
             .strides(strides)
             .padding(padding)
             .lhs_dilation(input_dilation)
             .rhs_dilation(kernel_dilation)
-            .feature_groups(self.feature_group_count);
-        let (x, kernel) = (x.try_cast(dtype)?, kernel.try_cast(dtype)?);
-        let y = match &self.conv_general_dilated {
-            None => x.try_conv_general(kernel, &options)?,
-            Some(conv) => conv.call(&x, &kernel, &options)?,
+            .feature_groups(self.feature_group_count)
+            .precision(self.precision.clone());
+        let y = match (&self.conv_general_dilated_cls, &self.conv_general_dilated) {
+            (Some(class), _) => class.within(self).call(&x, &kernel, &options)?,
+            (None, Some(conv)) => conv.call(&x, &kernel, &options)?,
+            (None, None) => x.try_conv_general(kernel, &options)?,
         };
         batch.split(&add_bias(y, bias.as_ref())?)
     }

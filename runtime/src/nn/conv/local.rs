@@ -5,12 +5,15 @@ use super::layer::masked;
 use super::padding::ConvPadding;
 use crate::array::DType;
 use crate::core::Tensor;
+use crate::core::precision::OperandPrecision;
 use crate::error::Result;
 use crate::module::{Layer, Module};
 use crate::nn::arguments::{Constant, Sizes, Steps};
-use crate::nn::precision::layer_dtype;
+use crate::nn::function::PromoteDtypeFn;
+use crate::nn::precision::promoted;
 use crate::nn::support::{add_bias, bias_param};
 use crate::numpy::convolution::times_each;
+use crate::ops::dot_general::DotOptions;
 use crate::scope::Initializer;
 use crate::{ConvOptions, Padding, compact, init, module};
 
@@ -66,12 +69,18 @@ pub struct ConvLocal {
     /// The dtype the parameters begin with.
     #[module(default = DType::F32)]
     pub param_dtype: DType,
+    /// How exactly an accelerator is to compute the convolution; see [`Precision`](crate::Precision), on which no number depends here.
+    #[module(into, default = OperandPrecision::Unsaid)]
+    pub precision: OperandPrecision,
     /// How the kernel begins.
     #[module(into, default = init::lecun_normal())]
     pub kernel_init: Initializer,
     /// How the bias begins.
     #[module(into, default = init::zeros())]
     pub bias_init: Initializer,
+    /// What brings input and parameters to the dtype of the computation, in place of [`promote_dtype`](crate::nn::promote_dtype).
+    #[module(default)]
+    pub promote_dtype: Option<PromoteDtypeFn>,
 }
 
 impl Layer for ConvLocal {
@@ -89,8 +98,9 @@ impl Layer for ConvLocal {
         let bias_init = self.use_bias.then_some(&self.bias_init);
         let bias = bias_param(self, bias_init, bias_shape, self.param_dtype)?;
 
-        let dtype = layer_dtype(Self::NAME, self.dtype, &x, [&kernel].into_iter().chain(&bias))?;
-        let y = times_each(&patches.try_cast(dtype)?, &kernel.try_cast(dtype)?)?;
+        let (promote, tensors) = (self.promote_dtype.as_ref(), (&patches, &kernel, bias.as_ref()));
+        let (patches, kernel, bias) = promoted(Self::NAME, promote, self.dtype, tensors)?;
+        let y = times_each(&patches, &kernel, &DotOptions::new().precision(self.precision.clone()))?;
         batch.split(&add_bias(y, bias.as_ref())?)
     }
 }
@@ -106,7 +116,8 @@ impl ConvLocal {
             .strides(self.strides.list(Self::NAME, "strides", spatial)?)
             .padding(padding)
             .lhs_dilation(self.input_dilation.list(Self::NAME, "input dilations", spatial)?)
-            .rhs_dilation(kernel_dilation);
+            .rhs_dilation(kernel_dilation)
+            .precision(self.precision.clone());
         x.try_conv_patches(&self.kernel_size[..], &options)
     }
 }

@@ -5,10 +5,12 @@ use super::layer::masked;
 use super::padding::{ConvPadding, unknown};
 use crate::array::DType;
 use crate::core::Tensor;
+use crate::core::precision::OperandPrecision;
 use crate::error::{Error, Result};
 use crate::module::{Layer, Module};
 use crate::nn::arguments::{Constant, Sizes, Steps};
-use crate::nn::precision::layer_dtype;
+use crate::nn::function::PromoteDtypeFn;
+use crate::nn::precision::promoted;
 use crate::nn::support::{add_bias, bias_param};
 use crate::scope::Initializer;
 use crate::{ConvOptions, Padding, compact, init, module};
@@ -62,6 +64,9 @@ pub struct ConvTranspose {
     /// The dtype the parameters begin with.
     #[module(default = DType::F32)]
     pub param_dtype: DType,
+    /// How exactly an accelerator is to compute the convolution; see [`Precision`](crate::Precision), on which no number depends here.
+    #[module(into, default = OperandPrecision::Unsaid)]
+    pub precision: OperandPrecision,
     /// How the kernel begins.
     #[module(into, default = init::lecun_normal())]
     pub kernel_init: Initializer,
@@ -71,6 +76,12 @@ pub struct ConvTranspose {
     /// Whether the kernel is that of the convolution of which this one is the transposed: flipped, channels exchanged.
     #[module(default = false)]
     pub transpose_kernel: bool,
+    /// What brings input and parameters to the dtype of the computation, in place of [`promote_dtype`](crate::nn::promote_dtype).
+    #[module(default)]
+    pub promote_dtype: Option<PromoteDtypeFn>,
+    /// The dtype that is summed in, and that the output has; by default that of the computation.
+    #[module(default)]
+    pub preferred_element_type: Option<DType>,
 }
 
 impl Layer for ConvTranspose {
@@ -90,13 +101,16 @@ impl Layer for ConvTranspose {
         let bias_init = self.use_bias.then_some(&self.bias_init);
         let bias = bias_param(self, bias_init, bias_shape, self.param_dtype)?;
 
-        let dtype = layer_dtype(Self::NAME, self.dtype, &x, [&kernel].into_iter().chain(&bias))?;
+        let (promote, tensors) = (self.promote_dtype.as_ref(), (&x, &kernel, bias.as_ref()));
+        let (x, kernel, bias) = promoted(Self::NAME, promote, self.dtype, tensors)?;
         let options = ConvOptions::new()
             .strides(&strides)
             .padding(self.zeros_around()?)
             .rhs_dilation(kernel_dilation)
-            .transpose_kernel(self.transpose_kernel);
-        let mut y = x.try_cast(dtype)?.try_conv_transpose(kernel.try_cast(dtype)?, &options)?;
+            .transpose_kernel(self.transpose_kernel)
+            .precision(self.precision.clone())
+            .preferred_element_type(self.preferred_element_type);
+        let mut y = x.try_conv_transpose(kernel, &options)?;
         if self.padding == ConvPadding::Circular {
             let periods = x.shape()[1..=spatial]
                 .iter()

@@ -104,7 +104,7 @@ fn concatenated(dtype: Option<DType>, x: &Tensor, params: Vec<(Tensor, Option<Te
     let bias = if biases.is_empty() { None } else { Some(Tensor::try_concatenate(&biases, -1)?) };
     let dtype = layer_dtype("OptimizedLSTMCell", dtype, x, [&kernel].into_iter().chain(&bias))?;
     let y = x.try_cast(dtype)?.try_dot(&kernel.try_cast(dtype)?)?;
-    add_bias(y, bias.as_ref())
+    add_bias(y, bias.map(|bias| bias.try_cast(dtype)).transpose()?.as_ref())
 }
 
 /// The parameters of a [`Dense`](crate::nn::Dense) without its product.

@@ -64,12 +64,12 @@ impl Policy {
             Rule::Nothing => false,
             Rule::Everything => true,
             Rule::Dots => match eqn.primitive.op() {
-                Op::DotGeneral(_) => true,
+                Op::DotGeneral { .. } => true,
                 Op::Conv { gives, .. } => gives == ConvOperand::Output,
                 _ => false,
             },
             Rule::DotsWithNoBatchDims => match eqn.primitive.op() {
-                Op::DotGeneral(dimensions) => dimensions.batch.0.is_empty(),
+                Op::DotGeneral { dimensions, .. } => dimensions.batch.0.is_empty(),
                 _ => false,
             },
             Rule::OnlyNames(names) => name().is_some_and(|name| names.iter().any(|other| other == name)),

@@ -114,7 +114,7 @@ impl Loop {
         for eqn in &self.body.eqns {
             let of_slices = |arg: &Var| cheap[arg.index()] || is_out[arg.index()];
             let goes = match eqn.primitive.op() {
-                Op::DotGeneral(_) => match &eqn.args[..] {
+                Op::DotGeneral { .. } => match &eqn.args[..] {
                     [x, w] => of_slices(x) && !varying[w.index()] || of_slices(w) && !varying[x.index()],
                     _ => false,
                 },

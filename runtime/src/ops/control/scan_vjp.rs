@@ -10,12 +10,14 @@ use super::scan::{Layout, Scan, scan, scan_simplified};
 use crate::array::Shape;
 use crate::core::add_any::{AddAny, add_any};
 use crate::core::op::{DotDimensions, Op};
+use crate::core::precision;
 use crate::core::primitive::{Args, Cotangents, Grads, Outs, Pullback};
 use crate::core::trace::stage::Stage;
 use crate::core::trace::{self, Trace};
 use crate::core::{Graph, Tensor, Var};
 use crate::error::Result;
 use crate::ops::call::{Call, strong};
+use crate::ops::dot_general::DotOptions;
 use crate::ops::{convert, zeros_of};
 use crate::scalar::op::ScalarOp;
 use crate::scalar::reduce::ReduceOp;
@@ -95,7 +97,7 @@ enum Sum {
 
 /// What is summed over all steps at once.
 enum Product {
-    Dot(DotDimensions, Var, Var),
+    Dot(DotDimensions, Option<precision::Pair>, Var, Var),
     /// A sum over axes of slices.
     Sum(Shape, Var),
 }
@@ -270,7 +272,7 @@ impl Sum {
 impl Product {
     fn vars(&self) -> impl Iterator<Item = Var> {
         match self {
-            Product::Dot(_, lhs, rhs) => [Some(*lhs), Some(*rhs)],
+            Product::Dot(_, _, lhs, rhs) => [Some(*lhs), Some(*rhs)],
             Product::Sum(_, var) => [Some(*var), None],
         }
         .into_iter()
@@ -325,14 +327,14 @@ impl Deferral<'_> {
                 (Op::Elementwise(ScalarOp::Add), &[x, y]) if size(x) == size(var) && size(y) == size(var) => {
                     open.extend([x, y]);
                 }
-                (Op::DotGeneral(dims), &[lhs, rhs])
+                (Op::DotGeneral { dimensions: dims, precision }, &[lhs, rhs])
                     if dims.batch.0.is_empty() && self.varies[lhs.index()] && self.varies[rhs.index()] =>
                 {
                     let new = [lhs, rhs].into_iter().filter(|var| !self.kept.contains(var));
                     if new.map(size).sum::<usize>() > 4 * size(var) {
                         return None;
                     }
-                    found.push(Product::Dot(dims.clone(), lhs, rhs));
+                    found.push(Product::Dot(dims.clone(), precision, lhs, rhs));
                 }
                 (Op::Reduce(ReduceOp::Sum, axes), &[x]) if any || self.kept.contains(&x) => {
                     found.push(Product::Sum(axes.into(), x));
@@ -351,10 +353,11 @@ fn total(products: &[Product], whole: &FxHashMap<Var, Tensor>) -> Result<Tensor>
     let mut sum: Option<Tensor> = None;
     for product in products {
         let next = match product {
-            Product::Dot(dims, lhs, rhs) => {
+            Product::Dot(dims, precision, lhs, rhs) => {
                 let contracting = (with_steps(&dims.contracting.0), with_steps(&dims.contracting.1));
                 let dims = DotDimensions { contracting, batch: (Shape::new(), Shape::new()) };
-                whole[lhs].try_dot_general(&whole[rhs], dims)?
+                let options = DotOptions::new().precision(*precision);
+                whole[lhs].try_dot_general_with(&whole[rhs], dims, &options)?
             }
             Product::Sum(axes, var) => crate::ops::reduce::sum_axes(&whole[var], &with_steps(axes))?,
         };

@@ -7,13 +7,17 @@ use primitive::Convolution;
 
 use super::padding::{Padding, Sizes, ones_unless_given};
 use super::shape::permuted;
-use crate::array::{Aval, Shape};
+use crate::array::{Aval, DType, Shape};
 use crate::core::op::ConvOperand;
+use crate::core::precision::OperandPrecision;
 use crate::core::trace::bind1;
 use crate::core::{Tensor, TensorLike};
 use crate::error::unwrap;
 use crate::error::{Error, Result};
 use crate::kernels::conv::Geometry;
+use crate::ops::dot_general::SummedIn;
+
+const OP: &str = "conv_general";
 
 /// In which order the axes of input, kernel and output of a convolution are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
@@ -82,6 +86,10 @@ pub struct ConvOptions {
     /// For [`conv_transpose`](Tensor::conv_transpose) alone: whether the kernel is that of the convolution of which this one is the
     /// transposed, with input and output channels exchanged; then it is flipped, too.
     pub transpose_kernel: bool,
+    /// How exactly an accelerator is to compute it; see [`Precision`](crate::Precision), on which no number depends here.
+    pub precision: OperandPrecision,
+    /// The dtype that is summed in, and that the output has; by default that of the operands.
+    pub preferred_element_type: Option<DType>,
 }
 
 impl Default for ConvOptions {
@@ -94,6 +102,8 @@ impl Default for ConvOptions {
             feature_groups: 1,
             layout: ConvLayout::ChannelsLast,
             transpose_kernel: false,
+            precision: OperandPrecision::Unsaid,
+            preferred_element_type: None,
         }
     }
 }
@@ -139,9 +149,18 @@ impl ConvOptions {
         ConvOptions { transpose_kernel: transpose, ..self }
     }
 
+    /// Sets how exactly an accelerator is to compute it: a [`Precision`](crate::Precision), one of JAX's names, or a pair of either.
+    pub fn precision(self, precision: impl Into<OperandPrecision>) -> ConvOptions {
+        ConvOptions { precision: precision.into(), ..self }
+    }
+
+    /// Sets the dtype that is summed in, and that the output has.
+    pub fn preferred_element_type(self, dtype: impl Into<Option<DType>>) -> ConvOptions {
+        ConvOptions { preferred_element_type: dtype.into(), ..self }
+    }
+
     /// All sizes of a convolution, from two operands in this layout.
     fn geometry(&self, lhs: &Aval, rhs: &Aval) -> Result<Geometry> {
-        const OP: &str = "conv_general";
         let groups = self.feature_groups;
         let wrong = |expected: String| {
             let of_groups = if groups == 1 { String::new() } else { format!(" in {groups} groups") };
@@ -248,7 +267,10 @@ impl Tensor {
         let geometry = options.geometry(self.aval(), kernel.aval())?;
         let lhs = permuted(self, layout.input_axes(rank))?;
         let rhs = permuted(&kernel, layout.kernel_axes(rank))?;
-        let out = bind1(&Convolution { gives: ConvOperand::Output, geometry }, [lhs, rhs])?;
+        let (summed, [lhs, rhs]) = SummedIn::of(OP, options.preferred_element_type, [lhs, rhs])?;
+        let precision = options.precision.resolve(OP)?;
+        let out = bind1(&Convolution { gives: ConvOperand::Output, geometry, precision }, [lhs, rhs])?;
+        let out = summed.finish(out)?;
         permuted(&out, layout.output_axes(rank))
     }
 }

@@ -14,6 +14,8 @@ use crate::core::Tensor;
 use crate::core::cpu;
 use crate::core::cpu::{CpuRules, on_cpu};
 use crate::core::op::{ConvOperand, Op};
+use crate::core::precision;
+use crate::core::precision::OperandPrecision;
 use crate::core::primitive::{Args, Cotangents, Grads, Outs, Primitive, ResidualMask, Residuals};
 use crate::core::trace::{Axis, bind1};
 use crate::error::{Error, Result};
@@ -28,6 +30,8 @@ use ConvOperand::{Input, Kernel, Output};
 pub(super) struct Convolution {
     pub gives: ConvOperand,
     pub geometry: Geometry,
+    /// As [`Op::Conv`] has it: of all three the same.
+    pub precision: Option<precision::Pair>,
 }
 
 /// What the batch axis is merged into, so that one convolution does the work of all.
@@ -202,7 +206,7 @@ impl Primitive for Convolution {
     }
 
     fn op(&self) -> Op<'_> {
-        Op::Conv { gives: self.gives, geometry: &self.geometry }
+        Op::Conv { gives: self.gives, geometry: &self.geometry, precision: self.precision }
     }
 
     fn residuals(&self, needs_grad: &[bool]) -> ResidualMask {
@@ -212,11 +216,15 @@ impl Primitive for Convolution {
     fn vjp(&self, residuals: &Residuals, cts: Cotangents, needs_grad: &[bool]) -> Result<Grads> {
         let ct = cotangent(cts);
         let takes = self.takes();
+        let precision = match self.precision {
+            None => OperandPrecision::Unsaid.resolve(self.name())?,
+            said => said,
+        };
         let gradient = |i: usize| {
             if !needs_grad[i] {
                 return Ok(None);
             }
-            let primitive = Convolution { gives: takes[i], geometry: self.geometry.clone() };
+            let primitive = Convolution { gives: takes[i], geometry: self.geometry.clone(), precision };
             let operands =
                 primitive.takes().map(|role| if role == self.gives { &ct } else { residuals.arg(1 - i) });
             bind1(&primitive, operands.map(Tensor::clone)).map(Some)
@@ -232,7 +240,7 @@ impl Primitive for Convolution {
         }
         let merge = Merge::of(|role| takes.iter().position(|&r| r == role).is_none_or(|i| mapped[i]));
         let geometry = merge.geometry(&self.geometry, size);
-        let primitive = Convolution { gives: self.gives, geometry };
+        let primitive = Convolution { gives: self.gives, geometry, precision: self.precision };
         let mut merged = Args::<Tensor>::new();
         for (i, arg) in args.iter().enumerate() {
             merged.push(match merge.insertion(takes[i], &self.geometry) {
@@ -269,8 +277,9 @@ impl CpuRules for Convolution {
 
     fn with_batch_size(&self, count: usize) -> Option<Arc<dyn Primitive>> {
         let geometry = Geometry { batch: count, ..self.geometry.clone() };
-        (self.gives == Output && self.geometry.is_same_in_any_batch())
-            .then(|| Arc::new(Convolution { gives: Output, geometry }) as Arc<dyn Primitive>)
+        (self.gives == Output && self.geometry.is_same_in_any_batch()).then(|| {
+            Arc::new(Convolution { gives: Output, geometry, precision: self.precision }) as Arc<dyn Primitive>
+        })
     }
 }
 
@@ -286,6 +295,7 @@ impl std::fmt::Debug for Convolution {
         if g.groups != 1 {
             write!(f, " groups={}", g.groups)?;
         }
+        precision::write_to(f, self.precision)?;
         f.write_str("]")
     }
 }

@@ -145,7 +145,7 @@ impl Cut<'_> {
             Op::Concatenate { axis } if axis > 0 => {
                 eqn.args.iter().map(|&arg| self.rows_of(arg)).collect::<Option<_>>()?
             }
-            Op::DotGeneral(dimensions) => {
+            Op::DotGeneral { dimensions, .. } => {
                 let ((contracted, _), (batch, _)) = (&dimensions.contracting, &dimensions.batch);
                 let is_free = batch.is_empty() && !contracted.contains(&0);
                 if !is_free || !self.is_by_rows(eqn.args[0]) || self.is_by_rows(eqn.args[1]) {

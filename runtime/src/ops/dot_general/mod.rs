@@ -1,8 +1,14 @@
 //! Contraction over any dimensions: the workhorse of every product.
 
+mod methods;
+
 use std::sync::Arc;
 
 use smallvec::smallvec;
+
+pub use methods::DotOptions;
+pub(crate) use methods::SummedIn;
+pub(super) use methods::product_of;
 
 use super::elementwise::Elementwise;
 use super::shape::{Reshape, Transpose, moved, permuted};
@@ -12,6 +18,8 @@ use crate::array::{Array, Aval, DType, Shape};
 use crate::core::Tensor;
 use crate::core::cpu::{CpuRules, Kernel, on_cpu};
 use crate::core::op::{DotDimensions, Op};
+use crate::core::precision;
+use crate::core::precision::OperandPrecision;
 use crate::core::primitive::{Args, Cotangents, Grads, Outs, Primitive, ResidualMask, Residuals};
 use crate::core::rewrite::{Match, Operand, Rewrite};
 use crate::core::trace::{Axis, bind1};
@@ -21,7 +29,7 @@ use crate::scalar::number::Number;
 use crate::scalar::op::ScalarOp;
 
 #[derive(Clone, PartialEq)]
-struct DotGeneral(DotDimensions);
+struct DotGeneral(DotDimensions, Option<precision::Pair>);
 
 fn free(rank: usize, contracting: &[usize], batch: &[usize]) -> Shape {
     (0..rank).filter(|axis| !contracting.contains(axis) && !batch.contains(axis)).collect()
@@ -82,7 +90,7 @@ impl Primitive for DotGeneral {
     }
 
     fn op(&self) -> Op<'_> {
-        Op::DotGeneral(&self.0)
+        Op::DotGeneral { dimensions: &self.0, precision: self.1 }
     }
 
     fn residuals(&self, needs_grad: &[bool]) -> ResidualMask {
@@ -101,7 +109,7 @@ impl Primitive for DotGeneral {
         let dl = if needs_grad[0] {
             let dimensions =
                 DotDimensions { contracting: (from_right, rf.clone()), batch: (batch.clone(), rb.clone()) };
-            let out = ct.try_dot_general(residuals.arg(1), dimensions)?;
+            let out = self.like(ct.clone(), residuals.arg(1).clone(), dimensions, self.1)?;
             // Now: batch, free dimensions of the left, contracted dimensions in the order of the right.
             let contracted = partners(rc, lc);
             Some(restore(&out, lb.iter().chain(&lf).chain(&contracted))?)
@@ -110,7 +118,9 @@ impl Primitive for DotGeneral {
         };
         let dr = if needs_grad[1] {
             let dimensions = DotDimensions { contracting: (lf, from_left), batch: (lb.clone(), batch) };
-            let out = residuals.arg(0).try_dot_general(&ct, dimensions)?;
+            // JAX has the cotangent on the left here, too, and the precisions in the same order.
+            let swapped = self.1.map(|(lhs, rhs)| (rhs, lhs));
+            let out = self.like(residuals.arg(0).clone(), ct, dimensions, swapped)?;
             // Now: batch, contracted dimensions in the order of the left, free dimensions of the right.
             let contracted = partners(lc, rc);
             Some(restore(&out, rb.iter().chain(&contracted).chain(&rf))?)
@@ -139,7 +149,7 @@ impl Primitive for DotGeneral {
             (true, false) => lb.len(),
             _ => lb.len() + kept_left,
         };
-        let out = bind1(&DotGeneral(dimensions), [lhs, rhs])?;
+        let out = bind1(&DotGeneral(dimensions, self.1), [lhs, rhs])?;
         let front = moved(out.rank(), at, 0);
         Ok((smallvec![permuted(&out, front)?], smallvec![true]))
     }
@@ -202,6 +212,7 @@ impl std::fmt::Debug for DotGeneral {
         if !lb.is_empty() {
             write!(f, " batch={lb:?}×{rb:?}")?;
         }
+        precision::write_to(f, self.1)?;
         f.write_str("]")
     }
 }
@@ -219,19 +230,35 @@ struct Order {
 
 /// The same product with a right matrix that is transposed, if `primitive` is one that repacks it as it is.
 pub(crate) fn by_rows_of_right(primitive: &dyn Primitive, args: [&Aval; 2]) -> Option<Arc<dyn Primitive>> {
-    let DotGeneral(dimensions) = (primitive as &dyn std::any::Any).downcast_ref()?;
+    let DotGeneral(dimensions, precision) = (primitive as &dyn std::any::Any).downcast_ref()?;
     let (contracting, batch) = (&dimensions.contracting, &dimensions.batch);
     if args[1].rank() != 2 || contracting.1[..] != [1] || !batch.0.is_empty() {
         return None;
     }
-    let mut other = DotGeneral(dimensions.clone());
+    let mut other = DotGeneral(dimensions.clone(), *precision);
     other.0.contracting.1[0] = 0;
     let transposed = args[1].with_shape(args[1].shape.iter().rev().copied().collect::<Shape>());
-    let pays = DotGeneral(dimensions.clone()).repacks(args) && !other.repacks([args[0], &transposed]);
+    let pays =
+        DotGeneral(dimensions.clone(), *precision).repacks(args) && !other.repacks([args[0], &transposed]);
     pays.then(|| Arc::new(other) as Arc<dyn Primitive>)
 }
 
 impl DotGeneral {
+    /// A product of the way back: of what was said here, or of the default of this thread.
+    fn like(
+        &self,
+        lhs: Tensor,
+        rhs: Tensor,
+        dimensions: DotDimensions,
+        precision: Option<precision::Pair>,
+    ) -> Result<Tensor> {
+        let precision = match self.1 {
+            Some(_) => precision,
+            None => OperandPrecision::Unsaid.resolve(self.name())?,
+        };
+        bind1(&DotGeneral(dimensions, precision), [lhs, rhs])
+    }
+
     /// The same product of what is beneath a transposed operand, if the order of what is left of that stays.
     fn beneath(&self, args: &[Match<'_>], side: usize) -> Option<DotGeneral> {
         let Transpose(axes) = args[side].made_by::<Transpose>()?;
@@ -245,7 +272,7 @@ impl DotGeneral {
             return None;
         }
         contracting.iter_mut().chain(batch).for_each(|axis| *axis = axes[*axis]);
-        Some(DotGeneral(dimensions))
+        Some(DotGeneral(dimensions, self.1))
     }
 
     /// Whether its kernel repacks an operand that it would read as it is if that were transposed.
@@ -416,62 +443,4 @@ fn stride(shape: &[usize], axes: &[usize]) -> Option<usize> {
 
 fn product<T: Number>(batch: &[usize], sizes: [usize; 3], lhs: &Side, rhs: &Side, out: Aval) -> Array {
     Array::build(out, |out: &mut [T]| matmul(batch, sizes, &lhs.operand(), &rhs.operand(), out))
-}
-
-impl Tensor {
-    /// Contracts any dimensions of two tensors of one dtype; see [`DotDimensions`].
-    ///
-    /// `BF16` and `F16` are summed in `F32` and rounded once. Of booleans it says where any pair is true.
-    ///
-    /// # Errors
-    /// If dimensions are named twice or out of range, sizes or dtypes differ.
-    #[track_caller]
-    pub fn try_dot_general(&self, other: &Tensor, dimensions: DotDimensions) -> Result<Tensor> {
-        if (self.dtype(), other.dtype()) == (DType::Bool, DType::Bool) {
-            // Any of the pairs: a sum of ones, which may be rounded, but not to 0.
-            let product =
-                self.try_cast(DType::F32)?.try_dot_general(&other.try_cast(DType::F32)?, dimensions)?;
-            return product.try_ne(product.like(0.0));
-        }
-        if self.dtype().is_complex() && other.dtype().is_complex() {
-            return super::complex::dot_general(self, other, &dimensions);
-        }
-        bind1(&DotGeneral(dimensions), [self.clone(), other.clone()])
-    }
-
-    /// As [`try_dot_general`](Tensor::try_dot_general), summed in a dtype that the result then has: `preferred_element_type` in JAX.
-    ///
-    /// ```
-    /// use flaxen::core::op::DotDimensions;
-    /// use flaxen::prelude::*;
-    /// let x = Tensor::of([100, 100, 100], DType::I8);
-    /// let dimensions = DotDimensions { contracting: ([0][..].into(), [0][..].into()), ..Default::default() };
-    /// assert_eq!(x.try_dot_general_of(&x, dimensions, DType::I32)?.item::<i32>()?, 30_000);
-    /// # Ok::<(), flaxen::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    /// As [`try_dot_general`](Tensor::try_dot_general); if the dtype does not hold every number of the operands'.
-    #[track_caller]
-    pub fn try_dot_general_of(
-        &self,
-        other: &Tensor,
-        dimensions: DotDimensions,
-        dtype: DType,
-    ) -> Result<Tensor> {
-        if [self, other].into_iter().any(|operand| operand.dtype().promote(dtype) != dtype) {
-            let found = format!("{} and {} summed in {dtype}", self.dtype(), other.dtype());
-            return Err(Error::dtype("dot_general", found, "a dtype that holds the numbers of both"));
-        }
-        self.try_cast(dtype)?.try_dot_general(&other.try_cast(dtype)?, dimensions)
-    }
-
-    /// As [`try_dot_general`](Tensor::try_dot_general).
-    ///
-    /// # Panics
-    /// If dimensions are named twice or out of range, sizes or dtypes differ.
-    #[track_caller]
-    pub fn dot_general(&self, other: &Tensor, dimensions: DotDimensions) -> Tensor {
-        crate::error::unwrap(self.try_dot_general(other, dimensions))
-    }
 }

@@ -11,9 +11,9 @@
 //! | [`save_from_both_policies`] | what either keeps | the same |
 //! | [`Policy::new`] | what a function of operations says | a function of operations |
 //!
-//! A policy says what may be kept, and of that is kept what the backward pass reads, or what is computed again reads. What is in a
-//! loop or a branch inside the function is kept or computed again as a whole; to keep less of each step, checkpoint the body of
-//! the loop.
+//! A policy says what may be kept, and of that is kept what the backward pass reads, or what is computed again reads. It reaches into
+//! [`scan`](crate::scan()) and its kin: what it keeps of a step is kept of all steps, and each loop is computed again without it. A branch
+//! of [`cond`](crate::cond()) is kept or computed again as a whole.
 
 use std::marker::PhantomData;
 use std::sync::Arc;

@@ -11,6 +11,7 @@ use crate::core::{Eqn, Graph, Tensor, Var};
 use crate::error::Result;
 use crate::ops::barrier::barrier;
 use crate::ops::call::VjpCalls;
+use crate::ops::control::kept_in_loops::{self, KeepingLoop};
 use crate::ops::name::Name;
 
 /// The two passes of a gradient.
@@ -34,12 +35,41 @@ struct Plan {
     needed: FxHashSet<Var>,
 }
 
+/// A program whose loops return what a policy keeps of their steps.
+struct Keeping {
+    graph: Graph,
+    /// By equation: what computes the loop again from what it keeps, and that.
+    loops: FxHashMap<usize, (Eqn, Vec<Var>)>,
+}
+
+impl Keeping {
+    fn of(graph: &Graph, policy: &Policy) -> Keeping {
+        let mut keeping = Keeping { graph: graph.clone(), loops: FxHashMap::default() };
+        for (at, eqn) in graph.eqns.iter().enumerate().filter(|(_, eqn)| !policy.keeps(eqn, graph)) {
+            let Some(KeepingLoop { forward, again, kept }) =
+                kept_in_loops::keeping(eqn, &|eqn, graph| policy.keeps(eqn, graph))
+            else {
+                continue;
+            };
+            let kept: Vec<Var> = kept.into_iter().map(|aval| keeping.graph.add_var(aval)).collect();
+            let mut reads = Eqn { primitive: again, ..eqn.clone() };
+            reads.args.extend(kept.iter().copied());
+            keeping.loops.insert(at, (reads, kept.clone()));
+            let makes = &mut keeping.graph.eqns[at];
+            makes.primitive = forward;
+            makes.outs.extend(kept);
+        }
+        keeping
+    }
+}
+
 /// Cuts a gradient by a policy.
 ///
 /// `vjp` has a forward graph that also returns all that its backward graph reads. Here the backward graph computes that itself, from
 /// the arguments and from what the policy keeps.
 pub(super) fn split(vjp: &VjpCalls, outs: usize, policy: &Policy, is_walled: bool) -> Result<Split<Graph>> {
-    let (whole, mut pullback) = (vjp.forward.graph(), vjp.backward.graph().clone());
+    let (Keeping { graph: whole, loops }, mut pullback) =
+        (Keeping::of(vjp.forward.graph(), policy), vjp.backward.graph().clone());
     let cts = pullback.inputs.split_off(whole.outs.len() - outs);
     // A rule may not read all that it says it does.
     let read: FxHashSet<Var> =
@@ -47,7 +77,7 @@ pub(super) fn split(vjp: &VjpCalls, outs: usize, policy: &Policy, is_walled: boo
     let (inputs, residuals): (Vec<Var>, Vec<Var>) =
         pullback.inputs.iter().zip(&whole.outs[outs..]).filter(|(input, _)| read.contains(input)).unzip();
     pullback.inputs = inputs.into_iter().chain(cts.iter().copied()).collect();
-    let plan = plan(whole, &residuals, policy);
+    let plan = plan(&whole, &loops, &residuals, policy);
 
     let reads: Vec<usize> =
         (0..whole.inputs.len()).filter(|&i| plan.needed.contains(&whole.inputs[i])).collect();
@@ -70,7 +100,7 @@ pub(super) fn split(vjp: &VjpCalls, outs: usize, policy: &Policy, is_walled: boo
         assert!(captured.is_empty(), "a graph holds no traced values");
         Ok::<_, crate::Error>(graph)
     })?;
-    let mut forward = whole.clone();
+    let mut forward = whole;
     forward.outs.truncate(outs);
     forward.outs.extend(plan.kept);
     Ok(Split { forward, backward, reads })
@@ -81,7 +111,12 @@ pub(super) fn split(vjp: &VjpCalls, outs: usize, policy: &Policy, is_walled: boo
 /// What is hard: the value that a backward rule reads may be the one in front of a name, as of a `tanh` whose output is named. It is
 /// the same value, so the named one stands in for it, if the policy keeps that. And what an effect would make a second time is kept
 /// whatever the policy says.
-fn plan(graph: &Graph, residuals: &[Var], policy: &Policy) -> Plan {
+fn plan(
+    graph: &Graph,
+    loops: &FxHashMap<usize, (Eqn, Vec<Var>)>,
+    residuals: &[Var],
+    policy: &Policy,
+) -> Plan {
     let mut names: FxHashMap<Var, Var> = FxHashMap::default();
     for eqn in graph.eqns.iter().filter(|eqn| eqn.primitive_as::<Name>().is_some()) {
         if policy.keeps(eqn, graph) {
@@ -91,7 +126,7 @@ fn plan(graph: &Graph, residuals: &[Var], policy: &Policy) -> Plan {
     let mut needed: FxHashSet<Var> = residuals.iter().copied().collect();
     let mut renamed: FxHashMap<Var, Var> = FxHashMap::default();
     let (mut kept, mut again) = (FxHashSet::default(), Vec::new());
-    for eqn in graph.eqns.iter().rev() {
+    for (at, eqn) in graph.eqns.iter().enumerate().rev() {
         let mut outs: Vec<Var> = eqn.outs.iter().copied().filter(|out| needed.contains(out)).collect();
         if policy.keeps(eqn, graph) || eqn.primitive.has_effects() {
             kept.extend(outs);
@@ -106,6 +141,8 @@ fn plan(graph: &Graph, residuals: &[Var], policy: &Policy) -> Plan {
             None => true,
         });
         if !outs.is_empty() {
+            let (eqn, of_steps) = loops.get(&at).map_or((eqn, &[][..]), |(eqn, kept)| (eqn, kept));
+            kept.extend(of_steps);
             needed.extend(&eqn.args);
             again.push(eqn.clone());
         }

@@ -10,6 +10,7 @@ pub(crate) mod cond;
 mod edit;
 mod hoist;
 mod jvp;
+pub(crate) mod kept_in_loops;
 pub(crate) mod scan;
 mod scan_vjp;
 pub(crate) mod unroll;

@@ -58,7 +58,7 @@ pub(super) fn scan_simplified(body: Graph, target: Target, layout: Layout, args:
     steps.drop_unread();
     let Loop { body, layout: inner, args } = steps;
     let body = if is_cut { Call::new(body, target) } else { Call::of_simplified(body, target) };
-    let scan = Scan { body, layout: inner, alone: Arc::default() };
+    let scan = Scan::new(body, inner);
     let made = trace::bind(&scan, args)?;
     let (last, made) = made.split_at(inner.carry);
     // What no step changes is what it was.
@@ -86,6 +86,10 @@ pub(super) fn with_length(slice: &Aval, length: usize) -> Aval {
 }
 
 impl Scan {
+    pub fn new(body: Call, layout: Layout) -> Scan {
+        Scan { body, layout, alone: Arc::default() }
+    }
+
     fn graph(&self) -> &Graph {
         self.body.graph()
     }
@@ -184,7 +188,7 @@ impl Primitive for Scan {
 
     fn with_subgraphs(&self, f: &dyn Fn(&Graph) -> Result<Graph>) -> Result<Option<Arc<dyn Primitive>>> {
         let body = Call::new(f(self.graph())?, self.body.target());
-        Ok(Some(Arc::new(Scan { body, layout: self.layout, alone: Arc::default() })))
+        Ok(Some(Arc::new(Scan::new(body, self.layout))))
     }
 
     fn prune(&self, live: &[bool]) -> Option<Pruned> {
@@ -211,7 +215,7 @@ impl Primitive for Scan {
         };
         let inputs = args.iter().map(|&i| graph.inputs[i]).collect();
         let body = Call::of_simplified(Graph { inputs, ..left }, target);
-        let primitive = Arc::new(Scan { body, layout, alone: Arc::default() });
+        let primitive = Arc::new(Scan::new(body, layout));
         Some(Pruned { primitive, args, outs })
     }
 

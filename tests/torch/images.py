@@ -67,6 +67,7 @@ for mode in ("nearest", "nearest-exact"):
     arrays[f"index/{mode}"] = torch.stack(rows).to(torch.int8)
     arrays[f"interpolate/{mode}/image/11x5"] = last(F.interpolate(image, size=(11, 5), mode=mode))
     arrays[f"interpolate/{mode}/image/by"] = last(F.interpolate(image, scale_factor=(1.7, 0.6), mode=mode))
+    arrays[f"interpolate/{mode}/image/kept"] = last(F.interpolate(image, scale_factor=(1.06, 1.1), mode=mode))
 sizes = [(7, 8), (14, 16), (11, 5), (1, 3), (3, 1), (20, 9)]
 for mode, name in (("bilinear", "linear"), ("bicubic", "cubic")):
     for align in (False, True):
@@ -75,6 +76,9 @@ for mode, name in (("bilinear", "linear"), ("bicubic", "cubic")):
             arrays[f"interpolate/{name}/{int(align)}/image/{to[0]}x{to[1]}"] = last(y)
         y = F.interpolate(image, scale_factor=(1.7, 0.6), mode=mode, align_corners=align)
         arrays[f"interpolate/{name}/{int(align)}/image/by"] = last(y)
+        # Factors that leave the sizes as they are.
+        y = F.interpolate(image, scale_factor=(1.06, 1.1), mode=mode, align_corners=align)
+        arrays[f"interpolate/{name}/{int(align)}/image/kept"] = last(y)
     y = F.interpolate(image, size=(4, 13), mode=mode, antialias=True)
     arrays[f"smoothed/{name}/image/4x13"] = last(y)
 for align in (False, True):

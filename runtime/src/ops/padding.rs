@@ -4,11 +4,12 @@ use crate::error::{Error, Result};
 
 /// What is put around the spatial dimensions before windows are taken.
 ///
-/// Lists of pairs convert into [`Padding::Explicit`]:
+/// Lists of pairs convert into [`Padding::Explicit`], and JAX's names into what they stand for:
 ///
 /// ```
 /// use flaxen::prelude::*;
 /// assert_eq!(Padding::from([(1, 1), (0, 2)]), Padding::Explicit(vec![(1, 1), (0, 2)]));
+/// assert_eq!(Padding::from("SAME"), Padding::Same);
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
 pub enum Padding {
@@ -21,6 +22,20 @@ pub enum Padding {
     SameLower,
     /// So much in front of and behind each dimension; negative numbers crop.
     Explicit(Vec<(isize, isize)>),
+    /// A name that stands for none of these: an error of what is padded.
+    Unknown(String),
+}
+
+/// `"VALID"`, `"SAME"` or `"SAME_LOWER"`, in any case.
+impl From<&str> for Padding {
+    fn from(name: &str) -> Padding {
+        match &*name.to_ascii_uppercase() {
+            "VALID" => Padding::Valid,
+            "SAME" => Padding::Same,
+            "SAME_LOWER" => Padding::SameLower,
+            _ => Padding::Unknown(name.to_owned()),
+        }
+    }
 }
 
 impl From<Vec<(isize, isize)>> for Padding {
@@ -95,6 +110,7 @@ impl Sizes<'_> {
             Padding::Same => (total() / 2, total() - total() / 2),
             Padding::SameLower => (total() - total() / 2, total() / 2),
             Padding::Explicit(pairs) => (pairs[d].0 as i128, pairs[d].1 as i128),
+            Padding::Unknown(name) => return Err(unknown(self.op, name)),
         };
         let dilated = dilated(self.input[d], self.input_dilation[d]).min(2 * FAR);
         let padded = dilated + low + high;
@@ -109,6 +125,12 @@ impl Sizes<'_> {
         }
         Ok((low as isize, high as isize))
     }
+}
+
+/// The error of a name that stands for no padding.
+pub(super) fn unknown(op: &'static str, name: &str) -> Error {
+    let names = "\"SAME\", \"SAME_LOWER\", \"VALID\", or pairs of numbers";
+    Error::argument(op, format!("there is no padding {name:?}: give {names}"))
 }
 
 /// A list with an entry per dimension: an empty one stands for all 1.
@@ -152,6 +174,7 @@ mod tests {
         assert!(pad(5, 1, 0, Padding::Valid).is_err());
         assert!(pad(5, 1, 1, [(0, 0), (0, 0)].into()).is_err());
         assert!(pad(5, 1, 1, [(-3, -3)].into()).is_err());
+        assert!(pad(5, 1, 1, "half".into()).unwrap_err().to_string().contains("\"half\""));
         assert!(pad(5, 1, 1, [(isize::MAX, 0)].into()).is_err());
         assert!(pad(5, usize::MAX, 1, Padding::Same).is_err());
         assert_eq!(pad(5, 1, 1, [(-3, -2)].into()).unwrap(), [(-3, -2)]);

@@ -16,13 +16,14 @@ pub(super) struct Cached {
 
 /// Writes one position into the cache, and returns all of it with a mask of what was written up to now.
 ///
-/// The first call makes the cache, of the length of its keys, and uses it not yet.
+/// The first call makes the cache, of the length of its keys, and uses it not yet. With a `window` only so many positions before the
+/// present one are seen, too.
 pub(super) fn cached<M: Module>(
     module: &M,
     query: &Tensor,
-    key: Tensor,
-    value: Tensor,
+    [key, value]: [Tensor; 2],
     mask: Option<Tensor>,
+    window: Option<usize>,
 ) -> Result<Cached> {
     let is_there = module.has_variable("cache", "cached_key");
     let zeros = |x: &Tensor| full(Aval::unchecked(x.shape(), x.dtype()), 0.0);
@@ -39,6 +40,10 @@ pub(super) fn cached<M: Module>(
     let mut one: Shape = keys.shape().into();
     let axis = one.len() - 3;
     one[axis] = 1;
+    if let [.., heads, _] = query.shape() {
+        // Keys may have fewer heads than queries.
+        one[axis + 1] = *heads;
+    }
     if query.shape() != &one[..] {
         let expected = format!(
             "one position at a time, queries {:?}, as the cache has keys {:?}",
@@ -55,7 +60,12 @@ pub(super) fn cached<M: Module>(
 
     // A causal mask of one row: positions that are not written yet are zeros, not keys.
     let length = keys.shape()[axis];
-    let seen = iota([length], DType::I32, 0)?.try_le(&index)?;
+    let positions = iota([length], DType::I32, 0)?;
+    let mut seen = positions.try_le(&index)?;
+    if let Some(window) = window {
+        let first = index.try_sub(index.like(window.min(length) as f64))?;
+        seen = seen.try_bitand(positions.try_ge(first)?)?;
+    }
     let shape: Shape = keys.shape()[..axis].iter().copied().chain([1, 1, length]).collect();
     let mask = combine_masks([mask.as_ref(), Some(&seen.try_broadcast_to(shape)?)])?;
     Ok(Cached { key, value, mask })

@@ -25,7 +25,7 @@ use crate::scope::Scope;
 pub struct AttentionWeights {
     /// `[batch.., queries, heads, depth]`.
     pub query: Tensor,
-    /// `[batch.., keys, heads, depth]`.
+    /// `[batch.., keys, heads, depth]`; of fewer heads, each for as many neighbouring heads of queries.
     pub key: Tensor,
     /// Added to the products; broadcasts to `[batch.., heads, queries, keys]`.
     pub bias: Option<Tensor>,
@@ -68,7 +68,8 @@ pub struct DotProductAttention {
 /// The weights of keys for queries: `softmax(q·kᵀ / √depth)` along the keys.
 ///
 /// Queries are `[batch.., queries, heads, depth]`, keys `[batch.., keys, heads, depth]`, and the weights
-/// `[batch.., heads, queries, keys]`.
+/// `[batch.., heads, queries, keys]`. Keys may have fewer heads, a number that divides that of the queries: neighbouring heads of
+/// queries share one then.
 ///
 /// ```
 /// use flaxen::prelude::*;
@@ -103,18 +104,24 @@ pub fn dot_product_attention_weights(query: &Tensor, key: &Tensor) -> AttentionW
 /// Queries are `[batch.., queries, heads, depth]`, keys `[batch.., keys, heads, depth]`, values
 /// `[batch.., keys, heads, depth of values]`, and the output `[batch.., queries, heads, depth of values]`.
 ///
+/// Keys and values may have fewer heads than queries, a number that divides theirs: neighbouring heads of queries share one then,
+/// which is not copied for each. That is grouped-query attention, and multi-query attention where they have one head.
+///
 /// ```
 /// use flaxen::prelude::*;
 /// use flaxen::nn::{dot_product_attention, make_causal_mask};
 ///
-/// let x = Tensor::ones([2, 5, 4, 8]);
+/// let (x, two) = (Tensor::ones([2, 5, 4, 8]), Tensor::ones([2, 5, 2, 8]));
 /// let mask = make_causal_mask(&Tensor::zeros([2, 5]))?;
 /// let y = dot_product_attention(&x, &x, &x).mask(&mask).run()?;
 /// assert_eq!(y.shape(), [2, 5, 4, 8]);
+/// let grouped = dot_product_attention(&x, &two, &two).mask(&mask).run()?;
+/// assert_eq!(grouped.shape(), [2, 5, 4, 8]);
 /// # Ok::<(), flaxen::Error>(())
 /// ```
 ///
-/// Vaswani et al., arXiv:1706.03762; as `flax.linen.dot_product_attention`.
+/// Vaswani et al., arXiv:1706.03762, as `flax.linen.dot_product_attention`; Ainslie et al., arXiv:2305.13245, and Shazeer,
+/// arXiv:1911.02150, as PyTorch's `scaled_dot_product_attention` with `enable_gqa`.
 pub fn dot_product_attention(query: &Tensor, key: &Tensor, value: &Tensor) -> DotProductAttention {
     let weights = dot_product_attention_weights(query, key);
     DotProductAttention { weights, value: value.clone(), value_einsum: None }
@@ -236,7 +243,7 @@ impl AttentionWeights {
     /// Computes the weights.
     ///
     /// # Errors
-    /// If queries and keys differ in rank, batch, heads or depth; if bias or mask does not broadcast to the weights; if the rate
+    /// If queries and keys differ in rank, batch or depth; if the heads of the keys do not divide those of the queries; if bias or mask does not broadcast to the weights; if the rate
     /// of dropout is no probability.
     pub fn run(self) -> Result<Tensor> {
         if let Some((rate, _)) = &self.dropout {
@@ -244,19 +251,26 @@ impl AttentionWeights {
         }
         let dtype = compute_dtype(Self::OP, self.dtype, [&self.query, &self.key])?;
         let (query, key) = (self.query.try_cast(dtype)?, self.key.try_cast(dtype)?);
-        let batch = heads(&query);
-        if batch.is_none() || batch != heads(&key) || query.shape().last() != key.shape().last() {
+        let group = group(&query, &key).filter(|_| query.shape().last() == key.shape().last());
+        let Some(group) = group else {
             let found = format!("queries {} and keys {}", query.aval(), key.aval());
             return Err(Error::shape(
                 Self::OP,
                 found,
-                "`[batch.., length, heads, depth]`, but for the length alike",
+                "`[batch.., length, heads, depth]`, but for the length alike, or with heads of keys that divide those of queries",
             ));
-        }
+        };
         // By the root of the depth, so that the variance of the logits does not grow with it.
         let depth = query.shape()[query.rank() - 1];
         let query = query.try_div(query.like((depth as f64).sqrt()))?;
-        let mut weights = self.product(self.einsum.as_ref(), "...qhd,...khd->...hqk", &query, &key)?;
+        let weights = |equation, query: &Tensor| self.product(self.einsum.as_ref(), equation, query, &key);
+        let mut weights = if group == 1 {
+            weights("...qhd,...khd->...hqk", &query)?
+        } else {
+            let query = split_axis(&query, query.rank() - 2, group)?;
+            let weights = weights("...qhgd,...khd->...hgqk", &query)?;
+            join_axes(&weights, weights.rank() - 4)?
+        };
         if let Some(bias) = &self.bias {
             weights = weights.try_add(broadcast("bias", bias, weights.shape())?)?;
         }
@@ -321,9 +335,45 @@ impl DotProductAttention {
             ));
         }
         weights.dtype = Some(dtype);
-        let of_keys = weights.clone().run()?;
-        weights.product(value_einsum.as_ref(), "...hqk,...khd->...qhd", &of_keys, &value.try_cast(dtype)?)
+        let (of_keys, value) = (weights.clone().run()?, value.try_cast(dtype)?);
+        let product = |equation, of_keys: &Tensor| weights.product(value_einsum.as_ref(), equation, of_keys, &value);
+        match group(&weights.query, &weights.key) {
+            None | Some(1) => product("...hqk,...khd->...qhd", &of_keys),
+            Some(group) => {
+                let of_keys = split_axis(&of_keys, of_keys.rank() - 3, group)?;
+                let y = product("...hgqk,...khd->...qhgd", &of_keys)?;
+                join_axes(&y, y.rank() - 3)
+            }
+        }
     }
+}
+
+/// How many heads of queries share one of the keys, if both fit together.
+fn group(query: &Tensor, key: &Tensor) -> Option<usize> {
+    let ((batch, queries), (same, keys)) = (heads(query)?, heads(key)?);
+    if batch != same {
+        return None;
+    }
+    if queries == keys {
+        Some(1)
+    } else {
+        queries.checked_rem(keys).filter(|&rest| rest == 0).map(|_| queries / keys)
+    }
+}
+
+/// Heads `[.., heads, ..]` as `[.., heads / group, group, ..]`.
+fn split_axis(x: &Tensor, axis: usize, group: usize) -> Result<Tensor> {
+    let mut shape = x.shape().to_vec();
+    shape[axis] /= group;
+    shape.insert(axis + 1, group);
+    x.try_reshape(shape)
+}
+
+/// An axis and the next one as one.
+fn join_axes(x: &Tensor, axis: usize) -> Result<Tensor> {
+    let mut shape = x.shape().to_vec();
+    shape[axis] *= shape.remove(axis + 1);
+    x.try_reshape(shape)
 }
 
 /// Batch sizes and number of heads of `[batch.., length, heads, depth]`.

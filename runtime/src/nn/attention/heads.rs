@@ -2,6 +2,8 @@
 
 use super::cache::cached;
 use super::dot_product::{AttentionFn, dot_product_attention};
+use super::masks::local_window;
+use super::rotary::RotaryEmbedding;
 use crate::array::DType;
 use crate::core::Tensor;
 use crate::core::domain::PROBABILITY;
@@ -10,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::module::{Layer, Module};
 use crate::nn::support::{features_of, merge_param};
 use crate::nn::{DenseGeneral, DotGeneralCls, DotGeneralFn, EinsumCls, LayerNorm};
+use crate::ops::create::iota;
 use crate::random::Key;
 use crate::scope::Initializer;
 
@@ -31,6 +34,8 @@ pub struct Attend {
     keys: Option<Tensor>,
     values: Option<Tensor>,
     mask: Option<Tensor>,
+    bias: Option<Tensor>,
+    positions: Option<Tensor>,
     train: Option<bool>,
     dropout_key: Option<Key>,
     sow_weights: bool,
@@ -58,6 +63,20 @@ impl Attend {
     #[must_use]
     pub fn mask(self, mask: &Tensor) -> Attend {
         Attend { mask: Some(mask.clone()), ..self }
+    }
+
+    /// Adds to the products of queries and keys, such as [`make_alibi_bias`](super::make_alibi_bias); broadcasts to
+    /// `[batch.., heads, queries, keys]`.
+    #[must_use]
+    pub fn bias(self, bias: &Tensor) -> Attend {
+        Attend { bias: Some(bias.clone()), ..self }
+    }
+
+    /// Sets the positions of queries and keys for a [`RotaryEmbedding`](super::RotaryEmbedding), `[length]` or `[batch.., length]`; by
+    /// default 0, 1, … and while decoding how many there were before.
+    #[must_use]
+    pub fn positions(self, positions: &Tensor) -> Attend {
+        Attend { positions: Some(positions.clone()), ..self }
     }
 
     /// Says whether weights are dropped; needed if the layer has a `dropout_rate` and was not told by `deterministic`.
@@ -90,6 +109,9 @@ impl From<()> for Attend {
 #[expect(clippy::struct_excessive_bools, reason = "Flax's attention has as many options")]
 pub(super) struct MultiHead<'a> {
     pub num_heads: usize,
+    pub num_kv_heads: Option<usize>,
+    pub rotary: Option<&'a RotaryEmbedding>,
+    pub local_window_size: Option<(usize, usize)>,
     pub qkv_features: Option<usize>,
     pub out_features: Option<usize>,
     pub broadcast_dropout: bool,
@@ -119,7 +141,7 @@ type GivenProduct<'a> = (&'a Option<DotGeneralFn>, &'a Option<DotGeneralCls>);
 impl MultiHead<'_> {
     /// The output for queries; submodules and variables are those of the module.
     pub fn attend<M: Module>(&self, module: &M, queries: &Tensor, call: Attend) -> Result<Tensor> {
-        let Attend { keys, values, mask, train, dropout_key, sow_weights } = call;
+        let Attend { keys, values, mask, bias, positions, train, dropout_key, sow_weights } = call;
         PROBABILITY.check(M::NAME, "dropout_rate", self.dropout_rate)?;
         if keys.is_none() && values.is_some() {
             let message = "is given values without keys: give what both are made of as keys";
@@ -130,21 +152,33 @@ impl MultiHead<'_> {
 
         // Queries, keys and values are `[batch.., length, heads, depth]` from here on.
         let inputs = features_of(M::NAME, queries)?;
-        let dense = self.projection::<M>(self.qkv_features.unwrap_or(inputs))?;
-        let mut query = module.child_named("query", dense.clone()).call(queries)?;
-        let mut key = module.child_named("key", dense.clone()).call(&keys)?;
-        let value = module.child_named("value", dense).call(&values)?;
+        let features = self.qkv_features.unwrap_or(inputs);
+        let dense = self.projection::<M>(features, self.num_heads)?;
+        let of_keys = self.projection::<M>(features, self.num_kv_heads.unwrap_or(self.num_heads))?;
+        let mut query = module.child_named("query", dense).call(queries)?;
+        let mut key = module.child_named("key", of_keys.clone()).call(&keys)?;
+        let value = module.child_named("value", of_keys).call(&values)?;
         if self.normalize_qk {
             let norm = LayerNorm::new().use_bias(false).dtype(self.dtype).param_dtype(self.param_dtype);
             query = module.child_named("query_ln", norm.clone()).call(&query)?;
             key = module.child_named("key_ln", norm).call(&key)?;
         }
+        if let Some(rotary) = self.rotary {
+            let place = |x: &Tensor| match &positions {
+                Some(positions) => Ok(positions.clone()),
+                None => self.positions(module, x),
+            };
+            query = rotary.apply(&query, &place(&query)?)?;
+            key = rotary.apply(&key, &place(&key)?)?;
+        }
 
         // Decoding sees one query, and the keys and values of all positions up to now.
         let (key, value, mask) = if self.decode {
-            let cached = cached(module, &query, key, value, mask)?;
+            let window = self.local_window_size.map(|(left, _)| left);
+            let cached = cached(module, &query, [key, value], mask, window)?;
             (cached.key, cached.value, cached.mask)
         } else {
+            let mask = self.windowed(&query, &key, mask)?;
             (key, value, mask)
         };
 
@@ -156,6 +190,7 @@ impl MultiHead<'_> {
         let [of_keys, of_values] = self.einsums.map(|class| class.as_ref().map(|class| class.within(module)));
         attention = attention.einsums(of_keys, of_values);
         attention.weights.mask = mask;
+        attention.weights.bias = bias;
         if self.dropout_rate > 0.0
             && !merge_param("deterministic", self.deterministic, train.map(|train| !train))?
         {
@@ -183,15 +218,44 @@ impl MultiHead<'_> {
         module.child_named("out", out).call(&x)
     }
 
-    /// The layer that makes heads of features.
-    fn projection<M: Module>(&self, features: usize) -> Result<DenseGeneral> {
-        let heads = self.num_heads;
-        if heads == 0 || !features.is_multiple_of(heads) {
-            let message =
-                format!("expects a number of heads that divides the {features} features, found {heads}");
+    /// The positions of queries or keys `[batch.., length, heads, depth]`: how many were before them.
+    fn positions<M: Module>(&self, module: &M, x: &Tensor) -> Result<Tensor> {
+        let positions = iota([x.shape()[x.rank() - 3]], DType::I32, 0)?;
+        match self.decode && module.has_variable("cache", "cache_index") {
+            true => {
+                let index = module.get_variable::<Tensor>("cache", "cache_index")?;
+                index.map_or(Ok(positions.clone()), |index| positions.try_add(index))
+            }
+            false => Ok(positions),
+        }
+    }
+
+    /// The mask with what the window hides.
+    fn windowed(&self, query: &Tensor, key: &Tensor, mask: Option<Tensor>) -> Result<Option<Tensor>> {
+        let Some(window) = self.local_window_size else { return Ok(mask) };
+        let length = |x: &Tensor| x.shape()[x.rank() - 3];
+        let seen = local_window([length(query), length(key)], window)?;
+        let mask = mask.map(|mask| mask.try_cast(DType::Bool)?.try_bitand(&seen)).transpose()?;
+        Ok(Some(mask.unwrap_or(seen)))
+    }
+
+    /// The layer that makes so many heads of features, of the depth that all heads of queries give.
+    fn projection<M: Module>(&self, features: usize, heads: usize) -> Result<DenseGeneral> {
+        if self.num_heads == 0 || !features.is_multiple_of(self.num_heads) {
+            let message = format!(
+                "expects a number of heads that divides the {features} features, found {}",
+                self.num_heads
+            );
             return Err(Error::argument(M::NAME, message));
         }
-        Ok(DenseGeneral::new([heads, features / heads])
+        if heads == 0 || !self.num_heads.is_multiple_of(heads) {
+            let message = format!(
+                "expects a `num_kv_heads` that divides the {} heads of queries, found {heads}",
+                self.num_heads
+            );
+            return Err(Error::argument(M::NAME, message));
+        }
+        Ok(DenseGeneral::new([heads, features / self.num_heads])
             .kernel_init(self.kernel_init)
             .bias_init(self.bias_init)
             .use_bias(self.use_bias)

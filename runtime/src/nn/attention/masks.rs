@@ -71,6 +71,46 @@ pub fn make_causal_mask(x: &Tensor) -> Result<Tensor> {
     make_attention_mask_with(&positions, &positions, |query, key| query.try_ge(key), 0, DType::F32)
 }
 
+/// The mask by which each position sees so many before and behind itself: `[.., 1, length, length]` from any `[.., length]`, as `F32`.
+///
+/// A causal window of `n` positions, the own one among them, is `(n − 1, 0)`.
+///
+/// ```
+/// use flaxen::prelude::*;
+/// use flaxen::nn::make_sliding_window_mask;
+///
+/// let mask = make_sliding_window_mask(&Tensor::zeros([1, 3]), (1, 0))?;
+/// assert_eq!(mask.to_vec::<f32>()?, [1.0, 0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 1.0, 1.0]);
+/// # Ok::<(), flaxen::Error>(())
+/// ```
+///
+/// Beltagy et al., arXiv:2004.05150; the window is `local_window_size` of `jax.nn.dot_product_attention`, and `(sliding_window − 1, 0)`
+/// of transformers.
+///
+/// # Errors
+/// If the input has no axis.
+#[track_caller]
+pub fn make_sliding_window_mask(x: &Tensor, window: (usize, usize)) -> Result<Tensor> {
+    let [batch @ .., length] = x.shape() else {
+        return Err(Error::shape(
+            "make_sliding_window_mask",
+            x.aval().to_string(),
+            "an input `[.., length]`",
+        ));
+    };
+    let shape: Vec<usize> = batch.iter().copied().chain([1, *length, *length]).collect();
+    local_window([*length; 2], window)?.try_cast(DType::F32)?.try_broadcast_to(shape)
+}
+
+/// True where a query sees a key that is so many positions before or behind it: `[queries, keys]`.
+#[track_caller]
+pub(super) fn local_window([queries, keys]: [usize; 2], (left, right): (usize, usize)) -> Result<Tensor> {
+    // No more than there are, so that numbers stay small.
+    let [left, right] = [left, right].map(|n| n.min(queries.max(keys)) as isize);
+    let up_to = Tensor::tri(queries, keys, right, DType::Bool);
+    up_to.try_bitand(Tensor::tri(queries, keys, -1 - left, DType::Bool).try_logical_not()?)
+}
+
 /// The mask that is true where all masks are, as `F32`; None if there are none.
 ///
 /// ```

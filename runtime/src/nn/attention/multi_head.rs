@@ -2,6 +2,7 @@
 
 use super::dot_product::AttentionFn;
 use super::heads::{Attend, MultiHead};
+use super::rotary::RotaryEmbedding;
 use crate::array::DType;
 use crate::core::Tensor;
 use crate::core::precision::OperandPrecision;
@@ -18,6 +19,17 @@ macro_rules! multi_head {
         pub struct $name {
             /// The number of heads, which divides `qkv_features`.
             pub num_heads: usize,
+            /// The number of heads of keys and values, which divides `num_heads`; by default as many. Neighbouring heads of queries
+            /// share one: grouped-query attention, and multi-query attention for 1.
+            #[module(default)]
+            pub num_kv_heads: Option<usize>,
+            /// How queries and keys are turned by their positions; not at all by default.
+            #[module(default)]
+            pub rotary: Option<RotaryEmbedding>,
+            /// How many positions before its own, and behind it, a query sees; all by default. While decoding the second number
+            /// means nothing.
+            #[module(default)]
+            pub local_window_size: Option<(usize, usize)>,
             /// The features of queries, keys and values in all heads; by default those of the input.
             #[module(default)]
             pub qkv_features: Option<usize>,
@@ -105,6 +117,9 @@ macro_rules! multi_head {
             fn heads(&self) -> MultiHead<'_> {
                 MultiHead {
                     num_heads: self.num_heads,
+                    num_kv_heads: self.num_kv_heads,
+                    rotary: self.rotary.as_ref(),
+                    local_window_size: self.local_window_size,
                     qkv_features: self.qkv_features,
                     out_features: self.out_features,
                     broadcast_dropout: self.broadcast_dropout,
@@ -148,11 +163,12 @@ multi_head! {
     ///
     /// # Parameters and variables
     /// - `query`, `key`, `value`: a `kernel` `[features, num_heads, depth]` and a `bias` `[num_heads, depth]` each, where
-    ///   `depth` is `qkv_features / num_heads`; no biases if `use_bias` is false.
+    ///   `depth` is `qkv_features / num_heads`; no biases if `use_bias` is false. Keys and values have `num_kv_heads`, if that is
+    ///   given.
     /// - `out`: a `kernel` `[num_heads, depth, out_features]` and a `bias` `[out_features]`.
     /// - `query_ln`, `key_ln`: a `scale` `[depth]` each, if `normalize_qk` is true.
-    /// - With `decode`, in the collection `cache`: `cached_key` and `cached_value`, `[batch.., length, num_heads, depth]`,
-    ///   and `cache_index`. `init` makes them of the length of its input; afterwards each call has one query, written at
+    /// - With `decode`, in the collection `cache`: `cached_key` and `cached_value`, `[batch.., length, num_heads, depth]`
+    ///   (or `num_kv_heads`), and `cache_index`. `init` makes them of the length of its input; afterwards each call has one query, written at
     ///   the index, and sees what was written so far, which needs the collection to be mutable.
     ///
     /// ```
@@ -168,7 +184,24 @@ multi_head! {
     /// # Ok::<(), flaxen::Error>(())
     /// ```
     ///
-    /// Vaswani et al., arXiv:1706.03762; as `flax.linen.MultiHeadDotProductAttention`.
+    /// As the decoders of today have it, with shared keys, rotary positions and a sliding window:
+    ///
+    /// ```
+    /// use flaxen::prelude::*;
+    /// use flaxen::nn::{MultiHeadDotProductAttention, RotaryEmbedding};
+    ///
+    /// let attention = MultiHeadDotProductAttention::new(4)
+    ///     .num_kv_heads(2)
+    ///     .rotary(RotaryEmbedding::new())
+    ///     .local_window_size((3, 0))
+    ///     .use_bias(false);
+    /// let variables = attention.init(key(0)).call(&Tensor::ones([2, 5, 16]))?;
+    /// assert_eq!(variables.tensor("params/key/kernel")?.shape(), [16, 2, 4]);
+    /// # Ok::<(), flaxen::Error>(())
+    /// ```
+    ///
+    /// Vaswani et al., arXiv:1706.03762; as `flax.linen.MultiHeadDotProductAttention`, which has no `num_kv_heads`, `rotary` and
+    /// `local_window_size`.
     MultiHeadDotProductAttention
 }
 

@@ -1,5 +1,6 @@
 //! Attention with as many keys as heads of queries share, as `jax.nn.dot_product_attention` has it.
 
+use super::masks::local_window;
 use crate::array::{DType, Shape};
 use crate::core::Tensor;
 use crate::error::{Error, Result};
@@ -163,10 +164,8 @@ impl<'a> ScaledDotProductAttention<'a> {
         if self.is_causal {
             all.push(Tensor::tri(t, s, 0, DType::Bool));
         }
-        if let Some((left, right)) = self.window {
-            let band = Tensor::tri(t, s, right as isize, DType::Bool);
-            let lower = Tensor::tri(t, s, -1 - left as isize, DType::Bool);
-            all.push(band.try_bitand(lower.try_logical_not()?)?);
+        if let Some(window) = self.window {
+            all.push(local_window([t, s], window)?);
         }
         if let Some(lengths) = self.query_lengths {
             all.push(before(lengths, t)?.try_reshape([lengths.size(), 1, 1, t, 1])?);

@@ -34,7 +34,10 @@ pub enum ConvPadding {
 
 impl From<Padding> for ConvPadding {
     fn from(padding: Padding) -> ConvPadding {
-        ConvPadding::Zeros(padding)
+        match padding {
+            Padding::Unknown(name) => ConvPadding::Unknown(name),
+            padding => ConvPadding::Zeros(padding),
+        }
     }
 }
 
@@ -42,13 +45,10 @@ impl From<Padding> for ConvPadding {
 impl From<&str> for ConvPadding {
     fn from(name: &str) -> ConvPadding {
         match &*name.to_ascii_uppercase() {
-            "SAME" => Padding::Same.into(),
-            "SAME_LOWER" => Padding::SameLower.into(),
-            "VALID" => Padding::Valid.into(),
             "CIRCULAR" => ConvPadding::Circular,
             "REFLECT" => ConvPadding::Reflect,
             "CAUSAL" => ConvPadding::Causal,
-            _ => ConvPadding::Unknown(name.to_owned()),
+            _ => Padding::from(name).into(),
         }
     }
 }

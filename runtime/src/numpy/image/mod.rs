@@ -1,9 +1,11 @@
-//! Images of another size: [`resize`] and [`scale_and_translate`], as `jax.image`.
+//! Images of another size: [`resize`] and [`scale_and_translate`], as `jax.image`, and [`interpolate`], as PyTorch.
 
+mod interpolate;
 mod kernel;
 mod resize;
 mod translate;
 
+pub use interpolate::{Interpolate, InterpolateMode, interpolate, interpolate_by};
 pub use resize::{Resize, resize};
 pub use translate::{ScaleAndTranslate, scale_and_translate};
 

@@ -4,7 +4,7 @@ use super::ConvOptions;
 use crate::core::{Tensor, TensorLike};
 use crate::error::unwrap;
 use crate::error::{Error, Result};
-use crate::ops::padding::{Padding, ones_unless_given};
+use crate::ops::padding::{Padding, ones_unless_given, unknown};
 
 const OP: &str = "conv_transpose";
 
@@ -105,6 +105,7 @@ fn pairs(
             )
         })),
         Padding::Explicit(pairs) => Ok(pairs.clone()),
+        Padding::Unknown(name) => Err(unknown(OP, name)),
         Padding::SameLower => {
             Err(Error::argument(OP, "padding SameLower: give Same, Valid or pairs of numbers, as in JAX"))
         }

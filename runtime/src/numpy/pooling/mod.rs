@@ -1,5 +1,10 @@
 //! Pooling: reductions over windows of the spatial axes.
 
+mod adaptive;
+mod ceil;
+
+pub use adaptive::adaptive_avg_pool;
+
 use crate::core::Tensor;
 use crate::error::{Error, Result};
 use crate::ops::elementwise::inexact;
@@ -73,6 +78,7 @@ pub struct Pool {
     window: Vec<usize>,
     strides: Vec<usize>,
     padding: Padding,
+    ceil_mode: bool,
     reduction: WindowReduction,
 }
 
@@ -85,6 +91,7 @@ impl Pool {
             window: window.into(),
             strides: Vec::new(),
             padding: Padding::Valid,
+            ceil_mode: false,
             reduction,
         }
     }
@@ -94,9 +101,24 @@ impl Pool {
         Pool { strides: strides.as_ref().into(), ..self }
     }
 
-    /// Sets what is put around the spatial axes; nothing by default.
+    /// Sets what is put around the spatial axes, by pairs or a name such as `"SAME"`; nothing by default.
     pub fn padding(self, padding: impl Into<Padding>) -> Pool {
         Pool { padding: padding.into(), ..self }
+    }
+
+    /// Sets whether what remains at the end of an axis, too little for a window, has a window, too; false by default.
+    ///
+    /// That window begins within the axis or the padding in front, as `ceil_mode` of PyTorch. [`Padding::Same`] leaves no remainder.
+    ///
+    /// ```
+    /// use flaxen::prelude::*;
+    /// let x = Tensor::from([[1.0f32], [5.0], [2.0]]);
+    /// let y = max_pool(&x, [2]).strides([2]).ceil_mode(true).run()?;
+    /// assert_eq!(y.to_vec::<f32>()?, [5.0, 2.0]);
+    /// # Ok::<(), flaxen::Error>(())
+    /// ```
+    pub fn ceil_mode(self, ceil_mode: bool) -> Pool {
+        Pool { ceil_mode, ..self }
     }
 
     /// Computes the pooling.
@@ -105,12 +127,12 @@ impl Pool {
     /// If `x` has fewer axes than the window's and one for channels, or a list has not one entry per spatial axis.
     #[track_caller]
     pub fn run(self) -> Result<Tensor> {
-        let options = self.options(self.x.rank())?;
+        let options = self.options()?;
         self.x.try_reduce_window(&options, self.reduction)
     }
 
-    fn options(&self, rank: usize) -> Result<WindowOptions> {
-        let spatial = self.window.len();
+    fn options(&self) -> Result<WindowOptions> {
+        let (rank, spatial) = (self.x.rank(), self.window.len());
         if rank < spatial + 1 {
             let expected =
                 format!("{spatial} spatial axes for the window {:?}, and one of channels", self.window);
@@ -125,13 +147,36 @@ impl Pool {
                 return Err(Error::argument(self.op, message));
             }
         }
+        if let (true, Padding::Explicit(pairs)) = (self.ceil_mode, &self.padding)
+            && pairs.iter().any(|&(low, high)| low < 0 || high < 0)
+        {
+            let message =
+                format!("`ceil_mode` with the padding {pairs:?}, which crops: slice the input instead");
+            return Err(Error::argument(self.op, message));
+        }
         let batch = rank - spatial - 1;
         let around = |list: &[usize]| [&vec![1; batch][..], list, &[1]].concat();
-        let padding = match &self.padding {
-            Padding::Explicit(pairs) => [&vec![(0, 0); batch][..], pairs, &[(0, 0)]].concat().into(),
-            padding => padding.clone(),
+        let padding = match self.padding_of(&self.x.shape()[batch..rank - 1], &strides) {
+            Padding::Explicit(pairs) => [&vec![(0, 0); batch][..], &pairs, &[(0, 0)]].concat().into(),
+            padding => padding,
         };
         Ok(WindowOptions::new(around(&self.window)).strides(around(&strides)).padding(padding))
+    }
+
+    /// The padding of the spatial axes, with what the last windows need behind.
+    fn padding_of(&self, sizes: &[usize], strides: &[usize]) -> Padding {
+        let pairs = match &self.padding {
+            Padding::Valid => vec![(0, 0); sizes.len()],
+            Padding::Explicit(pairs) => pairs.clone(),
+            Padding::Same | Padding::SameLower | Padding::Unknown(_) => return self.padding.clone(),
+        };
+        if !self.ceil_mode {
+            return self.padding.clone();
+        }
+        let axes = sizes.iter().zip(&self.window).zip(strides).zip(pairs);
+        let padded = axes
+            .map(|(((&size, &window), &stride), pair)| (pair.0, ceil::behind(size, window, stride, pair)));
+        Padding::Explicit(padded.collect())
     }
 }
 
@@ -149,9 +194,16 @@ impl AvgPool {
         AvgPool { pool: self.pool.strides(strides), ..self }
     }
 
-    /// Sets what is put around the spatial axes; nothing by default.
+    /// Sets what is put around the spatial axes, by pairs or a name such as `"SAME"`; nothing by default.
     pub fn padding(self, padding: impl Into<Padding>) -> AvgPool {
         AvgPool { pool: self.pool.padding(padding), ..self }
+    }
+
+    /// Sets whether what remains at the end of an axis, too little for a window, has a window, too; false by default.
+    ///
+    /// As [`Pool::ceil_mode`]. What such a window has beyond the padding never counts.
+    pub fn ceil_mode(self, ceil_mode: bool) -> AvgPool {
+        AvgPool { pool: self.pool.ceil_mode(ceil_mode), ..self }
     }
 
     /// Sets whether padding counts as elements of a window that are 0; true by default.
@@ -169,16 +221,45 @@ impl AvgPool {
     #[track_caller]
     pub fn run(self) -> Result<Tensor> {
         let AvgPool { pool, count_include_pad } = self;
-        let rank = pool.x.rank();
-        let options = pool.options(rank)?;
+        let options = pool.options()?;
         let sum = inexact(&pool.x.try_reduce_window(&options, WindowReduction::Sum)?)?;
-        if count_include_pad {
-            return sum.try_div(sum.like(pool.window.iter().product::<usize>() as f64));
-        }
         // Examples and channels have the same counts.
+        let rank = pool.x.rank();
         let mut shape = vec![1; rank];
         let spatial = rank - 1 - pool.window.len()..rank - 1;
         shape[spatial.clone()].copy_from_slice(&pool.x.shape()[spatial]);
-        sum.try_div(Tensor::ones(shape).try_reduce_window(&options, WindowReduction::Sum)?)
+        let counts = |shape: Vec<usize>, options: &WindowOptions| {
+            Tensor::ones(shape).try_reduce_window(options, WindowReduction::Sum)
+        };
+        if !count_include_pad {
+            return sum.try_div(counts(shape, &options)?);
+        }
+        match pool.beyond_padding(&mut shape, &options) {
+            None => sum.try_div(sum.like(pool.window.iter().product::<usize>() as f64)),
+            Some(beyond) => sum.try_div(counts(shape, &options.padding(beyond))?.try_cast(sum.dtype())?),
+        }
+    }
+}
+
+impl Pool {
+    /// What windows reach beyond the padding that was asked for, which becomes part of `shape`; None if they do not.
+    fn beyond_padding(&self, shape: &mut [usize], options: &WindowOptions) -> Option<Padding> {
+        let Padding::Explicit(pairs) = &options.padding else { return None };
+        let batch = shape.len() - 1 - self.window.len();
+        let asked = |axis: usize| match &self.padding {
+            Padding::Explicit(asked) => axis.checked_sub(batch).and_then(|d| asked.get(d)).copied(),
+            _ => None,
+        };
+        let asked: Vec<(isize, isize)> =
+            (0..shape.len()).map(|axis| asked(axis).unwrap_or_default()).collect();
+        let beyond: Vec<(isize, isize)> =
+            pairs.iter().zip(&asked).map(|(there, asked)| (0, there.1 - asked.1)).collect();
+        if beyond.iter().all(|pair| *pair == (0, 0)) {
+            return None;
+        }
+        for (size, (low, high)) in shape.iter_mut().zip(asked) {
+            *size = size.saturating_add_signed(low).saturating_add_signed(high);
+        }
+        Some(beyond.into())
     }
 }

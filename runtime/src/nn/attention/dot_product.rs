@@ -336,7 +336,8 @@ impl DotProductAttention {
         }
         weights.dtype = Some(dtype);
         let (of_keys, value) = (weights.clone().run()?, value.try_cast(dtype)?);
-        let product = |equation, of_keys: &Tensor| weights.product(value_einsum.as_ref(), equation, of_keys, &value);
+        let product =
+            |equation, of_keys: &Tensor| weights.product(value_einsum.as_ref(), equation, of_keys, &value);
         match group(&weights.query, &weights.key) {
             None | Some(1) => product("...hqk,...khd->...qhd", &of_keys),
             Some(group) => {

@@ -183,7 +183,8 @@ fn what_no_rule_is_for_is_listed() {
     for kind in [Kind::Linear, Kind::Conv, Kind::ConvTranspose, Kind::Embedding] {
         assert!(wrong(kind).contains("`m.weight`: it has shape [3]"), "{}", wrong(kind));
     }
-    assert!(wrong(Kind::PReLU).contains("one slope"));
+    let slopes = StateDict::new([("m.weight", Tensor::ones([3]))]).layer("m", Kind::PReLU);
+    assert_eq!(slopes.variables().unwrap().tensor("params/m/negative_slope").unwrap().shape(), [3]);
     let heads = StateDict::new([("a.in_proj_weight", Tensor::ones([12, 4]))]);
     let heads = heads.layer("a", Kind::Attention { heads: 3 }).variables().unwrap_err().to_string();
     assert!(heads.contains("an attention of 3 heads"), "{heads}");

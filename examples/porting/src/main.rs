@@ -1,15 +1,14 @@
 //! A PyTorch model and its twin, line by line: loads the weights that PyTorch saved, and compares what both compute.
 //!
 //! Shown: kernels of `Linear`, convolutions and transposed convolutions, the `flatten` between convolutions and a `Linear`,
-//! the momentum of `BatchNorm` and its running variance, average pooling with padding, and an embedding. The rules are those of
-//! [`flaxen::io::torch`]. `data/model.py` has the PyTorch model and made the files beside it.
+//! the momentum of `BatchNorm` and its running variance, average pooling with padding, and an embedding; and the way back. The rules
+//! are those of [`flaxen::io::torch`]. `data/model.py` has the PyTorch model and made the files beside it.
 
 mod net;
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use flaxen::io::safetensors::{self, File};
+use flaxen::io::safetensors;
 use flaxen::io::torch::{Kind, StateDict};
 use flaxen::prelude::*;
 use net::Net;
@@ -23,41 +22,20 @@ fn channels_last(x: &Tensor) -> Tensor {
     x.move_axis(1, -1)
 }
 
-/// The variables of our model, with PyTorch's weights.
-fn variables(net: &Net, x: &Tensor, hint: &Tensor) -> Result<Variables> {
-    let own = net.init(key(0)).run(|net| net.call(x, hint, false))?;
-    StateDict::open(data("weights.safetensors"))?
-        // What the tensors do not tell: a matrix may belong to an `Embedding`, …
-        .layer("label", Kind::Embedding)
-        // … a kernel of four axes to a transposed convolution, …
+/// PyTorch's weights, and what they do not tell of their layers.
+fn state_dict() -> Result<StateDict> {
+    Ok(StateDict::open(data("weights.safetensors"))?
+        // A kernel of four axes may be of a transposed convolution, …
         .layer("up", Kind::ConvTranspose)
         // … and inputs may be flattened images of 12 channels.
-        .flattened("fc", [12, 2, 2])
-        // Names, shapes and dtypes are checked against our own model's.
-        .variables_like(&own)
+        .flattened("fc", [12, 2, 2]))
 }
 
-/// Prints which tensors each layer has in PyTorch, and which it has here.
-fn print_layouts(variables: &Variables) -> Result<()> {
-    let state = File::open(data("weights.safetensors"))?;
-    let mut layers: BTreeMap<String, [Vec<String>; 2]> = BTreeMap::new();
-    for name in state.names() {
-        let (layer, own) = name.rsplit_once('.').unwrap_or(("", name));
-        let text = format!("{own} {:?}", state.aval(name)?.shape);
-        layers.entry(layer.to_owned()).or_default()[0].push(text);
-    }
-    for (path, value) in variables.as_dict().flatten_keys() {
-        if let [_collection, layer, own] = path.as_slice() {
-            let text = format!("{own} {:?}", value.tensor()?.shape());
-            layers.entry(layer.clone()).or_default()[1].push(text);
-        }
-    }
-    for (layer, [theirs, ours]) in layers {
-        println!("{layer:6} PyTorch: {}", theirs.join(", "));
-        println!("{:6} Flaxen:  {}", "", ours.join(", "));
-    }
-    println!();
-    Ok(())
+/// The variables of our model without values: names, shapes and dtypes, which weights are checked against. They also tell that
+/// `label` is an embedding.
+fn shapes(net: &Net, x: &Tensor, hint: &Tensor) -> Result<Variables> {
+    let init = |(x, hint): (Tensor, Tensor)| net.init(key(0)).run(|net| net.call(&x, &hint, false));
+    flaxen::eval_shape(init, &(x.clone(), hint.clone()))
 }
 
 /// The largest difference between two tensors.
@@ -72,8 +50,9 @@ fn compare() -> Result<f32> {
     let hint = example.tensor("hint")?;
 
     let net = Net::new();
-    let variables = variables(&net, &x, hint)?;
-    print_layouts(&variables)?;
+    let (state, shapes) = (state_dict()?, shapes(&net, &x, hint)?);
+    println!("{}", state.report_like(&shapes)?);
+    let variables = state.variables_like(&shapes)?;
 
     let mut largest = 0f32;
     let mut report = |what: &str, ours: &Tensor, theirs: &Tensor| -> Result<()> {
@@ -104,6 +83,16 @@ fn compare() -> Result<f32> {
         difference(after, example.tensor("running_var")?)?
     );
     report("  and if it were unbiased", &unbiased, example.tensor("running_var")?)?;
+
+    // Out again: the tensors that PyTorch saved, each with its name, its shape and its numbers.
+    let exported = state.export(&variables)?;
+    let bits = |state: &StateDict, name: &str| Ok::<_, Error>(state.tensor(name)?.array()?.bytes().to_vec());
+    for name in state.names() {
+        if bits(&exported, name)? != bits(&state, name)? {
+            return Err(Error::msg(format!("`{name}` is exported as another tensor")));
+        }
+    }
+    println!("exported: {} tensors, each as PyTorch saved it", exported.names().len());
     Ok(largest)
 }
 
@@ -130,10 +119,8 @@ mod tests {
         let example = safetensors::load(data("example.safetensors")).unwrap();
         let (x, hint) = (channels_last(example.tensor("x").unwrap()), example.tensor("hint").unwrap());
         let net = Net::new();
-        let own = net.init(key(0)).run(|net| net.call(&x, hint, false)).unwrap();
-        let state = StateDict::open(data("weights.safetensors")).unwrap();
-        let state = state.layer("label", Kind::Embedding).layer("up", Kind::ConvTranspose);
-        let variables = state.variables_like(&own).unwrap();
+        let state = StateDict::open(data("weights.safetensors")).unwrap().layer("up", Kind::ConvTranspose);
+        let variables = state.variables_like(&shapes(&net, &x, hint).unwrap()).unwrap();
         let (logits, _) = net.apply(&variables).run(|net| net.call(&x, hint, false)).unwrap();
         assert!(difference(&logits, example.tensor("logits").unwrap()).unwrap() > 1e-2);
     }

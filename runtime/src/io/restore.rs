@@ -1,6 +1,6 @@
 //! Restoring: stored tensors in the structure of a template.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::names::{list, named};
 use crate::array::Aval;
@@ -17,23 +17,6 @@ pub(super) trait Stored {
     /// Whether what is stored can be read as what is expected.
     fn fits(&self, found: &Aval, expected: &Aval) -> bool {
         found.shape == expected.shape && found.dtype == expected.dtype
-    }
-}
-
-/// Tensors that have been read already.
-pub(super) struct Tensors(pub(super) BTreeMap<String, Tensor>);
-
-impl Stored for Tensors {
-    fn names(&self) -> Vec<String> {
-        self.0.keys().cloned().collect()
-    }
-
-    fn aval(&self, name: &str) -> Result<Option<Aval>, String> {
-        Ok(self.0.get(name).map(|tensor| tensor.aval().clone()))
-    }
-
-    fn read(&self, name: &str, _aval: &Aval) -> Result<Tensor, String> {
-        self.0.get(name).cloned().ok_or_else(|| format!("there is no `{name}`"))
     }
 }
 

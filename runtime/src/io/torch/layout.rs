@@ -1,6 +1,8 @@
 //! What becomes of each tensor of a layer.
 
-use crate::core::Tensor;
+use super::attention;
+use super::way::Way;
+use crate::array::Shape;
 use crate::error::Result as FlaxenResult;
 
 /// What a module of PyTorch is.
@@ -23,11 +25,32 @@ pub enum Kind {
     Norm,
     /// `Embedding`; ours is [`Embed`](crate::nn::Embed).
     Embedding,
-    /// `PReLU` with one parameter; ours is [`PReLU`](crate::nn::PReLU).
+    /// `PReLU`, with one slope or one for each channel; ours is [`PReLU`](crate::nn::PReLU).
     PReLU,
-    /// `MultiheadAttention` whose queries, keys and values have as many features; ours is
-    /// [`MultiHeadDotProductAttention`](crate::nn::MultiHeadDotProductAttention).
+    /// A `Linear` whose weight is `[in, out]`, such as the `Conv1D` of GPT-2 in `transformers`; ours is
+    /// [`Dense`](crate::nn::Dense).
+    LinearInOut,
+    /// `MultiheadAttention`; ours is [`MultiHeadDotProductAttention`](crate::nn::MultiHeadDotProductAttention). Known by an
+    /// `in_proj_weight` or `q_proj_weight`, if the model's variables tell the number of heads.
     Attention {
+        /// The number of heads.
+        heads: usize,
+    },
+    /// A `Linear` that makes queries, keys or values of all heads; ours is the `query`, `key` or `value` of a
+    /// [`MultiHeadDotProductAttention`](crate::nn::MultiHeadDotProductAttention).
+    ToHeads {
+        /// The number of heads.
+        heads: usize,
+    },
+    /// A `Linear` of the outputs of all heads; ours is the `out` of a
+    /// [`MultiHeadDotProductAttention`](crate::nn::MultiHeadDotProductAttention).
+    FromHeads {
+        /// The number of heads.
+        heads: usize,
+    },
+    /// One `Linear` that makes queries, keys and values, below each other; ours are the `query`, `key` and `value` of a
+    /// [`MultiHeadDotProductAttention`](crate::nn::MultiHeadDotProductAttention), which the module is named as.
+    QueryKeyValue {
         /// The number of heads.
         heads: usize,
     },
@@ -47,12 +70,50 @@ impl Kind {
     pub(super) fn is_recurrent(self) -> bool {
         matches!(self, Kind::Lstm | Kind::Gru | Kind::Rnn)
     }
+
+    /// Whether inputs and outputs may be several axes here.
+    pub(super) fn is_linear(self) -> bool {
+        matches!(
+            self,
+            Kind::Linear
+                | Kind::LinearInOut
+                | Kind::Attention { .. }
+                | Kind::ToHeads { .. }
+                | Kind::FromHeads { .. }
+                | Kind::QueryKeyValue { .. }
+        )
+    }
 }
 
-/// A tensor of ours, and its path: the collection, then names.
-pub(super) struct Converted {
+/// A tensor of ours: its path, which is the collection and then names, and what it is made of.
+#[derive(Clone, Debug)]
+pub(super) struct Target {
     pub(super) path: Vec<String>,
-    pub(super) tensor: Tensor,
+    pub(super) made: Made,
+}
+
+/// What a tensor of ours is made of.
+#[derive(Clone, Debug)]
+pub(super) enum Made {
+    /// One of PyTorch's.
+    Of(Way),
+    /// One of PyTorch's, to which another one is added.
+    Summand(Way),
+    /// Nothing: PyTorch's layer has none.
+    Zeros(Shape),
+}
+
+impl Target {
+    pub(super) fn new<const N: usize>(path: [&str; N], way: Way) -> Target {
+        Target { path: path.map(str::to_owned).to_vec(), made: Made::Of(way) }
+    }
+
+    pub(super) fn shape(&self) -> &[usize] {
+        match &self.made {
+            Made::Of(way) | Made::Summand(way) => way.shape(),
+            Made::Zeros(shape) => shape,
+        }
+    }
 }
 
 /// Features of a `Linear` that are images at its other side, in PyTorch's shape.
@@ -62,62 +123,69 @@ pub(super) enum Order {
     Outputs(Vec<usize>),
 }
 
-type Conversion = Result<Option<Vec<Converted>>, String>;
+/// Our tensors of one of PyTorch's, or what is wrong with it; none if the layer has no such tensor.
+pub(super) type Targets = Result<Option<Vec<Target>>, String>;
 
 impl Kind {
-    /// Our tensors of one of PyTorch's; none if this kind of layer has no such tensor.
-    pub(super) fn convert(self, own: &str, tensor: &Tensor, order: Option<&Order>) -> Conversion {
-        let params = |name: &str, tensor: Tensor| Ok(Some(vec![converted(["params", name], tensor)]));
-        let same = |name: &str| params(name, tensor.clone());
-        let rank = |found: usize, wanted: std::ops::RangeInclusive<usize>| {
-            if wanted.contains(&found) {
+    /// Our tensors of one of PyTorch's, of which the shape is known.
+    pub(super) fn targets(self, own: &str, shape: &[usize], order: Option<&Order>) -> Targets {
+        let params = |name: &str, way: Way| Ok(Some(vec![Target::new(["params", name], way)]));
+        let same = |name: &str| params(name, Way::of(shape));
+        let rank = |wanted: std::ops::RangeInclusive<usize>| {
+            if wanted.contains(&shape.len()) {
                 return Ok(());
             }
-            Err(format!("it has shape {:?}, which is none of a `{self:?}` layer", tensor.shape()))
+            Err(format!("it has shape {shape:?}, which is none of a `{self:?}` layer"))
         };
-        if order.is_some() && self != Kind::Linear {
+        if order.is_some() && !matches!(self, Kind::Linear | Kind::LinearInOut) {
             return Err(format!("only the features of a `Linear` layer are flattened, this is `{self:?}`"));
         }
         match (self, own) {
-            (Kind::Attention { heads }, _) => attention(heads, own, tensor),
+            (Kind::Attention { heads }, _) => attention::module(heads, own, shape),
+            (Kind::ToHeads { heads }, _) => attention::to_heads(heads, own, shape),
+            (Kind::FromHeads { heads }, _) => attention::from_heads(heads, own, shape),
+            (Kind::QueryKeyValue { heads }, _) => attention::query_key_value(heads, own, shape),
             // `[out, in]` there, `[in, out]` here.
             (Kind::Linear, "weight") => {
-                rank(tensor.rank(), 2..=2)?;
-                params("kernel", text(reordered(&tensor.t(), order)?)?)
+                rank(2..=2)?;
+                params("kernel", reordered(Way::of(shape).t(), order)?)
             }
-            (Kind::Linear, "bias") => match order {
-                Some(Order::Outputs(shape)) => params("bias", text(image(tensor, 0, shape)?)?),
+            (Kind::LinearInOut, "weight") => {
+                rank(2..=2)?;
+                params("kernel", reordered(Way::of(shape), order)?)
+            }
+            (Kind::Linear | Kind::LinearInOut, "bias") => match order {
+                Some(Order::Outputs(image)) => params("bias", channels_last(Way::of(shape), 0, image)?),
                 _ => same("bias"),
             },
             (Kind::Conv | Kind::ConvTranspose, "weight") => {
-                rank(tensor.rank(), 3..=5)?;
-                params("kernel", text(spatial_first(tensor, [1, 0]))?)
+                rank(3..=5)?;
+                params("kernel", spatial_first(shape, [1, 0]))
             }
             // PyTorch's transposed convolution is the gradient of a convolution: its kernel is ours turned around.
             (Kind::ConvTransposeFlipped, "weight") => {
-                rank(tensor.rank(), 3..=5)?;
-                let spatial: Vec<isize> = (0..tensor.rank() as isize - 2).collect();
-                params(
-                    "kernel",
-                    text(spatial_first(tensor, [0, 1]).and_then(|kernel| kernel.try_flip(spatial)))?,
-                )
+                rank(3..=5)?;
+                params("kernel", spatial_first(shape, [0, 1]).flip(0..shape.len() - 2))
             }
             (Kind::BatchNorm, "running_mean") => {
-                Ok(Some(vec![converted(["batch_stats", "mean"], tensor.clone())]))
+                Ok(Some(vec![Target::new(["batch_stats", "mean"], Way::of(shape))]))
             }
             (Kind::BatchNorm, "running_var") => {
-                Ok(Some(vec![converted(["batch_stats", "var"], tensor.clone())]))
+                Ok(Some(vec![Target::new(["batch_stats", "var"], Way::of(shape))]))
             }
+            // PyTorch's own counter.
             (Kind::BatchNorm, "num_batches_tracked") => Ok(Some(vec![])),
             (Kind::BatchNorm | Kind::Norm, "weight") => same("scale"),
             (Kind::Embedding, "weight") => {
-                rank(tensor.rank(), 2..=2)?;
+                rank(2..=2)?;
                 same("embedding")
             }
-            (Kind::PReLU, "weight") if tensor.size() != 1 => {
-                Err(format!("it has shape {:?}, but ours has one slope for all features", tensor.shape()))
+            // A single slope is a scalar here.
+            (Kind::PReLU, "weight") => {
+                rank(1..=1)?;
+                let slopes = if *shape == [1] { &[][..] } else { shape };
+                params("negative_slope", Way::of(shape).reshape(slopes))
             }
-            (Kind::PReLU, "weight") => params("negative_slope", text(tensor.try_reshape([]))?),
             (
                 Kind::Conv | Kind::ConvTranspose | Kind::ConvTransposeFlipped | Kind::BatchNorm | Kind::Norm,
                 "bias",
@@ -127,79 +195,33 @@ impl Kind {
     }
 }
 
-fn converted<const N: usize>(path: [&str; N], tensor: Tensor) -> Converted {
-    Converted { path: path.map(str::to_owned).to_vec(), tensor }
-}
-
 /// `[a, b, k..]` to `[k.., ends..]`, where the ends are axes 0 and 1 in the given order.
-fn spatial_first(tensor: &Tensor, ends: [isize; 2]) -> FlaxenResult<Tensor> {
-    let axes: Vec<isize> = (2..tensor.rank() as isize).chain(ends).collect();
-    tensor.try_transpose(axes)
+fn spatial_first(shape: &[usize], ends: [usize; 2]) -> Way {
+    Way::of(shape).transpose((2..shape.len()).chain(ends))
 }
 
 /// A kernel `[in, out]` whose inputs or outputs are in our order of an image's values.
-fn reordered(kernel: &Tensor, order: Option<&Order>) -> Result<FlaxenResult<Tensor>, String> {
+fn reordered(kernel: Way, order: Option<&Order>) -> Result<Way, String> {
     match order {
-        None => Ok(Ok(kernel.clone())),
-        Some(Order::Inputs(shape)) => image(kernel, 0, shape),
-        Some(Order::Outputs(shape)) => image(kernel, 1, shape),
+        None => Ok(kernel),
+        Some(Order::Inputs(image)) => channels_last(kernel, 0, image),
+        Some(Order::Outputs(image)) => channels_last(kernel, 1, image),
     }
 }
 
 /// An axis of `[channels, spatial..]` as one of `[spatial.., channels]`.
-fn image(tensor: &Tensor, axis: usize, shape: &[usize]) -> Result<FlaxenResult<Tensor>, String> {
-    let found = tensor.shape().get(axis).copied().ok_or_else(|| "it has too few axes".to_owned())?;
-    let size = shape.iter().try_fold(1usize, |size, &n| size.checked_mul(n));
-    if shape.is_empty() || size != Some(found) {
+fn channels_last(way: Way, axis: usize, image: &[usize]) -> Result<Way, String> {
+    let shape: Shape = way.shape().into();
+    let found = shape.get(axis).copied().ok_or_else(|| "it has too few axes".to_owned())?;
+    let size = image.iter().try_fold(1usize, |size, &n| size.checked_mul(n));
+    if image.is_empty() || size != Some(found) {
         return Err(format!(
-            "{found} features cannot be an image of shape {shape:?}: give [channels, height, width]"
+            "{found} features cannot be an image of shape {image:?}: give [channels, height, width]"
         ));
     }
-    let split = [&tensor.shape()[..axis], shape, &tensor.shape()[axis + 1..]].concat();
-    let last = axis as isize + shape.len() as isize - 1;
-    let split = tensor.try_reshape(split);
-    Ok(split.and_then(|x| x.try_move_axis(axis as isize, last)).and_then(|x| x.try_reshape(tensor.shape())))
-}
-
-/// Queries, keys and values, which PyTorch keeps below each other, and the output.
-fn attention(heads: usize, own: &str, tensor: &Tensor) -> Conversion {
-    let shape = tensor.shape();
-    let wrong = || format!("it has shape {shape:?}, which is none of an attention of {heads} heads");
-    let divides = |features: usize| heads > 0 && features.is_multiple_of(heads);
-    match (own, shape) {
-        // `[3 · features, in]`: queries, keys and values below each other, as `[in, heads, depth]` each.
-        ("in_proj_weight" | "in_proj_bias", [all, rest @ ..]) => {
-            let features = all / 3;
-            let fits = match rest {
-                [inputs] => own == "in_proj_weight" && *inputs == features,
-                rest => own == "in_proj_bias" && rest.is_empty(),
-            };
-            if !all.is_multiple_of(3) || !fits || !divides(features) {
-                return Err(wrong());
-            }
-            let parts = text(tensor.try_split(3, 0))?;
-            let name = if rest.is_empty() { "bias" } else { "kernel" };
-            let part = |(module, part): (&str, Tensor)| {
-                let part = part.try_reshape([&[heads, features / heads], rest].concat());
-                let part = if rest.is_empty() { part } else { part.and_then(|x| x.try_move_axis(-1, 0)) };
-                Ok(converted(["params", module, name], text(part)?))
-            };
-            ["query", "key", "value"]
-                .into_iter()
-                .zip(parts)
-                .map(part)
-                .collect::<Result<_, String>>()
-                .map(Some)
-        }
-        // `[out, heads · depth]` there, `[heads, depth, out]` here.
-        ("out_proj.weight", &[outputs, inputs]) if divides(inputs) => {
-            let kernel = tensor.t().try_reshape([heads, inputs / heads, outputs]);
-            Ok(Some(vec![converted(["params", "out", "kernel"], text(kernel)?)]))
-        }
-        ("out_proj.weight", _) => Err(wrong()),
-        ("out_proj.bias", _) => Ok(Some(vec![converted(["params", "out", "bias"], tensor.clone())])),
-        _ => Ok(None),
-    }
+    let split = [&shape[..axis], image, &shape[axis + 1..]].concat();
+    let (spatial, behind) = (axis + 1..axis + image.len(), axis + image.len()..split.len());
+    Ok(way.reshape(&split).transpose((0..axis).chain(spatial).chain([axis]).chain(behind)).reshape(&shape))
 }
 
 pub(super) fn text<T>(result: FlaxenResult<T>) -> Result<T, String> {

@@ -12,14 +12,63 @@
 //! | | `running_mean`, `running_var` | `mean`, `var` in `batch_stats` | the same |
 //! | `LayerNorm`, `GroupNorm`, `RMSNorm` | `weight` | `scale` | the same |
 //! | `Embedding` | `weight` | `embedding` | the same |
-//! | `PReLU` | `weight` `[1]` | `negative_slope` | `[]` |
+//! | `PReLU` | `weight` `[1]` or `[channels]` | `negative_slope` | `[]` or `[channels]` |
 //! | `MultiheadAttention` | `in_proj_weight`, `out_proj.weight` | `query`, `key`, `value`, `out` | split by heads |
+//! | a `Linear` for each of queries, keys, values | `weight` `[heads·depth, in]` | `kernel` of `query`, `key`, `value` | `[in, heads, depth]` |
 //! | `LSTM`, `GRU`, `RNN` | `weight_ih_l0`, `weight_hh_l0` `[gates·out, in]` | `cell/ii/kernel`, `cell/hi/kernel`, … | `[in, out]` each |
 //! | | `bias_ih_l0`, `bias_hh_l0` `[gates·out]` | `cell/hi/bias`, … | `[out]` each, both added |
 //! | all others | `bias` | `bias` | the same |
 //!
-//! [`StateDict`] knows most layers by their tensors. What it cannot know is said: that a matrix is an [`Embedding`](Kind::Embedding)
-//! and no `Linear`, that a convolution is transposed, which `Linear` follows a `flatten`, and other names.
+//! [`StateDict`] knows most layers by their tensors, and more of them by those that our model has: its [`Embed`](crate::nn::Embed)s, its
+//! [`PReLU`](crate::nn::PReLU)s, the heads of its attention, convolutions over fewer axes than PyTorch's, whose others have the size 1,
+//! and parameters of its own. The model's variables need no values for that, and [`eval_shape`](crate::eval_shape) makes them at once. What is
+//! left is said: that a convolution is transposed, which `Linear` follows a `flatten`, and other names.
+//!
+//! # Names
+//! [`rename`](StateDict::rename) gives modules other paths, and those carry what a `*` of PyTorch's name stood for: `$1` is what the first
+//! one did, `$2` the second. What does not fit is an error that lists all of it, with the nearest names; [`report`](StateDict::report) prints
+//! what became of what.
+//!
+//! ```
+//! use flaxen::io::torch::StateDict;
+//! use flaxen::nn::{Attend, MultiHeadDotProductAttention};
+//! use flaxen::prelude::*;
+//!
+//! #[module]
+//! struct Block {
+//!     #[setup(MultiHeadDotProductAttention::new(2))]
+//!     attention: MultiHeadDotProductAttention,
+//!     #[setup(LayerNorm::new().epsilon(1e-12))]
+//!     norm: LayerNorm,
+//! }
+//!
+//! impl Block {
+//!     #[compact]
+//!     fn call(&self, x: &Tensor) -> Result<Tensor> {
+//!         self.norm.call(&(x + self.attention.call(x, Attend::new())?))
+//!     }
+//! }
+//!
+//! // The names of BERT in `transformers`, where queries, keys and values are a `Linear` each.
+//! let linear = |name: &str| format!("encoder.layer.0.attention.{name}");
+//! let names = ["self.query", "self.key", "self.value", "output.dense"].map(linear);
+//! let weights = names.iter().flat_map(|name| {
+//!     [(format!("{name}.weight"), Tensor::ones([4, 4])), (format!("{name}.bias"), Tensor::ones([4]))]
+//! });
+//! let norm = ["weight", "bias"].map(|own| (linear(&format!("output.LayerNorm.{own}")), Tensor::ones([4])));
+//! let state = StateDict::new(weights.chain(norm))
+//!     .rename("encoder.layer.*.attention.self", "attention")
+//!     .rename("encoder.layer.*.attention.output.dense", "attention/out")
+//!     .rename("encoder.layer.*.attention.output.LayerNorm", "norm");
+//!
+//! let block = Block::new();
+//! let shapes = flaxen::eval_shape(|x: Tensor| block.init(key(0)).run(|block| block.call(&x)), &Tensor::ones([1, 3, 4]))?;
+//! let variables = state.variables_like(&shapes)?;
+//! assert_eq!(variables.tensor("params/attention/query/kernel")?.shape(), [4, 2, 2]);
+//! // And out again.
+//! assert_eq!(state.export(&variables)?.tensor("encoder.layer.0.attention.self.query.weight")?.shape(), [4, 4]);
+//! # Ok::<(), flaxen::Error>(())
+//! ```
 //!
 //! # Recurrent layers
 //! PyTorch has all gates of a layer in one matrix, an LSTM in the order `i`, `f`, `g`, `o` and a GRU in the order `r`, `z`, `n`;
@@ -68,184 +117,28 @@
 //! - `avg_pool` counts padding in both; `count_include_pad(false)` is there in both.
 
 mod archive;
+mod attention;
+mod change;
 mod convert;
+mod export;
 mod features;
 mod file;
+mod fit;
 mod layout;
 mod names;
 mod open;
 mod pattern;
+mod plan;
 mod recurrent;
+mod report;
 mod rules;
+mod state_dict;
 mod stored;
-
-use std::collections::BTreeMap;
-use std::path::Path;
-
-use layout::Order;
-use open::Opened;
-use pattern::Pattern;
-use rules::{Rule, What};
+mod template;
+mod way;
+mod write;
 
 pub use file::File;
 pub use layout::Kind;
-
-use super::names as paths;
-use super::restore::{Tensors, restore};
-use crate::array::DType;
-use crate::core::Tensor;
-use crate::error::{Error, Result};
-use crate::variables::Variables;
-
-/// The tensors of a PyTorch model, and what is said about them.
-///
-/// Modules are named as in PyTorch, with dots: `encoder.layers.0.linear1`. A `*` stands for any one part: `encoder.layers.*.attn`.
-///
-/// ```
-/// use flaxen::prelude::*;
-/// use flaxen::io::torch::{Kind, StateDict};
-///
-/// // As `StateDict::open("model.safetensors")?` reads them.
-/// let weights = [
-///     ("words.weight", Tensor::ones([100, 8])),
-///     ("layers.0.weight", Tensor::ones([16, 8])),
-///     ("layers.0.bias", Tensor::zeros([16])),
-/// ];
-/// let variables = StateDict::new(weights)
-///     .layer("words", Kind::Embedding)
-///     .rename("layers.0", "hidden")
-///     .variables()?;
-/// assert_eq!(variables.tensor("params/words/embedding")?.shape(), [100, 8]);
-/// assert_eq!(variables.tensor("params/hidden/kernel")?.shape(), [8, 16]);
-/// # Ok::<(), flaxen::Error>(())
-/// ```
-#[derive(Clone, Debug)]
-#[must_use = "nothing is converted before `variables`"]
-pub struct StateDict {
-    path: String,
-    tensors: BTreeMap<String, Tensor>,
-    /// What is wrong with those that cannot be read.
-    flawed: BTreeMap<String, String>,
-    rules: Vec<Rule>,
-    dtype: Option<DType>,
-}
-
-impl StateDict {
-    /// Reads a state dict: a safetensors file, a file of `torch.save` (see [`File`]), or the index of a model in several of them
-    /// (`model.safetensors.index.json`, `pytorch_model.bin.index.json`), which lie beside it. Also the weights of an npz file, of
-    /// [GGUF](crate::io::gguf) and of [ONNX](crate::io::onnx). Which it is, its first bytes tell.
-    ///
-    /// Tensors that are the same bytes of a file, as tied weights are, share their memory here.
-    ///
-    /// # Errors
-    /// If a file cannot be read or is not valid; if its tensors lie over each other so much that they would need eight times its memory. A tensor of a dtype that no tensor has here can be
-    /// [left out](StateDict::ignore); otherwise [`variables`](StateDict::variables) is an error.
-    pub fn open(path: impl AsRef<Path>) -> Result<StateDict> {
-        let Opened { tensors, flawed } = Opened::read(path.as_ref())?;
-        Ok(StateDict {
-            path: path.as_ref().display().to_string(),
-            tensors,
-            flawed,
-            rules: vec![],
-            dtype: None,
-        })
-    }
-
-    /// Only what is in a part of it, without the name of that part: of a checkpoint `{"model": …, "optimizer": …}` the `model`.
-    ///
-    /// ```
-    /// use flaxen::prelude::*;
-    /// use flaxen::io::torch::StateDict;
-    ///
-    /// let checkpoint = [("model.0.weight", Tensor::ones([2, 3])), ("optimizer.state.0.step", Tensor::from(7.0))];
-    /// let variables = StateDict::new(checkpoint).part("model").rename("0", "Dense_0").variables()?;
-    /// assert_eq!(variables.tensor("params/Dense_0/kernel")?.shape(), [3, 2]);
-    /// # Ok::<(), flaxen::Error>(())
-    /// ```
-    pub fn part(mut self, name: &str) -> StateDict {
-        let below = |full: &str| Some(full.strip_prefix(name)?.strip_prefix('.')?.to_owned());
-        self.tensors =
-            self.tensors.into_iter().filter_map(|(full, tensor)| Some((below(&full)?, tensor))).collect();
-        self.flawed =
-            self.flawed.into_iter().filter_map(|(full, flaw)| Some((below(&full)?, flaw))).collect();
-        self
-    }
-
-    /// A state dict that was read in another way.
-    pub fn new<N: Into<String>>(tensors: impl IntoIterator<Item = (N, Tensor)>) -> StateDict {
-        let tensors = tensors.into_iter().map(|(name, tensor)| (name.into(), tensor)).collect();
-        StateDict {
-            path: "(state dict)".to_owned(),
-            tensors,
-            flawed: BTreeMap::new(),
-            rules: vec![],
-            dtype: None,
-        }
-    }
-
-    fn rule(mut self, pattern: &str, what: What) -> StateDict {
-        self.rules.push(Rule { pattern: Pattern::new(pattern), what });
-        self
-    }
-
-    /// Says what a module is, where its tensors do not tell.
-    pub fn layer(self, module: &str, kind: Kind) -> StateDict {
-        self.rule(module, What::Layer(kind))
-    }
-
-    /// Says that a `Linear` follows a `flatten` of features, which have this shape in PyTorch, without the batch:
-    /// `[channels, height, width]`.
-    pub fn flattened(self, module: &str, shape: impl AsRef<[usize]>) -> StateDict {
-        self.rule(module, What::Order(Order::Inputs(shape.as_ref().to_vec())))
-    }
-
-    /// Says that the output of a `Linear` is reshaped into features, which have this shape in PyTorch, without the batch:
-    /// `[channels, height, width]`.
-    pub fn unflattened(self, module: &str, shape: impl AsRef<[usize]>) -> StateDict {
-        self.rule(module, What::Order(Order::Outputs(shape.as_ref().to_vec())))
-    }
-
-    /// Gives a module, with all in it, another path: `("features.0", "encoder/Conv_0")`. An empty path is the top.
-    ///
-    /// Of several rules for parts of one name the longest counts; without one, dots become slashes.
-    pub fn rename(self, module: &str, path: &str) -> StateDict {
-        let path = path.split('/').filter(|part| !part.is_empty()).map(str::to_owned).collect();
-        self.rule(module, What::Rename(path))
-    }
-
-    /// Leaves out a tensor, or a module with all in it. (`num_batches_tracked` is always left out.)
-    pub fn ignore(self, name: &str) -> StateDict {
-        self.rule(name, What::Ignore)
-    }
-
-    /// Keeps a tensor as it is, a parameter under its own name, or all tensors of a module.
-    pub fn keep(self, name: &str) -> StateDict {
-        self.rule(name, What::Keep)
-    }
-
-    /// Casts all floats, of files in half precision for instance.
-    pub fn cast(self, dtype: DType) -> StateDict {
-        StateDict { dtype: Some(dtype), ..self }
-    }
-
-    /// The collections `params` and `batch_stats` of our twin of the model.
-    ///
-    /// # Errors
-    /// If no rule says what becomes of a tensor, or a rule is about nothing that is there, with a list of those; if a tensor's
-    /// shape is not one of its layer, or the shapes of weight and bias do not fit each other, as those of a transposed convolution
-    /// in groups; if two tensors get one path; if a tensor that is not left out is of a dtype that no tensor has here.
-    pub fn variables(&self) -> Result<Variables> {
-        self.convert().map_err(|message| Error::file(&self.path, message))
-    }
-
-    /// As [`variables`](StateDict::variables), for a model whose own variables are known: those that `init` makes.
-    ///
-    /// # Errors
-    /// Also if names, shapes or dtypes are not those of the model's variables, with a list of those.
-    pub fn variables_like(&self, model: &Variables) -> Result<Variables> {
-        let converted = self.variables()?;
-        let named = paths::named(&converted).map_err(|message| Error::file(&self.path, message))?;
-        let tensors = named.into_iter().map(|named| (named.name, named.tensor.clone())).collect();
-        restore(&Tensors(tensors), "", model).map_err(|message| Error::file(&self.path, message))
-    }
-}
+pub use report::Report;
+pub use state_dict::StateDict;

@@ -1,14 +1,14 @@
 //! Recurrent layers: PyTorch keeps the weights of all gates below each other, and two biases where ours has one.
 
-use super::layout::{Converted, Kind, text};
-use crate::core::Tensor;
+use super::layout::{Kind, Made, Target};
+use super::way::Way;
 
 /// Where our tensors of one of PyTorch's are, behind the module's own path.
 pub(super) struct Recurrent {
     /// The layer, where there are several.
     pub(super) layer: Option<String>,
     /// The tensors, by the collection and the names in the layer.
-    pub(super) converted: Vec<Converted>,
+    pub(super) targets: Vec<Target>,
 }
 
 /// What one of PyTorch's tensors is: `weight_ih_l0_reverse`.
@@ -35,9 +35,9 @@ fn number(suffix: &str) -> Option<usize> {
 }
 
 /// What a module that has recurrent weights is: it shows in the number of gates.
-pub(super) fn guess<'a>(beside: &dyn Fn(&str) -> Option<&'a Tensor>) -> Option<Kind> {
+pub(super) fn guess<'a>(beside: &dyn Fn(&str) -> Option<&'a [usize]>) -> Option<Kind> {
     let weight = beside("weight_hh_l0").or_else(|| beside("weight_hh"))?;
-    let &[rows, features] = weight.shape() else { return None };
+    let &[rows, features] = weight else { return None };
     [Kind::Lstm, Kind::Gru, Kind::Rnn].into_iter().find(|kind| rows == features * gates(*kind).len())
 }
 
@@ -54,23 +54,21 @@ fn gates(kind: Kind) -> &'static [&'static str] {
 ///
 /// `h′ = act(x·Wᵢ + bᵢ + h·Wₕ + bₕ)` for each gate: the sum of both biases is ours, except for the `n` of a GRU,
 /// `tanh(x·Wᵢ + bᵢ + r·(h·Wₕ + bₕ))`, which has both.
-pub(super) fn convert<'a>(
+pub(super) fn targets<'a>(
     kind: Kind,
     own: &str,
-    tensor: &Tensor,
-    beside: &dyn Fn(&str) -> Option<&'a Tensor>,
+    shape: &[usize],
+    beside: &dyn Fn(&str) -> Option<&'a [usize]>,
 ) -> Result<Option<Recurrent>, String> {
     let Some(name) = Name::parse(own) else { return Ok(None) };
     let of = |what: &str| beside(&format!("{what}{}", name.suffix));
     if name.what == "weight_hr" || of("weight_hr").is_some() {
         return Err("it is of an LSTM with projections (`proj_size`), which ours has not".to_owned());
     }
-    let wrong = |expected: &str| {
-        let found = tensor.shape();
-        Err(format!("it has shape {found:?}, expected {expected} of a `{kind:?}` layer"))
-    };
+    let wrong =
+        |expected: &str| Err(format!("it has shape {shape:?}, expected {expected} of a `{kind:?}` layer"));
     let count = gates(kind).len();
-    let features = match of("weight_hh").map(Tensor::shape) {
+    let features = match of("weight_hh") {
         Some(&[rows, features]) if rows == features * count => features,
         Some(_) if name.what == "weight_hh" => return wrong(&format!("[{count}·features, features]")),
         Some(shape) => {
@@ -83,41 +81,39 @@ pub(super) fn convert<'a>(
     };
     let rows = features * count;
     let is_weight = name.what.starts_with("weight");
-    match tensor.shape() {
+    match shape {
         [found, _] if is_weight && *found == rows => {}
         [found] if !is_weight && *found == rows => {}
         _ if is_weight => return wrong(&format!("[{rows}, inputs]")),
         _ => return wrong(&format!("[{rows}]")),
     }
-    let mut to = Tensors { kind, features, begin: begin(name.suffix, beside), converted: vec![] };
+    let mut to = Targets { kind, begin: begin(name.suffix, beside), targets: vec![] };
     match name.what {
         "weight_ih" => {
-            to.kernels("i", tensor)?;
+            to.kernels("i", shape);
             // Ours always has biases.
             if of("bias_ih").is_none() {
-                let zeros = Tensor::zeros_of([rows], tensor.dtype());
-                to.biases(&zeros, &zeros)?;
+                to.no_biases(features);
             }
         }
-        "weight_hh" => to.kernels("h", tensor)?,
+        "weight_hh" => to.kernels("h", shape),
         "bias_ih" => match of("bias_hh") {
-            Some(other) if other.shape() == tensor.shape() => to.biases(tensor, other)?,
-            Some(other) => return wrong(&format!("{:?}, that of the other bias,", other.shape())),
+            Some(other) if other == shape => to.biases("i", shape),
+            Some(other) => return wrong(&format!("{other:?}, that of the other bias,")),
             None => return Err(format!("there is no bias `bias_hh{}` beside it", name.suffix)),
         },
         _ if of("bias_ih").is_none() => {
             return Err(format!("there is no bias `bias_ih{}` beside it", name.suffix));
         }
-        // Added to the other one.
-        _ => {}
+        _ => to.biases("h", shape),
     }
     let is_stack = beside("weight_ih_l1").is_some();
     let layer = number(name.suffix).filter(|_| is_stack).map(|number| format!("layers_{number}"));
-    Ok(Some(Recurrent { layer, converted: to.converted }))
+    Ok(Some(Recurrent { layer, targets: to.targets }))
 }
 
 /// The names around a cell, which has none if it is alone.
-fn begin<'a>(suffix: &str, beside: &dyn Fn(&str) -> Option<&'a Tensor>) -> Vec<&'static str> {
+fn begin<'a>(suffix: &str, beside: &dyn Fn(&str) -> Option<&'a [usize]>) -> Vec<&'static str> {
     let Some(number) = number(suffix) else { return vec![] };
     let is_bidirectional = beside(&format!("weight_ih_l{number}_reverse")).is_some();
     match (is_bidirectional, suffix.ends_with("_reverse")) {
@@ -127,45 +123,51 @@ fn begin<'a>(suffix: &str, beside: &dyn Fn(&str) -> Option<&'a Tensor>) -> Vec<&
     }
 }
 
-struct Tensors {
+struct Targets {
     kind: Kind,
-    features: usize,
     begin: Vec<&'static str>,
-    converted: Vec<Converted>,
+    targets: Vec<Target>,
 }
 
-impl Tensors {
-    fn add(&mut self, layer: &str, name: &str, tensor: Tensor) {
+impl Targets {
+    fn add(&mut self, layer: &str, name: &str, made: Made) {
         let path = std::iter::once("params").chain(self.begin.iter().copied()).chain([layer, name]);
-        self.converted.push(Converted { path: path.map(str::to_owned).collect(), tensor });
+        self.targets.push(Target { path: path.map(str::to_owned).collect(), made });
     }
 
     /// `[gates · features, in]` there, `[in, features]` for each gate here.
-    fn kernels(&mut self, source: &str, weight: &Tensor) -> Result<(), String> {
+    fn kernels(&mut self, source: &str, shape: &[usize]) {
         let gates = gates(self.kind);
-        for (gate, part) in gates.iter().zip(text(weight.try_split(gates.len(), 0))?) {
-            self.add(&format!("{source}{gate}"), "kernel", part.t());
+        for (gate, way) in gates.iter().zip(Way::parts(shape, gates.len())) {
+            self.add(&format!("{source}{gate}"), "kernel", Made::Of(way.t()));
         }
-        Ok(())
     }
 
-    fn biases(&mut self, input: &Tensor, hidden: &Tensor) -> Result<(), String> {
+    /// The biases of the input or of the hidden state, whichever letter of ours says so.
+    fn biases(&mut self, source: &str, shape: &[usize]) {
         let gates = gates(self.kind);
-        let part = |bias: &Tensor, index: usize| {
-            let begin = (index * self.features) as isize;
-            text(bias.try_slice_axis(0, begin, begin + self.features as isize))
-        };
-        let mut biases = Vec::new();
-        for (index, gate) in gates.iter().enumerate() {
-            let (input, hidden) = (part(input, index)?, part(hidden, index)?);
-            match (self.kind, *gate) {
-                (Kind::Gru, "n") => biases.extend([("in".to_owned(), input), ("hn".to_owned(), hidden)]),
-                // The biases of an LSTM are those of the hidden state.
-                (Kind::Lstm, gate) => biases.push((format!("h{gate}"), text(input.try_add(&hidden))?)),
-                (_, gate) => biases.push((format!("i{gate}"), text(input.try_add(&hidden))?)),
+        for (gate, way) in gates.iter().zip(Way::parts(shape, gates.len())) {
+            match self.biased(gate) {
+                [own] => self.add(&format!("{own}{gate}"), "bias", Made::Summand(way)),
+                _ => self.add(&format!("{source}{gate}"), "bias", Made::Of(way)),
             }
         }
-        biases.into_iter().for_each(|(layer, bias)| self.add(&layer, "bias", bias));
-        Ok(())
+    }
+
+    fn no_biases(&mut self, features: usize) {
+        for gate in gates(self.kind) {
+            for source in self.biased(gate) {
+                self.add(&format!("{source}{gate}"), "bias", Made::Zeros([features].as_slice().into()));
+            }
+        }
+    }
+
+    /// Which sides of a gate have a bias here.
+    fn biased(&self, gate: &str) -> &'static [&'static str] {
+        match (self.kind, gate) {
+            (Kind::Gru, "n") => &["i", "h"],
+            (Kind::Lstm, _) => &["h"],
+            _ => &["i"],
+        }
     }
 }

@@ -1,7 +1,11 @@
 //! What was said about modules and tensors.
 
+use std::collections::BTreeMap;
+
+use super::change::Change;
 use super::layout::{Kind, Order};
-use super::pattern::Pattern;
+use super::pattern::{PathPattern, Pattern};
+use crate::core::Tensor;
 
 /// Something said about a module or a tensor.
 #[derive(Clone, Debug)]
@@ -14,9 +18,14 @@ pub(super) struct Rule {
 pub(super) enum What {
     Layer(Kind),
     Order(Order),
-    Rename(Vec<String>),
+    Rename(PathPattern),
     Ignore,
     Keep,
+    Change(Change),
+    /// The tensor is another name of this one.
+    Tied(String),
+    /// The tensor is given the values of this one.
+    Copied(String),
 }
 
 /// Rules, and which of them were about something.
@@ -35,13 +44,13 @@ impl<'a> Rules<'a> {
         &mut self,
         fits: impl Fn(&Pattern) -> bool,
         part: impl Fn(&'a What) -> Option<T>,
-    ) -> Option<(usize, T)> {
-        let mut found: Option<(usize, T)> = None;
+    ) -> Option<(&'a Pattern, T)> {
+        let mut found: Option<(&'a Pattern, T)> = None;
         for (rule, used) in self.rules.iter().zip(&mut self.used) {
             let Some(part) = part(&rule.what).filter(|_| fits(&rule.pattern)) else { continue };
             *used = true;
-            if found.as_ref().is_none_or(|(len, _)| rule.pattern.len() >= *len) {
-                found = Some((rule.pattern.len(), part));
+            if found.as_ref().is_none_or(|(pattern, _)| rule.pattern.len() >= pattern.len()) {
+                found = Some((&rule.pattern, part));
             }
         }
         found
@@ -65,13 +74,54 @@ impl<'a> Rules<'a> {
         self.find(|pattern| pattern.covers(name), |what| matches!(what, What::Keep).then_some(())).is_some()
     }
 
+    /// The tensor that this one is another name of.
+    pub(super) fn tied(&mut self, name: &str) -> Option<&'a str> {
+        let tied = |what: &'a What| if let What::Tied(original) = what { Some(original) } else { None };
+        Some(self.find(|pattern| pattern.is(name), tied)?.1)
+    }
+
+    /// What is done to a tensor before it is converted.
+    pub(super) fn change(&mut self, name: &str) -> Option<&'a Change> {
+        let change = |what: &'a What| if let What::Change(change) = what { Some(change) } else { None };
+        Some(self.find(|pattern| pattern.covers(name), change)?.1)
+    }
+
+    /// Tensors that are given the values of others: the name of each, and the other one's.
+    pub(super) fn copies(&mut self) -> impl Iterator<Item = (String, &'a str, &mut bool)> {
+        self.rules.iter().zip(&mut self.used).filter_map(|(rule, used)| match &rule.what {
+            What::Copied(original) => Some((rule.pattern.to_string(), original.as_str(), used)),
+            _ => None,
+        })
+    }
+
+    /// Names that are tied to a tensor that is there, and are not there themselves; and that tensor.
+    pub(super) fn missing_ties(&mut self, tensors: &BTreeMap<String, Tensor>) -> BTreeMap<String, String> {
+        let missing = self.rules.iter().zip(&mut self.used).filter_map(|(rule, used)| match &rule.what {
+            What::Tied(original) if !*used && tensors.contains_key(original) => {
+                *used = true;
+                Some((rule.pattern.to_string(), original.clone()))
+            }
+            _ => None,
+        });
+        missing.collect()
+    }
+
     /// Where a module is in our model.
-    pub(super) fn path(&mut self, module: &str) -> Vec<String> {
+    pub(super) fn path(&mut self, module: &str) -> Result<Vec<String>, String> {
         let path = |what: &'a What| if let What::Rename(path) = what { Some(path) } else { None };
         let renamed = self.find(|pattern| pattern.covers(module), path);
-        let (len, begin) = renamed.map_or((0, &[][..]), |(len, path)| (len, path.as_slice()));
-        let rest = module.split('.').filter(|part| !part.is_empty()).skip(len).map(str::to_owned);
-        begin.iter().cloned().chain(rest).collect()
+        let (len, mut path) = match renamed {
+            None => (0, vec![]),
+            Some((pattern, path)) => {
+                let captures = pattern.captures(module).unwrap_or_default();
+                let wrong = |name: String| {
+                    format!("there is no `{name}` in `{pattern}`, which has {} stars `*`", pattern.stars())
+                };
+                (pattern.len(), path.filled(&captures).map_err(wrong)?)
+            }
+        };
+        path.extend(module.split('.').filter(|part| !part.is_empty()).skip(len).map(str::to_owned));
+        Ok(path)
     }
 
     /// The patterns of rules that were about nothing.

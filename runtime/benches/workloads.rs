@@ -1,6 +1,8 @@
 //! A step of each named workload, as a user's program runs it: `cargo bench -p flaxen --bench workloads`.
 #![allow(missing_docs)]
 
+#[path = "../../examples/bench/src/functions.rs"]
+mod functions;
 #[path = "../../examples/bench/src/models.rs"]
 mod models;
 #[allow(dead_code, reason = "profiles and statistics are the binary's")]

@@ -206,7 +206,7 @@ impl Decoder {
         let embed = self.child_named("embed", Embed::new(13, 12));
         let mut x = embed.call(tokens)? * self.embedding_scale;
         for (i, block) in self.blocks.iter().enumerate() {
-            x = self.child_named(&format!("layers_{i}"), block.clone()).call(&x, mask)?;
+            x = self.child_named(format!("layers_{i}"), block.clone()).call(&x, mask)?;
         }
         embed.attend(&self.child_named("norm", RMSNorm::new().epsilon(self.blocks[0].epsilon)).call(&x)?)
     }

@@ -63,16 +63,20 @@ impl Encoding {
 
 impl Eight {
     fn value(self, byte: u8) -> f32 {
+        let is_nan = match self {
+            Eight::E4M3 => byte & 0x7f == 0x7f,
+            Eight::E4M3Fnuz | Eight::E5M2Fnuz => byte == 0x80,
+            Eight::E8M0 => byte == 0xff,
+            // As a half has them.
+            Eight::E5M2 => false,
+        };
         match self {
-            Eight::E4M3 if byte & 0x7f == 0x7f => f32::NAN,
+            _ if is_nan => f32::NAN,
             Eight::E4M3 => finite(byte, 3, 7),
-            Eight::E4M3Fnuz if byte == 0x80 => f32::NAN,
             Eight::E4M3Fnuz => finite(byte, 3, 8),
             // The upper byte of a half.
             Eight::E5M2 => half::f16::from_bits(u16::from(byte) << 8).to_f32(),
-            Eight::E5M2Fnuz if byte == 0x80 => f32::NAN,
             Eight::E5M2Fnuz => finite(byte, 2, 16),
-            Eight::E8M0 if byte == 0xff => f32::NAN,
             Eight::E8M0 => (f32::from(byte) - 127.0).exp2(),
         }
     }

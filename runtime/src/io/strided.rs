@@ -25,7 +25,10 @@ pub(super) fn is_contiguous(shape: &[usize], strides: &[usize]) -> bool {
         })
 }
 
-/// Reads the elements at some strides into row-major order. `read` gives the bytes from an element on, as many as there is room for.
+/// Gives the bytes from an element on, as many as there is room for.
+type ReadBytes<'a> = dyn FnMut(usize, &mut [u8]) -> Result<(), String> + 'a;
+
+/// Reads the elements at some strides into row-major order.
 ///
 /// In the order in which they lie in the file, so that each part of it is looked at once, however its axes are transposed, and little
 /// of it is in memory at once.
@@ -34,7 +37,7 @@ pub(super) fn read(
     shape: &[usize],
     strides: &[usize],
     into: &mut [u8],
-    read: &mut dyn FnMut(usize, &mut [u8]) -> Result<(), String>,
+    read: &mut ReadBytes<'_>,
 ) -> Result<(), String> {
     if shape.contains(&0) {
         return Ok(());
@@ -58,7 +61,7 @@ struct Reading<'a> {
     encoding: Encoding,
     window: Vec<u8>,
     into: &'a mut [u8],
-    read: &'a mut dyn FnMut(usize, &mut [u8]) -> Result<(), String>,
+    read: &'a mut ReadBytes<'a>,
 }
 
 impl Reading<'_> {

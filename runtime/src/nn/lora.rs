@@ -193,7 +193,7 @@ impl Lora {
             flat.tensor()?.try_reshape([&inputs[..], &[self.rank]].concat())
         })?;
         let b = adapter(scope, "lora_b", || {
-            full(Aval::unchecked(&[&[self.rank], &layout.features[..]].concat(), layout.dtype), 0.0)
+            full(Aval::unchecked([&[self.rank], &layout.features[..]].concat(), layout.dtype), 0.0)
         })?;
         let (x, a, b) = (x.try_cast(y.dtype())?, a.try_cast(y.dtype())?, b.try_cast(y.dtype())?);
         let contracted: Vec<isize> = (0..axes.len() as isize).collect();

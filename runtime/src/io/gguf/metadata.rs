@@ -161,7 +161,7 @@ impl<'a> Cursor<'a> {
         }
         let (kind, len) = self.list(kind, depth)?;
         match kind.size() {
-            Some(size) => self.pass(size.checked_mul(len).unwrap_or(u64::MAX)),
+            Some(size) => self.pass(size.saturating_mul(len)),
             // Each takes some bytes, so that the file ends before a length that is not true.
             None => (0..len).try_for_each(|_| self.skip(kind, depth + 1)),
         }

@@ -171,10 +171,10 @@ impl<'a> Layers<'a> {
             return Ok(Role::LeftOut);
         }
         if let Some(original) = rules.tied(name) {
-            return match self.shapes.contains_key(original) {
-                true => Ok(Role::Tied(original.to_owned())),
-                false => Err(format!("it is said to be `{original}`, which is not there")),
-            };
+            if !self.shapes.contains_key(original) {
+                return Err(format!("it is said to be `{original}`, which is not there"));
+            }
+            return Ok(Role::Tied(original.to_owned()));
         }
         let targets = if rules.keeps(name) {
             Some(self.kept(own, shape, rules.path(module)?))

@@ -87,7 +87,7 @@ pub(super) fn targets<'a>(
         _ if is_weight => return wrong(&format!("[{rows}, inputs]")),
         _ => return wrong(&format!("[{rows}]")),
     }
-    let mut to = Targets { kind, begin: begin(name.suffix, beside), targets: vec![] };
+    let mut to = Targets { kind, begin: begin(name.suffix, beside), made: vec![] };
     match name.what {
         "weight_ih" => {
             to.kernels("i", shape);
@@ -109,7 +109,7 @@ pub(super) fn targets<'a>(
     }
     let is_stack = beside("weight_ih_l1").is_some();
     let layer = number(name.suffix).filter(|_| is_stack).map(|number| format!("layers_{number}"));
-    Ok(Some(Recurrent { layer, targets: to.targets }))
+    Ok(Some(Recurrent { layer, targets: to.made }))
 }
 
 /// The names around a cell, which has none if it is alone.
@@ -126,13 +126,13 @@ fn begin<'a>(suffix: &str, beside: &dyn Fn(&str) -> Option<&'a [usize]>) -> Vec<
 struct Targets {
     kind: Kind,
     begin: Vec<&'static str>,
-    targets: Vec<Target>,
+    made: Vec<Target>,
 }
 
 impl Targets {
     fn add(&mut self, layer: &str, name: &str, made: Made) {
         let path = std::iter::once("params").chain(self.begin.iter().copied()).chain([layer, name]);
-        self.targets.push(Target { path: path.map(str::to_owned).collect(), made });
+        self.made.push(Target { path: path.map(str::to_owned).collect(), made });
     }
 
     /// `[gates · features, in]` there, `[in, features]` for each gate here.

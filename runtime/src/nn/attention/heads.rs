@@ -221,13 +221,11 @@ impl MultiHead<'_> {
     /// The positions of queries or keys `[batch.., length, heads, depth]`: how many were before them.
     fn positions<M: Module>(&self, module: &M, x: &Tensor) -> Result<Tensor> {
         let positions = iota([x.shape()[x.rank() - 3]], DType::I32, 0)?;
-        match self.decode && module.has_variable("cache", "cache_index") {
-            true => {
-                let index = module.get_variable::<Tensor>("cache", "cache_index")?;
-                index.map_or(Ok(positions.clone()), |index| positions.try_add(index))
-            }
-            false => Ok(positions),
+        if !(self.decode && module.has_variable("cache", "cache_index")) {
+            return Ok(positions);
         }
+        let index = module.get_variable::<Tensor>("cache", "cache_index")?;
+        index.map_or(Ok(positions.clone()), |index| positions.try_add(index))
     }
 
     /// The mask with what the window hides.

@@ -37,7 +37,7 @@ pub fn supports(op: ScalarOp, from: DType, to: DType) -> bool {
             ),
         },
         (I32 | U32, Bool) => op == ScalarOp::Cast || relation(op).is_some(),
-        (I32, U32) | (U32, I32) | (Bool, I32 | U32) | (I32 | U32, F32) | (F32, I32) => op == ScalarOp::Cast,
+        (I32 | Bool, U32) | (U32 | Bool | F32, I32) | (I32 | U32, F32) => op == ScalarOp::Cast,
         _ => false,
     }
 }

@@ -350,3 +350,28 @@ fn a_save_keeps_the_mode_of_the_file_and_removes_what_killed_saves_left() {
     assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
 }
+
+#[test]
+fn a_box_of_flax_is_opened_where_a_tensor_is_expected() {
+    // `flatten_dict(to_state_dict(params), sep="/")` of parameters of `nn.with_partitioning`.
+    let boxed =
+        Dict::new().with("d/kernel/value", Tensor::ones([2, 3])).with("d/bias/value", Tensor::ones([3]));
+    let template = Dict::new().with("d/kernel", Tensor::zeros([2, 3])).with("d/bias", Tensor::zeros([3]));
+    let file = |dict: &Dict| File::from_bytes(Save::new().to_bytes(dict).unwrap()).unwrap();
+    let restored = file(&boxed).restore(&template).unwrap();
+    let plain = Dict::new().with("d/kernel", Tensor::ones([2, 3])).with("d/bias", Tensor::ones([3]));
+    assert_eq!(restored, plain);
+    let one = file(&boxed).restore_part("d/bias", &Tensor::zeros([3])).unwrap();
+    assert_eq!(one.to_vec::<f32>().unwrap(), [1.0; 3]);
+    // A dict that is no box is refused, and so is a box where a dict is expected.
+    for more in ["d/kernel/scale", "d/kernel/value2"] {
+        let message =
+            file(&boxed.clone().with(more, Tensor::ones([1]))).restore(&template).unwrap_err().to_string();
+        assert!(message.contains("`d/kernel`") && message.contains(more), "{message}");
+    }
+    let deeper =
+        Dict::new().with("d/kernel/value/x", Tensor::zeros([2, 3])).with("d/bias", Tensor::zeros([3]));
+    assert!(file(&boxed).restore(&deeper).is_err());
+    let npz = flaxen::io::npz::to_bytes(&boxed).unwrap();
+    assert_eq!(flaxen::io::npz::File::from_bytes(npz).unwrap().restore(&template).unwrap(), restored);
+}

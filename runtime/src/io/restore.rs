@@ -28,6 +28,9 @@ pub(super) fn restore<T: Tree>(stored: &impl Stored, under: &str, template: &T) 
         [leaf] if !under.is_empty() && is_leaf(template) => vec![(under.to_owned(), leaf.aval())],
         _ => named(template)?.into_iter().map(|leaf| (full(&leaf.name), leaf.tensor.aval())).collect(),
     };
+    let all: BTreeSet<String> = stored.names().into_iter().collect();
+    let expected: Vec<(String, &Aval)> =
+        expected.into_iter().map(|(name, aval)| (unboxed(&all, &name).unwrap_or(name), aval)).collect();
     let (mut missing, mut wrong) = (Vec::new(), Vec::new());
     for (name, aval) in &expected {
         match stored.aval(name)? {
@@ -41,8 +44,8 @@ pub(super) fn restore<T: Tree>(stored: &impl Stored, under: &str, template: &T) 
     let known: BTreeSet<&str> = expected.iter().map(|(name, _)| name.as_str()).collect();
     let below =
         |name: &str| under.is_empty() || name.strip_prefix(under).is_some_and(|rest| rest.starts_with('/'));
-    let mut unknown = stored.names();
-    unknown.retain(|name| below(name) && !known.contains(name.as_str()));
+    let unknown: Vec<String> =
+        all.iter().filter(|name| below(name) && !known.contains(name.as_str())).cloned().collect();
     if let Some(message) = misfit(&missing, &unknown, wrong) {
         return Err(message);
     }
@@ -54,6 +57,19 @@ pub(super) fn restore<T: Tree>(stored: &impl Stored, under: &str, template: &T) 
     });
     let tensors = tensors.collect::<Result<Vec<Tensor>, String>>()?;
     Structure::of(template).try_build(tensors).map_err(|error| error.to_string())
+}
+
+/// Where the value of a box is, if that is what is stored in place of a tensor: Flax has a dict there, of the one name `value`.
+fn unboxed(stored: &BTreeSet<String>, name: &str) -> Option<String> {
+    if stored.contains(name) {
+        return None;
+    }
+    let inside = format!("{name}/");
+    let mut below = stored.range(inside.clone()..).take_while(|other| other.starts_with(&inside));
+    match (below.next(), below.next()) {
+        (Some(only), None) if only[inside.len()..] == *"value" => Some(only.clone()),
+        _ => None,
+    }
 }
 
 /// What does not fit a template, in words: names that only it has, names that only the file has, and what differs.

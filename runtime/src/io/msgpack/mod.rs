@@ -38,9 +38,9 @@
 //! - **Boxes** are `{"value": array}` in a file, which does not have the names of axes. A target with a box has the names, and may
 //!   read a file without; where the target has a plain tensor the box around the value is taken away. (Flax hands a dict to the
 //!   model then.)
-//! - **Dtypes** that tensors do not have, such as `int8`, `float8_e4m3fn` or `complex64`, are an error where they are asked for, with
+//! - **Dtypes** that tensors do not have, such as `uint64`, `float8_e4m3fn` or `complex128`, are an error where they are asked for, with
 //!   their path; a `State` keeps their bytes.
-//! - **Complex numbers** of Python are in a `State`; no tensor has them.
+//! - **Complex numbers** of Python, which have 128 bits, are in a `State`; no tensor has them. Those of `complex64` are tensors.
 //! - **Byte order**: Flax writes the name of a dtype without its order of bytes, so an array that is big-endian in NumPy is read with
 //!   its bytes turned around, by Flax as well as here. `x.astype(x.dtype.newbyteorder('='))` before it is saved helps.
 

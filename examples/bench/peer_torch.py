@@ -4,7 +4,7 @@ import sys
 
 import torch
 import torch.nn.functional as F
-from protocol import MANY, parse, serve
+from protocol import MANY, parse, serve, tokens
 from torch import nn
 
 COMPILED = sys.argv[1] == "compile"
@@ -62,6 +62,37 @@ class Lstm(nn.Module):
         return F.log_softmax(self.dense(self.rnn(x)[0][:, -1]), -1)
 
 
+class EncoderBlock(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.query, self.key, self.value, self.output = (nn.Linear(384, 384) for _ in range(4))
+        self.norm1, self.norm2 = (nn.LayerNorm(384, eps=1e-12) for _ in range(2))
+        self.dense1, self.dense2 = nn.Linear(384, 1536), nn.Linear(1536, 384)
+
+    def forward(self, x, mask):
+        heads = [f(x).view(*x.shape[:2], 12, 32).transpose(1, 2) for f in (self.query, self.key, self.value)]
+        attended = F.scaled_dot_product_attention(*heads, attn_mask=mask).transpose(1, 2).reshape(x.shape)
+        x = self.norm1(x + self.output(attended))
+        return self.norm2(x + self.dense2(F.gelu(self.dense1(x))))
+
+
+class SentenceEncoder(nn.Module):
+    """all-MiniLM-L6-v2."""
+
+    def __init__(self):
+        super().__init__()
+        self.words, self.positions = nn.Embedding(30522, 384), nn.Embedding(512, 384)
+        self.kind, self.norm = nn.Parameter(torch.randn(384)), nn.LayerNorm(384, eps=1e-12)
+        self.blocks = nn.ModuleList(EncoderBlock() for _ in range(6))
+
+    def forward(self, ids, mask):
+        x = self.norm(self.words(ids) + self.positions.weight[: ids.shape[1]] + self.kind)
+        for block in self.blocks:
+            x = block(x, mask[:, None, None, :])
+        real = mask[:, :, None].float()
+        return F.normalize((x * real).sum(1) / real.sum(1))
+
+
 def chain(x, y):
     g = x * 0.5 * (torch.tanh((x + x * x * x * 0.044715) * 0.79788456) + 1)
     h = g * y + x
@@ -88,6 +119,10 @@ def make(case):
     if workload == "w6":
         f, x, y = compiled(chain), torch.randn(4 << 20), torch.randn(4 << 20)
         return inference(lambda: f(x, y), 1)
+    if workload == "r4":
+        ids = ((torch.arange(batch * tokens(case)) * 7919 + 13) % 30522).view(batch, -1)
+        f, mask = compiled(SentenceEncoder().eval()), torch.ones_like(ids, dtype=torch.bool)
+        return inference(lambda: f(ids, mask), 1)
     model, shape, classes = network(workload, batch)
     x, y = torch.randn(shape), torch.arange(shape[0]) * 7 % max(classes, 1)
     if COMPILED and x.dim() == 4:

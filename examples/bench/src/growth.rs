@@ -1,4 +1,4 @@
-//! How the time of a training step grows with the batch, the depth and the number of parameters.
+//! How the time of a step, and of its compilation, grows with the batch, the depth, the length and the number of parameters.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -9,11 +9,12 @@ use crate::measure;
 use crate::workload::Workload;
 
 /// What grows, the case without its number, and the numbers.
-const CURVES: [(&str, &str, &[usize]); 5] = [
+const CURVES: [(&str, &str, &[usize]); 6] = [
     ("images in a batch (W1)", "w1_train_b", &[1, 2, 4, 8, 16, 32, 64, 128, 256, 512]),
     ("dense layers of 64 features, 32 rows", "deep_train_l", &[1, 2, 4, 8, 16, 32, 64]),
     ("blocks (W3) in a row", "blocks_train_l", &[1, 3, 6, 12]),
     ("blocks (W3) in a loop", "scan_train_l", &[1, 3, 6, 12]),
+    ("tokens of a sentence (R4)", "r4_fwd_b1_t", &[5, 9, 16, 17, 23, 32, 44, 64, 91, 128]),
     ("parameters of 16 numbers each", "many_train_n", &[10, 30, 100, 300, 1000, 3000, 10_000]),
 ];
 

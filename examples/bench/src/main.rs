@@ -2,6 +2,7 @@
 //! step in microseconds, or with `case na reason`. A line `profile case` prints a table. `driver.py` beside this package runs it interleaved with other
 //! libraries and prints a table of ratios.
 
+mod encoder;
 mod functions;
 mod growth;
 mod models;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use flaxen::prelude::*;
 use flaxen::{JitStats, Profile};
 
+use crate::encoder::{SentenceEncoder, WORDS};
 use crate::functions;
 use crate::models::{Block, Cnn, ConvNorm, Deep, Lstm, Many, Mlp, Stack, Stacked, chain};
 
@@ -23,7 +24,7 @@ const MANY: usize = 100;
 const CHAIN: usize = 4 << 20;
 
 /// Every case, as the driver names them.
-pub const CASES: [&str; 19] = [
+pub const CASES: [&str; 22] = [
     "w1_fwd_b1",
     "w1_train_b1",
     "w1_fwd_b32",
@@ -43,6 +44,9 @@ pub const CASES: [&str; 19] = [
     "w6_chain",
     "w7_fwd_b32",
     "w7_train_b32",
+    "r4_fwd_b1_t16",
+    "r4_fwd_b12_t44",
+    "r4_fwd_b32_t64",
 ];
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -54,8 +58,8 @@ enum Mode {
 
 impl Workload {
     /// Makes a case ready: `w1_train_b32` with any batch, `deep_train_l8` with any number of layers, `many_train_n100` with any
-    /// number of parameters, `blocks_train_l12`, `scan_train_l12` and `remat_train_l12` with any number of blocks of W3 in a row, in a
-    /// loop and computed twice; `None` for a name that is none.
+    /// number of parameters, `r4_fwd_b12_t44` with any batch and number of tokens, `blocks_train_l12`, `scan_train_l12` and
+    /// `remat_train_l12` with any number of blocks of W3 in a row, in a loop and computed twice; `None` for a name that is none.
     ///
     /// # Errors
     /// What the program returns.
@@ -91,6 +95,11 @@ impl Workload {
         if let ("many", Some(parameters)) = (model.unwrap_or_default(), number('n')) {
             return network(Many::new(parameters), &[16], 0, mode, 1).map(Some);
         }
+        if let (Some("r4"), Mode::Forward, Some(batch), Some(tokens)) =
+            (model, mode, number('b'), parts.next().and_then(|t| t.strip_prefix('t')?.parse().ok()))
+        {
+            return encoder(batch, tokens).map(Some);
+        }
         let Some(b) = number('b').filter(|&b: &usize| b > 0) else { return Ok(None) };
         match model {
             Some("w1") => network(Cnn::new(), &[b, 28, 28, 1], 10, mode, 1),
@@ -104,14 +113,11 @@ impl Workload {
         .map(Some)
     }
 
-    /// A compiled function of tensors.
-    pub fn of<const N: usize>(
-        args: [Tensor; N],
-        function: impl Fn([Tensor; N]) -> Result<Vec<Tensor>> + Send + Sync + 'static,
-    ) -> Workload
-    where
-        [Tensor; N]: Tree,
-    {
+    /// A compiled function of a tree of tensors.
+    pub fn of<A: Tree + Clone + 'static>(
+        args: A,
+        function: impl Fn(A) -> Result<Vec<Tensor>> + Send + Sync + 'static,
+    ) -> Workload {
         let f = Arc::new(jit(function));
         let (profiled, counted, first) = (f.clone(), f.clone(), args.clone());
         Workload {
@@ -142,6 +148,18 @@ impl Workload {
     pub fn profile(&self) -> Result<Profile> {
         (self.profile)()
     }
+}
+
+/// R4 on sentences as long as they may be.
+fn encoder(batch: usize, tokens: usize) -> Result<Workload> {
+    let ids: Vec<i32> = (0..batch * tokens).map(|i| ((i * 7919 + 13) % WORDS) as i32).collect();
+    let (ids, mask) = (Tensor::from_vec(ids, [batch, tokens]), Tensor::ones_of([batch, tokens], DType::Bool));
+    let model = SentenceEncoder::new();
+    let (params, _) = model.init(key(1)).run(|m| m.call(&ids, &mask))?.pop("params")?;
+    Ok(Workload::of((params, ids, mask), move |(params, ids, mask): (Dict, Tensor, Tensor)| {
+        let vector = model.apply(Variables::new().with("params", params)).run(|m| m.call(&ids, &mask))?;
+        Ok(vec![vector])
+    }))
 }
 
 /// The negative log-likelihood of the classes, or the mean square of an output that has none.

@@ -43,6 +43,8 @@ enum Rule {
     Rename(String),
     Ignore,
     Keep,
+    Tied(Name),
+    Copied(Name),
 }
 
 impl Name {
@@ -79,6 +81,13 @@ fn kind(kind: u8, heads: u8) -> Kind {
         Kind::Embedding,
         Kind::PReLU,
         Kind::Attention { heads },
+        Kind::LinearInOut,
+        Kind::ToHeads { heads },
+        Kind::FromHeads { heads },
+        Kind::QueryKeyValue { heads },
+        Kind::Lstm,
+        Kind::Gru,
+        Kind::Rnn,
     ];
     kinds[usize::from(kind) % kinds.len()]
 }
@@ -102,6 +111,8 @@ fuzz_target!(|input: Input| {
             Rule::Rename(path) => state.rename(&name, path),
             Rule::Ignore => state.ignore(&name),
             Rule::Keep => state.keep(&name),
+            Rule::Tied(original) => state.tied(&name, &original.text()),
+            Rule::Copied(original) => state.copied(&original.text(), &name),
         };
     }
     if input.cast {
@@ -110,5 +121,7 @@ fuzz_target!(|input: Input| {
     if let Ok(variables) = state.variables() {
         let same = state.variables_like(&variables).expect("they are like themselves");
         assert!(same == variables);
+        let back = state.export(&variables).expect("what was made of them goes back");
+        assert!(back.variables().expect("as before") == variables);
     }
 });

@@ -199,9 +199,11 @@ proptest! {
     #[test]
     fn no_shape_does_harm(
         shape in prop::collection::vec(0usize..7, 0..7),
-        own in prop::sample::select(vec!["weight", "bias", "running_mean", "in_proj_weight", "in_proj_bias", "out_proj.weight"]),
+        own in prop::sample::select(vec![
+            "weight", "bias", "running_mean", "in_proj_weight", "in_proj_bias", "q_proj_weight", "out_proj.weight", "weight_hh_l0",
+        ]),
         image in prop::collection::vec(0usize..4, 0..4),
-        rule in 0usize..13,
+        rule in 0usize..19,
     ) {
         let state = StateDict::new([(format!("m.{own}"), Tensor::zeros(&shape))]);
         let kinds = [
@@ -215,14 +217,26 @@ proptest! {
             Kind::PReLU,
             Kind::Attention { heads: 0 },
             Kind::Attention { heads: 2 },
+            Kind::LinearInOut,
+            Kind::ToHeads { heads: 2 },
+            Kind::FromHeads { heads: 3 },
+            Kind::QueryKeyValue { heads: 1 },
+            Kind::Gru,
+            Kind::Rnn,
         ];
         let state = match rule {
-            10 => state.flattened("m", image),
-            11 => state.unflattened("m", image),
-            12 => state,
+            16 => state.flattened("m", image),
+            17 => state.unflattened("m", image),
+            18 => state,
             kind => state.layer("m", kinds[kind]),
         };
-        let _ = state.variables();
+        let _ = state.report().unwrap().to_string();
+        if let Ok(variables) = state.variables() {
+            prop_assert!(state.variables_like(&variables).is_ok());
+            let back = state.export(&variables).unwrap();
+            let name = format!("m.{own}");
+            prop_assert_eq!(back.tensor(&name).unwrap().shape(), &shape[..]);
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use flaxen::io::safetensors;
 use flaxen::io::torch::{Kind, StateDict};
-use flaxen::nn::{Attend, Embed, GruCell, LstmCell, MultiHeadDotProductAttention, Rnn, SimpleCell};
+use flaxen::nn::{Attend, Embed, GruCell, LstmCell, MultiHeadDotProductAttention, PReLU, Rnn, SimpleCell};
 use flaxen::prelude::*;
 
 fn path(name: &str) -> PathBuf {
@@ -210,6 +210,10 @@ fn tied_weights_are_one_here_and_two_there() {
         .unwrap_err()
         .to_string();
     assert!(message.contains("`c_fc.bias` is said to be `wte.weight`"), "{message}");
+    for (original, part) in [("wte.weigth", "which is not there"), ("lm_head.weight", "another one itself")] {
+        let circle = model("gpt").0.tied("lm_head.weight", original).variables().unwrap_err().to_string();
+        assert!(circle.contains(part), "{circle}");
+    }
 }
 
 #[test]
@@ -236,6 +240,8 @@ fn a_tensor_that_ours_has_twice_is_copied_and_stays_one_in_the_file() {
 struct Pitch {
     #[setup(Conv::new(3, [4]).padding(Padding::Valid))]
     conv: Conv,
+    #[setup(PReLU::new().per_channel(true))]
+    act: PReLU,
     #[setup(Dense::new(5))]
     point: Dense,
 }
@@ -243,36 +249,26 @@ struct Pitch {
 impl Layer for Pitch {
     #[compact]
     fn call(&self, x: &Tensor) -> Result<Tensor> {
-        let x = self.conv.call(&x.move_axis(1, -1))?;
-        let slope = self.param("act_slope", init::zeros(), [3])?;
-        let x = x.try_ge(0.0f32)?.try_select(&x, x.try_mul(slope)?)?;
+        let x = self.act.call(&self.conv.call(&x.move_axis(1, -1))?)?;
         let gain = self.param("gain", init::zeros(), [5])?;
         Ok((self.point.call(&x)? * gain).move_axis(1, -1))
     }
 }
 
 #[test]
-fn kernels_lose_axes_of_size_one_and_a_models_own_parameters_are_kept() {
-    // A layer with the name `act` would have it by itself.
-    let rules = |state: StateDict| {
-        state.rename("act", "").map_with_inverse("act", |x| Ok(x.clone()), |x| Ok(x.clone()))
-    };
-    let (state, x, _) = model("pitch");
-    let message = rules(state).variables_like(&shapes(&Pitch::new(), &x)).unwrap_err().to_string();
-    assert!(message.contains("the model has `params/act_slope` f32[3], which the file has not: nearest is `act.weight` -> `params/scale` f32[3]"), "{message}");
-    let named = |state: StateDict| {
-        let mut tensors = all(&state);
-        let slope = tensors.remove("act.weight").unwrap();
-        tensors.insert("act_slope".to_owned(), slope);
-        StateDict::new(tensors)
-    };
-    let (state, x, y) = model("pitch");
-    let state = named(state);
-    let variables = state.variables_like(&shapes(&Pitch::new(), &x)).unwrap();
+fn kernels_lose_axes_of_size_one_slopes_are_known_and_a_models_own_parameters_are_kept() {
+    let (_, variables) = agrees("pitch", &Pitch::new(), |state| state);
     assert_eq!(variables.tensor("params/conv/kernel").unwrap().shape(), [4, 2, 3]);
     assert_eq!(variables.tensor("params/point/kernel").unwrap().shape(), [3, 5]);
-    assert!(Pitch::new().apply(&variables).call(&x).unwrap().all_close(&y, 1e-5, 1e-5).unwrap());
-    assert_same(&all(&state.export(&variables).unwrap()), &all(&state));
+    assert_eq!(variables.tensor("params/act/negative_slope").unwrap().shape(), [3]);
+    assert_eq!(variables.tensor("params/gain").unwrap().shape(), [5]);
+    // One that cannot be known is taken for a norm, and said to be nearest.
+    let (state, x, _) = model("pitch");
+    let message =
+        state.rename("act", "slopes").variables_like(&shapes(&Pitch::new(), &x)).unwrap_err().to_string();
+    let near = "the model has `params/act/negative_slope` f32[3], which the file has not: nearest is `act.weight` -> \
+                `params/slopes/scale` f32[3]";
+    assert!(message.contains(near), "{message}");
 }
 
 #[test]

@@ -25,10 +25,10 @@ impl StateDict {
         if let Some(message) = Misfit::new(&plan, &planned).message() {
             return Err(message);
         }
-        let paths = plan.sources.values().flat_map(Source::targets).map(|target| &target.path);
-        let paths: BTreeMap<String, &Vec<String>> = paths.map(|path| (join(path), path)).collect();
+        let paths = plan.sources.values().flat_map(Source::targets).map(|target| target.path.clone());
+        let mut paths: BTreeMap<String, Vec<String>> = paths.map(|path| (join(&path), path)).collect();
         let made = plan.made(self.dtype)?;
-        let tensors = made.into_iter().map(|(name, tensor)| (paths[&name].clone(), tensor));
+        let tensors = made.into_iter().filter_map(|(name, tensor)| Some((paths.remove(&name)?, tensor)));
         let dict = text(names::nested(tensors))?;
         dict.try_into().map_err(|error: Error| error.to_string())
     }
@@ -36,14 +36,37 @@ impl StateDict {
     /// The variables in the structure of a model's own, or what is wrong.
     pub(super) fn convert_like(&self, model: &Variables) -> Result<Variables, String> {
         let template = Template::of(model)?;
-        let plan = self.plan(Some(&template))?;
+        self.plan_like(&template)?.build_like(&template, model, self.dtype)
+    }
+
+    /// As [`convert_like`](StateDict::convert_like); the tensors are given up one by one.
+    pub(super) fn convert_into(self, model: &Variables) -> Result<Variables, String> {
+        let (template, cast) = (Template::of(model)?, self.dtype);
+        let mut plan = self.plan_like(&template)?;
+        drop(self);
+        plan.sources.values_mut().for_each(|source| source.stored = None);
+        plan.build_like(&template, model, cast)
+    }
+
+    fn plan_like(&self, template: &Template) -> Result<Plan, String> {
+        let plan = self.plan(Some(template))?;
         plan.check()?;
         let planned = plan.planned(self.dtype)?;
-        let misfit = Misfit::new(&plan, &planned).with_model(&template, fit::Dtypes::Same);
-        if let Some(message) = misfit.message() {
-            return Err(message);
+        match Misfit::new(&plan, &planned).with_model(template, fit::Dtypes::Same).message() {
+            Some(message) => Err(message),
+            None => Ok(plan),
         }
-        let mut made = plan.made(self.dtype)?;
+    }
+}
+
+impl Plan {
+    fn build_like(
+        self,
+        template: &Template,
+        model: &Variables,
+        cast: Option<DType>,
+    ) -> Result<Variables, String> {
+        let mut made = self.made(cast)?;
         let tensors = template.order.iter().map(|name| {
             let (tensor, aval) = (made.remove(name), template.tensors[name].aval());
             let tensor = tensor.ok_or_else(|| format!("there is no `{name}`"))?;
@@ -53,9 +76,7 @@ impl StateDict {
         let tensors = tensors.collect::<Result<Vec<Tensor>, String>>()?;
         text(Structure::of(model).try_build(tensors))
     }
-}
 
-impl Plan<'_> {
     /// What is wrong with tensors by themselves.
     pub(super) fn check(&self) -> Result<(), String> {
         let flaws = self.flaws();
@@ -73,10 +94,10 @@ impl Plan<'_> {
         Ok(())
     }
 
-    /// Our tensors by their names.
-    pub(super) fn made(&self, cast: Option<DType>) -> Result<BTreeMap<String, Tensor>, String> {
+    /// Our tensors by their names; each of PyTorch's is given up when ours have been made of it.
+    fn made(self, cast: Option<DType>) -> Result<BTreeMap<String, Tensor>, String> {
         let mut made = BTreeMap::<String, Tensor>::new();
-        for (name, source) in &self.sources {
+        for (name, source) in self.sources {
             for target in source.targets() {
                 let at = |message: String| format!("`{name}`: {message}");
                 let path = join(&target.path);
@@ -84,16 +105,17 @@ impl Plan<'_> {
                     Made::Of(way) | Made::Summand(way) => way.forward(&source.tensor).map_err(at)?,
                     Made::Zeros(shape) => Tensor::zeros_of(shape, source.tensor.dtype()),
                 };
-                if let (Made::Summand(_), Some(other)) = (&target.made, made.get(&path)) {
+                let is_sum = matches!(target.made, Made::Summand(_));
+                let other = made.get(&path).filter(|_| is_sum);
+                if let Some(other) = other {
                     tensor = text(other.try_add(&tensor)).map_err(at)?;
                 }
+                // A sum is cast when it is whole.
+                let is_whole = !is_sum || other.is_some();
+                if let Some(dtype) = cast.filter(|_| is_whole && tensor.dtype().is_float()) {
+                    tensor = text(tensor.try_cast(dtype)).map_err(at)?;
+                }
                 made.insert(path, tensor);
-            }
-        }
-        // After both summands have been added.
-        for tensor in made.values_mut() {
-            if let Some(dtype) = cast.filter(|_| tensor.dtype().is_float()) {
-                *tensor = text(tensor.try_cast(dtype))?;
             }
         }
         Ok(made)

@@ -47,7 +47,7 @@ impl StateDict {
             let at = |message: String| format!("`{name}`: {message}");
             let tensor = match &source.role {
                 // What this model has not is as it was.
-                Ok(Role::LeftOut) => source.stored.cloned(),
+                Ok(Role::LeftOut) => source.stored.clone(),
                 Ok(Role::Ours(targets)) => Some(ours.back(name, source, targets).map_err(at)?),
                 _ => None,
             };
@@ -64,7 +64,7 @@ impl StateDict {
             exported.insert(name.clone(), tensor);
         }
         for (name, source) in &plan.sources {
-            let Some(original) = source.copy_of else { continue };
+            let Some(original) = &source.copy_of else { continue };
             if let (Some(copy), Some(tensor)) = (exported.remove(name), exported.get(original))
                 && !same(&copy, tensor)?
             {
@@ -79,7 +79,7 @@ impl StateDict {
 
 impl Ours<'_> {
     /// The tensor that ours are made of.
-    fn back(&self, name: &str, source: &Source<'_>, targets: &[Target]) -> Result<Tensor, String> {
+    fn back(&self, name: &str, source: &Source, targets: &[Target]) -> Result<Tensor, String> {
         let mut parts = Vec::new();
         for target in targets {
             let path = join(&target.path);
@@ -102,13 +102,13 @@ impl Ours<'_> {
             1 => parts.remove(0),
             _ => text(Tensor::try_concatenate(&parts, 0))?,
         };
-        if let Some(change) = source.change {
+        if let Some(change) = &source.change {
             let back = change.back.as_ref().ok_or_else(|| {
                 "`.map` says what it becomes here, but not the way back: say both with `.map_with_inverse`".to_owned()
             })?;
             tensor = text(back(&tensor))?;
         }
-        let stored = source.stored.unwrap_or(&source.tensor);
+        let stored = source.stored.as_ref().unwrap_or(&source.tensor);
         if tensor.shape() != stored.shape() {
             return Err(format!(
                 "its way back has shape {:?}, but the state dict has {:?}: the functions of `.map_with_inverse` must undo each other",

@@ -12,7 +12,7 @@ const SHOWN: usize = 8;
 
 /// What does not fit, a line each.
 pub(super) struct Misfit<'a> {
-    plan: &'a Plan<'a>,
+    plan: &'a Plan,
     planned: &'a BTreeMap<String, Planned>,
     unknown: Vec<String>,
     lines: Vec<String>,
@@ -28,7 +28,7 @@ pub(super) enum Dtypes {
 
 impl<'a> Misfit<'a> {
     /// Tensors that no rule is for, and rules that are about nothing.
-    pub(super) fn new(plan: &'a Plan<'a>, planned: &'a BTreeMap<String, Planned>) -> Misfit<'a> {
+    pub(super) fn new(plan: &'a Plan, planned: &'a BTreeMap<String, Planned>) -> Misfit<'a> {
         let mut misfit =
             Misfit { plan, planned, unknown: plan.unknown(), lines: vec![], is_like_model: false };
         misfit.unused_rules();

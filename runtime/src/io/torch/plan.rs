@@ -16,8 +16,8 @@ use crate::io::safetensors::spoiled;
 use crate::variables::join;
 
 /// All tensors, and what becomes of each.
-pub(super) struct Plan<'a> {
-    pub(super) sources: BTreeMap<String, Source<'a>>,
+pub(super) struct Plan {
+    pub(super) sources: BTreeMap<String, Source>,
     /// Names that tensors have on PyTorch's side only, and the tensor each is.
     pub(super) tied: BTreeMap<String, String>,
     /// The patterns of rules that are about nothing.
@@ -25,12 +25,12 @@ pub(super) struct Plan<'a> {
 }
 
 /// A tensor of the state dict.
-pub(super) struct Source<'a> {
+pub(super) struct Source {
     /// As it is in the file; none for one that is a copy of another one.
-    pub(super) stored: Option<&'a Tensor>,
+    pub(super) stored: Option<Tensor>,
     /// The name of what it is a copy of.
-    pub(super) copy_of: Option<&'a str>,
-    pub(super) change: Option<&'a Change>,
+    pub(super) copy_of: Option<String>,
+    pub(super) change: Option<Change>,
     /// After the change.
     pub(super) tensor: Tensor,
     /// What becomes of it, or what is wrong.
@@ -58,7 +58,7 @@ pub(super) struct Planned {
 
 impl StateDict {
     /// Plans what becomes of all tensors; a template tells more of layers than their tensors.
-    pub(super) fn plan(&self, template: Option<&Template>) -> Result<Plan<'_>, String> {
+    pub(super) fn plan(&self, template: Option<&Template>) -> Result<Plan, String> {
         let mut rules = Rules::new(&self.rules);
         let flawed = self.flawed.iter().filter(|(name, _)| !rules.ignores(name));
         let flawed: Vec<String> = flawed.map(|(_, flaw)| flaw.clone()).collect();
@@ -70,12 +70,12 @@ impl StateDict {
         }
         let mut sources = BTreeMap::new();
         for (name, tensor) in &self.tensors {
-            sources.insert(name.clone(), Source::new(tensor, Some(tensor), None));
+            sources.insert(name.clone(), Source::new(tensor, Some(tensor.clone()), None));
         }
         for (name, original, used) in rules.copies() {
             let Some(tensor) = self.tensors.get(original) else { continue };
             *used = true;
-            if sources.insert(name.clone(), Source::new(tensor, None, Some(original))).is_some() {
+            if sources.insert(name.clone(), Source::new(tensor, None, Some(original.to_owned()))).is_some() {
                 return Err(format!("`{name}` is there, so it cannot be a copy of `{original}`"));
             }
         }
@@ -83,8 +83,8 @@ impl StateDict {
             if rules.ignores(name) {
                 continue;
             }
-            source.change = rules.change(name);
-            if let Some(change) = source.change {
+            source.change = rules.change(name).cloned();
+            if let Some(change) = &source.change {
                 source.tensor = (change.there)(&source.tensor)
                     .map_err(|error| format!("`{name}`: its change failed: {error}"))?;
             }
@@ -101,8 +101,8 @@ impl StateDict {
     }
 }
 
-impl<'a> Source<'a> {
-    fn new(tensor: &Tensor, stored: Option<&'a Tensor>, copy_of: Option<&'a str>) -> Source<'a> {
+impl Source {
+    fn new(tensor: &Tensor, stored: Option<Tensor>, copy_of: Option<String>) -> Source {
         Source { stored, copy_of, change: None, tensor: tensor.clone(), role: Ok(Role::Unknown) }
     }
 
@@ -120,10 +120,10 @@ impl<'a> Source<'a> {
     }
 }
 
-impl Plan<'_> {
+impl Plan {
     /// What is wrong with tensors by themselves.
     pub(super) fn flaws(&self) -> Vec<String> {
-        let wrong = |(name, source): (&String, &Source<'_>)| match &source.role {
+        let wrong = |(name, source): (&String, &Source)| match &source.role {
             Err(message) => Some(format!("`{name}`: {message}")),
             Ok(_) => None,
         };
@@ -132,7 +132,7 @@ impl Plan<'_> {
 
     /// The names of tensors that no rule is for.
     pub(super) fn unknown(&self) -> Vec<String> {
-        let is_unknown = |source: &Source<'_>| matches!(source.role, Ok(Role::Unknown));
+        let is_unknown = |source: &Source| matches!(source.role, Ok(Role::Unknown));
         self.sources.iter().filter(|(_, source)| is_unknown(source)).map(|(name, _)| name.clone()).collect()
     }
 
@@ -173,6 +173,9 @@ impl<'a> Layers<'a> {
         if let Some(original) = rules.tied(name) {
             if !self.shapes.contains_key(original) {
                 return Err(format!("it is said to be `{original}`, which is not there"));
+            }
+            if rules.tied(original).is_some() {
+                return Err(format!("it is said to be `{original}`, which is another one itself: name that"));
             }
             return Ok(Role::Tied(original.to_owned()));
         }
@@ -267,9 +270,9 @@ impl<'a> Layers<'a> {
             return Ok(here("query/kernel").map(|shape| Kind::Attention { heads: heads(shape) }));
         }
         Ok(match there("weight").map(<[usize]>::len) {
-            Some(1) if here("negative_slope").is_some() => Some(Kind::PReLU),
+            Some(1) if here("negative_slope").is_some() && here("scale").is_none() => Some(Kind::PReLU),
             Some(1) => Some(Kind::Norm),
-            Some(2) if here("embedding").is_some() => Some(Kind::Embedding),
+            Some(2) if here("embedding").is_some() && here("kernel").is_none() => Some(Kind::Embedding),
             Some(2) => Some(Kind::Linear),
             Some(3..=5) => Some(Kind::Conv),
             _ => None,

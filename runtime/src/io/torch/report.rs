@@ -22,10 +22,10 @@ struct Row {
 }
 
 impl Report {
-    pub(super) fn new(plan: &Plan<'_>, cast: Option<DType>) -> Report {
+    pub(super) fn new(plan: &Plan, cast: Option<DType>) -> Report {
         let mut rows = Vec::new();
         for (name, source) in &plan.sources {
-            let stored = source.stored.unwrap_or(&source.tensor);
+            let stored = source.stored.as_ref().unwrap_or(&source.tensor);
             let left = [name.clone(), stored.aval().to_string()];
             let row = |target: [String; 2], note: String| Row { source: left.clone(), target, note };
             let none = || [String::new(), String::new()];
@@ -49,10 +49,10 @@ impl Report {
     }
 }
 
-fn note(source: &Source<'_>, target: &Target, cast: Option<DType>) -> String {
+fn note(source: &Source, target: &Target, cast: Option<DType>) -> String {
     let mut words: Vec<String> = Vec::new();
-    words.extend(source.copy_of.map(|original| format!("copy of `{original}`")));
-    words.extend(source.change.map(|_| "mapped".to_owned()));
+    words.extend(source.copy_of.as_ref().map(|original| format!("copy of `{original}`")));
+    words.extend(source.change.as_ref().map(|_| "mapped".to_owned()));
     match &target.made {
         Made::Of(way) => words.push(way.to_string()),
         Made::Summand(way) => words.extend([way.to_string(), "added".to_owned()]),

@@ -238,6 +238,16 @@ impl StateDict {
         self.convert_like(model).map_err(|message| Error::file(&self.path, message))
     }
 
+    /// As [`variables_like`](StateDict::variables_like), giving up each tensor when ours are made of it: for large models, which would need
+    /// twice the memory otherwise.
+    ///
+    /// # Errors
+    /// As [`variables_like`](StateDict::variables_like).
+    pub fn into_variables_like(self, model: &Variables) -> Result<Variables> {
+        let path = self.path.clone();
+        self.convert_into(model).map_err(|message| Error::file(&path, message))
+    }
+
     /// What becomes of each tensor, as a table to print: names, shapes and dtypes of both sides, and what was transposed, split or
     /// added. It is no error if something is wrong; the table says so.
     ///

@@ -1,6 +1,7 @@
 //! A step of each named workload, as a user's program runs it: `cargo bench -p flaxen --bench workloads`.
 #![allow(missing_docs)]
 
+#[allow(dead_code, reason = "the list of functions is the binary's")]
 #[path = "../../examples/bench/src/functions.rs"]
 mod functions;
 #[path = "../../examples/bench/src/models.rs"]

@@ -55,7 +55,7 @@ pub struct StateDict {
 }
 
 impl StateDict {
-    /// Reads a state dict: a safetensors file, a file of `torch.save` (see [`File`]), or the index of a model in several of them
+    /// Reads a state dict: a safetensors file, a file of `torch.save` (see [`File`](crate::io::torch::File)), or the index of a model in several of them
     /// (`model.safetensors.index.json`, `pytorch_model.bin.index.json`), which lie beside it. Also the weights of an npz file, of
     /// [GGUF](crate::io::gguf) and of [ONNX](crate::io::onnx). Which it is, its first bytes tell.
     ///

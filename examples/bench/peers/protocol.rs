@@ -22,11 +22,14 @@ pub enum Mode {
     Train,
 }
 
-/// The name of a case taken apart: `w1_train_b32` trains workload `w1` with 32 rows in a batch.
+/// The name of a case taken apart: `w1_train_b32` trains workload `w1` with 32 rows in a batch; `r4_fwd_b12_t44` has 44 tokens in
+/// each.
 pub struct Case<'a> {
     pub workload: &'a str,
     pub mode: Mode,
     pub batch: usize,
+    #[allow(dead_code, reason = "not all peers have sentences")]
+    pub tokens: usize,
 }
 
 impl<'a> Case<'a> {
@@ -39,8 +42,10 @@ impl<'a> Case<'a> {
             "train" => Mode::Train,
             _ => return None,
         };
-        let batch = parts.next().map_or(Some(1), |batch| batch.strip_prefix('b')?.parse().ok())?;
-        Some(Self { workload, mode, batch })
+        let mut number =
+            |prefix: char| parts.next().map_or(Some(1), |part| part.strip_prefix(prefix)?.parse().ok());
+        let (batch, tokens) = (number('b')?, number('t')?);
+        Some(Self { workload, mode, batch, tokens })
     }
 
     /// How many times a step is run for one reading of the clock.

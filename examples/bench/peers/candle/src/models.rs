@@ -2,7 +2,8 @@
 
 use candle_core::{D, IndexOp, Result, Tensor};
 use candle_nn::{
-    Conv2d, Conv2dConfig, LayerNorm, Linear, Module, ModuleT, VarBuilder, layer_norm, linear, ops,
+    Conv2d, Conv2dConfig, Embedding, Init, LayerNorm, Linear, Module, ModuleT, VarBuilder, embedding,
+    layer_norm, linear, ops,
 };
 
 const PADDED: Conv2dConfig =
@@ -95,6 +96,75 @@ impl ModuleT for Block {
         let x = (x + self.attend(&normalize(&self.norms[0], x, train)?, train)?)?;
         let y = self.dense[0].forward(&normalize(&self.norms[1], &x, train)?)?.gelu()?;
         x + self.dense[1].forward(&y)?
+    }
+}
+
+/// A block of R4, which normalises behind.
+struct EncoderBlock {
+    inputs: [Linear; 3],
+    output: Linear,
+    norms: [LayerNorm; 2],
+    dense: [Linear; 2],
+}
+
+impl EncoderBlock {
+    fn new(vb: VarBuilder<'_>) -> Result<Self> {
+        let input = |name| linear(384, 384, vb.pp(name));
+        let norm = |name| layer_norm(384, 1e-12, vb.pp(name));
+        Ok(Self {
+            inputs: [input("query")?, input("key")?, input("value")?],
+            output: input("output")?,
+            norms: [norm("norm1")?, norm("norm2")?],
+            dense: [linear(384, 1536, vb.pp("dense1"))?, linear(1536, 384, vb.pp("dense2"))?],
+        })
+    }
+
+    fn forward(&self, x: &Tensor, bias: &Tensor) -> Result<Tensor> {
+        let (batch, length, features) = x.dims3()?;
+        let heads = |dense: &Linear| {
+            dense.forward(x)?.reshape((batch, length, 12, features / 12))?.transpose(1, 2)?.contiguous()
+        };
+        let [query, key, value] = &self.inputs;
+        let scores = (heads(query)?.matmul(&heads(key)?.t()?)? / (features as f64 / 12.0).sqrt())?;
+        let weights = ops::softmax_last_dim(&scores.broadcast_add(bias)?)?;
+        let attended = weights.matmul(&heads(value)?)?.transpose(1, 2)?.reshape((batch, length, features))?;
+        let x = self.norms[0].forward(&(x + self.output.forward(&attended)?)?)?;
+        let y = self.dense[1].forward(&self.dense[0].forward(&x)?.gelu_erf()?)?;
+        self.norms[1].forward(&(x + y)?)
+    }
+}
+
+/// R4: the sentence encoder all-MiniLM-L6-v2.
+pub struct SentenceEncoder {
+    words: Embedding,
+    positions: Tensor,
+    kind: Tensor,
+    norm: LayerNorm,
+    blocks: Vec<EncoderBlock>,
+}
+
+impl SentenceEncoder {
+    pub fn new(vb: VarBuilder<'_>) -> Result<Self> {
+        Ok(Self {
+            words: embedding(30522, 384, vb.pp("words"))?,
+            positions: vb.get_with_hints((512, 384), "positions", Init::Const(0.1))?,
+            kind: vb.get_with_hints(384, "kind", Init::Const(0.1))?,
+            norm: layer_norm(384, 1e-12, vb.pp("norm"))?,
+            blocks: (0..6).map(|i| EncoderBlock::new(vb.pp(i))).collect::<Result<_>>()?,
+        })
+    }
+
+    /// From ids and a mask of ones and zeros, both `[batch, tokens]`, to vectors of length 1.
+    pub fn forward(&self, ids: &Tensor, mask: &Tensor) -> Result<Tensor> {
+        let x = self.words.forward(ids)?.broadcast_add(&self.positions.narrow(0, 0, ids.dim(1)?)?)?;
+        let mut x = self.norm.forward(&x.broadcast_add(&self.kind)?)?;
+        let bias = ((mask - 1.0)? * f64::from(f32::MAX))?.unsqueeze(1)?.unsqueeze(1)?;
+        for block in &self.blocks {
+            x = block.forward(&x, &bias)?;
+        }
+        let real = mask.unsqueeze(2)?;
+        let mean = x.broadcast_mul(&real)?.sum(1)?.broadcast_div(&real.sum(1)?)?;
+        mean.broadcast_div(&mean.sqr()?.sum_keepdim(1)?.sqrt()?)
     }
 }
 

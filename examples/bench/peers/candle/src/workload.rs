@@ -3,7 +3,7 @@
 use candle_core::{DType, Device, Result as CandleResult, Tensor};
 use candle_nn::{AdamW, ModuleT, Optimizer, ParamsAdamW, VarBuilder, VarMap, loss};
 
-use crate::models::{Block, Cnn, ConvNorm, Mlp, chain};
+use crate::models::{Block, Cnn, ConvNorm, Mlp, SentenceEncoder, chain};
 use crate::protocol::{Case, Mode, Result, Step};
 
 /// Elements of the elementwise chain.
@@ -23,8 +23,26 @@ pub fn make(case: &Case<'_>) -> Result<Step> {
             let [x, y] = [normal(&[CHAIN])?, normal(&[CHAIN])?];
             Ok(Box::new(move || Ok(chain(&x, &y).map(drop)?)))
         }
+        "r4" if case.mode == Mode::Forward => encoder(batch, case.tokens),
         _ => Err("unknown case".into()),
     }
+}
+
+fn encoder(batch: usize, tokens: usize) -> Result<Step> {
+    let variables = VarMap::new();
+    SentenceEncoder::new(VarBuilder::from_varmap(&variables, DType::F32, &Device::Cpu))?;
+    let model = SentenceEncoder::new(detached(&variables)?)?;
+    let ids: Vec<u32> = (0..batch * tokens).map(|i| ((i * 7919 + 13) % 30522) as u32).collect();
+    let ids = Tensor::from_vec(ids, (batch, tokens), &Device::Cpu)?;
+    let mask = Tensor::ones((batch, tokens), DType::F32, &Device::Cpu)?;
+    Ok(Box::new(move || Ok(model.forward(&ids, &mask).map(drop)?)))
+}
+
+/// Plain tensors, because operations on variables are recorded for a gradient that nobody asks for.
+fn detached(variables: &VarMap) -> Result<VarBuilder<'static>> {
+    let tensors = variables.data().lock().map_err(|_| "the variables are poisoned")?.clone();
+    let tensors = tensors.iter().map(|(name, var)| (name.clone(), var.as_detached_tensor())).collect();
+    Ok(VarBuilder::from_tensors(tensors, DType::F32, &Device::Cpu))
 }
 
 fn normal(shape: &[usize]) -> CandleResult<Tensor> {
@@ -41,10 +59,7 @@ fn network<M: ModuleT + 'static>(
     let variables = VarMap::new();
     let model = new(VarBuilder::from_varmap(&variables, DType::F32, &Device::Cpu))?;
     if case.mode == Mode::Forward {
-        // Plain tensors, because operations on variables are recorded for a gradient that nobody asks for.
-        let tensors = variables.data().lock().map_err(|_| "the variables are poisoned")?.clone();
-        let tensors = tensors.iter().map(|(name, var)| (name.clone(), var.as_detached_tensor())).collect();
-        let model = new(VarBuilder::from_tensors(tensors, DType::F32, &Device::Cpu))?;
+        let model = new(detached(&variables)?)?;
         return Ok(Box::new(move || Ok(model.forward_t(&x, false).map(drop)?)));
     }
     let labels = if classes > 0 { case.labels(classes) } else { Vec::new() };

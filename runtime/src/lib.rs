@@ -155,7 +155,7 @@
 //! - [`Tensor`]: dynamic shape and dtype, NumPy's broadcasting, JAX's promotion; in and out through `ndarray`.
 //! - [`grad`], [`value_and_grad`], [`vjp`], [`jvp`], [`jacrev`], [`jacfwd`], [`hessian`]: derivatives, of any order.
 //! - [`vmap`](vmap()): a function of one example over a whole batch, with named axes to talk over.
-//! - [`jit`](jit()): traced once, simplified, run many times; the graph can be printed.
+//! - [`jit`](jit()): traced once, simplified, run many times; the graph can be printed. [`Jit::buckets`]: lengths that change.
 //! - [`scan`](scan()), [`while_loop`](while_loop()), [`fori_loop`](fori_loop()), [`cond`](cond()), [`switch`](switch()), [`map`](map()),
 //!   [`associative_scan`](associative_scan()): loops and branches that stay such when they are compiled; [`debug`] looks into them.
 //! - [`lift`]: transforms of modules, whose variables and random keys pass through them.

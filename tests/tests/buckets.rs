@@ -76,6 +76,13 @@ fn programs_that_were_not_used_for_long_are_forgotten() {
     }
     let stats = f.stats();
     assert_eq!((stats.traces, stats.programs, stats.evicted), (4, 2, 2));
+    f.call(numbers(&[3])).unwrap();
+    assert_eq!(f.stats().traces, 4, "4 is kept");
+    for length in [9, 17, 3] {
+        f.call(numbers(&[length])).unwrap();
+    }
+    let stats = f.stats();
+    assert_eq!((stats.traces, stats.programs), (7, 2), "and forgotten when others have come");
 }
 
 #[test]
@@ -226,6 +233,30 @@ fn what_is_given_away_is_written_into() {
     let next = f.call((state, vector(&[1.0]))).unwrap();
     assert_close(&kept, &[64], &[6.0; 64]);
     assert_close(&next, &[64], &[7.0; 64]);
+}
+
+#[test]
+fn a_state_of_many_tensors_comes_back_in_the_memory_it_was_given_in() {
+    let names = ["a", "b", "c"];
+    let mut state = names.iter().fold(Dict::new(), |all, name| all.with(*name, vector(&[1.0; 64])));
+    let f = jit(|((state, x), lengths): ((Dict, Tensor), Lengths)| {
+        let sum = (x * lengths.mask("time")?).sum();
+        tree::map(&state, |leaf| Ok(leaf + &sum))
+    });
+    let f = f.buckets("time", (None, 0));
+    let addresses = |state: &Dict| -> Vec<usize> {
+        tree::leaves(state).into_iter().map(|leaf| leaf.array().unwrap().address()).collect()
+    };
+    let before = addresses(&state);
+    // Traced by the first of them; the others run what is known.
+    for length in [3, 3, 5, 3, 6] {
+        state = f.call((state, Tensor::ones([length]))).unwrap();
+        assert_eq!(addresses(&state), before);
+    }
+    assert_eq!((f.stats().traces, f.stats().hits), (2, 3));
+    for leaf in tree::leaves(&state) {
+        assert_close(leaf, &[64], &[21.0; 64]);
+    }
 }
 
 #[test]

@@ -1,16 +1,20 @@
 //! `Jit::buckets`: lengths that change share a few programs, as each is padded up to the next of a few sizes.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use super::axes::Axes;
 use super::jit::{Jit, JitStats};
 use super::lengths::{Lengths, Sizes};
+use super::programs::CachedProgram;
 use super::stage::{avals, stage};
 use crate::array::Aval;
+use crate::array::object_pool::ObjectPool;
 use crate::core::Tensor;
+use crate::core::tensor::Repr;
+use crate::core::trace;
 use crate::error::{Error, Result};
 use crate::ops::axis_of;
-use crate::tree::{self, Structure, Tree};
+use crate::tree::{self, Donation, Structure, Tree};
 
 /// Kinds of arguments whose results are known, the oldest of which are forgotten.
 const KINDS: usize = 64;
@@ -21,6 +25,7 @@ pub struct Bucketed<F, A, O> {
     axes: Vec<PaddedAxis<A, O>>,
     /// The latest last.
     kinds: Mutex<Vec<Arc<Kind>>>,
+    donations: ObjectPool<Donation>,
 }
 
 /// An axis that is padded, and where it is.
@@ -36,10 +41,12 @@ struct PaddedAxis<A, O> {
 /// Arguments that differ in nothing but the lengths of their padded axes.
 struct Kind {
     structure: Structure,
-    /// With the length 0 along padded axes.
+    /// Of the first of them.
     avals: Vec<Aval>,
     /// By padded axis: the axes of each leaf of the result that are as long, once they have been found.
     carried: Vec<Mutex<Option<Arc<Carried>>>>,
+    /// What has run outside of all transforms, by the sizes of padded axes; for as long as it is kept elsewhere.
+    programs: Mutex<Vec<(Vec<usize>, Weak<CachedProgram>)>>,
 }
 
 /// By leaf of a result: its axes that are as long as an axis of the argument.
@@ -51,6 +58,8 @@ struct Measured {
     extents: Vec<(usize, usize)>,
     /// By padded axis, by leaf of the argument: its place.
     places: Vec<Vec<Option<usize>>>,
+    /// Whether all leaves have elements.
+    is_concrete: bool,
 }
 
 impl<F, A, O> Jit<F, (A, Lengths), O>
@@ -90,7 +99,8 @@ where
     where
         X: Axes<A> + Send + Sync + 'static,
     {
-        Bucketed { jit: self, axes: Vec::new(), kinds: Mutex::default() }.buckets(name, axes)
+        let (kinds, donations) = (Mutex::default(), ObjectPool::default());
+        Bucketed { jit: self, axes: Vec::new(), kinds, donations }.buckets(name, axes)
     }
 }
 
@@ -173,9 +183,33 @@ where
             return self.jit.call((args, self.lengths(&measured.extents)));
         }
         let kind = self.kind(&args, &measured.places);
-        let (padded, lengths) = self.pad(args, &measured, &kind.structure)?;
-        let out = self.jit.call((padded, lengths))?;
+        let is_plain = measured.is_concrete && trace::current().is_none();
+        let out = match kind.program(&measured.extents).filter(|_| is_plain) {
+            Some(program) => self.run(&program, args, &measured)?,
+            None => {
+                let padded = self.pad(args, &measured, &kind.structure)?;
+                self.jit.call_and_keep(padded, &mut |program| {
+                    if is_plain && program.captured.is_empty() {
+                        kind.keep(&measured.extents, program);
+                    }
+                })?
+            }
+        };
         self.cut(out, &measured, &kind)
+    }
+
+    /// Runs a program that such arguments have run before: leaves are padded in the donation, and no tree is built of them.
+    fn run(&self, program: &CachedProgram, args: A, measured: &Measured) -> Result<O> {
+        let mut donation = self.donations.take().unwrap_or_default();
+        args.donate(&mut donation);
+        self.jit.programs.count(program);
+        let out = self.pad_leaves(&mut donation.leaves, measured).and_then(|()| {
+            self.lengths(&measured.extents).into_leaves(&mut donation.leaves);
+            program.run(&mut donation)
+        });
+        donation.clear();
+        self.donations.put(donation);
+        out
     }
 
     /// The argument with its padding, and its lengths: what the compiled function is called with.
@@ -232,7 +266,8 @@ where
             let path = tree::leaves_with_path(args).swap_remove(leaf).0;
             if path.is_empty() { "the argument".to_owned() } else { format!("the argument at `{path}`") }
         };
-        let mut measured = Measured { extents: Vec::new(), places: Vec::new() };
+        let is_concrete = leaves.iter().all(|leaf| matches!(leaf.repr, Repr::Array(_)));
+        let mut measured = Measured { extents: Vec::new(), places: Vec::new(), is_concrete };
         for PaddedAxis { name, places, sizes, .. } in &self.axes {
             let mut axes = Vec::new();
             places.broadcast_prefix(args, &mut axes);
@@ -279,9 +314,14 @@ where
     }
 
     fn pad(&self, args: A, measured: &Measured, structure: &Structure) -> Result<(A, Lengths)> {
-        let Measured { extents, places } = measured;
         let mut leaves = Vec::new();
         args.into_leaves(&mut leaves);
+        self.pad_leaves(&mut leaves, measured)?;
+        Ok((structure.try_build(leaves)?, self.lengths(&measured.extents)))
+    }
+
+    fn pad_leaves(&self, leaves: &mut [Tensor], measured: &Measured) -> Result<()> {
+        let Measured { extents, places, .. } = measured;
         for ((axis, (length, size)), places) in self.axes.iter().zip(extents).zip(places) {
             for (leaf, place) in leaves.iter_mut().zip(places) {
                 let Some(place) = place.filter(|_| size > length) else { continue };
@@ -290,22 +330,13 @@ where
                 *leaf = leaf.try_pad(widths, axis.fill)?;
             }
         }
-        Ok((structure.try_build(leaves)?, self.lengths(extents)))
+        Ok(())
     }
 
     /// The kind of an argument, which is made when it comes first.
     fn kind(&self, args: &A, places: &[Vec<Option<usize>>]) -> Arc<Kind> {
-        let mut avals = avals(args);
-        for places in places {
-            for (aval, place) in avals.iter_mut().zip(places) {
-                if let Some(place) = *place {
-                    aval.shape[place] = 0;
-                }
-            }
-        }
-        let is_it = |kind: &Arc<Kind>| kind.avals == avals && kind.structure.matches(args);
         let mut kinds = self.kinds();
-        if let Some(found) = kinds.iter().position(is_it) {
+        if let Some(found) = kinds.iter().rposition(|kind| kind.has(args, places)) {
             let found = kinds.remove(found);
             kinds.push(found.clone());
             return found;
@@ -314,7 +345,8 @@ where
             kinds.remove(0);
         }
         let carried = self.axes.iter().map(|_| Mutex::default()).collect();
-        let kind = Arc::new(Kind { structure: Structure::of(args), avals, carried });
+        let (structure, avals) = (Structure::of(args), avals(args));
+        let kind = Arc::new(Kind { structure, avals, carried, programs: Mutex::default() });
         kinds.push(kind.clone());
         kind
     }
@@ -437,5 +469,38 @@ where
                 Err(Error::argument("buckets", text))
             })
             .collect()
+    }
+}
+
+impl Kind {
+    /// Whether an argument differs from the first one of the kind in nothing but padded axes.
+    fn has(&self, args: &impl Tree, places: &[Vec<Option<usize>>]) -> bool {
+        let is_alike = |(leaf, (tensor, aval)): (usize, (&Tensor, &Aval))| {
+            let own = tensor.aval();
+            let mut sizes = own.shape.iter().zip(&aval.shape).enumerate();
+            (own.dtype, own.weak, own.shape.len()) == (aval.dtype, aval.weak, aval.shape.len())
+                && sizes
+                    .all(|(axis, (a, b))| a == b || places.iter().any(|places| places[leaf] == Some(axis)))
+        };
+        self.structure.matches(args)
+            && tree::leaves(args).into_iter().zip(&self.avals).enumerate().all(is_alike)
+    }
+
+    // Nothing under the lock panics half-way.
+    fn programs(&self) -> MutexGuard<'_, Vec<(Vec<usize>, Weak<CachedProgram>)>> {
+        self.programs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What has run with these sizes, if it is still there.
+    fn program(&self, extents: &[(usize, usize)]) -> Option<Arc<CachedProgram>> {
+        let sizes = || extents.iter().map(|(_, size)| size);
+        self.programs().iter().find(|(own, _)| own.iter().eq(sizes()))?.1.upgrade()
+    }
+
+    fn keep(&self, extents: &[(usize, usize)], program: &Arc<CachedProgram>) {
+        let sizes: Vec<usize> = extents.iter().map(|(_, size)| *size).collect();
+        let mut programs = self.programs();
+        programs.retain(|(own, program)| *own != sizes && program.strong_count() > 0);
+        programs.push((sizes, Arc::downgrade(program)));
     }
 }

@@ -21,7 +21,7 @@ use crate::tree::{self, Donation, Structure, Tree};
 /// A function that is traced once per structure, shapes and dtypes; see [`jit`].
 pub struct Jit<F, I, O> {
     pub(super) f: F,
-    programs: Programs,
+    pub(super) programs: Programs,
     /// What the last calls ran.
     recent: ObjectPool<Recent>,
     types: PhantomData<fn(I) -> O>,
@@ -108,9 +108,15 @@ where
     /// # Errors
     /// What `f` returns while it is traced; if it asks for the elements of a traced value. The arguments are gone then.
     pub fn call(&self, args: I) -> Result<O> {
+        self.call_and_keep(args, &mut |_| ())
+    }
+
+    /// As [`call`](Jit::call), and shows the program that is run to `keep`.
+    pub(super) fn call_and_keep(&self, args: I, keep: &mut dyn FnMut(&Arc<CachedProgram>)) -> Result<O> {
         let current = trace::current();
         let mut recent = self.recent(&args, current.as_ref())?;
         let Recent { entry, donation } = &mut *recent;
+        keep(entry);
         args.donate(donation);
         let concrete = |leaf: &Tensor| matches!(leaf.repr, Repr::Array(_));
         let outs = if current.is_none() && entry.captured.is_empty() && donation.leaves.iter().all(concrete) {
@@ -286,7 +292,7 @@ impl CachedProgram {
     }
 
     /// Runs the program on leaves that are all arrays.
-    fn run<O: Tree>(&self, donation: &mut Donation) -> Result<O> {
+    pub(super) fn run<O: Tree>(&self, donation: &mut Donation) -> Result<O> {
         // The list goes back when the program has all of them, and containers are filled while it hands out its results.
         let mut leaves = std::mem::take(&mut donation.leaves);
         let arrays = leaves.drain(..).map(|leaf| match leaf.repr {

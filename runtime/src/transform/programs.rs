@@ -161,6 +161,6 @@ impl CachedProgram {
 fn warn_of_many(name: &str) {
     eprintln!(
         "flaxen: `{name}` was compiled {SUSPICIOUS} times, each time for other shapes or settings: pad its inputs \
-         to few shapes, or pass what changes as a tensor; `Jit::stats` counts, `Jit::limit` bounds what is kept"
+         to few shapes (`Jit::buckets`), or pass what changes as a tensor; `Jit::stats` counts, `Jit::limit` bounds what is kept"
     );
 }

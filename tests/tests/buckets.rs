@@ -24,7 +24,6 @@ fn plain<A: Tree, O: Tree>(
 }
 
 /// Softmax over the tokens, weighted sums of them, and all of them scaled.
-#[allow(clippy::type_complexity)]
 fn pooled(((w, x), lengths): ((Tensor, Tensor), Lengths)) -> Result<(Tensor, Tensor)> {
     let mask = lengths.mask("tokens")?;
     let scores = x.dot(&w);

@@ -161,6 +161,19 @@ pub fn assert_same(found: &Tensor, expected: &Tensor) {
     assert_close(found, &expected.shape, &expected.data);
 }
 
+/// Compares two floats of one shape up to rounding in their dtype: 1e-10 in `F64`, 1e-5 in others, of 1 and what is expected.
+///
+/// # Panics
+/// If they differ.
+pub fn assert_near(found: &Tensor, expected: &Tensor) {
+    assert_eq!(found.shape(), expected.shape());
+    let tolerance = if expected.dtype() == DType::F64 { 1e-10 } else { 1e-5 };
+    let numbers = |x: &Tensor| x.cast(DType::F64).to_vec::<f64>().unwrap();
+    for (a, b) in numbers(found).into_iter().zip(numbers(expected)) {
+        assert!((a - b).abs() <= tolerance * (1.0 + b.abs()), "{a} instead of {b}");
+    }
+}
+
 /// A strong `F32` scalar.
 pub fn scalar(x: f32) -> Tensor {
     Tensor::from_vec([x], [0usize; 0])

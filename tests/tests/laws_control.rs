@@ -3,14 +3,7 @@
 use flaxen::prelude::*;
 use flaxen_tests::data::Data;
 use flaxen_tests::laws::{Law, check, law};
-
-fn assert_near(found: &Tensor, expected: &Tensor) {
-    assert_eq!(found.shape(), expected.shape());
-    let (a, b) = (found.to_vec::<f64>().unwrap(), expected.to_vec::<f64>().unwrap());
-    for (a, b) in a.iter().zip(&b) {
-        assert!((a - b).abs() <= 1e-10 * (1.0 + b.abs()), "{a} instead of {b}");
-    }
-}
+use flaxen_tests::numbers::assert_near;
 
 /// From arguments to the last carry and the results of all steps.
 type Looped<'f> = dyn Fn(&[Tensor]) -> Result<(Tensor, Tensor)> + 'f;

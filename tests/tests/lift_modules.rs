@@ -1,6 +1,6 @@
 //! Modules within transforms that are no loops: `Vmap`, `Remat`, `Jit`, `FoldRngs` and `map_variables`.
 
-use flaxen::lift::{self, FoldRngs, Jit, Remat, Vmap};
+use flaxen::lift::{self, FoldRngs, Jit, MapVariables, Remat, Vmap};
 use flaxen::module::{Observed, intercept_methods};
 use flaxen::prelude::*;
 use flaxen::scope;
@@ -371,4 +371,78 @@ fn scopes_are_targets_without_modules() {
         (y.shape(), variables.tensor("params/dense/kernel").unwrap().shape()),
         (&[4, 2][..], &[4, 3, 2][..])
     );
+}
+
+/// A module of which a method is lifted, and another one is not.
+#[module]
+struct Coder {
+    #[setup(Dense::new(3))]
+    dense: Dense,
+}
+
+impl Coder {
+    #[compact]
+    fn encode(&self, x: &Tensor) -> Result<Tensor> {
+        Ok(self.dense.call(x)?.sin())
+    }
+
+    #[compact]
+    fn plain(&self, x: &Tensor) -> Result<Tensor> {
+        Ok(self.dense.call(x)? * 2.0)
+    }
+}
+
+/// As `nn.remat(Coder, methods=['encode'])` of Flax 0.12.8: the names are `CheckpointCoder_0/dense`, and in the jaxpr the other method is
+/// outside of the checkpoint.
+#[test]
+fn methods_that_are_not_lifted_run_as_they_are() {
+    #[module]
+    struct Both;
+
+    impl Both {
+        #[compact]
+        fn call(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
+            let coder = self.child(Remat::new(Coder::new()));
+            Ok((coder.run(|m, x: &Tensor| m.encode(x), x)?, coder.inner().plain(x)?))
+        }
+    }
+
+    let x = Tensor::ones([1, 4]);
+    let variables = Both::new().init(key(0)).run(|m| m.call(&x)).unwrap();
+    assert_eq!(variables.tensor("params/CheckpointCoder_0/dense/kernel").unwrap().shape(), [4, 3]);
+    assert_eq!(flaxen::tree::count(&variables), 2);
+    let graph = jit(move |x: Tensor| Both::new().apply(&variables).run(|m| m.call(&x))).graph(&x).unwrap();
+    let count = |name: &str| graph.primitives().filter(|&other| other == name).count();
+    assert_eq!((count("checkpoint"), count("dot_general")), (1, 1), "{graph}");
+}
+
+/// As `nn.map_variables(nn.Dense, 'params', transpose, transpose, init=True)`, whose name and numbers are those of Flax 0.12.8 for
+/// `key(0)` and `[[0, 1, 2, 3]]`.
+#[test]
+fn a_module_sees_its_variables_through_a_function() {
+    fn transpose(variables: Variables) -> Result<Variables> {
+        flaxen::tree::map(&variables, |x| Ok(x.t()))
+    }
+
+    #[module]
+    struct Transposed;
+
+    impl Layer for Transposed {
+        #[compact]
+        fn call(&self, x: &Tensor) -> Result<Tensor> {
+            MapVariables::new(Dense::new(3), "params", transpose, transpose).with_init(true).call(x)
+        }
+    }
+
+    let x = Tensor::from([[0.0f32, 1.0, 2.0, 3.0]]);
+    let variables = Transposed::new().init(key(0)).call(&x).unwrap();
+    let kernel = variables.tensor("params/Map_variablesDense_0/kernel").unwrap();
+    let expected = Tensor::from([
+        [-0.850_768_8f32, -0.254_472_43, 0.116_750_6, -0.169_763_97],
+        [-0.098_931_08, 0.166_945_74, -0.430_524_92, 0.306_627_48],
+        [-0.922_745_17, -0.573_745_13, 0.199_224_71, 0.549_189_2],
+    ]);
+    assert!(kernel.all_close(&expected, 1e-6, 0.0).unwrap(), "{kernel}");
+    let y = Transposed::new().apply(&variables).call(&x).unwrap();
+    assert!(y.all_close([[-0.530_263_1f32, 0.225_778_37, 1.472_271_9]], 1e-5, 1e-6).unwrap(), "{y}");
 }

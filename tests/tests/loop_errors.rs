@@ -131,3 +131,108 @@ fn what_does_not_fit_a_loop_is_an_error_and_no_panic() {
     cond(&Tensor::from(true), |h: Tensor| h.try_add(&x), |h: Tensor| Ok(h))(init()).unwrap_err();
     cond(&Tensor::from([true]), |h: Tensor| Ok(h), |h: Tensor| Ok(h))(init()).unwrap_err();
 }
+
+/// Doubles until 100 is reached, and counts its steps.
+fn doubled(x: &Tensor, steps: &Arc<AtomicUsize>) -> Result<Tensor> {
+    let body = |x: Tensor| {
+        let steps = steps.clone();
+        debug::callback(
+            move |_: Tensor| {
+                steps.fetch_add(1, Ordering::Relaxed);
+                Ok(())
+            },
+            &x,
+        )?;
+        Ok(x * 2.0)
+    };
+    while_loop(|x: &Tensor| Ok(x.lt(100.0)), body)(x.clone())
+}
+
+/// The script that looked says: JAX raises when it transposes the loop, and where the loop's cotangent is symbolically zero it does not.
+mod reverse_mode_of_a_while_loop {
+    use super::*;
+
+    #[test]
+    fn is_refused_when_it_is_traced() {
+        let steps = Arc::new(AtomicUsize::new(0));
+        let (a, b) = (steps.clone(), steps.clone());
+        let one = jit(move |x: Tensor| grad(|x: &Tensor| doubled(x, &a))(&x));
+        let each = jit(move |xs: Tensor| vmap(|x: Tensor| grad(|x: &Tensor| doubled(&x, &b))(&x)).call(xs));
+        let x = Tensor::from(3.0f32);
+        let errors = [
+            one.graph(&x).unwrap_err(),
+            one.graph(&x).unwrap_err(),
+            one.call(x).unwrap_err(),
+            each.graph(&Tensor::from([3.0f32, 4.0])).unwrap_err(),
+        ];
+        for error in errors {
+            let text = error.to_string();
+            for part in ["while_loop", "loop_errors.rs:", "`scan`", "jvp"] {
+                assert!(text.contains(part), "{text}");
+            }
+        }
+        assert_eq!(steps.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn is_an_error_where_nothing_is_traced_too() {
+        let steps = Arc::new(AtomicUsize::new(0));
+        let inner = jit({
+            let steps = steps.clone();
+            move |x: Tensor| doubled(&x, &steps)
+        });
+        assert!(grad(|x: &Tensor| doubled(x, &steps))(&Tensor::from(3.0f32)).is_err());
+        assert!(grad(|x: &Tensor| inner.call(x.clone()))(&Tensor::from(3.0f32)).is_err());
+        let kept = checkpoint(|x: &Tensor| doubled(x, &steps));
+        assert!(grad(|x: &Tensor| kept.call(x))(&Tensor::from(3.0f32)).is_err());
+    }
+
+    #[test]
+    fn is_not_asked_for_by_what_does_not_depend_on_the_loop() {
+        let steps = Arc::new(AtomicUsize::new(0));
+        let both = |x: &Tensor| Ok((x * x, doubled(x, &steps)?));
+        let inner = jit({
+            let steps = steps.clone();
+            move |x: Tensor| Ok((&x * &x, doubled(&x, &steps)?))
+        });
+        let kept = checkpoint(both);
+        let x = Tensor::from(3.0f32);
+        let eager = grad(|x: &Tensor| Ok(both(x)?.0))(&x).unwrap();
+        let through_jit = grad(|x: &Tensor| Ok(inner.call(x.clone())?.0))(&x).unwrap();
+        let through_checkpoint = grad(|x: &Tensor| Ok(kept.call(x)?.0))(&x).unwrap();
+        let compiled = jit({
+            let steps = steps.clone();
+            move |x: Tensor| grad(|x: &Tensor| Ok((x * x, doubled(x, &steps)?).0))(&x)
+        });
+        for slope in [eager, through_jit, through_checkpoint, compiled.call(x).unwrap()] {
+            assert_eq!(slope.item::<f32>().unwrap(), 6.0);
+        }
+    }
+
+    #[test]
+    fn leaves_forward_mode_as_it_is() {
+        let steps = Arc::new(AtomicUsize::new(0));
+        let x = Tensor::from(3.0f32);
+        let inner = jit({
+            let steps = steps.clone();
+            move |x: Tensor| doubled(&x, &steps)
+        });
+        let compiled = jit({
+            let steps = steps.clone();
+            move |x: Tensor| Ok(jvp(|x: &Tensor| doubled(x, &steps), &x, &Tensor::from(1.0f32))?.1)
+        });
+        let kept = checkpoint(|x: &Tensor| doubled(x, &steps));
+        let one = Tensor::from(1.0f32);
+        let slopes = [
+            jvp(|x: &Tensor| doubled(x, &steps), &x, &one).unwrap().1,
+            jvp(|x: &Tensor| inner.call(x.clone()), &x, &one).unwrap().1,
+            jvp(|x: &Tensor| kept.call(x), &x, &one).unwrap().1,
+            compiled.call(x.clone()).unwrap(),
+            vmap(|x: Tensor| compiled.call(x)).call(x.expand_dims([0])).unwrap().sum(),
+        ];
+        // 3 · 2⁶ = 192.
+        for slope in slopes {
+            assert_eq!(slope.item::<f32>().unwrap(), 64.0);
+        }
+    }
+}

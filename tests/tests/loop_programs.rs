@@ -3,6 +3,7 @@
 use flaxen::core::Graph;
 use flaxen::core::op::Op;
 use flaxen::prelude::*;
+use flaxen_tests::numbers::assert_near;
 
 fn ones(shape: &[usize]) -> Tensor {
     Tensor::full(shape, 0.1f32)
@@ -235,13 +236,5 @@ fn rows_that_go_their_own_ways_give_the_same_on_any_number_of_threads() {
         })(&xs.slice_axis(1, 3, 10))
         .unwrap();
         assert_near(&runs[0].1.1.slice_axis(1, 3, 10), &own);
-    }
-}
-
-fn assert_near(found: &Tensor, expected: &Tensor) {
-    assert_eq!(found.shape(), expected.shape());
-    let (a, b) = (found.to_vec::<f32>().unwrap(), expected.to_vec::<f32>().unwrap());
-    for (a, b) in a.iter().zip(&b) {
-        assert!((a - b).abs() <= 1e-5 * (1.0 + b.abs()), "{a} instead of {b}");
     }
 }

@@ -1,7 +1,7 @@
 //! Optimizers of optax and of its `contrib` make the updates and the states of the real ones, step by step, with the extra arguments that
 //! they need, as they are and under `jit`.
 
-use flaxen::optim::contrib::{self, MuonDimensionNumbers, Preconditioning};
+use flaxen::optim::contrib::{self, DogInitStep, MuonDimensionNumbers, Preconditioning};
 use flaxen::optim::{
     self, DynTransformation, ExtraArgs, GradientTransformation, InitialGuess, PolyakVariant,
 };
@@ -26,6 +26,11 @@ fn loss(params: &Dict) -> Result<Tensor> {
 
 fn normalized(rate: f64) -> DynTransformation {
     (contrib::normalize(), optim::sgd(rate)).boxed()
+}
+
+/// `MASK` of `optax_more.py`.
+fn of_matrices(path: &str, _: &Tensor) -> bool {
+    matches!(path, "conv" | "kernel")
 }
 
 fn given(name: &str) -> DynTransformation {
@@ -139,6 +144,38 @@ fn given(name: &str) -> DynTransformation {
         "momo options" => {
             let tx = contrib::momo().learning_rate(optim::linear_schedule(1.0, 0.1, 5)).beta(0.8);
             tx.lower_bound(0.5).weight_decay(0.1).adapt_lower_bound(true).boxed()
+        }
+        "momo_adam" => contrib::momo_adam().boxed(),
+        "momo_adam options" => {
+            let tx = contrib::momo_adam().learning_rate(optim::linear_schedule(1.0, 0.1, 5));
+            let tx = tx.b1(0.8).b2(0.9).eps(1e-3).lower_bound(0.5).weight_decay(0.1);
+            tx.adapt_lower_bound(true).boxed()
+        }
+        "madgrad" => contrib::madgrad(0.1).boxed(),
+        "madgrad options" => contrib::madgrad(falling()).momentum(0.5).weight_decay(0.1).eps(1e-3).boxed(),
+        "dog" => contrib::dog().boxed(),
+        "dog distance" => {
+            let tx = contrib::dog().learning_rate(optim::linear_schedule(1.0, 0.1, 5));
+            tx.init_step(DogInitStep::distance(0.1)).weight_decay(0.1).boxed()
+        }
+        "dog learning rate" => {
+            let tx = contrib::dog().learning_rate(0.5).init_step(DogInitStep::learning_rate(0.1));
+            tx.eps(1e-3).weight_decay(0.1).mask(of_matrices).boxed()
+        }
+        "dowg" => contrib::dowg().boxed(),
+        "dowg options" => {
+            let tx = contrib::dowg().learning_rate(optim::linear_schedule(1.0, 0.1, 5));
+            tx.init_estim_sq_dist(0.1).eps(1e-3).weight_decay(0.1).mask(of_matrices).boxed()
+        }
+        "dadapt_adamw" => contrib::dadapt_adamw().boxed(),
+        "dadapt_adamw options" => {
+            let tx = contrib::dadapt_adamw().learning_rate(optim::linear_schedule(1.0, 0.1, 5));
+            tx.b1(0.8).b2(0.9).eps(1e-3).estim_lr0(0.1).weight_decay(0.1).boxed()
+        }
+        "mechanize" => contrib::mechanize(optim::adam(1.0)).boxed(),
+        "mechanize options" => {
+            let inner = optim::sgd(optim::linear_schedule(1.0, 0.1, 5)).momentum(0.9);
+            contrib::mechanize(inner).weight_decay(0.1).eps(1e-3).s_init(0.1).num_betas(3).boxed()
         }
         "cocob" => contrib::cocob().boxed(),
         "cocob options" => contrib::cocob().alpha(10.0).eps(1e-3).weight_decay(0.1).boxed(),

@@ -219,7 +219,7 @@ impl Graph {
     }
 
     /// A primitive for which `is_foreign` holds, here or in a program within.
-    fn find(&self, is_foreign: &dyn Fn(&dyn Primitive) -> bool) -> Option<&dyn Primitive> {
+    pub(crate) fn find(&self, is_foreign: &dyn Fn(&dyn Primitive) -> bool) -> Option<&dyn Primitive> {
         self.eqns.iter().find_map(|eqn| {
             let primitive = &*eqn.primitive;
             if is_foreign(primitive) {

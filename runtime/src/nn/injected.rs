@@ -13,14 +13,14 @@ use crate::ops::dot_general::DotOptions;
 
 /// Makes a trait of modules with a call, and a type of what makes such modules.
 macro_rules! class {
-    ($(#[$trait_doc:meta])* trait $op:ident($($argument:ident: $type:ty),*); $(#[$doc:meta])* $class:ident => $function:ident) => {
+    ($(#[$trait_doc:meta])* trait $op:ident::$method:ident($($argument:ident: $type:ty),*); $(#[$doc:meta])* $class:ident => $function:ident) => {
         $(#[$trait_doc])*
         pub trait $op: Module {
             /// The result.
             ///
             /// # Errors
             /// If the operands do not fit, or the module is not part of a running model.
-            fn call(&self, $($argument: $type),*) -> Result<Tensor>;
+            fn $method(&self, $($argument: $type),*) -> Result<Tensor>;
         }
 
         $(#[$doc])*
@@ -36,7 +36,7 @@ macro_rules! class {
             pub fn new<M: $op, F: Fn() -> M + Send + Sync + 'static>(make: F) -> $class {
                 let in_layer = move |layer: &Slot| {
                     let module = make_child(layer, make(), None);
-                    $function::new(move |$($argument: $type),*| module.call($($argument),*))
+                    $function::new(move |$($argument: $type),*| module.$method($($argument),*))
                 };
                 $class { identity: Identity::of::<F>(), name: M::NAME, make: Arc::new(in_layer) }
             }
@@ -88,7 +88,7 @@ class! {
     ///
     /// impl DotGeneralOp for Scaled {
     ///     #[compact]
-    ///     fn call(&self, x: &Tensor, w: &Tensor, dimensions: &DotDimensions, options: &DotOptions) -> Result<Tensor> {
+    ///     fn dot_general(&self, x: &Tensor, w: &Tensor, dimensions: &DotDimensions, options: &DotOptions) -> Result<Tensor> {
     ///         let scale = self.param("scale", init::ones(), [])?;
     ///         x.try_dot_general_with(w, dimensions.clone(), options)?.try_mul(scale)
     ///     }
@@ -96,10 +96,10 @@ class! {
     ///
     /// let layer = Dense::new(4).dot_general_cls(DotGeneralCls::new(Scaled::new));
     /// let variables = layer.init(key(0)).call(&Tensor::ones([2, 3]))?;
-    /// assert_eq!(variables.tensor("params/Scaled_0/scale")?.shape(), []);
+    /// assert_eq!(variables.tensor("params/Scaled_0/scale")?.rank(), 0);
     /// # Ok::<(), flaxen::Error>(())
     /// ```
-    trait DotGeneralOp(lhs: &Tensor, rhs: &Tensor, dimensions: &DotDimensions, options: &DotOptions);
+    trait DotGeneralOp::dot_general(lhs: &Tensor, rhs: &Tensor, dimensions: &DotDimensions, options: &DotOptions);
     /// What makes the product of a layer, each time the layer is called: a [`DotGeneralOp`], or a [`DotGeneralFn`]; Linen's
     /// `dot_general_cls`.
     DotGeneralCls => DotGeneralFn
@@ -107,7 +107,7 @@ class! {
 
 class! {
     /// A module that computes the convolution of a layer, with parameters and variables of its own; see [`DotGeneralOp`].
-    trait ConvGeneralOp(lhs: &Tensor, rhs: &Tensor, options: &ConvOptions);
+    trait ConvGeneralOp::conv_general(lhs: &Tensor, rhs: &Tensor, options: &ConvOptions);
     /// What makes the convolution of a layer, each time the layer is called: a [`ConvGeneralOp`], or a [`ConvGeneralFn`]; Linen's
     /// `conv_general_dilated_cls`.
     ConvGeneralCls => ConvGeneralFn
@@ -115,7 +115,7 @@ class! {
 
 class! {
     /// A module that computes a sum of products of attention, with parameters and variables of its own; see [`DotGeneralOp`].
-    trait EinsumOp(equation: &str, lhs: &Tensor, rhs: &Tensor);
+    trait EinsumOp::einsum(equation: &str, lhs: &Tensor, rhs: &Tensor);
     /// What makes a sum of products of attention, each time the layer is called: an [`EinsumOp`], or an [`EinsumFn`]; Linen's
     /// `qk_attn_weights_einsum_cls`.
     EinsumCls => EinsumFn

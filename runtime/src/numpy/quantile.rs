@@ -23,6 +23,8 @@ pub enum QuantileMethod {
     Nearest,
     /// The middle between them.
     Midpoint,
+    /// The first one that so great a part of all is not above: none is ever in between.
+    InvertedCdf,
 }
 
 /// The elements of the axes along a new last one.
@@ -68,6 +70,7 @@ impl Neighbours {
             QuantileMethod::Higher => high,
             QuantileMethod::Nearest => part.try_le(part.like(0.5))?.try_select(low, high)?,
             QuantileMethod::Midpoint => low.try_add(&high)?.try_mul(low.like(0.5))?,
+            QuantileMethod::InvertedCdf => unreachable!("it has no neighbours"),
         };
         found.try_cast(dtype)
     }
@@ -79,6 +82,9 @@ fn quantile(x: &Tensor, q: Tensor, axes: &[usize], method: QuantileMethod, skip_
     const OP: &str = "quantile";
     if q.rank() > 1 {
         return Err(Error::shape(OP, format!("quantiles {:?}", q.shape()), "a number or a vector of them"));
+    }
+    if method == QuantileMethod::InvertedCdf {
+        return weighted(x, q, axes, None, skip_nan);
     }
     let (x, dtype) = (inexact(x)?, x.dtype().to_inexact());
     let q = q.try_cast(if dtype == DType::F64 { DType::F64 } else { DType::F32 })?;
@@ -103,6 +109,64 @@ fn quantile(x: &Tensor, q: Tensor, axes: &[usize], method: QuantileMethod, skip_
         Neighbours { low: sorted.try_take(&at.low, -1)?, high: sorted.try_take(&at.high, -1)?, part: at.part }
     };
     let found = Neighbours { low, high, part }.between(method, dtype)?;
+    if is_list { found.try_move_axis(front as isize, 0) } else { found.try_squeeze([front as isize]) }
+}
+
+/// The least elements up to which there is a part `q` of all weights; as JAX's method `inverted_cdf`.
+///
+/// A weight that is negative or NaN makes the row NaN, and so does a NaN, unless those are left out.
+#[track_caller]
+fn weighted(
+    x: &Tensor,
+    q: Tensor,
+    axes: &[usize],
+    weights: Option<&Tensor>,
+    skip_nan: bool,
+) -> Result<Tensor> {
+    const OP: &str = "quantile";
+    let x = inexact(x)?;
+    let mut both = [x.clone(), weights.map_or_else(|| Ok(x.ones_like()), inexact)?];
+    both = crate::ops::promoted(both)?;
+    let [x, weights] = both;
+    let weights = if weights.shape() == x.shape() {
+        weights
+    } else {
+        let sizes: Vec<usize> = axes.iter().map(|&axis| x.shape()[axis]).collect();
+        if weights.shape() != &sizes[..] {
+            let expected = format!("{:?}, or the sizes of the axes, {sizes:?}", x.shape());
+            return Err(Error::shape(OP, format!("weights {:?}", weights.shape()), expected));
+        }
+        let mut spread = vec![1; x.rank()];
+        axes.iter().for_each(|&axis| spread[axis] = x.shape()[axis]);
+        weights.try_reshape(spread)?.try_broadcast_to(x.shape())?
+    };
+    let (rows, weights) = (last(&x, axes)?, last(&weights, axes)?);
+    let (front, size) = (rows.rank() - 1, rows.shape()[rows.rank() - 1]);
+    if size == 0 {
+        return Err(Error::shape(OP, format!("axes {axes:?} of {:?}", x.shape()), "at least one element"));
+    }
+    let order = rows.try_argsort(-1)?;
+    let (sorted, weights) = (rows.try_take_along_axis(&order, -1)?, weights.try_take_along_axis(&order, -1)?);
+    let (bad, nan) = (weights.try_lt(0.0)?.try_bitor(weights.try_is_nan()?)?, sorted.try_is_nan()?);
+    let counted = bad.try_bitor(&nan)?.try_select(weights.like(0.0), &weights)?.try_cumsum(-1)?;
+    let total = counted.try_slice_axis(-1, -1, None)?;
+    let valid = nan.try_logical_not()?.try_cast(DType::I32)?.try_sum_keep(-1)?;
+
+    // For each quantile, the first place up to which there is enough.
+    let q = q.try_cast(counted.dtype())?;
+    let (list, is_list) = (q.try_reshape([q.size()])?, q.rank() == 1);
+    let wanted = list.try_mul(&total)?.try_expand_dims([-1])?;
+    let less = counted.try_expand_dims([-2])?.try_lt(wanted)?.try_cast(DType::I32)?.try_sum_axes(-1)?;
+    let most = if skip_nan { valid.try_sub(1)? } else { valid.like((size - 1) as f64) };
+    let at = less.try_minimum(most)?.try_maximum(less.like(0.0))?;
+    let found = sorted.try_take_along_axis(at, -1)?;
+    let spoilt = bad.try_any_keep(-1)?;
+    let spoilt = if skip_nan {
+        spoilt.try_bitor(valid.try_eq(0)?)?
+    } else {
+        spoilt.try_bitor(nan.try_any_keep(-1)?)?
+    };
+    let found = spoilt.try_select(found.like(f64::NAN), &found)?;
     if is_list { found.try_move_axis(front as isize, 0) } else { found.try_squeeze([front as isize]) }
 }
 
@@ -135,6 +199,25 @@ methods! {
     quantile_by try_quantile_by(q: impl TensorLike, axes: impl IntoAxes, method: QuantileMethod) -> Tensor,
     fails "If there is no such axis, there are no elements, or `q` has several axes."
     |x| quantile(x, q.operand()?, &meant("quantile", &axes, x)?, method, false);
+
+    /// The least elements up to which there is a part `q` of all weights, as `jnp.quantile` with `weights` and the method `inverted_cdf`.
+    ///
+    /// Weights have the shape of the tensor, or that of the axes; they are not negative.
+    ///
+    /// ```
+    /// use flaxen::prelude::*;
+    /// let x = Tensor::from([3.0f32, 1.0, 2.0]);
+    /// assert_eq!(x.quantile_weighted(0.5, 0, [0.7f32, 0.1, 0.2]).item::<f32>()?, 3.0);
+    /// # Ok::<(), flaxen::Error>(())
+    /// ```
+    quantile_weighted try_quantile_weighted(q: impl TensorLike, axes: impl IntoAxes, weights: impl TensorLike) -> Tensor,
+    fails "If there is no such axis, there are no elements, `q` has several axes, or the weights do not fit."
+    |x| weighted(x, q.operand()?, &meant("quantile", &axes, x)?, Some(&weights.operand()?), false);
+
+    /// As [`quantile_weighted`](Tensor::quantile_weighted), of the elements that are not NaN; NaN where there are none.
+    nanquantile_weighted try_nanquantile_weighted(q: impl TensorLike, axes: impl IntoAxes, weights: impl TensorLike) -> Tensor,
+    fails "If there is no such axis, there are no elements, `q` has several axes, or the weights do not fit."
+    |x| weighted(x, q.operand()?, &meant("nanquantile", &axes, x)?, Some(&weights.operand()?), true);
 
     /// As [`quantile_by`](Tensor::quantile_by), of the elements that are not NaN; NaN where there are none.
     nanquantile try_nanquantile(q: impl TensorLike, axes: impl IntoAxes, method: QuantileMethod) -> Tensor,

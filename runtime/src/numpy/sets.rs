@@ -44,6 +44,25 @@ impl Runs {
     }
 }
 
+/// For each row its place among the different rows in lexicographic order; all NaN are one.
+fn rank_of_rows(rows: &Tensor) -> Result<Tensor> {
+    let (count, width) = (rows.shape()[0], rows.shape()[1]);
+    let columns = (0..width).rev().map(|i| rows.try_index_axis(1, i as isize)).collect::<Result<Vec<_>>>()?;
+    let order = Tensor::try_lexsort(&columns, 0)?;
+    let sorted = rows.try_take(&order, 0)?;
+    let (before, after) = (sorted.try_slice_axis(0, None, -1)?, sorted.try_slice_axis(0, 1, None)?);
+    let mut differs = after.try_ne(&before)?;
+    if rows.dtype().is_float() {
+        let both = after.try_ne(&after)?.try_bitand(before.try_ne(&before)?)?;
+        differs = differs.try_bitand(both.try_logical_not()?)?;
+    }
+    let steps = differs.try_any_axes(1)?.try_cast(DType::I32)?.try_cumsum(0)?;
+    let first = create::full(crate::Aval::unchecked([1], DType::I32), 0.0)?;
+    let ranks = Tensor::try_concatenate(&[first, steps], 0)?;
+    let none = create::full(crate::Aval::unchecked([count], DType::I32), 0.0)?;
+    none.at(&order).unique_indices().try_set(ranks)
+}
+
 impl Tensor {
     /// The different elements, ascending, as `jnp.unique`; NaN is one of them.
     ///
@@ -150,6 +169,86 @@ impl Tensor {
                 .try_reshape(self.shape())?,
             counts: next.try_sub(starts)?,
         })
+    }
+
+    /// The different slices along an axis, in the order of their first elements, then of their second ones and so on: `jnp.unique` with
+    /// `axis`.
+    ///
+    /// ```
+    /// use flaxen::prelude::*;
+    /// let x = Tensor::from([[3, 1], [0, 2], [3, 1]]);
+    /// assert_eq!(x.unique_along(0).to_vec::<i32>()?, [0, 2, 3, 1]);
+    /// # Ok::<(), flaxen::Error>(())
+    /// ```
+    ///
+    /// # Panics
+    /// If there is no such axis; of a value without numbers, as under `jit`: say how many there are to
+    /// [`unique_all_along`](Tensor::unique_all_along).
+    #[track_caller]
+    pub fn unique_along(&self, axis: isize) -> Tensor {
+        unwrap(self.try_unique_along(axis))
+    }
+
+    /// As [`unique_along`](Tensor::unique_along).
+    ///
+    /// # Errors
+    /// If there is no such axis; of a value without numbers, as under `jit`: say how many there are to
+    /// [`unique_all_along`](Tensor::unique_all_along).
+    pub fn try_unique_along(&self, axis: isize) -> Result<Tensor> {
+        Ok(self.try_unique_all_along(axis, None, None)?.values)
+    }
+
+    /// As [`unique_all`](Tensor::unique_all), of the slices along an axis: indices, inverse and counts are of places on that axis.
+    ///
+    /// # Panics
+    /// As [`unique_all`](Tensor::unique_all); if there is no such axis.
+    #[track_caller]
+    pub fn unique_all_along(
+        &self,
+        axis: isize,
+        size: impl Into<Option<usize>>,
+        fill: impl Into<Option<Tensor>>,
+    ) -> Unique {
+        unwrap(self.try_unique_all_along(axis, size, fill))
+    }
+
+    /// As [`unique_all_along`](Tensor::unique_all_along).
+    ///
+    /// # Errors
+    /// As [`try_unique_all`](Tensor::try_unique_all); if there is no such axis.
+    pub fn try_unique_all_along(
+        &self,
+        axis: isize,
+        size: impl Into<Option<usize>>,
+        fill: impl Into<Option<Tensor>>,
+    ) -> Result<Unique> {
+        let (size, fill): (Option<usize>, Option<Tensor>) = (size.into(), fill.into());
+        let front = self.try_move_axis(axis, 0)?;
+        let (count, rest) = (front.shape()[0], &front.shape()[1..]);
+        let width: usize = rest.iter().product();
+        let rows = front.try_reshape([count, width])?;
+        // Rows are told apart by which of all different rows they are: one number for each, in their order.
+        let rank = if count == 0 || width == 0 {
+            create::full(crate::Aval::unchecked([count], DType::I32), 0.0)?
+        } else {
+            rank_of_rows(&rows)?
+        };
+        if count == 0 && size.unwrap_or(0) > 0 && fill.is_none() {
+            return Err(Error::argument("unique", "no elements: with a size, say what to fill with"));
+        }
+        let found = rank.try_unique_all(size, (count == 0).then(|| rank.like(0.0)))?;
+        let most = found.values.size();
+        let mut values = if count == 0 {
+            create::full(crate::Aval::unchecked([most, width], self.dtype()), 0.0)?
+        } else {
+            rows.try_take_clip(&found.indices, 0)?
+        };
+        if let Some(fill) = fill {
+            let there = found.counts.try_gt(0)?.try_reshape([most, 1])?;
+            values = there.try_select(values, convert(&fill, self.dtype(), false)?)?;
+        }
+        let shape: Vec<usize> = std::iter::once(most).chain(rest.iter().copied()).collect();
+        Ok(Unique { values: values.try_reshape(shape)?.try_move_axis(0, axis)?, ..found })
     }
 
     /// For each element whether it is among those of `test`, as `jnp.isin`; NaN is among none.

@@ -15,7 +15,7 @@ use crate::core::trace::batch::Batch;
 use crate::core::trace::stage::Stage;
 use crate::core::trace::tape::Tape;
 use crate::core::trace::{Axis, Trace};
-use crate::core::{Backend, CompileOptions, Executable, Graph, ProgramText};
+use crate::core::{Backend, CompileOptions, Executable, Graph, ProgramText, Var};
 use crate::error::Result;
 
 /// A staged function: a graph, and what a backend makes of it once it is run.
@@ -29,6 +29,8 @@ struct Callee {
     collectives: Vec<Arc<str>>,
     vjp: Mutex<HashMap<VjpKey, VjpCalls>>,
     batched: Mutex<HashMap<BatchedKey, Batched>>,
+    /// By which of the last inputs are there.
+    without: Mutex<HashMap<Vec<bool>, Call>>,
 }
 
 /// What a graph is compiled by, and how.
@@ -93,6 +95,7 @@ impl Call {
             collectives,
             vjp: Mutex::default(),
             batched: Mutex::default(),
+            without: Mutex::default(),
         }))
     }
 
@@ -228,6 +231,31 @@ impl Call {
         Ok(lock(&self.0.vjp).entry(key).or_insert(vjp).clone())
     }
 
+    /// The program without those of its last inputs that are not given: they are zeros, which leaves less to compute.
+    pub(crate) fn with_zeros_for(&self, given: &[bool]) -> Result<Call> {
+        if given.iter().all(|&given| given) {
+            return Ok(self.clone());
+        }
+        if let Some(found) = lock(&self.0.without).get(given) {
+            return Ok(found.clone());
+        }
+        let graph = &self.0.graph;
+        let first = graph.inputs.len() - given.len();
+        let stage = Stage::new(trace::current());
+        let graph = trace::run(Trace::Stage(stage.clone()), || {
+            let input = |(i, &var): (usize, &Var)| match i.checked_sub(first).is_none_or(|i| given[i]) {
+                true => Ok(stage.input(graph.aval(var))),
+                false => zeros_of(&strong(graph.aval(var))),
+            };
+            let args = graph.inputs.iter().enumerate().map(input).collect::<Result<Vec<_>>>()?;
+            let (graph, captured) = stage.finish(&graph.interpret(args)?);
+            assert!(captured.is_empty(), "a graph holds no traced values");
+            Ok::<_, crate::Error>(graph)
+        })?;
+        let call = Call::new(graph, self.0.target);
+        Ok(lock(&self.0.without).entry(given.to_vec()).or_insert(call).clone())
+    }
+
     /// The graph over a batch, with only some inputs mapped.
     pub(crate) fn batched(&self, mapped: &[bool], axis: &Axis) -> Result<Batched> {
         self.over_batch(mapped, axis, &[])
@@ -295,6 +323,15 @@ pub(crate) fn cotangents(cts: Cotangents, avals: &[Aval], args: &mut Args) -> Re
     Ok(())
 }
 
+/// Appends the cotangents of outputs of these shapes, as far as they are there, and says which are.
+pub(crate) fn given_cotangents(cts: Cotangents, avals: &[Aval], args: &mut Args) -> Result<Vec<bool>> {
+    let given = cts.iter().map(Option::is_some).collect();
+    for (ct, aval) in cts.into_iter().zip(avals) {
+        args.extend(ct.map(|ct| convert(&ct, aval.dtype, false)).transpose()?);
+    }
+    Ok(given)
+}
+
 /// Names of axes, each once, in order.
 pub(super) fn distinct<'a>(names: impl Iterator<Item = &'a Arc<str>>) -> Vec<Arc<str>> {
     let mut found: Vec<Arc<str>> = Vec::new();
@@ -331,8 +368,8 @@ impl Primitive for Call {
         let needs_grad: Args<bool> = needs_grad.into();
         let pullback: Pullback = Box::new(move |cts| {
             let mut args = residuals.clone();
-            cotangents(cts, &avals, &mut args)?;
-            let mut grads = trace::bind(&backward, args)?.into_iter();
+            let given = given_cotangents(cts, &avals, &mut args)?;
+            let mut grads = trace::bind(&backward.with_zeros_for(&given)?, args)?.into_iter();
             Ok(needs_grad.iter().map(|&needed| if needed { grads.next() } else { None }).collect())
         });
         Ok((outs, pullback))

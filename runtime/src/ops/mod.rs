@@ -18,6 +18,7 @@ pub mod dot_general;
 pub mod dynamic_slice;
 pub mod elementwise;
 pub(crate) mod fft;
+pub(crate) mod forward;
 pub(crate) mod gather;
 pub mod linalg;
 pub(crate) mod name;

@@ -63,7 +63,10 @@ pub use gamma_family::{
 };
 pub use generator::{Generator, from_fn, from_fn_of, try_from_fn, try_from_fn_of};
 pub use key::{Key, fold_in, key, split};
-pub use multivariate::{multivariate_normal, orthogonal, try_multivariate_normal, try_orthogonal};
+pub use multivariate::{
+    CovarianceFactor, multivariate_normal, multivariate_normal_by, orthogonal, try_multivariate_normal,
+    try_multivariate_normal_by, try_orthogonal,
+};
 pub use normal::{normal, normal_of, truncated_normal, try_normal, try_normal_of, try_truncated_normal};
 pub use permutation::{
     permutation, permute, permute_independently, try_permutation, try_permute, try_permute_independently,

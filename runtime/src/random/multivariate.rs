@@ -4,8 +4,38 @@ use super::normal::standard;
 use super::{Key, dtype_of_parameters, sampler};
 use crate::array::{DType, Shape};
 use crate::core::{Tensor, TensorLike};
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::ops::{broadcast_shapes, convert};
+
+/// Which factor of a covariance makes samples of normal numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CovarianceFactor {
+    /// The Cholesky factor: the fastest, for covariances that are positive definite.
+    #[default]
+    Cholesky,
+    /// Eigenvectors times roots of eigenvalues, also for covariances that are singular.
+    Eigh,
+    /// Left singular vectors times roots of singular values, also for covariances that are singular.
+    Svd,
+}
+
+impl CovarianceFactor {
+    fn of(self, covariance: &Tensor) -> Result<Tensor> {
+        let scaled =
+            |vectors: Tensor, values: &Tensor| vectors.try_mul(values.try_sqrt()?.try_expand_dims([-2])?);
+        match self {
+            CovarianceFactor::Cholesky => covariance.try_cholesky(),
+            CovarianceFactor::Eigh => {
+                let (values, vectors) = covariance.try_eigh()?;
+                scaled(vectors, &values)
+            }
+            CovarianceFactor::Svd => {
+                let (vectors, values, _) = covariance.try_svd(true)?;
+                scaled(vectors, &values)
+            }
+        }
+    }
+}
 
 sampler! {
     /// Samples of the normal distributions of means `[.., n]` and covariances `[.., n, n]`: of the shape and an axis of `n`.
@@ -27,6 +57,27 @@ sampler! {
         covariance: impl TensorLike,
         shape: impl AsRef<[usize]>,
     ) {
+        try_multivariate_normal_by(key, mean, covariance, shape, CovarianceFactor::Cholesky)
+    }
+
+    /// As [`multivariate_normal`], with a choice of the factor that vectors of normal numbers are multiplied by: `method` in JAX.
+    ///
+    /// ```
+    /// use flaxen::random::{self, CovarianceFactor};
+    ///
+    /// // On a line.
+    /// let covariance = [[1.0f32, 1.0], [1.0, 1.0]];
+    /// let x = random::multivariate_normal_by(&random::key(0), [0.0f32, 0.0], covariance, [100], CovarianceFactor::Svd);
+    /// assert!(x.all_close(x.flip(-1), 1e-3, 1e-3)?);
+    /// # Ok::<(), flaxen::Error>(())
+    /// ```
+    pub fn multivariate_normal_by / try_multivariate_normal_by(
+        key: &Key,
+        mean: impl TensorLike,
+        covariance: impl TensorLike,
+        shape: impl AsRef<[usize]>,
+        factor: CovarianceFactor,
+    ) {
         let (mean, covariance, shape) = (mean.operand()?, covariance.operand()?, shape.as_ref());
         let op = "multivariate_normal";
         let ([of_mean @ .., n], [of_covariance @ .., rows, columns]) = (mean.shape(), covariance.shape()) else {
@@ -42,7 +93,7 @@ sampler! {
             return Err(Error::shape(op, found, "parameters that broadcast to the shape of the samples"));
         }
         let dtype = dtype_of_parameters([&mean, &covariance]);
-        let factor = convert(&covariance, dtype, false)?.try_cholesky()?;
+        let factor = factor.of(&convert(&covariance, dtype, false)?)?;
         let vectors: Shape = shape.iter().chain([n]).copied().collect();
         let z = standard(key, &vectors, dtype)?.try_expand_dims([-1])?;
         factor.try_matmul(&z)?.try_squeeze([-1])?.try_add(convert(&mean, dtype, false)?)

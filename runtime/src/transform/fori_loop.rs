@@ -1,9 +1,10 @@
 //! `fori_loop`: a loop over the integers of a range.
 
 use std::ops::Range;
+use std::panic::Location;
 
 use super::scan::scan;
-use super::while_loop::while_loop;
+use super::while_loop::while_loop_at;
 use crate::array::DType;
 use crate::core::Tensor;
 use crate::error::{Error, Result};
@@ -38,12 +39,14 @@ const OP: &str = "fori_loop";
 /// # Errors
 /// The returned function returns what `body` returns; if a bound is no single integer, or does not fit into 32 bits; if the state
 /// changes its structure, a shape or a dtype.
+#[track_caller]
 pub fn fori_loop<S, B, F>(bounds: B, body: F) -> impl Fn(S) -> Result<S>
 where
     S: Tree,
     B: Bounds,
     F: Fn(Tensor, S) -> Result<S>,
 {
+    let location = Location::caller();
     move |state: S| {
         let (lower, upper) = bounds.bounds()?;
         for bound in [&lower, &upper] {
@@ -64,7 +67,7 @@ where
         }
         let goes_on = |(i, _): &(Tensor, S)| i.try_lt(&upper);
         let step = |(i, state): (Tensor, S)| Ok((i.try_add(1)?, body(i, state)?));
-        Ok(while_loop(goes_on, step)((lower, state))?.1)
+        Ok(while_loop_at(location, goes_on, step)((lower, state))?.1)
     }
 }
 

@@ -16,6 +16,7 @@ use crate::core::trace;
 use crate::core::trace::{Axis, Trace};
 use crate::core::{Backend, Graph, Profile, ProgramText};
 use crate::error::{Error, Result};
+use crate::ops::control::while_loop::check_reverse_mode;
 use crate::tree::{self, Donation, Structure, Tree};
 
 /// A function that is traced once per structure, shapes and dtypes; see [`jit`].
@@ -281,6 +282,9 @@ where
         let start = Instant::now();
         let (inputs, avals) = (Structure::of(args), avals(args));
         let staged = stage(&inputs, &avals, &self.f)?;
+        if current.is_none() {
+            check_reverse_mode(&staged.graph, self.programs.target)?;
+        }
         let described = (inputs, avals, axes.clone());
         self.programs.add(&wanted, call, start, described, staged, std::any::type_name::<F>())
     }

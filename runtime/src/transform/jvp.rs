@@ -1,10 +1,8 @@
 //! Forward mode as the pullback of a pullback.
 
 use crate::core::Tensor;
-use crate::core::trace;
-use crate::core::trace::Trace;
-use crate::core::trace::tape::Tape;
 use crate::error::{Error, Result};
+use crate::ops::forward::tangents_of;
 use crate::ops::{convert, zeros_of};
 use crate::tree::{self, Structure, Tree};
 
@@ -13,8 +11,7 @@ use super::grad::record;
 /// What a function returns at a point, and its directional derivative there along `tangents`.
 ///
 /// The pullback of `f` is linear in its cotangent, so *its* pullback is the derivative itself: no primitive needs a rule of
-/// its own for forward mode (Radul et al., "You Only Linearize Once", 2022, take the same route the other way round).
-/// Under `jit` what only the detour computes is removed.
+/// its own for forward mode. Under `jit` what only the detour computes is removed.
 ///
 /// ```
 /// use flaxen::prelude::*;
@@ -38,29 +35,8 @@ where
         tree::leaves(&out).into_iter().map(|leaf| tape.open(leaf.clone())).unzip();
     let backward = tape.finish();
 
-    // The pullback at cotangent zero: it is linear, so the point does not matter.
-    let transposed = Tape::new(trace::current());
-    let zeros = values.iter().map(|value| zeros_of(value.aval())).collect::<Result<Vec<_>>>()?;
-    let cts: Vec<Tensor> = zeros.into_iter().map(|zero| transposed.watch(zero)).collect();
-    let grads = trace::run(Trace::Tape(transposed.clone()), || {
-        let seeds = ids
-            .iter()
-            .zip(&cts)
-            .filter(|(_, ct)| ct.dtype().is_inexact())
-            .filter_map(|(id, ct)| Some(((*id)?, ct.clone())));
-        backward.run_once(seeds.collect(), tree::count(primals))
-    })?;
-
-    // The tangents are the cotangents of that pullback's result.
-    let mut seeds = Vec::new();
-    for (grad, tangent) in grads.into_iter().zip(tree::leaves(tangents)) {
-        let Some(grad) = grad else { continue };
-        let dtype = grad.dtype();
-        if let (_, Some(id)) = transposed.open(grad) {
-            seeds.push((id, convert(tangent, dtype, false)?));
-        }
-    }
-    let out_tangents = transposed.finish().run_once(seeds, values.len())?;
+    let results: Vec<_> = values.iter().map(|value| value.aval().clone()).zip(ids).collect();
+    let out_tangents = tangents_of(backward, &results, &tree::leaves(tangents))?;
     let structure = Structure::of(&out);
     let out_tangents: Vec<Tensor> = out_tangents
         .into_iter()

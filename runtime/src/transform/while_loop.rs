@@ -1,5 +1,7 @@
 //! `while_loop`: a loop that finds its end itself.
 
+use std::panic::Location;
+
 use super::carry::{Carry, Prepared};
 use super::stage::stage;
 use crate::array::{Aval, DType};
@@ -16,8 +18,8 @@ use crate::tree::{Structure, Tree};
 ///
 /// As `jax.lax.while_loop`. Both functions are traced once; under [`jit`](crate::jit()) the steps are one loop. The state keeps its
 /// structure, shapes and dtypes (a bare number takes on the dtype that it meets). Under `vmap` examples go on for different numbers of steps, as long
-/// as any of them does. Forward mode works; for reverse mode, whose memory grows with the number of steps, use [`scan`](crate::scan())
-/// or a [`fori_loop`](crate::fori_loop()) with known bounds.
+/// as any of them does. Forward mode works. Reverse mode, whose memory grows with the number of steps, is an error, under `jit` as soon as
+/// it is traced: use [`scan`](crate::scan()), or a [`fori_loop`](crate::fori_loop()) with known bounds.
 ///
 /// ```
 /// use flaxen::prelude::*;
@@ -35,7 +37,22 @@ use crate::tree::{Structure, Tree};
 /// # Errors
 /// The returned function returns what `cond` and `body` return; if the condition is no single boolean; if the state changes its
 /// structure, a shape or a dtype.
+#[track_caller]
 pub fn while_loop<S, P, F>(cond: P, body: F) -> impl Fn(S) -> Result<S>
+where
+    S: Tree,
+    P: Fn(&S) -> Result<Tensor>,
+    F: Fn(S) -> Result<S>,
+{
+    while_loop_at(Location::caller(), cond, body)
+}
+
+/// As [`while_loop`], of a line of the program.
+pub(super) fn while_loop_at<S, P, F>(
+    location: &'static Location<'static>,
+    cond: P,
+    body: F,
+) -> impl Fn(S) -> Result<S>
 where
     S: Tree,
     P: Fn(&S) -> Result<Tensor>,
@@ -60,8 +77,8 @@ where
             }
             Ok(goes_on)
         })?;
-        let consts = (asked.captured.len(), captured.len());
-        let loops = While::new(Call::new(asked.graph, CPU), Call::new(graph, CPU), consts.0, consts.1);
+        let consts = [asked.captured.len(), captured.len()];
+        let loops = While::new([Call::new(asked.graph, CPU), Call::new(graph, CPU)], consts, location);
         let args: Args = asked.captured.into_iter().chain(captured).chain(init).collect();
         carry.structure().try_build(trace::bind(&loops, args)?)
     }

@@ -54,6 +54,7 @@ BATCHED = {
     "scale": None,
 }
 linear = optax.linear_schedule
+MASK = {"bias": False, "conv": True, "kernel": True, "scale": False}
 normalized = lambda rate: optax.chain(contrib.normalize(), optax.sgd(rate))
 GIVEN = {
     "adan": optax.adan(0.1),
@@ -113,6 +114,22 @@ GIVEN = {
     "momo": contrib.momo(),
     "momo options": contrib.momo(
         linear(1.0, 0.1, 5), beta=0.8, lower_bound=0.5, weight_decay=0.1, adapt_lower_bound=True),
+    "momo_adam": contrib.momo_adam(),
+    "momo_adam options": contrib.momo_adam(
+        linear(1.0, 0.1, 5), b1=0.8, b2=0.9, eps=1e-3, lower_bound=0.5, weight_decay=0.1, adapt_lower_bound=True),
+    "madgrad": contrib.madgrad(0.1),
+    "madgrad options": contrib.madgrad(linear(0.1, 0.01, 5), momentum=0.5, weight_decay=0.1, eps=1e-3),
+    "dog": contrib.dog(),
+    "dog distance": contrib.dog(linear(1.0, 0.1, 5), init_step=("distance", 0.1), weight_decay=0.1),
+    "dog learning rate": contrib.dog(0.5, init_step=("learning_rate", 0.1), eps=1e-3, weight_decay=0.1, mask=MASK),
+    "dowg": contrib.dowg(),
+    "dowg options": contrib.dowg(linear(1.0, 0.1, 5), init_estim_sq_dist=0.1, eps=1e-3, weight_decay=0.1, mask=MASK),
+    "dadapt_adamw": contrib.dadapt_adamw(),
+    "dadapt_adamw options": contrib.dadapt_adamw(
+        linear(1.0, 0.1, 5), betas=(0.8, 0.9), eps=1e-3, estim_lr0=0.1, weight_decay=0.1),
+    "mechanize": contrib.mechanize(optax.adam(1.0)),
+    "mechanize options": contrib.mechanize(
+        optax.sgd(linear(1.0, 0.1, 5), momentum=0.9), weight_decay=0.1, eps=1e-3, s_init=0.1, num_betas=3),
     "cocob": contrib.cocob(),
     "cocob options": contrib.cocob(alpha=10.0, eps=1e-3, weight_decay=0.1),
     "reduce_on_plateau": optax.chain(optax.sgd(0.1), contrib.reduce_on_plateau(patience=2, factor=0.5)),
@@ -163,7 +180,7 @@ OF_EXAMPLES = {
     "dpsgd momentum": contrib.dpsgd(0.1, l2_norm_clip=0.7, noise_multiplier=0.0, seed=5, momentum=0.9, nesterov=True),
 }
 BF16 = ["adan", "rprop", "fromage", "optimistic_adam_v2", "polyak_sgd", "ademamix", "adopt", "muon", "reduce_on_plateau",
-        "sam", "schedule_free_sgd", "noisy_sgd"]
+        "sam", "schedule_free_sgd", "noisy_sgd", "momo_adam", "madgrad", "dog", "dowg", "dadapt_adamw options", "mechanize"]
 # Where the minimum is near, what is left of differences is rounding.
 STATELESS = {"lbfgs", "lbfgs options", "lbfgs backtracking", "zoom", "zoom options", "backtracking"}
 

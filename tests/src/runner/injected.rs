@@ -85,7 +85,7 @@ struct ScaledDot {}
 
 impl DotGeneralOp for ScaledDot {
     #[compact]
-    fn call(
+    fn dot_general(
         &self,
         x: &Tensor,
         w: &Tensor,
@@ -102,7 +102,7 @@ struct MeasuredDot {}
 
 impl DotGeneralOp for MeasuredDot {
     #[compact]
-    fn call(
+    fn dot_general(
         &self,
         x: &Tensor,
         w: &Tensor,
@@ -125,7 +125,7 @@ struct ScaledConv {}
 
 impl ConvGeneralOp for ScaledConv {
     #[compact]
-    fn call(&self, x: &Tensor, w: &Tensor, options: &ConvOptions) -> Result<Tensor> {
+    fn conv_general(&self, x: &Tensor, w: &Tensor, options: &ConvOptions) -> Result<Tensor> {
         x.try_conv_general(w, options)?.try_mul(self.param("scale", init::ones(), [])?)
     }
 }
@@ -136,7 +136,7 @@ struct ScaledEinsum {}
 
 impl EinsumOp for ScaledEinsum {
     #[compact]
-    fn call(&self, equation: &str, lhs: &Tensor, rhs: &Tensor) -> Result<Tensor> {
+    fn einsum(&self, equation: &str, lhs: &Tensor, rhs: &Tensor) -> Result<Tensor> {
         try_einsum(equation, &[lhs, rhs])?.try_mul(self.param("scale", init::ones(), [])?)
     }
 }

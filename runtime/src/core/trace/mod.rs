@@ -200,6 +200,17 @@ pub(crate) fn staged_equations() -> usize {
     })
 }
 
+/// Whether a staged value is zero everywhere, as the program says that makes it.
+pub(crate) fn is_known_zero(tensor: &Tensor) -> bool {
+    match &tensor.repr {
+        Repr::Traced(traced) => match &**traced {
+            Traced::Stage { stage, var, .. } => stage.is_zero(*var),
+            _ => false,
+        },
+        Repr::Array(_) => false,
+    }
+}
+
 fn is_abstract(tensor: &Tensor) -> bool {
     matches!(&tensor.repr, Repr::Traced(traced) if matches!(**traced, Traced::Abstract { .. }))
 }

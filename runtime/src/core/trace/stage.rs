@@ -9,6 +9,7 @@ use smallvec::SmallVec;
 use super::{Frame, Trace, Traced, enter};
 use crate::array::Aval;
 use crate::core::Tensor;
+use crate::core::op::Op;
 use crate::core::primitive::{Args, Outs, Primitive};
 use crate::core::tensor::Repr;
 use crate::core::{Eqn, Graph, Var};
@@ -50,6 +51,26 @@ impl Stage {
 
     pub(crate) fn equations(&self) -> usize {
         self.build().eqns.len()
+    }
+
+    /// Whether the program makes a variable of zeros alone.
+    pub(crate) fn is_zero(&self, var: Var) -> bool {
+        let build = self.build();
+        let mut var = var;
+        // Back through what only changes shape or dtype.
+        for eqn in build.eqns.iter().rev() {
+            if !eqn.outs.contains(&var) {
+                continue;
+            }
+            match (eqn.primitive.op(), &eqn.args[..]) {
+                (Op::Full(number), _) => return number == 0.0,
+                (Op::Cast | Op::Reshape | Op::BroadcastTo, &[arg]) => var = arg,
+                _ => return false,
+            }
+        }
+        build.captured.iter().any(|(other, value)| {
+            *other == var && value.array().is_ok_and(|array| array.bytes().iter().all(|&byte| byte == 0))
+        })
     }
 
     pub(crate) fn is_lazy(&self) -> bool {

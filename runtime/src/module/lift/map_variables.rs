@@ -1,14 +1,134 @@
 //! `map_variables`: a view of variables.
 
+use std::fmt;
+use std::sync::Arc;
+
+use super::module::lifted_module;
 use super::pack::Pack;
 use super::target::Target;
+use crate::core::Tensor;
 use crate::error::Result;
-use crate::module::Module;
+use crate::module::{Layer, Module};
 use crate::variables::{Dict, Filter, Variables};
+
+/// A module that sees some collections through a function of them; `flax.linen.map_variables` of a class.
+///
+/// The module is named `Map_variablesDense_0`, and what becomes of the variables of what it wraps stands directly under it. What
+/// [`map_variables`] says of its functions holds here, too.
+///
+/// ```
+/// use flaxen::prelude::*;
+/// use flaxen::lift::MapVariables;
+///
+/// fn transpose(variables: Variables) -> Result<Variables> {
+///     flaxen::tree::map(&variables, |x| Ok(x.t()))
+/// }
+///
+/// // The kernel is kept the other way round.
+/// #[module]
+/// struct Model;
+///
+/// impl Layer for Model {
+///     #[compact]
+///     fn call(&self, x: &Tensor) -> Result<Tensor> {
+///         MapVariables::new(Dense::new(3), "params", transpose, transpose).with_init(true).call(x)
+///     }
+/// }
+///
+/// let variables = Model::new().init(key(0)).call(&Tensor::ones([1, 4]))?;
+/// assert_eq!(variables.tensor("params/Map_variablesDense_0/kernel")?.shape(), [3, 4]);
+/// assert_eq!(Model::new().apply(&variables).call(&Tensor::ones([1, 4]))?.shape(), [1, 3]);
+/// # Ok::<(), flaxen::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+#[must_use = "a module does nothing before it is called"]
+pub struct MapVariables<M> {
+    module: M,
+    collections: Filter,
+    trans_in: Trans,
+    trans_out: Trans,
+    init: bool,
+    mutable: bool,
+}
+
+/// A function of the accepted collections.
+#[derive(Clone)]
+struct Trans(Arc<dyn Fn(Variables) -> Result<Variables> + Send + Sync>);
+
+/// A function is equal to its clones.
+impl PartialEq for Trans {
+    fn eq(&self, other: &Trans) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl fmt::Debug for Trans {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("<closure>")
+    }
+}
+
+impl<M: Module> MapVariables<M> {
+    /// Wraps a module that is to see the collections of a filter through `trans_in`; what becomes of them is written through
+    /// `trans_out`.
+    pub fn new(
+        module: M,
+        collections: impl Into<Filter>,
+        trans_in: impl Fn(Variables) -> Result<Variables> + Send + Sync + 'static,
+        trans_out: impl Fn(Variables) -> Result<Variables> + Send + Sync + 'static,
+    ) -> MapVariables<M> {
+        let (trans_in, trans_out) = (Trans(Arc::new(trans_in)), Trans(Arc::new(trans_out)));
+        MapVariables {
+            module,
+            collections: collections.into(),
+            trans_in,
+            trans_out,
+            init: false,
+            mutable: false,
+        }
+    }
+
+    /// Whether the variables are made first, where a run may make them: `init=True` in Flax. Then the module runs once more before,
+    /// without `trans_in`, and what it made passes `trans_out`.
+    pub fn with_init(mut self, init: bool) -> Self {
+        self.init = init;
+        self
+    }
+
+    /// Whether the module may write the collections, if the run may.
+    pub fn mutable(mut self, mutable: bool) -> Self {
+        self.mutable = mutable;
+        self
+    }
+
+    /// Calls a function of the module.
+    ///
+    /// # Errors
+    /// What the functions return.
+    pub fn run<R>(&self, f: impl Fn(&M) -> Result<R>) -> Result<R> {
+        let (trans_in, trans_out) = (&self.trans_in.0, &self.trans_out.0);
+        let mut mapped = map_variables(
+            &self.module,
+            self.collections.clone(),
+            |variables| trans_in(variables),
+            |variables| trans_out(variables),
+        );
+        (mapped.init, mapped.mutable) = (self.init, self.mutable);
+        mapped.run(f)
+    }
+}
+
+lifted_module!(MapVariables<M>, "Map_variables");
+
+impl<M: Layer> Layer for MapVariables<M> {
+    fn call(&self, x: &Tensor) -> Result<Tensor> {
+        self.run(|layer| layer.call(x))
+    }
+}
 
 /// A function of modules that sees some collections through a function of them; see [`map_variables`].
 #[must_use = "nothing runs before `run`"]
-pub struct MapVariables<L, I, O> {
+pub struct MapVariablesOver<L, I, O> {
     target: L,
     collections: Filter,
     trans_in: I,
@@ -20,8 +140,8 @@ pub struct MapVariables<L, I, O> {
 /// Lets a function of modules of the running model see the collections of a filter through `trans_in`, and writes what becomes of
 /// them through `trans_out`; `flax.linen.map_variables`.
 ///
-/// Both take and return the accepted collections of the module, by name. Without [`init`](MapVariables::init) and
-/// [`mutable`](MapVariables::mutable) the collections cannot be written inside.
+/// Both take and return the accepted collections of the module, by name. Without [`init`](MapVariablesOver::init) and
+/// [`mutable`](MapVariablesOver::mutable) the collections cannot be written inside.
 ///
 /// ```
 /// use flaxen::prelude::*;
@@ -59,17 +179,17 @@ pub fn map_variables<L, I, O>(
     collections: impl Into<Filter>,
     trans_in: I,
     trans_out: O,
-) -> MapVariables<L, I, O>
+) -> MapVariablesOver<L, I, O>
 where
     L: Target,
     I: Fn(Variables) -> Result<Variables>,
     O: Fn(Variables) -> Result<Variables>,
 {
     let collections = collections.into();
-    MapVariables { target, collections, trans_in, trans_out, init: false, mutable: false }
+    MapVariablesOver { target, collections, trans_in, trans_out, init: false, mutable: false }
 }
 
-impl<L, I, O> MapVariables<L, I, O>
+impl<L, I, O> MapVariablesOver<L, I, O>
 where
     L: Target,
     I: Fn(Variables) -> Result<Variables>,

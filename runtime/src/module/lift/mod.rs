@@ -104,8 +104,10 @@
 //! | `fold_rngs` | [`FoldRngs`] | [`fold_rngs`](fn@fold_rngs) |
 //! | `cond`, `switch`, `while_loop` | | [`cond`], [`switch`], [`while_loop`](fn@while_loop) |
 //! | `vjp`, `grad`, `value_and_grad`, `jvp`, `custom_vjp` | | [`vjp`], [`grad`], [`value_and_grad`], [`jvp`], [`custom_vjp`] |
-//! | `map_variables`, `add_metadata_axis` | | [`map_variables`], [`add_metadata_axis`] |
-//! | `methods=` | any method in the function of `run` | |
+//! | `map_variables` | [`MapVariables`] | [`map_variables`](fn@map_variables) |
+//! | `add_metadata_axis` | | [`add_metadata_axis`] |
+//! | a method of `methods=` | in the function of `run` | in the function |
+//! | another method | of `inner()` | of the module |
 //!
 //! Keys are those of Flax, draw by draw: `vmap` and `remat` change nothing, [`Scan`] and [`Jit`] say what they change. `tabulate`,
 //! captures and interceptors see what runs inside, under its own type: `ScanBlock_0` is a `Block`.
@@ -134,7 +136,7 @@ pub use fold_rngs::{FoldRngs, fold_rngs};
 pub use gradients::{Pullback, grad, jvp, value_and_grad, vjp, vjp_of};
 pub use jit::{Jit, JitOver, jit};
 pub(crate) use map_variables::with_mapped_params;
-pub use map_variables::{MapVariables, map_variables};
+pub use map_variables::{MapVariables, MapVariablesOver, map_variables};
 pub use metadata::add_metadata_axis;
 pub use module::Parameter;
 pub use remat::{Remat, RematOver, remat};

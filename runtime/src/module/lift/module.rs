@@ -47,6 +47,15 @@ macro_rules! lifted_module {
                 $crate::module::lift::module::name_of($transform, self.module.type_name())
             }
         }
+
+        impl<M: $crate::module::Module $(, $G)*> $Type<M $(, $G)*> {
+            /// What is wrapped, whose methods run as they are: those that `methods=` of Linen does not name.
+            ///
+            /// It is where the wrapping module is, and has the same variables.
+            pub fn inner(&self) -> &M {
+                &self.module
+            }
+        }
     };
 }
 pub(super) use lifted_module;

@@ -13,7 +13,7 @@ pub use policy::{
 };
 use split::{Split, split};
 
-use super::call::{Call, VjpKey, cotangents};
+use super::call::{Call, VjpKey, given_cotangents};
 use crate::array::{Array, Aval};
 use crate::core::Graph;
 use crate::core::cpu::{CpuRules, on_cpu};
@@ -90,7 +90,8 @@ impl Primitive for Checkpoint {
         let needs_grad: Args<bool> = needs_grad.into();
         let pullback: Pullback = Box::new(move |cts| {
             let mut args = kept.clone();
-            cotangents(cts, &avals, &mut args)?;
+            let given = given_cotangents(cts, &avals, &mut args)?;
+            let backward = backward.with(backward.call.with_zeros_for(&given)?, backward.is_pass);
             let mut grads = trace::bind(&backward, args)?.into_iter();
             Ok(needs_grad.iter().map(|&needed| if needed { grads.next() } else { None }).collect())
         });

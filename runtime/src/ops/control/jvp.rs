@@ -6,6 +6,7 @@ use crate::core::trace::{self, Trace};
 use crate::core::{Graph, Tensor};
 use crate::error::Result;
 use crate::ops::call::strong;
+use crate::ops::forward::tangents_of;
 use crate::ops::{convert, zeros_of};
 
 /// The graph of outputs and their tangents: its inputs are those of `graph` and the tangents of the active ones, its outputs those of
@@ -29,23 +30,8 @@ pub(super) fn jvp(graph: &Graph, active: &[bool], outs: &[bool]) -> Result<Graph
             made.into_iter().map(|out| tape.open(out)).unzip();
         let backward = tape.finish();
 
-        // The pullback is linear, so the point at which it is transposed does not matter.
-        let transposed = Tape::new(trace::current());
-        let zeros = values.iter().map(|value| zeros_of(&strong(value.aval()))).collect::<Result<Vec<_>>>()?;
-        let cts: Vec<Tensor> = zeros.into_iter().map(|zero| transposed.watch(zero)).collect();
-        let grads = trace::run(Trace::Tape(transposed.clone()), || {
-            let seeds = ids.iter().zip(&cts).filter_map(|(id, ct)| Some(((*id)?, ct.clone())));
-            backward.run_once(seeds.collect(), tangents.len())
-        })?;
-        let mut seeds = Vec::new();
-        for (grad, tangent) in grads.into_iter().zip(&tangents) {
-            let Some(grad) = grad else { continue };
-            let dtype = grad.dtype();
-            if let (_, Some(id)) = transposed.open(grad) {
-                seeds.push((id, convert(tangent, dtype, false)?));
-            }
-        }
-        let found = transposed.finish().run_once(seeds, values.len())?;
+        let results: Vec<_> = values.iter().map(|value| strong(value.aval())).zip(ids).collect();
+        let found = tangents_of(backward, &results, &tangents.iter().collect::<Vec<_>>())?;
         let wanted = found.into_iter().zip(&graph.outs).zip(outs).filter(|(_, wanted)| **wanted);
         let tangents = wanted.map(|((tangent, &var), _)| match tangent {
             Some(tangent) => convert(&tangent, graph.aval(var).dtype, false),

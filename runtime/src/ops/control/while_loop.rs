@@ -1,11 +1,10 @@
 //! `while_loop`: a program applied to a carry as long as another one says so.
 //!
 //! How many steps there are is known when they are over, so what they would have to keep for a backward pass has no size: there is
-//! no reverse mode. Forward mode is a loop over the carry and its tangents.
+//! no reverse mode, and whoever asks for it hears so when it is traced. Forward mode is a loop over the carry and its tangents.
 
+use std::panic::Location;
 use std::sync::{Arc, OnceLock};
-
-use smallvec::smallvec;
 
 use super::activity::active_in_loop;
 use super::jvp::jvp;
@@ -18,8 +17,7 @@ use crate::core::trace::stage::Stage;
 use crate::core::trace::{self, Axis, Trace};
 use crate::core::{Graph, Tensor};
 use crate::error::{Error, Result};
-use crate::ops::call::{Call, distinct, strong};
-use crate::ops::callback::callback;
+use crate::ops::call::{Call, Target, distinct, strong};
 use crate::ops::{convert, zeros_of};
 
 #[derive(Clone)]
@@ -29,15 +27,26 @@ pub(crate) struct While {
     cond_consts: usize,
     body_consts: usize,
     collectives: Arc<[Arc<str>]>,
+    /// The line of the program that made it, for errors.
+    location: &'static Location<'static>,
     /// What runs it where it is not part of a larger program.
     alone: Arc<OnceLock<Call>>,
 }
 
 impl While {
     /// A loop whose arguments are constants of the condition, those of the body, and the carry.
-    pub(crate) fn new(cond: Call, body: Call, cond_consts: usize, body_consts: usize) -> While {
+    pub(crate) fn new(
+        [cond, body]: [Call; 2],
+        [cond_consts, body_consts]: [usize; 2],
+        location: &'static Location<'static>,
+    ) -> While {
         let collectives = distinct(cond.collectives().iter().chain(body.collectives())).into();
-        While { cond, body, cond_consts, body_consts, collectives, alone: Arc::default() }
+        While { cond, body, cond_consts, body_consts, collectives, location, alone: Arc::default() }
+    }
+
+    /// A loop with other programs.
+    fn with(&self, programs: [Call; 2], consts: [usize; 2]) -> While {
+        While::new(programs, consts, self.location)
     }
 
     fn consts(&self) -> usize {
@@ -72,7 +81,7 @@ impl While {
             cond.inputs.push(unread);
         }
         let cond = Call::new(cond, self.cond.target());
-        Ok(While::new(cond, body, self.cond_consts, consts + dotted.len()))
+        Ok(self.with([cond, body], [self.cond_consts, consts + dotted.len()]))
     }
 
     /// The loop whose examples go on for different numbers of steps: those that are done stay what they are.
@@ -103,7 +112,7 @@ impl While {
             after.iter().zip(before).map(chosen).collect()
         })?;
         let (any, step) = (Call::new(any, self.cond.target()), Call::new(step, self.body.target()));
-        Ok(While::new(any, step, self.cond_consts, consts))
+        Ok(self.with([any, step], [self.cond_consts, consts]))
     }
 }
 
@@ -190,7 +199,7 @@ impl Primitive for While {
             let (body, outs_mapped) = self.body.batched_at_least(in_body, axis, &wanted)?;
             let new: Vec<usize> = (0..carry).filter(|&i| outs_mapped[i] && !mapped[consts + i]).collect();
             if new.is_empty() {
-                break (While::new(cond, body, self.cond_consts, self.body_consts), outs_mapped);
+                break (self.with([cond, body], [self.cond_consts, self.body_consts]), outs_mapped);
             }
             new.into_iter().for_each(|i| mapped[consts + i] = true);
         };
@@ -215,7 +224,7 @@ impl Primitive for While {
     fn with_subgraphs(&self, f: &dyn Fn(&Graph) -> Result<Graph>) -> Result<Option<Arc<dyn Primitive>>> {
         let cond = Call::new(f(self.cond.graph())?, self.cond.target());
         let body = Call::new(f(self.body.graph())?, self.body.target());
-        Ok(Some(Arc::new(While::new(cond, body, self.cond_consts, self.body_consts))))
+        Ok(Some(Arc::new(self.with([cond, body], [self.cond_consts, self.body_consts]))))
     }
 
     on_cpu!();
@@ -246,8 +255,8 @@ impl std::fmt::Debug for While {
 /// The pullback of a loop, which is there to be transposed once more: that is the loop's forward mode.
 ///
 /// The arguments are those of the loop and the cotangents of its active results; the outputs are the cotangents of its active
-/// arguments. It is linear in the cotangents, so at zero, where forward mode asks for it, it is zero. Evaluated elsewhere it is an error,
-/// which only its values can tell: within [`jit`](crate::jit()), cotangents that are not given are zeros among the arguments.
+/// arguments. It is linear in the cotangents, so at zero, where forward mode asks for it, it is zero. Evaluated elsewhere, or left in a
+/// program with cotangents that are not known to be zero, it is an error.
 #[derive(Clone, PartialEq)]
 struct Transposed {
     of: While,
@@ -260,14 +269,33 @@ impl Transposed {
     fn zeros(&self) -> Zeros {
         let body = self.of.body.graph();
         let active = body.inputs.iter().zip(&self.active).filter(|(_, active)| **active);
-        Zeros { outs: active.map(|(&var, _)| strong(body.aval(var))).collect() }
+        Zeros { outs: active.map(|(&var, _)| strong(body.aval(var))).collect(), location: self.of.location }
     }
+}
 
-    fn error() -> Error {
-        let message = "how many steps it takes is known only afterwards, so it cannot keep what a backward pass reads: use `scan`, or \
-                       `fori_loop` with known bounds; forward mode (`jvp`) works";
-        Error::NotDifferentiable { op: "while_loop", message: message.to_owned() }
+/// The error of a loop whose gradient is asked for.
+fn no_reverse_mode(location: &Location<'_>) -> Error {
+    let message = format!(
+        "how many steps the loop of {location} takes is known only afterwards, so it cannot keep what a backward pass reads: use `scan`, or \
+         `fori_loop` with known bounds; forward mode (`jvp`) works"
+    );
+    Error::NotDifferentiable { op: "while_loop", message }
+}
+
+/// Checks that a program asks for no gradient of such a loop.
+///
+/// # Errors
+/// If it does.
+pub(crate) fn check_reverse_mode(graph: &Graph, target: Target) -> Result<()> {
+    let is_pullback = |primitive: &dyn Primitive| {
+        let primitive = primitive as &dyn std::any::Any;
+        primitive.is::<Transposed>() || primitive.is::<Zeros>()
+    };
+    if graph.find(&is_pullback).is_none() {
+        return Ok(());
     }
+    // What nobody reads is gone once it is simplified.
+    Call::new(graph.clone(), target).graph().decomposed(&is_pullback).map(|_| ())
 }
 
 impl Primitive for Transposed {
@@ -343,6 +371,7 @@ impl std::fmt::Debug for Transposed {
 #[derive(Clone, PartialEq)]
 struct Zeros {
     outs: Outs<Aval>,
+    location: &'static Location<'static>,
 }
 
 impl Primitive for Zeros {
@@ -355,20 +384,26 @@ impl Primitive for Zeros {
     }
 
     fn decompose(&self, args: &[Tensor]) -> Result<Outs> {
-        let mut is_asked = Tensor::from(false);
         for ct in args {
-            is_asked = is_asked.try_bitor(ct.try_ne(0)?.try_any()?)?;
+            let is_zero = match ct.array() {
+                // Now, and not as an operation that a program would record.
+                Ok(array) => {
+                    let ct = Tensor::from(array.clone());
+                    !trace::enter(None, || ct.try_ne(0)?.try_any()?.item::<bool>())?
+                }
+                Err(_) => trace::is_known_zero(ct),
+            };
+            if !is_zero {
+                return Err(no_reverse_mode(self.location));
+            }
         }
-        callback(smallvec![is_asked], |is_asked| {
-            if is_asked[0].bytes()[0] != 0 { Err(Transposed::error()) } else { Ok(()) }
-        })?;
         self.outs.iter().map(zeros_of).collect()
     }
 
     /// Constant zeros have no tangent; whoever gives one asks for more than zeros.
     fn vjp_fwd(&self, args: Args, needs_grad: &[bool]) -> Result<(Outs, Pullback)> {
         if needs_grad.contains(&true) {
-            return Err(Transposed::error());
+            return Err(no_reverse_mode(self.location));
         }
         let count = args.len();
         Ok((trace::bind(self, args)?, Box::new(move |_| Ok(std::iter::repeat_n(None, count).collect()))))

@@ -163,6 +163,38 @@ impl Tensor {
         decomposed(&symmetric(self)?)
     }
 
+    /// As [`eigh`](Tensor::eigh), of the symmetric matrices that have this triangle, the lower or the upper one; the other one is not read.
+    ///
+    /// As `jax.numpy.linalg.eigh` with `UPLO` and `symmetrize_input=False`. No gradient goes to what is not read (JAX differentiates the mean
+    /// of the matrix and its transpose instead, whose values are others).
+    ///
+    /// ```
+    /// use flaxen::prelude::*;
+    /// let (w, _) = Tensor::from([[2.0f32, 100.0], [1.0, 2.0]]).eigh_triangle(true);
+    /// assert!(w.all_close([1.0f32, 3.0], 1e-5, 0.0)?);
+    /// # Ok::<(), flaxen::Error>(())
+    /// ```
+    ///
+    /// # Panics
+    /// If the matrices are not square, or the dtype is `F16` or `BF16`.
+    #[track_caller]
+    pub fn eigh_triangle(&self, lower: bool) -> (Tensor, Tensor) {
+        unwrap(self.try_eigh_triangle(lower))
+    }
+
+    /// As [`eigh_triangle`](Tensor::eigh_triangle).
+    ///
+    /// # Errors
+    /// If the matrices are not square, or the dtype is `F16` or `BF16`.
+    #[track_caller]
+    pub fn try_eigh_triangle(&self, lower: bool) -> Result<(Tensor, Tensor)> {
+        let x = convert(self, self.dtype().to_inexact(), false)?;
+        square("eigh", x.aval())?;
+        let (half, strict) =
+            if lower { (x.try_tril(0)?, x.try_tril(-1)?) } else { (x.try_triu(0)?, x.try_triu(1)?) };
+        decomposed(&half.try_add(transposed(&strict)?)?)
+    }
+
     /// The eigenvalues of symmetric matrices `[.., n, n]` in ascending order, `[.., n]`: those of [`eigh`](Tensor::eigh).
     ///
     /// # Panics

@@ -8,7 +8,12 @@ mod acprop;
 mod ademamix;
 mod adopt;
 mod cocob;
+mod dadapt_adamw;
+mod dog;
+mod madgrad;
+mod mechanic;
 mod momo;
+mod momo_adam;
 mod muon;
 mod newton_schulz;
 mod plateau;
@@ -26,7 +31,15 @@ pub use ademamix::{
 };
 pub use adopt::{Adopt, AdoptState, ScaleByAdopt, adopt, scale_by_adopt};
 pub use cocob::{Cocob, CocobState, ScaleByCocob, cocob, scale_by_cocob};
+pub use dadapt_adamw::{DadaptAdamw, DadaptAdamwState, dadapt_adamw};
+pub use dog::{
+    Dog, DogInitStep, DogState, Dowg, DowgState, ScaleByDog, ScaleByDowg, dog, dowg, scale_by_dog,
+    scale_by_dowg,
+};
+pub use madgrad::{Madgrad, MadgradState, ScaleByMadgrad, madgrad, scale_by_madgrad};
+pub use mechanic::{MechanicState, Mechanize, mechanize};
 pub use momo::{Momo, MomoState, momo};
+pub use momo_adam::{MomoAdam, MomoAdamState, momo_adam};
 pub use muon::{Muon, MuonState, ScaleByMuon, muon, scale_by_muon};
 pub use newton_schulz::{MuonDimensionNumbers, Preconditioning};
 pub use plateau::{ReduceOnPlateau, ReduceOnPlateauState, reduce_on_plateau};

@@ -15,12 +15,22 @@ impl Text {
     /// The story, on one line a paragraph.
     pub fn story() -> Text {
         let text = STORY.trim().replace("\n\n", "\r").replace('\n', " ").replace('\r', "\n");
-        let mut characters: Vec<char> = text.chars().collect();
-        characters.sort_unstable();
-        characters.dedup();
-        let mut story = Text { characters, tokens: Vec::new() };
+        let mut story = Text::of_characters(&text);
         story.tokens = story.encode(&text);
         story
+    }
+
+    /// No text, of the characters given.
+    pub fn of_characters(characters: &str) -> Text {
+        let mut characters: Vec<char> = characters.chars().collect();
+        characters.sort_unstable();
+        characters.dedup();
+        Text { characters, tokens: Vec::new() }
+    }
+
+    /// The characters, in the order of their numbers.
+    pub fn characters(&self) -> String {
+        self.characters.iter().collect()
     }
 
     /// How many different characters there are.

@@ -31,14 +31,14 @@ const COLLECTION: &str = "lora";
 /// use flaxen::nn::Lora;
 /// use flaxen::prelude::*;
 ///
-/// let (model, x) = (Sequential::new(layers![Dense::new(8), Tensor::tanh, Dense::new(3)]), Tensor::ones([4, 5]));
+/// let (model, x) = (sequential![Dense::new(8), Dense::new(3)], Tensor::ones([4, 5]));
 /// let finished = model.init(key(0)).call(&x)?;
 ///
 /// // Adapters of rank 2 for the last layer alone.
-/// let lora = Lora::new(2).alpha(4.0).targets(["layers_2"]);
+/// let lora = Lora::new(2).alpha(4.0).targets(["layers_1"]);
 /// let made = lora.run(|| model.apply(&finished).rngs(Rngs::new(key(1))).mutable("lora").call(&x))?;
 /// let adapters = made.1.dict("lora")?.clone();
-/// assert_eq!(made.1.tensor("lora/layers_2/lora_a")?.shape(), [8, 2]);
+/// assert_eq!(made.1.tensor("lora/layers_1/lora_a")?.shape(), [8, 2]);
 ///
 /// // Only they are trained.
 /// let loss = |adapters: &Dict| {
@@ -46,7 +46,8 @@ const COLLECTION: &str = "lora";
 ///     lora.run(|| model.apply(&variables).call(&x))?.try_square()?.try_mean()
 /// };
 /// let (_, gradients) = value_and_grad(loss)(&adapters)?;
-/// let trained = tree::map2(&adapters, &gradients, |x, g| x.try_sub(g * 0.1))?;
+/// let updates = tree::map(&gradients, |gradient| Ok(gradient * -0.1))?;
+/// let trained = optim::apply_updates(&adapters, &updates);
 ///
 /// // And become part of the kernels.
 /// let variables = finished.with("lora", trained);

@@ -40,7 +40,7 @@ const LINE: usize = 80;
 struct Options {
     /// A WAV file; without it a voice is made
     sound: Option<PathBuf>,
-    /// A wheel of silero-vad 6.2, or an ONNX or safetensors file of it
+    /// A wheel of silero-vad 6.2, or the file `silero_vad.jit` in it
     #[arg(long, env = "FLAXEN_SILERO_VAD")]
     weights: Option<PathBuf>,
     /// The rate of the network, 8000 or 16000 Hz, to which a sound is brought

@@ -163,12 +163,10 @@ pub enum Op<'a> {
         /// A row for each element of the result.
         bands: &'a Bands,
     },
-    /// The elements at known places along an axis.
+    /// The elements at known places along some axes.
     Pick {
-        /// Which axis.
-        axis: usize,
-        /// A place for each element of the result.
-        places: &'a [usize],
+        /// Which axes, in their order, and along each a place for each element of the result.
+        axes: &'a [(usize, Arc<[usize]>)],
     },
     /// A contraction over any dimensions.
     DotGeneral {

@@ -7,6 +7,7 @@
 //!   result, reads all positions, and adds what is its own.
 
 use super::scratch::Scratch;
+use super::simd::{self, SimdKernel};
 use super::threads;
 use crate::scalar::number::Number;
 
@@ -18,6 +19,18 @@ const PARTS: usize = 16;
 
 /// Elements of rows that take longer to add than positions take to look through.
 const LONG: usize = 16;
+
+/// Elements of rows that are asked for before they are added to: rows of fewer are read sooner than asked for.
+const NEAR: usize = 8;
+
+/// How many rows before.
+const LATER: usize = 12;
+
+/// Bytes of updates between those that are asked for and those that are added: within a page, where processors stop.
+const COMING: usize = 2048;
+
+/// Bytes of results that stay in the cache of a core anyway.
+const CACHED: usize = 1 << 20;
 
 /// Positions that are looked at before what is owned of them is added.
 const AHEAD: usize = 512;
@@ -63,7 +76,7 @@ pub fn add_rows<T: Number>(row: usize, positions: &[i32], axis: Axis, updates: &
     }
     let rows = rows.div_ceil(pieces);
     threads::chunks(out, rows * row, |piece, out| {
-        add_owned(row, positions, axis, updates, piece * rows, out);
+        simd::run(Owned { row, positions, axis, updates, first: piece * rows, out });
     });
 }
 
@@ -94,65 +107,143 @@ fn add_parts<T: Number>(
 
 /// Adds all rows in order.
 fn add_all<T: Number>(row: usize, positions: &[i32], axis: Axis, updates: &[T], out: &mut [T]) {
-    // Rows of a known size are a few instructions, without loops and without checks of each element.
+    let all = All { row, positions, axis, updates, out };
     match row {
-        1 => add_short::<T, 1>(positions, axis, updates, out),
-        2 => add_short::<T, 2>(positions, axis, updates, out),
-        3 => add_short::<T, 3>(positions, axis, updates, out),
-        4 => add_short::<T, 4>(positions, axis, updates, out),
-        8 => add_short::<T, 8>(positions, axis, updates, out),
-        16 => add_short::<T, 16>(positions, axis, updates, out),
-        _ => {
-            for (updates, &i) in updates.chunks_exact(row).zip(positions) {
-                let at = axis.position(i) as u32 as usize;
-                if at < axis.size as usize {
-                    add_row(&mut out[at * row..][..row], updates);
+        // Nothing of a vector.
+        1 => all.short::<1>(),
+        _ => simd::run(all),
+    }
+}
+
+/// See [`add_all`].
+struct All<'a, T> {
+    row: usize,
+    positions: &'a [i32],
+    axis: Axis,
+    updates: &'a [T],
+    out: &'a mut [T],
+}
+
+impl<T: Number> SimdKernel for All<'_, T> {
+    type Output = ();
+    const VECTORS: bool = T::IS_F32;
+
+    #[inline(always)]
+    fn run(self) {
+        // Rows of a known size are a few instructions, without loops and without checks of each element.
+        match self.row {
+            2 => self.short::<2>(),
+            3 => self.short::<3>(),
+            4 => self.short::<4>(),
+            8 => self.short::<8>(),
+            16 => self.short::<16>(),
+            row => {
+                let All { positions, axis, updates, out, .. } = self;
+                for (n, (updates, &i)) in updates.chunks_exact(row).zip(positions).enumerate() {
+                    fetch(row, positions, axis, n, out.as_ptr());
+                    let at = axis.position(i) as u32 as usize;
+                    if at < axis.size as usize {
+                        add_row(&mut out[at * row..][..row], updates);
+                    }
                 }
             }
         }
     }
 }
 
-/// Adds rows of `ROW` elements in order.
-fn add_short<T: Number, const ROW: usize>(positions: &[i32], axis: Axis, updates: &[T], out: &mut [T]) {
-    let (out, updates) = (out.as_chunks_mut::<ROW>().0, updates.as_chunks::<ROW>().0);
-    for (&i, updates) in positions.iter().zip(updates) {
-        // Below 0 is beyond all, too.
-        if let Some(out) = out.get_mut(axis.position(i) as u32 as usize) {
-            for k in 0..ROW {
-                out[k] = out[k].add(updates[k]);
+impl<T: Number> All<'_, T> {
+    /// Rows of `ROW` elements.
+    #[inline(always)]
+    fn short<const ROW: usize>(self) {
+        let All { positions, axis, updates, out, .. } = self;
+        let is_far = size_of_val(out) > CACHED;
+        let start: *const T = out.as_ptr();
+        let (out, updates) = (out.as_chunks_mut::<ROW>().0, updates.as_chunks::<ROW>().0);
+        for (n, (&i, updates)) in positions.iter().zip(updates).enumerate() {
+            if ROW >= NEAR {
+                simd::prefetch(updates.as_ptr().cast::<u8>().wrapping_add(COMING));
+                if is_far {
+                    fetch(ROW, positions, axis, n, start);
+                }
+            }
+            // Below 0 is beyond all, too.
+            if let Some(out) = out.get_mut(axis.position(i) as u32 as usize) {
+                add_array(out, updates);
             }
         }
     }
 }
 
+/// Asks for the row that is added to after some others.
+#[inline(always)]
+fn fetch<T>(row: usize, positions: &[i32], axis: Axis, n: usize, start: *const T) {
+    if let Some(&i) = positions.get(n + LATER) {
+        // Any address may be asked for.
+        simd::prefetch(start.wrapping_add(axis.position(i) as u32 as usize * row));
+    }
+}
+
+/// By value, as the compiler does not see that the two are different memory.
+#[inline(always)]
+fn add_array<T: Number, const N: usize>(out: &mut [T; N], updates: &[T; N]) {
+    let (mut x, y) = (*out, *updates);
+    for k in 0..N {
+        x[k] = x[k].add(y[k]);
+    }
+    *out = x;
+}
+
+#[inline(always)]
 fn add_row<T: Number>(out: &mut [T], updates: &[T]) {
-    out.iter_mut().zip(updates).for_each(|(out, &update)| *out = out.add(update));
+    let ((out, rest), (updates, more)) = (out.as_chunks_mut::<LONG>(), updates.as_chunks::<LONG>());
+    for (out, updates) in out.iter_mut().zip(updates) {
+        add_array(out, updates);
+    }
+    let ((out, rest), (updates, more)) = (rest.as_chunks_mut::<4>(), more.as_chunks::<4>());
+    for (out, updates) in out.iter_mut().zip(updates) {
+        add_array(out, updates);
+    }
+    for (out, &update) in rest.iter_mut().zip(more) {
+        *out = out.add(update);
+    }
 }
 
 /// Adds what belongs to the rows of `out`, the first of which is row `first` of the result.
 ///
 /// It is picked without branches, which nobody could foretell.
-fn add_owned<T: Number>(
+struct Owned<'a, T> {
     row: usize,
-    positions: &[i32],
+    positions: &'a [i32],
     axis: Axis,
-    updates: &[T],
+    updates: &'a [T],
     first: usize,
-    out: &mut [T],
-) {
-    let (first, owned) = (first as u32, (out.len() / row) as u32);
-    let mut found = [(0u32, 0u32); AHEAD];
-    for (positions, updates) in positions.chunks(AHEAD).zip(updates.chunks(AHEAD * row)) {
-        let mut count = 0;
-        for (n, &i) in positions.iter().enumerate() {
-            let at = (axis.position(i) as u32).wrapping_sub(first);
-            // `count` is at most `n`.
-            found[count % AHEAD] = (n as u32, at);
-            count += usize::from(at < owned);
-        }
-        for &(n, at) in &found[..count] {
-            add_row(&mut out[at as usize * row..][..row], &updates[n as usize * row..][..row]);
+    out: &'a mut [T],
+}
+
+impl<T: Number> SimdKernel for Owned<'_, T> {
+    type Output = ();
+    const VECTORS: bool = T::IS_F32;
+
+    #[inline(always)]
+    fn run(self) {
+        let Owned { row, positions, axis, updates, first, out } = self;
+        let (first, owned) = (first as u32, (out.len() / row) as u32);
+        let mut found = [(0u32, 0u32); AHEAD];
+        for (positions, updates) in positions.chunks(AHEAD).zip(updates.chunks(AHEAD * row)) {
+            let mut count = 0;
+            for (n, &i) in positions.iter().enumerate() {
+                let at = (axis.position(i) as u32).wrapping_sub(first);
+                // `count` is at most `n`.
+                found[count % AHEAD] = (n as u32, at);
+                count += usize::from(at < owned);
+            }
+            for (k, &(n, at)) in found[..count].iter().enumerate() {
+                // What is beyond the last one is of earlier rows, and asked for in vain.
+                let (later, there) = found[(k + LATER) % AHEAD];
+                simd::prefetch(updates.as_ptr().wrapping_add(later as usize * row));
+                simd::prefetch(out.as_ptr().wrapping_add(there as usize * row));
+                add_row(&mut out[at as usize * row..][..row], &updates[n as usize * row..][..row]);
+            }
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Products with a banded matrix along one axis: every element of the result is a weighted sum of a few neighbours, or one of them.
+//! Products with a banded matrix along one axis: every element of the result is a weighted sum of a few neighbours.
 
 use super::simd::{self, SimdKernel};
 use super::threads;
@@ -108,53 +108,6 @@ pub fn banded_product<T: Number>(bands: &Bands, [outer, inner]: [usize; 2], x: &
     threads::split(out, inner, inner * bands.taps, |first, out| {
         simd::run(Rows { bands, weights: &weights, inner, x, first, out });
     });
-}
-
-/// Copies the elements at `places` along the middle axis of `x`, `[outer, columns, inner]`, to `[outer, places, inner]`.
-///
-/// # Panics
-/// If a slice has not the length that its shape says, or there is no such place.
-pub fn pick<T: Copy + Send + Sync>(
-    places: &[usize],
-    [outer, columns, inner]: [usize; 3],
-    x: &[T],
-    out: &mut [T],
-) {
-    assert_eq!(x.len(), outer * columns * inner, "the argument has another size");
-    assert_eq!(out.len(), outer * places.len() * inner, "the result has another size");
-    assert!(places.iter().all(|&place| place < columns), "a place beyond {columns} elements");
-    threads::split(out, inner, inner, |first, out| match inner {
-        1 => pick_narrow::<T, 1>((places, columns), x, first, out),
-        2 => pick_narrow::<T, 2>((places, columns), x, first, out),
-        3 => pick_narrow::<T, 3>((places, columns), x, first, out),
-        4 => pick_narrow::<T, 4>((places, columns), x, first, out),
-        _ => {
-            for (number, out) in (first..).zip(out.chunks_exact_mut(inner)) {
-                let from = (number / places.len() * columns + places[number % places.len()]) * inner;
-                out.copy_from_slice(&x[from..from + inner]);
-            }
-        }
-    });
-}
-
-/// As [`pick`], rows from a number on, which are short: a call that copies each would take longer than the copy.
-fn pick_narrow<T: Copy, const N: usize>(
-    (places, columns): (&[usize], usize),
-    x: &[T],
-    first: usize,
-    out: &mut [T],
-) {
-    let (x, mut out) = (x.as_chunks::<N>().0, out.as_chunks_mut::<N>().0);
-    let (mut slab, mut at) = (first / places.len(), first % places.len());
-    while !out.is_empty() {
-        let count = out.len().min(places.len() - at);
-        let rows = &x[slab * columns..(slab + 1) * columns];
-        let (now, later) = out.split_at_mut(count);
-        for (out, &place) in now.iter_mut().zip(&places[at..]) {
-            *out = rows[place];
-        }
-        (out, slab, at) = (later, slab + 1, 0);
-    }
 }
 
 /// Rows of the result from a number on, counted over all of `outer`.
@@ -279,20 +232,6 @@ mod tests {
         let transposed = dense(&example().transposed());
         assert!((0..20).all(|at| transposed[at % 5 * 4 + at / 5] == expected[at]));
         assert_eq!(dense(&example().transposed().transposed()), expected);
-    }
-
-    #[test]
-    fn elements_are_picked_in_rows_of_any_length() {
-        let places = [4, 0, 0, 2];
-        for inner in [1, 2, 3, 4, 7] {
-            let x: Vec<u32> = (0..3 * 5 * inner as u32).collect();
-            let mut out = vec![0; 3 * 4 * inner];
-            pick(&places, [3, 5, inner], &x, &mut out);
-            for (at, &found) in out.iter().enumerate() {
-                let (slab, i, k) = (at / inner / 4, at / inner % 4, at % inner);
-                assert_eq!(found, x[(slab * 5 + places[i]) * inner + k]);
-            }
-        }
     }
 
     #[test]

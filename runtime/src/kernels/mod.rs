@@ -20,6 +20,7 @@ pub(crate) mod lanes;
 pub mod linalg;
 pub mod matmul;
 mod merge;
+pub mod pick;
 pub mod recurrence;
 pub mod reduce;
 pub mod rows;

@@ -1,10 +1,10 @@
-//! Products with a known banded matrix along an axis, and elements at known places.
+//! Products with a known banded matrix along an axis.
 
 use std::sync::Arc;
 
 use smallvec::smallvec;
 
-use crate::array::dtype::{dispatch_float, dispatch_width};
+use crate::array::dtype::dispatch_float;
 use crate::array::{Array, Aval};
 use crate::core::Tensor;
 use crate::core::cpu::{CpuRules, Kernel, on_cpu};
@@ -12,8 +12,8 @@ use crate::core::op::Op;
 use crate::core::primitive::{Args, Cotangents, Grads, Outs, Primitive, ResidualMask, Residuals};
 use crate::core::trace::{Axis, bind1};
 use crate::error::{Error, Result};
-use crate::kernels::banded::{Bands, banded_product, pick};
-use crate::ops::{addressable, cotangent, only, unpack, zeros_of};
+use crate::kernels::banded::{Bands, banded_product};
+use crate::ops::{addressable, cotangent, only, unpack};
 
 /// Each element along the axis becomes a weighted sum of a few neighbours.
 #[derive(Clone, PartialEq)]
@@ -98,92 +98,4 @@ impl std::fmt::Debug for Banded {
 #[track_caller]
 pub(crate) fn banded(x: &Tensor, axis: usize, bands: Arc<Bands>) -> Result<Tensor> {
     bind1(&Banded { axis, bands }, [x.clone()])
-}
-
-/// Each element along the axis is one of the argument's.
-#[derive(Clone, PartialEq)]
-struct Pick {
-    axis: usize,
-    places: Arc<[usize]>,
-}
-
-impl Pick {
-    /// What is before the axis, the axis, and what is behind it.
-    fn sizes(&self, x: &Aval) -> [usize; 3] {
-        let (before, rest) = x.shape.split_at(self.axis);
-        [before.iter().product(), rest[0], rest[1..].iter().product()]
-    }
-}
-
-impl Primitive for Pick {
-    fn name(&self) -> &'static str {
-        "pick"
-    }
-
-    fn infer(&self, args: &[&Aval]) -> Result<Outs<Aval>> {
-        let x = args[0];
-        let size = x.shape.get(self.axis).copied().unwrap_or(0);
-        if self.places.iter().any(|&place| place >= size) {
-            let found = format!("{x} along axis {}", self.axis);
-            return Err(Error::shape("pick", found, "places within the axis"));
-        }
-        let mut shape = x.shape.clone();
-        shape[self.axis] = self.places.len();
-        Ok(smallvec![addressable("pick", x.with_shape(shape))?])
-    }
-
-    fn op(&self) -> Op<'_> {
-        Op::Pick { axis: self.axis, places: &self.places }
-    }
-
-    fn residuals(&self, _needs_grad: &[bool]) -> ResidualMask {
-        ResidualMask::NONE
-    }
-
-    fn vjp(&self, residuals: &Residuals, cts: Cotangents, _needs_grad: &[bool]) -> Result<Grads> {
-        let aval = residuals.arg_aval(0);
-        if self.places.is_empty() {
-            return Ok(smallvec![Some(zeros_of(aval)?)]);
-        }
-        let bands = Bands::new(aval.shape[self.axis], self.places.iter().map(|&place| (place, vec![1.0])));
-        Ok(smallvec![Some(banded(&cotangent(cts), self.axis, Arc::new(bands.transposed()))?)])
-    }
-
-    fn batch(&self, _axis: &Axis, args: Args, mapped: &[bool]) -> Result<(Outs, Outs<bool>)> {
-        let moved = Pick { axis: self.axis + 1, places: self.places.clone() };
-        Ok((smallvec![bind1(&moved, args)?], mapped.into()))
-    }
-
-    on_cpu!();
-}
-
-impl CpuRules for Pick {
-    fn eval(&self, args: Args<Array>, outs: Outs<Aval>) -> Result<Outs<Array>> {
-        let ([x], out) = (unpack(args), only(outs));
-        let sizes = self.sizes(x.aval());
-        Ok(smallvec![dispatch_width!(out.dtype, T => {
-            Array::build(out, |out: &mut [T]| pick(&self.places, sizes, x.data(), out))
-        })])
-    }
-
-    fn specialize(&self, args: &[&Aval], out: &Aval) -> Option<Box<dyn Kernel>> {
-        let (sizes, places, dtype) = (self.sizes(args[0]), self.places.clone(), out.dtype);
-        Some(Box::new(move |args: &[&[u8]], out: &mut [u8]| {
-            dispatch_width!(dtype, T => {
-                pick::<T>(&places, sizes, bytemuck::cast_slice(args[0]), bytemuck::cast_slice_mut(out));
-            });
-        }))
-    }
-}
-
-impl std::fmt::Debug for Pick {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "pick[axis={} size={}]", self.axis, self.places.len())
-    }
-}
-
-/// The elements at places along an axis, of any dtype.
-#[track_caller]
-pub(crate) fn picked(x: &Tensor, axis: usize, places: impl IntoIterator<Item = usize>) -> Result<Tensor> {
-    bind1(&Pick { axis, places: places.into_iter().collect() }, [x.clone()])
 }

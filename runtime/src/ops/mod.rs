@@ -25,6 +25,7 @@ pub(crate) mod name;
 pub mod next_after;
 pub mod pad;
 pub mod padding;
+pub(crate) mod pick;
 pub(crate) mod random_below;
 pub(crate) mod random_bits;
 pub(crate) mod random_gamma;

@@ -291,8 +291,8 @@ pub(super) fn apply(op: Op<'_>, args: &[Value], outs: &[Aval]) -> Result<Vec<Vec
                 products.fold(Num::of(0.0, out.dtype), Num::add)
             })
         }
-        Op::Pick { axis, places } => each(out, |mut i| {
-            i[axis] = places[i[axis]];
+        Op::Pick { axes } => each(out, |mut i| {
+            axes.iter().for_each(|(axis, places)| i[*axis] = places[i[*axis]]);
             x().at(&i)
         }),
         Op::Banded { axis, bands } => each(out, |i| {

@@ -64,7 +64,7 @@ impl LinalgFloat for f32 {
         self.copysign(sign)
     }
     // The product is exact in `f64`: this is a fused multiply-add that needs no such instruction.
-    #[inline]
+    #[inline(always)]
     fn fused(self, factor: Self, summand: Self) -> Self {
         (self as f64 * factor as f64 + summand as f64) as f32
     }
@@ -86,7 +86,7 @@ impl LinalgFloat for f64 {
     fn copysign(self, sign: Self) -> Self {
         self.copysign(sign)
     }
-    #[inline]
+    #[inline(always)]
     fn fused(self, factor: Self, summand: Self) -> Self {
         self * factor + summand
     }
@@ -108,6 +108,7 @@ impl LinalgFloat for f64 {
 const LANES: usize = 16;
 
 /// Returns the dot product, summed in lanes whose order does not depend on the machine.
+#[inline(always)]
 pub(super) fn dot<T: LinalgFloat>(x: &[T], y: &[T]) -> T {
     let n = x.len().min(y.len());
     let (x_blocks, x_rest) = x[..n].as_chunks::<LANES>();
@@ -148,6 +149,7 @@ pub(super) fn scale<T: LinalgFloat>(numbers: impl Iterator<Item = T>) -> Option<
 }
 
 /// Adds `factor · x` to `y`.
+#[inline(always)]
 pub(super) fn add_scaled<T: LinalgFloat>(y: &mut [T], factor: T, x: &[T]) {
     for (y, &x) in y.iter_mut().zip(x) {
         *y = *y + factor * x;

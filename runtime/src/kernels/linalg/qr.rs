@@ -6,6 +6,7 @@
 
 use super::LinalgFloat;
 use crate::array::memory;
+use crate::kernels::simd::{self, SimdKernel};
 
 /// How many columns of the orthogonal factor to compute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,24 +96,43 @@ pub(super) fn reflection<T: LinalgFloat>(v: &mut [T]) -> (T, T) {
 
 /// Applies `I - τ v vᵀ` from the left to the columns from `from` on of the rows of `matrix`, one row per entry of `v`.
 fn reflect<T: LinalgFloat>(matrix: &mut [T], width: usize, from: usize, v: &[T], tau: T, sums: &mut [T]) {
-    if from >= width || tau == T::ZERO {
-        return;
+    if from < width && tau != T::ZERO {
+        simd::run(Reflect { matrix, width, from, v, tau, sums });
     }
-    let (sums, block) = sums[..2 * (width - from)].split_at_mut(width - from);
-    sums.fill(T::ZERO);
-    for (rows, v) in matrix.chunks(BLOCK * width).zip(v.chunks(BLOCK)) {
-        block.fill(T::ZERO);
-        for (row, &v) in rows.chunks_exact(width).zip(v) {
-            super::add_scaled(block, v, &row[from..]);
+}
+
+/// See [`reflect`].
+struct Reflect<'a, T> {
+    matrix: &'a mut [T],
+    width: usize,
+    from: usize,
+    v: &'a [T],
+    tau: T,
+    sums: &'a mut [T],
+}
+
+impl<T: LinalgFloat> SimdKernel for Reflect<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Reflect { matrix, width, from, v, tau, sums } = self;
+        let (sums, block) = sums[..2 * (width - from)].split_at_mut(width - from);
+        sums.fill(T::ZERO);
+        for (rows, v) in matrix.chunks(BLOCK * width).zip(v.chunks(BLOCK)) {
+            block.fill(T::ZERO);
+            for (row, &v) in rows.chunks_exact(width).zip(v) {
+                super::add_scaled(block, v, &row[from..]);
+            }
+            super::add_scaled(sums, T::ONE, block);
         }
-        super::add_scaled(sums, T::ONE, block);
-    }
-    for s in sums.iter_mut() {
-        *s = -tau * *s;
-    }
-    for (row, &v) in matrix.chunks_exact_mut(width).zip(v) {
-        for (x, &s) in row[from..].iter_mut().zip(&*sums) {
-            *x = v.fused(s, *x);
+        for s in sums.iter_mut() {
+            *s = -tau * *s;
+        }
+        for (row, &v) in matrix.chunks_exact_mut(width).zip(v) {
+            for (x, &s) in row[from..].iter_mut().zip(&*sums) {
+                *x = v.fused(s, *x);
+            }
         }
     }
 }

@@ -6,6 +6,7 @@
 
 use super::{LinalgFloat, add_scaled, dot};
 use crate::array::memory;
+use crate::kernels::simd::{self, SimdKernel};
 use crate::kernels::threads;
 
 /// On which side of the unknown the matrix stands.
@@ -26,6 +27,20 @@ pub struct Triangle {
     pub transpose: bool,
     /// Whether the diagonal is taken to be one and not read.
     pub unit_diagonal: bool,
+}
+
+impl Triangle {
+    /// Whether unknowns are solved for from the first one on.
+    #[inline(always)]
+    fn is_forward(self) -> bool {
+        self.lower ^ self.transpose
+    }
+
+    /// The unknown that is solved for after so many others.
+    #[inline(always)]
+    fn unknown(self, n: usize, step: usize) -> usize {
+        if self.is_forward() { step } else { n - 1 - step }
+    }
 }
 
 /// Columns of a strip: whole cache lines, and short enough that the strip of a large system stays in the cache.
@@ -77,7 +92,7 @@ pub fn triangular_solve<T: LinalgFloat>(
             if width == 1 {
                 solve_vector(a, strip, triangle);
             } else {
-                solve_strip(a, strip, width, triangle);
+                simd::run(Strip { a, x: strip, width, triangle });
             }
         }
     });
@@ -90,19 +105,11 @@ pub fn triangular_solve<T: LinalgFloat>(
     }
 }
 
-/// Calls `f` for the unknowns in the order in which they can be solved for.
-fn in_order(n: usize, triangle: Triangle, mut f: impl FnMut(usize)) {
-    if triangle.lower ^ triangle.transpose {
-        (0..n).for_each(f);
-    } else {
-        (0..n).rev().for_each(&mut f);
-    }
-}
-
 /// Solves for one right-hand side, reading the matrix along its rows whether it is transposed or not.
 fn solve_vector<T: LinalgFloat>(a: &[T], x: &mut [T], triangle: Triangle) {
     let n = x.len();
-    in_order(n, triangle, |i| {
+    for step in 0..n {
+        let i = triangle.unknown(n, step);
         let row = &a[i * n..(i + 1) * n];
         // The off-diagonal part of the row that is in the triangle.
         let part = if triangle.lower { 0..i } else { i + 1..n };
@@ -116,42 +123,56 @@ fn solve_vector<T: LinalgFloat>(a: &[T], x: &mut [T], triangle: Triangle) {
             let factor = -x[i];
             add_scaled(&mut x[part.clone()], factor, &row[part]);
         }
-    });
+    }
 }
 
 /// Solves for `width` right-hand sides, the columns of `x`.
-fn solve_strip<T: LinalgFloat>(a: &[T], x: &mut [T], width: usize, triangle: Triangle) {
-    let n = x.len() / width;
-    in_order(n, triangle, |i| {
-        let diagonal = a[i * n + i];
-        // Entries of `x` that come before `i` in the solving order, and their coefficients.
-        let (before, rest) = x.split_at_mut(i * width);
-        let (row, after) = rest.split_at_mut(width);
-        let forward = triangle.lower ^ triangle.transpose;
-        let (known, first) = if forward { (&*before, 0) } else { (&*after, i + 1) };
-        let coefficient = |j: usize| if triangle.transpose { a[j * n + i] } else { a[i * n + j] };
-        let mut fours = known.chunks_exact(4 * width);
-        let mut j = first;
-        for four in &mut fours {
-            let c: [T; 4] = std::array::from_fn(|p| coefficient(j + p));
-            let (x0, four) = four.split_at(width);
-            let (x1, four) = four.split_at(width);
-            let (x2, x3) = four.split_at(width);
-            for ((((x, &x0), &x1), &x2), &x3) in row.iter_mut().zip(x0).zip(x1).zip(x2).zip(x3) {
-                *x = *x - ((c[0] * x0 + c[1] * x1) + (c[2] * x2 + c[3] * x3));
+struct Strip<'a, T> {
+    a: &'a [T],
+    x: &'a mut [T],
+    width: usize,
+    triangle: Triangle,
+}
+
+impl<T: LinalgFloat> SimdKernel for Strip<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Strip { a, x, width, triangle } = self;
+        let n = x.len() / width;
+        // From one coefficient of a row to the next, and from one row to the next.
+        let (along, across) = if triangle.transpose { (n, 1) } else { (1, n) };
+        for step in 0..n {
+            let i = triangle.unknown(n, step);
+            let diagonal = a[i * n + i];
+            // Entries of `x` that come before `i` in the solving order, and their coefficients.
+            let (before, rest) = x.split_at_mut(i * width);
+            let (row, after) = rest.split_at_mut(width);
+            let (known, first) = if triangle.is_forward() { (&*before, 0) } else { (&*after, i + 1) };
+            let mut at = i * across + first * along;
+            let mut fours = known.chunks_exact(4 * width);
+            for four in &mut fours {
+                let c = [a[at], a[at + along], a[at + 2 * along], a[at + 3 * along]];
+                let (x0, four) = four.split_at(width);
+                let (x1, four) = four.split_at(width);
+                let (x2, x3) = four.split_at(width);
+                for ((((x, &x0), &x1), &x2), &x3) in row.iter_mut().zip(x0).zip(x1).zip(x2).zip(x3) {
+                    *x = *x - ((c[0] * x0 + c[1] * x1) + (c[2] * x2 + c[3] * x3));
+                }
+                at += 4 * along;
             }
-            j += 4;
-        }
-        for known in fours.remainder().chunks_exact(width) {
-            add_scaled(row, -coefficient(j), known);
-            j += 1;
-        }
-        if !triangle.unit_diagonal {
-            for x in row {
-                *x = *x / diagonal;
+            for known in fours.remainder().chunks_exact(width) {
+                add_scaled(row, -a[at], known);
+                at += along;
+            }
+            if !triangle.unit_diagonal {
+                for x in row {
+                    *x = *x / diagonal;
+                }
             }
         }
-    });
+    }
 }
 
 #[cfg(test)]

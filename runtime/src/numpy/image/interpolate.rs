@@ -8,8 +8,9 @@ use crate::core::domain::POSITIVE;
 use crate::error::{Error, Result};
 use crate::kernels::banded::Bands;
 use crate::numpy::pooling::adaptive_avg_pool;
-use crate::ops::banded::{banded, picked};
+use crate::ops::banded::banded;
 use crate::ops::elementwise::inexact;
+use crate::ops::pick::picked;
 
 const OP: &str = "interpolate";
 
@@ -152,16 +153,15 @@ impl Interpolate {
         let bands = |x: &Tensor, row: fn(&Grid, usize) -> (usize, Vec<f64>)| {
             banded(x, axis, Arc::new(Bands::new(from, (0..to).map(|i| row(&grid, i)))))
         };
+        let picked = |place: &dyn Fn(usize) -> usize| picked(x, vec![(axis, (0..to).map(place).collect())]);
         match self.mode {
             InterpolateMode::Linear if from == to => inexact(x),
             // As PyTorch has it for images, whatever the factor; its sequences are moved.
             InterpolateMode::Nearest if from == to => Ok(x.clone()),
             InterpolateMode::Linear => bands(&inexact(x)?, Grid::linear),
             InterpolateMode::Cubic => bands(&inexact(x)?, Grid::cubic),
-            InterpolateMode::NearestExact => picked(x, axis, (0..to).map(|i| grid.nearest(i as f64 + 0.5))),
-            InterpolateMode::Nearest | InterpolateMode::Area => {
-                picked(x, axis, (0..to).map(|i| grid.nearest(i as f64)))
-            }
+            InterpolateMode::NearestExact => picked(&|i| grid.nearest(i as f64 + 0.5)),
+            InterpolateMode::Nearest | InterpolateMode::Area => picked(&|i| grid.nearest(i as f64)),
         }
     }
 }

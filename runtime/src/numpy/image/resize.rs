@@ -7,8 +7,9 @@ use super::kernel::{nearest, weights};
 use crate::array::DType;
 use crate::core::Tensor;
 use crate::error::{Error, Result};
-use crate::ops::banded::{banded, picked};
+use crate::ops::banded::banded;
 use crate::ops::elementwise::inexact;
+use crate::ops::pick::picked;
 
 /// The image `x` with the sizes of `shape`, as `jax.image.resize`.
 ///
@@ -54,9 +55,19 @@ impl Resize {
     pub fn run(self) -> Result<Tensor> {
         let Resize { x, shape, method, antialias } = self;
         check("resize", &x, &shape)?;
-        let is_nearest = method == ResizeMethod::Nearest;
-        let mut x = if is_nearest { x } else { inexact(&x)? };
         let mut axes: Vec<usize> = (0..shape.len()).filter(|&axis| x.shape()[axis] != shape[axis]).collect();
+        if axes.iter().any(|&axis| x.shape()[axis] == 0) {
+            let found = format!("{:?} to {shape:?}", x.shape());
+            return Err(Error::shape("resize", found, "elements where the result has some"));
+        }
+        if method == ResizeMethod::Nearest {
+            let places = |&axis: &usize| {
+                let (from, to) = (x.shape()[axis], shape[axis]);
+                (axis, (0..to).map(|i| nearest(i, from, to)).collect())
+            };
+            return picked(&x, axes.iter().map(places).collect());
+        }
+        let mut x = inexact(&x)?;
         // Those that shrink first; of these, and of the others from the last one on, the outer ones are the cheaper.
         axes.sort_by_key(|&axis| {
             let grows = shape[axis] > x.shape()[axis];
@@ -64,13 +75,8 @@ impl Resize {
         });
         for axis in axes {
             let (from, to) = (x.shape()[axis], shape[axis]);
-            if from == 0 {
-                let found = format!("{:?} to {shape:?}", x.shape());
-                return Err(Error::shape("resize", found, "elements where the result has some"));
-            }
             x = match x.dtype() {
                 _ if to == 0 => x.try_slice_axis(axis as isize, 0, 0)?,
-                _ if is_nearest => picked(&x, axis, (0..to).map(|i| nearest(i, from, to)))?,
                 DType::F64 => banded(&x, axis, Arc::new(weights::<f64>(from, to, method, antialias)))?,
                 _ => banded(&x, axis, Arc::new(weights::<f32>(from, to, method, antialias)))?,
             };

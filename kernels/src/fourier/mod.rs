@@ -1,6 +1,9 @@
-//! Fourier transforms of rows, of complex numbers and of real ones, by `rustfft` and `realfft`.
+//! Fourier transforms of rows, of complex numbers by `rustfft`, and of real ones by half as many complex ones, or where their number is
+//! odd by `realfft`.
 //!
 //! Here, because those are generic: this crate says for `f32`, and so compiles them once.
+
+mod halves;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,6 +12,7 @@ use num_complex::Complex32;
 use realfft::{ComplexToReal, RealFftPlanner, RealToComplex};
 use rustfft::{Fft, FftPlanner};
 
+use self::halves::Halves;
 use crate::threads;
 
 /// Which transform of a row of `n`; none divides by anything.
@@ -49,6 +53,8 @@ enum Steps {
     Complex(Arc<dyn Fft<f32>>),
     RealForward(Arc<dyn RealToComplex<f32>>),
     RealInverse(Arc<dyn ComplexToReal<f32>>),
+    /// Of real numbers that are even in number, from or to them.
+    Halves(Arc<Halves>, Fourier),
 }
 
 /// The plans that were made; they are forgotten when there are many, as a program that meets rows of any length would make.
@@ -72,6 +78,9 @@ impl Plan {
 
     fn new(transform: Fourier, size: usize) -> Plan {
         let steps = match transform {
+            Fourier::RealForward | Fourier::RealInverse if size.is_multiple_of(2) => {
+                Steps::Halves(Arc::new(Halves::new(size, transform == Fourier::RealForward)), transform)
+            }
             Fourier::Forward => Steps::Complex(FftPlanner::new().plan_fft_forward(size)),
             Fourier::Inverse => Steps::Complex(FftPlanner::new().plan_fft_inverse(size)),
             Fourier::RealForward => Steps::RealForward(RealFftPlanner::new().plan_fft_forward(size)),
@@ -94,6 +103,23 @@ impl Plan {
             Steps::Complex(fft) => {
                 complex(&**fft, bytemuck::cast_slice(x), bytemuck::cast_slice_mut(out), scale, self.work());
             }
+            Steps::Halves(halves, Fourier::RealForward) => {
+                let (x, out): (&[f32], &mut [Complex32]) =
+                    (bytemuck::cast_slice(x), bytemuck::cast_slice_mut(out));
+                self.check(x.len(), out.len(), [self.size, self.size / 2 + 1]);
+                threads::split(out, self.size / 2 + 1, self.work(), |first, out| {
+                    halves.forward(&x[first * self.size..], out, scale);
+                });
+            }
+            Steps::Halves(halves, _) => {
+                let (x, out): (&[Complex32], &mut [f32]) =
+                    (bytemuck::cast_slice(x), bytemuck::cast_slice_mut(out));
+                let input = self.size / 2 + 1;
+                self.check(x.len(), out.len(), [input, self.size]);
+                threads::split(out, self.size, self.work(), |first, out| {
+                    halves.inverse(&x[first * input..], out, scale);
+                });
+            }
             Steps::RealForward(fft) => {
                 let (x, out) = (bytemuck::cast_slice::<_, f32>(x), bytemuck::cast_slice_mut(out));
                 self.rows(x, out, [self.size, self.size / 2 + 1], |x, out: &mut [Complex32], scratch| {
@@ -107,12 +133,8 @@ impl Plan {
             }
             Steps::RealInverse(fft) => {
                 let (x, out) = (bytemuck::cast_slice::<_, Complex32>(x), bytemuck::cast_slice_mut(out));
-                let (size, last) = (self.size, self.size / 2);
-                self.rows(x, out, [last + 1, size], |x, out: &mut [f32], scratch| {
+                self.rows(x, out, [self.size / 2 + 1, self.size], |x, out: &mut [f32], scratch| {
                     x[0].im = 0.0;
-                    if size.is_multiple_of(2) {
-                        x[last].im = 0.0;
-                    }
                     let done = fft.process_with_scratch(x, out, scratch);
                     debug_assert!(done.is_ok(), "rows of the plan's lengths");
                     if scale != 1.0 {
@@ -123,6 +145,11 @@ impl Plan {
         }
     }
 
+    fn check(&self, x: usize, out: usize, [input, output]: [usize; 2]) {
+        let rows = x / input;
+        assert!(x == rows * input && out == rows * output, "as many rows of input as of output");
+    }
+
     /// Calls `f` with a copy of each row of `x`, which it may overwrite, its row of `out`, and memory to compute in.
     fn rows<A: Copy + Sync, B: Send>(
         &self,
@@ -131,9 +158,9 @@ impl Plan {
         [input, output]: [usize; 2],
         f: impl Fn(&mut [A], &mut [B], &mut [Complex32]) + Sync,
     ) {
-        assert_eq!(x.len() * output, out.len() * input, "as many rows of input as of output");
+        self.check(x.len(), out.len(), [input, output]);
         let scratch = match &self.steps {
-            Steps::Complex(fft) => fft.get_inplace_scratch_len(),
+            Steps::Complex(_) | Steps::Halves(..) => 0,
             Steps::RealForward(fft) => fft.get_scratch_len(),
             Steps::RealInverse(fft) => fft.get_scratch_len(),
         };

@@ -67,10 +67,7 @@ impl Transformer {
         let embed = self.child(Embed::new(self.vocabulary, self.features));
         let length = tokens.shape()[1];
         // Where the text begins: behind what is in the cache.
-        let begin = match self.decode {
-            true => self.next_position(length)?,
-            false => Tensor::from(0),
-        };
+        let begin = if self.decode { self.next_position(length)? } else { Tensor::from(0) };
         let mut x = embed.call(tokens)? + positions.try_dynamic_slice_axis(0, begin, length)?;
         // A cache hides what is behind the last character by itself.
         let mask = if self.decode { None } else { Some(make_causal_mask(tokens)?) };

@@ -6,6 +6,7 @@
 //! | [`surgery`] | parameters and an optimizer's state taken apart, edited and put together again; frozen and grafted weights |
 //! | [`state`] | parameters, running statistics and random streams through a training, alone, under `jit` and under `vmap` |
 //! | [`from_pytorch`] | a PyTorch model line by line, and its weights |
+//! | [`decoders`] | blocks of language models of today, tied weights, and adapters for a finished model |
 //! | [`coming_from_jax`] | the names of JAX and optax, and what they are here |
 //! | [`differences_from_jax`] | what gives other numbers than JAX, and why |
 //! | [`from_orbax`] | checkpoints of Orbax: how they come here, and what takes their place |
@@ -24,6 +25,9 @@ pub mod state {}
 
 #[doc = include_str!("from_pytorch.md")]
 pub mod from_pytorch {}
+
+#[doc = include_str!("decoders.md")]
+pub mod decoders {}
 
 #[doc = include_str!("from_orbax.md")]
 pub mod from_orbax {}

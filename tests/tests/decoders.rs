@@ -277,6 +277,24 @@ fn decoding_by_a_cache_of_few_heads_is_the_same_at_once() -> Result<()> {
 }
 
 #[test]
+fn only_distances_between_positions_count() -> Result<()> {
+    let layer = attention(RotaryEmbedding::new());
+    let x = random::normal(&key(1), [2, 4, 12]);
+    let variables = layer.init(key(0)).call(&x)?;
+    let at = |positions: Tensor| {
+        let call = Attend::new().positions(&positions);
+        layer.apply(&variables).run(|m| m.call(&x, call))
+    };
+    let plain = layer.apply(&variables).call(&x)?;
+    assert_close(&at(Tensor::from([0, 1, 2, 3]))?, &plain, "from the first position");
+    assert_close(&at(Tensor::from([100, 101, 102, 103]))?, &plain, "from another one");
+    assert_close(&at(Tensor::from([[0, 1, 2, 3], [7, 8, 9, 10]]))?, &plain, "from one for each example");
+    assert!(!at(Tensor::from([0, 2, 4, 6]))?.all_close(&plain, 1e-3, 1e-3)?);
+    assert!(at(Tensor::from([0, 1, 2])).unwrap_err().to_string().contains("at positions"));
+    Ok(())
+}
+
+#[test]
 fn heads_that_do_not_divide_are_refused() {
     let refused = |heads: usize| {
         let attention = MultiHeadDotProductAttention::new(4).num_kv_heads(heads);

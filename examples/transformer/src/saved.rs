@@ -55,3 +55,48 @@ fn number(texts: &BTreeMap<String, String>, name: &str) -> Result<usize> {
     ensure!((1..=1 << 16).contains(&number), "it has {number} {name}");
     Ok(number)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_model_comes_back_with_its_characters_and_parameters() -> Result<()> {
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join("model.safetensors");
+        let (model, text) =
+            (Transformer::new(5, 8).features(8).heads(2).layers(1), Text::of_characters("\nabc\""));
+        let tokens = Tensor::zeros_of([1, 8], DType::I32);
+        let params = model.init(key(0)).run(|m| m.call(&tokens, false))?.dict("params")?.clone();
+        save(&path, &model, &text, &params)?;
+        let (again, read, same) = load(&path)?;
+        assert_eq!((again, read.characters(), same), (model, text.characters(), params));
+        Ok(())
+    }
+
+    #[test]
+    fn files_of_other_programs_are_refused() -> Result<()> {
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join("model.safetensors");
+        let message = |path: &Path| format!("{:#}", load(path).err().expect("a mistake"));
+        let params = Dict::from([("x", Tensor::ones([2]))]);
+        Save::new().run(&path, &params)?;
+        assert!(message(&path).ends_with("it has no `characters`"), "{}", message(&path));
+        let sizes =
+            [("characters", "ab"), ("context", "8"), ("features", "8"), ("heads", "2"), ("layers", "1")];
+        let saved = |changed: &str, value: &str| {
+            let each = sizes.iter().map(|&(name, text)| (name, if name == changed { value } else { text }));
+            each.fold(Save::new(), |save, (name, text)| save.metadata(name, text)).run(&path, &params)
+        };
+        for (name, value, expected) in [
+            ("", "", "Block_0/Dense_0/bias"),
+            ("context", "x", "the context `x`"),
+            ("layers", "0", "0 layers"),
+            ("heads", "3", "found 3"),
+        ] {
+            saved(name, value)?;
+            assert!(message(&path).contains(expected), "{name}: {}", message(&path));
+        }
+        Ok(())
+    }
+}

@@ -151,8 +151,11 @@ pub(super) fn scale<T: LinalgFloat>(numbers: impl Iterator<Item = T>) -> Option<
 /// Adds `factor · x` to `y`.
 #[inline(always)]
 pub(super) fn add_scaled<T: LinalgFloat>(y: &mut [T], factor: T, x: &[T]) {
-    for (y, &x) in y.iter_mut().zip(x) {
-        *y = *y + factor * x;
+    // By number, which needs nothing that might not be inlined.
+    let count = y.len().min(x.len());
+    let (y, x) = (&mut y[..count], &x[..count]);
+    for k in 0..count {
+        y[k] = y[k] + factor * x[k];
     }
 }
 

@@ -130,8 +130,9 @@ impl<T: LinalgFloat> SimdKernel for Reflect<'_, T> {
             *s = -tau * *s;
         }
         for (row, &v) in matrix.chunks_exact_mut(width).zip(v) {
-            for (x, &s) in row[from..].iter_mut().zip(&*sums) {
-                *x = v.fused(s, *x);
+            let row = &mut row[from..][..sums.len()];
+            for k in 0..sums.len() {
+                row[k] = v.fused(sums[k], row[k]);
             }
         }
     }

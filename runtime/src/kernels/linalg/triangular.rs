@@ -6,6 +6,8 @@
 
 use super::{LinalgFloat, add_scaled, dot};
 use crate::array::memory;
+use crate::kernels::matmul::{MatrixView, product};
+use crate::kernels::scratch::Scratch;
 use crate::kernels::simd::{self, SimdKernel};
 use crate::kernels::threads;
 
@@ -45,6 +47,8 @@ impl Triangle {
 
 /// Columns of a strip: whole cache lines, and short enough that the strip of a large system stays in the cache.
 const STRIP: usize = 64;
+/// Unknowns of a strip that are solved for before their part in all others is taken away.
+const BLOCK: usize = 32;
 /// With fewer right-hand sides than this, each is solved along the rows of the matrix.
 const FEW: usize = 8;
 
@@ -92,7 +96,7 @@ pub fn triangular_solve<T: LinalgFloat>(
             if width == 1 {
                 solve_vector(a, strip, triangle);
             } else {
-                simd::run(Strip { a, x: strip, width, triangle });
+                solve_strip(a, strip, width, triangle);
             }
         }
     });
@@ -126,47 +130,67 @@ fn solve_vector<T: LinalgFloat>(a: &[T], x: &mut [T], triangle: Triangle) {
     }
 }
 
-/// Solves for `width` right-hand sides, the columns of `x`.
-struct Strip<'a, T> {
+/// Solves for `width` right-hand sides, the columns of `x`: a block of unknowns at a time, whose part in all others is a matrix product
+/// (G. H. Golub and C. F. Van Loan, "Matrix computations", §3.1).
+fn solve_strip<T: LinalgFloat>(a: &[T], x: &mut [T], width: usize, triangle: Triangle) {
+    let n = x.len() / width;
+    // From one coefficient of a row to the next, and from one row to the next.
+    let (along, across) = if triangle.transpose { (n, 1) } else { (1, n) };
+    let mut negated: Scratch<T> = Scratch::empty();
+    for step in (0..n).step_by(BLOCK) {
+        let size = BLOCK.min(n - step);
+        let first = if triangle.is_forward() { step } else { n - step - size };
+        let block = &mut x[first * width..(first + size) * width];
+        simd::run(Block { a: &a[first * (n + 1)..], along, across, x: block, width, triangle });
+        // Those that are still unknown.
+        let rest = if triangle.is_forward() { first + size..n } else { 0..first };
+        if rest.is_empty() {
+            continue;
+        }
+        negated.clear();
+        for i in rest.clone() {
+            negated.extend((first..first + size).map(|j| -a[i * across + j * along]));
+        }
+        let (before, others) = x.split_at_mut(first * width);
+        let (block, after) = others.split_at_mut(size * width);
+        let out = if triangle.is_forward() { after } else { before };
+        let left = MatrixView { start: negated.as_ptr(), row: size as isize, col: 1 };
+        let right = MatrixView { start: block.as_ptr(), row: width as isize, col: 1 };
+        assert!(out.len() == rest.len() * width && block.len() == size * width, "rows of the strip");
+        // SAFETY: the coefficients of all rows that are left, the rows of the block, and those that are left, of `width` elements each.
+        unsafe { product([rest.len(), size, width], left, right, out.as_mut_ptr(), width, true) };
+    }
+}
+
+/// Solves for the unknowns of a block, from what is left of their right-hand sides.
+struct Block<'a, T> {
+    /// From the first coefficient of the block on.
     a: &'a [T],
+    along: usize,
+    across: usize,
     x: &'a mut [T],
     width: usize,
     triangle: Triangle,
 }
 
-impl<T: LinalgFloat> SimdKernel for Strip<'_, T> {
+impl<T: LinalgFloat> SimdKernel for Block<'_, T> {
     type Output = ();
 
     #[inline(always)]
     fn run(self) {
-        let Strip { a, x, width, triangle } = self;
+        let Block { a, along, across, x, width, triangle } = self;
         let n = x.len() / width;
-        // From one coefficient of a row to the next, and from one row to the next.
-        let (along, across) = if triangle.transpose { (n, 1) } else { (1, n) };
         for step in 0..n {
             let i = triangle.unknown(n, step);
-            let diagonal = a[i * n + i];
             // Entries of `x` that come before `i` in the solving order, and their coefficients.
             let (before, rest) = x.split_at_mut(i * width);
             let (row, after) = rest.split_at_mut(width);
             let (known, first) = if triangle.is_forward() { (&*before, 0) } else { (&*after, i + 1) };
-            let mut at = i * across + first * along;
-            let mut fours = known.chunks_exact(4 * width);
-            for four in &mut fours {
-                let c = [a[at], a[at + along], a[at + 2 * along], a[at + 3 * along]];
-                let (x0, four) = four.split_at(width);
-                let (x1, four) = four.split_at(width);
-                let (x2, x3) = four.split_at(width);
-                for ((((x, &x0), &x1), &x2), &x3) in row.iter_mut().zip(x0).zip(x1).zip(x2).zip(x3) {
-                    *x = *x - ((c[0] * x0 + c[1] * x1) + (c[2] * x2 + c[3] * x3));
-                }
-                at += 4 * along;
-            }
-            for known in fours.remainder().chunks_exact(width) {
-                add_scaled(row, -a[at], known);
-                at += along;
+            for (j, known) in known.chunks_exact(width).enumerate() {
+                add_scaled(row, -a[i * across + (first + j) * along], known);
             }
             if !triangle.unit_diagonal {
+                let diagonal = a[i * across + i * along];
                 for x in row {
                     *x = *x / diagonal;
                 }

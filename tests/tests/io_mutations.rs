@@ -313,3 +313,32 @@ fn tied_weights_take_their_memory_once() {
     assert_eq!(variables.tensor("params/a").unwrap().shape(), variables.tensor("params/b").unwrap().shape());
     assert!(measured.bytes_max < (file.len() + file.len() / 10) as u64, "{measured:?}");
 }
+
+#[test]
+fn the_weights_of_a_model_are_given_up_one_by_one_as_ours_are_made_of_them() {
+    let model = (0..23).fold(sequential![Dense::new(256)], |model, _| model.then(Dense::new(256)));
+    let x = Tensor::ones([1, 256]);
+    let shapes = flaxen::eval_shape(|x: Tensor| model.init(key(0)).call(&x), &x).unwrap();
+    let layers = (0..24).flat_map(|layer| {
+        let [weight, bias] = ["weight", "bias"].map(|own| format!("{layer}.{own}"));
+        [(weight, Tensor::full([256, 256], layer as f32)), (bias, Tensor::zeros([256]))]
+    });
+    let state = torch::StateDict::new(layers.collect::<Vec<_>>());
+    let folder = tempfile::tempdir().unwrap();
+    // Nothing is freed before the end: memory that is used again is not counted.
+    let mut kept = Vec::new();
+    for name in ["model.safetensors", "model.pt"] {
+        let path = folder.path().join(name);
+        state.save(&path).unwrap();
+        let len = std::fs::metadata(&path).unwrap().len();
+        let measured = measure(|| {
+            let state = torch::StateDict::open(&path).unwrap().rename("*", "layers_$1");
+            kept.push(state.into_variables_like(&shapes).unwrap());
+        });
+        let kernel = kept.last().unwrap().tensor("params/layers_23/kernel").unwrap();
+        assert_eq!(kernel.to_vec::<f32>().unwrap()[7], 23.0);
+        // Two kernels beside all of them: the one that is read, and the one that is made of it.
+        assert!(measured.bytes_max < len + len / 10, "{name}: {measured:?}, {len} bytes");
+    }
+    drop(state);
+}

@@ -1,5 +1,6 @@
 //! Times the workloads: reads lines `case seconds`, answers each with `case min_us median_us iterations`, times of one
-//! step in microseconds, or with `case na reason`. A line `profile case` prints a table. `driver.py` beside this package runs it interleaved with other
+//! step in microseconds, or with `case na reason`. A line `profile case` prints a table, and one `compile case times`
+//! is answered with the least and the median time of compiling it so often. `driver.py` beside this package runs it interleaved with other
 //! libraries and prints a table of ratios.
 
 mod encoder;
@@ -18,7 +19,7 @@ use workload::{CASES, Workload};
 
 const USAGE: &str = "usage: lines `case seconds` on the standard input, for example
     echo w1_train_b32 1.0 | cargo run --release -p bench
-answers `case min_us median_us iterations`; `profile w1_train_b32` prints what each part of a step costs, `growth` how steps grow with their size. Compare with other libraries by examples/bench/driver.py.";
+answers `case min_us median_us iterations`; `profile w1_train_b32` prints what each part of a step costs, `compile w3_fwd_b8 20` how long compiling takes, `growth` how steps grow with their size. Compare with other libraries by examples/bench/driver.py.";
 
 /// What is run without input, to show that it works: short even without optimisation.
 const SHOWN: [&str; 2] = ["w4_fwd_b4", "w4_train_b4"];
@@ -36,13 +37,14 @@ fn main() -> std::io::Result<()> {
                 continue;
             }
             asked = true;
-            let answer = match line.strip_prefix("profile ") {
-                Some(case) => profile(case.trim()),
-                None if line.trim() == "growth" => match growth::tables(0.3) {
+            let answer = match line.split_once(' ') {
+                Some(("profile", case)) => profile(case.trim()),
+                Some(("compile", case)) => compile(case.trim()),
+                _ if line.trim() == "growth" => match growth::tables(0.3) {
                     Ok(tables) => tables,
                     Err(error) => error.to_string(),
                 },
-                None => answer(&mut ready, &line),
+                _ => answer(&mut ready, &line),
             };
             writeln!(output, "{answer}")?;
             output.flush()?;
@@ -90,6 +92,26 @@ fn profile(case: &str) -> String {
     match Workload::new(case).and_then(|found| found.map(|workload| workload.profile()).transpose()) {
         Ok(Some(profile)) => profile.to_string(),
         Ok(None) => format!("{case} na unknown case; there are {}", CASES.join(" ")),
+        Err(error) => format!("{case} na {error}"),
+    }
+}
+
+/// The answer to `case times`: the least and the median time of compiling a case anew.
+fn compile(words: &str) -> String {
+    let (case, times) = words.split_once(' ').unwrap_or((words, "1"));
+    let times = times.trim().parse().unwrap_or(1usize).max(1);
+    let all = Workload::new(case).and_then(|found| {
+        found
+            .map(|workload| (0..times).map(|_| workload.compile()).collect::<Result<Vec<Duration>>>())
+            .transpose()
+    });
+    match all {
+        Ok(Some(mut all)) => {
+            all.sort();
+            let [least, median] = [all[0], all[times / 2]].map(|time| time.as_secs_f64() * 1e6);
+            format!("{case} compiles in {least:.1} {median:.1} {times}")
+        }
+        Ok(None) => format!("{case} na unknown case"),
         Err(error) => format!("{case} na {error}"),
     }
 }

@@ -1,6 +1,7 @@
 //! The cases by name, each made ready to run a step.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use flaxen::prelude::*;
 use flaxen::{JitStats, Profile};
@@ -13,6 +14,7 @@ use crate::models::{Block, Cnn, ConvNorm, Deep, Lstm, Many, Mlp, Stack, Stacked,
 pub struct Workload {
     run: Box<dyn FnMut() -> Result<()>>,
     profile: Box<dyn Fn() -> Result<Profile>>,
+    compile: Box<dyn Fn() -> Result<Duration>>,
     stats: Box<dyn Fn() -> JitStats>,
     /// How many steps a call of `run` is: more than one where a step is as short as reading the clock.
     pub steps: usize,
@@ -120,7 +122,9 @@ impl Workload {
     ) -> Workload {
         let f = Arc::new(jit(function));
         let (profiled, counted, first) = (f.clone(), f.clone(), args.clone());
+        let (anew, given) = (f.clone(), args.clone());
         Workload {
+            compile: Box::new(move || compiled(&anew, &given)),
             run: Box::new(move || f.call(args.clone()).map(drop)),
             stats: Box::new(move || counted.stats()),
             profile: Box::new(move || profiled.profile(&first)),
@@ -139,6 +143,14 @@ impl Workload {
     /// What tracing and compiling have cost so far.
     pub fn stats(&self) -> JitStats {
         (self.stats)()
+    }
+
+    /// Traces and compiles a step once more, as if no program had been made before, and says how long it took.
+    ///
+    /// # Errors
+    /// What the program returns.
+    pub fn compile(&self) -> Result<Duration> {
+        (self.compile)()
     }
 
     /// Runs a few steps and says what each part of one costs.
@@ -160,6 +172,20 @@ fn encoder(batch: usize, tokens: usize) -> Result<Workload> {
         let vector = model.apply(Variables::new().with("params", params)).run(|m| m.call(&ids, &mask))?;
         Ok(vec![vector])
     }))
+}
+
+/// How long tracing and compiling take when nothing is remembered.
+fn compiled<F, I, O>(step: &Jit<F, I, O>, args: &I) -> Result<Duration>
+where
+    F: Fn(I) -> Result<O>,
+    I: Tree,
+    O: Tree,
+{
+    step.clear();
+    flaxen::release_memory();
+    let before = step.stats().compile_time;
+    step.graph(args)?;
+    Ok(step.stats().compile_time - before)
 }
 
 /// The negative log-likelihood of the classes, or the mean square of an output that has none.
@@ -185,7 +211,9 @@ where
             let forward = Arc::new(jit(move |(params, x): (Dict, Tensor)| apply(&params, &x)));
             let (profiled, counted) = (forward.clone(), forward.clone());
             let args = (params.clone(), x.clone());
+            let (anew, given) = (forward.clone(), args.clone());
             Workload {
+                compile: Box::new(move || compiled(&anew, &given)),
                 stats: Box::new(move || counted.stats()),
                 run: Box::new(move || repeat(steps, || forward.call((params.clone(), x.clone())).map(drop))),
                 profile: Box::new(move || profiled.profile(&args)),
@@ -198,8 +226,10 @@ where
             }));
             let (profiled, counted) = (gradient.clone(), gradient.clone());
             let args = (params.clone(), x.clone(), y.clone());
+            let (anew, given) = (gradient.clone(), args.clone());
             let call = move || gradient.call((params.clone(), x.clone(), y.clone())).map(drop);
             Workload {
+                compile: Box::new(move || compiled(&anew, &given)),
                 stats: Box::new(move || counted.stats()),
                 run: Box::new(move || repeat(steps, &call)),
                 profile: Box::new(move || profiled.profile(&args)),
@@ -218,6 +248,7 @@ where
                 Ok((optim::apply_updates(&params, &updates), state, value))
             }));
             let (profiled, counted) = (step.clone(), step.clone());
+            let (anew, given) = (step.clone(), first.clone());
             let run = move || {
                 repeat(steps, || {
                     // By value: the new parameters and moments are written over the old ones. A step that failed has lost
@@ -229,6 +260,7 @@ where
                 })
             };
             Workload {
+                compile: Box::new(move || compiled(&anew, &given)),
                 stats: Box::new(move || counted.stats()),
                 run: Box::new(run),
                 profile: Box::new(move || profiled.profile(&first)),

@@ -84,22 +84,44 @@ pub struct Pinned {
     pub accumulators: Vec<Reg>,
 }
 
-/// By value: the operations that need it.
-fn uses(block: &BasicBlock) -> Vec<SmallVec<[usize; 4]>> {
-    let mut uses = vec![SmallVec::new(); block.nodes.len()];
-    for (at, node) in block.nodes.iter().enumerate() {
-        for (i, &arg) in node.args().iter().enumerate() {
-            if !node.args()[..i].contains(&arg) {
-                uses[arg].push(at);
+/// The operations that need each value, in order: one list for all values.
+struct Uses {
+    /// By value: where its operations begin.
+    starts: Vec<usize>,
+    operations: Vec<usize>,
+}
+
+impl Uses {
+    fn of(block: &BasicBlock) -> Uses {
+        let each = |f: &mut dyn FnMut(usize, Value)| {
+            for (at, node) in block.nodes.iter().enumerate() {
+                let args = node.args();
+                let once = (0..args.len()).filter(|&i| !args[..i].contains(&args[i]));
+                once.for_each(|i| f(at, args[i]));
             }
+        };
+        let mut starts = vec![0; block.nodes.len() + 1];
+        each(&mut |_, arg| starts[arg + 1] += 1);
+        for value in 0..block.nodes.len() {
+            starts[value + 1] += starts[value];
         }
+        let mut operations = vec![0; starts[block.nodes.len()]];
+        let mut next = starts.clone();
+        each(&mut |at, arg| {
+            operations[next[arg]] = at;
+            next[arg] += 1;
+        });
+        Uses { starts, operations }
     }
-    uses
+
+    fn of_value(&self, value: Value) -> &[usize] {
+        &self.operations[self.starts[value]..self.starts[value + 1]]
+    }
 }
 
 /// The largest number of vectors that live at a time ("MAXLIVE"): of what is computed, and of what is read more than once.
 pub fn pressure(block: &BasicBlock, isa: &dyn Isa) -> usize {
-    let uses = uses(block);
+    let uses = Uses::of(block);
     let is_counted =
         |op: Opcode| Class::of(op, isa) == Class::Vector && !matches!(op, Opcode::Accumulator(_));
     let (mut live, mut peak) = (0, 0);
@@ -110,9 +132,9 @@ pub fn pressure(block: &BasicBlock, isa: &dyn Isa) -> usize {
             if node.args()[..i].contains(&arg) || !is_counted(op) {
                 continue;
             }
-            if !block.nodes[arg].is_source() || op.is_memory() && uses[arg].len() > 1 {
-                live += usize::from(block.nodes[arg].is_source() && uses[arg][0] == now);
-                ended += usize::from(uses[arg].last() == Some(&now));
+            if !block.nodes[arg].is_source() || op.is_memory() && uses.of_value(arg).len() > 1 {
+                live += usize::from(block.nodes[arg].is_source() && uses.of_value(arg)[0] == now);
+                ended += usize::from(uses.of_value(arg).last() == Some(&now));
             } else {
                 read += 1;
                 folded = folded.max(usize::from(isa.folds(node.op, i) && isa.is_operand(op)));
@@ -148,7 +170,7 @@ struct Allocator<'a> {
     block: &'a BasicBlock,
     isa: &'a dyn Isa,
     pinned: &'a Pinned,
-    uses: Vec<SmallVec<[usize; 4]>>,
+    uses: Uses,
     /// By value.
     registers: Vec<Option<Reg>>,
     spilled: Vec<Option<usize>>,
@@ -182,8 +204,12 @@ impl<'a> Allocator<'a> {
             block,
             isa,
             pinned,
-            uses: uses(block),
-            registers: block.nodes.iter().map(|node| home(node.op)).collect(),
+            uses: Uses::of(block),
+            registers: block
+                .nodes
+                .iter()
+                .map(|node| if node.is_source() { home(node.op) } else { None })
+                .collect(),
             spilled: vec![None; block.nodes.len()],
             free: [(0..isa.vectors()).rev().filter(is_free).collect(), (1..isa.masks()).rev().collect()],
             owners: [vec![None; usize::from(isa.vectors())], vec![None; usize::from(isa.masks())]],
@@ -201,7 +227,7 @@ impl<'a> Allocator<'a> {
 
     /// Whether no later operation needs a value.
     fn ends(&self, value: Value) -> bool {
-        self.uses[value].last().is_none_or(|&last| last <= self.now)
+        self.uses.of_value(value).last().is_none_or(|&last| last <= self.now)
     }
 
     /// Whether a register can be taken from a value.
@@ -242,7 +268,7 @@ impl<'a> Allocator<'a> {
 
     /// Takes a register from a source, or else from a value; of those, from the one that is needed last.
     fn evict(&mut self, class: Class) -> Reg {
-        let next = |value: Value| self.uses[value].iter().copied().find(|&at| at > self.now);
+        let next = |value: Value| self.uses.of_value(value).iter().copied().find(|&at| at > self.now);
         let owners = self.owners[class as usize].iter().flatten().copied();
         let victims = owners.filter(|value| !self.needed.contains(value));
         let victim = victims.max_by_key(|&value| {
@@ -341,7 +367,7 @@ impl<'a> Allocator<'a> {
 
     /// The register of a result: that of the accumulator that it is for, if that is over, or any.
     fn result(&mut self, value: Value) -> Reg {
-        let accumulator = self.uses[value].iter().find_map(|&at| match self.block.nodes[at].op {
+        let accumulator = self.uses.of_value(value).iter().find_map(|&at| match self.block.nodes[at].op {
             Opcode::SetAccumulator(number) => Some(usize::from(number)),
             _ => None,
         });

@@ -52,7 +52,9 @@ impl Segment {
             segment: self,
             isa,
             is_masked,
-            out: BasicBlock::with_capacity(nodes * vectors.len()),
+            // Of what differs from vector to vector nothing is looked up.
+            is_uniform: self.block.uniform(),
+            out: BasicBlock::with_room(nodes * vectors.len()),
             values: vec![vec![0; nodes]; usize::from(vectors.end)],
             accumulators: vec![None; self.folds.len() * usize::from(parts(isa))],
         };
@@ -111,6 +113,8 @@ struct Unroller<'a> {
     segment: &'a Segment,
     isa: &'a dyn Isa,
     is_masked: bool,
+    /// By value of the segment: whether all vectors have the same.
+    is_uniform: Vec<bool>,
     out: BasicBlock,
     /// By vector and value of the segment.
     values: Vec<Vec<Value>>,
@@ -130,7 +134,9 @@ impl Unroller<'_> {
         if self.is_masked && node.op.is_memory() {
             args.push(self.out.add(Opcode::Lanes(vector), &[]));
         }
-        self.values[usize::from(vector)][value] = self.out.add(node.op.behind(vector), &args);
+        let op = node.op.behind(vector);
+        let new = if self.is_uniform[value] { self.out.add(op, &args) } else { self.out.push(op, &args) };
+        self.values[usize::from(vector)][value] = new;
     }
 
     fn fold(&mut self, folding: ReduceOp, number: u8, x: Value, vector: u8) {

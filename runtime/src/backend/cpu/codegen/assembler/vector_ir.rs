@@ -259,6 +259,11 @@ impl BasicBlock {
         }
     }
 
+    /// As [`with_capacity`](BasicBlock::with_capacity), for operations few of which are looked up.
+    pub fn with_room(operations: usize) -> BasicBlock {
+        BasicBlock { nodes: Vec::with_capacity(operations), known: FxHashMap::default() }
+    }
+
     pub fn add(&mut self, op: Opcode, args: &[Value]) -> Value {
         // What is turned into an integer and back stays a mask.
         if op == Opcode::NonZero && self.nodes[args[0]].op == Opcode::MaskToInt {
@@ -269,6 +274,23 @@ impl BasicBlock {
             self.nodes.push(node);
             self.nodes.len() - 1
         })
+    }
+
+    /// Appends an operation that is known to be another one than all before.
+    pub fn push(&mut self, op: Opcode, args: &[Value]) -> Value {
+        self.nodes.push(Node::new(op, args));
+        self.nodes.len() - 1
+    }
+
+    /// By value: whether it is the same for all elements of a row.
+    pub fn uniform(&self) -> Vec<bool> {
+        let mut is_uniform: Vec<bool> = Vec::with_capacity(self.nodes.len());
+        for node in &self.nodes {
+            let is_number = matches!(node.op, Opcode::Row(_) | Opcode::Scalar(_) | Opcode::Constant(_));
+            let is_made_of_such = !node.is_source() && !node.op.is_memory() && !node.op.is_effect();
+            is_uniform.push(is_number || is_made_of_such && node.args().iter().all(|&arg| is_uniform[arg]));
+        }
+        is_uniform
     }
 
     pub fn bits(&mut self, bits: u32) -> Value {

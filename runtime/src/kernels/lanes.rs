@@ -7,14 +7,19 @@ use std::sync::Arc;
 
 use crate::array::pool::Buffer;
 
-/// The pieces of some memory that belong to one thread.
+/// The pieces of some memory that belong to one thread. It is small, as each step of a loop takes it and puts it back.
 pub(crate) struct Lane {
-    memory: Arc<Buffer>,
+    dealt: Arc<Dealt>,
+    number: usize,
+}
+
+/// What is the same for all lanes of some memory.
+struct Dealt {
+    memory: Buffer,
     start: *mut u8,
     /// Bytes of a piece, and how many pieces there are in all lanes.
     bytes: usize,
     pieces: usize,
-    number: usize,
     count: usize,
 }
 
@@ -30,14 +35,13 @@ impl Lane {
         let all = memory.slice_mut::<u8>();
         assert!(count > 0 && bytes.checked_mul(pieces).is_some_and(|needed| needed <= all.len()), "pieces");
         let start = all.as_mut_ptr();
-        let memory = Arc::new(memory);
-        let lane = move |number| Lane { memory: memory.clone(), start, bytes, pieces, number, count };
-        (0..count).map(lane)
+        let dealt = Arc::new(Dealt { memory, start, bytes, pieces, count });
+        (0..count).map(move |number| Lane { dealt: dealt.clone(), number })
     }
 
     /// The memory, once all lanes are given back; none for the others.
     pub fn give_back(self) -> Option<Buffer> {
-        Arc::into_inner(self.memory)
+        Arc::into_inner(self.dealt).map(|dealt| dealt.memory)
     }
 
     /// A piece by its number among those of all lanes.
@@ -48,7 +52,7 @@ impl Lane {
         let first = self.first(number);
         // SAFETY: the piece is inside the memory, and nobody else writes it: other lanes have other pieces, and whoever writes this one
         // has this lane for itself. It was written by this loop, or filled by whoever made the memory.
-        unsafe { std::slice::from_raw_parts(self.start.add(first), self.bytes) }
+        unsafe { std::slice::from_raw_parts(self.dealt.start.add(first), self.dealt.bytes) }
     }
 
     /// As [`piece`](Lane::piece), to be written.
@@ -58,12 +62,13 @@ impl Lane {
     pub fn piece_mut(&mut self, number: usize) -> &mut [u8] {
         let first = self.first(number);
         // SAFETY: as above, and this lane is borrowed alone.
-        unsafe { std::slice::from_raw_parts_mut(self.start.add(first), self.bytes) }
+        unsafe { std::slice::from_raw_parts_mut(self.dealt.start.add(first), self.dealt.bytes) }
     }
 
     fn first(&self, number: usize) -> usize {
-        assert!(number < self.pieces && number % self.count == self.number, "a piece of another lane");
-        number * self.bytes
+        let Dealt { bytes, pieces, count, .. } = *self.dealt;
+        assert!(number < pieces && number % count == self.number, "a piece of another lane");
+        number * bytes
     }
 }
 

@@ -53,12 +53,14 @@ impl<'a, T> MatrixBatch<'a, T> {
     fn range(&self, batch: &[usize], rows: usize, cols: usize) -> std::ops::Range<usize> {
         assert_eq!(batch.len(), self.batch_strides.len(), "one batch stride per batch dimension");
         let (mut low, mut high) = (0isize, 0isize);
-        let steps = batch.iter().zip(self.batch_strides);
-        for (&size, &stride) in steps.chain([(&rows, &self.row_stride), (&cols, &self.col_stride)]) {
+        let mut step = |size: usize, stride: isize| {
             let reach = (size as isize - 1) * stride;
             low += reach.min(0);
             high += reach.max(0);
-        }
+        };
+        step(rows, self.row_stride);
+        step(cols, self.col_stride);
+        batch.iter().zip(self.batch_strides).for_each(|(&size, &stride)| step(size, stride));
         let (first, last) = (self.offset as isize + low, self.offset as isize + high);
         assert!(
             first >= 0 && (last as usize) < self.data.len(),

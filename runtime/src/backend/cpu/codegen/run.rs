@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 use super::assembler::Listing;
 use super::instruction::Action;
 use super::spec::{Access, IterationSpace, KernelSpec};
-use super::tile_program::{Draft, Input, Prologue, TileProgram};
+use super::tile_program::{Draft, Input, Prologue, Sizes, TileProgram};
 use super::tiling::{Held, Prefetch, Span, Tile};
 use crate::array::pool::Buffer;
 use crate::backend::cpu::codegen::interned::Interned;
@@ -235,43 +235,28 @@ impl Fused {
 
 impl TileProgram {
     pub(super) fn memory(&self, inputs: &[Source<'_>], outs: &mut [&mut [u8]]) -> Memory {
-        let program = self;
-        let parts = program.parts.len();
-        assert_eq!(inputs.len(), parts * program.inputs.len(), "number of inputs");
-        assert_eq!(outs.len(), parts * program.results, "number of results");
+        let Sizes { inputs: least, outs: exact } = &self.sizes;
+        assert_eq!(inputs.len(), least.len(), "number of inputs");
+        assert_eq!(outs.len(), self.parts.len() * self.results, "number of results");
         let mut written = Scratch::empty();
-        for (part, outs) in program.parts.iter().zip(outs.chunks_mut(program.results.max(1))) {
-            for (number, described) in program.outs.iter().enumerate() {
-                let (result, window) =
-                    described.part.map_or((number, None), |(at, window)| (at, Some(window)));
-                let count = match (described.space, window) {
-                    // All parts of a row have the same length.
-                    (_, Some(window)) => described.count / program.cols * window.pitch,
-                    (IterationSpace::Full, None) => part.size,
-                    _ => described.count,
-                };
-                assert_eq!(outs[result].len(), count * described.width, "bytes of a result");
-                written.push(outs[result].as_mut_ptr());
-            }
+        for &(result, bytes) in exact {
+            let out = &mut outs[result];
+            assert_eq!(out.len(), bytes, "bytes of a result");
+            written.push(out.as_mut_ptr());
         }
         let outs = written;
         let mut pointers = Scratch::empty();
-        for (number, part) in program.parts.iter().enumerate() {
-            let first = number * program.inputs.len();
-            for (i, described) in program.inputs.iter().enumerate() {
-                pointers.push(match inputs[first + i] {
-                    Source::Bytes(bytes) => {
-                        let is_full = matches!(described.access, Access::Full);
-                        let count = if is_full { part.size } else { described.count };
-                        assert!(bytes.len() >= count * described.width, "bytes of an input");
-                        bytes.as_ptr()
-                    }
-                    Source::Result(out) => {
-                        assert_eq!(program.aliases[out], Some(first + i), "a result aliases one input");
-                        outs[out].cast_const()
-                    }
-                });
-            }
+        for (i, (input, &bytes)) in inputs.iter().zip(least).enumerate() {
+            pointers.push(match *input {
+                Source::Bytes(given) => {
+                    assert!(given.len() >= bytes, "bytes of an input");
+                    given.as_ptr()
+                }
+                Source::Result(out) => {
+                    assert_eq!(self.aliases[out], Some(i), "a result aliases one input");
+                    outs[out].cast_const()
+                }
+            });
         }
         Memory { inputs: pointers, outs }
     }

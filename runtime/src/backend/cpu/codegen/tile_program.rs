@@ -76,6 +76,16 @@ pub(super) struct TileProgram {
     pub unrounded_tile: usize,
     /// The memory that the code of its compiled loops is in.
     pub code: Option<Arc<ExecMemory>>,
+    pub sizes: Sizes,
+}
+
+/// Bytes of all arrays, part by part: what each run compares.
+#[derive(Default)]
+pub(super) struct Sizes {
+    /// At least.
+    pub inputs: Vec<usize>,
+    /// The number of the array that a result is in, and the bytes of that.
+    pub outs: Vec<(usize, usize)>,
 }
 
 /// Bytes of inputs and results that the L2 cache may hold.
@@ -138,6 +148,7 @@ impl TileProgram {
         let inputs = program.inputs.iter().map(|input| input.count * input.width);
         program.is_large =
             inputs.chain(program.outs.iter().map(|out| out.count * out.width)).sum::<usize>() > L2_BYTES;
+        program.sizes = program.sizes();
         program
     }
 
@@ -153,7 +164,28 @@ impl TileProgram {
         let (inputs, aliases) = (program.inputs.len(), std::mem::take(&mut program.aliases));
         let at = |part: usize| aliases.iter().map(move |alias| alias.map(|input| part * inputs + input));
         program.aliases = (0..sizes.len()).flat_map(at).collect();
+        program.sizes = program.sizes();
         program
+    }
+
+    fn sizes(&self) -> Sizes {
+        let mut sizes = Sizes::default();
+        for (number, part) in self.parts.iter().enumerate() {
+            sizes.inputs.extend(self.inputs.iter().map(|input| {
+                let count = if matches!(input.access, Access::Full) { part.size } else { input.count };
+                count * input.width
+            }));
+            sizes.outs.extend(self.outs.iter().enumerate().map(|(out, described)| {
+                let (result, count) = match (described.part, described.space) {
+                    // All parts of a row have the same length.
+                    (Some((result, window)), _) => (result, described.count / self.cols * window.pitch),
+                    (None, IterationSpace::Full) => (out, part.size),
+                    (None, _) => (out, described.count),
+                };
+                (number * self.results + result, count * described.width)
+            }));
+        }
+        sizes
     }
 
     fn of(spec: &KernelSpec, cols: usize) -> TileProgram {
@@ -178,7 +210,8 @@ impl TileProgram {
         let program = TileProgram::with_tile(spec, cols, self.unrounded_tile, loops);
         assert_eq!(program.tile, self.tile, "the same tiles");
         let (parts, aliases) = (self.parts.clone(), self.aliases.clone());
-        let program = TileProgram { size: self.size, is_large: self.is_large, parts, aliases, ..program };
+        let mut program = TileProgram { size: self.size, is_large: self.is_large, parts, aliases, ..program };
+        program.sizes = program.sizes();
         Some(Draft { program, code })
     }
 
@@ -276,6 +309,7 @@ impl TileProgram {
             has_folds: folds,
             unrounded_tile: unrounded,
             code: None,
+            sizes: Sizes::default(),
         }
     }
 }

@@ -6,13 +6,13 @@
 
 use std::fmt;
 
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 
 use super::control::Control;
 use super::program::{Command, Origin, Work};
 use super::schedule::{Schedule, Step};
 use crate::array::Aval;
-use crate::backend::cpu::passes::analysis::DefUse;
+use crate::backend::cpu::passes::analysis::{DefUse, VarMap};
 use crate::backend::cpu::passes::fuse::is_reshape;
 use crate::backend::cpu::rules;
 use crate::core::op::Op;
@@ -99,24 +99,25 @@ pub(crate) struct Assignment {
 struct Assigner<'a> {
     schedule: &'a Schedule,
     /// Inputs that stay for the next step of a loop.
-    fixed: FxHashSet<Var>,
+    fixed: VarMap<()>,
     /// Inputs that are slices of arrays.
-    slices: FxHashSet<Var>,
+    slices: VarMap<()>,
     /// Values that are made where they belong in a result of a loop.
-    written: FxHashMap<Var, u32>,
+    written: VarMap<u32>,
     uses: DefUse,
     /// The last step that reads a value under any shape; results are read after all of them.
-    last: FxHashMap<Var, usize>,
-    consts: FxHashMap<Var, u32>,
+    last: VarMap<usize>,
+    consts: VarMap<u32>,
     /// By variable: the one whose array is read for it. A value that kernels alone read under another shape needs no array
     /// of that shape.
     bases: Vec<Var>,
     /// The last step that reads an array.
-    last_array: FxHashMap<Var, usize>,
-    arrays: FxHashMap<Var, u32>,
+    last_array: VarMap<usize>,
+    arrays: VarMap<u32>,
+    array_count: u32,
     is_in_arena: Vec<bool>,
     /// Where values of the arena are.
-    slot: FxHashMap<Var, u32>,
+    slot: VarMap<u32>,
     /// Bytes of each slot.
     slots: Vec<usize>,
     free: Vec<u32>,
@@ -142,19 +143,24 @@ impl Assignment {
             CallingConvention::Call => &[],
             CallingConvention::Loop { .. } => &schedule.inputs[consts + carry..],
         };
+        let variables = schedule.avals.len();
         let mut assigner = Assigner {
             schedule,
-            fixed: schedule.inputs[..consts].iter().copied().collect(),
-            slices: slices.iter().copied().collect(),
-            written,
+            fixed: VarMap::of(variables, schedule.inputs[..consts].iter().map(|&var| (var, ()))),
+            slices: VarMap::of(variables, slices.iter().map(|&var| (var, ()))),
+            written: VarMap::of(variables, written),
             uses: DefUse::of(schedule),
-            last: FxHashMap::default(),
-            consts: schedule.consts.iter().enumerate().map(|(i, (var, _))| (*var, i as u32)).collect(),
+            last: VarMap::new(variables),
+            consts: VarMap::of(
+                variables,
+                schedule.consts.iter().enumerate().map(|(i, (var, _))| (*var, i as u32)),
+            ),
             bases: bases(schedule, &works, &roots),
-            last_array: FxHashMap::default(),
-            arrays: FxHashMap::default(),
+            last_array: VarMap::new(variables),
+            arrays: VarMap::new(variables),
+            array_count: 0,
             is_in_arena,
-            slot: FxHashMap::default(),
+            slot: VarMap::new(variables),
             slots: Vec::new(),
             free: Vec::new(),
             alive: 0,
@@ -164,15 +170,15 @@ impl Assignment {
         };
         assigner.find_last_uses(&works, &roots);
         for &input in &schedule.inputs {
-            let next = assigner.arrays.len() as u32;
+            let next = assigner.next_array();
             assigner.arrays.insert(input, next);
         }
         let steps = schedule.eqns.iter().zip(works).enumerate();
         let commands = steps.filter_map(|(at, (eqn, work))| assigner.step(at, eqn, work, &roots)).collect();
         let outs = assigner.results(carry);
         let copied = assigner.copied(carry, &roots);
-        let Assigner { slots, peak, arrays, lists, origins, .. } = assigner;
-        Assignment { commands, lists, origins, outs, copied, slots, peak, arrays: arrays.len() }
+        let Assigner { slots, peak, array_count, lists, origins, .. } = assigner;
+        Assignment { commands, lists, origins, outs, copied, slots, peak, arrays: array_count as usize }
     }
 }
 
@@ -267,10 +273,11 @@ impl Assigner<'_> {
 
     /// Where the first results are; one that is returned twice is moved out the second time.
     fn results(&self, count: usize) -> Vec<Read> {
-        let mut later: FxHashSet<Var> = FxHashSet::default();
+        let mut later: VarMap<()> = VarMap::new(self.schedule.avals.len());
         let mut outs: Vec<Read> = Vec::new();
         for &out in self.schedule.outs[..count].iter().rev() {
-            let last = later.insert(out) && !self.fixed.contains(&out);
+            let last = !later.contains(out) && !self.fixed.contains(out);
+            later.insert(out, ());
             outs.push(self.array(out, last));
         }
         outs.reverse();
@@ -281,17 +288,20 @@ impl Assigner<'_> {
     fn copied(&self, carry: usize, roots: &[Var]) -> Vec<Copied> {
         let (carried, ys) = self.schedule.outs.split_at(carry);
         let is_own = |var: Var| !carried.contains(&var) && !self.schedule.inputs.contains(&var);
-        let mut ended: FxHashSet<Var> = FxHashSet::default();
+        let mut ended: VarMap<()> = VarMap::new(self.schedule.avals.len());
         let mut copied: Vec<Copied> = Vec::new();
         for (y, &out) in ys.iter().enumerate().rev() {
-            if self.written.contains_key(&roots[out.index()]) {
+            if self.written.contains(roots[out.index()]) {
                 continue;
             }
             let from = self.array(out, false);
             let ends = match from {
-                Read::Array(at, _) if is_own(out) && ended.insert(out) => Some(at),
+                Read::Array(at, _) if is_own(out) && !ended.contains(out) => Some(at),
                 _ => None,
             };
+            if ends.is_some() {
+                ended.insert(out, ());
+            }
             copied.push(Copied { y: y as u32, from, ends });
         }
         copied.reverse();
@@ -300,17 +310,30 @@ impl Assigner<'_> {
 
     /// Where a value is that is in no arena.
     fn array(&self, var: Var, last: bool) -> Read {
-        match self.consts.get(&var) {
-            Some(&at) => Read::Const(at),
-            None if self.slices.contains(&var) => Read::Slice(self.arrays[&var], self.bytes(var)),
-            None => Read::Array(self.arrays[&var], last),
+        if let Some(at) = self.consts.get(var) {
+            return Read::Const(at);
         }
+        let Some(at) = self.arrays.get(var) else { unreachable!("a value is made before it is read") };
+        if self.slices.contains(var) { Read::Slice(at, self.bytes(var)) } else { Read::Array(at, last) }
     }
 
     /// Whether it is a reshape of what is read in place.
     fn is_nothing(&self, eqn: &Eqn<Step>, work: &Work) -> bool {
         let is_elsewhere = |out: Var| self.is_in_arena[out.index()] || self.bases[out.index()] != out;
         matches!(work, Work::Reshape) && is_elsewhere(eqn.outs[0])
+    }
+
+    fn next_array(&mut self) -> u32 {
+        self.array_count += 1;
+        self.array_count - 1
+    }
+
+    /// Where a value of the arena is.
+    fn slot_of(&self, var: Var) -> u32 {
+        match self.slot.get(var) {
+            Some(slot) => slot,
+            None => unreachable!("a value is made before it is read"),
+        }
     }
 
     fn bytes(&self, var: Var) -> usize {
@@ -331,19 +354,19 @@ impl Assigner<'_> {
         let bases: Args<Var> = eqn.args.iter().map(|&arg| self.bases[arg.index()]).collect();
         for (i, (&arg, base)) in eqn.args.iter().zip(&bases).enumerate() {
             let root = roots[arg.index()];
-            let operand = if self.consts.contains_key(base) || !self.is_in_arena[arg.index()] {
+            let operand = if self.consts.contains(*base) || !self.is_in_arena[arg.index()] {
                 // Of one value given twice, the last reader takes it.
-                let last = self.last_array[base] == at && !bases[i + 1..].contains(base);
-                self.array(*base, last && !self.fixed.contains(base))
-            } else if let Some(&y) = self.written.get(&root) {
+                let last = self.last_array.get(*base) == Some(at) && !bases[i + 1..].contains(base);
+                self.array(*base, last && !self.fixed.contains(*base))
+            } else if let Some(y) = self.written.get(root) {
                 Read::Written(y, self.bytes(arg))
             } else {
-                Read::Slot(self.slot[&root], self.bytes(arg))
+                Read::Slot(self.slot_of(root), self.bytes(arg))
             };
             self.lists.args.push(operand);
         }
         let mut ended: Vec<Var> = eqn.args.iter().map(|arg| roots[arg.index()]).collect();
-        ended.retain(|var| self.slot.contains_key(var) && self.last_of(*var, roots) == at);
+        ended.retain(|var| self.slot.contains(*var) && self.last_of(*var, roots) == at);
         ended.sort_unstable();
         ended.dedup();
         let mut aliases: Vec<Option<usize>> = match &work {
@@ -361,20 +384,21 @@ impl Assigner<'_> {
             let alias = aliases.get(i).copied().flatten();
             let made = |to| Output { to, alias: alias.map(|input| input as u32) };
             if !self.is_in_arena[out.index()] {
-                let next = self.arrays.len() as u32;
-                let (array, aval) = (*self.arrays.entry(out).or_insert(next), self.lists.avals.len() as u32);
+                let array = self.arrays.get(out).unwrap_or_else(|| self.next_array());
+                self.arrays.insert(out, array);
+                let aval = self.lists.avals.len() as u32;
                 self.lists.outs.push(made(Write::Array(array, aval)));
                 self.lists.avals.push(self.schedule.aval(out).clone());
                 continue;
             }
             let bytes = self.bytes(out);
-            if let Some(&y) = self.written.get(&roots[out.index()]) {
+            if let Some(y) = self.written.get(roots[out.index()]) {
                 self.lists.outs.push(Output { to: Write::Slice(y, bytes), alias: None });
                 continue;
             }
             let donor = alias.map(|input| roots[eqn.args[input].index()]);
             let slot = match donor.and_then(|var| ended.iter().position(|&other| other == var)) {
-                Some(found) => self.slot[&ended.swap_remove(found)],
+                Some(found) => self.slot_of(ended.swap_remove(found)),
                 None => {
                     self.alive += bytes;
                     self.free_slot(bytes)
@@ -386,14 +410,14 @@ impl Assigner<'_> {
         self.peak = self.peak.max(self.alive);
         for var in ended {
             self.alive -= self.bytes(var);
-            self.free.extend(self.slot.get(&var));
+            self.free.extend(self.slot.get(var));
         }
         // What nobody reads is free again at once.
         for out in &eqn.outs {
-            let is_in_slot = self.is_in_arena[out.index()] && self.slot.contains_key(out);
+            let is_in_slot = self.is_in_arena[out.index()] && self.slot.contains(*out);
             if is_in_slot && self.uses.last_use(*out).is_none() {
                 self.alive -= self.bytes(*out);
-                self.free.extend(self.slot.get(out));
+                self.free.extend(self.slot.get(*out));
             }
         }
         let moves = !matches!(work, Work::Reshape);
@@ -421,7 +445,7 @@ impl Assigner<'_> {
     /// The last step that reads a value under any shape.
     fn last_of(&self, root: Var, roots: &[Var]) -> usize {
         assert_eq!(roots[root.index()], root, "a value that is another under another shape");
-        self.last.get(&root).copied().unwrap_or(0)
+        self.last.get(root).unwrap_or(0)
     }
 
     /// Best fit: the smallest free slot that is large enough, or the largest, made larger, or a new one.

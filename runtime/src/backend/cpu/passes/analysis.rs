@@ -9,6 +9,40 @@ use smallvec::SmallVec;
 use crate::core::graph::Effects;
 use crate::core::{Graph, Var};
 
+/// Something for some of the variables of a graph: a list by their numbers, as looking up costs nothing then, and most have it.
+#[derive(Clone)]
+pub(crate) struct VarMap<T>(Vec<Option<T>>);
+
+impl<T: Copy> VarMap<T> {
+    /// For so many variables.
+    pub fn new(variables: usize) -> VarMap<T> {
+        VarMap(vec![None; variables])
+    }
+
+    pub fn of(variables: usize, pairs: impl IntoIterator<Item = (Var, T)>) -> VarMap<T> {
+        let mut map = VarMap::new(variables);
+        map.extend(pairs);
+        map
+    }
+
+    pub fn get(&self, var: Var) -> Option<T> {
+        self.0.get(var.index()).copied().flatten()
+    }
+
+    pub fn contains(&self, var: Var) -> bool {
+        self.get(var).is_some()
+    }
+
+    /// Later ones take the place of earlier ones.
+    pub fn insert(&mut self, var: Var, thing: T) {
+        self.0[var.index()] = Some(thing);
+    }
+
+    pub fn extend(&mut self, pairs: impl IntoIterator<Item = (Var, T)>) {
+        pairs.into_iter().for_each(|(var, thing)| self.insert(var, thing));
+    }
+}
+
 /// By variable: its definition and its uses.
 pub(crate) struct DefUse {
     defs: Vec<Option<usize>>,

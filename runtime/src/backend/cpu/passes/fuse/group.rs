@@ -104,6 +104,11 @@ impl Groups {
         }
     }
 
+    /// More than the index of any group.
+    pub fn len(&self) -> usize {
+        self.all.len()
+    }
+
     pub fn index(&self, equation: usize) -> usize {
         self.group_of[equation]
     }

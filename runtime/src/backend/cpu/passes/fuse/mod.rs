@@ -14,9 +14,7 @@ mod order;
 mod role;
 mod window;
 
-use rustc_hash::FxHashMap;
-
-use super::analysis::DefUse;
+use super::analysis::{DefUse, VarMap};
 use crate::backend::cpu::schedule::{Schedule, Step};
 use crate::core::{Eqn, Graph, Var};
 use fusion::Builder;
@@ -34,7 +32,7 @@ impl Schedule {
         let groups = Groups::of(&graph, &uses);
         let order = order::sorted(&graph, &uses, &groups);
         let windows = Windows::of(&graph, &uses);
-        let mut last_use: FxHashMap<Var, usize> = FxHashMap::default();
+        let mut last_use: VarMap<usize> = VarMap::new(graph.avals.len());
         for (at, members) in order.iter().enumerate() {
             for &arg in members.iter().flat_map(|&i| &graph.eqns[i].args) {
                 last_use.insert(arg, at);
@@ -55,8 +53,8 @@ impl Schedule {
                 [single] if !groups.is_kernel(*single) => eqns.push(graph.eqns[*single].clone()),
                 members => {
                     let group = groups.at(members[0]);
-                    let dies = |var: Var| last_use.get(&var) == Some(&at);
-                    let is_read_after = |var: Var| last_use.get(&var).is_some_and(|&last| last > at);
+                    let dies = |var: Var| last_use.get(var) == Some(at);
+                    let is_read_after = |var: Var| last_use.get(var).is_some_and(|last| last > at);
                     eqns.push(builder.fusion(group, members, &dies, &is_read_after));
                 }
             }

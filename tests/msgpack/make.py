@@ -99,6 +99,23 @@ write("train_state_int", serialization.to_bytes(state.apply_gradients(grads=grad
 step = jax.jit(lambda state: state.apply_gradients(grads=grads))
 write("train_state_array", serialization.to_bytes(step(step(state))))
 
+
+class WithFields(train_state.TrainState):
+    """A state with fields of the user's."""
+
+    batch_stats: dict
+    ema: dict
+
+
+with_fields = WithFields.create(
+    apply_fn=None,
+    params={"w": jnp.array([1.0, 2.0])},
+    tx=optax.sgd(0.5, momentum=0.5),
+    batch_stats={"mean": jnp.array(3.0)},
+    ema={"w": jnp.array([4.0, 5.0])},
+)
+write("train_state_fields", serialization.to_bytes(with_fields.replace(step=jnp.array(2, jnp.int32))))
+
 # Dtypes that tensors have.
 v = np.arange(6).reshape(2, 3)
 dtypes = {

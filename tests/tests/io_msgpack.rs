@@ -185,6 +185,30 @@ fn a_training_goes_on_with_what_flax_wrote_whether_its_steps_are_an_int_or_an_ar
     assert_eq!(msgpack::to_bytes(&own).unwrap(), flaxs("train_state_array"));
 }
 
+#[derive(Tree, Clone, Debug, PartialEq)]
+struct Fields {
+    batch_stats: Dict,
+    ema: Dict,
+}
+
+#[test]
+fn fields_of_the_users_stand_in_a_file_as_flax_has_those_of_a_derived_class() {
+    let dict = |name: &str, x: Tensor| Dict::new().with(name, x);
+    let fields = Fields { batch_stats: dict("mean", Tensor::zeros([])), ema: dict("w", Tensor::zeros([2])) };
+    let template = TrainState::create(dict("w", Tensor::from([1.0f32, 2.0])), optim::sgd(0.5).momentum(0.5))
+        .with(fields);
+    let bytes = flaxs("train_state_fields");
+    for state in [
+        msgpack::from_bytes(&template, &bytes).unwrap(),
+        msgpack::restore(path("train_state_fields.msgpack"), &template).unwrap(),
+    ] {
+        assert_eq!(state.step.item::<i32>().unwrap(), 2);
+        assert_eq!(state.batch_stats, dict("mean", Tensor::from(3.0f32)));
+        assert_eq!(state.ema, dict("w", Tensor::from([4.0f32, 5.0])));
+        assert_eq!(msgpack::to_bytes(&state).unwrap(), bytes);
+    }
+}
+
 #[test]
 fn arrays_of_every_dtype_are_read() {
     let x = [0u8, 1, 2, 3, 4, 5];

@@ -13,6 +13,12 @@ struct More {
     key: Key,
 }
 
+/// A field that a state has, too.
+#[derive(Tree, Clone)]
+struct OwnName {
+    params: Tensor,
+}
+
 type State = TrainState<Sgd, Dict, More>;
 
 fn state() -> State {
@@ -53,7 +59,21 @@ fn a_state_without_fields_of_the_users_is_the_tree_it_was() {
     assert!(of_plain.iter().all(|path| !path.contains("extra")), "{of_plain:?}");
     let more = state();
     let of_more = paths(&|| tree::leaves_with_path(&more).iter().map(|(path, _)| path.to_string()).collect());
-    assert!(of_more.contains(&"extra.key".to_owned()), "{of_more:?}");
+    // Those of a struct stand among the state's own, others in a field of their own.
+    assert!(
+        of_more.contains(&"key".to_owned()) && of_more.contains(&"batch_stats/mean".replace('/', ".")),
+        "{of_more:?}"
+    );
+    let apart = state().with((Tensor::from(1.0f32), Static(7)));
+    let (leaves, structure) = tree::flatten(apart);
+    let apart: TrainState<Sgd, Dict, (Tensor, Static<i32>)> = structure.try_build(leaves).unwrap();
+    assert_eq!((apart.extra.0.item::<f32>().unwrap(), apart.extra.1), (1.0, Static(7)));
+    let same_names = state().with(OwnName { params: Tensor::from(1.0f32) });
+    let paths: Vec<String> =
+        tree::leaves_with_path(&same_names).iter().map(|(path, _)| path.to_string()).collect();
+    assert!(paths.iter().any(|path| path.contains("extra") && path.contains("params")), "{paths:?}");
+    let (leaves, structure) = tree::flatten(same_names);
+    assert!(structure.try_build::<TrainState<Sgd, Dict, OwnName>>(leaves).is_ok());
     // Both come back from their structures.
     for round in 0..2 {
         let (leaves, structure) = tree::flatten(more.clone());

@@ -9,14 +9,15 @@ use super::update::try_apply_updates;
 use super::{ExtraArgs, GradientTransformation};
 use crate::core::Tensor;
 use crate::error::{Error, Result};
-use crate::tree::{Builder, Donation, NodeKind, Structure, Token, Tree};
+use crate::tree::{Builder, Donation, Header, NodeKind, Structure, Token, Tree};
 use crate::variables::Dict;
 
 /// Parameters, their optimizer, its state, and the number of steps: what a step of training takes and returns.
 ///
 /// A tree, whose structure the optimizer is part of. (A model itself is no part of it: the closure of the step has that.) What else
 /// training carries along, such as statistics or a key, are fields of a tree of the user's, [`with`](TrainState::with) which a state is
-/// made; they are read and written as if they were fields of the state:
+/// made; they are read and written as if they were fields of the state, and stand under their own names in trees and files, as the fields of a
+/// class derived from Flax's do:
 ///
 /// ```
 /// use flaxen::prelude::*;
@@ -136,11 +137,52 @@ impl<P: Tree, T: GradientTransformation<P>, E: Tree> DerefMut for TrainState<T, 
     }
 }
 
-/// Whether there are no fields of the user's: then a state is the tree that it is in files of Flax.
-fn is_nothing(extra: &impl Tree) -> bool {
-    let mut is_nothing = true;
-    extra.walk(&mut |token| is_nothing = is_nothing && matches!(token, Token::Node(NodeKind::Tuple, 0)));
-    is_nothing
+/// The names of a state's own fields.
+const OWN: [&str; 5] = ["step", "params", "opt_state", "tx", "extra"];
+
+/// How fields of the user's stand in the tree of a state.
+enum Fields {
+    /// There are none: a state is the tree that it is in files of Flax.
+    Nothing,
+    /// Those of a struct, of which there are so many, among the state's own, as fields of a class derived from Flax's.
+    Among(NodeKind, usize),
+    /// A tree that has no names of its own, or such as the state has: in a field `extra`.
+    Apart,
+}
+
+impl Fields {
+    fn of(extra: &impl Tree) -> Fields {
+        let (mut first, mut open, mut is_own) = (None, Vec::new(), false);
+        extra.walk(&mut |token| {
+            if let Token::Key(key) = &token {
+                is_own |= open.len() == 1 && OWN.contains(key);
+                return;
+            }
+            let children = match token {
+                Token::Node(kind, count) => {
+                    first.get_or_insert((kind, count));
+                    count
+                }
+                _ => {
+                    first.get_or_insert((NodeKind::Tuple, 1));
+                    0
+                }
+            };
+            open.push(children);
+            // What has all its children is one of what it is in.
+            while open.last() == Some(&0) {
+                open.pop();
+                if let Some(left) = open.last_mut() {
+                    *left -= 1;
+                }
+            }
+        });
+        match first {
+            Some((NodeKind::Tuple, 0)) => Fields::Nothing,
+            Some((kind @ NodeKind::Struct(_), count)) if !is_own => Fields::Among(kind, count),
+            _ => Fields::Apart,
+        }
+    }
 }
 
 impl<P, T, E> Tree for TrainState<T, P, E>
@@ -150,8 +192,13 @@ where
     E: Tree,
 {
     fn walk<'a>(&'a self, visit: &mut dyn FnMut(Token<'a>)) {
-        let is_nothing = is_nothing(&self.extra);
-        visit(Token::Node(NodeKind::Struct("TrainState"), if is_nothing { 4 } else { 5 }));
+        let fields = Fields::of(&self.extra);
+        let more = match &fields {
+            Fields::Nothing => 0,
+            Fields::Among(_, count) => 1 + count,
+            Fields::Apart => 1,
+        };
+        visit(Token::Node(NodeKind::Struct("TrainState"), 4 + more));
         visit(Token::Key("step"));
         self.step.walk(visit);
         visit(Token::Key("params"));
@@ -160,9 +207,22 @@ where
         self.opt_state.walk(visit);
         visit(Token::Key("tx"));
         visit(Token::Static(&self.tx));
-        if !is_nothing {
-            visit(Token::Key("extra"));
-            self.extra.walk(visit);
+        match fields {
+            Fields::Nothing => {}
+            Fields::Among(kind, count) => {
+                visit(Token::Key("extra"));
+                visit(Token::Static(Header::of(kind, count)));
+                let mut is_head = true;
+                self.extra.walk(&mut |token| {
+                    if !std::mem::take(&mut is_head) {
+                        visit(token);
+                    }
+                });
+            }
+            Fields::Apart => {
+                visit(Token::Key("extra"));
+                self.extra.walk(visit);
+            }
         }
     }
 
@@ -182,8 +242,8 @@ where
 
     fn build(from: &mut Builder<'_>) -> Result<Self> {
         let (kind, count) = from.node()?;
-        if kind != NodeKind::Struct("TrainState") || !(4..=5).contains(&count) {
-            let message = format!("expected a TrainState of 4 or 5, found a {kind} of {count}");
+        if kind != NodeKind::Struct("TrainState") || count < 4 {
+            let message = format!("expected a TrainState of 4 or more, found a {kind} of {count}");
             return Err(Error::Structure {
                 context: "a tree is read as another type than it was written as",
                 message,
@@ -197,8 +257,9 @@ where
         let opt_state = T::State::build(from)?;
         from.key()?;
         let tx = from.fixed()?;
-        let extra = if count == 5 {
+        let extra = if count > 4 {
             from.key()?;
+            from.take_header();
             E::build(from)?
         } else {
             Structure::of(&()).try_build([])?

@@ -1,6 +1,6 @@
 //! The way back from a structure and leaves to a value (JAX's `tree_unflatten`).
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use super::{Donation, Fixed, NodeKind, Reuse, Reuses, Structure, TreePart};
 use crate::core::Tensor;
@@ -10,11 +10,36 @@ use crate::error::{Error, Result};
 pub struct Builder<'a> {
     all: &'a [TreePart],
     parts: std::slice::Iter<'a, TreePart>,
+    /// What comes before them.
+    header: Option<&'a TreePart>,
     leaves: &'a mut dyn Iterator<Item = Tensor>,
     /// Containers that can be filled again.
     donation: Option<(&'a mut Donation, &'a Reuses)>,
     /// Nested values that are being built.
     depth: usize,
+}
+
+/// The head of a node whose children stand among those of another node: fixed data in front of them.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Header(TreePart);
+
+impl Header {
+    /// Of a node of so many children. Each is made once and kept, as there are no more of them than there are types.
+    pub(crate) fn of(kind: NodeKind, count: usize) -> &'static Header {
+        static KNOWN: RwLock<Vec<&'static Header>> = RwLock::new(Vec::new());
+        let header = Header(TreePart::Node(kind, count));
+        let find = |known: &[&'static Header]| known.iter().copied().find(|known| **known == header);
+        if let Some(known) = find(&KNOWN.read().unwrap_or_else(PoisonError::into_inner)) {
+            return known;
+        }
+        let mut known = KNOWN.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = find(&known) {
+            return known;
+        }
+        let kept: &'static Header = Box::leak(Box::new(header));
+        known.push(kept);
+        kept
+    }
 }
 
 impl<'a> Builder<'a> {
@@ -23,7 +48,21 @@ impl<'a> Builder<'a> {
         leaves: &'a mut dyn Iterator<Item = Tensor>,
         donation: Option<(&'a mut Donation, &'a Reuses)>,
     ) -> Builder<'a> {
-        Builder { all: parts, parts: parts.iter(), leaves, donation, depth: 0 }
+        Builder { all: parts, parts: parts.iter(), header: None, leaves, donation, depth: 0 }
+    }
+
+    fn next_part(&mut self) -> Option<&'a TreePart> {
+        self.header.take().or_else(|| self.parts.next())
+    }
+
+    /// Takes a [`Header`], if there is one here: what it stands for is the next node.
+    pub(crate) fn take_header(&mut self) {
+        if let Some(TreePart::Fixed(value)) = self.peek()
+            && (&**value as &dyn std::any::Any).is::<Header>()
+            && let Some(TreePart::Fixed(value)) = self.next_part()
+        {
+            self.header = (&**value as &dyn std::any::Any).downcast_ref::<Header>().map(|Header(node)| node);
+        }
     }
 
     /// Ends the tree.
@@ -31,7 +70,7 @@ impl<'a> Builder<'a> {
     /// # Errors
     /// If parts are left.
     pub(super) fn finish(mut self) -> Result<()> {
-        match self.parts.next() {
+        match self.next_part() {
             None => Ok(()),
             left => Err(mismatch("nothing more", left)),
         }
@@ -42,7 +81,7 @@ impl<'a> Builder<'a> {
     /// # Errors
     /// If the structure has something else here, or the leaves run short.
     pub fn leaf(&mut self) -> Result<Tensor> {
-        match self.parts.next() {
+        match self.next_part() {
             Some(TreePart::Leaf) => self.leaves.next().ok_or_else(|| mismatch("one more leaf", None)),
             other => Err(mismatch("a tensor", other)),
         }
@@ -53,7 +92,7 @@ impl<'a> Builder<'a> {
     /// # Errors
     /// If the structure has something else here.
     pub fn node(&mut self) -> Result<(NodeKind, usize)> {
-        match self.parts.next() {
+        match self.next_part() {
             Some(TreePart::Node(kind, count)) => Ok((*kind, *count)),
             other => Err(mismatch("a node", other)),
         }
@@ -64,7 +103,7 @@ impl<'a> Builder<'a> {
     /// # Errors
     /// If the structure has something else here.
     pub fn expect(&mut self, kind: NodeKind, count: usize) -> Result<()> {
-        match self.parts.next() {
+        match self.next_part() {
             Some(TreePart::Node(k, c)) if *k == kind && *c == count => Ok(()),
             other => Err(mismatch(&format!("a {kind} of {count}"), other)),
         }
@@ -72,7 +111,7 @@ impl<'a> Builder<'a> {
 
     /// The number of children of the next node, of a certain kind.
     pub(super) fn node_of(&mut self, kind: NodeKind) -> Result<usize> {
-        match self.parts.next() {
+        match self.next_part() {
             Some(TreePart::Node(k, count)) if *k == kind => Ok(*count),
             other => Err(mismatch(&format!("a {kind}"), other)),
         }
@@ -80,14 +119,14 @@ impl<'a> Builder<'a> {
 
     /// The number of children of the next tuple, `Vec` or array, which may be built from each other.
     pub(super) fn sequence(&mut self) -> Result<usize> {
-        match self.parts.next() {
+        match self.next_part() {
             Some(TreePart::Node(kind, count)) if kind.is_sequence() => Ok(*count),
             other => Err(mismatch("a tuple, vec or array", other)),
         }
     }
 
     pub(super) fn sequence_of(&mut self, expected: usize) -> Result<()> {
-        match self.parts.next() {
+        match self.next_part() {
             Some(TreePart::Node(kind, count)) if kind.is_sequence() && *count == expected => Ok(()),
             other => Err(mismatch(&format!("a tuple, vec or array of {expected}"), other)),
         }
@@ -95,7 +134,7 @@ impl<'a> Builder<'a> {
 
     /// The number of entries of the next map, of whatever type; they may be built from each other.
     pub(crate) fn map(&mut self) -> Result<usize> {
-        match self.parts.next() {
+        match self.next_part() {
             Some(TreePart::Node(kind, count)) if kind.is_map() => Ok(*count),
             other => Err(mismatch("a map", other)),
         }
@@ -106,7 +145,7 @@ impl<'a> Builder<'a> {
     /// # Errors
     /// If the structure has something else here.
     pub fn key(&mut self) -> Result<&str> {
-        match self.parts.next() {
+        match self.next_part() {
             Some(TreePart::Key(key)) => Ok(key),
             other => Err(mismatch("a key", other)),
         }
@@ -114,7 +153,7 @@ impl<'a> Builder<'a> {
 
     /// The next key, not copied.
     pub(crate) fn shared_key(&mut self) -> Result<&'a Arc<str>> {
-        match self.parts.next() {
+        match self.next_part() {
             Some(TreePart::Key(key)) => Ok(key),
             other => Err(mismatch("a key", other)),
         }
@@ -141,7 +180,7 @@ impl<'a> Builder<'a> {
     /// # Errors
     /// If the structure has something else here.
     pub fn fixed<T: Fixed + Clone>(&mut self) -> Result<T> {
-        let part = self.parts.next();
+        let part = self.next_part();
         if let Some(TreePart::Fixed(value)) = part
             && let Some(value) = (&**value as &dyn std::any::Any).downcast_ref::<T>()
         {
@@ -152,7 +191,7 @@ impl<'a> Builder<'a> {
 
     /// The next piece of fixed data, whatever its type.
     pub(crate) fn constant(&mut self) -> Result<Box<dyn Fixed>> {
-        match self.parts.next() {
+        match self.next_part() {
             Some(TreePart::Fixed(value)) => Ok((**value).boxed()),
             other => Err(mismatch("fixed data", other)),
         }
@@ -169,15 +208,15 @@ impl<'a> Builder<'a> {
     }
 
     /// What comes next, without taking it.
-    pub(crate) fn peek(&self) -> Option<&TreePart> {
-        self.parts.as_slice().first()
+    pub(crate) fn peek(&self) -> Option<&'a TreePart> {
+        self.header.or_else(|| self.parts.as_slice().first())
     }
 
     /// Takes the whole next child, whatever it is: its structure and its leaves.
     pub(crate) fn subtree(&mut self) -> Result<(Structure, Vec<Tensor>)> {
         let (mut parts, mut leaves, mut missing) = (Vec::new(), Vec::new(), 1);
         while missing > 0 {
-            let part = self.parts.next().ok_or_else(|| mismatch("one more child", None))?;
+            let part = self.next_part().ok_or_else(|| mismatch("one more child", None))?;
             match part {
                 TreePart::Node(_, count) => missing += count,
                 TreePart::Key(_) => missing += 1,

@@ -13,6 +13,7 @@ mod reuse;
 mod structure;
 
 pub use builder::Builder;
+pub(crate) use builder::Header;
 pub use flaxen_macros::Tree;
 pub use fold::{Subtree, all, any, flatten, map_subtrees, reduce, subtrees, transpose};
 pub use many::{Trees, map_trees};

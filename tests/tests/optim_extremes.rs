@@ -1,7 +1,7 @@
 //! Optimizers at the ends of what numbers are: half precision over many steps, zeros, tiny and huge gradients, and settings
 //! that make no sense.
 
-use flaxen::optim::{self, Adam, DynTransformation, InjectHyperparams};
+use flaxen::optim::{self, Adam, DynTransformation, InjectHyperparams, contrib};
 use flaxen::prelude::*;
 use flaxen::tree::leaves;
 
@@ -216,6 +216,24 @@ fn everything() -> Vec<(&'static str, Boxed)> {
         ("multi_steps of sums", optim::multi_steps(optim::adam(0.1), 2).use_grad_mean(false).boxed()),
         ("if finite", optim::apply_if_finite(optim::rmsprop(0.1), 3).boxed()),
         ("injected", injected().boxed()),
+        ("adan", optim::adan(0.1).boxed()),
+        ("fromage", optim::fromage(0.1).boxed()),
+        ("rprop", optim::rprop(0.1).boxed()),
+        ("optimistic_gradient_descent", optim::optimistic_gradient_descent(0.1).boxed()),
+        ("optimistic_adam_v2", optim::optimistic_adam_v2(0.1).boxed()),
+        ("lbfgs", optim::lbfgs().learning_rate(0.1).without_linesearch().boxed()),
+        ("acprop", contrib::acprop(0.1).boxed()),
+        ("ademamix", contrib::ademamix(0.1).boxed()),
+        ("dadapt_adamw", contrib::dadapt_adamw().boxed()),
+        ("dog", contrib::dog().boxed()),
+        ("dog without eps", contrib::dog().eps(0.0).boxed()),
+        ("dowg", contrib::dowg().boxed()),
+        ("dowg without eps", contrib::dowg().eps(0.0).boxed()),
+        ("madgrad", contrib::madgrad(0.1).boxed()),
+        ("madgrad without eps", contrib::madgrad(0.1).eps(0.0).boxed()),
+        ("mechanize", contrib::mechanize(optim::adam(1.0)).boxed()),
+        ("prodigy", contrib::prodigy().boxed()),
+        ("schedule_free_adamw", contrib::schedule_free_adamw(0.1).boxed()),
     ]
 }
 
@@ -284,8 +302,18 @@ fn no_optimizer_makes_nan_of_finite_gradients() {
 fn a_gradient_of_zero_leaves_parameters_of_f16_alone() {
     let params = Tensor::from([[1.0f32, -2.0]]).cast(DType::F16);
     for (name, tx) in everything() {
-        let decays =
-            ["adamw", "nadamw", "adamaxw", "novograd", "lamb", "lars", "lion", "yogi", "nonnegative"];
+        let decays = [
+            "adamw",
+            "nadamw",
+            "adamaxw",
+            "novograd",
+            "lamb",
+            "lars",
+            "lion",
+            "yogi",
+            "nonnegative",
+            "fromage",
+        ];
         if decays.contains(&name) {
             continue;
         }

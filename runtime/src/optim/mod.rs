@@ -30,7 +30,8 @@
 //! an error, and every [`Schedule::at`]. Values of a transform have no elements that could be looked at.
 //!
 //! # Numbers beyond all bounds
-//! No transformation makes NaN of finite gradients, in no dtype; some of optax's do. A denominator of 0, which without an `eps`
+//! No transformation makes NaN of finite gradients, in no dtype, but for `adopt`, `cocob`, `muon`, `schedule_free_sgd` and
+//! `simplified_ademamix` of [`contrib`] where squares or sums are beyond all numbers; more of optax's do. A denominator of 0, which without an `eps`
 //! there is where all gradients were 0, makes an update of 0. The range of `F16` is too narrow for squares of gradients and for
 //! most `eps`: its leaves are computed in `F32`, squares are remembered in `F32`, and what is beyond its range becomes its
 //! largest number. In `BF16`, moments are remembered in `BF16` unless asked otherwise, as in optax; a decay of 0.999 is 1 there.

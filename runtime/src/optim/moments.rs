@@ -122,6 +122,11 @@ pub(super) fn safe_divide(x: &Tensor, denominator: &Tensor, may_be_zero: bool) -
     denominator.try_eq(0.0)?.try_select(0.0, ratio)
 }
 
+/// The finite numbers, and 0 in place of others: what a step is multiplied by where a quotient or sum is beyond all numbers.
+pub(super) fn finite_or_zero(x: &Tensor) -> Result<Tensor> {
+    x.try_is_finite()?.try_select(x, x.like(0.0))
+}
+
 /// Whether what there is for each parameter has its shape; `params` may be other trees in the shapes of the parameters.
 pub(super) fn same_shapes<P: Tree>(op: &'static str, what: &str, found: &P, params: &P) -> Result<()> {
     for ((path, found), param) in leaves_with_path(found).iter().zip(leaves(params)) {

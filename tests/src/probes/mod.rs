@@ -294,7 +294,8 @@ fn loss(outs: &[Tensor]) -> Result<Tensor> {
     for (k, out) in outs.iter().enumerate().filter(|(_, out)| out.dtype().is_inexact()) {
         let weights: Vec<f32> = (0..out.size()).map(|i| 1.0 + ((i + k) % 7) as f32 * 0.25).collect();
         let weights = Tensor::try_from_vec(weights, out.shape())?;
-        let weighted = out.try_real()?.try_cast(DType::F32)?.try_mul(&weights)?;
+        let real = out.try_real()?;
+        let weighted = real.try_cast(real.dtype().promote(DType::F32))?.try_mul(&weights)?;
         total = total.try_add(weighted.try_sum()?)?;
         if out.is_complex() {
             total = total.try_add(out.try_imag()?.try_mul(weights.try_mul(0.5)?)?.try_sum()?)?;

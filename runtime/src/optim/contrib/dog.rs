@@ -6,7 +6,7 @@ use crate::core::tensor::bare;
 use crate::core::{Tensor, TensorLike};
 use crate::error::{Result, unwrap};
 use crate::optim::GradientTransformation;
-use crate::optim::moments::safe_divide;
+use crate::optim::moments::{finite_or_zero, safe_divide};
 use crate::optim::polyak::lowest_dtype;
 use crate::optim::scale::{ScheduleState, scale_by_learning_rate};
 use crate::optim::schedule::Schedule;
@@ -112,7 +112,7 @@ impl<P: Tree + Clone> GradientTransformation<P> for ScaleByDog {
         let max_dist = state.max_dist.try_maximum(distance)?;
         let sum_sq_norm_grads = (&state.sum_sq_norm_grads + norm_squared(updates)?).try_cast(dtype)?;
         let denominator = (&sum_sq_norm_grads + &self.eps).try_sqrt()?;
-        let mut rate = safe_divide(&max_dist, &denominator, true)?;
+        let mut rate = finite_or_zero(&safe_divide(&max_dist, &denominator, true)?)?;
         if let DogInitStep::LearningRate(first) = &self.init_step {
             rate = state.is_init_step.try_select(first.try_cast(rate.dtype())?, rate)?;
         }
@@ -236,9 +236,12 @@ impl<P: Tree + Clone> GradientTransformation<P> for ScaleByDowg {
         let distance = norm_squared(&sub(&state.init_params, params)?)?.try_cast(dtype)?;
         let estim_sq_dist = state.estim_sq_dist.try_maximum(distance)?;
         let squares = norm_squared(updates)?.try_cast(dtype)?;
-        let weighted_sq_norm_grads = &estim_sq_dist * squares + &state.weighted_sq_norm_grads;
+        // A distance of 0 weighs nothing, whatever it is multiplied by.
+        let weighted = estim_sq_dist.try_eq(0.0)?.try_select(squares.like(0.0), &estim_sq_dist * &squares)?;
+        let weighted = squares.try_eq(0.0)?.try_select(squares.like(0.0), weighted)?;
+        let weighted_sq_norm_grads = weighted + &state.weighted_sq_norm_grads;
         let denominator = weighted_sq_norm_grads.try_sqrt()? + &self.eps;
-        let rate = safe_divide(&estim_sq_dist, &denominator, true)?;
+        let rate = finite_or_zero(&safe_divide(&estim_sq_dist, &denominator, true)?)?;
         let init_params = state.init_params.clone();
         Ok((scale(rate, updates)?, DowgState { init_params, weighted_sq_norm_grads, estim_sq_dist }))
     }

@@ -5,7 +5,7 @@ use crate::core::domain::{COUNT, FINITE, NOT_NEGATIVE, POSITIVE};
 use crate::core::tensor::bare;
 use crate::error::Result;
 use crate::optim::finite::choose;
-use crate::optim::moments::{in_dtype_of, safe_divide, safe_increment, zero_count, zip};
+use crate::optim::moments::{finite_or_zero, in_dtype_of, safe_divide, safe_increment, zero_count, zip};
 use crate::optim::polyak::lowest_dtype;
 use crate::optim::settings::setters;
 use crate::optim::tree_math::{Norm, norm, vdot};
@@ -144,14 +144,15 @@ impl<P: Tree + Clone, T: GradientTransformation<P>> GradientTransformation<P> fo
         let dtype = state.s.dtype();
         let sum = state.s.try_sum()?;
         let of_params = norm(params, Norm::L2)? + eps;
-        let decay = safe_divide(&(norm(updates, Norm::L2)? * &sum * weight_decay), &of_params, true)?;
+        let decay = norm(updates, Norm::L2)? * &sum * weight_decay;
+        let decay = finite_or_zero(&safe_divide(&decay, &of_params, true)?)?;
 
         // How far the sum of steps is from the first parameters, and the slope along it.
         let [before, decayed] = zip([updates, params, &x0], |[g, p, first]| {
             let before = safe_divide(&(first - p), &in_dtype_of(&(&sum + eps), p), true)?;
-            Ok([before, g + p * in_dtype_of(&decay, p)])
+            Ok([finite_or_zero(&before)?, finite_or_zero(&(g + p * in_dtype_of(&decay, p)))?])
         })?;
-        let slope = vdot(&decayed, &before)?.try_cast(dtype)?;
+        let slope = finite_or_zero(&vdot(&decayed, &before)?.try_cast(dtype)?)?;
         let clipped = slope.try_maximum(-&state.m)?.try_minimum(&state.m)?;
         let betas: Vec<f64> = (1..=*num_betas).map(|i| 1.0 - 0.1f64.powi(i as i32)).collect();
         let betas = Tensor::from_vec_of(betas, [*num_betas], dtype);
@@ -159,11 +160,13 @@ impl<P: Tree + Clone, T: GradientTransformation<P>> GradientTransformation<P> fo
         let v = betas.try_square()? * &state.v + slope.try_square()?;
         let r = &betas * &state.r + clipped * &state.s;
         let wealth = &m * (s_init / *num_betas as f64) + r.try_maximum(0.0)?;
-        let s = safe_divide(&wealth, &(v.try_sqrt()? + eps), true)?;
+        let s = finite_or_zero(&safe_divide(&wealth, &(v.try_sqrt()? + eps), true)?)?;
 
         let total = s.try_sum()?;
         let [moves] = zip([&x0, &before, &steps, params], |[first, before, step, p]| {
-            Ok([first - (before - step) * in_dtype_of(&total, p) - p])
+            let way = finite_or_zero(&((before - step) * in_dtype_of(&total, p)))?;
+            // What an optimizer makes of gradients that are NaN is not hidden.
+            Ok([step.try_is_nan()?.try_select(step, finite_or_zero(&(first - way - p))?)?])
         })?;
         let count = safe_increment(&state.count);
         Ok((moves, MechanicState { base_optimizer_state, count, r, m, v, s, x0 }))

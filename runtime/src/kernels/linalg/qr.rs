@@ -121,7 +121,17 @@ impl<T: LinalgFloat> SimdKernel for Reflect<'_, T> {
         sums.fill(T::ZERO);
         for (rows, v) in matrix.chunks(BLOCK * width).zip(v.chunks(BLOCK)) {
             block.fill(T::ZERO);
-            for (row, &v) in rows.chunks_exact(width).zip(v) {
+            // In the order of rows, four of them before a sum is written.
+            let (fours, last) = v.as_chunks::<4>();
+            for (number, v) in fours.iter().enumerate() {
+                let rows = &rows[4 * number * width + from..];
+                let (x0, x1) = (&rows[..block.len()], &rows[width..][..block.len()]);
+                let (x2, x3) = (&rows[2 * width..][..block.len()], &rows[3 * width..][..block.len()]);
+                for k in 0..block.len() {
+                    block[k] = block[k] + v[0] * x0[k] + v[1] * x1[k] + v[2] * x2[k] + v[3] * x3[k];
+                }
+            }
+            for (row, &v) in rows[4 * fours.len() * width..].chunks_exact(width).zip(last) {
                 super::add_scaled(block, v, &row[from..]);
             }
             super::add_scaled(sums, T::ONE, block);

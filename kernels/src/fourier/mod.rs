@@ -106,7 +106,7 @@ impl Plan {
             Steps::Halves(halves, Fourier::RealForward) => {
                 let (x, out): (&[f32], &mut [Complex32]) =
                     (bytemuck::cast_slice(x), bytemuck::cast_slice_mut(out));
-                self.check(x.len(), out.len(), [self.size, self.size / 2 + 1]);
+                check(x.len(), out.len(), [self.size, self.size / 2 + 1]);
                 threads::split(out, self.size / 2 + 1, self.work(), |first, out| {
                     halves.forward(&x[first * self.size..], out, scale);
                 });
@@ -115,7 +115,7 @@ impl Plan {
                 let (x, out): (&[Complex32], &mut [f32]) =
                     (bytemuck::cast_slice(x), bytemuck::cast_slice_mut(out));
                 let input = self.size / 2 + 1;
-                self.check(x.len(), out.len(), [input, self.size]);
+                check(x.len(), out.len(), [input, self.size]);
                 threads::split(out, self.size, self.work(), |first, out| {
                     halves.inverse(&x[first * input..], out, scale);
                 });
@@ -145,11 +145,6 @@ impl Plan {
         }
     }
 
-    fn check(&self, x: usize, out: usize, [input, output]: [usize; 2]) {
-        let rows = x / input;
-        assert!(x == rows * input && out == rows * output, "as many rows of input as of output");
-    }
-
     /// Calls `f` with a copy of each row of `x`, which it may overwrite, its row of `out`, and memory to compute in.
     fn rows<A: Copy + Sync, B: Send>(
         &self,
@@ -158,7 +153,7 @@ impl Plan {
         [input, output]: [usize; 2],
         f: impl Fn(&mut [A], &mut [B], &mut [Complex32]) + Sync,
     ) {
-        self.check(x.len(), out.len(), [input, output]);
+        check(x.len(), out.len(), [input, output]);
         let scratch = match &self.steps {
             Steps::Complex(_) | Steps::Halves(..) => 0,
             Steps::RealForward(fft) => fft.get_scratch_len(),
@@ -173,6 +168,11 @@ impl Plan {
             }
         });
     }
+}
+
+fn check(x: usize, out: usize, [input, output]: [usize; 2]) {
+    let rows = x / input;
+    assert!(x == rows * input && out == rows * output, "as many rows of input as of output");
 }
 
 fn complex(fft: &dyn Fft<f32>, x: &[Complex32], out: &mut [Complex32], scale: f32, work: usize) {

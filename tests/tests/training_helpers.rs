@@ -1,11 +1,12 @@
 //! States of training with fields of the user's, trees as vectors, and products that are put into layers.
 
 use flaxen::nn::{ConvGeneralFn, DenseGeneral, DotGeneralFn, MultiHeadDotProductAttention};
-use flaxen::optim::Sgd;
+use flaxen::optim::{DynamicScale, Sgd};
 use flaxen::prelude::*;
 use flaxen::random::Key;
 use flaxen::tree::Structure;
 use flaxen::{ConvOptions, DotDimensions, DotOptions};
+use flaxen_tests::jax;
 
 #[derive(Tree, Clone)]
 struct More {
@@ -172,4 +173,65 @@ fn a_convolution_put_into_a_layer_is_the_one_it_computes() {
     let (y, variables) = layer().init_with_output(key(1)).call(&x).unwrap();
     let twice = layer().conv_general_dilated(doubled).apply(&variables).call(&x).unwrap();
     assert!(twice.all_close(y * 2.0, 1e-6, 1e-6).unwrap());
+}
+
+/// The steps of `tests/golden/scripts/dynamic_scale.py`, which are those of Flax 0.12.8.
+#[test]
+fn scales_of_losses_grow_and_back_off_as_those_of_flax() {
+    let table = jax::table("dynamic_scale");
+    let cases = table["cases"].as_array().unwrap();
+    for case in cases {
+        let number = |name: &str| case["settings"][name].as_f64().map(|x| x as f32);
+        let mut scale = DynamicScale::new();
+        if let Some(first) = number("scale") {
+            scale = scale.with_scale(first);
+        }
+        if let Some(factor) = number("growth_factor") {
+            scale = scale.growth_factor(factor);
+        }
+        if let Some(factor) = number("backoff_factor") {
+            scale = scale.backoff_factor(factor);
+        }
+        if let Some(steps) = case["settings"]["growth_interval"].as_i64() {
+            scale = scale.growth_interval(steps as i32);
+        }
+        if let Some(minimum) = number("minimum_scale") {
+            scale = scale.minimum_scale(minimum);
+        }
+        let x = Tensor::from([1.0f32, -2.0]).cast(DType::F16);
+        let factors = table["factors"].as_array().unwrap();
+        for (factor, expected) in factors.iter().zip(case["steps"].as_array().unwrap()) {
+            let factor = factor.as_f64().unwrap();
+            let loss = |x: &Tensor| Ok((Tensor::from(factor).cast(x.dtype()) * x * x).sum());
+            let found = scale.value_and_grad(loss)(&x).unwrap();
+            scale = found.dynamic_scale;
+            let what = format!("{} {factor}", case["settings"]);
+            assert_eq!(
+                i64::from(scale.fin_steps.item::<i32>().unwrap()),
+                expected[0].as_i64().unwrap(),
+                "{what}"
+            );
+            assert_eq!(
+                f64::from(scale.scale.item::<f32>().unwrap()),
+                expected[1].as_f64().unwrap(),
+                "{what}"
+            );
+            assert_eq!(found.is_finite.item::<bool>().unwrap(), expected[2].as_bool().unwrap(), "{what}");
+            assert_eq!(found.gradients.dtype().name(), expected[3].as_str().unwrap(), "{what}");
+            for (g, expected) in
+                found.gradients.to_vec::<f32>().unwrap().iter().zip(expected[4].as_array().unwrap())
+            {
+                match expected.as_f64() {
+                    Some(expected) => {
+                        assert!(
+                            (f64::from(*g) - expected).abs() <= 1e-6 * expected.abs(),
+                            "{what}: {g} {expected}"
+                        );
+                    }
+                    None => assert!(!g.is_finite(), "{what}: {g} {expected}"),
+                }
+            }
+        }
+    }
+    assert_eq!(cases.len(), 5);
 }

@@ -13,10 +13,25 @@ use crate::variables::{Dict, join};
 
 /// Reads a whole file, or says what is wrong and where.
 pub(super) fn state(bytes: &[u8]) -> Result<State, String> {
+    check(bytes)?;
     let mut from = Reader::new(bytes);
     let mut path = Vec::new();
     let read = from.state(&mut path, false).and_then(|state| from.end().map(|()| state));
     read.map_err(|message| match &path[..] {
+        [] => message,
+        path => format!("at `{}`: {message}", join(path)),
+    })
+}
+
+/// Whether the values lie in each other as they should, up to the end: many small ones take much more memory than their bytes, which
+/// is not to be taken for a file that is damaged further on.
+fn check(bytes: &[u8]) -> Result<(), String> {
+    let mut from = Reader::new(bytes);
+    // From the inside out.
+    let mut path = Vec::new();
+    let passed = from.pass(0, &mut path).and_then(|()| from.end());
+    path.reverse();
+    passed.map_err(|message| match &path[..] {
         [] => message,
         path => format!("at `{}`: {message}", join(path)),
     })
@@ -163,6 +178,53 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Passes over whatever comes next, at some depth; after an error the path is that of the error, the innermost name first.
+    fn pass(&mut self, depth: usize, path: &mut Vec<String>) -> Result<(), String> {
+        let marker = self.marker()?;
+        let (len, is_map) = match marker {
+            Marker::FixArray(len) => (usize::from(len), false),
+            Marker::Array16 => (self.len(2)?, false),
+            Marker::Array32 => (self.len(4)?, false),
+            Marker::FixMap(len) => (usize::from(len), true),
+            Marker::Map16 => (self.len(2)?, true),
+            Marker::Map32 => (self.len(4)?, true),
+            other => return self.pass_one(other),
+        };
+        if depth >= Dict::MAX_DEPTH {
+            return Err(too_deep());
+        }
+        for index in 0..len {
+            let before = self.rest;
+            let passed = if is_map { self.name().map(drop) } else { Ok(()) };
+            passed.and_then(|()| self.pass(depth + 1, path)).inspect_err(|_| {
+                let name = if is_map { Reader::new(before).name().ok() } else { Some(index.to_string()) };
+                path.extend(name);
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Passes over a value that has no others in it.
+    fn pass_one(&mut self, marker: Marker) -> Result<(), String> {
+        let len = match marker {
+            Marker::FixStr(len) => len.into(),
+            Marker::Str8 | Marker::Bin8 => self.len(1)?,
+            Marker::Str16 | Marker::Bin16 => self.len(2)?,
+            Marker::Str32 | Marker::Bin32 => self.len(4)?,
+            // With a byte that says what it is.
+            Marker::FixExt1 => 2,
+            Marker::FixExt2 => 3,
+            Marker::FixExt4 => 5,
+            Marker::FixExt8 => 9,
+            Marker::FixExt16 => 17,
+            Marker::Ext8 => self.len(1)? + 1,
+            Marker::Ext16 => self.len(2)? + 1,
+            Marker::Ext32 => self.len(4)?.saturating_add(1),
+            other => return self.number(other).map(drop),
+        };
+        self.take(len).map(drop)
+    }
+
     fn extension(&mut self, len: usize) -> Result<State, String> {
         let code = i8::from_be_bytes(self.bytes()?);
         let data = self.take(len)?;
@@ -223,7 +285,11 @@ fn check_depth(path: &[String]) -> Result<(), String> {
     if path.len() < Dict::MAX_DEPTH {
         return Ok(());
     }
-    Err(format!("more than {} dicts and lists are inside each other", Dict::MAX_DEPTH))
+    Err(too_deep())
+}
+
+fn too_deep() -> String {
+    format!("more than {} dicts and lists are inside each other", Dict::MAX_DEPTH)
 }
 
 fn complex(data: &[u8]) -> Option<State> {

@@ -196,7 +196,10 @@ fn files_of_flax() {
         let state = msgpack::State::from_bytes(&bytes)?;
         drop(state.value());
         // The tensors are in the file; beside them every value has its place, and a list grows to twice what it had.
-        Ok(bytes.len() as u64 * 5 / 4 + values(&state) * 3 * size_of::<msgpack::State>() as u64)
+        // A long name is there a few times until all are known to differ.
+        Ok(bytes.len() as u64 * 5 / 4
+            + values(&state) * 3 * size_of::<msgpack::State>() as u64
+            + 4 * names(&state))
     });
 }
 
@@ -205,6 +208,17 @@ fn values(state: &msgpack::State) -> u64 {
     1 + match state {
         msgpack::State::List(states) => states.iter().map(values).sum(),
         msgpack::State::Map(entries) => entries.iter().map(|(_, state)| values(state)).sum(),
+        _ => 0,
+    }
+}
+
+/// Bytes of the names in maps.
+fn names(state: &msgpack::State) -> u64 {
+    match state {
+        msgpack::State::List(states) => states.iter().map(names).sum(),
+        msgpack::State::Map(entries) => {
+            entries.iter().map(|(name, state)| name.len() as u64 + names(state)).sum()
+        }
         _ => 0,
     }
 }
@@ -360,4 +374,63 @@ fn the_weights_of_a_model_are_given_up_one_by_one_as_ours_are_made_of_them() {
         assert!(measured.bytes_max < len + len / 10, "{name}: {measured:?}, {len} bytes");
     }
     drop(state);
+}
+
+/// A file before PyTorch 1.6 of an object that is pickled by hand, with no storages.
+fn pickled(object: &[u8]) -> Vec<u8> {
+    let begin = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.\x80\x02M\xe9\x03.\x80\x02}.";
+    [begin.as_slice(), b"\x80\x04", object, b".\x80\x02]."].concat()
+}
+
+#[test]
+fn objects_that_mean_each_other_do_not_grow_without_end() {
+    let open = |object: &[u8]| {
+        let file = pickled(object);
+        let len = file.len();
+        let (most, message) = refused(|| torch::File::from_bytes(file));
+        assert!(most < 16 * len as u64 + ALWAYS, "{most} for {len} bytes: {message}");
+        message
+    };
+    // Ten times the same dict in a dict, and that ten times, and so on: a hundred million names.
+    let name = |i: usize| [b"X\x01\0\0\0".as_slice(), &[b'a' + i as u8]].concat();
+    let dict = |level: usize| {
+        let entries = (0..10).flat_map(|i| [name(i), vec![b'h', level as u8]].concat());
+        [b"}(".as_slice(), &entries.collect::<Vec<u8>>(), b"uq", &[level as u8 + 1]].concat()
+    };
+    let laughs: Vec<u8> = (0..8).flat_map(dict).collect();
+    assert!(open(&[b"K\x01q\0".as_slice(), &laughs].concat()).contains("too many"));
+    // A long name, below which all others are.
+    let long = [b"}X\0\0\x10\0".as_slice(), &vec![b'x'; 1 << 20]].concat();
+    let below: Vec<u8> = (0..10).flat_map(|i| [name(i), b"K\x01".to_vec()].concat()).collect();
+    assert!(open(&[&long, b"}(".as_slice(), &below, b"us"].concat()).contains("1048576 bytes"));
+    // A parameter that is made of itself.
+    let itself = b"ctorch._utils\n_rebuild_parameter\n]q\x01Rq\x020h\x01(h\x02K\0Neh\x02";
+    let file = torch::File::from_bytes(pickled(&itself[..itself.len()])).unwrap();
+    assert!(file.tensor("tensor").unwrap_err().to_string().contains("without an end"), "{file:?}");
+}
+
+#[test]
+fn names_of_graphs_in_graphs_are_no_longer_than_the_model() {
+    fn message(field: u8, bytes: &[u8]) -> Vec<u8> {
+        let mut message = vec![field << 3 | 2];
+        let mut len = bytes.len();
+        while len >= 0x80 {
+            message.push(len as u8 | 0x80);
+            len >>= 7;
+        }
+        message.push(len as u8);
+        [message, bytes.to_vec()].concat()
+    }
+    // Ten graphs within each other, each in a node with a name of 4 KiB, and thousands of tensors in the innermost one.
+    let tensors = (0..5000u32).flat_map(|i| message(5, &message(8, format!("{i}").as_bytes())));
+    let innermost: Vec<u8> = tensors.collect();
+    let graph = (0..10).fold(innermost, |graph, _| {
+        let attribute = message(5, &[message(1, b"body"), message(6, &graph)].concat());
+        message(1, &[message(3, &[b'n'; 4096]), attribute].concat())
+    });
+    let model = [b"\x08\x0a".to_vec(), message(7, &graph)].concat();
+    let len = model.len() as u64;
+    let (most, message) = refused(|| onnx::File::from_bytes(model));
+    assert!(message.contains("names of its graphs are too long"), "{message}");
+    assert!(most < 4 * len + 4 * ALWAYS, "{most} for {len} bytes");
 }

@@ -126,7 +126,7 @@ mod tests {
         let mut tar = vec![b'x'; 600];
         tar[257..262].copy_from_slice(b"ustar");
         // `torch.save` before 1.6, pickles of protocol 4, `onnx.save`, `flax.serialization.to_bytes`, `h5py`: as they wrote them.
-        let known: [(&[u8], &str); 24] = [
+        let known: [(&[u8], &str); 27] = [
             (
                 b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19\x2e\x80\x02\x4d\xe9\x03",
                 "`torch.save`",
@@ -139,6 +139,9 @@ mod tests {
             (b"PK\x05\x06\0\0\0\0", "zip archive"),
             (b"\x80\x04\x95\x10\0\0\0\0\0\0\0}\x94", "pickle"),
             (b"GGUF\x03\0\0\0", "GGUF"),
+            (b"tjgg\x03\0\0\0", "before GGUF"),
+            (b"\x08\x0a\x3a\x8f\x01\x0a\x10", "ONNX"),
+            (b"\x08\x0a\x12\0\x3a\x8f\x01", "ONNX"),
             (b"\x89HDF\r\n\x1a\n\0\0", "HDF5"),
             (b"\x93NUMPY\x01\0", "numpy.savez"),
             (b"\x1c\0\0\0TFL3", "TensorFlow Lite"),

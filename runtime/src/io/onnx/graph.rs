@@ -8,6 +8,9 @@ use super::wire::{Fields, Span, Value, Wire};
 /// Graphs within nodes of graphs.
 const DEPTH: usize = 16;
 
+/// Bytes of all names, beside as many as the model has: names of graphs are in front of those of all that is in them.
+const MORE_NAMES: u64 = 1 << 18;
+
 /// Tensors, or what is wrong with them, by name.
 pub(super) type Tensors = BTreeMap<String, Result<StoredTensor, String>>;
 
@@ -23,7 +26,8 @@ pub(super) fn tensors(wire: &mut Wire<'_>, model: Span) -> Result<Tensors, Strin
         }
     }
     let graph = graph.filter(|_| version).ok_or("not an ONNX model: it has no version, or no graph")?;
-    let mut found = Found { wire, tensors: BTreeMap::new() };
+    let most = model.len() + MORE_NAMES;
+    let mut found = Found { wire, tensors: BTreeMap::new(), names_left: most };
     found.graph(graph, "", 0)?;
     Ok(found.tensors)
 }
@@ -31,6 +35,8 @@ pub(super) fn tensors(wire: &mut Wire<'_>, model: Span) -> Result<Tensors, Strin
 struct Found<'a, 'b> {
     wire: &'a mut Wire<'b>,
     tensors: Tensors,
+    /// In bytes.
+    names_left: u64,
 }
 
 impl Found<'_, '_> {
@@ -98,6 +104,8 @@ impl Found<'_, '_> {
                 let node = node.unwrap_or_else(|| format!("node_{index}"));
                 let attribute = attribute.name.map(|name| self.wire.text(name)).transpose()?;
                 let prefix = format!("{prefix}{node}.{}.", attribute.unwrap_or_default());
+                let left = self.names_left.checked_sub(prefix.len() as u64);
+                self.names_left = left.ok_or("the names of its graphs are too long")?;
                 self.graph(graph, &prefix, depth + 1)?;
             }
         }
@@ -121,6 +129,8 @@ impl Found<'_, '_> {
         name: &str,
         tensor: Result<StoredTensor, String>,
     ) -> Result<(), String> {
+        let left = self.names_left.checked_sub((prefix.len() + name.len()) as u64);
+        self.names_left = left.ok_or("the names of its graphs are too long")?;
         let name = format!("{prefix}{name}");
         match self.tensors.insert(name.clone(), tensor) {
             None => Ok(()),

@@ -138,7 +138,7 @@ impl<'a> Wire<'a> {
 
     /// A name.
     pub fn text(&mut self, span: Span) -> Result<String, String> {
-        const LONGEST: u64 = 1 << 16;
+        const LONGEST: u64 = 1 << 12;
         if span.len() > LONGEST {
             return Err(format!("a name has {} bytes", span.len()));
         }

@@ -10,6 +10,11 @@ use super::{Id, Node, Object, Pickle};
 /// Nodes, and places of the stack, of a pickle; those of the largest models have some hundred thousands.
 const MOST: usize = 1 << 23;
 
+/// Bytes of the names of functions and classes, each of which is counted once; and entries of dicts that are made of lists. What is
+/// meant again and again must not be copied as often.
+const MOST_NAMES: usize = 1 << 20;
+const MOST_COPIES: usize = 1 << 20;
+
 /// The first nodes of each pickle, which take no memory for each time that they are meant.
 const NONE: Id = Id(0);
 const FALSE: Id = Id(1);
@@ -23,6 +28,9 @@ pub(in super::super) fn read(from: &mut dyn BufRead) -> Result<Pickle, String> {
         stack: Vec::new(),
         marks: Vec::new(),
         memo: FxHashMap::default(),
+        globals: FxHashMap::default(),
+        named: 0,
+        copied: 0,
     };
     let root = machine.run()?;
     Ok(Pickle { nodes: machine.nodes, root })
@@ -35,6 +43,12 @@ struct Machine<'a> {
     /// How high the stack was at each mark.
     marks: Vec<usize>,
     memo: FxHashMap<u64, Id>,
+    /// Functions and classes by the texts that name them.
+    globals: FxHashMap<(Id, Id), Id>,
+    /// Bytes of their names.
+    named: usize,
+    /// Entries of dicts that were made of lists.
+    copied: usize,
 }
 
 impl Machine<'_> {
@@ -175,22 +189,16 @@ impl Machine<'_> {
             }
             op::STACK_GLOBAL => {
                 let (name, module) = (self.pop()?, self.pop()?);
-                let [module, name] = [module, name].map(|id| match &self.nodes[id.0 as usize] {
-                    Node::Text(text) => Some(text.clone()),
-                    _ => None,
-                });
-                let (Some(module), Some(name)) = (module, name) else {
-                    return Err("the name of a class is no text".to_owned());
-                };
-                self.push(Node::Global(format!("{module}.{name}")));
+                let global = self.stack_global(module, name)?;
+                self.stack.push(global);
             }
             op::REDUCE | op::NEWOBJ => {
                 let (args, callable) = (self.pop()?, self.pop()?);
-                self.object(callable, args);
+                self.object(callable, args)?;
             }
             op::NEWOBJ_EX => {
                 let (_by_name, args, callable) = (self.pop()?, self.pop()?, self.pop()?);
-                self.object(callable, args);
+                self.object(callable, args)?;
             }
             op::BUILD => {
                 let (state, top) = (self.pop()?, self.top()?);
@@ -246,10 +254,35 @@ impl Machine<'_> {
         Ok(())
     }
 
-    fn object(&mut self, callable: Id, args: Id) {
-        let entries = self.entries_of(args).unwrap_or_default();
+    fn stack_global(&mut self, module: Id, name: Id) -> Result<Id, String> {
+        if let Some(&global) = self.globals.get(&(module, name)) {
+            return Ok(global);
+        }
+        let text = |id: Id| match &self.nodes[id.0 as usize] {
+            Node::Text(text) => Ok(text),
+            _ => Err("the name of a class is no text".to_owned()),
+        };
+        let (in_module, its_name) = (text(module)?, text(name)?);
+        self.named += in_module.len() + its_name.len();
+        if self.named > MOST_NAMES {
+            return Err("the pickle has too many names of classes, or too long ones".to_owned());
+        }
+        let global = Node::Global(format!("{in_module}.{its_name}"));
+        let global = self.add(global);
+        self.globals.insert((module, name), global);
+        Ok(global)
+    }
+
+    fn object(&mut self, callable: Id, args: Id) -> Result<(), String> {
+        let is_dict = matches!(&self.nodes[callable.0 as usize], Node::Global(name) if name == "collections.OrderedDict");
+        let entries = if is_dict { self.entries_of(args).unwrap_or_default() } else { Vec::new() };
+        self.copied += entries.len();
+        if self.copied > MOST_COPIES {
+            return Err("the pickle has too many dicts that are made of lists".to_owned());
+        }
         let object = Object { callable, args, state: None, items: Vec::new(), entries };
         self.push(Node::Object(Box::new(object)));
+        Ok(())
     }
 
     /// Python 2 makes an `OrderedDict` of a list of pairs.
@@ -262,7 +295,7 @@ impl Machine<'_> {
             Node::List(pair) | Node::Tuple(pair) => <[Id; 2]>::try_from(&pair[..]).ok().map(Into::into),
             _ => None,
         };
-        list.iter().map(pair).collect()
+        if list.len() > MOST_COPIES { None } else { list.iter().map(pair).collect() }
     }
 
     fn extend(&mut self, items: &[Id]) -> Result<(), String> {
@@ -427,6 +460,27 @@ mod tests {
         // `x = []; x.append(x)`
         let pickle = of(b"\x80\x02]q\0h\0a.").unwrap();
         assert_eq!(pickle.items(pickle.root), Some(&[pickle.root][..]));
+    }
+
+    #[test]
+    fn what_is_meant_often_is_not_copied_as_often() {
+        // A name of 64 KiB, of which classes are made again and again: the same one.
+        let long = "x".repeat(1 << 16);
+        let text = [b"X\0\0\x01\0".as_slice(), long.as_bytes(), b"q\0"].concat();
+        let same = [b"\x80\x04".as_slice(), &text, b"0]q\x01(", &b"h\0h\0\x93".repeat(1000), b"e."].concat();
+        let pickle = of(&same).unwrap();
+        assert_eq!(pickle.items(pickle.root).unwrap().len(), 1000);
+        assert!(pickle.ids().count() < 10);
+        // Others with it.
+        let other = (0..1000u16)
+            .flat_map(|i| [b"h\0X\x02\0\0\0", format!("{:02}", i % 100).as_bytes(), b"\x93"].concat());
+        let others = [b"\x80\x04".as_slice(), &text, b"0](", &other.collect::<Vec<u8>>(), b"e."].concat();
+        assert!(of(&others).err().unwrap().contains("names of classes"));
+        // A list of a thousand pairs, and thousands of dicts of it.
+        let pairs = b"K\0K\x01\x86".repeat(1000);
+        let list = [b"ccollections\nOrderedDict\nq\x00](".as_slice(), &pairs, b"e\x85q\x01"].concat();
+        let dicts = [b"\x80\x02".as_slice(), &list, b"](", &b"h\0h\x01R".repeat(2000), b"e."].concat();
+        assert!(of(&dicts).err().unwrap().contains("made of lists"));
     }
 
     #[test]

@@ -61,6 +61,11 @@ pub(super) struct Pickle {
 }
 
 impl Pickle {
+    /// How many objects there are, each counted once.
+    pub fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
     /// All nodes.
     pub fn ids(&self) -> impl Iterator<Item = Id> {
         (0..self.nodes.len() as u32).map(Id)

@@ -166,7 +166,12 @@ pub(super) fn storage_of(pickle: &Pickle, id: Id) -> Option<StorageId<'_>> {
         Some(&[_key, offset, len]) => Some((count(offset)?, count(len)?)),
         _ => None,
     };
-    let key = pickle.text(key).map(str::to_owned).or_else(|| Some(pickle.int(key)?.to_string()))?;
+    let key = match pickle.text(key) {
+        // Those of PyTorch are numbers.
+        Some(text) if text.len() > 256 => return None,
+        Some(text) => text.to_owned(),
+        None => pickle.int(key)?.to_string(),
+    };
     Some(StorageId { kind: pickle.global(kind)?, key, view })
 }
 

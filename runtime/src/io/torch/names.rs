@@ -8,8 +8,13 @@ use super::stored::{StoredTensor, tensor_of};
 
 /// Dicts within dicts; those of models and optimizers have less than twenty.
 const DEPTH: usize = 64;
-/// Tensors, numbers and texts that have names; objects that are meant several times have one each time.
-const NAMES: usize = 1 << 21;
+/// Objects that are meant several times have a name each time: so many names there are for each object, and some more.
+const NAMES: usize = 4;
+const MORE_NAMES: usize = 1 << 12;
+/// Bytes of a name.
+const LONGEST: usize = 1 << 10;
+/// Entries of dicts that are looked through for the parts of a module.
+const LOOKED_AT: usize = 1 << 26;
 
 /// What was found: tensors, or what is wrong with them, by name; and names of objects that only Python makes.
 #[derive(Default)]
@@ -17,6 +22,7 @@ pub(super) struct Named {
     pub tensors: BTreeMap<String, Result<StoredTensor, String>>,
     pub refused: BTreeMap<String, String>,
     visited: usize,
+    looked_at: usize,
 }
 
 /// Everything below the root, with the keys on the way to it joined by dots.
@@ -29,8 +35,11 @@ pub(super) fn named(archive: &Archive) -> Result<Named, String> {
 impl Named {
     fn visit(&mut self, archive: &Archive, name: &str, id: Id, depth: usize) -> Result<(), String> {
         self.visited += 1;
-        if depth > DEPTH || self.visited > NAMES {
+        if depth > DEPTH || self.visited > NAMES * archive.pickle.len() + MORE_NAMES {
             return Err("its objects lie too deep in each other, or are too many".to_owned());
+        }
+        if name.len() > LONGEST {
+            return Err(format!("a name in it has {} bytes", name.len()));
         }
         if let Some(tensor) = tensor_of(archive, id) {
             // The root itself, if nothing but a tensor was saved.
@@ -64,6 +73,11 @@ impl Named {
     fn object(&mut self, archive: &Archive, name: &str, object: &Object, depth: usize) -> Result<(), String> {
         let pickle = &archive.pickle;
         let class = class_of(pickle, object);
+        let entries = object.state.and_then(|state| pickle.entries(state)).map_or(0, <[_]>::len);
+        self.looked_at = self.looked_at.saturating_add(entries);
+        if self.looked_at > LOOKED_AT {
+            return Err("its modules have too many attributes".to_owned());
+        }
         match object.state {
             // A module that was saved whole.
             Some(state) if pickle.get(state, "_modules").is_some() => {

@@ -53,8 +53,9 @@ pub(super) fn tensor_of(archive: &Archive, id: Id) -> Option<Result<StoredTensor
     let pickle = &archive.pickle;
     let Node::Object(object) = pickle.node(id) else { return None };
     let (mut callable, mut args) = (object.callable, object.args);
-    // A parameter is made of a tensor, and an object of a subclass by a call in a call: they are opened one by one.
-    loop {
+    // A parameter is made of a tensor, and an object of a subclass by a call in a call: they are opened one by one. No more than some,
+    // as one may be made of itself.
+    for _ in 0..16 {
         let name = pickle.global(callable)?;
         match (name, pickle.items(args)?) {
             (
@@ -95,6 +96,7 @@ pub(super) fn tensor_of(archive: &Archive, id: Id) -> Option<Result<StoredTensor
             }
         }
     }
+    Some(Err("it is made of others that are made of others, without an end".to_owned()))
 }
 
 /// A strided view of a storage.
@@ -115,7 +117,7 @@ fn view(
     let stored = encoding(kind).ok_or_else(|| {
         format!("it is of the dtype `{kind}`, which no tensor has here: convert it before saving")
     })?;
-    let shape = counts(pickle, size).ok_or("its shape is not of positive integers")?;
+    let shape = counts(pickle, size).ok_or("its shape is not of a few positive integers")?;
     let strides = counts(pickle, stride).filter(|strides| strides.len() == shape.len());
     let strides = strides.ok_or("its strides do not fit its shape")?;
     let aval = Aval { shape: shape.iter().copied().collect::<Shape>(), dtype: stored.dtype(), weak: false };
@@ -150,6 +152,8 @@ fn view(
     {
         return Err("it is expanded to more than its storage: save a copy, `tensor.contiguous()`".to_owned());
     }
+    // Two, if any.
+    let flags = flags.filter(|&flags| pickle.entries(flags).is_some_and(|entries| entries.len() < 16));
     let flag = |name: &str| flags.and_then(|flags| pickle.get(flags, name)).map(|id| pickle.node(id));
     let is_set = |name: &str| flag(name) == Some(&Node::Bool(true));
     let (negated, conjugated) = (is_set("neg"), is_set("conj"));
@@ -158,7 +162,7 @@ fn view(
 
 fn counts(pickle: &Pickle, id: Id) -> Option<Vec<usize>> {
     let count = |&id: &Id| usize::try_from(pickle.int(id)?).ok();
-    pickle.items(id)?.iter().map(count).collect()
+    pickle.items(id).filter(|items| items.len() <= Aval::MAX_RANK)?.iter().map(count).collect()
 }
 
 impl StoredTensor {

@@ -48,6 +48,14 @@ impl Buffer {
         Buffer { lines: pooled.unwrap_or_else(|| fresh(lines)) }
     }
 
+    /// As [`scratch`](Buffer::scratch) for what stays, such as weights from a file: fresh memory is not rounded up, and goes back to the
+    /// system.
+    #[cfg_attr(not(feature = "io"), allow(dead_code))]
+    pub(crate) fn exact(bytes: usize) -> Buffer {
+        let lines = bytes.div_ceil(LINE).max(1);
+        Buffer { lines: waiting(class(bytes).0).unwrap_or_else(|| fresh(lines)) }
+    }
+
     /// At least `bytes` bytes, all zero.
     pub(crate) fn zeroed(bytes: usize) -> Buffer {
         let (class, lines) = class(bytes);
@@ -74,7 +82,10 @@ impl Drop for Buffer {
     fn drop(&mut self) {
         let lines = std::mem::take(&mut self.lines);
         let bytes = lines.len() * LINE;
-        let class = class(bytes).0;
+        let (class, whole) = class(bytes);
+        if lines.len() != whole {
+            return;
+        }
         let Some(lines) = keep_near(class, lines) else { return };
         if let Ok(mut pool) = POOL[class].lock()
             && (pool.len() < KEPT_COUNT || pool.len() * bytes < KEPT_BYTES)
@@ -145,6 +156,20 @@ fn class(bytes: usize) -> (usize, usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn exact_memory_is_never_used_as_that_of_its_class() {
+        // 5 MiB and a line are rounded up to 6 MiB; a size of its own, so that no other test waits for it.
+        let bytes = (5 << 20) + LINE;
+        let exact = Buffer::exact(bytes);
+        assert_eq!(exact.lines.len(), bytes / LINE);
+        drop(exact);
+        assert_eq!(Buffer::scratch(bytes).lines.len(), class(bytes).1);
+        assert!(class(bytes).1 > bytes / LINE);
+        // What waits is used, rounded up as it is.
+        drop(Buffer::scratch(bytes));
+        assert!(Buffer::exact(bytes).lines.len() >= bytes / LINE);
+    }
 
     #[test]
     fn a_class_has_one_size_and_wastes_little() {

@@ -40,6 +40,16 @@ impl Array {
         Array::with_buffer(aval, Buffer::scratch)
     }
 
+    /// As [`scratch`](Array::scratch), in memory that is not rounded up unless some waits to be used again.
+    ///
+    /// # Panics
+    /// If the size overflows the address space, or there is no memory for it.
+    #[track_caller]
+    #[cfg_attr(not(feature = "io"), allow(dead_code))]
+    pub(crate) fn exact(aval: Aval) -> Array {
+        Array::with_buffer(aval, Buffer::exact)
+    }
+
     /// An array of zeros.
     ///
     /// # Panics

@@ -12,7 +12,7 @@ pub(super) fn tensor(
 ) -> Result<Tensor, String> {
     let (dtype, text) = (aval.dtype, aval.to_string());
     let mut array =
-        memory::or_error("load", || text, || Ok(Array::scratch(aval))).map_err(|e| e.to_string())?;
+        memory::or_error("load", || text, || Ok(Array::exact(aval))).map_err(|e| e.to_string())?;
     if let Some(bytes) = array.unique_bytes() {
         fill(bytes)?;
         check(dtype, bytes)?;

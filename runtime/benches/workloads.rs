@@ -1,6 +1,8 @@
 //! A step of each named workload, as a user's program runs it: `cargo bench -p flaxen --bench workloads`.
 #![allow(missing_docs)]
 
+#[path = "../../examples/bench/src/encoder.rs"]
+mod encoder;
 #[allow(dead_code, reason = "the list of functions is the binary's")]
 #[path = "../../examples/bench/src/functions.rs"]
 mod functions;

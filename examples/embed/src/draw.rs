@@ -66,10 +66,10 @@ fn color(strength: f32) -> [u8; 3] {
 
 fn shortened(sentence: &str) -> String {
     const WIDTH: usize = 60;
-    match sentence.chars().count() > WIDTH {
-        true => sentence.chars().take(WIDTH - 1).chain(['…']).collect(),
-        false => sentence.to_owned(),
+    if sentence.chars().count() <= WIDTH {
+        return sentence.to_owned();
     }
+    sentence.chars().take(WIDTH - 1).chain(['…']).collect()
 }
 
 #[cfg(test)]

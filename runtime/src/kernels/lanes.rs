@@ -23,8 +23,11 @@ struct Dealt {
     count: usize,
 }
 
-// SAFETY: a lane reads and writes pieces that no other lane has, so that it may go to another thread.
-unsafe impl Send for Lane {}
+// SAFETY: the memory goes along with the pointer into it, and may be freed by any thread.
+unsafe impl Send for Dealt {}
+// SAFETY: its fields are only read while several lanes have it; what the pointer leads to is read and written through lanes alone, each of
+// which has pieces that no other lane has.
+unsafe impl Sync for Dealt {}
 
 impl Lane {
     /// Deals out `pieces` pieces of so many bytes to `count` lanes.

@@ -243,9 +243,9 @@ impl Call {
         let first = graph.inputs.len() - given.len();
         let stage = Stage::new(trace::current());
         let graph = trace::run(Trace::Stage(stage.clone()), || {
-            let input = |(i, &var): (usize, &Var)| match i.checked_sub(first).is_none_or(|i| given[i]) {
-                true => Ok(stage.input(graph.aval(var))),
-                false => zeros_of(&strong(graph.aval(var))),
+            let input = |(i, &var): (usize, &Var)| {
+                let is_given = i.checked_sub(first).is_none_or(|i| given[i]);
+                if is_given { Ok(stage.input(graph.aval(var))) } else { zeros_of(&strong(graph.aval(var))) }
             };
             let args = graph.inputs.iter().enumerate().map(input).collect::<Result<Vec<_>>>()?;
             let (graph, captured) = stage.finish(&graph.interpret(args)?);

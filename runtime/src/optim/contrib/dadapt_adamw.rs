@@ -1,4 +1,4 @@
-//! D-Adaptation: AdamW that finds its learning rate.
+//! D-Adaptation: `AdamW` that finds its learning rate.
 
 use crate::array::DType;
 use crate::core::Tensor;
@@ -17,7 +17,7 @@ use crate::optim::tree_math::{Norm, norm, vdot};
 use crate::tree::Tree;
 use crate::variables::Dict;
 
-/// AdamW that finds its learning rate; see [`dadapt_adamw`].
+/// `AdamW` that finds its learning rate; see [`dadapt_adamw`].
 #[derive(Clone, Debug)]
 pub struct DadaptAdamw {
     learning_rate: Schedule,
@@ -45,7 +45,7 @@ pub struct DadaptAdamwState<P = Dict> {
     pub count: Tensor,
 }
 
-/// AdamW whose steps are multiplied by an estimate of the distance to the solution, so that a learning rate of 1, which is the default, or a
+/// `AdamW` whose steps are multiplied by an estimate of the distance to the solution, so that a learning rate of 1, which is the default, or a
 /// schedule around 1, does.
 ///
 /// Source: Defazio and Mishchenko, *Learning-Rate-Free Learning by D-Adaptation*, 2023.

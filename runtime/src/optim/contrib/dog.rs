@@ -16,7 +16,7 @@ use crate::optim::weight_decay::{AddDecayedWeights, add_decayed_weights, decayin
 use crate::tree::Tree;
 use crate::variables::Dict;
 
-/// How DoG begins.
+/// How `DoG` begins.
 #[derive(Clone, Debug)]
 pub enum DogInitStep {
     /// As if parameters had gone so far.
@@ -60,7 +60,7 @@ pub struct ScaleByDog {
     eps: Tensor,
 }
 
-/// What DoG remembers.
+/// What `DoG` remembers.
 #[derive(Clone, Debug, Tree)]
 pub struct DogState<P = Dict> {
     /// Whether there was no update yet; a boolean.
@@ -75,7 +75,7 @@ pub struct DogState<P = Dict> {
 
 /// `g·r / √(G + eps)` with `r` the farthest that parameters were from the first ones, and `G` the sum of squares of all gradients.
 ///
-/// Source: Ivgi, Hinder and Carmon, *DoG is SGD's Best Friend: A Parameter-Free Dynamic Step Size Schedule*, 2023.
+/// Source: Ivgi, Hinder and Carmon, *`DoG` is SGD's Best Friend: A Parameter-Free Dynamic Step Size Schedule*, 2023.
 pub fn scale_by_dog(init_step: DogInitStep) -> ScaleByDog {
     ScaleByDog { init_step, eps: bare(1e-8) }
 }
@@ -126,7 +126,7 @@ impl<P: Tree + Clone> GradientTransformation<P> for ScaleByDog {
     }
 }
 
-/// DoG; see [`dog`].
+/// `DoG`; see [`dog`].
 #[derive(Clone, Debug)]
 pub struct Dog {
     learning_rate: Schedule,
@@ -148,7 +148,7 @@ pub struct Dog {
 /// # Ok::<(), flaxen::Error>(())
 /// ```
 ///
-/// Source: Ivgi, Hinder and Carmon, *DoG is SGD's Best Friend: A Parameter-Free Dynamic Step Size Schedule*, 2023.
+/// Source: Ivgi, Hinder and Carmon, *`DoG` is SGD's Best Friend: A Parameter-Free Dynamic Step Size Schedule*, 2023.
 pub fn dog() -> Dog {
     let scale = scale_by_dog(DogInitStep::Heuristic(bare(1e-6)));
     Dog { learning_rate: 1.0.into(), decay: add_decayed_weights(0.0), scale }
@@ -181,7 +181,7 @@ pub struct ScaleByDowg {
     eps: Tensor,
 }
 
-/// What DoWG remembers.
+/// What `DoWG` remembers.
 #[derive(Clone, Debug, Tree)]
 pub struct DowgState<P = Dict> {
     /// The first parameters.
@@ -195,7 +195,7 @@ pub struct DowgState<P = Dict> {
 /// `g·r² / (√G + eps)` with `r` the farthest that parameters were from the first ones, and `G` the sum of squares of gradients, each times
 /// the `r²` of then.
 ///
-/// Source: Khaled, Mishchenko and Jin, *DoWG Unleashed: An Efficient Universal Parameter-Free Gradient Descent Method*, 2023.
+/// Source: Khaled, Mishchenko and Jin, *`DoWG` Unleashed: An Efficient Universal Parameter-Free Gradient Descent Method*, 2023.
 pub fn scale_by_dowg() -> ScaleByDowg {
     ScaleByDowg { init_estim_sq_dist: None, eps: bare(1e-4) }
 }
@@ -247,7 +247,7 @@ impl<P: Tree + Clone> GradientTransformation<P> for ScaleByDowg {
     }
 }
 
-/// DoWG; see [`dowg`].
+/// `DoWG`; see [`dowg`].
 #[derive(Clone, Debug)]
 pub struct Dowg {
     learning_rate: Schedule,
@@ -257,7 +257,7 @@ pub struct Dowg {
 
 /// `u = −lr·d` with `d` the direction of [`scale_by_dowg`]; the learning rate is 1 unless told otherwise.
 ///
-/// Source: Khaled, Mishchenko and Jin, *DoWG Unleashed: An Efficient Universal Parameter-Free Gradient Descent Method*, 2023.
+/// Source: Khaled, Mishchenko and Jin, *`DoWG` Unleashed: An Efficient Universal Parameter-Free Gradient Descent Method*, 2023.
 pub fn dowg() -> Dowg {
     Dowg { learning_rate: 1.0.into(), decay: add_decayed_weights(0.0), scale: scale_by_dowg() }
 }

@@ -157,7 +157,7 @@ mod reverse_mode_of_a_while_loop {
         let steps = Arc::new(AtomicUsize::new(0));
         let (a, b) = (steps.clone(), steps.clone());
         let one = jit(move |x: Tensor| grad(|x: &Tensor| doubled(x, &a))(&x));
-        let each = jit(move |xs: Tensor| vmap(|x: Tensor| grad(|x: &Tensor| doubled(&x, &b))(&x)).call(xs));
+        let each = jit(move |xs: Tensor| vmap(|x: Tensor| grad(|x: &Tensor| doubled(x, &b))(&x)).call(xs));
         let x = Tensor::from(3.0f32);
         let errors = [
             one.graph(&x).unwrap_err(),

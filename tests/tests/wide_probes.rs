@@ -55,10 +55,10 @@ fn call(name: &str, args: &[Tensor], _: &Settings<'_>) -> Result<Vec<Tensor>> {
             let step = |h: Tensor, x: Tensor| Ok(((&h + x).sin(), h));
             scan(step).call(x.try_index_axis(0, 0)?.zeros_like(), x.clone())?.0
         }
-        "uniform" => random::try_uniform_of(&key()?, &[3, 2], DType::F64)?,
-        "normal" => random::try_normal_of(&key()?, &[3, 2], DType::F64)?,
-        "exponential" => random::try_exponential_of(&key()?, &[3, 2], DType::F64)?,
-        "gumbel" => random::try_gumbel_of(&key()?, &[3, 2], DType::F64)?,
+        "uniform" => random::try_uniform_of(&key()?, [3, 2], DType::F64)?,
+        "normal" => random::try_normal_of(&key()?, [3, 2], DType::F64)?,
+        "exponential" => random::try_exponential_of(&key()?, [3, 2], DType::F64)?,
+        "gumbel" => random::try_gumbel_of(&key()?, [3, 2], DType::F64)?,
         _ => return probes::unknown(name),
     }])
 }

@@ -185,7 +185,7 @@ where
     flaxen::release_memory();
     let before = step.stats().compile_time;
     step.graph(args)?;
-    Ok(step.stats().compile_time - before)
+    Ok(step.stats().compile_time.saturating_sub(before))
 }
 
 /// The negative log-likelihood of the classes, or the mean square of an output that has none.

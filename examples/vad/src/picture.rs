@@ -91,7 +91,7 @@ mod tests {
     #[test]
     fn a_picture_of_a_long_sound_is_small() -> Result<()> {
         let sound = Sound { samples: vec![0.5; 3_000_000], rate: 16000 };
-        let svg = draw(&sound, &[(0, 500_000)], &[0.7; 5860], 512)?;
+        let svg = draw(&sound, &[(0, 500_000)], &vec![0.7; 5860], 512)?;
         assert!(svg.starts_with("<svg") && svg.len() < 200_000, "{}", svg.len());
         assert!(draw(&Sound { samples: vec![], rate: 8000 }, &[], &[], 256).is_ok());
         Ok(())

@@ -63,10 +63,11 @@ pub fn segments(probabilities: &[f64], rate: Rate, length: usize, rules: &Rules)
             }
             continue;
         };
-        if is_speech && let Some(since) = open.silent_since.take() {
-            if now - since > samples(PAUSE_MS) {
-                open.pauses.push((since, now - since));
-            }
+        if is_speech
+            && let Some(since) = open.silent_since.take()
+            && now - since > samples(PAUSE_MS)
+        {
+            open.pauses.push((since, now - since));
         }
         if now - open.start > longest {
             // At the first of the longest pauses; what is behind it goes on.

@@ -1,5 +1,5 @@
 //! Every number that a layer, an initializer or a sampler is configured with has a domain, and is refused outside of it.
-//! Those of optimizers and schedules are in `optim_extremes`, those of losses in `losses`.
+//! Those of optimizers and schedules are in `optim_domains`, those of losses in `losses`.
 
 use flaxen::nn::{
     Attend, ConvLocal, ConvTranspose, DenseGeneral, Embed, GroupNorm, InstanceNorm,

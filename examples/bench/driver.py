@@ -27,6 +27,10 @@ CASES += ["fft", "rfft", "irfft"]
 CASES += [f"resize_{method}_{to}" for method in ("nearest", "linear", "cubic", "lanczos") for to in ("half", "double")]
 CASES += [*(f"segment_sum_f{features}" for features in (1, 8, 16)), "index_add", "svd", "eigh", "qr", "inv"]
 CASES += ["r4_fwd_b1_t16", "r4_fwd_b12_t44", "r4_fwd_b32_t64"]
+# Networks as they are really used: R8 in F32 and in BF16.
+CASES += ["r1_fwd_b1", "r1_fwd_b16", "r1_train_b16", "r2_train_b8", "r3_decode_b1", "r3_decode_b8", "r6_dpsgd_b64"]
+CASES += [f"r8{dtype}_{mode}_b128" for mode in ("fwd", "train") for dtype in "fb"]
+CASES += ["r9_fwd_b8", "r9_train_b8", "r10_train_b64"]
 THREADS = ("FLAXEN_NUM_THREADS", "RAYON_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 

@@ -6,6 +6,7 @@ import optax
 from flax import linen as nn
 from functions_jax import function
 from protocol import MANY, parse, serve
+from real_flax import real
 
 
 class Cnn(nn.Module):
@@ -75,6 +76,8 @@ def make(case):
     if found := function(case, generator):
         f, args = found
         return lambda: jax.block_until_ready(f(*args)), 1
+    if step := real(case):
+        return step, 1
     workload, mode, batch = parse(case)
     if workload == "w6":
         f, x, y = jax.jit(chain), normal(4 << 20), normal(4 << 20)

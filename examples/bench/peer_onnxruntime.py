@@ -1,4 +1,4 @@
-"""The sentence encoder R4 in ONNX Runtime; needs onnx and onnxruntime."""
+"""The forward passes R1, R4, R8 and R9 in ONNX Runtime; needs onnx and onnxruntime."""
 import os
 import tempfile
 
@@ -6,6 +6,7 @@ import numpy as np
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper, save
 from protocol import parse, serve, tokens
+from real_onnx import NETWORKS
 
 FEATURES, HEADS, WORDS = 384, 12, 30522
 
@@ -72,32 +73,39 @@ class Model:
         mean = self("Div", total, self("ReduceSum", real, self.ints(1), keepdims=0))
         return self("Div", mean, self("ReduceL2", mean, self.ints(1), keepdims=1))
 
-    def save(self, path):
-        out = self.encode()
-        inputs = [helper.make_tensor_value_info(n, TensorProto.INT64, ["b", "t"]) for n in ("ids", "mask")]
-        output = helper.make_tensor_value_info(out, TensorProto.FLOAT, ["b", FEATURES])
-        graph = helper.make_graph(self.nodes, "encoder", inputs, [output], self.weights)
+    def save(self, path, inputs, out):
+        inputs = [helper.make_tensor_value_info(*value) for value in inputs]
+        output = helper.make_tensor_value_info(out, TensorProto.FLOAT, None)
+        graph = helper.make_graph(self.nodes, "model", inputs, [output], self.weights)
         save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10), path)
-        return out
 
 
-def session():
+def session(model, inputs, out):
     options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
     options.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS", "2"))
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "model.onnx")
-        out = Model().save(path)
-        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"]), out
+        model.save(path, inputs, out)
+        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
 
 def make(case):
     workload, mode, batch = parse(case)
-    if (workload, mode) != ("r4", "fwd"):
-        raise ValueError("only r4_fwd")
-    (model, out), length = session(), tokens(case)
-    ids = ((np.arange(batch * length) * 7919 + 13) % WORDS).reshape(batch, length)
-    inputs = {"ids": ids, "mask": np.ones_like(ids)}
-    return lambda: model.run([out], inputs), 1
+    model = Model()
+    if mode == "fwd" and workload in NETWORKS:
+        network, shape = NETWORKS[workload]
+        out = network(model, "x")
+        running = session(model, [("x", TensorProto.FLOAT, ["b", *shape])], out)
+        inputs = {"x": model.random.standard_normal((batch, *shape), np.float32)}
+    elif (workload, mode) == ("r4", "fwd"):
+        out, length = model.encode(), tokens(case)
+        running = session(model, [(name, TensorProto.INT64, ["b", "t"]) for name in ("ids", "mask")], out)
+        ids = ((np.arange(batch * length) * 7919 + 13) % WORDS).reshape(batch, length)
+        inputs = {"ids": ids, "mask": np.ones_like(ids)}
+    else:
+        raise ValueError("not one of the forward passes")
+    return lambda: running.run([out], inputs), 1
 
 
 serve(make)

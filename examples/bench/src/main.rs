@@ -3,10 +3,14 @@
 //! is answered with the least and the median time of compiling it so often. `driver.py` beside this package runs it interleaved with other
 //! libraries and prints a table of ratios.
 
+mod dense;
 mod encoder;
 mod functions;
 mod growth;
+mod language;
 mod models;
+mod real;
+mod residual;
 mod workload;
 
 use std::collections::HashMap;
@@ -15,6 +19,7 @@ use std::time::{Duration, Instant};
 
 use flaxen::Result;
 use functions::FUNCTIONS;
+use real::REAL;
 use workload::{CASES, Workload};
 
 const USAGE: &str = "usage: lines `case seconds` on the standard input, for example
@@ -51,12 +56,17 @@ fn main() -> std::io::Result<()> {
         }
     }
     if !asked {
-        println!("{USAGE}\ncases: {} {}\n", CASES.join(" "), FUNCTIONS.join(" "));
+        println!("{USAGE}\ncases: {}\n", all_cases());
         for case in SHOWN {
             println!("{}", answer(&mut ready, &format!("{case} 0.01")));
         }
     }
     Ok(())
+}
+
+/// The names of all cases.
+fn all_cases() -> String {
+    [&CASES[..], &REAL, &FUNCTIONS].concat().join(" ")
 }
 
 /// The answer to a line; cases are made ready and run twice when they are first asked for.
@@ -71,8 +81,7 @@ fn answer(ready: &mut HashMap<String, Workload>, line: &str) -> String {
         match Workload::new(case) {
             Ok(Some(workload)) => ready.insert(case.into(), workload),
             Ok(None) => {
-                let all = [&CASES[..], &FUNCTIONS].concat();
-                return format!("{case} na unknown case; there are {}", all.join(" "));
+                return format!("{case} na unknown case; there are {}", all_cases());
             }
             Err(error) => return format!("{case} na {}", error.to_string().replace('\n', " ")),
         };
@@ -91,7 +100,7 @@ fn answer(ready: &mut HashMap<String, Workload>, line: &str) -> String {
 fn profile(case: &str) -> String {
     match Workload::new(case).and_then(|found| found.map(|workload| workload.profile()).transpose()) {
         Ok(Some(profile)) => profile.to_string(),
-        Ok(None) => format!("{case} na unknown case; there are {}", CASES.join(" ")),
+        Ok(None) => format!("{case} na unknown case; there are {}", all_cases()),
         Err(error) => format!("{case} na {error}"),
     }
 }

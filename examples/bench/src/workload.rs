@@ -7,8 +7,8 @@ use flaxen::prelude::*;
 use flaxen::{JitStats, Profile};
 
 use crate::encoder::{SentenceEncoder, WORDS};
-use crate::functions;
 use crate::models::{Block, Cnn, ConvNorm, Deep, Lstm, Many, Mlp, Stack, Stacked, chain};
+use crate::{functions, real};
 
 /// A case ready to run.
 pub struct Workload {
@@ -51,8 +51,9 @@ pub const CASES: [&str; 22] = [
     "r4_fwd_b32_t64",
 ];
 
+/// What of a network is run.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Mode {
+pub enum Mode {
     Forward,
     Gradient,
     Train,
@@ -72,6 +73,9 @@ impl Workload {
         }
         if let Some(function) = functions::make(case)? {
             return Ok(Some(function));
+        }
+        if let Some(real) = real::make(case)? {
+            return Ok(Some(real));
         }
         let mut parts = case.split('_');
         let (model, mode, batch) = (parts.next(), parts.next(), parts.next());
@@ -132,6 +136,39 @@ impl Workload {
         }
     }
 
+    /// A compiled function of a state and other arguments, which returns the next state and more; the state is moved into each
+    /// call, so that the next one is written over it. It is begun anew after a number of steps, if that is given.
+    pub fn stepping<S: Tree + Clone + 'static, A: Tree + Clone + 'static>(
+        first: S,
+        args: A,
+        anew_after: Option<usize>,
+        step: impl Fn(S, A) -> Result<(S, Vec<Tensor>)> + Send + Sync + 'static,
+    ) -> Workload {
+        let step = Arc::new(jit(move |(state, args): (S, A)| step(state, args)));
+        let (profiled, counted, recompiled) = (step.clone(), step.clone(), step.clone());
+        let all = (first.clone(), args.clone());
+        let given = all.clone();
+        let (mut held, mut count) = (Some(first.clone()), 0);
+        let run = move || {
+            if anew_after == Some(count) {
+                (held, count) = (Some(first.clone()), 0);
+            }
+            count += 1;
+            // A step that failed has lost the state, and its error has been returned.
+            let Some(state) = held.take() else { return Ok(()) };
+            let (state, _) = step.call((state, args.clone()))?;
+            held = Some(state);
+            Ok(())
+        };
+        Workload {
+            compile: Box::new(move || compiled(&recompiled, &given)),
+            run: Box::new(run),
+            stats: Box::new(move || counted.stats()),
+            profile: Box::new(move || profiled.profile(&all)),
+            steps: 1,
+        }
+    }
+
     /// Runs as many steps as [`steps`](Self::steps) says.
     ///
     /// # Errors
@@ -164,8 +201,7 @@ impl Workload {
 
 /// R4 on sentences as long as they may be.
 fn encoder(batch: usize, tokens: usize) -> Result<Workload> {
-    let ids: Vec<i32> = (0..batch * tokens).map(|i| ((i * 7919 + 13) % WORDS) as i32).collect();
-    let (ids, mask) = (Tensor::from_vec(ids, [batch, tokens]), Tensor::ones_of([batch, tokens], DType::Bool));
+    let (ids, mask) = (indices(WORDS, &[batch, tokens], 0), Tensor::ones_of([batch, tokens], DType::Bool));
     let model = SentenceEncoder::new();
     let (params, _) = model.init(key(1)).run(|m| m.call(&ids, &mask))?.pop("params")?;
     Ok(Workload::of((params, ids, mask), move |(params, ids, mask): (Dict, Tensor, Tensor)| {
@@ -237,37 +273,40 @@ where
             }
         }
         Mode::Train => {
-            let tx = optim::adam(1e-8);
-            let state = tx.init(&params);
-            let first = (params.clone(), state.clone(), x.clone(), y.clone());
-            let mut held = Some((params, state));
-            let step = Arc::new(jit(move |(params, state, x, y): (Dict, AdamState, Tensor, Tensor)| {
-                let loss = |params: &Dict| loss(&apply(params, &x)?, &y, classes);
-                let (value, grads) = value_and_grad(loss)(&params)?;
-                let (updates, state) = tx.update(&grads, &state, &params)?;
-                Ok((optim::apply_updates(&params, &updates), state, value))
-            }));
-            let (profiled, counted) = (step.clone(), step.clone());
-            let (anew, given) = (step.clone(), first.clone());
-            let run = move || {
-                repeat(steps, || {
-                    // By value: the new parameters and moments are written over the old ones. A step that failed has lost
-                    // them, and its error has been returned.
-                    let Some((params, state)) = held.take() else { return Ok(()) };
-                    let (params, state, _) = step.call((params, state, x.clone(), y.clone()))?;
-                    held = Some((params, state));
-                    Ok(())
-                })
-            };
-            Workload {
-                compile: Box::new(move || compiled(&anew, &given)),
-                stats: Box::new(move || counted.stats()),
-                run: Box::new(run),
-                profile: Box::new(move || profiled.profile(&first)),
-                steps,
-            }
+            let mut workload =
+                training(params, (x, y), move |params, (x, y)| loss(&apply(params, x)?, y, classes));
+            let mut step = workload.run;
+            workload.run = Box::new(move || repeat(steps, &mut step));
+            Workload { steps, ..workload }
         }
     })
+}
+
+/// Training by Adam: the gradient of a loss of parameters and other arguments, and new parameters in place of the old ones.
+pub fn training<A: Tree + Clone + 'static>(
+    params: Dict,
+    args: A,
+    loss: impl Fn(&Dict, &A) -> Result<Tensor> + Send + Sync + 'static,
+) -> Workload {
+    let tx = optim::adam(1e-8);
+    let first = (params.clone(), tx.init(&params));
+    Workload::stepping(first, args, None, move |(params, state): (Dict, AdamState), args: A| {
+        let (value, grads) = value_and_grad(|params: &Dict| loss(params, &args))(&params)?;
+        let (updates, state) = tx.update(&grads, &state, &params)?;
+        Ok(((optim::apply_updates(&params, &updates), state), vec![value]))
+    })
+}
+
+/// The mean cross-entropy of logits `[.., classes]` with labels `[..]`.
+pub fn class_loss(logits: &Tensor, labels: &Tensor) -> Result<Tensor> {
+    Ok(losses::softmax_cross_entropy_with_integer_labels(logits, labels).mean())
+}
+
+/// Integers below a bound that jump about, from the one with index `first` on.
+pub fn indices(below: usize, shape: &[usize], first: usize) -> Tensor {
+    let count: usize = shape.iter().product();
+    let all: Vec<i32> = (first..first + count).map(|i| ((i * 7919 + 13) % below) as i32).collect();
+    Tensor::from_vec(all, shape)
 }
 
 fn repeat(times: usize, mut step: impl FnMut() -> Result<()>) -> Result<()> {

@@ -240,10 +240,12 @@ pub mod nn;
 mod numpy;
 mod ops;
 pub mod optim;
+pub mod parallel;
 pub mod random;
 pub mod scalar;
 pub mod scope;
 mod transform;
+mod transport;
 pub mod tree;
 pub mod variables;
 

@@ -286,6 +286,29 @@ pub enum Error {
         /// What is wrong and what to do.
         message: String,
     },
+    /// Another rank of a [`World`](crate::parallel::World) ended with an error.
+    RankFailed {
+        /// The rank.
+        rank: usize,
+        /// The error, or as much of it as is known here.
+        error: Box<Error>,
+    },
+    /// Ranks did not come to a collective within the limit of waiting.
+    RanksMissing {
+        /// Which.
+        ranks: Vec<usize>,
+        /// What this rank waited in.
+        op: &'static str,
+        /// How long, in seconds.
+        seconds: f64,
+    },
+    /// Ranks that should do the same do not.
+    RanksDiffer {
+        /// The ranks that differ from the lowest one.
+        ranks: Vec<usize>,
+        /// What of, and how.
+        message: Box<str>,
+    },
     /// Any other error, for instance one of the user's own inside a transformed function.
     Other {
         /// Its text.
@@ -363,10 +386,12 @@ impl Error {
         self
     }
 
-    /// The error itself, without the line and the module it happened in.
+    /// The error itself, without the line, the module and the rank it happened in.
     pub fn root(&self) -> &Error {
         match self {
-            Error::At { error, .. } | Error::InModule { error, .. } => error.root(),
+            Error::At { error, .. } | Error::InModule { error, .. } | Error::RankFailed { error, .. } => {
+                error.root()
+            }
             error => error,
         }
     }

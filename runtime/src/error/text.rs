@@ -173,6 +173,14 @@ impl fmt::Display for Error {
             Error::InModule { path, module, error } => write!(f, "in `{path}` ({module}): {error}"),
             Error::At { location, error } => write!(f, "{error} (staged at {location})"),
             Error::File { path, message } => write!(f, "`{path}`: {message}"),
+            Error::RankFailed { rank, error } => write!(f, "rank {rank} failed: {error}"),
+            Error::RanksMissing { ranks, op, seconds } => write!(
+                f,
+                "`{op}`: {} did not come within {seconds} s: see whether it still runs, and does the same steps; \
+                 `World::limit` sets how long to wait",
+                numbers(ranks)
+            ),
+            Error::RanksDiffer { ranks, message } => write!(f, "{} differs: {message}", numbers(ranks)),
             Error::InvalidVariables { message }
             | Error::InvalidRng { message }
             | Error::Other { message } => f.write_str(message),
@@ -186,6 +194,12 @@ fn list(names: &[String]) -> String {
         return "nothing".to_owned();
     }
     names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
+
+/// Ranks as text.
+fn numbers(ranks: &[usize]) -> String {
+    let all = ranks.iter().map(usize::to_string).collect::<Vec<_>>().join(", ");
+    format!("rank{} {all}", if ranks.len() == 1 { "" } else { "s" })
 }
 
 /// What a lifted transform asks for, if a path leads through one.

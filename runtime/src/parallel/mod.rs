@@ -1,0 +1,6 @@
+//! Many ranks: threads or processes that run the same program, each on its part of the data.
+
+mod world;
+
+pub use crate::transport::{DEFAULT_LIMIT, Pending, Reduction, ThreadTransport, Transport, fold};
+pub use world::World;

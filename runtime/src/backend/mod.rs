@@ -1,6 +1,8 @@
 //! What runs graphs.
 
 pub(crate) mod cpu;
+#[allow(dead_code)]
+pub(crate) mod stablehlo;
 
 use crate::core::CompileOptions;
 use crate::ops::call::Target;

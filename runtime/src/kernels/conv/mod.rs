@@ -114,12 +114,6 @@ impl Geometry {
     /// window `o` and tap `t` read, follows `i·lhs_dilation - low' + (last - t)·dilation = o·stride` with
     /// `low' = last·dilation - low`.
     fn reversed(&self) -> Self {
-        let padding = (0..self.kernel.len()).map(|d| {
-            let span = dilated(self.kernel[d], self.rhs_dilation[d]);
-            let low = span - 1 - self.padding[d].0;
-            let reach = dilated(self.in_spatial[d], self.lhs_dilation[d]) - 1 + span;
-            (low, reach - dilated(self.out_spatial[d], self.strides[d]) - low)
-        });
         Self {
             batch: self.batch,
             in_spatial: self.out_spatial.clone(),
@@ -128,11 +122,22 @@ impl Geometry {
             cin: self.cout,
             cout: self.cin,
             strides: self.lhs_dilation.clone(),
-            padding: padding.collect(),
+            padding: self.reversed_padding(),
             lhs_dilation: self.strides.clone(),
             rhs_dilation: self.rhs_dilation.clone(),
             groups: self.groups,
         }
+    }
+
+    /// The padding of the [transposed](Self::reversed) convolution.
+    pub(crate) fn reversed_padding(&self) -> Vec<(isize, isize)> {
+        let axis = |d: usize| {
+            let span = dilated(self.kernel[d], self.rhs_dilation[d]);
+            let low = span - 1 - self.padding[d].0;
+            let reach = dilated(self.in_spatial[d], self.lhs_dilation[d]) - 1 + span;
+            (low, reach - dilated(self.out_spatial[d], self.strides[d]) - low)
+        };
+        (0..self.kernel.len()).map(axis).collect()
     }
 }
 

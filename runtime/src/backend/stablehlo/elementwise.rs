@@ -1,0 +1,145 @@
+//! Functions of elements that StableHLO has, or that are short in it.
+
+use super::body::Body;
+use super::types::{Element, Type};
+use super::value::Value;
+use crate::error::{Error, Result};
+use crate::scalar::op::ScalarOp;
+
+/// Writes a function of the elements of up to three arguments, which are broadcast to the result.
+///
+/// # Errors
+/// If StableHLO has no text for it.
+pub(super) fn elementwise<'b>(
+    body: &'b Body<'b>,
+    op: ScalarOp,
+    args: &[Value<'b>],
+    out: &Type,
+) -> Result<Value<'b>> {
+    let args: Vec<Value<'b>> = args.iter().map(|arg| arg.broadcast_to(&out.shape)).collect();
+    match args[..] {
+        [x] => unary(body, op, x, out),
+        [x, y] => binary(op, x, y),
+        [x, y, z] => ternary(op, x, y, z),
+        _ => unreachable!("functions have up to three arguments"),
+    }
+}
+
+/// The elements as those of another dtype.
+pub(super) fn cast(x: Value<'_>, to: Element) -> Value<'_> {
+    match x.element() {
+        from if from == to => x,
+        _ if to.is_bool() => x.ne(x.like(0)),
+        from if from.is_complex() => x.real().convert(to),
+        from if to.is_complex() => {
+            let real = if from == Element::F32 { x } else { x.convert(Element::F32) };
+            real.complex(real.like(0.0))
+        }
+        // Integers become halves by way of single precision.
+        from if to.is_half() && !from.is_float() => x.convert(Element::F32).convert(to),
+        // Doubles become `bf16` by way of single precision, and `f16` in one rounding.
+        Element::F64 if to == Element::Of(crate::array::DType::BF16) => x.convert(Element::F32).convert(to),
+        _ => x.convert(to),
+    }
+}
+
+fn unary<'b>(body: &'b Body<'b>, op: ScalarOp, x: Value<'b>, out: &Type) -> Result<Value<'b>> {
+    let element = x.element();
+    let is_float = element.is_float();
+    let named = match op {
+        ScalarOp::Neg => "negate",
+        ScalarOp::Not => "not",
+        ScalarOp::Floor => "floor",
+        ScalarOp::Ceil => "ceil",
+        ScalarOp::Round => "round_nearest_even",
+        ScalarOp::Exp => "exponential",
+        ScalarOp::Expm1 => "exponential_minus_one",
+        ScalarOp::Log => "log",
+        ScalarOp::Log1p => "log_plus_one",
+        ScalarOp::Sqrt => "sqrt",
+        ScalarOp::Rsqrt => "rsqrt",
+        ScalarOp::Cbrt => "cbrt",
+        ScalarOp::Sin => "sine",
+        ScalarOp::Cos => "cosine",
+        ScalarOp::Tan => "tan",
+        ScalarOp::Tanh => "tanh",
+        ScalarOp::Logistic => "logistic",
+        ScalarOp::Abs if !element.is_unsigned() && !element.is_complex() => "abs",
+        ScalarOp::Sign if !element.is_unsigned() => "sign",
+        _ => "",
+    };
+    if !named.is_empty() {
+        return Ok(x.unary(named));
+    }
+    Ok(match op {
+        ScalarOp::Copy | ScalarOp::Abs => x,
+        ScalarOp::Cast => cast(x, out.element),
+        ScalarOp::Sign => x.min(x.like(1)),
+        ScalarOp::Relu => x.max(x.like(0)),
+        ScalarOp::IsFinite if is_float => body.op("is_finite", &[x], "", out.clone()),
+        ScalarOp::IsFinite => body.splat(1, out),
+        ScalarOp::IsNan => x.ne(x),
+        ScalarOp::IsInf if is_float => x.unary("abs").eq(x.like(f64::INFINITY)),
+        ScalarOp::IsInf => body.splat(0, out),
+        ScalarOp::Powi(exponent) => power(x, exponent),
+        ScalarOp::Trunc => x.lt(x.like(0)).select(x.unary("ceil"), x.unary("floor")),
+        ScalarOp::Magnitude => body.op("abs", &[x], "", out.clone()),
+        ScalarOp::Imag => x.imag(),
+        ScalarOp::Conj => x.real().complex(-x.imag()),
+        _ => return Err(Error::msg(format!("StableHLO has no text for {op}"))),
+    })
+}
+
+/// By repeated squaring; the reciprocal of that for negative exponents.
+fn power(x: Value<'_>, exponent: i32) -> Value<'_> {
+    let (mut base, mut left, mut product) = (x, exponent.unsigned_abs(), None);
+    while left > 0 {
+        if left & 1 == 1 {
+            product = Some(product.map_or(base, |product| product * base));
+        }
+        left >>= 1;
+        if left > 0 {
+            base = base * base;
+        }
+    }
+    let product = product.unwrap_or_else(|| x.like(1));
+    if exponent < 0 { x.like(1) / product } else { product }
+}
+
+fn binary<'b>(op: ScalarOp, x: Value<'b>, y: Value<'b>) -> Result<Value<'b>> {
+    let element = x.element();
+    Ok(match op {
+        ScalarOp::Complex => x.complex(y),
+        ScalarOp::Add => x + y,
+        ScalarOp::Sub => x - y,
+        ScalarOp::Mul => x * y,
+        ScalarOp::Div => x / y,
+        ScalarOp::Rem => x.binary("remainder", y),
+        ScalarOp::Pow => x.binary("power", y),
+        ScalarOp::Max => x.max(y),
+        ScalarOp::Min => x.min(y),
+        ScalarOp::Atan2 => x.binary("atan2", y),
+        ScalarOp::And => x & y,
+        ScalarOp::Or => x | y,
+        ScalarOp::Xor => x ^ y,
+        ScalarOp::ShiftLeft => x.binary("shift_left", y),
+        ScalarOp::ShiftRight if element.is_unsigned() => x.binary("shift_right_logical", y),
+        ScalarOp::ShiftRight => x.binary("shift_right_arithmetic", y),
+        ScalarOp::Eq => x.eq(y),
+        ScalarOp::Ne => x.ne(y),
+        ScalarOp::Lt => x.lt(y),
+        ScalarOp::Le => x.le(y),
+        ScalarOp::Gt => x.gt(y),
+        ScalarOp::Ge => x.ge(y),
+        _ => return Err(Error::msg(format!("StableHLO has no text for {op}"))),
+    })
+}
+
+fn ternary<'b>(op: ScalarOp, x: Value<'b>, y: Value<'b>, z: Value<'b>) -> Result<Value<'b>> {
+    Ok(match op {
+        ScalarOp::Select => x.select(y, z),
+        ScalarOp::Clamp => y.max(x).min(z),
+        ScalarOp::MulAdd => x * y + z,
+        _ => return Err(Error::msg(format!("StableHLO has no text for {op}"))),
+    })
+}

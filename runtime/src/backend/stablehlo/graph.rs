@@ -1,0 +1,106 @@
+//! Equations one after another, and the match over what they apply.
+
+use super::body::Body;
+use super::types::Type;
+use super::value::Value;
+use super::{contraction, control, elementwise, movement, random, reductions};
+use crate::core::op::Op;
+use crate::core::{Graph, Var};
+use crate::error::{Error, Result};
+
+/// Writes the equations of a graph, and returns its results.
+///
+/// # Errors
+/// See [`apply`].
+pub(super) fn write_graph<'b>(
+    body: &'b Body<'b>,
+    graph: &Graph,
+    args: &[Value<'b>],
+    locations: bool,
+) -> Result<Vec<Value<'b>>> {
+    let mut values: Vec<Option<Value<'b>>> = vec![None; graph.avals.len()];
+    let known = |values: &[Option<Value<'b>>], var: &Var| match values[var.index()] {
+        Some(value) => value,
+        None => unreachable!("{var} is defined before it is used"),
+    };
+    for (var, arg) in graph.inputs().iter().zip(args) {
+        values[var.index()] = Some(*arg);
+    }
+    for (var, array) in graph.consts() {
+        values[var.index()] = Some(body.dense(array));
+    }
+    for eqn in graph.eqns() {
+        let args: Vec<Value<'b>> = eqn.args().iter().map(|var| known(&values, var)).collect();
+        let outs: Vec<Type> = eqn.outs().iter().map(|&var| Type::of(graph.aval(var))).collect();
+        let primitive = eqn.primitive();
+        if locations {
+            let path = eqn.path.as_deref().unwrap_or("");
+            body.locate(&[path, primitive.name()].join("/"));
+        }
+        let made = apply(body, primitive.op(), &args, &outs).map_err(|error| error.at(eqn.location))?;
+        for ((var, of), value) in eqn.outs().iter().zip(&outs).zip(made) {
+            debug_assert!(value.ty() == *of, "{} gave {} for {of}", primitive.name(), value.ty());
+            values[var.index()] = Some(value);
+        }
+    }
+    Ok(graph.outs().iter().map(|var| known(&values, var)).collect())
+}
+
+/// Writes an operation, and returns its results.
+///
+/// # Errors
+/// If there is no way to say it in StableHLO.
+#[allow(clippy::too_many_lines)] // An arm for each operation.
+fn apply<'b>(body: &'b Body<'b>, op: Op<'_>, args: &[Value<'b>], outs: &[Type]) -> Result<Vec<Value<'b>>> {
+    if !outs.is_empty() && outs.iter().all(|out| out.size() == 0) && !matches!(op, Op::Callback(_)) {
+        return Ok(outs.iter().map(|out| body.splat(0, out)).collect());
+    }
+    let one = |value: Value<'b>| Ok(vec![value]);
+    match op {
+        Op::Elementwise(op) => one(elementwise::elementwise(body, op, args, &outs[0])?),
+        Op::Cast => one(elementwise::cast(args[0], outs[0].element)),
+        Op::Bitcast => one(body.op("bitcast_convert", args, "", outs[0].clone())),
+        Op::StopGradient => one(args[0]),
+        Op::Barrier => Ok(body.generic("stablehlo.optimization_barrier", args, "", &[], outs.to_vec())),
+        Op::Full(value) => one(body.splat(value, &outs[0])),
+        Op::Iota { axis } => one(body.iota(outs[0].clone(), axis)),
+
+        Op::Reshape => one(args[0].reshape(&outs[0].shape)),
+        Op::Transpose { axes } => one(args[0].transpose(axes)),
+        Op::BroadcastTo => one(args[0].broadcast_to(&outs[0].shape)),
+        Op::Slice { starts, strides } => one(movement::slice(args[0], starts, strides, &outs[0])),
+        Op::Rev { axes } => one(args[0].reverse(axes)),
+        Op::Pad(padding) => one(args[0].pad(args[1], padding)),
+        Op::Concatenate { axis } => one(body.concatenate(args, axis)),
+        Op::Split { axis, sizes } => Ok(movement::split(args[0], axis, sizes)),
+        Op::Shift { axis, direction, fill } => one(movement::shift(args[0], axis, direction, fill)),
+        Op::DynamicSlice { sizes } => one(movement::dynamic_slice(args[0], &args[1..], sizes)),
+        Op::DynamicUpdateSlice => one(movement::dynamic_update_slice(args[0], args[1], &args[2..])),
+
+        Op::Reduce(op, axes) => one(reductions::reduce(args[0], op, axes)?),
+        Op::Any(axes) => {
+            one(reductions::reduce_with(args[0], "or", body.scalar(0, args[0].element()), axes)?)
+        }
+        Op::All(axes) => {
+            one(reductions::reduce_with(args[0], "and", body.scalar(1, args[0].element()), axes)?)
+        }
+        Op::ArgReduce { largest, axis } => one(reductions::arg_reduce(args[0], largest, axis, &outs[0])?),
+
+        Op::DotGeneral { dimensions, precision } => {
+            one(contraction::dot_general(args[0], args[1], dimensions, precision, &outs[0]))
+        }
+        Op::Conv { gives, geometry, precision } => {
+            one(contraction::convolution(args[0], args[1], gives, geometry, precision, &outs[0]))
+        }
+
+        Op::RandomBits { draw, shape } => one(random::bits(args[0], draw, shape, &outs[0])?),
+        Op::RandomSplit(count) => one(random::split(args[0], count)?),
+        Op::RandomFoldIn => one(random::fold_in(args[0], args[1])?),
+
+        Op::Call(graph) => control::call(body, graph, args),
+        Op::Scan(scan) => control::scan(body, scan, args, outs),
+        Op::While(lasting) => control::while_loop(body, lasting, args),
+        Op::Cond(branches) => control::cond(body, branches, args, outs),
+        other => Err(Error::msg(format!("StableHLO has no text for {other:?}"))),
+    }
+}

@@ -298,6 +298,28 @@ pub use transform::{
 pub use tree::{Static, Tree};
 pub use variables::{DenyList, Dict, Filter, Value, Variables};
 
+/// Compiled functions as text in StableHLO, which JAX, IREE and devices of XLA run.
+///
+/// The text is one module in the dialects `func` and `stablehlo`. Its function `main` takes the leaves of the argument in order, and
+/// returns those of the result; their paths are attributes, `jax.arg_info` and `jax.result_info`, and locations. Numbers in the program
+/// are bits, and random bits are computed in the text, so that it computes the same wherever it runs.
+///
+/// ```
+/// use flaxen::export;
+/// use flaxen::prelude::*;
+///
+/// let f = jit(|(w, x): (Tensor, Tensor)| Ok((x.dot(&w)).tanh()));
+/// let text = export::stablehlo(&f, &(Tensor::ones([3, 2]), Tensor::ones([4, 3])))?;
+/// assert!(text.contains("func.func public @main(%0: tensor<3x2xf32>"));
+/// assert!(text.contains("stablehlo.dot_general") && text.contains("stablehlo.tanh"));
+/// # Ok::<(), flaxen::Error>(())
+/// ```
+pub mod export {
+    #[cfg(feature = "io")]
+    pub use crate::io::export::{load, save};
+    pub use crate::transform::export::{Exported, Leaf, graph, stablehlo};
+}
+
 /// What expansions of the macros name.
 #[doc(hidden)]
 pub mod __private {

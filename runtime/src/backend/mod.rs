@@ -1,7 +1,6 @@
 //! What runs graphs.
 
 pub(crate) mod cpu;
-#[allow(dead_code)]
 pub(crate) mod stablehlo;
 
 use crate::core::CompileOptions;

@@ -46,6 +46,7 @@
 mod atomic;
 pub mod checkpoints;
 mod encoding;
+pub(crate) mod export;
 mod formats;
 pub mod gguf;
 mod leftovers;

@@ -14,6 +14,7 @@ mod custom_rule;
 mod custom_vjp;
 pub mod debug;
 mod eval_shape;
+pub mod export;
 mod fori_loop;
 mod grad;
 mod jacobian;

@@ -3,9 +3,9 @@
 use std::fmt::Write;
 
 use super::body::Body;
-use super::types::{Element, Number, Type, array};
+use super::types::{Element, Number, Type};
 use super::value::Value;
-use crate::array::{Array, DType, Shape};
+use crate::array::{Array, DType};
 
 impl Body<'_> {
     /// One number everywhere.
@@ -81,11 +81,6 @@ impl Body<'_> {
         let size: usize = shape.iter().product();
         self.iota(Type::new(element, [size]), 0).reshape(shape)
     }
-}
-
-/// Sizes as an attribute of integers of 64 bits.
-pub(super) fn sizes(shape: &Shape) -> String {
-    array(shape)
 }
 
 /// The text of a number: floats as bits, so that infinities and NaN are numbers like others.

@@ -15,7 +15,9 @@ mod module;
 mod movement;
 mod random;
 mod reductions;
+mod signature;
 mod types;
 mod value;
 
 pub(crate) use module::{Argument, Lowering, lower};
+pub(crate) use signature::{Leaf, Signature};

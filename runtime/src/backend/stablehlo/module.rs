@@ -18,8 +18,6 @@ pub(crate) struct Lowering {
     pub(crate) arguments: Vec<Argument>,
     /// The name of each result, or empty.
     pub(crate) results: Vec<String>,
-    /// Attributes of the module, as text between its braces, or empty.
-    pub(crate) attributes: String,
     /// Whether operations say in which module of the model they are.
     pub(crate) locations: bool,
 }
@@ -80,14 +78,9 @@ pub(crate) fn lower(graph: &Graph, options: &Lowering) -> Result<String> {
         })
         .collect();
     let name = if options.name.is_empty() { "main" } else { &options.name };
-    let attributes = if options.attributes.is_empty() {
-        String::new()
-    } else {
-        format!(" attributes {{{}}}", options.attributes)
-    };
     let main = main.into_text();
     Ok(format!(
-        "module @{}{attributes} {{\n  func.func public @main({}) -> ({}) {{\n{main}  }}\n{}}}\n",
+        "module @{} {{\n  func.func public @main({}) -> ({}) {{\n{main}  }}\n{}}}\n",
         quoted(name),
         arguments.join(", "),
         results.join(", "),

@@ -7,14 +7,56 @@
 //! There are as many threads as cores, or as `FLAXEN_NUM_THREADS` says, or [`set_count`]. A kernel that is called by a part
 //! of another one, or while another thread's kernel has the workers, runs on the thread that calls it.
 
+//! A thread may have [threads of its own](with_own) for its kernels, as ranks of a program have that share one machine.
+
 mod disjoint;
 mod pool;
+
+use std::cell::Cell;
+use std::sync::{Mutex, PoisonError};
 
 #[doc(hidden)]
 pub use disjoint::DisjointSlice;
 use pool::Pool;
 
+/// What all threads share that have no pool of their own.
 static POOL: Pool = Pool::new();
+
+/// Pools that were some thread's own, and wait for the next one: their workers sleep.
+static SPARE: Mutex<Vec<&'static Pool>> = Mutex::new(Vec::new());
+
+thread_local! {
+    /// The pool of this thread, if it is not the one that all share.
+    static OWN: Cell<Option<&'static Pool>> = const { Cell::new(None) };
+}
+
+#[inline]
+fn pool() -> &'static Pool {
+    OWN.get().unwrap_or(&POOL)
+}
+
+/// Runs `f` with threads of its own for the kernels that this thread calls: so many, this one included, and one at least.
+///
+/// # Examples
+/// ```
+/// use flaxen_kernels::threads;
+///
+/// assert_eq!(threads::with_own(1, threads::count), 1);
+/// ```
+pub fn with_own<R>(threads: usize, f: impl FnOnce() -> R) -> R {
+    struct Restore(&'static Pool, Option<&'static Pool>);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            OWN.set(self.1);
+            SPARE.lock().unwrap_or_else(PoisonError::into_inner).push(self.0);
+        }
+    }
+    let spare = SPARE.lock().unwrap_or_else(PoisonError::into_inner).pop();
+    let own = spare.unwrap_or_else(|| Box::leak(Box::new(Pool::new())));
+    own.set_threads(threads.max(1));
+    let _restore = Restore(own, OWN.replace(Some(own)));
+    f()
+}
 
 /// Scalar operations from which on threads that sleep are worth waking.
 pub const THRESHOLD: usize = 1 << 18;
@@ -24,7 +66,7 @@ const THRESHOLD_AWAKE: usize = 1 << 15;
 /// Returns how many threads kernels run on, the calling one included.
 #[inline]
 pub fn count() -> usize {
-    POOL.threads()
+    pool().threads()
 }
 
 /// Sets how many threads kernels run on from now on, the calling one included; 0 stands for what it was at first.
@@ -38,30 +80,30 @@ pub fn count() -> usize {
 /// assert_eq!(flaxen::num_threads(), 1);
 /// ```
 pub fn set_count(threads: usize) {
-    POOL.set_threads(threads);
+    pool().set_threads(threads);
 }
 
 /// Whether so many scalar operations are worth several threads at this moment.
 #[inline]
 pub fn worth(work: usize) -> bool {
-    work >= THRESHOLD_AWAKE && (work >= THRESHOLD || POOL.is_awake()) && count() > 1
+    work >= THRESHOLD_AWAKE && (work >= THRESHOLD || pool().is_awake()) && count() > 1
 }
 
 /// Keeps threads from sleeping between kernels while it lives.
-#[derive(Debug)]
-pub struct Awake(());
+pub struct Awake(&'static Pool);
 
 /// Wakes the threads, and keeps them awake for kernels that follow each other.
 #[inline]
 pub fn awake() -> Awake {
-    POOL.keep_awake();
-    Awake(())
+    let pool = pool();
+    pool.keep_awake();
+    Awake(pool)
 }
 
 impl Drop for Awake {
     #[inline]
     fn drop(&mut self) {
-        POOL.let_sleep();
+        self.0.let_sleep();
     }
 }
 
@@ -123,7 +165,7 @@ fn chunks_dyn<T: Send>(out: &mut [T], size: usize, f: &(dyn Fn(usize, &mut [T]) 
 
 /// Calls `f` with each number below `count`, on any thread, in any order.
 pub fn parallel(count: usize, f: &(dyn Fn(usize) + Sync)) {
-    POOL.run(count, f);
+    pool().run(count, f);
 }
 
 #[cfg(test)]
@@ -143,6 +185,28 @@ mod tests {
             });
             assert!(out.iter().enumerate().all(|(i, &x)| x == i / unit + 1));
         }
+    }
+
+    #[test]
+    fn threads_of_its_own_serve_one_thread_alone() {
+        let shared = count();
+        let sums: Vec<usize> = std::thread::scope(|scope| {
+            let own = |threads| {
+                move || {
+                    with_own(threads, || {
+                        assert_eq!(count(), threads);
+                        // Also on the workers, which are of this pool.
+                        let counts = Mutex::new(vec![0; 64]);
+                        parallel(64, &|i| counts.lock().unwrap()[i] = count());
+                        counts.into_inner().unwrap().iter().sum()
+                    })
+                }
+            };
+            let all: Vec<_> = [1, 2, 3].map(|threads| scope.spawn(own(threads))).into();
+            all.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        assert_eq!(sums, [64, 128, 192]);
+        assert_eq!(count(), shared);
     }
 
     #[test]

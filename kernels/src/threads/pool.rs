@@ -271,7 +271,8 @@ impl Pool {
         }
     }
 
-    fn work(&self, number: usize) {
+    fn work(&'static self, number: usize) {
+        super::OWN.set(Some(self));
         let worker = &self.workers[number];
         worker.thread.get_or_init(thread::current);
         memory::hand_over_panics();

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::error::{Error, Result};
+use crate::kernels::threads;
 use crate::transport::{DEFAULT_LIMIT, ThreadTransport, Transport};
 
 /// All ranks of a program: as many threads of this process, or processes of their own.
@@ -24,6 +25,8 @@ pub struct World {
     ranks: Ranks,
     /// The same on all ranks of a process, and no other world's.
     id: u64,
+    /// Whether the process is one rank, and not each of its threads.
+    is_whole_process: bool,
 }
 
 #[derive(Clone)]
@@ -33,6 +36,9 @@ enum Ranks {
     /// As seen from one of them.
     Connected(Arc<dyn Transport>),
 }
+
+/// Bytes of the stack of a rank's thread: as many as the thread has that a program begins with.
+const STACK: usize = 8 << 20;
 
 static WORLDS: AtomicU64 = AtomicU64::new(0);
 
@@ -48,7 +54,8 @@ impl World {
     }
 
     fn of(ranks: Ranks) -> World {
-        World { ranks, id: WORLDS.fetch_add(1, Ordering::Relaxed) }
+        let is_whole_process = matches!(ranks, Ranks::Connected(_));
+        World { ranks, id: WORLDS.fetch_add(1, Ordering::Relaxed), is_whole_process }
     }
 
     /// The same ranks, which wait no longer than this for each other: 5 minutes unless told otherwise.
@@ -86,6 +93,14 @@ impl World {
         }
     }
 
+    pub(super) fn id(&self) -> u64 {
+        self.id
+    }
+
+    pub(super) fn is_whole_process(&self) -> bool {
+        self.is_whole_process
+    }
+
     /// Runs `f` on each rank of this process, which sees the world as that rank, and returns what it returned on them: on a thread for
     /// each rank, or, where ranks are processes, here.
     ///
@@ -101,7 +116,11 @@ impl World {
                 let group = ThreadTransport::group(*count)?;
                 let ranks = group.into_iter().map(|transport| {
                     transport.set_limit(*limit);
-                    World { ranks: Ranks::Connected(Arc::new(transport)), id: self.id }
+                    World {
+                        ranks: Ranks::Connected(Arc::new(transport)),
+                        id: self.id,
+                        is_whole_process: false,
+                    }
                 });
                 run_threads(ranks, &f)
             }
@@ -133,12 +152,16 @@ fn run_threads<T: Send>(
     ranks: impl Iterator<Item = World>,
     f: &(impl Fn(&World) -> Result<T> + Sync),
 ) -> Result<Vec<T>> {
+    let all = threads::count();
     std::thread::scope(|scope| {
         let start = |world: World| {
-            let name = format!("rank {}", world.rank());
+            let (rank, size) = (world.rank(), world.size());
+            let thread = std::thread::Builder::new().name(format!("rank {rank}")).stack_size(STACK);
             let transport = world.transport().cloned();
-            let thread = std::thread::Builder::new().name(name).spawn_scoped(scope, move || {
-                let value = world.as_rank(f)?;
+            // The first ones have one more if there is a rest.
+            let own = all / size + usize::from(rank < all % size);
+            let thread = thread.spawn_scoped(scope, move || {
+                let value = threads::with_own(own, || world.as_rank(f))?;
                 world.transport().inspect(|transport| transport.leave());
                 Ok(value)
             });

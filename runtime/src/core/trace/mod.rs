@@ -10,6 +10,7 @@
 pub(crate) mod batch;
 pub(crate) mod eval;
 pub(crate) mod name_stack;
+pub(crate) mod ranks;
 pub(crate) mod stage;
 pub(crate) mod tape;
 
@@ -108,17 +109,17 @@ pub(crate) fn run<R>(trace: Trace, f: impl FnOnce() -> R) -> R {
 /// # Ok::<(), flaxen::Error>(())
 /// ```
 #[derive(Clone)]
-pub struct Handle(Option<Trace>);
+pub struct Handle(Option<Trace>, ranks::Ranks);
 
 /// The transforms around this call.
 pub fn trace_handle() -> Handle {
-    Handle(current())
+    Handle(current(), ranks::Ranks::here())
 }
 
 impl Handle {
     /// Runs `f` as if on the thread the handle was taken on.
     pub fn enter<R>(&self, f: impl FnOnce() -> R) -> R {
-        enter(self.0.clone(), f)
+        self.1.enter(|| enter(self.0.clone(), f))
     }
 }
 
@@ -229,11 +230,12 @@ fn within_lazy_stage() -> bool {
     })
 }
 
-/// The named axes around here, innermost first.
+/// The named axes around here, innermost first; those between ranks by the names that programs have for them.
 pub(crate) fn axes(from: Option<&Trace>) -> Vec<Axis> {
     let mut axes = Vec::new();
     let mut next = from;
     while let Some(trace) = next {
+        ranks::add_axes(trace.frame().depth, &mut axes);
         if let Trace::Batch(batch) = trace
             && batch.axis.name.is_some()
         {
@@ -241,18 +243,39 @@ pub(crate) fn axes(from: Option<&Trace>) -> Vec<Axis> {
         }
         next = trace.frame().parent.as_ref();
     }
+    ranks::add_axes(0, &mut axes);
     axes
 }
 
-/// The named axis of the innermost `vmap` of that name.
+/// The named axis of the innermost `vmap` of that name, or the one between ranks that programs call so.
 pub(crate) fn find_axis(from: Option<&Trace>, name: &str) -> Result<Axis> {
-    let axes = axes(from);
-    match axes.iter().find(|axis| axis.name.as_deref() == Some(name)) {
-        Some(axis) => Ok(axis.clone()),
-        None => Err(Error::UnboundAxis {
-            axis: name.to_owned(),
-            bound: axes.iter().filter_map(|axis| axis.name.as_deref().map(str::to_owned)).collect(),
-        }),
+    let mut bound = Vec::new();
+    let mut next = from;
+    while let Some(trace) = next {
+        if let Trace::Batch(batch) = trace
+            && let Some(found) = &batch.axis.name
+        {
+            if **found == *name {
+                return Ok(batch.axis.clone());
+            }
+            bound.push(found.to_string());
+        }
+        next = trace.frame().parent.as_ref();
+    }
+    match ranks::transport(name) {
+        Some(transport) => Ok(Axis { name: Some(name.into()), size: transport.size() }),
+        None => {
+            bound.extend(ranks::aliases());
+            Err(Error::UnboundAxis { axis: name.to_owned(), bound })
+        }
+    }
+}
+
+/// What collectives over the axis that is called so here have as its name, and whether it is one between ranks.
+pub(crate) fn axis_called(name: &str) -> (Arc<str>, bool) {
+    match ranks::name_of(name) {
+        Some(name) => (name, true),
+        None => (name.into(), false),
     }
 }
 

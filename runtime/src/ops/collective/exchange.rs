@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use smallvec::smallvec;
 
-use super::{AxisNames, Collective, axis_size};
+use super::{AxisNames, Collective, axis_size, between_ranks};
 use crate::array::{Array, Aval, DType, Shape};
 use crate::core::Tensor;
 use crate::core::cpu::{CpuRules, on_cpu};
 use crate::core::op::{CollectiveOp, Op};
 use crate::core::primitive::{Args, Cotangents, Grads, Outs, Primitive, ResidualMask, Residuals};
+use crate::core::trace;
 use crate::core::trace::{Axis, bind1};
 use crate::error::{Error, Result};
 use crate::ops::{axis_of, cotangent, prepend, unpack};
@@ -18,6 +19,8 @@ use crate::ops::{axis_of, cotangent, prepend, unpack};
 #[derive(Clone, PartialEq)]
 struct Permute {
     name: Arc<str>,
+    /// As that of [`Collective`].
+    between_ranks: bool,
     /// Whose value each example gets.
     source: Vec<Option<usize>>,
 }
@@ -33,6 +36,10 @@ impl Primitive for Permute {
 
     fn op(&self) -> Op<'_> {
         Op::Collective(CollectiveOp::Permute, &self.name)
+    }
+
+    fn has_effects(&self) -> bool {
+        self.between_ranks
     }
 
     fn residuals(&self, _needs_grad: &[bool]) -> ResidualMask {
@@ -75,8 +82,9 @@ impl Primitive for Permute {
 }
 
 impl CpuRules for Permute {
-    fn eval(&self, _args: Args<Array>, _outs: Outs<Aval>) -> Result<Outs<Array>> {
-        Err(Error::UnboundAxis { axis: self.name.to_string(), bound: Vec::new() })
+    fn eval(&self, args: Args<Array>, _outs: Outs<Aval>) -> Result<Outs<Array>> {
+        let [x] = unpack(args);
+        Ok(smallvec![between_ranks::transport(&self.name)?.permute(x, &self.source)?])
     }
 }
 
@@ -123,7 +131,7 @@ fn exchanged(op: &'static str, x: &Tensor, names: &[&str], at: usize) -> Result<
     }
     let mut x = x.try_reshape(shape)?;
     for (i, name) in names.iter().enumerate() {
-        x = bind1(&Collective { kind: CollectiveOp::AllToAll { axis: at + i }, name: (*name).into() }, [x])?;
+        x = bind1(&Collective::new(CollectiveOp::AllToAll { axis: at + i }, name), [x])?;
     }
     merged(&x, at, names.len())
 }
@@ -149,7 +157,7 @@ impl Tensor {
         let mut all = self.clone();
         for name in names.iter().rev() {
             let kind = CollectiveOp::Gather { axis, size: axis_size(*name)? };
-            all = bind1(&Collective { kind, name: (*name).into() }, [all])?;
+            all = bind1(&Collective::new(kind, name), [all])?;
         }
         match names.len() {
             0 => all.try_expand_dims([axis as isize]),
@@ -266,7 +274,8 @@ impl Tensor {
             has_sent[from] = true;
             source[to] = Some(from);
         }
-        bind1(&Permute { name: name.into(), source }, [self.clone()])
+        let (name, between_ranks) = trace::axis_called(name);
+        bind1(&Permute { name, between_ranks, source }, [self.clone()])
     }
 
     /// Gives example `i` of the `vmap` with this axis name the value of example `permutation[i]`.

@@ -1,5 +1,6 @@
 //! Talking over named axes: `psum pmean pmax pmin all_gather all_to_all psum_scatter ppermute axis_index`.
 
+mod between_ranks;
 mod exchange;
 mod names;
 
@@ -23,6 +24,16 @@ use crate::error::{Error, Result};
 struct Collective {
     kind: CollectiveOp,
     name: Arc<str>,
+    /// Whether its examples are ranks, and no `vmap` takes it away.
+    between_ranks: bool,
+}
+
+impl Collective {
+    /// Over the axis that has this name here.
+    fn new(kind: CollectiveOp, name: &str) -> Collective {
+        let (name, between_ranks) = trace::axis_called(name);
+        Collective { kind, name, between_ranks }
+    }
 }
 
 impl Primitive for Collective {
@@ -55,6 +66,11 @@ impl Primitive for Collective {
 
     fn op(&self) -> Op<'_> {
         Op::Collective(self.kind, &self.name)
+    }
+
+    // A rank that leaves out what others do, or does it at another time, would have them wait.
+    fn has_effects(&self) -> bool {
+        self.between_ranks && self.kind != CollectiveOp::Index
     }
 
     fn residuals(&self, _needs_grad: &[bool]) -> ResidualMask {
@@ -139,9 +155,10 @@ impl Primitive for Collective {
 }
 
 impl CpuRules for Collective {
-    fn eval(&self, _args: Args<Array>, _outs: Outs<Aval>) -> Result<Outs<Array>> {
-        // `bind` checks the axis and its `vmap` removes the primitive; left is a staged pullback called outside.
-        Err(Error::UnboundAxis { axis: self.name.to_string(), bound: Vec::new() })
+    fn eval(&self, mut args: Args<Array>, _outs: Outs<Aval>) -> Result<Outs<Array>> {
+        // `bind` checks the axis, and its `vmap` removes the primitive; left are those between ranks, and a staged pullback that is
+        // called outside.
+        Ok(smallvec![between_ranks::run(self.kind, &*between_ranks::transport(&self.name)?, args.pop())?])
     }
 }
 
@@ -159,7 +176,7 @@ impl std::fmt::Debug for Collective {
 pub fn axis_index(names: impl AxisNames) -> Result<Tensor> {
     let mut index: Option<Tensor> = None;
     for name in names.names() {
-        let inner = bind1(&Collective { kind: CollectiveOp::Index, name: name.into() }, [])?;
+        let inner = bind1(&Collective::new(CollectiveOp::Index, name), [])?;
         index = Some(match index {
             None => inner,
             Some(outer) => outer.try_mul(axis_size(name)? as i32)?.try_add(inner)?,
@@ -175,7 +192,7 @@ pub fn axis_index(names: impl AxisNames) -> Result<Tensor> {
 pub fn axis_size(names: impl AxisNames) -> Result<usize> {
     let mut size = 1;
     for name in names.names() {
-        size *= trace::find_axis(trace::current().as_ref(), name)?.size;
+        size *= trace::find_axis(trace::current().as_ref(), &trace::axis_called(name).0)?.size;
     }
     Ok(size)
 }
@@ -191,7 +208,7 @@ macro_rules! methods {
             pub fn $method(&self, names: impl AxisNames) -> Result<Tensor> {
                 let mut out = self.clone();
                 for name in names.names() {
-                    out = bind1(&Collective { kind: CollectiveOp::$kind, name: name.into() }, [out])?;
+                    out = bind1(&Collective::new(CollectiveOp::$kind, name), [out])?;
                 }
                 Ok(out)
             })*

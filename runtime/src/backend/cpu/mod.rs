@@ -4,7 +4,7 @@
 //! |---|---|---|---|
 //! | trace | the closure runs once on values without elements, and each operation is recorded | `core::trace::stage` | |
 //! | [`Graph`] | equations over variables, in single-assignment form | `Stage::finish` | `Jit::graph` |
-//! | smaller graph | equal equations are one, algebra is done, what nobody reads is gone | `cse → simplify → cse → dce` | `Jit::graph` |
+//! | smaller graph | equal equations are one, algebra is done, what nobody reads is gone | `cse → simplify → cse → dce → reduced_products` | `Jit::graph` |
 //! | [`Schedule`] | the same variables, and few large steps | `part_barriers → tile_batch → fuse → fuse_horizontally → epilogues` | `Jit::program` |
 //! | kernel spec | what a fused step computes of each element of its iteration space | `fuse::fusion` | `Display` |
 //! | tile program | instructions over slots of a tile that stays in L1 | `codegen::plan` | `Display` |
@@ -15,7 +15,8 @@
 //!
 //! **Graphs** are what transforms work on: `grad` and `vmap` interpret them again, under a tape or over a batch. They hold primitives
 //! only, and what a backend needs to know of one is its [`Op`]. The first passes are here as far as their rules are the CPU's
-//! ([`CpuRules::simplify`]).
+//! ([`CpuRules::simplify`]). A product that is only scaled, squared and summed is [not made](passes::reduced_products): its
+//! operands give the sums.
 //!
 //! **Schedules** are the CPU's own. [`tile_batch`](passes::tile_batch) runs chains for a few examples at a time; fusion gathers
 //! element-wise functions and reductions (greedily, in the order of the equations, as long as no group waits for itself), which read

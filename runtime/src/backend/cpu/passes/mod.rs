@@ -8,6 +8,7 @@ mod dce;
 pub(crate) mod epilogue;
 pub(crate) mod fuse;
 pub(crate) mod packed_constants;
+pub(crate) mod reduced_products;
 mod simplify;
 #[cfg(test)]
 mod tests;
@@ -20,7 +21,7 @@ impl Graph {
     /// All passes, in order.
     pub(crate) fn optimize(self) -> Graph {
         // Who else reads a value is seen only where equal values are one.
-        self.cse().simplify().cse().dce()
+        self.cse().simplify().cse().dce().reduced_products()
     }
 
     /// What a program runs: few large kernels.

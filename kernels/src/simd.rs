@@ -55,6 +55,27 @@
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering};
 
+/// Returns the names of this machine's vector extensions, as far as any [`Level`] asks for them or compilers choose between them,
+/// separated by spaces; detected once, and empty where none are known.
+pub fn extensions() -> &'static str {
+    static FOUND: OnceLock<String> = OnceLock::new();
+    FOUND.get_or_init(|| {
+        let mut found: Vec<&str> = Vec::new();
+        #[cfg(target_arch = "x86_64")]
+        macro_rules! detect {
+            ($($name:tt)*) => {
+                $(if is_x86_feature_detected!($name) {
+                    found.push($name);
+                })*
+            };
+        }
+        #[cfg(target_arch = "x86_64")]
+        detect!("avx" "avx2" "fma" "f16c" "bmi1" "bmi2" "avx512f" "avx512bw" "avx512cd" "avx512dq" "avx512vl" "avx512vnni" "avx512bf16" "avx512fp16");
+        found.sort_unstable();
+        found.join(" ")
+    })
+}
+
 /// Describes a computation that [`run`] compiles for each [`Level`]; closures are kernels too.
 pub trait SimdKernel {
     /// Describes what the computation returns.

@@ -83,6 +83,18 @@ impl Default for CompileOptions {
     }
 }
 
+/// What a program found in the folder of [`compilation_cache`](crate::compilation_cache()) when it was compiled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CacheLookup {
+    /// Its machine code.
+    Hit,
+    /// Nothing, so that its code was made, and stored.
+    Miss,
+    /// A file that is damaged, or that others may write to, so that its code was made, and stored in the place of that.
+    Rejected,
+}
+
 /// A graph that is ready to run; several threads may run it at once.
 pub trait Executable: Send + Sync {
     /// Runs it on arrays, as many as the graph has inputs, and hands the results, as many as it has, to `finish`, once.
@@ -104,6 +116,11 @@ pub trait Executable: Send + Sync {
     /// Bytes of the memory for intermediate values that is kept between calls.
     fn arena_bytes(&self) -> usize {
         0
+    }
+
+    /// What was found of it in the persistent cache; none where there is no such cache, or nothing was looked for.
+    fn cache_lookup(&self) -> Option<CacheLookup> {
+        None
     }
 }
 

@@ -58,6 +58,12 @@ pub struct JitStats {
     pub evicted: u64,
     /// Spent on tracing and compiling.
     pub compile_time: Duration,
+    /// Programs whose machine code was read from the folder of [`compilation_cache`](crate::compilation_cache()).
+    pub disk_hits: u64,
+    /// Programs that were not in that folder, and were stored there.
+    pub disk_misses: u64,
+    /// Programs whose file there was damaged, or not safe to be read, and was replaced.
+    pub disk_rejected: u64,
 }
 
 /// What a call runs, and what its argument donates.

@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 use super::jit::JitStats;
 use super::stage::Staged;
 use crate::array::Aval;
-use crate::core::Tensor;
 use crate::core::trace;
 use crate::core::trace::Axis;
+use crate::core::{CacheLookup, Tensor};
 use crate::error::Result;
 use crate::ops::call::{Call, Target};
 use crate::tree::{Reuses, Structure};
@@ -38,6 +38,8 @@ struct CallCounts {
     traces: AtomicU64,
     compile_nanos: AtomicU64,
     evicted: AtomicU64,
+    /// By [`CacheLookup`]: what the cache on disk had.
+    lookups: [AtomicU64; 3],
 }
 
 pub(super) struct CachedProgram {
@@ -106,7 +108,9 @@ impl Programs {
         let reuses = Reuses::new(&inputs, &mut outs);
         let call = Call::new(graph, self.target);
         if trace::current().is_none() {
-            call.executable()?;
+            if let Some(lookup) = call.executable()?.cache_lookup() {
+                self.counts.lookups[lookup as usize].fetch_add(1, Ordering::Relaxed);
+            }
         }
         let (used, key) = (AtomicU64::new(call_number), wanted.key);
         let program =
@@ -141,12 +145,16 @@ impl Programs {
 
     pub fn stats(&self) -> JitStats {
         let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        let looked_up = |lookup: CacheLookup| read(&self.counts.lookups[lookup as usize]);
         JitStats {
             traces: read(&self.counts.traces),
             hits: read(&self.counts.calls).saturating_sub(read(&self.counts.misses)),
             programs: self.len(),
             evicted: read(&self.counts.evicted),
             compile_time: Duration::from_nanos(read(&self.counts.compile_nanos)),
+            disk_hits: looked_up(CacheLookup::Hit),
+            disk_misses: looked_up(CacheLookup::Miss),
+            disk_rejected: looked_up(CacheLookup::Rejected),
         }
     }
 }

@@ -29,6 +29,8 @@
 //! tile's program becomes machine code; elsewhere, and for operations that it does not know, an interpreter calls one
 //! vectorised loop for each instruction. Both round alike, so results have the same bits.
 //!
+//! **The cache on disk** ([`code_cache`]), where one is named, keeps machine code for the next process.
+//!
 //! **Memory** is planned once: the lifetime of a value between kernels is an interval of steps, and intervals that do not
 //! overlap share a slot. A call allocates what it returns, and nothing else.
 //!
@@ -41,6 +43,7 @@
 //! A new pass is a function from schedule to schedule beside the others, with its text in `passes.txt`; a new primitive that
 //! is a function of elements needs no word here.
 
+pub(crate) mod code_cache;
 pub(crate) mod codegen;
 mod control;
 mod looping;
@@ -81,7 +84,7 @@ impl Backend for Cpu {
     }
 
     fn compile(&self, graph: &Graph, options: CompileOptions) -> Result<Arc<dyn Executable>> {
-        let program = Program::new(&scheduled(graph, options));
+        let mut program = Program::new(&scheduled(graph, options));
         program.compile_kernels();
         Ok(Arc::new(program))
     }

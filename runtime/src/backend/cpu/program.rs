@@ -27,11 +27,11 @@ use crate::backend::cpu::passes::tile_batch::BatchTiled;
 use crate::backend::cpu::rules;
 use crate::backend::cpu::schedule::{Schedule, Step};
 use crate::backend::cpu::spares::Spares;
-use crate::core::Profile;
 use crate::core::backend::{Executable, Finish};
 use crate::core::cpu::Kernel;
 use crate::core::primitive::{Args, Primitive};
 use crate::core::trace::eval;
+use crate::core::{CacheLookup, Profile};
 use crate::error::{Error, Result};
 use crate::kernels::lanes::Lane;
 use crate::kernels::threads;
@@ -62,6 +62,8 @@ pub(crate) struct Program {
     pub(super) work: u64,
     /// Kept between calls; several threads may run one program.
     envs: ObjectPool<Env>,
+    /// What the cache on disk had of its kernels.
+    lookup: Option<CacheLookup>,
 }
 
 /// The memory of one run.
@@ -162,6 +164,7 @@ impl Program {
             arrays,
             work,
             envs: ObjectPool::default(),
+            lookup: None,
         }
     }
 
@@ -180,10 +183,10 @@ impl Program {
     }
 
     /// Compiles the kernels of all steps, also within other programs.
-    pub(crate) fn compile_kernels(&self) {
+    pub(crate) fn compile_kernels(&mut self) {
         let mut kernels = Vec::new();
         self.add_kernels(&mut kernels);
-        Fused::compile(kernels);
+        self.lookup = Fused::compile(kernels);
     }
 
     fn add_kernels<'a>(&'a self, to: &mut Vec<&'a Fused>) {
@@ -511,6 +514,10 @@ impl Executable for Program {
 
     fn arena_bytes(&self) -> usize {
         Program::arena_bytes(self)
+    }
+
+    fn cache_lookup(&self) -> Option<CacheLookup> {
+        self.lookup
     }
 }
 

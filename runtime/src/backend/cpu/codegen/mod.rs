@@ -9,6 +9,7 @@
 #![allow(clippy::inline_always)]
 #![allow(unsafe_code)]
 
+mod assembled;
 mod assembler;
 mod builder;
 // Some of it is for compiled loops alone, of which other processors have none.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
+use super::assembled::Assembled;
 use super::builder::Builder;
 use super::instruction::{Action, ArrayId, Instruction};
 use super::slots;
@@ -137,8 +138,8 @@ struct Jit<'a> {
     /// What divides the number of elements of all runs of a loop.
     multiple: usize,
     listing: Option<&'a mut Listing>,
-    /// Where their code is put.
-    code: &'a mut Vec<u8>,
+    /// What is known of them already, or else where they are put.
+    loops: &'a mut Option<Assembled>,
 }
 
 impl TileProgram {
@@ -199,20 +200,26 @@ impl TileProgram {
 
     /// The same program with loops that are compiled for a level, where there is an instruction set.
     ///
-    /// Tiles are the same, and so is the order of all sums.
-    pub fn jit(&self, spec: &KernelSpec, level: Level, listing: Option<&mut Listing>) -> Option<Draft> {
+    /// Tiles are the same, and so is the order of all sums. Loops that were assembled before, of the same spec and for the same level,
+    /// are taken as they are.
+    pub fn jit(
+        &self,
+        spec: &KernelSpec,
+        level: Level,
+        listing: Option<&mut Listing>,
+        mut loops: Option<Assembled>,
+    ) -> Option<Draft> {
         let isa = isa::of(level)?;
         let cols = if self.parts.len() > 1 { usize::MAX } else { self.cols };
         let prefetch = self.is_large.then_some((4 * self.tile) as i32);
-        let mut code = Vec::new();
         let multiple = self.multiple(spec);
-        let loops = Loops::Jit(Jit { isa, prefetch, multiple, listing, code: &mut code });
-        let program = TileProgram::with_tile(spec, cols, self.unrounded_tile, loops);
+        let how = Loops::Jit(Jit { isa, prefetch, multiple, listing, loops: &mut loops });
+        let program = TileProgram::with_tile(spec, cols, self.unrounded_tile, how);
         assert_eq!(program.tile, self.tile, "the same tiles");
         let (parts, aliases) = (self.parts.clone(), self.aliases.clone());
         let mut program = TileProgram { size: self.size, is_large: self.is_large, parts, aliases, ..program };
         program.sizes = program.sizes();
-        Some(Draft { program, code })
+        Some(Draft { program, loops: loops? })
     }
 
     /// A power of two that divides the number of elements of each run of a loop: of a tile, of a row of it, or of a part of a row, as
@@ -256,10 +263,12 @@ impl TileProgram {
         }
         let Builder { mut prologue, mut body, slots: needs, .. } = builder;
         let first_slot = spec.inputs.len() + spec.outs.len();
-        if let Loops::Jit(Jit { isa, prefetch, multiple, listing, code }) = loops {
+        if let Loops::Jit(Jit { isa, prefetch, multiple, listing, loops }) = loops {
             let space =
                 assembler::Space { spec, aliases: &aliases, prologue: &prologue, isa, prefetch, multiple };
-            (body, *code) = assembler::assemble(body, &space, listing);
+            let known = loops.take().filter(|known| known.fits(body.len(), first_slot + needs.len()));
+            let known = loops.insert(known.unwrap_or_else(|| assembler::assemble(&body, &space, listing)));
+            body = known.apply(body, multiple);
             // Compiled loops hold scalars in registers: what was to fill a slot with one has no reader left.
             let is_read = |array: &ArrayId| body.iter().any(|step| step.reads().contains(array));
             prologue.retain(|(_, _, array)| is_read(array));
@@ -317,14 +326,14 @@ impl TileProgram {
 /// A program whose loops are assembled, but not yet in memory that may be run.
 pub(super) struct Draft {
     pub program: TileProgram,
-    code: Vec<u8>,
+    pub loops: Assembled,
 }
 
 impl Draft {
     /// The programs, with all of their code in one piece of memory, as each piece costs several calls of the system; none where the
     /// system lets no program make code of its own.
     pub fn link(drafts: Vec<Option<Draft>>) -> Vec<Option<TileProgram>> {
-        let code: Vec<&[u8]> = drafts.iter().flatten().map(|draft| &draft.code[..]).collect();
+        let code: Vec<&[u8]> = drafts.iter().flatten().map(|draft| &draft.loops.code[..]).collect();
         let Some((memory, starts)) = ExecMemory::new(&code) else {
             return drafts.into_iter().map(|_| None).collect();
         };

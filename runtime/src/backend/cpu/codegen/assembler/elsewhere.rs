@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::super::assembled::Assembled;
 use super::super::instruction::{ArrayId, Instruction};
 use super::super::tile_program::Prologue;
 use crate::backend::cpu::codegen::spec::KernelSpec;
@@ -19,6 +20,11 @@ impl JitLoop {
     /// # Safety
     /// Nothing is done.
     pub unsafe fn run(&self, _places: &[*mut u8], _rows: usize, _cols: usize) {}
+
+    /// Never called.
+    pub fn new(reads: Vec<ArrayId>, writes: Vec<ArrayId>, has_rows: bool, _: usize, _: usize) -> JitLoop {
+        JitLoop { reads, writes, has_rows }
+    }
 
     /// Never called.
     pub fn link(&mut self, _memory: &ExecMemory, _kernel: usize) {}
@@ -54,12 +60,8 @@ pub struct Space<'a> {
     pub multiple: usize,
 }
 
-pub fn assemble(
-    body: Vec<Instruction>,
-    _space: &Space<'_>,
-    _listing: Option<&mut Listing>,
-) -> (Vec<Instruction>, Vec<u8>) {
-    (body, Vec::new())
+pub fn assemble(body: &[Instruction], _space: &Space<'_>, _listing: Option<&mut Listing>) -> Assembled {
+    Assembled::nothing(body.len())
 }
 
 /// What no tile program has here.

@@ -8,6 +8,7 @@
 use rustc_hash::{FxHashMap, FxHashSet};
 use smallvec::SmallVec;
 
+use super::super::assembled::{Assembled, LoopStep, Step};
 use super::super::instruction::{Action, ArrayId, Instruction, Map, Side};
 use super::super::tile_program::Prologue;
 pub use super::exec_memory::{ExecMemory, JitLoop};
@@ -100,15 +101,11 @@ enum LoopKind {
     OtherRow,
 }
 
-/// Puts loops in the place of instructions, and gives their code. What they are made of is written to `listing`, if somebody wants to
+/// Finds what takes the place of instructions: loops, and their code. What they are made of is written to `listing`, if somebody wants to
 /// read it.
-pub fn assemble(
-    body: Vec<Instruction>,
-    space: &Space<'_>,
-    mut listing: Option<&mut Listing>,
-) -> (Vec<Instruction>, Vec<u8>) {
+pub fn assemble(body: &[Instruction], space: &Space<'_>, mut listing: Option<&mut Listing>) -> Assembled {
     let kinds: Vec<LoopKind> = body.iter().map(|step| kind(step, space)).collect();
-    let levels = levels(&body, &kinds, space);
+    let levels = levels(body, &kinds, space);
     let groups = groups(&kinds, &levels, most_folds(space.isa));
     let mut group_of = vec![0; body.len()];
     for (number, group) in groups.iter().enumerate() {
@@ -130,29 +127,28 @@ pub fn assemble(
         code.keep_marks();
     }
     let mut starts = Vec::new();
-    let mut body: Vec<Option<Instruction>> = body.into_iter().map(Some).collect();
     let mut steps = Vec::new();
     for group in &groups {
         let is_loop = matches!(kinds[group[0]], LoopKind::Element | LoopKind::RowFold | LoopKind::Row);
-        let members: Vec<Instruction> = group.iter().filter_map(|&at| body[at].take()).collect();
         if !is_loop {
-            steps.extend(members);
+            steps.extend(group.iter().map(|&at| Step::Kept(at)));
             continue;
         }
+        let members: Vec<&Instruction> = group.iter().map(|&at| &body[at]).collect();
         let (segment, step) = segment(&members, &shared, space, code.position());
         if let Some(listing) = &mut listing {
             listing.begin(space.isa, &segment);
         }
         starts.push(code.position());
         Nest::new(&segment, space.isa).emit(&mut code);
-        steps.push(step);
+        steps.push(Step::Loop(step));
     }
     let end = code.position();
     let (code, marks) = code.finish();
     if let Some(listing) = listing {
         listing.fill(&code[..end], marks, &starts);
     }
-    (steps, code)
+    Assembled { steps, code }
 }
 
 /// With more reductions in a loop, there would be too few registers for anything else.
@@ -290,11 +286,11 @@ fn groups(kinds: &[LoopKind], levels: &[usize], most_folds: usize) -> Vec<Vec<us
 /// One loop for several instructions: the vector IR of all, one after another, so that what one of them writes for another one is
 /// a value, and is stored only if it is a result or another loop reads it. Its code begins at `start`.
 fn segment(
-    members: &[Instruction],
+    members: &[&Instruction],
     shared: &FxHashSet<ArrayId>,
     space: &Space<'_>,
     start: usize,
-) -> (Segment, Instruction) {
+) -> (Segment, LoopStep) {
     let mut block = BasicBlock::default();
     let mut known: FxHashMap<ArrayId, Value> = FxHashMap::default();
     let mut folds: Vec<RowFold> = Vec::new();
@@ -372,8 +368,7 @@ fn segment(
         if space.prefetch.is_some() { reads.iter().filter(is_large).copied().collect() } else { Vec::new() };
     let by_rows = members[0].by_rows && !matches!(members[0].action, Action::Rows(..));
     let multiple = if by_rows { 1 } else { space.multiple };
-    let jit = JitLoop::new(reads, writes, has_rows, multiple, start);
-    let step = Instruction { action: Action::Jit(jit), args: [0; 3], out: 0, by_rows };
+    let step = LoopStep { reads, writes, has_rows, by_rows, start };
     let cols = if has_rows { space.spec.cols } else { usize::MAX };
     let prefetch_distance = space.prefetch.unwrap_or(0);
     (Segment { block, folds, windows, prefetched, prefetch_distance, cols, multiple }, step)

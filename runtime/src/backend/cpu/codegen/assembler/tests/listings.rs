@@ -106,7 +106,8 @@ fn positions_as_one() -> KernelSpec {
 fn explain(spec: &KernelSpec, level: Level) -> String {
     let mut listing = Listing::default();
     let interpreted = TileProgram::new(spec);
-    let Draft { program, .. } = interpreted.jit(spec, level, Some(&mut listing)).expect("an instruction set");
+    let Draft { program, .. } =
+        interpreted.jit(spec, level, Some(&mut listing), None).expect("an instruction set");
     let mut text = format!("{spec}interpreter, {interpreted}compiled, {program}");
     for (number, one) in listing.loops.iter().enumerate() {
         write!(text, "loop {number}, vector IR:\n{}loop {number}, assembly:\n", one.ir).expect("text");

@@ -12,6 +12,7 @@
 mod assembled;
 mod assembler;
 mod builder;
+mod compile;
 // Some of it is for compiled loops alone, of which other processors have none.
 #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
 mod instruction;

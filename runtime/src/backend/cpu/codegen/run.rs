@@ -1,23 +1,18 @@
 //! Runs the instructions of a program over all tiles.
 
 use std::cell::Cell;
-use std::hash::Hash as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use rustc_hash::FxHashSet;
 use smallvec::SmallVec;
 
-use super::assembled::Assembled;
 use super::assembler::Listing;
 use super::instruction::Action;
 use super::spec::{Access, IterationSpace, KernelSpec};
-use super::tile_program::{Draft, Input, Prologue, Sizes, TileProgram};
+use super::tile_program::{Input, Prologue, Sizes, TileProgram};
 use super::tiling::{Held, Prefetch, Span, Tile};
 use crate::array::pool::Buffer;
-use crate::backend::cpu::code_cache::{self, Writer};
 use crate::backend::cpu::codegen::interned::Interned;
-use crate::core::CacheLookup;
 use crate::kernels::blocks::expand;
 use crate::kernels::scratch::Scratch;
 use crate::kernels::simd::{self, Level};
@@ -25,8 +20,8 @@ use crate::kernels::threads;
 
 /// A fused kernel, ready to run.
 pub(crate) struct Fused {
-    spec: Arc<KernelSpec>,
-    program: TileProgram,
+    pub(super) spec: Arc<KernelSpec>,
+    pub(super) program: TileProgram,
     /// By level, the first one left out: the program with loops that are compiled for it.
     jit: [OnceLock<Option<Box<TileProgram>>>; 2],
 }
@@ -116,87 +111,13 @@ impl Fused {
         Fused { spec: spec.clone(), program, jit: Default::default() }
     }
 
-    /// Compiles the loops of kernels that have none yet: on all threads, into memory that they share.
-    ///
-    /// What is not compiled here is when it is run first. So passes may make kernels that others take the place of.
-    /// Where there is a cache on disk, it is looked for all of them there, and what it had is returned.
-    pub(crate) fn compile<'a>(kernels: impl IntoIterator<Item = &'a Fused>) -> Option<CacheLookup> {
-        if !simd::has_jit() {
-            return None;
-        }
-        let level = Level::chosen();
-        let mut known: FxHashSet<*const Fused> = FxHashSet::default();
-        let mut kernels: Vec<&Fused> =
-            kernels.into_iter().filter(|kernel| known.insert(std::ptr::from_ref(*kernel))).collect();
-        if kernels.iter().all(|kernel| kernel.is_compiled(level)) {
-            return None;
-        }
-        let Some(cache) = code_cache::current() else {
-            kernels.retain(|kernel| !kernel.is_compiled(level));
-            Fused::compile_for(level, &kernels);
-            return None;
-        };
-        let key = code_cache::key(level, |mut key| {
-            for Fused { spec, program, .. } in &kernels {
-                spec.hash(&mut key);
-                program.parts.iter().map(|part| part.size).collect::<Vec<_>>().hash(&mut key);
-            }
-        });
-        let (lookup, stored) = cache.read(&key, kernels.len());
-        match stored {
-            Some(stored) => {
-                let pieces: Vec<&[u8]> = stored.pieces().collect();
-                let drafts = Fused::drafts(level, &kernels, |i| Assembled::decode(pieces[i]));
-                Fused::link(level, &kernels, drafts);
-            }
-            None => {
-                // All of them, also those that the program shares with others: the file is for a process that has none.
-                let drafts = Fused::drafts(level, &kernels, |_| None);
-                let encoded = |draft: &Option<Draft>| {
-                    let mut writer = Writer::default();
-                    draft.iter().for_each(|draft| draft.loops.encode(&mut writer));
-                    writer.0
-                };
-                cache.write(&key, &drafts.iter().map(encoded).collect::<Vec<_>>());
-                Fused::link(level, &kernels, drafts);
-            }
-        }
-        Some(lookup)
-    }
-
     /// By level, but for the first, which has no loops.
-    fn compiled(&self, level: Level) -> Option<&OnceLock<Option<Box<TileProgram>>>> {
+    pub(super) fn compiled(&self, level: Level) -> Option<&OnceLock<Option<Box<TileProgram>>>> {
         self.jit.get((level as usize).checked_sub(1)?)
     }
 
-    fn is_compiled(&self, level: Level) -> bool {
+    pub(super) fn is_compiled(&self, level: Level) -> bool {
         self.compiled(level).is_none_or(|program| program.get().is_some())
-    }
-
-    fn compile_for(level: Level, kernels: &[&Fused]) {
-        Fused::link(level, kernels, Fused::drafts(level, kernels, |_| None));
-    }
-
-    /// The programs with loops, on all threads; those of kernel `i` are `known(i)`, or else assembled.
-    fn drafts(
-        level: Level,
-        kernels: &[&Fused],
-        known: impl Fn(usize) -> Option<Assembled> + Sync,
-    ) -> Vec<Option<Draft>> {
-        let drafts: Vec<OnceLock<Option<Draft>>> = kernels.iter().map(|_| OnceLock::new()).collect();
-        threads::parallel(kernels.len(), &|i| {
-            let Fused { spec, program, .. } = kernels[i];
-            drafts[i].get_or_init(|| program.jit(spec, level, None, known(i)));
-        });
-        drafts.into_iter().map(|draft| draft.into_inner().flatten()).collect()
-    }
-
-    /// Gives kernels their programs.
-    fn link(level: Level, kernels: &[&Fused], drafts: Vec<Option<Draft>>) {
-        for (kernel, program) in kernels.iter().zip(Draft::link(drafts)) {
-            // Of several threads that compile a kernel at once, all take what the first has kept.
-            kernel.compiled(level).inspect(|compiled| drop(compiled.set(program.map(Box::new))));
-        }
     }
 
     /// What is computed; of each array, if there are several.

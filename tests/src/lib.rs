@@ -6,6 +6,7 @@ pub mod examples;
 pub mod golden;
 pub mod jax;
 pub mod jax_programs;
+pub mod jaxlib;
 pub mod laws;
 pub mod loops;
 pub mod loss;

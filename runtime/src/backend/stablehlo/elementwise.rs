@@ -1,9 +1,11 @@
 //! Functions of elements that StableHLO has, or that are short in it.
 
 use super::body::Body;
+use super::reductions::reduce_with;
+use super::special::special;
 use super::types::{Element, Type};
 use super::value::Value;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::scalar::op::ScalarOp;
 
 /// Writes a function of the elements of up to three arguments, which are broadcast to the result.
@@ -86,8 +88,21 @@ fn unary<'b>(body: &'b Body<'b>, op: ScalarOp, x: Value<'b>, out: &Type) -> Resu
         ScalarOp::Magnitude => body.op("abs", &[x], "", out.clone()),
         ScalarOp::Imag => x.imag(),
         ScalarOp::Conj => x.real().complex(-x.imag()),
-        _ => return Err(Error::msg(format!("StableHLO has no text for {op}"))),
+        ScalarOp::Sinh | ScalarOp::Cosh if element.is_complex() => hyperbolic(x, op == ScalarOp::Sinh),
+        _ => return special(op, &[x]),
     })
+}
+
+/// `sinh(a + bi) = sinh a · cos b + i · cosh a · sin b`, and `cosh` with the two exchanged.
+fn hyperbolic(x: Value<'_>, is_sine: bool) -> Value<'_> {
+    let (a, b) = (x.real(), x.imag());
+    let wide = a.convert(Element::F64);
+    let (e, inverse) = (wide.unary("exponential"), (-wide).unary("exponential"));
+    let small = wide.unary("exponential_minus_one");
+    let sinh = ((small + small / (small + 1.0)) * 0.5).convert(Element::F32);
+    let cosh = ((e + inverse) * 0.5).convert(Element::F32);
+    let (real, imaginary) = if is_sine { (sinh, cosh) } else { (cosh, sinh) };
+    (real * b.unary("cosine")).complex(imaginary * b.unary("sine"))
 }
 
 /// By repeated squaring; the reciprocal of that for negative exponents.
@@ -131,7 +146,8 @@ fn binary<'b>(op: ScalarOp, x: Value<'b>, y: Value<'b>) -> Result<Value<'b>> {
         ScalarOp::Le => x.le(y),
         ScalarOp::Gt => x.gt(y),
         ScalarOp::Ge => x.ge(y),
-        _ => return Err(Error::msg(format!("StableHLO has no text for {op}"))),
+        ScalarOp::Gcd => return gcd(x, y),
+        _ => return special(op, &[x, y]),
     })
 }
 
@@ -140,6 +156,36 @@ fn ternary<'b>(op: ScalarOp, x: Value<'b>, y: Value<'b>, z: Value<'b>) -> Result
         ScalarOp::Select => x.select(y, z),
         ScalarOp::Clamp => y.max(x).min(z),
         ScalarOp::MulAdd => x * y + z,
-        _ => return Err(Error::msg(format!("StableHLO has no text for {op}"))),
+        _ => return special(op, &[x, y, z]),
     })
+}
+
+/// The greatest common divisor.
+fn gcd<'b>(x: Value<'b>, y: Value<'b>) -> Result<Value<'b>> {
+    x.body().call1("gcd", &[x, y], |body, args| euclid(body, args[0], args[1]))
+}
+
+/// By Euclid's algorithm, for all elements at once until the last one is done.
+fn euclid<'b>(body: &'b Body<'b>, x: Value<'b>, y: Value<'b>) -> Result<Value<'b>> {
+    let element = x.element();
+    // Magnitudes, which of the least number only unsigned integers hold.
+    let magnitude = |x: Value<'b>| {
+        if element.is_unsigned() {
+            return x.convert(Element::U64);
+        }
+        let wide = x.convert(Element::I64);
+        wide.lt(wide.like(0)).select(-wide, wide).bits_as(Element::U64)
+    };
+    let axes: Vec<usize> = (0..x.rank()).collect();
+    let again = |state: &[Value<'b>]| {
+        let rest = state[1].ne(state[1].like(0));
+        reduce_with(rest, "or", body.scalar(0, Element::BOOL), &axes)
+    };
+    let made = body.repeat(&[magnitude(x), magnitude(y)], again, |state| {
+        let [x, y] = [state[0], state[1]];
+        let is_done = y.eq(y.like(0));
+        let rest = x.binary("remainder", is_done.select(y.like(1), y));
+        Ok(vec![is_done.select(x, y), is_done.select(y, rest)])
+    })?;
+    Ok(made[0].convert(element))
 }

@@ -3,10 +3,14 @@
 use super::body::Body;
 use super::types::Type;
 use super::value::Value;
-use super::{contraction, control, elementwise, movement, random, reductions};
+use super::{
+    contraction, control, elementwise, factorizations, fourier, indexing, jacobi, movement, random,
+    reductions, samplers, scans, sorting, special, windows,
+};
 use crate::core::op::Op;
 use crate::core::{Graph, Var};
 use crate::error::{Error, Result};
+use crate::kernels::sort::SortOrder;
 
 /// Writes the equations of a graph, and returns its results.
 ///
@@ -77,6 +81,15 @@ fn apply<'b>(body: &'b Body<'b>, op: Op<'_>, args: &[Value<'b>], outs: &[Type]) 
         Op::DynamicSlice { sizes } => one(movement::dynamic_slice(args[0], &args[1..], sizes)),
         Op::DynamicUpdateSlice => one(movement::dynamic_update_slice(args[0], args[1], &args[2..])),
 
+        Op::Gather(dimensions) => one(indexing::gather(args[0], args[1], dimensions, &outs[0])?),
+        Op::Scatter { op, dimensions, unique } => {
+            one(indexing::scatter([args[0], args[1], args[2]], op, dimensions, unique)?)
+        }
+        Op::TakeRows => one(indexing::take_rows(args[0], args[1])?),
+        Op::PutRows { .. } => one(indexing::put_rows(args[0], args[1], &outs[0])?),
+        Op::Pick { axes } => one(indexing::pick(args[0], axes)?),
+        Op::Banded { axis, bands } => one(indexing::banded(args[0], axis, bands)?),
+
         Op::Reduce(op, axes) => one(reductions::reduce(args[0], op, axes)?),
         Op::Any(axes) => {
             one(reductions::reduce_with(args[0], "or", body.scalar(0, args[0].element()), axes)?)
@@ -85,6 +98,34 @@ fn apply<'b>(body: &'b Body<'b>, op: Op<'_>, args: &[Value<'b>], outs: &[Type]) 
             one(reductions::reduce_with(args[0], "and", body.scalar(1, args[0].element()), axes)?)
         }
         Op::ArgReduce { largest, axis } => one(reductions::arg_reduce(args[0], largest, axis, &outs[0])?),
+        Op::Cumulative { op, axis, direction } => one(scans::cumulative(args[0], op, axis, direction)?),
+        Op::Recurrence { axis, direction, factor } => {
+            one(scans::recurrence(args[0], args[1], axis, direction, factor)?)
+        }
+        Op::ReduceWindow(op, window) => one(windows::reduce(args[0], op, window)?),
+        Op::WindowSumTranspose(window) => one(windows::sum_transposed(args[0], window)?),
+        Op::SelectAndScatterAdd(selection, window) => {
+            one(windows::select_and_scatter_add(args[0], args[1], selection, window)?)
+        }
+        Op::SelectAndGather(selection, window) => {
+            one(windows::select_and_gather(args[0], args[1], selection, window)?)
+        }
+
+        Op::Sort(order) => one(sorting::sorted(args[0], order)?),
+        Op::SortPairs(order) => {
+            let [sorted, places] = sorting::sorted_pairs(args[0], order)?;
+            Ok(vec![sorted, places.convert(outs[1].element)])
+        }
+        Op::ArgSort(order) => one(sorting::sorted_pairs(args[0], order)?[1].convert(outs[0].element)),
+        Op::TopK(count) => {
+            let last = args[0].rank() - 1;
+            let [sorted, places] = sorting::sorted_pairs(args[0], SortOrder::Descending)?;
+            let [sorted, places] = [sorted, places].map(|x| x.part(last, 0, count));
+            Ok(vec![sorted, places.convert(outs[1].element)])
+        }
+        Op::SearchSorted(bound) => {
+            one(indexing::search_sorted(args[0], args[1], bound)?.convert(outs[0].element))
+        }
 
         Op::DotGeneral { dimensions, precision } => {
             one(contraction::dot_general(args[0], args[1], dimensions, precision, &outs[0]))
@@ -92,15 +133,40 @@ fn apply<'b>(body: &'b Body<'b>, op: Op<'_>, args: &[Value<'b>], outs: &[Type]) 
         Op::Conv { gives, geometry, precision } => {
             one(contraction::convolution(args[0], args[1], gives, geometry, precision, &outs[0]))
         }
+        Op::Fft { kind, size, scale } => one(fourier::transform(args[0], kind, size, scale, &outs[0])),
+        Op::Cholesky => one(factorizations::cholesky(args[0])?),
+        Op::TriangularSolve { side, triangle } => {
+            one(factorizations::triangular_solve(args[0], args[1], side, triangle))
+        }
+        Op::Qr(_) => factorizations::qr(args[0], outs),
+        Op::Lu => factorizations::lu(args[0], outs),
+        Op::Eigh { .. } => jacobi::eigh(args[0], outs),
+        Op::Svd { .. } => jacobi::svd(args[0], outs),
 
         Op::RandomBits { draw, shape } => one(random::bits(args[0], draw, shape, &outs[0])?),
         Op::RandomSplit(count) => one(random::split(args[0], count)?),
         Op::RandomFoldIn => one(random::fold_in(args[0], args[1])?),
+        Op::RandomGamma { log_space } => one(samplers::gamma(args[0], args[1], log_space)?),
+        Op::RandomBelow => one(samplers::below(args, &outs[0])),
+        Op::RandomOrder { shape, axis } => one(samplers::order(args[0], shape, axis, &outs[0])?),
+        Op::RoundedAsXla(op) => one(special::rounded_as_xla(body, op, args, &outs[0])?),
+        Op::NextAfter { up } => one(special::next_after(args[0], up)),
 
         Op::Call(graph) => control::call(body, graph, args),
         Op::Scan(scan) => control::scan(body, scan, args, outs),
         Op::While(lasting) => control::while_loop(body, lasting, args),
         Op::Cond(branches) => control::cond(body, branches, args, outs),
-        other => Err(Error::msg(format!("StableHLO has no text for {other:?}"))),
+        Op::Callback(_) => Err(Error::argument(
+            "export",
+            "a function of the host is called, which StableHLO cannot say: leave out `debug::print` and the like in what is exported or \
+             runs on a device",
+        )),
+        Op::Collective(_, name) => Err(Error::argument(
+            "export",
+            format!(
+                "a collective over the axis `{name}`, which no `vmap` around it has: export what is inside of the `vmap` with it"
+            ),
+        )),
+        Op::Custom => unreachable!("what is a user's own has been decomposed"),
     }
 }

@@ -143,14 +143,6 @@ impl<'b> Value<'b> {
         self.broadcast_in_dim(shape, &dims)
     }
 
-    /// A new axis at `axis`, along which it is repeated.
-    pub(super) fn repeated(self, axis: usize, count: usize) -> Value<'b> {
-        let mut shape = self.shape();
-        shape.insert(axis, count);
-        let dims: Vec<usize> = (0..shape.len()).filter(|&d| d != axis).collect();
-        self.broadcast_in_dim(&shape, &dims)
-    }
-
     /// Axis `i` of the result is axis `axes[i]` of this.
     pub(super) fn transpose(self, axes: &[usize]) -> Value<'b> {
         if axes.iter().enumerate().all(|(at, &axis)| at == axis) {

@@ -102,7 +102,7 @@ impl WindowGeometry {
     }
 
     /// Returns the geometry of the transposed sum: strides and base dilation change places, as for convolutions.
-    fn reversed(&self) -> Self {
+    pub(crate) fn reversed(&self) -> Self {
         let padding = (0..self.shape.len()).map(|d| {
             let axis = self.axis(d);
             let span = dilated(axis.window, axis.dilation);

@@ -83,7 +83,7 @@ pub fn erf_inv(x: f32) -> f32 {
     if x.abs() == 1.0 { x * f32::INFINITY } else { p * x }
 }
 
-const GILES_CENTRE: [f32; 9] = [
+pub(crate) const GILES_CENTRE: [f32; 9] = [
     2.81022636e-08,
     3.43273939e-07,
     -3.5233877e-06,
@@ -94,7 +94,7 @@ const GILES_CENTRE: [f32; 9] = [
     0.246640727,
     1.50140941,
 ];
-const GILES_TAIL: [f32; 9] = [
+pub(crate) const GILES_TAIL: [f32; 9] = [
     -0.000200214257,
     0.000100950558,
     0.00134934322,

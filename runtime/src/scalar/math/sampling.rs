@@ -15,8 +15,8 @@ pub fn erf(x: f32) -> f32 {
     if x.abs() >= f32::from_bits(0x4075_47CB) { 1f32.copysign(x) } else { x * numerator / denominator }
 }
 
-const ERF_NUMERATOR: [u32; 5] = [0x3970_2D51, 0x3B5F_5DA2, 0x3D50_B6EB, 0x3E3D_A740, 0x3F90_6EBA];
-const ERF_DENOMINATOR: [u32; 7] =
+pub(crate) const ERF_NUMERATOR: [u32; 5] = [0x3970_2D51, 0x3B5F_5DA2, 0x3D50_B6EB, 0x3E3D_A740, 0x3F90_6EBA];
+pub(crate) const ERF_DENOMINATOR: [u32; 7] =
     [0xB3FD_3906, 0x37C5_88DF, 0x3A85_6D28, 0x3C66_87D4, 0x3DE3_4C21, 0x3EFE_B44A, 0x3F80_0000];
 
 /// `e^x` in single precision, off by up to one unit in the last place; 0 where the result would be subnormal.
@@ -113,7 +113,7 @@ pub fn erf_inv_f64(x: f64) -> f64 {
     if x.abs() == 1.0 { x * f64::INFINITY } else { p * x }
 }
 
-const GILES_CENTRE: [f64; 23] = [
+pub(crate) const GILES_CENTRE: [f64; 23] = [
     -3.644_412_064_017_82e-21,
     -1.685_059_138_182_016_6e-19,
     1.285_848_071_525_64e-18,
@@ -138,7 +138,7 @@ const GILES_CENTRE: [f64; 23] = [
     0.240_158_182_425_589_62,
     1.653_654_562_683_102_7,
 ];
-const GILES_SIDE: [f64; 19] = [
+pub(crate) const GILES_SIDE: [f64; 19] = [
     2.213_737_692_177_578_7e-9,
     9.075_656_193_888_539e-8,
     -2.751_740_629_706_454_5e-7,
@@ -159,7 +159,7 @@ const GILES_SIDE: [f64; 19] = [
     1.005_258_967_694_159_2,
     3.083_885_610_492_220_8,
 ];
-const GILES_TAIL: [f64; 17] = [
+pub(crate) const GILES_TAIL: [f64; 17] = [
     -2.710_992_061_643_857_3e-11,
     -2.555_641_816_996_525e-10,
     1.507_657_269_350_054_8e-9,

@@ -52,7 +52,7 @@ pub fn zeta(x: f64, q: f64) -> f64 {
 }
 
 /// `(2n)!/B₂ₙ` with the Bernoulli numbers, for n = 1, 2, …
-const BERNOULLI: [f64; 12] = [
+pub(crate) const BERNOULLI: [f64; 12] = [
     12.0,
     -720.0,
     30240.0,

@@ -260,7 +260,7 @@ pub use core::op::DotDimensions;
 pub use core::precision::{OperandPrecision, Precision, default_matmul_precision};
 pub use core::tensor::enable_f64;
 pub use core::{Axis, Handle, Profile, Tensor, TensorLike, trace_handle};
-pub use error::{Error, Result};
+pub use error::{Cause, Error, Result};
 pub use kernels::linalg::{Side, Triangle};
 pub use kernels::threads::{count as num_threads, set_count as set_num_threads};
 pub use numpy::convolution::ConvolveMode;

@@ -341,8 +341,9 @@ fn a_loop_carries_variables_and_leaves_the_others_alone() {
                 self.counted.call(0.0)?;
                 return self.dense.call(x);
             }
-            let count =
-                |m: &Model| Ok(m.counted.get_variable::<Tensor>("state", "n")?.expect("made at init"));
+            let count = |m: &Model| -> Result<Tensor> {
+                Ok(m.counted.get_variable::<Tensor>("state", "n")?.expect("made at init"))
+            };
             lift::while_loop(
                 self,
                 |m: &Model, _: &Tensor| Ok(count(m)?.lt(3.0)),

@@ -222,7 +222,7 @@ fn a_while_loop_of_no_steps_is_nothing_under_vmap_too() {
 #[test]
 fn forward_mode_goes_through_loops_in_loops() {
     let f = |looped: bool, x: &Tensor| -> Result<Tensor> {
-        let inner = |x: Tensor| {
+        let inner = |x: Tensor| -> Result<Tensor> {
             if looped {
                 Ok(while_loop(|(i, _): &Pair| Ok(i.lt(2)), |(i, x): Pair| Ok((i + 1, x.sin() * 1.5)))((
                     Tensor::from(0),
@@ -404,7 +404,7 @@ fn examples_meet_in_the_steps_of_a_loop() {
     };
     let over = |xs: Tensor| vmap(f).axis_name("i").call(xs);
     let loss = |xs: &Tensor| Ok(total(over(xs.clone())?));
-    let by_hand = |xs: &Tensor| {
+    let by_hand = |xs: &Tensor| -> Result<(Tensor, Tensor)> {
         let (mut h, mut hs) = (Tensor::zeros([3, 2]), Vec::new());
         for x in xs.try_unstack(1)? {
             h = (&h + &x - x.sum_keep(0)).tanh() + h.mean_keep(0);

@@ -1,8 +1,10 @@
 //! The one error type: a variant per mistake.
 
+mod cause;
 pub(crate) mod running;
 mod text;
 
+pub use cause::Cause;
 pub(crate) use running::unwrap;
 
 use std::fmt;
@@ -16,8 +18,36 @@ type Shape = SmallVec<[usize; 4]>;
 /// What the framework's functions return.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+/// Defines the enum as it is written, and with it what `{:#?}` prints: a derived `Debug` would print that for `{:?}`, too.
+macro_rules! with_fields {
+    ($(#[$meta:meta])* pub enum Error { $(
+        $(#[$doc:meta])* $variant:ident { $($(#[$about:meta])* $field:ident: $type:ty,)+ },
+    )+ }) => {
+        $(#[$meta])* pub enum Error { $($(#[$doc])* $variant { $($(#[$about])* $field: $type,)+ },)+ }
+
+        impl Error {
+            fn fields(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                match self {
+                    $(Error::$variant { $($field),+ } => {
+                        f.debug_struct(stringify!($variant))$(.field(stringify!($field), $field))+.finish()
+                    })+
+                }
+            }
+        }
+    };
+}
+
+with_fields! {
 /// A mistake, what was expected, what was found, and what to do.
-#[derive(Debug, Clone, PartialEq)]
+///
+/// `{:?}`, which `unwrap`, `expect` and a `main` that returns it print, is the text of `{}`; `{:#?}` shows the variant and its fields.
+///
+/// ```
+/// let error = flaxen::Error::msg("no such city");
+/// assert_eq!(format!("{error:?}"), "no such city");
+/// assert!(format!("{error:#?}").starts_with("Other {"));
+/// ```
+#[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Error {
     /// An operation was given shapes it cannot work on.
@@ -313,18 +343,42 @@ pub enum Error {
     Other {
         /// Its text.
         message: String,
+        /// The error itself, if it was one.
+        cause: Option<Cause>,
     },
+}
 }
 
 impl Error {
     /// An error of the user's own, from a text.
     pub fn msg(message: impl Into<String>) -> Error {
-        Error::Other { message: message.into() }
+        Error::Other { message: message.into(), cause: None }
     }
 
-    /// An error of another library, for `?` inside transformed functions.
-    pub fn other(error: impl std::error::Error) -> Error {
-        Error::Other { message: error.to_string() }
+    /// An error of another library or of the user's own, for `?` inside transformed functions and modules; it can be had back by
+    /// [`downcast_ref`](Error::downcast_ref).
+    ///
+    /// ```
+    /// use flaxen::prelude::*;
+    ///
+    /// let f = jit(|x: Tensor| {
+    ///     let factor: f32 = "two".parse().map_err(flaxen::Error::other)?;
+    ///     Ok(x * factor)
+    /// });
+    /// let error = f.call(Tensor::ones([2])).unwrap_err();
+    /// assert_eq!(error.to_string(), "invalid float literal");
+    /// assert!(error.downcast_ref::<std::num::ParseFloatError>().is_some());
+    /// ```
+    pub fn other(error: impl std::error::Error + Send + Sync + 'static) -> Error {
+        Error::Other { message: error.to_string(), cause: Some(Cause::new(error)) }
+    }
+
+    /// The error that was given to [`other`](Error::other), if it is of this type, wherever it went through since.
+    pub fn downcast_ref<E: std::error::Error + 'static>(&self) -> Option<&E> {
+        match self.root() {
+            Error::Other { cause: Some(cause), .. } => cause.get().downcast_ref(),
+            _ => None,
+        }
     }
 
     pub(crate) fn shape(op: &'static str, found: impl Into<String>, expected: impl Into<String>) -> Error {
@@ -405,4 +459,24 @@ impl Error {
     }
 }
 
-impl std::error::Error for Error {}
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if f.alternate() { self.fields(f) } else { fmt::Display::fmt(self, f) }
+    }
+}
+
+impl std::error::Error for Error {
+    /// What caused the error that was given to [`other`](Error::other), whose own text is already in this one's.
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self.root() {
+            Error::Other { cause: Some(cause), .. } => cause.get().source(),
+            _ => None,
+        }
+    }
+}
+
+impl From<std::io::Error> for Error {
+    fn from(error: std::io::Error) -> Error {
+        Error::other(error)
+    }
+}

@@ -183,7 +183,7 @@ impl fmt::Display for Error {
             Error::RanksDiffer { ranks, message } => write!(f, "{} differs: {message}", numbers(ranks)),
             Error::InvalidVariables { message }
             | Error::InvalidRng { message }
-            | Error::Other { message } => f.write_str(message),
+            | Error::Other { message, .. } => f.write_str(message),
         }
     }
 }

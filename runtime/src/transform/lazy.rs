@@ -6,7 +6,7 @@ use crate::core::tensor::Repr;
 use crate::core::trace;
 use crate::core::trace::stage::Stage;
 use crate::core::trace::{Trace, Traced};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// The tensors, or the indices of those that depend on the elements of an abstract value.
 pub(crate) type Computed = Result<Vec<Tensor>, Vec<usize>>;
@@ -17,7 +17,7 @@ pub(crate) fn stage_lazily<T>(f: impl FnOnce() -> Result<(T, Vec<Tensor>)>) -> R
     let (out, graph, captured) = trace::run(Trace::Stage(stage.clone()), || {
         let (out, tensors) = f()?;
         let (graph, captured) = stage.finish(&tensors);
-        Ok((out, graph, captured))
+        Ok::<_, Error>((out, graph, captured))
     })?;
     let dependent = dependent_variables(&graph, &captured);
     let outs: Vec<usize> =

@@ -180,7 +180,8 @@ pub fn refactored(case: &Case) -> Result<()> {
 
     let features = cnn.apply(&variables).run(|m| m.features.call(&x))?;
     assert_array(case, "features", &features);
-    let part = |name: &str| Ok(Variables::new().with("params", variables.dict(["params", name])?));
+    let part =
+        |name: &str| -> Result<_> { Ok(Variables::new().with("params", variables.dict(["params", name])?)) };
     let alone = Features::new(channels).apply(part("features")?).call(&x)?;
     assert_array(case, "features_standalone", &alone);
     let classified = Classifier::new(units).apply(part("classifier")?).call(&features)?;

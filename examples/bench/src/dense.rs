@@ -61,7 +61,7 @@ pub fn clipped(batch: usize) -> Result<Workload> {
         let squares = tree::leaves(&all)
             .iter()
             .map(|leaf| Ok(leaf.try_reshape([batch, leaf.size() / batch])?.square().sum_axes([1])))
-            .reduce(|sum, next| Ok(sum? + next?))
+            .reduce(|sum: Result<Tensor>, next| Ok(sum? + next?))
             .unwrap_or_else(|| Ok(Tensor::zeros([batch])))?;
         let scale = (1.0 / squares.sqrt()).minimum(1.0);
         let mut means = Vec::new();

@@ -174,7 +174,7 @@ fn linear(
 
 /// A product where nothing is summed: of elements.
 fn outer(sides: &[Tensor], dimensions: &DotDimensions) -> Result<Tensor> {
-    let spread = |side: usize| {
+    let spread = |side: usize| -> Result<(Tensor, Shape, Shape)> {
         let x = &sides[side];
         let (batch, contracting) = match side {
             0 => (&dimensions.batch.0, &dimensions.contracting.0),

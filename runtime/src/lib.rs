@@ -255,6 +255,9 @@ pub use nn::init;
 pub use nn::losses;
 
 pub use array::{Array, Aval, DType, Element, FloatLimits, IntegerLimits, Shape};
+pub use backend::device::{Device, MemoryStats};
+#[cfg(feature = "pjrt")]
+pub use backend::pjrt::PjrtOption;
 pub use backend::{compilation_cache, no_compilation_cache, release_memory};
 pub use core::op::DotDimensions;
 pub use core::precision::{OperandPrecision, Precision, default_matmul_precision};

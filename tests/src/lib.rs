@@ -2,6 +2,7 @@
 
 pub mod control_programs;
 pub mod data;
+pub mod device;
 pub mod examples;
 pub mod golden;
 pub mod jax;

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use bytemuck::Pod;
 
 use super::aval::Aval;
+use super::device::{DeviceBuffer, Remote};
 use super::dtype::{DType, Element};
 use super::pool::Buffer;
+use crate::error::{Result, unwrap};
 
 /// Dense, row-major numbers, shared by reference count.
 ///
@@ -26,6 +28,8 @@ enum Storage {
     Owned(Buffer),
     /// The memory of an array that has some of its own, from a byte on, under another description.
     Of(Array, usize),
+    /// Memory of a device, and a copy of it once somebody has asked for the numbers.
+    Device(Box<Remote>),
 }
 
 const INLINE: usize = 16;
@@ -96,6 +100,40 @@ impl Array {
             return Array::build_bytes(aval, |out| out.copy_from_slice(&buffer.slice::<u8>()[..bytes]));
         }
         Array(Arc::new(Numbers { aval, storage: Storage::Owned(buffer) }))
+    }
+
+    /// An array whose numbers are in the memory of a device.
+    pub fn on_device(aval: Aval, buffer: impl DeviceBuffer) -> Array {
+        Array(Arc::new(Numbers { aval, storage: Storage::Device(Box::new(Remote::new(buffer))) }))
+    }
+
+    /// Whether the numbers are in the memory of this process, where kernels read them.
+    pub fn is_on_host(&self) -> bool {
+        !matches!(self.0.storage, Storage::Device(_))
+    }
+
+    /// The memory of the device that the numbers are in, if they are in one's.
+    pub fn device_buffer(&self) -> Option<&dyn DeviceBuffer> {
+        match &self.0.storage {
+            Storage::Device(remote) => Some(remote.buffer()),
+            _ => None,
+        }
+    }
+
+    /// The same numbers in the memory of this process: this array if they are there, else a copy, which is made once and kept.
+    ///
+    /// # Errors
+    /// What the device says: of the copy, or of the computation that was to make the numbers.
+    pub fn to_host(&self) -> Result<Array> {
+        self.on_host().cloned()
+    }
+
+    /// As [`to_host`](Array::to_host).
+    pub(crate) fn on_host(&self) -> Result<&Array> {
+        match &self.0.storage {
+            Storage::Device(remote) => remote.on_host(&self.0.aval),
+            _ => Ok(self),
+        }
     }
 
     /// One number.
@@ -174,8 +212,15 @@ impl Array {
     }
 
     /// The raw bytes, little-endian on the machines we run on.
+    ///
+    /// # Panics
+    /// If the numbers are in the memory of a device, which then fails to hand them out; [`to_host`](Array::to_host) returns its error.
     pub fn bytes(&self) -> &[u8] {
-        &self.0.storage.bytes()[..self.size() * self.dtype().size()]
+        let bytes = self.size() * self.dtype().size();
+        match &self.0.storage {
+            Storage::Device(remote) => unwrap(remote.on_host(&self.0.aval)).bytes(),
+            storage => &storage.bytes()[..bytes],
+        }
     }
 
     /// The same numbers under another shape, or another dtype of the same width: nothing is copied.
@@ -186,6 +231,9 @@ impl Array {
     pub fn with_aval(mut self, aval: Aval) -> Array {
         let bytes = aval.checked_size().map(|size| size * aval.dtype.size());
         assert_eq!(bytes, Some(self.size() * self.dtype().size()), "another size in bytes");
+        if !self.is_on_host() {
+            return unwrap(self.to_host()).with_aval(aval);
+        }
         if let Some(numbers) = Arc::get_mut(&mut self.0) {
             numbers.aval = aval;
             return self;
@@ -194,6 +242,7 @@ impl Array {
             Storage::Inline(words) => Storage::Inline(*words),
             Storage::Owned(_) => Storage::Of(self.clone(), 0),
             Storage::Of(owner, offset) => Storage::Of(owner.clone(), *offset),
+            Storage::Device(_) => unreachable!("it is on the host"),
         };
         Array(Arc::new(Numbers { aval, storage }))
     }
@@ -214,6 +263,7 @@ impl Array {
             }
             Storage::Owned(_) => Storage::Of(self.clone(), offset),
             Storage::Of(owner, before) => Storage::Of(owner.clone(), before + offset),
+            Storage::Device(_) => Storage::Of(unwrap(self.to_host()), offset),
         };
         Array(Arc::new(Numbers { aval, storage }))
     }
@@ -232,7 +282,10 @@ impl Array {
 
     /// Whether it can be overwritten under this description.
     pub(crate) fn may_be_overwritten(&self, aval: &Aval) -> bool {
-        self.dtype().size() == aval.dtype.size() && self.size() == aval.size() && !self.is_shared()
+        self.is_on_host()
+            && self.dtype().size() == aval.dtype.size()
+            && self.size() == aval.size()
+            && !self.is_shared()
     }
 
     /// This array under another description of the same size.
@@ -249,9 +302,12 @@ impl Array {
         is_shared(&self.0) || matches!(&self.0.storage, Storage::Of(owner, _) if is_shared(&owner.0))
     }
 
-    /// Where the numbers are, to see reuse and donation.
+    /// Where the numbers are, to see reuse and donation; of those on a device, where this process keeps what it knows of them.
     pub fn address(&self) -> usize {
-        self.bytes().as_ptr().addr()
+        match &self.0.storage {
+            Storage::Device(remote) => std::ptr::from_ref(&**remote).addr(),
+            _ => self.bytes().as_ptr().addr(),
+        }
     }
 }
 
@@ -261,6 +317,7 @@ impl Storage {
             Storage::Inline(words) => bytemuck::cast_slice(words),
             Storage::Owned(buffer) => buffer.slice(),
             Storage::Of(owner, offset) => &owner.0.storage.bytes()[*offset..],
+            Storage::Device(_) => unreachable!("`Array::bytes` reads the copy on the host"),
         }
     }
 
@@ -272,6 +329,7 @@ impl Storage {
                 let all = Arc::get_mut(&mut owner.0)?.storage.unique_bytes();
                 all.map(|all| &mut all[*offset..])
             }
+            Storage::Device(_) => None,
         }
     }
 }

@@ -1,6 +1,9 @@
 //! What runs graphs.
 
 pub(crate) mod cpu;
+pub(crate) mod device;
+#[cfg(feature = "pjrt")]
+pub(crate) mod pjrt;
 pub(crate) mod stablehlo;
 
 use std::path::Path;

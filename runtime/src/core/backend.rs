@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 /// A new one needs no change anywhere else; [`Jit::on`](crate::Jit::on) compiles a function with it.
 pub trait Backend: Send + Sync {
     /// Its name in errors and reports.
-    fn platform(&self) -> &'static str;
+    fn platform(&self) -> &str;
 
     /// Whether a primitive runs as what it decomposes into, because the backend has nothing better for it.
     fn decomposes(&self, primitive: &dyn Primitive) -> bool {
@@ -27,6 +27,11 @@ pub trait Backend: Send + Sync {
     /// A smaller graph that computes the same, which transforms work on from then on.
     fn simplify(&self, graph: Graph) -> Graph {
         graph
+    }
+
+    /// Whether its programs take an array where it is: unless a backend says otherwise, only in the memory of this process.
+    fn takes(&self, array: &Array) -> bool {
+        array.is_on_host()
     }
 
     /// Makes a graph ready to run many times. It holds no primitive that [`decomposes`](Backend::decomposes), also not in the programs
@@ -52,6 +57,45 @@ pub trait Backend: Send + Sync {
     fn explain(&self, graph: &Graph, _options: CompileOptions, step: usize) -> Result<String> {
         explain(graph, step, |primitive| format!("{primitive:?}\n"))
     }
+}
+
+/// What [`Jit::on`](crate::Jit::on) takes: a backend that lives as long as the process, or a device.
+pub trait IntoBackend {
+    /// The backend.
+    fn into_backend(self) -> &'static dyn Backend;
+}
+
+impl<B: Backend> IntoBackend for &'static B {
+    fn into_backend(self) -> &'static dyn Backend {
+        self
+    }
+}
+
+impl IntoBackend for &'static dyn Backend {
+    fn into_backend(self) -> &'static dyn Backend {
+        self
+    }
+}
+
+/// Refuses an array that a backend's programs do not take where it is; `tensor` says which it is.
+///
+/// # Errors
+/// [`Error::Placement`].
+pub(crate) fn check_placement(
+    backend: &dyn Backend,
+    array: &Array,
+    op: &str,
+    tensor: impl FnOnce() -> String,
+) -> Result<()> {
+    if backend.takes(array) {
+        return Ok(());
+    }
+    Err(Error::Placement {
+        op: op.into(),
+        tensor: tensor().into(),
+        found: array.device_buffer().map_or("the host", |buffer| buffer.device()).into(),
+        expected: backend.platform().into(),
+    })
 }
 
 /// The text of a step of a graph.

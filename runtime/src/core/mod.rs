@@ -64,7 +64,8 @@ pub mod rewrite;
 pub(crate) mod tensor;
 pub(crate) mod trace;
 
-pub use backend::{Backend, CacheLookup, CompileOptions, Executable, ProgramText};
+pub use crate::array::DeviceBuffer;
+pub use backend::{Backend, CacheLookup, CompileOptions, Executable, IntoBackend, ProgramText};
 pub use callback::Callback;
 pub use cpu::{CpuRules, Kernel};
 pub use graph::{Eqn, Graph, Var};

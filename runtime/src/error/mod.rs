@@ -339,6 +339,28 @@ pub enum Error {
         /// What of, and how.
         message: Box<str>,
     },
+    /// A tensor is in the memory of another device than the operation runs on.
+    Placement {
+        /// The operation, and where it runs.
+        op: Box<str>,
+        /// The tensor.
+        tensor: Box<str>,
+        /// The device that it is on.
+        found: Box<str>,
+        /// The device that it should be on.
+        expected: Box<str>,
+    },
+    /// A device, or the plugin that drives it, refused or failed.
+    Device {
+        /// The device, or the plugin's file.
+        device: Box<str>,
+        /// What it was to do.
+        action: Box<str>,
+        /// What kind of failure it says that was, in the words of its interface: `RESOURCE_EXHAUSTED`.
+        code: &'static str,
+        /// What it says.
+        message: Box<str>,
+    },
     /// Any other error, for instance one of the user's own inside a transformed function.
     Other {
         /// Its text.

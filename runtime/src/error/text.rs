@@ -172,6 +172,18 @@ impl fmt::Display for Error {
             Error::Interceptor { method, message } => write!(f, "an interceptor of `{method}`: {message}"),
             Error::InModule { path, module, error } => write!(f, "in `{path}` ({module}): {error}"),
             Error::At { location, error } => write!(f, "{error} (staged at {location})"),
+            Error::Placement { op, tensor, found, expected } => write!(
+                f,
+                "`{op}` runs on {expected}, but {tensor} is on {found}: move it with `to_device` or `to_host`, or compute where \
+                 it is, with `jit(..).on(&device)`"
+            ),
+            Error::Device { device, action, code, message } => {
+                write!(f, "{device} cannot {action}: {message} ({code})")?;
+                if *code == "RESOURCE_EXHAUSTED" {
+                    f.write_str(": use smaller shapes, batches or a narrower dtype, or drop what is not needed any more")?;
+                }
+                Ok(())
+            }
             Error::File { path, message } => write!(f, "`{path}`: {message}"),
             Error::RankFailed { rank, error } => write!(f, "rank {rank} failed: {error}"),
             Error::RanksMissing { ranks, op, seconds } => write!(

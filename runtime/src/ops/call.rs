@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use super::{convert, prepend, remembered, zeros_of};
 use crate::array::{Array, Aval};
 use crate::core::Tensor;
+use crate::core::backend::check_placement;
 use crate::core::cpu::{CpuRules, on_cpu};
 use crate::core::op::Op;
 use crate::core::primitive::{Args, Cotangents, Outs, Primitive, Pullback};
@@ -68,6 +69,16 @@ pub(super) type Batched = (Call, Vec<bool>);
 pub(crate) struct VjpCalls {
     pub forward: Call,
     pub backward: Call,
+}
+
+/// Refuses constants of a graph that are where the backend does not read them.
+fn check_constants(backend: &dyn Backend, graph: &Graph) -> Result<()> {
+    for (_, array) in graph.consts() {
+        let which = || format!("{}, which the function has captured,", array.aval());
+        check_placement(backend, array, "jit", which)?;
+    }
+    let mut subgraphs = graph.eqns().iter().flat_map(|eqn| eqn.primitive().op().subgraphs());
+    subgraphs.try_for_each(|graph| check_constants(backend, graph))
 }
 
 fn lock<T>(cache: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -152,6 +163,7 @@ impl Call {
             return Ok(&**found);
         }
         let Target { backend, options } = self.0.target;
+        check_constants(backend, &self.0.graph)?;
         let compiled = backend.compile(&*self.lowered()?, options)?;
         #[cfg(test)]
         COMPILATIONS.with(|count| count.set(count.get() + 1));
@@ -172,6 +184,10 @@ impl Call {
 
     /// Runs it on arrays.
     pub(super) fn run(&self, args: Args<Array>) -> Result<Outs<Array>> {
+        let Target { backend, .. } = self.0.target;
+        for (i, array) in args.iter().enumerate() {
+            check_placement(backend, array, "call", || format!("its argument {i}, {},", array.aval()))?;
+        }
         let mut results = Outs::new();
         self.executable()?.run(&mut args.into_iter(), &mut |outs| results.extend(outs))?;
         Ok(results)

@@ -89,8 +89,10 @@ fn find(latest: &mut Vec<Entry>, hash: u64, graph: &Graph, target: Target, threa
 
 /// Whether an equal graph can come again, and keeping this one keeps nothing else alive.
 fn may_be_kept(graph: &Graph) -> bool {
-    let constants: usize = graph.consts.iter().map(|(_, array)| array.bytes().len()).sum();
-    constants <= CONSTANTS && graph.eqns.iter().all(is_plain)
+    let constants: usize = graph.consts.iter().map(|(_, array)| array.aval().bytes()).sum();
+    constants <= CONSTANTS
+        && graph.consts.iter().all(|(_, array)| array.is_on_host())
+        && graph.eqns.iter().all(is_plain)
 }
 
 /// Functions and primitives of users may hold anything; and a wall equals no other one.

@@ -10,6 +10,7 @@ use crate::array::Array;
 use crate::array::object_pool::ObjectPool;
 use crate::backend::CPU;
 use crate::core::Tensor;
+use crate::core::backend::{IntoBackend, check_placement};
 use crate::core::primitive::Args;
 use crate::core::tensor::Repr;
 use crate::core::trace;
@@ -125,10 +126,12 @@ where
         let Recent { entry, donation } = &mut *recent;
         keep(entry);
         args.donate(donation);
-        let concrete = |leaf: &Tensor| matches!(leaf.repr, Repr::Array(_));
-        let outs = if current.is_none() && entry.captured.is_empty() && donation.leaves.iter().all(concrete) {
+        let backend = self.programs.target.backend;
+        let fits = |leaf: &Tensor| matches!(&leaf.repr, Repr::Array(array) if array.is_on_host() || backend.takes(array));
+        let outs = if current.is_none() && entry.captured.is_empty() && donation.leaves.iter().all(fits) {
             entry.run(donation)
         } else {
+            entry.check_placement(backend, &donation.leaves)?;
             let all: Args = entry.captured.iter().cloned().chain(donation.leaves.drain(..)).collect();
             trace::bind(&entry.call, all).map(|outs| entry.outs.build(outs))
         };
@@ -154,10 +157,10 @@ where
         self
     }
 
-    /// Compiles by another backend than the CPU.
+    /// Compiles by another backend than the CPU, or for a device: `jit(step).on(&device)`.
     #[must_use]
-    pub fn on(mut self, backend: &'static dyn Backend) -> Self {
-        self.programs.target.backend = backend;
+    pub fn on(mut self, backend: impl IntoBackend) -> Self {
+        self.programs.target.backend = backend.into_backend();
         self.clear();
         self
     }
@@ -299,6 +302,20 @@ where
 impl CachedProgram {
     fn fits(&self, args: &impl Tree, axes: &[Axis]) -> bool {
         self.axes == axes && self.inputs.fits(args, &self.avals)
+    }
+
+    /// Refuses arrays that are where the backend does not read them, and says which.
+    #[cold]
+    fn check_placement(&self, backend: &dyn Backend, leaves: &[Tensor]) -> Result<()> {
+        for (i, leaf) in leaves.iter().enumerate() {
+            if let Repr::Array(array) = &leaf.repr {
+                check_placement(backend, array, "jit", || match self.inputs.paths(leaves)[i].to_string() {
+                    path if path.is_empty() => "the argument".to_owned(),
+                    path => format!("`{path}` of its argument"),
+                })?;
+            }
+        }
+        Ok(())
     }
 
     /// Runs the program on leaves that are all arrays.

@@ -3,6 +3,7 @@
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
+use super::path::{Path, Tracker};
 use super::{Builder, Donation, Fixed, NodeKind, Reuses, Token, Tree};
 use crate::array::Aval;
 use crate::core::Tensor;
@@ -164,6 +165,18 @@ impl Structure {
         self.0.first().map_or_else(String::new, TreePart::describe)
     }
 
+    /// The paths of the leaves of a tree that has these.
+    pub(crate) fn paths<'a>(&'a self, leaves: &'a [Tensor]) -> Vec<Path> {
+        let (mut tracker, mut paths, mut leaves) = (Tracker::default(), Vec::new(), leaves.iter());
+        self.walk(&mut || leaves.next(), &mut |token| {
+            if matches!(token, Token::Leaf(_)) {
+                paths.push(tracker.path());
+            }
+            tracker.visit(&token);
+        });
+        paths
+    }
+
     /// The tokens of the tree that has these leaves.
     pub(crate) fn walk<'a>(
         &'a self,
@@ -206,7 +219,7 @@ impl Structure {
     /// Where a tree differs first, in words.
     pub fn difference(&self, tree: &impl Tree) -> Option<String> {
         let mut parts = self.0.iter();
-        let mut path = super::path::Tracker::default();
+        let mut path = Tracker::default();
         let mut found = None;
         tree.walk(&mut |token| {
             if found.is_some() {

@@ -74,10 +74,11 @@ impl Tensor {
     /// The numbers: those of the forward pass for a value under `grad`.
     ///
     /// # Errors
-    /// While `jit` traces, and under `vmap`, there is no single answer; a value of a transform that has returned.
+    /// While `jit` traces, and under `vmap`, there is no single answer; a value of a transform that has returned; what a device says
+    /// that is to hand them out.
     pub fn array(&self) -> Result<&Array> {
         match &self.repr {
-            Repr::Array(array) => Ok(array),
+            Repr::Array(array) => array.on_host(),
             Repr::Traced(traced) => {
                 traced.check_open()?;
                 match &**traced {

@@ -115,7 +115,7 @@ impl Stage {
     /// The variable of a value; one that is not ours is captured.
     fn var(self: &Arc<Self>, build: &mut Build, tensor: &Tensor) -> Var {
         let capture = match &tensor.repr {
-            Repr::Array(array) if array.is_scalar() => {
+            Repr::Array(array) if array.is_scalar() && array.is_on_host() => {
                 Capture::Scalar(array.bytes().into(), array.aval().clone())
             }
             Repr::Array(array) => Capture::Array(array.address(), array.aval().clone()),

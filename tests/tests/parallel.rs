@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use flaxen::parallel::{World, spmd};
+use flaxen::collectives;
+use flaxen::parallel::{Replicas, World, spmd, zero};
 use flaxen::prelude::*;
-use flaxen::{DType, collectives};
+use flaxen::variables::{Boxed, Partitioned};
 use flaxen_tests::numbers::Numbers;
 
 /// Ranks that the laws are tested with.
@@ -287,4 +288,148 @@ fn an_axis_of_ranks_is_gone_when_their_function_has_ended() {
     let outside = spmd(|x: Tensor| x.psum("i")).axis_name("i").run(&World::threads(2), Tensor::ones([2]));
     assert!(outside.err().unwrap().to_string().contains("within `world.run"));
     assert!(World::threads(0).run(|_| Ok(())).is_err());
+}
+
+/// A training step of a network of several layers: sums of gradients in between, and of a loss.
+fn stepped(
+    params: Vec<Tensor>,
+    x: &Tensor,
+    mean: impl Fn(&Tensor) -> Result<Tensor>,
+) -> Result<(Vec<Tensor>, Tensor)> {
+    let (loss, grads) = value_and_grad(|params: &Vec<Tensor>| {
+        let last = params.iter().try_fold(x.clone(), |x, w| Ok::<_, Error>(x.dot(w).tanh()))?;
+        Ok(last.square().mean())
+    })(&params)?;
+    let grads = grads.iter().map(&mean).collect::<Result<Vec<_>>>()?;
+    let stepped = params.iter().zip(&grads).map(|(w, g)| w - g * 0.1).collect();
+    Ok((stepped, mean(&loss)?))
+}
+
+/// Trains a step on three ranks, compares with one process, and gives the names of the steps.
+fn steps_of_training(width: usize) -> Vec<&'static str> {
+    let scale = 1.0 / (width as f32).sqrt();
+    let params: Vec<Tensor> = (0..6).map(|i| random::normal(&key(i), [width, width]) * scale).collect();
+    let x = random::normal(&key(9), [6, width]);
+    let (expected, loss) = stepped(params.clone(), &x, |x| Ok(x.clone())).unwrap();
+    let step = jit(|(params, x): (Vec<Tensor>, Tensor)| stepped(params, &x, |x| x.pmean("i")));
+    let outs = World::threads(3).run(|world| {
+        let own = x.slice_axis(0, 2 * world.rank() as isize, 2 * world.rank() as isize + 2);
+        let args = (params.clone(), own);
+        let program = spmd_program(world, &step, &args)?;
+        Ok((program, spmd(|args| step.call(args)).axis_name("i").run(world, args)?))
+    });
+    let outs = outs.unwrap();
+    for (_, (found, found_loss)) in &outs {
+        for (found, expected) in found.iter().zip(&expected) {
+            assert_close(found, expected, 1e-6, "a parameter");
+        }
+        assert_close(found_loss, &loss, 1e-6, "the loss");
+    }
+    outs[0].0.clone()
+}
+
+#[test]
+fn small_gradients_are_sent_in_one_buffer() {
+    let program = steps_of_training(8);
+    let count = |name| program.iter().filter(|&&step| step == name).count();
+    assert_eq!((count("start_pmean"), count("finish_pmean"), count("pmean")), (1, 1, 0), "{program:?}");
+}
+
+#[test]
+fn large_gradients_are_sent_while_others_are_computed() {
+    let program = steps_of_training(512);
+    let start = program.iter().position(|&step| step == "start_pmean").unwrap();
+    let finish = program.iter().position(|&step| step == "finish_pmean").unwrap();
+    let within = &program[start..finish];
+    assert!(within.iter().filter(|&&step| step == "dot_general").count() > 4, "{program:?}");
+    assert_eq!(within.iter().filter(|&&step| step == "start_pmean").count(), 7, "{program:?}");
+}
+
+/// The steps of a compiled function on this rank.
+fn spmd_program<F>(
+    world: &World,
+    step: &flaxen::Jit<F, (Vec<Tensor>, Tensor), (Vec<Tensor>, Tensor)>,
+    args: &(Vec<Tensor>, Tensor),
+) -> Result<Vec<&'static str>>
+where
+    F: Fn((Vec<Tensor>, Tensor)) -> Result<(Vec<Tensor>, Tensor)>,
+{
+    let steps = std::cell::RefCell::new(Vec::new());
+    spmd(|args: (Vec<Tensor>, Tensor)| {
+        *steps.borrow_mut() = step.program(&args)?.steps().to_vec();
+        Ok(())
+    })
+    .axis_name("i")
+    .run(world, args.clone())?;
+    Ok(steps.into_inner())
+}
+
+#[test]
+fn replicas_that_differ_are_an_error_that_names_path_and_ranks() {
+    let params =
+        |of: usize| Dict::new().with("a/kernel", Tensor::ones([3])).with("b/bias", Tensor::from(of as f32));
+    let same = World::threads(3).run(|world| Replicas::new(1).check(world, &params(0)));
+    same.unwrap();
+    let ended = World::threads(3).run(|world| {
+        let mut replicas = Replicas::new(2);
+        replicas.check(world, &params(0))?;
+        // Nobody looks at the second one.
+        replicas.check(world, &params(world.rank()))?;
+        replicas.check(world, &params(world.rank() / 2))
+    });
+    let Err(Error::RanksDiffer { ranks, message }) = ended else { panic!("they differ") };
+    assert_eq!(ranks, [2]);
+    assert!(message.starts_with("its `b/bias` is not that of rank 0"), "{message}");
+}
+
+/// Parameters of which one is cut along its second axis.
+fn partitioned() -> Dict {
+    let kernel = Boxed::new(random::normal(&key(1), [3, 12]), Partitioned::new(["", "ranks"]));
+    let odd = Boxed::new(random::normal(&key(2), [7]), Partitioned::new(["ranks"]));
+    Dict::from([("kernel", kernel), ("odd", odd)]).with("bias", random::normal(&key(3), [5]))
+}
+
+type Trained = (Dict, AdamState<Dict>);
+
+/// Steps of Adam on ranks that share out its state, from a whole state to a whole state.
+fn train_shared(ranks: usize, steps: usize, begin: Option<Trained>) -> Trained {
+    let outs = World::threads(ranks).run(|world| {
+        let tx = zero(optim::adam(0.1), "ranks");
+        let train = |(): ()| {
+            let (mut params, mut state) = match &begin {
+                Some((params, whole)) => (params.clone(), tx.own_state(whole, params)?),
+                None => (partitioned(), tx.init(&partitioned())),
+            };
+            let step = jit(|(params, state): Trained| {
+                let grads = tree::map(&params, |leaf| Ok(leaf.sin()))?;
+                let (updates, state) = tx.update(&grads, &state, &params)?;
+                Ok((optim::apply_updates(&params, &updates), state))
+            });
+            for _ in 0..steps {
+                (params, state) = step.call((params, state))?;
+            }
+            let sizes: Vec<usize> = tree::leaves(&state.0.mu).iter().map(|leaf| leaf.size()).collect();
+            assert_eq!(sizes, [5, 36 / world.size(), 7]);
+            let whole = tx.whole_state(&state, &params)?;
+            Ok((params, whole))
+        };
+        spmd(train).axis_name("ranks").run(world, ())
+    });
+    outs.unwrap().swap_remove(ranks - 1)
+}
+
+#[test]
+fn an_optimizer_whose_state_is_shared_out_updates_as_a_whole_one() {
+    let tx = optim::adam(0.1);
+    let mut whole = (partitioned(), tx.init(&partitioned()));
+    for _ in 0..4 {
+        let grads = tree::map(&whole.0, |leaf| Ok(leaf.sin())).unwrap();
+        let (updates, state) = tx.update(&grads, &whole.1, &whole.0).unwrap();
+        whole = (optim::apply_updates(&whole.0, &updates), state);
+    }
+    // Half of it on two ranks, and on with three.
+    let shared = train_shared(3, 2, Some(train_shared(2, 2, None)));
+    for (found, expected) in tree::leaves(&shared).into_iter().zip(tree::leaves(&whole)) {
+        assert_close(found, expected, 1e-6, "a leaf of the state");
+    }
 }

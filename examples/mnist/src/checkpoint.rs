@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use anyhow::{Context, Result, ensure};
 use flaxen::io::safetensors::{File, Save};
+use flaxen::parallel::World;
 use flaxen::prelude::*;
 
 use crate::data::Dataset;
@@ -37,7 +38,7 @@ pub fn save(path: &Path, trainer: &Trainer, data: &Dataset) -> Result<()> {
 ///
 /// What the command line does not say is as it was; data and seed have to be the same, because digits to test on would be
 /// among those it was trained on otherwise.
-pub fn load(path: &Path, asked: Asked, data: &Dataset) -> Result<Trainer> {
+pub fn load(path: &Path, asked: Asked, data: &Dataset, world: &World) -> Result<Trainer> {
     ensure!(path.is_file(), "there is no training to resume: no file `{}`", path.display());
     let file = File::open(path)?;
     let texts = file.metadata();
@@ -64,7 +65,7 @@ pub fn load(path: &Path, asked: Asked, data: &Dataset) -> Result<Trainer> {
         seed,
     };
 
-    let mut trainer = Trainer::new(settings, data)?;
+    let mut trainer = Trainer::new(settings, data, world)?;
     let history = file.tensor("history")?;
     let template = Checkpoint { state: trainer.state, history };
     let Checkpoint { state, history } = file.restore(&template)?;
@@ -119,12 +120,12 @@ mod tests {
         let folder = tempfile::tempdir()?;
         let path = folder.path().join("model.safetensors");
 
-        let mut whole = Trainer::new(ASKED.or_default(), &data)?;
+        let mut whole = Trainer::new(ASKED.or_default(), &data, &World::single())?;
         whole.run_epoch(&data, |_| ())?;
         save(&path, &whole, &data)?;
         whole.run_epoch(&data, |_| ())?;
 
-        let mut resumed = load(&path, NOTHING_BUT_THE_SEED, &data)?;
+        let mut resumed = load(&path, NOTHING_BUT_THE_SEED, &data, &World::single())?;
         assert_eq!((resumed.settings, &resumed.history[..]), (whole.settings, &whole.history[..1]));
         resumed.run_epoch(&data, |_| ())?;
         assert_eq!(resumed.history, whole.history);
@@ -132,11 +133,56 @@ mod tests {
         Ok(())
     }
 
+    /// The scores of epochs of a training on so many ranks, which may have been begun by others.
+    fn history(
+        ranks: usize,
+        epochs: usize,
+        resumed: Option<&Path>,
+        saved: Option<&Path>,
+    ) -> Result<Vec<Epoch>> {
+        let data = few_digits()?;
+        let train = |world: &World| -> Result<Vec<Epoch>> {
+            let mut trainer = match resumed {
+                Some(path) => load(path, NOTHING_BUT_THE_SEED, &data, world)?,
+                None => Trainer::new(ASKED.or_default(), &data, world)?,
+            };
+            while trainer.history.len() < epochs {
+                trainer.run_epoch(&data, |_| ())?;
+            }
+            if let Some(path) = saved.filter(|_| world.rank() == 0) {
+                save(path, &trainer, &data)?;
+            }
+            Ok(trainer.history)
+        };
+        let train = |world: &World| train(world).map_err(|error| Error::msg(format!("{error:#}")));
+        let mut all = World::threads(ranks).run(train)?;
+        assert!(all.windows(2).all(|pair| pair[0] == pair[1]), "all ranks have the same scores");
+        Ok(all.swap_remove(0))
+    }
+
+    #[test]
+    fn many_ranks_have_the_losses_of_one() -> Result<()> {
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join("model.safetensors");
+        let expected = history(1, 2, None, None)?;
+        // The last step of an epoch has 20 images: 7, 7 and 6 for three ranks.
+        let three = history(3, 1, None, Some(&path))?;
+        let resumed_by_two = history(2, 2, Some(&path), None)?;
+        assert_eq!(three[0], resumed_by_two[0]);
+        for (found, expected) in resumed_by_two.iter().zip(&expected) {
+            for (found, expected) in [(found.train, expected.train), (found.test, expected.test)] {
+                assert!((found.loss - expected.loss).abs() < 1e-5, "{found:?} {expected:?}");
+                assert_eq!(found.accuracy, expected.accuracy);
+            }
+        }
+        Ok(())
+    }
+
     #[test]
     fn the_same_seed_trains_to_the_same_numbers() -> Result<()> {
         let data = few_digits()?;
         let trained = |seed: u64| -> Result<Vec<Vec<f32>>> {
-            let mut trainer = Trainer::new(Asked { seed, ..ASKED }.or_default(), &data)?;
+            let mut trainer = Trainer::new(Asked { seed, ..ASKED }.or_default(), &data, &World::single())?;
             trainer.run_epoch(&data, |_| ())?;
             numbers(&trainer)
         };
@@ -151,16 +197,25 @@ mod tests {
         let folder = tempfile::tempdir()?;
         let path = folder.path().join("model.safetensors");
         let message = |result: Result<Trainer>| format!("{:#}", result.err().expect("a mistake"));
-        assert!(message(load(&path, ASKED, &data)).starts_with("there is no training to resume: no file"));
+        assert!(
+            message(load(&path, ASKED, &data, &World::single()))
+                .starts_with("there is no training to resume: no file")
+        );
 
-        save(&path, &Trainer::new(ASKED.or_default(), &data)?, &data)?;
+        save(&path, &Trainer::new(ASKED.or_default(), &data, &World::single())?, &data)?;
         let other = data::embedded(Split::Shuffled, 3)?.beginning(100, 30);
-        assert!(message(load(&path, ASKED, &other)).contains("was trained on `UCI digits, ordered split"));
+        assert!(
+            message(load(&path, ASKED, &other, &World::single()))
+                .contains("was trained on `UCI digits, ordered split")
+        );
         let seed = Asked { seed: 4, ..ASKED };
-        assert!(message(load(&path, seed, &data)).ends_with("was trained with the seed 3: pass --seed 3"));
+        assert!(
+            message(load(&path, seed, &data, &World::single()))
+                .ends_with("was trained with the seed 3: pass --seed 3")
+        );
 
         std::fs::write(&path, b"not a checkpoint")?;
-        assert!(message(load(&path, ASKED, &data)).contains("model.safetensors"));
+        assert!(message(load(&path, ASKED, &data, &World::single())).contains("model.safetensors"));
         Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! Trains a convolutional network on handwritten digits: what a whole program with Flaxen looks like.
 //!
 //! - `model`: the network, a struct and one method.
-//! - `train`: one compiled step, and epochs of it.
+//! - `train`: one compiled step, and epochs of it, on one rank or on many.
 //! - `checkpoint`: a training as a file, and back.
 //! - `data`, `idx`: digits that are part of the program, and those of MNIST's files.
 //! - `report`: tables and curves.
@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use clap::Parser;
+use flaxen::parallel::World;
 use flaxen::prelude::*;
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -29,37 +30,62 @@ use report::percent;
 use train::{Epoch, Score, Trainer};
 
 fn main() -> ExitCode {
-    match run(&Options::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
+    let options = Options::parse();
+    let world = options.world();
+    // On all ranks alike; an error on one of them ends all.
+    let ended = world.run(|world| run(&options, world).map_err(|error| Error::msg(format!("{error:#}"))));
+    match ended {
+        Ok(_) => ExitCode::SUCCESS,
+        Err(error) if world.size() == 1 => failed(error.root()),
+        Err(error) => failed(&error),
     }
 }
 
-fn run(options: &Options) -> Result<()> {
+fn failed(error: &Error) -> ExitCode {
+    eprintln!("error: {error}");
+    ExitCode::FAILURE
+}
+
+fn run(options: &Options, world: &World) -> Result<()> {
     let start = Instant::now();
     let data = options.data()?;
-    println!("{}: {} to train on, {} to test on", data.name, describe(&data.train), data.test.len());
-    fs::create_dir_all(&options.out)
-        .with_context(|| format!("cannot make the folder `{}`", options.out.display()))?;
-
-    let mut trainer = start_training(options, &data)?;
+    let mut trainer = start_training(options, &data, world)?;
     let epochs = options.epochs();
-    if trainer.history.len() >= epochs {
-        println!(
-            "nothing to train: there are {} epochs already; ask for more by --epochs",
-            trainer.history.len()
-        );
+    // One rank writes what all of them have found.
+    let writes = world.rank() == 0;
+    if writes {
+        begin(options, &data, &trainer)?;
     }
     while trainer.history.len() < epochs {
         let epoch = run_epoch(&mut trainer, &data, epochs)?;
-        println!("epoch {:>3}/{epochs}   {}", trainer.history.len(), line(&epoch));
-        checkpoint::save(&options.model_file(), &trainer, &data)?;
+        if writes {
+            println!("epoch {:>3}/{epochs}   {}", trainer.history.len(), line(&epoch));
+            checkpoint::save(&options.model_file(), &trainer, &data)?;
+        }
     }
+    if writes { report(options, &data, &trainer, start) } else { Ok(()) }
+}
 
-    let (score, found) = trainer.test(&data.test)?;
+fn begin(options: &Options, data: &Dataset, trainer: &Trainer) -> Result<()> {
+    println!("{}: {} to train on, {} to test on", data.name, describe(&data.train), data.test.len());
+    fs::create_dir_all(&options.out)
+        .with_context(|| format!("cannot make the folder `{}`", options.out.display()))?;
+    let done = trainer.history.len();
+    if options.resume {
+        println!("resumed after {done} epochs");
+    } else {
+        let count: usize = tree::leaves(&trainer.state.params).iter().map(|leaf| leaf.size()).sum();
+        println!("{count} parameters, {:?}", trainer.settings);
+    }
+    if done >= options.epochs() {
+        println!("nothing to train: there are {done} epochs already; ask for more by --epochs");
+    }
+    Ok(())
+}
+
+/// What has come of a training: tables, and a file of curves.
+fn report(options: &Options, data: &Dataset, trainer: &Trainer, start: Instant) -> Result<()> {
+    let (score, found) = trainer.classify(&data.test)?;
     let labels = data.test.labels.to_vec::<i32>()?;
     println!(
         "\nWhat the network takes each digit of the test set for:\n{}",
@@ -85,21 +111,17 @@ fn run(options: &Options) -> Result<()> {
 }
 
 /// From the beginning, or from the file of an earlier training.
-fn start_training(options: &Options, data: &Dataset) -> Result<Trainer> {
+fn start_training(options: &Options, data: &Dataset, world: &World) -> Result<Trainer> {
     if options.resume {
-        let trainer = checkpoint::load(&options.model_file(), options.settings(), data)?;
-        println!("resumed after {} epochs", trainer.history.len());
-        return Ok(trainer);
+        checkpoint::load(&options.model_file(), options.settings(), data, world)
+    } else {
+        Ok(Trainer::new(options.settings().or_default(), data, world)?)
     }
-    let trainer = Trainer::new(options.settings().or_default(), data)?;
-    let count: usize = tree::leaves(&trainer.state.params).iter().map(|leaf| leaf.size()).sum();
-    println!("{count} parameters, {:?}", trainer.settings);
-    Ok(trainer)
 }
 
 fn run_epoch(trainer: &mut Trainer, data: &Dataset, epochs: usize) -> Result<Epoch> {
     let steps = data.train.len().div_ceil(trainer.settings.batch_size);
-    let bar = ProgressBar::new(steps as u64)
+    let bar = if trainer.world.rank() == 0 { ProgressBar::new(steps as u64) } else { ProgressBar::hidden() }
         .with_prefix(format!("epoch {:>3}/{epochs}", trainer.history.len() + 1));
     bar.set_style(ProgressStyle::with_template("{prefix} {bar:30} {pos}/{len}  {msg}  {eta} left")?);
     bar.enable_steady_tick(Duration::from_millis(100));

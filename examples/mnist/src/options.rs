@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Parser;
 use clap::builder::{BoolishValueParser, RangedU64ValueParser};
+use flaxen::parallel::World;
 
 use crate::data::{self, Dataset, Split};
 use crate::train::Settings;
@@ -23,7 +24,8 @@ Examples:
   mnist                                train for 40 epochs
   mnist --resume --epochs 60           and for 20 more
   mnist --split shuffled --seed 7      an easier test
-  mnist --data ~/mnist --epochs 3      the 70,000 digits of MNIST"
+  mnist --data ~/mnist --epochs 3      the 70,000 digits of MNIST
+  mnist --world threads:2              on two ranks, each of which sees half of every step's images"
 )]
 pub struct Options {
     /// How many epochs there are to be in all, those of a resumed training included [default: 40, or 5 of --data]
@@ -57,6 +59,11 @@ pub struct Options {
     /// Go on from the training in the folder --out
     #[arg(long)]
     pub resume: bool,
+
+    /// The ranks that train together, each on its part of every step's images: `threads:N`, N threads of this process
+    /// [default: one rank, which has all threads]
+    #[arg(long, value_name = "WORLD", value_parser = world)]
+    world: Option<World>,
 
     /// Train for two epochs on a few of the images, to see whether everything works
     #[arg(long, env = "FLAXEN_QUICK", value_parser = BoolishValueParser::new())]
@@ -95,6 +102,11 @@ impl Options {
         Asked { batch_size: self.batch_size, learning_rate: self.learning_rate, seed: self.seed }
     }
 
+    /// The ranks asked for.
+    pub fn world(&self) -> World {
+        self.world.clone().unwrap_or_else(World::single)
+    }
+
     pub fn model_file(&self) -> PathBuf {
         self.out.join("model.safetensors")
     }
@@ -106,6 +118,16 @@ impl Options {
             None => data::embedded(self.split, self.seed)?,
         };
         Ok(if self.quick { data.beginning(256, 100) } else { data })
+    }
+}
+
+fn world(text: &str) -> Result<World, String> {
+    match text.split_once(':') {
+        Some(("threads", count)) => match count.parse() {
+            Ok(count @ 1..=256) => Ok(World::threads(count)),
+            _ => Err("expected a number of threads from 1 to 256".to_owned()),
+        },
+        _ => Err("expected `threads:N`".to_owned()),
     }
 }
 

@@ -48,6 +48,13 @@ impl World {
         World::of(Ranks::Threads { count: ranks, limit: DEFAULT_LIMIT })
     }
 
+    /// One rank: this process.
+    pub fn single() -> World {
+        // A group of one has one member.
+        let alone = ThreadTransport::group(1).into_iter().flatten().next();
+        alone.map_or_else(|| World::threads(1), World::connected)
+    }
+
     /// Ranks that are connected already, as seen from one of them.
     pub fn connected(transport: impl Transport + 'static) -> World {
         World::of(Ranks::Connected(Arc::new(transport)))

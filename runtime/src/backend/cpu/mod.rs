@@ -5,7 +5,7 @@
 //! | trace | the closure runs once on values without elements, and each operation is recorded | `core::trace::stage` | |
 //! | [`Graph`] | equations over variables, in single-assignment form | `Stage::finish` | `Jit::graph` |
 //! | smaller graph | equal equations are one, algebra is done, what nobody reads is gone | `cse → simplify → cse → dce → reduced_products` | `Jit::graph` |
-//! | [`Schedule`] | the same variables, and few large steps | `part_barriers → tile_batch → fuse → fuse_horizontally → epilogues` | `Jit::program` |
+//! | [`Schedule`] | the same variables, and few large steps | `part_barriers → tile_batch → fuse → fuse_horizontally → epilogues → start_reductions_early` | `Jit::program` |
 //! | kernel spec | what a fused step computes of each element of its iteration space | `fuse::fusion` | `Display` |
 //! | tile program | instructions over slots of a tile that stays in L1 | `codegen::plan` | `Display` |
 //! | vector IR | operations on virtual vector registers, a block each for the body and its ends | `codegen::assembler::lower` | `Display` |
@@ -22,7 +22,7 @@
 //! element-wise functions and reductions (greedily, in the order of the equations, as long as no group waits for itself), which read
 //! [slices](passes::fuse) where they lie and write what is concatenated where it belongs;
 //! [horizontal fusion](passes::fuse) joins alike kernels over small arrays; [epilogues](passes::epilogue) let products hand their
-//! tiles on. What is left as a primitive runs by its kernel: specialised to its shapes, if it has one for plain memory, else
+//! tiles on; [reductions between ranks](passes::early_reductions) start as soon as their values are there. What is left as a primitive runs by its kernel: specialised to its shapes, if it has one for plain memory, else
 //! as an operation on arrays.
 //!
 //! **Code generation** turns a kernel spec into a loop over tiles. Where the processor is one whose instructions it knows, the

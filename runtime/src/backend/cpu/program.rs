@@ -35,6 +35,7 @@ use crate::core::{CacheLookup, Profile};
 use crate::error::{Error, Result};
 use crate::kernels::lanes::Lane;
 use crate::kernels::threads;
+use crate::ops::collective::started;
 
 /// Floating-point operations, or numbers read and written, from which on a run keeps threads awake.
 pub(super) const LARGE: u64 = 1 << 20;
@@ -230,6 +231,7 @@ impl Program {
             Some(at) => format!("{} ({})", eval::list(&self.arrays(at)), self.origins[at].name()),
             None => "the memory that a compiled program keeps".to_owned(),
         };
+        let first = started::next_ticket();
         let run = || {
             let mut env = self.take_env();
             for (own, array) in env.arrays.iter_mut().zip(args.into_iter().take(self.inputs)) {
@@ -239,16 +241,19 @@ impl Program {
             for (i, command) in self.commands.iter().enumerate() {
                 at.set(Some(i));
                 around(i, &mut || self.step(i, command, &mut env))?;
+                started::progress();
             }
             drop(awake);
             let result = finish(&mut self.outs.iter().map(|&out| self.take(&mut env, out)));
             self.put_env(env);
             Ok(result)
         };
-        memory::or_error("jit", what, run).map_err(|error| match (&error, at.get()) {
-            (Error::OutOfMemory { .. }, Some(at)) => error.at(self.origins[at].location),
-            _ => error,
-        })
+        memory::or_error("jit", what, run).inspect_err(|_| started::forget_from(first)).map_err(
+            |error| match (&error, at.get()) {
+                (Error::OutOfMemory { .. }, Some(at)) => error.at(self.origins[at].location),
+                _ => error,
+            },
+        )
     }
 
     /// Memory for a run; whoever finds all in use makes its own.

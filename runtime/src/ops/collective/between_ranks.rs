@@ -51,6 +51,10 @@ fn reduce(reduction: Reduction, transport: &dyn Transport, array: Array) -> Resu
         (DType::Bool, Reduction::Sum | Reduction::Mean) => {
             Err(Error::dtype(reduction.name(), dtype, "numbers (cast the booleans first)"))
         }
+        (_, Reduction::Mean) if !dtype.is_inexact() => {
+            let sum = Tensor::from(reduce(Reduction::Sum, transport, array)?);
+            sum.try_div(sum.like(transport.size() as f64))?.array().cloned()
+        }
         // Sums of fewer bits are those bits of the sums, as integers wrap around.
         (DType::Bool | DType::I8 | DType::I16 | DType::U16, _) => {
             let wide = Tensor::from(array).try_cast(DType::I32)?.array()?.clone();

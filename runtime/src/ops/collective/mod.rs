@@ -3,6 +3,7 @@
 mod between_ranks;
 mod exchange;
 mod names;
+pub(crate) mod started;
 
 pub use names::AxisNames;
 
@@ -58,8 +59,8 @@ impl Primitive for Collective {
                 shape.insert(axis, size);
                 args[0].with_shape(shape)
             }
-            CollectiveOp::Mean if !args[0].dtype.is_inexact() =>
-                return Err(Error::dtype("pmean", args[0].dtype, "floats")),
+            // A quotient, which integers have as floats.
+            CollectiveOp::Mean => args[0].with_dtype(args[0].dtype.to_inexact()),
             _ => args[0].clone(),
         }])
     }

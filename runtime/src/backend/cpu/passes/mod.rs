@@ -5,6 +5,7 @@ mod barriers;
 pub(crate) mod by_rows;
 mod cse;
 mod dce;
+mod early_reductions;
 pub(crate) mod epilogue;
 pub(crate) mod fuse;
 pub(crate) mod packed_constants;
@@ -26,6 +27,6 @@ impl Graph {
 
     /// What a program runs: few large kernels.
     pub(crate) fn fused(self) -> Schedule {
-        self.part_barriers().tile_batch().fuse().fuse_horizontally().epilogues()
+        self.part_barriers().tile_batch().fuse().fuse_horizontally().epilogues().start_reductions_early()
     }
 }

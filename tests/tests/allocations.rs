@@ -139,3 +139,18 @@ fn assert_flat(body: impl Fn(Tensor, Tensor) -> Result<(Tensor, Tensor)> + Copy)
     let [few, many] = [5, 50].map(|length| loops(length, body));
     assert_eq!(few, many);
 }
+
+#[test]
+fn a_file_of_flax_is_loaded_into_the_memory_that_its_arrays_stay_in() {
+    use flaxen::io::msgpack;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.msgpack");
+    let dict: Dict = (0..8).map(|i| (format!("array_{i}"), Tensor::full([250, 500], i as f32))).collect();
+    msgpack::save(&path, &dict).unwrap();
+    let len = std::fs::metadata(&path).unwrap().len();
+    let mut loaded = None;
+    let counted = measure(|| loaded = Some(msgpack::load(&path)));
+    assert_eq!(loaded.unwrap().unwrap(), dict);
+    assert!(counted.bytes_max >= len * 9 / 10, "arrays are counted: {} of {len} bytes", counted.bytes_max);
+    assert!(counted.bytes_max <= len * 11 / 10, "{} bytes for a file of {len}", counted.bytes_max);
+}

@@ -16,20 +16,21 @@ pub(super) const COMPLEX: i8 = 2;
 pub(super) const SCALAR: i8 = 3;
 
 /// An array in a file.
-pub(super) struct Payload<'a> {
+pub(super) struct Payload {
     pub(super) shape: Vec<usize>,
     pub(super) dtype: String,
-    values: &'a [u8],
+    /// Bytes of its values, which come next.
+    bytes: usize,
 }
 
-impl<'a> Payload<'a> {
+impl Payload {
     /// The array of an extension, if it is one.
-    pub(super) fn of(code: i8, data: &'a [u8]) -> Option<Payload<'a>> {
-        if [ARRAY, SCALAR].contains(&code) { Payload::parse(data).ok() } else { None }
+    pub(super) fn of(code: i8, data: &[u8]) -> Option<Payload> {
+        if [ARRAY, SCALAR].contains(&code) { Payload::parse(&mut Reader::new(data)).ok() } else { None }
     }
 
-    fn parse(data: &'a [u8]) -> Result<Payload<'a>, String> {
-        let mut from = Reader::new(data);
+    /// Reads what is in front of the values, which are all that is left then.
+    fn parse(from: &mut Reader<'_>) -> Result<Payload, String> {
         let wrong = || "an array is not packed as [shape, dtype, values]".to_owned();
         if from.list_len()? != Some(3) {
             return Err(wrong());
@@ -43,32 +44,35 @@ impl<'a> Payload<'a> {
             shape.push(from.size()?.ok_or_else(wrong)?);
         }
         let dtype = from.text_or_bytes()?.ok_or_else(wrong)?;
-        let dtype = String::from_utf8(dtype.to_vec()).map_err(|_| wrong())?;
-        let values = from.text_or_bytes()?.ok_or_else(wrong)?;
+        let dtype = String::from_utf8(dtype).map_err(|_| wrong())?;
+        let bytes = from.text_or_bytes_len()?.ok_or_else(wrong)?;
+        let values = from.0.at();
+        from.0.skip(bytes)?;
         from.end()?;
-        Ok(Payload { shape, dtype, values })
+        from.0.back_to(values);
+        Ok(Payload { shape, dtype, bytes })
     }
 
-    fn tensor(&self, dtype: DType) -> Result<Tensor, String> {
+    /// The values that come next in the memory that they stay in.
+    fn tensor(&self, dtype: DType, from: &mut Reader<'_>) -> Result<Tensor, String> {
         let aval = Aval::unchecked(&self.shape, dtype);
         let needed = little_endian::checked(&aval)?;
-        if needed != self.values.len() {
-            return Err(format!("an array {aval} needs {needed} bytes, there are {}", self.values.len()));
+        if needed != self.bytes {
+            return Err(format!("an array {aval} needs {needed} bytes, there are {}", self.bytes));
         }
-        little_endian::tensor(aval, |bytes| {
-            bytes.copy_from_slice(self.values);
-            Ok(())
-        })
+        little_endian::tensor(aval, |bytes| from.0.fill(bytes))
     }
 }
 
-/// What the extension of an array or a scalar stands for.
-pub(super) fn unpack(code: i8, data: &[u8]) -> Result<State, String> {
-    let payload = Payload::parse(data)?;
+/// What the extension of an array or a scalar stands for, which is all that there is to be read.
+pub(super) fn unpack(code: i8, from: &mut Reader<'_>) -> Result<State, String> {
+    let start = from.0.at();
+    let payload = Payload::parse(from)?;
     let Some(dtype) = DType::ALL.into_iter().find(|dtype| dtype.name() == payload.dtype) else {
-        return Ok(State::Foreign(Foreign { code, data: data.to_vec() }));
+        from.0.back_to(start);
+        return Ok(State::Foreign(Foreign { code, data: from.0.take(from.0.left())? }));
     };
-    let tensor = payload.tensor(dtype)?;
+    let tensor = payload.tensor(dtype, from)?;
     match code {
         SCALAR if tensor.rank() > 0 => Err(format!("a scalar has the shape {:?}", tensor.shape())),
         SCALAR => Ok(State::Scalar(tensor)),

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use super::super::little_endian;
 use super::state::State;
 use crate::array::{Array, Aval};
-use crate::core::Tensor;
 
 /// The name that tells an array in pieces from other dicts.
 pub(super) const MARK: &str = "__msgpack_chunked_array__";
@@ -13,19 +12,19 @@ pub(super) const SHAPE: &str = "shape";
 pub(super) const CHUNKS: &str = "chunks";
 
 /// The array of pieces: a dict of the mark, the sizes of the axes, and flat arrays, the last two by `"0"`, `"1"`, ….
-pub(super) fn join(entries: &[(String, State)]) -> Result<State, String> {
+///
+/// Each piece is given up once it is copied, so that no more than one of them is there twice.
+pub(super) fn join(entries: Vec<(String, State)>) -> Result<State, String> {
     let wrong = |what: &str| format!("an array in pieces has no {what}");
-    let part = |name: &str| match entries.iter().find(|(key, _)| key == name) {
-        Some((_, State::Map(entries))) => Ok(entries.iter().map(|(key, state)| (key.as_str(), state))),
-        _ => Err(wrong(&format!("`{name}`"))),
-    };
-    let numbered = |name: &str| {
-        let parts: BTreeMap<&str, &State> = part(name)?.collect();
-        let parts = (0..parts.len()).map(|i| parts.get(i.to_string().as_str()).copied());
+    let mut parts: BTreeMap<String, State> = entries.into_iter().collect();
+    let mut numbered = |name: &str| {
+        let Some(State::Map(entries)) = parts.remove(name) else { return Err(wrong(&format!("`{name}`"))) };
+        let mut entries: BTreeMap<String, State> = entries.into_iter().collect();
+        let parts = (0..entries.len()).map(|i| entries.remove(&i.to_string()));
         parts.collect::<Option<Vec<_>>>().ok_or_else(|| wrong(&format!("`{name}` by number")))
     };
-    let size = |state: &State| match state {
-        State::Int(size) => usize::try_from(*size).map_err(|_| wrong("shape of sizes")),
+    let size = |state: State| match state {
+        State::Int(size) => usize::try_from(size).map_err(|_| wrong("shape of sizes")),
         _ => Err(wrong("shape of sizes")),
     };
     let shape = numbered(SHAPE)?.into_iter().map(size).collect::<Result<Vec<_>, _>>()?;
@@ -45,7 +44,7 @@ pub(super) fn join(entries: &[(String, State)]) -> Result<State, String> {
         let mut rest = bytes;
         for piece in pieces {
             let (part, after) = rest.split_at_mut(piece.bytes().len());
-            part.copy_from_slice(&little_endian::bytes(piece));
+            part.copy_from_slice(&little_endian::bytes(&piece));
             rest = after;
         }
         Ok(())
@@ -53,8 +52,11 @@ pub(super) fn join(entries: &[(String, State)]) -> Result<State, String> {
     tensor.map(State::Array)
 }
 
-fn flat(state: &State) -> Result<&Array, String> {
-    let tensor = state.as_tensor().filter(|tensor: &&Tensor| tensor.rank() == 1);
-    let tensor = tensor.ok_or_else(|| format!("a piece of an array is {}", state.kind()))?;
-    tensor.array().map_err(|error| error.to_string())
+fn flat(state: State) -> Result<Array, String> {
+    match state {
+        State::Array(tensor) | State::Scalar(tensor) if tensor.rank() == 1 => {
+            tensor.array().cloned().map_err(|error| error.to_string())
+        }
+        other => Err(format!("a piece of an array is {}", other.kind())),
+    }
 }

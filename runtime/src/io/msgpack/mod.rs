@@ -46,6 +46,7 @@
 
 mod array;
 mod chunks;
+mod input;
 mod native;
 mod read;
 mod restore;
@@ -53,12 +54,14 @@ mod state;
 mod to_state;
 mod write;
 
-use std::io::{BufWriter, Read as _, Write as _};
+use std::io::{BufWriter, Write as _};
 use std::path::Path;
 
+use input::Input;
 pub use state::{Foreign, State};
 
-use super::{regular, write_with};
+use super::source::Source;
+use super::{formats, write_with};
 use crate::error::{Error, Result};
 use crate::tree::Tree;
 use crate::variables::{Dict, Variables};
@@ -140,18 +143,15 @@ pub fn restore<T: Tree>(path: impl AsRef<Path>, template: &T) -> Result<T> {
     restore::tree(&state, template, true).map_err(|message| Error::file(&path, message))
 }
 
-/// Reads a whole file, and says what it is called.
+/// Reads a whole file, array by array into the memory that they stay in, and says what it is called.
 fn open(path: &Path) -> Result<(String, State)> {
     let name = path.display().to_string();
-    let read = || {
-        let (file, len) = regular::open(path)?;
-        let mut bytes = Vec::new();
-        // A length that is not that of the file would be read past, or taken for nothing.
-        file.take(len).read_to_end(&mut bytes)?;
-        Ok(bytes)
-    };
-    let bytes: std::io::Result<Vec<u8>> = read();
-    let bytes = bytes.map_err(|error| Error::file(&name, format_args!("cannot be read: {error}")))?;
-    let state = State::read(&bytes).map_err(|message| Error::file(&name, message))?;
-    Ok((name, state))
+    let cannot = |error: std::io::Error| Error::file(&name, format_args!("cannot be read: {error}"));
+    let source = Source::open(path)?;
+    let len = source.len().map_err(cannot)?;
+    let len = usize::try_from(len).map_err(|_| Error::file(&name, "it is larger than any memory"))?;
+    let mut beginning = vec![0; len.min(formats::LOOKED_AT)];
+    source.read(0, &mut beginning).map_err(cannot)?;
+    let state = State::read(Input::file(&source, len), &beginning);
+    Ok((name.clone(), state.map_err(|message| Error::file(&name, message))?))
 }

@@ -8,13 +8,15 @@ use rmp::Marker;
 
 use super::array::{ARRAY, COMPLEX, SCALAR, unpack};
 use super::chunks;
+use super::input::Input;
 use super::state::{Foreign, State};
 use crate::variables::{Dict, join};
 
-/// Reads a whole file, or says what is wrong and where.
-pub(super) fn state(bytes: &[u8]) -> Result<State, String> {
-    check(bytes)?;
-    let mut from = Reader::new(bytes);
+/// Reads all there is, or says what is wrong and where.
+pub(super) fn state(input: Input<'_>) -> Result<State, String> {
+    let mut from = Reader(input);
+    check(&mut from)?;
+    from.0.back_to(0);
     let mut path = Vec::new();
     let read = from.state(&mut path, false).and_then(|state| from.end().map(|()| state));
     read.map_err(|message| match &path[..] {
@@ -25,8 +27,7 @@ pub(super) fn state(bytes: &[u8]) -> Result<State, String> {
 
 /// Whether the values lie in each other as they should, up to the end: many small ones take much more memory than their bytes, which
 /// is not to be taken for a file that is damaged further on.
-fn check(bytes: &[u8]) -> Result<(), String> {
-    let mut from = Reader::new(bytes);
+fn check(from: &mut Reader<'_>) -> Result<(), String> {
     // From the inside out.
     let mut path = Vec::new();
     let passed = from.pass(0, &mut path).and_then(|()| from.end());
@@ -37,35 +38,23 @@ fn check(bytes: &[u8]) -> Result<(), String> {
     })
 }
 
-/// Bytes that are taken from the front.
-pub(super) struct Reader<'a> {
-    rest: &'a [u8],
-}
-
-const TRUNCATED: &str = "it ends too early";
+/// Values that are taken from the front.
+pub(super) struct Reader<'a>(pub(super) Input<'a>);
 
 impl<'a> Reader<'a> {
     pub(super) fn new(bytes: &'a [u8]) -> Reader<'a> {
-        Reader { rest: bytes }
+        Reader(Input::memory(bytes))
     }
 
     pub(super) fn end(&self) -> Result<(), String> {
-        match self.rest.len() {
+        match self.0.left() {
             0 => Ok(()),
             more => Err(format!("{more} bytes are left at the end")),
         }
     }
 
-    fn take(&mut self, len: usize) -> Result<&'a [u8], String> {
-        let (taken, rest) = self.rest.split_at_checked(len).ok_or(TRUNCATED)?;
-        self.rest = rest;
-        Ok(taken)
-    }
-
     fn bytes<const N: usize>(&mut self) -> Result<[u8; N], String> {
-        let (taken, rest) = self.rest.split_first_chunk().ok_or(TRUNCATED)?;
-        self.rest = rest;
-        Ok(*taken)
+        self.0.array()
     }
 
     fn marker(&mut self) -> Result<Marker, String> {
@@ -74,8 +63,12 @@ impl<'a> Reader<'a> {
 
     /// A length of one, two or four bytes.
     fn len(&mut self, bytes: usize) -> Result<usize, String> {
-        let len = self.take(bytes)?;
-        Ok(len.iter().fold(0, |len, &byte| len << 8 | usize::from(byte)))
+        let mut len = 0;
+        for _ in 0..bytes {
+            let [byte] = self.bytes()?;
+            len = len << 8 | usize::from(byte);
+        }
+        Ok(len)
     }
 
     /// The length of the list that comes next, if it is one.
@@ -99,15 +92,20 @@ impl<'a> Reader<'a> {
     }
 
     /// The text or the bytes that come next, if it is either.
-    pub(super) fn text_or_bytes(&mut self) -> Result<Option<&'a [u8]>, String> {
-        let len = match self.marker()? {
+    pub(super) fn text_or_bytes(&mut self) -> Result<Option<Vec<u8>>, String> {
+        let len = self.text_or_bytes_len()?;
+        len.map(|len| self.0.take(len)).transpose()
+    }
+
+    /// How long the text is or the bytes are that come next, if it is either.
+    pub(super) fn text_or_bytes_len(&mut self) -> Result<Option<usize>, String> {
+        Ok(Some(match self.marker()? {
             Marker::FixStr(len) => usize::from(len),
             Marker::Str8 | Marker::Bin8 => self.len(1)?,
             Marker::Str16 | Marker::Bin16 => self.len(2)?,
             Marker::Str32 | Marker::Bin32 => self.len(4)?,
             _ => return Ok(None),
-        };
-        self.take(len).map(Some)
+        }))
     }
 
     fn number(&mut self, marker: Marker) -> Result<Option<State>, String> {
@@ -132,8 +130,8 @@ impl<'a> Reader<'a> {
     }
 
     fn text(&mut self, len: usize) -> Result<String, String> {
-        let text = std::str::from_utf8(self.take(len)?);
-        text.map(str::to_owned).map_err(|error| format!("a text is not UTF-8: {error}"))
+        let text = String::from_utf8(self.0.take(len)?);
+        text.map_err(|error| format!("a text is not UTF-8: {}", error.utf8_error()))
     }
 
     /// Whatever comes next, which is at this path; after an error the path is that of the error.
@@ -150,15 +148,9 @@ impl<'a> Reader<'a> {
             Marker::Str8 => self.len(1).and_then(|len| self.text(len)).map(State::Text),
             Marker::Str16 => self.len(2).and_then(|len| self.text(len)).map(State::Text),
             Marker::Str32 => self.len(4).and_then(|len| self.text(len)).map(State::Text),
-            Marker::Bin8 => {
-                self.len(1).and_then(|len| self.take(len)).map(|bytes| State::Bytes(bytes.into()))
-            }
-            Marker::Bin16 => {
-                self.len(2).and_then(|len| self.take(len)).map(|bytes| State::Bytes(bytes.into()))
-            }
-            Marker::Bin32 => {
-                self.len(4).and_then(|len| self.take(len)).map(|bytes| State::Bytes(bytes.into()))
-            }
+            Marker::Bin8 => self.len(1).and_then(|len| self.0.take(len)).map(State::Bytes),
+            Marker::Bin16 => self.len(2).and_then(|len| self.0.take(len)).map(State::Bytes),
+            Marker::Bin32 => self.len(4).and_then(|len| self.0.take(len)).map(State::Bytes),
             Marker::FixExt1 => self.extension(1),
             Marker::FixExt2 => self.extension(2),
             Marker::FixExt4 => self.extension(4),
@@ -194,11 +186,12 @@ impl<'a> Reader<'a> {
             return Err(too_deep());
         }
         for index in 0..len {
-            let before = self.rest;
+            let before = self.0.at();
             let passed = if is_map { self.name().map(drop) } else { Ok(()) };
-            passed.and_then(|()| self.pass(depth + 1, path)).inspect_err(|_| {
-                let name = if is_map { Reader::new(before).name().ok() } else { Some(index.to_string()) };
-                path.extend(name);
+            let passed = passed.and_then(|()| self.pass(depth + 1, path));
+            passed.inspect_err(|_| {
+                self.0.back_to(before);
+                path.extend(if is_map { self.name().ok() } else { Some(index.to_string()) });
             })?;
         }
         Ok(())
@@ -222,16 +215,23 @@ impl<'a> Reader<'a> {
             Marker::Ext32 => self.len(4)?.saturating_add(1),
             other => return self.number(other).map(drop),
         };
-        self.take(len).map(drop)
+        self.0.skip(len)
     }
 
     fn extension(&mut self, len: usize) -> Result<State, String> {
         let code = i8::from_be_bytes(self.bytes()?);
-        let data = self.take(len)?;
+        if matches!(code, ARRAY | SCALAR) {
+            let end = self.0.limited(len)?;
+            let unpacked = unpack(code, self);
+            self.0.extended(end);
+            return unpacked;
+        }
+        let data = self.0.take(len)?;
         match code {
-            ARRAY | SCALAR => unpack(code, data),
-            COMPLEX => complex(data).ok_or_else(|| "a complex number is not a list of two floats".to_owned()),
-            _ => Ok(State::Foreign(Foreign { code, data: data.to_vec() })),
+            COMPLEX => {
+                complex(&data).ok_or_else(|| "a complex number is not a list of two floats".to_owned())
+            }
+            _ => Ok(State::Foreign(Foreign { code, data })),
         }
     }
 
@@ -259,17 +259,18 @@ impl<'a> Reader<'a> {
             path.pop();
         }
         // Flax looks for arrays in pieces in dicts, and in lists for nothing.
-        if !in_list && seen.contains(chunks::MARK) { chunks::join(&entries) } else { Ok(State::Map(entries)) }
+        if !in_list && seen.contains(chunks::MARK) { chunks::join(entries) } else { Ok(State::Map(entries)) }
     }
 
     /// A name in a map; a number is one as text, as in Flax's state dicts.
     fn name(&mut self) -> Result<String, String> {
-        let marker = self.rest.first().map_or(Marker::Reserved, |&byte| Marker::from_u8(byte));
+        let before = self.0.at();
+        let marker = self.marker()?;
+        self.0.back_to(before);
         match marker {
             Marker::FixStr(_) | Marker::Str8 | Marker::Str16 | Marker::Str32 => {
-                let name = self.text_or_bytes()?.ok_or(TRUNCATED)?;
-                let name = std::str::from_utf8(name);
-                name.map(str::to_owned).map_err(|error| format!("a name is not UTF-8: {error}"))
+                let name = String::from_utf8(self.text_or_bytes()?.unwrap_or_default());
+                name.map_err(|error| format!("a name is not UTF-8: {}", error.utf8_error()))
             }
             _ => match self.marker().and_then(|marker| self.number(marker))? {
                 Some(State::Int(number)) => Ok(number.to_string()),

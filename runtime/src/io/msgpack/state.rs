@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::super::formats;
 use super::array::Payload;
+use super::input::Input;
 use super::{read, restore, to_state, write};
 use crate::core::Tensor;
 use crate::error::{Error, Result};
@@ -90,11 +91,12 @@ impl State {
     /// # Errors
     /// If they are no file of Flax, or not whole.
     pub fn from_bytes(bytes: &[u8]) -> Result<State> {
-        State::read(bytes).map_err(in_memory)
+        State::read(Input::memory(bytes), bytes).map_err(in_memory)
     }
 
-    pub(super) fn read(bytes: &[u8]) -> Result<State, String> {
-        read::state(bytes).map_err(|message| match formats::foreign(bytes) {
+    /// `beginning` is what the input begins with, to tell what else it may be.
+    pub(super) fn read(input: Input<'_>, beginning: &[u8]) -> Result<State, String> {
+        read::state(input).map_err(|message| match formats::foreign(beginning) {
             Some(what) if what != formats::MESSAGE_PACK => format!("not a file of Flax: {what}"),
             _ => format!("not a file of Flax, or damaged: {message}"),
         })

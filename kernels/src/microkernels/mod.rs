@@ -11,6 +11,7 @@ mod dot;
 mod factorization;
 #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "other machines have no micro-kernels"))]
 mod outer_product;
+mod pairs;
 mod transpose;
 #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "other machines have no micro-kernels"))]
 mod vector;
@@ -21,6 +22,9 @@ use crate::simd::Level;
 pub use dot::{Dots, PackedDots};
 pub use factorization::{ROW_MULTIPLE, Rotations, RowUpdate};
 pub use outer_product::{OuterProduct, WeightGradient};
+pub use pairs::{
+    PAIR_COLUMNS, PAIR_ROWS, PAIR_TILE, PairKernels, PairPacking, PairProduct, PairSums, PairTile,
+};
 pub use transpose::{TILE, transpose_tile};
 
 /// Rows of the largest tile of [`OuterProduct`], and columns: two vectors.

@@ -66,6 +66,11 @@ impl<'a> Match<'a> {
         Some(&self.view.eqns[self.view.made_by[self.var.index()]?])
     }
 
+    /// Whether no equation makes it: it is an input or a constant of the program.
+    pub fn is_given(&self) -> bool {
+        self.eqn().is_none()
+    }
+
     /// The primitive that makes it, as its own type.
     pub fn made_by<P: Primitive>(&self) -> Option<&'a P> {
         self.eqn()?.primitive_as()

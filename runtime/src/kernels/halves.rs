@@ -155,9 +155,10 @@ pub fn narrow_all<T: Number>(out: &mut [T], compute: impl FnOnce(&mut [T::Acc]))
 }
 
 /// As [`narrow_all`]; `compute` is given what calls `epilogue(first, piece)` for pieces of `out` that are finished, and calls it
-/// for all of them.
+/// for all of them. What is rounded is handed on in whole rows of so many elements.
 pub(crate) fn narrow_with_epilogue<T: Number>(
     out: &mut [T],
+    row: usize,
     epilogue: &(dyn Fn(usize, &mut [T]) + Sync),
     compute: impl FnOnce(&mut [T::Acc], &(dyn Fn(usize, &mut [T::Acc]) + Sync)),
 ) {
@@ -167,5 +168,5 @@ pub(crate) fn narrow_with_epilogue<T: Number>(
         });
     }
     narrow_all(out, |wide| compute(wide, &|_, _| ()));
-    epilogue(0, out);
+    threads::split(out, row, row, |first, rows| epilogue(first * row, rows));
 }

@@ -16,7 +16,7 @@ use crate::ops::{convert, cotangent, only, unpack};
 use crate::scalar::op::ScalarOp;
 
 #[derive(Clone, PartialEq)]
-struct Cast {
+pub(super) struct Cast {
     dtype: DType,
     weak: bool,
 }

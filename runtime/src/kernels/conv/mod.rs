@@ -198,7 +198,7 @@ fn forward_at<T: Number>(
     epilogue: &(dyn Fn(usize, &mut [T]) + Sync),
 ) {
     let (lhs, rhs) = (widen_all(lhs), widen_all(rhs));
-    narrow_with_epilogue(out, epilogue, |out, epilogue| {
+    narrow_with_epilogue(out, geometry.cout, epilogue, |out, epilogue| {
         forward::forward(level, geometry, &lhs, Filter::Plain(&rhs), out, epilogue);
     });
 }

@@ -2,12 +2,13 @@
 //!
 //! `m`, `k` and `n` are the rows of the left matrix, the terms of each sum, and the columns of the right matrix. Most products of
 //! `f32` and `f64` go to the `gemm` crate; those with a vector (GEMV), with few rows, small ones and integers to loops of our own; `bf16` and `f16`
-//! are computed in `f32` and rounded once at the end. How the work is cut into blocks depends on shapes only, never on
+//! are computed in `f32` and rounded once at the end, `bf16` in pairs where the processor has an instruction for it. How the work is cut into blocks depends on shapes only, never on
 //! the number of threads, and so do the results.
 
 mod dot;
 mod gemv;
 mod integer;
+mod pairs;
 mod partition;
 mod product;
 mod skinny;
@@ -17,7 +18,13 @@ mod tests;
 
 pub(super) use product::{MatrixView, product};
 
-use crate::kernels::halves::{narrow_with_epilogue, widen_all};
+use std::any::TypeId;
+
+use half::bf16;
+
+use crate::kernels::halves::{Half, narrow_with_epilogue, widen_all};
+use crate::kernels::simd::Level;
+use crate::kernels::threads;
 use crate::scalar::number::Number;
 
 /// One side of a matrix product: a batch of matrices somewhere in a slice.
@@ -47,6 +54,17 @@ impl<'a, T> MatrixBatch<'a, T> {
     /// Describes the transpose of each matrix.
     pub fn transposed(self) -> Self {
         Self { row_stride: self.col_stride, col_stride: self.row_stride, ..self }
+    }
+
+    /// The matrices, of elements that are `U`, as an operand of a product in pairs.
+    fn brains<U: 'static>(&self, of: fn(MatrixView<U>) -> pairs::Brains) -> pairs::Side<'a>
+    where
+        T: 'static,
+    {
+        assert!(TypeId::of::<T>() == TypeId::of::<U>(), "the same type");
+        let start = self.data[self.offset..].as_ptr().cast();
+        let view = MatrixView { start, row: self.row_stride, col: self.col_stride };
+        pairs::Side { first: of(view), batch: self.batch_strides }
     }
 
     /// Returns the range of `data` that the operand touches, or the reason why that is not inside `data`.
@@ -135,6 +153,15 @@ pub fn matmul_with_epilogue<T: Number>(
         return epilogue(0, out);
     }
     let (left, right) = (lhs.range(batch, m, k), rhs.range(batch, k, n));
+    if TypeId::of::<T>() == TypeId::of::<bf16>() && m >= pairs::MIN_ROWS {
+        let (lhs, rhs) = (lhs.brains(pairs::Brains::Halves), rhs.brains(pairs::Brains::Halves));
+        let products = pairs::Products { size: [m, k, n], batch, lhs, rhs };
+        // SAFETY: `range` has checked both operands for all batch indices, rows and columns, no size is 0, and `out` has one element
+        // per batch index, row and column.
+        if unsafe { pairs::run(Level::chosen(), &products, bytemuck::cast_slice_mut(out)) } {
+            return threads::split(out, n, n, |first, rows| epilogue(first * n, rows));
+        }
+    }
     let wide_left = widen_all(&lhs.data[left.clone()]);
     let wide_right = widen_all(&rhs.data[right.clone()]);
     // Each range holds every element that the strides reach, so the views below stay inside it.
@@ -151,11 +178,97 @@ pub fn matmul_with_epilogue<T: Number>(
         lhs_batch: lhs.batch_strides,
         rhs_batch: rhs.batch_strides,
     };
-    narrow_with_epilogue(out, epilogue, |wide, epilogue| {
+    narrow_with_epilogue(out, n, epilogue, |wide, epilogue| {
         // SAFETY: `range` has checked both operands for all batch indices, rows and columns, and `out` has one element
         // per batch index, row and column.
         unsafe { partition::run(&products, wide, epilogue) }
     });
+}
+
+/// One side of a product of `bf16`, or of `f32` that are rounded to it first.
+#[derive(Clone, Copy, Debug)]
+pub enum RoundedBatch<'a> {
+    /// As they are.
+    Halves(MatrixBatch<'a, bf16>),
+    /// To be rounded to nearest, ties to even.
+    Floats(MatrixBatch<'a, f32>),
+}
+
+impl<'a> RoundedBatch<'a> {
+    fn brains(&self, batch: &[usize], rows: usize, cols: usize) -> pairs::Side<'a> {
+        match self {
+            RoundedBatch::Halves(operand) => {
+                operand.range(batch, rows, cols);
+                operand.brains(pairs::Brains::Halves)
+            }
+            RoundedBatch::Floats(operand) => {
+                operand.range(batch, rows, cols);
+                operand.brains(pairs::Brains::Floats)
+            }
+        }
+    }
+
+    /// All of it, rounded: what `memory` holds then.
+    fn rounded<'b>(&self, memory: &'b mut Vec<bf16>) -> MatrixBatch<'b, bf16>
+    where
+        'a: 'b,
+    {
+        match *self {
+            RoundedBatch::Halves(operand) => operand,
+            RoundedBatch::Floats(MatrixBatch { data, offset, row_stride, col_stride, batch_strides }) => {
+                crate::array::memory::resize(memory, data.len(), bf16::ZERO);
+                threads::split(memory, 1, 1, |first, piece| {
+                    bf16::narrow_slice(&data[first..][..piece.len()], piece);
+                });
+                MatrixBatch { data: memory, offset, row_stride, col_stride, batch_strides }
+            }
+        }
+    }
+}
+
+/// As [`matmul_with_epilogue`] of `bf16`, of operands that may be `f32` and are rounded to `bf16` on the way.
+///
+/// Where the processor multiplies pairs of `bf16`, an operand is rounded while it is packed, and not written anywhere else.
+///
+/// # Panics
+/// As [`matmul`].
+///
+/// # Examples
+/// ```
+/// use flaxen::kernels::matmul::{MatrixBatch, RoundedBatch, matmul_of_rounded};
+/// use half::bf16;
+/// let (a, b) = ([1.0f32 + 1.0 / 512.0, 2.0, 3.0, 4.0], [bf16::ONE; 2]);
+/// let (lhs, rhs) = (MatrixBatch::row_major(&a, 2), MatrixBatch::row_major(&b, 1));
+/// let mut out = [bf16::ZERO; 2];
+/// matmul_of_rounded(&[], [2, 2, 1], &RoundedBatch::Floats(lhs), &RoundedBatch::Halves(rhs), &mut out, &|_, _| ());
+/// assert_eq!(out.map(bf16::to_f32), [3.0, 7.0]);
+/// ```
+pub fn matmul_of_rounded(
+    batch: &[usize],
+    size: [usize; 3],
+    lhs: &RoundedBatch<'_>,
+    rhs: &RoundedBatch<'_>,
+    out: &mut [bf16],
+    epilogue: &(dyn Fn(usize, &mut [bf16]) + Sync),
+) {
+    let [m, k, n] = size;
+    assert_eq!(out.len(), batch.iter().product::<usize>() * m * n, "elements of the product");
+    if !out.is_empty() && k > 0 {
+        let (lhs, rhs) = (lhs.brains(batch, m, k), rhs.brains(batch, k, n));
+        let products = pairs::Products { size, batch, lhs, rhs };
+        // SAFETY: as in `matmul_with_epilogue`.
+        if unsafe { pairs::run(Level::chosen(), &products, out) } {
+            return threads::split(out, n, n, |first, rows| epilogue(first * n, rows));
+        }
+    }
+    let (mut left, mut right) = (Vec::new(), Vec::new());
+    let (lhs, rhs) = (lhs.rounded(&mut left), rhs.rounded(&mut right));
+    matmul_with_epilogue(batch, size, &lhs, &rhs, out, epilogue);
+}
+
+/// Whether [`matmul_of_rounded`] multiplies pairs, for matrices with these strides of rows and columns, in this process.
+pub(crate) fn multiplies_pairs(size: [usize; 3], lhs: (isize, isize), rhs: (isize, isize)) -> bool {
+    pairs::orders(size, lhs.into(), rhs.into()).is_some() && pairs::is_available(Level::chosen())
 }
 
 /// Whether the pieces that [`matmul_with_epilogue`] finishes are whole rows, for matrices with these strides of rows and columns.
@@ -165,7 +278,8 @@ pub(crate) fn has_whole_rows<T: Number>(
     lhs: (isize, isize),
     rhs: (isize, isize),
 ) -> bool {
-    if size.contains(&0) {
+    // What is rounded at the end is handed on when all of it is there.
+    if size.contains(&0) || TypeId::of::<T>() != TypeId::of::<T::Acc>() {
         return true;
     }
     let view = |(row, col)| MatrixView::<T::Acc> { start: std::ptr::null(), row, col };

@@ -188,6 +188,111 @@ fn halves_are_rounded_once_at_the_end() {
     assert_eq!(out, [bf16::from_f32(1.0 + 511.0 / 512.0); 4]);
 }
 
+/// Any numbers, with what a sum of products of them is in `f64`, and the sum of magnitudes.
+fn noise(count: usize, seed: usize) -> Vec<bf16> {
+    (0..count).map(|i| bf16::from_f32(((i * i + seed) as f32 * 0.61).sin() * 3.0)).collect()
+}
+
+#[test]
+fn products_of_bf16_stay_within_the_bound_of_sums_in_f32_in_every_order() {
+    // Sums of more pairs than a panel has, rows of more than one block, and what is left over of each.
+    for [m, k, n] in [[1, 700, 70], [13, 1031, 33], [1100, 40, 17], [40, 513, 100], [300, 64, 64], [5, 3, 2]]
+    {
+        for (kinds, batch) in [((0, 0), 1), ((0, 1), 2), ((1, 0), 1), ((1, 1), 2)] {
+            let (a, b) = (noise(batch * m * k, 1), noise(batch * k * n, 2));
+            let [(_, lr, lc, _), (_, rr, rc, _)] = [layout(kinds.0, m, k), layout(kinds.1, k, n)];
+            let (ls, rs) = ([(m * k) as isize], [(k * n) as isize]);
+            let lhs = MatrixBatch { data: &a, offset: 0, row_stride: lr, col_stride: lc, batch_strides: &ls };
+            let rhs = MatrixBatch { data: &b, offset: 0, row_stride: rr, col_stride: rc, batch_strides: &rs };
+            let mut out = vec![bf16::ZERO; batch * m * n];
+            matmul(&[batch], [m, k, n], &lhs, &rhs, &mut out);
+            let exact = expected(&[batch], [m, k, n], &lhs, &rhs);
+            let magnitude = |x: &bf16| bf16::from_bits(x.to_bits() & 0x7FFF);
+            let (a, b): (Vec<bf16>, Vec<bf16>) =
+                (a.iter().map(magnitude).collect(), b.iter().map(magnitude).collect());
+            let (lhs, rhs) = (MatrixBatch { data: &a, ..lhs }, MatrixBatch { data: &b, ..rhs });
+            let magnitudes = expected(&[batch], [m, k, n], &lhs, &rhs);
+            for ((y, x), magnitude) in out.iter().zip(exact).zip(magnitudes) {
+                // A rounding of `f32` for each term, and one to `bf16`.
+                let bound = k as f64 * 2f64.powi(-24) * magnitude;
+                let bound = bound + (x.abs() + bound) * 2f64.powi(-8);
+                assert!((y.to_f64() - x).abs() <= bound, "{m}×{k}×{n} {kinds:?}: {y} for {x}");
+            }
+        }
+    }
+}
+
+#[test]
+fn products_of_bf16_do_not_depend_on_the_number_of_threads() {
+    for [m, k, n] in [[257, 1200, 200], [1, 900, 1100], [1100, 33, 40]] {
+        let (a, b) = (noise(m * k, 3), noise(k * n, 4));
+        let run = |threads: usize| {
+            crate::set_num_threads(threads);
+            let mut out = [vec![bf16::ZERO; m * n], vec![bf16::ZERO; m * n]];
+            let lhs = MatrixBatch::row_major(&a, k);
+            let rhs = [MatrixBatch::row_major(&b, n), MatrixBatch::row_major(&b, k).transposed()];
+            rhs.iter().zip(&mut out).for_each(|(rhs, out)| matmul(&[], [m, k, n], &lhs, rhs, out));
+            out
+        };
+        assert!(run(1) == run(2) && run(1) == run(3));
+    }
+}
+
+#[test]
+fn operands_in_f32_are_rounded_on_the_way_in_every_order() {
+    for [m, k, n] in [[1, 70, 70], [13, 531, 33], [40, 64, 17], [3, 1, 2]] {
+        for kinds in [(0, 0), (0, 1), (1, 0), (1, 1), (2, 3)] {
+            let [(left, lr, lc, span), (right, rr, rc, rhs_span)] =
+                [layout(kinds.0, m, k), layout(kinds.1, k, n)];
+            let wide =
+                |count: usize| -> Vec<f32> { (0..count).map(|i| ((i * i) as f32 * 0.61).sin()).collect() };
+            let narrow = |wide: &[f32]| -> Vec<bf16> { wide.iter().map(|&x| bf16::from_f32(x)).collect() };
+            let (a, b) = (wide(span), wide(rhs_span));
+            let (c, d) = (narrow(&a), narrow(&b));
+            let lhs = MatrixBatch {
+                data: &a[..],
+                offset: left,
+                row_stride: lr,
+                col_stride: lc,
+                batch_strides: &[],
+            };
+            let rhs = MatrixBatch {
+                data: &b[..],
+                offset: right,
+                row_stride: rr,
+                col_stride: rc,
+                batch_strides: &[],
+            };
+            let narrow_lhs = MatrixBatch {
+                data: &c[..],
+                offset: left,
+                row_stride: lr,
+                col_stride: lc,
+                batch_strides: &[],
+            };
+            let narrow_rhs = MatrixBatch {
+                data: &d[..],
+                offset: right,
+                row_stride: rr,
+                col_stride: rc,
+                batch_strides: &[],
+            };
+            let of = |lhs, rhs| {
+                let mut out = vec![bf16::ZERO; m * n];
+                let twice = |_: usize, piece: &mut [bf16]| {
+                    piece.iter_mut().for_each(|y| *y = bf16::from_f32(2.0 * y.to_f32()))
+                };
+                matmul_of_rounded(&[], [m, k, n], &lhs, &rhs, &mut out, &twice);
+                out
+            };
+            let expected = of(RoundedBatch::Halves(narrow_lhs), RoundedBatch::Halves(narrow_rhs));
+            assert_eq!(of(RoundedBatch::Floats(lhs), RoundedBatch::Halves(narrow_rhs)), expected);
+            assert_eq!(of(RoundedBatch::Halves(narrow_lhs), RoundedBatch::Floats(rhs)), expected);
+            assert_eq!(of(RoundedBatch::Floats(lhs), RoundedBatch::Floats(rhs)), expected);
+        }
+    }
+}
+
 #[test]
 #[should_panic(expected = "reaches from 0 to 5 in 5 elements")]
 fn an_operand_must_be_inside_its_slice() {

@@ -1,6 +1,7 @@
 //! Contraction over any dimensions: the workhorse of every product.
 
 mod methods;
+mod rounded;
 
 use std::sync::Arc;
 
@@ -173,11 +174,7 @@ impl CpuRules for DotGeneral {
         if is_narrow(out.dtype) {
             return None;
         }
-        let (lhs, rhs) = (&args[0].shape[..], &args[1].shape[..]);
-        let Order { lf, lc, rc, rf, sizes, batch } = self.order(lhs, rhs);
-        let (lb, rb) = &self.0.batch;
-        let (left, right) = (Lines::new(lhs, lb, &lf, &lc)?, Lines::new(rhs, rb, &rc, &rf)?);
-        Some(Box::new(Product { sizes, batch, sides: [left, right], dtype: out.dtype }))
+        Some(Box::new(self.product(args, out)?))
     }
 
     /// A transposed operand is contracted as it lies, if the order of what is left of it stays, and nobody else needs it or it
@@ -193,10 +190,13 @@ impl CpuRules for DotGeneral {
             operands[side] = Operand::Inner(side, 0);
             return Some(Rewrite::Apply(Arc::new(beneath), operands));
         }
-        self.outer(args)
+        self.outer(args).or_else(|| rounded::of_casts(self, args))
     }
 
     fn reads_beneath(&self, args: &[Match<'_>], i: usize) -> bool {
+        if rounded::reads_beneath(self, args, i) {
+            return true;
+        }
         let Some(beneath) = self.beneath(args, i) else { return false };
         let operands = [args[0].aval(), args[1].aval()];
         let mut others = operands;
@@ -257,6 +257,15 @@ impl DotGeneral {
             None => OperandPrecision::Unsaid.resolve(self.name())?,
         };
         bind1(&DotGeneral(dimensions, precision), [lhs, rhs])
+    }
+
+    /// For known shapes; none if rows or columns of an operand have no one stride.
+    fn product(&self, args: &[&Aval], out: &Aval) -> Option<Product> {
+        let (lhs, rhs) = (&args[0].shape[..], &args[1].shape[..]);
+        let Order { lf, lc, rc, rf, sizes, batch } = self.order(lhs, rhs);
+        let (lb, rb) = &self.0.batch;
+        let (left, right) = (Lines::new(lhs, lb, &lf, &lc)?, Lines::new(rhs, rb, &rc, &rf)?);
+        Some(Product { sizes, batch, sides: [left, right], dtype: out.dtype })
     }
 
     /// The same product of what is beneath a transposed operand, if the order of what is left of that stays.

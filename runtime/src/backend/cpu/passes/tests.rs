@@ -8,6 +8,7 @@ use crate::core::Tensor;
 use crate::core::trace;
 use crate::core::trace::Trace;
 use crate::core::trace::stage::Stage;
+use crate::kernels::matmul;
 use crate::kernels::simd::Level;
 use crate::{ConvOptions, Padding, WindowOptions, WindowReduction, avg_pool, max_pool};
 
@@ -234,6 +235,26 @@ fn products_of_few_rows_transpose_a_weight_that_they_share_once() {
     assert_eq!(transposes(5, 100, DType::I32), 1);
     // A vector is multiplied with columns as fast, and many rows take so long that it does not matter.
     assert_eq!([1, 600].map(|rows| transposes(5, rows, DType::F32)), [0, 0]);
+}
+
+#[test]
+fn products_round_weights_themselves_where_the_processor_multiplies_pairs() {
+    let x = ramp(&[8, 16]);
+    let w = ramp(&[16, 16]) * 0.37;
+    let args = [x, w];
+    let half = |x: &Tensor| x.cast(DType::BF16);
+    // A weight, in both directions of a product; and what another kernel computes, which is rounded there.
+    let given = |x: &[Tensor]| vec![half(&x[0]).dot(&half(&x[1])), half(&x[0]).dot(&half(&x[1]).t())];
+    let computed = |x: &[Tensor]| vec![half(&x[0].tanh()).dot(&half(&x[1]))];
+    let has_pairs = matmul::multiplies_pairs([8, 16, 16], (16, 1), (16, 1));
+    let casts = [count("cast", given, &args), count("cast", computed, &args)];
+    assert_eq!(casts, if has_pairs { [0, 1] } else { [2, 2] });
+    for f in [&given as &dyn Fn(&[Tensor]) -> Vec<Tensor>, &computed] {
+        let graph = staged(f, &args);
+        let expected = numbers(graph.clone(), &args);
+        let optimized = graph.optimize().tile_batch_from(usize::MAX).fuse().fuse_horizontally().epilogues();
+        assert!(numbers(optimized, &args) == expected);
+    }
 }
 
 #[test]

@@ -30,6 +30,7 @@ pub(crate) mod random_below;
 pub(crate) mod random_bits;
 pub(crate) mod random_gamma;
 pub(crate) mod random_order;
+pub(crate) mod random_rows;
 pub(crate) mod recurrence;
 pub mod reduce;
 pub mod reduce_window;

@@ -5,7 +5,7 @@
 //! | trace | the closure runs once on values without elements, and each operation is recorded | `core::trace::stage` | |
 //! | [`Graph`] | equations over variables, in single-assignment form | `Stage::finish` | `Jit::graph` |
 //! | smaller graph | equal equations are one, algebra is done, what nobody reads is gone | `cse → simplify → cse → dce → reduced_products` | `Jit::graph` |
-//! | [`Schedule`] | the same variables, and few large steps | `part_barriers → tile_batch → fuse → fuse_horizontally → epilogues → start_reductions_early` | `Jit::program` |
+//! | [`Schedule`] | the same variables, and few large steps | `by_blocks → part_barriers → tile_batch → fuse → fuse_horizontally → epilogues → start_reductions_early` | `Jit::program` |
 //! | kernel spec | what a fused step computes of each element of its iteration space | `fuse::fusion` | `Display` |
 //! | tile program | instructions over slots of a tile that stays in L1 | `codegen::plan` | `Display` |
 //! | vector IR | operations on virtual vector registers, a block each for the body and its ends | `codegen::assembler::lower` | `Display` |
@@ -18,7 +18,8 @@
 //! ([`CpuRules::simplify`]). A product that is only scaled, squared and summed is [not made](passes::reduced_products): its
 //! operands give the sums.
 //!
-//! **Schedules** are the CPU's own. [`tile_batch`](passes::tile_batch) runs chains for a few examples at a time; fusion gathers
+//! **Schedules** are the CPU's own. Matrices that are only passed through, as those of attention over many places, are made and used
+//! [block by block](passes::by_blocks) in loops; [`tile_batch`](passes::tile_batch) runs chains for a few examples at a time; fusion gathers
 //! element-wise functions and reductions (greedily, in the order of the equations, as long as no group waits for itself), which read
 //! [slices](passes::fuse) where they lie and write what is concatenated where it belongs;
 //! [horizontal fusion](passes::fuse) joins alike kernels over small arrays; [epilogues](passes::epilogue) let products hand their

@@ -74,6 +74,11 @@ pub(super) fn scan_simplified(body: Graph, target: Target, layout: Layout, args:
     Ok(outs)
 }
 
+/// As [`scan`], of a body that is run as it is: what does not depend on the step stays within, as it may be large.
+pub(crate) fn scan_as_it_is(body: Graph, target: Target, layout: Layout, args: Args) -> Result<Outs> {
+    trace::bind(&Scan::new(Call::new(body, target), layout), args)
+}
+
 /// A carry before the first step, for all examples: one that becomes mapped is the same for each of them at first.
 pub(super) fn whole_carry(arg: Tensor, each: &Aval, size: usize, mapped: bool) -> Result<Tensor> {
     let is_whole = arg.rank() > each.rank();

@@ -2,6 +2,7 @@
 
 pub(crate) mod analysis;
 mod barriers;
+pub(crate) mod by_blocks;
 pub(crate) mod by_rows;
 mod cse;
 mod dce;
@@ -11,6 +12,7 @@ pub(crate) mod fuse;
 pub(crate) mod packed_constants;
 pub(crate) mod reduced_products;
 mod simplify;
+mod splice;
 #[cfg(test)]
 mod tests;
 pub(crate) mod tile_batch;
@@ -27,6 +29,12 @@ impl Graph {
 
     /// What a program runs: few large kernels.
     pub(crate) fn fused(self) -> Schedule {
-        self.part_barriers().tile_batch().fuse().fuse_horizontally().epilogues().start_reductions_early()
+        self.by_blocks()
+            .part_barriers()
+            .tile_batch()
+            .fuse()
+            .fuse_horizontally()
+            .epilogues()
+            .start_reductions_early()
     }
 }

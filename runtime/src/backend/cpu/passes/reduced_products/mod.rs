@@ -26,13 +26,11 @@ mod ways;
 use rustc_hash::FxHashMap;
 
 use super::analysis::DefUse;
+use super::splice;
 use crate::array::{Aval, DType, Shape};
 use crate::core::op::{DotDimensions, Op};
 use crate::core::precision::Precision;
-use crate::core::trace::stage::Stage;
-use crate::core::trace::{self, Trace};
-use crate::core::{Eqn, Graph, Tensor, Var};
-use crate::error::Result;
+use crate::core::{Eqn, Graph, Var};
 use ways::{Way, Ways};
 
 /// Elements of a product from which on it is worth a look.
@@ -119,7 +117,7 @@ impl Graph {
         }
         for (at, eqn) in std::mem::take(&mut self.eqns).into_iter().enumerate() {
             match found.get(&at) {
-                Some((graph, args)) => self.splice(graph, args, &eqn),
+                Some((graph, args)) => self.splice(graph, args, &eqn.outs, &eqn),
                 None => self.eqns.push(eqn),
             }
         }
@@ -150,42 +148,9 @@ impl Graph {
         let args: Vec<Var> = product.operands.into_iter().chain(factors).collect();
         let avals: Vec<&Aval> = args.iter().map(|&arg| self.aval(arg)).collect();
         let out = self.aval(self.eqns[way.at].outs[0]);
-        let graph = staged(&avals, |args| folded::sum(product, way, args, out))?;
-        let made = graph.aval(graph.outs[0]);
-        (made.shape == out.shape && made.dtype == out.dtype && !graph.inputs.contains(&graph.outs[0]))
-            .then_some((way.at, (graph, args)))
+        let graph = splice::program(&avals, &[out], |args| Ok(vec![folded::sum(product, way, args, out)?]))?;
+        Some((way.at, (graph, args)))
     }
-
-    /// Adds the equations of a program with one result, which is that of `instead`.
-    fn splice(&mut self, program: &Graph, args: &[Var], instead: &Eqn) {
-        let mut renamed: FxHashMap<Var, Var> =
-            program.inputs.iter().copied().zip(args.iter().copied()).collect();
-        renamed.insert(program.outs[0], instead.outs[0]);
-        let avals = &mut self.avals;
-        let mut rename = |var: &Var| {
-            *renamed.entry(*var).or_insert_with(|| {
-                avals.push(program.aval(*var).clone());
-                Var(avals.len() as u32 - 1)
-            })
-        };
-        self.consts.extend(program.consts.iter().map(|(var, array)| (rename(var), array.clone())));
-        self.eqns.extend(program.eqns.iter().map(|eqn| Eqn {
-            primitive: eqn.primitive.clone(),
-            args: eqn.args.iter().map(&mut rename).collect(),
-            outs: eqn.outs.iter().map(&mut rename).collect(),
-            location: instead.location,
-            path: instead.path.clone(),
-        }));
-    }
-}
-
-/// A program of one result; none if it cannot be.
-fn staged(avals: &[&Aval], f: impl FnOnce(&[Tensor]) -> Result<Tensor>) -> Option<Graph> {
-    let stage = Stage::new(trace::current());
-    let args: Vec<Tensor> = avals.iter().map(|aval| stage.input(aval)).collect();
-    let out = trace::run(Trace::Stage(stage.clone()), || f(&args)).ok()?;
-    let (graph, captured) = stage.finish(&[out]);
-    captured.is_empty().then_some(graph)
 }
 
 /// The dtype in which squares are computed.

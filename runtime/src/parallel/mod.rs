@@ -5,6 +5,8 @@ mod spmd;
 mod world;
 mod zero;
 
+#[cfg(feature = "mpi")]
+pub use crate::transport::MpiTransport;
 pub use crate::transport::{DEFAULT_LIMIT, Pending, Reduction, ThreadTransport, Transport, fold};
 pub use replicas::Replicas;
 pub use spmd::{Spmd, spmd};

@@ -60,6 +60,16 @@ impl World {
         World::of(Ranks::Connected(Arc::new(transport)))
     }
 
+    /// All processes that `mpirun` started together, as seen from this one, where it was started so; else only this one. Of the feature
+    /// `mpi`.
+    ///
+    /// # Errors
+    /// As those of [`MpiTransport::connect`](super::MpiTransport::connect).
+    #[cfg(feature = "mpi")]
+    pub fn mpi() -> Result<World> {
+        Ok(World::connected(crate::transport::MpiTransport::connect()?))
+    }
+
     fn of(ranks: Ranks) -> World {
         let is_whole_process = matches!(ranks, Ranks::Connected(_));
         World { ranks, id: WORLDS.fetch_add(1, Ordering::Relaxed), is_whole_process }

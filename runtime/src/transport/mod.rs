@@ -4,13 +4,18 @@
 //! process of its own. All of them call the same collectives in the same order, and each call returns on every rank, with the same
 //! bits where the result is common to all, or with an error: every wait has a [limit](Transport::limit).
 
+mod call;
 mod fold;
+#[cfg(feature = "mpi")]
+mod mpi;
 mod threads;
 
 use std::fmt;
 use std::time::Duration;
 
 pub use fold::fold;
+#[cfg(feature = "mpi")]
+pub use mpi::MpiTransport;
 pub use threads::ThreadTransport;
 
 use crate::array::{Array, Aval};

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::call::{Call, Kind, differing, ended};
 use super::{DEFAULT_LIMIT, Pending, Reduction, Transport, check_parts, fold, gathered};
 use crate::array::{Array, Aval};
 use crate::error::{Error, Result};
@@ -54,36 +55,6 @@ struct Exchange {
     done: usize,
 }
 
-/// What all ranks do alike.
-#[derive(Clone, Debug, PartialEq)]
-struct Call {
-    kind: Kind,
-    aval: Aval,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-enum Kind {
-    Reduce(Reduction),
-    Gather,
-    AllToAll,
-    Permute(Vec<Option<usize>>),
-    Broadcast(usize),
-    Barrier,
-}
-
-impl Kind {
-    fn name(&self) -> &'static str {
-        match self {
-            Kind::Reduce(reduction) => reduction.name(),
-            Kind::Gather => "all_gather",
-            Kind::AllToAll => "all_to_all",
-            Kind::Permute(_) => "ppermute",
-            Kind::Broadcast(_) => "broadcast",
-            Kind::Barrier => "barrier",
-        }
-    }
-}
-
 impl ThreadTransport {
     /// The connections of so many ranks with each other, in the order of ranks, one for each thread.
     ///
@@ -115,7 +86,7 @@ impl ThreadTransport {
     fn bring(&self, kind: Kind, array: Array) -> Result<Brought> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let op = kind.name();
-        let call = Call { kind, aval: Aval { weak: false, ..array.aval().clone() } };
+        let call = Call::new(kind, &array);
         let mut meeting = self.group.meeting();
         if let Some(failure) = &meeting.failure {
             return Err(failure.clone());
@@ -125,7 +96,7 @@ impl ThreadTransport {
             let brought = vec![None; self.size()];
             meeting.exchanges.push_back(Exchange { call, brought, done: 0 });
         } else if meeting.exchanges[at].call != call {
-            let failure = differing(self.rank, &call, &meeting.exchanges[at]);
+            let failure = differs(self.rank, &call, &meeting.exchanges[at]);
             self.group.fail(&mut meeting, failure.clone());
             return Err(failure);
         }
@@ -141,18 +112,10 @@ impl ThreadTransport {
     }
 }
 
-/// A call that differs from what others have brought.
-fn differing(rank: usize, call: &Call, exchange: &Exchange) -> Error {
+/// The error of a call that differs from what others have brought.
+fn differs(rank: usize, call: &Call, exchange: &Exchange) -> Error {
     let first = exchange.brought.iter().position(Option::is_some).unwrap_or_default();
-    let (found, expected) = (call, &exchange.call);
-    let message = format!(
-        "it calls `{}` of {} where rank {first} calls `{}` of {}",
-        found.kind.name(),
-        found.aval,
-        expected.kind.name(),
-        expected.aval
-    );
-    Error::RanksDiffer { ranks: vec![rank], message: message.into() }
+    differing(rank, call, first, &exchange.call)
 }
 
 impl Group {
@@ -206,8 +169,7 @@ impl Brought {
                 return Ok(self.take(&mut meeting));
             }
             if let Some(&rank) = missing.iter().find(|&&rank| meeting.left[rank]) {
-                let error = Error::msg(format!("it has ended, and others wait for it in `{}`", self.op));
-                group.fail(&mut meeting, Error::RankFailed { rank, error: Box::new(error) });
+                group.fail(&mut meeting, ended(rank, self.op));
                 continue;
             }
             let Some(left) = self.limit.checked_sub(start.elapsed()) else {

@@ -79,9 +79,9 @@ fn a_rank_that_fails_ends_the_others_with_its_error() {
 
 #[test]
 fn a_rank_that_ends_early_or_comes_late_is_named() {
-    let Some(count) = said("leaves", "RankFailed { rank: 2") else { return };
+    let Some(count) = said("leaves", "rank 2 failed: it has ended") else { return };
     assert_eq!(count, 2);
-    let Some(count) = said("is_late", "RanksMissing { ranks: [2]") else { return };
+    let Some(count) = said("is_late", "rank 2 did not come within 4 s") else { return };
     assert_eq!(count, 3);
 }
 
@@ -113,7 +113,7 @@ fn a_rank_that_is_killed_is_named_and_the_last_checkpoint_is_whole() {
         let mut error = String::new();
         ranks.stderr.take().unwrap().read_to_string(&mut error).unwrap();
         ranks.wait().unwrap();
-        let named = error.matches(&format!("RankFailed {{ rank: {victim}")).count();
+        let named = error.matches(&format!("rank {victim} failed: it has not answered")).count();
         assert_eq!(named, 3, "{victim} was killed: {error}");
         is_whole(folder.path());
     }

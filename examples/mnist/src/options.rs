@@ -60,8 +60,8 @@ pub struct Options {
     #[arg(long)]
     pub resume: bool,
 
-    /// The ranks that train together, each on its part of every step's images: `threads:N`, N threads of this process
-    /// [default: one rank, which has all threads]
+    /// The ranks that train together, each on its part of every step's images: `threads:N`, N threads of this process, or `mpi`, all
+    /// processes that mpirun started [default: one rank, which has all threads]
     #[arg(long, value_name = "WORLD", value_parser = world)]
     world: Option<World>,
 
@@ -127,8 +127,19 @@ fn world(text: &str) -> Result<World, String> {
             Ok(count @ 1..=256) => Ok(World::threads(count)),
             _ => Err("expected a number of threads from 1 to 256".to_owned()),
         },
-        _ => Err("expected `threads:N`".to_owned()),
+        None if text == "mpi" => processes(),
+        _ => Err("expected `threads:N` or `mpi`".to_owned()),
     }
+}
+
+#[cfg(feature = "mpi")]
+fn processes() -> Result<World, String> {
+    World::mpi().map_err(|error| error.to_string())
+}
+
+#[cfg(not(feature = "mpi"))]
+fn processes() -> Result<World, String> {
+    Err("this program was built without MPI: build it with `--features mpi`".to_owned())
 }
 
 fn positive(text: &str) -> Result<f64, String> {

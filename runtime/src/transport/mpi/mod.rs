@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use ::mpi::Threading;
 use ::mpi::environment::{Universe, initialize_with_threading, library_version};
+use ::mpi::traits::Communicator as _;
 
 use self::engine::Engine;
 use self::interface::Communicator;
@@ -25,6 +26,7 @@ use super::call::{Call, Kind};
 use super::{DEFAULT_LIMIT, Pending, Reduction, Transport, check_parts};
 use crate::array::Array;
 use crate::error::{Error, Result};
+use crate::kernels::threads;
 
 /// How often messages are looked for while a rank computes.
 const BACKGROUND: Duration = Duration::from_millis(5);
@@ -36,6 +38,10 @@ const FAREWELL: Duration = Duration::from_millis(500);
 ///
 /// There is one in a process: while there is, [`connect`](MpiTransport::connect) returns it again. When the last is dropped, it waits for
 /// the other ranks to get as far, and MPI is finalized, after which it cannot be used any more.
+///
+/// Ranks of one machine share its cores: each has its part of the threads that kernels run on, unless `FLAXEN_NUM_THREADS` or
+/// [`set_num_threads`](crate::set_num_threads) says otherwise. A rank that `mpirun` binds to some cores sees only those; where it binds
+/// several to more than one core, tell them how many threads each has.
 ///
 /// A rank asks those that it waits for whether they still run, and gives up one that does not answer for half of its limit, or 30 s,
 /// with an [`Error::RankFailed`] that it tells all others.
@@ -111,6 +117,7 @@ impl Connection {
         let world = universe.world();
         let engine = Engine::new(Communicator::of(&world)?, Communicator::of(&world)?);
         let (rank, size) = (engine.rank(), engine.size());
+        share_threads(world.split_shared(rank as i32).size() as usize);
         let engine = Arc::new(Mutex::new(engine));
         let is_closed = Arc::new(AtomicBool::new(false));
         let background = {
@@ -121,6 +128,14 @@ impl Connection {
         let limit = AtomicU64::new(DEFAULT_LIMIT.as_nanos() as u64);
         let (background, universe) = (Some(background), Some(universe));
         Ok(Connection { engine, rank, size, limit, is_closed, background, universe })
+    }
+}
+
+/// Leaves the cores of a machine to all of its ranks, unless somebody has said how many threads there are to be.
+fn share_threads(ranks: usize) {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    if std::env::var_os("FLAXEN_NUM_THREADS").is_none() && threads::count() == cores {
+        threads::set_count((cores / ranks).max(1));
     }
 }
 

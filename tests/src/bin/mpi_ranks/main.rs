@@ -16,7 +16,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // In one piece, so that those of several ranks are not mixed.
-            let line = format!("{error:?}\n");
+            let line = format!("{error}\n");
             std::io::stderr().write_all(line.as_bytes()).unwrap();
             ExitCode::FAILURE
         }

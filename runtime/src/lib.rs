@@ -161,6 +161,7 @@
 //! - [`lift`]: transforms of modules, whose variables and random keys pass through them.
 //! - [`checkpoint`](checkpoint()), [`custom_vjp`], [`custom_jvp`], [`eval_shape`]: less memory, derivatives of one's own, shapes without
 //!   values.
+//! - [`parallel`]: many ranks, threads or processes, that run one program on parts of the data; [`guide::parallel`].
 //! - [`random`]: the samples of `jax.random` for the same seed, bit for bit.
 //! - [`tree`]: everything a transform takes or returns is a tree of tensors; [`Tree`](macro@Tree) makes structs trees.
 //! - [`core`](mod@core): graphs and their rewrites, and primitives of one's own.

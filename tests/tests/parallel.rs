@@ -433,3 +433,45 @@ fn an_optimizer_whose_state_is_shared_out_updates_as_a_whole_one() {
         assert_close(found, expected, 1e-6, "a leaf of the state");
     }
 }
+
+#[test]
+fn a_whole_batch_is_cut_into_parts_and_put_together() {
+    let (x, w) = (random::normal(&key(0), [5, 6]), random::normal(&key(1), [5]));
+    let f = |(x, w): (Tensor, Tensor)| {
+        let mean = x.mean_axes(1).pmean("i")?;
+        Ok((w.dot(&x), x - mean.expand_dims([1]), mean))
+    };
+    let parts = spmd(f).axis_name("i").in_axes((1, None)).out_axes((0, 1, None));
+    let (product, centred, mean) = parts.run_whole(&World::threads(3), (x.clone(), w.clone())).unwrap();
+    assert_close(&product, &w.dot(&x), 1e-6, "a product");
+    assert_close(&mean, &x.mean_axes(1), 1e-6, "means");
+    assert_close(&centred, &(&x - x.mean_keep(1)), 1e-6, "centred");
+    assert!(parts.run_whole(&World::threads(4), (x, w)).is_err(), "6 columns are not 4 equal parts");
+}
+
+#[test]
+fn kernels_of_a_rank_have_its_share_of_the_threads() {
+    let all = flaxen::num_threads();
+    let shares = World::threads(2).run(|_| Ok(flaxen::num_threads())).unwrap();
+    assert_eq!(shares, [all.div_ceil(2), (all / 2).max(1)]);
+    assert_eq!(flaxen::num_threads(), all);
+}
+
+#[test]
+fn a_thread_of_ones_own_talks_for_its_rank_through_a_handle() {
+    let sums = World::threads(2).run(|world| {
+        let sum = |x: Tensor| {
+            let handle = flaxen::trace_handle();
+            std::thread::scope(|scope| scope.spawn(|| handle.enter(|| x.psum("i"))).join().unwrap())
+        };
+        spmd(sum).axis_name("i").run(world, Tensor::from(1.0f32 + world.rank() as f32))?.item::<f32>()
+    });
+    assert_eq!(sums.unwrap(), [3.0, 3.0]);
+}
+
+#[test]
+fn a_single_rank_talks_to_itself() {
+    let sum = spmd(|x: Tensor| x.psum("i")?.all_gather("i", 0)).axis_name("i");
+    let alone = sum.run(&World::single(), Tensor::from([1.0f32, 2.0])).unwrap();
+    assert_eq!((alone.shape(), alone.to_vec::<f32>().unwrap()), (&[1, 2][..], vec![1.0, 2.0]));
+}

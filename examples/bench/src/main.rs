@@ -9,6 +9,7 @@ mod functions;
 mod growth;
 mod language;
 mod models;
+mod ranks;
 mod real;
 mod residual;
 mod workload;

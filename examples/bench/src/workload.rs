@@ -8,7 +8,7 @@ use flaxen::{JitStats, Profile};
 
 use crate::encoder::{SentenceEncoder, WORDS};
 use crate::models::{Block, Cnn, ConvNorm, Deep, Lstm, Many, Mlp, Stack, Stacked, chain};
-use crate::{functions, real};
+use crate::{functions, ranks, real};
 
 /// A case ready to run.
 pub struct Workload {
@@ -26,13 +26,14 @@ const MANY: usize = 100;
 const CHAIN: usize = 4 << 20;
 
 /// Every case, as the driver names them.
-pub const CASES: [&str; 22] = [
+pub const CASES: [&str; 23] = [
     "w1_fwd_b1",
     "w1_train_b1",
     "w1_fwd_b32",
     "w1_train_b32",
     "w1_fwd_b128",
     "w1_train_b128",
+    "w1_ranks2_b128",
     "w2_fwd_b1",
     "w2_train_b1",
     "w2_fwd_b128",
@@ -62,7 +63,8 @@ pub enum Mode {
 impl Workload {
     /// Makes a case ready: `w1_train_b32` with any batch, `deep_train_l8` with any number of layers, `many_train_n100` with any
     /// number of parameters, `r4_fwd_b12_t44` with any batch and number of tokens, `blocks_train_l12`, `scan_train_l12` and
-    /// `remat_train_l12` with any number of blocks of W3 in a row, in a loop and computed twice; `None` for a name that is none.
+    /// `remat_train_l12` with any number of blocks of W3 in a row, in a loop and computed twice, `w1_ranks2_b128` and `psum_ranks2_n1000000` with any
+    /// number of ranks and images or numbers; `None` for a name that is none.
     ///
     /// # Errors
     /// What the program returns.
@@ -76,6 +78,9 @@ impl Workload {
         }
         if let Some(real) = real::make(case)? {
             return Ok(Some(real));
+        }
+        if let Some(ranks) = ranks::make(case)? {
+            return Ok(Some(ranks));
         }
         let mut parts = case.split('_');
         let (model, mode, batch) = (parts.next(), parts.next(), parts.next());
@@ -165,6 +170,21 @@ impl Workload {
             run: Box::new(run),
             stats: Box::new(move || counted.stats()),
             profile: Box::new(move || profiled.profile(&all)),
+            steps: 1,
+        }
+    }
+
+    /// A function that is timed, and no more is known of.
+    pub fn timed(
+        run: impl FnMut() -> Result<()> + 'static,
+        compile: impl Fn() -> Result<Duration> + 'static,
+        stats: impl Fn() -> JitStats + 'static,
+    ) -> Workload {
+        Workload {
+            run: Box::new(run),
+            profile: Box::new(|| Err(Error::msg("this case has no profile"))),
+            compile: Box::new(compile),
+            stats: Box::new(stats),
             steps: 1,
         }
     }

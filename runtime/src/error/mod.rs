@@ -453,6 +453,14 @@ impl Error {
         }
     }
 
+    /// Adds the rank that an error happened on, unless it is one of several ranks.
+    pub(crate) fn of_rank(self, rank: usize) -> Error {
+        match self {
+            Error::RankFailed { .. } | Error::RanksMissing { .. } | Error::RanksDiffer { .. } => self,
+            error => Error::RankFailed { rank, error: Box::new(error) },
+        }
+    }
+
     /// With the name that the user called an operation by which is made of others.
     pub(crate) fn called(mut self, name: &'static str) -> Error {
         match &mut self {

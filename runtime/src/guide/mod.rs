@@ -5,6 +5,7 @@
 //! | [`intermediates`] | looking into a model: `sow`, captured outputs, gradients of what layers return, printing while it runs |
 //! | [`surgery`] | parameters and an optimizer's state taken apart, edited and put together again; frozen and grafted weights |
 //! | [`state`] | parameters, running statistics and random streams through a training, alone, under `jit` and under `vmap` |
+//! | [`parallel`] | training on many ranks, threads or processes: gradients averaged, optimizers shared out, files and faults |
 //! | [`from_pytorch`] | a PyTorch model line by line, and its weights |
 //! | [`decoders`] | blocks of language models of today, tied weights, and adapters for a finished model |
 //! | [`coming_from_jax`] | the names of JAX and optax, and what they are here |
@@ -22,6 +23,9 @@ pub mod surgery {}
 
 #[doc = include_str!("state.md")]
 pub mod state {}
+
+#[doc = include_str!("parallel.md")]
+pub mod parallel {}
 
 #[doc = include_str!("from_pytorch.md")]
 pub mod from_pytorch {}

@@ -153,12 +153,7 @@ impl World {
             Ok(value) => Ok(value),
             Err(error) => {
                 transport.abort(&error);
-                Err(match error {
-                    Error::RankFailed { .. } | Error::RanksMissing { .. } | Error::RanksDiffer { .. } => {
-                        error
-                    }
-                    error => Error::RankFailed { rank: self.rank(), error: Box::new(error) },
-                })
+                Err(error.of_rank(self.rank()))
             }
         }
     }

@@ -161,12 +161,12 @@ impl Brought {
         let group = self.group.clone();
         let mut meeting = group.meeting();
         loop {
-            if let Some(failure) = &meeting.failure {
-                return Err(failure.clone());
-            }
             let missing: Vec<usize> = group.missing(self.number).collect();
             if missing.is_empty() {
                 return Ok(self.take(&mut meeting));
+            }
+            if let Some(failure) = &meeting.failure {
+                return Err(failure.clone());
             }
             if let Some(&rank) = missing.iter().find(|&&rank| meeting.left[rank]) {
                 group.fail(&mut meeting, ended(rank, self.op));
@@ -277,9 +277,7 @@ impl Transport for ThreadTransport {
     }
 
     fn abort(&self, error: &Error) {
-        // What this rank was told by another one is known already, and the first failure stays.
-        let failure = Error::RankFailed { rank: self.rank, error: Box::new(error.clone()) };
-        self.group.fail(&mut self.group.meeting(), failure);
+        self.group.fail(&mut self.group.meeting(), error.clone().of_rank(self.rank));
     }
 
     fn leave(&self) {
@@ -298,3 +296,7 @@ fn joined<'a>(whole: Aval, parts: impl Iterator<Item = &'a [u8]>) -> Array {
         }
     })
 }
+
+#[cfg(test)]
+#[path = "threads_tests.rs"]
+mod tests;

@@ -5,7 +5,7 @@
 //! stays bound: on threads that are ranks as long as the thread lives, elsewhere for the whole process.
 
 use std::cell::RefCell;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, Weak};
 
 use super::{Axis, Trace, current};
 use crate::transport::Transport;
@@ -35,8 +35,9 @@ thread_local! {
     static RANKS: RefCell<Ranks> = const { RefCell::new(Ranks { named: Vec::new(), known: Vec::new() }) };
 }
 
-/// Axes that all threads of the process may talk over, as the process is one rank of them.
-static KNOWN: RwLock<Vec<RankAxis>> = RwLock::new(Vec::new());
+/// Axes that all threads of the process may talk over, as the process is one rank of them, by the names that programs have for them; as
+/// long as somebody holds the connection.
+static KNOWN: RwLock<Vec<(Arc<str>, Weak<dyn Transport>)>> = RwLock::new(Vec::new());
 
 /// Restores what the thread knew, also after a panic.
 struct Restore(Ranks);
@@ -66,19 +67,18 @@ pub(crate) fn named<R>(
     let name: Arc<str> = format!("{alias}@{world}").into();
     let depth = current().map_or(0, |trace| trace.frame().depth);
     let axis = RankAxis { alias: alias.clone(), name, transport: transport.clone(), depth };
-    let add = |known: &mut Vec<RankAxis>| {
-        if known.iter().all(|other| other.name != axis.name) {
-            known.push(axis.clone());
-        }
-    };
     if whole_process {
-        add(&mut KNOWN.write().unwrap_or_else(PoisonError::into_inner));
+        let mut known = KNOWN.write().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|(_, transport)| transport.strong_count() > 0);
+        if known.iter().all(|(other, _)| *other != axis.name) {
+            known.push((axis.name.clone(), Arc::downgrade(transport)));
+        }
     }
     RANKS.with_borrow_mut(|ranks| {
-        if !whole_process {
-            add(&mut ranks.known);
+        if !whole_process && ranks.known.iter().all(|other| other.name != axis.name) {
+            ranks.known.push(axis.clone());
         }
-        ranks.named.push(axis.clone());
+        ranks.named.push(axis);
     });
     let _unname = Unname;
     f()
@@ -99,11 +99,13 @@ impl Ranks {
 
 /// What ranks of an axis talk through, by the name that programs have for it.
 pub(crate) fn transport(name: &str) -> Option<Arc<dyn Transport>> {
-    let find =
-        |axes: &[RankAxis]| axes.iter().find(|axis| *axis.name == *name).map(|axis| axis.transport.clone());
-    RANKS
-        .with_borrow(|ranks| find(&ranks.known))
-        .or_else(|| find(&KNOWN.read().unwrap_or_else(PoisonError::into_inner)))
+    let known = RANKS.with_borrow(|ranks| {
+        ranks.known.iter().find(|axis| *axis.name == *name).map(|axis| axis.transport.clone())
+    });
+    known.or_else(|| {
+        let known = KNOWN.read().unwrap_or_else(PoisonError::into_inner);
+        known.iter().find(|(other, _)| **other == *name).and_then(|(_, transport)| transport.upgrade())
+    })
 }
 
 /// The name that programs have for the axis between ranks that is called `alias` here, unless a `vmap` that was entered later has one

@@ -27,6 +27,8 @@ pub(super) struct Engine {
     calls: Communicator,
     notices: Communicator,
     tags: Tags,
+    /// Whether ranks are not more than the cores that they share.
+    pub has_own_core: bool,
     jobs: VecDeque<Job>,
     /// The number of the next call.
     next: u64,
@@ -48,12 +50,13 @@ struct Peer {
 }
 
 impl Engine {
-    pub fn new(calls: Communicator, notices: Communicator) -> Engine {
+    pub fn new(calls: Communicator, notices: Communicator, has_own_core: bool) -> Engine {
         Engine {
             tags: Tags::up_to(calls.last_tag),
             peers: vec![Peer::default(); calls.size],
             calls,
             notices,
+            has_own_core,
             jobs: VecDeque::new(),
             next: 0,
             has_left: false,

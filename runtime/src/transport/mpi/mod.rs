@@ -10,6 +10,7 @@ mod tags;
 mod wait;
 
 use std::fmt;
+use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, TryLockError, Weak};
 use std::thread::JoinHandle;
@@ -17,7 +18,9 @@ use std::time::{Duration, Instant};
 
 use ::mpi::Threading;
 use ::mpi::environment::{Universe, initialize_with_threading, library_version};
-use ::mpi::traits::Communicator as _;
+use ::mpi::topology::SimpleCommunicator;
+use ::mpi::traits::{Communicator as _, CommunicatorCollectives as _};
+use rustc_hash::FxBuildHasher;
 
 use self::engine::Engine;
 use self::interface::Communicator;
@@ -40,8 +43,7 @@ const FAREWELL: Duration = Duration::from_millis(500);
 /// the other ranks to get as far, and MPI is finalized, after which it cannot be used any more.
 ///
 /// Ranks of one machine share its cores: each has its part of the threads that kernels run on, unless `FLAXEN_NUM_THREADS` or
-/// [`set_num_threads`](crate::set_num_threads) says otherwise. A rank that `mpirun` binds to some cores sees only those; where it binds
-/// several to more than one core, tell them how many threads each has.
+/// [`set_num_threads`](crate::set_num_threads) says otherwise. Those that `mpirun` binds to some cores share only these.
 ///
 /// A rank asks those that it waits for whether they still run, and gives up one that does not answer for half of its limit, or 30 s,
 /// with an [`Error::RankFailed`] that it tells all others.
@@ -115,9 +117,9 @@ impl Connection {
             )));
         }
         let world = universe.world();
-        let engine = Engine::new(Communicator::of(&world)?, Communicator::of(&world)?);
+        let has_own_core = share_threads(&world);
+        let engine = Engine::new(Communicator::of(&world)?, Communicator::of(&world)?, has_own_core);
         let (rank, size) = (engine.rank(), engine.size());
-        share_threads(world.split_shared(rank as i32).size() as usize);
         let engine = Arc::new(Mutex::new(engine));
         let is_closed = Arc::new(AtomicBool::new(false));
         let background = {
@@ -131,12 +133,21 @@ impl Connection {
     }
 }
 
-/// Leaves the cores of a machine to all of its ranks, unless somebody has said how many threads there are to be.
-fn share_threads(ranks: usize) {
+/// Leaves cores to all ranks that run on them, unless somebody has said how many threads there are to be; returns whether each has one
+/// at least.
+fn share_threads(world: &SimpleCommunicator) -> bool {
+    let machine = world.split_shared(world.rank());
+    // Ranks are bound to some cores or to all, and those that say the same share them. Elsewhere than on Linux, all say the same.
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let own = FxBuildHasher.hash_one(status.lines().find(|line| line.starts_with("Cpus_allowed_list:")));
+    let mut all = vec![0u64; machine.size() as usize];
+    machine.all_gather_into(&own, &mut all[..]);
+    let ranks = all.into_iter().filter(|&cores| cores == own).count().max(1);
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     if std::env::var_os("FLAXEN_NUM_THREADS").is_none() && threads::count() == cores {
         threads::set_count((cores / ranks).max(1));
     }
+    cores >= ranks
 }
 
 /// Looks for messages until the connection is closed.

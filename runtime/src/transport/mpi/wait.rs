@@ -7,10 +7,9 @@ use super::engine::Engine;
 use crate::array::Array;
 use crate::error::Result;
 
-/// How long messages are looked for without a pause, and then with others running in between: as long as ranks that compute the same
-/// are apart. After that the wait is long, and looking for its end less often makes it hardly longer.
-const SPIN: Duration = Duration::from_micros(50);
-const YIELD: Duration = Duration::from_millis(2);
+/// How long messages are looked for without a pause: as long as ranks that compute the same are apart. After that the wait is long, and
+/// looking for its end less often makes it hardly longer.
+const SPIN: Duration = Duration::from_millis(2);
 const LONGEST_PAUSE: Duration = Duration::from_micros(500);
 
 /// The longest time between questions whether a rank still runs, and that it may take to answer.
@@ -41,8 +40,10 @@ pub(super) fn wait(
     let mut looked = Duration::ZERO;
     loop {
         let waited = start.elapsed();
+        let has_own_core;
         {
             let mut engine = lock(engine);
+            has_own_core = engine.has_own_core;
             engine.progress();
             if let Some(array) = engine.take(number) {
                 return Ok(array);
@@ -62,16 +63,18 @@ pub(super) fn wait(
             }
             looked = waited;
         }
-        pause(waited);
+        pause(waited, has_own_core);
     }
 }
 
-fn pause(waited: Duration) {
-    if waited < SPIN {
-        std::hint::spin_loop();
-    } else if waited < YIELD {
-        std::thread::yield_now();
-    } else {
+/// Waits a little. A core that is the rank's own is kept: whoever else is given it keeps it for milliseconds. One that ranks share is
+/// left to them, as they are what is waited for.
+fn pause(waited: Duration, has_own_core: bool) {
+    if waited >= SPIN {
         std::thread::sleep((waited / 16).min(LONGEST_PAUSE));
+    } else if has_own_core {
+        std::hint::spin_loop();
+    } else {
+        std::thread::yield_now();
     }
 }

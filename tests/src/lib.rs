@@ -1,5 +1,6 @@
 //! Shared tools of the tests.
 
+pub mod backends;
 pub mod control_programs;
 pub mod data;
 pub mod device;

@@ -253,3 +253,16 @@ fn what_is_no_plugin_is_an_error_that_says_so() {
             .contains("there is no environment variable `FLAXEN_NO_SUCH_VARIABLE`")
     );
 }
+
+#[test]
+fn devices_are_named_on_command_lines() {
+    assert_eq!("cpu".parse::<Device>().unwrap(), Device::cpu());
+    let error = "gpu".parse::<Device>().unwrap_err().to_string();
+    assert!(error.contains("`gpu` is no device: there are `cpu` and `pjrt:PATH`"), "{error}");
+    if let Some(device) = device() {
+        assert_eq!("pjrt:$FLAXEN_PJRT_PLUGIN".parse::<Device>().unwrap(), device);
+        let x = Tensor::ones([3]).to_device(&device).unwrap();
+        x.block_until_ready().unwrap();
+    }
+    Tensor::ones([3]).block_until_ready().unwrap();
+}

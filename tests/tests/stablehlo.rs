@@ -1,8 +1,8 @@
-//! Programs as StableHLO text, run by jaxlib, compute what the CPU computes.
+//! Programs as StableHLO text, run by jaxlib and by a device, compute what the CPU computes.
 
 use flaxen::prelude::*;
+use flaxen_tests::backends;
 use flaxen_tests::jax_programs::JaxProgram;
-use flaxen_tests::jaxlib::jaxlib;
 use flaxen_tests::numbers::{Numbers, all_close};
 use flaxen_tests::programs::Program;
 
@@ -10,7 +10,6 @@ const PROGRAMS: u64 = 300;
 
 #[test]
 fn random_programs_their_gradients_and_batches_are_those_of_the_cpu() {
-    let Some(jaxlib) = jaxlib() else { return };
     for program in (0..PROGRAMS).map(Program::generate) {
         let inputs: Vec<Tensor> =
             program.inputs_of(0).iter().map(|numbers| numbers.tensor(DType::F64)).collect();
@@ -30,19 +29,30 @@ fn random_programs_their_gradients_and_batches_are_those_of_the_cpu() {
             Numbers::of_all(&[outs.0, outs.1, outs.2].concat()).unwrap()
         };
         let by_cpu = leaves(jit(all).call(inputs.clone()).unwrap());
-        let found = leaves(jit(all).on(jaxlib).call(inputs).unwrap_or_else(|e| panic!("{e}\n{program}")));
-        if let Err(message) = all_close(&found, &by_cpu, 1e-9) {
-            panic!("{message}\n{program}");
+        for backend in backends::all() {
+            let found = jit(all).on(backend).call(inputs.clone());
+            let found = leaves(found.unwrap_or_else(|e| panic!("{e}\n{program}")));
+            if let Err(message) = all_close(&found, &by_cpu, 1e-9) {
+                panic!("{}: {message}\n{program}", backend.platform());
+            }
         }
     }
 }
 
 #[test]
 fn the_programs_that_jax_ran_give_its_values() {
-    let Some(jaxlib) = jaxlib() else { return };
-    let differences = |program: &JaxProgram| {
-        program.differences_on(jaxlib).unwrap_or_else(|error| vec![format!("error: {error}\n    {program}")])
-    };
-    let failures: Vec<String> = JaxProgram::all().iter().flat_map(differences).collect();
-    assert!(failures.is_empty(), "{} differences\n{}", failures.len(), failures.join("\n"));
+    for backend in backends::all() {
+        let differences = |program: &JaxProgram| {
+            let found = program.differences_on(backend);
+            found.unwrap_or_else(|error| vec![format!("error: {error}\n    {program}")])
+        };
+        let failures: Vec<String> = JaxProgram::all().iter().flat_map(differences).collect();
+        assert!(
+            failures.is_empty(),
+            "{}: {} differences\n{}",
+            backend.platform(),
+            failures.len(),
+            failures.join("\n")
+        );
+    }
 }

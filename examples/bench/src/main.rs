@@ -25,7 +25,7 @@ use workload::{CASES, Workload};
 
 const USAGE: &str = "usage: lines `case seconds` on the standard input, for example
     echo w1_train_b32 1.0 | cargo run --release -p bench
-answers `case min_us median_us iterations`; `profile w1_train_b32` prints what each part of a step costs, `compile w3_fwd_b8 20` how long compiling takes, `growth` how steps grow with their size. Compare with other libraries by examples/bench/driver.py.";
+answers `case min_us median_us iterations`; `profile w1_train_b32` prints what each part of a step costs, `compile w3_fwd_b8 20` how long compiling takes, `growth` how steps grow with their size; `--device pjrt:PATH` runs them on a device of a plugin. Compare with other libraries by examples/bench/driver.py.";
 
 /// What is run without input, to show that it works: short even without optimisation.
 const SHOWN: [&str; 2] = ["w4_fwd_b4", "w4_train_b4"];
@@ -33,6 +33,12 @@ const SHOWN: [&str; 2] = ["w4_fwd_b4", "w4_train_b4"];
 const LEAST: usize = 3;
 
 fn main() -> std::io::Result<()> {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [] => {}
+        ["--device", device] => workload::run_on(device.parse().map_err(std::io::Error::other)?),
+        _ => return Err(std::io::Error::other(USAGE)),
+    }
     let (input, mut output) = (std::io::stdin(), std::io::stdout());
     let mut ready = HashMap::new();
     let mut asked = false;

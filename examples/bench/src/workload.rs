@@ -1,10 +1,10 @@
 //! The cases by name, each made ready to run a step.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use flaxen::prelude::*;
-use flaxen::{JitStats, Profile};
+use flaxen::{Device, JitStats, Profile};
 
 use crate::encoder::{SentenceEncoder, WORDS};
 use crate::models::{Block, Cnn, ConvNorm, Deep, Lstm, Many, Mlp, Stack, Stacked, chain};
@@ -129,12 +129,12 @@ impl Workload {
         args: A,
         function: impl Fn(A) -> Result<Vec<Tensor>> + Send + Sync + 'static,
     ) -> Workload {
-        let f = Arc::new(jit(function));
+        let f = Arc::new(jit(function).on(&device()));
         let (profiled, counted, first) = (f.clone(), f.clone(), args.clone());
         let (anew, given) = (f.clone(), args.clone());
         Workload {
             compile: Box::new(move || compiled(&anew, &given)),
-            run: Box::new(move || f.call(args.clone()).map(drop)),
+            run: Box::new(move || wait(&f.call(args.clone())?)),
             stats: Box::new(move || counted.stats()),
             profile: Box::new(move || profiled.profile(&first)),
             steps: 1,
@@ -149,7 +149,7 @@ impl Workload {
         anew_after: Option<usize>,
         step: impl Fn(S, A) -> Result<(S, Vec<Tensor>)> + Send + Sync + 'static,
     ) -> Workload {
-        let step = Arc::new(jit(move |(state, args): (S, A)| step(state, args)));
+        let step = Arc::new(jit(move |(state, args): (S, A)| step(state, args)).on(&device()));
         let (profiled, counted, recompiled) = (step.clone(), step.clone(), step.clone());
         let all = (first.clone(), args.clone());
         let given = all.clone();
@@ -162,6 +162,7 @@ impl Workload {
             // A step that failed has lost the state, and its error has been returned.
             let Some(state) = held.take() else { return Ok(()) };
             let (state, _) = step.call((state, args.clone()))?;
+            wait(&state)?;
             held = Some(state);
             Ok(())
         };
@@ -261,29 +262,35 @@ where
     let labels: Vec<i32> = (0..shape[0]).map(|i| (i * 7 % classes.max(1)) as i32).collect();
     let y = Tensor::from_vec(labels, [shape[0]]);
     let (params, _) = model.init(key(1)).call(&x)?.pop("params")?;
+    let (params, x, y) = device().put(&(params, x, y))?;
     let apply = move |params: &Dict, x: &Tensor| model.apply(Variables::new().with("params", params)).call(x);
     Ok(match mode {
         Mode::Forward => {
-            let forward = Arc::new(jit(move |(params, x): (Dict, Tensor)| apply(&params, &x)));
+            let forward = jit(move |(params, x): (Dict, Tensor)| apply(&params, &x));
+            let forward = Arc::new(forward.on(&device()));
             let (profiled, counted) = (forward.clone(), forward.clone());
             let args = (params.clone(), x.clone());
             let (anew, given) = (forward.clone(), args.clone());
             Workload {
                 compile: Box::new(move || compiled(&anew, &given)),
                 stats: Box::new(move || counted.stats()),
-                run: Box::new(move || repeat(steps, || forward.call((params.clone(), x.clone())).map(drop))),
+                run: Box::new(move || {
+                    repeat(steps - 1, || forward.call((params.clone(), x.clone())).map(drop))?;
+                    wait(&forward.call((params.clone(), x.clone()))?)
+                }),
                 profile: Box::new(move || profiled.profile(&args)),
                 steps,
             }
         }
         Mode::Gradient => {
-            let gradient = Arc::new(jit(move |(params, x, y): (Dict, Tensor, Tensor)| {
+            let gradient = jit(move |(params, x, y): (Dict, Tensor, Tensor)| {
                 value_and_grad(|params: &Dict| loss(&apply(params, &x)?, &y, classes))(&params)
-            }));
+            });
+            let gradient = Arc::new(gradient.on(&device()));
             let (profiled, counted) = (gradient.clone(), gradient.clone());
             let args = (params.clone(), x.clone(), y.clone());
             let (anew, given) = (gradient.clone(), args.clone());
-            let call = move || gradient.call((params.clone(), x.clone(), y.clone())).map(drop);
+            let call = move || wait(&gradient.call((params.clone(), x.clone(), y.clone()))?);
             Workload {
                 compile: Box::new(move || compiled(&anew, &given)),
                 stats: Box::new(move || counted.stats()),
@@ -327,6 +334,26 @@ pub fn indices(below: usize, shape: &[usize], first: usize) -> Tensor {
     let count: usize = shape.iter().product();
     let all: Vec<i32> = (first..first + count).map(|i| ((i * 7919 + 13) % below) as i32).collect();
     Tensor::from_vec(all, shape)
+}
+
+static DEVICE: OnceLock<Device> = OnceLock::new();
+
+/// Where workloads run from now on.
+pub fn run_on(device: Device) {
+    // The first device that is named counts.
+    let _ = DEVICE.set(device);
+}
+
+fn device() -> Device {
+    *DEVICE.get_or_init(Device::cpu)
+}
+
+/// Waits for what a device computes behind the caller's back.
+fn wait<T: Tree>(results: &T) -> Result<()> {
+    if device() == Device::cpu() {
+        return Ok(());
+    }
+    tree::leaves(results).into_iter().try_for_each(Tensor::block_until_ready)
 }
 
 fn repeat(times: usize, mut step: impl FnMut() -> Result<()>) -> Result<()> {

@@ -17,6 +17,14 @@ pub trait DeviceBuffer: Any + Send + Sync {
     /// # Errors
     /// What the device says of the computation, or of the copy.
     fn read(&self, out: &mut [u8]) -> Result<()>;
+
+    /// Waits for the computation that makes the elements, if it goes on behind the caller's back.
+    ///
+    /// # Errors
+    /// What the device says of it.
+    fn wait(&self) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// Memory of a device, and what was copied from it.

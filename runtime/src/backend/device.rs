@@ -1,10 +1,11 @@
 //! Where tensors are and programs run: this process, or a device that a plugin drives.
 
 use std::fmt;
+use std::str::FromStr;
 
 #[cfg(feature = "pjrt")]
 use super::pjrt::{self, PjrtBuffer, PjrtDevice, PjrtOption};
-use crate::array::Array;
+use crate::array::{Array, DeviceBuffer};
 use crate::core::tensor::Repr;
 use crate::core::{Backend, IntoBackend, Tensor};
 use crate::error::{Error, Result};
@@ -198,6 +199,27 @@ impl IntoBackend for &Device {
     }
 }
 
+/// `cpu`, or `pjrt:` and what [`Device::pjrt`] takes: for command lines.
+impl FromStr for Device {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Device> {
+        match text.split_once(':') {
+            None if text == "cpu" => Ok(Device::cpu()),
+            #[cfg(feature = "pjrt")]
+            Some(("pjrt", path)) => Device::pjrt(path),
+            _ => {
+                let known = if cfg!(feature = "pjrt") {
+                    "`cpu` and `pjrt:PATH`"
+                } else {
+                    "`cpu`, and `pjrt:PATH` with the feature `pjrt`"
+                };
+                Err(Error::argument("Device", format!("`{text}` is no device: there are {known}")))
+            }
+        }
+    }
+}
+
 impl PartialEq for Device {
     fn eq(&self, other: &Device) -> bool {
         match (self.0, other.0) {
@@ -256,6 +278,14 @@ impl Tensor {
             "device",
             format!("the tensor is on {}, which is none of `Device::list`", buffer.device()),
         ))
+    }
+
+    /// Waits until the numbers are there, wherever that is, as JAX's method of this name: devices compute behind the caller's back.
+    ///
+    /// # Errors
+    /// What the device says of the computation; as [`Tensor::array`].
+    pub fn block_until_ready(&self) -> Result<()> {
+        self.placed()?.device_buffer().map_or(Ok(()), DeviceBuffer::wait)
     }
 
     /// The array, wherever it is.

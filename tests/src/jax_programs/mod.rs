@@ -15,6 +15,7 @@ pub use compare::difference;
 pub(crate) use compare::step;
 pub use operations::Node;
 
+use crate::backends;
 use crate::jax;
 
 /// A program with what JAX computed.
@@ -156,18 +157,19 @@ impl JaxProgram {
     /// If ours fails.
     pub fn differences_on(&self, backend: &'static dyn Backend) -> Result<Vec<String>> {
         let run = |inputs: Vec<Tensor>| self.run(&inputs);
-        let values = jit(run).on(backend).call(self.inputs.clone())?;
+        let values = backends::run(Some(backend), run, self.inputs.clone())?;
         let mut found = self.compare("jit", &values, "results", &self.json);
         if !self.json["grad"].is_null() {
-            let grads = jit(|inputs: Vec<Tensor>| self.grads(&inputs)).on(backend);
-            found.extend(self.compare("grad", &grads.call(self.inputs.clone())?, "grad", &self.json));
+            let grads = |inputs: Vec<Tensor>| self.grads(&inputs);
+            let grads = backends::run(Some(backend), grads, self.inputs.clone())?;
+            found.extend(self.compare("grad", &grads, "grad", &self.json));
         }
         if let Some(Batch { inputs, axes, out_axis }) = self.batch() {
             let mapped = |inputs: Vec<Tensor>| {
                 let each = vmap(|inputs: Vec<Tensor>| self.last(&inputs));
                 each.in_axes(axes.clone()).out_axes(out_axis).call(inputs)
             };
-            let whole = jit(mapped).on(backend).call(inputs)?;
+            let whole = backends::run(Some(backend), mapped, inputs)?;
             found.extend(self.compare("vmap", &[whole], "result", &self.json["vmap"]));
         }
         Ok(found)

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use flaxen::core::Backend;
 use flaxen::prelude::*;
 use flaxen::tree::leaves;
 use flaxen::{Value, random};
@@ -13,6 +14,7 @@ use super::models::{Arguments, Run};
 use super::python::value::Py;
 use super::subject::{Subject, definitions, is_computed, subject, value_of};
 use super::{Stop, Verdict, recurrent};
+use crate::backends;
 use crate::golden::{Case, Tolerance};
 use crate::loss::golden_loss;
 
@@ -73,11 +75,15 @@ pub fn run(case: &Case) -> Verdict {
         capture: settings["call"]["capture_intermediates"].as_bool().unwrap_or(false),
     };
     let called = Called { module, method: method("call"), run };
-    let (out, updates) = called.apply(&used, &arguments)?;
-    near("out", &arrays_of(&out), &whole(case, "out"), case.tolerance())?;
-    near("mut", &arrays_of(&updates), &case.group("mut"), case.tolerance())?;
-    if case.has("loss") {
-        check_gradients(case, &called, &used, &arguments)?;
+    for backend in backends::ways() {
+        let apply = |used: Variables| called.apply(&used, &arguments);
+        let (out, updates) = backends::run(backend, apply, used.clone())?;
+        let (by, tolerance) = (backends::named(backend), backends::tolerance(case, backend));
+        near(&format!("{by}out"), &arrays_of(&out), &whole(case, "out"), tolerance)?;
+        near(&format!("{by}mut"), &arrays_of(&updates), &case.group("mut"), tolerance)?;
+        if case.has("loss") {
+            check_gradients(case, &called, &used, &arguments, backend)?;
+        }
     }
     Ok(if unknown.is_empty() {
         String::new()
@@ -205,12 +211,16 @@ pub fn mutable(json: &Json) -> Result<Option<Filter>, Stop> {
     }
 }
 
+/// Parameters, and inputs that are floats.
+type Differentiated = (Option<Dict>, Vec<Tensor>);
+
 /// The loss of the case, and its gradients with respect to parameters and floating-point inputs.
 fn check_gradients(
     case: &Case,
     called: &Called,
     used: &Variables,
     arguments: &Arguments,
+    backend: Option<&'static dyn Backend>,
 ) -> Result<(), Stop> {
     let names = case.settings()["call"]["positional"].as_array().into_iter().flatten();
     let names: Vec<&str> = names.filter_map(Json::as_str).collect();
@@ -218,19 +228,21 @@ fn check_gradients(
     let floats: Vec<usize> = (0..names.len()).filter(|&i| is_float(&arguments.positional[i])).collect();
     let inputs = floats.iter().map(|&i| arguments.positional[i].tensor()).collect::<Result<Vec<_>>>()?;
     let params = used.collection("params").cloned();
-    let loss_of = |(params, inputs): &(Option<Dict>, Vec<Tensor>)| {
+    let loss_of = |(params, inputs): &Differentiated| {
         let variables = params.as_ref().map_or_else(|| used.clone(), |params| used.with("params", params));
         let mut arguments = arguments.clone();
         floats.iter().zip(inputs).for_each(|(&i, input)| arguments.positional[i] = Py::Tensor(input.clone()));
         total_loss(&called.apply(&variables, &arguments)?.0)
     };
-    let (loss, (params, inputs)) = value_and_grad(loss_of)(&(params, inputs))?;
+    let both = |x: Differentiated| value_and_grad(loss_of)(&x);
+    let (loss, (params, inputs)) = backends::run(backend, both, (params, inputs))?;
 
-    near("loss", &arrays_of(&loss), &whole(case, "loss"), case.tolerance())?;
+    let (by, tolerance) = (backends::named(backend), backends::tolerance(case, backend));
+    near(&format!("{by}loss"), &arrays_of(&loss), &whole(case, "loss"), tolerance)?;
     let params = params.map_or_else(BTreeMap::new, |params| arrays_of(&params));
-    near("grad_params", &params, &case.group("grad_params"), case.tolerance())?;
+    near(&format!("{by}grad_params"), &params, &case.group("grad_params"), tolerance)?;
     let inputs = floats.iter().map(|&i| names[i].to_owned()).zip(inputs).collect();
-    near("grad_in", &inputs, &case.group("grad_in"), case.tolerance())
+    near(&format!("{by}grad_in"), &inputs, &case.group("grad_in"), tolerance)
 }
 
 /// The loss over all outputs that are floats, in `F32` for halves.

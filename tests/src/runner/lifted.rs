@@ -10,6 +10,7 @@ use super::compare::{near, same};
 use super::containers::{arrays_of, variables_at};
 use super::layer::{mutable, rngs, total_loss, whole};
 use super::{Stop, Verdict, lifted_draws};
+use crate::backends;
 use crate::golden::Case;
 
 /// The sizes of all models.
@@ -352,17 +353,19 @@ fn run_program(case: &Case, program: &dyn Lifted) -> Verdict {
 
     let apply_rngs = rngs(&settings["apply_rngs"])?;
     let written = mutable(&settings["mutable"])?.unwrap_or_else(Filter::none);
-    let (out, updates) = program.apply(&used, apply_rngs.clone(), written.clone(), &inputs)?;
-    near("out", &arrays_of(&out), &whole(case, "out"), case.tolerance())?;
-    near("mut", &arrays_of(&updates), &case.group("mut"), case.tolerance())?;
-    let expected = case.group("grad_params");
-    if !expected.is_empty() {
-        let loss = |params: &Dict| {
-            let variables = used.with("params", params);
-            total_loss(&program.apply(&variables, apply_rngs.clone(), written.clone(), &inputs)?.0)
-        };
-        let params = used.collection("params").cloned().unwrap_or_default();
-        near("grad_params", &arrays_of(&unbox(&grad(loss)(&params)?)?), &expected, case.tolerance())?;
+    let apply = |used: &Variables| program.apply(used, apply_rngs.clone(), written.clone(), &inputs);
+    for backend in backends::ways() {
+        let by = backends::named(backend);
+        let (out, updates) = backends::run(backend, |used: Variables| apply(&used), used.clone())?;
+        near(&format!("{by}out"), &arrays_of(&out), &whole(case, "out"), case.tolerance())?;
+        near(&format!("{by}mut"), &arrays_of(&updates), &case.group("mut"), case.tolerance())?;
+        let expected = case.group("grad_params");
+        if !expected.is_empty() {
+            let loss = |params: &Dict| total_loss(&apply(&used.with("params", params))?.0);
+            let params = used.collection("params").cloned().unwrap_or_default();
+            let grads = backends::run(backend, |params: Dict| grad(loss)(&params), params)?;
+            near(&format!("{by}grad_params"), &arrays_of(&unbox(&grads)?), &expected, case.tolerance())?;
+        }
     }
     if let Some(spec) = case.expect()["spec"].as_object() {
         let found = flaxen::variables::partition_spec(&used);

@@ -7,6 +7,7 @@ use flaxen::{losses, optim};
 
 use super::compare::near;
 use super::{Stop, Verdict};
+use crate::backends;
 use crate::golden::Case;
 use crate::loss::golden_loss;
 
@@ -29,11 +30,23 @@ pub fn run(case: &Case) -> Verdict {
         };
         compare(&format!("out/{name}"), loss(&x)?, expected.clone(), case)?;
         let staged = jit(|x: Tensor| loss(&x)).call(x.clone())?;
-        compare(&format!("under jit, out/{name}"), staged, expected, case)?;
+        compare(&format!("under jit, out/{name}"), staged, expected.clone(), case)?;
+        for backend in backends::all() {
+            let staged = backends::run(Some(backend), |x: Tensor| loss(&x), x.clone())?;
+            compare(
+                &format!("{}out/{name}", backends::named(Some(backend))),
+                staged,
+                expected.clone(),
+                case,
+            )?;
+        }
         let key = format!("grad/{name}");
         if case.has(&key) {
-            let gradient = grad(|x: &Tensor| golden_loss(&loss(x)?))(&x)?;
-            compare(&key, gradient, case.array(&key), case)?;
+            for backend in backends::ways() {
+                let gradient = |x: Tensor| grad(|x: &Tensor| golden_loss(&loss(x)?))(&x);
+                let gradient = backends::run(backend, gradient, x.clone())?;
+                compare(&format!("{}{key}", backends::named(backend)), gradient, case.array(&key), case)?;
+            }
         }
     }
     Ok(String::new())

@@ -10,10 +10,11 @@ use super::compare::near;
 use super::containers::{arrays_of, tree_at};
 use super::schedules::{self, schedule};
 use super::{Stop, Verdict};
+use crate::backends;
 use crate::golden::Case;
 
 /// One step: of the parameters, the state and the gradients, the updates and the new parameters and state.
-type Step<'a> = dyn Fn(&Dict, &Value, &Dict) -> Result<(Dict, Dict, Value)> + 'a;
+type Step<'a> = dyn Fn(Dict, Value, Dict) -> Result<(Dict, Dict, Value)> + 'a;
 
 /// Runs a case of the kind `optimizer`, as it is and under `jit`.
 ///
@@ -26,15 +27,20 @@ pub fn run(case: &Case) -> Verdict {
         let tree = tree_at(case, key)?.ok_or_else(|| Stop::Failed(format!("the case lacks `{key}`")))?;
         Ok(tree.to()?)
     };
-    let staged = jit(|(params, state, grads): (Dict, Value, Dict)| step(&tx, &params, &state, &grads));
-    let eager = |params: &Dict, state: &Value, grads: &Dict| step(&tx, params, state, grads);
-    let staged = |params: &Dict, state: &Value, grads: &Dict| {
-        staged.call((params.clone(), state.clone(), grads.clone()))
-    };
-    let ways: [(&str, &Step<'_>); 2] = [("", &eager), ("under jit, ", &staged)];
-    for (way, step) in ways {
+    let compiled = || jit(|(params, state, grads): (Dict, Value, Dict)| step(&tx, &params, &state, &grads));
+    let eager: Box<Step<'_>> = Box::new(|params, state, grads| step(&tx, &params, &state, &grads));
+    let staged = compiled();
+    let staged: Box<Step<'_>> = Box::new(move |params, state, grads| staged.call((params, state, grads)));
+    let mut ways = vec![(None, String::new(), eager), (None, "under jit, ".to_owned(), staged)];
+    for backend in backends::all() {
+        let staged = compiled().on(backend);
+        let staged: Box<Step<'_>> = Box::new(move |params, state, grads| staged.call((params, state, grads)));
+        ways.push((Some(backend), backends::named(Some(backend)), staged));
+    }
+    for (backend, way, step) in ways {
+        let tolerance = backends::tolerance(case, backend);
         let check = |key: &str, found: &dyn Fn() -> BTreeMap<String, Tensor>| {
-            near(&format!("{way}{key}"), &found(), &case.group(key), case.tolerance())
+            near(&format!("{way}{key}"), &found(), &case.group(key), tolerance)
         };
         let mut params = at("params0")?;
         let mut state = tx.init(&params);
@@ -43,7 +49,7 @@ pub fn run(case: &Case) -> Verdict {
         while !case.group(&format!("steps/{count}")).is_empty() {
             let key = |of: &str| format!("steps/{count}/{of}");
             let updates;
-            (updates, params, state) = step(&params, &state, &at(&key("grads"))?)?;
+            (updates, params, state) = step(params, state, at(&key("grads"))?)?;
             check(&key("updates"), &|| arrays_of(&updates))?;
             check(&key("params"), &|| arrays_of(&params))?;
             count += 1;

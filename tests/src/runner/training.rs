@@ -15,6 +15,7 @@ use super::python::value::{Names, Py};
 use super::subject::{Subject, definitions, subject, value_of};
 use super::training_losses::{self, Batch, Loss};
 use super::{Stop, Verdict, attributes, by_hand, optimizer};
+use crate::backends;
 use crate::golden::{Case, Tolerance, numbers_of};
 
 /// What is left of a gradient that is 0, as a part of the largest one.
@@ -39,7 +40,7 @@ type State = (Dict, Variables, Value);
 type Seen = (Tensor, Value, Dict, Variables);
 
 /// One step, with a key for each stream.
-type Step<'a> = &'a dyn Fn(&State, &[Key]) -> Result<(State, Seen)>;
+type Step<'a> = Box<dyn Fn(State, &[Key]) -> Result<(State, Seen)> + 'a>;
 
 /// Runs a case of the kind `training`, as it is and under `jit`: by the source of its model, and by the same model written
 /// for the library if there is one.
@@ -80,10 +81,16 @@ fn run_model(case: &Case, model: Subject, names: &Names) -> Result<BTreeSet<Stri
     let undetermined = undetermined(case);
     let mut left_out = BTreeSet::new();
     let dependent = dependent(case, &mut training, &undetermined, steps)?;
-    let staged = jit(|(state, keys): (State, Vec<Key>)| training.step(&state, &keys));
-    let eager = |state: &State, keys: &[Key]| training.step(state, keys);
-    let staged = |state: &State, keys: &[Key]| staged.call((state.clone(), keys.to_vec()));
-    let ways: [(&str, Step<'_>); 2] = [("", &eager), ("under jit, ", &staged)];
+    let compiled = || jit(|(state, keys): (State, Vec<Key>)| training.step(&state, &keys));
+    let eager: Step<'_> = Box::new(|state, keys| training.step(&state, keys));
+    let staged = compiled();
+    let staged: Step<'_> = Box::new(move |state, keys| staged.call((state, keys.to_vec())));
+    let mut ways = vec![(String::new(), eager), ("under jit, ".to_owned(), staged)];
+    for backend in backends::all() {
+        let staged = compiled().on(backend);
+        let staged: Step<'_> = Box::new(move |state, keys| staged.call((state, keys.to_vec())));
+        ways.push((backends::named(Some(backend)), staged));
+    }
     for (way, step) in ways {
         let check = |key: &str, found: BTreeMap<String, Tensor>| {
             near(&format!("{way}{key}"), &found, &whole(case, key), case.tolerance())
@@ -91,9 +98,9 @@ fn run_model(case: &Case, model: Subject, names: &Names) -> Result<BTreeSet<Stri
         let mut state = training.first(case)?;
         let mut losses = Vec::new();
         for t in 0..steps {
-            let (next, (loss, out, grads, mutated)) = step(&state, &training.keys(t))?;
+            let (next, (loss, out, grads, mutated)) = step(state, &training.keys(t))?;
             state = next;
-            losses.push(loss);
+            losses.push(loss.to_host()?);
             if t == 0 {
                 check("step0/out", arrays_of(&out))?;
                 check("step0/grads", arrays_of(&grads))?;

@@ -7,8 +7,8 @@ use std::sync::atomic::Ordering;
 use smallvec::SmallVec;
 
 use super::c_api::{
-    Args, BufferFromHost, BufferOnly, BufferToHost, EventOnReady, EventOnly, IMMUTABLE_ZERO_COPY,
-    ONLY_DURING_CALL, RawBuffer, RawError, RawEvent, TiledLayout, element_type,
+    Args, BufferFromHost, BufferOnly, BufferReadyEvent, BufferToHost, EventOnReady, EventOnly,
+    IMMUTABLE_ZERO_COPY, ONLY_DURING_CALL, RawBuffer, RawError, RawEvent, TiledLayout, element_type,
 };
 use super::client::PjrtDevice;
 use super::plugin::Plugin;
@@ -107,6 +107,15 @@ impl DeviceBuffer for PjrtBuffer {
         // SAFETY: the layout is there during the call, and the memory until the event, which is waited for.
         let event = unsafe { plugin.call("copy to the host", name, |api| api.buffer_to_host, asked) }?.event;
         wait(plugin, name, "copy to the host", event)
+    }
+
+    fn wait(&self) -> Result<()> {
+        const ACTION: &str = "compute a tensor";
+        let (plugin, name) = (self.device.plugin, &*self.device.name);
+        let asked = BufferReadyEvent { buffer: self.raw.as_ptr(), event: null_mut() };
+        // SAFETY: the buffer is ours.
+        let event = unsafe { plugin.call(ACTION, name, |api| api.buffer_ready_event, asked) }?.event;
+        wait(plugin, name, ACTION, event)
     }
 }
 

@@ -375,3 +375,25 @@ fn a_box_of_flax_is_opened_where_a_tensor_is_expected() {
     let npz = flaxen::io::npz::to_bytes(&boxed).unwrap();
     assert_eq!(flaxen::io::npz::File::from_bytes(npz).unwrap().restore(&template).unwrap(), restored);
 }
+
+/// `torch/eights.py` made the file, with all 256 of each kind.
+#[test]
+fn floats_of_eight_bits_have_the_values_that_torch_gives_them() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/torch/eights.safetensors");
+    for file in [File::open(path).unwrap(), File::map(path).unwrap()] {
+        for name in ["float8_e4m3fn", "float8_e4m3fnuz", "float8_e5m2", "float8_e5m2fnuz", "float8_e8m0fnu"] {
+            assert_eq!(file.aval(name).unwrap().dtype, DType::BF16);
+            let found = file.tensor(name).unwrap().cast(DType::F32).to_vec::<f32>().unwrap();
+            let expected = file.tensor(&format!("{name}.values")).unwrap().to_vec::<f32>().unwrap();
+            for (code, (found, expected)) in found.into_iter().zip(expected).enumerate() {
+                let is_same = found.to_bits() == expected.to_bits() || (found.is_nan() && expected.is_nan());
+                assert!(is_same, "{name} {code:#x}: {found}, expected {expected}");
+            }
+        }
+        let error = file.view::<half::bf16>("float8_e5m2").unwrap_err().to_string();
+        assert!(
+            error.contains("read it with `tensor`") || error.contains("open the file with `map`"),
+            "{error}"
+        );
+    }
+}

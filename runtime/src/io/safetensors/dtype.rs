@@ -2,10 +2,18 @@
 
 use ::safetensors::Dtype;
 
+use super::super::encoding::{Eight, Encoding};
 use crate::array::DType;
 
-pub(super) fn ours(dtype: Dtype) -> Option<DType> {
-    DType::ALL.into_iter().find(|&ours| theirs(ours) == dtype)
+pub(super) fn ours(dtype: Dtype) -> Option<Encoding> {
+    Some(match dtype {
+        Dtype::F8_E4M3 => Encoding::Eight(Eight::E4M3),
+        Dtype::F8_E4M3FNUZ => Encoding::Eight(Eight::E4M3Fnuz),
+        Dtype::F8_E5M2 => Encoding::Eight(Eight::E5M2),
+        Dtype::F8_E5M2FNUZ => Encoding::Eight(Eight::E5M2Fnuz),
+        Dtype::F8_E8M0 => Encoding::Eight(Eight::E8M0),
+        _ => Encoding::Plain(DType::ALL.into_iter().find(|&ours| theirs(ours) == dtype)?),
+    })
 }
 
 pub(super) fn theirs(dtype: DType) -> Dtype {

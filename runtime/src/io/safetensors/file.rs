@@ -5,10 +5,12 @@ use std::path::Path;
 
 use ndarray::{ArrayViewD, IxDyn};
 
+use super::super::encoding::Encoding;
 use super::super::little_endian;
 use super::super::names;
 use super::super::restore::{Stored, restore};
 use super::super::source::Source;
+use super::dtype::ours;
 use super::header::{Header, TensorEntry, spoiled};
 use crate::array::{Aval, Element};
 use crate::core::Tensor;
@@ -72,7 +74,7 @@ impl File {
         &self.header.metadata
     }
 
-    /// Shape and dtype of a tensor, without its values.
+    /// Shape and dtype of a tensor, without its values: `BF16` for floats of 8 bits, which become that when they are read.
     ///
     /// # Errors
     /// If there is no such tensor, or it is of a dtype that tensors do not have.
@@ -114,7 +116,9 @@ impl File {
         let bytes = self.source.slice(entry.start, entry.len);
         let bytes = bytes
             .ok_or_else(|| self.wrong(format!("`{name}` is not in memory: open the file with `map`")))?;
-        let numbers = bytemuck::try_cast_slice(bytes).ok().filter(|_| cfg!(target_endian = "little"));
+        let is_plain =
+            matches!(ours(entry.dtype), Some(Encoding::Plain(_))) && cfg!(target_endian = "little");
+        let numbers = bytemuck::try_cast_slice(bytes).ok().filter(|_| is_plain);
         let numbers = numbers.ok_or_else(|| {
             self.wrong(format!("`{name}` is not stored as in memory: read it with `tensor`"))
         })?;
@@ -179,7 +183,16 @@ impl File {
     }
 
     fn read_entry(&self, name: &str, entry: &TensorEntry) -> Result<Tensor, String> {
-        let fill = |bytes: &mut [u8]| self.source.read(entry.start, bytes).map_err(|error| error.to_string());
+        let read = |bytes: &mut [u8]| self.source.read(entry.start, bytes).map_err(|error| error.to_string());
+        let fill = |bytes: &mut [u8]| match ours(entry.dtype) {
+            Some(encoding @ Encoding::Eight(_)) => {
+                let mut stored = vec![0; entry.len];
+                read(&mut stored)?;
+                encoding.decode(&stored, bytes);
+                Ok(())
+            }
+            _ => read(bytes),
+        };
         little_endian::tensor(entry.aval(name)?, fill)
             .map_err(|message| format!("`{name}` cannot be read: {message}"))
     }

@@ -47,7 +47,7 @@ impl TensorEntry {
     /// Shape and dtype, if tensors have that.
     pub(super) fn aval(&self, name: &str) -> Result<Aval, String> {
         match ours(self.dtype) {
-            Some(dtype) => Ok(Aval::unchecked(&self.shape, dtype)),
+            Some(encoding) => Ok(Aval::unchecked(&self.shape, encoding.dtype())),
             None => Err(spoiled(&[self.flaw(name)], "convert it before saving")),
         }
     }

@@ -19,8 +19,8 @@
 //! # Ok::<(), flaxen::Error>(())
 //! ```
 //!
-//! Other programs read these files, and these functions read files of others, of dtypes that [`DType`](crate::DType) has. What
-//! has no tensors is not kept: empty dicts, `Static` data, the metadata of boxes. A template brings it back, and so do programs that
+//! Other programs read these files, and these functions read files of others, of dtypes that [`DType`](crate::DType) has; floats of 8 bits
+//! become `BF16`, without loss. What has no tensors is not kept: empty dicts, `Static` data, the metadata of boxes. A template brings it back, and so do programs that
 //! make their variables with `init`. Names that contain a `/` themselves (those of `WeightNorm` do) are noted under `flaxen.keys`
 //! in the file's metadata, so that they stay one name.
 //!

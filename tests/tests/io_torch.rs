@@ -278,7 +278,7 @@ fn a_bias_of_another_length_than_its_layer_has_features_is_refused() {
 
 #[test]
 fn a_tensor_of_an_unknown_dtype_can_be_left_out() {
-    let header = r#"{"fc.weight":{"dtype":"F32","shape":[1,1],"data_offsets":[0,4]},"fc.scale":{"dtype":"F8_E4M3","shape":[1],"data_offsets":[4,5]}}"#;
+    let header = r#"{"fc.weight":{"dtype":"F32","shape":[1,1],"data_offsets":[0,4]},"fc.scale":{"dtype":"F4","shape":[2],"data_offsets":[4,5]}}"#;
     let bytes = [&(header.len() as u64).to_le_bytes(), header.as_bytes(), &[0; 5]].concat();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.safetensors");
@@ -286,7 +286,7 @@ fn a_tensor_of_an_unknown_dtype_can_be_left_out() {
     let state = StateDict::open(&path).unwrap();
     let message = state.variables().unwrap_err().to_string();
     assert!(
-        message.contains("`fc.scale` is of dtype F8_E4M3") && message.contains("`.ignore(name)`"),
+        message.contains("`fc.scale` is of dtype F4") && message.contains("`.ignore(name)`"),
         "{message}"
     );
     let variables = state.ignore("fc.scale").variables().unwrap();
@@ -413,4 +413,75 @@ fn recurrent_weights_that_do_not_fit_are_named() {
     // What is said to be another layer than it is.
     let wrong = state_of(&file_of("recurrent"), &["gru"]).layer("gru", Kind::Lstm).variables();
     assert!(wrong.unwrap_err().to_string().contains("[12, 4], which is none of a `Lstm` layer"));
+}
+
+#[test]
+fn variables_that_come_from_no_file_get_the_names_and_shapes_that_pytorch_gives() {
+    let known = ["linear", "plain", "conv1", "conv2", "conv3", "batch_norm", "layer_norm", "group_norm"];
+    let layers = state(&[&known[..], &["statistics", "embedding", "attention"]].concat())
+        .layer("embedding", Kind::Embedding)
+        .layer("attention", Kind::Attention { heads: 2 });
+    let all = ["lstm", "gru", "rnn", "rnn_relu", "lstm_cell", "gru_cell", "rnn_cell"];
+    let recurrent = state_of(&file_of("recurrent"), &all);
+    for file in [layers, recurrent] {
+        let variables = file.variables().unwrap();
+        let made = StateDict::of(&variables).unwrap();
+        assert_eq!(made.names().collect::<Vec<_>>(), file.names().collect::<Vec<_>>());
+        for name in file.names() {
+            let [found, stored] = [&made, &file].map(|state| state.tensor(name).unwrap());
+            assert_eq!((found.shape(), found.dtype()), (stored.shape(), stored.dtype()), "{name}");
+            // Ours has the sum of two biases, and no count of batches.
+            if !name.contains("bias_") && !name.ends_with("num_batches_tracked") {
+                assert!(found.all_close(stored, 0.0, 0.0).unwrap(), "{name}");
+            }
+        }
+        assert_eq!(made.variables_like(&variables).unwrap(), variables);
+        // As a file does, it exports what the variables have become.
+        let twice = flaxen::tree::map(&variables, |x| x.try_mul(2.0)).unwrap();
+        let exported = made.export(&twice).unwrap();
+        assert_eq!(exported.variables_like(&variables).unwrap(), twice);
+    }
+}
+
+#[test]
+fn modules_of_variables_without_a_file_are_named_as_one_likes() {
+    #[module]
+    struct Model;
+    impl Layer for Model {
+        #[compact]
+        fn call(&self, x: &Tensor) -> Result<Tensor> {
+            let scale = self.param("position", init::ones(), [3])?;
+            let x = self.child_named("layers_0", Dense::new(3)).call(&(x * scale))?;
+            let x = self.child_named("layers_1", nn::DenseGeneral::new([2, 3])).call(&x)?.flatten(1);
+            let heads = MultiHeadDotProductAttention::new(2).qkv_features(8);
+            self.child_named("mixer", heads).call(&x.expand_dims([0]), ())
+        }
+    }
+    let variables = Model::new().init(key(0)).call(&Tensor::ones([4, 3])).unwrap();
+    let made =
+        StateDict::named(&variables, |path| path.replace("layers_", "net.").replace('/', ".")).unwrap();
+    let shapes: Vec<(&str, &[usize])> =
+        made.names().map(|name| (name, made.tensor(name).unwrap().shape())).collect();
+    let expected: [(&str, &[usize]); 13] = [
+        ("mixer.key.bias", &[8]),
+        ("mixer.key.weight", &[8, 6]),
+        ("mixer.out.bias", &[6]),
+        ("mixer.out.weight", &[6, 8]),
+        ("mixer.query.bias", &[8]),
+        ("mixer.query.weight", &[8, 6]),
+        ("mixer.value.bias", &[8]),
+        ("mixer.value.weight", &[8, 6]),
+        ("net.0.bias", &[3]),
+        ("net.0.weight", &[3, 3]),
+        ("net.1.bias", &[6]),
+        ("net.1.weight", &[6, 3]),
+        ("position", &[3]),
+    ];
+    assert_eq!(shapes, expected);
+    assert_eq!(made.variables_like(&variables).unwrap(), variables);
+    let same = StateDict::named(&variables, |_| "net".to_owned()).unwrap_err().to_string();
+    assert!(same.contains("both called `net`") || same.contains("two tensors are called"), "{same}");
+    let cache = variables.with("cache", Dict::new().with("step", Tensor::from(0)));
+    let message = StateDict::of(&cache).unwrap_err().to_string();
+    assert!(message.contains("`cache/step`") && message.contains("batch_stats"), "{message}");
 }

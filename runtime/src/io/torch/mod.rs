@@ -119,6 +119,7 @@
 mod archive;
 mod attention;
 mod change;
+mod conventional;
 mod convert;
 mod export;
 mod features;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use flaxen::WindowReduction;
 use flaxen::image::{Interpolate, InterpolateMode, ResizeMethod, interpolate, interpolate_by, resize};
 use flaxen::io::safetensors;
-use flaxen::nn::{PReLU, adaptive_avg_pool, pool};
+use flaxen::nn::{PReLU, adaptive_avg_pool, adaptive_max_pool, pool};
 use flaxen::prelude::*;
 use flaxen_tests::laws::{check, law};
 
@@ -113,6 +113,8 @@ fn pooling_with_a_remainder_and_into_bins_keeps_the_laws() {
         law("average", argument, |x| avg_pool(&x[0], [2]).strides([2]).ceil_mode(true).run()),
         law("adaptive", argument, |x| adaptive_avg_pool(&x[0], [3])),
         law("adaptive, growing", argument, |x| adaptive_avg_pool(&x[0], [7])),
+        law("largest", argument, |x| adaptive_max_pool(&x[0], [3])),
+        law("largest, growing", argument, |x| adaptive_max_pool(&x[0], [7])),
     ]);
 }
 
@@ -151,6 +153,27 @@ fn bins_are_those_of_pytorch() -> Result<()> {
     assert!(adaptive_avg_pool(&none, [2]).is_err());
     let text = adaptive_avg_pool(&x, [1, 1, 1]).unwrap_err().to_string();
     assert!(text.contains("3 spatial axes"), "{text}");
+    Ok(())
+}
+
+#[test]
+fn largest_elements_of_bins_are_those_of_pytorch() -> Result<()> {
+    let file = file();
+    for of in ["line", "image", "volume"] {
+        let x =
+            file.tensor([if of == "volume" { "adaptive.volume".into() } else { format!("pool.{of}") }])?;
+        for (case, expected) in cases(&file, &format!("adaptive_max.{of}.")) {
+            let found = adaptive_max_pool(x, numbers(case, 'x'))?;
+            assert_eq!(found.to_vec::<f32>()?, expected.to_vec::<f32>()?, "{case}");
+        }
+    }
+    let (x, none) = (Tensor::from([[3], [-1], [2]]), Tensor::ones([2, 0, 4]));
+    assert_eq!(adaptive_max_pool(&x, [2])?.to_vec::<i32>()?, [3, 2]);
+    assert_eq!(adaptive_max_pool(&none, [0])?.shape(), [2, 0, 4]);
+    assert!(adaptive_max_pool(&none, [2]).is_err());
+    assert!(adaptive_max_pool(&x, [1, 1]).unwrap_err().to_string().contains("2 spatial axes"));
+    let nan = adaptive_max_pool(&Tensor::from([[f32::NAN], [1.0], [2.0]]), [2])?.to_vec::<f32>()?;
+    assert!(nan[0].is_nan() && nan[1] == 2.0);
     Ok(())
 }
 
@@ -212,6 +235,29 @@ fn smoothed_interpolations_are_those_of_resize() -> Result<()> {
         let y = resize(file.tensor(["pool.image"])?, [2, 4, 13, 3], method).run()?;
         assert_close(&y, file.tensor([&*format!("smoothed.{name}.image.4x13")])?, name);
     }
+    Ok(())
+}
+
+#[test]
+fn antialiased_interpolations_are_those_of_pytorch() -> Result<()> {
+    let file = file();
+    let image = file.tensor(["pool.image"])?;
+    for (name, mode) in [("linear", InterpolateMode::Linear), ("cubic", InterpolateMode::Cubic)] {
+        for align in [false, true] {
+            for (case, expected) in cases(&file, &format!("antialias.{name}.{}.", i32::from(align))) {
+                let interpolation = match case {
+                    "by" => interpolate_by(image, [1.7, 0.6]),
+                    "kept" => interpolate_by(image, [1.06, 1.1]),
+                    "less" => interpolate_by(image, [0.3, 0.26]),
+                    sizes => interpolate(image, numbers(sizes, 'x')),
+                };
+                let found = interpolation.mode(mode).align_corners(align).antialias(true).run()?;
+                assert_close(&found, expected, &format!("{name} {align} {case}"));
+            }
+        }
+    }
+    let text = interpolate(image, [2, 2]).antialias(true).run().unwrap_err().to_string();
+    assert!(text.contains("`antialias`") && text.contains("`Linear`"), "{text}");
     Ok(())
 }
 

@@ -87,4 +87,19 @@ for align in (False, True):
     y = F.interpolate(volume, size=(5, 3, 6), mode="trilinear", align_corners=align)
     arrays[f"interpolate/linear/{int(align)}/volume/5x3x6"] = last(y)
 arrays["interpolate/area/image/3x5"] = last(F.interpolate(image, size=(3, 5), mode="area"))
+
+# The largest elements of bins, and smoothed interpolations of all kinds.
+for to in range(1, 16):
+    arrays[f"adaptive_max/line/{to}"] = last(F.adaptive_max_pool1d(line, to))
+arrays["adaptive_max/image/3x5"] = last(F.adaptive_max_pool2d(image, (3, 5)))
+arrays["adaptive_max/volume/3x2x4"] = last(F.adaptive_max_pool3d(volume, (3, 2, 4)))
+# With channels last in memory: otherwise torch 2.15.0 gives all rows of an image of width 1 the values of the first.
+pixels = image.to(memory_format=torch.channels_last)
+for mode, name in (("bilinear", "linear"), ("bicubic", "cubic")):
+    for align in (False, True):
+        options = {"mode": mode, "align_corners": align, "antialias": True}
+        for to in sizes:
+            arrays[f"antialias/{name}/{int(align)}/{to[0]}x{to[1]}"] = last(F.interpolate(pixels, size=to, **options))
+        for factors, case in (((1.7, 0.6), "by"), ((1.06, 1.1), "kept"), ((0.3, 0.26), "less")):
+            arrays[f"antialias/{name}/{int(align)}/{case}"] = last(F.interpolate(pixels, scale_factor=factors, **options))
 save_file({name.replace("/", "."): array for name, array in arrays.items()}, "images.safetensors")

@@ -2,7 +2,7 @@
 //!
 //! - Linear: [`Dense`], [`DenseGeneral`], [`Einsum`], [`Embed`].
 //! - Convolutions: [`Conv`], [`ConvTranspose`], [`ConvLocal`]; pooling by [`avg_pool`], [`max_pool`], [`min_pool`] and [`pool`],
-//!   or into as many bins as wanted by [`adaptive_avg_pool`].
+//!   or into as many bins as wanted by [`adaptive_avg_pool`] and [`adaptive_max_pool`].
 //! - Normalisation: [`BatchNorm`], [`LayerNorm`], [`RMSNorm`], [`GroupNorm`], [`InstanceNorm`]; of weights, [`WeightNorm`] and
 //!   [`SpectralNorm`].
 //! - Attention: [`MultiHeadDotProductAttention`] and its kin, [`dot_product_attention`], masks; [`RotaryEmbedding`] and
@@ -44,7 +44,9 @@ mod sequential;
 mod support;
 mod swiglu;
 
-pub use crate::numpy::pooling::{AvgPool, Pool, adaptive_avg_pool, avg_pool, max_pool, min_pool, pool};
+pub use crate::numpy::pooling::{
+    AvgPool, Pool, adaptive_avg_pool, adaptive_max_pool, avg_pool, max_pool, min_pool, pool,
+};
 pub use activation::{
     celu, elu, gelu, gelu_exact, glu, hard_sigmoid, hard_silu, hard_swish, hard_tanh, leaky_relu,
     log_sigmoid, log_softmax, mish, one_hot, relu, relu6, selu, sigmoid, silu, soft_sign, softmax, softplus,

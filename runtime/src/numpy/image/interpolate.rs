@@ -34,9 +34,8 @@ pub enum InterpolateMode {
 
 /// The images `x`, `[batch.., spatial.., channels]`, with the sizes given for the spatial axes, as `torch.nn.functional.interpolate`.
 ///
-/// There is one spatial axis per size, and any number of batch axes, also none. Nothing is smoothed where an axis shrinks: `antialias`
-/// of PyTorch is that of [`resize`](super::resize), whose `Linear` and `Cubic` are PyTorch's `bilinear` and `bicubic` with it. Where
-/// elements are is reckoned in `F32`, of `F64` images in `F64`; all modes but the nearest ones make integers `F32`.
+/// There is one spatial axis per size, and any number of batch axes, also none. Nothing is smoothed where an axis shrinks, unless
+/// [`antialias`](Interpolate::antialias) is on. Where elements are is reckoned in `F32`, of `F64` images in `F64`; all modes but the nearest ones make integers `F32`.
 ///
 /// ```
 /// use flaxen::image::{InterpolateMode, interpolate};
@@ -83,11 +82,18 @@ pub struct Interpolate {
     target: Target,
     mode: InterpolateMode,
     align_corners: bool,
+    antialias: bool,
 }
 
 impl Interpolate {
     fn new(x: &Tensor, target: Target) -> Interpolate {
-        Interpolate { x: x.clone(), target, mode: InterpolateMode::default(), align_corners: false }
+        Interpolate {
+            x: x.clone(),
+            target,
+            mode: InterpolateMode::default(),
+            align_corners: false,
+            antialias: false,
+        }
     }
 
     /// Sets how elements between others are found; [`InterpolateMode::Nearest`] by default.
@@ -100,11 +106,31 @@ impl Interpolate {
         Interpolate { align_corners, ..self }
     }
 
+    /// Sets whether an axis that shrinks is smoothed: each element of the result is a mean of all that it covers, as in Pillow; false by
+    /// default.
+    ///
+    /// The cubic kernel has `a = -0.5` then, also where an axis grows, elements beyond the edge count for nothing, and an axis that keeps
+    /// its size is as it was.
+    ///
+    /// ```
+    /// use flaxen::image::{InterpolateMode, interpolate};
+    /// use flaxen::prelude::*;
+    ///
+    /// let x = Tensor::from([[0.0f32], [8.0], [0.0], [0.0], [0.0], [0.0]]);
+    /// let y = interpolate(&x, [2]).mode(InterpolateMode::Linear);
+    /// assert_eq!(y.clone().run()?.to_vec::<f32>()?, [8.0, 0.0]);
+    /// assert!(y.antialias(true).run()?.to_vec::<f32>()?[0] < 4.0);
+    /// # Ok::<(), flaxen::Error>(())
+    /// ```
+    pub fn antialias(self, antialias: bool) -> Interpolate {
+        Interpolate { antialias, ..self }
+    }
+
     /// Computes the image.
     ///
     /// # Errors
     /// If `x` has fewer axes than were given sizes and one for channels; if an axis without elements is to have some; if a factor is not
-    /// above 0; if `align_corners` is asked of a mode other than [`Linear`](InterpolateMode::Linear) and
+    /// above 0; if `align_corners` or `antialias` is asked of a mode other than [`Linear`](InterpolateMode::Linear) and
     /// [`Cubic`](InterpolateMode::Cubic).
     #[track_caller]
     pub fn run(self) -> Result<Tensor> {
@@ -116,10 +142,13 @@ impl Interpolate {
             let expected = format!("{spatial} spatial axes as {:?}, and one of channels", self.target);
             return Err(Error::shape(OP, self.x.aval().to_string(), expected));
         };
-        if self.align_corners && !matches!(self.mode, InterpolateMode::Linear | InterpolateMode::Cubic) {
-            let message =
-                format!("`align_corners` with the mode {:?}: it is for `Linear` and `Cubic`", self.mode);
-            return Err(Error::argument(OP, message));
+        let is_between = matches!(self.mode, InterpolateMode::Linear | InterpolateMode::Cubic);
+        for (name, asked) in [("align_corners", self.align_corners), ("antialias", self.antialias)] {
+            if asked && !is_between {
+                let message =
+                    format!("`{name}` with the mode {:?}: it is for `Linear` and `Cubic`", self.mode);
+                return Err(Error::argument(OP, message));
+            }
         }
         let from = &self.x.shape()[batch..batch + spatial];
         let to: Vec<usize> = match &self.target {
@@ -155,6 +184,14 @@ impl Interpolate {
         };
         let picked = |place: &dyn Fn(usize) -> usize| picked(x, vec![(axis, (0..to).map(place).collect())]);
         match self.mode {
+            // Whatever the factor.
+            InterpolateMode::Linear | InterpolateMode::Cubic if self.antialias && from == to => inexact(x),
+            InterpolateMode::Linear if self.antialias => {
+                bands(&inexact(x)?, |grid, i| grid.smooth(i, 1.0, triangle))
+            }
+            InterpolateMode::Cubic if self.antialias => {
+                bands(&inexact(x)?, |grid, i| grid.smooth(i, 2.0, keys))
+            }
             InterpolateMode::Linear if from == to => inexact(x),
             // As PyTorch has it for images, whatever the factor; its sequences are moved.
             InterpolateMode::Nearest if from == to => Ok(x.clone()),
@@ -204,6 +241,26 @@ impl Grid {
         (element as isize, self.round(at - element).clamp(0.0, 1.0))
     }
 
+    /// The weights of all elements that element `i` of the result covers, by a kernel that reaches so many elements to each side: more
+    /// where the axis shrinks. Both are as PyTorch's images with `antialias` have them, which are Pillow's; elements are wide there also
+    /// with `align_corners`, which changes the steps alone.
+    fn smooth(&self, i: usize, reach: f64, kernel: fn(f64) -> f64) -> (usize, Vec<f64>) {
+        const HALF: f64 = 0.5;
+        let center = self.round(self.step * self.round(i as f64 + HALF));
+        let shrinks = self.step.max(1.0);
+        let support = self.round(reach * shrinks);
+        // What is cut off is the fraction, also of numbers below 0.
+        let first = (self.round(center - support + HALF).trunc()).max(0.0);
+        let end = (self.round(center + support + HALF).trunc()).min(self.from as f64);
+        let first = first.min(self.from as f64 - 1.0);
+        let weights = (0..(end - first).max(1.0) as usize)
+            .map(|j| kernel(self.round((j as f64 + first - center + HALF) / shrinks)));
+        let weights: Vec<f64> = weights.collect();
+        let total: f64 = weights.iter().sum();
+        let total = if total == 0.0 { 1.0 } else { total };
+        (first as usize, weights.into_iter().map(|weight| weight / total).collect())
+    }
+
     fn nearest(&self, i: f64) -> usize {
         (self.round(i * self.step).floor() as usize).min(self.from - 1)
     }
@@ -222,15 +279,32 @@ impl Grid {
     /// beyond the edge are those of the edge.
     fn cubic(&self, i: usize) -> (usize, Vec<f64>) {
         const A: f64 = -0.75;
-        let near = |x: f64| ((A + 2.0) * x - (A + 3.0)) * x * x + 1.0;
-        let far = |x: f64| ((A * x - 5.0 * A) * x + 8.0 * A) * x - 4.0 * A;
         let (element, t) = self.place(i, true);
         let inside = |at: isize| at.clamp(0, self.from as isize - 1) as usize;
         let first = inside(element - 1);
         let mut weights = vec![0.0; inside(element + 2) + 1 - first];
-        for (at, weight) in (element - 1..).zip([far(t + 1.0), near(t), near(1.0 - t), far(2.0 - t)]) {
+        for (at, weight) in (element - 1..).zip([t + 1.0, t, 1.0 - t, 2.0 - t].map(|x| convolution(A, x))) {
             weights[inside(at) - first] += weight;
         }
         (first, weights)
     }
+}
+
+/// Keys' kernel of four elements.
+fn convolution(a: f64, x: f64) -> f64 {
+    if x <= 1.0 {
+        ((a + 2.0) * x - (a + 3.0)) * x * x + 1.0
+    } else {
+        ((a * x - 5.0 * a) * x + 8.0 * a) * x - 4.0 * a
+    }
+}
+
+/// The same with `a = -0.5`, at a distance, as Pillow has it.
+fn keys(distance: f64) -> f64 {
+    if distance.abs() < 2.0 { convolution(-0.5, distance.abs()) } else { 0.0 }
+}
+
+/// The kernel of a linear interpolation, at a distance.
+fn triangle(distance: f64) -> f64 {
+    (1.0 - distance.abs()).max(0.0)
 }

@@ -3,7 +3,7 @@
 mod adaptive;
 mod ceil;
 
-pub use adaptive::adaptive_avg_pool;
+pub use adaptive::{adaptive_avg_pool, adaptive_max_pool};
 
 use crate::core::Tensor;
 use crate::error::{Error, Result};

@@ -114,6 +114,9 @@ impl Lora {
 
     /// The variables with the adapters added to the kernels, and without the collection `lora`.
     ///
+    /// Layers of a [`Scan`](crate::lift::Scan) or [`Vmap`](crate::lift::Vmap) have kernels and adapters behind each other, along a first
+    /// axis of both, and are merged one by one: `.axis("params", 0)` and `.axis("lora", 0)`.
+    ///
     /// # Errors
     /// If there is no such collection; if an adapter has no kernel beside it, or one of another shape.
     pub fn merge(&self, variables: &Variables) -> Result<Variables> {
@@ -127,12 +130,12 @@ impl Lora {
             let with = |name: &str| [&path[..], &[name.to_owned()]].concat();
             let (kernel, a) = (params.at(with("kernel"))?.unboxed().tensor()?, a.unboxed().tensor()?);
             let b = adapters.at(with("lora_b"))?.unboxed().tensor()?;
-            let product = a.try_tensordot(b, &[-1], &[0])?;
-            if product.shape() != kernel.shape() {
+            let Some(product) = product(a, b, kernel.shape())? else {
+                let path = path.join("/");
                 let found =
-                    format!("`{}/kernel` {} and adapters {}", path.join("/"), kernel.aval(), product.aval());
+                    format!("`{path}/kernel` {} and adapters {}, {}", kernel.aval(), a.aval(), b.aval());
                 return Err(Error::shape(OP, found, "adapters of the shape of their kernel"));
-            }
+            };
             let merged = kernel.try_add(product.try_mul(product.like(scale))?.try_cast(kernel.dtype())?)?;
             params = params.try_with(with("kernel"), merged)?;
         }
@@ -201,6 +204,24 @@ impl Lora {
         let product = x.try_tensordot(&a, &axes, &contracted)?.try_tensordot(&b, &[-1], &[0])?;
         product.try_mul(product.like(scale))
     }
+}
+
+/// What adapters `[layers.., inputs.., rank]` and `[layers.., rank, features..]` add to a kernel `[layers.., inputs.., features..]`; none
+/// if they are not those of one of this shape.
+fn product(a: &Tensor, b: &Tensor, kernel: &[usize]) -> Result<Option<Tensor>> {
+    // Rank is an axis of both adapters and not of the kernel, and those of the layers are in all three.
+    let Some(layers) = (a.rank() + b.rank()).checked_sub(kernel.len() + 2) else { return Ok(None) };
+    let (Some((of_a, [inputs @ .., rank])), Some((of_b, [same, features @ ..]))) =
+        (a.shape().split_at_checked(layers), b.shape().split_at_checked(layers))
+    else {
+        return Ok(None);
+    };
+    if of_a != of_b || rank != same || [of_a, inputs, features].concat() != kernel {
+        return Ok(None);
+    }
+    let [count, inputs, features] = [of_a, inputs, features].map(saturating_size);
+    let (a, b) = (a.try_reshape([count, inputs, *rank])?, b.try_reshape([count, *rank, features])?);
+    a.try_matmul(&b)?.try_reshape(kernel).map(Some)
 }
 
 /// How a layer's kernel lies in its input and output.

@@ -173,13 +173,13 @@ impl MultiHead<'_> {
         }
 
         // Decoding sees one query, and the keys and values of all positions up to now.
-        let (key, value, mask) = if self.decode {
+        let (key, value, mask, bias) = if self.decode {
             let window = self.local_window_size.map(|(left, _)| left);
-            let cached = cached(module, &query, [key, value], mask, window)?;
-            (cached.key, cached.value, cached.mask)
+            let cached = cached(module, &query, [key, value], [mask, bias], window)?;
+            (cached.key, cached.value, cached.mask, cached.bias)
         } else {
             let mask = self.windowed(&query, &key, mask)?;
-            (key, value, mask)
+            (key, value, mask, bias)
         };
 
         let mut attention = dot_product_attention(&query, &key, &value)

@@ -26,8 +26,9 @@ macro_rules! multi_head {
             /// How queries and keys are turned by their positions; not at all by default.
             #[module(default)]
             pub rotary: Option<RotaryEmbedding>,
-            /// How many positions before its own, and behind it, a query sees; all by default. While decoding the second number
-            /// means nothing.
+            /// How many positions before its own, and behind it, a query sees; all by default. While decoding the second number means
+            /// nothing, and the cache is a ring of the first number and one, if it began with as many positions: it does not grow with the
+            /// length, and there is no last position.
             #[module(default)]
             pub local_window_size: Option<(usize, usize)>,
             /// The features of queries, keys and values in all heads; by default those of the input.

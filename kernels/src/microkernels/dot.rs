@@ -4,6 +4,7 @@
 //! is used several times. Adding up the lanes at the end costs as much as a few steps.
 
 use super::vector::Vector;
+use crate::simd;
 
 /// A few rows in segments, as those of [`OuterProduct`](super::OuterProduct), times a few packed columns.
 pub struct PackedDots<'a, T> {
@@ -67,6 +68,9 @@ pub struct Dots<'a, T> {
     /// Where the products of each row go.
     pub out: &'a [*mut T],
     pub tiles: usize,
+    /// How far what is asked for meanwhile is from what is multiplied; 0 if nothing is. Columns are too short for a hardware
+    /// prefetcher to find out where they go on.
+    pub ahead: isize,
 }
 
 /// # Safety
@@ -89,6 +93,11 @@ pub(super) unsafe fn dots<V: Vector, const M: usize, const N: usize>(job: &Dots<
             // A vector of each column stays in its register while the rows pass.
             let mut p = 0;
             while p < whole {
+                if job.ahead != 0 {
+                    for v in 0..N {
+                        simd::prefetch_l2(columns[v].wrapping_offset(job.ahead).wrapping_add(p));
+                    }
+                }
                 let mut w = [zero; N];
                 for v in 0..N {
                     w[v] = V::load(columns[v].add(p));

@@ -21,7 +21,7 @@ use std::any::Any;
 use crate::simd::Level;
 pub use dot::{Dots, PackedDots};
 pub use factorization::{ROW_MULTIPLE, Rotations, RowUpdate};
-pub use outer_product::{OuterProduct, WeightGradient};
+pub use outer_product::{Ahead, OuterProduct, WeightGradient};
 pub use pairs::{
     PAIR_COLUMNS, PAIR_ROWS, PAIR_TILE, PairKernels, PairPacking, PairProduct, PairSums, PairTile,
 };

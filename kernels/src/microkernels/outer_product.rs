@@ -20,6 +20,39 @@ pub struct OuterProduct<'a, T> {
     /// Where the sums of each row go, or what they are added to.
     pub out: &'a [*mut T],
     pub accumulate: bool,
+    pub ahead: Ahead<T>,
+}
+
+/// Weights that will be wanted soon, and are asked for while others are multiplied: one row for each row of the panel, so that memory
+/// and arithmetic go on side by side. No hardware prefetcher expects rows that are far from each other.
+#[derive(Clone, Copy, Debug)]
+pub struct Ahead<T> {
+    pub start: *const T,
+    /// Distance between its rows; 0 asks for nothing.
+    pub row: usize,
+    /// Vectors of each row that are asked for.
+    pub vectors: usize,
+}
+
+impl<T> Ahead<T> {
+    /// Asks for nothing.
+    pub const NOTHING: Ahead<T> = Ahead { start: std::ptr::null(), row: 0, vectors: 0 };
+
+    /// So many vectors of rows that are evenly spaced.
+    pub fn rows(start: *const T, row: usize, vectors: usize) -> Ahead<T> {
+        Ahead { start, row, vectors }
+    }
+
+    /// The part of one of several tiles that are multiplied with a panel, for vectors of so many elements: memory gives what is asked
+    /// for at an even pace.
+    #[must_use]
+    pub fn share(&self, tile: usize, tiles: usize, lanes: usize) -> Ahead<T> {
+        let (first, end) = (tile * self.vectors / tiles, (tile + 1) * self.vectors / tiles);
+        if first == end {
+            return Ahead::NOTHING;
+        }
+        Ahead { start: self.start.wrapping_add(first * lanes), vectors: end - first, ..*self }
+    }
 }
 
 /// # Safety
@@ -32,6 +65,7 @@ pub(super) unsafe fn outer_product<V: Vector, const M: usize, const N: usize>(
     let rows: &[*const V::Scalar; M] = job.rows.try_into().expect("a pointer per row");
     let out: &[*mut V::Scalar; M] = job.out.try_into().expect("an output per row");
     let (mut panel, length, panel_row) = (job.panel, job.length, job.panel_row);
+    let mut ahead = job.ahead.start;
     // SAFETY: the caller's promise.
     unsafe {
         let zero = V::splat(std::mem::zeroed());
@@ -49,6 +83,14 @@ pub(super) unsafe fn outer_product<V: Vector, const M: usize, const N: usize>(
             let end = segment + length;
             // Two elements at a time: there are fewer registers than pointers, and each is loaded once for both.
             while at + 2 <= end {
+                if job.ahead.row != 0 {
+                    for u in 0..2 {
+                        for v in 0..N.min(job.ahead.vectors) {
+                            simd::prefetch_l2(ahead.wrapping_add(u * job.ahead.row + v * V::LANES));
+                        }
+                    }
+                    ahead = ahead.wrapping_add(2 * job.ahead.row);
+                }
                 let mut w = [[zero; N]; 2];
                 for u in 0..2 {
                     for v in 0..N {
@@ -78,6 +120,7 @@ pub(super) unsafe fn outer_product<V: Vector, const M: usize, const N: usize>(
                     }
                 }
                 panel = panel.add(panel_row);
+                ahead = ahead.wrapping_add(job.ahead.row);
             }
         }
         for i in 0..M {

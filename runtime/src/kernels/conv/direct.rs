@@ -5,7 +5,7 @@
 //! convolutions on SIMD architectures" (SC 2018).
 
 use super::super::microkernels::{
-    MAX_COLUMNS, MAX_DOT_COLUMNS, MAX_ROWS, Microkernels, OuterProduct, PackedDots,
+    Ahead, MAX_COLUMNS, MAX_DOT_COLUMNS, MAX_ROWS, Microkernels, OuterProduct, PackedDots,
 };
 use super::super::scratch::Scratch;
 use super::super::simd::Level;
@@ -201,6 +201,7 @@ fn tiles<T: Number>(
                     panel_row: panels.row.unwrap_or(width),
                     out: &targets[..count],
                     accumulate: false,
+                    ahead: Ahead::NOTHING,
                 };
                 // SAFETY: the halo tile has `cin_each` channels at every tap of its windows, the panel `width` weights for each
                 // tap and channel, and every target takes `width` elements: those of the edge tile, or an output of this strip.

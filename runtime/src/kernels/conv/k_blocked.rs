@@ -7,7 +7,7 @@
 
 use std::ops::Range;
 
-use super::super::microkernels::{MAX_COLUMNS, MAX_ROWS, Microkernels, OuterProduct};
+use super::super::microkernels::{Ahead, MAX_COLUMNS, MAX_ROWS, Microkernels, OuterProduct};
 use super::super::scratch::Scratch;
 use super::super::simd::Level;
 use super::super::threads::DisjointSlice;
@@ -250,6 +250,7 @@ impl<T: Number> StripConvolution<'_, T> {
                 panel_row: width,
                 out: &targets[..count],
                 accumulate: add,
+                ahead: Ahead::NOTHING,
             };
             // SAFETY: a block of the halo tile has `channels` elements at every tap of its windows, the panel has `width` weights
             // for each tap and channel, and every target takes `width` elements: those of the edge tile, or outputs of this window.

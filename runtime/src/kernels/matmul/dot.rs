@@ -60,6 +60,8 @@ pub(super) unsafe fn product<T: Number>(
                 depth: k,
                 out: &targets[..rows],
                 tiles: count,
+                // The next columns, while the first rows pass.
+                ahead: if i == 0 { (columns * count) as isize * rhs.col } else { 0 },
             };
             // SAFETY: rows `i..i + rows` and columns `j..j + columns * count` are inside of what the caller vouches for.
             unsafe { loops[rows - 1](&job) };

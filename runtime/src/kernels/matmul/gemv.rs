@@ -36,6 +36,11 @@ pub(super) unsafe fn product<T: Number<Acc = T>>(
 
 /// Columns that are added up at a time: they stay in L1 while the rows stream by.
 const COLUMNS: usize = 2048;
+/// Elements of a row that is asked for so many rows before it is needed.
+const SHORT_ROW: usize = 128;
+const AHEAD: usize = 24;
+/// Bytes of a cache line.
+const LINE: usize = 64;
 
 /// The matrix in row-major order: a sum of scaled rows (AXPY), four at a time.
 struct AxpyGemv<'a, T> {
@@ -58,7 +63,17 @@ impl<T: Number> SimdKernel for AxpyGemv<'_, T> {
                 std::slice::from_raw_parts(self.matrix.from(p, block * COLUMNS).start, n)
             };
             let mut p = 0;
+            // Short rows that are far from each other, as those of a head among others: no hardware prefetcher expects the next.
+            let is_scattered = n <= SHORT_ROW && self.matrix.row.unsigned_abs() > n;
             while p + 4 <= self.x.len() {
+                if is_scattered {
+                    for p in p + AHEAD..p + AHEAD + 4 {
+                        let row = self.matrix.from(p, block * COLUMNS).start;
+                        (0..n)
+                            .step_by(LINE / size_of::<T>())
+                            .for_each(|j| simd::prefetch(row.wrapping_add(j)));
+                    }
+                }
                 let [x0, x1, x2, x3] = [0, 1, 2, 3].map(|i| self.x[p + i]);
                 let [r0, r1, r2, r3] = [0, 1, 2, 3].map(|i| row(p + i));
                 for j in 0..n {

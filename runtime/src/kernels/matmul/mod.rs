@@ -1,9 +1,9 @@
 //! Strided, batched matrix products (GEMM).
 //!
 //! `m`, `k` and `n` are the rows of the left matrix, the terms of each sum, and the columns of the right matrix. Most products of
-//! `f32` and `f64` go to the `gemm` crate; those with a vector (GEMV), with few rows, small ones and integers to loops of our own; `bf16` and `f16`
-//! are computed in `f32` and rounded once at the end, `bf16` in pairs where the processor has an instruction for it. How the work is cut into blocks depends on shapes only, never on
-//! the number of threads, and so do the results.
+//! `f32` and `f64` go to the `gemm` crate; those with a vector (GEMV), with a few rows, small ones and integers to loops of our own;
+//! `bf16` and `f16` are computed in `f32` and rounded once at the end, `bf16` in pairs where the processor has an instruction for it.
+//! How the work is cut into blocks depends on shapes only, never on the number of threads, and so do the results.
 
 mod dot;
 mod gemv;
@@ -13,6 +13,7 @@ mod partition;
 mod product;
 mod skinny;
 mod small;
+mod streamed;
 #[cfg(test)]
 mod tests;
 

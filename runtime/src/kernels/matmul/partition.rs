@@ -2,11 +2,12 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::super::microkernels::MAX_COLUMNS;
 use super::super::scratch::Scratch;
 use super::super::simd::Level;
 use super::super::threads::{self, DisjointSlice};
 use super::product::SHORT_K;
-use super::{MatrixView, dot, product, skinny};
+use super::{MatrixView, dot, product, skinny, streamed};
 use crate::array::memory;
 use crate::scalar::number::Number;
 
@@ -28,6 +29,8 @@ const BLOCK: usize = 1 << 22;
 const MEMORY_BOUND_BLOCK: usize = 1 << 18;
 /// The least rows or columns of a block: thinner ones waste what `gemm` packs.
 const MIN_SIDE: usize = 128;
+/// Columns of a block of a product that streams by: long parts of rows, which memory gives faster.
+const STREAMED_COLUMNS: usize = 384;
 /// Outputs of no more elements than this are split along `k`, where that is long.
 const SMALL_OUTPUT: usize = 1 << 16;
 /// Parts that `k` is split into at most; their sums are added up in order.
@@ -153,9 +156,10 @@ fn partition<T: Number>([m, k, n]: [usize; 3], lhs: MatrixView<T>, rhs: MatrixVi
     } else {
         each.div_ceil(BLOCK).max(if each >= BLOCK / 2 { 2 } else { 1 })
     };
+    let is_streamed = streamed::is_shaped([m, k, n], lhs, rhs) && n >= 2 * MIN_SIDE;
     // A vector times contiguous rows reads memory in order only where it is cut along `k`.
     let rows_follow = (m == 1 && rhs.col == 1) || (n == 1 && lhs.row == 1);
-    if m * n <= SMALL_OUTPUT && (k >= 4 * m.max(n) || (rows_follow && k > 1)) {
+    if m * n <= SMALL_OUTPUT && !is_streamed && (k >= 4 * m.max(n) || (rows_follow && k > 1)) {
         return Partition::SplitK(k.div_ceil(wanted.clamp(2, MAX_SPLITS)));
     }
     let level = Level::chosen();
@@ -164,6 +168,10 @@ fn partition<T: Number>([m, k, n]: [usize; 3], lhs: MatrixView<T>, rhs: MatrixVi
         && skinny::applicable(level, [m, k, n], lhs, rhs).is_some()
     {
         return Partition::Skinny(level);
+    }
+    if is_streamed {
+        let blocks = wanted.min(n.div_ceil(STREAMED_COLUMNS)).max(wanted.min(2));
+        return Partition::Blocks(m, n.div_ceil(blocks).next_multiple_of(MAX_COLUMNS));
     }
     // Every block of columns reads a row-major `lhs` as it is; every block of rows would pack `rhs` again.
     if n > MIN_SIDE && (m <= MIN_SIDE || (lhs.col == 1 && n >= 2 * MIN_SIDE)) {

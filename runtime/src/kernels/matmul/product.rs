@@ -5,7 +5,7 @@ use std::any::TypeId;
 use super::super::scratch::Scratch;
 use super::super::simd::Level;
 use super::super::transpose;
-use super::{dot, gemv, integer, small};
+use super::{dot, gemv, integer, small, streamed};
 use crate::scalar::number::Number;
 
 /// A matrix whose element `(i, j)` is at `start + i·row + j·col`, in memory that someone else keeps alive.
@@ -95,6 +95,8 @@ pub(in super::super) unsafe fn product<T: Number<Acc = T>>(
         }
         if (m * k * n <= SMALL || k <= SHORT_K) && rhs.col == 1 {
             small::product([m, k, n], lhs, rhs, out, out_row, accumulate);
+        } else if let Some(micro) = streamed::applicable(Level::chosen(), [m, k, n], lhs, rhs) {
+            streamed::product(micro, [m, k, n], lhs, rhs, out, out_row, accumulate);
         } else if !is_float::<T>() {
             integer::product([m, k, n], lhs, rhs, out, out_row, accumulate);
         } else if rhs.row == 1 && rhs.col > 1 {

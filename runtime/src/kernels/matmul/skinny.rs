@@ -1,7 +1,7 @@
 //! Tall-skinny products, of a few rows with a large matrix of contiguous columns, which is read once: each thread packs a panel
 //! of as many columns as a register tile has, by transposing it, and multiplies all rows with it.
 
-use super::super::microkernels::{MAX_COLUMNS, MAX_ROWS, Microkernels, OuterProduct};
+use super::super::microkernels::{Ahead, MAX_COLUMNS, MAX_ROWS, Microkernels, OuterProduct};
 use super::super::scratch::Scratch;
 use super::super::simd::Level;
 use super::super::threads::{self, DisjointSlice};
@@ -118,6 +118,7 @@ unsafe fn rows<T: Number>(
         panel_row: width,
         out: &targets[..count],
         accumulate: false,
+        ahead: Ahead::NOTHING,
     };
     // SAFETY: the caller's promise; targets take `width` elements each, and are rows of the output or of the edge tile.
     unsafe { micro.outer_product[1][count - 1](&job) };

@@ -46,7 +46,7 @@ impl Replicas {
     /// [`Error::RanksDiffer`], on all ranks, which says what differs and on which; as those of [`Transport`](super::Transport); on
     /// values that have no elements yet.
     pub fn check(&mut self, world: &World, tree: &impl Tree) -> Result<()> {
-        let is_due = self.calls % self.every == 0;
+        let is_due = self.calls.is_multiple_of(self.every);
         self.calls += 1;
         if is_due { compare(world, tree) } else { Ok(()) }
     }

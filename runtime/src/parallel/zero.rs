@@ -145,7 +145,7 @@ impl<T> Zero<T> {
     /// ranks.
     ///
     /// # Errors
-    /// [`Error::UnboundAxis`] outside of [`spmd`](super::spmd) with an axis of this name.
+    /// [`Error::UnboundAxis`] outside of [`spmd`](super::spmd()) with an axis of this name.
     pub fn whole_state<P: Tree>(&self, state: &T::State, params: &P) -> Result<T::State>
     where
         T: GradientTransformation<P>,
@@ -180,7 +180,7 @@ impl<P: Tree, T: GradientTransformation<P>> GradientTransformation<P> for Zero<T
     /// The state of this rank's part.
     ///
     /// # Panics
-    /// Outside of [`spmd`](super::spmd) with an axis of this name.
+    /// Outside of [`spmd`](super::spmd()) with an axis of this name.
     fn init(&self, params: &P) -> Self::State {
         let part = self.cuts(params).and_then(|cuts| self.part(params, &cuts));
         self.inner.init(&error::unwrap(part))

@@ -1,5 +1,5 @@
 //! Collectives of whole trees: each leaf talks over the named axes, whose examples are those of a [`vmap`](crate::vmap()), or the ranks
-//! of a [`World`](crate::parallel::World) in [`spmd`](crate::parallel::spmd).
+//! of a [`World`](crate::parallel::World) in [`spmd`](crate::parallel::spmd()).
 //!
 //! ```
 //! use flaxen::collectives;

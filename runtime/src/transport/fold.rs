@@ -47,10 +47,12 @@ fn fold_with<T: Number>(
         for (block, out) in out.chunks_mut(BLOCK).enumerate() {
             let first = first + block * BLOCK;
             let carried = &mut carried[..out.len()];
-            for (rank, part) in parts.iter().enumerate() {
-                let part = &part[first..][..carried.len()];
-                for (carried, &x) in carried.iter_mut().zip(part) {
-                    *carried = if rank == 0 { x.widen() } else { combine(*carried, x.widen()) };
+            for (carried, &x) in carried.iter_mut().zip(&parts[0][first..]) {
+                *carried = x.widen();
+            }
+            for part in &parts[1..] {
+                for (carried, &x) in carried.iter_mut().zip(&part[first..]) {
+                    *carried = combine(*carried, x.widen());
                 }
             }
             for (out, &carried) in out.iter_mut().zip(&*carried) {

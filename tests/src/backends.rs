@@ -2,7 +2,7 @@
 
 use flaxen::core::{Backend, IntoBackend};
 use flaxen::tree::{self, Tree};
-use flaxen::{Result, jit};
+use flaxen::{Jit, Result, jit};
 
 use crate::device::device;
 use crate::golden::{Case, Tolerance};
@@ -56,4 +56,15 @@ pub fn run<I: Tree, O: Tree>(
         None => f(x),
         Some(backend) => tree::map(&jit(f).on(backend).call(x)?, |leaf| leaf.to_host()),
     }
+}
+
+/// The function compiled by the backend that the environment variable `FLAXEN_TEST_BACKEND` names, if it names one, else for the CPU: what
+/// the tables of JAX's values compile.
+///
+/// # Panics
+/// If there is none of that name.
+pub fn compiled<I: Tree, O: Tree, F: Fn(I) -> Result<O>>(f: F) -> Jit<F, I, O> {
+    let Ok(name) = std::env::var("FLAXEN_TEST_BACKEND") else { return jit(f) };
+    let found = all().into_iter().find(|backend| backend.platform() == name);
+    jit(f).on(found.unwrap_or_else(|| panic!("FLAXEN_TEST_BACKEND is {name}, which is not here")))
 }

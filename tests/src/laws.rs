@@ -5,6 +5,7 @@
 
 mod batching;
 mod derivatives;
+mod elsewhere;
 mod precision;
 mod staging;
 
@@ -126,7 +127,7 @@ impl Law {
 
     fn failures(&self) -> Vec<String> {
         type Check = fn(&Law) -> Outcome;
-        let checks: [(&str, Check); 13] = [
+        let checks: [(&str, Check); 14] = [
             ("vjp against finite differences", derivatives::vjp),
             ("vjp by one argument alone", derivatives::each_alone),
             ("Jacobian against finite differences", derivatives::jacobian),
@@ -140,6 +141,7 @@ impl Law {
             ("vmap with jit against vmap", staging::batches),
             ("the graph prints", staging::prints),
             ("other float dtypes against F64", precision::dtypes),
+            ("other backends against the CPU", elsewhere::values_and_gradients),
         ];
         let run = |(title, check): (&str, Check)| {
             let outcome = match catch_unwind(AssertUnwindSafe(|| check(self))) {
@@ -148,7 +150,9 @@ impl Law {
             };
             outcome.err().map(|message| format!("{}: {title}: {message}", self.name))
         };
-        checks.into_iter().filter_map(run).collect()
+        // `FLAXEN_LAWS` is a part of the titles of those that are wanted, if not all are.
+        let wanted = std::env::var("FLAXEN_LAWS").unwrap_or_default();
+        checks.into_iter().filter(|(title, _)| title.contains(&wanted)).filter_map(run).collect()
     }
 
     fn example(&self, seed: u64) -> Vec<Tensor> {

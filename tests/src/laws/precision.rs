@@ -7,7 +7,7 @@ use crate::data::Data;
 use crate::numbers::{Numbers, all_close};
 
 /// What a few roundings may change.
-fn allowed(dtype: DType) -> f64 {
+pub(super) fn allowed(dtype: DType) -> f64 {
     match dtype {
         DType::F16 => 4e-3,
         DType::BF16 => 3e-2,
@@ -15,7 +15,7 @@ fn allowed(dtype: DType) -> f64 {
     }
 }
 
-fn cast(args: &[Tensor], dtype: DType) -> Vec<Tensor> {
+pub(super) fn cast(args: &[Tensor], dtype: DType) -> Vec<Tensor> {
     args.iter().map(|arg| if arg.dtype().is_float() { arg.cast(dtype) } else { arg.clone() }).collect()
 }
 

@@ -12,6 +12,7 @@ use serde_json::Value as Json;
 
 pub use settings::Settings;
 
+use crate::backends;
 use crate::jax;
 use crate::jax_programs::step;
 
@@ -114,7 +115,7 @@ impl Probe<'_> {
         let (args, expected) = (self.tensors("args"), self.tensors("outs"));
         let mut found = self.compare("directly", &self.call(ours, &args)?, &expected, true);
         if self.0["jit"] != false {
-            let compiled = jit(|args: Vec<Tensor>| self.call(ours, &args));
+            let compiled = backends::compiled(|args: Vec<Tensor>| self.call(ours, &args));
             found.extend(self.compare("under jit", &compiled.call(args)?, &expected, true));
         }
         Ok(found)
@@ -147,7 +148,7 @@ impl Probe<'_> {
         let (args, expected) = (self.tensors("args"), self.tensors("grads"));
         let mut found = self.compare("grad", &self.grads(ours, &args)?, &expected, false);
         if self.0["jit"] != false {
-            let compiled = jit(|args: Vec<Tensor>| self.grads(ours, &args));
+            let compiled = backends::compiled(|args: Vec<Tensor>| self.grads(ours, &args));
             found.extend(self.compare("jit of grad", &compiled.call(args)?, &expected, false));
         }
         Ok(found)
@@ -220,7 +221,7 @@ impl Probe<'_> {
         check("vmap", &outs, 0, &self.tensors("outs"), true)?;
         check("vmap", &outs, 1, &self.tensors("second_outs"), true)?;
         if self.0["jit"] != false {
-            let outs = jit(each).call(both.clone())?;
+            let outs = backends::compiled(each).call(both.clone())?;
             check("jit of vmap", &outs, 0, &self.tensors("outs"), true)?;
             check("jit of vmap", &outs, 1, &self.tensors("second_outs"), true)?;
         }

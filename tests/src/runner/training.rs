@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use flaxen::optim::{self, DynTransformation, GradientTransformation};
 use flaxen::prelude::*;
+use flaxen::Array;
+use flaxen::export::Exported;
 use flaxen::random::Key;
+use flaxen::tree::{self, Structure};
 use serde_json::Value as Json;
 
 use super::compare::near;
@@ -17,6 +20,7 @@ use super::training_losses::{self, Batch, Loss};
 use super::{Stop, Verdict, attributes, by_hand, optimizer};
 use crate::backends;
 use crate::golden::{Case, Tolerance, numbers_of};
+use crate::jaxlib::jaxlib;
 
 /// What is left of a gradient that is 0, as a part of the largest one.
 const ROUNDING: f64 = 1e-6;
@@ -90,6 +94,18 @@ fn run_model(case: &Case, model: Subject, names: &Names) -> Result<BTreeSet<Stri
         let staged = compiled().on(backend);
         let staged: Step<'_> = Box::new(move |state, keys| staged.call((state, keys.to_vec())));
         ways.push((backends::named(Some(backend)), staged));
+    }
+    if let Some(jaxlib) = jaxlib() {
+        let program = compiled();
+        let exported = move |state: State, keys: &[Key]| {
+            let args = (state, keys.to_vec());
+            let exported = Exported::donating(&program, &args, |path| path.starts_with("0/"))?;
+            let leaves: Vec<Array> =
+                tree::leaves(&args).into_iter().map(|leaf| leaf.array().cloned()).collect::<Result<_>>()?;
+            let results = jaxlib.run(exported.text(), &leaves)?;
+            Structure::of(&program.call(args)?).try_build(results.into_iter().map(Tensor::from))
+        };
+        ways.push(("exported, ".to_owned(), Box::new(exported)));
     }
     for (way, step) in ways {
         let check = |key: &str, found: BTreeMap<String, Tensor>| {

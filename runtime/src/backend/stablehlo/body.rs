@@ -68,10 +68,16 @@ impl<'m> Body<'m> {
         self.define(format!("%{}", self.fresh()), of)
     }
 
-    /// Says where the operations from here on are from: a path, or nowhere if that is empty.
-    pub(super) fn locate(&self, path: &str) {
-        *self.location.borrow_mut() =
-            if path.is_empty() { String::new() } else { format!(" loc({})", quoted(path)) };
+    /// Says where the operations of `write` are from: the path of a module, and what they are there.
+    pub(super) fn located<R>(&self, path: Option<&str>, name: &str, write: impl FnOnce() -> R) -> R {
+        if !self.functions.locations {
+            return write();
+        }
+        let all: Vec<&str> = path.into_iter().filter(|path| !path.is_empty()).chain([name]).collect();
+        let before = self.location.replace(format!(" loc({})", quoted(&all.join("/"))));
+        let made = write();
+        self.location.replace(before);
+        made
     }
 
     fn line(&self, line: &str) {

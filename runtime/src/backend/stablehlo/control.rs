@@ -50,7 +50,7 @@ impl<'m> Body<'m> {
 pub(super) fn call<'b>(body: &'b Body<'b>, graph: &Graph, args: &[Value<'b>]) -> Result<Vec<Value<'b>>> {
     // Graphs are borrowed as long as the module is written, so that no two have one address.
     let key = format!("graph {:p}", std::ptr::from_ref(graph));
-    body.call_keyed(key, "call", args, |body, args| write_graph(body, graph, args, false))
+    body.call_keyed(key, "call", args, |body, args| write_graph(body, graph, args))
 }
 
 /// One of several programs; an index that is none of theirs is the last one's for `stablehlo.case`, so it is clamped first.
@@ -62,10 +62,8 @@ pub(super) fn cond<'b>(
 ) -> Result<Vec<Value<'b>>> {
     let index = args[0];
     let index = index.max(index.like(0)).min(index.like(branches.len() - 1));
-    let regions: Result<Vec<String>> = branches
-        .iter()
-        .map(|branch| body.region(&[], |_| write_graph(body, branch, &args[1..], false)))
-        .collect();
+    let regions: Result<Vec<String>> =
+        branches.iter().map(|branch| body.region(&[], |_| write_graph(body, branch, &args[1..]))).collect();
     Ok(body.generic("stablehlo.case", &[index], "", &regions?, outs.to_vec()))
 }
 
@@ -79,10 +77,10 @@ pub(super) fn while_loop<'b>(
     let fixed = cond_consts + body_consts;
     let again = |state: &[Value<'b>]| {
         let args = [&state[..cond_consts], &state[fixed..]].concat();
-        Ok(write_graph(body, cond, &args, false)?[0])
+        Ok(write_graph(body, cond, &args)?[0])
     };
     let next = |state: &[Value<'b>]| {
-        let made = write_graph(body, step, &state[cond_consts..], false)?;
+        let made = write_graph(body, step, &state[cond_consts..])?;
         Ok(state[..fixed].iter().copied().chain(made).collect())
     };
     Ok(body.repeat(args, again, next)?[fixed..].to_vec())
@@ -115,7 +113,7 @@ pub(super) fn scan<'b>(
             x.dynamic_slice(&starts(shape.len()), &sizes).reshape(&shape[1..])
         });
         let inputs: Vec<Value<'b>> = state[..xs].iter().copied().chain(slices).collect();
-        let made = write_graph(body, step, &inputs, false)?;
+        let made = write_graph(body, step, &inputs)?;
         let written = state[count..].iter().zip(&made[carry..]).map(|(all, slice)| {
             let shape = all.shape();
             let mut sizes = shape.to_vec();

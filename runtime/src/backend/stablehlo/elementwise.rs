@@ -129,7 +129,12 @@ fn binary<'b>(op: ScalarOp, x: Value<'b>, y: Value<'b>) -> Result<Value<'b>> {
         ScalarOp::Sub => x - y,
         ScalarOp::Mul => x * y,
         ScalarOp::Div => x / y,
+        ScalarOp::Rem if element.is_integer() => {
+            let is_zero = y.eq(y.like(0));
+            is_zero.select(x.like(0), x.binary("remainder", is_zero.select(y.like(1), y)))
+        }
         ScalarOp::Rem => x.binary("remainder", y),
+        ScalarOp::Pow if element.is_integer() => return x.body().call1("pow", &[x, y], integer_power),
         ScalarOp::Pow => x.binary("power", y),
         ScalarOp::Max => x.max(y),
         ScalarOp::Min => x.min(y),
@@ -188,4 +193,28 @@ fn euclid<'b>(body: &'b Body<'b>, x: Value<'b>, y: Value<'b>) -> Result<Value<'b
         Ok(vec![is_done.select(x, y), is_done.select(y, rest)])
     })?;
     Ok(made[0].convert(element))
+}
+
+/// Integers to the power of integers by repeated squaring, until the last exponent is used up; to negative powers only 1 and -1 are others
+/// than 0. What `stablehlo.power` does with large exponents is not said.
+fn integer_power<'b>(body: &'b Body<'b>, args: &[Value<'b>]) -> Result<Value<'b>> {
+    let [x, y] = [args[0], args[1]];
+    let (zero, one) = (x.like(0), x.like(1));
+    let is_negative = y.lt(zero);
+    let axes: Vec<usize> = (0..x.rank()).collect();
+    let again =
+        |state: &[Value<'b>]| reduce_with(state[1].ne(state[1].like(0)), "or", body.scalar(0, Element::BOOL), &axes);
+    let state = [x, is_negative.select(zero, y), one];
+    let made = body.repeat(&state, again, |state| {
+        let [base, left, product] = [state[0], state[1], state[2]];
+        let is_odd = (left & 1).ne(left.like(0));
+        let half = left.binary("shift_right_logical", left.like(1));
+        Ok(vec![base * base, half, is_odd.select(product * base, product)])
+    })?[2];
+    if x.element().is_unsigned() {
+        return Ok(made);
+    }
+    let is_odd = (y & 1).ne(zero);
+    let inverse = x.eq(one).select(one, x.eq(-one).select(is_odd.select(-one, one), zero));
+    Ok(is_negative.select(inverse, made))
 }

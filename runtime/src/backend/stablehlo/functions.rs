@@ -15,9 +15,16 @@ pub(super) struct Functions {
     known: RefCell<HashMap<String, (String, Vec<Type>)>>,
     text: RefCell<String>,
     count: Cell<usize>,
+    /// Whether operations say in which module of the model they are.
+    pub(super) locations: bool,
 }
 
 impl Functions {
+    /// None yet; `locations` tells whether operations say where they are from.
+    pub(super) fn new(locations: bool) -> Functions {
+        Functions { locations, ..Functions::default() }
+    }
+
     /// The text of all.
     pub(super) fn into_text(self) -> String {
         self.text.into_inner()

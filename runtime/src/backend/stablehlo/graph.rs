@@ -20,7 +20,6 @@ pub(super) fn write_graph<'b>(
     body: &'b Body<'b>,
     graph: &Graph,
     args: &[Value<'b>],
-    locations: bool,
 ) -> Result<Vec<Value<'b>>> {
     let mut values: Vec<Option<Value<'b>>> = vec![None; graph.avals.len()];
     let known = |values: &[Option<Value<'b>>], var: &Var| match values[var.index()] {
@@ -37,11 +36,9 @@ pub(super) fn write_graph<'b>(
         let args: Vec<Value<'b>> = eqn.args().iter().map(|var| known(&values, var)).collect();
         let outs: Vec<Type> = eqn.outs().iter().map(|&var| Type::of(graph.aval(var))).collect();
         let primitive = eqn.primitive();
-        if locations {
-            let path = eqn.path.as_deref().unwrap_or("");
-            body.locate(&[path, primitive.name()].join("/"));
-        }
-        let made = apply(body, primitive.op(), &args, &outs).map_err(|error| error.at(eqn.location))?;
+        let made = body
+            .located(eqn.path.as_deref(), primitive.name(), || apply(body, primitive.op(), &args, &outs))
+            .map_err(|error| error.at(eqn.location))?;
         for ((var, of), value) in eqn.outs().iter().zip(&outs).zip(made) {
             debug_assert!(value.ty() == *of, "{} gave {} for {of}", primitive.name(), value.ty());
             values[var.index()] = Some(value);

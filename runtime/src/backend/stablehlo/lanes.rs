@@ -122,6 +122,16 @@ impl<'b> Lane for Lanes<'b> {
         Of(condition.select(then.beside(x), otherwise.beside(x)))
     }
 
+    // Not by adding and subtracting a large number, which XLA takes for adding nothing.
+    fn nearest(self) -> (Lanes<'b>, Value<'b>) {
+        let n = self.value().unary("round_nearest_even");
+        (Of(n), n.convert(Element::I32))
+    }
+
+    fn nearest_of_product(self, factor: f32) -> (Lanes<'b>, Value<'b>) {
+        (self * Number(factor)).nearest()
+    }
+
     fn bits(self) -> Value<'b> {
         self.value().bits_as(Element::I32)
     }

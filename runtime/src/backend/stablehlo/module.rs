@@ -44,15 +44,14 @@ pub(crate) fn decomposes(primitive: &dyn Primitive) -> bool {
 pub(crate) fn lower(graph: &Graph, options: &Lowering) -> Result<String> {
     let decomposed = graph.decomposed(&decomposes)?;
     let graph = decomposed.as_ref().unwrap_or(graph);
-    let functions = Functions::default();
+    let functions = Functions::new(options.locations);
     let inputs: Vec<Type> = graph.inputs().iter().map(|&var| Type::of(graph.aval(var))).collect();
     let outs: Vec<Type> = graph.outs().iter().map(|&var| Type::of(graph.aval(var))).collect();
     let aliases = aliases(options, &inputs, &outs);
     let main = Body::new(&functions);
     let arguments: Vec<String> = {
         let args: Vec<_> = inputs.iter().map(|of| main.argument(of.clone())).collect();
-        let results = write_graph(&main, graph, &args, options.locations)?;
-        main.locate("");
+        let results = write_graph(&main, graph, &args)?;
         main.finish("return", &results);
         let described = args.iter().enumerate().map(|(at, arg)| {
             let about = options.arguments.get(at);

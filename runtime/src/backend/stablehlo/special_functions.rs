@@ -113,7 +113,7 @@ pub(super) fn zeta<'b>(x: Value<'b>, q: Value<'b>) -> Result<Value<'b>> {
     let [zero, one, infinity, nan] = [0.0, 1.0, f64::INFINITY, f64::NAN].map(|y| x.like(y));
     let low = q.le(zero);
     let at_pole = low & q.eq(q.unary("floor"));
-    let is_even = (x * 0.5).eq((x * 0.5).unary("floor"));
+    let is_even = (x * 0.5).eq((x * 0.5).unary("floor")) & x.lt(infinity);
     let undefined = x.ne(x) | q.ne(q) | x.lt(one) | (low & !at_pole & x.ne(x.unary("floor")));
     let inside = at_pole.select(is_even.select(infinity, nan), sum);
     Ok(x.eq(one).select(infinity, undefined.select(nan, inside)))

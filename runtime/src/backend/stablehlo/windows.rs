@@ -97,7 +97,8 @@ pub(super) fn select_and_scatter_add<'b>(
     }
     let body = x.body();
     let element = values.element();
-    let values = values.convert(element.accumulator());
+    // XLA wants both in one type of floats.
+    let [x, values] = [x, values].map(|x| x.convert(x.element().accumulator()));
     let first = worst(x, selection);
     let whole = padded(x, first, w);
     let scalar = |x: Value<'b>| Type::scalar(x.element());

@@ -34,10 +34,9 @@ fn expm1_near_zero<L: Lane>(r: L) -> L {
 /// Returns `(n, p)` with `exp(x) = 2^n (1 + p)`.
 #[inline(always)]
 fn split<L: Lane>(x: L) -> (L::Bits, L) {
-    let t = x.mul_add(L::of(LOG2_E), L::of(ROUNDER));
-    let n = t - L::of(ROUNDER);
+    let (n, bits) = x.nearest_of_product(LOG2_E);
     let r = n.mul_add(L::of(-LN_2_REST), n.mul_add(L::of(-LN_2), x));
-    (rounded(t), expm1_near_zero(r))
+    (bits, expm1_near_zero(r))
 }
 
 /// Multiplies by `2^n` in two steps, so that results overflow and underflow gradually.
@@ -65,9 +64,9 @@ pub(crate) fn exp_of_moderate<L: Lane>(x: L) -> L {
 #[inline(always)]
 pub fn exp2<L: Lane>(x: L) -> L {
     let x = x.at_least(-151.0).at_most(129.0);
-    let t = x + L::of(ROUNDER);
-    let r = (x - (t - L::of(ROUNDER))) * L::of(LN_2);
-    scale(L::of(1.0) + expm1_near_zero(r), rounded(t))
+    let (n, bits) = x.nearest();
+    let r = (x - n) * L::of(LN_2);
+    scale(L::of(1.0) + expm1_near_zero(r), bits)
 }
 
 /// Returns `exp(x) - 1` without cancellation.

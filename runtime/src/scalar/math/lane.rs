@@ -3,6 +3,8 @@
 
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
+use super::exponential::{ROUNDER, rounded};
+
 /// Describes a value, or what stands for one.
 ///
 /// Operations round as those of `f32` do.
@@ -28,6 +30,18 @@ pub trait Lane:
     fn if_less(self, other: Self, then: Self, otherwise: Self) -> Self;
     /// Returns `then` where the two are equal, else `otherwise`.
     fn if_equal(self, other: Self, then: Self, otherwise: Self) -> Self;
+    /// Returns the nearest integer of a number of magnitude below 2²², as a number and as bits.
+    #[inline(always)]
+    fn nearest(self) -> (Self, Self::Bits) {
+        let t = self + Self::of(ROUNDER);
+        (t - Self::of(ROUNDER), rounded(t))
+    }
+    /// Returns the nearest integer of a product of magnitude below 2²², in one rounding where there is one.
+    #[inline(always)]
+    fn nearest_of_product(self, factor: f32) -> (Self, Self::Bits) {
+        let t = self.mul_add(Self::of(factor), Self::of(ROUNDER));
+        (t - Self::of(ROUNDER), rounded(t))
+    }
     /// Returns the bits.
     fn bits(self) -> Self::Bits;
     /// Returns the number with these bits.

@@ -8,6 +8,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use flaxen::core::backend::Finish;
+use flaxen::core::primitive::Primitive;
 use flaxen::core::{Backend, CompileOptions, Executable, Graph};
 use flaxen::{Array, Aval, DType, Error, Result, export};
 
@@ -56,6 +57,11 @@ fn run(server: &Mutex<Server>, text: &str, args: &[Array]) -> Result<Vec<Array>>
 impl Backend for Jaxlib {
     fn platform(&self) -> &'static str {
         "jaxlib"
+    }
+
+    /// What is a user's own is decomposed where the text is written.
+    fn decomposes(&self, _primitive: &dyn Primitive) -> bool {
+        false
     }
 
     fn compile(&self, graph: &Graph, _options: CompileOptions) -> Result<Arc<dyn Executable>> {

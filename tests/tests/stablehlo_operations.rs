@@ -233,8 +233,8 @@ fn random_bits_and_keys_are_the_same_bits() {
         let key = keys.at(1);
         let mut all = vec![
             key.data().clone(),
-            keys.split_n(3).data().clone(),
-            keys.fold_in(7).data().clone(),
+            key.split_n(3).data().clone(),
+            key.fold_in(7).data().clone(),
             random::permutation(&key, 11),
             random::permute_independently(&key, Tensor::arange(0.0f32, 12.0, 1.0).reshape([3, 4]), 1),
             random::randint(&key, [9], 3, 17),

@@ -202,6 +202,32 @@ impl Primitive for Batched {
     }
 }
 
+/// What a primitive decomposes into for arguments like these, as a graph that no backend has simplified; `depth` says within how many other
+/// decompositions.
+///
+/// # Errors
+/// What the decomposition returns; if it leads back to itself, or needs a value of a transform.
+pub(crate) fn graph_of(
+    primitive: &dyn Primitive,
+    args: &[Aval],
+    outs: &[Aval],
+    depth: usize,
+) -> Result<Graph> {
+    check_depth(primitive, depth)?;
+    let stage = Stage::new(trace::current());
+    let inputs: Vec<Tensor> = args.iter().map(|aval| stage.input(aval)).collect();
+    let outs = trace::run(Trace::Stage(stage.clone()), || run(primitive, &inputs, outs))?;
+    closed(stage.finish(&outs))
+}
+
+/// The graph, if nothing was captured.
+fn closed((graph, captured): (Graph, Vec<Tensor>)) -> Result<Graph> {
+    if captured.is_empty() {
+        return Ok(graph);
+    }
+    Err(Error::msg("a primitive decomposes into what holds a value of a transform"))
+}
+
 impl Graph {
     /// The graph with every primitive for which `is_foreign` holds replaced by what it decomposes into, however deep, and with the
     /// programs within that hold one in line; none if there is no such primitive.
@@ -256,9 +282,6 @@ impl Graph {
                 }
             })
         })?;
-        match stage.finish(&outs) {
-            (graph, captured) if captured.is_empty() => Ok(graph),
-            _ => Err(Error::msg("a primitive decomposes into what holds a value of a transform")),
-        }
+        closed(stage.finish(&outs))
     }
 }

@@ -7,6 +7,7 @@
 //! | [`state`] | parameters, running statistics and random streams through a training, alone, under `jit` and under `vmap` |
 //! | [`parallel`] | training on many ranks, threads or processes: gradients averaged, optimizers shared out, files and faults |
 //! | [`from_pytorch`] | a PyTorch model line by line, and its weights |
+//! | [`accelerators`] | a compiled function as a file in StableHLO |
 //! | [`decoders`] | blocks of language models of today, tied weights, and adapters for a finished model |
 //! | [`coming_from_jax`] | the names of JAX and optax, and what they are here |
 //! | [`differences_from_jax`] | what gives other numbers than JAX, and why |
@@ -29,6 +30,9 @@ pub mod parallel {}
 
 #[doc = include_str!("from_pytorch.md")]
 pub mod from_pytorch {}
+
+#[doc = include_str!("accelerators.md")]
+pub mod accelerators {}
 
 #[doc = include_str!("decoders.md")]
 pub mod decoders {}

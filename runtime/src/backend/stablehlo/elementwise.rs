@@ -202,8 +202,9 @@ fn integer_power<'b>(body: &'b Body<'b>, args: &[Value<'b>]) -> Result<Value<'b>
     let (zero, one) = (x.like(0), x.like(1));
     let is_negative = y.lt(zero);
     let axes: Vec<usize> = (0..x.rank()).collect();
-    let again =
-        |state: &[Value<'b>]| reduce_with(state[1].ne(state[1].like(0)), "or", body.scalar(0, Element::BOOL), &axes);
+    let again = |state: &[Value<'b>]| {
+        reduce_with(state[1].ne(state[1].like(0)), "or", body.scalar(0, Element::BOOL), &axes)
+    };
     let state = [x, is_negative.select(zero, y), one];
     let made = body.repeat(&state, again, |state| {
         let [base, left, product] = [state[0], state[1], state[2]];

@@ -17,6 +17,8 @@ pub(super) struct Functions {
     count: Cell<usize>,
     /// Whether operations say in which module of the model they are.
     pub(super) locations: bool,
+    /// Within how many decompositions is written.
+    pub(super) depth: Cell<usize>,
 }
 
 impl Functions {

@@ -7,8 +7,10 @@ use super::{
     contraction, control, elementwise, factorizations, fourier, indexing, jacobi, movement, random,
     reductions, samplers, scans, sorting, special, windows,
 };
+use crate::array::Aval;
+use crate::core::decompose;
 use crate::core::op::Op;
-use crate::core::{Graph, Var};
+use crate::core::{Eqn, Graph, Var};
 use crate::error::{Error, Result};
 use crate::kernels::sort::SortOrder;
 
@@ -37,7 +39,10 @@ pub(super) fn write_graph<'b>(
         let outs: Vec<Type> = eqn.outs().iter().map(|&var| Type::of(graph.aval(var))).collect();
         let primitive = eqn.primitive();
         let made = body
-            .located(eqn.path.as_deref(), primitive.name(), || apply(body, primitive.op(), &args, &outs))
+            .located(eqn.path.as_deref(), primitive.name(), || match primitive.op() {
+                Op::Custom => decomposed(body, graph, eqn, &args),
+                op => apply(body, op, &args, &outs),
+            })
             .map_err(|error| error.at(eqn.location))?;
         for ((var, of), value) in eqn.outs().iter().zip(&outs).zip(made) {
             debug_assert!(value.ty() == *of, "{} gave {} for {of}", primitive.name(), value.ty());
@@ -45,6 +50,22 @@ pub(super) fn write_graph<'b>(
         }
     }
     Ok(graph.outs().iter().map(|var| known(&values, var)).collect())
+}
+
+/// Writes what a primitive decomposes into: here and not before, so that nothing puts it together again.
+fn decomposed<'b>(
+    body: &'b Body<'b>,
+    graph: &Graph,
+    eqn: &Eqn,
+    args: &[Value<'b>],
+) -> Result<Vec<Value<'b>>> {
+    let avals = |vars: &[Var]| -> Vec<Aval> { vars.iter().map(|&var| graph.aval(var).clone()).collect() };
+    let depth = body.functions.depth.get();
+    let parts = decompose::graph_of(&**eqn.primitive(), &avals(eqn.args()), &avals(eqn.outs()), depth)?;
+    body.functions.depth.set(depth + 1);
+    let made = write_graph(body, &parts, args);
+    body.functions.depth.set(depth);
+    made
 }
 
 /// Writes an operation, and returns its results.
@@ -164,6 +185,6 @@ fn apply<'b>(body: &'b Body<'b>, op: Op<'_>, args: &[Value<'b>], outs: &[Type]) 
                 "a collective over the axis `{name}`, which no `vmap` around it has: export what is inside of the `vmap` with it"
             ),
         )),
-        Op::Custom => unreachable!("what is a user's own has been decomposed"),
+        Op::Custom => unreachable!("it is written as what it decomposes into"),
     }
 }

@@ -5,8 +5,6 @@ use super::functions::Functions;
 use super::graph::write_graph;
 use super::types::Type;
 use crate::core::Graph;
-use crate::core::op::Op;
-use crate::core::primitive::Primitive;
 use crate::error::Result;
 
 /// What the text says beside the program.
@@ -31,19 +29,12 @@ pub(crate) struct Argument {
     pub(crate) donated: bool,
 }
 
-/// Whether a primitive is written as what it decomposes into.
-pub(crate) fn decomposes(primitive: &dyn Primitive) -> bool {
-    matches!(primitive.op(), Op::Custom)
-}
-
 /// Writes a graph as a module whose function `main` takes its inputs and returns its results.
 ///
 /// # Errors
 /// If it holds what StableHLO cannot do: a call of a function of the host, or talk over an axis that no `vmap` has; what decompositions
 /// return.
 pub(crate) fn lower(graph: &Graph, options: &Lowering) -> Result<String> {
-    let decomposed = graph.decomposed(&decomposes)?;
-    let graph = decomposed.as_ref().unwrap_or(graph);
     let functions = Functions::new(options.locations);
     let inputs: Vec<Type> = graph.inputs().iter().map(|&var| Type::of(graph.aval(var))).collect();
     let outs: Vec<Type> = graph.outs().iter().map(|&var| Type::of(graph.aval(var))).collect();

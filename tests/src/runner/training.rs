@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use flaxen::optim::{self, DynTransformation, GradientTransformation};
-use flaxen::prelude::*;
 use flaxen::Array;
 use flaxen::export::Exported;
+use flaxen::optim::{self, DynTransformation, GradientTransformation};
+use flaxen::prelude::*;
 use flaxen::random::Key;
 use flaxen::tree::{self, Structure};
 use serde_json::Value as Json;

@@ -6,6 +6,7 @@ use super::client::PjrtDevice;
 use super::program::Signature;
 use crate::array::Array;
 use crate::backend::stablehlo::{Argument, Lowering, lower};
+use crate::core::primitive::Primitive;
 use crate::core::{Backend, CompileOptions, Executable, Graph};
 use crate::error::Result;
 
@@ -16,6 +17,11 @@ const IN_TEXT: usize = 256;
 impl Backend for PjrtDevice {
     fn platform(&self) -> &str {
         self.name()
+    }
+
+    /// What has no text of its own is decomposed where the text is written.
+    fn decomposes(&self, _primitive: &dyn Primitive) -> bool {
+        false
     }
 
     fn takes(&self, array: &Array) -> bool {

@@ -101,6 +101,16 @@ pub(super) fn eigh<'b>(x: Value<'b>, outs: &[Type]) -> Result<Vec<Value<'b>>> {
     Ok(made.iter().zip(outs).map(|(made, out)| made.reshape(&out.shape)).collect())
 }
 
+/// NaN everywhere of the results of matrices that are not finite, as LAPACK has it; each result has the matrices along its first axis.
+fn of_finite<'b>(x: Value<'b>, results: Vec<Value<'b>>) -> Result<Vec<Value<'b>>> {
+    let body = x.body();
+    let is_finite = body.op("is_finite", &[x], "", x.ty().with_element(Element::BOOL));
+    let all = reduce_with(is_finite, "and", body.scalar(1, Element::BOOL), &[1, 2])?;
+    let chosen =
+        |result: Value<'b>| all.broadcast_in_dim(result.shape(), &[0]).select(result, result.like(f64::NAN));
+    Ok(results.into_iter().map(chosen).collect())
+}
+
 fn rotate_symmetric<'b>(body: &'b Body<'b>, x: Value<'b>) -> Result<Vec<Value<'b>>> {
     let [_, n] = sizes(x);
     let of = x.ty();
@@ -137,7 +147,9 @@ fn rotate_symmetric<'b>(body: &'b Body<'b>, x: Value<'b>) -> Result<Vec<Value<'b
     let values = diagonal(made[0])?.part(1, 0, n);
     let vectors = made[1].part(1, 0, n).part(2, 0, n);
     let order = sort(&[values, body.iota(values.ty().with_element(Element::I32), 1)], SortOrder::Ascending)?;
-    Ok(vec![order[0], columns_at(vectors, order[1])?])
+    // What the upper triangle has does not matter.
+    let read = is_lower.select(x, x.like(0.0));
+    of_finite(read, vec![order[0], columns_at(vectors, order[1])?])
 }
 
 /// Singular values in descending order, and the factors with orthonormal columns and rows.
@@ -204,7 +216,7 @@ fn one_sided<'b>(body: &'b Body<'b>, x: Value<'b>, factors: bool, full: bool) ->
         sort(&[lengths, body.iota(lengths.ty().with_element(Element::I32), 1)], SortOrder::Descending)?;
     let (s, at) = (order[0], order[1]);
     if !factors {
-        return Ok(vec![s]);
+        return of_finite(x, vec![s]);
     }
     let v = columns_at(made[1].part(1, 0, n).part(2, 0, n), at)?;
     let columns = columns_at(columns, at)?;
@@ -220,5 +232,5 @@ fn one_sided<'b>(body: &'b Body<'b>, x: Value<'b>, factors: bool, full: bool) ->
     let signs = signs.lt(signs.like(0.0)).select(signs.like(-1.0), signs.like(1.0));
     let signs = signs.pad(body.scalar(1, x.element()), &[(0, 0, 0), (0, (count - n) as isize, 0)]);
     let u = q * signs.broadcast_in_dim(q.shape(), &[0, 2]);
-    Ok(vec![s, u, v.transpose(&[0, 2, 1])])
+    of_finite(x, vec![s, u, v.transpose(&[0, 2, 1])])
 }

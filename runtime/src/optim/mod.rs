@@ -60,6 +60,7 @@ mod fromage;
 mod functions;
 mod inject;
 mod layerwise;
+mod lazy_rows;
 mod lbfgs;
 mod leafwise;
 mod linesearch;
@@ -126,6 +127,7 @@ pub use functions::{
 };
 pub use inject::{InjectHyperparams, InjectHyperparamsState, inject_hyperparams};
 pub use layerwise::{Lamb, LambState, Lars, LarsState, lamb, lars};
+pub use lazy_rows::{LazyRows, lazy_rows};
 pub use lbfgs::{Lbfgs, LbfgsState, ScaleByLbfgs, ScaleByLbfgsState, lbfgs, scale_by_lbfgs};
 pub use leafwise::{
     Centralize, KeepParamsNonnegative, ScaleByParamBlock, ScaleBySign, SetToZero, ZeroNans, ZeroNansState,

@@ -12,6 +12,7 @@ pub(crate) mod fuse;
 pub(crate) mod packed_constants;
 pub(crate) mod reduced_products;
 mod simplify;
+pub(crate) mod sparse_rows;
 mod splice;
 #[cfg(test)]
 mod tests;
@@ -29,7 +30,8 @@ impl Graph {
 
     /// What a program runs: few large kernels.
     pub(crate) fn fused(self) -> Schedule {
-        self.by_blocks()
+        self.sparse_rows()
+            .by_blocks()
             .part_barriers()
             .tile_batch()
             .fuse()

@@ -10,7 +10,7 @@ use crate::scalar::reduce::ReduceOp;
 
 /// What an equation makes of rows.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub(super) enum Made {
+pub(in crate::backend::cpu::passes) enum Made {
     /// Rows, along this axis.
     Rows(usize),
     /// A sum over all rows.
@@ -18,11 +18,16 @@ pub(super) enum Made {
 }
 
 /// By argument: the axis along which it has to be cut; none for what every block reads whole.
-pub(super) type Cuts = Args<Option<usize>>;
+pub(in crate::backend::cpu::passes) type Cuts = Args<Option<usize>>;
 
 /// What an equation makes of arguments that are cut along these axes into blocks of `rows` rows, and how the other ones are to be cut;
 /// none if rows meet in it otherwise than in a sum.
-pub(super) fn forward(graph: &Graph, eqn: &Eqn, cuts: &Cuts, rows: usize) -> Option<(Made, Cuts)> {
+pub(in crate::backend::cpu::passes) fn forward(
+    graph: &Graph,
+    eqn: &Eqn,
+    cuts: &Cuts,
+    rows: usize,
+) -> Option<(Made, Cuts)> {
     let op = eqn.primitive.op();
     let [out] = eqn.outs[..] else { return None };
     let out = graph.aval(out);
@@ -66,6 +71,10 @@ pub(super) fn forward(graph: &Graph, eqn: &Eqn, cuts: &Cuts, rows: usize) -> Opt
                 false => Made::Rows(axis - axes.iter().filter(|&&other| other < axis).count()),
             }
         }
+        Op::Any(axes) | Op::All(axes) => {
+            let axis = cuts[0].filter(|axis| !axes.contains(axis))?;
+            Made::Rows(axis - axes.iter().filter(|&&other| other < axis).count())
+        }
         Op::Transpose { axes } => Made::Rows(axes.iter().position(|&axis| Some(axis) == cuts[0])?),
         Op::Reshape => Made::Rows(same_place(shape(0), cuts[0]?, &out.shape)?),
         Op::StopGradient => Made::Rows(cuts[0]?),
@@ -93,7 +102,12 @@ pub(super) fn forward(graph: &Graph, eqn: &Eqn, cuts: &Cuts, rows: usize) -> Opt
 }
 
 /// How arguments are to be cut for a result that is cut along an axis; none if rows do not come from rows.
-pub(super) fn backward(graph: &Graph, eqn: &Eqn, axis: usize, rows: usize) -> Option<Cuts> {
+pub(in crate::backend::cpu::passes) fn backward(
+    graph: &Graph,
+    eqn: &Eqn,
+    axis: usize,
+    rows: usize,
+) -> Option<Cuts> {
     let [out] = eqn.outs[..] else { return None };
     let out = graph.aval(out);
     let shape = |i: usize| &graph.aval(eqn.args[i]).shape[..];

@@ -8,13 +8,13 @@
 //! That is the order of FlashAttention (Dao et al., "FlashAttention: fast and memory-efficient exact attention with IO-awareness", 2022,
 //! and Dao, "FlashAttention-2", 2023, whose loops over queries are these). A block here has whole rows, so that the softmax is the one
 //! that was written, with its own rounding, and anything else may stand there as well: it is told by its shapes
-//! ([`Parts`](parts::Parts)), not by its formula. Rows of a block are as many as fit into the cache, and [16](LEAST_ROWS) at least.
+//! ([`Parts`](parts::Parts)), not by its formula. Rows of a block are as many as fit into the cache, and [64](LEAST_ROWS) at least.
 //!
 //! **Numbers.** Elements are those of the same formulas; sums over rows are added block after block, those of halves in `F32`. Products of
 //! a block may be summed in another order than those of the whole.
 
 mod body;
-mod cuts;
+pub(super) mod cuts;
 mod parts;
 #[cfg(test)]
 mod tests;
@@ -32,19 +32,19 @@ use parts::Parts;
 
 /// Bytes of a matrix from which on it goes by blocks: less is as fast in one go.
 const LARGE: usize = 16 << 20;
-/// Bytes of a block of a matrix: those of two threads fit into their caches.
-const BLOCK: usize = 2 << 20;
-/// Rows of a block at least, as products of fewer read their operands more often than they compute.
-const LEAST_ROWS: usize = 16;
+/// Bytes of a block of a matrix: it fits into the last cache, and has rows enough for products to pack their operands once for many.
+const BLOCK: usize = 8 << 20;
+/// Rows of a block at least, as products of fewer pack their operands longer than they compute.
+const LEAST_ROWS: usize = 64;
 
 impl Graph {
     /// Puts loops over blocks of rows in place of what makes and uses large matrices.
     pub(crate) fn by_blocks(self) -> Graph {
-        self.by_blocks_of(BLOCK, LARGE)
+        self.by_blocks_of([BLOCK, LEAST_ROWS], LARGE)
     }
 
-    /// The same with blocks of `most` bytes, for matrices of more than `large`.
-    fn by_blocks_of(self, most: usize, large: usize) -> Graph {
+    /// The same with blocks of so many bytes, or rows if those are more, for matrices of more than `large` bytes.
+    fn by_blocks_of(self, most: [usize; 2], large: usize) -> Graph {
         let Some(parts) = Parts::of(&self, large) else { return self };
         let Some(loops) = loops(&parts, most) else { return self };
         if loops.is_empty() {
@@ -115,14 +115,14 @@ struct Loop {
 }
 
 /// The loops of all families that can go by blocks.
-fn loops(parts: &Parts<'_>, bytes: usize) -> Option<Vec<Loop>> {
+fn loops(parts: &Parts<'_>, most: [usize; 2]) -> Option<Vec<Loop>> {
     let mut all = Vec::new();
     for family in 0..parts.families.len() {
         let of_family = || (0..parts.graph.len()).filter_map(|at| Some((at, parts.part(at)?)));
         let levels =
             of_family().filter(|(_, (other, _))| *other == family).map(|(_, (_, level))| level).max();
         let Some(levels) = levels.filter(|_| parts.families[family].is_apart) else { continue };
-        let Some(count) = block(parts, family, bytes) else { continue };
+        let Some(count) = block(parts, family, most) else { continue };
         // What a later level reads of an earlier one, that makes for it.
         let mut made: Vec<Loop> = Vec::new();
         let mut complete = true;
@@ -142,9 +142,9 @@ fn loops(parts: &Parts<'_>, bytes: usize) -> Option<Vec<Loop>> {
 }
 
 /// Rows of a block; none if a few blocks would be all.
-fn block(parts: &Parts<'_>, family: usize, bytes: usize) -> Option<usize> {
+fn block(parts: &Parts<'_>, family: usize, [bytes, least]: [usize; 2]) -> Option<usize> {
     let family = &parts.families[family];
-    let most = (bytes / (family.bytes / family.rows).max(1)).max(LEAST_ROWS);
+    let most = (bytes / (family.bytes / family.rows).max(1)).max(least);
     // A divisor of all leaves no rest.
     let even = (most.div_ceil(2)..=most).rev().find(|count| family.rows.is_multiple_of(*count));
     (2 * most <= family.rows).then(|| even.unwrap_or(most))

@@ -421,8 +421,7 @@ impl Assigner<'_> {
             }
         }
         let moves = !matches!(work, Work::Reshape);
-        let bytes =
-            eqn.args.iter().chain(&eqn.outs).map(|&var| self.bytes(var) as u64).fold(0, u64::saturating_add);
+        let bytes = self.moved(eqn, &self.lists.args[first_arg..]);
         self.origins.push(Origin {
             step: eqn.primitive.clone(),
             location: eqn.location,
@@ -440,6 +439,22 @@ impl Assigner<'_> {
             outs: range(first_out, outs.len()),
             ends: range(first_end, ends.len()),
         })
+    }
+
+    /// Bytes that a step reads and writes: of what it picks parts of, or writes parts into where it lies, those of the parts.
+    fn moved(&self, eqn: &Eqn<Step>, reads: &[Read]) -> u64 {
+        let bytes =
+            |vars: &[Var]| vars.iter().map(|&var| self.bytes(var) as u64).fold(0, u64::saturating_add);
+        match eqn.primitive.op() {
+            Some(Op::DynamicUpdateSlice | Op::Scatter { .. }) if matches!(reads[0], Read::Array(_, true)) => {
+                let parts = if matches!(eqn.primitive.op(), Some(Op::Scatter { .. })) { 2 } else { 1 };
+                bytes(&eqn.args[1..]).saturating_add(bytes(&eqn.args[parts..=parts]))
+            }
+            Some(Op::DynamicSlice { .. } | Op::Gather(_) | Op::TakeRows) => {
+                bytes(&eqn.args[1..]).saturating_add(bytes(&eqn.outs).saturating_mul(2))
+            }
+            _ => bytes(&eqn.args).saturating_add(bytes(&eqn.outs)),
+        }
     }
 
     /// The last step that reads a value under any shape.

@@ -175,6 +175,18 @@ impl Program {
         self.slots.iter().copied().chain(within).fold(0, usize::saturating_add)
     }
 
+    /// Bytes that a run reads and writes, without those of programs within.
+    #[cfg(test)]
+    pub(super) fn moved_bytes(&self) -> u64 {
+        self.origins.iter().map(|origin| origin.bytes).sum()
+    }
+
+    /// The programs that its steps run.
+    #[cfg(test)]
+    pub(super) fn programs_within(&self) -> impl Iterator<Item = &Program> {
+        self.controls().flat_map(Control::programs)
+    }
+
     /// The steps that run other programs.
     fn controls(&self) -> impl Iterator<Item = &Control> {
         self.commands.iter().filter_map(|command| match &command.work {

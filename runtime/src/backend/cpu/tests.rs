@@ -1,8 +1,9 @@
 use super::Program;
 use crate::core::Tensor;
 use crate::error::Result;
-use crate::nn::avg_pool;
+use crate::nn::{MultiHeadDotProductAttention, avg_pool};
 use crate::optim::{self, GradientTransformation};
+use crate::prelude::*;
 use crate::transform::grad;
 use crate::transform::jit;
 use crate::{ConvOptions, DType, Padding};
@@ -106,4 +107,52 @@ fn a_step_of_training_keeps_little_more_memory_than_its_values_need_at_once() {
         let (arena, peak) = (program.arena_bytes(), program.peak_bytes());
         assert!(peak > 0 && arena * 10 <= peak * 13, "batch {batch}: {arena} bytes for {peak}\n{program}");
     }
+}
+
+/// Places of a cache, and features of a layer of four heads.
+const CACHE: [usize; 2] = [256, 64];
+
+type Decoded = (Tensor, Variables);
+
+/// A step of decoding, what it takes, and the bytes of weights and cache.
+fn decoder() -> (impl Fn(&Dict, Variables, &Tensor) -> Result<Decoded> + Copy, Dict, Variables, u64) {
+    fn layer() -> MultiHeadDotProductAttention {
+        MultiHeadDotProductAttention::new(4).decode(true)
+    }
+    let whole = Tensor::zeros([1, CACHE[0], CACHE[1]]);
+    let variables = layer().init(key(0)).run(|m| m.call(&whole, ())).unwrap();
+    let (params, cache) = variables.pop("params").unwrap();
+    let bytes = |leaves: Vec<&Tensor>| leaves.iter().map(|leaf| leaf.aval().bytes() as u64).sum::<u64>();
+    let moved = bytes(tree::leaves(&params)) + bytes(tree::leaves(&cache));
+    let step = |params: &Dict, cache: Variables, x: &Tensor| {
+        layer().apply(cache.with("params", params.clone())).mutable("cache").run(|m| m.call(x, ()))
+    };
+    (step, params, cache, moved)
+}
+
+#[test]
+fn a_step_of_decoding_moves_weights_and_cache_once() {
+    let (step, params, cache, once) = decoder();
+    let f = jit(move |(params, cache, x): (Dict, Variables, Tensor)| step(&params, cache, &x));
+    let program = Program::new(&f.graph(&(params, cache, Tensor::zeros([1, 1, CACHE[1]]))).unwrap().fused());
+    let moved = program.moved_bytes();
+    assert!(once <= moved && moved * 10 <= once * 12, "{moved} bytes for {once}:\n{program}");
+}
+
+#[test]
+fn a_step_of_a_loop_that_decodes_moves_no_more_than_one_by_itself() {
+    let (step, params, cache, once) = decoder();
+    let f = jit(move |(params, cache, xs): (Dict, Variables, Tensor)| {
+        let steps = scan(|cache: Variables, x: Tensor| {
+            let (y, cache) = step(&params, cache, &x)?;
+            Ok((cache, y))
+        });
+        steps.call(cache, xs)
+    });
+    let program =
+        Program::new(&f.graph(&(params, cache, Tensor::zeros([9, 1, 1, CACHE[1]]))).unwrap().fused());
+    let body = program.programs_within().map(Program::moved_bytes).max().unwrap();
+    assert!(body * 10 <= once * 12, "{body} bytes for {once}:\n{program}");
+    // Outside of the loop nothing of the cache is touched.
+    assert!(program.moved_bytes() <= 3 * once, "{program}");
 }

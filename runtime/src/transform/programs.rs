@@ -107,10 +107,10 @@ impl Programs {
         let Staged { graph, captured, mut outs } = staged;
         let reuses = Reuses::new(&inputs, &mut outs);
         let call = Call::new(graph, self.target);
-        if trace::current().is_none() {
-            if let Some(lookup) = call.executable()?.cache_lookup() {
-                self.counts.lookups[lookup as usize].fetch_add(1, Ordering::Relaxed);
-            }
+        if trace::current().is_none()
+            && let Some(lookup) = call.executable()?.cache_lookup()
+        {
+            self.counts.lookups[lookup as usize].fetch_add(1, Ordering::Relaxed);
         }
         let (used, key) = (AtomicU64::new(call_number), wanted.key);
         let program =

@@ -22,7 +22,7 @@ use crate::array::{Array, Aval};
 use crate::error::{Error, Result};
 
 /// How long a rank waits for the others, unless told otherwise.
-pub const DEFAULT_LIMIT: Duration = Duration::from_secs(300);
+pub const DEFAULT_LIMIT: Duration = Duration::from_mins(5);
 
 /// What the values of all ranks become.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -37,7 +37,10 @@ thread_local! {
 
 /// Axes that all threads of the process may talk over, as the process is one rank of them, by the names that programs have for them; as
 /// long as somebody holds the connection.
-static KNOWN: RwLock<Vec<(Arc<str>, Weak<dyn Transport>)>> = RwLock::new(Vec::new());
+static KNOWN: RwLock<Vec<Known>> = RwLock::new(Vec::new());
+
+/// A name, and the connection between ranks that it stands for.
+type Known = (Arc<str>, Weak<dyn Transport>);
 
 /// Restores what the thread knew, also after a panic.
 struct Restore(Ranks);
@@ -129,7 +132,7 @@ pub(crate) fn name_of(alias: &str) -> Option<Arc<str>> {
 /// Whether a `vmap` that was entered later has an axis of that name.
 fn is_hidden(alias: &str, depth: usize) -> bool {
     let mut next = current();
-    while let Some(trace) = next {
+    while let Some(trace) = next.take() {
         let frame = trace.frame();
         if frame.depth <= depth {
             return false;
@@ -139,7 +142,7 @@ fn is_hidden(alias: &str, depth: usize) -> bool {
         {
             return true;
         }
-        next = frame.parent.clone();
+        next.clone_from(&frame.parent);
     }
     false
 }

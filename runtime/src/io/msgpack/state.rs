@@ -204,14 +204,6 @@ impl State {
             }
         }
     }
-
-    /// The tensor, if it is one.
-    pub(super) fn as_tensor(&self) -> Option<&Tensor> {
-        match self {
-            State::Array(tensor) | State::Scalar(tensor) => Some(tensor),
-            _ => None,
-        }
-    }
 }
 
 pub(super) fn in_memory(message: String) -> Error {

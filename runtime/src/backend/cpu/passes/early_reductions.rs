@@ -48,21 +48,22 @@ impl Schedule {
             return self;
         }
         let buckets = buckets(&found);
-        let mut is_moved = vec![false; self.eqns.len()];
+        // And one more: what stands behind the last equation.
+        let mut is_moved = vec![false; self.eqns.len() + 1];
         for at in buckets.iter().flat_map(|bucket| &bucket.members) {
             is_moved[*at] = true;
         }
         let eqns = std::mem::take(&mut self.eqns);
         let tickets: Vec<Var> = buckets.iter().map(|_| self.fresh_ticket()).collect();
         let mut placed: Vec<Eqn<Step>> = Vec::with_capacity(eqns.len());
-        for at in 0..=eqns.len() {
+        for (at, is_moved) in is_moved.into_iter().enumerate() {
             for (bucket, &ticket) in buckets.iter().zip(&tickets).filter(|(bucket, _)| bucket.start == at) {
-                placed.push(self.start(&eqns, bucket, ticket));
+                placed.push(start(&eqns, bucket, ticket));
             }
             for (bucket, &ticket) in buckets.iter().zip(&tickets).filter(|(bucket, _)| bucket.finish == at) {
                 placed.push(self.finish(&eqns, bucket, ticket));
             }
-            placed.extend(eqns.get(at).filter(|_| !is_moved[at]).cloned());
+            placed.extend(eqns.get(at).filter(|_| !is_moved).cloned());
         }
         self.eqns = placed;
         self
@@ -94,18 +95,6 @@ impl Schedule {
         Var(self.avals.len() as u32 - 1)
     }
 
-    fn start(&self, eqns: &[Eqn<Step>], bucket: &Bucket, ticket: Var) -> Eqn<Step> {
-        let first = &eqns[bucket.members[0]];
-        let (reduction, name, _) = bucket.kind.clone();
-        Eqn {
-            primitive: Step::Primitive(Arc::new(StartReduction { reduction, name })),
-            args: bucket.members.iter().map(|&at| eqns[at].args[0]).collect(),
-            outs: smallvec![ticket],
-            location: first.location,
-            path: first.path.clone(),
-        }
-    }
-
     fn finish(&self, eqns: &[Eqn<Step>], bucket: &Bucket, ticket: Var) -> Eqn<Step> {
         let first = &eqns[bucket.members[0]];
         let outs = bucket.members.iter().map(|&at| eqns[at].outs[0]);
@@ -117,6 +106,19 @@ impl Schedule {
             location: first.location,
             path: first.path.clone(),
         }
+    }
+}
+
+/// The equation that starts what a bucket gathers.
+fn start(eqns: &[Eqn<Step>], bucket: &Bucket, ticket: Var) -> Eqn<Step> {
+    let first = &eqns[bucket.members[0]];
+    let (reduction, name, _) = bucket.kind.clone();
+    Eqn {
+        primitive: Step::Primitive(Arc::new(StartReduction { reduction, name })),
+        args: bucket.members.iter().map(|&at| eqns[at].args[0]).collect(),
+        outs: smallvec![ticket],
+        location: first.location,
+        path: first.path.clone(),
     }
 }
 

@@ -49,7 +49,7 @@ impl<'m> Body<'m> {
         self.names.replace(self.names.get() + 1)
     }
 
-    fn define<'b>(&'b self, name: String, of: Type) -> Value<'b> {
+    fn define(&self, name: String, of: Type) -> Value<'_> {
         let mut values = self.values.borrow_mut();
         values.push((name, of));
         Value::new(self, values.len() as u32 - 1)

@@ -10,7 +10,7 @@ use crate::core::Graph;
 use crate::core::op::{ScanOp, WhileOp};
 use crate::error::Result;
 
-impl<'m> Body<'m> {
+impl Body<'_> {
     /// Writes a loop: `again` says of the state whether to go on, `step` makes the next state.
     ///
     /// # Errors

@@ -33,7 +33,7 @@ impl Functions {
     }
 }
 
-impl<'m> Body<'m> {
+impl Body<'_> {
     /// Calls the function that `write` writes the body of, at the first call with this name and these types.
     ///
     /// # Errors

@@ -25,7 +25,7 @@ fn indices<'b>(table: Value<'b>, operand: &Type, d: &GatherDimensions) -> Value<
 }
 
 /// A number for each entry of a position, in the type of the table.
-fn per_place<'b>(table: Value<'b>, numbers: impl IntoIterator<Item = usize>) -> Value<'b> {
+fn per_place(table: Value<'_>, numbers: impl IntoIterator<Item = usize>) -> Value<'_> {
     let numbers: Vec<i64> = numbers.into_iter().map(|number| number as i64).collect();
     let row = table.body().integers(&[numbers.len()], numbers);
     row.convert(table.element()).broadcast_to(table.shape())

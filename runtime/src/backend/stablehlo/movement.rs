@@ -43,7 +43,7 @@ pub(super) fn split<'b>(x: Value<'b>, axis: usize, sizes: &[usize]) -> Vec<Value
 }
 
 /// The elements moved by one along an axis; `fill` comes in.
-pub(super) fn shift<'b>(x: Value<'b>, axis: usize, direction: Direction, fill: f64) -> Value<'b> {
+pub(super) fn shift(x: Value<'_>, axis: usize, direction: Direction, fill: f64) -> Value<'_> {
     let mut padding = vec![(0, 0, 0); x.rank()];
     padding[axis] = if direction == Direction::Forward { (1, -1, 0) } else { (-1, 1, 0) };
     x.pad(x.body().scalar(fill, x.element()), &padding)

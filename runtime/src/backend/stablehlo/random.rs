@@ -16,7 +16,7 @@ pub(super) fn words(key: Value<'_>) -> [Value<'_>; 2] {
 }
 
 /// Keys `U32[.., 2]` of their words.
-pub(super) fn key<'b>([a, b]: [Value<'b>; 2]) -> Value<'b> {
+pub(super) fn key([a, b]: [Value<'_>; 2]) -> Value<'_> {
     let mut shape = a.shape();
     shape.push(1);
     let axis = shape.len() - 1;
@@ -55,7 +55,7 @@ pub(super) fn blocks<'b>(keys: Value<'b>, shape: &[usize]) -> Result<[Value<'b>;
 }
 
 /// The 64 bits of two words, the first of which is the upper one.
-pub(super) fn joined<'b>([high, low]: [Value<'b>; 2]) -> Value<'b> {
+pub(super) fn joined([high, low]: [Value<'_>; 2]) -> Value<'_> {
     let [high, low] = [high, low].map(|word| word.convert(Element::U64));
     high.binary("shift_left", high.like(32)) | low
 }
@@ -80,7 +80,7 @@ fn mask(of: DType) -> u32 {
 }
 
 /// Floats in [0, 1) of the leading bits, as many as a mantissa has: they are put below the exponent of 1, which is then taken away.
-pub(super) fn unit<'b>(block: [Value<'b>; 2], dtype: DType) -> Value<'b> {
+pub(super) fn unit(block: [Value<'_>; 2], dtype: DType) -> Value<'_> {
     let (bits, shift, one, integer) = match dtype {
         DType::F64 => (joined(block), 12, 0x3FF0_0000_0000_0000_i64, Element::U64),
         DType::F32 => (block[0] ^ block[1], 9, 0x3F80_0000, Element::U32),
@@ -97,7 +97,7 @@ pub(super) fn unit<'b>(block: [Value<'b>; 2], dtype: DType) -> Value<'b> {
     float - 1.0
 }
 
-fn lower_bits<'b>(block: [Value<'b>; 2], of: DType) -> Value<'b> {
+fn lower_bits(block: [Value<'_>; 2], of: DType) -> Value<'_> {
     ((block[0] ^ block[1]) & mask(of)).convert(Element::Of(of))
 }
 

@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::scalar::reduce::ReduceOp;
 
 /// The operation of StableHLO for a reduction, and what changes nothing in it.
-pub(super) fn combination<'b>(of: Value<'b>, op: ReduceOp) -> (&'static str, Value<'b>) {
+pub(super) fn combination(of: Value<'_>, op: ReduceOp) -> (&'static str, Value<'_>) {
     let element = of.element();
     let body = of.body();
     match op {

@@ -41,12 +41,12 @@ fn joined<'b>(first: &[Value<'b>], second: &[Value<'b>], axis: usize) -> Vec<Val
 }
 
 /// Sums, products and extremes of what there is so far.
-pub(super) fn cumulative<'b>(
-    x: Value<'b>,
+pub(super) fn cumulative(
+    x: Value<'_>,
     op: CumulativeOp,
     axis: usize,
     direction: Direction,
-) -> Result<Value<'b>> {
+) -> Result<Value<'_>> {
     let element = x.element();
     let carried =
         if matches!(op, CumulativeOp::Max | CumulativeOp::Min) { element } else { element.accumulator() };

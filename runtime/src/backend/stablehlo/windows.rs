@@ -58,7 +58,7 @@ pub(super) fn sum_transposed<'b>(x: Value<'b>, w: &WindowGeometry) -> Result<Val
 }
 
 /// What padding is for a selection: never better than an element.
-fn worst<'b>(x: Value<'b>, selection: Selection) -> Value<'b> {
+fn worst(x: Value<'_>, selection: Selection) -> Value<'_> {
     let op = if selection == Selection::Max { ReduceOp::Max } else { ReduceOp::Min };
     combination(x, op).1
 }

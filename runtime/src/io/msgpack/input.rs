@@ -10,13 +10,13 @@ const TRUNCATED: &str = "it ends too early";
 
 /// Bytes that are read from front to end.
 pub(super) struct Input<'a> {
-    from: From<'a>,
+    from: Origin<'a>,
     at: usize,
     /// Nothing is read from there on.
     end: usize,
 }
 
-enum From<'a> {
+enum Origin<'a> {
     Memory(&'a [u8]),
     File {
         source: &'a Source,
@@ -28,12 +28,12 @@ enum From<'a> {
 
 impl<'a> Input<'a> {
     pub(super) fn memory(bytes: &'a [u8]) -> Input<'a> {
-        Input { from: From::Memory(bytes), at: 0, end: bytes.len() }
+        Input { from: Origin::Memory(bytes), at: 0, end: bytes.len() }
     }
 
     /// The first `len` bytes of a file.
     pub(super) fn file(source: &'a Source, len: usize) -> Input<'a> {
-        Input { from: From::File { source, window: Vec::new(), start: 0 }, at: 0, end: len }
+        Input { from: Origin::File { source, window: Vec::new(), start: 0 }, at: 0, end: len }
     }
 
     /// Where the next byte is.
@@ -76,8 +76,8 @@ impl<'a> Input<'a> {
     pub(super) fn fill(&mut self, out: &mut [u8]) -> Result<(), String> {
         let after = self.after(out.len())?;
         match &mut self.from {
-            From::Memory(bytes) => out.copy_from_slice(&bytes[self.at..after]),
-            From::File { source, window, start } => {
+            Origin::Memory(bytes) => out.copy_from_slice(&bytes[self.at..after]),
+            Origin::File { source, window, start } => {
                 let failed = |error: std::io::Error| format!("cannot be read: {error}");
                 if out.len() >= WINDOW {
                     source.read(self.at as u64, out).map_err(failed)?;

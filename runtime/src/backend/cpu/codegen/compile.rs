@@ -41,23 +41,20 @@ impl Fused {
             }
         });
         let (lookup, stored) = cache.read(&key, kernels.len());
-        match stored {
-            Some(stored) => {
-                let pieces: Vec<&[u8]> = stored.pieces().collect();
-                let drafts = Fused::drafts(level, &kernels, |i| Assembled::decode(pieces[i]));
-                Fused::link(level, &kernels, drafts);
-            }
-            None => {
-                // All of them, also those that the program shares with others: the file is for a process that has none.
-                let drafts = Fused::drafts(level, &kernels, |_| None);
-                let encoded = |draft: &Option<Draft>| {
-                    let mut writer = Writer::default();
-                    draft.iter().for_each(|draft| draft.loops.encode(&mut writer));
-                    writer.0
-                };
-                cache.write(&key, &drafts.iter().map(encoded).collect::<Vec<_>>());
-                Fused::link(level, &kernels, drafts);
-            }
+        if let Some(stored) = stored {
+            let pieces: Vec<&[u8]> = stored.pieces().collect();
+            let drafts = Fused::drafts(level, &kernels, |i| Assembled::decode(pieces[i]));
+            Fused::link(level, &kernels, drafts);
+        } else {
+            // All of them, also those that the program shares with others: the file is for a process that has none.
+            let drafts = Fused::drafts(level, &kernels, |_| None);
+            let encoded = |draft: &Option<Draft>| {
+                let mut writer = Writer::default();
+                draft.iter().for_each(|draft| draft.loops.encode(&mut writer));
+                writer.0
+            };
+            cache.write(&key, &drafts.iter().map(encoded).collect::<Vec<_>>());
+            Fused::link(level, &kernels, drafts);
         }
         Some(lookup)
     }

@@ -199,7 +199,7 @@ impl IntoBackend for &Device {
     }
 }
 
-/// `cpu`, or `pjrt:` and what [`Device::pjrt`] takes: for command lines.
+/// `cpu`, or `pjrt:` and what `Device::pjrt` takes: for command lines.
 impl FromStr for Device {
     type Err = Error;
 

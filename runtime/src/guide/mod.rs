@@ -6,6 +6,7 @@
 //! | [`surgery`] | parameters and an optimizer's state taken apart, edited and put together again; frozen and grafted weights |
 //! | [`state`] | parameters, running statistics and random streams through a training, alone, under `jit` and under `vmap` |
 //! | [`parallel`] | training on many ranks, threads or processes: gradients averaged, optimizers shared out, files and faults |
+//! | [`devices`] | programs on accelerators, through plugins of XLA: where tensors are, what is copied when, what is an error |
 //! | [`from_pytorch`] | a PyTorch model line by line, and its weights |
 //! | [`accelerators`] | a compiled function as a file in StableHLO |
 //! | [`decoders`] | blocks of language models of today, tied weights, and adapters for a finished model |
@@ -27,6 +28,9 @@ pub mod state {}
 
 #[doc = include_str!("parallel.md")]
 pub mod parallel {}
+
+#[doc = include_str!("devices.md")]
+pub mod devices {}
 
 #[doc = include_str!("from_pytorch.md")]
 pub mod from_pytorch {}

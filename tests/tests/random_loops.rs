@@ -5,6 +5,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use flaxen::prelude::*;
+use flaxen_tests::backends;
 use flaxen_tests::data::Data;
 use flaxen_tests::loops::{BINARY, Block, Step, UNARY, Way, arguments};
 
@@ -81,6 +82,9 @@ fn check(seed: u64, program: &Block) -> Result<(), String> {
     agree("the arguments", Ok(kept), &arguments(seed))?;
     agree("jit of donated arguments", compiled.call(arguments(seed)), &expected)?;
     agree("jit without fusion", jit(loops).unfused().call(arguments(seed)), &expected)?;
+    for backend in backends::all() {
+        agree(backend.platform(), backends::run(Some(backend), loops, arguments(seed)), &expected)?;
+    }
     over_batch(seed, program)?;
     forward(seed, program)?;
     if program.has_while() { Ok(()) } else { gradients(seed, program) }

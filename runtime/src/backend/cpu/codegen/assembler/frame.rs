@@ -35,20 +35,31 @@ pub const STEP: usize = reduce::LANES;
 /// Frames begin at cache lines.
 pub const LINE: i32 = 64;
 
+/// How wide the elements of an array are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Width {
+    /// 8 bits.
+    Byte,
+    /// 16 bits.
+    Half,
+    /// 32 bits, as lanes are.
+    Whole,
+}
+
 /// What is found where, the same in all blocks of a loop.
 ///
 /// From the stack pointer on: the number of rows, the caller's stack pointer, numbers for all lanes, masks of what is left of a
-/// row, bytes that are copied one by one, values without a register.
+/// row, bytes and halves that are copied one by one, values without a register.
 pub struct Frame {
     pointers: FxHashMap<ArrayId, Gpr>,
-    /// Where single numbers are.
-    pub scalars: Vec<(ArrayId, i32)>,
+    /// Where single numbers are, and how wide they are in their arrays.
+    pub scalars: Vec<(ArrayId, i32, Width)>,
     lanes: i32,
     /// Where pointers without a register are that move from row to row.
     moving: Vec<(ArrayId, i32)>,
-    /// Arrays of bytes that are read, and written, and where their last elements are copied.
-    pub bytes_read: Vec<(ArrayId, i32)>,
-    pub bytes_written: Vec<(ArrayId, i32)>,
+    /// Arrays of bytes and halves that are read, and written, and where their last elements are copied.
+    pub narrow_read: Vec<(ArrayId, i32, Width)>,
+    pub narrow_written: Vec<(ArrayId, i32, Width)>,
     slots: i32,
     pub vector: i32,
     pub size: i32,
@@ -71,20 +82,27 @@ impl Frame {
             size += bytes;
             at
         };
-        let (mut scalars, mut bytes_read, mut bytes_written) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut scalars, mut narrow_read, mut narrow_written) = (Vec::new(), Vec::new(), Vec::new());
         for node in &block.nodes {
             if let Some(array) = node.op.array() {
                 *counts.entry(array).or_default() += 1;
             }
-            if let Opcode::Scalar(array) = node.op {
-                scalars.push((array, claim(isa.scalar_bytes() as i32)));
-            }
+            let (array, width) = match node.op {
+                Opcode::Scalar(array) => (array, Width::Whole),
+                Opcode::ScalarHalf(array) => (array, Width::Half),
+                _ => continue,
+            };
+            scalars.push((array, claim(isa.scalar_bytes() as i32), width));
         }
         let lanes = claim(4 * STEP as i32);
         for node in &block.nodes {
             match node.op {
-                Opcode::LoadByte(array, _) => bytes_read.push((array, claim(STEP as i32))),
-                Opcode::StoreByte(array, _) => bytes_written.push((array, claim(STEP as i32))),
+                Opcode::LoadByte(array, _) => narrow_read.push((array, claim(STEP as i32), Width::Byte)),
+                Opcode::StoreByte(array, _) => narrow_written.push((array, claim(STEP as i32), Width::Byte)),
+                Opcode::LoadHalf(array, _) => narrow_read.push((array, claim(2 * STEP as i32), Width::Half)),
+                Opcode::StoreHalf(array, _) => {
+                    narrow_written.push((array, claim(2 * STEP as i32), Width::Half));
+                }
                 _ => {}
             }
         }
@@ -96,7 +114,7 @@ impl Frame {
         let moving = elsewhere.map(|&(array, _)| (array, claim(8))).collect();
         let slots_at = (size + LINE - 1) / LINE * LINE;
         let size = slots_at + slots as i32 * vector;
-        Frame { pointers, scalars, lanes, moving, bytes_read, bytes_written, slots: slots_at, vector, size }
+        Frame { pointers, scalars, lanes, moving, narrow_read, narrow_written, slots: slots_at, vector, size }
     }
 
     /// Copies pointers that move and have no register to where they may be changed.
@@ -156,15 +174,19 @@ impl Frame {
     }
 
     pub fn scalar(&self, array: ArrayId) -> Rm {
-        let at = self.scalars.iter().find(|(known, _)| *known == array);
-        Frame::stack(at.map_or_else(|| unreachable!("all numbers have a array on the stack"), |&(_, at)| at))
+        let at = self.scalars.iter().find(|(known, ..)| *known == array);
+        Frame::stack(
+            at.map_or_else(|| unreachable!("all numbers have a array on the stack"), |&(_, at, _)| at),
+        )
     }
 
-    /// Where the last elements of an array of bytes are copied.
-    pub fn copied(&self, arrays: &[(ArrayId, i32)], array: ArrayId, vector: u8) -> Rm {
-        let at = arrays.iter().find(|(known, _)| *known == array);
-        let at = at.map_or_else(|| unreachable!("all bytes have a array on the stack"), |&(_, at)| at);
-        Frame::stack(at + i32::from(vector) * self.vector / 4)
+    /// Where the last elements of an array of bytes or halves are copied.
+    pub fn copied(&self, arrays: &[(ArrayId, i32, Width)], array: ArrayId, vector: u8) -> Rm {
+        let Some(&(_, at, width)) = arrays.iter().find(|(known, ..)| *known == array) else {
+            unreachable!("all bytes and halves have a array on the stack")
+        };
+        let bytes = if width == Width::Half { 2 } else { 1 };
+        Frame::stack(at + i32::from(vector) * self.vector / 4 * bytes)
     }
 
     /// The memory of an array that an operation reads or writes.
@@ -172,6 +194,7 @@ impl Frame {
         let (array, index, scale, vectors) = match op {
             Opcode::Load(array, at) | Opcode::Store(array, at) => (array, INDEX, 2, at),
             Opcode::LoadByte(array, at) | Opcode::StoreByte(array, at) => (array, INDEX, 0, at),
+            Opcode::LoadHalf(array, at) | Opcode::StoreHalf(array, at) => (array, INDEX, 1, at),
             Opcode::Column(array, at) => (array, COLUMN, 2, at),
             Opcode::Row(array) | Opcode::StoreRow(array) => (array, ROW, 2, 0),
             _ => unreachable!("only these have arrays"),

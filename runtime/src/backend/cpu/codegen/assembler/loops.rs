@@ -13,6 +13,7 @@ use super::super::instruction::{Action, ArrayId, Instruction, Map, Side};
 use super::super::tile_program::Prologue;
 pub use super::exec_memory::{ExecMemory, JitLoop};
 use super::frame::STEP;
+use super::halves;
 use super::isa::{Assembler, Isa};
 pub use super::listing::Listing;
 use super::lower::{lower, supports};
@@ -158,7 +159,11 @@ fn most_folds(isa: &dyn Isa) -> usize {
 
 fn kind(step: &Instruction, space: &Space<'_>) -> LoopKind {
     let is_vector = match &step.action {
-        Action::Map(map) => supports(map.op, map.from, map.to),
+        // A `bf16` for each row has no load.
+        Action::Map(map) => {
+            supports(map.op, map.from, map.to)
+                && !(map.from == DType::BF16 && matches!(map.side, Side::Row(_)))
+        }
         Action::Expand(width) => *width == 4,
         Action::Rows(_, _, dtype) => {
             let cols = space.spec.cols;
@@ -171,13 +176,13 @@ fn kind(step: &Instruction, space: &Space<'_>) -> LoopKind {
         }
         // What lies in rows is read and written where it is.
         Action::Gather => match &space.spec.inputs[step.args[0] as usize] {
-            (Access::Window(_), dtype) if dtype.size() == 4 || *dtype == DType::Bool => true,
+            (Access::Window(_), dtype) if is_loaded(*dtype) => true,
             _ => return LoopKind::Gather,
         },
         Action::Scatter(_) => {
             let out = step.out as usize - space.inputs();
             let dtype = space.spec.ops[space.spec.outs[out].0 - space.inputs()].dtype();
-            dtype.size() == 4 || dtype == DType::Bool
+            is_loaded(dtype)
         }
         Action::CrossTile(_) | Action::Jit(_) => false,
     };
@@ -187,6 +192,11 @@ fn kind(step: &Instruction, space: &Space<'_>) -> LoopKind {
         (false, false) => LoopKind::Other,
         (false, true) => LoopKind::OtherRow,
     }
+}
+
+/// Whether there are loads and stores of a dtype.
+fn is_loaded(dtype: DType) -> bool {
+    dtype.size() == 4 || matches!(dtype, DType::Bool | DType::BF16)
 }
 
 /// The level of each instruction.
@@ -324,21 +334,23 @@ fn segment(
                 load(&mut block, &known, step.args[0], dtype, space)
             }
             Action::Scatter(width) => {
-                let dtype = if *width == 1 { DType::Bool } else { DType::F32 };
+                let dtype = match *width {
+                    1 => DType::Bool,
+                    2 => DType::BF16,
+                    _ => DType::F32,
+                };
                 load(&mut block, &known, step.args[0], dtype, space)
             }
             Action::CrossTile(_) | Action::Jit(_) => unreachable!("these are not in loops"),
         };
         known.insert(step.out, value);
         if space.is_result(step.out) || shared.contains(&step.out) {
-            let is_byte = match &step.action {
-                Action::Map(map) => map.to == DType::Bool,
-                Action::Gather => space.spec.inputs[step.args[0] as usize].1 == DType::Bool,
-                Action::Scatter(width) => *width == 1,
-                _ => false,
+            let (store, value) = match stored_dtype(step, space) {
+                DType::Bool => (Opcode::StoreByte(step.out, 0), value),
+                DType::BF16 => (Opcode::StoreHalf(step.out, 0), halves::narrowed(&mut block, value)),
+                _ => (Opcode::Store(step.out, 0), value),
             };
-            let store = if is_byte { Opcode::StoreByte } else { Opcode::Store };
-            block.add(store(step.out, 0), &[value]);
+            block.add(store, &[value]);
             writes.push(step.out);
         }
     }
@@ -374,6 +386,17 @@ fn segment(
     (Segment { block, folds, windows, prefetched, prefetch_distance, cols, multiple }, step)
 }
 
+/// The dtype of what an instruction of a loop writes; of those with 32 bits, any.
+fn stored_dtype(step: &Instruction, space: &Space<'_>) -> DType {
+    match &step.action {
+        Action::Map(map) => map.to,
+        Action::Gather => space.spec.inputs[step.args[0] as usize].1,
+        Action::Scatter(1) => DType::Bool,
+        Action::Scatter(2) => DType::BF16,
+        _ => DType::F32,
+    }
+}
+
 fn argument(
     block: &mut BasicBlock,
     known: &FxHashMap<ArrayId, Value>,
@@ -383,6 +406,9 @@ fn argument(
     space: &Space<'_>,
 ) -> Value {
     let array = step.args[number];
+    if map.from == DType::BF16 && map.side == Side::Scalar(number) {
+        return block.add(Opcode::ScalarHalf(array), &[]);
+    }
     match map.side {
         Side::Scalar(side) if side == number => return block.add(Opcode::Scalar(array), &[]),
         Side::Row(side) if side == number => return block.add(Opcode::Row(array), &[]),
@@ -402,6 +428,13 @@ fn load(
     if let Some(&value) = known.get(&array) {
         return value;
     }
-    let load = if dtype == DType::Bool { Opcode::LoadByte(array, 0) } else { Opcode::Load(array, 0) };
+    let load = match dtype {
+        DType::Bool => Opcode::LoadByte(array, 0),
+        DType::BF16 => {
+            let half = block.add(Opcode::LoadHalf(array, 0), &[]);
+            return halves::widened(block, half);
+        }
+        _ => Opcode::Load(array, 0),
+    };
     block.add(space.broadcast(array).unwrap_or(load), &[])
 }

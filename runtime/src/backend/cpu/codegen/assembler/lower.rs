@@ -1,11 +1,12 @@
 //! Lowering: from the functions of a kernel to the vector IR.
 
+use super::halves;
 use super::integers;
 use super::isa::Isa;
 use super::symbol::{SIGN, Symbol, record};
 use super::vector_ir::{BasicBlock, Opcode, Relation, Rounding, Value};
 use crate::array::DType;
-use crate::array::DType::{Bool, F32};
+use crate::array::DType::{BF16, Bool, F32};
 use crate::scalar::math::lane::Lane;
 use crate::scalar::math::{error_function, exponential, logarithm};
 use crate::scalar::op::ScalarOp;
@@ -59,6 +60,7 @@ pub fn supports(op: ScalarOp, from: DType, to: DType) -> bool {
                 | ScalarOp::Xor
                 | ScalarOp::Select
         ),
+        (BF16, _) | (_, BF16) => halves::supports(op, from, to),
         _ => integers::supports(op, from, to),
     }
 }
@@ -84,6 +86,9 @@ pub fn lower(
     to: DType,
     args: &[Value],
 ) -> Value {
+    if from == BF16 || to == BF16 {
+        return halves::lower(block, isa, op, from, to, args);
+    }
     if integers::supports(op, from, to) {
         return integers::lower(block, isa, op, from, to, args);
     }

@@ -15,6 +15,8 @@ mod exec_memory;
 #[cfg(target_arch = "x86_64")]
 pub mod frame;
 #[cfg(target_arch = "x86_64")]
+mod halves;
+#[cfg(target_arch = "x86_64")]
 mod integers;
 #[cfg(target_arch = "x86_64")]
 mod listing;

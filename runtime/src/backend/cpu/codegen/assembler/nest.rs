@@ -1,6 +1,8 @@
 //! The loop nest around blocks: over rows, over the elements of each in steps, and what is left of a row.
 
-use super::frame::{ARRAYS, COLS, COLUMN, END, Frame, INDEX, LINE, REST, ROW, ROWS, SAVED, SPARE, STEP};
+use super::frame::{
+    ARRAYS, COLS, COLUMN, END, Frame, INDEX, LINE, REST, ROW, ROWS, SAVED, SPARE, STEP, Width,
+};
 use super::isa::Isa;
 use super::isa::x86::{Assembler, RSP, When};
 use super::regalloc::{Inst, Pinned, Reg, allocate, pressure};
@@ -134,9 +136,17 @@ impl<'a> Nest<'a> {
         if !self.remainder.is_empty() {
             isa.make_lanes(code, frame);
         }
-        for &(array, at) in &frame.scalars {
+        for &(array, at, width) in &frame.scalars {
             code.load(SPARE, ARRAYS, 8 * i32::from(array));
-            isa.broadcast_scalar(code, SPARE, frame, at);
+            if width == Width::Half {
+                // The upper half of an `f32`.
+                code.load_word(SPARE, SPARE, None, 0);
+                code.shift_left(SPARE, 16);
+                code.store_half(SPARE, RSP, at);
+                isa.broadcast_scalar(code, RSP, at, at);
+            } else {
+                isa.broadcast_scalar(code, SPARE, 0, at);
+            }
         }
         for (array, register) in frame.pointers() {
             code.load(register, ARRAYS, 8 * i32::from(array));
@@ -216,7 +226,9 @@ fn keep(segment: &Segment, registers: std::ops::Range<Reg>) -> impl Iterator<Ite
     let nodes = &segment.block.nodes;
     let mut counts = vec![0; nodes.len()];
     nodes.iter().flat_map(Node::args).for_each(|&arg| counts[arg] += 1);
-    let is_kept = |op: Opcode| matches!(op, Opcode::Scalar(_) | Opcode::Constant(_) | Opcode::Row(_));
+    let is_kept = |op: Opcode| {
+        matches!(op, Opcode::Scalar(_) | Opcode::ScalarHalf(_) | Opcode::Constant(_) | Opcode::Row(_))
+    };
     let mut values: Vec<usize> = (0..nodes.len()).filter(|&value| is_kept(nodes[value].op)).collect();
     values.sort_by_key(|&value| (std::cmp::Reverse(counts[value]), value));
     values.into_iter().map(|value| nodes[value].op).zip(registers)

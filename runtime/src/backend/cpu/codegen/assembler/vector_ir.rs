@@ -45,12 +45,16 @@ pub enum Opcode {
     Load(ArrayId, u8),
     /// A byte for each element, as an integer; in the lanes of a mask, if there is an argument.
     LoadByte(ArrayId, u8),
+    /// 16 bits for each element, as an integer without a sign; in the lanes of a mask, if there is an argument.
+    LoadHalf(ArrayId, u8),
     /// A number for each column; in the lanes of a mask, if there is an argument.
     Column(ArrayId, u8),
     /// A value for each row.
     Row(ArrayId),
     /// A number for all.
     Scalar(ArrayId),
+    /// The same of a `bf16`, in 32 bits.
+    ScalarHalf(ArrayId),
     Constant(u32),
     /// What an accumulator holds before the block.
     Accumulator(u8),
@@ -122,6 +126,8 @@ pub enum Opcode {
     Store(ArrayId, u8),
     /// Writes the lowest byte of each lane; in the lanes of a mask, if there is a second argument.
     StoreByte(ArrayId, u8),
+    /// Writes the lowest 16 bits of each lane, whose others are 0; in the lanes of a mask, if there is a second argument.
+    StoreHalf(ArrayId, u8),
     /// Writes the first lane as the number of the row.
     StoreRow(ArrayId),
     /// What an accumulator holds after the block.
@@ -137,6 +143,7 @@ impl Opcode {
             self,
             Opcode::Store(..)
                 | Opcode::StoreByte(..)
+                | Opcode::StoreHalf(..)
                 | Opcode::StoreRow(_)
                 | Opcode::SetAccumulator(_)
                 | Opcode::Fold(..)
@@ -177,9 +184,11 @@ impl Opcode {
             self,
             Opcode::Load(..)
                 | Opcode::LoadByte(..)
+                | Opcode::LoadHalf(..)
                 | Opcode::Column(..)
                 | Opcode::Store(..)
                 | Opcode::StoreByte(..)
+                | Opcode::StoreHalf(..)
         )
     }
 
@@ -188,10 +197,12 @@ impl Opcode {
         match self {
             Opcode::Load(array, _)
             | Opcode::LoadByte(array, _)
+            | Opcode::LoadHalf(array, _)
             | Opcode::Column(array, _)
             | Opcode::Row(array)
             | Opcode::Store(array, _)
             | Opcode::StoreByte(array, _)
+            | Opcode::StoreHalf(array, _)
             | Opcode::StoreRow(array) => Some(array),
             _ => None,
         }
@@ -202,9 +213,11 @@ impl Opcode {
         match self {
             Opcode::Load(array, at) => Opcode::Load(array, at + vectors),
             Opcode::LoadByte(array, at) => Opcode::LoadByte(array, at + vectors),
+            Opcode::LoadHalf(array, at) => Opcode::LoadHalf(array, at + vectors),
             Opcode::Column(array, at) => Opcode::Column(array, at + vectors),
             Opcode::Store(array, at) => Opcode::Store(array, at + vectors),
             Opcode::StoreByte(array, at) => Opcode::StoreByte(array, at + vectors),
+            Opcode::StoreHalf(array, at) => Opcode::StoreHalf(array, at + vectors),
             other => other,
         }
     }
@@ -286,7 +299,10 @@ impl BasicBlock {
     pub fn uniform(&self) -> Vec<bool> {
         let mut is_uniform: Vec<bool> = Vec::with_capacity(self.nodes.len());
         for node in &self.nodes {
-            let is_number = matches!(node.op, Opcode::Row(_) | Opcode::Scalar(_) | Opcode::Constant(_));
+            let is_number = matches!(
+                node.op,
+                Opcode::Row(_) | Opcode::Scalar(_) | Opcode::ScalarHalf(_) | Opcode::Constant(_)
+            );
             let is_made_of_such = !node.is_source() && !node.op.is_memory() && !node.op.is_effect();
             is_uniform.push(is_number || is_made_of_such && node.args().iter().all(|&arg| is_uniform[arg]));
         }
@@ -336,9 +352,11 @@ impl fmt::Display for Opcode {
         match *self {
             Opcode::Load(array, vectors) => at(f, "load", array, "i", vectors),
             Opcode::LoadByte(array, vectors) => at(f, "load.byte", array, "i", vectors),
+            Opcode::LoadHalf(array, vectors) => at(f, "load.half", array, "i", vectors),
             Opcode::Column(array, vectors) => at(f, "load", array, "column", vectors),
             Opcode::Row(array) => write!(f, "load p{array}[row]"),
             Opcode::Scalar(array) => write!(f, "scalar p{array}"),
+            Opcode::ScalarHalf(array) => write!(f, "scalar.half p{array}"),
             Opcode::Constant(bits) => write!(f, "constant {:?}", ConstantText(bits)),
             Opcode::Accumulator(number) => write!(f, "accumulator {number}"),
             Opcode::Lanes(vector) => write!(f, "lanes {vector}"),
@@ -352,6 +370,7 @@ impl fmt::Display for Opcode {
             Opcode::Swap(bit) => write!(f, "swap.{bit}"),
             Opcode::Store(array, vectors) => at(f, "store", array, "i", vectors),
             Opcode::StoreByte(array, vectors) => at(f, "store.byte", array, "i", vectors),
+            Opcode::StoreHalf(array, vectors) => at(f, "store.half", array, "i", vectors),
             Opcode::StoreRow(array) => write!(f, "store p{array}[row]"),
             Opcode::SetAccumulator(number) => write!(f, "set accumulator {number}"),
             Opcode::Fold(folding, number) => write!(f, "fold.{} {number}", Lowercase(folding)),

@@ -1,6 +1,6 @@
 //! AVX2 with FMA: vectors of 8 lanes, 16 of them, which are masks as well.
 //!
-//! There are no bytes under a mask: those that are left of a row are copied to the stack and back one by one.
+//! There are no bytes or halves under a mask: those that are left of a row are copied to the stack and back one by one.
 
 use super::Isa;
 use super::common::{Plain, folds, plain, predicate, register, rm};
@@ -8,9 +8,9 @@ use super::x86::{
     Assembler, Constant, Gpr, Length, Mnemonic, RSP, Rm, SHIFT_RIGHT_LOGICAL, VBLENDVPS, VBROADCASTSS,
     VCMPPS, VEXTRACTI128, VMASKMOVPS_LOAD, VMASKMOVPS_STORE, VMOVD, VMOVQ_STORE, VMOVSS_STORE, VMOVUPS_LOAD,
     VMOVUPS_STORE, VPACKUSDW, VPACKUSWB, VPBROADCASTD, VPCMPEQD, VPCMPGTD, VPERM2F128, VPERMILPS, VPMOVZXBD,
-    VPSHIFTD, When,
+    VPMOVZXWD, VPSHIFTD, When,
 };
-use crate::backend::cpu::codegen::assembler::frame::{END, Frame, INDEX, REST, ROWS, SPARE};
+use crate::backend::cpu::codegen::assembler::frame::{END, Frame, INDEX, REST, ROWS, SPARE, Width};
 use crate::backend::cpu::codegen::assembler::regalloc::{Arg, Inst, Reg};
 use crate::backend::cpu::codegen::assembler::vector_ir::{BasicBlock, Opcode, Relation, Value};
 
@@ -42,7 +42,14 @@ impl Isa for Avx2 {
     }
 
     fn is_operand(&self, source: Opcode) -> bool {
-        matches!(source, Opcode::Load(..) | Opcode::Column(..) | Opcode::Scalar(_) | Opcode::Constant(_))
+        matches!(
+            source,
+            Opcode::Load(..)
+                | Opcode::Column(..)
+                | Opcode::Scalar(_)
+                | Opcode::ScalarHalf(_)
+                | Opcode::Constant(_)
+        )
     }
 
     fn overwrites_argument(&self, op: Opcode) -> bool {
@@ -50,7 +57,7 @@ impl Isa for Avx2 {
     }
 
     fn needs_temporary(&self, op: Opcode, _args: usize) -> bool {
-        matches!(op, Opcode::StoreByte(..))
+        matches!(op, Opcode::StoreByte(..) | Opcode::StoreHalf(..))
     }
 
     /// Of numbers that differ, both are the same; of equal ones, each is the second, and the bits of both have the sign of 0.
@@ -106,15 +113,24 @@ impl Isa for Avx2 {
             Inst::Move { to, from } => wide(code, VMOVUPS_LOAD, *to, 0, Rm::Register(*from)),
             Inst::Spill { from, slot, .. } => wide(code, VMOVUPS_STORE, *from, 0, frame.slot(*slot)),
             Inst::Fill { to, slot, .. } => wide(code, VMOVUPS_LOAD, *to, 0, frame.slot(*slot)),
-            Inst::Op { op: op @ Opcode::StoreByte(..), args, temporary: Some(temporary), .. } => {
-                store_bytes(code, *op, args, *temporary, frame);
+            Inst::Op {
+                op: op @ (Opcode::StoreByte(array, at) | Opcode::StoreHalf(array, at)),
+                args,
+                temporary: Some(temporary),
+                ..
+            } => {
+                let to = match args.len() {
+                    1 => frame.array(*op, code),
+                    _ => frame.copied(&frame.narrow_written, *array, *at),
+                };
+                store_narrow(code, *op, register(args[0]), *temporary, to);
             }
             Inst::Op { op, to, args, .. } => operation(code, *op, *to, args, frame),
         }
     }
 
-    fn broadcast_scalar(&self, code: &mut Assembler, address: Gpr, _frame: &Frame, to: i32) {
-        wide(code, VBROADCASTSS, 0, 0, Rm::Memory { base: address, index: None, distance: 0 });
+    fn broadcast_scalar(&self, code: &mut Assembler, address: Gpr, distance: i32, to: i32) {
+        wide(code, VBROADCASTSS, 0, 0, Rm::Memory { base: address, index: None, distance });
         wide(code, VMOVUPS_STORE, 0, 0, Rm::Memory { base: RSP, index: None, distance: to });
     }
 
@@ -128,22 +144,16 @@ impl Isa for Avx2 {
     }
 
     fn begin_remainder(&self, code: &mut Assembler, frame: &Frame) {
-        for &(array, at) in &frame.bytes_read {
+        for &(array, at, width) in &frame.narrow_read {
             let base = frame.pointer(array, code);
-            copy_bytes(code, base, |code, counter| {
-                code.load_byte(ROWS, SPARE, counter, 0);
-                code.store_byte(ROWS, RSP, counter, at);
-            });
+            copy_rest(code, base, width, SPARE, RSP, [0, at]);
         }
     }
 
     fn end_remainder(&self, code: &mut Assembler, frame: &Frame) {
-        for &(array, at) in &frame.bytes_written {
+        for &(array, at, width) in &frame.narrow_written {
             let base = frame.pointer(array, code);
-            copy_bytes(code, base, |code, counter| {
-                code.load_byte(ROWS, RSP, counter, at);
-                code.store_byte(ROWS, SPARE, counter, 0);
-            });
+            copy_rest(code, base, width, RSP, SPARE, [at, 0]);
         }
     }
 }
@@ -152,32 +162,39 @@ fn wide(code: &mut Assembler, mnemonic: Mnemonic, first: u8, second: u8, last: R
     code.vex(mnemonic, Length::L256, [first, second], last, None);
 }
 
-/// A loop over the bytes that are left of a row: it is given the counter, and the spare register points to the first of them.
-fn copy_bytes(code: &mut Assembler, base: Gpr, copy: impl Fn(&mut Assembler, Gpr)) {
+/// A loop that copies the bytes or halves that are left of a row; the spare register points to the first of them.
+fn copy_rest(code: &mut Assembler, base: Gpr, width: Width, from: Gpr, to: Gpr, distances: [i32; 2]) {
     // The end of whole steps is found anew for each row.
     let counter = END;
     if base != SPARE {
         code.copy(SPARE, base);
     }
     code.add(SPARE, INDEX);
+    if width == Width::Half {
+        code.add(SPARE, INDEX);
+    }
     code.clear(counter);
     let again = code.here();
-    copy(code, counter);
+    if width == Width::Half {
+        code.load_word(ROWS, from, Some(counter), distances[0]);
+        code.store_word(ROWS, to, counter, distances[1]);
+    } else {
+        code.load_byte(ROWS, from, counter, distances[0]);
+        code.store_byte(ROWS, to, counter, distances[1]);
+    }
     code.add_number(counter, 1);
     code.compare(counter, REST);
     code.jump_back(When::Less, again);
 }
 
-/// The lowest bytes of eight integers that are not negative: packed to 16 bits, and to 8.
-fn store_bytes(code: &mut Assembler, op: Opcode, args: &[Arg], temporary: Reg, frame: &Frame) {
-    let x = register(args[0]);
+/// The lowest halves or bytes of eight integers, of which nothing else is left: packed to 16 bits, and to 8.
+fn store_narrow(code: &mut Assembler, op: Opcode, x: Reg, temporary: Reg, to: Rm) {
     code.vex(VEXTRACTI128, Length::L256, [x, 0], Rm::Register(temporary), Some(1));
     code.vex(VPACKUSDW, Length::L128, [temporary, x], Rm::Register(temporary), None);
+    if let Opcode::StoreHalf(..) = op {
+        return code.vex(VMOVUPS_STORE, Length::L128, [temporary, 0], to, None);
+    }
     code.vex(VPACKUSWB, Length::L128, [temporary, temporary], Rm::Register(temporary), None);
-    let to = match op {
-        Opcode::StoreByte(array, at) if args.len() > 1 => frame.copied(&frame.bytes_written, array, at),
-        _ => frame.array(op, code),
-    };
     code.vex(VMOVQ_STORE, Length::L128, [temporary, 0], to, None);
 }
 
@@ -191,18 +208,19 @@ fn operation(code: &mut Assembler, op: Opcode, to: Reg, args: &[Arg], frame: &Fr
                 None => wide(code, VMOVUPS_LOAD, to, 0, from),
             }
         }
-        Opcode::LoadByte(array, at) => {
+        Opcode::LoadByte(array, at) | Opcode::LoadHalf(array, at) => {
             let from = match args.first() {
-                Some(_) => frame.copied(&frame.bytes_read, array, at),
+                Some(_) => frame.copied(&frame.narrow_read, array, at),
                 None => frame.array(op, code),
             };
-            wide(code, VPMOVZXBD, to, 0, from);
+            let mnemonic = if let Opcode::LoadByte(..) = op { VPMOVZXBD } else { VPMOVZXWD };
+            wide(code, mnemonic, to, 0, from);
         }
         Opcode::Row(_) => {
             let from = frame.array(op, code);
             wide(code, VBROADCASTSS, to, 0, from);
         }
-        Opcode::Scalar(_) | Opcode::Constant(_) => {
+        Opcode::Scalar(_) | Opcode::ScalarHalf(_) | Opcode::Constant(_) => {
             let (from, _) = rm(Arg::Source(op), code, frame, Constant::Splat);
             wide(code, VMOVUPS_LOAD, to, 0, from);
         }

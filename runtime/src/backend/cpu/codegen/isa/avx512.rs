@@ -4,7 +4,7 @@ use super::common::{folds, plain, predicate, register, rm};
 use super::x86::{
     ALL, Assembler, Constant, Evex, Gpr, KMOVW_LOAD, KMOVW_STORE, Lanes, Length, Rm, VBLENDMPS, VBROADCASTSS,
     VCMPPS, VMOVSS_STORE, VMOVUPS_LOAD, VMOVUPS_STORE, VPBROADCASTD_GPR, VPCMPD, VPCMPGTD, VPCMPUD,
-    VPERMILPS, VPMOVDB_STORE, VPMOVZXBD, VPTESTMD, VRANGEPS, VSHUFF32X4,
+    VPERMILPS, VPMOVDB_STORE, VPMOVDW_STORE, VPMOVZXBD, VPMOVZXWD, VPTESTMD, VRANGEPS, VSHUFF32X4,
 };
 use super::{Isa, x86};
 use crate::backend::cpu::codegen::assembler::frame::{Frame, REST, SPARE};
@@ -80,7 +80,12 @@ impl Isa for Avx512 {
     fn is_operand(&self, source: Opcode) -> bool {
         matches!(
             source,
-            Opcode::Load(..) | Opcode::Column(..) | Opcode::Row(_) | Opcode::Scalar(_) | Opcode::Constant(_)
+            Opcode::Load(..)
+                | Opcode::Column(..)
+                | Opcode::Row(_)
+                | Opcode::Scalar(_)
+                | Opcode::ScalarHalf(_)
+                | Opcode::Constant(_)
         )
     }
 
@@ -134,8 +139,8 @@ impl Isa for Avx512 {
         }
     }
 
-    fn broadcast_scalar(&self, code: &mut Assembler, address: Gpr, _frame: &Frame, to: i32) {
-        code.load_half(SPARE, address, 0);
+    fn broadcast_scalar(&self, code: &mut Assembler, address: Gpr, distance: i32, to: i32) {
+        code.load_half(SPARE, address, distance);
         code.store_half(SPARE, x86::RSP, to);
     }
 
@@ -161,7 +166,11 @@ fn operation(code: &mut Assembler, op: Opcode, to: Reg, args: &[Arg], frame: &Fr
             let from = frame.array(op, code);
             code.evex(VPMOVZXBD, to, 0, from, some(lanes(args.first(), true)));
         }
-        Opcode::Row(_) | Opcode::Scalar(_) | Opcode::Constant(_) => {
+        Opcode::LoadHalf(..) => {
+            let from = frame.array(op, code);
+            code.evex(VPMOVZXWD, to, 0, from, some(lanes(args.first(), true)));
+        }
+        Opcode::Row(_) | Opcode::Scalar(_) | Opcode::ScalarHalf(_) | Opcode::Constant(_) => {
             let (from, _) = rm(Arg::Source(op), code, frame, Constant::Single);
             code.evex(VBROADCASTSS, to, 0, from, all);
         }
@@ -213,6 +222,10 @@ fn operation(code: &mut Assembler, op: Opcode, to: Reg, args: &[Arg], frame: &Fr
         Opcode::StoreByte(..) => {
             let to = frame.array(op, code);
             code.evex(VPMOVDB_STORE, register(args[0]), 0, to, some(lanes(args.get(1), false)));
+        }
+        Opcode::StoreHalf(..) => {
+            let to = frame.array(op, code);
+            code.evex(VPMOVDW_STORE, register(args[0]), 0, to, some(lanes(args.get(1), false)));
         }
         Opcode::StoreRow(_) => {
             let to = frame.array(op, code);

@@ -55,7 +55,7 @@ pub fn rm(arg: Arg, code: &mut Assembler, frame: &Frame, constant: fn(u32) -> Co
         Arg::Register(register) | Arg::Mask(register) => (Rm::Register(register), false),
         Arg::Slot(slot) => (frame.slot(slot), false),
         Arg::Source(Opcode::Constant(bits)) => (Rm::Constant(constant(bits)), true),
-        Arg::Source(Opcode::Scalar(array)) => (frame.scalar(array), true),
+        Arg::Source(Opcode::Scalar(array) | Opcode::ScalarHalf(array)) => (frame.scalar(array), true),
         Arg::Source(op) => (frame.array(op, code), matches!(op, Opcode::Row(_))),
     }
 }

@@ -69,8 +69,8 @@ pub trait Isa: Sync {
     /// Writes the code of an operation.
     fn emit(&self, code: &mut Assembler, inst: &Inst, frame: &Frame);
 
-    /// Broadcasts the number at an address to the stack, before the loop; registers may be overwritten.
-    fn broadcast_scalar(&self, code: &mut Assembler, address: Gpr, frame: &Frame, to: i32);
+    /// Broadcasts the number at a distance from an address to the stack, before the loop; registers may be overwritten.
+    fn broadcast_scalar(&self, code: &mut Assembler, address: Gpr, distance: i32, to: i32);
 
     /// Makes the masks of what is left of each row, before the loop; registers may be overwritten.
     fn make_lanes(&self, code: &mut Assembler, frame: &Frame);

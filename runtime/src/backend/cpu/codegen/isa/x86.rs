@@ -133,6 +133,8 @@ pub const VMASKMOVPS_LOAD: Mnemonic = full(M0F38, P66, 0x2C);
 pub const VMASKMOVPS_STORE: Mnemonic = full(M0F38, P66, 0x2E);
 pub const VPMOVZXBD: Mnemonic = part(M0F38, P66, 0x31, 16);
 pub const VPMOVDB_STORE: Mnemonic = part(M0F38, PF3, 0x31, 16);
+pub const VPMOVZXWD: Mnemonic = part(M0F38, P66, 0x33, 32);
+pub const VPMOVDW_STORE: Mnemonic = part(M0F38, PF3, 0x33, 32);
 pub const VPMINSD: Mnemonic = full(M0F38, P66, 0x39);
 pub const VPMINUD: Mnemonic = full(M0F38, P66, 0x3B);
 pub const VPMAXSD: Mnemonic = full(M0F38, P66, 0x3D);
@@ -364,6 +366,19 @@ impl Assembler {
         self.byte(&[0x88], from, base, index, distance);
     }
 
+    /// Loads 16 bits, with zeros before them, at an index of such elements.
+    pub fn load_word(&mut self, to: Gpr, base: Gpr, index: Option<Gpr>, distance: i32) {
+        let high = index.map_or(0, |index| index.0 >> 3);
+        self.bytes.extend([0x40 | to.0 >> 3 << 2 | high << 1 | base.0 >> 3, 0x0F, 0xB7]);
+        self.memory((to.0 & 7) << 3, base, index.map(|index| (index, 1)), distance, 1);
+    }
+
+    /// Stores the lowest 16 bits.
+    pub fn store_word(&mut self, from: Gpr, base: Gpr, index: Gpr, distance: i32) {
+        self.bytes.extend([0x66, 0x40 | from.0 >> 3 << 2 | index.0 >> 3 << 1 | base.0 >> 3, 0x89]);
+        self.memory((from.0 & 7) << 3, base, Some((index, 1)), distance, 1);
+    }
+
     fn byte(&mut self, code: &[u8], register: Gpr, base: Gpr, index: Gpr, distance: i32) {
         self.bytes.push(0x40 | register.0 >> 3 << 2 | index.0 >> 3 << 1 | base.0 >> 3);
         self.bytes.extend(code);
@@ -428,6 +443,11 @@ impl Assembler {
 
     pub fn add_number(&mut self, to: Gpr, number: i32) {
         self.with_number(0, to, number);
+    }
+
+    /// Moves bits towards the more significant end.
+    pub fn shift_left(&mut self, register: Gpr, by: u8) {
+        self.bytes.extend([0x48 | register.0 >> 3, 0xC1, 0xE0 | register.0 & 7, by]);
     }
 
     pub fn and_number(&mut self, to: Gpr, number: i32) {

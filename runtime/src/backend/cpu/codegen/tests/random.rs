@@ -72,7 +72,13 @@ fn random_spec(dice: &mut Dice, rows: usize, cols: usize) -> KernelSpec {
     inputs.extend((0..dice.roll(5)).map(|i| {
         (access(&[rows, cols], shapes[if i < 2 { 0 } else { dice.roll(4) }], cols), integer[dice.roll(2)])
     }));
+    inputs.extend(
+        (0..dice.roll(5)).map(|i| {
+            (access(&[rows, cols], shapes[if i < 2 { 0 } else { dice.roll(4) }], cols), DType::BF16)
+        }),
+    );
     // Values for each element, and for each row.
+    let mut halves: Vec<(usize, IterationSpace)> = Vec::new();
     let mut integers: Vec<(usize, IterationSpace, DType)> = Vec::new();
     let mut numbers: Vec<(usize, IterationSpace)> = Vec::new();
     let mut truths: Vec<usize> = (1..inputs.len()).filter(|&value| inputs[value].1 == DType::Bool).collect();
@@ -80,6 +86,7 @@ fn random_spec(dice: &mut Dice, rows: usize, cols: usize) -> KernelSpec {
         let space = if matches!(access, Access::Rows) { IterationSpace::Row } else { IterationSpace::Full };
         match dtype {
             DType::F32 => numbers.push((value, space)),
+            DType::BF16 => halves.push((value, space)),
             DType::Bool => {}
             _ => integers.push((value, space, *dtype)),
         }
@@ -110,7 +117,8 @@ fn random_spec(dice: &mut Dice, rows: usize, cols: usize) -> KernelSpec {
         let f32s = DType::F32;
         let truth = truths[dice.roll(truths.len())];
         let other = truths[dice.roll(truths.len())];
-        let op = match dice.roll(16) {
+        let op = match dice.roll(20) {
+            16.. => random_half(dice, &halves, x, truth),
             12.. => random_integer(dice, &integers, x, truth),
             0..4 => {
                 let space = all_rows(&[x, y]);
@@ -137,6 +145,7 @@ fn random_spec(dice: &mut Dice, rows: usize, cols: usize) -> KernelSpec {
         match op.dtype() {
             DType::Bool => truths.push(value),
             DType::F32 => numbers.push((value, op.space())),
+            DType::BF16 => halves.push((value, op.space())),
             dtype => integers.push((value, op.space(), dtype)),
         }
         ops.push(op);
@@ -167,6 +176,61 @@ fn random_spec(dice: &mut Dice, rows: usize, cols: usize) -> KernelSpec {
         ops,
         joined,
         over: None,
+    }
+}
+
+/// An operation over `bf16`, some from a float or to one.
+fn random_half(
+    dice: &mut Dice,
+    halves: &[(usize, IterationSpace)],
+    float: (usize, IterationSpace),
+    truth: usize,
+) -> KernelOp {
+    const ONE: [ScalarOp; 12] = [
+        ScalarOp::Neg,
+        ScalarOp::Relu,
+        ScalarOp::Copy,
+        ScalarOp::Abs,
+        ScalarOp::Sign,
+        ScalarOp::Exp,
+        ScalarOp::Tanh,
+        ScalarOp::Sqrt,
+        ScalarOp::Floor,
+        ScalarOp::Powi(-1),
+        ScalarOp::Powi(2),
+        ScalarOp::Powi(3),
+    ];
+    const TWO: [ScalarOp; 6] =
+        [ScalarOp::Add, ScalarOp::Sub, ScalarOp::Mul, ScalarOp::Div, ScalarOp::Max, ScalarOp::Min];
+    const WIDE: [DType; 3] = [DType::F32, DType::I32, DType::Bool];
+    let bf16 = DType::BF16;
+    let map = |op: ScalarOp, args: &[usize], to: DType, space: IterationSpace| KernelOp::Map {
+        op,
+        args: args.into(),
+        from: bf16,
+        to,
+        space,
+    };
+    if halves.is_empty() || dice.roll(6) == 0 {
+        let (args, from) = (smallvec::smallvec![float.0], DType::F32);
+        return KernelOp::Map { op: ScalarOp::Cast, args, from, to: bf16, space: float.1 };
+    }
+    let [x, y, z] = [(); 3].map(|()| halves[dice.roll(halves.len())]);
+    let space = |args: &[(usize, IterationSpace)]| {
+        let by_rows = args.iter().all(|&(_, space)| space == IterationSpace::Row);
+        if by_rows { IterationSpace::Row } else { IterationSpace::Full }
+    };
+    match dice.roll(9) {
+        0..3 => map(TWO[dice.roll(TWO.len())], &[x.0, y.0], bf16, space(&[x, y])),
+        3 => map(ONE[dice.roll(ONE.len())], &[x.0], bf16, x.1),
+        4 => map(ScalarOp::MulAdd, &[x.0, y.0, z.0], bf16, space(&[x, y, z])),
+        5 => map(ScalarOp::Clamp, &[x.0, y.0, z.0], bf16, space(&[x, y, z])),
+        6 => map(ScalarOp::Select, &[truth, x.0, y.0], bf16, IterationSpace::Full),
+        7 => {
+            let to = WIDE[dice.roll(3)];
+            map(ScalarOp::Cast, &[x.0], to, if to == DType::Bool { IterationSpace::Full } else { x.1 })
+        }
+        _ => map(ScalarOp::Lt, &[x.0, y.0], DType::Bool, IterationSpace::Full),
     }
 }
 
@@ -280,6 +344,9 @@ pub(super) fn results(
             for x in bytemuck::cast_slice_mut::<u8, f32>(out).iter_mut().filter(|x| x.is_nan()) {
                 *x = f32::NAN;
             }
+        } else if dtype == DType::BF16 {
+            let halves = bytemuck::cast_slice_mut::<u8, half::bf16>(out);
+            halves.iter_mut().filter(|x| x.is_nan()).for_each(|x| *x = half::bf16::NAN);
         }
     }
     outs
@@ -320,6 +387,10 @@ fn compare(seed: u64, cases: usize) -> (usize, usize) {
                     DType::Bool => (0..count).map(|_| dice.roll(2) as u8).collect(),
                     DType::I32 | DType::U32 => {
                         (0..count).flat_map(|_| integer(&mut dice).to_ne_bytes()).collect()
+                    }
+                    DType::BF16 => {
+                        let half = |dice: &mut Dice| half::bf16::from_f32(number(dice)).to_ne_bytes();
+                        (0..count).flat_map(|_| half(&mut dice)).collect()
                     }
                     _ => (0..count).flat_map(|_| number(&mut dice).to_ne_bytes()).collect(),
                 }

@@ -9,9 +9,9 @@ use crate::backend::cpu::codegen::isa::x86::{
     VEXTRACTI128, VFMADD132PS, VFMADD213PS, VFMADD231PS, VMASKMOVPS_LOAD, VMASKMOVPS_STORE, VMAXPS, VMINPS,
     VMOVD, VMOVQ_STORE, VMOVSS_STORE, VMOVUPS_LOAD, VMOVUPS_STORE, VMULPS, VPABSD, VPACKUSDW, VPACKUSWB,
     VPADDD, VPAND, VPBROADCASTD, VPBROADCASTD_GPR, VPCMPD, VPCMPEQD, VPCMPGTD, VPCMPUD, VPERM2F128,
-    VPERMILPS, VPMAXSD, VPMAXUD, VPMINSD, VPMINUD, VPMOVDB_STORE, VPMOVZXBD, VPMULLD, VPOR, VPSHIFTD,
-    VPSLLVD, VPSRAVD, VPSRLVD, VPSUBD, VPTESTMD, VPXOR, VRANGEPS, VROUNDPS, VSHUFF32X4, VSQRTPS, VSUBPS,
-    When,
+    VPERMILPS, VPMAXSD, VPMAXUD, VPMINSD, VPMINUD, VPMOVDB_STORE, VPMOVDW_STORE, VPMOVZXBD, VPMOVZXWD,
+    VPMULLD, VPOR, VPSHIFTD, VPSLLVD, VPSRAVD, VPSRLVD, VPSUBD, VPTESTMD, VPXOR, VRANGEPS, VROUNDPS,
+    VSHUFF32X4, VSQRTPS, VSUBPS, When,
 };
 
 /// The only instruction that is written.
@@ -172,6 +172,10 @@ fn masks_select_lanes_and_may_clear_the_others() {
     assert_eq!(load, "vpmovzxbd zmm30{k2}{z}, xmmword ptr [r15+rcx+0x30]");
     let store = one(|asm| asm.evex(VPMOVDB_STORE, 30, 0, bytes, lanes(2, false)));
     assert_eq!(store, "vpmovdb xmmword ptr [r15+rcx+0x30]{k2}, zmm30");
+    let load = one(|asm| asm.evex(VPMOVZXWD, 30, 0, bytes, lanes(2, true)));
+    assert_eq!(load, "vpmovzxwd zmm30{k2}{z}, ymmword ptr [r15+rcx+0x30]");
+    let store = one(|asm| asm.evex(VPMOVDW_STORE, 30, 0, bytes, lanes(2, false)));
+    assert_eq!(store, "vpmovdw ymmword ptr [r15+rcx+0x30]{k2}, zmm30");
 }
 
 /// An instruction of AVX-512 and its text.
@@ -224,6 +228,7 @@ fn operations_of_avx2_are_those_that_were_meant() {
     assert_eq!(wide(VPERMILPS, [0, 0], register(15), Some(0x4E)), "vpermilps ymm0, ymm15, 0x4e");
     assert_eq!(wide(VBROADCASTSS, [9, 0], FAR, None), "vbroadcastss ymm9, dword ptr [r13+r8+0x3e8]");
     assert_eq!(wide(VPMOVZXBD, [9, 0], FAR, None), "vpmovzxbd ymm9, qword ptr [r13+r8+0x3e8]");
+    assert_eq!(wide(VPMOVZXWD, [9, 0], FAR, None), "vpmovzxwd ymm9, xmmword ptr [r13+r8+0x3e8]");
     assert_eq!(
         wide(VMASKMOVPS_STORE, [9, 10], FAR, None),
         "vmaskmovps [r13+r8+0x3e8], ymm10, ymm9".replace(" [", " ymmword ptr [")
@@ -240,7 +245,7 @@ fn operations_of_avx2_are_those_that_were_meant() {
 
 #[test]
 fn instructions_of_general_registers_are_those_that_were_meant() {
-    let cases: [Case; 29] = [
+    let cases: [Case; 34] = [
         ("mov rax, [rdi+8]", |asm| asm.load(RAX, Gpr(7), 8)),
         ("mov r15, [r12]", |asm| asm.load(R15, R12, 0)),
         ("mov r10, [rdi+0x200]", |asm| asm.load(R10, Gpr(7), 512)),
@@ -251,6 +256,11 @@ fn instructions_of_general_registers_are_those_that_were_meant() {
         ("mov [rsp+0x80], eax", |asm| asm.store_half(RAX, RSP, 128)),
         ("movzx esi, [rax+r8]", |asm| asm.load_byte(RSI, RAX, R8, 0)),
         ("mov [rsp+r8+0x90], sil", |asm| asm.store_byte(RSI, RSP, R8, 144)),
+        ("movzx esi, [rax+r8*2]", |asm| asm.load_word(RSI, RAX, Some(R8), 0)),
+        ("movzx eax, [r13]", |asm| asm.load_word(RAX, R13, None, 0)),
+        ("mov [rsp+r8*2+0x90], si", |asm| asm.store_word(RSI, RSP, R8, 144)),
+        ("shl rax, 0x10", |asm| asm.shift_left(RAX, 16)),
+        ("shl r11, 0x10", |asm| asm.shift_left(R11, 16)),
         ("prefetcht0 [r10+rcx*4+0x2000]", |asm| asm.prefetch(R10, RCX, 2, 8192)),
         ("push rbx", |asm| asm.push(RBX)),
         ("push r15", |asm| asm.push(R15)),

@@ -1,5 +1,7 @@
 //! The embeddings are those of PyTorch, and do not depend on what is beside a sentence.
 
+use flaxen::nn::quantize;
+
 use super::*;
 
 fn data(name: &str) -> PathBuf {
@@ -34,6 +36,25 @@ fn embeddings_are_those_of_pytorch() {
     println!("the least cosine of {} sentences is 1 - {:.1e}", found.shape()[0], 1.0 - least);
     assert!(least >= 0.999_999, "{least}");
     assert!(found.all_close(expected, 1e-4, 1e-5).unwrap());
+}
+
+/// The same weights in 8 bits lose at most half a percent.
+#[test]
+fn embeddings_of_weights_in_8_bits_are_nearly_those_of_pytorch() {
+    let Some(path) = std::env::var_os("FLAXEN_MINILM") else {
+        eprintln!("skipped: FLAXEN_MINILM does not say where the weights are");
+        return;
+    };
+    let package = Package::open(Path::new(&path)).unwrap();
+    let params = quantize::int8(package.variables.dict("params").unwrap()).unwrap();
+    let quantized = tree::leaves(&params).iter().filter(|leaf| leaf.dtype() == DType::I8).count();
+    assert!(quantized > 12, "{quantized} matrices in 8 bits");
+    let package = Package { variables: package.variables.with("params", params), ..package };
+    let expected = npz::load(data("reference.npz")).unwrap();
+    let found = encode::embed(&package, &sentences(), &|_| ()).unwrap();
+    let least = least_cosine(&found, expected.tensor("embeddings").unwrap());
+    println!("the least cosine of {} sentences is 1 - {:.1e}", found.shape()[0], 1.0 - least);
+    assert!(least >= 0.995, "{least}");
 }
 
 #[test]

@@ -196,3 +196,6 @@ fn test(model: Cnn) -> Test {
 fn count_right(logits: &Tensor, labels: &Tensor) -> Tensor {
     logits.argmax(-1).eq(labels).cast(DType::I32).sum()
 }
+
+#[cfg(test)]
+mod tests;

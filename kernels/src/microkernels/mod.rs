@@ -5,6 +5,7 @@
 //! caches and pack them into panels; the micro-kernel alone knows the instruction set. Here it is one generic text over
 //! `Vector`, whose instances for each instruction set and tile size stand in a table, [`Microkernels`].
 
+mod bytes;
 #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "other machines have no micro-kernels"))]
 mod dot;
 #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "other machines have no micro-kernels"))]
@@ -19,6 +20,7 @@ mod vector;
 use std::any::Any;
 
 use crate::simd::Level;
+pub use bytes::{BYTE_COLUMNS, BYTE_ROWS, ByteProduct, byte_product};
 pub use dot::{Dots, PackedDots};
 pub use factorization::{ROW_MULTIPLE, Rotations, RowUpdate};
 pub use outer_product::{Ahead, OuterProduct, WeightGradient};

@@ -80,7 +80,7 @@ use crate::error::Result;
 use crate::random::Key;
 use crate::scope::{Initializer, IntoValue, Lasts, Name, Rngs, Scope, Settings, Variable};
 use crate::tree::Tree;
-use crate::variables::{Value, Variables};
+use crate::variables::{Quantized, Value, Variables};
 use text::VisitFields;
 
 /// What expansions name.
@@ -560,6 +560,16 @@ pub(crate) fn make_child<M: Module>(slot: &Slot, mut module: M, name: Option<&st
         parent.keep(shared);
     }
     module
+}
+
+/// A parameter that is stored in 8 bits, if it is; its name is taken then.
+pub(crate) fn quantized_param<M: Module>(module: &M, name: &str) -> Result<Option<Quantized>> {
+    let Ok(scope) = module.scope() else { return Ok(None) };
+    let quantized = scope.stored("params", name).as_ref().and_then(Quantized::of);
+    if quantized.is_some() {
+        take(module, "param", "params", name)?;
+    }
+    Ok(quantized)
 }
 
 /// Takes the name of a parameter or variable.

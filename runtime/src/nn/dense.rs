@@ -2,16 +2,18 @@
 
 use super::function::{DotGeneralFn, PromoteDtypeFn};
 use super::injected::{DotGeneralCls, product_of};
-use super::precision::promoted;
+use super::precision::{layer_dtype, promoted};
 use super::support::{add_bias, bias_param, features_of};
 use crate::array::DType;
 use crate::core::Tensor;
 use crate::core::op::DotDimensions;
 use crate::core::precision::OperandPrecision;
 use crate::error::Result;
-use crate::module::{Layer, Module};
+use crate::module::{Layer, Module, quantized_param};
+use crate::ops::byte_dot::{byte_dot, is_exact};
 use crate::ops::dot_general::DotOptions;
 use crate::scope::Initializer;
+use crate::variables::Quantized;
 use crate::{compact, init, module};
 
 /// A linear layer over the last axis: `y = x·W + b`.
@@ -66,12 +68,40 @@ pub struct Dense {
     pub dot_general_cls: Option<DotGeneralCls>,
 }
 
+impl Dense {
+    /// Whether a kernel in 8 bits fits, and nothing of one's own is in place of the product.
+    fn multiplies_integers(&self, kernel: &Quantized, shape: [usize; 2]) -> bool {
+        let is_plain =
+            self.promote_dtype.is_none() && self.dot_general.is_none() && self.dot_general_cls.is_none();
+        is_plain && kernel.numbers().shape() == shape && kernel.channels() == 1 && is_exact(shape[0])
+    }
+
+    /// The layer with a kernel in 8 bits, as if it were one in `F32`.
+    fn of_integers(&self, x: &Tensor, kernel: &Quantized) -> Result<Tensor> {
+        let bias_init = self.use_bias.then_some(&self.bias_init);
+        let bias = bias_param(self, bias_init, [self.features], self.param_dtype)?;
+        let params = std::iter::once(kernel.scale()).chain(bias.as_ref());
+        let dtype = layer_dtype(Self::NAME, self.dtype, x, params)?;
+        let bias = bias.map(|bias| bias.try_cast(dtype)).transpose()?;
+        let scale = kernel.scale().try_reshape([self.features])?;
+        let y = byte_dot(&x.try_cast(DType::F32)?, kernel.numbers(), &scale, false)?;
+        add_bias(y.try_cast(dtype)?, bias.as_ref())
+    }
+}
+
 impl Layer for Dense {
     #[compact]
     fn call(&self, x: &Tensor) -> Result<Tensor> {
         let inputs = features_of("Dense", x)?;
         let bias_shape = [self.features];
-        let kernel = self.param_of("kernel", &self.kernel_init, [inputs, self.features], self.param_dtype)?;
+        let kernel_shape = [inputs, self.features];
+        let kernel = match quantized_param(self, "kernel")? {
+            Some(kernel) if self.multiplies_integers(&kernel, kernel_shape) => {
+                return self.of_integers(x, &kernel);
+            }
+            Some(kernel) => kernel.dequantized()?,
+            None => self.param_of("kernel", &self.kernel_init, kernel_shape, self.param_dtype)?,
+        };
         let bias_init = self.use_bias.then_some(&self.bias_init);
         let bias = bias_param(self, bias_init, bias_shape, self.param_dtype)?;
         let (promote, tensors) = (self.promote_dtype.as_ref(), (x, &kernel, bias.as_ref()));

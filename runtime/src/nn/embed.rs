@@ -9,7 +9,9 @@ use crate::scope::Initializer;
 use crate::{compact, module};
 
 use super::function::PromoteDtypeFn;
-use super::precision::promoted;
+use super::precision::{layer_dtype, promoted};
+use crate::ops::byte_dot::{byte_dot, is_exact};
+use crate::variables::Quantized;
 
 /// A table of vectors, of which an integer takes one: `y[..] = E[ids[..]]`.
 ///
@@ -62,6 +64,13 @@ fn default_embedding_init() -> Initializer {
 }
 
 impl Embed {
+    /// The table, if it is one in 8 bits with a scale for each vector.
+    fn quantized(&self) -> Option<Quantized> {
+        let table = self.scope().ok()?.stored("params", "embedding").as_ref().and_then(Quantized::of)?;
+        let fits = table.channels() == 0 && table.numbers().shape() == [self.num_embeddings, self.features];
+        fits.then_some(table)
+    }
+
     /// The products of a query with all vectors: `q·Eᵀ`, from `[.., features]` to `[.., num_embeddings]`.
     ///
     /// # Errors
@@ -71,6 +80,12 @@ impl Embed {
         if query.shape().last() != Some(&self.features) {
             let expected = format!("a query `[.., {}]`, as the embedding has features", self.features);
             return Err(Error::shape(Self::NAME, query.aval().to_string(), expected));
+        }
+        let table = self.quantized().filter(|_| self.promote_dtype.is_none() && is_exact(self.features));
+        if let Some(table) = table {
+            let dtype = layer_dtype(Self::NAME, self.dtype, query, std::iter::once(table.scale()))?;
+            let scale = table.scale().try_reshape([self.num_embeddings])?;
+            return byte_dot(&query.try_cast(DType::F32)?, table.numbers(), &scale, true)?.try_cast(dtype);
         }
         let tensors = (query, &*self.embedding, None);
         let (query, embedding, _) = promoted(Self::NAME, self.promote_dtype.as_ref(), self.dtype, tensors)?;
@@ -83,6 +98,12 @@ impl Layer for Embed {
     fn call(&self, ids: &Tensor) -> Result<Tensor> {
         if !ids.dtype().is_integer() {
             return Err(Error::dtype(Self::NAME, ids.dtype(), "integers as ids"));
+        }
+        let table = self.quantized().filter(|_| self.promote_dtype.is_none() && self.num_embeddings > 1);
+        if let Some(table) = table {
+            let [numbers, scale] = [table.numbers().try_take(ids, 0)?, table.scale().try_take(ids, 0)?];
+            let vectors = numbers.try_cast(DType::F32)?.try_mul(&scale)?;
+            return vectors.try_cast(self.dtype.unwrap_or(DType::F32));
         }
         let embedding = match &self.promote_dtype {
             None => self.embedding.try_cast(self.dtype.unwrap_or(self.embedding.dtype()))?,

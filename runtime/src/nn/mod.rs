@@ -39,6 +39,7 @@ pub mod losses;
 mod norm;
 mod precision;
 mod prelu;
+pub mod quantize;
 mod recurrent;
 mod sequential;
 mod support;

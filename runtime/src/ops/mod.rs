@@ -3,6 +3,7 @@
 pub(crate) mod axes;
 pub(crate) mod banded;
 pub mod barrier;
+pub mod byte_dot;
 pub(crate) mod call;
 pub(crate) mod callback;
 pub mod cast;

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::random::Key;
 use crate::transform::eval_shape;
 use crate::tree::Tree;
-use crate::variables::{Dict, Value, Variables};
+use crate::variables::{Dict, Quantized, Value, Variables};
 
 impl Scope {
     /// The parameter of a name, an `F32`; made by its initializer if it is not there and `params` is mutable.
@@ -195,7 +195,9 @@ impl Name {
             Some(value) => value,
             None => scope.new_param(name, |key| init.value(key, shape, dtype))?,
         };
-        let param = value.as_tensor().ok_or_else(|| scope.wrong_kind("params", name, "a tensor", &value))?;
+        let dequantized = Quantized::of(&value).map(|quantized| quantized.dequantized()).transpose()?;
+        let param = dequantized.as_ref().or_else(|| value.as_tensor());
+        let param = param.ok_or_else(|| scope.wrong_kind("params", name, "a tensor", &value))?;
         if param.shape() != shape {
             return Err(scope.param_shape(name, format!("{:?}", param.shape()), format!("{shape:?}")));
         }

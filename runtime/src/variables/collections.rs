@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use super::keys::KeyPath;
 use super::{Collections, Dict, Filter, Value};
+use crate::array::DType;
 use crate::core::Tensor;
 use crate::error::{Error, Result};
-use crate::tree::{Builder, Donation, Token, Tree};
+use crate::tree::{self, Builder, Donation, Token, Tree};
 
 /// Everything a model reads and writes: a [`Dict`] for each collection, such as `params` and `batch_stats`.
 ///
@@ -131,6 +132,39 @@ impl Variables {
         let mut kept = self.0.0.as_ref().clone();
         kept.retain(|name, _| filter.accepts(name));
         Variables(Dict(Arc::new(kept)))
+    }
+
+    /// The variables with the floats of one collection in another dtype: `BF16` is half the memory, and what models are served with.
+    ///
+    /// Integers, booleans, complex numbers and random keys stay as they are, and so do the other collections. Layers compute in the
+    /// dtype that their input and parameters have in common, so that an input in `F32` keeps a computation in `F32`; with the input in
+    /// `BF16` as well, or the layers' `dtype`, it is in `BF16`.
+    ///
+    /// ```
+    /// use flaxen::prelude::*;
+    /// let (layer, x) = (Dense::new(4), Tensor::ones([2, 3]));
+    /// let variables = layer.init(key(0)).call(&x)?.cast("params", DType::BF16)?;
+    /// assert_eq!(variables.tensor("params/kernel")?.dtype(), DType::BF16);
+    /// assert_eq!(layer.apply(&variables).call(&x)?.dtype(), DType::F32);
+    /// assert_eq!(layer.apply(&variables).call(&x.cast(DType::BF16))?.dtype(), DType::BF16);
+    /// # Ok::<(), flaxen::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If there is no such collection, the dtype is none of floats, or a value is of a transform that has returned.
+    pub fn cast(&self, collection: &str, dtype: DType) -> Result<Variables> {
+        if !dtype.is_float() {
+            return Err(Error::dtype("Variables::cast", dtype, "a dtype of floats"));
+        }
+        let dict = self.dict(&[collection][..])?;
+        let cast =
+            tree::map(
+                dict,
+                |leaf| {
+                    if leaf.dtype().is_float() { leaf.try_cast(dtype) } else { Ok(leaf.clone()) }
+                },
+            )?;
+        Ok(self.with(collection, cast))
     }
 
     /// The same as one dict, with the collections at the top.

@@ -20,6 +20,7 @@ mod flatten;
 mod keys;
 mod logical;
 mod partition;
+mod quantized;
 #[cfg(feature = "serde")]
 mod serial;
 mod traverse;
@@ -38,6 +39,7 @@ pub use logical::{
     with_logical_constraint,
 };
 pub use partition::{AxisSpec, PartitionSpec, PartitionSpecs, Partitioned, partition_spec};
+pub use quantized::Quantized;
 pub use traverse::{Nested, Traversal};
 pub use value::{Composite, Constant, Value};
 

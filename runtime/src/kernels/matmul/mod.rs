@@ -5,6 +5,7 @@
 //! `bf16` and `f16` are computed in `f32` and rounded once at the end, `bf16` in pairs where the processor has an instruction for it.
 //! How the work is cut into blocks depends on shapes only, never on the number of threads, and so do the results.
 
+mod bytes;
 mod dot;
 mod gemv;
 mod integer;
@@ -17,6 +18,8 @@ mod streamed;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use bytes::MAX_TERMS;
+pub use bytes::{ByteWeights, byte_matmul};
 pub(super) use product::{MatrixView, product};
 
 use std::any::TypeId;

@@ -49,6 +49,7 @@ mod lambda;
 mod lazy;
 pub mod lift;
 mod operators;
+mod quantized;
 mod running;
 mod setup;
 mod share;
@@ -66,6 +67,7 @@ pub use boxed::{BoxedLayer, IntoLayer};
 pub use child::Child;
 pub use info::ModuleInfo;
 use instance::{Instance, Session};
+pub(crate) use quantized::quantized_param;
 pub use intercept::{MethodCall, Next, intercept_methods};
 pub use lambda::{Lambda, lambda};
 pub use lazy::LazyInit;
@@ -80,7 +82,7 @@ use crate::error::Result;
 use crate::random::Key;
 use crate::scope::{Initializer, IntoValue, Lasts, Name, Rngs, Scope, Settings, Variable};
 use crate::tree::Tree;
-use crate::variables::{Quantized, Value, Variables};
+use crate::variables::{Value, Variables};
 use text::VisitFields;
 
 /// What expansions name.
@@ -560,16 +562,6 @@ pub(crate) fn make_child<M: Module>(slot: &Slot, mut module: M, name: Option<&st
         parent.keep(shared);
     }
     module
-}
-
-/// A parameter that is stored in 8 bits, if it is; its name is taken then.
-pub(crate) fn quantized_param<M: Module>(module: &M, name: &str) -> Result<Option<Quantized>> {
-    let Ok(scope) = module.scope() else { return Ok(None) };
-    let quantized = scope.stored("params", name).as_ref().and_then(Quantized::of);
-    if quantized.is_some() {
-        take(module, "param", "params", name)?;
-    }
-    Ok(quantized)
 }
 
 /// Takes the name of a parameter or variable.

@@ -9,7 +9,7 @@
 //! use flaxen::nn::quantize;
 //! use flaxen::prelude::*;
 //!
-//! let (model, x) = (sequential![Dense::new(64), Dense::new(3)], random::normal(&key(1), [4, 32])?);
+//! let (model, x) = (sequential![Dense::new(64), Dense::new(3)], random::normal(&key(1), [4, 32]));
 //! let variables = model.init(key(0)).call(&x)?;
 //! let quantized = variables.with("params", quantize::int8(variables.dict("params")?)?);
 //! assert_eq!(quantized.tensor("params/layers_0/kernel/int8")?.dtype(), DType::I8);

@@ -270,9 +270,11 @@ pub fn matmul_of_rounded(
     matmul_with_epilogue(batch, size, &lhs, &rhs, out, epilogue);
 }
 
-/// Whether [`matmul_of_rounded`] multiplies pairs, for matrices with these strides of rows and columns, in this process.
+/// Whether products of `bf16` multiply pairs, for matrices with these strides of rows and columns, in this process.
 pub(crate) fn multiplies_pairs(size: [usize; 3], lhs: (isize, isize), rhs: (isize, isize)) -> bool {
-    pairs::orders(size, lhs.into(), rhs.into()).is_some() && pairs::is_available(Level::chosen())
+    size[0] >= pairs::MIN_ROWS
+        && pairs::orders(size, lhs.into(), rhs.into()).is_some()
+        && pairs::is_available(Level::chosen())
 }
 
 /// Whether the pieces that [`matmul_with_epilogue`] finishes are whole rows, for matrices with these strides of rows and columns.

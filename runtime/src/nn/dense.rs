@@ -95,13 +95,11 @@ impl Layer for Dense {
         let inputs = features_of("Dense", x)?;
         let bias_shape = [self.features];
         let kernel_shape = [inputs, self.features];
-        let kernel = match quantized_param(self, "kernel")? {
-            Some(kernel) if self.multiplies_integers(&kernel, kernel_shape) => {
-                return self.of_integers(x, &kernel);
-            }
-            Some(kernel) => kernel.dequantized()?,
-            None => self.param_of("kernel", &self.kernel_init, kernel_shape, self.param_dtype)?,
-        };
+        let fits = |kernel: &Quantized| self.multiplies_integers(kernel, kernel_shape);
+        if let Some(kernel) = quantized_param(self, "kernel", fits)? {
+            return self.of_integers(x, &kernel);
+        }
+        let kernel = self.param_of("kernel", &self.kernel_init, kernel_shape, self.param_dtype)?;
         let bias_init = self.use_bias.then_some(&self.bias_init);
         let bias = bias_param(self, bias_init, bias_shape, self.param_dtype)?;
         let (promote, tensors) = (self.promote_dtype.as_ref(), (x, &kernel, bias.as_ref()));

@@ -164,7 +164,7 @@ impl PjrtDevice {
         if self.has(array) {
             return Ok(array.clone());
         }
-        Ok(self.on_device(array.aval().clone(), self.copy(array)?))
+        Ok(Array::on_device(array.aval().clone(), self.copy(array)?))
     }
 
     /// The buffer of an array that is on this device.
@@ -176,11 +176,6 @@ impl PjrtDevice {
 
     pub(super) fn has(&self, array: &Array) -> bool {
         self.buffer(array).is_some()
-    }
-
-    /// The array of a buffer.
-    pub(super) fn on_device(&self, aval: Aval, buffer: PjrtBuffer) -> Array {
-        Array::on_device(aval, buffer)
     }
 
     /// A new buffer with the numbers of an array.

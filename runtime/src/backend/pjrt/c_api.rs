@@ -1,4 +1,4 @@
-//! The C interface of PJRT as its header lays it down (`xla/pjrt/c/pjrt_c_api.h` of OpenXLA, version 0.114): the table of functions, and
+//! The C interface of PJRT as its header lays it down (`xla/pjrt/c/pjrt_c_api.h` of `OpenXLA`, version 0.114): the table of functions, and
 //! their arguments, as far as they are used here.
 //!
 //! Every function takes a pointer to a struct that begins with its own size, and returns an error or null. A plugin refuses a struct
@@ -341,7 +341,7 @@ pub struct Execute {
     /// For each device, where the buffers of its results go.
     pub output_lists: *const *mut *mut RawBuffer,
     pub device_complete_events: *mut *mut RawEvent,
-    pub execute_device: *mut RawDevice,
+    pub on_device: *mut RawDevice,
 }
 
 #[repr(C)]

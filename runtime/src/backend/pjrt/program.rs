@@ -138,7 +138,7 @@ impl PjrtProgram {
             num_args: args.len(),
             output_lists: &raw const results,
             device_complete_events: null_mut(),
-            execute_device: null_mut(),
+            on_device: null_mut(),
         };
         let device = self.device;
         // SAFETY: all lists are there during the call and as long as they say: there is room for as many results as the program has.
@@ -155,7 +155,7 @@ impl PjrtProgram {
             })?;
             // SAFETY: the plugin has made it for us.
             let buffer = unsafe { PjrtBuffer::own(device, raw, aval.rank()) };
-            Ok(device.on_device(aval.clone(), buffer))
+            Ok(Array::on_device(aval.clone(), buffer))
         };
         outs.into_iter().zip(&self.outs).map(array).collect()
     }

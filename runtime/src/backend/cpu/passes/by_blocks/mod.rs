@@ -167,14 +167,13 @@ fn region(parts: &Parts<'_>, family: usize, level: u32, read: &[Var]) -> Option<
             || parts.uses.uses(out).iter().any(is_other);
         match parts.cut(out) {
             Some((_, axis, _)) if is_read && !parts.is_wide(out, family) => rows.push((out, axis)),
-            Some(_) => {}
             None if is_read => {
                 match cuts::forward(graph, eqn, &parts.cuts(eqn), parts.families[family].rows)? {
                     (cuts::Made::Rows(axis), _) => rows.push((out, axis)),
                     (cuts::Made::Sum, _) => sums.push(out),
                 }
             }
-            None => {}
+            Some(_) | None => {}
         }
     }
     let last = last?;

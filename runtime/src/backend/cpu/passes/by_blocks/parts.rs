@@ -45,7 +45,7 @@ pub(super) struct Parts<'a> {
     merged: Vec<usize>,
     members: Vec<Option<Member>>,
     /// By equation: its family and level.
-    parts: Vec<Option<(usize, u32)>>,
+    levels: Vec<Option<(usize, u32)>>,
     /// By equation: whether it only makes, of little, what parts read.
     is_light: Vec<bool>,
 }
@@ -60,7 +60,7 @@ impl<'a> Parts<'a> {
             families: Vec::new(),
             merged: Vec::new(),
             members: vec![None; graph.avals.len()],
-            parts: vec![None; graph.eqns.len()],
+            levels: vec![None; graph.eqns.len()],
             is_light: vec![false; graph.eqns.len()],
         };
         parts.gather(large);
@@ -94,7 +94,7 @@ impl<'a> Parts<'a> {
 
     /// The family and level of an equation.
     pub fn part(&self, at: usize) -> Option<(usize, u32)> {
-        self.parts[at].map(|(family, level)| (self.family(family), level))
+        self.levels[at].map(|(family, level)| (self.family(family), level))
     }
 
     /// The family, axis and level of a value that is cut.
@@ -135,7 +135,7 @@ impl<'a> Parts<'a> {
                     });
                     self.merged.push(family);
                     self.members[out.index()] = Some(Member { family, axis, level: 0 });
-                    self.parts[at] = Some((family, 0));
+                    self.levels[at] = Some((family, 0));
                 }
                 continue;
             };
@@ -162,20 +162,20 @@ impl<'a> Parts<'a> {
             }
             families.iter().for_each(|&family| self.merge(first, family));
             self.members[out.index()] = stays.map(|axis| Member { family: first, axis, level: 0 });
-            self.parts[at] = Some((first, 0));
+            self.levels[at] = Some((first, 0));
         }
     }
 
     /// What is reduced of rows, and meets no matrix again, is made outside.
     fn leave_what_is_thin(&mut self) {
-        for at in (0..self.parts.len()).rev() {
+        for at in (0..self.levels.len()).rev() {
             let Some((family, _)) = self.part(at) else { continue };
             let eqn = &self.graph.eqns[at];
             let is_wide = |&var: &Var| self.member(var).is_some() && self.is_wide(var, family);
-            let is_read = |&out: &Var| self.uses.uses(out).iter().any(|&user| self.parts[user].is_some());
+            let is_read = |&out: &Var| self.uses.uses(out).iter().any(|&user| self.levels[user].is_some());
             if !eqn.args.iter().any(is_wide) && !eqn.outs.iter().any(is_wide) && !eqn.outs.iter().any(is_read)
             {
-                self.parts[at] = None;
+                self.levels[at] = None;
                 self.members[eqn.outs[0].index()] = None;
             }
         }
@@ -185,7 +185,7 @@ impl<'a> Parts<'a> {
     fn check(&mut self) {
         let mut read: Vec<Var> = self.graph.outs.clone();
         for (at, eqn) in self.graph.eqns.iter().enumerate() {
-            if self.parts[at].is_none() {
+            if self.levels[at].is_none() {
                 read.extend(&eqn.args);
             }
         }
@@ -222,7 +222,7 @@ impl<'a> Parts<'a> {
                 }
             }
             if let Some(own) = own {
-                self.parts[at] = Some((own, level));
+                self.levels[at] = Some((own, level));
                 if let Some(member) = &mut self.members[eqn.outs[0].index()] {
                     member.level = level;
                 }
@@ -230,7 +230,7 @@ impl<'a> Parts<'a> {
                 all.push((own, level + 1));
             }
             for out in &eqn.outs {
-                after[out.index()] = all.clone();
+                after[out.index()].clone_from(&all);
             }
         }
     }
@@ -245,7 +245,7 @@ impl<'a> Parts<'a> {
                 let rows = self.graph.aval(out).shape[axis];
                 cuts::backward(self.graph, eqn, axis, rows).is_some()
             };
-            if self.parts[at].is_some() || !axes.into_iter().any(goes_by_rows) {
+            if self.levels[at].is_some() || !axes.into_iter().any(goes_by_rows) {
                 continue;
             }
             let heavy = eqn.args.iter().filter(|arg| !is_light[arg.index()]);

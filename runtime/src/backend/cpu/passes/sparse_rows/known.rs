@@ -32,6 +32,7 @@ pub(super) fn number(graph: &Graph, var: Var) -> Option<f64> {
 
 /// What an equation makes, where others are known.
 pub(super) fn of(graph: &Graph, eqn: &Eqn, members: &FxHashMap<Var, Known>) -> Known {
+    use ScalarOp::{Abs, Add, Div, Gt, Lt, Mul, MulAdd, Ne, Neg, Powi, Relu, Select, Sign, Sqrt, Sub};
     let out = graph.aval(eqn.outs[0]);
     let known = |i: usize| members.get(&eqn.args[i]).copied();
     let is_zero = |i: usize| match known(i) {
@@ -47,15 +48,17 @@ pub(super) fn of(graph: &Graph, eqn: &Eqn, members: &FxHashMap<Var, Known>) -> K
         None if is_zero(i) => Known::Zero,
         None => Known::Other,
     };
-    use ScalarOp::{Abs, Add, Div, Gt, Lt, Mul, MulAdd, Ne, Neg, Powi, Relu, Select, Sign, Sqrt, Sub};
     match eqn.primitive.op() {
         Op::Elementwise(Mul) if is_zero(0) || is_zero(1) => Known::Zero,
-        Op::Elementwise(Div) if is_zero(0) => Known::Zero,
         Op::Elementwise(Add) if is_zero(1) => same(0),
         Op::Elementwise(Add) if is_zero(0) => same(1),
         Op::Elementwise(Sub) if is_zero(1) => same(0),
         Op::Elementwise(MulAdd) if is_zero(0) || is_zero(1) => same(2),
-        Op::Elementwise(Neg | Abs | Sqrt | Relu | Sign) if is_zero(0) => Known::Zero,
+        Op::Elementwise(Neg | Abs | Sqrt | Relu | Sign | Div) | Op::Reduce(ReduceOp::Sum, _)
+            if is_zero(0) =>
+        {
+            Known::Zero
+        }
         Op::Elementwise(Powi(exponent)) if exponent > 0 && is_zero(0) => Known::Zero,
         Op::Elementwise(Ne | Lt | Gt) if is_zero(0) && is_zero(1) => Known::False,
         Op::Elementwise(Select) if known(0) == Some(Known::False) => same(2),
@@ -66,7 +69,6 @@ pub(super) fn of(graph: &Graph, eqn: &Eqn, members: &FxHashMap<Var, Known>) -> K
             Some(Known::False) => Known::False,
             _ => Known::Other,
         },
-        Op::Reduce(ReduceOp::Sum, _) if is_zero(0) => Known::Zero,
         _ => Known::Other,
     }
 }

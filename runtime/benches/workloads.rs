@@ -12,9 +12,9 @@ mod functions;
 mod language;
 #[path = "../../examples/bench/src/models.rs"]
 mod models;
-#[allow(dead_code, reason = "the list of real networks is the binary's")]
 #[path = "../../examples/bench/src/ranks.rs"]
 mod ranks;
+#[allow(dead_code, reason = "the list of real networks is the binary's")]
 #[path = "../../examples/bench/src/real.rs"]
 mod real;
 #[path = "../../examples/bench/src/residual.rs"]

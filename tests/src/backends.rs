@@ -54,7 +54,7 @@ pub fn run<I: Tree, O: Tree>(
 ) -> Result<O> {
     match backend {
         None => f(x),
-        Some(backend) => tree::map(&jit(f).on(backend).call(x)?, |leaf| leaf.to_host()),
+        Some(backend) => tree::map(&jit(f).on(backend).call(x)?, flaxen::Tensor::to_host),
     }
 }
 

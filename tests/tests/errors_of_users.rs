@@ -67,8 +67,8 @@ fn errors() -> Vec<Error> {
 fn what_main_and_unwrap_print_is_the_text() {
     for error in errors() {
         assert_eq!(format!("{error:?}"), error.to_string());
-        let result: Result<()> = Err(error.clone());
-        let text = std::panic::catch_unwind(|| result.unwrap()).unwrap_err();
+        let unwrapped = |result: Result<()>| std::panic::catch_unwind(move || result.unwrap());
+        let text = unwrapped(Err(error.clone())).unwrap_err();
         assert!(text.downcast_ref::<String>().unwrap().ends_with(&error.to_string()));
     }
 }

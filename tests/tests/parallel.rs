@@ -27,7 +27,7 @@ fn assert_close(found: &Tensor, expected: &Tensor, tolerance: f64, what: &str) {
 fn check(name: &str, x: &Tensor, f: impl Fn(Tensor) -> Result<Tensor> + Sync) {
     let ranks = x.shape()[0];
     let expected = vmap(&f).axis_name("i").call(x.clone()).unwrap();
-    let world = World::threads(ranks).limit(Duration::from_secs(60));
+    let world = World::threads(ranks).limit(Duration::from_mins(1));
     let inside = jit(&f);
     for way in ["as it is", "compiled within", "compiled around"] {
         let outs = world.run(|world| {
@@ -104,13 +104,16 @@ fn extremes_between_ranks_keep_nan_on_every_rank() {
     }
 }
 
+/// A loss with a collective in it.
+type Loss<'a> = &'a (dyn Fn(&Tensor) -> Result<Tensor> + Sync);
+
 #[test]
 fn gradients_flow_between_ranks_as_between_examples() {
     for ranks in SIZES {
         let x = examples(ranks, &[ranks, 3]);
         // Weights that differ between what each rank sends.
         let w = random::normal(&key(3), [ranks, 3]);
-        let losses: [(&str, &(dyn Fn(&Tensor) -> Result<Tensor> + Sync)); 8] = [
+        let losses: [(&str, Loss<'_>); 8] = [
             ("psum", &|x| Ok((x.psum("i")? * &w).sin().sum())),
             ("pmean", &|x| Ok((x.pmean("i")? * x * &w).sum())),
             ("pmax", &|x| Ok((x.pmax("i")? * &w).sum())),
@@ -345,14 +348,17 @@ fn large_gradients_are_sent_while_others_are_computed() {
     assert_eq!(within.iter().filter(|&&step| step == "start_pmean").count(), 7, "{program:?}");
 }
 
+/// Several tensors and one more.
+type Tensors = (Vec<Tensor>, Tensor);
+
 /// The steps of a compiled function on this rank.
 fn spmd_program<F>(
     world: &World,
-    step: &flaxen::Jit<F, (Vec<Tensor>, Tensor), (Vec<Tensor>, Tensor)>,
-    args: &(Vec<Tensor>, Tensor),
+    step: &flaxen::Jit<F, Tensors, Tensors>,
+    args: &Tensors,
 ) -> Result<Vec<&'static str>>
 where
-    F: Fn((Vec<Tensor>, Tensor)) -> Result<(Vec<Tensor>, Tensor)>,
+    F: Fn(Tensors) -> Result<Tensors>,
 {
     let steps = std::cell::RefCell::new(Vec::new());
     spmd(|args: (Vec<Tensor>, Tensor)| {

@@ -98,7 +98,7 @@ fn memory_of_arguments_that_nobody_else_holds_is_given_away_and_other_memory_is_
 fn mixing_devices_is_an_error_that_says_which_tensor_is_where() {
     let Some(device) = device() else { return };
     let x = Tensor::ones([2]).to_device(&device).unwrap();
-    let error = (x.clone().try_add(&Tensor::ones([2]))).unwrap_err().to_string();
+    let error = x.clone().try_add(Tensor::ones([2])).unwrap_err().to_string();
     assert!(error.contains("`add` runs on the host") && error.contains("argument 0"), "{error}");
     assert!(error.contains(&format!("is on {device}")) && error.contains("to_host"), "{error}");
 

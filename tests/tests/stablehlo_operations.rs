@@ -100,7 +100,7 @@ fn accuracy(dtype: DType) -> f64 {
 /// All pairs of numbers, as two tensors.
 fn pairs(numbers: &[f64], dtype: DType) -> [Tensor; 2] {
     let n = numbers.len();
-    let all = Tensor::from_vec(numbers.to_vec(), [n]).cast(dtype);
+    let all = Tensor::from_vec(numbers, [n]).cast(dtype);
     [all.clone().reshape([n, 1]).broadcast_to([n, n]), all.reshape([1, n]).broadcast_to([n, n])]
 }
 
@@ -114,7 +114,7 @@ fn functions_of_floats_at_edges() {
     let Some(jaxlib) = jaxlib() else { return };
     let mut all = Vec::new();
     for dtype in [DType::F64, DType::F32, DType::BF16, DType::F16] {
-        let x = Tensor::from_vec(FLOATS.to_vec(), [FLOATS.len()]).cast(dtype);
+        let x = Tensor::from_vec(FLOATS, [FLOATS.len()]).cast(dtype);
         for &op in ScalarOp::ALL.iter().filter(|op| op.takes().contains(dtype) && op.gives() != Gives::Asked)
         {
             if op.gives() == Gives::Complex {
@@ -149,7 +149,7 @@ fn functions_of_integers_and_booleans_at_edges() {
         let numbers =
             [0.0, 1.0, -1.0, 2.0, 3.0, -3.0, 7.0, 31.0, 32.0, 63.0, 64.0, 127.0, -128.0, 255.0, 1e20, -1e20];
         let [x, y] = pairs(&numbers, dtype);
-        let z = x.flip(&[0]);
+        let z = x.flip([0]);
         let ops = ScalarOp::ALL.iter().filter(|op| op.takes().contains(dtype) && op.gives() != Gives::Asked);
         for &op in ops {
             let args = match op {
@@ -216,7 +216,7 @@ fn casts_saturate_wrap_and_round_as_on_the_cpu() {
         f64::NAN,
     ];
     for from in DType::ALL {
-        let x = Tensor::from_vec(numbers.to_vec(), [numbers.len()]).cast(from);
+        let x = Tensor::from_vec(numbers, [numbers.len()]).cast(from);
         all.extend(differences(&format!("casts of {from}"), jaxlib, &[x], 0.0, |args| {
             DType::ALL.into_iter().map(|to| args[0].try_cast(to)).collect()
         }));

@@ -46,7 +46,7 @@ fn a_training_step_has_names_places_and_donations() {
     let params = model.init(key(0)).call(&x).unwrap().collection("params").unwrap().clone();
     let step = jit(|(params, x): (Dict, Tensor)| {
         let loss = |params: &Dict| {
-            Ok(model.apply(&Variables::new().with("params", params.clone())).call(&x)?.square().mean())
+            Ok(model.apply(Variables::new().with("params", params.clone())).call(&x)?.square().mean())
         };
         let (loss, grads) = value_and_grad(loss)(&params)?;
         let next = tree::map_trees([&params, &grads], |[w, g]| Ok(w - g * 0.1))?;

@@ -96,7 +96,7 @@ impl Primitive for ByteDot {
         let weights = if self.is_transposed { weights.try_transpose([1, 0])? } else { weights };
         let sums = rounded.try_dot(&weights)?.try_cast(DType::F32)?;
         let by_rows = greatest.try_div(greatest.like(127.0))?;
-        let by_rows = is_finite.try_select(&by_rows, &greatest.like(f64::NAN))?;
+        let by_rows = is_finite.try_select(&by_rows, greatest.like(f64::NAN))?;
         Ok(smallvec![sums.try_mul(&by_rows.try_mul(scale)?)?])
     }
 

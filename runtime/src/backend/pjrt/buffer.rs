@@ -12,7 +12,7 @@ use super::c_api::{
 };
 use super::client::PjrtDevice;
 use super::plugin::Plugin;
-use crate::array::{Array, Aval, DType, DeviceBuffer};
+use crate::array::{Array, DType, DeviceBuffer};
 use crate::error::{Error, Result};
 
 /// A buffer of a device, freed when it is dropped.

@@ -229,9 +229,9 @@ impl Loops<'_> {
             }
         };
         if is_parallel {
-            threads::parallel(count * tiles, &job)
+            threads::parallel(count * tiles, &job);
         } else {
-            (0..count * tiles).for_each(job)
+            (0..count * tiles).for_each(job);
         }
         Left::Packed(packed.as_ptr(), pitch)
     }
@@ -314,7 +314,7 @@ impl Block<'_> {
         let to = out.wrapping_add(column).cast();
         // SAFETY: sums of all rows; this part of `out`.
         unsafe {
-            (self.loops.kernels.round)(&PairSums { from: sums, rows: self.rows, columns, to, to_row: n })
+            (self.loops.kernels.round)(&PairSums { from: sums, rows: self.rows, columns, to, to_row: n });
         };
     }
 

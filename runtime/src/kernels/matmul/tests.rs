@@ -280,7 +280,7 @@ fn operands_in_f32_are_rounded_on_the_way_in_every_order() {
             let of = |lhs, rhs| {
                 let mut out = vec![bf16::ZERO; m * n];
                 let twice = |_: usize, piece: &mut [bf16]| {
-                    piece.iter_mut().for_each(|y| *y = bf16::from_f32(2.0 * y.to_f32()))
+                    piece.iter_mut().for_each(|y| *y = bf16::from_f32(2.0 * y.to_f32()));
                 };
                 matmul_of_rounded(&[], [m, k, n], &lhs, &rhs, &mut out, &twice);
                 out

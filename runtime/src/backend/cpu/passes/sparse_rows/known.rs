@@ -43,16 +43,14 @@ pub(super) fn of(graph: &Graph, eqn: &Eqn, members: &FxHashMap<Var, Known>) -> K
     let same = |i: usize| match known(i) {
         Some(Known::Same(var)) if graph.aval(var).shape == out.shape => Known::Same(var),
         Some(Known::Zero) => Known::Zero,
-        Some(_) => Known::Other,
         None if graph.aval(eqn.args[i]).shape == out.shape => Known::Same(eqn.args[i]),
         None if is_zero(i) => Known::Zero,
-        None => Known::Other,
+        _ => Known::Other,
     };
     match eqn.primitive.op() {
         Op::Elementwise(Mul) if is_zero(0) || is_zero(1) => Known::Zero,
-        Op::Elementwise(Add) if is_zero(1) => same(0),
+        Op::Elementwise(Add | Sub) if is_zero(1) => same(0),
         Op::Elementwise(Add) if is_zero(0) => same(1),
-        Op::Elementwise(Sub) if is_zero(1) => same(0),
         Op::Elementwise(MulAdd) if is_zero(0) || is_zero(1) => same(2),
         Op::Elementwise(Neg | Abs | Sqrt | Relu | Sign | Div) | Op::Reduce(ReduceOp::Sum, _)
             if is_zero(0) =>

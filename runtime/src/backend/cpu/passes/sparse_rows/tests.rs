@@ -81,7 +81,7 @@ fn check<T: GradientTransformation<Tensor>>(name: &str, tx: impl Fn() -> T, made
     match made {
         Some(made) => assert_eq!(tables(&sparse), made, "{name}: {sparse}"),
         None => {
-            assert!(!sparse.primitives().any(|name| name == "scatter_add" && tables(&sparse) == 0), "{name}")
+            assert!(!sparse.primitives().any(|name| name == "scatter_add" && tables(&sparse) == 0), "{name}");
         }
     }
     let whole = run(graph.into(), &args);

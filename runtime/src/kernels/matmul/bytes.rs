@@ -36,7 +36,7 @@ fn row_scale(greatest: f32) -> (f32, f32) {
 /// multiplied with `max|x| / 127` times the scale of the column. A row with a NaN or an infinite number gives NaN.
 ///
 /// # Panics
-/// If a slice has another size, or `k` is more than [`MAX_TERMS`].
+/// If a slice has another size, or `k` is more than `MAX_TERMS`.
 ///
 /// # Examples
 /// ```

@@ -322,6 +322,8 @@ pub mod export {
     #[cfg(feature = "io")]
     pub use crate::io::export::{load, save};
     pub use crate::transform::export::{Exported, Leaf, graph, stablehlo};
+    #[cfg(feature = "pjrt")]
+    pub use crate::transform::loaded::Loaded;
 }
 
 /// What expansions of the macros name.

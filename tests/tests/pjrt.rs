@@ -266,3 +266,42 @@ fn devices_are_named_on_command_lines() {
     }
     Tensor::ones([3]).block_until_ready().unwrap();
 }
+
+#[test]
+fn an_exported_program_runs_without_the_function_that_it_was_made_of() {
+    let Some(device) = device() else { return };
+    let model = sequential![Dense::new(4), Tensor::tanh, Dense::new(2)];
+    let x = random::normal(&key(0), [3, 5]);
+    let variables = model.init(key(1)).call(&x).unwrap();
+    let apply = jit(|(variables, x): (Variables, Tensor)| {
+        let y = model.apply(&variables).call(&x)?;
+        Ok(Dict::new().with("y", &y).with("mean", y.mean()))
+    });
+    let expected = apply.call((variables.clone(), x.clone())).unwrap();
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.mlir");
+    flaxen::export::save(&path, &apply, &(variables.clone(), x.clone())).unwrap();
+    let loaded = flaxen::export::load(&path).unwrap().on(&device).unwrap();
+    let outs = loaded.call((variables.clone(), x.clone())).unwrap();
+    for (leaf, out) in loaded.outputs().iter().zip(&outs) {
+        assert_eq!(out.device().unwrap(), device);
+        let expected = expected.tensor(&leaf.path).unwrap();
+        assert_eq!(out.shape(), expected.shape());
+        for (out, expected) in numbers(out).iter().zip(numbers(&expected)) {
+            assert!((out - expected).abs() < 1e-5, "{}: {out} and {expected}", leaf.path);
+        }
+    }
+    // On the device already, and again.
+    assert_eq!(
+        numbers(&loaded.call(device.put(&(variables.clone(), x)).unwrap()).unwrap()[0]),
+        numbers(&outs[0])
+    );
+
+    let wrong = loaded.call((variables.clone(), Tensor::ones([3, 6]))).unwrap_err().to_string();
+    assert!(wrong.contains("`1` is f32[3, 6], and the program takes f32[3, 5]"), "{wrong}");
+    let few = loaded.call(Tensor::ones([3, 5])).unwrap_err().to_string();
+    assert!(few.contains("1 tensors for a program of 5"), "{few}");
+    let host = flaxen::export::load(&path).unwrap().on(&Device::cpu()).err().unwrap().to_string();
+    assert!(host.contains("give a device of a plugin"), "{host}");
+}

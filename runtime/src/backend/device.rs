@@ -2,10 +2,16 @@
 
 use std::fmt;
 use std::str::FromStr;
+#[cfg(feature = "pjrt")]
+use std::sync::Arc;
 
 #[cfg(feature = "pjrt")]
 use super::pjrt::{self, PjrtBuffer, PjrtDevice, PjrtOption};
+#[cfg(feature = "pjrt")]
+use crate::array::Aval;
 use crate::array::{Array, DeviceBuffer};
+#[cfg(feature = "pjrt")]
+use crate::core::Executable;
 use crate::core::tensor::Repr;
 use crate::core::{Backend, IntoBackend, Tensor};
 use crate::error::{Error, Result};
@@ -178,6 +184,25 @@ impl Device {
     /// As [`Tensor::to_device`].
     pub fn put<T: Tree>(&self, tree: &T) -> Result<T> {
         tree::map(tree, |tensor| tensor.to_device(self))
+    }
+
+    /// Compiles a module of StableHLO; `donated` says of each argument whether the text gives its memory away.
+    #[cfg(feature = "pjrt")]
+    pub(crate) fn compile_text(
+        &self,
+        text: &str,
+        donated: Vec<bool>,
+        outs: Vec<Aval>,
+    ) -> Result<Arc<dyn Executable>> {
+        match self.0 {
+            Place::Host => Err(Error::argument(
+                "Exported::on",
+                "`cpu` compiles functions, and no text: call the function itself, or give a device of a plugin",
+            )),
+            Place::Pjrt(device) => {
+                device.compile_text(text, pjrt::Signature { donated, constants: Vec::new(), outs })
+            }
+        }
     }
 
     fn take(self, array: &Array) -> Result<Array> {

@@ -22,6 +22,8 @@ mod jit;
 mod jvp;
 mod lazy;
 mod lengths;
+#[cfg(feature = "pjrt")]
+pub mod loaded;
 mod map;
 mod programs;
 mod scan;

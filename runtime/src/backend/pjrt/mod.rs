@@ -18,6 +18,7 @@ mod tests;
 
 pub(super) use buffer::PjrtBuffer;
 pub(super) use client::{PjrtDevice, all_devices, devices};
+pub(super) use program::Signature;
 
 /// An option that a plugin makes its client with, under a name that the plugin knows: `cpu_device_count`, `memory_fraction`.
 #[derive(Clone, Debug, PartialEq)]

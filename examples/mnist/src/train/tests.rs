@@ -10,7 +10,7 @@ fn weights_in_8_bits_lose_at_most_one_digit_in_a_hundred() -> anyhow::Result<()>
     let data = data::embedded(Split::Ordered, 0)?;
     let settings = Settings { batch_size: 64, learning_rate: 2e-3, seed: 1 };
     let mut trainer = Trainer::new(settings, &data, &World::single())?;
-    for _ in 0..3 {
+    for _ in 0..10 {
         trainer.run_epoch(&data, |_| ())?;
     }
     let (before, _) = trainer.classify(&data.test)?;
@@ -18,7 +18,7 @@ fn weights_in_8_bits_lose_at_most_one_digit_in_a_hundred() -> anyhow::Result<()>
     assert_eq!(trainer.state.params.tensor("Dense_0/kernel/int8")?.dtype(), DType::I8);
     let (after, _) = trainer.classify(&data.test)?;
     println!("{} of digits with weights in F32, {} in 8 bits", before.accuracy, after.accuracy);
-    assert!(before.accuracy > 0.85, "{before:?}");
+    assert!(before.accuracy > 0.9, "{before:?}");
     assert!(after.accuracy >= before.accuracy - 0.01, "{before:?} and {after:?}");
     Ok(())
 }

@@ -2,8 +2,8 @@
 //!
 //! [`int8`] turns the kernels of [`Dense`](super::Dense) and the tables of [`Embed`](super::Embed) into integers with a scale for each
 //! channel ([`Quantized`]), a quarter of the memory. The same model runs with them: nothing is set in it. `Dense` and
-//! `Embed::attend` round each row of their input to 8 bits as well and multiply integers, whose sums are exact, so that results are the
-//! same on every processor; other layers that have such a parameter compute with `numbers · scale`.
+//! `Embed::attend` round each row of their input to 16 bits and multiply integers, whose sums are exact, so that results are the same on
+//! every processor; other layers that have such a parameter compute with `numbers · scale`.
 //!
 //! ```
 //! use flaxen::nn::quantize;

@@ -9,11 +9,11 @@ use crate::core::cpu::{CpuRules, on_cpu};
 use crate::core::primitive::{Args, Cotangents, Grads, Outs, Primitive, ResidualMask, Residuals};
 use crate::core::trace::bind1;
 use crate::error::{Error, Result};
-use crate::kernels::matmul::{ByteWeights, MAX_TERMS, byte_matmul};
+use crate::kernels::matmul::{ByteWeights, GREATEST, MAX_TERMS, byte_matmul};
 
 const OP: &str = "byte_dot";
 
-/// `x·(w·scale)` of rows that are rounded to 8 bits; see [`byte_matmul`].
+/// `x·(w·scale)` of rows that are rounded to 16 bits; see [`byte_matmul`].
 ///
 /// Arguments: `[.., k]` in `F32`, `[k, n]` (or `[n, k]`) in `I8`, `[n]` in `F32`.
 #[derive(Clone, PartialEq, Debug)]
@@ -83,19 +83,24 @@ impl Primitive for ByteDot {
         Ok(smallvec![x.with_shape(shape)])
     }
 
-    /// The same numbers: integers are exact in `I32`.
+    /// The same numbers: sums of bytes are exact in `I32`.
     fn decompose(&self, args: &[Tensor]) -> Result<Outs> {
         let [x, weights, scale] = [&args[0], &args[1], &args[2]];
         let greatest = x.try_abs()?.try_max_axes([-1])?.try_expand_dims([-1])?;
         let zero = greatest.like(0.0);
-        let factor = greatest.try_ne(&zero)?.try_select(&greatest.like(127.0).try_div(&greatest)?, &zero)?;
+        let factor =
+            greatest.try_ne(&zero)?.try_select(&greatest.like(GREATEST.into()).try_div(&greatest)?, &zero)?;
         let rounded = x.try_mul(&factor)?.try_round()?;
         let is_finite = greatest.try_is_finite()?;
         let rounded = is_finite.try_select(&rounded, &zero)?.try_cast(DType::I32)?;
         let weights = weights.try_cast(DType::I32)?;
         let weights = if self.is_transposed { weights.try_transpose([1, 0])? } else { weights };
-        let sums = rounded.try_dot(&weights)?.try_cast(DType::F32)?;
-        let by_rows = greatest.try_div(greatest.like(127.0))?;
+        let upper = rounded.try_shr(rounded.like(8.0))?;
+        let lower = rounded.try_sub(upper.try_mul(upper.like(256.0))?)?;
+        let [upper, lower] = [upper, lower].map(|bytes| bytes.try_dot(&weights)?.try_cast(DType::F32));
+        let upper = upper?;
+        let sums = upper.try_mul(upper.like(256.0))?.try_add(lower?)?;
+        let by_rows = greatest.try_div(greatest.like(GREATEST.into()))?;
         let by_rows = is_finite.try_select(&by_rows, greatest.like(f64::NAN))?;
         Ok(smallvec![sums.try_mul(&by_rows.try_mul(scale)?)?])
     }

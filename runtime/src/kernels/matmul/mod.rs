@@ -18,8 +18,8 @@ mod streamed;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use bytes::MAX_TERMS;
 pub use bytes::{ByteWeights, byte_matmul};
+pub(crate) use bytes::{GREATEST, MAX_TERMS};
 pub(super) use product::{MatrixView, product};
 
 use std::any::TypeId;

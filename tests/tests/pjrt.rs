@@ -288,7 +288,7 @@ fn an_exported_program_runs_without_the_function_that_it_was_made_of() {
         assert_eq!(out.device().unwrap(), device);
         let expected = expected.tensor(&leaf.path).unwrap();
         assert_eq!(out.shape(), expected.shape());
-        for (out, expected) in numbers(out).iter().zip(numbers(&expected)) {
+        for (out, expected) in numbers(out).iter().zip(numbers(expected)) {
             assert!((out - expected).abs() < 1e-5, "{}: {out} and {expected}", leaf.path);
         }
     }
@@ -299,7 +299,7 @@ fn an_exported_program_runs_without_the_function_that_it_was_made_of() {
     );
 
     let wrong = loaded.call((variables.clone(), Tensor::ones([3, 6]))).unwrap_err().to_string();
-    assert!(wrong.contains("`1` is f32[3, 6], and the program takes f32[3, 5]"), "{wrong}");
+    assert!(wrong.contains("`1` is f32[3,6], and the program takes f32[3,5]"), "{wrong}");
     let few = loaded.call(Tensor::ones([3, 5])).unwrap_err().to_string();
     assert!(few.contains("1 tensors for a program of 5"), "{few}");
     let host = flaxen::export::load(&path).unwrap().on(&Device::cpu()).err().unwrap().to_string();

@@ -189,7 +189,7 @@ impl Device {
     /// Compiles a module of StableHLO; `donated` says of each argument whether the text gives its memory away.
     #[cfg(feature = "pjrt")]
     pub(crate) fn compile_text(
-        &self,
+        self,
         text: &str,
         donated: Vec<bool>,
         outs: Vec<Aval>,

@@ -205,6 +205,9 @@ options!(Rmsprop.scale);
 
 setters! { Rmsprop.scale {
     /// Whether deviations are from the average of gradients rather than from 0.
+    ///
+    /// Not together with `bias_correction`, unless `eps` is large: after the first step the corrected variance is 0 but for rounding, and
+    /// the first update thousands of learning rates long. So it is in Optax.
     centered: bool,
 } }
 

@@ -51,7 +51,8 @@ fn everything(transport: &dyn Transport) -> Result<(Vec<Array>, Vec<Array>)> {
             // All are under way before the first is waited for, and they are waited for from the last to the first.
             let started: Result<Vec<_>> =
                 allowed.map(|array| transport.start_all_reduce(reduction, array.clone())).collect();
-            let waited: Result<Vec<_>> = started?.into_iter().rev().map(|pending| pending.wait()).collect();
+            let waited: Result<Vec<_>> =
+                started?.into_iter().rev().map(flaxen::parallel::Pending::wait).collect();
             common.extend(waited?);
         }
         // One whose result nobody wants is not in the way of others.
@@ -67,7 +68,7 @@ fn everything(transport: &dyn Transport) -> Result<(Vec<Array>, Vec<Array>)> {
             transport.barrier()?;
             let shape: Vec<usize> = [size].iter().chain(array.shape()).copied().collect();
             let whole = Aval::new(shape, array.dtype());
-            let bytes: Vec<u8> = parts.iter().flat_map(|part| part.bytes()).copied().collect();
+            let bytes: Vec<u8> = parts.iter().flat_map(flaxen::Array::bytes).copied().collect();
             results.push(transport.all_to_all(of_bytes(whole, &bytes))?);
         }
     }

@@ -38,24 +38,9 @@ fn a_function_runs_on_a_device_and_its_results_stay_there() {
 #[test]
 fn every_dtype_and_shape_goes_there_and_back() {
     let Some(device) = device() else { return };
-    let dtypes = [
-        DType::Bool,
-        DType::U8,
-        DType::U16,
-        DType::U32,
-        DType::I8,
-        DType::I16,
-        DType::I32,
-        DType::I64,
-        DType::F16,
-        DType::BF16,
-        DType::F32,
-        DType::F64,
-        DType::C64,
-    ];
     let turn = |x: &Tensor| if x.rank() == 2 { x.transpose([1, 0]) } else { x.clone() };
     let twice = jit(move |x: Tensor| Ok((turn(&x), x))).on(&device);
-    for dtype in dtypes {
+    for dtype in DType::ALL {
         for shape in [vec![], vec![0], vec![1], vec![3, 5], vec![2, 0, 3], vec![64, 1024]] {
             let size: usize = shape.iter().product();
             let x = Tensor::arange(0, size as i32, 1).reshape(&*shape).cast(dtype);

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use super::export::{Exported, Leaf};
 use crate::array::{Array, Aval};
 use crate::backend::device::Device;
-use crate::core::tensor::Repr;
 use crate::core::{Executable, Tensor};
 use crate::error::{Error, Result};
 use crate::tree::Tree;
@@ -82,9 +81,7 @@ impl Leaf {
             let text = format!("`{}` is {found}, and the program takes {expected}", self.path);
             return Err(Error::argument("Loaded::call", text));
         }
-        match tensor.repr {
-            Repr::Array(array) => Ok(array),
-            Repr::Traced(_) => tensor.array().cloned(),
-        }
+        // The tensor is gone then, so that the array may be given away.
+        tensor.array().cloned()
     }
 }

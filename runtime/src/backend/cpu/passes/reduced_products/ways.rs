@@ -113,7 +113,7 @@ impl Ways<'_> {
     /// Times argument `i` of an equation, if that has axes of size 1 or those of the product.
     fn scaled(&self, view: &mut View, eqn: &Eqn, i: usize, power: i32) -> Option<()> {
         let [factor, whole] = [eqn.args[i], eqn.outs[0]].map(|var| &self.graph.aval(var).shape[..]);
-        let (_, product) = (i, &self.graph.aval(eqn.args[1 - i]).shape[..]);
+        let product = &self.graph.aval(eqn.args[1 - i]).shape[..];
         if product != whole {
             return None;
         }

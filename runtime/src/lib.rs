@@ -109,7 +109,7 @@
 //!         Ok((predicted - &y).square().mean())
 //!     })(&params)?;
 //!     let (updates, state) = tx.update(&grads, &state, &params)?;
-//!     Ok((optim::apply_updates(&params, &updates), state, loss))
+//!     Ok((optim::apply_updates(&params, &updates)?, state, loss))
 //! });
 //!
 //! let mut losses = vec![];
@@ -191,8 +191,8 @@
 //! not one of a single number: `Tensor::from(2.0)` is an `F32`, whatever it meets.
 //!
 //! Operators mean what they mean on JAX arrays: `/` divides integers as floats, `%` has the sign of the divisor.
-//! Arithmetic panics on shapes that do not fit, at the caller's line, and has `try_` twins that return an [`Error`];
-//! transforms, random keys and files always return `Result`.
+//! What makes a tensor of tensors panics on what does not fit, at the caller's line, and has a `try_` twin that returns an [`Error`]:
+//! arithmetic, samplers, losses, indexing. Everything else that can fail returns a `Result`: modules, transforms, optimizers, files.
 //! Sizes that cannot be addressed, and memory that is not there ([`Error::OutOfMemory`]), are errors in what returns `Result`,
 //! and panics that say so elsewhere.
 //!

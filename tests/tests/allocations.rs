@@ -85,7 +85,7 @@ fn a_training_step_allocates_two_numbers_its_loss_and_the_count_of_steps() {
         };
         let (value, grads) = value_and_grad(loss)(&params)?;
         let (updates, state) = tx.update(&grads, &state, &params)?;
-        Ok((optim::apply_updates(&params, &updates), state, value))
+        Ok((optim::apply_updates(&params, &updates)?, state, value))
     });
     let mut held = Some((params, state));
     let mut counted = 0;

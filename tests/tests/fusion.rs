@@ -292,7 +292,7 @@ fn an_update_of_adam_is_one_kernel_for_each_shape_and_one_for_its_counts() {
     let state = tx.init(&params);
     let step = jit(|(params, state, grads): (Dict, AdamState, Dict)| {
         let (updates, state) = tx.update(&grads, &state, &params)?;
-        Ok((optim::apply_updates(&params, &updates), state))
+        Ok((optim::apply_updates(&params, &updates)?, state))
     });
     let program = step.program(&(params.clone(), state, params)).unwrap();
     let names = program.steps();

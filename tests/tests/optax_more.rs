@@ -321,7 +321,7 @@ fn run(table: &Json, case: &Json, staged: bool) -> Result<Option<String>> {
                 return Ok(Some(format!("step {i}: {what}")));
             }
         }
-        params = optim::apply_updates(&params, &updates);
+        params = optim::apply_updates(&params, &updates)?;
     }
     let Some(expected) = case.get("state") else { return Ok(None) };
     let (found, expected) = (leaves(&state), expected.as_array().unwrap());
@@ -530,7 +530,7 @@ fn averages_of_schedule_free_parameters_are_the_mean_of_what_the_optimizer_passe
     for _ in 0..4 {
         let updates;
         (updates, state) = tx.update(&Tensor::from(1.0f32), &state, &params).unwrap();
-        params = optim::apply_updates(&params, &updates);
+        params = optim::apply_updates(&params, &updates)?;
         passed.push(state.z.item::<f32>().unwrap());
     }
     assert_eq!(passed, [0.5, 0.0, -0.5, -1.0]);

@@ -91,7 +91,7 @@ fn main() -> Result<()> {
             Ok(((drawn + &divergence).mean(), divergence.mean()))
         })(&params)?;
         let (updates, state) = tx.update(&grads, &state, &params)?;
-        Ok((optim::apply_updates(&params, &updates), state, loss, divergence))
+        Ok((optim::apply_updates(&params, &updates)?, state, loss, divergence))
     });
     for count in 0..=STEPS {
         let (loss, divergence);

@@ -44,7 +44,7 @@ fn training(ranks: usize, batch: usize) -> Result<Workload> {
         })(&params)?;
         let grads = collectives::pmean(&grads, AXIS)?;
         let (updates, state) = tx.update(&grads, &state, &params)?;
-        Ok(((optim::apply_updates(&params, &updates), state), loss.pmean(AXIS)?))
+        Ok(((optim::apply_updates(&params, &updates)?, state), loss.pmean(AXIS)?))
     })));
     let counted = step.clone();
     let make = move |world: &World| {

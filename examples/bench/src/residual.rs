@@ -87,7 +87,7 @@ pub fn resnet(batch: usize, mode: Mode) -> Result<Workload> {
             Ok((class_loss(&out, &labels)?, stats))
         })(&params)?;
         let (updates, state) = tx.update(&grads, &state, &params)?;
-        Ok(((optim::apply_updates(&params, &updates), state, stats), Vec::new()))
+        Ok(((optim::apply_updates(&params, &updates)?, state, stats), Vec::new()))
     };
     Ok(Workload::stepping(first, (x, labels), None, step))
 }

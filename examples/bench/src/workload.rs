@@ -320,7 +320,7 @@ pub fn training<A: Tree + Clone + 'static>(
     Workload::stepping(first, args, None, move |(params, state): (Dict, AdamState), args: A| {
         let (value, grads) = value_and_grad(|params: &Dict| loss(params, &args))(&params)?;
         let (updates, state) = tx.update(&grads, &state, &params)?;
-        Ok(((optim::apply_updates(&params, &updates), state), vec![value]))
+        Ok(((optim::apply_updates(&params, &updates)?, state), vec![value]))
     })
 }
 

@@ -91,7 +91,7 @@ fn batch_norm() -> Result<()> {
             Ok((losses.mean(), state))
         })(&params)?;
         let (updates, opt_state) = tx.update(&grads, &opt_state, &params)?;
-        Ok((optim::apply_updates(&params, &updates), opt_state, state, loss))
+        Ok((optim::apply_updates(&params, &updates)?, opt_state, state, loss))
     });
 
     for count in 0..=60 {

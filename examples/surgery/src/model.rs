@@ -86,7 +86,7 @@ pub fn train<T: GradientTransformation<Dict>>(
     let step = jit(|(params, state): (Dict, T::State)| {
         let grads = grad(|params: &Dict| loss(model, params, task))(&params)?;
         let (updates, state) = tx.update(&grads, &state, &params)?;
-        Ok((optim::apply_updates(&params, &updates), state))
+        Ok((optim::apply_updates(&params, &updates)?, state))
     });
     for _ in 0..steps {
         (params, state) = step.call((params, state))?;

@@ -44,7 +44,7 @@ pub fn train(model: &Transformer, story: &Text, training: Training) -> Result<Di
         let (loss, grads) =
             value_and_grad(|params: &Dict| loss(model, params, &pieces, Some(&dropout)))(&params)?;
         let (updates, state) = tx.update(&grads, &state, &params)?;
-        Ok((optim::apply_updates(&params, &updates), state, loss))
+        Ok((optim::apply_updates(&params, &updates)?, state, loss))
     });
     let test_loss = jit(|(params, pieces): (Dict, Tensor)| loss(model, &params, &pieces, None));
     let tested = pieces(&test, &tests, TESTED, model.context + 1);

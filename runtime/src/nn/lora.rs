@@ -47,7 +47,7 @@ const COLLECTION: &str = "lora";
 /// };
 /// let (_, gradients) = value_and_grad(loss)(&adapters)?;
 /// let updates = tree::map(&gradients, |gradient| Ok(gradient * -0.1))?;
-/// let trained = optim::apply_updates(&adapters, &updates);
+/// let trained = optim::apply_updates(&adapters, &updates)?;
 ///
 /// // And become part of the kernels.
 /// let variables = finished.with("lora", trained);

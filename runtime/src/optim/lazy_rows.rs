@@ -28,7 +28,7 @@ pub struct LazyRows<T>(T);
 /// let gradients = Tensor::from([[0.0f32, 0.0], [1.0, 2.0], [0.0, 0.0]]);
 /// let (updates, state) = tx.update(&gradients, &tx.init(&params), &params)?;
 /// // Another step moves the second row only, too.
-/// let (updates, _) = tx.update(&gradients, &state, &optim::apply_updates(&params, &updates))?;
+/// let (updates, _) = tx.update(&gradients, &state, &optim::apply_updates(&params, &updates)?)?;
 /// let moved = updates.ne(0.0).any_axes([1]);
 /// assert_eq!(moved.to_vec::<bool>()?, [false, true, false]);
 /// # Ok::<(), flaxen::Error>(())

@@ -206,7 +206,7 @@ pub type LbfgsState<S, P = Dict> = (ScaleByLbfgsState<P>, ScheduleState, S);
 ///     let extra = ExtraArgs::new().value(&value).grad(&gradient).value_fn(&loss);
 ///     let updates;
 ///     (updates, state) = tx.update_with(&gradient, &state, &params, &extra)?;
-///     params = optim::apply_updates(&params, &updates);
+///     params = optim::apply_updates(&params, &updates)?;
 /// }
 /// assert!(params.all_close(Tensor::from([1.0f32, -2.0]), 1e-5, 0.0)?);
 /// # Ok::<(), flaxen::Error>(())

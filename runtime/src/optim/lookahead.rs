@@ -59,7 +59,7 @@ pub struct LookaheadState<S> {
 /// for _ in 0..2 {
 ///     let updates;
 ///     (updates, state) = tx.update(&grad(loss)(&params)?, &state, &params)?;
-///     params = optim::apply_updates(&params, &updates);
+///     params = optim::apply_updates(&params, &updates)?;
 /// }
 /// assert_eq!((params.fast.item::<f32>()?, params.slow.item::<f32>()?), (5.0, 5.0));
 /// # Ok::<(), flaxen::Error>(())

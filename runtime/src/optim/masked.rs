@@ -93,7 +93,7 @@ pub type Freeze = MaskedTransformation<SetToZero>;
 /// let tx = (optim::adam(1e-3), optim::freeze(|path, _| path.starts_with("encoder/")));
 /// let params = Dict::new().with("encoder/w", Tensor::from([1.0f32])).with("head/w", Tensor::from([1.0f32]));
 /// let (updates, _) = tx.update(&params, &tx.init(&params), &params)?;
-/// let params = optim::apply_updates(&params, &updates);
+/// let params = optim::apply_updates(&params, &updates)?;
 /// assert_eq!(params.tensor("encoder/w")?.to_vec::<f32>()?, [1.0]);
 /// assert_eq!(params.tensor("head/w")?.to_vec::<f32>()?, [0.999]);
 /// # Ok::<(), flaxen::Error>(())

@@ -13,7 +13,7 @@
 //! for _ in 0..100 {
 //!     let updates;
 //!     (updates, state) = tx.update(&gradient(&params)?, &state, &params)?;
-//!     params = optim::apply_updates(&params, &updates);
+//!     params = optim::apply_updates(&params, &updates)?;
 //! }
 //! assert!(params.tensor("w")?.abs().max().item::<f32>()? < 0.1);
 //! // States are plain trees with public fields.
@@ -177,7 +177,7 @@ pub use sgd::{Sgd, SgdState, SignSgd, Signum, Trace, TraceState, sgd, sign_sgd, 
 pub use sm3::{ScaleBySm3, ScaleBySm3State, Sm3, Sm3State, scale_by_sm3, sm3};
 pub use train_state::{Shared, TrainState};
 pub use trust_ratio::{ScaleByTrustRatio, scale_by_trust_ratio};
-pub use update::{apply_updates, global_norm, incremental_update, periodic_update, try_apply_updates};
+pub use update::{apply_updates, global_norm, incremental_update, periodic_update};
 pub use weight_decay::{AddDecayedWeights, add_decayed_weights};
 pub use yogi::{ScaleByYogi, Yogi, scale_by_yogi, yogi};
 

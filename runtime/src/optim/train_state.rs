@@ -5,7 +5,7 @@ use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 use super::moments::{safe_increment, zero_count};
-use super::update::try_apply_updates;
+use super::update::apply_updates;
 use super::{ExtraArgs, GradientTransformation};
 use crate::core::Tensor;
 use crate::error::{Error, Result};
@@ -117,7 +117,7 @@ impl<P: Tree, T: GradientTransformation<P>, E: Tree> TrainState<T, P, E> {
         E: Clone,
     {
         let (updates, opt_state) = self.tx.update_with(gradients, &self.opt_state, &self.params, extra)?;
-        let params = try_apply_updates(&self.params, &updates)?;
+        let params = apply_updates(&self.params, &updates)?;
         let (step, tx) = (safe_increment(&self.step), self.tx.clone());
         Ok(TrainState { step, params, opt_state, tx, extra: self.extra.clone() })
     }

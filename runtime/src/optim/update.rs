@@ -5,7 +5,6 @@ use crate::array::DType;
 use crate::core::domain::{POSITIVE, PROBABILITY};
 use crate::core::{Tensor, TensorLike};
 use crate::error::Result;
-use crate::error::unwrap;
 use crate::tree::{Tree, leaves};
 
 /// The parameters plus the updates, in the dtypes of the parameters.
@@ -13,23 +12,14 @@ use crate::tree::{Tree, leaves};
 /// ```
 /// use flaxen::prelude::*;
 ///
-/// let params = optim::apply_updates(&Tensor::from([1.0f32, 2.0]), &Tensor::from([0.5f32, -1.0]));
+/// let params = optim::apply_updates(&Tensor::from([1.0f32, 2.0]), &Tensor::from([0.5f32, -1.0]))?;
 /// assert_eq!(params.to_vec::<f32>()?, [1.5, 1.0]);
 /// # Ok::<(), flaxen::Error>(())
 /// ```
 ///
-/// # Panics
-/// If structures or shapes differ.
-#[track_caller]
-pub fn apply_updates<P: Tree>(params: &P, updates: &P) -> P {
-    unwrap(try_apply_updates(params, updates))
-}
-
-/// As [`apply_updates`].
-///
 /// # Errors
 /// If structures or shapes differ.
-pub fn try_apply_updates<P: Tree>(params: &P, updates: &P) -> Result<P> {
+pub fn apply_updates<P: Tree>(params: &P, updates: &P) -> Result<P> {
     same_structure("the updates differ from the parameters", &[updates, params])?;
     same_shapes("apply_updates", "an update", updates, params)?;
     let [params] = zip([params, updates], |[p, u]| Ok([(p + u).try_cast(p.dtype())?]))?;

@@ -41,7 +41,7 @@ pub struct Zero<T> {
 ///     let step = |params: Dict| {
 ///         let state = tx.init(&params);
 ///         let (updates, state) = tx.update(&params, &state, &params)?;
-///         Ok((optim::apply_updates(&params, &updates), state.0.mu))
+///         Ok((optim::apply_updates(&params, &updates)?, state.0.mu))
 ///     };
 ///     spmd(step).axis_name("ranks").run(world, params.clone())
 /// })?;

@@ -61,7 +61,7 @@ pub fn run(case: &Case) -> Verdict {
 
 fn step(tx: &DynTransformation, params: &Dict, state: &Value, grads: &Dict) -> Result<(Dict, Dict, Value)> {
     let (updates, state) = tx.update(grads, state, params)?;
-    let params = optim::apply_updates(params, &updates);
+    let params = optim::apply_updates(params, &updates)?;
     Ok((updates, params, state))
 }
 

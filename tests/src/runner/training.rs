@@ -216,7 +216,7 @@ impl Training {
             Ok(if is_kept { leaf.zeros_like() } else { leaf.clone() })
         })?;
         let (updates, opt_state) = self.tx.update(&grads, opt_state, params)?;
-        let params = optim::try_apply_updates(params, &updates)?;
+        let params = optim::apply_updates(params, &updates)?;
         // What is stored in passing, such as intermediates, is not handed to the next step.
         let kept = rest.collections().filter_map(|name| Some((name, mutated.collection(name)?.clone())));
         let rest = rest.merge(&kept.collect());

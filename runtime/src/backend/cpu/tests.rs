@@ -94,7 +94,7 @@ fn convolutional_step(batch: usize) -> Program {
     let step = jit(|(params, state, x, y): (Params, optim::AdamState<Params>, Tensor, Tensor)| {
         let grads = grad(|params: &Params| loss(params, &x, &y))(&params)?;
         let (updates, state) = tx.update(&grads, &state, &params)?;
-        Ok((optim::apply_updates(&params, &updates), state))
+        Ok((optim::apply_updates(&params, &updates)?, state))
     });
     let (x, y) = (Tensor::zeros([batch, 28, 28, 1]), Tensor::zeros_of([batch, 1], DType::I32));
     Program::new(&step.graph(&(params, state, x, y)).unwrap().fused())

@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::optim::finite::choose;
 use crate::optim::moments::{in_dtype_of, safe_divide, zero_count, zip, zip_moments};
 
-use crate::optim::update::{try_apply_updates, wide_norm};
+use crate::optim::update::{apply_updates, wide_norm};
 use crate::optim::{ExtraArgs, GradientTransformation};
 use crate::tree::{self, Tree};
 use crate::variables::Dict;
@@ -73,7 +73,7 @@ pub struct SamState<O, A, P = Dict> {
 /// for _ in 0..20 {
 ///     let updates;
 ///     (updates, state) = tx.update(&grad(loss)(&params)?, &state, &params)?;
-///     params = optim::apply_updates(&params, &updates);
+///     params = optim::apply_updates(&params, &updates)?;
 /// }
 /// assert!(loss(&params)?.item::<f32>()? < 0.1);
 /// # Ok::<(), flaxen::Error>(())
@@ -121,7 +121,7 @@ impl<O, A> Sam<O, A> {
         for step in 0..self.sync_period - 1 {
             let away;
             (away, adv_state) = self.adv_optimizer.update(&gradients, &adv_state, &there)?;
-            there = try_apply_updates(&there, &tree::map(&away, |u| Ok(-u))?)?;
+            there = apply_updates(&there, &tree::map(&away, |u| Ok(-u))?)?;
             gradients = grad_fn(&there, step as usize)?;
         }
         if self.reset_state {

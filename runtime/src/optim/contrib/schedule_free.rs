@@ -12,7 +12,7 @@ use crate::optim::scale::{ScheduleState, scale_by_learning_rate};
 use crate::optim::schedule::{Schedule, warmup_constant_schedule};
 use crate::optim::settings::setters;
 use crate::optim::sgd::{SgdState, sgd};
-use crate::optim::update::try_apply_updates;
+use crate::optim::update::apply_updates;
 use crate::optim::weight_decay::add_decayed_weights;
 use crate::optim::{ExtraArgs, GradientTransformation};
 use crate::tree::{self, Tree};
@@ -148,7 +148,7 @@ impl<P: Tree + Clone, T: GradientTransformation<P>> GradientTransformation<P> fo
 
         let base = &state.base_optimizer_state;
         let (moves, base_optimizer_state) = self.base_optimizer.update_with(updates, base, params, extra)?;
-        let z = try_apply_updates(&state.z, &moves)?;
+        let z = apply_updates(&state.z, &moves)?;
         let [steps] = zip([params, &state.z, &z], |[y, before, z]| {
             let share = in_dtype_of(&share, y);
             let x = average(y, before, &self.b1) * (1.0 - &share) + z * &share;
@@ -322,7 +322,7 @@ pub struct ScheduleFreeAdamw {
 /// for _ in 0..100 {
 ///     let updates;
 ///     (updates, state) = tx.update(&grad(loss)(&params)?, &state, &params)?;
-///     params = optim::apply_updates(&params, &updates);
+///     params = optim::apply_updates(&params, &updates)?;
 /// }
 /// assert!(loss(&schedule_free_eval_params(&state, &params)?)?.item::<f32>()? < 0.1);
 /// # Ok::<(), flaxen::Error>(())

@@ -54,7 +54,7 @@ where
         let state = tree::Structure::of(&state).build(inputs[2..].to_vec());
         let (updates, state): (Tensor, T::State) =
             tx().update(&gradient(&inputs[0], &inputs[1])?, &state, &inputs[0])?;
-        let mut outs = vec![optim::apply_updates(&inputs[0], &updates)];
+        let mut outs = vec![optim::apply_updates(&inputs[0], &updates)?];
         outs.extend(tree::leaves(&state).into_iter().cloned());
         Ok(outs)
     });

@@ -268,6 +268,7 @@ pub use error::{Cause, Error, Result};
 pub use kernels::linalg::{Side, Triangle};
 pub use kernels::threads::{count as num_threads, set_count as set_num_threads};
 pub use numpy::convolution::ConvolveMode;
+pub use numpy::create_range::RangeNumber;
 pub use numpy::differences::Beyond;
 pub use numpy::einsum::{einsum, einsum_with, try_einsum, try_einsum_with};
 pub use numpy::grids::Indexing;
@@ -281,7 +282,7 @@ pub use numpy::ravel::{Unravel, ravel};
 pub use numpy::sets::Unique;
 #[doc(inline)]
 pub use numpy::{fft, image, signal, special, stats};
-pub use ops::axes::IntoAxes;
+pub use ops::axes::{Int, IntoAxes, IntoShape};
 pub use ops::barrier::optimization_barrier;
 pub use ops::collective::{AxisNames, axis_index, axis_size};
 pub use ops::conv::{ConvLayout, ConvOptions};

@@ -483,7 +483,7 @@ fn unary(name: &str, x: &Tensor, k: usize) -> Result<Vec<Tensor>> {
             return Ok(vec![values, at % 5]);
         }
         "flip" if rank > 0 => x.flip([0]),
-        "slice" if rank > 0 && x.shape()[0] > 1 => x.slice_axis(0, 1, x.shape()[0] as isize),
+        "slice" if rank > 0 && x.shape()[0] > 1 => x.slice_axis(0, 1..x.shape()[0]),
         "mean" if float && rank > 0 && size > 0 => x.mean_axes(0),
         "mean_all" if float && size > 0 => x.mean(),
         "cumsum" if float && rank > 0 => x.cumsum(0) * (1.0 / (1 + x.shape()[0]) as f64),

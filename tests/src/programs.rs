@@ -142,7 +142,7 @@ fn apply(op: &Op, args: &[&Tensor]) -> Result<Tensor> {
         Op::Max(axes) => x.try_max_axes(axes),
         Op::Mean(axes) => x.try_mean_axes(axes),
         Op::Cumsum(axis) => x.try_cumsum(*axis),
-        Op::Slice(axis, from, to, step) => x.try_slice_axis_step(*axis, *from, *to, *step),
+        Op::Slice(axis, from, to, step) => x.try_slice_axis_step(*axis, *from..*to, *step),
         Op::Concat(axis) => Tensor::try_concatenate(&[x.clone(), y.clone()], *axis),
         Op::Reshape(shape) => x.try_reshape(shape),
         Op::Transpose(axes) => x.try_transpose(axes),

@@ -113,11 +113,11 @@ fn arrays(name: &str, args: &[Tensor]) -> Result<Option<Vec<Tensor>>> {
         "einsum" => vec![try_einsum("bixy,ioxy->boxy", &[x, y])?],
         "where" => vec![x.try_real()?.try_gt(0)?.try_select(x, y)?],
         "moves" => {
-            let row = x.try_slice_axis(0, 0, 1)?;
-            let rolled = [x.try_slice_axis(1, -1, None)?, x.try_slice_axis(1, 0, -1)?];
+            let row = x.try_slice_axis(0, 0..1)?;
+            let rolled = [x.try_slice_axis(1, -1..)?, x.try_slice_axis(1, 0..-1)?];
             vec![
                 x.try_transpose([1, 0])?,
-                x.try_flip([0])?.try_slice_axis(1, 1, None)?,
+                x.try_flip([0])?.try_slice_axis(1, 1..)?,
                 Tensor::try_concatenate(&[x.clone(), x.clone()], 1)?,
                 x.try_pad([(1, 1), (1, 1)], 0)?,
                 x.try_reshape([x.size()])?,
@@ -129,7 +129,7 @@ fn arrays(name: &str, args: &[Tensor]) -> Result<Option<Vec<Tensor>>> {
         }
         "updates" => vec![
             x.try_index_add(0, Tensor::from([0, 0]), y)?,
-            x.try_index_set(0, Tensor::from([1]), y.try_slice_axis(0, 0, 1)?)?,
+            x.try_index_set(0, Tensor::from([1]), y.try_slice_axis(0, 0..1)?)?,
         ],
         "functional" => {
             let inner = x.try_mul(y.try_conj()?)?.try_sum()?;
@@ -318,7 +318,7 @@ fn what_complex_numbers_do_not_have_is_an_error() {
         ("arange", Tensor::try_arange_of(0, 5, 1, DType::C64)),
         ("rfft", fft::try_rfft(&z, None, -1, Norm::Backward)),
         ("complex", Tensor::try_complex(&z, 1.0)),
-        ("irfft", fft::try_irfft(z.slice_axis(1, 0, 1), None, 1, Norm::Backward)),
+        ("irfft", fft::try_irfft(z.slice_axis(1, 0..1), None, 1, Norm::Backward)),
     ];
     for (name, result) in refused {
         let error = result.map(drop).unwrap_err().to_string();

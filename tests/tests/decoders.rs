@@ -121,12 +121,12 @@ fn grouped_queries_are_those_of_pytorch() -> Result<()> {
         let own = |x: &Tensor| x.repeat(6 / heads, 2);
         assert_close(&dot_product_attention(q, &own(k), &own(v)).mask(mask).run()?, array("y")?, "repeated");
     }
-    let text = dot_product_attention(q, &q.slice_axis(2, 0, 4), &q.slice_axis(2, 0, 4))
+    let text = dot_product_attention(q, &q.slice_axis(2, 0..4), &q.slice_axis(2, 0..4))
         .run()
         .unwrap_err()
         .to_string();
     assert!(text.contains("heads of keys that divide"), "{text}");
-    assert!(dot_product_attention(q, &q.slice_axis(2, 0, 0), &q.slice_axis(2, 0, 0)).run().is_err());
+    assert!(dot_product_attention(q, &q.slice_axis(2, 0..0), &q.slice_axis(2, 0..0)).run().is_err());
     Ok(())
 }
 
@@ -158,7 +158,7 @@ fn slopes_are_those_of_transformers_and_distances_count_from_the_query() -> Resu
         let weights = |bias: &Tensor| causal.cast(DType::Bool).select(bias, f32::MIN).softmax(-1);
         assert_close(&weights(&ours), &weights(&theirs.broadcast_to([heads, 5, 5])), "weights");
         let last = make_alibi_bias(heads, &Tensor::from([4]), &positions)?;
-        assert_close(&last, &ours.slice_axis(1, 4, 5), "the last query alone");
+        assert_close(&last, &ours.slice_axis(1, 4..5), "the last query alone");
     }
     assert_eq!(make_alibi_bias(2, &Tensor::zeros([3, 4]), &Tensor::zeros([3, 5]))?.shape(), [3, 2, 4, 5]);
     assert!(make_alibi_bias(2, &Tensor::from(0), &Tensor::from([0])).is_err());
@@ -299,17 +299,17 @@ fn a_cache_of_a_window_takes_masks_and_biases_of_all_positions_and_more_of_them_
 
     let decoder = layer.clone().decode(true);
     // Begun with fewer positions than are decoded: there is no last one.
-    let cache = decoder.init(key(0)).call(&x.slice_axis(1, 0, 6))?.dict("cache")?.clone();
+    let cache = decoder.init(key(0)).call(&x.slice_axis(1, 0..6))?.dict("cache")?.clone();
     assert_eq!(cache.tensor("cached_key")?.shape(), [2, 4, 2, 4]);
     let mut state = variables.with("cache", cache);
     for at in 0..LENGTH as isize {
-        let row = |x: &Tensor| x.slice_axis(2, at, at + 1);
+        let row = |x: &Tensor| x.slice_axis(2, at..at + 1);
         let (mask, bias) = (row(&mask), row(&bias));
-        let token = x.slice_axis(1, at, at + 1);
+        let token = x.slice_axis(1, at..at + 1);
         let call = Attend::new().mask(&mask).bias(&bias);
         let (y, cache) = decoder.apply(&state).mutable("cache").run(|m| m.call(&token, call))?;
         state = variables.with("cache", cache.dict("cache")?.clone());
-        assert_close(&y, &expected.slice_axis(1, at, at + 1), &format!("position {at}"));
+        assert_close(&y, &expected.slice_axis(1, at..at + 1), &format!("position {at}"));
     }
     Ok(())
 }

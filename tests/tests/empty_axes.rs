@@ -89,7 +89,7 @@ fn unary(op: &str, x: &Tensor) -> Option<Result<Tensor>> {
         "roll" => x.try_roll(2, 1),
         "flip" => x.try_flip([1]),
         "repeat" => x.try_repeat(2, 1),
-        "slice" => x.try_slice_axis(0, 1, 3),
+        "slice" => x.try_slice_axis(0, 1..3),
         "broadcast_to" => x.try_broadcast_to([&[2], x.shape()].concat()),
         "cholesky" => x.try_add(Tensor::eye(x.shape()[2])).and_then(|x| x.try_cholesky()),
         "causal_mask" => nn::make_causal_mask(x),
@@ -181,7 +181,7 @@ fn several(op: &str, how: &str, x: &[Tensor]) -> Option<Result<Tensor>> {
             x.try_dynamic_slice([Tensor::from(0), Tensor::from(0)], [x.shape()[0], x.shape()[1] / 2])
         }
         ("dynamic_update_slice", [x, y]) => {
-            let part = y.expand_dims([1]).slice_axis(1, 0, x.shape()[1].min(1) as isize);
+            let part = y.expand_dims([1]).slice_axis(1, 0..x.shape()[1].min(1));
             x.try_dynamic_update_slice(part, [Tensor::from(0), Tensor::from(0)])
         }
         ("index_set", [x, i, y]) => x.try_index_set(0, i, y),

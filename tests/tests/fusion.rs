@@ -400,7 +400,7 @@ fn parts_of_rows_have_the_bits_of_eager_operations() {
                 // Both ways, of parts that are read elsewhere too, and of a part that is a result.
                 let sums = &parts[0] + &parts[1] * &x[0];
                 let joined = Tensor::concatenate(&[sums.clone(), &parts[2] - &sums, x[0].clone()], -1);
-                let middle = x[1].slice_axis(-1, cols / 2, cols / 2 + cols) + &x[0];
+                let middle = x[1].slice_axis(-1, cols / 2..cols / 2 + cols) + &x[0];
                 let stacked = Tensor::concatenate(&[&sums * 2, &parts[3] + 1], 0);
                 let layer = x[2].get(2) * x[2].get(1) + sums.lt(&x[0]).select(&x[0], &parts[3]);
                 Ok(vec![
@@ -422,7 +422,7 @@ fn parts_of_rows_have_the_bits_of_eager_operations() {
             let (c, h) = gates(&x[0], &(&x[1] * 0.5));
             // What makes the sums is computed part by part, of rows, of one row for all, and of numbers.
             let made = x[1].cumsum(0) * 0.25;
-            let (d, k) = gates(&c, &(x[1].cumsum(0) + x[1].slice_axis(0, 0, 1)));
+            let (d, k) = gates(&c, &(x[1].cumsum(0) + x[1].slice_axis(0, 0..1)));
             let (e, l) = gates(&h, &made);
             let grads = grad(|sums: &Tensor| Ok(gates(&x[0], sums).1.sum()))(&x[1])?;
             Ok(vec![c, h, d, k, e, l, grads])
@@ -449,7 +449,7 @@ fn the_gates_of_a_recurrent_cell_are_one_kernel_each_way() {
 fn what_is_read_where_it_lies_is_not_overwritten_before() {
     let f = |x: Vec<Tensor>| {
         let made = x[0].exp();
-        let part = made.slice_axis(1, 32, 96);
+        let part = made.slice_axis(1, 32..96);
         // The last to read all of it, and then one that reads a part.
         let whole = (&made * 2.0).reshape([5, 128]);
         let folded = whole.dot(&x[1]).sum();

@@ -27,8 +27,8 @@ fn parts_obey_the_laws() {
     check([
         law("slice", floats(&[5, 4, 3]), |x| x[0].try_slice([1, 0, 0], [5, 4, 2], [2, 3, 1])),
         law("slice to nothing", floats(&[5, 4]), |x| x[0].try_slice([2, 1], [2, 3], [1, 1])),
-        law("slice_axis", floats(&[2, 7]), |x| x[0].try_slice_axis(1, -4, -1)),
-        law("backwards", floats(&[7, 2]), |x| x[0].try_slice_axis_step(0, 5, None, -2)),
+        law("slice_axis", floats(&[2, 7]), |x| x[0].try_slice_axis(1, -4..-1)),
+        law("backwards", floats(&[7, 2]), |x| x[0].try_slice_axis_step(0, 5.., -2)),
         law("index_axis", floats(&[2, 3, 2]), |x| x[0].try_index_axis(1, -1)),
         law("get", floats(&[3, 2]), |x| x[0].try_get(1)),
         law("flip", floats(&[3, 2, 4]), |x| x[0].try_flip([0, -1])),
@@ -164,7 +164,7 @@ fn python_slices_count_from_the_end_and_stop_at_it() {
         (Some(isize::MIN), Some(isize::MAX), isize::MAX, &[0]),
     ];
     for &(start, end, step, expected) in cases {
-        let part = x.slice_axis_step(0, start, end, step);
+        let part = x.slice_axis_step(0, start..end, step);
         assert_eq!(part.to_vec::<i32>().unwrap(), expected, "{start:?}:{end:?}:{step}");
     }
 }
@@ -181,9 +181,9 @@ fn every_dtype_is_moved_unchanged() {
         let x = Tensor::from([0.0f32, 1.0, 2.0, 3.0]).cast(dtype);
         let back = x.flip([0]);
         assert_eq!(back.dtype(), dtype);
-        let two = Tensor::concatenate(&[back, x.clone()], 0).slice_axis_step(0, 1, None, 2);
+        let two = Tensor::concatenate(&[back, x.clone()], 0).slice_axis_step(0, 1.., 2);
         let taken = two.take([1i32, 0, 3, 2], 0).pad([(1, 0)], 1.0);
-        let set = taken.index_set(0, [0i32], x.slice_axis(0, 2, 3)).index_max(0, [1i32], 1.0);
+        let set = taken.index_set(0, [0i32], x.slice_axis(0, 2..3)).index_max(0, [1i32], 1.0);
         let expected = Tensor::from([2.0f32, 1.0, 2.0, 3.0, 1.0]).cast(dtype);
         assert_eq!(list(&set), list(&expected), "{dtype}");
     }
@@ -270,7 +270,7 @@ fn an_update_of_a_tensor_nobody_else_holds_is_in_place() -> Result<()> {
     let before = cache.array()?.address();
     let after = step.call((cache, Tensor::ones([1, 32])))?;
     assert_eq!(after.array()?.address(), before);
-    assert_eq!(list(&after.slice_axis(0, 0, 4).sum_axes([1])), [0.0, 32.0, 0.0, 32.0]);
+    assert_eq!(list(&after.slice_axis(0, 0..4).sum_axes([1])), [0.0, 32.0, 0.0, 32.0]);
     Ok(())
 }
 
@@ -318,8 +318,8 @@ fn what_does_not_fit_is_an_error_that_says_why() {
     let cases: Vec<(Result<Tensor>, &str)> = vec![
         (x.try_slice([0, 0], [3, 5], [1, 1]), "start <= end <= size"),
         (x.try_slice([0, 0], [3, 4], [1, 0]), "stride"),
-        (x.try_slice_axis(2, 0, 1), "axis 2"),
-        (x.try_slice_axis_step(0, 0, 1, 0), "step of 0"),
+        (x.try_slice_axis(2, 0..1), "axis 2"),
+        (x.try_slice_axis_step(0, 0..1, 0), "step of 0"),
         (x.try_index_axis(0, 3), "element 3 of an axis of size 3"),
         (x.try_flip([0, -2]), "twice"),
         (x.try_split(3, 1).map(|parts| parts[0].clone()), "divides the axis"),

@@ -145,7 +145,7 @@ struct Cross {
 impl Layer for Cross {
     #[compact]
     fn call(&self, x: &Tensor) -> Result<Tensor> {
-        let part = |features| x.try_slice_axis(2, 0, features);
+        let part = |features| x.try_slice_axis(2, 0..features);
         self.attn.call(x, Attend::new().keys(&part(5)?).values(&part(6)?))
     }
 }

@@ -242,7 +242,7 @@ fn the_largest_and_the_smallest_of_zeros_have_the_signs_that_they_have_in_jax() 
                         (x.max(), x.min()),
                         (columns.max_axes([0]), columns.min_axes([0])),
                         (rows.max_axes([1]), rows.min_axes([1])),
-                        (x.cummax(0).slice_axis(0, 1, None), x.cummin(0).slice_axis(0, 1, None)),
+                        (x.cummax(0).slice_axis(0, 1..), x.cummin(0).slice_axis(0, 1..)),
                         (
                             columns.reduce_window(&window, WindowReduction::Max),
                             columns.reduce_window(&window, WindowReduction::Min),

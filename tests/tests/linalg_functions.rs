@@ -146,7 +146,7 @@ fn factors_give_the_matrices_back() {
         let k = rows.min(columns);
         for full in [false, true] {
             let (u, s, vt) = a.svd(full);
-            let (u, vt) = (u.slice_axis(-1, 0, k as isize), vt.slice_axis(-2, 0, k as isize));
+            let (u, vt) = (u.slice_axis(-1, 0..k), vt.slice_axis(-2, 0..k));
             assert_close(&(u * s.expand_dims([-2])).matmul(&vt), &[2, rows, columns], &expected);
         }
         let p = a.pinv(None);
@@ -190,7 +190,7 @@ fn factorisations_mean_the_same_on_another_backend() {
             let (full, _, full_right) = x.svd(true);
             let beyond = |x: Tensor| x.matmul(&transposed(&x));
             let spaces =
-                [full.slice_axis(-1, k, m as isize), transposed(&full_right).slice_axis(-1, k, n as isize)];
+                [full.slice_axis(-1, k..m as isize), transposed(&full_right).slice_axis(-1, k..n as isize)];
             let gram = if m < n { x.matmul(&transposed(&x)) } else { transposed(&x).matmul(&x) };
             let (w, v) = gram.eigh();
             let others = [

@@ -28,7 +28,7 @@ fn order(settings: &Settings<'_>) -> MatrixNorm {
 fn svd(x: &Tensor, full: bool) -> Result<Vec<Tensor>> {
     let (u, s, vt) = x.try_svd(full)?;
     let k = s.shape()[s.rank() - 1] as isize;
-    let (u, vt) = (u.try_slice_axis(-1, 0, k)?, vt.try_slice_axis(-2, 0, k)?);
+    let (u, vt) = (u.try_slice_axis(-1, 0..k)?, vt.try_slice_axis(-2, 0..k)?);
     let back = u.try_matmul(&s.try_expand_dims([-1])?.try_mul(&vt)?)?;
     Ok(vec![u.try_square()?, s, vt.try_square()?, back])
 }

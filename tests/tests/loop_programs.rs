@@ -222,7 +222,7 @@ fn rows_that_go_their_own_ways_give_the_same_on_any_number_of_threads() {
         // Some of the rows by themselves.
         let ((c, h), ys) = &runs[0].0;
         for (start, end) in [(0, 5), (13, 19), (31, 32)] {
-            let part = |x: &Tensor, axis: isize| x.slice_axis(axis, start, end);
+            let part = |x: &Tensor, axis: isize| x.slice_axis(axis, start..end);
             let states = (part(&first.0, 0), part(&first.1, 0));
             let ((own_c, own_h), own_ys) = gated(&w, states, part(&xs, 1), reverse).unwrap();
             assert_near(&part(c, 0), &own_c);
@@ -230,11 +230,11 @@ fn rows_that_go_their_own_ways_give_the_same_on_any_number_of_threads() {
             assert_near(&part(ys, 1), &own_ys);
         }
         let own = grad(|xs: &Tensor| {
-            let states = (first.0.slice_axis(0, 3, 10), first.1.slice_axis(0, 3, 10));
+            let states = (first.0.slice_axis(0, 3..10), first.1.slice_axis(0, 3..10));
             let ((c, _), ys) = gated(&w, states, xs.clone(), reverse)?;
             Ok(ys.square().sum() + c.sum())
-        })(&xs.slice_axis(1, 3, 10))
+        })(&xs.slice_axis(1, 3..10))
         .unwrap();
-        assert_near(&runs[0].1.1.slice_axis(1, 3, 10), &own);
+        assert_near(&runs[0].1.1.slice_axis(1, 3..10), &own);
     }
 }

@@ -69,14 +69,14 @@ fn moved(x: &Tensor) -> Result<Vec<Tensor>> {
     let twice = Tensor::from([0, 0]);
     Ok(vec![
         x.try_transpose([1, 0])?,
-        x.try_flip([0])?.try_slice_axis(1, 1, None)?,
+        x.try_flip([0])?.try_slice_axis(1, 1..)?,
         Tensor::try_concatenate(&[x.clone(), x.clone()], 0)?,
         x.try_pad([(1, 1), (1, 1)], 0)?,
         x.try_gt(1)?.try_select(x, 0)?,
         x.try_reshape([x.size()])?,
         x.try_take(Tensor::from([5, 9]), 1)?,
-        x.try_index_add(0, &twice, x.try_slice_axis(0, 0, 2)?)?,
-        x.try_index_max(0, &twice, x.try_slice_axis(0, 2, 4)?)?,
+        x.try_index_add(0, &twice, x.try_slice_axis(0, 0..2)?)?,
+        x.try_index_max(0, &twice, x.try_slice_axis(0, 2..4)?)?,
     ])
 }
 
@@ -125,7 +125,7 @@ fn call(name: &str, args: &[Tensor], settings: &Settings<'_>) -> Result<Vec<Tens
         "searchsorted" => vec![x.try_searchsorted(&args[1])?],
         "products" => {
             let y = &args[1];
-            let (row, column) = (x.try_slice_axis(0, 0, 1)?.try_reshape([6])?, y.try_slice_axis(1, 0, 1)?);
+            let (row, column) = (x.try_slice_axis(0, 0..1)?.try_reshape([6])?, y.try_slice_axis(1, 0..1)?);
             vec![x.try_matmul(y)?, row.try_dot(&column.try_reshape([6])?)?, try_einsum("ij,jk->k", &[x, y])?]
         }
         "product_of" => {

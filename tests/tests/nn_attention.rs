@@ -57,7 +57,7 @@ fn decoding_position_by_position_is_causal_attention() -> Result<()> {
     let mut positions = Vec::new();
     for position in 0..5 {
         let y;
-        (y, variables) = step.call((variables, x.slice_axis(1, position, position + 1)))?;
+        (y, variables) = step.call((variables, x.slice_axis(1, position..position + 1)))?;
         positions.push(y);
     }
     assert!(Tensor::concatenate(&positions, 1).all_close(expected, 1e-5, 1e-5)?);

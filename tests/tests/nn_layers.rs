@@ -56,7 +56,7 @@ fn causal_convolutions_do_not_see_the_future() -> Result<()> {
     let run = |x: &Tensor| conv.apply(&variables).call(x);
     let later = x.dynamic_update_axis(1, 4, Tensor::zeros([1, 2, 2]));
     let (before, after) = (run(&x)?, run(&later)?);
-    assert_eq!(before.slice_axis(1, 0, 4).to_vec::<f32>()?, after.slice_axis(1, 0, 4).to_vec::<f32>()?);
+    assert_eq!(before.slice_axis(1, 0..4).to_vec::<f32>()?, after.slice_axis(1, 0..4).to_vec::<f32>()?);
     Ok(())
 }
 

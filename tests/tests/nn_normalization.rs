@@ -46,7 +46,7 @@ fn what_a_mask_hides_does_not_count() -> Result<()> {
     let x = random::normal(&key(1), [4, 3]);
     let mask = Tensor::from([true, true, false, true]).reshape([4, 1]);
     let spoiled = mask.select(&x, f32::NAN);
-    let kept = Tensor::concatenate(&[x.slice_axis(0, 0, 2), x.slice_axis(0, 3, 4)], 0);
+    let kept = Tensor::concatenate(&[x.slice_axis(0, 0..2), x.slice_axis(0, 3..4)], 0);
     let norm = BatchNorm::new();
     let variables = norm.init(key(0)).run(|m| m.call(&x, true))?;
     let run = |x: &Tensor, mask: Option<&Tensor>| {

@@ -344,7 +344,7 @@ fn gradients_of_f16_whose_squares_are_beyond_its_range_are_scaled_as_any_others(
     }
     let huge = Tensor::full([2], 5e4f32).cast(DType::F16);
     assert_eq!(
-        optim::global_norm(&huge.slice_axis(0, 0, 1)).unwrap().cast(DType::F32).item::<f32>().unwrap(),
+        optim::global_norm(&huge.slice_axis(0, 0..1)).unwrap().cast(DType::F32).item::<f32>().unwrap(),
         49984.0
     );
 }

@@ -153,7 +153,7 @@ fn vmaps_within_a_rank_have_axes_of_their_own() {
         vmap(inner).axis_name("j").call(x)
     });
     check("gathered within", &x, |x| vmap(|row: Tensor| row.all_gather("i", 0)).call(x));
-    check("split within", &x, |x| vmap(|row: Tensor| row.slice_axis(0, 0, 3).all_to_all("i", 0, 0)).call(x));
+    check("split within", &x, |x| vmap(|row: Tensor| row.slice_axis(0, 0..3).all_to_all("i", 0, 0)).call(x));
     // The inner axis hides the outer one of the same name.
     check("hidden", &x, |x| vmap(|row: Tensor| row.psum("i")).axis_name("i").call(x));
 }
@@ -316,7 +316,7 @@ fn steps_of_training(width: usize) -> Vec<&'static str> {
     let (expected, loss) = stepped(params.clone(), &x, |x| Ok(x.clone())).unwrap();
     let step = jit(|(params, x): (Vec<Tensor>, Tensor)| stepped(params, &x, |x| x.pmean("i")));
     let outs = World::threads(3).run(|world| {
-        let own = x.slice_axis(0, 2 * world.rank() as isize, 2 * world.rank() as isize + 2);
+        let own = x.slice_axis(0, 2 * world.rank() as isize..2 * world.rank() as isize + 2);
         let args = (params.clone(), own);
         let program = spmd_program(world, &step, &args)?;
         Ok((program, spmd(|args| step.call(args)).axis_name("i").run(world, args)?))

@@ -70,7 +70,7 @@ fn an_unmapped_key_gives_every_example_the_same_numbers() {
 fn gradients_flow_through_samples_to_what_scales_them() {
     let key = random::key(2);
     let gradient = grad(|scale: &Tensor| Ok((scale * random::normal(&random::key(2), [6])).sum()))(
-        &Tensor::from([1.5f32]).reshape([]),
+        &Tensor::from([1.5f32]).reshape(()),
     )
     .unwrap();
     let noise: f32 = floats(&random::normal(&key, [6])).iter().sum();

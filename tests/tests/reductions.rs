@@ -119,7 +119,7 @@ fn axes_are_one_literal_an_array_a_slice_or_a_vector() {
     assert_eq!(x.sum_axes([2, 0]).shape(), [3]);
     assert_eq!(x.sum_axes(&[1isize][..]).shape(), [2, 4]);
     assert_eq!(x.sum_axes(vec![1, 2]).shape(), [2]);
-    assert_eq!(x.sum_axes([]).shape(), [2, 3, 4]);
+    assert_eq!(x.sum_axes(()).shape(), [2, 3, 4]);
     assert_eq!(x.sum_keep([0, 1]).shape(), [1, 1, 4]);
     assert_eq!(x.mean_keep(0).shape(), [1, 3, 4]);
     assert_eq!((x.sum().item::<f32>().unwrap(), x.mean().item::<f32>().unwrap()), (24.0, 1.0));

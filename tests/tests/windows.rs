@@ -77,7 +77,7 @@ fn pooling_keeps_the_laws() {
 fn the_first_of_equals_has_the_whole_gradient() {
     let x = Tensor::from([[1.0f32, 1.0], [1.0, 1.0]]).reshape([1, 2, 2, 1]);
     for f in [max_pool, min_pool] {
-        let g = grad(|x: &Tensor| f(x, [2usize, 2]).run()?.try_reshape([]))(&x).unwrap();
+        let g = grad(|x: &Tensor| f(x, [2usize, 2]).run()?.try_reshape(()))(&x).unwrap();
         assert_eq!(g.to_vec::<f32>().unwrap(), [1.0, 0.0, 0.0, 0.0]);
     }
 }

@@ -128,7 +128,7 @@ fn spots(key: &random::Key, count: usize) -> Tensor {
     let positions = Tensor::arange(0f32, SIDE as f32, 1.0);
     let near = (-((positions - centers).square() * 0.4)).exp();
     // Rows times columns.
-    let (y, x) = (near.slice_axis(1, 0, 1).transpose([0, 2, 1]), near.slice_axis(1, 1, 2));
+    let (y, x) = (near.slice_axis(1, 0..1).transpose([0, 2, 1]), near.slice_axis(1, 1..2));
     (y * x).reshape([count, SIDE * SIDE])
 }
 

@@ -35,7 +35,7 @@ impl SentenceEncoder {
         let words = Embed::new(WORDS, FEATURES).call(ids)?;
         let positions = self.param("positions", init::normal(0.02), [512, FEATURES])?;
         let kind = self.param("kind", init::normal(0.02), [FEATURES])?;
-        let x = words + positions.slice_axis(0, 0, tokens as isize) + kind;
+        let x = words + positions.slice_axis(0, 0..tokens) + kind;
         let mut x = LayerNorm::new().epsilon(EPSILON).call(&x)?;
         let pairs = mask.expand_dims([1, 2]);
         for _ in 0..6 {

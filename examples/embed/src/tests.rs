@@ -65,7 +65,7 @@ fn a_sentence_has_the_same_embedding_alone_and_among_others() {
     assert_eq!(together.shape(), [40, 32]);
     for row in [0, 7, 39] {
         let alone = encode::embed(&package, &sentences[row..=row], &|_| ()).unwrap();
-        let among = together.slice_axis(0, row as isize, row as isize + 1);
+        let among = together.slice_axis(0, row..row + 1);
         assert!(least_cosine(&alone, &among) > 1.0 - 1e-6);
     }
     // Of length 1, and not all the same.
@@ -87,7 +87,7 @@ fn lines_of_a_file_become_an_array_in_their_order() {
     let found = found.tensor("embeddings").unwrap();
     assert_eq!(found.shape(), [3, 32]);
     let last = encode::embed(&package, &["two cats and a dog".to_owned()], &|_| ()).unwrap();
-    assert!(least_cosine(&found.slice_axis(0, 2, 3), &last) > 1.0 - 1e-6);
+    assert!(least_cosine(&found.slice_axis(0, 2..3), &last) > 1.0 - 1e-6);
     let names: Vec<_> =
         std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(names.len(), 2, "{names:?}");

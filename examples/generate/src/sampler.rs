@@ -24,7 +24,7 @@ impl Sampler {
         let mut logits = logits / self.temperature;
         if let Some(k) = self.top_k {
             let (likeliest, _) = logits.try_top_k(k.clamp(1, logits.shape()[logits.rank() - 1]))?;
-            logits = at_least(&logits, &likeliest.slice_axis(-1, -1, None))?;
+            logits = at_least(&logits, &likeliest.slice_axis(-1, -1..))?;
         }
         if let Some(p) = self.top_p {
             let sorted = logits.sort_descending(-1);

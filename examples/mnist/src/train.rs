@@ -119,7 +119,7 @@ impl Trainer {
         for start in (0..digits.len()).step_by(batch_size) {
             let count = batch_size.min(digits.len() - start);
             let own = self.own(count);
-            let indices = order.slice_axis(0, (start + own.start) as isize, (start + own.end) as isize);
+            let indices = order.slice_axis(0, start + own.start..start + own.end);
             let (images, labels) = digits.batch(&indices);
             self.replicas.check(&self.world, &state.params)?;
             // By value: the step writes the new parameters into the memory of the old ones.

@@ -138,7 +138,7 @@ impl Worker {
         let mut start = 0;
         for job in batch {
             let reply = match &result {
-                Ok(all) => Ok(all.slice_axis(0, start as isize, (start + job.count) as isize)),
+                Ok(all) => Ok(all.slice_axis(0, start..start + job.count)),
                 Err(failure) => Err(failure.clone()),
             };
             start += job.count;

@@ -110,7 +110,7 @@ fn batch_norm() -> Result<()> {
     println!("Evaluated, it uses the running averages, so an example does not depend on its batch:");
     let variables = state.with("params", &params);
     let evaluate = |xs: &Tensor| mlp.apply(&variables).run(|m| m.call(xs, false));
-    let (alone, together) = (evaluate(&xs.slice_axis(0, 0, 1))?, evaluate(&xs)?);
+    let (alone, together) = (evaluate(&xs.slice_axis(0, 0..1))?, evaluate(&xs)?);
     println!(
         "  alone {:+.4}, among others {:+.4}, expected {:+.4}",
         alone.to_vec::<f32>()?[0],

@@ -63,10 +63,10 @@ impl Vad {
         let features = self.features(windows)?;
         let cell = self.child_named("lstm_cell", OptimizedLstmCell::new(128));
         // Once outside of the loop, where parameters may be made.
-        let first = features.slice_axis(0, 0, 1);
+        let first = features.slice_axis(0, 0..1);
         let (next, y) = cell.call(memory, &first)?;
         let steps = scan(|memory: Memory, x: Tensor| cell.call(memory, &x.expand_dims([0])));
-        let (memory, rest) = steps.call(next, features.slice_axis(0, 1, None))?;
+        let (memory, rest) = steps.call(next, features.slice_axis(0, 1..))?;
         let y = Tensor::try_concatenate(&[y.expand_dims([0]), rest], 0)?.relu();
         let y = self.child_named("final_conv", Conv::new(1, [1])).call(&y)?;
         Ok((memory, y.squeeze([1, 2]).sigmoid()))
@@ -79,10 +79,9 @@ impl Vad {
         // A convolution with cosines and sines: real parts, then imaginary ones.
         let spectra = Conv::new(size + 2, [size]).strides([size / 2]).padding(Padding::Valid).use_bias(false);
         let spectra = self.child_named("stft_conv", spectra).call(&padded)?;
-        let [real, imaginary] = [(0, Some(1)), (1, None)].map(|(from, to)| {
-            let at = |half: isize| half * (size / 2 + 1) as isize;
-            spectra.slice_axis(2, at(from), to.map(at)).square()
-        });
+        let half = size / 2 + 1;
+        let (real, imaginary) =
+            (spectra.slice_axis(2, ..half).square(), spectra.slice_axis(2, half..).square());
         let mut x = (real + imaginary).sqrt();
         for (i, (features, stride)) in [(128, 1), (64, 2), (64, 2), (128, 1)].into_iter().enumerate() {
             let conv = Conv::new(features, [3]).strides([stride]).padding(ConvPadding::All(1));

@@ -1,6 +1,7 @@
 //! Activations as functions, for those who write `relu(&x)`; each is the method of its name.
 
 use crate::core::Tensor;
+use crate::ops::axes::Int;
 
 macro_rules! functions {
     ($($method:ident($($parameter:ident: $type:ty),*);)*) => {
@@ -22,14 +23,14 @@ functions! {
     elu(alpha: f64);
     gelu();
     gelu_exact();
-    glu(axis: isize);
+    glu(axis: impl Int);
     hard_sigmoid();
     hard_silu();
     hard_swish();
     hard_tanh();
     leaky_relu(slope: f64);
     log_sigmoid();
-    log_softmax(axis: isize);
+    log_softmax(axis: impl Int);
     mish();
     one_hot(size: usize);
     relu();
@@ -38,12 +39,12 @@ functions! {
     sigmoid();
     silu();
     soft_sign();
-    softmax(axis: isize);
+    softmax(axis: impl Int);
     softplus();
     sparse_plus();
     sparse_sigmoid();
     squareplus(b: f64);
-    standardize(axis: isize, epsilon: f64);
+    standardize(axis: impl Int, epsilon: f64);
     swish();
     tanh();
 }

@@ -5,6 +5,7 @@ use crate::array::DType;
 use crate::core::Tensor;
 use crate::error::unwrap;
 use crate::error::{Error, Result};
+use crate::ops::axes::Int;
 use crate::ops::axis_of;
 use crate::ops::elementwise::inexact;
 
@@ -115,7 +116,7 @@ impl Tensor {
     /// # Panics
     /// If there is no such axis, its size is odd, or this is boolean.
     #[track_caller]
-    pub fn glu(&self, axis: isize) -> Tensor {
+    pub fn glu(&self, axis: impl Int) -> Tensor {
         unwrap(self.try_glu(axis))
     }
 
@@ -124,7 +125,7 @@ impl Tensor {
     /// # Errors
     /// If there is no such axis, its size is odd, or this is boolean.
     #[track_caller]
-    pub fn try_glu(&self, axis: isize) -> Result<Tensor> {
+    pub fn try_glu(&self, axis: impl Int) -> Result<Tensor> {
         number("glu", self)?;
         let x = inexact(self)?;
         let size = x.shape()[axis_of("glu", axis, x.rank())?];
@@ -132,7 +133,7 @@ impl Tensor {
             return Err(Error::shape("glu", format!("{size} along axis {axis}"), "an even size"));
         }
         let half = (size / 2) as isize;
-        let (value, gate) = (x.try_slice_axis(axis, None, half)?, x.try_slice_axis(axis, half, None)?);
+        let (value, gate) = (x.try_slice_axis(axis, ..half)?, x.try_slice_axis(axis, half..)?);
         value.try_mul(gate.try_logistic()?)
     }
 }

@@ -54,7 +54,7 @@ fn covariances(x: &Tensor, ddof: usize) -> Result<Tensor> {
 
 /// A single variable has a number.
 fn plain(matrix: Tensor) -> Result<Tensor> {
-    if matrix.shape() == [1, 1] { matrix.try_reshape([]) } else { Ok(matrix) }
+    if matrix.shape() == [1, 1] { matrix.try_reshape(()) } else { Ok(matrix) }
 }
 
 methods! {
@@ -73,7 +73,7 @@ methods! {
     fails "If there is no such axis, or the weights have another shape."
     |x| {
         let [x, weights] = promoted_inexact([x.clone(), weights.clone()])?;
-        let weights = beside(&x, &weights, axes.axes())?;
+        let weights = beside(&x, &weights, &axes.axes())?;
         let axes = meant("average", &axes, &x)?;
         // Weights of one size along an axis that stays are summed once.
         let total = reduce::sum_axes(&weights, &axes)?;

@@ -5,6 +5,7 @@ use crate::core::Tensor;
 use crate::core::tensor::does_not_fit;
 use crate::error::unwrap;
 use crate::error::{Error, Result};
+use crate::ops::axes::Int;
 use crate::ops::{addressable, create, scalar_array};
 
 impl Tensor {
@@ -17,6 +18,7 @@ impl Tensor {
     /// ```
     /// use flaxen::prelude::*;
     /// assert_eq!(Tensor::arange(5, 0, -2).to_vec::<i32>()?, [5, 3, 1]);
+    /// assert_eq!(Tensor::arange(0, vec![7, 8].len(), 1).to_vec::<i32>()?, [0, 1]);
     /// assert_eq!(Tensor::arange(0.0, 1.0, 0.25).to_vec::<f32>()?, [0.0, 0.25, 0.5, 0.75]);
     /// # Ok::<(), flaxen::Error>(())
     /// ```
@@ -24,7 +26,7 @@ impl Tensor {
     /// # Panics
     /// If the step is zero or NaN, the type is `bool`, the range is too long, or an `i64` does not fit `I32`.
     #[track_caller]
-    pub fn arange<T: Element>(start: T, stop: T, step: T) -> Tensor {
+    pub fn arange<T: RangeNumber>(start: T, stop: T, step: T) -> Tensor {
         unwrap(Tensor::try_arange(start, stop, step))
     }
 
@@ -33,9 +35,9 @@ impl Tensor {
     /// # Errors
     /// If the step is zero or NaN, the type is `bool`, the range is too long, or an `i64` does not fit `I32`.
     #[track_caller]
-    pub fn try_arange<T: Element>(start: T, stop: T, step: T) -> Result<Tensor> {
-        let range = Range::new(start, stop, step)?;
-        let dtype = T::DTYPE.untyped();
+    pub fn try_arange<T: RangeNumber>(start: T, stop: T, step: T) -> Result<Tensor> {
+        let range = Range::of(start, stop, step)?;
+        let dtype = T::Number::DTYPE.untyped();
         if dtype == DType::I32
             && let Some(outside) = range.ends().into_iter().find(|&end| i32::try_from(end).is_err())
         {
@@ -49,7 +51,7 @@ impl Tensor {
     /// # Panics
     /// If the step is zero or NaN, the type or dtype is `bool`, or the range is too long.
     #[track_caller]
-    pub fn arange_of<T: Element>(start: T, stop: T, step: T, dtype: DType) -> Tensor {
+    pub fn arange_of<T: RangeNumber>(start: T, stop: T, step: T, dtype: DType) -> Tensor {
         unwrap(Tensor::try_arange_of(start, stop, step, dtype))
     }
 
@@ -58,8 +60,8 @@ impl Tensor {
     /// # Errors
     /// If the step is zero or NaN, the type or dtype is `bool`, or the range is too long.
     #[track_caller]
-    pub fn try_arange_of<T: Element>(start: T, stop: T, step: T, dtype: DType) -> Result<Tensor> {
-        Range::new(start, stop, step)?.numbers(dtype)
+    pub fn try_arange_of<T: RangeNumber>(start: T, stop: T, step: T, dtype: DType) -> Result<Tensor> {
+        Range::of(start, stop, step)?.numbers(dtype)
     }
 
     /// `count` numbers from `start` to `stop`, both included, at equal distances; `F32`, as [Numbers](crate#numbers) says.
@@ -150,7 +152,7 @@ impl Tensor {
     /// # Panics
     /// If the dtype is no integer, or the position is out of range.
     #[track_caller]
-    pub fn one_hot_of(&self, size: usize, axis: isize, dtype: DType) -> Tensor {
+    pub fn one_hot_of(&self, size: usize, axis: impl Int, dtype: DType) -> Tensor {
         unwrap(self.try_one_hot(size, axis, dtype))
     }
 
@@ -159,7 +161,7 @@ impl Tensor {
     /// # Errors
     /// If the dtype is no integer, or the position is out of range.
     #[track_caller]
-    pub fn try_one_hot(&self, size: usize, axis: isize, dtype: DType) -> Result<Tensor> {
+    pub fn try_one_hot(&self, size: usize, axis: impl Int, dtype: DType) -> Result<Tensor> {
         if !self.dtype().is_integer() {
             return Err(Error::dtype("one_hot", self.dtype(), "integers"));
         }
@@ -176,6 +178,32 @@ impl Tensor {
     }
 }
 
+/// What a range is made of: any number that a tensor may have, and `usize`, so that `arange(0, x.shape()[0], 1)` needs no cast.
+pub trait RangeNumber: Copy {
+    /// The number as tensors have it.
+    #[doc(hidden)]
+    type Number: Element;
+
+    #[doc(hidden)]
+    fn number(self) -> Result<Self::Number>;
+}
+
+impl<T: Element> RangeNumber for T {
+    type Number = T;
+
+    fn number(self) -> Result<T> {
+        Ok(self)
+    }
+}
+
+impl RangeNumber for usize {
+    type Number = i64;
+
+    fn number(self) -> Result<i64> {
+        i64::try_from(self).map_err(|_| Error::argument("arange", format!("{self} is beyond 64 bits")))
+    }
+}
+
 /// A range of numbers, before they have a dtype.
 struct Range<T> {
     start: T,
@@ -184,6 +212,14 @@ struct Range<T> {
 }
 
 impl<T: Element> Range<T> {
+    fn of(
+        start: impl RangeNumber<Number = T>,
+        stop: impl RangeNumber<Number = T>,
+        step: impl RangeNumber<Number = T>,
+    ) -> Result<Range<T>> {
+        Range::new(start.number()?, stop.number()?, step.number()?)
+    }
+
     fn new(start: T, stop: T, step: T) -> Result<Range<T>> {
         let wrong =
             |message: &str| Error::argument("arange", format!("{start} to {stop} by {step}: {message}"));

@@ -4,6 +4,7 @@ use super::paired::methods;
 use crate::array::{DType, Shape};
 use crate::core::{Tensor, TensorLike};
 use crate::error::{Error, Result};
+use crate::ops::axes::Int;
 use crate::ops::elementwise::inexact;
 use crate::ops::{axis_of, promoted_inexact, slice};
 
@@ -49,13 +50,13 @@ methods! {
     /// assert_eq!(x.diff(2, -1).to_vec::<i32>()?, [1, 2]);
     /// # Ok::<(), flaxen::Error>(())
     /// ```
-    diff try_diff(n: usize, axis: isize) -> Tensor, fails "If there is no such axis."
+    diff try_diff(n: usize, axis: impl Int) -> Tensor, fails "If there is no such axis."
     |x| x.try_diff_with(n, axis, None, None);
 
     /// As [`diff`](Tensor::diff), with more elements before and behind the axis, which are cast to the dtype of the mixture.
     ///
     /// A number is one element everywhere.
-    diff_with try_diff_with(n: usize, axis: isize, prepend: Option<Tensor>, append: Option<Tensor>) -> Tensor,
+    diff_with try_diff_with(n: usize, axis: impl Int, prepend: Option<Tensor>, append: Option<Tensor>) -> Tensor,
     fails "If there is no such axis, or what is put around it has other sizes."
     |x| {
         if n == 0 {
@@ -115,10 +116,10 @@ methods! {
         let [x, places] = promoted_inexact([x.clone(), places])?;
         let size = places.size();
         let y = polygon(&x, &places, &values)?;
-        let first = slice::part(&places, 0, 0, 1)?.try_reshape([])?;
-        let last = slice::part(&places, 0, size - 1, 1)?.try_reshape([])?;
-        let y = beyond(y, x.try_lt(first)?, left, slice::part(&values, 0, 0, 1)?.try_reshape([])?)?;
-        beyond(y, x.try_gt(last)?, right, slice::part(&values, 0, size - 1, 1)?.try_reshape([])?)
+        let first = slice::part(&places, 0, 0, 1)?.try_reshape(())?;
+        let last = slice::part(&places, 0, size - 1, 1)?.try_reshape(())?;
+        let y = beyond(y, x.try_lt(first)?, left, slice::part(&values, 0, 0, 1)?.try_reshape(())?)?;
+        beyond(y, x.try_gt(last)?, right, slice::part(&values, 0, size - 1, 1)?.try_reshape(())?)
     };
 
     /// As [`interp`](Tensor::interp) of points that return after every `period`; they need not be in order.

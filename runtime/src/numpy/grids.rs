@@ -6,6 +6,7 @@ use super::paired::functions;
 use crate::array::{DType, Shape};
 use crate::core::{Tensor, TensorLike};
 use crate::error::{Error, Result};
+use crate::ops::axes::Int;
 use crate::ops::{broadcast_shapes, create, promoted, promoted_inexact};
 
 /// Which axis of a grid the first vector is along; see [`Tensor::meshgrid`].
@@ -105,7 +106,7 @@ functions! {
     };
 
     /// The index of each element of a shape along one axis, as `lax.broadcasted_iota`.
-    iota try_iota(dtype: DType, shape: &[usize], axis: isize) -> Tensor,
+    iota try_iota(dtype: DType, shape: &[usize], axis: impl Int) -> Tensor,
     fails "If there is no such axis, the dtype is boolean, or the shape overflows the address space."
     {
         let axis = crate::ops::axis_of("iota", axis, shape.len())?;

@@ -69,7 +69,7 @@ methods! {
             return Err(Error::shape(OP, format!("edges {}", edges.aval()), "a vector of edges"));
         };
         let place = edges.try_searchsorted_right(&x)?;
-        let is_last = x.try_eq(slice::part(&edges, 0, last, 1)?.try_reshape([])?)?;
+        let is_last = x.try_eq(slice::part(&edges, 0, last, 1)?.try_reshape(())?)?;
         let place = is_last.try_select(place.like(last as f64), place)?;
         // What is below the first edge is in front; what is beyond the last is outside, and dropped.
         let zeros = create::full(weights.aval().with_shape(&[last + 1][..]), 0.0)?;

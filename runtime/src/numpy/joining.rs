@@ -4,6 +4,7 @@ use super::paired::{functions, methods};
 use crate::array::Shape;
 use crate::core::Tensor;
 use crate::error::{Error, Result};
+use crate::ops::axes::Int;
 use crate::ops::axis_of;
 
 /// With axes of size 1 in front.
@@ -44,7 +45,7 @@ methods! {
     /// let parts = Tensor::from([1i32, 2, 3]).array_split(2, 0);
     /// assert_eq!((parts[0].shape(), parts[1].shape()), (&[2][..], &[1][..]));
     /// ```
-    array_split try_array_split(count: usize, axis: isize) -> Vec<Tensor>,
+    array_split try_array_split(count: usize, axis: impl Int) -> Vec<Tensor>,
     fails "If there is no such axis, or the number of parts is 0."
     |x| {
         let at = axis_of("array_split", axis, x.rank())?;

@@ -3,11 +3,12 @@
 use super::paired::{functions, methods};
 use crate::core::Tensor;
 use crate::error::{Error, Result};
+use crate::ops::axes::Int;
 use crate::ops::axis_of;
 
 /// Where the elements of the keys are in their order, which the first decides, then the second, and so on.
 #[track_caller]
-fn order(keys: &[Tensor], axis: isize) -> Result<Option<Tensor>> {
+fn order(keys: &[Tensor], axis: impl Int) -> Result<Option<Tensor>> {
     // Sorting keeps the order of equals: from the last key to the first.
     let mut order: Option<Tensor> = None;
     for key in keys.iter().rev() {
@@ -35,7 +36,7 @@ functions! {
     /// assert_eq!(sorted[1].to_vec::<i32>()?, [6, 4, 5]);
     /// # Ok::<(), flaxen::Error>(())
     /// ```
-    sort_together try_sort_together(tensors: &[Tensor], axis: isize, keys: usize) -> Vec<Tensor>,
+    sort_together try_sort_together(tensors: &[Tensor], axis: impl Int, keys: usize) -> Vec<Tensor>,
     fails "If shapes differ, there is no such axis, or there are fewer tensors than keys, or no key."
     {
         const OP: &str = "sort_together";
@@ -53,7 +54,7 @@ functions! {
 
     /// Where the elements are in the order of the last key, then of the one before it, and so on, along an axis, as
     /// `jnp.lexsort`, as `I32`.
-    lexsort try_lexsort(keys: &[Tensor], axis: isize) -> Tensor, fails "If there are no keys, shapes differ, or there is no such axis."
+    lexsort try_lexsort(keys: &[Tensor], axis: impl Int) -> Tensor, fails "If there are no keys, shapes differ, or there is no such axis."
     {
         let first: Vec<Tensor> = keys.iter().rev().cloned().collect();
         order(&first, axis)?.ok_or_else(|| Error::argument("lexsort", "no keys: give at least one"))
@@ -62,7 +63,7 @@ functions! {
 
 methods! {
     /// These keys in ascending order along an axis, and the values beside them in the same order, as `lax.sort_key_val`.
-    sort_key_val try_sort_key_val(values: &Tensor, axis: isize) -> (Tensor, Tensor),
+    sort_key_val try_sort_key_val(values: &Tensor, axis: impl Int) -> (Tensor, Tensor),
     fails "If the shapes differ, or there is no such axis."
     |x| {
         let mut both = Tensor::try_sort_together(&[x.clone(), values.clone()], axis, 1)
@@ -74,7 +75,7 @@ methods! {
     /// The `k` greatest elements along an axis, greatest first, and where they are, as `I32`.
     ///
     /// [`top_k`](Tensor::top_k) is that along the last axis.
-    top_k_along try_top_k_along(k: usize, axis: isize) -> (Tensor, Tensor),
+    top_k_along try_top_k_along(k: usize, axis: impl Int) -> (Tensor, Tensor),
     fails "If there is no such axis, or it has fewer than `k` elements."
     |x| {
         let axis = axis_of("top_k_along", axis, x.rank())? as isize;
@@ -85,7 +86,7 @@ methods! {
     /// Sums of the elements of an axis up to each of them, as `jnp.cumulative_sum`; with `initial` behind a 0.
     ///
     /// Booleans and small integers are summed as by [`sum`](Tensor::sum).
-    cumulative_sum try_cumulative_sum(axis: isize, initial: bool) -> Tensor, fails "If there is no such axis."
+    cumulative_sum try_cumulative_sum(axis: impl Int, initial: bool) -> Tensor, fails "If there is no such axis."
     |x| {
         let sums = x.try_cumsum(axis)?;
         if !initial {

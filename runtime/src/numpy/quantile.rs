@@ -149,7 +149,7 @@ fn weighted(
     let (sorted, weights) = (rows.try_take_along_axis(&order, -1)?, weights.try_take_along_axis(&order, -1)?);
     let (bad, nan) = (weights.try_lt(0.0)?.try_bitor(weights.try_is_nan()?)?, sorted.try_is_nan()?);
     let counted = bad.try_bitor(&nan)?.try_select(weights.like(0.0), &weights)?.try_cumsum(-1)?;
-    let total = counted.try_slice_axis(-1, -1, None)?;
+    let total = counted.try_slice_axis(-1, -1..)?;
     let valid = nan.try_logical_not()?.try_cast(DType::I32)?.try_sum_keep(-1)?;
 
     // For each quantile, the first place up to which there is enough.

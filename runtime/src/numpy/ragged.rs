@@ -5,6 +5,7 @@ use smallvec::smallvec;
 use crate::core::op::DotDimensions;
 use crate::core::{Tensor, TensorLike};
 use crate::error::{Error, Result, unwrap};
+use crate::ops::axes::Int;
 use crate::ops::axis_of;
 use crate::ops::create;
 
@@ -63,7 +64,7 @@ impl Tensor {
     /// # Panics
     /// If there is no such axis, or it has fewer than `k` elements.
     #[track_caller]
-    pub fn approx_max_k(&self, k: usize, axis: isize) -> (Tensor, Tensor) {
+    pub fn approx_max_k(&self, k: usize, axis: impl Int) -> (Tensor, Tensor) {
         unwrap(self.try_approx_max_k(k, axis))
     }
 
@@ -72,7 +73,7 @@ impl Tensor {
     /// # Errors
     /// If there is no such axis, or it has fewer than `k` elements.
     #[track_caller]
-    pub fn try_approx_max_k(&self, k: usize, axis: isize) -> Result<(Tensor, Tensor)> {
+    pub fn try_approx_max_k(&self, k: usize, axis: impl Int) -> Result<(Tensor, Tensor)> {
         axis_of("approx_max_k", axis, self.rank())?;
         let (values, positions) = self.try_move_axis(axis, -1)?.try_top_k(k)?;
         Ok((values.try_move_axis(-1, axis)?, positions.try_move_axis(-1, axis)?))
@@ -84,7 +85,7 @@ impl Tensor {
     /// # Panics
     /// If there is no such axis, or it has fewer than `k` elements.
     #[track_caller]
-    pub fn approx_min_k(&self, k: usize, axis: isize) -> (Tensor, Tensor) {
+    pub fn approx_min_k(&self, k: usize, axis: impl Int) -> (Tensor, Tensor) {
         unwrap(self.try_approx_min_k(k, axis))
     }
 
@@ -93,7 +94,7 @@ impl Tensor {
     /// # Errors
     /// If there is no such axis, or it has fewer than `k` elements.
     #[track_caller]
-    pub fn try_approx_min_k(&self, k: usize, axis: isize) -> Result<(Tensor, Tensor)> {
+    pub fn try_approx_min_k(&self, k: usize, axis: impl Int) -> Result<(Tensor, Tensor)> {
         let (values, positions) = self.try_neg()?.try_approx_max_k(k, axis)?;
         Ok((values.try_neg()?, positions))
     }

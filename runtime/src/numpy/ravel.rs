@@ -66,7 +66,7 @@ impl<T: Tree> Unravel<T> {
         let mut leaves = Vec::with_capacity(self.leaves.len());
         for aval in &self.leaves {
             let end = start + saturating_size(&aval.shape);
-            let leaf = flat.try_slice_axis(0, start as isize, end as isize)?.try_reshape(&aval.shape)?;
+            let leaf = flat.try_slice_axis(0, start..end)?.try_reshape(&aval.shape)?;
             leaves.push(convert(&leaf, aval.dtype, false)?);
             start = end;
         }

@@ -4,6 +4,7 @@ use super::nonzero::index_dtype;
 use crate::array::DType;
 use crate::core::{Tensor, TensorLike};
 use crate::error::{Error, Result, unwrap};
+use crate::ops::axes::Int;
 use crate::ops::{convert, convert_wrapping, create, promoted};
 
 /// The different elements of a tensor, and where they are; from [`Tensor::unique_all`].
@@ -32,7 +33,7 @@ impl Runs {
         let order = flat.try_argsort(0)?;
         let sorted = flat.try_take(&order, 0)?;
         let first = create::full(crate::Aval::unchecked([x.size().min(1)], DType::Bool), 1.0)?;
-        let (before, after) = (sorted.try_slice_axis(0, None, -1)?, sorted.try_slice_axis(0, 1, None)?);
+        let (before, after) = (sorted.try_slice_axis(0, ..-1)?, sorted.try_slice_axis(0, 1..)?);
         let mut differs = after.try_ne(&before)?;
         if x.dtype().is_float() {
             // All NaN are one.
@@ -50,7 +51,7 @@ fn rank_of_rows(rows: &Tensor) -> Result<Tensor> {
     let columns = (0..width).rev().map(|i| rows.try_index_axis(1, i as isize)).collect::<Result<Vec<_>>>()?;
     let order = Tensor::try_lexsort(&columns, 0)?;
     let sorted = rows.try_take(&order, 0)?;
-    let (before, after) = (sorted.try_slice_axis(0, None, -1)?, sorted.try_slice_axis(0, 1, None)?);
+    let (before, after) = (sorted.try_slice_axis(0, ..-1)?, sorted.try_slice_axis(0, 1..)?);
     let mut differs = after.try_ne(&before)?;
     if rows.dtype().is_float() {
         let both = after.try_ne(&after)?.try_bitand(before.try_ne(&before)?)?;
@@ -149,7 +150,7 @@ impl Tensor {
         }
         // Where each begins, and the next; behind the last, the end.
         let ends = begins.try_flatnonzero_of(size + 1, count as i64)?;
-        let (starts, next) = (ends.try_slice_axis(0, None, -1)?, ends.try_slice_axis(0, 1, None)?);
+        let (starts, next) = (ends.try_slice_axis(0, ..-1)?, ends.try_slice_axis(0, 1..)?);
         let found = starts.try_lt(count as i64)?;
         let at = found.try_select(&starts, starts.like(0.0))?;
         let mut values = sorted.try_take_clip(&at, 0)?;
@@ -185,7 +186,7 @@ impl Tensor {
     /// If there is no such axis; of a value without numbers, as under `jit`: say how many there are to
     /// [`unique_all_along`](Tensor::unique_all_along).
     #[track_caller]
-    pub fn unique_along(&self, axis: isize) -> Tensor {
+    pub fn unique_along(&self, axis: impl Int) -> Tensor {
         unwrap(self.try_unique_along(axis))
     }
 
@@ -194,7 +195,7 @@ impl Tensor {
     /// # Errors
     /// If there is no such axis; of a value without numbers, as under `jit`: say how many there are to
     /// [`unique_all_along`](Tensor::unique_all_along).
-    pub fn try_unique_along(&self, axis: isize) -> Result<Tensor> {
+    pub fn try_unique_along(&self, axis: impl Int) -> Result<Tensor> {
         Ok(self.try_unique_all_along(axis, None, None)?.values)
     }
 
@@ -205,7 +206,7 @@ impl Tensor {
     #[track_caller]
     pub fn unique_all_along(
         &self,
-        axis: isize,
+        axis: impl Int,
         size: impl Into<Option<usize>>,
         fill: impl Into<Option<Tensor>>,
     ) -> Unique {
@@ -218,7 +219,7 @@ impl Tensor {
     /// As [`try_unique_all`](Tensor::try_unique_all); if there is no such axis.
     pub fn try_unique_all_along(
         &self,
-        axis: isize,
+        axis: impl Int,
         size: impl Into<Option<usize>>,
         fill: impl Into<Option<Tensor>>,
     ) -> Result<Unique> {

@@ -9,6 +9,7 @@ use crate::core::{Tensor, TensorLike};
 use crate::error::{Error, Result, unwrap};
 use crate::ops::create::iota;
 use crate::ops::pad::PadMode;
+use crate::ops::range::Slice;
 use crate::ops::{axis_of, convert};
 
 /// The weights of a piece of a signal, periodic as those of `scipy.signal.get_window`: the next piece goes on where one ends.
@@ -81,7 +82,7 @@ pub enum Boundary {
 /// let (_, times, spectrum) = stft(&x, &options);
 /// assert_eq!(spectrum.shape(), [33, times.size()]);
 /// let (_, back) = istft(&spectrum, &options);
-/// assert!((back.slice_axis(0, 0, 400) - x).abs().max().item::<f32>()? < 1e-5);
+/// assert!((back.slice_axis(0, 0..400) - x).abs().max().item::<f32>()? < 1e-5);
 /// # Ok::<(), flaxen::Error>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -278,12 +279,12 @@ fn extended(x: &Tensor, by: usize, boundary: Boundary) -> Result<Tensor> {
         Boundary::Constant => x.try_pad_mode(widths, PadMode::Edge),
         Boundary::Even => x.try_pad_mode(widths, PadMode::Reflect),
         Boundary::Odd => {
-            let end = |from: isize, to: Option<isize>| x.try_slice_axis(-1, from, to)?.try_mul(2.0);
+            let end = |range: Slice| x.try_slice_axis(-1, range)?.try_mul(2.0);
             let mirrored = x.try_pad_mode(widths, PadMode::Reflect)?;
-            let part = |from: usize, to: usize| mirrored.try_slice_axis(-1, from as isize, to as isize);
+            let part = |from: usize, to: usize| mirrored.try_slice_axis(-1, from..to);
             let size = x.shape()[last];
-            let before = end(0, Some(1))?.try_sub(part(0, by)?)?;
-            let after = end(-1, None)?.try_sub(part(by + size, 2 * by + size)?)?;
+            let before = end((..1).into())?.try_sub(part(0, by)?)?;
+            let after = end((-1..).into())?.try_sub(part(by + size, 2 * by + size)?)?;
             Tensor::try_concatenate(&[before, x.clone(), after], -1)
         }
     }
@@ -331,7 +332,7 @@ pub fn try_istft(spectra: impl TensorLike, options: &StftOptions) -> Result<(Ten
         try_ifft(rows, length, -1, Norm::Backward)?
     };
     let window = options.window.of(op, size)?;
-    let pieces = pieces.try_slice_axis(-1, 0, size as isize)?.try_mul(window.try_mul(window.try_sum()?)?)?;
+    let pieces = pieces.try_slice_axis(-1, 0..size)?.try_mul(window.try_mul(window.try_sum()?)?)?;
     let count = pieces.shape()[pieces.rank() - 2];
     let norm = window.try_square()?.try_broadcast_to([count, size])?;
     let (x, norm) = (overlap_and_add(&pieces, step)?, overlap_and_add(&norm, step)?);
@@ -339,7 +340,7 @@ pub fn try_istft(spectra: impl TensorLike, options: &StftOptions) -> Result<(Ten
         if options.boundary == Boundary::None {
             return Ok(x.clone());
         }
-        x.try_slice_axis(-1, (size / 2) as isize, (x.shape()[x.rank() - 1] - size / 2) as isize)
+        x.try_slice_axis(-1, size / 2..x.shape()[x.rank() - 1] - size / 2)
     };
     let (x, norm) = (inner(&x)?, inner(&norm)?);
     let x = x.try_div(norm.try_gt(1e-10)?.try_select(&norm, 1.0)?)?;

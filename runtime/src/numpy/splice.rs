@@ -4,6 +4,7 @@ use crate::array::{DType, Shape};
 use crate::core::{Tensor, TensorLike};
 use crate::error::{Error, Result, unwrap};
 use crate::kernels::arrays;
+use crate::ops::axes::Int;
 use crate::ops::{axis_of, convert, convert_wrapping, promoted};
 
 /// The tensor and an axis of it; without an axis, its elements in row-major order.
@@ -45,7 +46,7 @@ impl Tensor {
     /// # Panics
     /// If there is no such axis, or the shift is not a single integer.
     #[track_caller]
-    pub fn roll_by(&self, shift: impl TensorLike, axis: isize) -> Tensor {
+    pub fn roll_by(&self, shift: impl TensorLike, axis: impl Int) -> Tensor {
         unwrap(self.try_roll_by(shift, axis))
     }
 
@@ -54,7 +55,7 @@ impl Tensor {
     /// # Errors
     /// If there is no such axis, or the shift is not a single integer.
     #[track_caller]
-    pub fn try_roll_by(&self, shift: impl TensorLike, axis: isize) -> Result<Tensor> {
+    pub fn try_roll_by(&self, shift: impl TensorLike, axis: impl Int) -> Result<Tensor> {
         const OP: &str = "roll_by";
         let (shift, at) = (shift.operand()?, axis_of(OP, axis, self.rank())?);
         if !shift.dtype().is_integer() || shift.rank() > 0 {
@@ -83,7 +84,7 @@ impl Tensor {
     /// # Panics
     /// If there is no such axis, it has no elements, or `i` is not a single integer.
     #[track_caller]
-    pub fn dynamic_index_axis(&self, axis: isize, i: impl TensorLike) -> Tensor {
+    pub fn dynamic_index_axis(&self, axis: impl Int, i: impl TensorLike) -> Tensor {
         unwrap(self.try_dynamic_index_axis(axis, i))
     }
 
@@ -92,7 +93,7 @@ impl Tensor {
     /// # Errors
     /// If there is no such axis, it has no elements, or `i` is not a single integer.
     #[track_caller]
-    pub fn try_dynamic_index_axis(&self, axis: isize, i: impl TensorLike) -> Result<Tensor> {
+    pub fn try_dynamic_index_axis(&self, axis: impl Int, i: impl TensorLike) -> Result<Tensor> {
         let at = axis_of("dynamic_index_axis", axis, self.rank())?;
         let mut shape: Shape = self.shape().into();
         shape.remove(at);
@@ -109,7 +110,7 @@ impl Tensor {
     #[track_caller]
     pub fn dynamic_update_index_axis(
         &self,
-        axis: isize,
+        axis: impl Int,
         i: impl TensorLike,
         update: impl TensorLike,
     ) -> Tensor {
@@ -123,7 +124,7 @@ impl Tensor {
     #[track_caller]
     pub fn try_dynamic_update_index_axis(
         &self,
-        axis: isize,
+        axis: impl Int,
         i: impl TensorLike,
         update: impl TensorLike,
     ) -> Result<Tensor> {

@@ -4,6 +4,7 @@ use crate::array::{Aval, DType, Shape};
 use crate::core::{Tensor, TensorLike};
 use crate::error::unwrap;
 use crate::error::{Error, Result};
+use crate::ops::axes::Int;
 use crate::ops::{axis_of, create};
 
 impl Tensor {
@@ -55,7 +56,7 @@ impl Tensor {
     /// # Panics
     /// If there is no such axis, or the size overflows the address space.
     #[track_caller]
-    pub fn repeat(&self, count: usize, axis: isize) -> Tensor {
+    pub fn repeat(&self, count: usize, axis: impl Int) -> Tensor {
         unwrap(self.try_repeat(count, axis))
     }
 
@@ -64,7 +65,7 @@ impl Tensor {
     /// # Errors
     /// If there is no such axis, or the size overflows the address space.
     #[track_caller]
-    pub fn try_repeat(&self, count: usize, axis: isize) -> Result<Tensor> {
+    pub fn try_repeat(&self, count: usize, axis: impl Int) -> Result<Tensor> {
         let axis = axis_of("repeat", axis, self.rank())?;
         let (mut apart, mut out): (Shape, Shape) = (self.shape().into(), self.shape().into());
         apart.insert(axis + 1, 1);
@@ -91,7 +92,7 @@ impl Tensor {
     /// If there is no such axis, it has no elements but `total` is not 0, or `counts` are not one integer for each of its
     /// elements.
     #[track_caller]
-    pub fn repeat_each(&self, counts: impl TensorLike, axis: isize, total: usize) -> Tensor {
+    pub fn repeat_each(&self, counts: impl TensorLike, axis: impl Int, total: usize) -> Tensor {
         unwrap(self.try_repeat_each(counts, axis, total))
     }
 
@@ -101,7 +102,7 @@ impl Tensor {
     /// If there is no such axis, it has no elements but `total` is not 0, or `counts` are not one integer for each of its
     /// elements.
     #[track_caller]
-    pub fn try_repeat_each(&self, counts: impl TensorLike, axis: isize, total: usize) -> Result<Tensor> {
+    pub fn try_repeat_each(&self, counts: impl TensorLike, axis: impl Int, total: usize) -> Result<Tensor> {
         const OP: &str = "repeat_each";
         let (counts, at) = (counts.operand()?, axis_of(OP, axis, self.rank())?);
         let size = self.shape()[at];

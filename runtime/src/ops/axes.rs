@@ -1,27 +1,46 @@
 //! The axes an operation works over, as its caller writes them.
 
+use smallvec::{SmallVec, smallvec};
+
 use super::axes_of;
 use crate::array::Shape;
 use crate::core::Tensor;
 use crate::error::Result;
 
-/// One axis, or several: `0`, `-1`, `[0, 1]`, a slice or a `Vec`. Negative ones count from the end.
+/// A whole number of any of the types that Rust programs count in: `i32`, `i64`, `isize` and `usize`, for axes, positions and distances.
 ///
-/// All of them are `..`. Implemented for one integer type only, so that a bare literal needs no suffix. No axes at all, `[]`, are
-/// none.
+/// Negative axes and positions count from the end. A bare literal needs no suffix.
+pub trait Int: Copy + std::fmt::Display + IntoAxes {
+    /// The number; one beyond the address space, which no axis has, becomes the greatest.
+    #[doc(hidden)]
+    fn int(self) -> isize;
+}
+
+/// One axis, or several: `0`, `-1`, `[0, 1]`, a slice or a `Vec`, of any [`Int`]. Negative ones count from the end.
+///
+/// All of them are `..`. None at all are `()`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not name axes",
+    label = "expected an axis, an array of axes, or `..` for all of them"
+)]
 pub trait IntoAxes {
     /// The axes as they were written.
-    fn axes(&self) -> &[isize];
+    #[doc(hidden)]
+    fn axes(&self) -> AxisList;
 
     /// Whether all axes are meant, whatever [`axes`](IntoAxes::axes) says.
+    #[doc(hidden)]
     fn is_every(&self) -> bool {
         false
     }
 }
 
+/// A short list of axes, as it was written.
+pub type AxisList = SmallVec<[isize; 4]>;
+
 impl IntoAxes for std::ops::RangeFull {
-    fn axes(&self) -> &[isize] {
-        &[]
+    fn axes(&self) -> AxisList {
+        AxisList::new()
     }
 
     fn is_every(&self) -> bool {
@@ -29,41 +48,98 @@ impl IntoAxes for std::ops::RangeFull {
     }
 }
 
-impl IntoAxes for isize {
-    fn axes(&self) -> &[isize] {
-        std::slice::from_ref(self)
+impl IntoAxes for () {
+    fn axes(&self) -> AxisList {
+        AxisList::new()
     }
 }
 
-impl<const N: usize> IntoAxes for [isize; N] {
-    fn axes(&self) -> &[isize] {
-        self
+macro_rules! ints {
+    ($($number:ty)*) => {
+        $(impl Int for $number {
+            fn int(self) -> isize {
+                isize::try_from(self).unwrap_or(if self > 0 { isize::MAX } else { isize::MIN })
+            }
+        }
+
+        impl IntoAxes for $number {
+            fn axes(&self) -> AxisList {
+                smallvec![self.int()]
+            }
+        }
+
+        impl IntoShape for $number {
+            fn sizes(&self) -> AxisList {
+                smallvec![self.int()]
+            }
+        })*
+    };
+}
+
+#[allow(clippy::unnecessary_fallible_conversions, reason = "one of the types is `isize`")]
+mod numbers {
+    use super::{AxisList, Int, IntoAxes, IntoShape, smallvec};
+
+    ints! { i32 i64 isize usize }
+}
+
+macro_rules! lists {
+    ($([$($generics:tt)*] $list:ty;)*) => {
+        $(impl<T: Int, $($generics)*> IntoAxes for $list {
+            fn axes(&self) -> AxisList {
+                self.iter().map(|axis| axis.int()).collect()
+            }
+        }
+
+        impl<T: Int, $($generics)*> IntoShape for $list {
+            fn sizes(&self) -> AxisList {
+                self.iter().map(|size| size.int()).collect()
+            }
+        })*
+    };
+}
+
+lists! {
+    [] &[T];
+    [] Vec<T>;
+    [] &Vec<T>;
+    [const N: usize] [T; N];
+    [const N: usize] &[T; N];
+    [const N: usize] SmallVec<[T; N]>;
+    [const N: usize] &SmallVec<[T; N]>;
+}
+
+/// A shape in which one size may be left open as −1: an array, a slice or a `Vec` of any [`Int`], one number, `()` for no axes, or a tuple of
+/// numbers of several types, such as `(x.shape()[0], -1)`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no shape",
+    label = "expected a shape, such as `[2, 3]`, `[2, -1]`, `(n, -1)` or `()`"
+)]
+pub trait IntoShape {
+    /// The sizes as they were written.
+    #[doc(hidden)]
+    fn sizes(&self) -> AxisList;
+}
+
+impl IntoShape for () {
+    fn sizes(&self) -> AxisList {
+        AxisList::new()
     }
 }
 
-impl<const N: usize> IntoAxes for &[isize; N] {
-    fn axes(&self) -> &[isize] {
-        *self
-    }
+macro_rules! tuples {
+    ($(($($name:ident)*))*) => {
+        $(impl<$($name: Int),*> IntoShape for ($($name,)*) {
+            fn sizes(&self) -> AxisList {
+                #[allow(non_snake_case)]
+                let ($($name,)*) = self;
+                smallvec![$($name.int()),*]
+            }
+        })*
+    };
 }
 
-impl IntoAxes for &[isize] {
-    fn axes(&self) -> &[isize] {
-        self
-    }
-}
-
-impl IntoAxes for Vec<isize> {
-    fn axes(&self) -> &[isize] {
-        self
-    }
-}
-
-impl IntoAxes for &Vec<isize> {
-    fn axes(&self) -> &[isize] {
-        self
-    }
-}
+tuples! { (A) (A B) (A B C) (A B C D) (A B C D E) (A B C D E F) }
 
 /// All axes of a tensor.
 pub(crate) fn every_axis(x: &Tensor) -> Shape {
@@ -75,7 +151,7 @@ pub(crate) fn meant(op: &'static str, axes: &impl IntoAxes, x: &Tensor) -> Resul
     if axes.is_every() {
         return Ok(every_axis(x));
     }
-    axes_of(op, axes.axes(), x.rank())
+    axes_of(op, &axes.axes(), x.rank())
 }
 
 /// A shape with size 1 at the reduced axes.

@@ -14,6 +14,7 @@ use crate::core::precision::OperandPrecision;
 use crate::core::primitive::Outs;
 use crate::core::{Tensor, TensorLike};
 use crate::error::{Result, unwrap};
+use crate::ops::axes::Int;
 use crate::scalar::op::ScalarOp;
 
 impl Tensor {
@@ -173,7 +174,7 @@ pub(super) fn product(x: &Tensor, axes: &[usize]) -> Result<Tensor> {
     let mut left = moved.try_reshape(rows.iter().copied().chain([size]).collect::<Shape>())?;
     while size > 1 {
         let half = size / 2;
-        let part = |from: usize, to: usize| left.try_slice_axis(-1, from as isize, to as isize);
+        let part = |from: usize, to: usize| left.try_slice_axis(-1, from..to);
         let pairs = part(0, half)?.try_mul(part(half, 2 * half)?)?;
         let odd = if size % 2 == 1 { Some(part(2 * half, size)?) } else { None };
         left = match odd {
@@ -201,11 +202,11 @@ pub(super) fn dot_general(
 
 /// The tensor with so many elements along an axis: cut off, or followed by zeros.
 #[track_caller]
-pub(crate) fn padded_to(x: &Tensor, axis: isize, size: usize) -> Result<Tensor> {
+pub(crate) fn padded_to(x: &Tensor, axis: impl Int, size: usize) -> Result<Tensor> {
     let at = super::axis_of("pad", axis, x.rank())?;
     let found = x.shape()[at];
     if size <= found {
-        return if size == found { Ok(x.clone()) } else { x.try_slice_axis(axis, 0, size as isize) };
+        return if size == found { Ok(x.clone()) } else { x.try_slice_axis(axis, 0..size) };
     }
     let mut widths = vec![(0, 0); x.rank()];
     widths[at].1 = size - found;

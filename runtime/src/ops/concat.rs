@@ -13,6 +13,7 @@ use crate::core::trace::{Axis, bind, bind1};
 use crate::error::unwrap;
 use crate::error::{Error, Result};
 use crate::kernels::threads;
+use crate::ops::axes::Int;
 use crate::ops::{addressable, axis_of, batch_all, cotangent, only, slice, unpack, zeros_of};
 
 /// The arguments one behind another along an axis.
@@ -229,7 +230,7 @@ impl Tensor {
     /// # Panics
     /// If there are none, there is no such axis, or other axes differ in size.
     #[track_caller]
-    pub fn concatenate(tensors: &[Tensor], axis: isize) -> Tensor {
+    pub fn concatenate(tensors: &[Tensor], axis: impl Int) -> Tensor {
         unwrap(Tensor::try_concatenate(tensors, axis))
     }
 
@@ -238,7 +239,7 @@ impl Tensor {
     /// # Errors
     /// If there are none, there is no such axis, or other axes differ in size.
     #[track_caller]
-    pub fn try_concatenate(tensors: &[Tensor], axis: isize) -> Result<Tensor> {
+    pub fn try_concatenate(tensors: &[Tensor], axis: impl Int) -> Result<Tensor> {
         let args = alike("concatenate", tensors)?;
         let axis = axis_of("concatenate", axis, args[0].rank())?;
         if let [only] = &args[..] {
@@ -252,7 +253,7 @@ impl Tensor {
     /// # Panics
     /// If there are none, the position is out of range, or the shapes differ.
     #[track_caller]
-    pub fn stack(tensors: &[Tensor], axis: isize) -> Tensor {
+    pub fn stack(tensors: &[Tensor], axis: impl Int) -> Tensor {
         unwrap(Tensor::try_stack(tensors, axis))
     }
 
@@ -261,7 +262,7 @@ impl Tensor {
     /// # Errors
     /// If there are none, the position is out of range, or the shapes differ.
     #[track_caller]
-    pub fn try_stack(tensors: &[Tensor], axis: isize) -> Result<Tensor> {
+    pub fn try_stack(tensors: &[Tensor], axis: impl Int) -> Result<Tensor> {
         let args = alike("stack", tensors)?;
         if let Some(other) = args.iter().find(|arg| arg.shape() != args[0].shape()) {
             let found = format!("{:?} and {:?}", args[0].shape(), other.shape());
@@ -286,7 +287,7 @@ impl Tensor {
     /// # Panics
     /// If there is no such axis, or its size is no multiple of `count`.
     #[track_caller]
-    pub fn split(&self, count: usize, axis: isize) -> Vec<Tensor> {
+    pub fn split(&self, count: usize, axis: impl Int) -> Vec<Tensor> {
         unwrap(self.try_split(count, axis))
     }
 
@@ -295,7 +296,7 @@ impl Tensor {
     /// # Errors
     /// If there is no such axis, or its size is no multiple of `count`.
     #[track_caller]
-    pub fn try_split(&self, count: usize, axis: isize) -> Result<Vec<Tensor>> {
+    pub fn try_split(&self, count: usize, axis: impl Int) -> Result<Vec<Tensor>> {
         let axis = axis_of("split", axis, self.rank())?;
         let size = self.shape()[axis];
         if count == 0 || !size.is_multiple_of(count) {
@@ -310,7 +311,7 @@ impl Tensor {
     /// # Panics
     /// If there is no such axis, or the indices are not in ascending order inside of it.
     #[track_caller]
-    pub fn split_at(&self, indices: impl AsRef<[usize]>, axis: isize) -> Vec<Tensor> {
+    pub fn split_at(&self, indices: impl AsRef<[usize]>, axis: impl Int) -> Vec<Tensor> {
         unwrap(self.try_split_at(indices, axis))
     }
 
@@ -319,7 +320,7 @@ impl Tensor {
     /// # Errors
     /// If there is no such axis, or the indices are not in ascending order inside of it.
     #[track_caller]
-    pub fn try_split_at(&self, indices: impl AsRef<[usize]>, axis: isize) -> Result<Vec<Tensor>> {
+    pub fn try_split_at(&self, indices: impl AsRef<[usize]>, axis: impl Int) -> Result<Vec<Tensor>> {
         let axis = axis_of("split_at", axis, self.rank())?;
         let size = self.shape()[axis];
         let mut last = 0;
@@ -341,7 +342,7 @@ impl Tensor {
     /// # Panics
     /// If there is no such axis.
     #[track_caller]
-    pub fn unstack(&self, axis: isize) -> Vec<Tensor> {
+    pub fn unstack(&self, axis: impl Int) -> Vec<Tensor> {
         unwrap(self.try_unstack(axis))
     }
 
@@ -350,7 +351,7 @@ impl Tensor {
     /// # Errors
     /// If there is no such axis.
     #[track_caller]
-    pub fn try_unstack(&self, axis: isize) -> Result<Vec<Tensor>> {
+    pub fn try_unstack(&self, axis: impl Int) -> Result<Vec<Tensor>> {
         let axis = axis_of("unstack", axis, self.rank())?;
         let mut shape: Shape = self.shape().into();
         let size = shape.remove(axis);

@@ -17,6 +17,7 @@ use crate::core::{Tensor, TensorLike};
 use crate::error::unwrap;
 use crate::error::{Error, Result};
 use crate::kernels::strided::{self, Strided};
+use crate::ops::axes::Int;
 use crate::ops::{axis_of, batch_all, cotangent, only, prepend, zeros_of};
 
 /// A part of these sizes; the arguments behind the tensor are its starts, one per axis.
@@ -271,7 +272,7 @@ impl Tensor {
     /// # Panics
     /// If there is no such axis, or the size is larger than it.
     #[track_caller]
-    pub fn dynamic_slice_axis(&self, axis: isize, start: impl TensorLike, size: usize) -> Tensor {
+    pub fn dynamic_slice_axis(&self, axis: impl Int, start: impl TensorLike, size: usize) -> Tensor {
         unwrap(self.try_dynamic_slice_axis(axis, start, size))
     }
 
@@ -280,7 +281,12 @@ impl Tensor {
     /// # Errors
     /// If there is no such axis, or the size is larger than it.
     #[track_caller]
-    pub fn try_dynamic_slice_axis(&self, axis: isize, start: impl TensorLike, size: usize) -> Result<Tensor> {
+    pub fn try_dynamic_slice_axis(
+        &self,
+        axis: impl Int,
+        start: impl TensorLike,
+        size: usize,
+    ) -> Result<Tensor> {
         let axis = axis_of("dynamic_slice_axis", axis, self.rank())?;
         let mut sizes: Shape = self.shape().into();
         sizes[axis] = size;
@@ -294,7 +300,7 @@ impl Tensor {
     #[track_caller]
     pub fn dynamic_update_axis(
         &self,
-        axis: isize,
+        axis: impl Int,
         start: impl TensorLike,
         update: impl TensorLike,
     ) -> Tensor {
@@ -308,7 +314,7 @@ impl Tensor {
     #[track_caller]
     pub fn try_dynamic_update_axis(
         &self,
-        axis: isize,
+        axis: impl Int,
         start: impl TensorLike,
         update: impl TensorLike,
     ) -> Result<Tensor> {

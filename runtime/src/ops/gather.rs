@@ -17,6 +17,7 @@ use crate::core::{Tensor, TensorLike};
 use crate::error::unwrap;
 use crate::error::{Error, Result};
 use crate::kernels::strided;
+use crate::ops::axes::Int;
 use crate::ops::{addressable, axis_of, broadcast_shapes, cotangent, only, scalar_array, unpack, zeros_of};
 
 /// Copies windows of the first argument, where the second says.
@@ -127,7 +128,7 @@ pub(crate) fn positions(indices: &Tensor) -> Result<Tensor> {
 }
 
 #[track_caller]
-fn take(x: &Tensor, indices: &Tensor, axis: isize, outside: Outside) -> Result<Tensor> {
+fn take(x: &Tensor, indices: &Tensor, axis: impl Int, outside: Outside) -> Result<Tensor> {
     let axis = axis_of("take", axis, x.rank())?;
     if x.shape()[axis] == 0 && indices.size() > 0 {
         let found = format!("axis {axis} of shape {:?}", x.shape());
@@ -159,7 +160,7 @@ impl Tensor {
     /// # Panics
     /// If there is no such axis, it has no elements, or the indices are not integers.
     #[track_caller]
-    pub fn take(&self, indices: impl TensorLike, axis: isize) -> Tensor {
+    pub fn take(&self, indices: impl TensorLike, axis: impl Int) -> Tensor {
         unwrap(self.try_take(indices, axis))
     }
 
@@ -168,7 +169,7 @@ impl Tensor {
     /// # Errors
     /// If there is no such axis, it has no elements, or the indices are not integers.
     #[track_caller]
-    pub fn try_take(&self, indices: impl TensorLike, axis: isize) -> Result<Tensor> {
+    pub fn try_take(&self, indices: impl TensorLike, axis: impl Int) -> Result<Tensor> {
         take(self, &indices.operand()?, axis, Outside::Invalid).map_err(|error| error.called("take"))
     }
 
@@ -177,7 +178,7 @@ impl Tensor {
     /// # Panics
     /// If there is no such axis, it has no elements, or the indices are not integers.
     #[track_caller]
-    pub fn take_clip(&self, indices: impl TensorLike, axis: isize) -> Tensor {
+    pub fn take_clip(&self, indices: impl TensorLike, axis: impl Int) -> Tensor {
         unwrap(self.try_take_clip(indices, axis))
     }
 
@@ -186,7 +187,7 @@ impl Tensor {
     /// # Errors
     /// If there is no such axis, it has no elements, or the indices are not integers.
     #[track_caller]
-    pub fn try_take_clip(&self, indices: impl TensorLike, axis: isize) -> Result<Tensor> {
+    pub fn try_take_clip(&self, indices: impl TensorLike, axis: impl Int) -> Result<Tensor> {
         take(self, &indices.operand()?, axis, Outside::Clip).map_err(|error| error.called("take_clip"))
     }
 
@@ -206,7 +207,7 @@ impl Tensor {
     /// # Panics
     /// If there is no such axis, the shapes do not fit, or the indices are not integers.
     #[track_caller]
-    pub fn take_along_axis(&self, indices: impl TensorLike, axis: isize) -> Tensor {
+    pub fn take_along_axis(&self, indices: impl TensorLike, axis: impl Int) -> Tensor {
         unwrap(self.try_take_along_axis(indices, axis))
     }
 
@@ -215,7 +216,7 @@ impl Tensor {
     /// # Errors
     /// If there is no such axis, the shapes do not fit, or the indices are not integers.
     #[track_caller]
-    pub fn try_take_along_axis(&self, indices: impl TensorLike, axis: isize) -> Result<Tensor> {
+    pub fn try_take_along_axis(&self, indices: impl TensorLike, axis: impl Int) -> Result<Tensor> {
         let indices = indices.operand()?;
         let axis = axis_of("take_along_axis", axis, self.rank())?;
         let (windows, positions) =

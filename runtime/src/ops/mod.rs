@@ -32,6 +32,7 @@ pub(crate) mod random_bits;
 pub(crate) mod random_gamma;
 pub(crate) mod random_order;
 pub(crate) mod random_rows;
+pub(crate) mod range;
 pub(crate) mod recurrence;
 pub mod reduce;
 pub mod reduce_window;

@@ -105,7 +105,7 @@ mod tests {
             let whole = crate::ops::random_bits::draw(key.data(), draw, &[2, 9, 5]).unwrap();
             for (start, count) in [(0, 9), (2, 3), (8, 1)] {
                 let part = rows(key.data(), draw, &[2, 9, 5], 1, &Tensor::from(start as i32), count).unwrap();
-                let expected = whole.slice_axis(1, start, start + count as isize);
+                let expected = whole.slice_axis(1, start..start + count as isize);
                 assert_eq!(part.array().unwrap().bytes(), expected.array().unwrap().bytes());
             }
         }

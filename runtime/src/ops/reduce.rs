@@ -14,6 +14,7 @@ use crate::core::trace::{Axis, bind1};
 use crate::error::unwrap;
 use crate::error::{Error, Result};
 use crate::kernels::{arrays, reduce};
+use crate::ops::axes::Int;
 use crate::ops::complex::of_parts;
 use crate::ops::{axis_of, cotangent, in_i64, is_narrow, of_reals, only, unpack};
 use crate::scalar::reduce::ReduceOp;
@@ -377,7 +378,7 @@ macro_rules! position_methods {
             /// # Panics
             /// If there is no such axis, or its size is 0.
             #[track_caller]
-            pub fn $plain(&self, axis: isize) -> Tensor {
+            pub fn $plain(&self, axis: impl Int) -> Tensor {
                 unwrap(self.$try_plain(axis))
             }
 
@@ -386,7 +387,7 @@ macro_rules! position_methods {
             /// # Errors
             /// If there is no such axis, or its size is 0.
             #[track_caller]
-            pub fn $try_plain(&self, axis: isize) -> Result<Tensor> {
+            pub fn $try_plain(&self, axis: impl Int) -> Result<Tensor> {
                 let axis = axis_of(stringify!($plain), axis, self.rank())?;
                 bind1(&ArgExtreme { largest: $largest, axis }, [self.clone()])
             }
@@ -397,7 +398,7 @@ macro_rules! position_methods {
             /// # Panics
             /// If there is no such axis, or its size is 0.
             #[track_caller]
-            pub fn $keep(&self, axis: isize) -> Tensor {
+            pub fn $keep(&self, axis: impl Int) -> Tensor {
                 unwrap(self.$try_keep(axis))
             }
 
@@ -406,7 +407,7 @@ macro_rules! position_methods {
             /// # Errors
             /// If there is no such axis, or its size is 0.
             #[track_caller]
-            pub fn $try_keep(&self, axis: isize) -> Result<Tensor> {
+            pub fn $try_keep(&self, axis: impl Int) -> Result<Tensor> {
                 let at = axis_of(stringify!($keep), axis, self.rank())?;
                 self.$try_plain(axis)?.try_reshape(&kept_shape(self.shape(), &[at]))
             }

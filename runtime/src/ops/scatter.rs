@@ -21,6 +21,7 @@ use crate::kernels::accumulate;
 use crate::kernels::halves::{narrow_all, widen_all};
 use crate::kernels::strided::{self, Strided};
 use crate::kernels::threads;
+use crate::ops::axes::Int;
 use crate::ops::{
     axis_of, batch_all, convert, convert_wrapping, cotangent, create, in_i64, is_narrow, of_reals, only,
     promoted, unpack, zeros_of,
@@ -300,7 +301,7 @@ pub(crate) fn scatter(
 fn along(
     (op, kind): (&'static str, ScatterOp),
     x: &Tensor,
-    axis: isize,
+    axis: impl Int,
     indices: &Tensor,
     values: &Tensor,
 ) -> Result<Tensor> {
@@ -331,7 +332,7 @@ macro_rules! methods {
             #[track_caller]
             pub fn $method(
                 &self,
-                axis: isize,
+                axis: impl Int,
                 indices: impl TensorLike,
                 values: impl TensorLike,
             ) -> Tensor {
@@ -345,7 +346,7 @@ macro_rules! methods {
             #[track_caller]
             pub fn $try_method(
                 &self,
-                axis: isize,
+                axis: impl Int,
                 indices: impl TensorLike,
                 values: impl TensorLike,
             ) -> Result<Tensor> {
@@ -385,7 +386,12 @@ impl Tensor {
     /// # Panics
     /// If there is no such axis, the shapes do not fit, or the indices are not integers.
     #[track_caller]
-    pub fn put_along_axis(&self, indices: impl TensorLike, values: impl TensorLike, axis: isize) -> Tensor {
+    pub fn put_along_axis(
+        &self,
+        indices: impl TensorLike,
+        values: impl TensorLike,
+        axis: impl Int,
+    ) -> Tensor {
         unwrap(self.try_put_along_axis(indices, values, axis))
     }
 
@@ -398,7 +404,7 @@ impl Tensor {
         &self,
         indices: impl TensorLike,
         values: impl TensorLike,
-        axis: isize,
+        axis: impl Int,
     ) -> Result<Tensor> {
         const OP: &str = "put_along_axis";
         let indices = indices.operand()?;

@@ -16,6 +16,7 @@ use crate::error::unwrap;
 use crate::error::{Error, Result};
 use crate::kernels::broadcast::Broadcast;
 use crate::kernels::{elementwise, transpose};
+use crate::ops::axes::{Int, IntoAxes, IntoShape};
 use crate::ops::pad::Pad;
 use crate::ops::{addressable, axes_of, axis_of, broadcast_shapes, cotangent, only, prepend, sum_to, unpack};
 
@@ -294,72 +295,65 @@ pub(crate) fn moved(rank: usize, from: usize, to: usize) -> Shape {
     axes
 }
 
+#[track_caller]
+fn reshaped(x: &Tensor, asked: &[isize]) -> Result<Tensor> {
+    let wrong = || {
+        let found = format!("{:?} to {asked:?}", x.shape());
+        Error::shape("reshape", found, "as many elements as before, and −1 at most once")
+    };
+    let Some(open) = asked.iter().position(|&size| size < 0) else {
+        let shape: Shape = asked.iter().map(|&size| size.unsigned_abs()).collect();
+        return if x.shape() == &shape[..] { Ok(x.clone()) } else { bind1(&Reshape(shape), [x.clone()]) };
+    };
+    let others = || asked.iter().enumerate().filter(|&(axis, _)| axis != open).map(|(_, &size)| size);
+    if asked[open] != -1 || others().any(|size| size < 0) {
+        return Err(wrong());
+    }
+    let known = others().try_fold(1usize, |all, size| all.checked_mul(size.unsigned_abs()));
+    let Some(known) = known.filter(|&known| known != 0 && x.size().is_multiple_of(known)) else {
+        return Err(wrong());
+    };
+    let mut shape: Shape = asked.iter().map(|&size| size.unsigned_abs()).collect();
+    shape[open] = x.size() / known;
+    if x.shape() == &shape[..] { Ok(x.clone()) } else { bind1(&Reshape(shape), [x.clone()]) }
+}
+
 impl Tensor {
-    /// The same elements, row-major, under another shape.
+    /// The same elements, row-major, under another shape, in which one size may be −1: whatever is left.
+    ///
+    /// ```
+    /// use flaxen::prelude::*;
+    /// let x = Tensor::zeros([2, 3, 4]);
+    /// assert_eq!(x.reshape([6, 4]).shape(), [6, 4]);
+    /// assert_eq!(x.reshape([2, -1]).shape(), [2, 12]);
+    /// // Numbers of several types are a tuple.
+    /// let batch: usize = x.shape()[0];
+    /// assert_eq!(x.reshape((batch, -1)).shape(), [2, 12]);
+    /// ```
     ///
     /// # Panics
-    /// If the number of elements differs. See [`reshape_infer`](Tensor::reshape_infer) for a size left open.
+    /// If the number of elements differs, or two sizes are open.
+    #[doc(alias = "view")]
     #[track_caller]
-    pub fn reshape(&self, shape: impl AsRef<[usize]>) -> Tensor {
+    pub fn reshape(&self, shape: impl IntoShape) -> Tensor {
         unwrap(self.try_reshape(shape))
     }
 
     /// As [`reshape`](Tensor::reshape).
     ///
     /// # Errors
-    /// If the number of elements differs.
-    #[track_caller]
-    pub fn try_reshape(&self, shape: impl AsRef<[usize]>) -> Result<Tensor> {
-        if self.shape() == shape.as_ref() {
-            return Ok(self.clone());
-        }
-        bind1(&Reshape(shape.as_ref().into()), [self.clone()])
-    }
-
-    /// As [`reshape`](Tensor::reshape), where one size may be −1: whatever is left.
-    ///
-    /// ```
-    /// use flaxen::prelude::*;
-    /// assert_eq!(Tensor::zeros([2, 3, 4]).reshape_infer([2, -1]).shape(), [2, 12]);
-    /// ```
-    ///
-    /// # Panics
     /// If the number of elements differs, or two sizes are open.
     #[track_caller]
-    pub fn reshape_infer(&self, shape: impl AsRef<[isize]>) -> Tensor {
-        unwrap(self.try_reshape_infer(shape))
+    pub fn try_reshape(&self, shape: impl IntoShape) -> Result<Tensor> {
+        reshaped(self, &shape.sizes())
     }
 
-    /// As [`reshape_infer`](Tensor::reshape_infer).
-    ///
-    /// # Errors
-    /// If the number of elements differs, or two sizes are open.
-    #[track_caller]
-    pub fn try_reshape_infer(&self, shape: impl AsRef<[isize]>) -> Result<Tensor> {
-        let asked = shape.as_ref();
-        let wrong = || {
-            let found = format!("{:?} to {asked:?}", self.shape());
-            Error::shape("reshape_infer", found, "as many elements as before, and −1 at most once")
-        };
-        let known: usize = asked.iter().filter_map(|&size| usize::try_from(size).ok()).product();
-        let open = asked.iter().filter(|&&size| size < 0).count();
-        if open > 1 || asked.iter().any(|&size| size < -1) || (open == 1 && known == 0) {
-            return Err(wrong());
-        }
-        let rest = if open == 1 { self.size() / known } else { 0 };
-        let shape: Shape = asked.iter().map(|&size| usize::try_from(size).unwrap_or(rest)).collect();
-        if open == 1 && rest * known != self.size() {
-            return Err(wrong());
-        }
-        self.try_reshape(&shape).map_err(|error| error.called("reshape_infer"))
-    }
-
-    /// The axes in another order: axis `i` of the result is axis `axes[i]`; negative ones count from the end.
+    /// The axes in another order: axis `i` of the result is axis `axes[i]`; negative ones count from the end, and `..` reverses them all.
     ///
     /// # Panics
     /// If `axes` does not name each axis once.
     #[track_caller]
-    pub fn transpose(&self, axes: impl AsRef<[isize]>) -> Tensor {
+    pub fn transpose(&self, axes: impl IntoAxes) -> Tensor {
         unwrap(self.try_transpose(axes))
     }
 
@@ -368,13 +362,12 @@ impl Tensor {
     /// # Errors
     /// If `axes` does not name each axis once.
     #[track_caller]
-    pub fn try_transpose(&self, axes: impl AsRef<[isize]>) -> Result<Tensor> {
-        let axes: Shape = axes
-            .as_ref()
-            .iter()
-            .map(|&axis| axis_of("transpose", axis, self.rank()))
-            .collect::<Result<_>>()?;
-        permuted(self, axes)
+    pub fn try_transpose(&self, axes: impl IntoAxes) -> Result<Tensor> {
+        if axes.is_every() {
+            return permuted(self, (0..self.rank()).rev().collect());
+        }
+        let at = |&axis: &isize| axis_of("transpose", axis, self.rank());
+        permuted(self, axes.axes().iter().map(at).collect::<Result<_>>()?)
     }
 
     /// The axes in reverse order: of a matrix, its transpose.
@@ -391,7 +384,7 @@ impl Tensor {
     /// # Panics
     /// If there is no such axis.
     #[track_caller]
-    pub fn swap_axes(&self, a: isize, b: isize) -> Tensor {
+    pub fn swap_axes(&self, a: impl Int, b: impl Int) -> Tensor {
         unwrap(self.try_swap_axes(a, b))
     }
 
@@ -400,7 +393,7 @@ impl Tensor {
     /// # Errors
     /// If there is no such axis.
     #[track_caller]
-    pub fn try_swap_axes(&self, a: isize, b: isize) -> Result<Tensor> {
+    pub fn try_swap_axes(&self, a: impl Int, b: impl Int) -> Result<Tensor> {
         let mut axes: Shape = (0..self.rank()).collect();
         axes.swap(axis_of("swap_axes", a, self.rank())?, axis_of("swap_axes", b, self.rank())?);
         permuted(self, axes)
@@ -411,7 +404,7 @@ impl Tensor {
     /// # Panics
     /// If there is no such axis.
     #[track_caller]
-    pub fn move_axis(&self, from: isize, to: isize) -> Tensor {
+    pub fn move_axis(&self, from: impl Int, to: impl Int) -> Tensor {
         unwrap(self.try_move_axis(from, to))
     }
 
@@ -420,9 +413,9 @@ impl Tensor {
     /// # Errors
     /// If there is no such axis.
     #[track_caller]
-    pub fn try_move_axis(&self, from: isize, to: isize) -> Result<Tensor> {
-        let axis = |axis| axis_of("move_axis", axis, self.rank());
-        permuted(self, moved(self.rank(), axis(from)?, axis(to)?))
+    pub fn try_move_axis(&self, from: impl Int, to: impl Int) -> Result<Tensor> {
+        let axis = |axis: isize| axis_of("move_axis", axis, self.rank());
+        permuted(self, moved(self.rank(), axis(from.int())?, axis(to.int())?))
     }
 
     /// The elements repeated along axes of size 1 and new axes in front.
@@ -451,7 +444,7 @@ impl Tensor {
     /// # Panics
     /// If a position is out of range or named twice.
     #[track_caller]
-    pub fn expand_dims(&self, axes: impl AsRef<[isize]>) -> Tensor {
+    pub fn expand_dims(&self, axes: impl IntoAxes) -> Tensor {
         unwrap(self.try_expand_dims(axes))
     }
 
@@ -460,8 +453,15 @@ impl Tensor {
     /// # Errors
     /// If a position is out of range or named twice.
     #[track_caller]
-    pub fn try_expand_dims(&self, axes: impl AsRef<[isize]>) -> Result<Tensor> {
-        let axes = axes_of("expand_dims", axes.as_ref(), self.rank() + axes.as_ref().len())?;
+    pub fn try_expand_dims(&self, axes: impl IntoAxes) -> Result<Tensor> {
+        if axes.is_every() {
+            return Err(Error::argument(
+                "expand_dims",
+                "`..` for the new axes: name their positions in the result",
+            ));
+        }
+        let axes = axes.axes();
+        let axes = axes_of("expand_dims", &axes, self.rank() + axes.len())?;
         let mut shape: Shape = self.shape().into();
         for &axis in &axes {
             shape.insert(axis, 1);
@@ -469,12 +469,12 @@ impl Tensor {
         self.try_reshape(&shape)
     }
 
-    /// Without these axes, which must have size 1; all such axes if none is named.
+    /// Without these axes, which must have size 1; `..` are all that have it.
     ///
     /// # Panics
     /// If an axis has another size.
     #[track_caller]
-    pub fn squeeze(&self, axes: impl AsRef<[isize]>) -> Tensor {
+    pub fn squeeze(&self, axes: impl IntoAxes) -> Tensor {
         unwrap(self.try_squeeze(axes))
     }
 
@@ -483,9 +483,9 @@ impl Tensor {
     /// # Errors
     /// If an axis has another size.
     #[track_caller]
-    pub fn try_squeeze(&self, axes: impl AsRef<[isize]>) -> Result<Tensor> {
-        let all = axes.as_ref().is_empty();
-        let axes = axes_of("squeeze", axes.as_ref(), self.rank())?;
+    pub fn try_squeeze(&self, axes: impl IntoAxes) -> Result<Tensor> {
+        let all = axes.is_every();
+        let axes = axes_of("squeeze", &axes.axes(), self.rank())?;
         if let Some(&axis) = axes.iter().find(|&&axis| self.shape()[axis] != 1) {
             return Err(Error::shape(
                 "squeeze",

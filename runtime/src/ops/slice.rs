@@ -15,8 +15,10 @@ use crate::core::trace::{Axis, bind1};
 use crate::error::unwrap;
 use crate::error::{Error, Result};
 use crate::kernels::strided::{self, Strided};
+use crate::ops::axes::{Int, IntoAxes, meant};
+use crate::ops::range;
 use crate::ops::shape::Transpose;
-use crate::ops::{axes_of, axis_of, cotangent, only, pad, unpack};
+use crate::ops::{axis_of, cotangent, only, pad, unpack};
 
 /// Per axis, `sizes` elements from `starts` on, every `strides`-th.
 #[derive(Clone, PartialEq)]
@@ -397,21 +399,16 @@ impl Tensor {
     /// ```
     /// use flaxen::prelude::*;
     /// let x = Tensor::arange(0i32, 5, 1);
-    /// assert_eq!(x.slice_axis(0, 1, -1).to_vec::<i32>()?, [1, 2, 3]);
-    /// assert_eq!(x.slice_axis(0, -2, None).to_vec::<i32>()?, [3, 4]);
+    /// assert_eq!(x.slice_axis(0, 1..-1).to_vec::<i32>()?, [1, 2, 3]);
+    /// assert_eq!(x.slice_axis(0, -2..).to_vec::<i32>()?, [3, 4]);
     /// # Ok::<(), flaxen::Error>(())
     /// ```
     ///
     /// # Panics
     /// If there is no such axis.
     #[track_caller]
-    pub fn slice_axis(
-        &self,
-        axis: isize,
-        start: impl Into<Option<isize>>,
-        end: impl Into<Option<isize>>,
-    ) -> Tensor {
-        unwrap(self.try_slice_axis(axis, start, end))
+    pub fn slice_axis(&self, axis: impl Int, range: impl Into<range::Slice>) -> Tensor {
+        unwrap(self.try_slice_axis(axis, range))
     }
 
     /// As [`slice_axis`](Tensor::slice_axis).
@@ -419,13 +416,8 @@ impl Tensor {
     /// # Errors
     /// If there is no such axis.
     #[track_caller]
-    pub fn try_slice_axis(
-        &self,
-        axis: isize,
-        start: impl Into<Option<isize>>,
-        end: impl Into<Option<isize>>,
-    ) -> Result<Tensor> {
-        self.try_slice_axis_step(axis, start, end, 1)
+    pub fn try_slice_axis(&self, axis: impl Int, range: impl Into<range::Slice>) -> Result<Tensor> {
+        self.try_slice_axis_step(axis, range, 1)
     }
 
     /// Every `step`-th element of one axis, as Python's `x[start:end:step]`; a negative step goes backwards.
@@ -433,21 +425,15 @@ impl Tensor {
     /// ```
     /// use flaxen::prelude::*;
     /// let x = Tensor::arange(0i32, 6, 1);
-    /// assert_eq!(x.slice_axis_step(0, None, None, -2).to_vec::<i32>()?, [5, 3, 1]);
+    /// assert_eq!(x.slice_axis_step(0, .., -2).to_vec::<i32>()?, [5, 3, 1]);
     /// # Ok::<(), flaxen::Error>(())
     /// ```
     ///
     /// # Panics
     /// If there is no such axis, or the step is 0.
     #[track_caller]
-    pub fn slice_axis_step(
-        &self,
-        axis: isize,
-        start: impl Into<Option<isize>>,
-        end: impl Into<Option<isize>>,
-        step: isize,
-    ) -> Tensor {
-        unwrap(self.try_slice_axis_step(axis, start, end, step))
+    pub fn slice_axis_step(&self, axis: impl Int, range: impl Into<range::Slice>, step: isize) -> Tensor {
+        unwrap(self.try_slice_axis_step(axis, range, step))
     }
 
     /// As [`slice_axis_step`](Tensor::slice_axis_step).
@@ -457,14 +443,13 @@ impl Tensor {
     #[track_caller]
     pub fn try_slice_axis_step(
         &self,
-        axis: isize,
-        start: impl Into<Option<isize>>,
-        end: impl Into<Option<isize>>,
+        axis: impl Int,
+        range: impl Into<range::Slice>,
         step: isize,
     ) -> Result<Tensor> {
         let axis = axis_of("slice_axis", axis, self.rank())?;
-        let (start, step, count) =
-            range_of("slice_axis", start.into(), end.into(), step, self.shape()[axis])?;
+        let range = range::Slice { step, ..range.into() };
+        let (start, step, count) = range.positions("slice_axis", self.shape()[axis])?;
         let mut parts: Parts = self.shape().iter().map(|&size| (0, 1, size)).collect();
         parts[axis] = (start, step, count);
         strided_parts(self, &parts)
@@ -475,7 +460,7 @@ impl Tensor {
     /// # Panics
     /// If there is no such axis or element.
     #[track_caller]
-    pub fn index_axis(&self, axis: isize, i: isize) -> Tensor {
+    pub fn index_axis(&self, axis: impl Int, i: impl Int) -> Tensor {
         unwrap(self.try_index_axis(axis, i))
     }
 
@@ -484,9 +469,9 @@ impl Tensor {
     /// # Errors
     /// If there is no such axis or element.
     #[track_caller]
-    pub fn try_index_axis(&self, axis: isize, i: isize) -> Result<Tensor> {
+    pub fn try_index_axis(&self, axis: impl Int, i: impl Int) -> Result<Tensor> {
         let axis = axis_of("index_axis", axis, self.rank())?;
-        let size = self.shape()[axis];
+        let (size, i) = (self.shape()[axis], i.int());
         let at = if i < 0 { size.checked_add_signed(i) } else { Some(i as usize) };
         let Some(at) = at.filter(|&at| at < size) else {
             return Err(Error::argument("index_axis", format!("element {i} of an axis of size {size}")));
@@ -501,7 +486,7 @@ impl Tensor {
     /// # Panics
     /// If there is no axis, or no such element.
     #[track_caller]
-    pub fn get(&self, i: isize) -> Tensor {
+    pub fn get(&self, i: impl Int) -> Tensor {
         unwrap(self.try_get(i))
     }
 
@@ -510,7 +495,7 @@ impl Tensor {
     /// # Errors
     /// If there is no axis, or no such element.
     #[track_caller]
-    pub fn try_get(&self, i: isize) -> Result<Tensor> {
+    pub fn try_get(&self, i: impl Int) -> Result<Tensor> {
         self.try_index_axis(0, i).map_err(|error| error.called("get"))
     }
 
@@ -519,7 +504,7 @@ impl Tensor {
     /// # Panics
     /// If there is no such axis, or one is named twice.
     #[track_caller]
-    pub fn flip(&self, axes: impl AsRef<[isize]>) -> Tensor {
+    pub fn flip(&self, axes: impl IntoAxes) -> Tensor {
         unwrap(self.try_flip(axes))
     }
 
@@ -528,8 +513,8 @@ impl Tensor {
     /// # Errors
     /// If there is no such axis, or one is named twice.
     #[track_caller]
-    pub fn try_flip(&self, axes: impl AsRef<[isize]>) -> Result<Tensor> {
-        reversed(self, &axes_of("flip", axes.as_ref(), self.rank())?)
+    pub fn try_flip(&self, axes: impl IntoAxes) -> Result<Tensor> {
+        reversed(self, &meant("flip", &axes, self)?)
     }
 
     /// The elements moved `shift` positions along an axis; those that leave at one end return at the other.
@@ -537,7 +522,7 @@ impl Tensor {
     /// # Panics
     /// If there is no such axis.
     #[track_caller]
-    pub fn roll(&self, shift: isize, axis: isize) -> Tensor {
+    pub fn roll(&self, shift: impl Int, axis: impl Int) -> Tensor {
         unwrap(self.try_roll(shift, axis))
     }
 
@@ -546,9 +531,9 @@ impl Tensor {
     /// # Errors
     /// If there is no such axis.
     #[track_caller]
-    pub fn try_roll(&self, shift: isize, axis: isize) -> Result<Tensor> {
+    pub fn try_roll(&self, shift: impl Int, axis: impl Int) -> Result<Tensor> {
         let at = axis_of("roll", axis, self.rank())?;
-        let size = self.shape()[at];
+        let (size, shift) = (self.shape()[at], shift.int());
         let shift = if size == 0 { 0 } else { shift.rem_euclid(size as isize) as usize };
         if shift == 0 {
             return Ok(self.clone());

@@ -16,6 +16,7 @@ use crate::core::{Tensor, TensorLike};
 use crate::error::unwrap;
 use crate::error::{Error, Result};
 use crate::kernels::sort::{self, Bound, SortOrder};
+use crate::ops::axes::Int;
 use crate::ops::{axis_of, batch_all, cotangent, in_wider, of_reals, only, promoted, unpack};
 
 /// The sorted values. Without a gradient the positions, which cost time, are not asked for.
@@ -326,7 +327,7 @@ fn unsorted(ct: &Tensor, positions: &Tensor) -> Result<Tensor> {
 
 /// Applies something that works along the last axis to another one.
 #[track_caller]
-fn along(op: &'static str, primitive: &dyn Primitive, x: &Tensor, axis: isize) -> Result<Tensor> {
+fn along(op: &'static str, primitive: &dyn Primitive, x: &Tensor, axis: impl Int) -> Result<Tensor> {
     let (axis, rank) = (axis_of(op, axis, x.rank())?, x.rank());
     let sorted = bind1(primitive, [permuted(x, moved(rank, axis, rank - 1))?])?;
     permuted(&sorted, moved(rank, rank - 1, axis))
@@ -340,7 +341,7 @@ macro_rules! methods {
             /// # Panics
             /// If there is no such axis.
             #[track_caller]
-            pub fn $plain(&self, axis: isize) -> Tensor {
+            pub fn $plain(&self, axis: impl Int) -> Tensor {
                 unwrap(self.$try_plain(axis))
             }
 
@@ -349,7 +350,7 @@ macro_rules! methods {
             /// # Errors
             /// If there is no such axis.
             #[track_caller]
-            pub fn $try_plain(&self, axis: isize) -> Result<Tensor> {
+            pub fn $try_plain(&self, axis: impl Int) -> Result<Tensor> {
                 along(stringify!($plain), &$type(SortOrder::$order), self, axis)
             }
         )* }
@@ -384,7 +385,7 @@ impl Tensor {
     /// # Panics
     /// If there is no such axis.
     #[track_caller]
-    pub fn sort_descending(&self, axis: isize) -> Tensor {
+    pub fn sort_descending(&self, axis: impl Int) -> Tensor {
         unwrap(self.try_sort_descending(axis))
     }
 
@@ -393,7 +394,7 @@ impl Tensor {
     /// # Errors
     /// If there is no such axis.
     #[track_caller]
-    pub fn try_sort_descending(&self, axis: isize) -> Result<Tensor> {
+    pub fn try_sort_descending(&self, axis: impl Int) -> Result<Tensor> {
         let at = axis_of("sort_descending", axis, self.rank())?;
         slice::reversed(&self.try_sort(axis)?, &[at])
     }

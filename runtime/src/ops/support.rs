@@ -8,6 +8,7 @@ use crate::core::primitive::{Args, Cotangents, Outs};
 use crate::core::tensor::Repr;
 use crate::error::{Error, Result};
 use crate::kernels::arrays;
+use crate::ops::axes::Int;
 use crate::scalar::op::ScalarOp;
 
 /// The shape all shapes broadcast to.
@@ -254,7 +255,8 @@ impl Tensor {
 }
 
 /// An axis counted from the end if negative.
-pub(crate) fn axis_of(op: &'static str, axis: isize, rank: usize) -> Result<usize> {
+pub(crate) fn axis_of(op: &'static str, axis: impl Int, rank: usize) -> Result<usize> {
+    let axis = axis.int();
     let at = if axis < 0 { rank.checked_add_signed(axis) } else { Some(axis.unsigned_abs()) };
     at.filter(|&at| at < rank).ok_or_else(|| {
         Error::argument(

@@ -357,7 +357,7 @@ fn unflat<P: Tree>(like: &P, vector: &Tensor) -> Result<P> {
     let mut at = 0;
     tree::map(like, |leaf| {
         let end = at + leaf.size() as isize;
-        let part = vector.try_slice_axis(0, at, end)?;
+        let part = vector.try_slice_axis(0, at..end)?;
         at = end;
         part.try_reshape(leaf.shape())?.try_cast(leaf.dtype())
     })

@@ -61,7 +61,7 @@ pub fn projection_simplex<P: Tree>(tree: &P, scale: f64) -> Result<P> {
     let (mut at, mut found) = (0, Vec::with_capacity(all.len()));
     for leaf in &all {
         let end = at + leaf.size() as isize;
-        found.push(point.try_slice_axis(0, at, end)?.try_reshape(leaf.shape())?.try_cast(leaf.dtype())?);
+        found.push(point.try_slice_axis(0, at..end)?.try_reshape(leaf.shape())?.try_cast(leaf.dtype())?);
         at = end;
     }
     Ok(Structure::of(tree).build(found))

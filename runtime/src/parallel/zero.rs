@@ -89,7 +89,7 @@ impl<T> Zero<T> {
         tree::map(tree, |leaf| match cuts.next() {
             Some(&Some(axis)) => {
                 let rows = leaf.shape()[axis] / ranks;
-                leaf.try_dynamic_slice_axis(axis as isize, rank.try_mul(rows as i32)?, rows)
+                leaf.try_dynamic_slice_axis(axis, rank.try_mul(rows as i32)?, rows)
             }
             _ => Ok(leaf.clone()),
         })
@@ -115,7 +115,7 @@ impl<T> Zero<T> {
             let all = Tensor::try_concatenate(&flat, 0)?.all_gather(&self.name, 0)?;
             let mut first = 0;
             for ((at, axis), part) in chosen.into_iter().zip(parts) {
-                let own = all.try_slice_axis(1, first as isize, (first + part.size()) as isize)?;
+                let own = all.try_slice_axis(1, first..first + part.size())?;
                 first += part.size();
                 let mut shape = part.shape().to_vec();
                 shape[0] *= ranks;

@@ -7,6 +7,7 @@ use crate::array::{DType, Shape};
 use crate::core::{Tensor, TensorLike};
 use crate::error::unwrap;
 use crate::error::{Error, Result};
+use crate::ops::axes::Int;
 use crate::ops::{axis_of, promoted_inexact, saturating_size};
 
 /// Draws from a population, as `jax.random.choice`: with replacement and equal probabilities, unless said otherwise.
@@ -48,8 +49,12 @@ impl Choice {
     /// # Panics
     /// If `x` are integers without a dtype that do not fit `I32`.
     #[track_caller]
-    pub fn of(x: impl TensorLike, axis: isize) -> Choice {
-        Choice { population: Population::Along(unwrap(x.operand()), axis), weights: None, replace: true }
+    pub fn of(x: impl TensorLike, axis: impl Int) -> Choice {
+        Choice {
+            population: Population::Along(unwrap(x.operand()), axis.int()),
+            weights: None,
+            replace: true,
+        }
     }
 
     /// Nothing is drawn twice.
@@ -113,7 +118,7 @@ impl Choice {
         match &self.weights {
             None if self.replace => try_randint(key, shape, 0, n as i32),
             // The beginning of a permutation is a sample without replacement.
-            None => try_permutation(key, n)?.try_slice_axis(0, 0, draws as isize)?.try_reshape(shape),
+            None => try_permutation(key, n)?.try_slice_axis(0, 0..draws)?.try_reshape(shape),
             Some(weights) => {
                 let [weights] = promoted_inexact([weights.clone()])?;
                 if weights.shape() != [n] {

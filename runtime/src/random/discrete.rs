@@ -8,6 +8,7 @@ use crate::core::domain::PROBABILITY;
 use crate::core::op::Draw;
 use crate::core::{Tensor, TensorLike};
 use crate::error::{Error, Result};
+use crate::ops::axes::Int;
 use crate::ops::random_below::random_below;
 use crate::ops::random_bits::draw;
 use crate::ops::{axis_of, convert, saturating_size};
@@ -90,7 +91,7 @@ sampler! {
     /// assert_eq!(random::categorical(&random::key(0), &logits, -1).to_vec::<i32>()?, [0, 2]);
     /// # Ok::<(), flaxen::Error>(())
     /// ```
-    pub fn categorical / try_categorical(key: &Key, logits: impl TensorLike, axis: isize) {
+    pub fn categorical / try_categorical(key: &Key, logits: impl TensorLike, axis: impl Int) {
         let logits = logits.operand()?;
         let at = axis_of("categorical", axis, logits.rank())?;
         let mut shape: Shape = logits.shape().into();
@@ -102,7 +103,7 @@ sampler! {
     pub fn categorical_of / try_categorical_of(
         key: &Key,
         logits: impl TensorLike,
-        axis: isize,
+        axis: impl Int,
         shape: impl AsRef<[usize]>,
     ) {
         let logits = logits.operand()?;
@@ -118,7 +119,7 @@ sampler! {
     pub fn categorical_without_replacement / try_categorical_without_replacement(
         key: &Key,
         logits: impl TensorLike,
-        axis: isize,
+        axis: impl Int,
         shape: impl AsRef<[usize]>,
     ) {
         let (op, logits, shape) = ("categorical_without_replacement", logits.operand()?, shape.as_ref());

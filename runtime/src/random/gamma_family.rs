@@ -122,7 +122,7 @@ sampler! {
 /// The sum along the last axis, which stays: one number after the other, as XLA adds them.
 #[track_caller]
 fn sum_of_last(x: &Tensor) -> Result<Tensor> {
-    x.try_cumsum(-1)?.try_slice_axis(-1, -1, isize::MAX)
+    x.try_cumsum(-1)?.try_slice_axis(-1, -1..isize::MAX)
 }
 
 /// A parameter in the dtype of its samples.

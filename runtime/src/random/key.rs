@@ -5,6 +5,7 @@ use crate::array::{DType, Shape};
 use crate::core::{Tensor, TensorLike};
 use crate::error::unwrap;
 use crate::error::{Error, Result};
+use crate::ops::axes::Int;
 use crate::ops::{convert_wrapping, random_bits, saturating_size};
 use crate::tree::{Builder, Token, Tree};
 
@@ -165,7 +166,7 @@ impl Key {
     /// # Panics
     /// Where [`try_at`](Key::try_at) returns an error.
     #[track_caller]
-    pub fn at(&self, index: isize) -> Key {
+    pub fn at(&self, index: impl Int) -> Key {
         unwrap(self.try_at(index))
     }
 
@@ -174,7 +175,7 @@ impl Key {
     /// # Errors
     /// If this is one key, or the index is out of range.
     #[track_caller]
-    pub fn try_at(&self, index: isize) -> Result<Key> {
+    pub fn try_at(&self, index: impl Int) -> Result<Key> {
         if self.shape().is_empty() {
             return Err(Error::argument("at", "takes an array of keys, found one key"));
         }

@@ -2,6 +2,7 @@
 
 use super::{Key, sampler};
 use crate::core::TensorLike;
+use crate::ops::axes::Int;
 use crate::ops::axis_of;
 use crate::ops::random_order::random_order;
 
@@ -21,7 +22,7 @@ sampler! {
     }
 
     /// `x` in random order along an axis: what has one index there stays together.
-    pub fn permute / try_permute(key: &Key, x: impl TensorLike, axis: isize) {
+    pub fn permute / try_permute(key: &Key, x: impl TensorLike, axis: impl Int) {
         let x = x.operand()?;
         let at = axis_of("permute", axis, x.rank())?;
         let order = random_order(key.single("permute")?, &x.shape()[at..=at], 0)?;
@@ -29,7 +30,7 @@ sampler! {
     }
 
     /// `x` with each lane along an axis in a random order of its own.
-    pub fn permute_independently / try_permute_independently(key: &Key, x: impl TensorLike, axis: isize) {
+    pub fn permute_independently / try_permute_independently(key: &Key, x: impl TensorLike, axis: impl Int) {
         let x = x.operand()?;
         let at = axis_of("permute_independently", axis, x.rank())?;
         if x.size() == 0 {

@@ -5,7 +5,9 @@ use std::marker::PhantomData;
 use crate::array::Shape;
 use crate::core::Tensor;
 use crate::error::{Error, Result};
+use crate::ops::axes::Int;
 use crate::ops::axis_of;
+use crate::ops::range;
 use crate::tree::{self, Structure, Tree};
 
 /// A scan by an associative function; see [`associative_scan`].
@@ -57,8 +59,8 @@ where
 
     /// The axis that the elements are along, of every leaf; negative ones count from its end.
     #[must_use]
-    pub fn axis(self, axis: isize) -> Self {
-        AssociativeScan { axis, ..self }
+    pub fn axis(self, axis: impl Int) -> Self {
+        AssociativeScan { axis: axis.int(), ..self }
     }
 
     /// Scans the elements: leaves `[.., n, ..]` to leaves of the same shapes and dtypes.
@@ -103,22 +105,18 @@ where
             return Ok(all);
         }
         // Every second element of all leaves, from one on.
-        let half = |from: isize, end: Option<isize>| -> Result<Vec<Tensor>> {
-            all.iter().zip(axes).map(|(leaf, &axis)| leaf.try_slice_axis_step(axis, from, end, 2)).collect()
+        let half = |range: range::Slice| -> Result<Vec<Tensor>> {
+            all.iter().zip(axes).map(|(leaf, &axis)| leaf.try_slice_axis_step(axis, range, 2)).collect()
         };
-        let pairs = self.combine(structure, half(0, Some(-1))?, half(1, None)?)?;
+        let pairs = self.combine(structure, half((..-1).into())?, half((1..).into())?)?;
         let odd = self.scan(structure, axes, count / 2, pairs)?;
         let first = |leaves: &[Tensor], count: usize| -> Result<Vec<Tensor>> {
-            leaves
-                .iter()
-                .zip(axes)
-                .map(|(leaf, &axis)| leaf.try_slice_axis(axis, 0, count as isize))
-                .collect()
+            leaves.iter().zip(axes).map(|(leaf, &axis)| leaf.try_slice_axis(axis, 0..count)).collect()
         };
         let mut even = first(&all, 1)?;
         if count > 2 {
             // Elements 2, 4, … need what is up to the one before.
-            let rest = self.combine(structure, first(&odd, (count - 1) / 2)?, half(2, None)?)?;
+            let rest = self.combine(structure, first(&odd, (count - 1) / 2)?, half((2..).into())?)?;
             for ((even, rest), &axis) in even.iter_mut().zip(rest).zip(axes) {
                 *even = Tensor::try_concatenate(&[even.clone(), rest], axis)?;
             }
@@ -150,12 +148,12 @@ where
 fn interleave(even: &Tensor, odd: &Tensor, axis: isize) -> Result<Tensor> {
     let at = axis as usize;
     let pairs = odd.shape()[at] as isize;
-    let together = Tensor::try_stack(&[even.try_slice_axis(axis, 0, pairs)?, odd.clone()], axis + 1)?;
+    let together = Tensor::try_stack(&[even.try_slice_axis(axis, 0..pairs)?, odd.clone()], axis + 1)?;
     let mut shape: Shape = odd.shape().into();
     shape[at] *= 2;
     let together = together.try_reshape(shape)?;
     if even.shape()[at] == odd.shape()[at] {
         return Ok(together);
     }
-    Tensor::try_concatenate(&[together, even.try_slice_axis(axis, pairs, None)?], axis)
+    Tensor::try_concatenate(&[together, even.try_slice_axis(axis, pairs..)?], axis)
 }

@@ -372,7 +372,7 @@ where
         let mut leaves = Vec::new();
         out.into_leaves(&mut leaves);
         for (leaf, axis, length) in cuts {
-            leaves[leaf] = leaves[leaf].try_slice_axis(axis as isize, 0, length as isize)?;
+            leaves[leaf] = leaves[leaf].try_slice_axis(axis, 0..length)?;
         }
         structure.try_build(leaves)
     }

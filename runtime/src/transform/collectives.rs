@@ -13,6 +13,7 @@
 
 use crate::core::Tensor;
 use crate::error::Result;
+use crate::ops::axes::Int;
 use crate::ops::collective::AxisNames;
 pub use crate::ops::collective::{axis_index, axis_size};
 use crate::tree::{self, Tree};
@@ -47,7 +48,7 @@ reductions! {
 /// # Errors
 /// What these return.
 #[track_caller]
-pub fn all_gather<T: Tree>(tree: &T, names: impl AxisNames, axis: isize, tiled: bool) -> Result<T> {
+pub fn all_gather<T: Tree>(tree: &T, names: impl AxisNames, axis: impl Int, tiled: bool) -> Result<T> {
     let names = names.names();
     let gather = |x: &Tensor| {
         if tiled { x.all_gather_tiled(&names[..], axis) } else { x.all_gather(&names[..], axis) }
@@ -63,8 +64,8 @@ pub fn all_gather<T: Tree>(tree: &T, names: impl AxisNames, axis: isize, tiled: 
 pub fn all_to_all<T: Tree>(
     tree: &T,
     names: impl AxisNames,
-    split_axis: isize,
-    concat_axis: isize,
+    split_axis: impl Int,
+    concat_axis: impl Int,
     tiled: bool,
 ) -> Result<T> {
     let names = names.names();

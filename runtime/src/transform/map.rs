@@ -80,7 +80,7 @@ where
         xs.into_leaves(&mut leaves);
         let whole = count - count % size;
         let part = |start: usize, end: usize| -> Result<Vec<Tensor>> {
-            leaves.iter().map(|leaf| leaf.try_slice_axis(0, start as isize, end as isize)).collect()
+            leaves.iter().map(|leaf| leaf.try_slice_axis(0, start..end)).collect()
         };
         let together = |xs: X| vmap(|x: X| (self.f)(x)).call(xs);
         let first: Option<Y> = if whole == 0 {

@@ -20,6 +20,8 @@ use crate::tree::{self, Builder, Donation, Token, Tree};
 /// let variables = Variables::new()
 ///     .with("params", Dict::new().with("Dense_0/bias", Tensor::zeros([2])))
 ///     .with("batch_stats", Dict::new().with("BatchNorm_0/mean", Tensor::zeros([2])));
+/// // Of references, as `apply` takes them, too.
+/// assert_eq!(Variables::from([("params", &variables["params"].dict()?.clone())]).collections().len(), 1);
 /// let (params, state) = variables.pop("params")?;
 /// assert_eq!(params.tensor("Dense_0/bias")?.shape(), [2]);
 /// assert_eq!(state.collections().collect::<Vec<_>>(), ["batch_stats"]);
@@ -213,15 +215,16 @@ impl TryFrom<Dict> for Variables {
     }
 }
 
-impl<K: Into<Arc<str>>, const N: usize> From<[(K, Dict); N]> for Variables {
-    fn from(collections: [(K, Dict); N]) -> Variables {
-        Variables(collections.into())
+/// Dicts, or references to them: `model.apply([("params", &params)])`.
+impl<K: Into<Arc<str>>, D: Into<Dict>, const N: usize> From<[(K, D); N]> for Variables {
+    fn from(collections: [(K, D); N]) -> Variables {
+        collections.into_iter().collect()
     }
 }
 
-impl<K: Into<Arc<str>>> FromIterator<(K, Dict)> for Variables {
-    fn from_iter<I: IntoIterator<Item = (K, Dict)>>(collections: I) -> Variables {
-        Variables(collections.into_iter().collect())
+impl<K: Into<Arc<str>>, D: Into<Dict>> FromIterator<(K, D)> for Variables {
+    fn from_iter<I: IntoIterator<Item = (K, D)>>(collections: I) -> Variables {
+        Variables(collections.into_iter().map(|(name, values)| (name, values.into())).collect())
     }
 }
 

@@ -110,7 +110,7 @@ pub(super) fn beam_search(
     let goes_on = |state: &BeamState| {
         let not_at_end = state.cur_index.lt(last);
         let least_penalty = brevity_penalty(alpha, &Tensor::from(max_decode_len as f32));
-        let best_live_scores = state.live_logprobs.slice_axis(1, -1, None) / least_penalty;
+        let best_live_scores = state.live_logprobs.slice_axis(1, -1..) / least_penalty;
         let worst_finished = state.finished_scores.min_keep([1]);
         let worst_finished = state.finished_flags.try_select(worst_finished, Tensor::from(NEG_INF))?;
         Ok(not_at_end & !worst_finished.gt(best_live_scores).all())

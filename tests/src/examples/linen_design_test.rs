@@ -72,7 +72,7 @@ struct AutoEncoder {
 impl AutoEncoder {
     #[compact]
     fn encode(&self, x: &Tensor) -> Result<Tensor> {
-        self.encoder.call(&x.try_reshape_infer([x.shape()[0] as isize, -1])?)
+        self.encoder.call(&x.try_reshape([x.shape()[0] as isize, -1])?)
     }
 
     #[compact]

@@ -51,7 +51,7 @@ impl Layer for AddPositionEmbs {
             None => sinusoidal(max_len, features),
             Some(init) => self.param("pos_embedding", init, [1, max_len, features])?,
         };
-        Ok(x + embedding.slice_axis(1, 0, x.shape()[1] as isize))
+        Ok(x + embedding.slice_axis(1, 0..x.shape()[1]))
     }
 }
 

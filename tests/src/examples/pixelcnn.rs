@@ -132,7 +132,7 @@ impl Layer for ConvTransposeDown {
         let [_, height, width, _] = x.shape()[..] else { unreachable!("images have four axes") };
         let (height, width) = (2 * height as isize, 2 * width as isize);
         let conv = ConvWeightNorm::new(self.features, [2, 3]).strides([2, 2]).transpose(true);
-        Ok(self.child(conv).call(x)?.slice_axis(1, 0, height).slice_axis(2, 1, width + 1))
+        Ok(self.child(conv).call(x)?.slice_axis(1, 0..height).slice_axis(2, 1..width + 1))
     }
 }
 
@@ -147,7 +147,7 @@ impl Layer for ConvTransposeDownRight {
         let [_, height, width, _] = x.shape()[..] else { unreachable!("images have four axes") };
         let (height, width) = (2 * height as isize, 2 * width as isize);
         let conv = ConvWeightNorm::new(self.features, [2, 2]).strides([2, 2]).transpose(true);
-        Ok(self.child(conv).call(x)?.slice_axis(1, 0, height).slice_axis(2, 0, width))
+        Ok(self.child(conv).call(x)?.slice_axis(1, 0..height).slice_axis(2, 0..width))
     }
 }
 
@@ -237,8 +237,8 @@ impl PixelCnnPp {
 fn conditional_params_from_outputs(theta: &Tensor, images: &Tensor) -> Result<(Tensor, Tensor, Tensor)> {
     let [batch, height, width, channels] = images.shape()[..] else { unreachable!("images have four axes") };
     let k = theta.shape()[3] / (3 * channels + 1);
-    let logit_weights = theta.slice_axis(-1, 0, k as isize);
-    let theta = theta.slice_axis(-1, k as isize, None);
+    let logit_weights = theta.slice_axis(-1, 0..k);
+    let theta = theta.slice_axis(-1, k..);
     let parts = theta.try_reshape([batch, height, width, channels, k, 3])?.transpose([5, 0, 4, 1, 2, 3]);
     let (m, s, t) = (parts.get(0), parts.get(1), parts.get(2).tanh());
     let images = images.expand_dims([-4]);

@@ -23,7 +23,7 @@ impl ActorCritic {
         let x = self.child_named("conv1", conv(first, 8, 4)).call(&x)?.relu();
         let x = self.child_named("conv2", conv(others, 4, 2)).call(&x)?.relu();
         let x = self.child_named("conv3", conv(others, 3, 1)).call(&x)?.relu();
-        let x = x.reshape_infer([x.shape()[0] as isize, -1]);
+        let x = x.reshape([x.shape()[0] as isize, -1]);
         let x = self.child_named("hidden", Dense::new(hidden).dtype(dtype)).call(&x)?.relu();
         let logits = self.child_named("logits", Dense::new(self.num_outputs).dtype(dtype)).call(&x)?;
         let value = self.child_named("value", Dense::new(1).dtype(dtype)).call(&x)?;

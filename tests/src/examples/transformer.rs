@@ -59,7 +59,7 @@ impl Config {
 
 /// The input one position to the right along axis 1, behind a zero.
 pub(super) fn shift_right(x: &Tensor) -> Tensor {
-    x.pad([(0, 0), (1, 0)], 0).slice_axis(1, 0, -1)
+    x.pad([(0, 0), (1, 0)], 0).slice_axis(1, 0..-1)
 }
 
 /// Sines in the first half of the features and cosines in the other: `[1, max_len, features]`.
@@ -87,7 +87,7 @@ impl AddPositionEmbs {
     #[compact]
     pub(super) fn call(&self, x: &Tensor, positions: Option<&Tensor>) -> Result<Tensor> {
         let embedding = sinusoidal(self.config.max_len, x.shape()[2]);
-        let mut part = embedding.slice_axis(1, 0, x.shape()[1] as isize);
+        let mut part = embedding.slice_axis(1, 0..x.shape()[1]);
         if self.decode {
             let is_initialized = self.has_variable("cache", "cache_index");
             let index = self.variable("cache", "cache_index", || Tensor::zeros_of([], DType::U32))?;

@@ -111,7 +111,7 @@ struct Evaluation {
 }
 
 fn evaluate(vae: &Vae, params: &Dict, images: &Tensor, z: &Tensor, z_key: &Key) -> Result<Evaluation> {
-    let picture = |x: &Tensor| x.reshape_infer([-1, 4, 4, 1]);
+    let picture = |x: &Tensor| x.reshape([-1, 4, 4, 1]);
     vae.apply(with_params(params)).run(|vae| {
         let (recon, mean, logvar) = vae.call(images, z_key)?;
         let comparison = Tensor::concatenate(&[picture(images), picture(&recon)], 0);

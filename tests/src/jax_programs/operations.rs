@@ -319,7 +319,7 @@ impl<'a> Node<'a> {
             "slice" => x.try_slice(self.sizes("starts"), self.sizes("ends"), self.sizes("strides")),
             "slice_axis_step" => {
                 let end = |key: &str| self.0[key].as_i64().map(|end| end as isize);
-                x.try_slice_axis_step(self.integer("axis"), end("start"), end("end"), self.integer("k"))
+                x.try_slice_axis_step(self.integer("axis"), end("start")..end("end"), self.integer("k"))
             }
             "index_axis" => x.try_index_axis(self.integer("axis"), self.integer("k")),
             "flip" => x.try_flip(self.axes("axes")),

@@ -19,7 +19,7 @@ pub fn run(case: &Case) -> Verdict {
         if let Some(text) = name.strip_prefix("one_hot_") {
             let unsupported = || Stop::Unsupported(format!("the function `{name}`"));
             let (size, axis) = text.split_once("_axis").unwrap_or((text, "-1"));
-            let (size, axis) = size.parse().ok().zip(axis.parse().ok()).ok_or_else(unsupported)?;
+            let (size, axis) = size.parse().ok().zip(axis.parse::<isize>().ok()).ok_or_else(unsupported)?;
             let found = input(case, "onehot_idx")?.try_one_hot(size, axis, DType::F32)?;
             check_array(case, &format!("out/{name}"), found)?;
             continue;

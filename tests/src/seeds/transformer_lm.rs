@@ -50,7 +50,7 @@ impl TinyLm {
     pub fn call(&self, ids: &Tensor, train: bool) -> Result<Tensor> {
         let embed = self.child(Embed::new(self.vocab, self.dim));
         let positions = self.param("pos", init::normal(0.02), [self.max_len, self.dim])?;
-        let mut x = embed.call(ids)? + positions.try_slice_axis(0, 0, ids.shape()[1] as isize)?;
+        let mut x = embed.call(ids)? + positions.try_slice_axis(0, 0..ids.shape()[1])?;
         let mask = make_causal_mask(ids)?;
         for i in 0..self.layers {
             let block = TransformerBlock::new(self.heads, self.dim * 2, self.dropout);

@@ -354,7 +354,7 @@ fn many_rows_are_few_rows<M: Layer + Clone + Send + Sync + 'static>(name: &str, 
     });
     let (all, all_gradients) = f.call((params.clone(), x.clone())).unwrap();
     for start in (0..32).step_by(4) {
-        let part = |x: &Tensor| x.slice_axis(0, start, start + 4);
+        let part = |x: &Tensor| x.slice_axis(0, start..start + 4);
         let (few, gradients) = f.call((params.clone(), part(&x))).unwrap();
         for (found, expected) in [(part(&all), few), (part(&all_gradients), gradients)] {
             let difference = (found - &expected).abs().max().to_vec::<f32>().unwrap()[0];
@@ -380,7 +380,7 @@ fn many_rows_at_once_give_what_a_few_at_a_time_give() {
     });
     let (end, y) = f.call((variables.clone(), x.clone(), lengths.clone())).unwrap();
     for start in (0..32).step_by(4) {
-        let part = |x: &Tensor| x.slice_axis(0, start, start + 4);
+        let part = |x: &Tensor| x.slice_axis(0, start..start + 4);
         let (few_end, few) = f.call((variables.clone(), part(&x), part(&lengths))).unwrap();
         for (found, expected) in [(part(&y), few), (part(&end), few_end)] {
             let difference = (found - &expected).abs().max().to_vec::<f32>().unwrap()[0];

@@ -89,10 +89,10 @@ fn equals_a_loop<C: Cell>(cell: C, last: impl Fn(C::Carry) -> Tensor) -> Result<
     let (carry, _) = rnn.apply(&variables).run(|m| m.with_carry(&x, sequence()))?;
     let carry = last(carry);
     for (at, length) in lengths.into_iter().enumerate() {
-        let alone = x.get(at as isize).slice_axis(0, 0, length as isize);
+        let alone = x.get(at as isize).slice_axis(0, 0..length);
         let (end, outputs) = rnn.apply(&variables).run(|m| m.with_carry(&alone, Sequence::new()))?;
         assert_close(&carry.get(at as isize), &last(end));
-        assert_close(&y.get(at as isize).slice_axis(0, 0, length as isize), &outputs);
+        assert_close(&y.get(at as isize).slice_axis(0, 0..length), &outputs);
     }
     Ok(())
 }
@@ -247,7 +247,7 @@ fn the_next_part_of_a_sequence_goes_on_where_the_first_ended() -> Result<()> {
     let rnn = Rnn::new(LstmCell::new(3));
     let x = random(1, &[2, 7, 4]);
     let (y, variables) = rnn.init_with_output(key(0)).call(&x)?;
-    let (first, second) = (x.slice_axis(1, 0, 3), x.slice_axis(1, 3, 7));
+    let (first, second) = (x.slice_axis(1, 0..3), x.slice_axis(1, 3..7));
     let bound = rnn.bind(&variables).module()?;
     let (carry, start) = bound.with_carry(&first, Sequence::new())?;
     let end = bound.call_with(&second, Sequence::new().initial_carry(carry))?;
@@ -326,7 +326,7 @@ fn both_states_are_returned() -> Result<()> {
         (forward.0.shape(), forward.1.shape(), backward.shape()),
         (&[3, 2][..], &[3, 2][..], &[3, 3][..])
     );
-    assert_same(&forward.1, &y.index_axis(1, -1).slice_axis(1, 0, 2));
-    assert_same(&backward, &y.index_axis(1, 0).slice_axis(1, 2, 5));
+    assert_same(&forward.1, &y.index_axis(1, -1).slice_axis(1, 0..2));
+    assert_same(&backward, &y.index_axis(1, 0).slice_axis(1, 2..5));
     Ok(())
 }

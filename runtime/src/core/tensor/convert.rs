@@ -76,6 +76,24 @@ impl<T: Element> TensorLike for T {
     }
 }
 
+/// Sizes and positions are weak whole numbers, as bare literals are.
+macro_rules! sizes {
+    ($($size:ty)*) => {
+        $(impl TensorLike for $size {
+            fn operand(self) -> Result<Tensor> {
+                // No memory is as large as what does not fit.
+                Ok(bare(i64::try_from(self).unwrap_or(i64::MAX)))
+            }
+
+            fn exact(self) -> Result<Tensor> {
+                self.operand()
+            }
+        })*
+    };
+}
+
+sizes! { usize isize }
+
 /// A tensor of one number and no axes; `f64` becomes `F32`, and `i64` becomes `I32`, as [Numbers](crate#numbers) says.
 ///
 /// # Panics

@@ -150,7 +150,7 @@ impl StateDict {
     ///
     /// // An embedding with a row of padding that ours has not.
     /// let state = StateDict::new([("words.weight", Tensor::ones([101, 8]))]);
-    /// let state = state.map("words.weight", |weight| weight.try_slice_axis(0, 1, 101));
+    /// let state = state.map("words.weight", |weight| weight.try_slice_axis(0, 1..101));
     /// assert_eq!(state.variables()?.tensor("params/words/kernel")?.shape(), [8, 100]);
     /// # Ok::<(), flaxen::Error>(())
     /// ```

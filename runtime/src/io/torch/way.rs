@@ -88,7 +88,7 @@ impl Way {
             None => theirs.clone(),
             Some(Part { index, of }) => {
                 let size = theirs.shape().first().map_or(0, |rows| rows / of);
-                text(theirs.try_slice_axis(0, (index * size) as isize, ((index + 1) * size) as isize))?
+                text(theirs.try_slice_axis(0, index * size..(index + 1) * size))?
             }
         };
         for step in &self.steps {

@@ -142,7 +142,7 @@ impl RotaryEmbedding {
         let (cos, sin) = (cos.try_mul(cos.like(size))?, sin.try_mul(sin.like(size))?);
 
         let pairs = features / 2;
-        let turned = x.try_slice_axis(-1, 0, features as isize)?.try_cast(wide)?;
+        let turned = x.try_slice_axis(-1, 0..features)?.try_cast(wide)?;
         let split =
             |shape: [usize; 2]| turned.try_reshape([outer, &[x.shape()[outer.len()]], &shape].concat());
         // The two of a pair are along the axis before the last one, or along the last one.
@@ -156,7 +156,7 @@ impl RotaryEmbedding {
         if features == depth {
             return Ok(turned);
         }
-        Tensor::try_concatenate(&[turned, x.try_slice_axis(-1, features as isize, None)?], -1)
+        Tensor::try_concatenate(&[turned, x.try_slice_axis(-1, features..)?], -1)
     }
 
     /// By which angle each pair is turned from a position to the next one, and what the turned features are multiplied by.

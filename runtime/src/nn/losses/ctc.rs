@@ -70,8 +70,8 @@ pub fn try_ctc_loss_with_forward_probs(
     let lengths = -(label_paddings.try_cast(dtype)?.try_sum_axes(1)? - length as f64).try_cast(DType::I32)?;
 
     // Where a label is that of the position before, paths have to go through a blank.
-    let same = labels.try_slice_axis(1, None, -1)?;
-    let same = same.try_eq(labels.try_slice_axis(1, 1, None)?)?.try_cast(dtype)?;
+    let same = labels.try_slice_axis(1, ..-1)?;
+    let same = same.try_eq(labels.try_slice_axis(1, 1..)?)?.try_cast(dtype)?;
     let repeat = same.try_pad([(0, 0), (0, length.min(1))], 0.0)?;
 
     let blank = logs.try_index_axis(2, blank_id as isize)?.try_expand_dims([-1])?.try_transpose([1, 0, 2])?;
@@ -82,7 +82,7 @@ pub fn try_ctc_loss_with_forward_probs(
 
     let step = |(phi, emit): (Tensor, Tensor), (emitted, blank, pad): (Tensor, Tensor, Tensor)| {
         let ahead = entered(&phi, &(&emit + &repeat * log_epsilon))?;
-        let next_emit = (ahead.try_slice_axis(1, None, -1)? + &emitted).try_logaddexp(&(&emit + &emitted))?;
+        let next_emit = (ahead.try_slice_axis(1, ..-1)? + &emitted).try_logaddexp(&(&emit + &emitted))?;
         let through = &emit + &blank + (1.0 - &repeat) * log_epsilon;
         let next_phi = entered(&(&ahead + &blank), &through)?;
         let stays = 1.0 - &pad;
@@ -94,7 +94,7 @@ pub fn try_ctc_loss_with_forward_probs(
         scan(step).call((start, impossible(length)), (emitted, blank, paddings))?;
 
     let last_phi = entered(&last_phi, &last_emit)?;
-    let before = phi.try_slice_axis(0, None, -1)?;
+    let before = phi.try_slice_axis(0, ..-1)?;
     let phi = Tensor::try_concatenate(&[before, last_phi.try_expand_dims([0])?], 0)?;
     let at_the_end = lengths.try_one_hot(length + 1, -1, dtype)?;
     Ok((-last_phi.try_mul(at_the_end)?.try_sum_axes(-1)?, phi, emit))
@@ -103,8 +103,8 @@ pub fn try_ctc_loss_with_forward_probs(
 /// The scores of blanks once paths that were at the labels before them have entered.
 #[track_caller]
 fn entered(phi: &Tensor, added: &Tensor) -> Result<Tensor> {
-    let first = phi.try_slice_axis(1, 0, 1)?;
-    Tensor::try_concatenate(&[first, phi.try_slice_axis(1, 1, None)?.try_logaddexp(added)?], 1)
+    let first = phi.try_slice_axis(1, 0..1)?;
+    Tensor::try_concatenate(&[first, phi.try_slice_axis(1, 1..)?.try_logaddexp(added)?], 1)
 }
 
 /// The logarithm that each step has for each label: 0 for one that is no class, as padding may be.

@@ -140,7 +140,7 @@ impl DiceLoss {
             losses = losses.try_mul(weights)?;
         }
         if self.ignore_background && classes > 1 {
-            losses = losses.try_slice_axis(-1, 1, None)?;
+            losses = losses.try_slice_axis(-1, 1..)?;
         }
         self.reduction.of(&losses, Some(-1))
     }

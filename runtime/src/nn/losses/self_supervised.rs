@@ -6,6 +6,7 @@ use crate::array::DType;
 use crate::core::Tensor;
 use crate::core::domain::{FINITE, NOT_NEGATIVE, POSITIVE};
 use crate::error::{Error, Result};
+use crate::ops::axes::Int;
 
 /// The distance from 1 to the next number of a dtype.
 fn epsilon(dtype: DType) -> f64 {
@@ -71,7 +72,7 @@ loss! {
         anchors: &crate::Tensor,
         positives: &crate::Tensor,
         negatives: &crate::Tensor,
-        axis: isize,
+        axis: impl Int,
         norm_degree: f64,
         margin: f64,
         eps: f64

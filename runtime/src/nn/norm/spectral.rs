@@ -121,7 +121,7 @@ impl<L: Module> SpectralNorm<L> {
             v = Some(next);
         }
         let (u, v) = (u.stop_gradient(), v.unwrap_or(u).stop_gradient());
-        let sigma = v.try_dot(&matrix)?.try_dot(&u.try_transpose([1, 0])?)?.try_reshape([])?;
+        let sigma = v.try_dot(&matrix)?.try_dot(&u.try_transpose([1, 0])?)?.try_reshape(())?;
         // A matrix of zeros stays one.
         let divisor = sigma.try_ne(sigma.like(0.0))?.try_select(&sigma, sigma.like(1.0))?;
         if update_stats {

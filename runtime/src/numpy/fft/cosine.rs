@@ -7,17 +7,18 @@ use super::{Norm, try_fft, try_ifft};
 use crate::array::DType;
 use crate::core::{Tensor, TensorLike};
 use crate::error::{Error, Result, unwrap};
+use crate::ops::axes::Int;
 use crate::ops::axis_of;
 use crate::ops::complex::padded_to;
 
 /// The even elements of the last axis, then the odd ones backwards.
 #[track_caller]
 fn interleaved(x: &Tensor) -> Result<Tensor> {
-    let even = x.try_slice_axis_step(-1, 0, None, 2)?;
+    let even = x.try_slice_axis_step(-1, 0.., 2)?;
     if x.shape()[x.rank() - 1] == 1 {
         return Ok(even);
     }
-    Tensor::try_concatenate(&[even, x.try_slice_axis_step(-1, 1, None, 2)?.try_flip([-1])?], -1)
+    Tensor::try_concatenate(&[even, x.try_slice_axis_step(-1, 1.., 2)?.try_flip([-1])?], -1)
 }
 
 /// Undoes [`interleaved`].
@@ -46,7 +47,7 @@ fn orthonormal(n: usize) -> Tensor {
 
 /// With the axis at the end, and of a size.
 #[track_caller]
-fn prepared(op: &'static str, x: &Tensor, n: Option<usize>, axis: isize, norm: Norm) -> Result<Tensor> {
+fn prepared(op: &'static str, x: &Tensor, n: Option<usize>, axis: impl Int, norm: Norm) -> Result<Tensor> {
     if norm == Norm::Forward {
         return Err(Error::argument(op, "has the norms `Backward` and `Ortho`, found `Forward`".to_owned()));
     }
@@ -72,7 +73,7 @@ fn of_parts(x: &Tensor, f: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Tensor>
 /// # Panics
 /// If there is no such axis, or nothing along it; for [`Norm::Forward`].
 #[track_caller]
-pub fn dct(x: impl TensorLike, n: impl Into<Option<usize>>, axis: isize, norm: Norm) -> Tensor {
+pub fn dct(x: impl TensorLike, n: impl Into<Option<usize>>, axis: impl Int, norm: Norm) -> Tensor {
     unwrap(try_dct(x, n, axis, norm))
 }
 
@@ -81,7 +82,12 @@ pub fn dct(x: impl TensorLike, n: impl Into<Option<usize>>, axis: isize, norm: N
 /// # Errors
 /// If there is no such axis, or nothing along it; for [`Norm::Forward`].
 #[track_caller]
-pub fn try_dct(x: impl TensorLike, n: impl Into<Option<usize>>, axis: isize, norm: Norm) -> Result<Tensor> {
+pub fn try_dct(
+    x: impl TensorLike,
+    n: impl Into<Option<usize>>,
+    axis: impl Int,
+    norm: Norm,
+) -> Result<Tensor> {
     let n = n.into();
     of_parts(&x.operand()?, |x| {
         let rows = prepared("dct", x, n, axis, norm)?;
@@ -98,7 +104,7 @@ pub fn try_dct(x: impl TensorLike, n: impl Into<Option<usize>>, axis: isize, nor
 /// # Panics
 /// If there is no such axis, or nothing along it; for [`Norm::Forward`].
 #[track_caller]
-pub fn idct(x: impl TensorLike, n: impl Into<Option<usize>>, axis: isize, norm: Norm) -> Tensor {
+pub fn idct(x: impl TensorLike, n: impl Into<Option<usize>>, axis: impl Int, norm: Norm) -> Tensor {
     unwrap(try_idct(x, n, axis, norm))
 }
 
@@ -107,7 +113,12 @@ pub fn idct(x: impl TensorLike, n: impl Into<Option<usize>>, axis: isize, norm: 
 /// # Errors
 /// If there is no such axis, or nothing along it; for [`Norm::Forward`].
 #[track_caller]
-pub fn try_idct(x: impl TensorLike, n: impl Into<Option<usize>>, axis: isize, norm: Norm) -> Result<Tensor> {
+pub fn try_idct(
+    x: impl TensorLike,
+    n: impl Into<Option<usize>>,
+    axis: impl Int,
+    norm: Norm,
+) -> Result<Tensor> {
     let n = n.into();
     of_parts(&x.operand()?, |x| {
         let rows = prepared("idct", x, n, axis, norm)?;

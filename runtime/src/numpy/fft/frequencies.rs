@@ -69,7 +69,7 @@ fn shifted(
         if by == 0 {
             return Ok(x);
         }
-        let part = |from: usize, to: usize| x.try_slice_axis(at as isize, from as isize, to as isize);
+        let part = |from: usize, to: usize| x.try_slice_axis(at, from..to);
         Tensor::try_concatenate(&[part(size - by, size)?, part(0, size - by)?], at as isize)
     })
 }

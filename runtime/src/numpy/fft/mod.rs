@@ -31,6 +31,7 @@ use crate::array::DType;
 use crate::core::{Tensor, TensorLike};
 use crate::error::{Error, Result, unwrap};
 use crate::kernels::fourier::Fourier;
+use crate::ops::axes::Int;
 use crate::ops::complex::padded_to;
 use crate::ops::fft::transform;
 use crate::ops::{axis_of, convert, of_reals};
@@ -65,7 +66,7 @@ fn along(
     kind: Fourier,
     x: &Tensor,
     n: Option<usize>,
-    axis: isize,
+    axis: impl Int,
     norm: Norm,
 ) -> Result<Tensor> {
     let at = axis_of(op, axis, x.rank())?;
@@ -103,7 +104,7 @@ macro_rules! one_axis {
         /// # Panics
         /// If there is no such axis, or nothing along it.
         #[track_caller]
-        pub fn $name(x: impl TensorLike, n: impl Into<Option<usize>>, axis: isize, norm: Norm) -> Tensor {
+        pub fn $name(x: impl TensorLike, n: impl Into<Option<usize>>, axis: impl Int, norm: Norm) -> Tensor {
             unwrap($try_name(x, n, axis, norm))
         }
 
@@ -115,7 +116,7 @@ macro_rules! one_axis {
         pub fn $try_name(
             x: impl TensorLike,
             n: impl Into<Option<usize>>,
-            axis: isize,
+            axis: impl Int,
             norm: Norm,
         ) -> Result<Tensor> {
             along(stringify!($name), Fourier::$kind, &x.operand()?, n.into(), axis, norm)
@@ -141,7 +142,7 @@ one_axis! {
 /// # Panics
 /// If there is no such axis, or the result would have no elements.
 #[track_caller]
-pub fn irfft(x: impl TensorLike, n: impl Into<Option<usize>>, axis: isize, norm: Norm) -> Tensor {
+pub fn irfft(x: impl TensorLike, n: impl Into<Option<usize>>, axis: impl Int, norm: Norm) -> Tensor {
     unwrap(try_irfft(x, n, axis, norm))
 }
 
@@ -150,7 +151,12 @@ pub fn irfft(x: impl TensorLike, n: impl Into<Option<usize>>, axis: isize, norm:
 /// # Errors
 /// If there is no such axis, or the result would have no elements.
 #[track_caller]
-pub fn try_irfft(x: impl TensorLike, n: impl Into<Option<usize>>, axis: isize, norm: Norm) -> Result<Tensor> {
+pub fn try_irfft(
+    x: impl TensorLike,
+    n: impl Into<Option<usize>>,
+    axis: impl Int,
+    norm: Norm,
+) -> Result<Tensor> {
     along("irfft", Fourier::RealInverse, &x.operand()?, n.into(), axis, norm)
 }
 

@@ -175,7 +175,7 @@ impl Interpolate {
     #[track_caller]
     fn along(&self, x: &Tensor, axis: usize, to: usize, factor: Option<f64>) -> Result<Tensor> {
         if to == 0 {
-            return x.try_slice_axis(axis as isize, 0, 0);
+            return x.try_slice_axis(axis, 0..0);
         }
         let from = x.shape()[axis];
         let grid = Grid::new(from, to, factor, self.align_corners, x.dtype() == DType::F64);

@@ -76,7 +76,7 @@ impl Resize {
         for axis in axes {
             let (from, to) = (x.shape()[axis], shape[axis]);
             x = match x.dtype() {
-                _ if to == 0 => x.try_slice_axis(axis as isize, 0, 0)?,
+                _ if to == 0 => x.try_slice_axis(axis, 0..0)?,
                 DType::F64 => banded(&x, axis, Arc::new(weights::<f64>(from, to, method, antialias)))?,
                 _ => banded(&x, axis, Arc::new(weights::<f32>(from, to, method, antialias)))?,
             };

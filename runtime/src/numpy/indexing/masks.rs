@@ -48,7 +48,7 @@ pub(super) fn selection(
             Index::Tensor(mask) if mask.dtype() == DType::Bool && found.is_none() => {
                 found = Some((mask, axis));
             }
-            Index::Slice(slice) if slice.positions(shape[axis])? == (0, 1, shape[axis]) => {}
+            Index::Slice(slice) if slice.positions("index", shape[axis])? == (0, 1, shape[axis]) => {}
             Index::Ellipsis => {}
             _ => return Ok(None),
         }

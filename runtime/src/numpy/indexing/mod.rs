@@ -9,5 +9,6 @@ mod lower;
 mod masks;
 mod resolve;
 
+pub use crate::ops::range::Slice;
 pub use at::{At, IndexMode};
-pub use index::{Ellipsis, Index, Indices, IntoIndex, NewAxis, Slice};
+pub use index::{Ellipsis, Index, Indices, IntoIndex, NewAxis};

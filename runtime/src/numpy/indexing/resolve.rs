@@ -41,7 +41,7 @@ impl Resolved {
                 Index::At(at) => items.push(Item::At(*at)),
                 Index::NewAxis => items.push(Item::NewAxis),
                 Index::Slice(slice) => {
-                    let (start, step, size) = slice.positions(shape[axis])?;
+                    let (start, step, size) = slice.positions("index", shape[axis])?;
                     items.push(Item::Slice { start, step, size });
                 }
                 Index::Ellipsis => items.extend(shape[axis..axis + rest].iter().map(|&size| whole(size))),

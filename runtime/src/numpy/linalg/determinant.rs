@@ -60,7 +60,7 @@ fn adjugate(a: &Tensor) -> Result<Tensor> {
     let [lu, pivots, order] = lu::factorized(a)?;
     let sign = parity(&pivots, None)?;
     let partial = lu.try_diagonal()?.try_cumprod(-1)?.try_mul(sign.try_expand_dims([-1])?)?;
-    let number = |i: isize| partial.try_slice_axis(-1, i, i + 1).and_then(|x| x.try_expand_dims([-1]));
+    let number = |i: isize| partial.try_slice_axis(-1, i..i + 1).and_then(|x| x.try_expand_dims([-1]));
     let (before, whole) = (number(n as isize - 2)?, number(n as isize - 1)?);
     // The last pivot becomes the inverse of all others: what is divided by it is multiplied by them.
     let last_row = iota([n, 1], DType::I32, 0)?.try_eq(n as i32 - 1)?;

@@ -42,7 +42,7 @@ impl Primitive for PseudoInverse {
 
     fn decompose(&self, args: &[Tensor]) -> Result<Outs> {
         let [s, u, vt] = svd::thin(&args[0])?;
-        let cutoff = s.try_slice_axis(-1, 0, 1)?.try_mul(s.like(self.rtol))?;
+        let cutoff = s.try_slice_axis(-1, 0..1)?.try_mul(s.like(self.rtol))?;
         let s = s.try_gt(cutoff)?.try_select(&s, s.like(f64::INFINITY))?;
         let scaled = transposed(&u)?.try_div(s.try_expand_dims([-1])?)?;
         Ok(smallvec![transposed(&vt)?.try_matmul(&scaled)?])
@@ -119,7 +119,7 @@ methods! {
         }
         let tolerance = match tolerance {
             Some(tolerance) => s.like(tolerance),
-            None => s.try_slice_axis(-1, 0, 1)?.try_mul(s.like(m.max(n) as f64))?.try_mul(s.like(epsilon(s.dtype())))?,
+            None => s.try_slice_axis(-1, 0..1)?.try_mul(s.like(m.max(n) as f64))?.try_mul(s.like(epsilon(s.dtype())))?,
         };
         reduce::sum_widened(&s.try_gt(tolerance)?, &[s.rank() - 1])
     };
@@ -160,7 +160,7 @@ methods! {
                 Some(rcond) => rcond,
             };
             let [s, u, vt] = svd::thin(&a)?;
-            let cutoff = s.try_slice_axis(0, 0, 1)?.try_mul(s.like(rcond))?;
+            let cutoff = s.try_slice_axis(0, 0..1)?.try_mul(s.like(rcond))?;
             let counts = s.try_gt(s.like(0.0))?.try_bitand(s.try_ge(cutoff)?)?;
             let inverse = counts.try_select(&s, s.like(1.0))?.try_reciprocal()?;
             let inverse = counts.try_select(inverse, s.like(0.0))?.try_expand_dims([-1])?;

@@ -3,6 +3,7 @@
 use crate::core::Tensor;
 use crate::error::{Error, Result, unwrap};
 use crate::numpy::paired::methods;
+use crate::ops::axes::Int;
 use crate::ops::{axis_of, broadcast_shapes, promoted, reduce};
 
 methods! {
@@ -35,7 +36,7 @@ methods! {
     /// assert_eq!(x.to_vec::<f32>()?, [12.0, 34.0]);
     /// # Ok::<(), flaxen::Error>(())
     /// ```
-    vecdot try_vecdot(other: &Tensor, axis: isize) -> Tensor, fails
+    vecdot try_vecdot(other: &Tensor, axis: impl Int) -> Tensor, fails
     "If there is no such axis, or the shapes do not fit."
     |x| {
         let (x, y) = (x.try_move_axis(axis, -1)?, other.try_move_axis(axis, -1)?);
@@ -79,7 +80,7 @@ methods! {
     /// assert_eq!(x.to_vec::<f32>()?, [0.0, 0.0, 1.0]);
     /// # Ok::<(), flaxen::Error>(())
     /// ```
-    cross try_cross(other: &Tensor, axis: isize) -> Tensor, fails
+    cross try_cross(other: &Tensor, axis: impl Int) -> Tensor, fails
     "If there is no such axis, it has not two or three elements, or the shapes do not fit."
     |x| {
         let axes = [axis_of("cross", axis, x.rank())?, axis_of("cross", axis, other.rank())?];
@@ -124,8 +125,8 @@ methods! {
         let [.., m, n] = *x.shape() else { unreachable!("there are two axes") };
         let (above, left) = (offset.min(0).unsigned_abs().min(m), offset.max(0).unsigned_abs().min(n));
         let size = (m - above).min(n - left) as isize;
-        let x = x.try_slice_axis(-2, above as isize, above as isize + size)?;
-        x.try_slice_axis(-1, left as isize, left as isize + size)?.try_diagonal()
+        let x = x.try_slice_axis(-2, above as isize..above as isize + size)?;
+        x.try_slice_axis(-1, left as isize..left as isize + size)?.try_diagonal()
     };
 
     /// The sum of the elements whose column is `offset` more than their row, where `rows` and `columns` are axes of any sizes. Booleans are counted

@@ -38,8 +38,8 @@ fn order_of(pivots: &Tensor, n: usize) -> Result<Tensor> {
     let places = crate::ops::create::iota(&shape[..], DType::I32, shape.len() - 1)?;
     let mut order = places.clone();
     for j in 0..k as isize {
-        let at = pivots.try_slice_axis(-1, j, j + 1)?;
-        let (mine, other) = (order.try_slice_axis(-1, j, j + 1)?, order.try_take_along_axis(&at, -1)?);
+        let at = pivots.try_slice_axis(-1, j..j + 1)?;
+        let (mine, other) = (order.try_slice_axis(-1, j..j + 1)?, order.try_take_along_axis(&at, -1)?);
         let moved = places.try_eq(&at)?.try_select(mine, &order)?;
         order = places.try_eq(j as i32)?.try_select(other, moved)?;
     }

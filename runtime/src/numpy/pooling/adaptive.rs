@@ -88,7 +88,7 @@ fn along_axes(
             return Err(Error::shape(op, found, "elements where the result has some"));
         }
         y = match to {
-            0 => y.try_slice_axis(axis as isize, 0, 0)?,
+            0 => y.try_slice_axis(axis, 0..0)?,
             _ if to == from => y,
             _ => pool(&y, axis, from, to)?,
         };

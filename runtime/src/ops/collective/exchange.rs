@@ -13,6 +13,7 @@ use crate::core::primitive::{Args, Cotangents, Grads, Outs, Primitive, ResidualM
 use crate::core::trace;
 use crate::core::trace::{Axis, bind1};
 use crate::error::{Error, Result};
+use crate::ops::axes::Int;
 use crate::ops::{axis_of, cotangent, prepend, unpack};
 
 /// Each example gets the value of another one, or zeros.
@@ -151,7 +152,7 @@ impl Tensor {
     /// # Errors
     /// [`Error::UnboundAxis`] if no `vmap` around here names such an axis; if `axis` is out of range.
     #[track_caller]
-    pub fn all_gather(&self, names: impl AxisNames, axis: isize) -> Result<Tensor> {
+    pub fn all_gather(&self, names: impl AxisNames, axis: impl Int) -> Result<Tensor> {
         let axis = axis_of("all_gather", axis, self.rank() + 1)?;
         let names = names.names();
         let mut all = self.clone();
@@ -172,7 +173,7 @@ impl Tensor {
     /// # Errors
     /// As [`all_gather`](Tensor::all_gather).
     #[track_caller]
-    pub fn all_gather_tiled(&self, names: impl AxisNames, axis: isize) -> Result<Tensor> {
+    pub fn all_gather_tiled(&self, names: impl AxisNames, axis: impl Int) -> Result<Tensor> {
         let axis = axis_of("all_gather", axis, self.rank())?;
         merged(&self.all_gather(names, axis as isize)?, axis, 2)
     }
@@ -192,7 +193,12 @@ impl Tensor {
     /// # Errors
     /// [`Error::UnboundAxis`] if no `vmap` around here names such an axis; if an axis is out of range, or has another length.
     #[track_caller]
-    pub fn all_to_all(&self, names: impl AxisNames, split_axis: isize, concat_axis: isize) -> Result<Tensor> {
+    pub fn all_to_all(
+        &self,
+        names: impl AxisNames,
+        split_axis: impl Int,
+        concat_axis: impl Int,
+    ) -> Result<Tensor> {
         let split = axis_of("all_to_all", split_axis, self.rank())?;
         let concat = axis_of("all_to_all", concat_axis, self.rank())?;
         let moved = self.try_move_axis(split as isize, 0)?;
@@ -208,8 +214,8 @@ impl Tensor {
     pub fn all_to_all_tiled(
         &self,
         names: impl AxisNames,
-        split_axis: isize,
-        concat_axis: isize,
+        split_axis: impl Int,
+        concat_axis: impl Int,
     ) -> Result<Tensor> {
         let op = "all_to_all";
         let split = axis_of(op, split_axis, self.rank())?;

@@ -32,9 +32,7 @@ pub(crate) fn unrolled(
     // The loop goes over the slices that come first; the rest, which is no block, follows it.
     let (in_blocks, in_rest) =
         if reverse { (rest..length, 0..rest) } else { (0..length - rest, length - rest..length) };
-    let part = |x: &Tensor, range: &std::ops::Range<usize>| {
-        x.try_slice_axis(0, range.start as isize, range.end as isize)
-    };
+    let part = |x: &Tensor, range: &std::ops::Range<usize>| x.try_slice_axis(0, range.start..range.end);
     let (fixed, xs) = args.split_at(consts + carry);
     let mut ready: Args = fixed.iter().cloned().collect();
     for x in xs {

@@ -19,6 +19,7 @@ use crate::core::trace::{Axis, bind1};
 use crate::error::unwrap;
 use crate::error::{Error, Result};
 use crate::kernels::reduce::{self, Direction};
+use crate::ops::axes::Int;
 use crate::ops::complex::of_parts;
 use crate::ops::{axis_of, cotangent, in_i64, is_narrow, only, unpack};
 
@@ -150,7 +151,7 @@ pub(super) fn product_of_others(x: &Tensor) -> Result<Tensor> {
 }
 
 #[track_caller]
-fn along(kind: CumulativeOp, op: &'static str, x: &Tensor, axis: isize, reverse: bool) -> Result<Tensor> {
+fn along(kind: CumulativeOp, op: &'static str, x: &Tensor, axis: impl Int, reverse: bool) -> Result<Tensor> {
     let axis = axis_of(op, axis, x.rank())?;
     let direction = if reverse { Direction::Reverse } else { Direction::Forward };
     let x = match (kind, x.dtype()) {
@@ -169,7 +170,7 @@ macro_rules! methods {
             /// # Panics
             /// If there is no such axis.
             #[track_caller]
-            pub fn $plain(&self, axis: isize) -> Tensor {
+            pub fn $plain(&self, axis: impl Int) -> Tensor {
                 unwrap(self.$try_plain(axis))
             }
 
@@ -178,7 +179,7 @@ macro_rules! methods {
             /// # Errors
             /// If there is no such axis.
             #[track_caller]
-            pub fn $try_plain(&self, axis: isize) -> Result<Tensor> {
+            pub fn $try_plain(&self, axis: impl Int) -> Result<Tensor> {
                 along(CumulativeOp::$kind, stringify!($plain), self, axis, false)
             }
 
@@ -187,7 +188,7 @@ macro_rules! methods {
             /// # Panics
             /// If there is no such axis.
             #[track_caller]
-            pub fn $reverse(&self, axis: isize) -> Tensor {
+            pub fn $reverse(&self, axis: impl Int) -> Tensor {
                 unwrap(self.$try_reverse(axis))
             }
 
@@ -196,7 +197,7 @@ macro_rules! methods {
             /// # Errors
             /// If there is no such axis.
             #[track_caller]
-            pub fn $try_reverse(&self, axis: isize) -> Result<Tensor> {
+            pub fn $try_reverse(&self, axis: impl Int) -> Result<Tensor> {
                 along(CumulativeOp::$kind, stringify!($reverse), self, axis, true)
             }
         )* }

@@ -113,9 +113,9 @@ fn square_factors(lu: &Tensor, m: usize, n: usize) -> Result<(Tensor, Tensor)> {
         }
     };
     let k = m.min(n) as isize;
-    let l = extended(&lower(&lu.try_slice_axis(-1, 0, k)?, true)?, m, k as usize)?;
-    let u = extended(&upper(&lu.try_slice_axis(-2, 0, k)?, false)?, n, k as usize)?;
-    let beyond = Tensor::eye_of(n, n, 0, u.dtype()).try_slice_axis(-2, k, n as isize)?;
+    let l = extended(&lower(&lu.try_slice_axis(-1, 0..k)?, true)?, m, k as usize)?;
+    let u = extended(&upper(&lu.try_slice_axis(-2, 0..k)?, false)?, n, k as usize)?;
+    let beyond = Tensor::eye_of(n, n, 0, u.dtype()).try_slice_axis(-2, k..n as isize)?;
     let beyond = if n as isize > k {
         let shape = with_matrix(&[], k as usize, n);
         Tensor::try_concatenate(&[Tensor::zeros_of(shape, u.dtype()), beyond], 0)?
@@ -261,12 +261,7 @@ impl Tensor {
         // Row `i` of the product of the factors is row `order[i]` of the matrix.
         let numbers = crate::ops::create::iota([m, 1], DType::I32, 0)?;
         let p = order.try_expand_dims([-2])?.try_eq(numbers)?.try_cast(x.dtype())?;
-        let l = lower(&lu.try_slice_axis(-1, 0, k as isize)?, true)?.try_add(Tensor::eye_of(
-            m,
-            k,
-            0,
-            x.dtype(),
-        ))?;
-        Ok((p, l, upper(&lu.try_slice_axis(-2, 0, k as isize)?, false)?))
+        let l = lower(&lu.try_slice_axis(-1, 0..k)?, true)?.try_add(Tensor::eye_of(m, k, 0, x.dtype()))?;
+        Ok((p, l, upper(&lu.try_slice_axis(-2, 0..k)?, false)?))
     }
 }

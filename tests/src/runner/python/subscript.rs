@@ -100,7 +100,7 @@ fn tensor_at(tensor: &Tensor, index: &Py) -> Result<Tensor> {
         match part {
             Py::Whole(i) => out = out.try_index_axis(axis, *i as isize)?,
             Py::Slice([start, end, step]) => {
-                out = out.try_slice_axis_step(axis, *start, *end, step.unwrap_or(1))?;
+                out = out.try_slice_axis_step(axis, *start..*end, step.unwrap_or(1))?;
                 axis += 1;
             }
             Py::Nothing => {

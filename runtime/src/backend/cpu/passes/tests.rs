@@ -295,7 +295,7 @@ fn what_lies_apart_is_gathered_once_for_all_that_read_parts_of_it() {
     let text = |parts: isize| {
         let f = |x: &[Tensor]| {
             let even = x[0].slice([0, 0], [12, 12], [1, 2]);
-            (0..parts).map(|i| even.slice_axis(0, i, i + 6)).collect()
+            (0..parts).map(|i| even.slice_axis(0, i..i + 6)).collect()
         };
         staged(f, &x).optimize().to_string()
     };
@@ -371,7 +371,7 @@ fn rows_that_go_their_own_ways_are_shares_of_a_loop() {
     assert_eq!(shares(|x| vec![next(x) * x[0].sum_axes([0]) + 1.0, x[1].clone()]), Some(2));
     let joined = |x: &[Tensor]| {
         let (y, parts) = twice(x);
-        let lower = y.slice_axis(1, 128, None).flip([1]) + x[1].argmax(1).cast(DType::F32).reshape([32, 1]);
+        let lower = y.slice_axis(1, 128..).flip([1]) + x[1].argmax(1).cast(DType::F32).reshape([32, 1]);
         vec![Tensor::concatenate(&[&parts[1] * 2.0, lower], 1), parts[0].reshape([32, 4, 32])]
     };
     assert_eq!(shares(joined), Some(4), "two products have twice the work");
@@ -389,7 +389,7 @@ fn rows_that_meet_are_no_shares_of_a_loop() {
         |y| {
             y[0].reshape([16, 512]).reshape([32, 256]).softmax(-1).reshape([16, 512]).exp().reshape([32, 256])
         },
-        |y| y[1].slice_axis(0, 0, 32) + &y[0],
+        |y| y[1].slice_axis(0, 0..32) + &y[0],
     ];
     for (number, f) in functions.into_iter().enumerate() {
         assert_eq!(shares(|x| vec![f(&[next(x), x[0].clone()])]), None, "function {number}");
@@ -420,7 +420,7 @@ fn a_weight_that_every_step_reads_by_columns_is_transposed_before_the_loop() {
 #[test]
 fn less_is_transposed_where_a_part_is_read_or_padding_comes_after() {
     let f = |x: &[Tensor]| {
-        let last = x[0].transpose([1, 0, 2]).slice_axis(1, 3, 5).slice_axis(0, 0, 4);
+        let last = x[0].transpose([1, 0, 2]).slice_axis(1, 3..5).slice_axis(0, 0..4);
         let padded = x[1].pad([(2, 1), (0, 0), (1, 0)], 0.5).transpose([2, 0, 1]);
         vec![last, padded]
     };

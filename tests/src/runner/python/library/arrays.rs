@@ -230,7 +230,7 @@ fn arrangement(name: &str, reader: &mut Reader<'_>) -> Result<Option<Py>> {
         "reshape" => {
             let x = reader.tensor(0, "a")?;
             let shape = reader.axes(1, "shape")?.or(reader.axes(1, "newshape")?);
-            x.try_reshape_infer(shape.unwrap_or_default())?
+            x.try_reshape(shape.unwrap_or_default())?
         }
         "ravel" => {
             let x = reader.tensor(0, "a")?;
@@ -242,13 +242,19 @@ fn arrangement(name: &str, reader: &mut Reader<'_>) -> Result<Option<Py>> {
             x.try_transpose(axes.unwrap_or_else(|| (0..x.rank() as isize).rev().collect()))?
         }
         "swapaxes" => {
-            let (x, a, b) =
-                (reader.tensor(0, "a")?, reader.required(1, "axis1")?, reader.required(2, "axis2")?);
+            let (x, a, b) = (
+                reader.tensor(0, "a")?,
+                reader.required::<isize>(1, "axis1")?,
+                reader.required::<isize>(2, "axis2")?,
+            );
             x.try_swap_axes(a, b)?
         }
         "moveaxis" => {
             let x = reader.tensor(0, "a")?;
-            x.try_move_axis(reader.required(1, "source")?, reader.required(2, "destination")?)?
+            x.try_move_axis(
+                reader.required::<isize>(1, "source")?,
+                reader.required::<isize>(2, "destination")?,
+            )?
         }
         "expand_dims" => {
             reader.tensor(0, "a")?.try_expand_dims(reader.axes(1, "axis")?.unwrap_or_default())?
@@ -264,11 +270,11 @@ fn arrangement(name: &str, reader: &mut Reader<'_>) -> Result<Option<Py>> {
         "broadcast_to" => reader.tensor(0, "array")?.try_broadcast_to(reader.sizes(1, "shape")?)?,
         "concatenate" | "concat" => {
             let parts = tensors(&reader.value(0, "arrays")?)?;
-            Tensor::try_concatenate(&parts, reader.get(1, "axis")?.unwrap_or(0))?
+            Tensor::try_concatenate(&parts, reader.get::<isize>(1, "axis")?.unwrap_or(0))?
         }
         "stack" => {
             let parts = tensors(&reader.value(0, "arrays")?)?;
-            Tensor::try_stack(&parts, reader.get(1, "axis")?.unwrap_or(0))?
+            Tensor::try_stack(&parts, reader.get::<isize>(1, "axis")?.unwrap_or(0))?
         }
         "tile" => reader.tensor(0, "A")?.try_tile(reader.sizes(1, "reps")?)?,
         "repeat" => {
@@ -285,7 +291,7 @@ fn arrangement(name: &str, reader: &mut Reader<'_>) -> Result<Option<Py>> {
         }
         "roll" => {
             let x = reader.tensor(0, "a")?;
-            x.try_roll(reader.required(1, "shift")?, reader.get(2, "axis")?.unwrap_or(0))?
+            x.try_roll(reader.required::<isize>(1, "shift")?, reader.get::<isize>(2, "axis")?.unwrap_or(0))?
         }
         "pad" => pad(reader)?,
         "take" => {
@@ -297,7 +303,7 @@ fn arrangement(name: &str, reader: &mut Reader<'_>) -> Result<Option<Py>> {
         }
         "take_along_axis" => {
             let (x, indices) = (reader.tensor(0, "arr")?, reader.tensor(1, "indices")?);
-            x.try_take_along_axis(&indices, reader.required(2, "axis")?)?
+            x.try_take_along_axis(&indices, reader.required::<isize>(2, "axis")?)?
         }
         "where" | "select" => {
             let condition = reader.tensor(0, "condition")?.try_cast(DType::Bool)?;
@@ -311,8 +317,8 @@ fn arrangement(name: &str, reader: &mut Reader<'_>) -> Result<Option<Py>> {
             let operands = reader.rest().iter().map(Py::tensor).collect::<Result<Vec<_>>>()?;
             try_einsum(&subscripts, &operands.iter().collect::<Vec<_>>())?
         }
-        "sort" => reader.tensor(0, "a")?.try_sort(reader.get(1, "axis")?.unwrap_or(-1))?,
-        "argsort" => reader.tensor(0, "a")?.try_argsort(reader.get(1, "axis")?.unwrap_or(-1))?,
+        "sort" => reader.tensor(0, "a")?.try_sort(reader.get::<isize>(1, "axis")?.unwrap_or(-1))?,
+        "argsort" => reader.tensor(0, "a")?.try_argsort(reader.get::<isize>(1, "axis")?.unwrap_or(-1))?,
         "split" | "array_split" => return split(reader).map(Some),
         "shape" => return Ok(Some(Py::sizes(reader.tensor(0, "a")?.shape()))),
         "ndim" => return Ok(Some(Py::Whole(reader.tensor(0, "a")?.rank() as i64))),
@@ -323,7 +329,7 @@ fn arrangement(name: &str, reader: &mut Reader<'_>) -> Result<Option<Py>> {
 /// Into equal parts, or at indices.
 fn split(reader: &mut Reader<'_>) -> Result<Py> {
     let (x, at) = (reader.tensor(0, "ary")?, reader.value(1, "indices_or_sections")?);
-    let axis = reader.get(2, "axis")?.unwrap_or(0);
+    let axis = reader.get::<isize>(2, "axis")?.unwrap_or(0);
     let parts = match &at {
         Py::Whole(count) => x.try_split(*count as usize, axis)?,
         at => {

@@ -72,7 +72,8 @@ pub fn call(name: &str, reader: &mut Reader<'_>) -> Result<Option<Py>> {
     if let Some((_, function)) = ACTIVATIONS.iter().find(|(known, _)| *known == name) {
         return Ok(Some(Py::Tensor(function(&reader.tensor(0, "x")?)?)));
     }
-    let axis = |reader: &mut Reader<'_>| -> Result<isize> { Ok(reader.get(1, "axis")?.unwrap_or(-1)) };
+    let axis =
+        |reader: &mut Reader<'_>| -> Result<isize> { Ok(reader.get::<isize>(1, "axis")?.unwrap_or(-1)) };
     Ok(Some(Py::Tensor(match name {
         "celu" => {
             let x = reader.tensor(0, "x")?;
@@ -100,7 +101,7 @@ pub fn call(name: &str, reader: &mut Reader<'_>) -> Result<Option<Py>> {
         "one_hot" => {
             let (x, size) = (reader.tensor(0, "x")?, reader.required(1, "num_classes")?);
             let dtype = reader.get(3, "dtype")?.unwrap_or(DType::F32);
-            x.try_one_hot(size, reader.get(2, "axis")?.unwrap_or(-1), dtype)?
+            x.try_one_hot(size, reader.get::<isize>(2, "axis")?.unwrap_or(-1), dtype)?
         }
         "avg_pool" | "max_pool" | "min_pool" => pool(name, reader)?,
         "make_causal_mask" => {

@@ -55,12 +55,16 @@ pub fn call(name: &str, reader: &mut Reader<'_>) -> Result<Option<Py>> {
         }
         "categorical" => {
             let logits = reader.tensor(1, "logits")?;
-            let axis = reader.get(2, "axis")?.unwrap_or(-1);
+            let axis = reader.get::<isize>(2, "axis")?.unwrap_or(-1);
             Py::Tensor(random::try_categorical(&key, &logits, axis)?)
         }
         "permutation" => match reader.value(1, "x")? {
             Py::Whole(n) => Py::Tensor(random::try_permutation(&key, n as usize)?),
-            x => Py::Tensor(random::try_permute(&key, x.tensor()?, reader.get(2, "axis")?.unwrap_or(0))?),
+            x => Py::Tensor(random::try_permute(
+                &key,
+                x.tensor()?,
+                reader.get::<isize>(2, "axis")?.unwrap_or(0),
+            )?),
         },
         _ => return Ok(None),
     }))

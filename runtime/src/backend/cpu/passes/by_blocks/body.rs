@@ -120,7 +120,7 @@ impl Block<'_> {
             Some(axis) if self.is_within(var) => self.made_by(var, Some(axis))?,
             Some(axis) => {
                 let whole = self.outside(var);
-                whole.try_dynamic_slice_axis(axis as isize, &self.start, self.count)?
+                whole.try_dynamic_slice_axis(axis, &self.start, self.count)?
             }
             None => self.outside(var),
         };

@@ -56,7 +56,7 @@ fn apart(x: &[Tensor]) -> Result<Tensor> {
 }
 
 fn grouped(x: &[Tensor]) -> Result<Tensor> {
-    let one = |x: &Tensor| x.slice_axis(2, 1, 2);
+    let one = |x: &Tensor| x.slice_axis(2, 1..2);
     dot_product_attention(&x[0], &one(&x[1]), &one(&x[2])).run()
 }
 

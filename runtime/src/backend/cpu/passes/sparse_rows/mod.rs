@@ -177,7 +177,7 @@ impl<'a> Rows<'a> {
         let row: Shape = dimensions.slice_sizes[1..].into();
         let args = [self.indices, self.updates];
         let distinct = |indices: &Tensor| -> Result<[Tensor; 3]> {
-            let mut places = indices.try_reshape([indices.shape().iter().product()])?;
+            let mut places = indices.try_reshape(indices.size())?;
             if dimensions.wrap {
                 places = places.try_lt(0)?.try_select(places.try_add(count)?, &places)?;
             }
@@ -189,8 +189,7 @@ impl<'a> Rows<'a> {
             let order = places.try_argsort(0)?;
             let sorted = places.try_take(&order, 0)?;
             let size = sorted.shape()[0] as isize;
-            let is_new =
-                sorted.try_slice_axis(0, 1, size)?.try_ne(sorted.try_slice_axis(0, 0, size - 1)?)?;
+            let is_new = sorted.try_slice_axis(0, 1..size)?.try_ne(sorted.try_slice_axis(0, 0..size - 1)?)?;
             let number = Tensor::try_concatenate(
                 &[Tensor::zeros_of([1], DType::I32), is_new.try_cast(DType::I32)?],
                 0,

@@ -198,3 +198,41 @@ fn read_words(folder: &Path, words: &mut BTreeSet<String>) {
         }
     }
 }
+
+/// What people type into the search of the documentation who know NumPy, PyTorch or Flax; there under that name, or as an alias of ours.
+const SEARCHED: &str = "abs allclose arange argmax argmin argsort array asarray astype bmm broadcast_to cat clamp clip concatenate \
+    cumsum detach einsum equal expand expand_dims flatten flip full full_like gather greater index_add index_select isclose isnan less \
+    linspace logsumexp masked_fill matmul maximum mean mm moveaxis multiply narrow ndim numel ones one_hot outer pad permute pow \
+    repeat_interleave reshape roll rsqrt scatter sigmoid softmax sort split sqrt square squeeze stack std subtract sum swapaxes take \
+    tanh tile tolist topk transpose tril triu unbind unsqueeze var view where zeros";
+
+#[test]
+fn names_of_numpy_and_torch_are_found_by_the_search_of_the_documentation() {
+    let mut text = String::new();
+    for room in ["ops", "numpy", "core/tensor"] {
+        read_all(&folder().join("..").join(room), &mut text);
+    }
+    let is_there = |name: &str| {
+        let forms = [
+            format!("doc(alias = \"{name}\")"),
+            format!("pub fn {name}("),
+            format!("pub fn {name}<"),
+            format!(" {name} try_{name} "),
+            format!(" {name} try_{name}("),
+        ];
+        forms.iter().any(|form| text.contains(form))
+    };
+    let missing: Vec<&str> = SEARCHED.split_whitespace().filter(|name| !is_there(name)).collect();
+    assert!(missing.is_empty(), "give the methods that do this a `#[doc(alias = …)]`: {missing:?}");
+}
+
+fn read_all(folder: &Path, text: &mut String) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            read_all(&path, text);
+        } else {
+            text.push_str(&fs::read_to_string(path).unwrap());
+        }
+    }
+}

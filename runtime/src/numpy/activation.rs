@@ -72,6 +72,7 @@ activations! {
     /// `relu6(x + 3) / 6`.
     hard_sigmoid try_hard_sigmoid |x| (x + 3.0).relu6() / 6.0;
     /// `x · hard_sigmoid(x)`, also called [`hard_swish`](Tensor::hard_swish).
+    #[doc(alias = "hard_swish")]
     hard_silu try_hard_silu |x| x * x.hard_sigmoid();
     /// `x · hard_sigmoid(x)`, as [`hard_silu`](Tensor::hard_silu).
     hard_swish try_hard_swish |x| x.hard_silu();

@@ -45,6 +45,7 @@ impl Tensor {
     ///
     /// # Panics
     /// If the shapes do not broadcast, or the arguments are boolean.
+    #[doc(alias = "mod")]
     #[track_caller]
     pub fn remainder(&self, divisor: impl TensorLike) -> Tensor {
         unwrap(self.try_remainder(divisor))
@@ -131,6 +132,7 @@ impl Tensor {
     ///
     /// # Panics
     /// If the shapes do not broadcast.
+    #[doc(alias = "isclose")]
     #[track_caller]
     pub fn is_close(&self, other: impl TensorLike, rtol: f64, atol: f64) -> Tensor {
         unwrap(self.try_is_close(other, rtol, atol))
@@ -163,6 +165,7 @@ impl Tensor {
     ///
     /// # Errors
     /// If the shapes do not broadcast; under `jit` and `vmap` there are no numbers to compare.
+    #[doc(alias = "allclose")]
     #[track_caller]
     pub fn all_close(&self, other: impl TensorLike, rtol: f64, atol: f64) -> Result<bool> {
         Ok(self.try_is_close(other, rtol, atol)?.to_vec::<bool>()?.into_iter().all(|close| close))

@@ -86,6 +86,7 @@ methods! {
     /// assert_eq!(Tensor::from([1i32, -1, 0]).leading_zeros().to_vec::<i32>()?, [31, 0, 32]);
     /// # Ok::<(), flaxen::Error>(())
     /// ```
+    #[doc(alias = "clz")]
     leading_zeros try_leading_zeros() -> Tensor, fails "If these are no integers."
     |x| {
         integers("leading_zeros", x)?;

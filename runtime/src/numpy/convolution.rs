@@ -131,6 +131,8 @@ methods! {
     /// assert_eq!((x.shape(), x.to_vec::<f32>()?[0], x.to_vec::<f32>()?[6]), (&[4, 5][..], 4.0, 9.0));
     /// # Ok::<(), flaxen::Error>(())
     /// ```
+    #[doc(alias = "convolve")]
+    #[doc(alias = "convolve2d")]
     convolve_nd try_convolve_nd(other: &Tensor, mode: ConvolveMode) -> Tensor, fails
     "If they have not as many axes, or neither is the smaller along each, or one has no elements."
     |x| {
@@ -140,6 +142,7 @@ methods! {
     };
 
     /// The cross-correlation over all axes, as `jax.scipy.signal.correlate`.
+    #[doc(alias = "correlate")]
     correlate_nd try_correlate_nd(other: &Tensor, mode: ConvolveMode) -> Tensor, fails
     "If they have not as many axes, or neither is the smaller along each, or one has no elements."
     |x| {
@@ -159,6 +162,7 @@ methods! {
     /// assert_eq!((patches.shape(), patches.to_vec::<f32>()?), (&[1, 2, 2][..], vec![1.0, 2.0, 2.0, 3.0]));
     /// # Ok::<(), flaxen::Error>(())
     /// ```
+    #[doc(alias = "conv_general_dilated_patches")]
     conv_patches try_conv_patches(window: impl AsRef<[usize]>, options: &ConvOptions) -> Tensor, fails
     "If the window has not an entry for each spatial axis, there are groups of channels, or the options are wrong for `conv_general`."
     |x| {
@@ -194,6 +198,7 @@ methods! {
     /// `[batch, positions.., features]`; the channels are the outer ones, as in [`conv_patches`](Tensor::conv_patches). With the layout
     /// [`ChannelsFirst`](ConvLayout::ChannelsFirst) the kernel is `[features, channels · window size, positions..]`, and input and result
     /// have their channels second.
+    #[doc(alias = "conv_general_dilated_local")]
     conv_local try_conv_local(kernel: impl TensorLike, window: impl AsRef<[usize]>, options: &ConvOptions) -> Tensor, fails
     "If the sizes do not fit, or as for `conv_patches`."
     |x| {

@@ -21,6 +21,7 @@ impl Tensor {
     ///
     /// # Panics
     /// If the size overflows the address space.
+    #[doc(alias = "empty")]
     #[track_caller]
     pub fn zeros_of(shape: impl AsRef<[usize]>, dtype: DType) -> Tensor {
         unwrap(full(Aval::unchecked(shape.as_ref(), dtype), 0.0))
@@ -63,6 +64,7 @@ impl Tensor {
     ///
     /// # Panics
     /// If the size overflows the address space.
+    #[doc(alias = "full_like")]
     #[track_caller]
     pub fn full_of<T: Element>(shape: impl AsRef<[usize]>, value: T, dtype: DType) -> Tensor {
         everywhere(

@@ -25,6 +25,7 @@ impl Tensor {
     ///
     /// # Panics
     /// If the step is zero or NaN, the type is `bool`, the range is too long, or an `i64` does not fit `I32`.
+    #[doc(alias = "range")]
     #[track_caller]
     pub fn arange<T: RangeNumber>(start: T, stop: T, step: T) -> Tensor {
         unwrap(Tensor::try_arange(start, stop, step))
@@ -114,6 +115,7 @@ impl Tensor {
     ///
     /// # Panics
     /// If the size overflows the address space.
+    #[doc(alias = "identity")]
     #[track_caller]
     pub fn eye(size: usize) -> Tensor {
         Tensor::eye_of(size, size, 0, DType::F32)

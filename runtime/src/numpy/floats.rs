@@ -184,6 +184,7 @@ methods! {
     };
 
     /// Degrees as radians.
+    #[doc(alias = "radians")]
     deg2rad try_deg2rad() -> Tensor, fails "If this is a value of a transform that has returned."
     |x| {
         let x = inexact(x)?;
@@ -191,6 +192,7 @@ methods! {
     };
 
     /// Radians as degrees.
+    #[doc(alias = "degrees")]
     rad2deg try_rad2deg() -> Tensor, fails "If this is a value of a transform that has returned."
     |x| {
         let x = inexact(x)?;

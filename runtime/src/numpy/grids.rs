@@ -106,6 +106,7 @@ functions! {
     };
 
     /// The index of each element of a shape along one axis, as `lax.broadcasted_iota`.
+    #[doc(alias = "broadcasted_iota")]
     iota try_iota(dtype: DType, shape: &[usize], axis: impl Int) -> Tensor,
     fails "If there is no such axis, the dtype is boolean, or the shape overflows the address space."
     {

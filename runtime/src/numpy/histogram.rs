@@ -29,6 +29,7 @@ methods! {
     /// The `bins + 1` edges of intervals of one width over `range`, or from the least to the greatest element.
     ///
     /// A range without width is widened by a half on both sides.
+    #[doc(alias = "histogram_bin_edges")]
     histogram_edges try_histogram_edges(bins: usize, range: Option<(f64, f64)>) -> Tensor,
     fails "If there is neither a range nor an element."
     |x| {

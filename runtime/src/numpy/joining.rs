@@ -45,6 +45,7 @@ methods! {
     /// let parts = Tensor::from([1i32, 2, 3]).array_split(2, 0);
     /// assert_eq!((parts[0].shape(), parts[1].shape()), (&[2][..], &[1][..]));
     /// ```
+    #[doc(alias = "chunk")]
     array_split try_array_split(count: usize, axis: impl Int) -> Vec<Tensor>,
     fails "If there is no such axis, or the number of parts is 0."
     |x| {

@@ -59,6 +59,7 @@ functions! {
     /// For each element the choice of the first condition that is true, and `default` where none is, as `jnp.select`.
     ///
     /// Conditions are boolean; all broadcast.
+    #[doc(alias = "select")]
     select_from try_select_from(
         conditions: &[Tensor],
         choices: &[Tensor],

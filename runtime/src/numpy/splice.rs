@@ -83,6 +83,7 @@ impl Tensor {
     ///
     /// # Panics
     /// If there is no such axis, it has no elements, or `i` is not a single integer.
+    #[doc(alias = "dynamic_index_in_dim")]
     #[track_caller]
     pub fn dynamic_index_axis(&self, axis: impl Int, i: impl TensorLike) -> Tensor {
         unwrap(self.try_dynamic_index_axis(axis, i))
@@ -107,6 +108,7 @@ impl Tensor {
     ///
     /// # Panics
     /// If there is no such axis, the update does not fit, or `i` is not a single integer.
+    #[doc(alias = "dynamic_update_index_in_dim")]
     #[track_caller]
     pub fn dynamic_update_index_axis(
         &self,

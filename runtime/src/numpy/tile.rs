@@ -19,6 +19,7 @@ impl Tensor {
     ///
     /// # Panics
     /// If the size overflows the address space.
+    #[doc(alias = "repeat")]
     #[track_caller]
     pub fn tile(&self, counts: impl AsRef<[usize]>) -> Tensor {
         unwrap(self.try_tile(counts))
@@ -55,6 +56,7 @@ impl Tensor {
     ///
     /// # Panics
     /// If there is no such axis, or the size overflows the address space.
+    #[doc(alias = "repeat_interleave")]
     #[track_caller]
     pub fn repeat(&self, count: usize, axis: impl Int) -> Tensor {
         unwrap(self.try_repeat(count, axis))

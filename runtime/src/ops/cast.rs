@@ -194,6 +194,10 @@ impl Tensor {
     ///
     /// # Panics
     /// If this is a value of a transform that has returned.
+    #[doc(alias = "astype")]
+    #[doc(alias = "convert_element_type")]
+    #[doc(alias = "to")]
+    #[doc(alias = "type_as")]
     #[track_caller]
     pub fn cast(&self, dtype: DType) -> Tensor {
         unwrap(self.try_cast(dtype))
@@ -215,6 +219,7 @@ impl Tensor {
     ///
     /// # Panics
     /// If the dtypes differ in width, or other bytes are to become booleans.
+    #[doc(alias = "bitcast_convert_type")]
     #[track_caller]
     pub fn bitcast(&self, dtype: DType) -> Tensor {
         unwrap(self.try_bitcast(dtype))
@@ -233,6 +238,7 @@ impl Tensor {
     ///
     /// # Panics
     /// If this is a value of a transform that has returned.
+    #[doc(alias = "detach")]
     #[track_caller]
     pub fn stop_gradient(&self) -> Tensor {
         unwrap(bind1(&StopGradient, [self.clone()]))

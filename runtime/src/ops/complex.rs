@@ -107,6 +107,7 @@ impl Tensor {
     ///
     /// # Panics
     /// If this is a value of a transform that has returned.
+    #[doc(alias = "conjugate")]
     #[track_caller]
     pub fn conj(&self) -> Tensor {
         unwrap(self.try_conj())
@@ -140,6 +141,7 @@ impl Tensor {
     }
 
     /// Whether the dtype is one of complex numbers, as `jnp.iscomplexobj`.
+    #[doc(alias = "iscomplexobj")]
     pub fn is_complex(&self) -> bool {
         self.dtype().is_complex()
     }

@@ -229,6 +229,8 @@ impl Tensor {
     ///
     /// # Panics
     /// If there are none, there is no such axis, or other axes differ in size.
+    #[doc(alias = "cat")]
+    #[doc(alias = "concat")]
     #[track_caller]
     pub fn concatenate(tensors: &[Tensor], axis: impl Int) -> Tensor {
         unwrap(Tensor::try_concatenate(tensors, axis))
@@ -341,6 +343,7 @@ impl Tensor {
     ///
     /// # Panics
     /// If there is no such axis.
+    #[doc(alias = "unbind")]
     #[track_caller]
     pub fn unstack(&self, axis: impl Int) -> Vec<Tensor> {
         unwrap(self.try_unstack(axis))

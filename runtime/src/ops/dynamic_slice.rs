@@ -271,6 +271,7 @@ impl Tensor {
     ///
     /// # Panics
     /// If there is no such axis, or the size is larger than it.
+    #[doc(alias = "dynamic_slice_in_dim")]
     #[track_caller]
     pub fn dynamic_slice_axis(&self, axis: impl Int, start: impl TensorLike, size: usize) -> Tensor {
         unwrap(self.try_dynamic_slice_axis(axis, start, size))
@@ -297,6 +298,7 @@ impl Tensor {
     ///
     /// # Panics
     /// If there is no such axis, or the update does not fit.
+    #[doc(alias = "dynamic_update_slice_in_dim")]
     #[track_caller]
     pub fn dynamic_update_axis(
         &self,

@@ -159,6 +159,8 @@ impl Tensor {
     ///
     /// # Panics
     /// If there is no such axis, it has no elements, or the indices are not integers.
+    #[doc(alias = "index_in_dim")]
+    #[doc(alias = "index_select")]
     #[track_caller]
     pub fn take(&self, indices: impl TensorLike, axis: impl Int) -> Tensor {
         unwrap(self.try_take(indices, axis))
@@ -206,6 +208,7 @@ impl Tensor {
     ///
     /// # Panics
     /// If there is no such axis, the shapes do not fit, or the indices are not integers.
+    #[doc(alias = "gather")]
     #[track_caller]
     pub fn take_along_axis(&self, indices: impl TensorLike, axis: impl Int) -> Tensor {
         unwrap(self.try_take_along_axis(indices, axis))

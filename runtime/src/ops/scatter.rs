@@ -366,6 +366,7 @@ methods! {
     /// assert_eq!(x.to_vec::<f32>()?, [3.0, 4.0, 0.0, 0.0, 1.0, 2.0]);
     /// # Ok::<(), flaxen::Error>(())
     /// ```
+    #[doc(alias = "ScatterDimensionNumbers")]
     index_set try_index_set Set;
     /// A copy with values added at these indices of one axis, as `x.at[indices].add(values)`: all of them, where several
     /// meet.
@@ -385,6 +386,7 @@ impl Tensor {
     ///
     /// # Panics
     /// If there is no such axis, the shapes do not fit, or the indices are not integers.
+    #[doc(alias = "scatter")]
     #[track_caller]
     pub fn put_along_axis(
         &self,

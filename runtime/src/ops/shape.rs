@@ -352,6 +352,8 @@ impl Tensor {
     ///
     /// # Panics
     /// If `axes` does not name each axis once.
+    #[doc(alias = "permute")]
+    #[doc(alias = "permute_dims")]
     #[track_caller]
     pub fn transpose(&self, axes: impl IntoAxes) -> Tensor {
         unwrap(self.try_transpose(axes))
@@ -374,6 +376,8 @@ impl Tensor {
     ///
     /// # Panics
     /// If this is a value of a transform that has returned.
+    #[doc(alias = "T")]
+    #[doc(alias = "mT")]
     #[track_caller]
     pub fn t(&self) -> Tensor {
         unwrap(permuted(self, (0..self.rank()).rev().collect()))
@@ -383,6 +387,8 @@ impl Tensor {
     ///
     /// # Panics
     /// If there is no such axis.
+    #[doc(alias = "swapaxes")]
+    #[doc(alias = "swapdims")]
     #[track_caller]
     pub fn swap_axes(&self, a: impl Int, b: impl Int) -> Tensor {
         unwrap(self.try_swap_axes(a, b))
@@ -403,6 +409,8 @@ impl Tensor {
     ///
     /// # Panics
     /// If there is no such axis.
+    #[doc(alias = "moveaxis")]
+    #[doc(alias = "movedim")]
     #[track_caller]
     pub fn move_axis(&self, from: impl Int, to: impl Int) -> Tensor {
         unwrap(self.try_move_axis(from, to))
@@ -422,6 +430,8 @@ impl Tensor {
     ///
     /// # Panics
     /// If the shape does not broadcast to the target.
+    #[doc(alias = "broadcast")]
+    #[doc(alias = "expand")]
     #[track_caller]
     pub fn broadcast_to(&self, shape: impl AsRef<[usize]>) -> Tensor {
         unwrap(self.try_broadcast_to(shape))
@@ -443,6 +453,7 @@ impl Tensor {
     ///
     /// # Panics
     /// If a position is out of range or named twice.
+    #[doc(alias = "unsqueeze")]
     #[track_caller]
     pub fn expand_dims(&self, axes: impl IntoAxes) -> Tensor {
         unwrap(self.try_expand_dims(axes))
@@ -503,6 +514,8 @@ impl Tensor {
     ///
     /// # Panics
     /// If `start` is larger than the rank.
+    #[doc(alias = "ravel")]
+    #[doc(alias = "view")]
     #[track_caller]
     pub fn flatten(&self, start: usize) -> Tensor {
         unwrap(self.try_flatten(start))

@@ -406,6 +406,8 @@ impl Tensor {
     ///
     /// # Panics
     /// If there is no such axis.
+    #[doc(alias = "narrow")]
+    #[doc(alias = "slice_in_dim")]
     #[track_caller]
     pub fn slice_axis(&self, axis: impl Int, range: impl Into<range::Slice>) -> Tensor {
         unwrap(self.try_slice_axis(axis, range))

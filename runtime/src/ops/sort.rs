@@ -413,6 +413,7 @@ impl Tensor {
     ///
     /// # Panics
     /// If the last axis has fewer than `k` elements.
+    #[doc(alias = "topk")]
     #[track_caller]
     pub fn top_k(&self, k: usize) -> (Tensor, Tensor) {
         unwrap(self.try_top_k(k))

@@ -145,6 +145,7 @@ impl<S: Tree, P: Tree> Tree for MultiStepsState<S, P> {
 /// assert_eq!(steps, [0.0, -2.0, 0.0, -6.0]);
 /// # Ok::<(), flaxen::Error>(())
 /// ```
+#[doc(alias = "MultiSteps")]
 pub fn multi_steps<T>(inner: T, every_k: i32) -> MultiSteps<T> {
     MultiSteps {
         inner,

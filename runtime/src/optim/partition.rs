@@ -54,6 +54,7 @@ pub struct MultiTransformState<S = Value> {
 /// ```
 ///
 /// A label without a transformation is an error of [`update`](GradientTransformation::update).
+#[doc(alias = "partition")]
 pub fn multi_transform<T, L: Into<Cow<'static, str>>>(
     transforms: impl IntoIterator<Item = (impl Into<String>, T)>,
     label: impl Fn(&str, &Tensor) -> L + Send + Sync + 'static,

@@ -95,6 +95,7 @@ pub fn scale_by_rms() -> ScaleByRms {
 }
 
 /// `g / √(v − m² + eps)` with `m` and `v` the moving averages of gradients and of squares.
+#[doc(alias = "ScaleByRStdDevState")]
 pub fn scale_by_stddev() -> ScaleByRms {
     ScaleByRms { centered: true, ..scale_by_rms() }
 }

@@ -33,6 +33,7 @@ pub struct Key(Tensor);
 /// assert_eq!(key.data().to_vec::<u32>()?, [0, 42]);
 /// # Ok::<(), flaxen::Error>(())
 /// ```
+#[doc(alias = "PRNGKey")]
 pub fn key(seed: u64) -> Key {
     Key([0, seed as u32].into())
 }

@@ -22,6 +22,7 @@ sampler! {
     }
 
     /// `x` in random order along an axis: what has one index there stays together.
+    #[doc(alias = "shuffle")]
     pub fn permute / try_permute(key: &Key, x: impl TensorLike, axis: impl Int) {
         let x = x.operand()?;
         let at = axis_of("permute", axis, x.rank())?;

@@ -7,6 +7,7 @@ use crate::core::Tensor;
 use crate::error::{Error, Result};
 
 /// The leaves, in order, and what is left of the tree without them; [`Structure::build`] puts them together again.
+#[doc(alias = "tree_flatten")]
 pub fn flatten(tree: impl Tree) -> (Vec<Tensor>, Structure) {
     let structure = Structure::of(&tree);
     let mut leaves = Vec::with_capacity(structure.leaf_count());
@@ -27,6 +28,7 @@ pub fn flatten(tree: impl Tree) -> (Vec<Tensor>, Structure) {
 ///
 /// # Errors
 /// What `f` returns.
+#[doc(alias = "tree_reduce")]
 pub fn reduce<A>(tree: &impl Tree, init: A, f: impl FnMut(A, &Tensor) -> Result<A>) -> Result<A> {
     leaves(tree).into_iter().try_fold(init, f)
 }
@@ -35,6 +37,7 @@ pub fn reduce<A>(tree: &impl Tree, init: A, f: impl FnMut(A, &Tensor) -> Result<
 ///
 /// # Errors
 /// What `f` returns.
+#[doc(alias = "tree_all")]
 pub fn all(tree: &impl Tree, mut f: impl FnMut(&Tensor) -> Result<bool>) -> Result<bool> {
     for leaf in leaves(tree) {
         if !f(leaf)? {
@@ -70,6 +73,7 @@ pub fn any(tree: &impl Tree, mut f: impl FnMut(&Tensor) -> Result<bool>) -> Resu
 ///
 /// # Errors
 /// If the tree has another structure, or `U` is not a tree of the one that comes out.
+#[doc(alias = "tree_transpose")]
 pub fn transpose<U: Tree>(outer: &Structure, inner: &Structure, tree: &impl Tree) -> Result<U> {
     let whole = outer.replaced(&mut |_| inner.0.clone());
     if let Some(message) = whole.difference(tree) {

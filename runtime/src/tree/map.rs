@@ -6,6 +6,7 @@ use crate::core::Tensor;
 use crate::error::{Error, Result};
 
 /// The leaves, in order.
+#[doc(alias = "tree_leaves")]
 pub fn leaves(tree: &impl Tree) -> Vec<&Tensor> {
     let mut leaves = Vec::new();
     tree.walk(&mut |token| {
@@ -17,6 +18,8 @@ pub fn leaves(tree: &impl Tree) -> Vec<&Tensor> {
 }
 
 /// The leaves with their paths, in order.
+#[doc(alias = "tree_flatten_with_path")]
+#[doc(alias = "tree_leaves_with_path")]
 pub fn leaves_with_path(tree: &impl Tree) -> Vec<(Path, &Tensor)> {
     let (mut leaves, mut tracker) = (Vec::new(), Tracker::default());
     tree.walk(&mut |token| {
@@ -39,6 +42,7 @@ pub fn count(tree: &impl Tree) -> usize {
 ///
 /// # Errors
 /// What `f` returns.
+#[doc(alias = "tree_map")]
 pub fn map<T: Tree>(tree: &T, f: impl FnMut(&Tensor) -> Result<Tensor>) -> Result<T> {
     let new = leaves(tree).into_iter().map(f).collect::<Result<Vec<_>>>()?;
     Ok(Structure::of(tree).build(new))
@@ -48,6 +52,7 @@ pub fn map<T: Tree>(tree: &T, f: impl FnMut(&Tensor) -> Result<Tensor>) -> Resul
 ///
 /// # Errors
 /// What `f` returns.
+#[doc(alias = "tree_map_with_path")]
 pub fn map_with_path<T: Tree>(tree: &T, mut f: impl FnMut(&Path, &Tensor) -> Result<Tensor>) -> Result<T> {
     let new =
         leaves_with_path(tree).into_iter().map(|(path, leaf)| f(&path, leaf)).collect::<Result<Vec<_>>>()?;

@@ -148,6 +148,9 @@ arrays! {
 }
 
 impl Tensor {
+    #[doc(alias = "array")]
+    #[doc(alias = "asarray")]
+    #[doc(alias = "tensor")]
     /// Numbers of a dtype: how `f64` and `i64` data keep all their bits.
     ///
     /// What is a tensor already is cast, as by [`cast`](Tensor::cast).
@@ -183,6 +186,8 @@ impl Tensor {
     ///
     /// # Panics
     /// If `data` does not fill the shape, or an `i64` does not fit `I32`.
+    #[doc(alias = "as_tensor")]
+    #[doc(alias = "from_numpy")]
     #[track_caller]
     pub fn from_vec<T: Element>(data: impl AsRef<[T]>, shape: impl AsRef<[usize]>) -> Tensor {
         unwrap(Tensor::try_from_vec(data, shape))

@@ -57,11 +57,14 @@ impl Tensor {
     }
 
     /// The number of axes.
+    #[doc(alias = "dim")]
+    #[doc(alias = "ndim")]
     pub fn rank(&self) -> usize {
         self.shape().len()
     }
 
     /// The number of elements.
+    #[doc(alias = "numel")]
     pub fn size(&self) -> usize {
         self.aval().size()
     }
@@ -99,6 +102,8 @@ impl Tensor {
     ///
     /// # Errors
     /// [`Error::ElementType`] if `T` does not hold every number of the dtype; as [`Tensor::array`].
+    #[doc(alias = "numpy")]
+    #[doc(alias = "tolist")]
     pub fn to_vec<T: Element>(&self) -> Result<Vec<T>> {
         let copy = || {
             let array = self.array_as::<T>()?;

@@ -25,6 +25,7 @@ pub use variance_scaling::{
 };
 
 /// Zeros.
+#[doc(alias = "initializers")]
 pub fn zeros() -> Initializer {
     Initializer::new(|_, shape, dtype| full(Aval::unchecked(shape, dtype), 0.0)).named("zeros")
 }

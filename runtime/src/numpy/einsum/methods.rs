@@ -61,6 +61,8 @@ impl Tensor {
     ///
     /// # Panics
     /// If an operand is a scalar, or the sizes do not fit.
+    #[doc(alias = "bmm")]
+    #[doc(alias = "mm")]
     #[track_caller]
     pub fn matmul(&self, other: &Tensor) -> Tensor {
         unwrap(self.try_matmul(other))
@@ -138,6 +140,7 @@ impl Tensor {
     ///
     /// # Panics
     /// If the sizes do not fit.
+    #[doc(alias = "inner")]
     #[track_caller]
     pub fn dot(&self, other: &Tensor) -> Tensor {
         unwrap(self.try_dot(other))

@@ -63,6 +63,9 @@ impl Tensor {
     /// assert_eq!(y.at(y.gt(0.0)).mul(2.0).to_vec::<f32>()?, [0.0, 0.0, 2.0, 10.0, 0.0, 0.0]);
     /// # Ok::<(), flaxen::Error>(())
     /// ```
+    #[doc(alias = "index_add")]
+    #[doc(alias = "index_put")]
+    #[doc(alias = "scatter_add")]
     pub fn at(&self, indices: impl Indices) -> At<'_> {
         At { x: self, indices: indices.into_indices(), mode: None, fill: None, unique: false, wrap: true }
     }

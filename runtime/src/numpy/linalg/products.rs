@@ -113,6 +113,7 @@ methods! {
     /// assert_eq!(x.diagonal_at(1, 0, 1).to_vec::<f32>()?, [2.0, 6.0]);
     /// # Ok::<(), flaxen::Error>(())
     /// ```
+    #[doc(alias = "diagonal")]
     diagonal_at try_diagonal_at(offset: isize, rows: isize, columns: isize) -> Tensor, fails
     "If there are no such axes, or they are the same."
     |x| {

@@ -251,6 +251,10 @@ impl Tensor {
     /// # Panics
     /// If ranks, channels or dtypes do not match, groups do not divide the channels, lists have not one entry per spatial
     /// dimension, a step or kernel size is 0, or the padding of a dilated input is not explicit.
+    #[doc(alias = "conv")]
+    #[doc(alias = "conv_dimension_numbers")]
+    #[doc(alias = "conv_general_dilated")]
+    #[doc(alias = "conv_general_permutations")]
     #[track_caller]
     pub fn conv_general(&self, kernel: impl TensorLike, options: &ConvOptions) -> Tensor {
         unwrap(self.try_conv_general(kernel, options))

@@ -104,6 +104,7 @@ impl Tensor {
     ///
     /// # Panics
     /// If dimensions are named twice or out of range, sizes or dtypes differ.
+    #[doc(alias = "batch_matmul")]
     #[track_caller]
     pub fn dot_general(&self, other: &Tensor, dimensions: DotDimensions) -> Tensor {
         crate::error::unwrap(self.try_dot_general(other, dimensions))

@@ -21,6 +21,7 @@ impl Tensor {
     ///
     /// # Panics
     /// If the exponent is negative and this is not a float.
+    #[doc(alias = "integer_pow")]
     #[track_caller]
     pub fn powi(&self, exponent: i32) -> Tensor {
         unwrap(self.try_powi(exponent))

@@ -49,6 +49,8 @@ impl Tensor {
     ///
     /// # Panics
     /// If this is not boolean, or the shapes do not broadcast.
+    #[doc(alias = "masked_fill")]
+    #[doc(alias = "where")]
     #[track_caller]
     pub fn select(&self, x: impl TensorLike, y: impl TensorLike) -> Tensor {
         unwrap(self.try_select(x, y))
@@ -107,6 +109,7 @@ impl Tensor {
     ///
     /// # Panics
     /// If the shapes do not broadcast.
+    #[doc(alias = "clamp")]
     #[track_caller]
     pub fn clip(&self, low: impl ClipBound, high: impl ClipBound) -> Tensor {
         unwrap(self.try_clip(low, high))

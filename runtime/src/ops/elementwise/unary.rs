@@ -85,10 +85,13 @@ float_functions! {
     /// The tangent of radians.
     tan try_tan Tan;
     /// The inverse sine, in radians.
+    #[doc(alias = "arcsin")]
     asin try_asin Asin;
     /// The inverse cosine, in radians.
+    #[doc(alias = "arccos")]
     acos try_acos Acos;
     /// The inverse tangent, in radians; [`atan2`](Tensor::atan2) knows the quadrant.
+    #[doc(alias = "arctan")]
     atan try_atan Atan;
     /// The hyperbolic sine.
     sinh try_sinh Sinh;
@@ -101,6 +104,7 @@ float_functions! {
     /// The inverse hyperbolic cosine.
     acosh try_acosh Acosh;
     /// The inverse hyperbolic tangent.
+    #[doc(alias = "arctanh")]
     atanh try_atanh Atanh;
     /// `1/(1 + e⁻ˣ)`, also called [`sigmoid`](Tensor::sigmoid).
     logistic try_logistic Logistic;
@@ -113,6 +117,7 @@ float_functions! {
     /// The inverse of the error function.
     erf_inv try_erf_inv ErfInv;
     /// `log |Γ(x)|`.
+    #[doc(alias = "gammaln")]
     lgamma try_lgamma Lgamma;
     /// The derivative of [`lgamma`](Tensor::lgamma).
     digamma try_digamma Digamma;
@@ -142,6 +147,7 @@ roundings! {
     /// The least integer that is not below.
     ceil try_ceil Ceil;
     /// The nearest integer, and the even one of two that are equally near.
+    #[doc(alias = "rint")]
     round try_round Round;
     /// The nearest integer towards 0.
     trunc try_trunc Trunc;
@@ -176,6 +182,7 @@ macro_rules! plain {
 
 plain! {
     /// The opposite number, as the operator `-`; unsigned integers wrap around.
+    #[doc(alias = "negative")]
     neg try_neg "If this is boolean." Neg;
     /// `not` of booleans, or all bits of integers turned around, as the operator `!`.
     logical_not try_logical_not "If this is a float." Not;
@@ -191,10 +198,13 @@ plain! {
     /// ```
     relu try_relu "If this is boolean." Relu;
     /// True where the number, or each part of it, is neither infinite nor NaN; everywhere for integers.
+    #[doc(alias = "isfinite")]
     is_finite try_is_finite "If this is a value of a transform that has returned." IsFinite;
     /// True where there is no number, or one part of it is none; nowhere for integers.
+    #[doc(alias = "isnan")]
     is_nan try_is_nan "If this is a value of a transform that has returned." IsNan;
     /// True where the number, or a part of it, is +∞ or -∞; nowhere for integers.
+    #[doc(alias = "isinf")]
     is_inf try_is_inf "If this is a value of a transform that has returned." IsInf;
 }
 
@@ -203,6 +213,7 @@ impl Tensor {
         /// The magnitude, of complex numbers as `F32`.
         ///
         /// Booleans stay as they are, and the least signed integer is its own magnitude.
+        #[doc(alias = "absolute")]
         abs try_abs "If this is a value of a transform that has returned."
         |x| {
             if x.dtype() == DType::Bool {

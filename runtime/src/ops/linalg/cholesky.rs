@@ -98,6 +98,7 @@ impl Tensor {
     ///
     /// # Panics
     /// If the matrices are not square, or the dtype is `F16` or `BF16`.
+    #[doc(alias = "cho_factor")]
     #[track_caller]
     pub fn cholesky(&self) -> Tensor {
         unwrap(self.try_cholesky())

@@ -148,6 +148,7 @@ impl Tensor {
     ///
     /// # Panics
     /// If the shapes do not fit, or the dtype is neither `F32` nor `F64`.
+    #[doc(alias = "solve_triangular")]
     #[track_caller]
     pub fn triangular_solve(&self, b: &Tensor, side: Side, triangle: Triangle) -> Tensor {
         unwrap(self.try_triangular_solve(b, side, triangle))

@@ -145,7 +145,7 @@ fn another_method_is_named_and_all_its_arguments_are_shown() -> Result<()> {
     assert_eq!(row.inputs()[1], ("scale", Observed::Text("2.0".to_owned())));
     assert_eq!(row.inputs()[2], ("mode", Observed::Text("Fast".to_owned())));
     let table = summary.to_string();
-    for part in ["Methods (encode)", "- float32[2,3]", "- 2.0", "- Fast"] {
+    for part in ["Methods (encode)", "- float32[2,3]", "- scale: 2.0", "- mode: Fast"] {
         assert!(table.contains(part), "{part} in {table}");
     }
     Ok(())

@@ -50,7 +50,7 @@ pub struct Dropout {
 }
 
 impl Dropout {
-    /// The input with elements dropped if `train` is true, as it is if that is false, and as
+    /// **`train` is the opposite of Flax's `deterministic`.** The input with elements dropped if `train` is true, as it is if that is false, and as
     /// [`deterministic`](Dropout::deterministic) says if it is None.
     ///
     /// # Errors

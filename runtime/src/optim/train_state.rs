@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::moments::{safe_increment, zero_count};
 use super::update::apply_updates;
-use super::{ExtraArgs, GradientTransformation};
+use super::{DynTransformation, ExtraArgs, GradientTransformation};
 use crate::core::Tensor;
 use crate::error::{Error, Result};
 use crate::tree::{Builder, Donation, Header, NodeKind, Structure, Token, Tree};
@@ -42,17 +42,18 @@ use crate::variables::Dict;
 /// # Ok::<(), flaxen::Error>(())
 /// ```
 ///
-/// A compiled step:
+/// A compiled step. `TrainState` alone is that of any [`boxed`](GradientTransformation::boxed) optimizer, so that nobody has to spell the type
+/// of a chain; `TrainState<Adam>` knows its own, whose state then has the names and types of Adam's:
 ///
 /// ```
 /// use flaxen::prelude::*;
-/// use flaxen::optim::Adam;
 ///
 /// let model = Dense::new(1);
 /// let (x, y) = (Tensor::from([[1.0f32], [2.0]]), Tensor::from([[3.0f32], [5.0]]));
 /// let (params, _) = model.init(key(0)).call(&x)?.pop("params")?;
-/// let mut state = TrainState::create(params, optim::adam(0.1));
-/// let step = jit(|(state, x, y): (TrainState<Adam>, Tensor, Tensor)| {
+/// let tx = optim::chain((optim::clip_by_global_norm(1.0), optim::adam(0.1)));
+/// let mut state = TrainState::create(params, tx.boxed());
+/// let step = jit(|(state, x, y): (TrainState, Tensor, Tensor)| {
 ///     let grads = grad(|params: &Dict| {
 ///         let predicted = model.apply(Variables::new().with("params", params)).call(&x)?;
 ///         Ok(losses::squared_error(&predicted, &y).mean())
@@ -66,7 +67,7 @@ use crate::variables::Dict;
 /// assert_eq!(step.traces(), 1);
 /// # Ok::<(), flaxen::Error>(())
 /// ```
-pub struct TrainState<T: GradientTransformation<P>, P: Tree = Dict, E: Tree = ()> {
+pub struct TrainState<T: GradientTransformation<P> = DynTransformation, P: Tree = Dict, E: Tree = ()> {
     /// The number of steps so far, `I32`.
     pub step: Tensor,
     /// The parameters.

@@ -29,7 +29,7 @@ pub struct Jit<F, I, O> {
     types: PhantomData<fn(I) -> O>,
 }
 
-/// A [`Jit`] whose closure is boxed, to be named in a struct.
+/// A [`Jit`] whose closure is [`boxed`](Jit::boxed), to be named in a struct.
 ///
 /// ```
 /// use flaxen::prelude::*;
@@ -38,7 +38,7 @@ pub struct Jit<F, I, O> {
 ///     step: DynJit<'static, (Tensor, Tensor), Tensor>,
 /// }
 ///
-/// let trainer = Trainer { step: jit(Box::new(|(p, g): (Tensor, Tensor)| Ok(p - g * 0.5))) };
+/// let trainer = Trainer { step: jit(|(p, g): (Tensor, Tensor)| Ok(p - g * 0.5)).boxed() };
 /// let p = trainer.step.call((Tensor::from(3.0f32), Tensor::from(2.0f32)))?;
 /// assert_eq!(p.item::<f32>()?, 2.0);
 /// # Ok::<(), flaxen::Error>(())
@@ -111,6 +111,14 @@ where
     O: Tree,
     F: Fn(I) -> Result<O>,
 {
+    /// The same, with its closure behind a pointer: of a type that a struct can name; see [`DynJit`].
+    pub fn boxed<'f>(self) -> DynJit<'f, I, O>
+    where
+        F: Send + Sync + 'f,
+    {
+        Jit { f: Box::new(self.f), programs: self.programs, recent: self.recent, types: PhantomData }
+    }
+
     /// Runs the function, tracing it if these shapes are new.
     ///
     /// # Errors

@@ -64,7 +64,15 @@ fn inputs(row: &SummaryRow) -> String {
     match row.inputs() {
         [] => String::new(),
         [(_, only)] => observed(only).text(),
-        several => Outline::List(several.iter().map(|(_, input)| observed(input)).collect()).text(),
+        several => Outline::List(several.iter().map(|(name, input)| argument(name, input)).collect()).text(),
+    }
+}
+
+/// An argument among others: what is no tensor with its name, since `true` alone does not say what is true.
+fn argument(name: &str, input: &Observed) -> Outline {
+    match input {
+        Observed::Text(text) => Outline::Map(vec![(name.to_owned(), Outline::Text(text.clone()))]),
+        Observed::Tree(_) | Observed::Opaque(_) => observed(input),
     }
 }
 

@@ -79,7 +79,7 @@ impl Attend {
         Attend { positions: Some(positions.clone()), ..self }
     }
 
-    /// Says whether weights are dropped; needed if the layer has a `dropout_rate` and was not told by `deterministic`.
+    /// Says whether weights are dropped, **the opposite of Flax's `deterministic`**; needed if the layer has a `dropout_rate` and was not told by `deterministic`.
     #[must_use]
     pub fn train(self, train: impl Into<Option<bool>>) -> Attend {
         Attend { train: train.into(), ..self }

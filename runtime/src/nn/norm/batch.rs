@@ -80,7 +80,7 @@ pub struct BatchNorm {
 }
 
 impl BatchNorm {
-    /// The normalised input, by its own statistics if `train` is true, by the running averages if it is false, and as
+    /// **`train` is the opposite of Flax's `use_running_average`.** The normalised input, by its own statistics if `train` is true, by the running averages if it is false, and as
     /// [`use_running_average`](BatchNorm::use_running_average) says if it is None.
     ///
     /// # Errors

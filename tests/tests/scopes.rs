@@ -127,7 +127,7 @@ fn a_collection_that_is_no_dict_is_refused() {
 fn an_immutable_collection_cannot_be_written() {
     let put = |s: &Scope| s.put_variable("state", "test", Tensor::from(123.0f32));
     let error = scope::init(key(0)).mutable("params").run(put).expect_err("`state` is immutable");
-    assert!(matches!(&error, Error::Immutable { collection, name, path }
+    assert!(matches!(&error, Error::Immutable { collection, name, path, .. }
         if &**collection == "state" && &**name == "test" && &**path == "/"));
 }
 

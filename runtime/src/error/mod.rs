@@ -1,6 +1,7 @@
 //! The one error type: a variant per mistake.
 
 mod cause;
+pub(crate) mod near;
 pub(crate) mod running;
 mod text;
 
@@ -182,6 +183,8 @@ pub enum Error {
         name: Box<str>,
         /// The module's path.
         path: Box<str>,
+        /// The collections that are there.
+        available: Vec<String>,
     },
     /// There is no such parameter, and `params` is not mutable.
     ParamNotFound {
@@ -220,6 +223,8 @@ pub enum Error {
         name: Box<str>,
         /// The module's path.
         path: Box<str>,
+        /// The collections that the run was told are mutable, by name.
+        mutable: Vec<String>,
     },
     /// A name was given twice in one module.
     NameInUse {

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::Error;
+use super::near::nearest;
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -83,12 +84,17 @@ impl fmt::Display for Error {
             Error::KeyNotFound { path, parent, available } => {
                 let inside =
                     if parent.is_empty() { "at the top".to_owned() } else { format!("in `{parent}`") };
-                write!(f, "there is no `{path}`: {inside} there is {}", list(available))
+                let last = path.strip_prefix(&format!("{parent}/")).unwrap_or(path).split('/').next();
+                let meant = last.and_then(|name| nearest(name, available.iter().map(String::as_str)));
+                let meant = meant.map(|name| format!("; was `{name}` meant?")).unwrap_or_default();
+                write!(f, "there is no `{path}`: {inside} there is {}{meant}", list(available))
             }
-            Error::CollectionNotFound { collection, name, path } => write!(
+            Error::CollectionNotFound { collection, name, path, available } => write!(
                 f,
-                "no `{name}` in `{path}`: the collection `{collection}` is empty; pass it in the variables, or make it \
-                 with `init`, or `.mutable(\"{collection}\")`{}",
+                "no `{name}` in `{path}`: the collection `{collection}` is empty, and there is {}{}; pass it in the variables, or \
+                 make it with `init`, or `.mutable(\"{collection}\")`{}",
+                list(available),
+                meant(collection, available),
                 lifted(
                     path,
                     &format!(
@@ -112,10 +118,14 @@ impl fmt::Display for Error {
                 "the parameter `{name}` in `{path}` has shape {found}, but its initializer makes {expected}: the \
                  variables are those of another model, or the input has another shape than at `init`"
             ),
-            Error::Immutable { collection, name, path } => write!(
+            Error::Immutable { collection, name, path, mutable } => write!(
                 f,
-                "`{name}` in `{path}` cannot be updated, as the collection `{collection}` is immutable: run with \
-                 `.mutable(\"{collection}\")`, which returns the updates"
+                "`{name}` in `{path}` cannot be updated, as the collection `{collection}` is immutable{}: run with \
+                 `.mutable(\"{collection}\")`, which returns the updates",
+                match &mutable[..] {
+                    [] => String::new(),
+                    _ => format!(" ({} is mutable{})", list(mutable), meant(collection, mutable)),
+                }
             ),
             Error::NameInUse { kind, name, path } => write!(
                 f,
@@ -152,9 +162,9 @@ impl fmt::Display for Error {
             ),
             Error::Unbound { module, action } => write!(
                 f,
-                "`{module}` {action}, but is part of no running model: call it where it is built, as the receiver \
-                 itself (not an argument, nor behind an index or a field), within a `#[compact]` method, pass it to \
-                 `self.child(..)` before, keep it in a `#[submodule]` or `#[setup]` field, or run it with `init`, \
+                "`{module}` {action}, but is part of no running model: put `#[compact]` on the method that builds it; if that is \
+                 there, call it where it is built, as the receiver itself (not an argument, nor behind an index or a field), or \
+                 pass it to `self.child(..)` before; otherwise keep it in a `#[submodule]` or `#[setup]` field, or run it with `init`, \
                  `apply` or `bind`"
             ),
             Error::NotCompact { module, path, made } => write!(
@@ -201,6 +211,12 @@ impl fmt::Display for Error {
 }
 
 /// Names as text, for messages.
+/// That a name that is there is nearly the one that is not.
+fn meant(missing: &str, available: &[String]) -> String {
+    let near = nearest(missing, available.iter().map(String::as_str));
+    near.map(|name| format!(": `{name}` should be `{missing}`?")).unwrap_or_default()
+}
+
 fn list(names: &[String]) -> String {
     if names.is_empty() {
         return "nothing".to_owned();

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::{ExtraArgs, GradientTransformation};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::tree::Tree;
 use crate::variables::{Dict, Value};
 
@@ -54,8 +54,11 @@ impl<P: Tree, T: GradientTransformation<P> + Send + Sync> ErasedTransformation<P
         params: &P,
         extra: &ExtraArgs<'_, P>,
     ) -> Result<(P, Value)> {
-        let (updates, state) =
-            GradientTransformation::update_with(self, updates, &state.to()?, params, extra)?;
+        let state = state.to().map_err(|error| Error::Structure {
+            context: "the state is that of another optimizer",
+            message: format!("`{}` cannot go on from it: {error}", short_type_name::<T>()),
+        })?;
+        let (updates, state) = GradientTransformation::update_with(self, updates, &state, params, extra)?;
         Ok((updates, Value::try_of(&state)?))
     }
 }
@@ -92,4 +95,13 @@ impl<P> fmt::Debug for DynTransformation<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("DynTransformation")
     }
+}
+
+/// The name of a type without the modules it is in.
+fn short_type_name<T>() -> String {
+    let mut short = String::new();
+    for part in std::any::type_name::<T>().split_inclusive(['<', '>', ',', '(', ')', ' ']) {
+        short.push_str(part.rsplit("::").next().unwrap_or(part));
+    }
+    short
 }

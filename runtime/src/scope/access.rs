@@ -130,6 +130,7 @@ impl Scope {
                 collection: collection.into(),
                 name: name.into(),
                 path: self.path_text().into(),
+                mutable: self.0.run.mutable.names(),
             });
         }
         self.check_level(|| format!("writes `{collection}/{name}`"))?;
@@ -160,6 +161,7 @@ impl Scope {
             collection: collection.into(),
             name: name.into(),
             path: self.path_text().into(),
+            available: self.0.run.variables().collections().map(str::to_owned).collect(),
         }
     }
 

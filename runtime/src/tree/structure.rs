@@ -262,17 +262,24 @@ impl TreePart {
     pub(super) fn describe(&self) -> String {
         match self {
             TreePart::Leaf => "a tensor".to_owned(),
-            TreePart::Node(kind, count) => format!("a {kind} of {count}"),
+            TreePart::Node(kind, count) => node(kind, *count),
             TreePart::Key(key) => format!("the key `{key}`"),
             TreePart::Fixed(value) => format!("{value:?}"),
         }
     }
 }
 
+fn node(kind: &impl std::fmt::Display, count: usize) -> String {
+    let kind = kind.to_string();
+    let article =
+        if kind.starts_with(['a', 'e', 'i', 'o', 'u', 'A', 'E', 'I', 'O', 'U']) { "an" } else { "a" };
+    format!("{article} {kind} of {count}")
+}
+
 fn describe(token: &Token<'_>) -> String {
     match token {
         Token::Leaf(_) => "a tensor".to_owned(),
-        Token::Node(kind, count) => format!("a {kind} of {count}"),
+        Token::Node(kind, count) => node(kind, *count),
         Token::Key(key) => format!("the key `{key}`"),
         Token::Static(value) => format!("{value:?}"),
     }

@@ -53,6 +53,14 @@ impl Filter {
         }
     }
 
+    /// The names that are accepted, as far as they are listed.
+    pub(crate) fn names(&self) -> Vec<String> {
+        match self {
+            Filter::Only(names) => names.iter().map(|name| (**name).to_owned()).collect(),
+            Filter::AllBut(_) => Vec::new(),
+        }
+    }
+
     /// What this filter does not accept.
     #[must_use]
     pub fn complement(&self) -> Filter {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::plan::{Plan, Planned};
 use super::template::Template;
 use crate::array::Aval;
+use crate::error::near::distance;
 use crate::io::names;
 
 /// So many names of each kind are in a message.
@@ -179,45 +180,9 @@ fn nearest<T: Into<String>>(
     (!other_shape || 2 * distance <= name.chars().count().max(len)).then(|| text.into())
 }
 
-/// Levenshtein's distance: so many letters are put in, left out or exchanged at least (*Soviet Physics Doklady* 10, 1966), by Wagner's
-/// and Fischer's table, of which one row is kept. Of names longer than any layer's only the ends are looked at.
-fn distance(a: &str, b: &str) -> usize {
-    const LONGEST: usize = 160;
-    let end = |text: &str| {
-        let mut end: Vec<char> = text.chars().rev().take(LONGEST).collect();
-        end.reverse();
-        end
-    };
-    let (a, b) = (end(a), end(b));
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, from) in a.iter().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, to) in b.iter().enumerate() {
-            let exchanged = diagonal + usize::from(from != to);
-            diagonal = row[j + 1];
-            row[j + 1] = exchanged.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn distances_are_those_of_letters_and_of_nothing_more() {
-        for (a, b, expected) in [
-            ("kitten", "sitting", 3),
-            ("", "abc", 3),
-            ("abc", "", 3),
-            ("abc", "abc", 0),
-            ("größe", "grosse", 3),
-        ] {
-            assert_eq!((distance(a, b), distance(b, a)), (expected, expected), "{a} {b}");
-        }
-    }
 
     #[test]
     fn the_same_shape_is_nearer_than_a_name_and_nothing_is_better_than_something_far() {

@@ -1,19 +1,22 @@
-//! Modules that are called where they are built become children.
+//! Modules that are called where they are built, and those that a `let`, a loop or a closure holds, become children.
+
+use std::collections::HashSet;
 
 use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote_spanned};
 use syn::spanned::Spanned;
 use syn::visit_mut::{self, VisitMut};
 use syn::{
-    AngleBracketedGenericArguments, Block, Expr, ExprBlock, ExprConst, ExprMethodCall, ExprRepeat, Item,
-    Macro, Stmt, Token, Type, UnOp, parse2,
+    AngleBracketedGenericArguments, Block, Expr, ExprBlock, ExprConst, ExprForLoop, ExprMethodCall,
+    ExprRepeat, Item, Local, Macro, Stmt, Token, Type, UnOp, parse2,
 };
 
 use super::arguments;
 use super::model::Options;
+use super::tails;
 use crate::tokens::located_at;
 
-/// The body in which each `built.call(…)` or `built.run(…)` is `bind_child(self, built).call(…)`, where `built` is what makes a value: a call,
+/// The body in which what a `let` or a loop holds is `bind_child(self, built)`, and each `built.call(…)` or `built.run(…)` is `bind_child(self, built).call(…)`, where `built` is what makes a value: a call,
 /// with any setters and `?`, a block, a `match`. Whether the value is a module, its type says: what is none is left as it is.
 ///
 /// A body without any, or one that does not parse, is what it was, token by token.
@@ -22,7 +25,8 @@ pub(super) fn children(body: &Group, options: &Options, this: Token![self]) -> B
     let Ok(mut block) = parse2::<Block>(TokenStream::clone(&tokens)) else {
         return Body { tokens, binds: false };
     };
-    let mut children = BindChildren { options, this, bound: false };
+    let named_later = tails::named_later(&block);
+    let mut children = BindChildren { options, this, named_later, bound: false };
     children.visit_block_mut(&mut block);
     let binds = children.bound;
     Body { tokens: if binds { block.into_token_stream() } else { tokens }, binds }
@@ -38,6 +42,8 @@ pub(super) struct Body {
 pub(super) struct BindChildren<'a> {
     options: &'a Options,
     this: Token![self],
+    /// The names of modules that are named where they are passed to `child_named`.
+    named_later: HashSet<Ident>,
     pub(super) bound: bool,
 }
 
@@ -58,6 +64,28 @@ impl BindChildren<'_> {
                 self.bound = true;
             }
         }
+    }
+
+    /// Binds what an expression builds, where it builds it.
+    fn built(&mut self, expr: &mut Expr) {
+        let mut bound = false;
+        tails::builders(expr, &mut |built| {
+            *built = self.child(built);
+            bound = true;
+        });
+        self.bound |= bound;
+    }
+
+    /// As [`built`](Self::built), in the body of a closure.
+    fn built_anew(&mut self, body: &mut Expr) {
+        let mut bound = false;
+        tails::builders(body, &mut |built| {
+            if tails::is_new(built) {
+                *built = self.child(built);
+                bound = true;
+            }
+        });
+        self.bound |= bound;
     }
 
     /// As if the user had written it: of an expression that begins in an expansion, the compiler says that it is the
@@ -94,6 +122,27 @@ impl VisitMut for BindChildren<'_> {
         visit_mut::visit_expr_method_call_mut(self, call);
         if call.method == "call" || call.method == "run" {
             self.receiver(&mut call.receiver);
+        }
+        // `(0..n).map(|_| Dense::new(4)).collect()`, whatever is made of it.
+        if call.method == "map"
+            && let [Expr::Closure(closure)] = &mut call.args.iter_mut().collect::<Vec<_>>()[..]
+        {
+            self.built_anew(&mut closure.body);
+        }
+    }
+
+    fn visit_local_mut(&mut self, local: &mut Local) {
+        visit_mut::visit_local_mut(self, local);
+        let is_named_here = tails::name_of(local).is_some_and(|name| !self.named_later.contains(name));
+        if is_named_here && let Some(init) = &mut local.init {
+            self.built(&mut init.expr);
+        }
+    }
+
+    fn visit_expr_for_loop_mut(&mut self, each: &mut ExprForLoop) {
+        visit_mut::visit_expr_for_loop_mut(self, each);
+        if matches!(*each.expr, Expr::Array(_) | Expr::Macro(_)) {
+            self.built(&mut each.expr);
         }
     }
 
@@ -136,7 +185,7 @@ fn is_place(expr: &Expr) -> bool {
 }
 
 /// Whether it is written whose child the module is.
-fn is_bound(expr: &Expr) -> bool {
+pub(super) fn is_bound(expr: &Expr) -> bool {
     let is_child = |name: &Ident| name == "child" || name == "child_named";
     match expr {
         Expr::MethodCall(call) => is_child(&call.method),

@@ -5,6 +5,7 @@ mod bind_child;
 mod expand;
 mod fallback;
 mod model;
+mod tails;
 #[cfg(test)]
 mod tests;
 

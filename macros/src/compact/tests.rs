@@ -354,3 +354,44 @@ fn half_typed_methods_never_panic() {
         );
     }
 }
+
+#[test]
+fn what_a_let_or_a_loop_holds_is_bound_where_it_is_built() {
+    let dense = quote!(Dense::new(4).use_bias(false));
+    let bound = child(dense.clone());
+    assert_binds(quote!(let d = #dense; d.call(x)), quote!(let d = #bound; d.call(x)));
+    assert_binds(quote!(let f = || #dense; 1), quote!(let f = || #bound; 1));
+    assert_binds(
+        quote!(let d = if a { #dense } else { b(); #dense }; 1),
+        quote!(let d = if a { #bound } else { b(); #bound }; 1),
+    );
+    assert_binds(
+        quote!(let d = match a { 1 => #dense, _ => #dense }; 1),
+        quote!(let d = match a { 1 => #bound, _ => #bound }; 1),
+    );
+    assert_binds(quote!(let d = [#dense, #dense]; 1), quote!(let d = [#bound, #bound]; 1));
+    assert_binds(quote!(for d in vec![#dense, #dense] {}), quote!(for d in vec![#bound, #bound] {}));
+    assert_binds(
+        quote!(let all: Vec<_> = (0..2).map(|_| #dense).collect(); 1),
+        quote!(let all: Vec<_> = (0..2).map(|_| #bound).collect(); 1),
+    );
+    let helped = child(quote!(self.block(3)));
+    assert_binds(quote!(let b = self.block(3); 1), quote!(let b = #helped; 1));
+    let helped = child(quote!(block(3)?));
+    assert_binds(quote!(let b = block(3)?; 1), quote!(let b = #helped; 1));
+}
+
+#[test]
+fn what_has_another_name_or_no_type_of_its_own_is_left_alone() {
+    for tokens in [
+        quote!(let d = Dense::new(4); self.child_named("d", d)),
+        quote!(let mut d = Dense::new(4); d = d.use_bias(false); 1),
+        quote!(let w = self.param("w", init); 1),
+        quote!(let n = text.parse(); let all = list.iter().collect(); 1),
+        quote!(let x = Default::default(); let y = Some(a(1)); 1),
+        quote!(let f = |key| random::normal(key, [2]); 1),
+        quote!(let rnn = self.child_named("r", Rnn::new(LstmCell::new(4))); 1),
+    ] {
+        assert_left_alone(tokens);
+    }
+}

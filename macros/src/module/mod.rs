@@ -15,6 +15,8 @@ use syn::Item;
 
 use crate::errors::Errors;
 
+pub(crate) use valid::is_reserved;
+
 pub(crate) fn attribute(args: TokenStream, item: TokenStream) -> TokenStream {
     match syn::parse2(item.clone()) {
         Ok(Item::Struct(item)) => {

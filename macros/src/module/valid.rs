@@ -50,7 +50,7 @@ pub(super) const RESERVED: [&str; 39] = [
 ];
 
 /// Whether no field, and so no setter, has that name.
-pub(super) fn is_reserved(ident: &Ident) -> bool {
+pub(crate) fn is_reserved(ident: &Ident) -> bool {
     let name = ident.unraw().to_string();
     name.starts_with("__") || RESERVED.contains(&name.as_str())
 }

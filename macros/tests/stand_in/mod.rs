@@ -202,7 +202,8 @@ pub mod __private {
 
     pub mod autoref {
         pub use super::{
-            BindModule as _, ObserveOpaque as _, ObserveTree as _, Returns as _, ReturnsOpaque as _,
+            BindModule as _, BindNothing as _, ObserveOpaque as _, ObserveTree as _, Returns as _,
+            ReturnsOpaque as _,
         };
     }
 
@@ -215,6 +216,16 @@ pub mod __private {
     impl<M: Module> BindModule<M> for Built<'_, M> {
         fn __child_binder<P: Module>(self) -> fn(&P, M) -> M {
             P::child
+        }
+    }
+
+    pub trait BindNothing<T> {
+        fn __child_binder<P>(&mut self) -> fn(&P, T) -> T;
+    }
+
+    impl<T> BindNothing<T> for Built<'_, T> {
+        fn __child_binder<P>(&mut self) -> fn(&P, T) -> T {
+            |_, value| value
         }
     }
 

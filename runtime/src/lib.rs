@@ -245,6 +245,7 @@ pub mod parallel;
 pub mod random;
 pub mod scalar;
 pub mod scope;
+pub mod train;
 mod transform;
 mod transport;
 pub mod tree;

@@ -150,11 +150,26 @@ pub fn module(args: TokenStream, item: TokenStream) -> TokenStream {
 /// `self.child(Dense::new(self.hidden)).call(x)?`, and its children are `Dense_0` and `Dense_1`. The type decides, so a module
 /// may have any name, and what is no module is called as it is. That holds in closures and for every expression in the
 /// arguments of macros such as `vec!`, `assert!` and `matches!`; not in functions inside the body, which have no
-/// `self`. Every other module says whose child it is:
+/// `self`.
+///
+/// So does a module that a `let` holds, where it is built, as in Flax: it may be called twice, chosen by `if` or `match`, come from a
+/// function or a method of `self`, and be passed on. A closure builds one at each call, and a list or a loop holds many:
 ///
 /// ```text
-/// let shared = self.child(Dense::new(4));
+/// let norm = || BatchNorm::new().momentum(0.9);         // `functools.partial` in Flax
+/// let shared = Dense::new(4);                           // `Dense_0`, with parameters of its own
+/// let x = norm().call(&shared.call(&x)?, train)?;       // `BatchNorm_0`
+/// let x = norm().call(&shared.call(&x)?, train)?;       // `Dense_0` again, and `BatchNorm_1`
+/// let layers: Vec<_> = (0..3).map(|_| Dense::new(4)).collect();
+/// for layer in [Dense::new(8), Dense::new(4)] { /* … */ }
+/// ```
+///
+/// What a `let mut` holds, what is cloned or lifted afterwards, and what is an argument of another constructor, as in `Rnn::new(LstmCell::new(4))`, is not bound there: the
+/// latter is that module's own submodule. Everything else says whose child it is, or has a name:
+///
+/// ```text
 /// let head = self.child_named("head", Dense::new(10));
+/// self.child(layer).call(&x)?
 /// ```
 ///
 /// A body that is half typed is passed through as it is, so that an editor can work with it.

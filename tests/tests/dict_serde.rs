@@ -237,7 +237,7 @@ fn what_could_not_be_read_back_is_refused_with_its_path() {
         assert!(error.contains("at `a/b/0`: ") && error.contains(expected), "{error}");
     };
     refused(Value::of(&Static(3)), "3 cannot be serialised");
-    refused(Value::of(&Some(Tensor::from(1f32))), "a option of 1 cannot be serialised");
+    refused(Value::of(&Some(Tensor::from(1f32))), "an option of 1 cannot be serialised");
     refused(
         Boxed::new(1f32, Mine).into(),
         "f32[] in Mine cannot be serialised, as its metadata is of a type of its own",

@@ -157,8 +157,8 @@ fn another_type_is_an_error() {
     is_refused::<Tensor>(&Static(1), "expected a tensor, found 1");
     is_refused::<Static<bool>>(&Static(1i32), "expected a `bool`, found 1");
     is_refused::<Static<bool>>(&scalar(1.), "found a tensor");
-    is_refused::<Option<Tensor>>(&scalar(1.), "expected a option, found a tensor");
-    is_refused::<Tensor>(&Some(scalar(1.)), "expected a tensor, found a option of 1");
+    is_refused::<Option<Tensor>>(&scalar(1.), "expected an option, found a tensor");
+    is_refused::<Tensor>(&Some(scalar(1.)), "expected a tensor, found an option of 1");
     is_refused::<Dict>(&vec![scalar(1.)], "expected a map, found a tuple of 1");
     is_refused::<Tensor>(&Boxed::new(1f32, Partitioned::new([""])), "found a boxed of 2");
     let error = Value::of(&nested()).to::<Carry>().err().unwrap().to_string();

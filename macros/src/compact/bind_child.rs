@@ -1,4 +1,4 @@
-//! Modules that are called where they are built, and those that a `let`, a loop or a closure holds, become children.
+//! Modules that are called where they are built, and those that a `let` or a loop holds, become children.
 
 use std::collections::HashSet;
 

@@ -1,7 +1,7 @@
-//! Modules that a `let`, a loop or a closure holds: which expressions build them.
+//! Modules that a `let` or a loop holds: which expressions build them.
 //!
 //! As in Flax, a module is named where it is built. What is only an argument of another constructor is that module's own
-//! submodule, and stays as it is.
+//! submodule, and stays as it is. What a closure builds is named where the closure is called: by its call, or by the `let` that holds it.
 
 use std::collections::HashSet;
 
@@ -18,7 +18,7 @@ use crate::module::is_reserved;
 const OF_ANY_TYPE: [&str; 9] =
     ["call", "collect", "into", "parse", "product", "run", "sum", "try_into", "unwrap_or_default"];
 
-/// Calls `bind` for each expression that builds what `expr` is: its tails, through branches, blocks, lists and closures.
+/// Calls `bind` for each expression that builds what `expr` is: its tails, through branches, blocks and lists.
 pub(super) fn builders(expr: &mut Expr, bind: &mut dyn FnMut(&mut Expr)) {
     match expr {
         Expr::Paren(inner) => builders(&mut inner.expr, bind),
@@ -33,18 +33,12 @@ pub(super) fn builders(expr: &mut Expr, bind: &mut dyn FnMut(&mut Expr)) {
         Expr::Block(block) if block.label.is_none() => tail(&mut block.block, bind),
         Expr::Array(list) => list.elems.iter_mut().for_each(|element| builders(element, bind)),
         Expr::Tuple(list) => list.elems.iter_mut().for_each(|element| builders(element, bind)),
-        // Only what is surely a constructor: a closure that asks `self` for more than it did lives no longer than `self`.
-        Expr::Closure(closure) if closure.asyncness.is_none() => builders(&mut closure.body, &mut |built| {
-            if is_new(built) {
-                bind(built);
-            }
-        }),
         Expr::Macro(list) if list.mac.path.is_ident("vec") => elements(&mut list.mac.tokens, bind),
         Expr::Macro(list) if list.mac.path.segments.last().is_some_and(|name| name.ident == "sequential") => {
             bind(expr)
         }
         // `build(..)?`, whose error is the method's.
-        Expr::Try(tried) if !matches!(*tried.expr, Expr::Closure(_)) && is_builder(&tried.expr) => bind(expr),
+        Expr::Try(tried) if is_builder(&tried.expr) => bind(expr),
         built if is_builder(built) => bind(built),
         _ => {}
     }
@@ -137,23 +131,46 @@ pub(super) fn name_of(local: &Local) -> Option<&Ident> {
     }
 }
 
-/// The names that are passed to `child` or `child_named`, which give them names of their own.
+/// The names of modules that become others before they are called: those that are passed to `child` or `child_named`, which give them
+/// names of their own (of a list's elements, the names of a loop), lifted, or cloned.
 pub(super) fn named_later(block: &Block) -> HashSet<Ident> {
-    struct Named(HashSet<Ident>);
-    impl VisitMut for Named {
-        fn visit_expr_method_call_mut(&mut self, call: &mut ExprMethodCall) {
-            visit_mut::visit_expr_method_call_mut(self, call);
-            if call.method == "child" || call.method == "child_named" {
-                let names = call.args.iter().filter_map(|argument| match argument {
-                    Expr::Path(path) => path.path.get_ident().cloned(),
-                    _ => None,
-                });
-                self.0.extend(names);
-            }
-        }
-    }
-    let mut named = Named(HashSet::new());
+    let mut named = NamedLater(HashSet::new());
     // What only looks would be another feature of `syn`, as large as this one.
     named.visit_block_mut(&mut block.clone());
     named.0
 }
+
+struct NamedLater(HashSet<Ident>);
+
+impl NamedLater {
+    fn insert<'a>(&mut self, arguments: impl IntoIterator<Item = &'a Expr>) {
+        let names = arguments.into_iter().filter_map(|argument| match argument {
+            Expr::Path(path) => path.path.get_ident().cloned(),
+            _ => None,
+        });
+        self.0.extend(names);
+    }
+}
+
+impl VisitMut for NamedLater {
+    fn visit_expr_method_call_mut(&mut self, call: &mut ExprMethodCall) {
+        visit_mut::visit_expr_method_call_mut(self, call);
+        if call.method == "child" || call.method == "child_named" {
+            self.insert(&call.args);
+        } else if call.method == "clone" {
+            self.insert([&*call.receiver]);
+        }
+    }
+
+    fn visit_expr_call_mut(&mut self, call: &mut ExprCall) {
+        visit_mut::visit_expr_call_mut(self, call);
+        let Expr::Path(function) = &*call.func else { return };
+        if function.path.segments.iter().any(|part| LIFTS.iter().any(|lift| part.ident == lift)) {
+            self.insert(&call.args);
+        }
+    }
+}
+
+/// What makes a module of another one, which has no name then.
+const LIFTS: [&str; 9] =
+    ["FoldRngs", "Jit", "MapVariables", "Remat", "RematScan", "Scan", "Vmap", "WhileLoop", "lift"];

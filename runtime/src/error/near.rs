@@ -28,7 +28,7 @@ pub(crate) fn nearest<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) 
     let ranked = names.into_iter().map(|other| (distance(name, other), other));
     let (distance, nearest) =
         ranked.filter(|&(distance, _)| distance > 0).min_by_key(|&(distance, _)| distance)?;
-    (3 * distance <= nearest.chars().count().max(3)).then_some(nearest)
+    (3 * distance <= nearest.chars().count()).then_some(nearest)
 }
 
 #[cfg(test)]

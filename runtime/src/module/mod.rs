@@ -6,8 +6,8 @@
 //! over, nothing is left of it but what it returned.
 //!
 //! # Where submodules come from
-//! - Built where they are called, in a method marked `#[compact]`: `Dense::new(4).call(x)?` is the submodule `Dense_0`. Kept
-//!   in a variable to be called twice: `let dense = self.child(Dense::new(4));`. Under another name:
+//! - Built where they are called, in a method marked `#[compact]`: `Dense::new(4).call(x)?` is the submodule `Dense_0`, and so
+//!   is what `let dense = Dense::new(4);` holds, to be called twice. Under another name:
 //!   `self.child_named("head", Dense::new(4))`.
 //! - Fields marked `#[setup(..)]`, made of the configuration and named as the field.
 //! - Fields marked `#[submodule]`, passed to the constructor and named as the field.

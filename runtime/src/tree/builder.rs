@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
+use super::structure::article;
 use super::{Donation, Fixed, NodeKind, Reuse, Reuses, Structure, TreePart};
 use crate::core::Tensor;
 use crate::error::{Error, Result};
@@ -105,7 +106,7 @@ impl<'a> Builder<'a> {
     pub fn expect(&mut self, kind: NodeKind, count: usize) -> Result<()> {
         match self.next_part() {
             Some(TreePart::Node(k, c)) if *k == kind && *c == count => Ok(()),
-            other => Err(mismatch(&format!("a {kind} of {count}"), other)),
+            other => Err(mismatch(&format!("{} of {count}", article(&kind)), other)),
         }
     }
 
@@ -113,7 +114,7 @@ impl<'a> Builder<'a> {
     pub(super) fn node_of(&mut self, kind: NodeKind) -> Result<usize> {
         match self.next_part() {
             Some(TreePart::Node(k, count)) if *k == kind => Ok(*count),
-            other => Err(mismatch(&format!("a {kind}"), other)),
+            other => Err(mismatch(&article(&kind), other)),
         }
     }
 

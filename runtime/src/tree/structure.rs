@@ -269,11 +269,15 @@ impl TreePart {
     }
 }
 
-fn node(kind: &impl std::fmt::Display, count: usize) -> String {
+/// A kind with its article.
+pub(super) fn article(kind: &impl std::fmt::Display) -> String {
     let kind = kind.to_string();
-    let article =
-        if kind.starts_with(['a', 'e', 'i', 'o', 'u', 'A', 'E', 'I', 'O', 'U']) { "an" } else { "a" };
-    format!("{article} {kind} of {count}")
+    let is_vowel = kind.starts_with(['a', 'e', 'i', 'o', 'u', 'A', 'E', 'I', 'O', 'U']);
+    format!("{} {kind}", if is_vowel { "an" } else { "a" })
+}
+
+fn node(kind: &impl std::fmt::Display, count: usize) -> String {
+    format!("{} of {count}", article(kind))
 }
 
 fn describe(token: &Token<'_>) -> String {

@@ -7,6 +7,8 @@
 
 mod bytes;
 #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "other machines have no micro-kernels"))]
+mod depthwise;
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "other machines have no micro-kernels"))]
 mod dot;
 #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "other machines have no micro-kernels"))]
 mod factorization;
@@ -21,6 +23,7 @@ use std::any::Any;
 
 use crate::simd::Level;
 pub use bytes::{BYTE_COLUMNS, BYTE_ROWS, ByteProduct, byte_product};
+pub use depthwise::{DepthwiseGradient, DepthwiseRow};
 pub use dot::{Dots, PackedDots};
 pub use factorization::{ROW_MULTIPLE, Rotations, RowUpdate};
 pub use outer_product::{Ahead, OuterProduct, WeightGradient};
@@ -70,6 +73,9 @@ pub struct Microkernels<T> {
     /// The same for weights with adjacent inputs.
     pub max_adjacent: usize,
     pub adjacent_weight_gradient: [[WeightGradientKernel<T>; MAX_ADJACENT]; 2],
+    /// A row of windows of a depthwise convolution, and of the gradient with respect to its weights.
+    pub depthwise_row: unsafe fn(&DepthwiseRow<'_, T>),
+    pub depthwise_gradient: unsafe fn(&DepthwiseGradient<'_, T>),
     /// By rows, less one.
     pub row_update: [unsafe fn(&RowUpdate<'_, T>); MAX_UPDATE_ROWS],
     /// For a single vector of columns, and for [`ROTATED_VECTORS`] of them.
@@ -108,8 +114,8 @@ mod x86 {
     use std::arch::x86_64::{__m256, __m256d, __m512, __m512d};
 
     use super::{
-        Dots, Level, Microkernels, OuterProduct, PackedDots, ROTATED_VECTORS, Rotations, RowUpdate,
-        WeightGradient, dot, factorization, outer_product,
+        DepthwiseGradient, DepthwiseRow, Dots, Level, Microkernels, OuterProduct, PackedDots,
+        ROTATED_VECTORS, Rotations, RowUpdate, WeightGradient, depthwise, dot, factorization, outer_product,
     };
 
     const fn min(a: usize, b: usize) -> usize {
@@ -143,6 +149,8 @@ mod x86 {
                     instance outer_product::adjacent_weight_gradient, WeightGradient, $vector, $scalar, $features
                 );
 
+                microkernels!(instance depthwise::depthwise_row, DepthwiseRow, $vector, $scalar, $features);
+                microkernels!(instance depthwise::depthwise_gradient, DepthwiseGradient, $vector, $scalar, $features);
                 microkernels!(instance factorization::row_update, RowUpdate, $vector, $scalar, $features);
                 microkernels!(instance factorization::rotations, Rotations, $vector, $scalar, $features);
 
@@ -173,6 +181,8 @@ mod x86 {
                         by_rows!(adjacent_weight_gradient, 1, $adjacent, 1 2 3 4 5 6 7 8 9 10 11 12 13 14),
                         by_rows!(adjacent_weight_gradient, 2, $adjacent, 1 2 3 4 5 6 7 8 9 10 11 12 13 14),
                     ],
+                    depthwise_row: depthwise_row::<4, 2>,
+                    depthwise_gradient: depthwise_gradient::<9, 3>,
                     row_update: by_rows!(row_update, 1, 4, 1 2 3 4),
                     rotations: [rotations::<1, 1>, rotations::<1, ROTATED_VECTORS>],
                 };

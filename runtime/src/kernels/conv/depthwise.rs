@@ -1,6 +1,7 @@
 //! Depthwise convolution: every channel by itself, where a matrix product would be one column wide.
 
-use super::super::simd::{self, SimdKernel};
+use super::super::microkernels::{DepthwiseGradient, DepthwiseRow, Microkernels};
+use super::super::simd::{self, Level, SimdKernel};
 use super::super::threads::DisjointSlice;
 use super::Geometry;
 use super::blocking::for_each;
@@ -17,20 +18,49 @@ pub(super) fn applies(geometry: &Geometry) -> bool {
     geometry.groups > 1 && geometry.groups == geometry.cin && geometry.cout <= 4 * geometry.cin
 }
 
-/// Calls `visit(window, taps)` for windows `first..first + count`; `taps` are where each one's patch is in the input, and
-/// which tap of the polyphase part it meets.
-fn visit_windows<T: Number>(
+/// Windows that follow each other along the last dimension and meet the same taps.
+struct Run<'a> {
+    first: usize,
+    count: usize,
+    /// Elements between the inputs of neighbours.
+    step: usize,
+    /// Where the first window's patch is in the input, and which tap of the polyphase part it meets.
+    taps: &'a [(usize, usize)],
+}
+
+impl Run<'_> {
+    /// Where the output of the first window is, and elements between those of neighbours, for so many channels.
+    fn outputs(&self, positions: &OutputPositions, cout: usize) -> (usize, usize) {
+        let first = positions.of(self.first);
+        let step = if self.count > 1 { positions.of(self.first + 1) - first } else { 0 };
+        (first * cout, step * cout)
+    }
+
+    /// Whether all that the windows read, for so many channels, is inside of an input of so many elements.
+    fn is_inside(&self, channels: usize, elements: usize) -> bool {
+        let span = (self.count - 1) * self.step + channels;
+        self.taps.iter().all(|(from, _)| from + span <= elements)
+    }
+}
+
+/// Calls `visit` for windows `first..first + count`, as many at a time as meet the same taps.
+fn visit_runs<T: Number>(
     patches: &Patches<'_, T>,
     first: usize,
     count: usize,
-    mut visit: impl FnMut(usize, &[(usize, usize)]),
+    mut visit: impl FnMut(&Run<'_>),
 ) {
     let axis = patches.last();
+    // Windows from the first one with all taps inside up to this one have all of them.
+    let reach = axis.origin + (axis.taps.saturating_sub(1) * axis.dilation) as isize;
+    let whole_end = (axis.size as isize - reach).max(0).unsigned_abs().div_ceil(axis.stride);
     let mut taps = Vec::new();
     patches.rows(first, count, |windows, starts, q| {
-        for (i, window) in windows.enumerate() {
+        let (mut at, end) = (q, q + windows.len());
+        while at < end {
+            let (inside, index) = axis.inside(at);
+            let next = if inside.len() == axis.taps { whole_end.clamp(at + 1, end) } else { at + 1 };
             taps.clear();
-            let (inside, index) = axis.inside(q + i);
             for (outer, start) in starts.iter().enumerate() {
                 let Some(start) = start else { continue };
                 for (k, j) in inside.clone().enumerate() {
@@ -38,7 +68,9 @@ fn visit_windows<T: Number>(
                     taps.push((from, outer * axis.taps + j));
                 }
             }
-            visit(first + window, &taps);
+            let first = first + windows.start + at - q;
+            visit(&Run { first, count: next - at, step: axis.stride * patches.cin, taps: &taps });
+            at = next;
         }
     });
 }
@@ -48,7 +80,13 @@ fn kernel_rows(geometry: &Geometry, part: &PolyphasePart) -> Vec<usize> {
     part.kernel_indices(&geometry.kernel).iter().map(|tap| tap * geometry.cout).collect()
 }
 
+/// The micro-kernels for a convolution with as many output channels as input channels.
+fn microkernels<T: Number>(level: Level, geometry: &Geometry) -> Option<&'static Microkernels<T>> {
+    Microkernels::of(level).filter(|_| geometry.cin == geometry.cout)
+}
+
 pub(super) fn forward<T: Number<Acc = T>>(
+    level: Level,
     geometry: &Geometry,
     part: &PolyphasePart,
     lhs: &[T],
@@ -57,24 +95,56 @@ pub(super) fn forward<T: Number<Acc = T>>(
     epilogue: &(dyn Fn(usize, &mut [T]) + Sync),
 ) {
     let (cin, cout) = (geometry.cin, geometry.cout);
+    let micro = microkernels::<T>(level, geometry);
     let patches = Patches::new(geometry, part, lhs);
     let (positions, rows) = (OutputPositions::new(geometry, part), kernel_rows(geometry, part));
     let (total, block) = (geometry.batch * part.outs(), (BLOCK / cout).max(16));
-    for_each(total.div_ceil(block), total * part.taps() * cout, Vec::new, |pairs: &mut Vec<_>, index| {
-        let first = index * block;
-        let count = block.min(total - first);
-        visit_windows(&patches, first, count, |window, taps| {
-            pairs.clear();
-            pairs.extend(taps.iter().map(|&(from, tap)| (&lhs[from..][..cin], &rhs[rows[tap]..][..cout])));
-            // SAFETY: windows have outputs of their own.
-            let out = unsafe { out.slice(positions.of(window) * cout, cout) };
-            simd::run(Window { taps: pairs, out });
-        });
-        if part.whole {
-            // SAFETY: as above.
-            epilogue(first * cout, unsafe { out.slice(first * cout, count * cout) });
-        }
-    });
+    for_each(
+        total.div_ceil(block),
+        total * part.taps() * cout,
+        || (),
+        |(), index| {
+            let first = index * block;
+            let count = block.min(total - first);
+            let (mut pointers, mut pairs) = (Vec::new(), Vec::new());
+            visit_runs(&patches, first, count, |run| {
+                let (start, step) = run.outputs(&positions, cout);
+                if let Some(micro) = micro {
+                    assert!(run.is_inside(cin, lhs.len()));
+                    pointers.clear();
+                    pointers.extend(
+                        run.taps
+                            .iter()
+                            .map(|&(from, tap)| (lhs[from..].as_ptr(), rhs[rows[tap]..][..cout].as_ptr())),
+                    );
+                    let job = DepthwiseRow {
+                        taps: &pointers,
+                        windows: run.count,
+                        channels: cin,
+                        input_step: run.step,
+                        out: out.from(start),
+                        out_step: step,
+                    };
+                    // SAFETY: the inputs have been checked, each tap has a weight for each channel, and windows have outputs of
+                    // their own.
+                    return unsafe { (micro.depthwise_row)(&job) };
+                }
+                for window in 0..run.count {
+                    pairs.clear();
+                    pairs.extend(run.taps.iter().map(|&(from, tap)| {
+                        (&lhs[from + window * run.step..][..cin], &rhs[rows[tap]..][..cout])
+                    }));
+                    // SAFETY: windows have outputs of their own.
+                    let out = unsafe { out.slice(start + window * step, cout) };
+                    simd::run(Window { taps: &pairs, out });
+                }
+            });
+            if part.whole {
+                // SAFETY: as above.
+                epilogue(first * cout, unsafe { out.slice(first * cout, count * cout) });
+            }
+        },
+    );
 }
 
 /// Channels whose sums stay in registers over all taps.
@@ -136,6 +206,7 @@ fn add_products<T: Number>(x: &[T], w: &[T], out: &mut [T]) {
 
 /// Adds the kernel gradient over windows `first..first + count` to `sums`, which has a row of `cout` for each tap of the polyphase part.
 pub(super) fn add_weight_gradient<T: Number<Acc = T>>(
+    level: Level,
     geometry: &Geometry,
     patches: &Patches<'_, T>,
     out_grad: &[T],
@@ -144,11 +215,38 @@ pub(super) fn add_weight_gradient<T: Number<Acc = T>>(
     sums: &mut [T],
 ) {
     let (cin, cout) = (geometry.cin, geometry.cout);
-    visit_windows(patches, first, count, |window, taps| {
-        let gradient = &out_grad[positions.of(window) * cout..][..cout];
-        for &(from, tap) in taps {
-            let (x, sum) = (&patches.input[from..][..cin], &mut sums[tap * cout..][..cout]);
-            simd::run(AddProducts { x, gradient, sum });
+    let micro = microkernels::<T>(level, geometry);
+    let mut pointers = Vec::new();
+    visit_runs(patches, first, count, |run| {
+        let (start, step) = run.outputs(positions, cout);
+        if let Some(micro) = micro {
+            assert!(run.is_inside(cin, patches.input.len()));
+            let gradient = out_grad[start..][..(run.count - 1) * step + cout].as_ptr();
+            assert!(run.taps.iter().all(|(_, tap)| (tap + 1) * cout <= sums.len()));
+            let of_taps = sums.as_mut_ptr();
+            pointers.clear();
+            pointers.extend(
+                run.taps
+                    .iter()
+                    .map(|&(from, tap)| (patches.input[from..].as_ptr(), of_taps.wrapping_add(tap * cout))),
+            );
+            let job = DepthwiseGradient {
+                taps: &pointers,
+                windows: run.count,
+                channels: cin,
+                input_step: run.step,
+                gradient,
+                gradient_step: step,
+            };
+            // SAFETY: inputs and gradients have been checked, and each tap has sums of its own.
+            return unsafe { (micro.depthwise_gradient)(&job) };
+        }
+        for window in 0..run.count {
+            let gradient = &out_grad[start + window * step..][..cout];
+            for &(from, tap) in run.taps {
+                let x = &patches.input[from + window * run.step..][..cin];
+                simd::run(AddProducts { x, gradient, sum: &mut sums[tap * cout..][..cout] });
+            }
         }
     });
 }

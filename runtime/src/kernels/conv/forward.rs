@@ -42,7 +42,7 @@ pub(super) fn forward<T: Number<Acc = T>>(
         filter.with_plain(geometry, |rhs| {
             for part in &parts {
                 if depthwise::applies(geometry) {
-                    depthwise::forward(geometry, part, lhs, rhs, &output, epilogue);
+                    depthwise::forward(level, geometry, part, lhs, rhs, &output, epilogue);
                 } else if let Some(method) = direct::applicable(level, geometry, part) {
                     direct::forward(geometry, part, &method, lhs, rhs, &output, epilogue);
                 } else {

@@ -161,6 +161,22 @@ fn convolutions_of_many_blocks_follow_the_definition() {
     );
 }
 
+#[test]
+fn depthwise_convolutions_follow_the_definition() {
+    // More channels than a few vectors, and fewer than one; rows that are all edge; strides, dilations and polyphase parts.
+    for channels in [3, 16, 33, 90] {
+        let all = [channels; 3];
+        for (size, kernel, stride) in [(9, 3, 1), (13, 5, 2), (3, 3, 1), (2, 5, 1), (8, 2, 3)] {
+            agrees::<f32>(&square(2, size, kernel, all, stride), f64::INFINITY);
+        }
+        let sparse = Geometry { rhs_dilation: vec![1, 2], ..square(2, 11, 3, all, 1) };
+        agrees::<f32>(&with_out_sizes(sparse), f64::INFINITY);
+        let transposed = Geometry { lhs_dilation: vec![2; 2], ..square(1, 7, 3, all, 1) };
+        agrees::<f64>(&with_out_sizes(transposed), f64::INFINITY);
+        agrees::<f32>(&line(3, 40, 4, all, 1), f64::INFINITY);
+    }
+}
+
 /// A convolution over one dimension.
 fn line(
     batch: usize,

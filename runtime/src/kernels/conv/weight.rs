@@ -45,7 +45,7 @@ pub(super) fn weight_gradient<T: Number<Acc = T>>(
     rhs_grad.fill(T::ZERO);
     for part in polyphase_parts(geometry).iter().filter(|part| part.taps() > 0) {
         if depthwise::applies(geometry) {
-            by_channel(geometry, part, lhs, out_grad, rhs_grad);
+            by_channel(level, geometry, part, lhs, out_grad, rhs_grad);
         } else if let Some(micro) = Microkernels::of(level).filter(|_| !part.is_identity()) {
             by_tiles(geometry, part, micro, lhs, out_grad, rhs_grad);
         } else {
@@ -128,6 +128,7 @@ fn add_tap<T: Number>(partial: &[T], tap: usize, out: &mut [T]) {
 }
 
 fn by_channel<T: Number<Acc = T>>(
+    level: Level,
     geometry: &Geometry,
     part: &PolyphasePart,
     lhs: &[T],
@@ -141,7 +142,7 @@ fn by_channel<T: Number<Acc = T>>(
     let partials = PartialSums { geometry, part, units, step, size, slabs: vec![size] };
     let sum = |(): &mut (), windows: std::ops::Range<usize>, _: usize, sums: &mut [T]| {
         let range = (windows.start, windows.len());
-        depthwise::add_weight_gradient(geometry, &patches, out_grad, &positions, range, sums);
+        depthwise::add_weight_gradient(level, geometry, &patches, out_grad, &positions, range, sums);
     };
     partials.run(|| (), sum, add_tap, rhs_grad);
 }

@@ -114,7 +114,7 @@ fn arrays(name: &str, args: &[Tensor]) -> Result<Option<Vec<Tensor>>> {
         "where" => vec![x.try_real()?.try_gt(0)?.try_select(x, y)?],
         "moves" => {
             let row = x.try_slice_axis(0, 0..1)?;
-            let rolled = [x.try_slice_axis(1, -1..)?, x.try_slice_axis(1, 0..-1)?];
+            let rolled = [x.try_slice_axis(1, -1..)?, x.try_slice_axis(1, ..-1)?];
             vec![
                 x.try_transpose([1, 0])?,
                 x.try_flip([0])?.try_slice_axis(1, 1..)?,

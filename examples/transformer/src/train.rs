@@ -78,7 +78,7 @@ fn loss(
     pieces: &Tensor,
     dropout: Option<&random::Key>,
 ) -> flaxen::Result<Tensor> {
-    let (tokens, next) = (pieces.slice_axis(1, 0..-1), pieces.slice_axis(1, 1..));
+    let (tokens, next) = (pieces.slice_axis(1, ..-1), pieces.slice_axis(1, 1..));
     let rngs = dropout.map_or_else(Rngs::none, |key| Rngs::none().with("dropout", key.clone()));
     let run = model.apply(Variables::new().with("params", params)).rngs(rngs);
     let logits = run.run(|m| m.call(&tokens, dropout.is_some()))?;

@@ -35,7 +35,7 @@ pub(super) fn builders(expr: &mut Expr, bind: &mut dyn FnMut(&mut Expr)) {
         Expr::Tuple(list) => list.elems.iter_mut().for_each(|element| builders(element, bind)),
         Expr::Macro(list) if list.mac.path.is_ident("vec") => elements(&mut list.mac.tokens, bind),
         Expr::Macro(list) if list.mac.path.segments.last().is_some_and(|name| name.ident == "sequential") => {
-            bind(expr)
+            bind(expr);
         }
         // `build(..)?`, whose error is the method's.
         Expr::Try(tried) if is_builder(&tried.expr) => bind(expr),

@@ -7,7 +7,7 @@
 //! - [`metrics`]: [`Average`](metrics::Average), accuracy, [`Confusion`](metrics::Confusion), perplexity: trees of sums, so that a compiled
 //!   step returns them, batches are added up, and ranks by `psum`.
 //! - `Progress`, with the feature `progress`: how far it is, how fast, and how long it will take.
-//! - [`tensorboard`]: scalars, histograms, images and texts in the files that TensorBoard shows.
+//! - [`tensorboard`]: scalars, histograms, images and texts in the files that `TensorBoard` shows.
 //! - Elsewhere: checkpoints by step in `io::checkpoints`, [`EarlyStopping`](crate::optim::EarlyStopping),
 //!   [`TrainState`](crate::optim::TrainState).
 //!

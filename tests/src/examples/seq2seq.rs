@@ -64,7 +64,7 @@ impl Seq2seq {
         let lengths = Sequence::new().lengths(&seq_lengths(encoder_inputs));
         let (encoder_state, _) = encoder.with_carry(encoder_inputs, lengths)?;
         let first = Sequence::new().initial_carry((encoder_state, decoder_inputs.index_axis(1, 0)));
-        let outputs = decoder.call_with(&decoder_inputs.slice_axis(1, 0..-1), first)?;
+        let outputs = decoder.call_with(&decoder_inputs.slice_axis(1, ..-1), first)?;
         let parts = outputs.try_split(2, -1)?;
         Ok((parts[0].clone(), parts[1].clone()))
     }

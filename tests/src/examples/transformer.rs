@@ -59,7 +59,7 @@ impl Config {
 
 /// The input one position to the right along axis 1, behind a zero.
 pub(super) fn shift_right(x: &Tensor) -> Tensor {
-    x.pad([(0, 0), (1, 0)], 0).slice_axis(1, 0..-1)
+    x.pad([(0, 0), (1, 0)], 0).slice_axis(1, ..-1)
 }
 
 /// Sines in the first half of the features and cosines in the other: `[1, max_len, features]`.

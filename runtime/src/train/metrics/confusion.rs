@@ -98,7 +98,9 @@ impl fmt::Display for Confusion {
         let headers: Vec<String> = (0..*classes).map(|class| class.to_string()).collect();
         let width = cells.iter().chain(&headers).map(|cell| cell.chars().count()).max().unwrap_or(1);
         let first = headers.last().map_or(1, String::len);
-        let row = |cells: &[String]| cells.iter().map(|cell| format!(" {cell:>width$}")).collect::<String>();
+        let row = |cells: &[String]| {
+            cells.iter().fold(String::new(), |line, cell| format!("{line} {cell:>width$}"))
+        };
         write!(f, "{:first$}{}", "", row(&headers))?;
         for (class, cells) in headers.iter().zip(cells.chunks((*classes).max(1))) {
             write!(f, "\n{class:>first$}{}", row(cells))?;

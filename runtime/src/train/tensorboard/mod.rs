@@ -55,7 +55,7 @@ impl SummaryWriter {
         let folder = folder.as_ref();
         let failed = |error: &std::io::Error| Error::File {
             path: folder.display().to_string().into(),
-            message: format!("cannot be written to: {error}").into(),
+            message: format!("cannot be written to: {error}"),
         };
         fs::create_dir_all(folder).map_err(|error| failed(&error))?;
         let (seconds, process) = (now() as u64, std::process::id());
@@ -126,7 +126,7 @@ impl SummaryWriter {
     fn write(&mut self, event: &[u8]) -> Result<()> {
         record::write(&mut self.file, event).map_err(|error| Error::File {
             path: self.path.display().to_string().into(),
-            message: format!("cannot be written: {error}").into(),
+            message: format!("cannot be written: {error}"),
         })
     }
 }

@@ -11,7 +11,7 @@ fn names<M: Layer>(model: M, x: &Tensor) -> Result<Vec<String>> {
     assert!(again.all_finite());
     let params = variables.dict("params")?.clone();
     let shape =
-        |name: &str| params.tensor(&format!("{name}/kernel")).map(|kernel| format!(" {:?}", kernel.shape()));
+        |name: &str| params.tensor(format!("{name}/kernel")).map(|kernel| format!(" {:?}", kernel.shape()));
     Ok(params.keys().map(|name| format!("{name}{}", shape(name).unwrap_or_default())).collect())
 }
 
@@ -54,7 +54,7 @@ struct Helped {
 
 impl Helped {
     fn block(&self) -> Dense {
-        Dense::new(4).use_bias(false)
+        Dense::new(if self.wide { 4 } else { 2 }).use_bias(false)
     }
 }
 

@@ -1,4 +1,4 @@
-//! What TensorBoard reads of what was written. With `FLAXEN_TENSORBOARD_PYTHON`, a Python with TensorBoard 2.20, it is the real one.
+//! What `TensorBoard` reads of what was written. With `FLAXEN_TENSORBOARD_PYTHON`, a Python with `TensorBoard` 2.21, it is the real one.
 
 use std::process::Command;
 
@@ -27,12 +27,12 @@ fn what_is_written_is_what_tensorboard_reads() -> Result<()> {
     for step in 0..3 {
         writer.scalar("train/loss", 1.0 / (step + 1) as f32, step)?;
     }
-    writer.scalar("test/loss", &Tensor::from(0.5f32), 2)?;
+    writer.scalar("test/loss", Tensor::from(0.5f32), 2)?;
     writer.image("input", &Tensor::from([[[0.0f32], [0.5]], [[1.0], [2.0]], [[0.0], [f32::NAN]]]), 7)?;
     writer.histogram("kernel", &Tensor::from([-1.0f32, 0.0, 0.5, 0.5, f32::INFINITY]), 1)?;
     writer.text("settings", "learning rate **0.1**", 0)?;
     assert!(writer.image("input", &Tensor::ones([2, 2]), 0).is_err());
-    assert!(writer.scalar("train/loss", &Tensor::ones([2]), 0).is_err());
+    assert!(writer.scalar("train/loss", Tensor::ones([2]), 0).is_err());
 
     let bytes = std::fs::read(writer.path())?;
     let mut rest = &bytes[..];

@@ -10,8 +10,6 @@
 //! - [`tensorboard`]: scalars, histograms, images and texts in the files that `TensorBoard` shows.
 //! - Elsewhere: checkpoints by step in `io::checkpoints`, [`EarlyStopping`](crate::optim::EarlyStopping),
 //!   [`TrainState`](crate::optim::TrainState).
-//!
-//! [`guide::training`](crate::guide::training) has a whole program.
 
 mod batches;
 pub mod metrics;

@@ -232,6 +232,8 @@ mod array;
 mod backend;
 pub mod core;
 mod error;
+#[cfg(feature = "io")]
+pub mod explore;
 pub mod guide;
 #[cfg(feature = "io")]
 pub mod io;
@@ -336,6 +338,8 @@ pub mod __private {
 
 /// What most programs use.
 pub mod prelude {
+    #[cfg(feature = "io")]
+    pub use crate::explore::Explore;
     pub use crate::module::{Layer, Module};
     pub use crate::nn::losses::{self, softmax_cross_entropy, softmax_cross_entropy_with_integer_labels};
     pub use crate::nn::{self, BatchNorm, Cell, Conv, Dense, Dropout, LayerNorm, Sequential, init};

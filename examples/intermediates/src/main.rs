@@ -4,9 +4,10 @@
 //! - what any layer returned, captured from outside, all of it or by a filter;
 //! - the layer that a NaN comes from;
 //! - gradients with respect to values in the middle, by `perturb`;
-//! - a part of a model: a method, a submodule, the first layers of a list.
+//! - a part of a model: a method, a submodule, the first layers of a list;
+//! - all of it as a page for a browser, by `explore`.
 //!
-//! The pictures are written to `target/intermediates`.
+//! The pictures and the page are written to `target/intermediates`.
 
 mod pictures;
 
@@ -78,7 +79,8 @@ fn main() -> Result<()> {
     parts(&cnn, &variables, &x)?;
     sequential_prefix(&x)?;
     let grads = gradients(&cnn, &variables, &perturbations, &x)?;
-    draw(&cnn, &variables, &grads, &x)
+    draw(&cnn, &variables, &grads, &x)?;
+    page(&cnn, &variables, &x)
 }
 
 /// What the model stores itself.
@@ -205,6 +207,17 @@ fn draw(cnn: &Cnn, variables: &Variables, grads: &Dict, x: &Tensor) -> Result<()
         pictures::save_channels(&path, &values)?;
         println!("  {:<36} {what}", path.display());
     }
+    Ok(())
+}
+
+/// The model as a page: its modules with their numbers, gradients, times and pictures.
+fn page(cnn: &Cnn, variables: &Variables, x: &Tensor) -> Result<()> {
+    let label = Tensor::from([8i32]);
+    let loss = |logits: Tensor| Ok(softmax_cross_entropy_with_integer_labels(&logits, &label).mean());
+    let explored = cnn.explore(key(0)).variables(variables).run_with_loss(|m| m.call(x), loss)?;
+    let path = Path::new(FOLDER).join("model.html");
+    explored.save_html(&path)?;
+    println!("\nOpen {} in a browser:\n  {explored}", path.display());
     Ok(())
 }
 

@@ -1,5 +1,7 @@
 //! `Dropout`: zeros at random.
 
+use std::fmt::Debug;
+
 use super::arguments::AxisList;
 use super::support::merge_param;
 use crate::array::Shape;
@@ -56,7 +58,7 @@ impl Dropout {
     /// # Errors
     /// If the rate is no probability, there is no random stream, or the constructor was given `deterministic`, too.
     #[compact]
-    pub fn call(&self, x: &Tensor, train: impl Into<Option<bool>>) -> Result<Tensor> {
+    pub fn call(&self, x: &Tensor, train: impl Into<Option<bool>> + Debug) -> Result<Tensor> {
         self.drop(x, train.into(), None)
     }
 

@@ -1,5 +1,7 @@
 //! `BatchNorm`: normalisation over the examples of a batch.
 
+use std::fmt::Debug;
+
 use crate::array::{DType, Shape};
 use crate::core::Tensor;
 use crate::core::domain::PROBABILITY;
@@ -87,7 +89,7 @@ impl BatchNorm {
     /// If there are no such axes, `batch_stats` is not mutable while training, a `vmap` with `axis_name` is missing, or the
     /// constructor was given `use_running_average`, too.
     #[compact]
-    pub fn call(&self, x: &Tensor, train: impl Into<Option<bool>>) -> Result<Tensor> {
+    pub fn call(&self, x: &Tensor, train: impl Into<Option<bool>> + Debug) -> Result<Tensor> {
         self.normalize(x, train.into(), None)
     }
 
@@ -96,7 +98,12 @@ impl BatchNorm {
     /// # Errors
     /// As [`call`](BatchNorm::call); if the mask does not broadcast to the input.
     #[compact]
-    pub fn call_masked(&self, x: &Tensor, train: impl Into<Option<bool>>, mask: &Tensor) -> Result<Tensor> {
+    pub fn call_masked(
+        &self,
+        x: &Tensor,
+        train: impl Into<Option<bool>> + Debug,
+        mask: &Tensor,
+    ) -> Result<Tensor> {
         self.normalize(x, train.into(), Some(mask))
     }
 

@@ -10,7 +10,7 @@ use super::blocking::{for_each, windows};
 use super::filter::Filter;
 use super::patches::Patches;
 use super::polyphase::{PolyphasePart, polyphase_parts};
-use super::{depthwise, direct, k_blocked};
+use super::{by_taps, depthwise, direct, k_blocked};
 use crate::array::memory;
 use crate::scalar::number::Number;
 
@@ -34,7 +34,11 @@ pub(super) fn forward<T: Number<Acc = T>>(
     let output = DisjointSlice::new(out);
     let parts = polyphase_parts(geometry);
     // All parts in one way, by sizes that do not depend on the batch, so that examples have the same bits in any batch.
-    if let Some(micro) = k_blocked::applicable(level, geometry) {
+    if let Some(micro) = by_taps::applicable(level, geometry) {
+        for part in &parts {
+            by_taps::forward(geometry, part, micro, lhs, filter, &output, epilogue);
+        }
+    } else if let Some(micro) = k_blocked::applicable(level, geometry) {
         for part in &parts {
             k_blocked::forward(geometry, part, micro, lhs, filter, &output, epilogue);
         }

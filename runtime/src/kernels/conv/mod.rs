@@ -6,6 +6,7 @@
 //! polyphase parts that read no inserted zeros. Results do not depend on how many threads there are.
 
 mod blocking;
+mod by_taps;
 mod depthwise;
 mod direct;
 mod filter;

@@ -214,6 +214,11 @@ fn convolutions_of_many_weights_follow_the_definition() {
     // Sums beyond one block of taps.
     agrees::<f32>(&line(1, 12, 70, [20, 100, 1], 1), f64::INFINITY);
     agrees::<f32>(&line(2, 9, 1500, [3, 33, 1], 3), f64::INFINITY);
+    // Few windows, of which most meet padding; of one example, of several and of many; weights that are read where they lie.
+    agrees::<f32>(&square(1, 4, 3, [128, 96, 1], 1), f64::INFINITY);
+    agrees::<f64>(&square(2, 4, 3, [65, 128, 1], 1), f64::INFINITY);
+    agrees::<f32>(&square(25, 2, 3, [64, 120, 1], 1), f64::INFINITY);
+    agrees::<f32>(&square(2, 7, 5, [64, 70, 1], 2), f64::INFINITY);
     // Groups, and what is put between inputs and between taps.
     agrees::<f32>(&square(1, 4, 3, [140, 240, 2], 1), f64::INFINITY);
     agrees::<bf16>(&square(1, 3, 3, [66, 131, 1], 1), f64::INFINITY);
@@ -251,6 +256,52 @@ fn a_large_batch_gives_what_its_examples_give() {
     assert!(sum == rhs_grad);
 }
 
+/// Numbers whose sums are rounded, so that another order of adding shows.
+fn noise(count: usize) -> Vec<f32> {
+    (0..count).map(|i| ((i * i) as f32 * 0.61).sin()).collect()
+}
+
+#[test]
+fn an_example_with_few_windows_has_the_same_bits_in_any_batch() {
+    for one in [
+        square(1, 4, 3, [130, 96, 1], 1),
+        square(1, 8, 3, [96, 150, 1], 2),
+        square(1, 4, 3, [192, 384, 2], 1),
+        square(1, 8, 1, [256, 264, 1], 2),
+    ] {
+        let all = Geometry { batch: 13, ..one.clone() };
+        let (x, w, y) = (noise(all.lhs_len()), noise(all.rhs_len()), noise(all.out_len()));
+        let run = |g: &Geometry, x: &[f32], y: &[f32]| {
+            let mut both = [vec![1f32; y.len()], vec![1f32; x.len()]];
+            forward(g, x, &w, &mut both[0]);
+            input_gradient(g, y, &w, &mut both[1]);
+            both
+        };
+        let [out, lhs_grad] = run(&all, &x, &y);
+        let examples = x.chunks_exact(one.lhs_len()).zip(y.chunks_exact(one.out_len()));
+        for (i, (x, y)) in examples.enumerate() {
+            let [example, lhs_example] = run(&one, x, y);
+            assert!(example == out[i * one.out_len()..][..one.out_len()], "{one:?}");
+            assert!(lhs_example == lhs_grad[i * one.lhs_len()..][..one.lhs_len()], "{one:?}");
+        }
+    }
+}
+
+#[test]
+fn what_few_windows_do_not_meet_is_not_multiplied() {
+    // The last tap of four meets the input only in the first two windows: infinite weights there stay out of all others.
+    let g = line(1, 2, 4, [160, 128, 1], 1);
+    let g = with_out_sizes(Geometry { padding: vec![(3, 3)], ..g });
+    let x = values::<f32>(g.lhs_len(), 1);
+    let mut w = values::<f32>(g.rhs_len(), 2);
+    let tap = w.len() / 4;
+    w[3 * tap..].fill(f32::INFINITY);
+    let mut out = vec![0f32; g.out_len()];
+    forward(&g, &x, &w, &mut out);
+    let (met, rest) = out.split_at(2 * g.cout);
+    assert!(met.iter().all(|y| !y.is_finite()) && rest.iter().all(|y| y.is_finite()));
+}
+
 #[test]
 fn every_output_is_handed_on_once_in_whole_rows() {
     for g in [
@@ -259,6 +310,7 @@ fn every_output_is_handed_on_once_in_whole_rows() {
         square(2, 20, 1, [24, 24, 1], 1),
         square(4, 16, 3, [70, 70, 70], 1),
         square(5, 4, 3, [72, 130, 1], 1),
+        square(1, 4, 3, [60, 130, 1], 1),
         Geometry { lhs_dilation: vec![2; 2], out_spatial: vec![31; 2], ..square(2, 16, 3, [16, 16, 1], 1) },
     ] {
         let (x, w) = (values::<f32>(g.lhs_len(), 1), values::<f32>(g.rhs_len(), 2));
@@ -275,13 +327,14 @@ fn every_output_is_handed_on_once_in_whole_rows() {
 
 #[test]
 fn results_do_not_depend_on_the_number_of_threads() {
-    let noise = |count: usize| -> Vec<f32> { (0..count).map(|i| ((i * i) as f32 * 0.61).sin()).collect() };
     for g in [
         square(5, 14, 3, [32, 64, 1], 1),
         square(9, 28, 3, [1, 32, 1], 1),
         square(9, 20, 3, [64, 64, 64], 1),
         square(6, 7, 3, [128, 128, 1], 1),
         square(5, 7, 3, [60, 40, 1], 2),
+        square(1, 4, 3, [128, 144, 1], 1),
+        square(40, 4, 3, [64, 136, 1], 1),
         line(3, 40, 64, [40, 33, 1], 1),
     ] {
         let (x, w, y) = (noise(g.lhs_len()), noise(g.rhs_len()), noise(g.out_len()));

@@ -370,7 +370,7 @@ fn named() -> Vec<(&'static str, Case)> {
         bernoulli: random::bernoulli(&key(0).split_n(2), 0.5, [3]);
         gumbel: random::gumbel(&key(0).split_n(2), [3]);
         exponential: random::exponential(&key(0).split_n(2), [3]);
-        truncated_normal: random::truncated_normal(&key(0).split_n(2), [3], -1.0, 1.0);
+        truncated_normal: random::truncated_normal(&key(0).split_n(2), -1.0, 1.0, [3]);
         permutation: random::permutation(&key(0).split_n(2), 3);
         squared_error: losses::squared_error(x, &Tensor::ones([4]));
         huber_loss: losses::huber_loss(x, &Tensor::ones([4]), 1.0);

@@ -204,7 +204,7 @@ fn sample(how: &str, x: &Tensor) -> Result<Tensor> {
     match how {
         "uniform" => random::try_uniform(&key, shape),
         "normal" => random::try_normal(&key, shape),
-        "truncated_normal" => random::try_truncated_normal(&key, shape, -1.0, 1.0),
+        "truncated_normal" => random::try_truncated_normal(&key, -1.0, 1.0, shape),
         "bernoulli" => random::try_bernoulli(&key, 0.5, shape),
         "bernoulli p" => random::try_bernoulli(&key, x, shape),
         "randint" => random::try_randint(&key, shape, 0, 3),

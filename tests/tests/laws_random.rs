@@ -83,7 +83,7 @@ fn samples_as_functions_of_their_parameters() {
             random::try_uniform_in(key, [2, 3], &args[0], &args[1])
         }),
         of_floats("truncated normal", bounds, |key, args| {
-            random::try_truncated_normal(key, [2, 3], &args[0], &args[1])
+            random::try_truncated_normal(key, &args[0], &args[1], [2, 3])
         })
         .tolerance(1e-5),
         of_floats(

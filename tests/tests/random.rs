@@ -51,9 +51,9 @@ fn a_traced_number_can_be_folded_into_a_key() {
 #[test]
 fn samples_of_mapped_keys_are_those_of_each_key() {
     let keys = random::key(1).split_n(5);
-    let all = vmap(|key: Key| Ok(random::truncated_normal(&key, [3], -2.0, 2.0))).call(keys.clone()).unwrap();
+    let all = vmap(|key: Key| Ok(random::truncated_normal(&key, -2.0, 2.0, [3]))).call(keys.clone()).unwrap();
     for i in 0..5 {
-        let alone = random::truncated_normal(&keys.at(i), [3], -2.0, 2.0);
+        let alone = random::truncated_normal(&keys.at(i), -2.0, 2.0, [3]);
         assert_eq!(floats(&all.index_axis(0, i)), floats(&alone));
     }
 }
@@ -138,7 +138,7 @@ fn parameters_that_do_not_fit_are_refused() {
     let wide = Tensor::zeros([3]);
     for (error, text) in [
         (random::try_uniform_in(&key, [2], &wide, 1.0), "broadcast to the shape of the samples"),
-        (random::try_truncated_normal(&key, [], &wide, 1.0), "broadcast to the shape of the samples"),
+        (random::try_truncated_normal(&key, &wide, 1.0, []), "broadcast to the shape of the samples"),
         (random::try_randint(&key, [2], 0, Tensor::from([1, 2, 3])), "broadcast to the shape of the samples"),
         (random::try_randint(&key, [2], 0.5, 3), "an integer dtype"),
         (random::try_randint_of(&key, [2], 0, 3, DType::F32), "an integer dtype"),
@@ -231,7 +231,7 @@ fn sample_of(row: &Json) -> Tensor {
         "laplace" => random::laplace_of(&key, shape, dtype),
         "logistic" => random::logistic_of(&key, shape, dtype),
         "uniform_in" => random::uniform_in(&key, shape, float(0), float(1)),
-        "truncated_normal" => random::truncated_normal(&key, shape, float(0), float(1)),
+        "truncated_normal" => random::truncated_normal(&key, float(0), float(1), shape),
         "bernoulli" => random::bernoulli(&key, float(0), shape),
         "categorical" => {
             let mut logits: Vec<f32> = (0..12).map(|i| i as f32 / 4.0).collect();

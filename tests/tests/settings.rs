@@ -144,8 +144,8 @@ fn numbers_of_samplers() {
         ("bernoulli p", |x| Ok(floats(random::try_bernoulli(&key(0), x, [4])?)), probability),
         ("uniform_in low", |x| random::try_uniform_in(&key(0), [4], x, 2.0), finite),
         ("uniform_in high", |x| random::try_uniform_in(&key(0), [4], -2.0, x), finite),
-        ("truncated_normal lower", |x| random::try_truncated_normal(&key(0), [4], x, 2.0), |x| !x.is_nan()),
-        ("truncated_normal upper", |x| random::try_truncated_normal(&key(0), [4], -2.0, x), |x| !x.is_nan()),
+        ("truncated_normal lower", |x| random::try_truncated_normal(&key(0), x, 2.0, [4]), |x| !x.is_nan()),
+        ("truncated_normal upper", |x| random::try_truncated_normal(&key(0), -2.0, x, [4]), |x| !x.is_nan()),
     ]);
     for width in [0, 1, 7, 33, 63, 65, u32::MAX] {
         assert!(random::try_bits(&key(0), [4], width).is_err(), "{width}");

@@ -37,9 +37,9 @@ sampler! {
     /// it JAX sees only 0.
     pub fn truncated_normal / try_truncated_normal(
         key: &Key,
-        shape: impl AsRef<[usize]>,
         lower: impl TensorLike,
         upper: impl TensorLike,
+        shape: impl AsRef<[usize]>,
     ) {
         let (lower, upper) = (lower.operand()?, upper.operand()?);
         let dtype = dtype_of_parameters([&lower, &upper]);

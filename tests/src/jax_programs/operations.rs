@@ -348,7 +348,7 @@ impl<'a> Node<'a> {
             "uniform" => random::try_uniform_of(&key, shape, self.dtype()),
             "uniform_in" => random::try_uniform_in(&key, shape, &a[1], &a[2]),
             "normal" => random::try_normal_of(&key, shape, self.dtype()),
-            "truncated" => random::try_truncated_normal(&key, shape, &a[1], &a[2]),
+            "truncated" => random::try_truncated_normal(&key, &a[1], &a[2], shape),
             "bernoulli" => random::try_bernoulli(&key, &a[1], shape),
             "randint" => random::try_randint_of(&key, shape, &a[1], &a[2], self.dtype()),
             "gumbel" => random::try_gumbel_of(&key, shape, self.dtype()),

@@ -52,13 +52,13 @@ fn sample(case: &Case, key: &Key, name: &str) -> Option<Tensor> {
         }
         "uniform_bounds" => random::uniform_in(key, shape, case.array("low"), case.array("high") + 2),
         "truncated_normal_bounds" => {
-            random::truncated_normal(key, shape, case.array("low"), case.array("high") + 2)
+            random::truncated_normal(key, case.array("low"), case.array("high") + 2, shape)
         }
         _ => {
             if let Some((low, high)) = parameters("uniform") {
                 random::uniform_in(key, shape, bound(low, dtype)?, bound(high, dtype)?)
             } else if let Some((low, high)) = parameters("truncated_normal") {
-                random::truncated_normal(key, shape, bound(low, dtype)?, bound(high, dtype)?)
+                random::truncated_normal(key, bound(low, dtype)?, bound(high, dtype)?, shape)
             } else if let Some((low, high)) = parameters("randint") {
                 random::randint_of(key, shape, low.parse::<i64>().ok()?, high.parse::<i64>().ok()?, dtype)
             } else {

@@ -26,7 +26,7 @@ fn sample(name: &str, key: &Key, logits: Option<&Tensor>, expected: &Tensor) -> 
     }
     if let Some(parameters) = after("truncated_normal_") {
         let (low, high) = pair::<f64>(parameters)?;
-        return Some(random::truncated_normal(key, shape, low, high));
+        return Some(random::truncated_normal(key, low, high, shape));
     }
     if let Some(parameters) = after("randint_") {
         let (low, high) = if parameters == "full" { (i32::MIN, i32::MAX) } else { pair::<i32>(parameters)? };

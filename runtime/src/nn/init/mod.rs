@@ -68,7 +68,7 @@ pub fn truncated_normal(stddev: impl Into<f64>, lower: impl Into<f64>, upper: im
             return Err(Error::argument("truncated_normal", message));
         }
         let (lower, upper) = (scalar(lower, dtype)?, scalar(upper, dtype)?);
-        Ok(random::try_truncated_normal(key, shape, lower, upper)? * stddev)
+        Ok(random::try_truncated_normal(key, lower, upper, shape)? * stddev)
     })
     .named(format!("truncated_normal({stddev:?}, {lower:?}, {upper:?})"))
 }

@@ -107,7 +107,7 @@ impl VarianceScaling {
             Distribution::TruncatedNormal => {
                 let stddev = variance.try_sqrt()? / TRUNCATED_STDDEV;
                 let (lower, upper) = (scalar(-2.0, dtype)?, scalar(2.0, dtype)?);
-                random::try_truncated_normal(key, shape, lower, upper)?.try_mul(stddev)
+                random::try_truncated_normal(key, lower, upper, shape)?.try_mul(stddev)
             }
             Distribution::Normal => random::try_normal_of(key, shape, dtype)?.try_mul(variance.try_sqrt()?),
             Distribution::Uniform => {

@@ -2,8 +2,9 @@
 //! windows that it meets inside of the input, which are found through pointers where the input lies. There is no padding to multiply:
 //! of windows of 3×3 over 4×4 positions, that is 31 % of the work.
 //!
-//! Weights take most of the time. Where windows are few, these are read where they lie, a panel being asked for while the one before
-//! is multiplied; else they are packed first, as in [`k_blocked`](super::k_blocked). Every output is added up in the same order.
+//! Weights stream by once: a panel of them is asked for while others are multiplied, and read where it lies, or packed just before its
+//! use where more windows share it. Reversed ones are packed by blocks, as in [`k_blocked`](super::k_blocked). Every output is added
+//! up in the same order.
 
 use std::ops::Range;
 
@@ -27,10 +28,18 @@ const MIN_CHANNELS: usize = 64;
 /// Channels that are added up at a time, about: a panel of their weights stays in L1, and rows of weights that lie a power of two
 /// apart in L2.
 const KC: usize = 128;
-/// Packed weights that a thread works with at a time, at most (384 KiB of `f32`): they stay in L2.
+/// Panels from the one that is multiplied to the one that is asked for: the next one would come too late.
+const AHEAD: usize = 2;
+/// Packed weights of a block that a thread works with at a time, at most (384 KiB of `f32`): they stay in L2.
 const KC_NC: usize = 3 << 15;
-/// Windows that all packed weights are multiplied with before the next ones, about, and windows that packing pays for.
-const MC: usize = 96;
+/// Windows that all weights of a block are multiplied with before the next ones, about: so many outputs stay in L2.
+const MC: usize = 256;
+/// Windows that packing a panel pays for.
+const MIN_PACKED: usize = 32;
+/// Windows that are a thread's share at least, where several read the same weights.
+const MIN_WINDOWS: usize = 96;
+/// Bytes of a cache line.
+const LINE: usize = 64;
 /// Elements of a piece that is handed on.
 const PIECE: usize = 1 << 14;
 
@@ -77,14 +86,22 @@ fn meetings(geometry: &Geometry, part: &PolyphasePart, positions: &OutputPositio
         .collect()
 }
 
+/// The weights of a tap in a panel: a row for each channel, `row` elements apart.
+struct Weights<'a, T> {
+    panel: &'a [T],
+    row: usize,
+    /// What will be wanted soon.
+    ahead: Ahead<T>,
+}
+
 /// The convolution of a polyphase part.
 struct Convolution<'a, T> {
     geometry: &'a Geometry,
     micro: &'a Microkernels<T>,
     lhs: &'a [T],
     filter: Filter<'a, T>,
-    /// The weights, if they are read where they lie.
-    in_place: Option<&'a [T]>,
+    /// The weights, unless they are reversed.
+    plain: Option<&'a [T]>,
     /// The taps of the polyphase part in the kernel.
     taps: Vec<usize>,
     meetings: Vec<Vec<Meeting>>,
@@ -113,16 +130,16 @@ pub(super) fn forward<T: Number>(
     let (cin_each, cout_each) = (geometry.cin / groups, cout / groups);
     let windows = geometry.batch * plane;
     let positions = OutputPositions::new(geometry, part);
-    let in_place = match filter {
-        Filter::Plain(data) if windows < MC && cout_each.is_multiple_of(micro.lanes) => Some(data),
-        _ => None,
+    let plain = match filter {
+        Filter::Plain(data) => Some(data),
+        Filter::Reversed(_) => None,
     };
     let job = Convolution {
         geometry,
         micro,
         lhs,
         filter,
-        in_place,
+        plain,
         taps: part.kernel_indices(&geometry.kernel),
         meetings: meetings(geometry, part, &positions),
         plane,
@@ -136,11 +153,12 @@ pub(super) fn forward<T: Number>(
     // their own, and only where there are too few, several pack the same ones for examples of their own.
     let work = windows * part.taps() * cin_each * cout;
     let all = cout_each.div_ceil(job.width);
-    let most = if in_place.is_some() { all } else { KC_NC / job.panel().max(1) };
+    let most = if plain.is_some() { all } else { KC_NC / job.packed_panel().max(1) };
     let panels = most.clamp(1, all.div_ceil(wanted(work)));
     let panels = all.div_ceil(all.div_ceil(panels));
     let shares = all.div_ceil(panels);
-    let ranges = wanted(work).div_ceil(groups * shares).min(windows.div_ceil(MC)).min(geometry.batch).max(1);
+    let ranges =
+        wanted(work).div_ceil(groups * shares).min(windows.div_ceil(MIN_WINDOWS)).min(geometry.batch).max(1);
     let examples = geometry.batch.div_ceil(ranges);
     for_each(
         groups * shares * ranges,
@@ -169,9 +187,10 @@ pub(super) fn forward<T: Number>(
 }
 
 impl<T: Number> Convolution<'_, T> {
-    /// Elements of the packed weights of a panel for a block of channels.
-    fn panel(&self) -> usize {
-        self.taps.len() * self.block * self.width
+    /// Elements of the packed weights of a panel: of one tap, or of all taps of weights that are reversed.
+    fn packed_panel(&self) -> usize {
+        let taps = if self.plain.is_some() { 1 } else { self.taps.len() };
+        taps * self.block * self.width
     }
 
     /// Computes some output channels of a group in some examples.
@@ -188,25 +207,57 @@ impl<T: Number> Convolution<'_, T> {
         }
         let panels = outputs.len().div_ceil(self.width);
         let mut packed = Scratch::<T>::empty();
-        if self.in_place.is_none() {
-            memory::resize(&mut packed, panels * self.panel(), T::ZERO);
-        }
+        let held = if self.plain.is_some() { 1 } else { panels };
+        memory::resize(&mut packed, held * self.packed_panel(), T::ZERO);
         for start in (0..cin_each).step_by(self.block) {
             let channels = start..cin_each.min(start + self.block);
             let filter = FilterBlock { group, taps: &self.taps, channels, outputs: outputs.clone() };
-            if self.in_place.is_none() {
+            if self.plain.is_none() {
                 let widths = (self.width, self.micro.lanes);
-                self.filter.pack(self.geometry, &filter, widths, self.panel(), &mut packed);
+                self.filter.pack(self.geometry, &filter, widths, self.packed_panel(), &mut packed);
             }
             for start in examples.clone().step_by(self.examples) {
                 let examples = start..examples.end.min(start + self.examples);
-                for tap in 0..self.taps.len() {
-                    for panel in 0..panels {
-                        self.tiles(&filter, &packed, (tap, panel), examples.clone());
-                    }
+                for (tap, panel) in
+                    (0..self.taps.len()).flat_map(|tap| (0..panels).map(move |panel| (tap, panel)))
+                {
+                    let weights =
+                        self.weights(&filter, (tap, panel), examples.len() * self.plane, &mut packed);
+                    let first = outputs.start + panel * self.width;
+                    let outputs = first..outputs.end.min(first + self.width);
+                    let block = FilterBlock { outputs, channels: filter.channels.clone(), ..filter };
+                    self.tiles(&block, &weights, &self.meetings[tap], examples.clone());
                 }
             }
         }
+    }
+
+    /// The weights of a tap and a panel of a block, for so many windows: those of reversed ones are packed already.
+    fn weights<'b>(
+        &'b self,
+        block: &FilterBlock<'_>,
+        (tap, panel): (usize, usize),
+        windows: usize,
+        packed: &'b mut [T],
+    ) -> Weights<'b, T> {
+        let first = block.outputs.start + panel * self.width;
+        let outputs = first..block.outputs.end.min(first + self.width);
+        let channels = block.channels.clone();
+        let width = outputs.len().next_multiple_of(self.micro.lanes);
+        let size = channels.len() * width;
+        let Some(data) = self.plain else {
+            let start = panel * self.packed_panel() + tap * size;
+            return Weights { panel: &packed[start..start + size], row: width, ahead: Ahead::NOTHING };
+        };
+        let ahead = self.ahead(data, block, tap, panel);
+        if outputs.len() == width && windows < MIN_PACKED {
+            let place = self.place(block.group, tap, channels.start, first);
+            let end = place + (channels.len() - 1) * self.geometry.cout + width;
+            return Weights { panel: &data[place..end], row: self.geometry.cout, ahead };
+        }
+        let one = FilterBlock { group: block.group, taps: &self.taps[tap..=tap], channels, outputs };
+        self.filter.pack(self.geometry, &one, (self.width, self.micro.lanes), self.packed_panel(), packed);
+        Weights { panel: &packed[..size], row: width, ahead }
     }
 
     /// Where the weights of a tap, from a channel and an output of a group on, lie in the kernel.
@@ -216,51 +267,37 @@ impl<T: Number> Convolution<'_, T> {
         (self.taps[tap] * cin_each + channel) * self.geometry.cout + group * cout_each + output
     }
 
-    /// What is read where it lies after a tap's panel, if anything is.
-    fn next(&self, data: &[T], filter: &FilterBlock<'_>, tap: usize, panel: usize) -> Ahead<T> {
+    /// The panel that is read [`AHEAD`] panels after one of a block, if there is one.
+    fn ahead(&self, data: &[T], block: &FilterBlock<'_>, tap: usize, panel: usize) -> Ahead<T> {
         let cin_each = self.geometry.cin / self.geometry.groups;
-        let column = (panel + 1) * self.width;
-        let place = if column < filter.outputs.len() {
-            self.place(filter.group, tap, filter.channels.start, filter.outputs.start + column)
-        } else if tap + 1 < self.taps.len() {
-            self.place(filter.group, tap + 1, filter.channels.start, filter.outputs.start)
-        } else if filter.channels.end < cin_each {
-            self.place(filter.group, 0, filter.channels.end, filter.outputs.start)
-        } else {
+        let panels = block.outputs.len().div_ceil(self.width);
+        let (next, panel) = (tap + (panel + AHEAD) / panels, (panel + AHEAD) % panels);
+        let (blocks, tap) = (next / self.taps.len(), next % self.taps.len());
+        let channel = block.channels.start + blocks * self.block;
+        if channel >= cin_each {
             return Ahead::NOTHING;
-        };
-        Ahead::rows(data.as_ptr().wrapping_add(place), self.geometry.cout, 2)
+        }
+        let place = self.place(block.group, tap, channel, block.outputs.start + panel * self.width);
+        let lines = (self.width * size_of::<T>()).div_ceil(LINE);
+        Ahead::rows(data.as_ptr().wrapping_add(place), self.geometry.cout, lines)
     }
 
-    /// Adds the products of a tap and a panel of its weights to the windows of some examples.
+    /// Adds the products of a tap's weights, some channels of a panel, to the windows of some examples.
     fn tiles(
         &self,
-        filter: &FilterBlock<'_>,
-        packed: &[T],
-        (tap, panel): (usize, usize),
+        block: &FilterBlock<'_>,
+        weights: &Weights<'_, T>,
+        meetings: &[Meeting],
         examples: Range<usize>,
     ) {
         let Geometry { cin, cout, groups, .. } = *self.geometry;
-        let &FilterBlock { group, ref channels, ref outputs, .. } = filter;
-        let outputs =
-            outputs.start + panel * self.width..outputs.end.min(outputs.start + (panel + 1) * self.width);
-        let vectors = if outputs.len() <= self.micro.lanes { 1 } else { 2 };
+        let &FilterBlock { group, ref channels, ref outputs, .. } = block;
+        let vectors = outputs.len().div_ceil(self.micro.lanes);
         let width = vectors * self.micro.lanes;
+        assert!(weights.panel.len() >= (channels.len() - 1) * weights.row + width);
         let is_whole = outputs.len() == width;
-        let (weights, panel_row, next) = match self.in_place {
-            Some(data) => {
-                let place = self.place(group, tap, channels.start, outputs.start);
-                assert!(is_whole && place + (channels.len() - 1) * cout + width <= data.len());
-                (data[place..].as_ptr(), cout, self.next(data, filter, tap, panel))
-            }
-            None => {
-                let start = panel * self.panel() + tap * channels.len() * width;
-                (packed[start..start + channels.len() * width].as_ptr(), width, Ahead::NOTHING)
-            }
-        };
         let (from, to) = (group * (cin / groups) + channels.start, group * (cout / groups) + outputs.start);
         let example = (self.lhs.len() / self.geometry.batch, self.example_out());
-        let meetings = &self.meetings[tap];
         let count = meetings.len() * examples.len();
         let height = self.micro.height(count);
         let tiles = count.div_ceil(height);
@@ -295,11 +332,11 @@ impl<T: Number> Convolution<'_, T> {
                 rows: &inputs[..used],
                 segments: &[0],
                 length: channels.len(),
-                panel: weights,
-                panel_row,
+                panel: weights.panel.as_ptr(),
+                panel_row: weights.row,
                 out: &targets[..used],
                 accumulate: true,
-                ahead: next.share(tile, tiles, self.micro.lanes),
+                ahead: weights.ahead.share(tile, tiles, self.micro.lanes),
             };
             // SAFETY: a meeting is inside of the input, which has all channels there; the panel has `width` weights for each channel;
             // every target takes `width` elements: those of the edge tile, or outputs of this window.

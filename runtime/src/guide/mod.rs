@@ -2,6 +2,7 @@
 //!
 //! | page | what it is about |
 //! |---|---|
+//! | [`recipes`] | a loop with metrics and checkpoints, averages of parameters, accumulated gradients, half precision, a gradient for each example, decoding, serving |
 //! | [`intermediates`] | looking into a model: `sow`, captured outputs, gradients of what layers return, printing while it runs |
 //! | [`surgery`] | parameters and an optimizer's state taken apart, edited and put together again; frozen and grafted weights |
 //! | [`state`] | parameters, running statistics and random streams through a training, alone, under `jit` and under `vmap` |
@@ -12,10 +13,14 @@
 //! | [`decoders`] | blocks of language models of today, tied weights, and adapters for a finished model |
 //! | [`coming_from_jax`] | the names of JAX and optax, and what they are here |
 //! | [`differences_from_jax`] | what gives other numbers than JAX, and why |
+//! | [`not_there`] | what is not there, and what to do instead |
 //! | [`from_orbax`] | checkpoints of Orbax: how they come here, and what takes their place |
 //!
 //! The [first page](crate) goes from the first model to its training, and [`module`](mod@crate::module) says how modules work.
-//! Each page but the last three has a program in `examples/` that goes further.
+//! Each page but the last four has a program in `examples/` that goes further.
+
+#[doc = include_str!("recipes.md")]
+pub mod recipes {}
 
 #[doc = include_str!("intermediates.md")]
 pub mod intermediates {}
@@ -40,6 +45,9 @@ pub mod accelerators {}
 
 #[doc = include_str!("decoders.md")]
 pub mod decoders {}
+
+#[doc = include_str!("not_there.md")]
+pub mod not_there {}
 
 #[doc = include_str!("from_orbax.md")]
 pub mod from_orbax {}

@@ -13,7 +13,8 @@ use crate::scalar::op::ScalarOp;
 ///
 /// A number takes on the tensor's dtype, unless it is of a larger kind: an integer tensor times `0.5` is `F32`. An integer
 /// that the dtype does not hold wraps around, as in JAX; one beyond 32 bits is refused. To the left of an operator stand only
-/// `f64` and `i32`, the types of bare literals.
+/// `f64` and `i32`, the types of bare literals: with `f32` as well, `(2.0 * &x).sum()` would have no known type. A variable of
+/// another type stands to the right, `&x * a`.
 // One blanket implementation per operator, not one per type: the type of `x * 0.5` is then known before that of `0.5`.
 pub trait Scalar: Copy {
     #[doc(hidden)]

@@ -121,13 +121,13 @@ mod tests {
         let path = folder.path().join("model.safetensors");
 
         let mut whole = Trainer::new(ASKED.or_default(), &data, &World::single())?;
-        whole.run_epoch(&data, |_| ())?;
+        whole.run_epoch(&data, |_, _| ())?;
         save(&path, &whole, &data)?;
-        whole.run_epoch(&data, |_| ())?;
+        whole.run_epoch(&data, |_, _| ())?;
 
         let mut resumed = load(&path, NOTHING_BUT_THE_SEED, &data, &World::single())?;
         assert_eq!((resumed.settings, &resumed.history[..]), (whole.settings, &whole.history[..1]));
-        resumed.run_epoch(&data, |_| ())?;
+        resumed.run_epoch(&data, |_, _| ())?;
         assert_eq!(resumed.history, whole.history);
         assert_eq!(numbers(&resumed)?, numbers(&whole)?);
         Ok(())
@@ -147,7 +147,7 @@ mod tests {
                 None => Trainer::new(ASKED.or_default(), &data, world)?,
             };
             while trainer.history.len() < epochs {
-                trainer.run_epoch(&data, |_| ())?;
+                trainer.run_epoch(&data, |_, _| ())?;
             }
             if let Some(path) = saved.filter(|_| world.rank() == 0) {
                 save(path, &trainer, &data)?;
@@ -183,7 +183,7 @@ mod tests {
         let data = few_digits()?;
         let trained = |seed: u64| -> Result<Vec<Vec<f32>>> {
             let mut trainer = Trainer::new(Asked { seed, ..ASKED }.or_default(), &data, &World::single())?;
-            trainer.run_epoch(&data, |_| ())?;
+            trainer.run_epoch(&data, |_, _| ())?;
             numbers(&trainer)
         };
         assert_eq!(trained(0)?, trained(0)?);

@@ -16,13 +16,13 @@ mod train;
 
 use std::fs;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, Result};
 use clap::Parser;
 use flaxen::parallel::World;
 use flaxen::prelude::*;
-use indicatif::{ProgressBar, ProgressStyle};
+use flaxen::train::Progress;
 
 use data::{Dataset, Digits};
 use options::Options;
@@ -121,15 +121,10 @@ fn start_training(options: &Options, data: &Dataset, world: &World) -> Result<Tr
 
 fn run_epoch(trainer: &mut Trainer, data: &Dataset, epochs: usize) -> Result<Epoch> {
     let steps = data.train.len().div_ceil(trainer.settings.batch_size);
-    let bar = if trainer.world.rank() == 0 { ProgressBar::new(steps as u64) } else { ProgressBar::hidden() }
-        .with_prefix(format!("epoch {:>3}/{epochs}", trainer.history.len() + 1));
-    bar.set_style(ProgressStyle::with_template("{prefix} {bar:30} {pos}/{len}  {msg}  {eta} left")?);
-    bar.enable_steady_tick(Duration::from_millis(100));
-    let epoch = trainer.run_epoch(data, |score| {
-        bar.set_message(text(score));
-        bar.inc(1);
-    });
-    bar.finish_and_clear();
+    let name = format!("epoch {:>3}/{epochs}", trainer.history.len() + 1);
+    let mut progress = Progress::new(name, steps).unit("images").hidden(trainer.world.rank() != 0);
+    let epoch = trainer.run_epoch(data, |images, score| progress.step(images, text(score)));
+    progress.clear();
     Ok(epoch?)
 }
 

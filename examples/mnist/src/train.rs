@@ -6,6 +6,8 @@ use flaxen::collectives;
 use flaxen::optim::Adam;
 use flaxen::parallel::{Replicas, World, spmd};
 use flaxen::prelude::*;
+use flaxen::train::Batches;
+use flaxen::train::metrics::{self, Average};
 
 use crate::data::{Dataset, Digits};
 use crate::model::Cnn;
@@ -43,25 +45,25 @@ pub struct Epoch {
     pub test: Score,
 }
 
-/// Scores of batches, weighted by their sizes.
-#[derive(Default)]
-struct Mean {
-    loss: f64,
-    right: f64,
-    count: usize,
+/// What is summed over batches and over ranks: losses, and how many images are classified rightly.
+#[derive(Clone, Debug, Tree)]
+struct Sums {
+    loss: Average,
+    accuracy: Average,
 }
 
-impl Mean {
-    fn add(&mut self, loss: &Tensor, right: &Tensor, count: usize) -> Result<Score> {
-        self.loss += f64::from(loss.item::<f32>()?) * count as f64;
-        self.right += f64::from(right.item::<i32>()?);
-        self.count += count;
-        Ok(self.score())
+impl Sums {
+    /// Of the losses of images.
+    fn of(losses: &Tensor, logits: &Tensor, labels: &Tensor) -> Result<Sums> {
+        Ok(Sums { loss: Average::of(losses)?, accuracy: metrics::accuracy(logits, labels)? })
     }
 
-    fn score(&self) -> Score {
-        let count = self.count.max(1) as f64;
-        Score { loss: (self.loss / count) as f32, accuracy: (self.right / count) as f32 }
+    fn and(all: Option<Sums>, next: Sums) -> Result<Sums> {
+        all.map_or_else(|| Ok(next.clone()), |all| metrics::merge(&all, &next))
+    }
+
+    fn score(&self) -> Result<Score> {
+        Ok(Score { loss: self.loss.value()?, accuracy: self.accuracy.value()? })
     }
 }
 
@@ -71,8 +73,8 @@ const BATCH: &str = "batch";
 /// After so many steps the ranks compare their parameters.
 const CHECKED: usize = 100;
 
-type Step = DynJit<'static, (State, Tensor, Tensor, Tensor), (State, Tensor, Tensor)>;
-type Test = DynJit<'static, (Dict, Tensor, Tensor), (Tensor, Tensor, Tensor)>;
+type Step = DynJit<'static, (State, Tensor, Tensor, Tensor), (State, Sums)>;
+type Test = DynJit<'static, (Dict, Tensor, Tensor), (Sums, Tensor)>;
 
 /// A training under way.
 pub struct Trainer {
@@ -109,27 +111,29 @@ impl Trainer {
     }
 
     /// Trains on every image once, in an order that depends on the seed and the number of the epoch only, and tests then.
-    /// `watch` is told the score so far after each step.
-    pub fn run_epoch(&mut self, data: &Dataset, mut watch: impl FnMut(Score)) -> Result<Epoch> {
+    /// `watch` is told after each step of how many images it was, and the score so far.
+    pub fn run_epoch(&mut self, data: &Dataset, mut watch: impl FnMut(usize, Score)) -> Result<Epoch> {
         let (digits, batch_size) = (&data.train, self.settings.batch_size);
         let [_, _, orders] = key(self.settings.seed).split();
-        let order = random::permutation(&orders.fold_in(self.history.len() as u32), digits.len());
-        let (mut mean, mut state) = (Mean::default(), self.state.clone());
+        let batches = Batches::new(digits.len(), batch_size).shuffle(orders);
+        let batches = batches.shard(self.world.rank(), self.world.size());
+        let (mut all, mut state) = (None, self.state.clone());
         let step = spmd(|args| self.step.call(args)).axis_name(BATCH);
-        for start in (0..digits.len()).step_by(batch_size) {
-            let count = batch_size.min(digits.len() - start);
-            let own = self.own(count);
-            let indices = order.slice_axis(0, start + own.start..start + own.end);
-            let (images, labels) = digits.batch(&indices);
+        for batch in batches.epoch(self.history.len())? {
+            // Of all ranks.
+            let count = batch_size.min(digits.len() - batch.step() * batch_size);
+            let (images, labels) = digits.batch(&batch.indices());
             self.replicas.check(&self.world, &state.params)?;
             // By value: the step writes the new parameters into the memory of the old ones.
-            let (loss, right);
-            (state, loss, right) =
-                step.run(&self.world, (state, images, labels, Tensor::from(count as f32)))?;
-            watch(mean.add(&loss, &right, count)?);
+            let sums;
+            (state, sums) = step.run(&self.world, (state, images, labels, Tensor::from(count as f32)))?;
+            let so_far = Sums::and(all, sums)?;
+            watch(count, so_far.score()?);
+            all = Some(so_far);
         }
         self.state = state;
-        let epoch = Epoch { train: mean.score(), test: self.test(&data.test)? };
+        let train = all.map_or_else(|| Ok(Score::default()), |all| all.score())?;
+        let epoch = Epoch { train, test: self.test(&data.test)? };
         self.history.push(epoch);
         Ok(epoch)
     }
@@ -142,59 +146,53 @@ impl Trainer {
 
     /// The score on some digits, of which each rank sees its part.
     fn test(&self, digits: &Digits) -> Result<Score> {
-        let own = self.own(digits.len());
-        let (mean, _) = self.classified(digits, own)?;
-        let sums = Tensor::from([mean.loss as f32, mean.right as f32]);
-        let sums = spmd(|sums: Tensor| sums.psum(BATCH)).axis_name(BATCH).run(&self.world, sums)?;
-        let [loss, right] = sums.to_vec::<f32>()?[..] else { unreachable!("two sums") };
-        Ok(Mean { loss: loss.into(), right: right.into(), count: digits.len() }.score())
+        let (sums, _) = self.classified(digits, self.own(digits.len()))?;
+        let all = spmd(|sums: Sums| collectives::psum(&sums, BATCH)).axis_name(BATCH);
+        all.run(&self.world, sums)?.score()
     }
 
     /// The score on some digits, and what the network takes each of them for; on this rank alone.
     pub fn classify(&self, digits: &Digits) -> Result<(Score, Vec<i32>)> {
-        let (mean, found) = self.classified(digits, 0..digits.len())?;
-        Ok((mean.score(), found))
+        let (sums, found) = self.classified(digits, 0..digits.len())?;
+        Ok((sums.score()?, found))
     }
 
-    fn classified(&self, digits: &Digits, which: Range<usize>) -> Result<(Mean, Vec<i32>)> {
-        let (mut mean, mut found) = (Mean::default(), Vec::new());
+    fn classified(&self, digits: &Digits, which: Range<usize>) -> Result<(Sums, Vec<i32>)> {
+        let none = Tensor::zeros([0]);
+        let mut all = Sums { loss: Average::of(&none)?, accuracy: Average::of(&none)? };
+        let mut found = Vec::new();
         for start in which.clone().step_by(TEST_BATCH) {
             let (images, labels) = digits.batch(&digits.indices(start, TEST_BATCH.min(which.end - start)));
-            let count = labels.size();
-            let (loss, right, classes) = self.test.call((self.state.params.clone(), images, labels))?;
-            mean.add(&loss, &right, count)?;
+            let (sums, classes) = self.test.call((self.state.params.clone(), images, labels))?;
+            all = metrics::merge(&all, &sums)?;
             found.extend(classes.to_vec::<i32>()?);
         }
-        Ok((mean, found))
+        Ok((all, found))
     }
 }
 
-/// One step of training on this rank's part of the images, of which there are `count` on all ranks: the next state, and, of
-/// all ranks' images, the mean loss, and how many were classified rightly.
+/// One step of training on this rank's part of the images, of which there are `count` on all ranks: the next state, and the sums of
+/// all ranks' images.
 fn step(model: Cnn) -> Step {
     jit(Box::new(move |(state, images, labels, count): (State, Tensor, Tensor, Tensor)| {
-        let ((loss, right), grads) = value_and_grad(|params: &Dict| {
-            let logits = model.apply(Variables::new().with("params", params)).call(&images)?;
+        let ((_, sums), grads) = value_and_grad(|params: &Dict| {
+            let logits = model.apply([("params", params)]).call(&images)?;
+            let losses = softmax_cross_entropy_with_integer_labels(&logits, &labels);
             // Not the mean of this part, which may have an image less than others.
-            let loss = softmax_cross_entropy_with_integer_labels(&logits, &labels).sum() / &count;
-            Ok((loss, count_right(&logits, &labels)))
+            Ok((losses.sum() / &count, Sums::of(&losses, &logits, &labels)?))
         })(&state.params)?;
-        let grads = collectives::psum(&grads, BATCH)?;
-        Ok((state.apply_gradients(&grads)?, loss.psum(BATCH)?, right.psum(BATCH)?))
+        let (grads, sums) = collectives::psum(&(grads, sums), BATCH)?;
+        Ok((state.apply_gradients(&grads)?, sums))
     }))
 }
 
-/// The mean loss, how many images are classified rightly, and the class of each.
+/// The sums of some images, and the class of each.
 fn test(model: Cnn) -> Test {
     jit(Box::new(move |(params, images, labels): (Dict, Tensor, Tensor)| {
-        let logits = model.apply(Variables::new().with("params", params)).call(&images)?;
-        let loss = softmax_cross_entropy_with_integer_labels(&logits, &labels).mean();
-        Ok((loss, count_right(&logits, &labels), logits.argmax(-1)))
+        let logits = model.apply([("params", &params)]).call(&images)?;
+        let losses = softmax_cross_entropy_with_integer_labels(&logits, &labels);
+        Ok((Sums::of(&losses, &logits, &labels)?, logits.argmax(-1)))
     }))
-}
-
-fn count_right(logits: &Tensor, labels: &Tensor) -> Tensor {
-    logits.argmax(-1).eq(labels).cast(DType::I32).sum()
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ fn weights_in_8_bits_lose_at_most_one_digit_in_a_hundred() -> anyhow::Result<()>
     let settings = Settings { batch_size: 64, learning_rate: 4e-3, seed: 1 };
     let mut trainer = Trainer::new(settings, &data, &World::single())?;
     for _ in 0..20 {
-        trainer.run_epoch(&data, |_| ())?;
+        trainer.run_epoch(&data, |_, _| ())?;
     }
     let (before, _) = trainer.classify(&data.test)?;
     trainer.state.params = quantize::int8(&trainer.state.params)?;

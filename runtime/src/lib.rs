@@ -141,7 +141,8 @@
 //! # Ok::<(), flaxen::Error>(())
 //! ```
 //!
-//! `examples/mnist` is all of this for a convolutional network on handwritten digits. From here, read the guides: running statistics
+//! `examples/mnist` is all of this for a convolutional network on handwritten digits, and `examples/template` a project of its own, to be
+//! copied. From here, read the guides: training loops, averages, half precision and serving in [`guide::recipes`], running statistics
 //! and dropout in [`guide::state`], what goes on inside a model in [`guide::intermediates`], edits of parameters in
 //! [`guide::surgery`], and [`guide::from_pytorch`].
 //!
@@ -151,6 +152,7 @@
 //! - [`losses`], and [`optim`]: optimizers, schedules, and the state of training.
 //! - [`Dict`], [`Variables`]: parameters and state; [`variables`] has the tools for them. [`Scope`]: the path of a module, and what
 //!   it may read and write there.
+//! - [`train`]: batches, metrics and progress around a step; [`explore`]: a model as a page to look at.
 //! - [`io`]: variables and training states in files, and the weights of PyTorch models.
 //! - [`Tensor`]: dynamic shape and dtype, NumPy's broadcasting, JAX's promotion; in and out through `ndarray`.
 //! - [`grad`], [`value_and_grad`], [`vjp`], [`jvp`], [`jacrev`], [`jacfwd`], [`hessian`]: derivatives, of any order.
@@ -228,9 +230,12 @@
 // What the macros expand to names `::flaxen`, in here as in any other crate.
 extern crate self as flaxen;
 
+// First, so that the page of `Tensor` begins with what tensors are made of.
+pub mod core;
+mod numpy;
+
 mod array;
 mod backend;
-pub mod core;
 mod error;
 #[cfg(feature = "io")]
 pub mod explore;
@@ -240,7 +245,6 @@ pub mod io;
 pub mod kernels;
 pub mod module;
 pub mod nn;
-mod numpy;
 mod ops;
 pub mod optim;
 pub mod parallel;

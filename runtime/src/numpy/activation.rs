@@ -23,6 +23,7 @@ pub(super) fn number(op: &'static str, x: &Tensor) -> Result<()> {
 
 macro_rules! activations {
     ($($(#[$doc:meta])* $method:ident $try_method:ident |$x:ident $(, $parameter:ident)?| $value:expr;)*) => {
+        /// # Activations
         impl Tensor {
             $($(#[$doc])*
             ///

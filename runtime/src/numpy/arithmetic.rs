@@ -31,6 +31,7 @@ fn is_off(remainder: &Tensor, divisor: &Tensor) -> Result<Tensor> {
     signs_differ.try_bitand(remainder.try_ne(&zero)?)
 }
 
+/// # Arithmetic as in NumPy
 impl Tensor {
     /// What the quotient rounded down leaves, as the operator `%`: it has the sign of the divisor.
     ///

@@ -58,6 +58,7 @@ fn plain(matrix: Tensor) -> Result<Tensor> {
 }
 
 methods! {
+    => "Averages";
     /// The mean over an axis, several, or all (`..`), with a weight for each element, as `jnp.average`.
     ///
     /// `weights` has this tensor's shape, or the sizes of the axes that are named. The sum of the products is divided by the sum

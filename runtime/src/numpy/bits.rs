@@ -40,6 +40,7 @@ fn population_count(x: &Tensor) -> Result<Tensor> {
 }
 
 methods! {
+    => "Bits";
     /// How many bits of each integer are set, in its own dtype, as `lax.population_count`.
     ///
     /// ```

@@ -95,6 +95,7 @@ fn reversed(x: &Tensor) -> Result<Tensor> {
 }
 
 methods! {
+    => "Convolutions of signals";
     /// The convolution of two vectors, `Σ self[i] · other[n - i]`, as `jax.numpy.convolve`. Integers give `F32`.
     ///
     /// ```

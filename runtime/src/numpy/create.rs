@@ -7,6 +7,7 @@ use crate::error::unwrap;
 use crate::ops::create::full;
 use crate::ops::scalar_array;
 
+/// # Constructors: one value
 impl Tensor {
     /// Zeros of dtype `F32`.
     ///

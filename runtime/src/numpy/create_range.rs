@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::ops::axes::Int;
 use crate::ops::{addressable, create, scalar_array};
 
+/// # Constructors: ranges and identities
 impl Tensor {
     /// `start`, `start + step`, `start + 2·step`, … up to, without, `stop`; `f64` becomes `F32`, and `i64` becomes `I32`, as
     /// [Numbers](crate#numbers) says.

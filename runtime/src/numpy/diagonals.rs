@@ -16,6 +16,7 @@ fn matrix_of(x: &Tensor, k: isize) -> Result<Tensor> {
 }
 
 methods! {
+    => "Diagonals";
     /// A matrix with this vector on its `k`-th diagonal and zeros elsewhere; or the `k`-th diagonal of this matrix.
     ///
     /// Diagonals are counted upwards from the main one.

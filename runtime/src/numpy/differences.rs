@@ -41,6 +41,7 @@ fn end(x: &Tensor, axis: usize, more: &Tensor) -> Result<Tensor> {
 }
 
 methods! {
+    => "Differences and integrals";
     /// Differences between neighbours along an axis, `n` times over, as `jnp.diff`; of booleans, whether they differ.
     ///
     /// ```

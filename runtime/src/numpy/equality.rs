@@ -6,6 +6,7 @@ use crate::core::{Tensor, TensorLike};
 use crate::ops::broadcast_shapes;
 
 methods! {
+    => "Equality";
     /// True, as a boolean number, if shapes and elements are equal; NaN equals nothing.
     ///
     /// ```
@@ -37,6 +38,7 @@ methods! {
     };
 }
 
+/// # Common dtypes
 impl Tensor {
     /// The dtype that a mixture of these tensors has, as `jnp.result_type`; bare numbers are weak.
     ///

@@ -57,6 +57,7 @@ impl Bits {
 }
 
 methods! {
+    => "Parts of floats";
     /// True where the sign is minus, also that of zeros and NaN; nowhere for unsigned integers and booleans.
     signbit try_signbit() -> Tensor, fails "If this is a value of a transform that has returned."
     |x| {

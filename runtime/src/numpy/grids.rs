@@ -52,6 +52,7 @@ fn range(range: &Range<isize>) -> Result<Tensor> {
 }
 
 functions! {
+    => "Constructors: grids";
     /// The coordinates of the points of a grid, one tensor for each vector, as `jnp.meshgrid`.
     ///
     /// ```

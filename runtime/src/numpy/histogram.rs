@@ -8,6 +8,7 @@ use crate::ops::elementwise::inexact;
 use crate::ops::{create, promoted_inexact, slice};
 
 methods! {
+    => "Histograms";
     /// How many elements are in each of `bins` intervals of one width from the least to the greatest, and the edges of the
     /// intervals, as `jnp.histogram`.
     ///

@@ -21,6 +21,7 @@ fn all(tensors: &[Tensor], f: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Vec<
 }
 
 methods! {
+    => "Joining as in NumPy";
     /// A vector of one element if this is a number, and else the tensor.
     atleast_1d try_atleast_1d() -> Tensor, fails "If this is a value of a transform that has returned."
     |x| at_least(x, 1);

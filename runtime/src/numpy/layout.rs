@@ -7,6 +7,7 @@ use crate::error::Error;
 use crate::ops::{axes_of, saturating_size};
 
 methods! {
+    => "Axes as in NumPy";
     /// The columns in reverse order: mirrored along the second axis.
     fliplr try_fliplr() -> Tensor, fails "If there are fewer than two axes."
     |x| x.try_flip([1]).map_err(|error| error.called("fliplr"));

@@ -111,6 +111,7 @@ fn logsumexp(x: &Tensor, axes: &[usize], mask: &Tensor) -> Result<Tensor> {
 macro_rules! masked {
     ($($what:literal, $(#[$more:meta])*
         $method:ident $try_method:ident $keep:ident $try_keep:ident ($($arg:ident: $type:ty),*) = $reduce:ident;)*) => {
+        /// # Reductions where a mask is true
         impl Tensor { $(
             #[doc = concat!($what, " of the elements where `mask` is true, over some axes or all (`..`), which the result is without.")]
             ///

@@ -1,12 +1,14 @@
 //! Methods of tensors that are composed of primitives, as NumPy has them: `numpy` to the `lax` that `ops` is.
 
+// First on the page of `Tensor`.
+pub mod create;
+pub mod create_range;
+
 pub mod activation;
 pub mod arithmetic;
 pub mod averages;
 pub mod bits;
 pub mod convolution;
-pub mod create;
-pub mod create_range;
 pub mod diagonals;
 pub mod differences;
 pub mod einsum;

@@ -8,6 +8,7 @@ use crate::ops::axes::{kept_shape, reduction_methods};
 use crate::ops::{convert, reduce};
 
 methods! {
+    => "Reductions without NaN";
     /// Zeros in place of NaN, and the greatest and the least number of the dtype in place of infinities.
     ///
     /// Integers and booleans stay as they are.

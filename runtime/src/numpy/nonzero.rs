@@ -78,6 +78,7 @@ fn rows(positions: Vec<Tensor>) -> Result<Tensor> {
     Tensor::try_stack(&positions, 1)
 }
 
+/// # Where elements are not zero
 impl Tensor {
     /// The positions of the elements that are not zero, in row-major order: along each axis a vector, as `jnp.nonzero`.
     ///

@@ -62,6 +62,7 @@ functions! {
 }
 
 methods! {
+    => "Orders";
     /// These keys in ascending order along an axis, and the values beside them in the same order, as `lax.sort_key_val`.
     sort_key_val try_sort_key_val(values: &Tensor, axis: impl Int) -> (Tensor, Tensor),
     fails "If the shapes differ, or there is no such axis."

@@ -1,12 +1,13 @@
 //! Functions in pairs: one that panics, at the line of its caller, and its twin that returns a `Result`.
 
-/// Methods of tensors. What follows `fails` is when; the body is a `Result`.
+/// Methods of tensors, with the title of their section on the page of `Tensor`. What follows `fails` is when; the body is a `Result`.
 macro_rules! methods {
-    ($(
+    ($(=> $section:literal;)? $(
         $(#[$doc:meta])*
         $method:ident $try_method:ident($($arg:ident: $type:ty),* $(,)?) -> $out:ty, fails $fails:literal
         |$x:ident| $body:expr;
     )*) => {
+        $(#[doc = concat!("# ", $section)])?
         impl $crate::Tensor { $(
             $(#[$doc])*
             ///
@@ -32,11 +33,12 @@ macro_rules! methods {
 
 /// Functions of the type of tensors, of several or of none.
 macro_rules! functions {
-    ($(
+    ($(=> $section:literal;)? $(
         $(#[$doc:meta])*
         $function:ident $try_function:ident($($arg:ident: $type:ty),* $(,)?) -> $out:ty, fails $fails:literal
         $body:expr;
     )*) => {
+        $(#[doc = concat!("# ", $section)])?
         impl $crate::Tensor { $(
             $(#[$doc])*
             ///

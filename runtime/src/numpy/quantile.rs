@@ -178,6 +178,7 @@ fn percent(q: impl TensorLike) -> Result<Tensor> {
 }
 
 methods! {
+    => "Quantiles";
     /// The numbers that the parts `q` of the elements are below, over an axis, several, or all (`..`), as `jnp.quantile`.
     ///
     /// `q` is a number between 0 and 1, or a vector of them, along which the first axis of the result then is. Between two

@@ -9,6 +9,7 @@ use crate::ops::axes::Int;
 use crate::ops::axis_of;
 use crate::ops::create;
 
+/// # Products of groups
 impl Tensor {
     /// Groups of rows, each times a matrix of its own, as `jax.lax.ragged_dot`: `[rows, k]`, `[groups, k, columns]` and the number of rows
     /// of each group, integers `[groups]`, to `[rows, columns]`.

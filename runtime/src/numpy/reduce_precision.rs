@@ -45,6 +45,7 @@ impl Primitive for ReducePrecision {
 }
 
 methods! {
+    => "Precision";
     /// The nearest number that has an exponent and a mantissa of so many bits, as `lax.reduce_precision`.
     ///
     /// Ties go to the even one; what is too large becomes infinite, and what is too small for a full mantissa 0. The gradient

@@ -8,6 +8,7 @@ use crate::ops::create::full;
 
 macro_rules! segments {
     ($($(#[$doc:meta])* $method:ident $try_method:ident $update:ident $first:ident;)*) => {
+        /// # Segments
         impl Tensor {
             $($(#[$doc])*
             ///

@@ -81,6 +81,7 @@ functions! {
 }
 
 methods! {
+    => "Selections by cases";
     /// For each of these integers the element of the choice that it counts, as `jnp.choose` with `mode="clip"`.
     choose try_choose(choices: &[Tensor]) -> Tensor, fails "If these are no integers, there are no choices, or shapes do not broadcast."
     |x| {

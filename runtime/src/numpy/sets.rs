@@ -64,6 +64,7 @@ fn rank_of_rows(rows: &Tensor) -> Result<Tensor> {
     none.at(&order).unique_indices().try_set(ranks)
 }
 
+/// # Sets
 impl Tensor {
     /// The different elements, ascending, as `jnp.unique`; NaN is one of them.
     ///

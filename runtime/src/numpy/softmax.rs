@@ -22,6 +22,7 @@ fn is_empty(x: &Tensor, axes: &[isize]) -> bool {
 }
 
 methods! {
+    => "Softmax";
     /// Positive numbers with a sum of 1 over an axis, several, or all (`..`), in proportion to `eˣ`.
     ///
     /// ```

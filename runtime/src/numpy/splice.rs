@@ -32,6 +32,7 @@ fn known(op: &'static str, positions: &Tensor, size: usize) -> Result<Vec<i64>> 
     Ok(arrays::convert(positions.array()?, DType::I64, false).data::<i64>().to_vec())
 }
 
+/// # Elements put in and taken out
 impl Tensor {
     /// As [`roll`](Tensor::roll), where the shift, a single integer, may be a value of a transform.
     ///

@@ -108,6 +108,7 @@ fn norm(x: &Tensor, axes: &[usize], order: f64) -> Result<Tensor> {
 }
 
 reduction_methods! {
+    => "Statistics";
     "The mean", "If this is a value of a transform that has returned.",
     /// Integers and booleans give `F32`; halves are computed in `F32`. The mean of nothing is NaN.
     ///

@@ -47,6 +47,7 @@ pub(super) fn kaiser_at(t: f64, beta: f64) -> f64 {
     bessel_i0(beta * inside) / bessel_i0(beta)
 }
 
+/// # Window functions
 impl Tensor {
     /// The Hann window of `count` weights, `1/2 − 1/2 cos(2πi/(count − 1))`, as `jnp.hanning`; `F32`.
     ///

@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::ops::axes::Int;
 use crate::ops::{axis_of, create};
 
+/// # Repetition and triangles
 impl Tensor {
     /// The tensor laid out `counts` times along each axis, as `jnp.tile`; a shorter list is for the last axes, a longer one
     /// adds axes in front.

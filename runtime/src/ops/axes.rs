@@ -169,9 +169,10 @@ pub(crate) fn reduced_size(shape: &[usize], axes: &[usize]) -> usize {
 /// The function takes the tensor and ascending axes, then the further arguments of the methods that take axes; the
 /// method over all axes gives their default.
 macro_rules! reduction_methods {
-    ($($what:literal, $fails:literal, $(#[$more:meta])*
+    ($(=> $section:literal;)? $($what:literal, $fails:literal, $(#[$more:meta])*
         $all:ident $try_all:ident $some:ident $try_some:ident $keep:ident $try_keep:ident
         ($($arg:ident: $type:ty = $default:expr),*) = $reduce:path;)*) => {
+        $(#[doc = concat!("# ", $section)])?
         impl $crate::Tensor { $(
             #[doc = concat!($what, " over all axes.")]
             ///

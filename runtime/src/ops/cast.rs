@@ -181,6 +181,7 @@ impl std::fmt::Debug for StopGradient {
     }
 }
 
+/// # Dtypes
 impl Tensor {
     /// Converts the elements to another dtype: floats round to nearest, floats to integers truncate towards zero and
     /// saturate (NaN becomes 0), integers to narrower ones wrap around, and to `Bool` everything but zero is true.

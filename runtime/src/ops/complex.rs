@@ -17,6 +17,7 @@ use crate::error::{Result, unwrap};
 use crate::ops::axes::Int;
 use crate::scalar::op::ScalarOp;
 
+/// # Complex numbers
 impl Tensor {
     /// The complex numbers of a real and an imaginary part, which broadcast, as `lax.complex`.
     ///

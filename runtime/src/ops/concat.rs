@@ -218,6 +218,7 @@ fn alike(op: &'static str, tensors: &[Tensor]) -> Result<Args> {
     tensors.iter().map(|tensor| super::convert(tensor, dtype, weak)).collect()
 }
 
+/// # Joining and splitting
 impl Tensor {
     /// The tensors one behind another along an axis; mixed dtypes are promoted.
     ///

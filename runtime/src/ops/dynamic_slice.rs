@@ -205,6 +205,7 @@ fn positions(size: usize, starts: &[Tensor], mapped: &[bool]) -> Result<Tensor> 
     Tensor::try_stack(&batch_all(size, starts.into(), mapped)?, 1)
 }
 
+/// # Parts at positions that are values
 impl Tensor {
     /// The part of these sizes that begins at `starts`, integer scalars that may be traced: one per axis.
     ///

@@ -143,6 +143,7 @@ fn take(x: &Tensor, indices: &Tensor, axis: impl Int, outside: Outside) -> Resul
     gather(x, &positions(indices)?, windows)
 }
 
+/// # Elements by indices
 impl Tensor {
     /// The elements of one axis at these indices: that axis gives way to the axes of `indices`, as `jnp.take`.
     ///

@@ -95,6 +95,7 @@ macro_rules! half {
 }
 half!(f16 bf16);
 
+/// # Neighbouring floats
 impl Tensor {
     /// The least float greater than each element; no gradient flows.
     ///

@@ -161,6 +161,7 @@ pub enum PadMode {
     Wrap,
 }
 
+/// # Padding
 impl Tensor {
     /// A value around the elements: per axis, how many before and after.
     ///

@@ -333,6 +333,7 @@ pub(crate) fn all_true(x: &Tensor, axes: &[usize]) -> Result<Tensor> {
 }
 
 reduction_methods! {
+    => "Reductions";
     "The sum", "If this is a value of a transform that has returned.",
     /// Floats are summed pairwise, halves in `F32`. Booleans give `I32` (their count), `U8` and `U16` give `U32`, `I8`
     /// and `I16` give `I32`; other integers wrap around. The sum of nothing is 0.
@@ -370,6 +371,7 @@ reduction_methods! {
 
 macro_rules! position_methods {
     ($($what:literal $largest:literal $plain:ident $try_plain:ident $keep:ident $try_keep:ident;)*) => {
+        /// # Positions of extremes
         impl Tensor { $(
             #[doc = concat!("Where along an axis the first ", $what, " is, as `I32`; the first NaN counts as one.")]
             ///

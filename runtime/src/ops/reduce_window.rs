@@ -302,6 +302,7 @@ impl std::fmt::Debug for Windowed {
     }
 }
 
+/// # Reductions over windows
 impl Tensor {
     /// Reduces each window of a tensor of any rank to one element, as `lax.reduce_window`.
     ///

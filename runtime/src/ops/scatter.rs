@@ -320,6 +320,7 @@ fn along(
 
 macro_rules! methods {
     ($($(#[$doc:meta])* $method:ident $try_method:ident $kind:ident;)*) => {
+        /// # Writing at indices
         impl Tensor {
             $($(#[$doc])*
             ///

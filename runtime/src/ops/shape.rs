@@ -318,6 +318,7 @@ fn reshaped(x: &Tensor, asked: &[isize]) -> Result<Tensor> {
     if x.shape() == &shape[..] { Ok(x.clone()) } else { bind1(&Reshape(shape), [x.clone()]) }
 }
 
+/// # Shapes and axes
 impl Tensor {
     /// The same elements, row-major, under another shape, in which one size may be −1: whatever is left.
     ///

@@ -343,6 +343,7 @@ pub(crate) fn reversed(x: &Tensor, axes: &[usize]) -> Result<Tensor> {
     bind1(&Rev(axes.into()), [x.clone()])
 }
 
+/// # Parts at fixed positions
 impl Tensor {
     /// A part of every axis: from `starts` up to, without, `ends`, every `strides`-th element, as `lax.slice`.
     ///

@@ -335,6 +335,7 @@ fn along(op: &'static str, primitive: &dyn Primitive, x: &Tensor, axis: impl Int
 
 macro_rules! methods {
     ($($(#[$doc:meta])* $plain:ident $try_plain:ident $type:ident $order:ident;)*) => {
+        /// # Sorting and searching
         impl Tensor { $(
             $(#[$doc])*
             ///

@@ -147,6 +147,7 @@ arrays! {
     [S: Data<Elem = T>, D: Dimension] ArrayBase<S, D>: data => data.shape(), data.iter().copied();
 }
 
+/// # Constructors: from Rust values
 impl Tensor {
     #[doc(alias = "array")]
     #[doc(alias = "asarray")]

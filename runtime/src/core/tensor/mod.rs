@@ -31,6 +31,12 @@ use crate::error::{Error, Result, unwrap};
 /// assert_eq!(y.to_vec::<f32>()?, [3.0, 5.0, 7.0, 9.0]);
 /// # Ok::<(), flaxen::Error>(())
 /// ```
+///
+/// The methods stand in sections by topic, first those that make tensors. What makes a tensor of tensors panics on bad input, at the line
+/// of its caller and with a text that says what was expected, so that expressions need no `?`: `x.reshape([3, -1]).mean_axes(0)`. Each such
+/// method has a twin with `try_` before its name, which takes the same arguments and returns a [`Result`]; their pages say no more than that.
+/// Shapes and axes are given as numbers, ranges, arrays or tuples, negative ones from the end; `squeeze(0)`, `sum_axes((0, -1))` and
+/// `slice_axis(1, 2..)` are all the same kind of argument.
 #[derive(Clone)]
 pub struct Tensor {
     pub(crate) repr: Repr,
@@ -42,6 +48,7 @@ pub(crate) enum Repr {
     Traced(Arc<Traced>),
 }
 
+/// # Shape, dtype and values
 impl Tensor {
     /// Shape and dtype together.
     pub fn aval(&self) -> &Aval {

@@ -6,6 +6,7 @@ use crate::array::Element;
 use crate::core::Tensor;
 use crate::error::{Error, Result};
 
+/// # Out to `ndarray`
 impl Tensor {
     /// The numbers as an owned `ndarray` array, of the dtype's Rust type or a wider one of its kind.
     ///

@@ -48,6 +48,7 @@ fn contract(
     }
 }
 
+/// # Products
 impl Tensor {
     /// The matrix product of the last two axes, as NumPy's `@`.
     ///

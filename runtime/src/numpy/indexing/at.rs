@@ -39,6 +39,7 @@ pub struct At<'a> {
     wrap: bool,
 }
 
+/// # Indexing and updates: `at`
 impl Tensor {
     /// The elements at a tuple of indices, to be read or updated, as `x.at[indices]` of JAX.
     ///

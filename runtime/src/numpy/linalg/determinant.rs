@@ -116,6 +116,7 @@ fn determinant_of_3(x: &Tensor) -> Result<Tensor> {
 }
 
 methods! {
+    => "Linear algebra: determinants";
     /// The determinant of matrices `[.., n, n]`, `[..]`. Integers give `F32`.
     ///
     /// There is a gradient for singular matrices, too: that of the cofactors.

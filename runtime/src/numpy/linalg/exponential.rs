@@ -66,6 +66,7 @@ fn terms(x: &Tensor, b: &[f64]) -> Result<(Tensor, Tensor)> {
 }
 
 methods! {
+    => "Linear algebra: exponentials";
     /// The exponential of matrices `[.., n, n]`, `I + x + x²/2 + …`: by a Padé approximant of a part of the matrix, and squarings.
     ///
     /// More than 16 squarings give NaN. Integers give `F32`.

@@ -71,6 +71,7 @@ impl Primitive for PseudoInverse {
 }
 
 methods! {
+    => "Linear algebra: least squares";
     /// The Moore–Penrose inverse of matrices `[.., m, n]`, `[.., n, m]`.
     ///
     /// Singular values up to `rtol` times the largest one count as zero; `None` stands for `10 · max(m, n)` times the distance from one to the

@@ -88,6 +88,7 @@ fn pair(axes: &impl IntoAxes, x: &Tensor) -> Result<[usize; 2]> {
 }
 
 methods! {
+    => "Linear algebra: norms";
     /// A norm of matrices `[.., m, n]`, `[..]`; for norms of vectors, or of all elements, see [`norm`](Tensor::norm).
     ///
     /// Integers give `F32`. Those that need singular values are there in `F32` and `F64` only.

@@ -5,6 +5,7 @@ use crate::numpy::paired::methods;
 use crate::ops::linalg::with_matrix;
 
 methods! {
+    => "Linear algebra: powers";
     /// The product of so many of the same matrices `[.., n, n]`: the identity for 0, and of the inverse for negative numbers.
     ///
     /// ```

@@ -7,6 +7,7 @@ use crate::ops::axes::Int;
 use crate::ops::{axis_of, broadcast_shapes, promoted, reduce};
 
 methods! {
+    => "Linear algebra: products";
     /// The sum over the last axes of both; the result has what is left of `self`, then of `other`. The product if either is a scalar.
     ///
     /// ```

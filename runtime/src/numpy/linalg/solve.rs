@@ -47,6 +47,7 @@ fn order_of(pivots: &Tensor, n: usize) -> Result<Tensor> {
 }
 
 methods! {
+    => "Linear algebra: systems";
     /// The `x` with `self · x = b`, by LU factorisation.
     ///
     /// `self` is `[.., n, n]`; `b` is a vector `[n]`, or `[.., n, m]`, whose leading axes broadcast with the matrix's. A singular matrix gives

@@ -137,6 +137,7 @@ fn exchanged(op: &'static str, x: &Tensor, names: &[&str], at: usize) -> Result<
     merged(&x, at, names.len())
 }
 
+/// # Exchanges over named axes
 impl Tensor {
     /// The values of all examples of the `vmap`s with these axis names, stacked along a new axis, or, if `tiled`, one behind the other
     /// along the axis.

@@ -200,6 +200,7 @@ pub fn axis_size(names: impl AxisNames) -> Result<usize> {
 
 macro_rules! methods {
     ($($(#[$doc:meta])* $method:ident $kind:ident;)*) => {
+        /// # Sums over named axes
         impl Tensor {
             $($(#[$doc])*
             ///

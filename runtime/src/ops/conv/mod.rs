@@ -232,6 +232,7 @@ impl ConvOptions {
     }
 }
 
+/// # Convolutions
 impl Tensor {
     /// The convolution with a kernel over any number of spatial dimensions, as `lax.conv_general_dilated`.
     ///

@@ -8,6 +8,7 @@ use crate::ops::padding::{Padding, ones_unless_given, unknown};
 
 const OP: &str = "conv_transpose";
 
+/// # Transposed convolutions
 impl Tensor {
     /// The transposed convolution with a kernel, as `lax.conv_transpose`: of the input with `stride - 1` zeros between its
     /// elements.

@@ -164,6 +164,7 @@ fn along(kind: CumulativeOp, op: &'static str, x: &Tensor, axis: impl Int, rever
 
 macro_rules! methods {
     ($($(#[$doc:meta])* $kind:ident $plain:ident $try_plain:ident $reverse:ident $try_reverse:ident;)*) => {
+        /// # Running sums and the like
         impl Tensor { $(
             $(#[$doc])*
             ///

@@ -46,6 +46,7 @@ impl DotOptions {
     }
 }
 
+/// # General products
 impl Tensor {
     /// Contracts any dimensions of two tensors of one dtype; see [`DotDimensions`].
     ///

@@ -25,6 +25,7 @@ fn of_pair(op: ScalarOp, pair: [Tensor; 2]) -> Result<Tensor> {
 
 macro_rules! methods {
     ($($(#[$doc:meta])* $method:ident $try_method:ident $op:ident;)*) => {
+        /// # Elementwise functions of two arguments
         impl Tensor {
             $($(#[$doc])*
             ///

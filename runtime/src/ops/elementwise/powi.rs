@@ -8,6 +8,7 @@ use crate::error::{Result, unwrap};
 use crate::ops::convert;
 use crate::scalar::op::ScalarOp;
 
+/// # Whole powers
 impl Tensor {
     /// The power with a fixed integer exponent, by repeated squaring; integers wrap around, and 0⁰ is 1.
     ///

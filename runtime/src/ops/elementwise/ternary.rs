@@ -6,6 +6,7 @@ use crate::error::{Result, unwrap};
 use crate::ops::{convert, promoted};
 use crate::scalar::op::ScalarOp;
 
+/// # Selections and clamps
 impl Tensor {
     /// `self · factor + summand`, rounded once for `F32` and `F64`, on every machine; all three broadcast.
     ///

@@ -41,6 +41,7 @@ macro_rules! method {
 
 macro_rules! float_functions {
     ($($(#[$doc:meta])* $method:ident $try_method:ident $op:ident;)*) => {
+        /// # Elementwise functions of one argument
         impl Tensor {
             $(method! {
                 $(#[$doc])*

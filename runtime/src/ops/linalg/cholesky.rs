@@ -83,6 +83,7 @@ fn not_a_number<T: Number>(l: &mut [T], n: usize) {
     }
 }
 
+/// # Linear algebra: Cholesky
 impl Tensor {
     /// The lower triangular `l` with `l · lᵀ = self`, of positive definite matrices `[.., n, n]`.
     ///

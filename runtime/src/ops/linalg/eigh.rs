@@ -130,6 +130,7 @@ fn symmetric(x: &Tensor) -> Result<Tensor> {
     x.try_add(transposed(&x)?)?.try_mul(x.like(0.5))
 }
 
+/// # Linear algebra: eigenvalues
 impl Tensor {
     /// The eigenvalues `w` in ascending order, `[.., n]`, and the eigenvectors as columns of `v`, of symmetric matrices `[.., n, n]`:
     /// `self · v = v · diag(w)`.

@@ -204,6 +204,7 @@ pub(crate) fn solved(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     bind1(&Solve { transpose: false }, [a.clone(), lu, order, b.clone()])
 }
 
+/// # Linear algebra: LU
 impl Tensor {
     /// The factors of matrices `[.., m, n]` with rows exchanged, and with which row each was: `jax.scipy.linalg.lu_factor`.
     ///

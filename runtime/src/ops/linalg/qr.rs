@@ -114,6 +114,7 @@ fn factors(x: &Tensor, mode: QrMode) -> Result<(Tensor, Tensor)> {
     Ok((q, r))
 }
 
+/// # Linear algebra: QR
 impl Tensor {
     /// `q` with orthonormal columns and upper triangular `r`, with `q · r = self`, of matrices `[.., m, n]`.
     ///

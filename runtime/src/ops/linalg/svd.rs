@@ -169,6 +169,7 @@ pub(crate) fn thin(x: &Tensor) -> Result<[Tensor; 3]> {
     bound(x, THIN)
 }
 
+/// # Linear algebra: singular values
 impl Tensor {
     /// `(u, s, vt)` with `u · diag(s) · vt = self`, of matrices `[.., m, n]`, the singular values `s` in descending order.
     ///

@@ -130,6 +130,7 @@ pub(crate) fn solve(a: &Tensor, b: &Tensor, side: Side, triangle: Triangle) -> R
     bind1(&TriangularSolve { side, triangle }, [a.clone(), b.clone()])
 }
 
+/// # Linear algebra: triangular systems
 impl Tensor {
     /// Solves `op(self) · x = b`, or `x · op(self) = b`, where only one triangle of `self` is read.
     ///
